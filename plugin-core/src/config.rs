@@ -1,0 +1,152 @@
+//! The service's settings: every flag is also an environment variable and a line in docs/config.md.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, FromArgMatches as _};
+use jiff::SignedDuration;
+
+use crate::{
+    http::UpstreamArgs, plugin::Plugin, run::ServiceInfo, secrets::SecretArgs,
+    telemetry::TelemetryArgs,
+};
+
+/// What is served, where and to whom.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArgs {
+    /// Where gRPC and REST are served.
+    #[arg(
+        long,
+        env = "PLUGIN_LISTEN",
+        default_value = "0.0.0.0:8000",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) listen: SocketAddr,
+
+    /// Where /livez, /readyz, /metrics and /log-level are served, without tokens.
+    #[arg(
+        long,
+        env = "PLUGIN_ADMIN_LISTEN",
+        default_value = "0.0.0.0:9090",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) admin_listen: SocketAddr,
+
+    /// YAML file of issuers and rules: who may call, and do what. See docs/operating.md.
+    #[arg(long, env = "PLUGIN_AUTH", value_name = "FILE")]
+    pub(crate) auth: Option<PathBuf>,
+
+    /// Serve everybody, whoever they are.
+    #[arg(long, env = "PLUGIN_INSECURE_NO_AUTH", conflicts_with = "auth")]
+    pub(crate) insecure_no_auth: bool,
+
+    /// Files of keys that seal the handles of jobs: 32 bytes, or their base64. The first seals, all
+    /// open. Every replica needs the same ones.
+    #[arg(
+        long,
+        env = "PLUGIN_HANDLE_KEYS",
+        value_name = "FILE,…",
+        value_delimiter = ','
+    )]
+    pub(crate) handle_keys: Vec<PathBuf>,
+
+    /// The longest a call may take; a caller's own deadline may be shorter. Creates and deletes run
+    /// this long even when their caller goes away.
+    #[arg(long, env = "PLUGIN_REQUEST_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) request_timeout: Duration,
+
+    /// How many calls are served at once; the next is refused as overload.
+    #[arg(long, env = "PLUGIN_MAX_REQUESTS", default_value_t = 10_000)]
+    pub(crate) max_requests: usize,
+
+    /// The largest request, in bytes.
+    #[arg(long, env = "PLUGIN_MAX_BODY_BYTES", default_value_t = 32 << 20)]
+    pub(crate) max_body_bytes: usize,
+
+    /// How many connections are open at once; the next waits in the kernel's queue.
+    #[arg(long, env = "PLUGIN_MAX_CONNECTIONS", default_value_t = 10_000)]
+    pub(crate) max_connections: usize,
+
+    /// How long a connection lives, give or take a tenth. It then ends without failing a call, so
+    /// that callers find new replicas.
+    #[arg(long, env = "PLUGIN_CONNECTION_AGE", default_value = "120s", value_parser = parse_duration)]
+    pub(crate) connection_age: Duration,
+
+    /// How long polls are answered with the last known phase while the vendor refuses the service's
+    /// credentials. Then the task fails. An outage is never counted.
+    #[arg(long, env = "PLUGIN_REFUSED_GRACE", default_value = "6h", value_parser = parse_duration)]
+    pub(crate) refused_grace: Duration,
+
+    /// How long the service goes on accepting connections after SIGTERM, already not ready, so that
+    /// load balancers can notice.
+    #[arg(long, env = "PLUGIN_DRAIN_DELAY", default_value = "5s", value_parser = parse_duration)]
+    pub(crate) drain_delay: Duration,
+
+    /// How long running calls may take to finish after that.
+    #[arg(long, env = "PLUGIN_DRAIN_TIMEOUT", default_value = "20s", value_parser = parse_duration)]
+    pub(crate) drain_timeout: Duration,
+}
+
+/// Every setting of a service, read.
+pub(crate) struct Settings<S> {
+    pub(crate) server: ServerArgs,
+    pub(crate) upstream: UpstreamArgs,
+    pub(crate) secrets: SecretArgs,
+    pub(crate) telemetry: TelemetryArgs,
+    pub(crate) plugin: S,
+}
+
+impl<S: Args> Settings<S> {
+    pub(crate) fn parse(command: clap::Command) -> Self {
+        let matches = command.get_matches();
+        let read = || -> Result<Self, clap::Error> {
+            Ok(Self {
+                server: ServerArgs::from_arg_matches(&matches)?,
+                upstream: UpstreamArgs::from_arg_matches(&matches)?,
+                secrets: SecretArgs::from_arg_matches(&matches)?,
+                telemetry: TelemetryArgs::from_arg_matches(&matches)?,
+                plugin: S::from_arg_matches(&matches)?,
+            })
+        };
+        read().unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line of the service `info` that runs `P`.
+#[must_use]
+pub fn command<P: Plugin>(info: ServiceInfo) -> clap::Command {
+    let command = clap::Command::new(info.name)
+        .version(info.version)
+        .about(format!(
+            "Runs Flyte's {} tasks: gRPC and REST on one port.",
+            info.name
+        ));
+    let command = P::Settings::augment_args(command.next_help_heading("Plugin"));
+    let command = ServerArgs::augment_args(command);
+    let command = UpstreamArgs::augment_args(command);
+    let command = SecretArgs::augment_args(command);
+    let command = TelemetryArgs::augment_args(command);
+    let variable = format!("{}_ENDPOINT", info.name.to_uppercase().replace('-', "_"));
+    command.mut_arg("endpoint", |argument| argument.env(variable))
+}
+
+/// Reads `90s`, `2m` or `1h 30m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = |error: jiff::Error| format!("{error}; write for example 90s, 2m or 1h30m");
+    let duration: SignedDuration = text.parse().map_err(wrong)?;
+    Duration::try_from(duration).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(parse_duration("90").is_err());
+        assert!(parse_duration("-1s").is_err());
+    }
+}

@@ -1,0 +1,178 @@
+//! What a plugin knows about the call it serves.
+
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::{caller::Caller, deadline::Deadline, error::Result, secrets::Secrets};
+
+/// The key that makes a repeated create find the first one's job.
+///
+/// It is the SHA-256 of Flyte's `output_prefix`, which is unique per execution, node path and attempt
+/// in both Flyte versions. For callers other than Flyte the hash also covers who they are, so that
+/// nobody can adopt another's job by naming its prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey([u8; 32]);
+
+impl IdempotencyKey {
+    /// The hash of `parts`, each closed by a zero byte but the last.
+    pub(crate) fn of(parts: &[&str]) -> Self {
+        let hash = digest::digest(&digest::SHA256, parts.join("\0").as_bytes());
+        let mut key = [0; 32];
+        key.copy_from_slice(hash.as_ref());
+        Self(key)
+    }
+
+    /// A key that no other call has.
+    pub(crate) fn random() -> Self {
+        Self(rand::random())
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key as 64 lower-case hex digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Flyte's names for the attempt that a job belongs to; empty where the caller gave none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// Flyte's project.
+    pub project: String,
+    /// Flyte's domain, for example `development`.
+    pub domain: String,
+    /// The workflow execution (Flyte 1) or run (Flyte 2).
+    pub name: String,
+    /// The node (Flyte 1) or action (Flyte 2).
+    pub node: String,
+    /// The attempt, from 0.
+    pub attempt: u32,
+    /// The task's name.
+    pub task: String,
+    /// The Kubernetes namespace of the workflow.
+    pub namespace: String,
+}
+
+/// What a plugin knows about the call it serves. Cloning is cheap.
+#[derive(Clone)]
+pub struct Context(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) caller: Caller,
+    pub(crate) deadline: Deadline,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) execution: Execution,
+    pub(crate) output_prefix: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) secrets: Secrets,
+}
+
+impl Context {
+    /// When the call has to be answered. The outgoing client keeps to it by itself.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.0.deadline
+    }
+
+    /// The key to give the vendor, so that a repeated create starts no second job.
+    #[must_use]
+    pub fn idempotency_key(&self) -> IdempotencyKey {
+        self.0.key
+    }
+
+    /// Who is calling.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+
+    /// Flyte's names for the attempt.
+    #[must_use]
+    pub fn execution(&self) -> &Execution {
+        &self.0.execution
+    }
+
+    /// Where Flyte keeps the attempt's outputs; known to `create` only, empty elsewhere.
+    #[must_use]
+    pub fn output_prefix(&self) -> &str {
+        &self.0.output_prefix
+    }
+
+    /// When the job was created; for `create` itself, now.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.0.created_at
+    }
+
+    /// The secret `name`, from the request's connection, the environment or a file.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` that names the secret and the places it was looked for in.
+    pub async fn secret(&self, name: &str) -> Result<SecretString> {
+        self.find_secret(name)
+            .await?
+            .ok_or_else(|| self.0.secrets.missing(name))
+    }
+
+    /// The secret `name`, if there is one.
+    ///
+    /// # Errors
+    /// `Unavailable` when a secret file is there and cannot be read.
+    pub async fn find_secret(&self, name: &str) -> Result<Option<SecretString>> {
+        self.0.secrets.find(name).await
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("caller", &self.0.caller)
+            .field("key", &self.0.key)
+            .field("execution", &self.0.execution)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flytes_key_is_what_sha256sum_prints_for_its_output_prefix() {
+        assert_eq!(
+            IdempotencyKey::of(&["s3://bucket/run/n0/0"]).hex(),
+            "96e5f4a3181475cccf7c59707462cf512cbbe504f19ebbed8ab97c5c87c75012"
+        );
+    }
+
+    #[test]
+    fn parts_cannot_be_shifted_into_one_another() {
+        assert_ne!(
+            IdempotencyKey::of(&["ab", "c"]),
+            IdempotencyKey::of(&["a", "bc"])
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! The one seam between a plugin's types and a service that knows none of them.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    plugin::{Plugin, TaskType},
+    status::Status,
+    task::Task,
+};
+
+/// The dyn twin of [`Plugin`]: `Custom` and `Meta` are JSON here.
+pub(crate) trait DynPlugin: Send + Sync + 'static {
+    fn task_types(&self) -> &'static [TaskType];
+    /// The JSON Schema of `custom`.
+    fn custom_schema(&self) -> Json;
+    fn create(
+        self: Arc<Self>,
+        cx: Context,
+        task: Task<Json>,
+    ) -> BoxFuture<'static, Result<Vec<u8>>>;
+    fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
+    fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>>;
+}
+
+impl<P: Plugin> DynPlugin for P {
+    fn task_types(&self) -> &'static [TaskType] {
+        P::TASK_TYPES
+    }
+
+    fn custom_schema(&self) -> Json {
+        schemars::schema_for!(P::Custom).to_value()
+    }
+
+    fn create(
+        self: Arc<Self>,
+        cx: Context,
+        task: Task<Json>,
+    ) -> BoxFuture<'static, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let task = task.map_custom(read_custom)?;
+            let meta = Plugin::create(&*self, &cx, task).await?;
+            serde_json::to_vec(&meta).map_err(Error::internal)
+        })
+    }
+
+    fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>> {
+        Box::pin(async move { Plugin::get(&*self, &cx, read_meta(&meta)?).await })
+    }
+
+    fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move { Plugin::delete(&*self, &cx, read_meta(&meta)?).await })
+    }
+}
+
+fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
+    serde_path_to_error::deserialize(custom).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => "custom".to_owned(),
+            path => format!("custom.{path}"),
+        };
+        Error::invalid(format!("{path}: {}", error.inner()))
+    })
+}
+
+fn read_meta<T: DeserializeOwned>(meta: &[u8]) -> Result<T> {
+    serde_json::from_slice(meta).map_err(|error| {
+        Error::invalid("the job's handle was made by a version that this one cannot read")
+            .with_source(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Custom {
+        #[serde(rename = "cluster")]
+        _cluster: Cluster,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Cluster {
+        #[serde(rename = "workers")]
+        _workers: u32,
+    }
+
+    #[test]
+    fn a_wrong_custom_is_answered_with_the_path_of_the_field() {
+        let message = |custom| read_custom::<Custom>(custom).unwrap_err().to_string();
+        assert_eq!(message(json!({})), "custom: missing field `cluster`");
+        assert_eq!(
+            message(json!({"cluster": {"workers": "two"}})),
+            "custom.cluster.workers: invalid type: string \"two\", expected u32"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! Handles: what a caller keeps to find a job again, sealed so that it is worthless to anyone else.
+//!
+//! `resource_meta` (gRPC) and `job_id` (REST, base64url) are the same bytes:
+//! `0x01 ‖ key id (4) ‖ nonce (12) ‖ AES-256-GCM-SIV(contents) ‖ tag (16)`. SIV, so that replicas may
+//! draw nonces at random without worry. There is no expiry: a job of weeks must stay pollable.
+
+mod keys;
+
+use jiff::Timestamp;
+use prost::Message;
+
+pub(crate) use self::keys::HandleKeys;
+use crate::{
+    caller::{Caller, Role},
+    context::{Execution, IdempotencyKey},
+    error::{Error, Result},
+};
+
+/// Flyte 1 keeps handles in a Kubernetes object and logs them, so they stay small.
+pub(crate) const MAX_BYTES: usize = 1024;
+/// What is kept of a vendor's words in the handle of a refused job, in bytes.
+const MAX_MESSAGE: usize = 440;
+/// What is kept of each of Flyte's names and of a code, in bytes; they are there for logs and labels.
+const MAX_NAME: usize = 40;
+/// What is kept of a namespace, in bytes: all of it, by Kubernetes' rules. Secrets are found by it.
+const MAX_NAMESPACE: usize = 63;
+
+/// What a handle says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Handle {
+    pub(crate) task_type: String,
+    pub(crate) owner: Owner,
+    pub(crate) created_at: Timestamp,
+    pub(crate) key: IdempotencyKey,
+    pub(crate) execution: Execution,
+    pub(crate) job: Job,
+}
+
+/// The job a handle leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Job {
+    /// One the vendor took: the plugin's `Meta` as JSON.
+    Created(Vec<u8>),
+    /// One that was refused for good; a get reports it as failed.
+    Refused {
+        code: Option<String>,
+        message: String,
+    },
+}
+
+/// Who may use a handle.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Owner {
+    issuer: String,
+    subject: String,
+    role: Role,
+}
+
+impl Owner {
+    pub(crate) fn of(caller: &Caller) -> Self {
+        Self {
+            issuer: caller.issuer().to_owned(),
+            subject: subject_hash(caller),
+            role: caller.role(),
+        }
+    }
+
+    /// Whether `caller` may use what this owner created.
+    ///
+    /// A job created while the service ran without authentication stays Flyte's when authentication
+    /// is turned on.
+    pub(crate) fn admits(&self, caller: &Caller) -> bool {
+        match caller.role() {
+            Role::Admin | Role::Anonymous => true,
+            Role::Propeller if self.role == Role::Anonymous => true,
+            Role::Propeller | Role::User => *self == Self::of(caller),
+        }
+    }
+}
+
+/// Names of people need not lie in Flyte's database: the first 16 bytes of the hash tell them apart.
+fn subject_hash(caller: &Caller) -> String {
+    IdempotencyKey::of(&[caller.subject()]).hex()[..32].to_owned()
+}
+
+/// The wire form of [`Handle`]. Fields may be added, never renumbered: old handles must open.
+#[derive(Clone, PartialEq, Message)]
+struct Contents {
+    #[prost(string, tag = "1")]
+    task_type: String,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    meta: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "3")]
+    refusal: Option<Refusal>,
+    #[prost(string, tag = "4")]
+    issuer: String,
+    #[prost(string, tag = "5")]
+    subject: String,
+    #[prost(int32, tag = "6")]
+    role: i32,
+    #[prost(int64, tag = "7")]
+    created_at_ms: i64,
+    #[prost(bytes = "vec", tag = "8")]
+    key: Vec<u8>,
+    #[prost(string, tag = "9")]
+    project: String,
+    #[prost(string, tag = "10")]
+    domain: String,
+    #[prost(string, tag = "11")]
+    execution: String,
+    #[prost(string, tag = "12")]
+    node: String,
+    #[prost(uint32, tag = "13")]
+    attempt: u32,
+    #[prost(string, tag = "14")]
+    namespace: String,
+    #[prost(string, tag = "15")]
+    task: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Refusal {
+    #[prost(string, optional, tag = "1")]
+    code: Option<String>,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+impl Handle {
+    /// The handle of `error`, a definitive refusal.
+    pub(crate) fn refusal(error: &Error) -> Job {
+        Job::Refused {
+            code: error.code().map(|code| cut(code, MAX_NAME)),
+            message: cut(error.message(), MAX_MESSAGE),
+        }
+    }
+
+    pub(crate) fn seal(&self, keys: &HandleKeys) -> Result<Vec<u8>> {
+        let sealed = keys.seal(Contents::from(self).encode_to_vec())?;
+        if sealed.len() > MAX_BYTES {
+            let size = sealed.len();
+            return Err(Error::internal(format!(
+                "a handle of {size} bytes is over {MAX_BYTES}: the plugin's Meta is too large"
+            )));
+        }
+        Ok(sealed)
+    }
+
+    /// `None` when no key opens `sealed`, or when what is inside makes no sense.
+    pub(crate) fn open(sealed: &[u8], keys: &HandleKeys) -> Option<Self> {
+        let contents = keys.open(sealed)?;
+        Contents::decode(contents.as_slice()).ok()?.read()
+    }
+}
+
+impl From<&Handle> for Contents {
+    fn from(handle: &Handle) -> Self {
+        let (meta, refusal) = match &handle.job {
+            Job::Created(meta) => (Some(meta.clone()), None),
+            Job::Refused { code, message } => (
+                None,
+                Some(Refusal {
+                    code: code.clone(),
+                    message: message.clone(),
+                }),
+            ),
+        };
+        let name = |text: &str| cut(text, MAX_NAME);
+        let execution = &handle.execution;
+        Self {
+            task_type: handle.task_type.clone(),
+            meta,
+            refusal,
+            issuer: handle.owner.issuer.clone(),
+            subject: handle.owner.subject.clone(),
+            role: role_number(handle.owner.role),
+            created_at_ms: handle.created_at.as_millisecond(),
+            key: handle.key.as_bytes().to_vec(),
+            project: name(&execution.project),
+            domain: name(&execution.domain),
+            execution: name(&execution.name),
+            node: name(&execution.node),
+            attempt: execution.attempt,
+            namespace: cut(&execution.namespace, MAX_NAMESPACE),
+            task: name(&execution.task),
+        }
+    }
+}
+
+impl Contents {
+    fn read(self) -> Option<Handle> {
+        let job = match (self.meta, self.refusal) {
+            (Some(meta), None) => Job::Created(meta),
+            (None, Some(refusal)) => Job::Refused {
+                code: refusal.code,
+                message: refusal.message,
+            },
+            _ => return None,
+        };
+        let role = role_of(self.role)?;
+        Some(Handle {
+            task_type: self.task_type,
+            owner: Owner {
+                issuer: self.issuer,
+                subject: self.subject,
+                role,
+            },
+            created_at: Timestamp::from_millisecond(self.created_at_ms).ok()?,
+            key: IdempotencyKey::from_bytes(self.key.try_into().ok()?),
+            execution: Execution {
+                project: self.project,
+                domain: self.domain,
+                name: self.execution,
+                node: self.node,
+                attempt: self.attempt,
+                task: self.task,
+                namespace: self.namespace,
+            },
+            job,
+        })
+    }
+}
+
+fn role_number(role: Role) -> i32 {
+    match role {
+        Role::Anonymous => 0,
+        Role::Propeller => 1,
+        Role::User => 2,
+        Role::Admin => 3,
+    }
+}
+
+fn role_of(number: i32) -> Option<Role> {
+    [Role::Anonymous, Role::Propeller, Role::User, Role::Admin]
+        .into_iter()
+        .find(|role| role_number(*role) == number)
+}
+
+/// The first `max` bytes of `text`, on a character boundary, with an ellipsis if anything was cut.
+fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = (0..=max - '…'.len_utf8())
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    format!("{}…", &text[..end.unwrap_or_default()])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+use std::sync::Arc;
+
+use super::*;
+
+fn caller(issuer: &str, subject: &str, role: Role) -> Caller {
+    Caller {
+        issuer: issuer.into(),
+        subject: subject.into(),
+        role,
+        grant: Arc::default(),
+    }
+}
+
+fn handle() -> Handle {
+    Handle {
+        task_type: "bigquery_query_job_task".to_owned(),
+        owner: Owner::of(&caller(
+            "cluster",
+            "system:serviceaccount:flyte:propeller",
+            Role::Propeller,
+        )),
+        created_at: Timestamp::from_millisecond(1_790_000_000_000).unwrap(),
+        key: IdempotencyKey::of(&["s3://bucket/run/n0/0"]),
+        execution: Execution {
+            project: "flytesnacks".to_owned(),
+            domain: "development".to_owned(),
+            name: "f7a1b2c3".to_owned(),
+            node: "n0".to_owned(),
+            attempt: 1,
+            task: "acme.sql.daily_rollup".to_owned(),
+            namespace: "flytesnacks-development".to_owned(),
+        },
+        job: Job::Created(br#"{"project":"acme","job":"j"}"#.to_vec()),
+    }
+}
+
+#[test]
+fn what_was_sealed_opens_again() {
+    let keys = HandleKeys::repeated(&[1]);
+    let refused = Error::invalid("Unrecognized name: foo").with_code("invalidQuery");
+    for handle in [
+        handle(),
+        Handle {
+            job: Handle::refusal(&refused),
+            ..handle()
+        },
+    ] {
+        let sealed = handle.seal(&keys).unwrap();
+        assert_eq!(Handle::open(&sealed, &keys), Some(handle));
+    }
+}
+
+#[test]
+fn the_first_key_seals_and_every_key_opens() {
+    let old = HandleKeys::repeated(&[1]);
+    let both = HandleKeys::repeated(&[2, 1]);
+    let new = HandleKeys::repeated(&[2]);
+    let sealed_by_old = handle().seal(&old).unwrap();
+    let sealed_by_both = handle().seal(&both).unwrap();
+    assert!(Handle::open(&sealed_by_old, &both).is_some());
+    assert!(Handle::open(&sealed_by_both, &new).is_some());
+    assert!(Handle::open(&sealed_by_both, &old).is_none());
+}
+
+#[test]
+fn no_changed_byte_opens() {
+    let keys = HandleKeys::repeated(&[1]);
+    let sealed = handle().seal(&keys).unwrap();
+    for at in 0..sealed.len() {
+        let mut forged = sealed.clone();
+        forged[at] ^= 1;
+        assert_eq!(Handle::open(&forged, &keys), None, "byte {at}");
+    }
+    for end in 0..sealed.len() {
+        assert_eq!(Handle::open(&sealed[..end], &keys), None, "cut to {end}");
+    }
+}
+
+#[test]
+fn nothing_readable_is_left_outside_the_seal() {
+    let sealed = handle().seal(&HandleKeys::repeated(&[1])).unwrap();
+    let text = String::from_utf8_lossy(&sealed).into_owned();
+    for word in ["acme", "flytesnacks", "bigquery", "propeller"] {
+        assert!(!text.contains(word), "{word}");
+    }
+}
+
+/// Made by the first release. If this fails, jobs that run during an upgrade would be lost.
+#[test]
+fn a_handle_of_an_older_release_opens() {
+    let golden = include_bytes!("golden.bin");
+    assert_eq!(
+        Handle::open(golden, &HandleKeys::repeated(&[1])),
+        Some(handle())
+    );
+}
+
+#[test]
+fn the_longest_names_and_words_still_fit() {
+    let long = "ä".repeat(4000);
+    let refused = Error::invalid(long.clone()).with_code(long.clone());
+    let execution = Execution {
+        project: long.clone(),
+        domain: long.clone(),
+        name: long.clone(),
+        node: long.clone(),
+        attempt: u32::MAX,
+        task: long.clone(),
+        namespace: long,
+    };
+    let handle = Handle {
+        execution,
+        job: Handle::refusal(&refused),
+        ..handle()
+    };
+    let sealed = handle.seal(&HandleKeys::repeated(&[1])).unwrap();
+    assert!(sealed.len() <= MAX_BYTES, "{}", sealed.len());
+}
+
+#[test]
+fn a_meta_that_does_not_fit_is_a_defect_not_a_truncation() {
+    let handle = Handle {
+        job: Job::Created(vec![b'x'; MAX_BYTES]),
+        ..handle()
+    };
+    let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();
+    assert!(error.chain().unwrap().contains("Meta is too large"));
+}
+
+#[test]
+fn only_its_owner_and_admins_may_use_a_handle() {
+    use Role::{Admin, Anonymous, Propeller, User};
+    let ann = caller("idp", "ann", User);
+    let propeller = caller("cluster", "propeller", Propeller);
+    let nobody = Caller::anonymous();
+    for (owner, user, admitted) in [
+        (&ann, &ann, true),
+        (&ann, &caller("idp", "bob", User), false),
+        (&ann, &caller("other", "ann", User), false),
+        (&ann, &propeller, false),
+        (&ann, &caller("idp", "root", Admin), true),
+        (&propeller, &propeller, true),
+        (&propeller, &ann, false),
+        (&nobody, &propeller, true),
+        (&nobody, &ann, false),
+        (&propeller, &caller("", "anonymous", Anonymous), true),
+    ] {
+        assert_eq!(
+            Owner::of(owner).admits(user),
+            admitted,
+            "{owner:?} → {user:?}"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The outgoing client: deadline → retry → credentials → headers → trace → reqwest.
+
+mod credentials;
+mod endpoint;
+mod request;
+mod retry;
+mod token_cache;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode};
+use url::Url;
+
+pub(crate) use self::endpoint::{UpstreamArgs, require_tls};
+use self::{credentials::DynCredentials, endpoint::Endpoint};
+pub use self::{
+    credentials::{Authorization, Credentials},
+    request::{Request, Response},
+    token_cache::{Token, TokenCache, TokenSource},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    telemetry::metrics::Metrics,
+};
+
+/// What an answer other than 2xx means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Decides whether the call is repeated and what becomes of the task.
+    pub kind: Kind,
+    /// The vendor's code, for example `invalidQuery`.
+    pub code: Option<String>,
+    /// The vendor's words; a task's author reads them.
+    pub message: String,
+}
+
+/// Reads a vendor's error body; `None` leaves it to the status code.
+pub type ReadFailure = fn(StatusCode, &[u8]) -> Option<Failure>;
+
+/// Makes [`Http`] clients. Handed to [`Plugin::new`](crate::Plugin::new).
+#[derive(Clone)]
+pub struct HttpBuilder {
+    client: reqwest::Client,
+    metrics: Arc<Metrics>,
+    endpoint: Option<Endpoint>,
+    insecure: bool,
+    attempt_timeout: Duration,
+    credentials: Option<Arc<dyn DynCredentials>>,
+    read_failure: ReadFailure,
+}
+
+impl HttpBuilder {
+    pub(crate) fn new(args: &UpstreamArgs, agent: &str, metrics: Arc<Metrics>) -> Result<Self> {
+        let endpoint = args.endpoint.as_deref().map(Endpoint::parse).transpose()?;
+        Ok(Self {
+            client: client(agent)?,
+            metrics,
+            endpoint,
+            insecure: args.insecure_upstream,
+            attempt_timeout: args.upstream_timeout,
+            credentials: None,
+            read_failure: |_, _| None,
+        })
+    }
+
+    /// Signs every call with `credentials`.
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Credentials) -> Self {
+        self.credentials = Some(Arc::new(credentials));
+        self
+    }
+
+    /// Reads the vendor's error bodies with `read`.
+    #[must_use]
+    pub fn failures(mut self, read: ReadFailure) -> Self {
+        self.read_failure = read;
+        self
+    }
+
+    /// Calls an emulator at `host[:port]` or a URL instead of the vendor, without credentials.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is neither.
+    pub fn emulator(mut self, host: &str) -> Result<Self> {
+        let url = if host.contains("://") {
+            host.to_owned()
+        } else {
+            format!("http://{host}")
+        };
+        self.endpoint = Some(Endpoint::parse(&url)?);
+        self.insecure = true;
+        self.credentials = None;
+        Ok(self)
+    }
+
+    /// The client of the API at `base`, the vendor's own URL.
+    ///
+    /// `--endpoint` replaces its scheme, host and port and leaves the path.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when `base` is no URL, or plain http beyond loopback without
+    /// `--insecure-upstream`.
+    pub fn build(self, base: &str) -> Result<Http> {
+        let vendor = Url::parse(base)
+            .map_err(|error| Error::invalid(format!("{base:?} is no URL: {error}")))?;
+        let base = match &self.endpoint {
+            Some(endpoint) => endpoint.in_place_of(&vendor),
+            None => vendor,
+        };
+        if !self.insecure {
+            endpoint::require_tls(&base)?;
+        }
+        Ok(Http(Arc::new(Shared {
+            base,
+            builder: self,
+        })))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that makes the client"
+)]
+fn client(agent: &str) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(agent)
+        // A redirect could carry credentials to a host that nobody configured.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .build()
+        .map_err(Error::internal)
+}
+
+struct Shared {
+    base: Url,
+    builder: HttpBuilder,
+}
+
+/// Calls one vendor's API. Cloning is cheap.
+#[derive(Clone)]
+pub struct Http(Arc<Shared>);
+
+impl Http {
+    /// A GET of the path made of `segments` below the base; each is percent-encoded.
+    pub fn get<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
+        self.request(Method::GET, segments)
+    }
+
+    /// A POST to the path made of `segments` below the base; each is percent-encoded.
+    pub fn post<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
+        self.request(Method::POST, segments)
+    }
+
+    fn request<S: AsRef<str>>(&self, method: Method, segments: &[S]) -> Request<'_> {
+        let mut url = self.0.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        Request::new(self, method, url)
+    }
+}

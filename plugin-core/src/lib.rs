@@ -1,0 +1,40 @@
+//! Runs a Flyte backend plugin as a service of its own.
+//!
+//! A plugin implements [`Plugin`]: three functions and four types. [`run`] makes it a service that
+//! FlytePropeller 1.x and Flyte 2 call over gRPC and users over REST, with authentication, limits,
+//! retries, logs, metrics and traces.
+//!
+//! Read in this order: [`plugin`] (what an author writes), [`task`] and [`context`] (what it is
+//! given), [`status`] and [`error`] (what it returns), [`http`] (how it calls the vendor).
+//! `ARCHITECTURE.md` has the map of the rest.
+
+pub mod caller;
+pub mod config;
+pub mod context;
+pub mod deadline;
+mod erased;
+pub mod error;
+mod handle;
+pub mod http;
+pub mod plugin;
+mod run;
+mod secrets;
+mod server;
+pub mod status;
+pub mod task;
+mod telemetry;
+pub mod value;
+mod verbs;
+mod wire;
+
+pub use self::{
+    context::Context,
+    error::{Error, Kind, Result, Tolerate},
+    http::{Http, HttpBuilder},
+    plugin::{Plugin, TaskType},
+    run::{ServiceInfo, run},
+    server::openapi,
+    status::{Phase, Status},
+    task::Task,
+    value::{Type, Value},
+};

@@ -1,0 +1,79 @@
+//! The trait a plugin's author implements.
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{context::Context, error::Result, http::HttpBuilder, status::Status, task::Task};
+
+/// A task type that a service answers, as task templates spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TaskType {
+    /// `template.type`, for example `bigquery_query_job_task`.
+    pub name: &'static str,
+    /// `template.task_type_version`. Propeller keeps one version per name, so serve just one.
+    pub version: i32,
+}
+
+/// A job system that tasks can be sent to.
+///
+/// Write three functions and four types. REST, gRPC, authentication, limits, retries, logs, metrics
+/// and traces are the core's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a plugin yet",
+    label = "`plugin_core::Plugin` is not implemented",
+    note = "docs/writing-a-plugin.md shows how; services/bigquery/src/lib.rs is the model"
+)]
+pub trait Plugin: Sized + Send + Sync + 'static {
+    /// What this service answers.
+    const TASK_TYPES: &'static [TaskType];
+
+    /// What an operator sets. Each field is a flag, an environment variable and a line in
+    /// docs/config.md.
+    type Settings: Args;
+
+    /// What a task's author writes in `custom`. A wrong one is answered with the path of the wrong
+    /// field, before any code of the plugin runs.
+    type Custom: DeserializeOwned + JsonSchema + Send + 'static;
+
+    /// What finds the job again: ids, at most about 500 bytes as JSON. The caller keeps it sealed;
+    /// still, never put secrets or hosts in it.
+    type Meta: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Makes the plugin, once, at start-up.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the settings; the service then refuses to start.
+    fn new(settings: Self::Settings, http: HttpBuilder) -> Result<Self>;
+
+    /// Submits the job.
+    ///
+    /// Is called again for the same task when an answer got lost: give the vendor
+    /// [`Context::idempotency_key`], so that the second call finds the first one's job. Runs on when
+    /// the caller goes away.
+    ///
+    /// # Errors
+    /// A definitive refusal is shown to the user as the task's failure and is not retried. A
+    /// [transient](crate::Kind::is_transient) one means: nothing is known to exist, try again.
+    fn create(
+        &self,
+        cx: &Context,
+        task: Task<Self::Custom>,
+    ) -> impl Future<Output = Result<Self::Meta>> + Send;
+
+    /// Looks at the job, without waiting for it.
+    ///
+    /// Map every state the vendor may answer; one you do not know is [`Status::unknown_state`].
+    ///
+    /// # Errors
+    /// `NotFound` fails the task. After any other error the core answers with the last status it saw,
+    /// because an upstream in trouble must not fail a healthy task.
+    fn get(&self, cx: &Context, meta: Self::Meta) -> impl Future<Output = Result<Status>> + Send;
+
+    /// Stops the job. Runs on when the caller goes away.
+    ///
+    /// # Errors
+    /// `NotFound` counts as success, as does a job that has ended: Flyte 2 deletes finished jobs too,
+    /// and repeats a failed delete for ever.
+    fn delete(&self, cx: &Context, meta: Self::Meta) -> impl Future<Output = Result<()>> + Send;
+}

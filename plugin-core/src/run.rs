@@ -1,0 +1,155 @@
+//! Start-up: settings → telemetry → plugin → serve → exit code.
+
+use std::{process::ExitCode, sync::Arc};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    config::{ServerArgs, Settings, command},
+    erased::DynPlugin,
+    error::{Error, Result},
+    handle::HandleKeys,
+    http::HttpBuilder,
+    plugin::Plugin,
+    server::{Auth, Running, Service},
+    telemetry::Telemetry,
+    verbs::{Shared, Verbs},
+};
+
+/// Which service this is. [`service_info!`](crate::service_info) fills it in.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceInfo {
+    /// The crate's name, which is the plugin's: `bigquery`.
+    pub name: &'static str,
+    /// The crate's version.
+    pub version: &'static str,
+}
+
+/// The [`ServiceInfo`] of the crate that calls it.
+#[macro_export]
+macro_rules! service_info {
+    () => {
+        $crate::ServiceInfo {
+            name: ::core::env!("CARGO_PKG_NAME"),
+            version: ::core::env!("CARGO_PKG_VERSION"),
+        }
+    };
+}
+
+/// Runs the plugin `P` as a service until SIGTERM or SIGINT: a whole `main`.
+///
+/// Wrong settings end it with a message on standard error: code 2 for the command line's, 1 for all
+/// others.
+#[must_use]
+pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
+    let settings = Settings::parse(command::<P>(info));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(serve::<P>(info, settings)),
+        Err(error) => Err(Error::internal(error)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", info.name);
+            if let Some(cause) = error.chain() {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<P: Plugin>(info: ServiceInfo, settings: Settings<P::Settings>) -> Result<()> {
+    let telemetry = Telemetry::start(&settings.telemetry, info)?;
+    let running = start::<P>(info, settings, &telemetry).await?;
+    tracing::info!(
+        version = info.version,
+        api = %running.api,
+        admin = %running.admin,
+        "serving {}",
+        info.name
+    );
+    stop_signal().await?;
+    running.shut_down().await;
+    // It blocks until the exporter gives up, which a runtime worker must not.
+    let flushed = tokio::task::spawn_blocking(|| telemetry.shut_down());
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), flushed).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts the service and returns while it serves.
+pub(crate) async fn start<P: Plugin>(
+    info: ServiceInfo,
+    settings: Settings<P::Settings>,
+    telemetry: &Telemetry,
+) -> Result<Running> {
+    let metrics = Arc::clone(&telemetry.metrics);
+    let keys = handle_keys(&settings.server)?;
+    let auth = auth(&settings.server, &metrics)?;
+    let agent = format!("outrigger-{}/{}", info.name, info.version);
+    let http = HttpBuilder::new(&settings.upstream, &agent, Arc::clone(&metrics))?;
+    let plugin: Arc<dyn DynPlugin> = Arc::new(P::new(settings.plugin, http)?);
+    let tasks = TaskTracker::new();
+    let shared = Shared {
+        keys,
+        secrets: Arc::new(settings.secrets),
+        metrics: Arc::clone(&metrics),
+        tasks: tasks.clone(),
+        request_timeout: settings.server.request_timeout,
+        refused_grace: settings.server.refused_grace,
+    };
+    let service = Service {
+        info,
+        verbs: Arc::new(Verbs::new(vec![plugin], shared)),
+        auth,
+        metrics,
+        log_level: telemetry.log_level.clone(),
+        tasks,
+    };
+    service.start(&settings.server).await
+}
+
+fn handle_keys(args: &ServerArgs) -> Result<HandleKeys> {
+    if !args.handle_keys.is_empty() {
+        return HandleKeys::read(&args.handle_keys);
+    }
+    if args.insecure_no_auth {
+        tracing::warn!(
+            "no --handle-keys: running jobs are lost with this process, and replicas cannot share them"
+        );
+        return HandleKeys::ephemeral();
+    }
+    Err(Error::invalid(
+        "--handle-keys (PLUGIN_HANDLE_KEYS) is missing: without a key that outlives the process, a \
+         restart would lose every running job. Make one with: openssl rand -base64 32 > handle.key",
+    ))
+}
+
+fn auth(args: &ServerArgs, metrics: &Arc<crate::telemetry::metrics::Metrics>) -> Result<Auth> {
+    match &args.auth {
+        Some(path) => Auth::from_file(path, Arc::clone(metrics)),
+        None if args.insecure_no_auth => {
+            tracing::warn!("--insecure-no-auth: whoever reaches this port may submit jobs");
+            Ok(Auth::anonymous(Arc::clone(metrics)))
+        }
+        None => Err(Error::invalid(
+            "--auth (PLUGIN_AUTH) is missing: name the file that says who may call, or serve \
+             everybody with --insecure-no-auth",
+        )),
+    }
+}
+
+async fn stop_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("SIGINT"),
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! Reads secrets where Flyte's conventions put them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use secrecy::SecretString;
+
+use crate::error::{Error, Kind, Result};
+
+/// Where secrets may come from.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Secrets")]
+pub(crate) struct SecretArgs {
+    /// Prefix of environment variables that hold secrets; the secret's name follows in upper case.
+    #[arg(long, env = "PLUGIN_SECRET_PREFIX", default_value = "_FSEC_")]
+    pub(crate) secret_prefix: String,
+
+    /// Directory of secret files: `<dir>/<namespace>/<name>`, then `<dir>/<name>`.
+    #[arg(long, env = "PLUGIN_SECRETS_DIR", default_value = "/etc/secrets")]
+    pub(crate) secrets_dir: PathBuf,
+
+    /// Ignore secret values that arrive inside requests (Flyte 2's `connection.secrets`).
+    #[arg(long, env = "PLUGIN_FORBID_CONNECTION_SECRETS")]
+    pub(crate) forbid_connection_secrets: bool,
+}
+
+/// The secrets that one call may read.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    pub(crate) sources: Arc<SecretArgs>,
+    /// Values that came with the request.
+    pub(crate) connection: Arc<BTreeMap<String, SecretString>>,
+    /// The workflow's Kubernetes namespace; may be empty.
+    pub(crate) namespace: Arc<str>,
+}
+
+impl Secrets {
+    /// The secret `name`: from the request, else the environment, else a file, read anew each time.
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<SecretString>> {
+        if !is_plain(name) {
+            return Err(Error::invalid(format!(
+                "secret name {name:?}: use letters, digits, _ - ."
+            )));
+        }
+        if let Some(value) = self.in_connection(name) {
+            return Ok(Some(value));
+        }
+        if let Some(value) = from_environment(&self.variable(name)) {
+            return Ok(Some(value));
+        }
+        for path in self.files(name) {
+            if let Some(value) = from_file(&path).await? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What to say when `name` was found nowhere: where it was looked for.
+    pub(crate) fn missing(&self, name: &str) -> Error {
+        let mut places = Vec::new();
+        if !self.sources.forbid_connection_secrets {
+            places.push(format!("connection.secrets.{name} of the request"));
+        }
+        places.push(format!("environment variable {}", self.variable(name)));
+        places.extend(
+            self.files(name)
+                .map(|path| format!("file {}", path.display())),
+        );
+        let places = places.join(", ");
+        Error::new(
+            Kind::FailedPrecondition,
+            format!("secret {name} not found; looked in: {places}"),
+        )
+    }
+
+    fn in_connection(&self, name: &str) -> Option<SecretString> {
+        let allowed = !self.sources.forbid_connection_secrets;
+        allowed
+            .then(|| self.connection.get(name).cloned())
+            .flatten()
+    }
+
+    fn variable(&self, name: &str) -> String {
+        format!("{}{}", self.sources.secret_prefix, name.to_uppercase())
+    }
+
+    fn files(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let dir = &self.sources.secrets_dir;
+        let name = name.to_lowercase();
+        let namespaced = is_plain(&self.namespace).then(|| dir.join(&*self.namespace).join(&name));
+        namespaced.into_iter().chain([dir.join(name)])
+    }
+}
+
+/// Whether a name is safe as part of a path.
+fn is_plain(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(allowed)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a secret's name is only known per call"
+)]
+fn from_environment(variable: &str) -> Option<SecretString> {
+    std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .map(SecretString::from)
+}
+
+async fn from_file(path: &Path) -> Result<Option<SecretString>> {
+    match tokio::fs::read_to_string(path).await {
+        // A trailing line break is the editor's, not the secret's.
+        Ok(text) => Ok(Some(SecretString::from(
+            text.trim_end_matches(['\r', '\n']),
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let message = format!("secret file {} cannot be read", path.display());
+            Err(Error::unavailable(message).with_source(error))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn secrets(dir: &Path, namespace: &str, forbid: bool) -> Secrets {
+        Secrets {
+            sources: Arc::new(SecretArgs {
+                secret_prefix: "_FSEC_".to_owned(),
+                secrets_dir: dir.to_owned(),
+                forbid_connection_secrets: forbid,
+            }),
+            connection: Arc::new(BTreeMap::from([(
+                "token".to_owned(),
+                "from-request".into(),
+            )])),
+            namespace: namespace.into(),
+        }
+    }
+
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("secrets-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("team-a")).unwrap();
+        std::fs::write(dir.join("token"), "from-file\n").unwrap();
+        std::fs::write(dir.join("team-a/token"), "from-namespace").unwrap();
+        dir
+    }
+
+    async fn found(secrets: &Secrets) -> String {
+        secrets
+            .find("token")
+            .await
+            .unwrap()
+            .unwrap()
+            .expose_secret()
+            .to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_nearest_place_wins() {
+        let dir = dir("nearest");
+        assert_eq!(found(&secrets(&dir, "team-a", false)).await, "from-request");
+        assert_eq!(
+            found(&secrets(&dir, "team-a", true)).await,
+            "from-namespace"
+        );
+        assert_eq!(found(&secrets(&dir, "team-b", true)).await, "from-file");
+        assert_eq!(found(&secrets(&dir, "", true)).await, "from-file");
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_anew() {
+        let dir = dir("changed");
+        let secrets = secrets(&dir, "", true);
+        assert_eq!(found(&secrets).await, "from-file");
+        std::fs::write(dir.join("token"), "rotated").unwrap();
+        assert_eq!(found(&secrets).await, "rotated");
+    }
+
+    #[tokio::test]
+    async fn a_missing_secret_says_where_it_was_looked_for() {
+        let secrets = secrets(Path::new("/nowhere"), "team-a", false);
+        assert!(secrets.find("api_key").await.unwrap().is_none());
+        assert_eq!(
+            secrets.missing("api_key").to_string(),
+            "secret api_key not found; looked in: connection.secrets.api_key of the request, \
+             environment variable _FSEC_API_KEY, file /nowhere/team-a/api_key, file /nowhere/api_key"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_cannot_leave_the_directory() {
+        let secrets = secrets(Path::new("/nowhere"), "../etc", false);
+        assert!(secrets.find("../shadow").await.is_err());
+        assert_eq!(
+            secrets.files("x").count(),
+            1,
+            "a hostile namespace is not looked into"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Which rule a verified token matches, and so who its bearer is.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::Value as Json;
+
+use super::{config::RuleFile, token::Verified};
+use crate::caller::{Caller, Grant, Role};
+
+/// The rules, in their order; what none matches is refused.
+pub(super) struct Policy(Vec<Rule>);
+
+struct Rule {
+    issuer: String,
+    subject: Option<String>,
+    scope_all: Vec<String>,
+    scope_any: Vec<String>,
+    claims: Vec<(String, String)>,
+    role: Role,
+    grant: Arc<Grant>,
+}
+
+impl Policy {
+    pub(super) fn new(rules: Vec<RuleFile>) -> Self {
+        Self(rules.into_iter().map(Rule::from).collect())
+    }
+
+    /// The caller that `token` stands for, by the first rule that matches.
+    pub(super) fn caller(&self, token: &Verified) -> Option<Caller> {
+        let rule = self.0.iter().find(|rule| rule.matches(token))?;
+        Some(Caller {
+            issuer: Arc::clone(&token.issuer),
+            subject: token.subject.as_str().into(),
+            role: rule.role,
+            grant: Arc::clone(&rule.grant),
+        })
+    }
+}
+
+impl From<RuleFile> for Rule {
+    fn from(file: RuleFile) -> Self {
+        Self {
+            issuer: file.issuer,
+            subject: file.sub,
+            scope_all: file.scope_all,
+            scope_any: file.scope_any,
+            claims: file.claim.into_iter().collect(),
+            role: file.role,
+            grant: Arc::new(Grant {
+                verbs: file.verbs,
+                task_types: file.tasks,
+                targets: file.targets,
+            }),
+        }
+    }
+}
+
+impl Rule {
+    fn matches(&self, token: &Verified) -> bool {
+        let has = |scope: &String| token.scopes.contains(scope);
+        *self.issuer == *token.issuer
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|subject| *subject == token.subject)
+            && self.scope_all.iter().all(has)
+            && (self.scope_any.is_empty() || self.scope_any.iter().any(has))
+            && self
+                .claims
+                .iter()
+                .all(|(name, value)| holds(token.claims.get(name), value))
+    }
+}
+
+fn holds(claim: Option<&Json>, value: &str) -> bool {
+    match claim {
+        Some(Json::Array(items)) => items.iter().any(|item| item == value),
+        Some(single) => single == value,
+        None => false,
+    }
+}
+
+/// The scopes in `claims`, each a text of scopes or a list of them.
+pub(super) fn scopes(claims: &serde_json::Map<String, Json>, names: &[String]) -> BTreeSet<String> {
+    let mut scopes = BTreeSet::new();
+    for claim in names.iter().filter_map(|name| claims.get(name)) {
+        match claim {
+            Json::String(text) => scopes.extend(text.split_whitespace().map(str::to_owned)),
+            Json::Array(items) => {
+                scopes.extend(items.iter().filter_map(Json::as_str).map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    scopes
+}

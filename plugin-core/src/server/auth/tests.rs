@@ -1,0 +1,418 @@
+use std::path::PathBuf;
+
+use http::HeaderValue;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::{caller::Role, run::ServiceInfo};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const OTHER: &str = "fedcba9876543210fedcba9876543210";
+
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(ServiceInfo {
+        name: "test",
+        version: "0",
+    }))
+}
+
+/// A directory of this test's own.
+fn dir(test: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("auth-{test}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("secret"), format!("{SECRET}\n")).unwrap();
+    std::fs::write(dir.join("other"), OTHER).unwrap();
+    dir
+}
+
+fn file(test: &str, issuers: &str, rules: &str) -> Result<Auth> {
+    let dir = dir(test);
+    let text = format!("issuers:\n{issuers}\nrules:\n{rules}\n");
+    let text = text.replace("DIR", &dir.display().to_string());
+    std::fs::write(dir.join("auth.yaml"), text).unwrap();
+    Auth::from_file(&dir.join("auth.yaml"), metrics())
+}
+
+const ISSUERS: &str = "
+  - name: ci
+    issuer: https://ci.example.com
+    key: {hs256_secret_file: DIR/secret}
+    audiences: [connectors]
+  - name: admin
+    issuer: https://flyte.example.com
+    accept_missing_iss: true
+    key: {hs256_secret_file: DIR/other}
+    kid_headers: [kid, key_id]
+    scope_claims: [scp]
+    audiences: [https://flyte.example.com]
+    reject: {scope_prefix: 'f.', claims_present: [form]}
+    max_lifetime: 1h
+";
+const RULES: &str = "
+  - {issuer: ci, sub: propeller, role: propeller}
+  - {issuer: ci, scope_all: [submit], scope_any: [a, b], claim: {groups: eng}, role: user, verbs: [create, get]}
+  - {issuer: ci, sub: reader, role: user, verbs: [list]}
+  - {issuer: admin, scope_all: [all], role: admin}
+";
+
+fn auth(test: &str) -> Auth {
+    file(test, ISSUERS, RULES).unwrap()
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+fn claims(over: &Json) -> Json {
+    let mut claims = json!({
+        "iss": "https://ci.example.com", "sub": "propeller", "aud": "connectors", "exp": now() + 600,
+    });
+    for (name, value) in over.as_object().unwrap() {
+        match value {
+            Json::Null => claims.as_object_mut().unwrap().remove(name),
+            value => claims
+                .as_object_mut()
+                .unwrap()
+                .insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn sign(header: &Json, claims: &Json, secret: &str) -> String {
+    let part = |json: &Json| {
+        base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, json.to_string())
+    };
+    let message = format!("{}.{}", part(header), part(claims));
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    let signature =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::HS256);
+    format!("{message}.{}", signature.unwrap())
+}
+
+fn token(over: Json) -> String {
+    sign(
+        &json!({"alg": "HS256", "typ": "JWT"}),
+        &claims(&over),
+        SECRET,
+    )
+}
+
+async fn ask(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in values {
+        headers.append(*name, HeaderValue::from_str(value).unwrap());
+    }
+    auth.caller(&headers).await
+}
+
+async fn bearer(auth: &Auth, token: &str) -> Result<Caller> {
+    ask(auth, &[("authorization", format!("Bearer {token}"))]).await
+}
+
+#[tokio::test]
+async fn a_good_token_becomes_the_caller_of_the_first_rule_that_matches() {
+    let auth = auth("good");
+    let caller = bearer(&auth, &token(json!({}))).await.unwrap();
+    assert_eq!(
+        (caller.issuer(), caller.subject(), caller.role()),
+        ("ci", "propeller", Role::Propeller)
+    );
+
+    let user = json!({"sub": "ann", "scope": "x submit b", "groups": ["ops", "eng"]});
+    let caller = bearer(&auth, &token(user)).await.unwrap();
+    assert_eq!((caller.subject(), caller.role()), ("ann", Role::User));
+    assert!(caller.check_verb(Verb::Create).is_ok());
+    assert!(caller.check_verb(Verb::Delete).is_err());
+
+    let remembered = bearer(&auth, &token(json!({}))).await.unwrap();
+    assert_eq!(remembered.subject(), "propeller");
+}
+
+#[tokio::test]
+async fn flyteadmins_odd_tokens_are_understood() {
+    let auth = auth("flyteadmin");
+    let admin = |over: Json| {
+        let mut all = json!({"iss": null, "aud": ["https://flyte.example.com"], "sub": null,
+            "client_id": "flytectl", "scp": ["all"], "iat": now()});
+        all.as_object_mut()
+            .unwrap()
+            .extend(over.as_object().unwrap().clone());
+        sign(
+            &json!({"alg": "HS256", "typ": "JWT", "key_id": "k1"}),
+            &claims(&all),
+            OTHER,
+        )
+    };
+    let caller = bearer(&auth, &admin(json!({}))).await.unwrap();
+    assert_eq!(
+        (caller.issuer(), caller.subject(), caller.role()),
+        ("admin", "flytectl", Role::Admin)
+    );
+    for (what, over) in [
+        ("refresh token", json!({"scp": ["f.all", "all", "offline"]})),
+        ("authorization code", json!({"form": "x"})),
+        ("too long a life", json!({"exp": now() + 7200})),
+        ("no issue date", json!({"iat": null})),
+        ("nobody's", json!({"client_id": ""})),
+    ] {
+        assert!(bearer(&auth, &admin(over)).await.is_err(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
+    let auth = auth("refused");
+    let header = |over: Json| {
+        let mut header = json!({"alg": "HS256", "typ": "JWT"});
+        header
+            .as_object_mut()
+            .unwrap()
+            .extend(over.as_object().unwrap().clone());
+        sign(&header, &claims(&json!({})), SECRET)
+    };
+    let good = token(json!({}));
+    let unsigned = good.rsplit_once('.').unwrap().0;
+    let refused = [
+        ("no signature", format!("{unsigned}.")),
+        ("alg none", header(json!({"alg": "none"}))),
+        ("another algorithm", header(json!({"alg": "HS384"}))),
+        ("a public-key algorithm", header(json!({"alg": "RS256"}))),
+        ("another type", header(json!({"typ": "logout+jwt"}))),
+        ("critical header", header(json!({"crit": ["x"]}))),
+        ("empty critical header", header(json!({"crit": []}))),
+        ("unencoded payload", header(json!({"b64": false}))),
+        ("key id is no text", header(json!({"kid": 1}))),
+        (
+            "key id is too long",
+            header(json!({"kid": "k".repeat(300)})),
+        ),
+        (
+            "another's key",
+            sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER),
+        ),
+        ("two parts", unsigned.to_owned()),
+        ("four parts", format!("{good}.x")),
+        ("padding", format!("{good}=")),
+        ("expired", token(json!({"exp": now() - 31}))),
+        ("no expiry", token(json!({"exp": null}))),
+        ("expiry is a text", token(json!({"exp": "never"}))),
+        ("not yet valid", token(json!({"nbf": now() + 40}))),
+        ("issued in the future", token(json!({"iat": now() + 40}))),
+        ("no audience", token(json!({"aud": null}))),
+        ("another audience", token(json!({"aud": "connectors2"}))),
+        ("audience is a number", token(json!({"aud": 1}))),
+        (
+            "another issuer",
+            token(json!({"iss": "https://evil.example.com"})),
+        ),
+        (
+            "issuer with a slash more",
+            token(json!({"iss": "https://ci.example.com/"})),
+        ),
+        (
+            "issuer is a list",
+            token(json!({"iss": ["https://ci.example.com"]})),
+        ),
+        ("no issuer", token(json!({"iss": null}))),
+        ("no subject", token(json!({"sub": null}))),
+        ("bound to a key", token(json!({"cnf": {"jkt": "x"}}))),
+        ("too long", format!("{good}{}", "x".repeat(MAX_TOKEN_BYTES))),
+    ];
+    for (what, token) in refused {
+        let error = bearer(&auth, &token).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unauthenticated, "{what}");
+        assert_eq!(error.code(), Some("invalid_token"), "{what}");
+    }
+    let dates = [
+        json!({"exp": now() - 25}),
+        json!({"nbf": now() + 25}),
+        json!({"iat": now() + 25}),
+    ];
+    for within_skew in dates {
+        assert!(bearer(&auth, &token(within_skew)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn exactly_one_token_is_taken_and_only_from_its_headers() {
+    let auth = auth("headers");
+    let good = token(json!({}));
+    let kind = async |values: &[(&'static str, String)]| {
+        ask(&auth, values)
+            .await
+            .map(|_| ())
+            .map_err(|error| (error.kind(), error.code().map(str::to_owned)))
+    };
+    let invalid = |code: &str| Err((Kind::InvalidArgument, Some(code.to_owned())));
+    let unauthenticated =
+        |code: Option<&str>| Err((Kind::Unauthenticated, code.map(str::to_owned)));
+    for (value, expected) in [
+        (format!("bearer {good}"), Ok(())),
+        (format!("BEARER {good}"), Ok(())),
+        (
+            format!("Basic {good}"),
+            unauthenticated(Some("invalid_token")),
+        ),
+        (
+            format!("Bearer  {good}"),
+            unauthenticated(Some("invalid_token")),
+        ),
+        ("Bearer".to_owned(), unauthenticated(Some("invalid_token"))),
+        (
+            format!("Bearer {good}, Bearer {good}"),
+            invalid("invalid_request"),
+        ),
+    ] {
+        assert_eq!(
+            kind(&[("authorization", value.clone())]).await,
+            expected,
+            "{value}"
+        );
+    }
+    let bearer = format!("Bearer {good}");
+    assert_eq!(kind(&[]).await, unauthenticated(None));
+    assert_eq!(
+        kind(&[("flyte-authorization", bearer.clone())]).await,
+        Ok(())
+    );
+    let both = [
+        ("authorization", bearer.clone()),
+        ("flyte-authorization", bearer.clone()),
+    ];
+    assert_eq!(kind(&both).await, invalid("invalid_request"));
+    let twice = [
+        ("authorization", bearer.clone()),
+        ("authorization", bearer.clone()),
+    ];
+    assert_eq!(kind(&twice).await, invalid("invalid_request"));
+    assert_eq!(kind(&[("cookie", bearer)]).await, unauthenticated(None));
+}
+
+#[tokio::test]
+async fn a_good_token_that_no_rule_names_is_forbidden() {
+    let auth = auth("norule");
+    for over in [
+        json!({"sub": "bob"}),
+        json!({"sub": "bob", "scope": "submit", "groups": "eng"}),
+        json!({"sub": "bob", "scope": "submit a", "groups": "sales"}),
+        json!({"sub": "bob", "scope": "a b", "groups": "eng"}),
+    ] {
+        let error = bearer(&auth, &token(over.clone())).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::PermissionDenied, "{over}");
+        assert_eq!(error.code(), Some("insufficient_scope"));
+    }
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_the_reason() {
+    let rule = "  - {issuer: ci, role: user}";
+    let issuer = |rest: &str| format!("  - {{name: ci, issuer: https://ci, {rest}}}");
+    let key = "key: {hs256_secret_file: DIR/secret}";
+    std::fs::write(dir("wrong").join("short"), "too short").unwrap();
+    for (issuers, rules, expected) in [
+        (
+            issuer(&format!("{key}, audiences: []")),
+            rule,
+            "audiences must name",
+        ),
+        (issuer("audiences: [a]"), rule, "give either key or jwks"),
+        (
+            issuer(&format!("{key}, audiences: [a], algorithms: [RS256]")),
+            rule,
+            "does not fit",
+        ),
+        (
+            issuer(&format!("{key}, audiences: [a], algorithm: RS256")),
+            rule,
+            "algorithm",
+        ),
+        (
+            issuer("key: {hs256_secret_file: DIR/short}, audiences: [a]"),
+            rule,
+            "at least 32 bytes",
+        ),
+        (
+            issuer("key: {hs256_secret_file: DIR/none}, audiences: [a]"),
+            rule,
+            "cannot be read",
+        ),
+        (
+            issuer("key: {pem_file: DIR/secret}, audiences: [a]"),
+            rule,
+            "no public key",
+        ),
+        (
+            issuer("jwks: {url: 'http://idp.example.com/keys'}, audiences: [a]"),
+            rule,
+            "plain http",
+        ),
+        (
+            issuer(&format!("{key}, audiences: [a]")),
+            "  - {issuer: nobody, role: user}",
+            "nobody",
+        ),
+        (
+            issuer(&format!("{key}, audiences: [a]")),
+            "  - {issuer: ci, role: root}",
+            "root",
+        ),
+        (
+            issuer(&format!("{key}, audiences: [a]")),
+            "  []",
+            "must not be empty",
+        ),
+    ] {
+        let error = file("wrong", &issuers, rules).map(|_| ()).unwrap_err();
+        assert!(
+            error.to_string().contains(expected),
+            "{error}\nexpected: {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_library_signs_and_verifies_with_the_one_provider_that_is_built_in() {
+    // With two providers compiled in, jsonwebtoken panics at first use.
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    assert!(jsonwebtoken::encode(&Header::default(), &json!({}), &key).is_ok());
+}
+
+#[test]
+fn a_verb_is_read_from_what_the_router_matches() {
+    for (method, path, expected) in [
+        (
+            "POST",
+            "/flyteidl.service.AsyncAgentService/CreateTask",
+            Verb::Create,
+        ),
+        (
+            "POST",
+            "/flyteidl2.connector.AsyncConnectorService/GetTask",
+            Verb::Get,
+        ),
+        (
+            "POST",
+            "/flyteidl2.connector.AsyncConnectorService/DeleteTask",
+            Verb::Delete,
+        ),
+        (
+            "POST",
+            "/flyteidl.service.AgentMetadataService/ListAgents",
+            Verb::List,
+        ),
+        ("PUT", "/plugins/v1/t/0", Verb::Create),
+        ("GET", "/plugins/v1/t/0", Verb::Get),
+        ("DELETE", "/plugins/v1/t/0", Verb::Delete),
+        ("GET", "/plugins/v1/t/0/schema", Verb::List),
+        ("GET", "/plugins/v1", Verb::List),
+        ("GET", "/openapi.json", Verb::List),
+    ] {
+        assert_eq!(
+            verb(&method.parse().unwrap(), path),
+            expected,
+            "{method} {path}"
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! Verifies one token: whose it is, that it is whole, in time, and meant for us.
+//!
+//! `jsonwebtoken` checks signatures and dates. Its defaults are loose (a missing `aud`, any `typ`, an
+//! unknown `crit` pass), so what a token must be is checked here, by RFC 8725 and RFC 9068.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    Refusal,
+    config::{IssuerFile, RejectFile},
+    keys::{Key, Keys, Unavailable},
+    policy::scopes,
+};
+
+/// The longest token that is looked at, in bytes.
+pub(super) const MAX_TOKEN_BYTES: usize = 16 << 10;
+
+/// An issuer, ready to verify its tokens.
+pub(super) struct Issuer {
+    pub(super) name: Arc<str>,
+    pub(super) iss: String,
+    pub(super) accept_missing_iss: bool,
+    pub(super) keys: Keys,
+    algorithms: Vec<Algorithm>,
+    audiences: Vec<String>,
+    typ: Vec<String>,
+    scope_claims: Vec<String>,
+    kid_headers: Vec<String>,
+    max_lifetime: Option<Duration>,
+    reject: RejectFile,
+    clock_skew: Duration,
+}
+
+/// What a verified token says.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) issuer: Arc<str>,
+    pub(super) subject: String,
+    pub(super) scopes: BTreeSet<String>,
+    pub(super) claims: Map<String, Json>,
+    pub(super) expires_at: Timestamp,
+}
+
+/// The parts of a token that are read before its signature is checked.
+pub(super) struct Unverified<'a> {
+    token: &'a str,
+    header: Header,
+    pub(super) iss: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: Algorithm,
+    typ: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+    #[serde(default, deserialize_with = "present")]
+    b64: bool,
+    #[serde(flatten)]
+    rest: Map<String, Json>,
+}
+
+/// Whether a member is there, whatever its value.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(from).map(|_| true)
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: Option<String>,
+    client_id: Option<String>,
+    azp: Option<String>,
+    exp: u64,
+    iat: Option<u64>,
+    /// Binds the token to a key that a bearer need not hold (RFC 7800).
+    #[serde(default, deserialize_with = "present")]
+    cnf: bool,
+    #[serde(flatten)]
+    rest: Map<String, Json>,
+}
+
+impl<'a> Unverified<'a> {
+    pub(super) fn read(token: &'a str) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct Payload {
+            iss: Option<String>,
+        }
+        let malformed = || Refusal::Invalid("malformed");
+        let mut parts = token.split('.');
+        let (header, payload) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(header), Some(payload), Some(_), None) => (header, payload),
+            _ => return Err(malformed()),
+        };
+        let decode = |part| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| malformed())?;
+        let payload: Payload =
+            serde_json::from_slice(&decode(payload)?).map_err(|_| malformed())?;
+        Ok(Self {
+            token,
+            header,
+            iss: payload.iss,
+        })
+    }
+}
+
+impl Issuer {
+    pub(super) fn new(file: IssuerFile, keys: Keys, clock_skew: Duration) -> Self {
+        Self {
+            name: file.name.as_str().into(),
+            algorithms: file.allowed_algorithms(),
+            iss: file.issuer,
+            accept_missing_iss: file.accept_missing_iss,
+            keys,
+            audiences: file.audiences,
+            typ: file.typ,
+            scope_claims: file.scope_claims,
+            kid_headers: file.kid_headers,
+            max_lifetime: file.max_lifetime,
+            reject: file.reject,
+            clock_skew,
+        }
+    }
+
+    pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<Verified, Refusal> {
+        self.check_header(&token.header)?;
+        let algorithm = token.header.alg;
+        let kid = self.kid(&token.header)?;
+        let keys = self.keys.candidates(kid, algorithm).await;
+        let keys = keys.map_err(|Unavailable| Refusal::KeysUnavailable)?;
+        let validation = self.validation(algorithm, token.iss.is_some());
+        let claims = decode(token.token, &keys, &validation)?;
+        self.check_claims(claims)
+    }
+
+    fn check_header(&self, header: &Header) -> Result<(), Refusal> {
+        if !self.algorithms.contains(&header.alg) {
+            return Err(Refusal::Invalid("algorithm"));
+        }
+        if header.crit || header.b64 {
+            return Err(Refusal::Invalid("critical_header"));
+        }
+        let typ = header.typ.as_deref().unwrap_or_default();
+        let allowed = if self.typ.is_empty() {
+            ["", "jwt", "at+jwt", "application/at+jwt"].contains(&typ.to_lowercase().as_str())
+        } else {
+            self.typ
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(typ))
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Refusal::Invalid("type"))
+        }
+    }
+
+    fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, Refusal> {
+        const MAX_KID_BYTES: usize = 256;
+        match self
+            .kid_headers
+            .iter()
+            .find_map(|name| header.rest.get(name))
+        {
+            None => Ok(None),
+            Some(Json::String(kid)) if kid.len() <= MAX_KID_BYTES => Ok(Some(kid)),
+            Some(_) => Err(Refusal::Invalid("key_id")),
+        }
+    }
+
+    fn validation(&self, algorithm: Algorithm, has_issuer: bool) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = self.clock_skew.as_secs();
+        validation.validate_nbf = true;
+        validation.set_audience(&self.audiences);
+        if has_issuer {
+            validation.set_issuer(&[&self.iss]);
+            validation.set_required_spec_claims(&["exp", "aud", "iss"]);
+        } else {
+            validation.set_required_spec_claims(&["exp", "aud"]);
+        }
+        validation
+    }
+
+    fn check_claims(&self, claims: Claims) -> Result<Verified, Refusal> {
+        let skew = self.clock_skew.as_secs();
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        if claims.iat.is_some_and(|issued| issued > now + skew) {
+            return Err(Refusal::Invalid("issued_in_future"));
+        }
+        if let Some(longest) = self.max_lifetime {
+            let lifetime = claims.iat.map(|issued| claims.exp.saturating_sub(issued));
+            if lifetime.is_none_or(|lifetime| lifetime > longest.as_secs()) {
+                return Err(Refusal::Invalid("lifetime"));
+            }
+        }
+        if claims.cnf {
+            return Err(Refusal::Invalid("bound_to_a_key"));
+        }
+        let scopes = scopes(&claims.rest, &self.scope_claims);
+        self.check_purpose(&claims.rest, &scopes)?;
+        let subject = [claims.sub, claims.client_id, claims.azp];
+        let subject = subject
+            .into_iter()
+            .flatten()
+            .find(|subject| !subject.is_empty());
+        let expires_at = i64::try_from(claims.exp).ok();
+        Ok(Verified {
+            issuer: Arc::clone(&self.name),
+            subject: subject.ok_or(Refusal::Invalid("subject"))?,
+            scopes,
+            claims: claims.rest,
+            expires_at: expires_at
+                .and_then(|second| Timestamp::from_second(second).ok())
+                .unwrap_or(Timestamp::MAX),
+        })
+    }
+
+    /// Refuses tokens of the same key that are no access tokens.
+    fn check_purpose(
+        &self,
+        claims: &Map<String, Json>,
+        scopes: &BTreeSet<String>,
+    ) -> Result<(), Refusal> {
+        let prefix = self.reject.scope_prefix.as_deref();
+        let by_scope = prefix.is_some_and(|prefix| scopes.iter().any(|s| s.starts_with(prefix)));
+        let by_claim = self
+            .reject
+            .claims_present
+            .iter()
+            .any(|name| claims.contains_key(name));
+        if by_scope || by_claim {
+            Err(Refusal::Invalid("purpose"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, Refusal> {
+    let mut refusal = Refusal::Invalid("unknown_key");
+    for key in keys {
+        match jsonwebtoken::decode::<Claims>(token, &key.decoding, validation) {
+            Ok(decoded) => return Ok(decoded.claims),
+            Err(error) => refusal = Refusal::Invalid(reason(error.kind())),
+        }
+    }
+    Err(refusal)
+}
+
+/// The reason as a metric's label: a closed set.
+fn reason(error: &ErrorKind) -> &'static str {
+    match error {
+        ErrorKind::InvalidSignature => "signature",
+        ErrorKind::ExpiredSignature => "expired",
+        ErrorKind::ImmatureSignature => "not_yet_valid",
+        ErrorKind::InvalidAudience => "audience",
+        ErrorKind::InvalidIssuer => "issuer",
+        ErrorKind::MissingRequiredClaim(_) => "missing_claim",
+        _ => "malformed",
+    }
+}

@@ -1,0 +1,270 @@
+//! gRPC: the services of Flyte 1 and Flyte 2, health and reflection.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tonic::{Request, Response, Status, service::Routes};
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    caller::{Caller, Verb},
+    deadline::Deadline,
+    error::{Error, Result},
+    plugin::TaskType,
+    telemetry::record::Record,
+    verbs::{Incoming, Opened, UNREADABLE_HANDLE, Verbs},
+    wire::{
+        category, connection,
+        proto::{
+            DESCRIPTORS,
+            flyteidl::{
+                admin::{
+                    Agent, CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest,
+                    DeleteTaskResponse, GetAgentRequest, GetAgentResponse, GetTaskRequest,
+                    GetTaskResponse, ListAgentsRequest, ListAgentsResponse, TaskCategory,
+                },
+                service::{
+                    agent_metadata_service_server::{
+                        AgentMetadataService, AgentMetadataServiceServer,
+                    },
+                    async_agent_service_server::{AsyncAgentService, AsyncAgentServiceServer},
+                },
+            },
+            flyteidl2::connector::{
+                async_connector_service_server::{
+                    AsyncConnectorService, AsyncConnectorServiceServer,
+                },
+                connector_metadata_service_server::{
+                    ConnectorMetadataService, ConnectorMetadataServiceServer,
+                },
+            },
+        },
+        resource, unreadable_resource,
+    },
+};
+
+/// One server for both versions of Flyte: their messages are the same.
+#[derive(Clone)]
+struct Server {
+    verbs: Arc<Verbs>,
+    /// How this service is called in discovery.
+    name: &'static str,
+}
+
+/// Every gRPC route.
+pub(super) async fn routes(
+    verbs: Arc<Verbs>,
+    name: &'static str,
+    max_message_bytes: usize,
+) -> Result<(Router, HealthReporter)> {
+    let server = Server { verbs, name };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter
+        .set_serving::<AsyncAgentServiceServer<Server>>()
+        .await;
+    reporter
+        .set_serving::<AgentMetadataServiceServer<Server>>()
+        .await;
+    reporter
+        .set_serving::<AsyncConnectorServiceServer<Server>>()
+        .await;
+    reporter
+        .set_serving::<ConnectorMetadataServiceServer<Server>>()
+        .await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let agents =
+        AsyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
+    let connectors = AsyncConnectorServiceServer::new(server.clone())
+        .max_decoding_message_size(max_message_bytes);
+    // From an empty router: the default one brings a fallback that would clash with REST's.
+    let routes = Routes::from(Router::new())
+        .add_service(agents)
+        .add_service(connectors)
+        .add_service(AgentMetadataServiceServer::new(server.clone()))
+        .add_service(ConnectorMetadataServiceServer::new(server))
+        .add_service(health)
+        .add_service(reflection().build_v1().map_err(Error::internal)?)
+        .add_service(reflection().build_v1alpha().map_err(Error::internal)?);
+    Ok((routes.into_axum_router(), reporter))
+}
+
+/// What the layers learned about a call.
+fn incoming<T>(request: &Request<T>) -> Result<Incoming> {
+    let extensions = request.extensions();
+    let missing = || Error::internal("a layer did not run");
+    Ok(Incoming {
+        caller: extensions.get::<Caller>().cloned().ok_or_else(missing)?,
+        deadline: extensions.get::<Deadline>().copied().ok_or_else(missing)?,
+        record: extensions.get::<Record>().cloned().unwrap_or_default(),
+    })
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    error.code() == Some(UNREADABLE_HANDLE)
+}
+
+impl Server {
+    async fn create(&self, request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
+        let incoming = incoming(&request)?;
+        let created = self
+            .verbs
+            .create(&incoming, request.into_inner(), None)
+            .await?;
+        Ok(CreateTaskResponse {
+            resource_meta: created.handle.into(),
+        })
+    }
+
+    async fn get(&self, request: Request<GetTaskRequest>) -> Result<GetTaskResponse> {
+        let incoming = incoming(&request)?;
+        let request = request.into_inner();
+        let task_type = category(request.task_category, request.task_type);
+        let handle = &request.resource_meta;
+        let opened = match self
+            .verbs
+            .open(&incoming, Verb::Get, handle, task_type.as_deref())
+        {
+            Ok(opened) => opened,
+            Err(error) if is_unreadable(&error) => {
+                let resource = unreadable_resource(error.message());
+                incoming.record.fields().error = Some(error);
+                return Ok(GetTaskResponse {
+                    resource: Some(resource),
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let status = self
+            .verbs
+            .get(&incoming, &opened, connection(request.connection))
+            .await;
+        Ok(GetTaskResponse {
+            resource: Some(resource(&status)),
+        })
+    }
+
+    async fn delete(&self, request: Request<DeleteTaskRequest>) -> Result<DeleteTaskResponse> {
+        let incoming = incoming(&request)?;
+        let request = request.into_inner();
+        let task_type = category(request.task_category, request.task_type);
+        let handle = &request.resource_meta;
+        let opened: Opened =
+            match self
+                .verbs
+                .open(&incoming, Verb::Delete, handle, task_type.as_deref())
+            {
+                Ok(opened) => opened,
+                // Nothing is deleted; but an error would be repeated for ever.
+                Err(error) if is_unreadable(&error) => {
+                    incoming.record.fields().error = Some(error);
+                    return Ok(DeleteTaskResponse {});
+                }
+                Err(error) => return Err(error),
+            };
+        self.verbs
+            .delete(&incoming, &opened, connection(request.connection))
+            .await?;
+        Ok(DeleteTaskResponse {})
+    }
+
+    /// This service as discovery lists it: each task type in both of the fields that callers read.
+    fn agent(&self) -> Agent {
+        let types = || self.verbs.served().map(|served| served.task_type);
+        let category = |TaskType { name, version }| TaskCategory {
+            name: name.to_owned(),
+            version,
+        };
+        Agent {
+            name: self.name.to_owned(),
+            supported_task_types: types().map(|task_type| task_type.name.to_owned()).collect(),
+            is_sync: false,
+            supported_task_categories: types().map(category).collect(),
+        }
+    }
+
+    fn agent_named(&self, name: &str) -> Result<GetAgentResponse> {
+        if name == self.name {
+            return Ok(GetAgentResponse {
+                agent: Some(self.agent()),
+            });
+        }
+        Err(Error::not_found(format!(
+            "no agent is called {name:?}; this is {:?}",
+            self.name
+        )))
+    }
+}
+
+/// The two services differ in their names only.
+macro_rules! async_service {
+    ($service:ident) => {
+        #[tonic::async_trait]
+        impl $service for Server {
+            async fn create_task(
+                &self,
+                request: Request<CreateTaskRequest>,
+            ) -> Result<Response<CreateTaskResponse>, Status> {
+                Ok(Response::new(self.create(request).await?))
+            }
+
+            async fn get_task(
+                &self,
+                request: Request<GetTaskRequest>,
+            ) -> Result<Response<GetTaskResponse>, Status> {
+                Ok(Response::new(self.get(request).await?))
+            }
+
+            async fn delete_task(
+                &self,
+                request: Request<DeleteTaskRequest>,
+            ) -> Result<Response<DeleteTaskResponse>, Status> {
+                Ok(Response::new(self.delete(request).await?))
+            }
+        }
+    };
+}
+
+async_service!(AsyncAgentService);
+async_service!(AsyncConnectorService);
+
+#[tonic::async_trait]
+impl AgentMetadataService for Server {
+    async fn get_agent(
+        &self,
+        request: Request<GetAgentRequest>,
+    ) -> Result<Response<GetAgentResponse>, Status> {
+        Ok(Response::new(self.agent_named(&request.get_ref().name)?))
+    }
+
+    async fn list_agents(
+        &self,
+        _: Request<ListAgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        Ok(Response::new(ListAgentsResponse {
+            agents: vec![self.agent()],
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl ConnectorMetadataService for Server {
+    async fn get_connector(
+        &self,
+        request: Request<GetAgentRequest>,
+    ) -> Result<Response<GetAgentResponse>, Status> {
+        Ok(Response::new(self.agent_named(&request.get_ref().name)?))
+    }
+
+    async fn list_connectors(
+        &self,
+        _: Request<ListAgentsRequest>,
+    ) -> Result<Response<ListAgentsResponse>, Status> {
+        Ok(Response::new(ListAgentsResponse {
+            agents: vec![self.agent()],
+        }))
+    }
+}

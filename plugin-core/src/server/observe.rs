@@ -1,0 +1,295 @@
+//! Follows every request from its head to its answer: an id, a span, metrics and one log line.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use opentelemetry::{
+    propagation::{Extractor, TextMapPropagator as _},
+    trace::TraceContextExt as _,
+};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tracing::{Instrument as _, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::respond::{Protocol, render};
+use crate::{
+    error::Error,
+    telemetry::{
+        REQUEST_TARGET, TRACE_TARGET,
+        metrics::{ActiveRequest, Metrics},
+        record::Record,
+    },
+    wire::json::method_label,
+};
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives the request an id, the caller's own if it sent a plain one, and sends it back.
+pub(super) async fn request_id(mut request: Request, next: Next) -> Response {
+    let theirs = request
+        .headers()
+        .get(&REQUEST_ID)
+        .filter(|id| is_plain(id))
+        .cloned();
+    let id =
+        theirs.or_else(|| HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>())).ok());
+    let Some(id) = id else {
+        return next.run(request).await;
+    };
+    request.headers_mut().insert(&REQUEST_ID, id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(&REQUEST_ID, id);
+    response
+}
+
+fn is_plain(id: &HeaderValue) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    !id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(allowed)
+}
+
+/// Puts the request under a span and a [`Record`], and writes its one log line.
+pub(super) async fn trace(
+    State(metrics): State<Arc<Metrics>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let observed = Observed::start(metrics, &request);
+    request.extensions_mut().insert(observed.record.clone());
+    let span = observed.span.clone();
+    let response = next.run(request).instrument(span).await;
+    observed.finish(&response);
+    response
+}
+
+/// A request under observation. Dropped unfinished, it was cancelled by its caller.
+struct Observed {
+    metrics: Arc<Metrics>,
+    record: Record,
+    span: Span,
+    started: Instant,
+    protocol: Protocol,
+    method: Method,
+    /// The route's pattern, or the gRPC method: a label from a closed set.
+    route: String,
+    rpc_method: &'static str,
+    request_id: HeaderValue,
+    outcome: Option<(StatusCode, Code)>,
+    _active: ActiveRequest,
+}
+
+impl Observed {
+    fn start(metrics: Arc<Metrics>, request: &Request) -> Self {
+        let protocol = Protocol::of(request.headers());
+        let matched = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map(MatchedPath::as_str);
+        let rpc_method = method_label(request.uri().path());
+        let request_id = request.headers().get(&REQUEST_ID).cloned();
+        Self {
+            _active: metrics.active_request(),
+            metrics,
+            record: Record::default(),
+            span: server_span(request, protocol, rpc_method),
+            started: Instant::now(),
+            protocol,
+            method: request.method().clone(),
+            route: matched.unwrap_or("_OTHER").to_owned(),
+            rpc_method,
+            request_id: request_id.unwrap_or(HeaderValue::from_static("")),
+            outcome: None,
+        }
+    }
+
+    fn finish(mut self, response: &Response) {
+        self.outcome = Some((response.status(), grpc_code(response)));
+    }
+
+    fn count(&self) {
+        let took = self.started.elapsed();
+        // 499 and CANCELLED are what nginx and gRPC call a caller that went away.
+        let cancelled = (
+            StatusCode::from_u16(499).unwrap_or_default(),
+            Code::Cancelled,
+        );
+        let (status, code) = self.outcome.unwrap_or(cancelled);
+        match self.protocol {
+            Protocol::Rest => self
+                .metrics
+                .http_served(&self.method, &self.route, status, took),
+            Protocol::Grpc => self
+                .metrics
+                .rpc_served(self.rpc_method, code_name(code), took),
+        }
+    }
+
+    fn status(&self) -> String {
+        match (self.outcome, self.protocol) {
+            (None, _) => "cancelled".to_owned(),
+            (Some((status, _)), Protocol::Rest) => status.as_u16().to_string(),
+            (Some((_, code)), Protocol::Grpc) => code_name(code).to_owned(),
+        }
+    }
+
+    fn log(&self) {
+        let fields = self.record.fields();
+        let execution = &fields.execution;
+        let caller = fields.caller.as_ref();
+        let route = match self.protocol {
+            Protocol::Rest => &self.route,
+            Protocol::Grpc => self.rpc_method,
+        };
+        tracing::info!(
+            target: REQUEST_TARGET,
+            request_id = self.request_id.to_str().unwrap_or_default(),
+            trace_id = trace_id(&self.span),
+            method = %self.method,
+            route,
+            status = self.status(),
+            duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
+            verb = fields.verb.map(crate::caller::Verb::name),
+            task_type = fields.task_type,
+            flyte.project = non_empty(&execution.project),
+            flyte.domain = non_empty(&execution.domain),
+            flyte.execution = non_empty(&execution.name),
+            flyte.node = non_empty(&execution.node),
+            flyte.attempt = (!execution.name.is_empty()).then_some(execution.attempt),
+            flyte.task = non_empty(&execution.task),
+            job = fields.handle,
+            phase = fields.phase.map(crate::status::Phase::name),
+            issuer = caller.map(crate::caller::Caller::issuer),
+            role = caller.map(|caller| caller.role().name()),
+            error = fields.error.as_ref().map(Error::message),
+            error_code = fields.error.as_ref().and_then(Error::code),
+            cause = fields.error.as_ref().and_then(Error::chain),
+            "request"
+        );
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.count();
+        self.log();
+        self.span.record(
+            "otel.status_code",
+            if self.outcome.is_some() {
+                "OK"
+            } else {
+                "ERROR"
+            },
+        );
+    }
+}
+
+fn non_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn server_span(request: &Request, protocol: Protocol, rpc_method: &'static str) -> Span {
+    let name = match protocol {
+        Protocol::Grpc => rpc_method,
+        Protocol::Rest => request.method().as_str(),
+    };
+    let span = tracing::info_span!(
+        target: TRACE_TARGET,
+        "request",
+        otel.name = name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = %request.method(),
+        url.path = request.uri().path(),
+        rpc.system.name = (protocol == Protocol::Grpc).then_some("grpc"),
+        rpc.method = (protocol == Protocol::Grpc).then_some(rpc_method),
+    );
+    if !span.is_disabled() {
+        let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
+        // Fails only where tracing is off, and then nothing is lost.
+        let _ = span.set_parent(parent);
+    }
+    span
+}
+
+fn trace_id(span: &Span) -> Option<String> {
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
+    let span_context = context.span().span_context().clone();
+    span_context
+        .is_valid()
+        .then(|| span_context.trace_id().to_string())
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+/// A failed unary call has its status in the head; one that succeeded has it in its trailers.
+fn grpc_code(response: &Response) -> Code {
+    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+}
+
+/// The names that OpenTelemetry's `rpc.response.status_code` uses.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Turns a panic into an answer, so that it costs one call and not a connection.
+pub(super) async fn catch_panic(
+    State(metrics): State<Arc<Metrics>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let protocol = Protocol::of(request.headers());
+    let record = request.extensions().get::<Record>().cloned();
+    let served = std::panic::AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await;
+    served.unwrap_or_else(|panic| {
+        metrics.panic();
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown");
+        let error = Error::internal(format!("panic: {text}"));
+        if let Some(record) = record {
+            record.fields().error = Some(error.clone());
+        }
+        render(&error, protocol)
+    })
+}

@@ -1,0 +1,56 @@
+//! Whether the service should be sent calls, for HTTP and gRPC probes alike.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use super::auth::Auth;
+
+/// Whether the service should be sent calls.
+#[derive(Clone)]
+pub(super) struct Readiness {
+    auth: Auth,
+    draining: CancellationToken,
+}
+
+impl Readiness {
+    pub(super) fn new(auth: Auth, draining: CancellationToken) -> Self {
+        Self { auth, draining }
+    }
+
+    /// # Errors
+    /// Why it should not.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.draining.is_cancelled() {
+            return Err("shutting down");
+        }
+        if !self.auth.is_ready() {
+            return Err("no issuer's keys are loaded yet");
+        }
+        Ok(())
+    }
+
+    /// Keeps gRPC health in step, until the service drains.
+    pub(super) async fn report(self, reporter: HealthReporter) {
+        const EVERY: Duration = Duration::from_millis(500);
+        let mut last = None;
+        loop {
+            let ready = self.check().is_ok();
+            if last.replace(ready) != Some(ready) {
+                let status = if ready {
+                    ServingStatus::Serving
+                } else {
+                    ServingStatus::NotServing
+                };
+                reporter.set_service_status("", status).await;
+            }
+            if self.draining.is_cancelled() {
+                return;
+            }
+            self.draining
+                .run_until_cancelled(tokio::time::sleep(EVERY))
+                .await;
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Writes every failure in the protocol of its caller.
+
+use axum::{
+    body::Body,
+    extract::Request,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+use tonic::{Code, Status};
+
+use crate::{
+    error::{Error, Kind},
+    telemetry::record::Record,
+};
+
+/// Which protocol a request speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Rest,
+    Grpc,
+}
+
+impl Protocol {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        match content_type {
+            Some(value) if value.starts_with(b"application/grpc") => Self::Grpc,
+            _ => Self::Rest,
+        }
+    }
+}
+
+/// Carries the error to the [`respond`] layer, which knows the protocol.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = self.kind().http().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// As gRPC handlers return it; the layer finds the error again as the status' source.
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let mut status = Self::new(error.kind().grpc(), error.message());
+        if let Some(wait) = error.retry_after()
+            && let Ok(millis) = wait.as_millis().to_string().parse()
+        {
+            status
+                .metadata_mut()
+                .insert("grpc-retry-pushback-ms", millis);
+        }
+        status.set_source(std::sync::Arc::new(error));
+        status
+    }
+}
+
+/// Renders failures of the layers and handlers within, and puts them on the request's record.
+pub(super) async fn respond(request: Request, next: Next) -> Response {
+    let protocol = Protocol::of(request.headers());
+    let record = request.extensions().get::<Record>().cloned();
+    let response = next.run(request).await;
+    let note = |error: &Error| {
+        if let Some(record) = &record {
+            record.fields().error = Some(error.clone());
+        }
+    };
+    if let Some(error) = response.extensions().get::<Error>() {
+        note(error);
+        return render(error, protocol);
+    }
+    if let Some(error) = grpc_error(&response) {
+        note(error);
+        return response;
+    }
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    match protocol {
+        Protocol::Grpc => bare_grpc(status),
+        Protocol::Rest => bare_rest(status),
+    }
+}
+
+fn grpc_error(response: &Response) -> Option<&Error> {
+    let status = response.extensions().get::<Status>()?;
+    std::error::Error::source(status)?.downcast_ref()
+}
+
+/// `error` as an answer in `protocol`.
+pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
+    match protocol {
+        Protocol::Grpc => Status::from(error.clone()).into_http(),
+        Protocol::Rest => {
+            let code = error.code().unwrap_or(error.kind().name());
+            let mut response = problem(error.kind().http(), code, error.message());
+            if let Some(challenge) = challenge(error) {
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            if let Some(wait) = error.retry_after() {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, seconds.into());
+            }
+            response
+        }
+    }
+}
+
+/// An RFC 9457 problem that also carries the RFC's two members.
+fn problem(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": message,
+        "error_code": code,
+        "message": message,
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("application/problem+json");
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// RFC 6750 §3: no `error` when no token was sent.
+fn challenge(error: &Error) -> Option<HeaderValue> {
+    const OAUTH: [&str; 3] = ["invalid_request", "invalid_token", "insufficient_scope"];
+    match error.code().filter(|code| OAUTH.contains(code)) {
+        Some(code) => {
+            HeaderValue::from_str(&format!("Bearer realm=\"outrigger\", error=\"{code}\"")).ok()
+        }
+        None if error.kind() == Kind::Unauthenticated => {
+            Some(HeaderValue::from_static("Bearer realm=\"outrigger\""))
+        }
+        None => None,
+    }
+}
+
+/// A status that a layer or the router gave without more words.
+fn bare_rest(status: StatusCode) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let code = title.to_uppercase().replace(' ', "_");
+    problem(status, &code, &title.to_lowercase())
+}
+
+fn bare_grpc(status: StatusCode) -> Response {
+    let code = match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
+        StatusCode::BAD_REQUEST => Code::InvalidArgument,
+        _ => Code::Internal,
+    };
+    let message = status.canonical_reason().unwrap_or_default().to_lowercase();
+    Status::new(code, message).into_http()
+}

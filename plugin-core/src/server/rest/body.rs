@@ -1,0 +1,286 @@
+//! What REST's callers send and receive.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    error::{Error, Result},
+    plugin::TaskType,
+    status::{Link, Phase},
+    wire::{
+        self, from_plain_json,
+        proto::flyteidl::{
+            admin::CreateTaskRequest,
+            core::{Sql, TaskTemplate, task_template::Target},
+        },
+    },
+};
+
+/// A task to run: Flyte's whole template, or the short form `{custom, sql, inputs}`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateBody {
+    /// Flyte's TaskTemplate, as proto-JSON.
+    #[schema(value_type = Option<Object>)]
+    template: Option<Value>,
+    /// With `template`, Flyte's LiteralMap as proto-JSON; in the short form, plain JSON by name.
+    #[schema(value_type = Option<Object>)]
+    inputs: Option<Value>,
+    /// Where Flyte keeps the attempt's outputs; identifies the attempt.
+    output_prefix: Option<String>,
+    /// Flyte's TaskExecutionMetadata, as proto-JSON.
+    #[schema(value_type = Option<Object>)]
+    task_execution_metadata: Option<Value>,
+    /// Flyte 2's connection; only an empty one, as secrets do not travel over REST.
+    #[schema(value_type = Option<Object>)]
+    connection: Option<Value>,
+    /// Short form: the plugin's settings. `/plugins/v1/{task_type}/{version}/schema` describes them.
+    #[schema(value_type = Option<Object>)]
+    custom: Option<Map<String, Value>>,
+    /// Short form: the statement of a SQL task.
+    sql: Option<String>,
+}
+
+/// Reads a create's body.
+///
+/// # Errors
+/// `InvalidArgument` with the path of the wrong field.
+pub(super) fn read(body: &[u8]) -> Result<CreateBody> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut json);
+    let body = read.map_err(|error| match error.path().to_string() {
+        path if path == "." => Error::invalid(format!("body: {}", error.inner())),
+        path => Error::invalid(format!("{path}: {}", error.inner())),
+    })?;
+    json.end()
+        .map_err(|error| Error::invalid(format!("body: {error}")))?;
+    Ok(body)
+}
+
+impl CreateBody {
+    /// The request that gRPC would have carried.
+    pub(super) fn into_request(self, task_type: TaskType) -> Result<CreateTaskRequest> {
+        let secrets = self
+            .connection
+            .as_ref()
+            .and_then(|connection| connection.get("secrets"));
+        if secrets
+            .and_then(Value::as_object)
+            .is_some_and(|secrets| !secrets.is_empty())
+        {
+            return Err(Error::invalid(
+                "connection.secrets: not taken over REST, where a poll could not send them again",
+            ));
+        }
+        match self.template {
+            Some(_) if self.custom.is_some() || self.sql.is_some() => Err(Error::invalid(
+                "give template, or the short form's custom and sql, not both",
+            )),
+            Some(_) => self.full(task_type),
+            None => self.short(task_type),
+        }
+    }
+
+    fn full(self, task_type: TaskType) -> Result<CreateTaskRequest> {
+        let mut json = json!({ "template": self.template });
+        for (name, part) in [
+            ("inputs", self.inputs),
+            ("task_execution_metadata", self.task_execution_metadata),
+        ] {
+            if let Some(part) = part {
+                json[name] = part;
+            }
+        }
+        let mut request = wire::from_proto_json(&json)?;
+        request.output_prefix = self.output_prefix.unwrap_or_default();
+        let template = request.template.get_or_insert_default();
+        if template.r#type.is_empty() {
+            template.r#type = task_type.name.to_owned();
+        }
+        if template.r#type != task_type.name {
+            let (named, path) = (&template.r#type, task_type.name);
+            return Err(Error::invalid(format!(
+                "template.type: is {named}, but the path is {path}'s"
+            )));
+        }
+        if template.task_type_version != task_type.version {
+            let (named, path) = (template.task_type_version, task_type.version);
+            let message =
+                format!("template.task_type_version: is {named}, but the path says {path}");
+            return Err(Error::invalid(message));
+        }
+        Ok(request)
+    }
+
+    fn short(self, task_type: TaskType) -> Result<CreateTaskRequest> {
+        let inputs = match self.inputs {
+            None => BTreeMap::new(),
+            Some(Value::Object(inputs)) => inputs
+                .iter()
+                .map(|(name, json)| (name.clone(), from_plain_json(json)))
+                .collect(),
+            Some(_) => return Err(Error::invalid("inputs: must be an object")),
+        };
+        let metadata = match self.task_execution_metadata {
+            None => None,
+            Some(metadata) => {
+                wire::from_proto_json(&json!({ "task_execution_metadata": metadata }))?
+                    .task_execution_metadata
+            }
+        };
+        let statement = |statement| {
+            Target::Sql(Sql {
+                statement,
+                dialect: 0,
+            })
+        };
+        Ok(CreateTaskRequest {
+            inputs: Some(wire::literal_map(&inputs)),
+            template: Some(TaskTemplate {
+                r#type: task_type.name.to_owned(),
+                task_type_version: task_type.version,
+                custom: Some(wire::to_struct(&self.custom.unwrap_or_default())),
+                target: self.sql.map(statement),
+                ..TaskTemplate::default()
+            }),
+            output_prefix: self.output_prefix.unwrap_or_default(),
+            task_execution_metadata: metadata,
+            connection: None,
+        })
+    }
+}
+
+/// Which job a call is about.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JobQuery {
+    /// The `job_id` that the create answered with.
+    pub(super) job_id: Option<String>,
+    /// The RFC's other name for it.
+    pub(super) resource_id: Option<String>,
+}
+
+/// A submitted job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Created {
+    /// What to look the job up with.
+    pub(super) job_id: String,
+    /// Always null here; errors are problems.
+    pub(super) error_code: Option<String>,
+    /// A remark, or nothing.
+    pub(super) message: String,
+}
+
+/// A stopped job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Deleted {
+    /// The job.
+    pub(super) job_id: String,
+    /// Always null here; errors are problems.
+    pub(super) error_code: Option<String>,
+    /// A remark, or nothing.
+    pub(super) message: String,
+}
+
+/// The RFC's three states.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum JobState {
+    Succeed,
+    Failed,
+    Running,
+}
+
+impl JobState {
+    pub(super) fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Succeeded => Self::Succeed,
+            Phase::Aborted | Phase::Failed | Phase::RetryableFailed => Self::Failed,
+            Phase::Queued | Phase::WaitingForResources | Phase::Initializing | Phase::Running => {
+                Self::Running
+            }
+        }
+    }
+}
+
+/// A link for people.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LogLink {
+    name: String,
+    uri: String,
+}
+
+impl LogLink {
+    pub(super) fn of(link: &Link) -> Self {
+        Self {
+            name: link.name.clone(),
+            uri: link.uri.clone(),
+        }
+    }
+}
+
+/// Where a job stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Seen {
+    /// What the job was created as, and what finds it at the vendor.
+    #[schema(value_type = Object)]
+    pub(super) job_spec: Value,
+    pub(super) job_state: JobState,
+    /// Flyte's phase, for example `QUEUED`.
+    pub(super) phase: &'static str,
+    /// Flyte's LiteralMap as proto-JSON, once there is one.
+    #[schema(value_type = Option<Object>)]
+    pub(super) outputs: Option<Value>,
+    pub(super) log_links: Vec<LogLink>,
+    /// Facts about the job, as the plugin names them.
+    #[schema(value_type = Object)]
+    pub(super) custom_info: Map<String, Value>,
+    /// The vendor's code for a failure.
+    pub(super) error_code: Option<String>,
+    /// The vendor's words, or the service's.
+    pub(super) message: String,
+}
+
+/// What a service serves.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Listing {
+    pub(super) service: &'static str,
+    pub(super) service_version: &'static str,
+    pub(super) plugins: Vec<ServedPlugin>,
+}
+
+/// One task type.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ServedPlugin {
+    task_type: &'static str,
+    version: i32,
+    /// Where to submit.
+    path: String,
+}
+
+impl ServedPlugin {
+    pub(super) fn of(task_type: TaskType) -> Self {
+        let TaskType { name, version } = task_type;
+        Self {
+            task_type: name,
+            version,
+            path: format!("/plugins/v1/{name}/{version}"),
+        }
+    }
+}
+
+/// RFC 9457, with the members of Flyte's RFC.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    error_code: String,
+    message: String,
+}

@@ -1,0 +1,227 @@
+//! Logs, traces and metrics: what an operator sees.
+
+pub(crate) mod metrics;
+pub(crate) mod record;
+pub(crate) mod upstream_call;
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use opentelemetry::{KeyValue, trace::TracerProvider as _};
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracer, SdkTracerProvider},
+};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::Targets, fmt, layer::SubscriberExt as _,
+    registry::LookupSpan, reload, util::SubscriberInitExt as _,
+};
+
+use self::metrics::Metrics;
+use crate::{
+    error::{Error, Result},
+    run::ServiceInfo,
+};
+
+/// The target of spans that go to the trace exporter and nowhere else.
+pub(crate) const TRACE_TARGET: &str = "plugin_core::trace";
+/// The target of the one line per request.
+pub(crate) const REQUEST_TARGET: &str = "request";
+
+/// How the service logs and traces.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Telemetry")]
+pub(crate) struct TelemetryArgs {
+    /// How log lines look.
+    #[arg(long, env = "PLUGIN_LOG_FORMAT", value_enum, default_value = "json")]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged, as tracing's filter: `info`, or `warn,request=info`. `PUT /log-level` on the
+    /// admin port changes it while the service runs.
+    #[arg(long, env = "PLUGIN_LOG_LEVEL", default_value = "info")]
+    pub(crate) log_level: String,
+
+    /// Where traces go: the gRPC endpoint of an OpenTelemetry collector. Without it nothing is traced.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+
+    /// The share of requests without a sampled parent that are traced, from 0 to 1.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
+    pub(crate) trace_ratio: f64,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Changes what is logged while the service runs.
+#[derive(Clone)]
+pub(crate) struct LogLevel(reload::Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    pub(crate) fn get(&self) -> Result<String> {
+        self.0
+            .with_current(ToString::to_string)
+            .map_err(Error::internal)
+    }
+
+    pub(crate) fn set(&self, directives: &str) -> Result<()> {
+        self.0.reload(filter(directives)?).map_err(Error::internal)
+    }
+}
+
+fn filter(directives: &str) -> Result<EnvFilter> {
+    EnvFilter::builder()
+        .parse(directives)
+        .map_err(|error| Error::invalid(format!("log level {directives:?}: {error}")))
+}
+
+/// The running telemetry; [`shut_down`](Self::shut_down) flushes it.
+pub(crate) struct Telemetry {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log_level: LogLevel,
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Telemetry {
+    /// Starts logging and, when configured, tracing, for the whole process.
+    pub(crate) fn start(args: &TelemetryArgs, info: ServiceInfo) -> Result<Self> {
+        let (filter, log_level) = reload::Layer::new(filter(&args.log_level)?);
+        let log_level = LogLevel(log_level);
+        let traces = args
+            .otlp_endpoint
+            .as_deref()
+            .map(|url| exporter(url, args.trace_ratio, info));
+        let traces = traces.transpose()?;
+        let tracer = traces.as_ref().map(|provider| provider.tracer(info.name));
+        Registry::default()
+            .with(log_layer(args.log_format).with_filter(filter))
+            .with(tracer.map(trace_layer))
+            .try_init()
+            .map_err(Error::internal)?;
+        Ok(Self {
+            metrics: Arc::new(Metrics::new(info)),
+            log_level,
+            traces,
+        })
+    }
+
+    /// Telemetry that logs nowhere, for services spawned inside a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn for_tests(info: ServiceInfo, log_level: LogLevel) -> Self {
+        Self {
+            metrics: Arc::new(Metrics::new(info)),
+            log_level,
+            traces: None,
+        }
+    }
+
+    /// Sends what is still buffered. Blocks for at most the exporter's timeout, so call it off the
+    /// runtime's workers.
+    pub(crate) fn shut_down(self) {
+        if let Some(traces) = self.traces
+            && let Err(error) = traces.shutdown()
+        {
+            tracing::warn!(%error, "the last traces were not sent");
+        }
+    }
+}
+
+fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match format {
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Pretty => fmt::layer().boxed(),
+    }
+}
+
+fn trace_layer<S>(tracer: SdkTracer) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    // Only our own spans: those of h2 or the exporter itself would feed back.
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_filter(Targets::new().with_target(TRACE_TARGET, tracing::Level::INFO))
+}
+
+fn exporter(endpoint: &str, ratio: f64, info: ServiceInfo) -> Result<SdkTracerProvider> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| {
+            Error::invalid(format!("OTLP endpoint {endpoint:?}")).with_source(error)
+        })?;
+    let resource = Resource::builder()
+        .with_service_name(info.name)
+        .with_attribute(KeyValue::new("service.version", info.version))
+        .build();
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .with_sampler(sampler)
+        .build())
+}
+
+/// The log of a whole test process, kept so that a test can search it.
+#[cfg(feature = "testing")]
+pub(crate) mod captured {
+    use std::{
+        io,
+        sync::{Mutex, OnceLock, PoisonError},
+    };
+
+    use super::*;
+
+    static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    static LEVEL: OnceLock<LogLevel> = OnceLock::new();
+
+    struct Log;
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            LOG.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Captures everything at TRACE, from the first call on.
+    pub(crate) fn start() -> LogLevel {
+        let level = LEVEL.get_or_init(|| {
+            let (filter, handle) = reload::Layer::new(EnvFilter::new("trace"));
+            let json = fmt::layer().json().with_writer(|| Log).with_filter(filter);
+            // A test harness may have installed its own subscriber; then there is nothing to search.
+            let _ = Registry::default().with(json).try_init();
+            LogLevel(handle)
+        });
+        level.clone()
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn text() -> String {
+        let log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}

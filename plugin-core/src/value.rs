@@ -1,0 +1,138 @@
+//! Flyte's literals and their types, without their wire format.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value as Json;
+
+/// A value that a task is given or returns.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// Nothing: Python's `None`.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// A text; an enum's value is one too.
+    String(String),
+    /// True or false.
+    Boolean(bool),
+    /// An instant. Flyte's datetimes have no zone: Python's `date` arrives as its midnight in UTC.
+    Datetime(Timestamp),
+    /// A span of time, which may be negative.
+    Duration(SignedDuration),
+    /// Raw bytes.
+    Bytes(Vec<u8>),
+    /// A `dict` or a dataclass.
+    Json(Json),
+    /// A list.
+    List(Vec<Self>),
+    /// A map with values of one type.
+    Map(BTreeMap<String, Self>),
+    /// A file or directory.
+    Blob {
+        /// Where it lies.
+        uri: String,
+    },
+    /// A table in the older form.
+    Schema {
+        /// Where it lies.
+        uri: String,
+    },
+    /// A table.
+    StructuredDataset {
+        /// Where it lies, for example `bq://project:dataset.table`.
+        uri: String,
+        /// How it is stored; empty lets the reader decide by the URI.
+        format: String,
+    },
+}
+
+impl Value {
+    /// A table at `uri`, its format left to the reader.
+    pub fn structured_dataset(uri: impl Into<String>) -> Self {
+        Self::StructuredDataset {
+            uri: uri.into(),
+            format: String::new(),
+        }
+    }
+}
+
+/// What a task's interface says of an input or output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Type {
+    /// Only `None`.
+    Null,
+    /// Whole numbers.
+    Integer,
+    /// Numbers.
+    Float,
+    /// Texts, and enums.
+    String,
+    /// True or false.
+    Boolean,
+    /// Instants.
+    Datetime,
+    /// Spans of time.
+    Duration,
+    /// Raw bytes.
+    Bytes,
+    /// A `dict` or a dataclass.
+    Json,
+    /// Lists of one type.
+    List(Box<Self>),
+    /// Maps to values of one type.
+    Map(Box<Self>),
+    /// One of several types; `Optional[X]` is a union with [`Type::Null`].
+    Union(Vec<Self>),
+    /// Files and directories.
+    Blob,
+    /// Tables in the older form.
+    Schema,
+    /// Tables.
+    StructuredDataset,
+    /// Not said, or not known to this version.
+    Unknown,
+}
+
+impl Type {
+    /// The type of a value whose declaration is missing.
+    #[must_use]
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Integer(_) => Self::Integer,
+            Value::Float(_) => Self::Float,
+            Value::String(_) => Self::String,
+            Value::Boolean(_) => Self::Boolean,
+            Value::Datetime(_) => Self::Datetime,
+            Value::Duration(_) => Self::Duration,
+            Value::Bytes(_) => Self::Bytes,
+            Value::Json(_) => Self::Json,
+            Value::List(items) => {
+                Self::List(Box::new(items.first().map_or(Self::Unknown, Self::of)))
+            }
+            Value::Map(entries) => Self::Map(Box::new(
+                entries.values().next().map_or(Self::Unknown, Self::of),
+            )),
+            Value::Blob { .. } => Self::Blob,
+            Value::Schema { .. } => Self::Schema,
+            Value::StructuredDataset { .. } => Self::StructuredDataset,
+        }
+    }
+
+    /// The member of a union that carries a value: the first that is not [`Type::Null`].
+    #[must_use]
+    pub fn without_null(&self) -> &Self {
+        match self {
+            Self::Union(members) => members
+                .iter()
+                .find(|member| **member != Self::Null)
+                .map_or(&Self::Null, Self::without_null),
+            other => other,
+        }
+    }
+}

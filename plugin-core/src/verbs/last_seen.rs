@@ -1,0 +1,139 @@
+//! What this replica last saw of each job, for when the vendor cannot be asked.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use tokio::time::Instant;
+
+use crate::{
+    context::IdempotencyKey,
+    error::Error,
+    status::{Phase, Status},
+};
+
+/// How many jobs are remembered; the least recently polled go first.
+const MAX_JOBS: u64 = 10_000;
+/// How long a job that nobody polls is remembered.
+const IDLE: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Default)]
+struct Seen {
+    status: Option<Arc<Status>>,
+    /// Since when the vendor refuses to talk about the job.
+    refused_since: Option<Instant>,
+}
+
+/// What this replica last saw of each job.
+pub(super) struct LastSeen {
+    jobs: Cache<IdempotencyKey, Seen>,
+    refused_grace: Duration,
+}
+
+impl LastSeen {
+    pub(super) fn new(refused_grace: Duration) -> Self {
+        let jobs = Cache::builder()
+            .max_capacity(MAX_JOBS)
+            .time_to_idle(IDLE)
+            .build();
+        Self {
+            jobs,
+            refused_grace,
+        }
+    }
+
+    /// Remembers what the vendor said.
+    pub(super) fn saw(&self, job: IdempotencyKey, status: &Arc<Status>) {
+        self.jobs.insert(
+            job,
+            Seen {
+                status: Some(Arc::clone(status)),
+                refused_since: None,
+            },
+        );
+    }
+
+    /// What to answer while the vendor cannot be asked because of `error`.
+    ///
+    /// The last sure phase, or running for a job this replica never saw: its handle proves that it
+    /// was created. When the vendor refuses to answer for longer than the grace the job is given up,
+    /// so that a task whose credentials are gone ends; an outage is never a reason.
+    pub(super) fn instead(&self, job: IdempotencyKey, error: &Error) -> Arc<Status> {
+        let mut seen = self.jobs.get(&job).unwrap_or_default();
+        if error.kind().is_transient() {
+            seen.refused_since = None;
+        } else {
+            let since = *seen.refused_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= self.refused_grace {
+                return given_up(error);
+            }
+        }
+        self.jobs.insert(job, seen.clone());
+        let last = seen
+            .status
+            .as_deref()
+            .cloned()
+            .unwrap_or_else(|| Status::new(Phase::Running));
+        Arc::new(last.message(format!(
+            "last known state; the upstream could not be asked: {error}"
+        )))
+    }
+}
+
+fn given_up(error: &Error) -> Arc<Status> {
+    let status = Status::new(Phase::Failed).message(format!("given up: {error}"));
+    Arc::new(match error.code() {
+        Some(code) => status.code(code),
+        None => status,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    const GRACE: Duration = Duration::from_secs(600);
+
+    fn phase(last_seen: &LastSeen, job: IdempotencyKey, kind: Kind) -> Phase {
+        last_seen.instead(job, &Error::new(kind, "x")).phase()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_never_ends_a_task() {
+        let last_seen = LastSeen::new(GRACE);
+        let job = IdempotencyKey::random();
+        assert_eq!(phase(&last_seen, job, Kind::Unavailable), Phase::Running);
+        last_seen.saw(job, &Arc::new(Status::new(Phase::Queued)));
+        for _ in 0..100 {
+            tokio::time::advance(GRACE).await;
+            assert_eq!(phase(&last_seen, job, Kind::Unavailable), Phase::Queued);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_credentials_end_it_after_the_grace() {
+        let last_seen = LastSeen::new(GRACE);
+        let job = IdempotencyKey::random();
+        assert_eq!(
+            phase(&last_seen, job, Kind::PermissionDenied),
+            Phase::Running
+        );
+        tokio::time::advance(GRACE / 2).await;
+        assert_eq!(
+            phase(&last_seen, job, Kind::PermissionDenied),
+            Phase::Running
+        );
+        last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
+        tokio::time::advance(GRACE).await;
+        assert_eq!(
+            phase(&last_seen, job, Kind::PermissionDenied),
+            Phase::Running,
+            "counted anew"
+        );
+        tokio::time::advance(GRACE).await;
+        assert_eq!(
+            phase(&last_seen, job, Kind::PermissionDenied),
+            Phase::Failed
+        );
+    }
+}

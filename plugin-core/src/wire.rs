@@ -1,0 +1,14 @@
+//! Our types ⇄ Flyte's messages. Beside this module only the two protocols' edges see a proto type.
+
+mod answer;
+pub(crate) mod json;
+mod literal;
+pub mod proto;
+mod task;
+
+pub(crate) use self::{
+    answer::{resource, unreadable_resource},
+    json::{from_proto_json, to_proto_json},
+    literal::{from_plain_json, literal_map, to_struct},
+    task::{Submission, category, connection, execution},
+};

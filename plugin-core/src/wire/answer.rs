@@ -1,0 +1,84 @@
+//! What a get answers, as Flyte's `Resource`.
+
+use super::{
+    literal::{literal_map, to_struct},
+    proto::flyteidl::{
+        admin::{AgentError, Resource, State, agent_error},
+        core::{TaskLog, execution_error::ErrorKind, task_execution, task_log::LinkType},
+    },
+};
+use crate::status::{Link, Phase, Status};
+
+/// `status` in Flyte's terms.
+///
+/// `phase` is always set: in Flyte 1 an unset one reads as a retryable failure.
+pub(crate) fn resource(status: &Status) -> Resource {
+    Resource {
+        state: state(status.phase).into(),
+        outputs: (!status.outputs.is_empty()).then(|| literal_map(&status.outputs)),
+        message: status.message.clone(),
+        log_links: status.links.iter().map(log_link).collect(),
+        phase: phase(status.phase).into(),
+        custom_info: (!status.info.is_empty()).then(|| to_struct(&status.info)),
+        agent_error: agent_error(status),
+    }
+}
+
+/// What a gRPC get answers for a handle that no key opens: a failure with a reason. An error would
+/// be polled again, and the sixth one in a job's life wedges the task.
+pub(crate) fn unreadable_resource(message: &str) -> Resource {
+    resource(
+        &Status::new(Phase::Failed)
+            .code("UNREADABLE_HANDLE")
+            .message(message),
+    )
+}
+
+fn phase(phase: Phase) -> task_execution::Phase {
+    match phase {
+        Phase::Queued => task_execution::Phase::Queued,
+        Phase::WaitingForResources => task_execution::Phase::WaitingForResources,
+        Phase::Initializing => task_execution::Phase::Initializing,
+        Phase::Running => task_execution::Phase::Running,
+        Phase::Succeeded => task_execution::Phase::Succeeded,
+        Phase::Aborted => task_execution::Phase::Aborted,
+        Phase::Failed => task_execution::Phase::Failed,
+        Phase::RetryableFailed => task_execution::Phase::RetryableFailed,
+    }
+}
+
+/// The same for propellers before 1.11, which do not read `phase`.
+fn state(phase: Phase) -> State {
+    match phase {
+        Phase::Queued | Phase::WaitingForResources | Phase::Initializing => State::Pending,
+        Phase::Running => State::Running,
+        Phase::Succeeded => State::Succeeded,
+        Phase::Aborted | Phase::Failed => State::PermanentFailure,
+        Phase::RetryableFailed => State::RetryableFailure,
+    }
+}
+
+fn log_link(link: &Link) -> TaskLog {
+    TaskLog {
+        uri: link.uri.clone(),
+        name: link.name.clone(),
+        show_while_pending: true,
+        hide_once_finished: false,
+        link_type: LinkType::Dashboard.into(),
+        ready: true,
+    }
+}
+
+fn agent_error(status: &Status) -> Option<AgentError> {
+    let failed = matches!(status.phase, Phase::Failed | Phase::RetryableFailed);
+    let code = status.code.as_ref().filter(|_| failed)?;
+    let kind = match status.phase {
+        Phase::RetryableFailed => agent_error::Kind::Recoverable,
+        _ => agent_error::Kind::NonRecoverable,
+    };
+    Some(AgentError {
+        code: code.clone(),
+        kind: kind.into(),
+        origin: ErrorKind::User.into(),
+    })
+}

@@ -1,0 +1,107 @@
+//! Proto-JSON ⇄ our messages, for REST.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use prost::Message;
+use prost_reflect::{
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
+};
+use serde_json::Value as Json;
+
+use super::proto::{
+    DESCRIPTORS,
+    flyteidl::{admin::CreateTaskRequest, core::LiteralMap},
+};
+use crate::error::{Error, Result};
+
+#[expect(
+    clippy::expect_used,
+    reason = "build.rs wrote the descriptors, and every test reads them"
+)]
+static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the embedded descriptors decode"));
+
+/// A message that has a proto-JSON form.
+pub(crate) trait Named: Message + Default {
+    const NAME: &'static str;
+}
+
+impl Named for CreateTaskRequest {
+    const NAME: &'static str = "flyteidl.admin.CreateTaskRequest";
+}
+
+impl Named for LiteralMap {
+    const NAME: &'static str = "flyteidl.core.LiteralMap";
+}
+
+fn descriptor(name: &str) -> Result<MessageDescriptor> {
+    POOL.get_message_by_name(name)
+        .ok_or_else(|| Error::internal(format!("no message {name}")))
+}
+
+static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let standard = [
+        "grpc.health.v1.Health/Check",
+        "grpc.health.v1.Health/Watch",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ];
+    let ours = POOL.services().flat_map(|service| {
+        let methods = service.methods();
+        let names = methods.map(|method| format!("{}/{}", service.full_name(), method.name()));
+        names.collect::<Vec<_>>()
+    });
+    standard
+        .map(str::to_owned)
+        .into_iter()
+        .chain(ours)
+        .collect()
+});
+
+/// The gRPC method at `path` as `package.Service/Method`, or `_OTHER`: a label from a closed set.
+pub(crate) fn method_label(path: &str) -> &'static str {
+    let method = METHODS.get(path.strip_prefix('/').unwrap_or(path));
+    method.map_or("_OTHER", String::as_str)
+}
+
+/// Reads a create request in Flyte 1's or Flyte 2's spelling.
+///
+/// # Errors
+/// `InvalidArgument` with the path of the wrong field.
+pub(crate) fn from_proto_json(json: &Json) -> Result<CreateTaskRequest> {
+    let name = if is_flyte2(json) {
+        "flyteidl2.connector.CreateTaskRequest"
+    } else {
+        CreateTaskRequest::NAME
+    };
+    // Flyte's newer SDKs send fields that this version does not know.
+    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
+    let read = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options);
+    let message = read.map_err(|error| Error::invalid(format!("{}: {error}", track.path())))?;
+    CreateTaskRequest::decode(message.encode_to_vec().as_slice()).map_err(Error::internal)
+}
+
+/// Flyte 2 writes named values as lists where Flyte 1 writes maps.
+fn is_flyte2(json: &Json) -> bool {
+    [
+        "/inputs/literals",
+        "/template/interface/inputs/variables",
+        "/template/interface/outputs/variables",
+    ]
+    .iter()
+    .any(|path| json.pointer(path).is_some_and(Json::is_array))
+}
+
+/// Writes `message` with proto field names.
+pub(crate) fn to_proto_json<M: Named>(message: &M) -> Result<Json> {
+    let mut dynamic = DynamicMessage::new(descriptor(M::NAME)?);
+    dynamic.transcode_from(message).map_err(Error::internal)?;
+    let options = SerializeOptions::new()
+        .use_proto_field_name(true)
+        .stringify_64_bit_integers(true);
+    dynamic
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .map_err(Error::internal)
+}

@@ -1,0 +1,453 @@
+//! Literals and their types.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use prost_types::{Struct, Value as ProtoValue, value::Kind as ProtoKind};
+use serde_json::{Map, Number, Value as Json};
+
+use super::proto::flyteidl::core::{
+    Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar, Schema,
+    SimpleType, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType, Void,
+    literal::Value as LiteralValue, literal_type::Type as ProtoType, primitive::Value as Prim,
+    scalar::Value as ScalarValue,
+};
+use crate::{
+    error::{Error, Result},
+    task::Input,
+    value::{Type, Value},
+};
+
+/// The largest whole number up to which every double is exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The input of `literal`, whose interface declares `declared`. `path` names it in errors.
+pub(super) fn input(
+    path: &str,
+    literal: &Literal,
+    declared: Option<&LiteralType>,
+) -> Result<Input> {
+    let value = value(path, literal)?;
+    let declared = declared.map_or(Type::Unknown, kind);
+    // A union's literal says which member it is; a null one says nothing of use.
+    let kind = match member(literal) {
+        Some(member) if member != Type::Null => member,
+        _ if declared == Type::Unknown => Type::of(&value),
+        _ => declared.without_null().clone(),
+    };
+    Ok(Input { value, kind })
+}
+
+fn member(literal: &Literal) -> Option<Type> {
+    match scalar(literal)? {
+        ScalarValue::Union(union) => union.r#type.as_ref().map(kind),
+        _ => None,
+    }
+}
+
+fn scalar(literal: &Literal) -> Option<&ScalarValue> {
+    match literal.value.as_ref()? {
+        LiteralValue::Scalar(scalar) => scalar.value.as_ref(),
+        _ => None,
+    }
+}
+
+fn value(path: &str, literal: &Literal) -> Result<Value> {
+    match literal.value.as_ref() {
+        None => Ok(Value::Null),
+        Some(LiteralValue::Scalar(scalar)) => match scalar.value.as_ref() {
+            None => Ok(Value::Null),
+            Some(scalar) => from_scalar(path, scalar),
+        },
+        Some(LiteralValue::Collection(list)) => list
+            .literals
+            .iter()
+            .enumerate()
+            .map(|(index, item)| value(&format!("{path}[{index}]"), item))
+            .collect::<Result<_>>()
+            .map(Value::List),
+        Some(LiteralValue::Map(map)) => map
+            .literals
+            .iter()
+            .map(|(key, item)| Ok((key.clone(), value(&format!("{path}.{key}"), item)?)))
+            .collect::<Result<_>>()
+            .map(Value::Map),
+        Some(LiteralValue::OffloadedMetadata(offloaded)) => Err(Error::invalid(format!(
+            "{path}: Flyte offloaded this value of {} bytes to storage, where a backend plugin does \
+             not read; pass a smaller value, or turn literal offloading off for it",
+            offloaded.size_bytes
+        ))),
+    }
+}
+
+fn from_scalar(path: &str, scalar: &ScalarValue) -> Result<Value> {
+    Ok(match scalar {
+        ScalarValue::Primitive(primitive) => from_primitive(path, primitive)?,
+        ScalarValue::Blob(blob) => Value::Blob {
+            uri: blob.uri.clone(),
+        },
+        ScalarValue::Binary(binary) => from_binary(path, binary)?,
+        ScalarValue::Schema(schema) => Value::Schema {
+            uri: schema.uri.clone(),
+        },
+        ScalarValue::NoneType(Void {}) => Value::Null,
+        ScalarValue::Error(error) => {
+            return Err(Error::invalid(format!(
+                "{path}: is an error value: {}",
+                error.message
+            )));
+        }
+        ScalarValue::Generic(object) => Value::Json(from_struct(object)),
+        ScalarValue::StructuredDataset(dataset) => Value::StructuredDataset {
+            uri: dataset.uri.clone(),
+            format: format_of(dataset),
+        },
+        ScalarValue::Union(union) => match union.value.as_deref() {
+            None => Value::Null,
+            Some(inner) => value(path, inner)?,
+        },
+    })
+}
+
+fn format_of(dataset: &StructuredDataset) -> String {
+    let kind = dataset
+        .metadata
+        .as_ref()
+        .and_then(|data| data.structured_dataset_type.as_ref());
+    kind.map(|kind| kind.format.clone()).unwrap_or_default()
+}
+
+fn from_primitive(path: &str, primitive: &Primitive) -> Result<Value> {
+    let out_of_range = || Error::invalid(format!("{path}: the time is out of range"));
+    Ok(match primitive.value.as_ref() {
+        None => Value::Null,
+        Some(Prim::Integer(number)) => Value::Integer(*number),
+        Some(Prim::FloatValue(number)) => Value::Float(*number),
+        Some(Prim::StringValue(text)) => Value::String(text.clone()),
+        Some(Prim::Boolean(truth)) => Value::Boolean(*truth),
+        Some(Prim::Datetime(at)) => {
+            Value::Datetime(Timestamp::new(at.seconds, at.nanos).map_err(|_| out_of_range())?)
+        }
+        Some(Prim::Duration(span)) if span.nanos.abs() < 1_000_000_000 => {
+            Value::Duration(SignedDuration::new(span.seconds, span.nanos))
+        }
+        Some(Prim::Duration(_)) => return Err(out_of_range()),
+    })
+}
+
+fn from_binary(path: &str, binary: &Binary) -> Result<Value> {
+    if binary.tag != "msgpack" {
+        return Ok(Value::Bytes(binary.value.to_vec()));
+    }
+    rmp_serde::from_slice(&binary.value)
+        .map(Value::Json)
+        .map_err(|error| {
+            Error::invalid(format!(
+                "{path}: is no MessagePack that JSON can hold: {error}"
+            ))
+        })
+}
+
+/// The type that a declaration spells.
+pub(super) fn kind(declared: &LiteralType) -> Type {
+    match declared.r#type.as_ref() {
+        None => Type::Unknown,
+        Some(ProtoType::Simple(simple)) => simple_kind(*simple),
+        Some(ProtoType::Schema(_)) => Type::Schema,
+        Some(ProtoType::CollectionType(item)) => Type::List(Box::new(kind(item))),
+        Some(ProtoType::MapValueType(item)) => Type::Map(Box::new(kind(item))),
+        Some(ProtoType::Blob(_)) => Type::Blob,
+        Some(ProtoType::EnumType(_)) => Type::String,
+        Some(ProtoType::StructuredDatasetType(_)) => Type::StructuredDataset,
+        Some(ProtoType::UnionType(union)) => Type::Union(union.variants.iter().map(kind).collect()),
+    }
+}
+
+fn simple_kind(simple: i32) -> Type {
+    match SimpleType::try_from(simple) {
+        Ok(SimpleType::None) => Type::Null,
+        Ok(SimpleType::Integer) => Type::Integer,
+        Ok(SimpleType::Float) => Type::Float,
+        Ok(SimpleType::String) => Type::String,
+        Ok(SimpleType::Boolean) => Type::Boolean,
+        Ok(SimpleType::Datetime) => Type::Datetime,
+        Ok(SimpleType::Duration) => Type::Duration,
+        Ok(SimpleType::Binary) => Type::Bytes,
+        Ok(SimpleType::Struct) => Type::Json,
+        Ok(SimpleType::Error) | Err(_) => Type::Unknown,
+    }
+}
+
+/// A protobuf `Struct` as JSON.
+///
+/// All its numbers are doubles; whole ones become integers again as far as doubles are exact, so that
+/// a vendor is not sent `3.0` workers.
+pub(super) fn from_struct(object: &Struct) -> Json {
+    Json::Object(
+        object
+            .fields
+            .iter()
+            .map(|(key, value)| (key.clone(), from_value(value)))
+            .collect(),
+    )
+}
+
+fn from_value(value: &ProtoValue) -> Json {
+    match value.kind.as_ref() {
+        None | Some(ProtoKind::NullValue(_)) => Json::Null,
+        Some(ProtoKind::NumberValue(number)) => from_double(*number),
+        Some(ProtoKind::StringValue(text)) => Json::String(text.clone()),
+        Some(ProtoKind::BoolValue(truth)) => Json::Bool(*truth),
+        Some(ProtoKind::StructValue(object)) => from_struct(object),
+        Some(ProtoKind::ListValue(list)) => list.values.iter().map(from_value).collect(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole, and within ±2^53")]
+fn from_double(number: f64) -> Json {
+    if number.fract() == 0.0 && number.abs() <= MAX_EXACT {
+        return Json::from(number as i64);
+    }
+    Number::from_f64(number).map_or(Json::Null, Json::Number)
+}
+
+/// JSON as a protobuf `Struct`'s value.
+fn to_value(json: &Json) -> ProtoValue {
+    let kind = match json {
+        Json::Null => ProtoKind::NullValue(0),
+        Json::Bool(truth) => ProtoKind::BoolValue(*truth),
+        Json::Number(number) => ProtoKind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        Json::String(text) => ProtoKind::StringValue(text.clone()),
+        Json::Array(items) => ProtoKind::ListValue(prost_types::ListValue {
+            values: items.iter().map(to_value).collect(),
+        }),
+        Json::Object(object) => ProtoKind::StructValue(to_struct(object)),
+    };
+    ProtoValue { kind: Some(kind) }
+}
+
+/// A JSON object as a protobuf `Struct`.
+pub(crate) fn to_struct(object: &Map<String, Json>) -> Struct {
+    Struct {
+        fields: object
+            .iter()
+            .map(|(key, value)| (key.clone(), to_value(value)))
+            .collect(),
+    }
+}
+
+/// Named values as Flyte's literals.
+pub(crate) fn literal_map(values: &BTreeMap<String, Value>) -> LiteralMap {
+    LiteralMap {
+        literals: values
+            .iter()
+            .map(|(name, value)| (name.clone(), literal(value)))
+            .collect(),
+    }
+}
+
+fn literal(value: &Value) -> Literal {
+    let value = match value {
+        Value::List(items) => LiteralValue::Collection(LiteralCollection {
+            literals: items.iter().map(literal).collect(),
+        }),
+        Value::Map(entries) => LiteralValue::Map(literal_map(entries)),
+        scalar => LiteralValue::Scalar(Box::new(Scalar {
+            value: Some(to_scalar(scalar)),
+        })),
+    };
+    Literal {
+        value: Some(value),
+        hash: String::new(),
+    }
+}
+
+fn to_scalar(value: &Value) -> ScalarValue {
+    let primitive = |value| ScalarValue::Primitive(Primitive { value: Some(value) });
+    match value {
+        Value::Null | Value::List(_) | Value::Map(_) => ScalarValue::NoneType(Void {}),
+        Value::Integer(number) => primitive(Prim::Integer(*number)),
+        Value::Float(number) => primitive(Prim::FloatValue(*number)),
+        Value::String(text) => primitive(Prim::StringValue(text.clone())),
+        Value::Boolean(truth) => primitive(Prim::Boolean(*truth)),
+        Value::Datetime(at) => primitive(Prim::Datetime(prost_types::Timestamp {
+            seconds: at.as_second(),
+            nanos: at.subsec_nanosecond(),
+        })),
+        Value::Duration(span) => primitive(Prim::Duration(prost_types::Duration {
+            seconds: span.as_secs(),
+            nanos: span.subsec_nanos(),
+        })),
+        Value::Bytes(bytes) => ScalarValue::Binary(Binary {
+            value: bytes.clone().into(),
+            tag: String::new(),
+        }),
+        Value::Json(Json::Object(object)) => ScalarValue::Generic(to_struct(object)),
+        Value::Json(other) => primitive(Prim::StringValue(other.to_string())),
+        Value::Blob { uri } => ScalarValue::Blob(Blob { uri: uri.clone() }),
+        Value::Schema { uri } => ScalarValue::Schema(Schema { uri: uri.clone() }),
+        Value::StructuredDataset { uri, format } => {
+            ScalarValue::StructuredDataset(StructuredDataset {
+                uri: uri.clone(),
+                metadata: Some(StructuredDatasetMetadata {
+                    structured_dataset_type: Some(StructuredDatasetType {
+                        format: format.clone(),
+                    }),
+                }),
+            })
+        }
+    }
+}
+
+/// A plain JSON value as an input: what REST's short form carries.
+pub(crate) fn from_plain_json(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(truth) => Value::Boolean(*truth),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Integer(whole),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::String(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(from_plain_json).collect()),
+        Json::Object(_) => Value::Json(json.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_doubles_become_integers_as_far_as_they_are_exact() {
+        for (double, expected) in [
+            (3.0, json!(3)),
+            (-3600.0, json!(-3600)),
+            (0.5, json!(0.5)),
+            (9_007_199_254_740_992.0, json!(9_007_199_254_740_992_i64)),
+            (
+                1.234_567_890_123_456_8e19,
+                json!(1.234_567_890_123_456_8e19),
+            ),
+            (f64::NAN, Json::Null),
+        ] {
+            assert_eq!(from_double(double), expected, "{double}");
+        }
+    }
+
+    #[test]
+    fn a_value_keeps_through_flytes_encoding() {
+        let values = [
+            Value::Null,
+            Value::Integer(i64::MIN),
+            Value::Float(1.5),
+            Value::String("ä".to_owned()),
+            Value::Boolean(true),
+            Value::Datetime(Timestamp::new(-1, -5).unwrap()),
+            Value::Duration(SignedDuration::new(-86_399, -999_995_000)),
+            Value::Bytes(vec![0, 255]),
+            Value::Json(json!({"a": [1, null, "x"]})),
+            Value::List(vec![Value::Integer(1), Value::Null]),
+            Value::Map(BTreeMap::from([("k".to_owned(), Value::Boolean(false))])),
+            Value::Blob {
+                uri: "s3://b".to_owned(),
+            },
+            Value::Schema {
+                uri: "s3://s".to_owned(),
+            },
+            Value::StructuredDataset {
+                uri: "bq://p:d.t".to_owned(),
+                format: "parquet".to_owned(),
+            },
+        ];
+        for expected in values {
+            assert_eq!(value("x", &literal(&expected)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_dataclass_is_read_from_messagepack() {
+        let packed = rmp_serde::to_vec_named(&json!({"a": 1})).unwrap();
+        let binary = Binary {
+            value: packed.into(),
+            tag: "msgpack".to_owned(),
+        };
+        assert_eq!(
+            from_binary("x", &binary).unwrap(),
+            Value::Json(json!({"a": 1}))
+        );
+        let broken = Binary {
+            value: vec![0xc1].into(),
+            tag: "msgpack".to_owned(),
+        };
+        assert!(
+            from_binary("inputs.x", &broken)
+                .unwrap_err()
+                .to_string()
+                .starts_with("inputs.x:")
+        );
+    }
+
+    #[test]
+    fn a_union_takes_the_member_its_literal_names() {
+        let optional = LiteralType {
+            r#type: Some(ProtoType::UnionType(
+                super::super::proto::flyteidl::core::UnionType {
+                    variants: [SimpleType::Integer, SimpleType::None].map(simple).to_vec(),
+                },
+            )),
+        };
+        let union = |value: Value, member: SimpleType| Literal {
+            value: Some(LiteralValue::Scalar(Box::new(Scalar {
+                value: Some(ScalarValue::Union(Box::new(
+                    super::super::proto::flyteidl::core::Union {
+                        value: Some(Box::new(literal(&value))),
+                        r#type: Some(simple(member)),
+                    },
+                ))),
+            }))),
+            hash: String::new(),
+        };
+        for (literal, expected) in [
+            (
+                union(Value::Integer(7), SimpleType::Integer),
+                (Value::Integer(7), Type::Integer),
+            ),
+            (
+                union(Value::Null, SimpleType::None),
+                (Value::Null, Type::Integer),
+            ),
+            (literal(&Value::Null), (Value::Null, Type::Integer)),
+        ] {
+            let input = input("x", &literal, Some(&optional)).unwrap();
+            assert_eq!((input.value, input.kind), expected);
+        }
+    }
+
+    fn simple(simple: SimpleType) -> LiteralType {
+        LiteralType {
+            r#type: Some(ProtoType::Simple(simple as i32)),
+        }
+    }
+
+    #[test]
+    fn an_offloaded_value_is_refused_by_name() {
+        let literal = Literal {
+            value: Some(LiteralValue::OffloadedMetadata(
+                super::super::proto::flyteidl::core::LiteralOffloadedMetadata {
+                    uri: "s3://x".to_owned(),
+                    size_bytes: 7,
+                },
+            )),
+            hash: String::new(),
+        };
+        let error = input("inputs.x", &literal, None).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("inputs.x: Flyte offloaded this value of 7 bytes")
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! Task templates and what comes with them.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use secrecy::SecretString;
+use serde_json::Value as Json;
+
+use super::{
+    literal::{from_struct, input},
+    proto::flyteidl::{
+        admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
+        core::{Connection, LiteralMap, TaskTemplate, VariableMap, task_template::Target},
+    },
+};
+use crate::{
+    context::Execution,
+    error::{Error, Result},
+    task::{Inputs, Task},
+};
+
+/// A create request, read.
+pub(crate) struct Submission {
+    /// The task, or what is wrong with it.
+    pub(crate) task: Result<Task<Json>>,
+    pub(crate) output_prefix: String,
+    pub(crate) execution: Execution,
+    /// What identifies the attempt when there is no output prefix; empty if nothing does.
+    pub(crate) attempt_id: String,
+    pub(crate) connection: BTreeMap<String, SecretString>,
+    /// The size of the inputs on the wire, in bytes.
+    pub(crate) input_bytes: usize,
+}
+
+impl Submission {
+    /// The task type and version a request is for, before anything else of it is read.
+    pub(crate) fn addressee(request: &CreateTaskRequest) -> Result<(&str, i32)> {
+        match &request.template {
+            Some(template) if template.r#type.is_empty() => {
+                Err(Error::invalid("template.type: missing"))
+            }
+            Some(template) => Ok((&template.r#type, template.task_type_version)),
+            None => Err(Error::invalid("template: missing")),
+        }
+    }
+
+    pub(crate) fn read(request: CreateTaskRequest) -> Self {
+        let template = request.template.unwrap_or_default();
+        let inputs = request.inputs.unwrap_or_default();
+        let metadata = request.task_execution_metadata.unwrap_or_default();
+        Self {
+            output_prefix: request.output_prefix,
+            execution: execution(&metadata),
+            attempt_id: attempt_id(&metadata),
+            connection: connection(request.connection),
+            input_bytes: inputs.encoded_len(),
+            task: task(template, &inputs),
+        }
+    }
+}
+
+fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
+    let interface = template.interface.unwrap_or_default();
+    let outputs = interface
+        .outputs
+        .unwrap_or_default()
+        .variables
+        .into_keys()
+        .collect();
+    let statement = match template.target {
+        Some(Target::Sql(sql)) => Some(sql.statement),
+        Some(Target::Container(_) | Target::K8sPod(_)) | None => None,
+    };
+    Ok(Task {
+        custom: from_struct(&template.custom.unwrap_or_default()),
+        inputs: read_inputs(inputs, &interface.inputs.unwrap_or_default())?,
+        config: template.config,
+        statement,
+        outputs,
+    })
+}
+
+fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
+    let read = literals.literals.iter().map(|(name, literal)| {
+        let declared = declared
+            .variables
+            .get(name)
+            .and_then(|variable| variable.r#type.as_ref());
+        Ok((
+            name.clone(),
+            input(&format!("inputs.{name}"), literal, declared)?,
+        ))
+    });
+    read.collect()
+}
+
+/// Flyte's names for the attempt.
+pub(crate) fn execution(metadata: &TaskExecutionMetadata) -> Execution {
+    let id = metadata.task_execution_id.clone().unwrap_or_default();
+    let node = id.node_execution_id.unwrap_or_default();
+    let execution = node.execution_id.unwrap_or_default();
+    Execution {
+        project: execution.project,
+        domain: execution.domain,
+        name: execution.name,
+        node: node.node_id,
+        attempt: id.retry_attempt,
+        task: id.task_id.unwrap_or_default().name,
+        namespace: metadata.namespace.clone(),
+    }
+}
+
+/// The task execution id as one text.
+///
+/// Only a fallback for `output_prefix`: in Flyte 1 a node id repeats in sub-workflows and maps.
+fn attempt_id(metadata: &TaskExecutionMetadata) -> String {
+    let Some(id) = &metadata.task_execution_id else {
+        return String::new();
+    };
+    let task = id.task_id.clone().unwrap_or_default();
+    let node = id.node_execution_id.clone().unwrap_or_default();
+    let execution = node.execution_id.unwrap_or_default();
+    if execution.name.is_empty() {
+        return String::new();
+    }
+    let attempt = id.retry_attempt.to_string();
+    [
+        execution.project,
+        execution.domain,
+        execution.name,
+        node.node_id,
+        task.name,
+        task.version,
+        attempt,
+    ]
+    .join("/")
+}
+
+/// The secret values that came with a request.
+pub(crate) fn connection(connection: Option<Connection>) -> BTreeMap<String, SecretString> {
+    let secrets = connection.unwrap_or_default().secrets;
+    secrets
+        .into_iter()
+        .map(|(name, value)| (name, SecretString::from(value)))
+        .collect()
+}
+
+/// The task type of a get or delete; propellers before 1.11 send only the bare name.
+pub(crate) fn category(category: Option<TaskCategory>, task_type: String) -> Option<String> {
+    let name = category.map_or(task_type, |category| category.name);
+    (!name.is_empty()).then_some(name)
+}
