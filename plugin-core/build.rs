@@ -1,8 +1,5 @@
 //! Compiles `proto/` without protoc and without a network.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "cargo talks to build scripts by the environment"
-)]
+#![expect(clippy::disallowed_methods, reason = "cargo talks to build scripts by the environment")]
 
 use std::path::PathBuf;
 
@@ -28,22 +25,10 @@ const TWINS: [(&str, &str); 10] = [
     (".flyteidl2.task.Outputs", "core::LiteralMap"),
     (".flyteidl2.connector", "admin"),
     (".flyteidl2.connector.Connector", "admin::Agent"),
-    (
-        ".flyteidl2.connector.GetConnectorRequest",
-        "admin::GetAgentRequest",
-    ),
-    (
-        ".flyteidl2.connector.GetConnectorResponse",
-        "admin::GetAgentResponse",
-    ),
-    (
-        ".flyteidl2.connector.ListConnectorsRequest",
-        "admin::ListAgentsRequest",
-    ),
-    (
-        ".flyteidl2.connector.ListConnectorsResponse",
-        "admin::ListAgentsResponse",
-    ),
+    (".flyteidl2.connector.GetConnectorRequest", "admin::GetAgentRequest"),
+    (".flyteidl2.connector.GetConnectorResponse", "admin::GetAgentResponse"),
+    (".flyteidl2.connector.ListConnectorsRequest", "admin::ListAgentsRequest"),
+    (".flyteidl2.connector.ListConnectorsResponse", "admin::ListAgentsResponse"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

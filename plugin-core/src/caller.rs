@@ -116,35 +116,24 @@ impl Caller {
     /// # Errors
     /// `PermissionDenied` when the caller's rule lists targets and this is none of them.
     pub fn check_target(&self, target: &str) -> Result<()> {
-        if grants(self.grant.targets.as_ref(), |targets| {
-            targets.contains(target)
-        }) {
+        if grants(self.grant.targets.as_ref(), |targets| targets.contains(target)) {
             return Ok(());
         }
-        Err(Self::denied(format!(
-            "your token does not allow the target {target}"
-        )))
+        Err(Self::denied(format!("your token does not allow the target {target}")))
     }
 
     pub(crate) fn check_verb(&self, verb: Verb) -> Result<()> {
         if grants(self.grant.verbs.as_ref(), |verbs| verbs.contains(&verb)) {
             return Ok(());
         }
-        Err(Self::denied(format!(
-            "your token does not allow {}",
-            verb.name()
-        )))
+        Err(Self::denied(format!("your token does not allow {}", verb.name())))
     }
 
     pub(crate) fn check_task_type(&self, task_type: &str) -> Result<()> {
-        if grants(self.grant.task_types.as_ref(), |types| {
-            types.contains(task_type)
-        }) {
+        if grants(self.grant.task_types.as_ref(), |types| types.contains(task_type)) {
             return Ok(());
         }
-        Err(Self::denied(format!(
-            "your token does not allow the task type {task_type}"
-        )))
+        Err(Self::denied(format!("your token does not allow the task type {task_type}")))
     }
 
     fn denied(message: String) -> Error {
@@ -154,13 +143,7 @@ impl Caller {
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} of {:?}",
-            self.role.name(),
-            self.subject,
-            self.issuer
-        )
+        write!(f, "{} {} of {:?}", self.role.name(), self.subject, self.issuer)
     }
 }
 

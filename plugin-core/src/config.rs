@@ -15,12 +15,7 @@ use crate::{
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
     /// Where gRPC and REST are served.
-    #[arg(
-        long,
-        env = "PLUGIN_LISTEN",
-        default_value = "0.0.0.0:8000",
-        value_name = "ADDRESS"
-    )]
+    #[arg(long, env = "PLUGIN_LISTEN", default_value = "0.0.0.0:8000", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
 
     /// Where /livez, /readyz, /metrics and /log-level are served, without tokens.
@@ -42,12 +37,7 @@ pub(crate) struct ServerArgs {
 
     /// Files of keys that seal the handles of jobs: 32 bytes, or their base64. The first seals, all
     /// open. Every replica needs the same ones.
-    #[arg(
-        long,
-        env = "PLUGIN_HANDLE_KEYS",
-        value_name = "FILE,…",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "PLUGIN_HANDLE_KEYS", value_name = "FILE,…", value_delimiter = ',')]
     pub(crate) handle_keys: Vec<PathBuf>,
 
     /// The longest a call may take; a caller's own deadline may be shorter. Creates and deletes run
@@ -97,18 +87,20 @@ pub(crate) struct Settings<S> {
 }
 
 impl<S: Args> Settings<S> {
+    /// Reads the process' arguments and environment; ends the process when they are wrong.
     pub(crate) fn parse(command: clap::Command) -> Self {
-        let matches = command.get_matches();
-        let read = || -> Result<Self, clap::Error> {
-            Ok(Self {
-                server: ServerArgs::from_arg_matches(&matches)?,
-                upstream: UpstreamArgs::from_arg_matches(&matches)?,
-                secrets: SecretArgs::from_arg_matches(&matches)?,
-                telemetry: TelemetryArgs::from_arg_matches(&matches)?,
-                plugin: S::from_arg_matches(&matches)?,
-            })
-        };
-        read().unwrap_or_else(|error| error.exit())
+        Self::read(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads what a command line was matched to.
+    pub(crate) fn read(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self {
+            server: ServerArgs::from_arg_matches(matches)?,
+            upstream: UpstreamArgs::from_arg_matches(matches)?,
+            secrets: SecretArgs::from_arg_matches(matches)?,
+            telemetry: TelemetryArgs::from_arg_matches(matches)?,
+            plugin: S::from_arg_matches(matches)?,
+        })
     }
 }
 
@@ -117,10 +109,7 @@ impl<S: Args> Settings<S> {
 pub fn command<P: Plugin>(info: ServiceInfo) -> clap::Command {
     let command = clap::Command::new(info.name)
         .version(info.version)
-        .about(format!(
-            "Runs Flyte's {} tasks: gRPC and REST on one port.",
-            info.name
-        ));
+        .about(format!("Runs Flyte's {} tasks: gRPC and REST on one port.", info.name));
     let command = P::Settings::augment_args(command.next_help_heading("Plugin"));
     let command = ServerArgs::augment_args(command);
     let command = UpstreamArgs::augment_args(command);

@@ -132,9 +132,7 @@ impl Context {
     /// # Errors
     /// `FailedPrecondition` that names the secret and the places it was looked for in.
     pub async fn secret(&self, name: &str) -> Result<SecretString> {
-        self.find_secret(name)
-            .await?
-            .ok_or_else(|| self.0.secrets.missing(name))
+        self.find_secret(name).await?.ok_or_else(|| self.0.secrets.missing(name))
     }
 
     /// The secret `name`, if there is one.
@@ -170,9 +168,6 @@ mod tests {
 
     #[test]
     fn parts_cannot_be_shifted_into_one_another() {
-        assert_ne!(
-            IdempotencyKey::of(&["ab", "c"]),
-            IdempotencyKey::of(&["a", "bc"])
-        );
+        assert_ne!(IdempotencyKey::of(&["ab", "c"]), IdempotencyKey::of(&["a", "bc"]));
     }
 }

@@ -42,10 +42,7 @@ pub(crate) enum Job {
     /// One the vendor took: the plugin's `Meta` as JSON.
     Created(Vec<u8>),
     /// One that was refused for good; a get reports it as failed.
-    Refused {
-        code: Option<String>,
-        message: String,
-    },
+    Refused { code: Option<String>, message: String },
 }
 
 /// Who may use a handle.
@@ -157,13 +154,9 @@ impl From<&Handle> for Contents {
     fn from(handle: &Handle) -> Self {
         let (meta, refusal) = match &handle.job {
             Job::Created(meta) => (Some(meta.clone()), None),
-            Job::Refused { code, message } => (
-                None,
-                Some(Refusal {
-                    code: code.clone(),
-                    message: message.clone(),
-                }),
-            ),
+            Job::Refused { code, message } => {
+                (None, Some(Refusal { code: code.clone(), message: message.clone() }))
+            }
         };
         let name = |text: &str| cut(text, MAX_NAME);
         let execution = &handle.execution;
@@ -191,20 +184,13 @@ impl Contents {
     fn read(self) -> Option<Handle> {
         let job = match (self.meta, self.refusal) {
             (Some(meta), None) => Job::Created(meta),
-            (None, Some(refusal)) => Job::Refused {
-                code: refusal.code,
-                message: refusal.message,
-            },
+            (None, Some(refusal)) => Job::Refused { code: refusal.code, message: refusal.message },
             _ => return None,
         };
         let role = role_of(self.role)?;
         Some(Handle {
             task_type: self.task_type,
-            owner: Owner {
-                issuer: self.issuer,
-                subject: self.subject,
-                role,
-            },
+            owner: Owner { issuer: self.issuer, subject: self.subject, role },
             created_at: Timestamp::from_millisecond(self.created_at_ms).ok()?,
             key: IdempotencyKey::from_bytes(self.key.try_into().ok()?),
             execution: Execution {
@@ -241,9 +227,7 @@ fn cut(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }
-    let end = (0..=max - '…'.len_utf8())
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
+    let end = (0..=max - '…'.len_utf8()).rev().find(|end| text.is_char_boundary(*end));
     format!("{}…", &text[..end.unwrap_or_default()])
 }
 

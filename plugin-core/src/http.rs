@@ -12,12 +12,12 @@ use http::{Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::endpoint::{UpstreamArgs, require_tls};
-use self::{credentials::DynCredentials, endpoint::Endpoint};
 pub use self::{
-    credentials::{Authorization, Credentials},
+    credentials::Credentials,
     request::{Request, Response},
     token_cache::{Token, TokenCache, TokenSource},
 };
+use self::{credentials::DynCredentials, endpoint::Endpoint};
 use crate::{
     error::{Error, Kind, Result},
     telemetry::metrics::Metrics,
@@ -82,11 +82,7 @@ impl HttpBuilder {
     /// # Errors
     /// `InvalidArgument` when it is neither.
     pub fn emulator(mut self, host: &str) -> Result<Self> {
-        let url = if host.contains("://") {
-            host.to_owned()
-        } else {
-            format!("http://{host}")
-        };
+        let url = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
         self.endpoint = Some(Endpoint::parse(&url)?);
         self.insecure = true;
         self.credentials = None;
@@ -110,17 +106,11 @@ impl HttpBuilder {
         if !self.insecure {
             endpoint::require_tls(&base)?;
         }
-        Ok(Http(Arc::new(Shared {
-            base,
-            builder: self,
-        })))
+        Ok(Http(Arc::new(Shared { base, builder: self })))
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that makes the client"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that makes the client")]
 fn client(agent: &str) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent(agent)
@@ -145,19 +135,11 @@ pub struct Http(Arc<Shared>);
 impl Http {
     /// A GET of the path made of `segments` below the base; each is percent-encoded.
     pub fn get<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
-        self.request(Method::GET, segments)
+        Request::new(self, Method::GET, segments)
     }
 
     /// A POST to the path made of `segments` below the base; each is percent-encoded.
     pub fn post<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
-        self.request(Method::POST, segments)
-    }
-
-    fn request<S: AsRef<str>>(&self, method: Method, segments: &[S]) -> Request<'_> {
-        let mut url = self.0.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        Request::new(self, method, url)
+        Request::new(self, Method::POST, segments)
     }
 }

@@ -23,6 +23,8 @@ mod server;
 pub mod status;
 pub mod task;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod value;
 mod verbs;
 mod wire;

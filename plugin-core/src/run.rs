@@ -44,9 +44,7 @@ macro_rules! service_info {
 #[must_use]
 pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
     let settings = Settings::parse(command::<P>(info));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(serve::<P>(info, settings)),
         Err(error) => Err(Error::internal(error)),

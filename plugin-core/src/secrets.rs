@@ -66,10 +66,7 @@ impl Secrets {
             places.push(format!("connection.secrets.{name} of the request"));
         }
         places.push(format!("environment variable {}", self.variable(name)));
-        places.extend(
-            self.files(name)
-                .map(|path| format!("file {}", path.display())),
-        );
+        places.extend(self.files(name).map(|path| format!("file {}", path.display())));
         let places = places.join(", ");
         Error::new(
             Kind::FailedPrecondition,
@@ -79,9 +76,7 @@ impl Secrets {
 
     fn in_connection(&self, name: &str) -> Option<SecretString> {
         let allowed = !self.sources.forbid_connection_secrets;
-        allowed
-            .then(|| self.connection.get(name).cloned())
-            .flatten()
+        allowed.then(|| self.connection.get(name).cloned()).flatten()
     }
 
     fn variable(&self, name: &str) -> String {
@@ -102,23 +97,15 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.chars().all(allowed)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a secret's name is only known per call"
-)]
+#[expect(clippy::disallowed_methods, reason = "a secret's name is only known per call")]
 fn from_environment(variable: &str) -> Option<SecretString> {
-    std::env::var(variable)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .map(SecretString::from)
+    std::env::var(variable).ok().filter(|value| !value.is_empty()).map(SecretString::from)
 }
 
 async fn from_file(path: &Path) -> Result<Option<SecretString>> {
     match tokio::fs::read_to_string(path).await {
         // A trailing line break is the editor's, not the secret's.
-        Ok(text) => Ok(Some(SecretString::from(
-            text.trim_end_matches(['\r', '\n']),
-        ))),
+        Ok(text) => Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             let message = format!("secret file {} cannot be read", path.display());
@@ -140,10 +127,7 @@ mod tests {
                 secrets_dir: dir.to_owned(),
                 forbid_connection_secrets: forbid,
             }),
-            connection: Arc::new(BTreeMap::from([(
-                "token".to_owned(),
-                "from-request".into(),
-            )])),
+            connection: Arc::new(BTreeMap::from([("token".to_owned(), "from-request".into())])),
             namespace: namespace.into(),
         }
     }
@@ -157,23 +141,14 @@ mod tests {
     }
 
     async fn found(secrets: &Secrets) -> String {
-        secrets
-            .find("token")
-            .await
-            .unwrap()
-            .unwrap()
-            .expose_secret()
-            .to_owned()
+        secrets.find("token").await.unwrap().unwrap().expose_secret().to_owned()
     }
 
     #[tokio::test]
     async fn the_nearest_place_wins() {
         let dir = dir("nearest");
         assert_eq!(found(&secrets(&dir, "team-a", false)).await, "from-request");
-        assert_eq!(
-            found(&secrets(&dir, "team-a", true)).await,
-            "from-namespace"
-        );
+        assert_eq!(found(&secrets(&dir, "team-a", true)).await, "from-namespace");
         assert_eq!(found(&secrets(&dir, "team-b", true)).await, "from-file");
         assert_eq!(found(&secrets(&dir, "", true)).await, "from-file");
     }
@@ -202,10 +177,6 @@ mod tests {
     async fn a_name_cannot_leave_the_directory() {
         let secrets = secrets(Path::new("/nowhere"), "../etc", false);
         assert!(secrets.find("../shadow").await.is_err());
-        assert_eq!(
-            secrets.files("x").count(),
-            1,
-            "a hostile namespace is not looked into"
-        );
+        assert_eq!(secrets.files("x").count(), 1, "a hostile namespace is not looked into");
     }
 }

@@ -37,12 +37,8 @@ use crate::{
 /// The API port. THE order of layers, outermost first.
 async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, HealthReporter)> {
     let metrics = &service.metrics;
-    let (grpc, health) = grpc::routes(
-        Arc::clone(&service.verbs),
-        service.info.name,
-        args.max_body_bytes,
-    )
-    .await?;
+    let (grpc, health) =
+        grpc::routes(Arc::clone(&service.verbs), service.info.name, args.max_body_bytes).await?;
     let routes = rest::routes(Arc::clone(&service.verbs), service.info)
         .merge(grpc)
         .fallback(async || http::StatusCode::NOT_FOUND);
@@ -52,10 +48,7 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
         // The span and the record under which all else happens; durations cover all of it.
         .layer(from_fn_with_state(Arc::clone(metrics), observe::trace))
         // A panic anywhere within costs one call.
-        .layer(from_fn_with_state(
-            Arc::clone(metrics),
-            observe::catch_panic,
-        ))
+        .layer(from_fn_with_state(Arc::clone(metrics), observe::catch_panic))
         // Failures of whatever is within, in the caller's protocol.
         .layer(from_fn(respond::respond))
         // A slow key set cannot hang a call, so before authentication.
@@ -63,10 +56,7 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
         // A stranger takes no slot, so before the gate.
         .layer(from_fn_with_state(service.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(service.auth.clone(), auth::authorise))
-        .layer(from_fn_with_state(
-            Gate::new(args.max_requests, Arc::clone(metrics)),
-            limits::admit,
-        ))
+        .layer(from_fn_with_state(Gate::new(args.max_requests, Arc::clone(metrics)), limits::admit))
         // Innermost: it wraps the body that handlers read.
         .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
     Ok((routes.layer(layers), health))
@@ -118,8 +108,7 @@ impl Service {
         };
         let (router, health) = api_router(&self, args).await?;
         let readiness = Readiness::new(self.auth.clone(), running.draining.clone());
-        self.auth
-            .keep_fresh(&running.admin_tasks, &running.stop_admin);
+        self.auth.keep_fresh(&running.admin_tasks, &running.stop_admin);
         running.admin_tasks.spawn(readiness.clone().report(health));
         let connections = Connections {
             max: args.max_connections,
@@ -128,9 +117,7 @@ impl Service {
             stop: running.stop.clone(),
             tasks: running.tasks.clone(),
         };
-        running
-            .tasks
-            .spawn(listen::serve(api_listener, router, connections));
+        running.tasks.spawn(listen::serve(api_listener, router, connections));
         let connections = Connections {
             max: 100,
             age: None,
@@ -139,9 +126,7 @@ impl Service {
             tasks: running.admin_tasks.clone(),
         };
         let admin = admin::routes(readiness, self.metrics, self.log_level);
-        running
-            .admin_tasks
-            .spawn(listen::serve(admin_listener, admin, connections));
+        running.admin_tasks.spawn(listen::serve(admin_listener, admin, connections));
         Ok(running)
     }
 }
@@ -167,10 +152,7 @@ impl Running {
         self.stop.cancel();
         self.tasks.close();
         tracing::info!(calls_and_connections = self.tasks.len(), "draining");
-        if tokio::time::timeout(self.drain_timeout, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.tasks.len(), "some calls did not finish in time");
         }
         self.stop_admin.cancel();

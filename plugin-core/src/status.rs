@@ -115,10 +115,7 @@ impl Status {
 
     /// Adds a link for Flyte's console.
     pub fn link(mut self, name: impl Into<String>, uri: impl Into<String>) -> Self {
-        self.links.push(Link {
-            name: name.into(),
-            uri: uri.into(),
-        });
+        self.links.push(Link { name: name.into(), uri: uri.into() });
         self
     }
 

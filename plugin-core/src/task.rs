@@ -29,9 +29,9 @@ impl<Custom> Task<Custom> {
     /// `InvalidArgument` when the template carries none, or only blanks.
     pub fn sql(&self) -> Result<&str> {
         match self.statement.as_deref().map(str::trim) {
-            None => Err(Error::invalid(
-                "template.sql: missing; this task type runs a SQL statement",
-            )),
+            None => {
+                Err(Error::invalid("template.sql: missing; this task type runs a SQL statement"))
+            }
             Some("") => Err(Error::invalid("template.sql.statement: empty")),
             Some(statement) => Ok(statement),
         }
@@ -82,15 +82,8 @@ impl Inputs {
     /// `InvalidArgument` that lists the inputs there are.
     pub fn get(&self, name: &str) -> Result<&Input> {
         self.0.get(name).ok_or_else(|| {
-            let known = self
-                .0
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ");
-            Error::invalid(format!(
-                "inputs.{name}: no such input; the task has [{known}]"
-            ))
+            let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Error::invalid(format!("inputs.{name}: no such input; the task has [{known}]"))
         })
     }
 
@@ -135,15 +128,9 @@ mod tests {
 
     #[test]
     fn an_unknown_input_names_those_there_are() {
-        let input = Input {
-            value: Value::Integer(1),
-            kind: Type::Integer,
-        };
+        let input = Input { value: Value::Integer(1), kind: Type::Integer };
         let inputs: Inputs = [("day".to_owned(), input)].into_iter().collect();
         let error = inputs.get("month").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "inputs.month: no such input; the task has [day]"
-        );
+        assert_eq!(error.to_string(), "inputs.month: no such input; the task has [day]");
     }
 }

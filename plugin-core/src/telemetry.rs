@@ -67,9 +67,7 @@ pub(crate) struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
 impl LogLevel {
     pub(crate) fn get(&self) -> Result<String> {
-        self.0
-            .with_current(ToString::to_string)
-            .map_err(Error::internal)
+        self.0.with_current(ToString::to_string).map_err(Error::internal)
     }
 
     pub(crate) fn set(&self, directives: &str) -> Result<()> {
@@ -95,10 +93,7 @@ impl Telemetry {
     pub(crate) fn start(args: &TelemetryArgs, info: ServiceInfo) -> Result<Self> {
         let (filter, log_level) = reload::Layer::new(filter(&args.log_level)?);
         let log_level = LogLevel(log_level);
-        let traces = args
-            .otlp_endpoint
-            .as_deref()
-            .map(|url| exporter(url, args.trace_ratio, info));
+        let traces = args.otlp_endpoint.as_deref().map(|url| exporter(url, args.trace_ratio, info));
         let traces = traces.transpose()?;
         let tracer = traces.as_ref().map(|provider| provider.tracer(info.name));
         Registry::default()
@@ -106,21 +101,13 @@ impl Telemetry {
             .with(tracer.map(trace_layer))
             .try_init()
             .map_err(Error::internal)?;
-        Ok(Self {
-            metrics: Arc::new(Metrics::new(info)),
-            log_level,
-            traces,
-        })
+        Ok(Self { metrics: Arc::new(Metrics::new(info)), log_level, traces })
     }
 
     /// Telemetry that logs nowhere, for services spawned inside a test.
     #[cfg(feature = "testing")]
     pub(crate) fn for_tests(info: ServiceInfo, log_level: LogLevel) -> Self {
-        Self {
-            metrics: Arc::new(Metrics::new(info)),
-            log_level,
-            traces: None,
-        }
+        Self { metrics: Arc::new(Metrics::new(info)), log_level, traces: None }
     }
 
     /// Sends what is still buffered. Blocks for at most the exporter's timeout, so call it off the
@@ -196,9 +183,7 @@ pub(crate) mod captured {
 
     impl io::Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            LOG.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(bytes);
+            LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
             Ok(bytes.len())
         }
 

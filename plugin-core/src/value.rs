@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
@@ -53,9 +54,30 @@ pub enum Value {
 impl Value {
     /// A table at `uri`, its format left to the reader.
     pub fn structured_dataset(uri: impl Into<String>) -> Self {
-        Self::StructuredDataset {
-            uri: uri.into(),
-            format: String::new(),
+        Self::StructuredDataset { uri: uri.into(), format: String::new() }
+    }
+
+    /// The value as plain JSON: times in RFC 3339 and ISO 8601, bytes in base64, files and tables by
+    /// their URI, and null for numbers that JSON does not have.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Null => Json::Null,
+            Self::Integer(number) => Json::from(*number),
+            Self::Float(number) => Json::from(*number),
+            Self::String(text) => Json::from(text.as_str()),
+            Self::Boolean(truth) => Json::from(*truth),
+            Self::Datetime(at) => Json::from(at.to_string()),
+            Self::Duration(span) => Json::from(span.to_string()),
+            Self::Bytes(bytes) => Json::from(BASE64_STANDARD.encode(bytes)),
+            Self::Json(json) => json.clone(),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(entries) => {
+                entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect()
+            }
+            Self::Blob { uri } | Self::Schema { uri } | Self::StructuredDataset { uri, .. } => {
+                Json::from(uri.as_str())
+            }
         }
     }
 }
@@ -115,9 +137,9 @@ impl Type {
             Value::List(items) => {
                 Self::List(Box::new(items.first().map_or(Self::Unknown, Self::of)))
             }
-            Value::Map(entries) => Self::Map(Box::new(
-                entries.values().next().map_or(Self::Unknown, Self::of),
-            )),
+            Value::Map(entries) => {
+                Self::Map(Box::new(entries.values().next().map_or(Self::Unknown, Self::of)))
+            }
             Value::Blob { .. } => Self::Blob,
             Value::Schema { .. } => Self::Schema,
             Value::StructuredDataset { .. } => Self::StructuredDataset,

@@ -89,15 +89,10 @@ impl Verbs {
     pub(crate) fn new(plugins: Vec<Arc<dyn DynPlugin>>, shared: Shared) -> Self {
         let served = plugins.into_iter().flat_map(|plugin| {
             let types = plugin.task_types().iter();
-            types.map(move |&task_type| Served {
-                task_type,
-                plugin: Arc::clone(&plugin),
-            })
+            types.map(move |&task_type| Served { task_type, plugin: Arc::clone(&plugin) })
         });
         Self {
-            served: served
-                .map(|served| (served.task_type.name, served))
-                .collect(),
+            served: served.map(|served| (served.task_type.name, served)).collect(),
             in_flight: InFlight::new(Arc::clone(&shared.metrics)),
             last_seen: LastSeen::new(shared.refused_grace),
             shared,
@@ -120,15 +115,10 @@ impl Verbs {
                 None => task_type.to_owned(),
             };
             let known = self.served.values().map(|served| {
-                format!(
-                    "{} version {}",
-                    served.task_type.name, served.task_type.version
-                )
+                format!("{} version {}", served.task_type.name, served.task_type.version)
             });
             let known = known.collect::<Vec<_>>().join(", ");
-            Error::not_found(format!(
-                "task type {asked} is not served here; served: {known}"
-            ))
+            Error::not_found(format!("task type {asked} is not served here; served: {known}"))
         })
     }
 
@@ -148,9 +138,7 @@ impl Verbs {
         })?;
         incoming.note(verb, opened.served.task_type.name, &opened.handle.execution);
         incoming.record.fields().handle = Some(fingerprint(opened.handle.key));
-        incoming
-            .caller
-            .check_task_type(opened.served.task_type.name)?;
+        incoming.caller.check_task_type(opened.served.task_type.name)?;
         if !opened.handle.owner.admits(&incoming.caller) {
             let message = "this job belongs to another caller";
             return Err(Error::new(Kind::PermissionDenied, message));
@@ -179,10 +167,7 @@ impl Verbs {
                 "the job's handle is of a {other} task, not served here"
             )));
         };
-        Ok(Opened {
-            handle,
-            served: served.clone(),
-        })
+        Ok(Opened { handle, served: served.clone() })
     }
 
     fn context(&self, caller: &Caller, deadline: Deadline, call: Particulars) -> Context {
@@ -223,9 +208,7 @@ impl Verbs {
     /// Counts a call under flytekit's metric names.
     fn count<T>(&self, served: &Served, verb: Verb, since: Instant, result: &Result<T>) {
         let task_type = served.task_type.name;
-        self.shared
-            .metrics
-            .operation(task_type, verb, since.elapsed(), result.as_ref().err());
+        self.shared.metrics.operation(task_type, verb, since.elapsed(), result.as_ref().err());
     }
 }
 

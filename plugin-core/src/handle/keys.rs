@@ -48,10 +48,7 @@ impl HandleKeys {
     /// # Errors
     /// `InvalidArgument` that names the file.
     pub(crate) fn read(files: &[PathBuf]) -> Result<Self> {
-        let keys = files
-            .iter()
-            .map(|file| Key::new(&read_key(file)?))
-            .collect::<Result<_>>()?;
+        let keys = files.iter().map(|file| Key::new(&read_key(file)?)).collect::<Result<_>>()?;
         Ok(Self(keys))
     }
 
@@ -61,10 +58,7 @@ impl HandleKeys {
     }
 
     pub(super) fn seal(&self, mut contents: Vec<u8>) -> Result<Vec<u8>> {
-        let key = self
-            .0
-            .first()
-            .ok_or_else(|| Error::internal("no handle key"))?;
+        let key = self.0.first().ok_or_else(|| Error::internal("no handle key"))?;
         let nonce = key
             .cipher
             .seal_in_place_append_tag(key.context(), &mut contents)
@@ -87,10 +81,7 @@ impl HandleKeys {
         let key = self.0.iter().find(|key| key.id == id)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut contents = contents.to_vec();
-        let opened = key
-            .cipher
-            .open_in_place(nonce, key.context(), &mut contents)
-            .ok()?;
+        let opened = key.cipher.open_in_place(nonce, key.context(), &mut contents).ok()?;
         Some(opened.to_vec())
     }
 }
@@ -109,9 +100,7 @@ fn read_key(file: &Path) -> Result<[u8; KEY_BYTES]> {
     if let Ok(raw) = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
         return Ok(raw);
     }
-    let decoded = BASE64_STANDARD
-        .decode(bytes.trim_ascii())
-        .map_err(|_| wrong())?;
+    let decoded = BASE64_STANDARD.decode(bytes.trim_ascii()).map_err(|_| wrong())?;
     decoded.try_into().map_err(|_| wrong())
 }
 
@@ -119,11 +108,6 @@ fn read_key(file: &Path) -> Result<[u8; KEY_BYTES]> {
 impl HandleKeys {
     /// Keys of one repeated byte each.
     pub(crate) fn repeated(bytes: &[u8]) -> Self {
-        Self(
-            bytes
-                .iter()
-                .map(|byte| Key::new(&[*byte; KEY_BYTES]).unwrap())
-                .collect(),
-        )
+        Self(bytes.iter().map(|byte| Key::new(&[*byte; KEY_BYTES]).unwrap()).collect())
     }
 }

@@ -3,12 +3,7 @@ use std::sync::Arc;
 use super::*;
 
 fn caller(issuer: &str, subject: &str, role: Role) -> Caller {
-    Caller {
-        issuer: issuer.into(),
-        subject: subject.into(),
-        role,
-        grant: Arc::default(),
-    }
+    Caller { issuer: issuer.into(), subject: subject.into(), role, grant: Arc::default() }
 }
 
 fn handle() -> Handle {
@@ -38,13 +33,7 @@ fn handle() -> Handle {
 fn what_was_sealed_opens_again() {
     let keys = HandleKeys::repeated(&[1]);
     let refused = Error::invalid("Unrecognized name: foo").with_code("invalidQuery");
-    for handle in [
-        handle(),
-        Handle {
-            job: Handle::refusal(&refused),
-            ..handle()
-        },
-    ] {
+    for handle in [handle(), Handle { job: Handle::refusal(&refused), ..handle() }] {
         let sealed = handle.seal(&keys).unwrap();
         assert_eq!(Handle::open(&sealed, &keys), Some(handle));
     }
@@ -89,10 +78,7 @@ fn nothing_readable_is_left_outside_the_seal() {
 #[test]
 fn a_handle_of_an_older_release_opens() {
     let golden = include_bytes!("golden.bin");
-    assert_eq!(
-        Handle::open(golden, &HandleKeys::repeated(&[1])),
-        Some(handle())
-    );
+    assert_eq!(Handle::open(golden, &HandleKeys::repeated(&[1])), Some(handle()));
 }
 
 #[test]
@@ -108,21 +94,14 @@ fn the_longest_names_and_words_still_fit() {
         task: long.clone(),
         namespace: long,
     };
-    let handle = Handle {
-        execution,
-        job: Handle::refusal(&refused),
-        ..handle()
-    };
+    let handle = Handle { execution, job: Handle::refusal(&refused), ..handle() };
     let sealed = handle.seal(&HandleKeys::repeated(&[1])).unwrap();
     assert!(sealed.len() <= MAX_BYTES, "{}", sealed.len());
 }
 
 #[test]
 fn a_meta_that_does_not_fit_is_a_defect_not_a_truncation() {
-    let handle = Handle {
-        job: Job::Created(vec![b'x'; MAX_BYTES]),
-        ..handle()
-    };
+    let handle = Handle { job: Job::Created(vec![b'x'; MAX_BYTES]), ..handle() };
     let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();
     assert!(error.chain().unwrap().contains("Meta is too large"));
 }
@@ -145,10 +124,6 @@ fn only_its_owner_and_admins_may_use_a_handle() {
         (&nobody, &ann, false),
         (&propeller, &caller("", "anonymous", Anonymous), true),
     ] {
-        assert_eq!(
-            Owner::of(owner).admits(user),
-            admitted,
-            "{owner:?} → {user:?}"
-        );
+        assert_eq!(Owner::of(owner).admits(user), admitted, "{owner:?} → {user:?}");
     }
 }

@@ -1,25 +1,22 @@
 //! Who the service is to the vendor.
 
 use futures_util::future::BoxFuture;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use crate::{
     context::Context,
     error::{Error, Result},
 };
 
-/// The value of an `Authorization` header; `None` sends none.
-pub type Authorization = Option<HeaderValue>;
-
 /// Signs calls to the vendor.
 pub trait Credentials: Send + Sync + 'static {
-    /// The `Authorization` header for a call made for `cx`, whose secrets may choose the identity.
+    /// The headers that sign a call made for `cx`, whose secrets may choose the identity.
     ///
     /// # Errors
-    /// Whatever keeps it from getting one; the call is then not made.
-    fn authorization(&self, cx: &Context) -> impl Future<Output = Result<Authorization>> + Send;
+    /// Whatever keeps it from signing; the call is then not made.
+    fn headers(&self, cx: &Context) -> impl Future<Output = Result<HeaderMap>> + Send;
 
-    /// The vendor answered 401 to the last header for `cx`: get a fresh one next time.
+    /// The vendor answered 401 to the last headers for `cx`: get fresh ones next time.
     ///
     /// The call is repeated once.
     fn rejected(&self, cx: &Context) -> impl Future<Output = ()> + Send;
@@ -27,13 +24,13 @@ pub trait Credentials: Send + Sync + 'static {
 
 /// The dyn twin of [`Credentials`].
 pub(super) trait DynCredentials: Send + Sync {
-    fn authorization<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Authorization>>;
+    fn headers<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<HeaderMap>>;
     fn rejected<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, ()>;
 }
 
 impl<C: Credentials> DynCredentials for C {
-    fn authorization<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Authorization>> {
-        Box::pin(Credentials::authorization(self, cx))
+    fn headers<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<HeaderMap>> {
+        Box::pin(Credentials::headers(self, cx))
     }
 
     fn rejected<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, ()> {

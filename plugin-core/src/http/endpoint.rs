@@ -40,9 +40,7 @@ impl Endpoint {
             return Err(wrong("the scheme must be http or https"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong(
-                "give scheme://host[:port] only; the paths are the vendor's",
-            ));
+            return Err(wrong("give scheme://host[:port] only; the paths are the vendor's"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("credentials do not belong in a URL"));
@@ -109,19 +107,12 @@ mod tests {
     #[test]
     fn plain_http_stays_on_loopback() {
         let check = |url: &str| require_tls(&Url::parse(url).unwrap()).is_ok();
-        for allowed in [
-            "https://host/",
-            "http://localhost:1/",
-            "http://127.0.0.1:1/",
-            "http://[::1]:1/",
-        ] {
+        for allowed in
+            ["https://host/", "http://localhost:1/", "http://127.0.0.1:1/", "http://[::1]:1/"]
+        {
             assert!(check(allowed), "{allowed}");
         }
-        for refused in [
-            "http://host/",
-            "http://10.0.0.1/",
-            "http://localhost.example.com/",
-        ] {
+        for refused in ["http://host/", "http://10.0.0.1/", "http://localhost.example.com/"] {
             assert!(!check(refused), "{refused}");
         }
     }

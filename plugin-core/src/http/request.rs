@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use super::{Failure, Http, credentials::Authorization, retry};
+use super::{Failure, Http, retry};
 use crate::{
     context::Context,
     error::{Error, Kind, Result},
@@ -61,15 +61,11 @@ pub(super) struct Failed {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(http: &'a Http, method: Method, url: Url) -> Self {
+    pub(super) fn new<S: AsRef<str>>(http: &'a Http, method: Method, segments: &[S]) -> Self {
         let idempotent = method.is_idempotent();
-        Self {
-            http,
-            method,
-            url,
-            body: Ok(None),
-            idempotent,
-        }
+        let mut url = http.0.base.clone();
+        let body = push(&mut url, segments).map(|()| None);
+        Self { http, method, url, body, idempotent }
     }
 
     /// Adds `name=value` to the query; `None` adds nothing.
@@ -82,9 +78,8 @@ impl<'a> Request<'a> {
 
     /// Sends `body` as JSON.
     pub fn json(mut self, body: &impl Serialize) -> Self {
-        self.body = serde_json::to_vec(body)
-            .map(|body| Some(body.into()))
-            .map_err(Error::internal);
+        let body = serde_json::to_vec(body).map(|body| Some(body.into())).map_err(Error::internal);
+        self.body = self.body.and(body);
         self
     }
 
@@ -133,12 +128,7 @@ impl<'a> Request<'a> {
     }
 
     async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
-        let time = self
-            .http
-            .0
-            .builder
-            .attempt_timeout
-            .min(cx.deadline().remaining());
+        let time = self.http.0.builder.attempt_timeout.min(cx.deadline().remaining());
         let metrics = &self.http.0.builder.metrics;
         let mut call = UpstreamCall::start(metrics, &self.method, &self.url, resend);
         let outcome = tokio::time::timeout(time, self.try_once(cx, &mut call)).await;
@@ -155,16 +145,10 @@ impl<'a> Request<'a> {
         cx: &Context,
         call: &mut UpstreamCall<'_>,
     ) -> Result<Response, Failed> {
-        let authorization = self.authorize(cx).await.map_err(Failed::unsent)?;
-        let request = self.build(authorization).map_err(Failed::unsent)?;
-        let answer = self
-            .http
-            .0
-            .builder
-            .client
-            .execute(request)
-            .await
-            .map_err(Failed::transport)?;
+        let signature = self.sign(cx).await.map_err(Failed::unsent)?;
+        let request = self.build(signature).map_err(Failed::unsent)?;
+        let answer =
+            self.http.0.builder.client.execute(request).await.map_err(Failed::transport)?;
         call.answered(answer.status());
         let response = read(answer).await.map_err(Failed::transport)?;
         if response.status.is_success() {
@@ -173,34 +157,24 @@ impl<'a> Request<'a> {
         Err(self.refused(&response))
     }
 
-    async fn authorize(&self, cx: &Context) -> Result<Authorization> {
+    async fn sign(&self, cx: &Context) -> Result<HeaderMap> {
         match &self.http.0.builder.credentials {
-            Some(credentials) => credentials.authorization(cx).await,
-            None => Ok(None),
+            Some(credentials) => credentials.headers(cx).await,
+            None => Ok(HeaderMap::new()),
         }
     }
 
-    fn build(&self, authorization: Authorization) -> Result<reqwest::Request> {
+    fn build(&self, signature: HeaderMap) -> Result<reqwest::Request> {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
+        *request.headers_mut() = signature;
         let headers = request.headers_mut();
-        headers.insert(
-            header::ACCEPT,
-            header::HeaderValue::from_static("application/json"),
-        );
-        if let Some(value) = authorization {
-            headers.insert(header::AUTHORIZATION, value);
-        }
+        headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
         if let Some(body) = self.body.clone()? {
-            headers.insert(
-                header::CONTENT_TYPE,
-                header::HeaderValue::from_static("application/json"),
-            );
+            headers
+                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(body.into());
         } else if self.method == Method::POST {
-            headers.insert(
-                header::CONTENT_LENGTH,
-                header::HeaderValue::from_static("0"),
-            );
+            headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from_static("0"));
         }
         Ok(request)
     }
@@ -217,42 +191,23 @@ impl<'a> Request<'a> {
             error = error.with_retry_after(wait);
         }
         let unauthorized = response.status == StatusCode::UNAUTHORIZED;
-        Failed {
-            error,
-            unsent: false,
-            unauthorized,
-            retry_after,
-        }
+        Failed { error, unsent: false, unauthorized, retry_after }
     }
 }
 
 impl Failed {
     fn unsent(error: Error) -> Self {
-        Self {
-            error,
-            unsent: true,
-            unauthorized: false,
-            retry_after: None,
-        }
+        Self { error, unsent: true, unauthorized: false, retry_after: None }
     }
 
     fn timed_out() -> Self {
-        let error = Error::new(
-            Kind::DeadlineExceeded,
-            "the upstream did not answer in time",
-        );
-        Self {
-            unsent: false,
-            ..Self::unsent(error.from_upstream())
-        }
+        let error = Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time");
+        Self { unsent: false, ..Self::unsent(error.from_upstream()) }
     }
 
     fn transport(error: impl Into<Transport>) -> Self {
         let Transport { error, unsent } = error.into();
-        Self {
-            unsent,
-            ..Self::unsent(error.from_upstream())
-        }
+        Self { unsent, ..Self::unsent(error.from_upstream()) }
     }
 }
 
@@ -270,19 +225,13 @@ impl From<reqwest::Error> for Transport {
         } else {
             "the upstream's answer was lost"
         };
-        Self {
-            error: Error::unavailable(what).with_source(error.without_url()),
-            unsent,
-        }
+        Self { error: Error::unavailable(what).with_source(error.without_url()), unsent }
     }
 }
 
 impl From<Error> for Transport {
     fn from(error: Error) -> Self {
-        Self {
-            error,
-            unsent: false,
-        }
+        Self { error, unsent: false }
     }
 }
 
@@ -295,11 +244,20 @@ async fn read(mut answer: reqwest::Response) -> Result<Response, Transport> {
         body.extend_from_slice(&chunk);
     }
     let headers = std::mem::take(answer.headers_mut());
-    Ok(Response {
-        status: answer.status(),
-        headers,
-        body: body.freeze(),
-    })
+    Ok(Response { status: answer.status(), headers, body: body.freeze() })
+}
+
+/// Adds `segments` to the path; one that would lead elsewhere is refused.
+fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
+    let mut path = url.path_segments_mut().map_err(|()| Error::internal("the base has no path"))?;
+    path.pop_if_empty();
+    for segment in segments.iter().map(AsRef::as_ref) {
+        if matches!(segment, "" | "." | "..") {
+            return Err(Error::invalid(format!("{segment:?} cannot name anything at the vendor")));
+        }
+        path.push(segment);
+    }
+    Ok(())
 }
 
 /// What a status means when its body says nothing.
@@ -315,9 +273,5 @@ fn by_status(status: StatusCode) -> Failure {
         400..=499 => Kind::InvalidArgument,
         _ => Kind::Unavailable,
     };
-    Failure {
-        kind,
-        code: None,
-        message: format!("the upstream answered {status}"),
-    }
+    Failure { kind, code: None, message: format!("the upstream answered {status}") }
 }

@@ -22,12 +22,7 @@ pub(super) struct Tries {
 
 impl Tries {
     pub(super) fn new(deadline: Deadline, idempotent: bool) -> Self {
-        Self {
-            deadline,
-            idempotent,
-            count: 0,
-            refreshed: false,
-        }
+        Self { deadline, idempotent, count: 0, refreshed: false }
     }
 
     /// How many tries failed so far.
@@ -127,9 +122,7 @@ mod tests {
     async fn tries_end() {
         let mut tries = Tries::new(Deadline::after(Duration::from_secs(3600)), true);
         let failure = failed(Kind::Unavailable, false, None);
-        let repeated = std::iter::repeat_with(|| tries.pause_after(&failure))
-            .take(10)
-            .flatten();
+        let repeated = std::iter::repeat_with(|| tries.pause_after(&failure)).take(10).flatten();
         assert_eq!(repeated.count(), MAX_TRIES as usize - 1);
     }
 

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::credentials::{Authorization, Credentials, bearer};
+use super::credentials::{Credentials, bearer};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -52,17 +52,11 @@ struct Cached {
 impl<S: TokenSource> TokenCache<S> {
     /// An empty cache over `source`.
     pub fn new(source: S) -> Self {
-        Self {
-            source,
-            current: ArcSwapOption::empty(),
-            fetching: Mutex::new(None),
-        }
+        Self { source, current: ArcSwapOption::empty(), fetching: Mutex::new(None) }
     }
 
     fn valid(&self) -> Option<Arc<Cached>> {
-        self.current
-            .load_full()
-            .filter(|cached| Instant::now() < cached.expires_at)
+        self.current.load_full().filter(|cached| Instant::now() < cached.expires_at)
     }
 
     async fn header(&self, cx: &Context) -> Result<HeaderValue> {
@@ -98,12 +92,7 @@ impl<S: TokenSource> TokenCache<S> {
         {
             return Err(error.clone());
         }
-        match self
-            .source
-            .fetch(cx)
-            .await
-            .and_then(|token| Cached::new(&token))
-        {
+        match self.source.fetch(cx).await.and_then(|token| Cached::new(&token)) {
             Ok(cached) => {
                 let header = cached.header.clone();
                 self.current.store(Some(Arc::new(cached)));
@@ -132,8 +121,8 @@ impl Cached {
 }
 
 impl<S: TokenSource> Credentials for TokenCache<S> {
-    async fn authorization(&self, cx: &Context) -> Result<Authorization> {
-        self.header(cx).await.map(Some)
+    async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, self.header(cx).await?)]))
     }
 
     async fn rejected(&self, _: &Context) {

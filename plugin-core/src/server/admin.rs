@@ -29,11 +29,7 @@ pub(super) fn routes(readiness: Readiness, metrics: Arc<Metrics>, log_level: Log
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/log-level", get(log_level_get).put(log_level_put))
-        .with_state(Admin {
-            readiness,
-            metrics,
-            log_level,
-        })
+        .with_state(Admin { readiness, metrics, log_level })
         .merge(rest::docs())
 }
 

@@ -109,10 +109,7 @@ impl From<Refusal> for Error {
 
 impl Auth {
     pub(crate) fn anonymous(metrics: Arc<Metrics>) -> Self {
-        Self {
-            mode: Arc::new(Mode::Anonymous),
-            metrics,
-        }
+        Self { mode: Arc::new(Mode::Anonymous), metrics }
     }
 
     /// Reads the authentication file.
@@ -121,10 +118,7 @@ impl Auth {
     /// `InvalidArgument` that says what is wrong with it.
     pub(crate) fn from_file(path: &Path, metrics: Arc<Metrics>) -> Result<Self> {
         let tokens = Tokens::new(AuthFile::read(path)?, &metrics)?;
-        Ok(Self {
-            mode: Arc::new(Mode::Tokens(Box::new(tokens))),
-            metrics,
-        })
+        Ok(Self { mode: Arc::new(Mode::Tokens(Box::new(tokens))), metrics })
     }
 
     /// Whether the tokens of at least one issuer can be verified.
@@ -144,8 +138,7 @@ impl Auth {
             let (auth, stop) = (self.clone(), stop.clone());
             tasks.spawn(async move {
                 if let Mode::Tokens(tokens) = &*auth.mode {
-                    stop.run_until_cancelled(tokens.issuers[index].keys.keep_fresh())
-                        .await;
+                    stop.run_until_cancelled(tokens.issuers[index].keys.keep_fresh()).await;
                 }
             });
         }
@@ -165,8 +158,7 @@ impl Auth {
 impl Tokens {
     fn new(file: AuthFile, metrics: &Arc<Metrics>) -> Result<Self> {
         let header_names = file.header_names.iter().map(|name| {
-            name.parse()
-                .map_err(|_| Error::invalid(format!("header_names: {name:?} is no header")))
+            name.parse().map_err(|_| Error::invalid(format!("header_names: {name:?} is no header")))
         });
         let issuers = file.issuers.into_iter().map(|issuer| {
             let keys = Keys::new(&issuer, metrics)?;
@@ -176,21 +168,14 @@ impl Tokens {
             header_names: header_names.collect::<Result<_>>()?,
             issuers: issuers.collect::<Result<_>>()?,
             policy: Policy::new(file.rules),
-            verified: Cache::builder()
-                .max_capacity(MAX_REMEMBERED)
-                .time_to_live(REMEMBER)
-                .build(),
+            verified: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBER).build(),
         })
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let token = self.bearer(headers)?;
         let hash = hash(token);
-        if let Some(known) = self
-            .verified
-            .get(&hash)
-            .filter(|known| self.still_holds(known))
-        {
+        if let Some(known) = self.verified.get(&hash).filter(|known| self.still_holds(known)) {
             return Ok(known.caller);
         }
         let unverified = Unverified::read(token)?;
@@ -219,20 +204,13 @@ impl Tokens {
             Some(iss) => issuer.iss == iss,
             None => issuer.accept_missing_iss,
         };
-        let found = self
-            .issuers
-            .iter()
-            .enumerate()
-            .find(|(_, issuer)| matches(issuer));
+        let found = self.issuers.iter().enumerate().find(|(_, issuer)| matches(issuer));
         found.ok_or(Refusal::Invalid("unknown_issuer"))
     }
 
     /// The one token of a request.
     fn bearer<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, Refusal> {
-        let mut values = self
-            .header_names
-            .iter()
-            .flat_map(|name| headers.get_all(name));
+        let mut values = self.header_names.iter().flat_map(|name| headers.get_all(name));
         let value = values.next().ok_or(Refusal::Missing)?;
         if values.next().is_some() {
             return Err(Refusal::Ambiguous);
@@ -243,11 +221,7 @@ impl Tokens {
         }
         let (scheme, token) = value.split_once(' ').ok_or(Refusal::Invalid("malformed"))?;
         let plausible = scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN_BYTES;
-        if plausible {
-            Ok(token)
-        } else {
-            Err(Refusal::Invalid("malformed"))
-        }
+        if plausible { Ok(token) } else { Err(Refusal::Invalid("malformed")) }
     }
 }
 
@@ -306,9 +280,8 @@ fn verb(method: &Method, path: &str) -> Verb {
         Some("DeleteTask") => return Verb::Delete,
         _ => {}
     }
-    let is_job = path
-        .strip_prefix("/plugins/v1/")
-        .is_some_and(|rest| rest.matches('/').count() == 1);
+    let is_job =
+        path.strip_prefix("/plugins/v1/").is_some_and(|rest| rest.matches('/').count() == 1);
     match *method {
         Method::PUT if is_job => Verb::Create,
         Method::GET if is_job => Verb::Get,

@@ -28,15 +28,10 @@ pub(super) async fn bound(
     };
     let deadline = Deadline::after(time);
     request.extensions_mut().insert(deadline);
-    timeout_at(deadline.instant(), next.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            Error::new(
-                Kind::DeadlineExceeded,
-                "the deadline passed before the outcome was known",
-            )
+    timeout_at(deadline.instant(), next.run(request)).await.unwrap_or_else(|_| {
+        Error::new(Kind::DeadlineExceeded, "the deadline passed before the outcome was known")
             .into_response()
-        })
+    })
 }
 
 /// How long the caller waits: `grpc-timeout`, or REST's `X-Request-Timeout` as `8s`.

@@ -59,18 +59,10 @@ pub(super) async fn routes(
 ) -> Result<(Router, HealthReporter)> {
     let server = Server { verbs, name };
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter
-        .set_serving::<AsyncAgentServiceServer<Server>>()
-        .await;
-    reporter
-        .set_serving::<AgentMetadataServiceServer<Server>>()
-        .await;
-    reporter
-        .set_serving::<AsyncConnectorServiceServer<Server>>()
-        .await;
-    reporter
-        .set_serving::<ConnectorMetadataServiceServer<Server>>()
-        .await;
+    reporter.set_serving::<AsyncAgentServiceServer<Server>>().await;
+    reporter.set_serving::<AgentMetadataServiceServer<Server>>().await;
+    reporter.set_serving::<AsyncConnectorServiceServer<Server>>().await;
+    reporter.set_serving::<ConnectorMetadataServiceServer<Server>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -110,13 +102,8 @@ fn is_unreadable(error: &Error) -> bool {
 impl Server {
     async fn create(&self, request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
         let incoming = incoming(&request)?;
-        let created = self
-            .verbs
-            .create(&incoming, request.into_inner(), None)
-            .await?;
-        Ok(CreateTaskResponse {
-            resource_meta: created.handle.into(),
-        })
+        let created = self.verbs.create(&incoming, request.into_inner(), None).await?;
+        Ok(CreateTaskResponse { resource_meta: created.handle.into() })
     }
 
     async fn get(&self, request: Request<GetTaskRequest>) -> Result<GetTaskResponse> {
@@ -124,27 +111,17 @@ impl Server {
         let request = request.into_inner();
         let task_type = category(request.task_category, request.task_type);
         let handle = &request.resource_meta;
-        let opened = match self
-            .verbs
-            .open(&incoming, Verb::Get, handle, task_type.as_deref())
-        {
+        let opened = match self.verbs.open(&incoming, Verb::Get, handle, task_type.as_deref()) {
             Ok(opened) => opened,
             Err(error) if is_unreadable(&error) => {
                 let resource = unreadable_resource(error.message());
                 incoming.record.fields().error = Some(error);
-                return Ok(GetTaskResponse {
-                    resource: Some(resource),
-                });
+                return Ok(GetTaskResponse { resource: Some(resource) });
             }
             Err(error) => return Err(error),
         };
-        let status = self
-            .verbs
-            .get(&incoming, &opened, connection(request.connection))
-            .await;
-        Ok(GetTaskResponse {
-            resource: Some(resource(&status)),
-        })
+        let status = self.verbs.get(&incoming, &opened, connection(request.connection)).await;
+        Ok(GetTaskResponse { resource: Some(resource(&status)) })
     }
 
     async fn delete(&self, request: Request<DeleteTaskRequest>) -> Result<DeleteTaskResponse> {
@@ -153,10 +130,7 @@ impl Server {
         let task_type = category(request.task_category, request.task_type);
         let handle = &request.resource_meta;
         let opened: Opened =
-            match self
-                .verbs
-                .open(&incoming, Verb::Delete, handle, task_type.as_deref())
-            {
+            match self.verbs.open(&incoming, Verb::Delete, handle, task_type.as_deref()) {
                 Ok(opened) => opened,
                 // Nothing is deleted; but an error would be repeated for ever.
                 Err(error) if is_unreadable(&error) => {
@@ -165,19 +139,14 @@ impl Server {
                 }
                 Err(error) => return Err(error),
             };
-        self.verbs
-            .delete(&incoming, &opened, connection(request.connection))
-            .await?;
+        self.verbs.delete(&incoming, &opened, connection(request.connection)).await?;
         Ok(DeleteTaskResponse {})
     }
 
     /// This service as discovery lists it: each task type in both of the fields that callers read.
     fn agent(&self) -> Agent {
         let types = || self.verbs.served().map(|served| served.task_type);
-        let category = |TaskType { name, version }| TaskCategory {
-            name: name.to_owned(),
-            version,
-        };
+        let category = |TaskType { name, version }| TaskCategory { name: name.to_owned(), version };
         Agent {
             name: self.name.to_owned(),
             supported_task_types: types().map(|task_type| task_type.name.to_owned()).collect(),
@@ -188,14 +157,9 @@ impl Server {
 
     fn agent_named(&self, name: &str) -> Result<GetAgentResponse> {
         if name == self.name {
-            return Ok(GetAgentResponse {
-                agent: Some(self.agent()),
-            });
+            return Ok(GetAgentResponse { agent: Some(self.agent()) });
         }
-        Err(Error::not_found(format!(
-            "no agent is called {name:?}; this is {:?}",
-            self.name
-        )))
+        Err(Error::not_found(format!("no agent is called {name:?}; this is {:?}", self.name)))
     }
 }
 
@@ -244,9 +208,7 @@ impl AgentMetadataService for Server {
         &self,
         _: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        Ok(Response::new(ListAgentsResponse {
-            agents: vec![self.agent()],
-        }))
+        Ok(Response::new(ListAgentsResponse { agents: vec![self.agent()] }))
     }
 }
 
@@ -263,8 +225,6 @@ impl ConnectorMetadataService for Server {
         &self,
         _: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        Ok(Response::new(ListAgentsResponse {
-            agents: vec![self.agent()],
-        }))
+        Ok(Response::new(ListAgentsResponse { agents: vec![self.agent()] }))
     }
 }

@@ -21,10 +21,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(max_requests: usize, metrics: Arc<Metrics>) -> Self {
         let free = Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS));
-        Self {
-            free: Arc::new(free),
-            metrics,
-        }
+        Self { free: Arc::new(free), metrics }
     }
 }
 

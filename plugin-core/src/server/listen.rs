@@ -99,10 +99,7 @@ impl Connections {
         // Answers are small; waiting to fill a packet only adds latency.
         let _ = stream.set_nodelay(true);
         let read = Arc::new(AtomicUsize::new(0));
-        let io = TokioIo::new(Counted {
-            stream,
-            read: Arc::clone(&read),
-        });
+        let io = TokioIo::new(Counted { stream, read: Arc::clone(&read) });
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
         tokio::select! {
@@ -128,10 +125,7 @@ impl Connections {
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -163,8 +157,7 @@ impl AsyncRead for Counted {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.read
-            .fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
+        self.read.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
         polled
     }
 }

@@ -34,11 +34,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives the request an id, the caller's own if it sent a plain one, and sends it back.
 pub(super) async fn request_id(mut request: Request, next: Next) -> Response {
-    let theirs = request
-        .headers()
-        .get(&REQUEST_ID)
-        .filter(|id| is_plain(id))
-        .cloned();
+    let theirs = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
     let id =
         theirs.or_else(|| HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>())).ok());
     let Some(id) = id else {
@@ -88,10 +84,7 @@ struct Observed {
 impl Observed {
     fn start(metrics: Arc<Metrics>, request: &Request) -> Self {
         let protocol = Protocol::of(request.headers());
-        let matched = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map(MatchedPath::as_str);
+        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let rpc_method = method_label(request.uri().path());
         let request_id = request.headers().get(&REQUEST_ID).cloned();
         Self {
@@ -116,18 +109,11 @@ impl Observed {
     fn count(&self) {
         let took = self.started.elapsed();
         // 499 and CANCELLED are what nginx and gRPC call a caller that went away.
-        let cancelled = (
-            StatusCode::from_u16(499).unwrap_or_default(),
-            Code::Cancelled,
-        );
+        let cancelled = (StatusCode::from_u16(499).unwrap_or_default(), Code::Cancelled);
         let (status, code) = self.outcome.unwrap_or(cancelled);
         match self.protocol {
-            Protocol::Rest => self
-                .metrics
-                .http_served(&self.method, &self.route, status, took),
-            Protocol::Grpc => self
-                .metrics
-                .rpc_served(self.rpc_method, code_name(code), took),
+            Protocol::Rest => self.metrics.http_served(&self.method, &self.route, status, took),
+            Protocol::Grpc => self.metrics.rpc_served(self.rpc_method, code_name(code), took),
         }
     }
 
@@ -179,14 +165,7 @@ impl Drop for Observed {
     fn drop(&mut self) {
         self.count();
         self.log();
-        self.span.record(
-            "otel.status_code",
-            if self.outcome.is_some() {
-                "OK"
-            } else {
-                "ERROR"
-            },
-        );
+        self.span.record("otel.status_code", if self.outcome.is_some() { "OK" } else { "ERROR" });
     }
 }
 
@@ -224,9 +203,7 @@ fn trace_id(span: &Span) -> Option<String> {
     }
     let context = span.context();
     let span_context = context.span().span_context().clone();
-    span_context
-        .is_valid()
-        .then(|| span_context.trace_id().to_string())
+    span_context.is_valid().then(|| span_context.trace_id().to_string())
 }
 
 struct Headers<'a>(&'a HeaderMap);
@@ -277,15 +254,11 @@ pub(super) async fn catch_panic(
 ) -> Response {
     let protocol = Protocol::of(request.headers());
     let record = request.extensions().get::<Record>().cloned();
-    let served = std::panic::AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .await;
+    let served = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
     served.unwrap_or_else(|panic| {
         metrics.panic();
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("unknown");
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
         let error = Error::internal(format!("panic: {text}"));
         if let Some(record) = record {
             record.fields().error = Some(error.clone());

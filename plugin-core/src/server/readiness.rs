@@ -38,19 +38,13 @@ impl Readiness {
         loop {
             let ready = self.check().is_ok();
             if last.replace(ready) != Some(ready) {
-                let status = if ready {
-                    ServingStatus::Serving
-                } else {
-                    ServingStatus::NotServing
-                };
+                let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
                 reporter.set_service_status("", status).await;
             }
             if self.draining.is_cancelled() {
                 return;
             }
-            self.draining
-                .run_until_cancelled(tokio::time::sleep(EVERY))
-                .await;
+            self.draining.run_until_cancelled(tokio::time::sleep(EVERY)).await;
         }
     }
 }

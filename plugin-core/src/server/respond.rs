@@ -48,9 +48,7 @@ impl From<Error> for Status {
         if let Some(wait) = error.retry_after()
             && let Ok(millis) = wait.as_millis().to_string().parse()
         {
-            status
-                .metadata_mut()
-                .insert("grpc-retry-pushback-ms", millis);
+            status.metadata_mut().insert("grpc-retry-pushback-ms", millis);
         }
         status.set_source(std::sync::Arc::new(error));
         status
@@ -98,15 +96,11 @@ pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
             let code = error.code().unwrap_or(error.kind().name());
             let mut response = problem(error.kind().http(), code, error.message());
             if let Some(challenge) = challenge(error) {
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, challenge);
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
             if let Some(wait) = error.retry_after() {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, seconds.into());
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }
             response
         }
@@ -126,9 +120,7 @@ fn problem(status: StatusCode, code: &str, message: &str) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static("application/problem+json");
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }
 

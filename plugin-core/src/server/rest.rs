@@ -53,10 +53,7 @@ struct Bearer;
 impl utoipa::Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .build();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
@@ -85,9 +82,7 @@ pub(super) fn routes(verbs: Arc<Verbs>, info: ServiceInfo) -> Router {
 
 /// `/openapi.json`, and `/docs` to read and try it in a browser.
 pub(super) fn docs() -> Router {
-    SwaggerUi::new("/docs")
-        .url("/openapi.json", openapi())
-        .into()
+    SwaggerUi::new("/docs").url("/openapi.json", openapi()).into()
 }
 
 /// The task type and version in a path.
@@ -98,9 +93,7 @@ impl Rest {
     fn find(&self, Path((task_type, version)): &Address) -> Result<&Served> {
         let digits = version.strip_prefix('v').unwrap_or(version);
         let number = digits.parse().map_err(|_| {
-            Error::not_found(format!(
-                "version {version:?} is no integer; try {task_type}/0"
-            ))
+            Error::not_found(format!("version {version:?} is no integer; try {task_type}/0"))
         })?;
         self.verbs.find(task_type, Some(number))
     }
@@ -115,17 +108,12 @@ impl Rest {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(job_id).map_err(|_| {
             Error::invalid("job_id: is none of this service").with_code(UNREADABLE_HANDLE)
         })?;
-        self.verbs
-            .open(incoming, verb, &sealed, Some(served.task_type.name))
+        self.verbs.open(incoming, verb, &sealed, Some(served.task_type.name))
     }
 }
 
 fn incoming(caller: Caller, deadline: Deadline, record: Record) -> Incoming {
-    Incoming {
-        caller,
-        deadline,
-        record,
-    }
+    Incoming { caller, deadline, record }
 }
 
 /// Submits a job.
@@ -174,11 +162,7 @@ async fn create(
     Ok(Json(Created {
         job_id: BASE64_URL_SAFE_NO_PAD.encode(&created.handle),
         error_code: None,
-        message: if created.repeatable {
-            String::new()
-        } else {
-            NOT_REPEATABLE.to_owned()
-        },
+        message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
     }))
 }
 
@@ -191,9 +175,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     };
     match value.to_str() {
         Ok(text) if !text.is_empty() && text.len() <= 255 => Ok(Some(text)),
-        _ => Err(Error::invalid(
-            "header Idempotency-Key: 1 to 255 ASCII characters",
-        )),
+        _ => Err(Error::invalid("header Idempotency-Key: 1 to 255 ASCII characters")),
     }
 }
 
@@ -240,10 +222,7 @@ async fn get(
     let job_id = job_id(query)?;
     let incoming = incoming(caller, deadline, record);
     let opened = rest.open(&incoming, Verb::Get, served, &job_id)?;
-    let status = rest
-        .verbs
-        .get(&incoming, &opened, verbs::ConnectionSecrets::new())
-        .await;
+    let status = rest.verbs.get(&incoming, &opened, verbs::ConnectionSecrets::new()).await;
     Ok(Json(Seen {
         job_spec: job_spec(&opened),
         job_state: JobState::of(status.phase),
@@ -309,14 +288,8 @@ async fn delete(
     let job_id = job_id(query)?;
     let incoming = incoming(caller, deadline, record);
     let opened = rest.open(&incoming, Verb::Delete, served, &job_id)?;
-    rest.verbs
-        .delete(&incoming, &opened, verbs::ConnectionSecrets::new())
-        .await?;
-    Ok(Json(Deleted {
-        job_id,
-        error_code: None,
-        message: String::new(),
-    }))
+    rest.verbs.delete(&incoming, &opened, verbs::ConnectionSecrets::new()).await?;
+    Ok(Json(Deleted { job_id, error_code: None, message: String::new() }))
 }
 
 fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
@@ -324,9 +297,7 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     match (query.job_id, query.resource_id) {
         (Some(job_id), None) | (None, Some(job_id)) => Ok(job_id),
         (None, None) => Err(Error::invalid("query parameter job_id: missing")),
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "give job_id or its alias resource_id, not both",
-        )),
+        (Some(_), Some(_)) => Err(Error::invalid("give job_id or its alias resource_id, not both")),
     }
 }
 
@@ -341,10 +312,7 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     )
 )]
 async fn list(State(rest): State<Rest>) -> Json<Listing> {
-    let plugins = rest
-        .verbs
-        .served()
-        .map(|served| ServedPlugin::of(served.task_type));
+    let plugins = rest.verbs.served().map(|served| ServedPlugin::of(served.task_type));
     Json(Listing {
         service: rest.info.name,
         service_version: rest.info.version,
@@ -372,8 +340,5 @@ async fn schema(
     address: Address,
 ) -> Result<([(http::HeaderName, &'static str); 1], String)> {
     let schema = rest.find(&address)?.plugin.custom_schema();
-    Ok((
-        [(http::header::CONTENT_TYPE, "application/schema+json")],
-        schema.to_string(),
-    ))
+    Ok(([(http::header::CONTENT_TYPE, "application/schema+json")], schema.to_string()))
 }

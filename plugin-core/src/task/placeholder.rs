@@ -45,10 +45,7 @@ pub fn find(text: &str, from: usize) -> Option<Found<'_>> {
         let inner = start + 2;
         let end = inner + text[inner..].find("}}")?;
         if let Some(placeholder) = parse(text[inner..end].trim()) {
-            return Some(Found {
-                range: start..end + 2,
-                placeholder,
-            });
+            return Some(Found { range: start..end + 2, placeholder });
         }
         at = start + 1;
     }
@@ -117,18 +114,12 @@ mod tests {
 
     #[test]
     fn a_placeholder_after_a_stray_brace_is_found() {
-        assert_eq!(
-            all("{{{.inputs.x}}"),
-            [("{{.inputs.x}}", Placeholder::Input("x"))]
-        );
+        assert_eq!(all("{{{.inputs.x}}"), [("{{.inputs.x}}", Placeholder::Input("x"))]);
     }
 
     #[test]
     fn what_propeller_does_not_tell_is_known_by_name() {
         let text = "{{ .rawOutputDataPrefix }}";
-        assert_eq!(
-            all(text),
-            [(text, Placeholder::Unavailable("rawOutputDataPrefix"))]
-        );
+        assert_eq!(all(text), [(text, Placeholder::Unavailable("rawOutputDataPrefix"))]);
     }
 }

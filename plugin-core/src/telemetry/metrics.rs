@@ -22,12 +22,9 @@ use prometheus_client::{
 use crate::{caller::Verb, error::Error, run::ServiceInfo};
 
 /// What the conventions advise for durations in seconds.
-const SECONDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
-const BYTES: [f64; 7] = [
-    256.0, 1024.0, 4096.0, 16384.0, 65536.0, 1048576.0, 16777216.0,
-];
+const SECONDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const BYTES: [f64; 7] = [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 1048576.0, 16777216.0];
 
 #[derive(Clone)]
 struct Buckets(&'static [f64]);
@@ -150,10 +147,7 @@ impl Metrics {
 
     fn register_conventional(&mut self, info: ServiceInfo) {
         let r = &mut self.registry;
-        let target = Info::new([
-            ("service_name", info.name),
-            ("service_version", info.version),
-        ]);
+        let target = Info::new([("service_name", info.name), ("service_version", info.version)]);
         r.register("target", "The service", target);
         r.register_with_unit(
             "http_server_request_duration",
@@ -243,21 +237,9 @@ impl Metrics {
             "Requests refused by authentication or authorisation",
             self.auth_failures.clone(),
         );
-        r.register(
-            "plugin_jwks_fetches",
-            "Fetches of key sets",
-            self.jwks_fetches.clone(),
-        );
-        r.register(
-            "plugin_shed_requests",
-            "Requests refused for overload",
-            self.shed.clone(),
-        );
-        r.register(
-            "plugin_panics",
-            "Handlers that panicked",
-            self.panics.clone(),
-        );
+        r.register("plugin_jwks_fetches", "Fetches of key sets", self.jwks_fetches.clone());
+        r.register("plugin_shed_requests", "Requests refused for overload", self.shed.clone());
+        r.register("plugin_panics", "Handlers that panicked", self.panics.clone());
     }
 
     /// Everything, as OpenMetrics text.
@@ -280,9 +262,7 @@ impl Metrics {
             http_response_status_code: status.as_u16().into(),
             url_scheme: "http",
         };
-        self.http_server
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        self.http_server.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn rpc_served(&self, method: &'static str, status: &'static str, took: Duration) {
@@ -291,9 +271,7 @@ impl Metrics {
             rpc_method: method,
             rpc_response_status_code: status,
         };
-        self.rpc_server
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        self.rpc_server.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Counts one create, get or delete under flytekit's names.
@@ -304,22 +282,13 @@ impl Metrics {
         took: Duration,
         failure: Option<&Error>,
     ) {
-        let labels = OperationLabels {
-            task_type,
-            operation: verb.name(),
-        };
-        self.latency
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        let labels = OperationLabels { task_type, operation: verb.name() };
+        self.latency.get_or_create(&labels).observe(took.as_secs_f64());
         match failure {
             None => self.successes.get_or_create(&labels).inc(),
             Some(error) => {
                 let error_code = error.kind().http().as_u16().into();
-                let labels = FailureLabels {
-                    task_type,
-                    operation: verb.name(),
-                    error_code,
-                };
+                let labels = FailureLabels { task_type, operation: verb.name(), error_code };
                 self.failures.get_or_create(&labels).inc()
             }
         };
@@ -327,9 +296,7 @@ impl Metrics {
 
     pub(crate) fn input_bytes(&self, task_type: &'static str, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.input_bytes
-            .get_or_create(&TaskTypeLabels { task_type })
-            .observe(bytes.into());
+        self.input_bytes.get_or_create(&TaskTypeLabels { task_type }).observe(bytes.into());
     }
 
     /// Counts the request as active until the guard is dropped.
@@ -353,9 +320,7 @@ impl Metrics {
             http_response_status_code: status.into(),
             error_type,
         };
-        self.http_client
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        self.http_client.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn upstream_retry(&self) {
@@ -363,23 +328,16 @@ impl Metrics {
     }
 
     pub(crate) fn stale_answer(&self, task_type: &'static str) {
-        self.stale_answers
-            .get_or_create(&TaskTypeLabels { task_type })
-            .inc();
+        self.stale_answers.get_or_create(&TaskTypeLabels { task_type }).inc();
     }
 
     pub(crate) fn unknown_state(&self, task_type: &'static str) {
-        self.unknown_states
-            .get_or_create(&TaskTypeLabels { task_type })
-            .inc();
+        self.unknown_states.get_or_create(&TaskTypeLabels { task_type }).inc();
     }
 
     pub(crate) fn unreadable_handle(&self, verb: Verb) {
         // Whose it was meant to be cannot be told.
-        let labels = OperationLabels {
-            task_type: "",
-            operation: verb.name(),
-        };
+        let labels = OperationLabels { task_type: "", operation: verb.name() };
         self.unreadable_handles.get_or_create(&labels).inc();
     }
 
@@ -392,19 +350,12 @@ impl Metrics {
     }
 
     pub(crate) fn auth_failure(&self, reason: &'static str) {
-        self.auth_failures
-            .get_or_create(&ReasonLabels { reason })
-            .inc();
+        self.auth_failures.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     pub(crate) fn jwks_fetch(&self, issuer: &str, ok: bool) {
         let result = if ok { "ok" } else { "error" };
-        self.jwks_fetches
-            .get_or_create(&IssuerLabels {
-                issuer: issuer.to_owned(),
-                result,
-            })
-            .inc();
+        self.jwks_fetches.get_or_create(&IssuerLabels { issuer: issuer.to_owned(), result }).inc();
     }
 
     pub(crate) fn shed(&self) {
@@ -418,18 +369,8 @@ impl Metrics {
 
 /// A method any caller could invent must not make a series.
 fn known_method(method: &Method) -> String {
-    let known = [
-        Method::GET,
-        Method::PUT,
-        Method::DELETE,
-        Method::POST,
-        Method::HEAD,
-    ];
-    if known.contains(method) {
-        method.to_string()
-    } else {
-        "_OTHER".to_owned()
-    }
+    let known = [Method::GET, Method::PUT, Method::DELETE, Method::POST, Method::HEAD];
+    if known.contains(method) { method.to_string() } else { "_OTHER".to_owned() }
 }
 
 /// A request being served.

@@ -78,7 +78,6 @@ impl Drop for UpstreamCall<'_> {
             self.span.record("otel.status_code", "ERROR");
         }
         let took = self.started.elapsed();
-        self.metrics
-            .upstream_called(self.method, self.host, self.status, self.error_type, took);
+        self.metrics.upstream_called(self.method, self.host, self.status, self.error_type, took);
     }
 }

@@ -38,20 +38,14 @@ struct Key {
 impl Key {
     fn of(caller: &Caller, submission: &Submission, header: Option<&str>) -> Self {
         let owner = [caller.issuer(), caller.subject()];
-        let repeatable = |key| Self {
-            key,
-            repeatable: true,
-        };
+        let repeatable = |key| Self { key, repeatable: true };
         if let Some(header) = header {
             let parts = [owner[0], owner[1], "Idempotency-Key", header];
             return repeatable(IdempotencyKey::of(&parts));
         }
         let attempt = [&submission.output_prefix, &submission.attempt_id];
         let Some(attempt) = attempt.into_iter().find(|text| !text.is_empty()) else {
-            return Self {
-                key: IdempotencyKey::random(),
-                repeatable: false,
-            };
+            return Self { key: IdempotencyKey::random(), repeatable: false };
         };
         match caller.role() {
             Role::Propeller | Role::Anonymous => repeatable(IdempotencyKey::of(&[attempt])),
@@ -81,11 +75,7 @@ impl Verbs {
         let served = self.find(task_type, Some(version))?.clone();
         let result = self.submit(incoming, &served, request, header).await;
         self.count(&served, Verb::Create, started, &result);
-        if let Ok(Created {
-            refused: Some(error),
-            ..
-        }) = &result
-        {
+        if let Ok(Created { refused: Some(error), .. }) = &result {
             incoming.record.fields().error = Some(error.clone());
         }
         result
@@ -98,20 +88,11 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Created> {
-        let execution = request
-            .task_execution_metadata
-            .as_ref()
-            .map(crate::wire::execution);
-        incoming.note(
-            Verb::Create,
-            served.task_type.name,
-            &execution.unwrap_or_default(),
-        );
+        let execution = request.task_execution_metadata.as_ref().map(crate::wire::execution);
+        incoming.note(Verb::Create, served.task_type.name, &execution.unwrap_or_default());
         incoming.caller.check_task_type(served.task_type.name)?;
         let submission = Submission::read(request);
-        self.shared
-            .metrics
-            .input_bytes(served.task_type.name, submission.input_bytes);
+        self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
         let Key { key, repeatable } = Key::of(&incoming.caller, &submission, header);
         incoming.record.fields().handle = Some(fingerprint(key));
 
@@ -126,17 +107,11 @@ impl Verbs {
         let cx = self.context(&incoming.caller, deadline, particulars);
         let outcome = self.detached(served, cx, submission.task);
         let answer_by = incoming.deadline.leaving_time_to_answer();
-        let created = timeout_at(answer_by.instant(), outcome.wait())
-            .await
-            .map_err(|_| {
-                let message =
-                    "the job is still being submitted; repeat the request to get its handle";
-                Error::new(Kind::DeadlineExceeded, message)
-            })??;
-        Ok(Created {
-            repeatable,
-            ..created
-        })
+        let created = timeout_at(answer_by.instant(), outcome.wait()).await.map_err(|_| {
+            let message = "the job is still being submitted; repeat the request to get its handle";
+            Error::new(Kind::DeadlineExceeded, message)
+        })??;
+        Ok(Created { repeatable, ..created })
     }
 
     /// Runs the submit in a task of its own: a caller that goes away neither undoes nor doubles it,
@@ -149,11 +124,8 @@ impl Verbs {
     ) -> Outcome<Created> {
         // Two callers never share a handle, whatever key they name.
         let caller = cx.caller();
-        let slot = IdempotencyKey::of(&[
-            &cx.idempotency_key().hex(),
-            caller.issuer(),
-            caller.subject(),
-        ]);
+        let slot =
+            IdempotencyKey::of(&[&cx.idempotency_key().hex(), caller.issuer(), caller.subject()]);
         let this = Arc::clone(self);
         let served = served.clone();
         let work = async move { this.run_create(&served, cx, task).await };
@@ -169,12 +141,10 @@ impl Verbs {
         task: Result<Task<Json>>,
     ) -> Result<Created> {
         let work = async { Arc::clone(&served.plugin).create(cx.clone(), task?).await };
-        let result = timeout_at(cx.deadline().instant(), work)
-            .await
-            .unwrap_or_else(|_| {
-                let message = "the job could not be submitted in time; repeat the request";
-                Err(Error::new(Kind::DeadlineExceeded, message))
-            });
+        let result = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| {
+            let message = "the job could not be submitted in time; repeat the request";
+            Err(Error::new(Kind::DeadlineExceeded, message))
+        });
         let (job, refused) = match result {
             Ok(meta) => (Job::Created(meta), None),
             Err(error) if is_refusal(&error) => (Handle::refusal(&error), Some(error)),
@@ -189,11 +159,7 @@ impl Verbs {
             job,
         };
         let handle = handle.seal(&self.shared.keys)?;
-        Ok(Created {
-            handle,
-            refused,
-            repeatable: true,
-        })
+        Ok(Created { handle, refused, repeatable: true })
     }
 }
 

@@ -47,9 +47,7 @@ impl Verbs {
         let running = self.shared.tasks.spawn(work);
         let late = |_| Error::new(Kind::DeadlineExceeded, "the job is still being stopped");
         let answer_by = incoming.deadline.leaving_time_to_answer();
-        let finished = timeout_at(answer_by.instant(), running)
-            .await
-            .map_err(late)?;
+        let finished = timeout_at(answer_by.instant(), running).await.map_err(late)?;
         let result = finished.map_err(Error::internal)?.map_err(late)?;
         result.tolerate(Kind::NotFound).map(drop).map_err(as_ours)
     }

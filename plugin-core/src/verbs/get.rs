@@ -42,14 +42,9 @@ impl Verbs {
         let deadline = incoming.deadline.leaving_time_to_answer();
         let cx = self.context_of(incoming, deadline, handle, connection);
         let work = Arc::clone(&opened.served.plugin).get(cx, meta);
-        let result = timeout_at(deadline.instant(), work)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::new(
-                    Kind::DeadlineExceeded,
-                    "the upstream did not answer in time",
-                ))
-            });
+        let result = timeout_at(deadline.instant(), work).await.unwrap_or_else(|_| {
+            Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
+        });
         match result {
             Ok(status) => {
                 self.note_unknown_state(task_type, &status);
@@ -71,11 +66,7 @@ impl Verbs {
     fn note_unknown_state(&self, task_type: &'static str, status: &Status) {
         if let Some(state) = &status.unknown_state {
             self.shared.metrics.unknown_state(task_type);
-            tracing::warn!(
-                task_type,
-                state,
-                "a job is in a state this version does not know"
-            );
+            tracing::warn!(task_type, state, "a job is in a state this version does not know");
         }
     }
 }

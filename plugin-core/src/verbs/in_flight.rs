@@ -40,10 +40,7 @@ fn lock<T>(
 
 impl<T: Clone> InFlight<T> {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self {
-            table: Table::default(),
-            metrics,
-        }
+        Self { table: Table::default(), metrics }
     }
 
     /// The work under way for `key`; `start` is given a slot to run it in if there is none.
@@ -61,12 +58,7 @@ impl<T: Clone> InFlight<T> {
         table.insert(key, outcome.clone());
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
-        start(Slot {
-            key,
-            table,
-            metrics,
-            result,
-        });
+        start(Slot { key, table, metrics, result });
         Outcome(outcome)
     }
 }
@@ -114,10 +106,7 @@ mod tests {
     use crate::run::ServiceInfo;
 
     fn in_flight() -> InFlight<u32> {
-        InFlight::new(Arc::new(Metrics::new(ServiceInfo {
-            name: "test",
-            version: "0",
-        })))
+        InFlight::new(Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" })))
     }
 
     fn start(
@@ -136,16 +125,9 @@ mod tests {
         let first = start(&in_flight, async { Ok(finished.await.unwrap()) });
         let repeat = start(&in_flight, async { panic!("started twice") });
         finish.send(7).unwrap();
-        assert_eq!(
-            (first.wait().await.unwrap(), repeat.wait().await.unwrap()),
-            (7, 7)
-        );
+        assert_eq!((first.wait().await.unwrap(), repeat.wait().await.unwrap()), (7, 7));
         let later = start(&in_flight, async { Ok(8) });
-        assert_eq!(
-            later.wait().await.unwrap(),
-            8,
-            "what has ended is not joined"
-        );
+        assert_eq!(later.wait().await.unwrap(), 8, "what has ended is not joined");
     }
 
     #[tokio::test]

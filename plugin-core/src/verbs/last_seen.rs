@@ -31,25 +31,13 @@ pub(super) struct LastSeen {
 
 impl LastSeen {
     pub(super) fn new(refused_grace: Duration) -> Self {
-        let jobs = Cache::builder()
-            .max_capacity(MAX_JOBS)
-            .time_to_idle(IDLE)
-            .build();
-        Self {
-            jobs,
-            refused_grace,
-        }
+        let jobs = Cache::builder().max_capacity(MAX_JOBS).time_to_idle(IDLE).build();
+        Self { jobs, refused_grace }
     }
 
     /// Remembers what the vendor said.
     pub(super) fn saw(&self, job: IdempotencyKey, status: &Arc<Status>) {
-        self.jobs.insert(
-            job,
-            Seen {
-                status: Some(Arc::clone(status)),
-                refused_since: None,
-            },
-        );
+        self.jobs.insert(job, Seen { status: Some(Arc::clone(status)), refused_since: None });
     }
 
     /// What to answer while the vendor cannot be asked because of `error`.
@@ -68,14 +56,10 @@ impl LastSeen {
             }
         }
         self.jobs.insert(job, seen.clone());
-        let last = seen
-            .status
-            .as_deref()
-            .cloned()
-            .unwrap_or_else(|| Status::new(Phase::Running));
-        Arc::new(last.message(format!(
-            "last known state; the upstream could not be asked: {error}"
-        )))
+        let last = seen.status.as_deref().cloned().unwrap_or_else(|| Status::new(Phase::Running));
+        Arc::new(
+            last.message(format!("last known state; the upstream could not be asked: {error}")),
+        )
     }
 }
 
@@ -114,26 +98,13 @@ mod tests {
     async fn refused_credentials_end_it_after_the_grace() {
         let last_seen = LastSeen::new(GRACE);
         let job = IdempotencyKey::random();
-        assert_eq!(
-            phase(&last_seen, job, Kind::PermissionDenied),
-            Phase::Running
-        );
+        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running);
         tokio::time::advance(GRACE / 2).await;
-        assert_eq!(
-            phase(&last_seen, job, Kind::PermissionDenied),
-            Phase::Running
-        );
+        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running);
         last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
         tokio::time::advance(GRACE).await;
-        assert_eq!(
-            phase(&last_seen, job, Kind::PermissionDenied),
-            Phase::Running,
-            "counted anew"
-        );
+        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running, "counted anew");
         tokio::time::advance(GRACE).await;
-        assert_eq!(
-            phase(&last_seen, job, Kind::PermissionDenied),
-            Phase::Failed
-        );
+        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Failed);
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn resource(status: &Status) -> Resource {
     Resource {
         state: state(status.phase).into(),
         outputs: (!status.outputs.is_empty()).then(|| literal_map(&status.outputs)),
-        message: status.message.clone(),
+        message: message(status),
         log_links: status.links.iter().map(log_link).collect(),
         phase: phase(status.phase).into(),
         custom_info: (!status.info.is_empty()).then(|| to_struct(&status.info)),
@@ -27,11 +27,15 @@ pub(crate) fn resource(status: &Status) -> Resource {
 /// What a gRPC get answers for a handle that no key opens: a failure with a reason. An error would
 /// be polled again, and the sixth one in a job's life wedges the task.
 pub(crate) fn unreadable_resource(message: &str) -> Resource {
-    resource(
-        &Status::new(Phase::Failed)
-            .code("UNREADABLE_HANDLE")
-            .message(message),
-    )
+    resource(&Status::new(Phase::Failed).code("UNREADABLE_HANDLE").message(message))
+}
+
+/// With the code before it: propeller drops `agent_error`.
+fn message(status: &Status) -> String {
+    match (&status.code, status.message.as_str()) {
+        (Some(code), message) => format!("{code}: {message}"),
+        (None, message) => message.to_owned(),
+    }
 }
 
 fn phase(phase: Phase) -> task_execution::Phase {
@@ -76,9 +80,5 @@ fn agent_error(status: &Status) -> Option<AgentError> {
         Phase::RetryableFailed => agent_error::Kind::Recoverable,
         _ => agent_error::Kind::NonRecoverable,
     };
-    Some(AgentError {
-        code: code.clone(),
-        kind: kind.into(),
-        origin: ErrorKind::User.into(),
-    })
+    Some(AgentError { code: code.clone(), kind: kind.into(), origin: ErrorKind::User.into() })
 }

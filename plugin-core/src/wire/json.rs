@@ -14,10 +14,7 @@ use super::proto::{
 };
 use crate::error::{Error, Result};
 
-#[expect(
-    clippy::expect_used,
-    reason = "build.rs wrote the descriptors, and every test reads them"
-)]
+#[expect(clippy::expect_used, reason = "build.rs wrote the descriptors, and every test reads them")]
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the embedded descriptors decode"));
 
@@ -35,8 +32,7 @@ impl Named for LiteralMap {
 }
 
 fn descriptor(name: &str) -> Result<MessageDescriptor> {
-    POOL.get_message_by_name(name)
-        .ok_or_else(|| Error::internal(format!("no message {name}")))
+    POOL.get_message_by_name(name).ok_or_else(|| Error::internal(format!("no message {name}")))
 }
 
 static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
@@ -51,11 +47,7 @@ static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let names = methods.map(|method| format!("{}/{}", service.full_name(), method.name()));
         names.collect::<Vec<_>>()
     });
-    standard
-        .map(str::to_owned)
-        .into_iter()
-        .chain(ours)
-        .collect()
+    standard.map(str::to_owned).into_iter().chain(ours).collect()
 });
 
 /// The gRPC method at `path` as `package.Service/Method`, or `_OTHER`: a label from a closed set.
@@ -98,10 +90,7 @@ fn is_flyte2(json: &Json) -> bool {
 pub(crate) fn to_proto_json<M: Named>(message: &M) -> Result<Json> {
     let mut dynamic = DynamicMessage::new(descriptor(M::NAME)?);
     dynamic.transcode_from(message).map_err(Error::internal)?;
-    let options = SerializeOptions::new()
-        .use_proto_field_name(true)
-        .stringify_64_bit_integers(true);
-    dynamic
-        .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(Error::internal)
+    let options =
+        SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(true);
+    dynamic.serialize_with_options(serde_json::value::Serializer, &options).map_err(Error::internal)
 }

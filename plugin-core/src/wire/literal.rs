@@ -83,25 +83,17 @@ fn value(path: &str, literal: &Literal) -> Result<Value> {
 fn from_scalar(path: &str, scalar: &ScalarValue) -> Result<Value> {
     Ok(match scalar {
         ScalarValue::Primitive(primitive) => from_primitive(path, primitive)?,
-        ScalarValue::Blob(blob) => Value::Blob {
-            uri: blob.uri.clone(),
-        },
+        ScalarValue::Blob(blob) => Value::Blob { uri: blob.uri.clone() },
         ScalarValue::Binary(binary) => from_binary(path, binary)?,
-        ScalarValue::Schema(schema) => Value::Schema {
-            uri: schema.uri.clone(),
-        },
+        ScalarValue::Schema(schema) => Value::Schema { uri: schema.uri.clone() },
         ScalarValue::NoneType(Void {}) => Value::Null,
         ScalarValue::Error(error) => {
-            return Err(Error::invalid(format!(
-                "{path}: is an error value: {}",
-                error.message
-            )));
+            return Err(Error::invalid(format!("{path}: is an error value: {}", error.message)));
         }
         ScalarValue::Generic(object) => Value::Json(from_struct(object)),
-        ScalarValue::StructuredDataset(dataset) => Value::StructuredDataset {
-            uri: dataset.uri.clone(),
-            format: format_of(dataset),
-        },
+        ScalarValue::StructuredDataset(dataset) => {
+            Value::StructuredDataset { uri: dataset.uri.clone(), format: format_of(dataset) }
+        }
         ScalarValue::Union(union) => match union.value.as_deref() {
             None => Value::Null,
             Some(inner) => value(path, inner)?,
@@ -110,10 +102,7 @@ fn from_scalar(path: &str, scalar: &ScalarValue) -> Result<Value> {
 }
 
 fn format_of(dataset: &StructuredDataset) -> String {
-    let kind = dataset
-        .metadata
-        .as_ref()
-        .and_then(|data| data.structured_dataset_type.as_ref());
+    let kind = dataset.metadata.as_ref().and_then(|data| data.structured_dataset_type.as_ref());
     kind.map(|kind| kind.format.clone()).unwrap_or_default()
 }
 
@@ -139,13 +128,9 @@ fn from_binary(path: &str, binary: &Binary) -> Result<Value> {
     if binary.tag != "msgpack" {
         return Ok(Value::Bytes(binary.value.to_vec()));
     }
-    rmp_serde::from_slice(&binary.value)
-        .map(Value::Json)
-        .map_err(|error| {
-            Error::invalid(format!(
-                "{path}: is no MessagePack that JSON can hold: {error}"
-            ))
-        })
+    rmp_serde::from_slice(&binary.value).map(Value::Json).map_err(|error| {
+        Error::invalid(format!("{path}: is no MessagePack that JSON can hold: {error}"))
+    })
 }
 
 /// The type that a declaration spells.
@@ -182,13 +167,9 @@ fn simple_kind(simple: i32) -> Type {
 ///
 /// All its numbers are doubles; whole ones become integers again as far as doubles are exact, so that
 /// a vendor is not sent `3.0` workers.
-pub(super) fn from_struct(object: &Struct) -> Json {
+pub(crate) fn from_struct(object: &Struct) -> Json {
     Json::Object(
-        object
-            .fields
-            .iter()
-            .map(|(key, value)| (key.clone(), from_value(value)))
-            .collect(),
+        object.fields.iter().map(|(key, value)| (key.clone(), from_value(value))).collect(),
     )
 }
 
@@ -228,21 +209,13 @@ fn to_value(json: &Json) -> ProtoValue {
 
 /// A JSON object as a protobuf `Struct`.
 pub(crate) fn to_struct(object: &Map<String, Json>) -> Struct {
-    Struct {
-        fields: object
-            .iter()
-            .map(|(key, value)| (key.clone(), to_value(value)))
-            .collect(),
-    }
+    Struct { fields: object.iter().map(|(key, value)| (key.clone(), to_value(value))).collect() }
 }
 
 /// Named values as Flyte's literals.
 pub(crate) fn literal_map(values: &BTreeMap<String, Value>) -> LiteralMap {
     LiteralMap {
-        literals: values
-            .iter()
-            .map(|(name, value)| (name.clone(), literal(value)))
-            .collect(),
+        literals: values.iter().map(|(name, value)| (name.clone(), literal(value))).collect(),
     }
 }
 
@@ -252,14 +225,9 @@ fn literal(value: &Value) -> Literal {
             literals: items.iter().map(literal).collect(),
         }),
         Value::Map(entries) => LiteralValue::Map(literal_map(entries)),
-        scalar => LiteralValue::Scalar(Box::new(Scalar {
-            value: Some(to_scalar(scalar)),
-        })),
+        scalar => LiteralValue::Scalar(Box::new(Scalar { value: Some(to_scalar(scalar)) })),
     };
-    Literal {
-        value: Some(value),
-        hash: String::new(),
-    }
+    Literal { value: Some(value), hash: String::new() }
 }
 
 fn to_scalar(value: &Value) -> ScalarValue {
@@ -278,10 +246,9 @@ fn to_scalar(value: &Value) -> ScalarValue {
             seconds: span.as_secs(),
             nanos: span.subsec_nanos(),
         })),
-        Value::Bytes(bytes) => ScalarValue::Binary(Binary {
-            value: bytes.clone().into(),
-            tag: String::new(),
-        }),
+        Value::Bytes(bytes) => {
+            ScalarValue::Binary(Binary { value: bytes.clone().into(), tag: String::new() })
+        }
         Value::Json(Json::Object(object)) => ScalarValue::Generic(to_struct(object)),
         Value::Json(other) => primitive(Prim::StringValue(other.to_string())),
         Value::Blob { uri } => ScalarValue::Blob(Blob { uri: uri.clone() }),
@@ -290,9 +257,7 @@ fn to_scalar(value: &Value) -> ScalarValue {
             ScalarValue::StructuredDataset(StructuredDataset {
                 uri: uri.clone(),
                 metadata: Some(StructuredDatasetMetadata {
-                    structured_dataset_type: Some(StructuredDatasetType {
-                        format: format.clone(),
-                    }),
+                    structured_dataset_type: Some(StructuredDatasetType { format: format.clone() }),
                 }),
             })
         }
@@ -327,10 +292,7 @@ mod tests {
             (-3600.0, json!(-3600)),
             (0.5, json!(0.5)),
             (9_007_199_254_740_992.0, json!(9_007_199_254_740_992_i64)),
-            (
-                1.234_567_890_123_456_8e19,
-                json!(1.234_567_890_123_456_8e19),
-            ),
+            (1.234_567_890_123_456_8e19, json!(1.234_567_890_123_456_8e19)),
             (f64::NAN, Json::Null),
         ] {
             assert_eq!(from_double(double), expected, "{double}");
@@ -351,16 +313,9 @@ mod tests {
             Value::Json(json!({"a": [1, null, "x"]})),
             Value::List(vec![Value::Integer(1), Value::Null]),
             Value::Map(BTreeMap::from([("k".to_owned(), Value::Boolean(false))])),
-            Value::Blob {
-                uri: "s3://b".to_owned(),
-            },
-            Value::Schema {
-                uri: "s3://s".to_owned(),
-            },
-            Value::StructuredDataset {
-                uri: "bq://p:d.t".to_owned(),
-                format: "parquet".to_owned(),
-            },
+            Value::Blob { uri: "s3://b".to_owned() },
+            Value::Schema { uri: "s3://s".to_owned() },
+            Value::StructuredDataset { uri: "bq://p:d.t".to_owned(), format: "parquet".to_owned() },
         ];
         for expected in values {
             assert_eq!(value("x", &literal(&expected)).unwrap(), expected);
@@ -370,34 +325,18 @@ mod tests {
     #[test]
     fn a_dataclass_is_read_from_messagepack() {
         let packed = rmp_serde::to_vec_named(&json!({"a": 1})).unwrap();
-        let binary = Binary {
-            value: packed.into(),
-            tag: "msgpack".to_owned(),
-        };
-        assert_eq!(
-            from_binary("x", &binary).unwrap(),
-            Value::Json(json!({"a": 1}))
-        );
-        let broken = Binary {
-            value: vec![0xc1].into(),
-            tag: "msgpack".to_owned(),
-        };
-        assert!(
-            from_binary("inputs.x", &broken)
-                .unwrap_err()
-                .to_string()
-                .starts_with("inputs.x:")
-        );
+        let binary = Binary { value: packed.into(), tag: "msgpack".to_owned() };
+        assert_eq!(from_binary("x", &binary).unwrap(), Value::Json(json!({"a": 1})));
+        let broken = Binary { value: vec![0xc1].into(), tag: "msgpack".to_owned() };
+        assert!(from_binary("inputs.x", &broken).unwrap_err().to_string().starts_with("inputs.x:"));
     }
 
     #[test]
     fn a_union_takes_the_member_its_literal_names() {
         let optional = LiteralType {
-            r#type: Some(ProtoType::UnionType(
-                super::super::proto::flyteidl::core::UnionType {
-                    variants: [SimpleType::Integer, SimpleType::None].map(simple).to_vec(),
-                },
-            )),
+            r#type: Some(ProtoType::UnionType(super::super::proto::flyteidl::core::UnionType {
+                variants: [SimpleType::Integer, SimpleType::None].map(simple).to_vec(),
+            })),
         };
         let union = |value: Value, member: SimpleType| Literal {
             value: Some(LiteralValue::Scalar(Box::new(Scalar {
@@ -411,14 +350,8 @@ mod tests {
             hash: String::new(),
         };
         for (literal, expected) in [
-            (
-                union(Value::Integer(7), SimpleType::Integer),
-                (Value::Integer(7), Type::Integer),
-            ),
-            (
-                union(Value::Null, SimpleType::None),
-                (Value::Null, Type::Integer),
-            ),
+            (union(Value::Integer(7), SimpleType::Integer), (Value::Integer(7), Type::Integer)),
+            (union(Value::Null, SimpleType::None), (Value::Null, Type::Integer)),
             (literal(&Value::Null), (Value::Null, Type::Integer)),
         ] {
             let input = input("x", &literal, Some(&optional)).unwrap();
@@ -427,9 +360,7 @@ mod tests {
     }
 
     fn simple(simple: SimpleType) -> LiteralType {
-        LiteralType {
-            r#type: Some(ProtoType::Simple(simple as i32)),
-        }
+        LiteralType { r#type: Some(ProtoType::Simple(simple as i32)) }
     }
 
     #[test]
@@ -444,10 +375,6 @@ mod tests {
             hash: String::new(),
         };
         let error = input("inputs.x", &literal, None).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("inputs.x: Flyte offloaded this value of 7 bytes")
-        );
+        assert!(error.to_string().starts_with("inputs.x: Flyte offloaded this value of 7 bytes"));
     }
 }

@@ -61,12 +61,7 @@ impl Submission {
 
 fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
     let interface = template.interface.unwrap_or_default();
-    let outputs = interface
-        .outputs
-        .unwrap_or_default()
-        .variables
-        .into_keys()
-        .collect();
+    let outputs = interface.outputs.unwrap_or_default().variables.into_keys().collect();
     let statement = match template.target {
         Some(Target::Sql(sql)) => Some(sql.statement),
         Some(Target::Container(_) | Target::K8sPod(_)) | None => None,
@@ -82,14 +77,8 @@ fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
 
 fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
     let read = literals.literals.iter().map(|(name, literal)| {
-        let declared = declared
-            .variables
-            .get(name)
-            .and_then(|variable| variable.r#type.as_ref());
-        Ok((
-            name.clone(),
-            input(&format!("inputs.{name}"), literal, declared)?,
-        ))
+        let declared = declared.variables.get(name).and_then(|variable| variable.r#type.as_ref());
+        Ok((name.clone(), input(&format!("inputs.{name}"), literal, declared)?))
     });
     read.collect()
 }
@@ -139,10 +128,7 @@ fn attempt_id(metadata: &TaskExecutionMetadata) -> String {
 /// The secret values that came with a request.
 pub(crate) fn connection(connection: Option<Connection>) -> BTreeMap<String, SecretString> {
     let secrets = connection.unwrap_or_default().secrets;
-    secrets
-        .into_iter()
-        .map(|(name, value)| (name, SecretString::from(value)))
-        .collect()
+    secrets.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect()
 }
 
 /// The task type of a get or delete; propellers before 1.11 send only the bare name.

@@ -162,8 +162,7 @@ impl AuthFile {
             .map_err(|error| Error::invalid(format!("auth file {name} cannot be read: {error}")))?;
         let file: Self = serde_saphyr::from_str(&text)
             .map_err(|error| Error::invalid(format!("auth file {name}: {error}")))?;
-        file.check()
-            .map_err(|why| Error::invalid(format!("auth file {name}: {why}")))?;
+        file.check().map_err(|why| Error::invalid(format!("auth file {name}: {why}")))?;
         Ok(file)
     }
 
@@ -171,20 +170,12 @@ impl AuthFile {
         let mut names = BTreeSet::new();
         let mut values = BTreeSet::new();
         for issuer in &self.issuers {
-            issuer
-                .check()
-                .map_err(|why| format!("issuers.{}: {why}", issuer.name))?;
+            issuer.check().map_err(|why| format!("issuers.{}: {why}", issuer.name))?;
             if !names.insert(&issuer.name) || !values.insert(&issuer.issuer) {
                 return Err(format!("issuers.{}: is there twice", issuer.name));
             }
         }
-        if self
-            .issuers
-            .iter()
-            .filter(|issuer| issuer.accept_missing_iss)
-            .count()
-            > 1
-        {
+        if self.issuers.iter().filter(|issuer| issuer.accept_missing_iss).count() > 1 {
             return Err("issuers: at most one may set accept_missing_iss".to_owned());
         }
         if let Some(rule) = self.rules.iter().find(|rule| !names.contains(&rule.issuer)) {
@@ -214,9 +205,7 @@ impl IssuerFile {
         }
         let shared = matches!(self.key, Some(KeyFile::Hs256(_)));
         if let Some(wrong) = self.algorithms.iter().find(|alg| is_hmac(**alg) != shared) {
-            return Err(format!(
-                "algorithms: {wrong:?} does not fit this kind of key"
-            ));
+            return Err(format!("algorithms: {wrong:?} does not fit this kind of key"));
         }
         Ok(())
     }
@@ -232,8 +221,5 @@ impl IssuerFile {
 }
 
 fn is_hmac(algorithm: Algorithm) -> bool {
-    matches!(
-        algorithm,
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512
-    )
+    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
 }

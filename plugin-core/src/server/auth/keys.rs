@@ -86,11 +86,7 @@ impl Keys {
             Some(KeyFile::Jwks(path)) => parse_set(&read(path)?)?,
             None => Vec::new(),
         };
-        Ok(Self::Fixed(Arc::new(KeySet {
-            keys,
-            generation: 0,
-            loaded_at: Instant::now(),
-        })))
+        Ok(Self::Fixed(Arc::new(KeySet { keys, generation: 0, loaded_at: Instant::now() })))
     }
 
     /// Whether tokens can be verified at all.
@@ -149,13 +145,7 @@ impl KeySet {
             (Some(kid), Some(known)) => kid == known,
             (None, _) | (_, None) => true,
         };
-        self.keys
-            .iter()
-            .filter(fits)
-            .filter(named)
-            .take(MOST)
-            .cloned()
-            .collect()
+        self.keys.iter().filter(fits).filter(named).take(MOST).cloned().collect()
     }
 
     fn knows(&self, kid: &str) -> bool {
@@ -180,9 +170,7 @@ impl Published {
     }
 
     fn usable(&self) -> Option<Arc<KeySet>> {
-        self.current
-            .load_full()
-            .filter(|set| set.loaded_at.elapsed() < MAX_STALE)
+        self.current.load_full().filter(|set| set.loaded_at.elapsed() < MAX_STALE)
     }
 
     async fn candidates(
@@ -198,9 +186,7 @@ impl Published {
             }
             Some(_) => {}
         }
-        self.usable()
-            .map(|set| set.candidates(kid, algorithm))
-            .ok_or(Unavailable)
+        self.usable().map(|set| set.candidates(kid, algorithm)).ok_or(Unavailable)
     }
 
     /// Fetches the keys, unless a caller caused that within `floor`. Callers at the same time share
@@ -209,9 +195,7 @@ impl Published {
         let asked = Instant::now();
         let mut fetches = self.fetches.lock().await;
         let fetched_meanwhile = fetches.last.is_some_and(|at| at >= asked);
-        let too_soon = fetches
-            .last_for_caller
-            .is_some_and(|at| at.elapsed() < floor);
+        let too_soon = fetches.last_for_caller.is_some_and(|at| at.elapsed() < floor);
         if !fetched_meanwhile && !too_soon {
             fetches.last_for_caller = Some(asked);
             self.refresh(&mut fetches).await;
@@ -234,16 +218,8 @@ impl Published {
     }
 
     fn replace(&self, keys: Vec<Key>) {
-        let generation = self
-            .current
-            .load()
-            .as_ref()
-            .map_or(0, |set| set.generation + 1);
-        self.current.store(Some(Arc::new(KeySet {
-            keys,
-            generation,
-            loaded_at: Instant::now(),
-        })));
+        let generation = self.current.load().as_ref().map_or(0, |set| set.generation + 1);
+        self.current.store(Some(Arc::new(KeySet { keys, generation, loaded_at: Instant::now() })));
     }
 
     async fn fetch(&self) -> Result<Vec<Key>> {
@@ -256,12 +232,7 @@ impl Published {
             request = request.bearer_auth(token.trim());
         }
         let lost = |error| Error::unavailable("the key set was not received").with_source(error);
-        let mut answer = request
-            .send()
-            .await
-            .map_err(lost)?
-            .error_for_status()
-            .map_err(lost)?;
+        let mut answer = request.send().await.map_err(lost)?.error_for_status().map_err(lost)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > MAX_SET_BYTES {
@@ -300,36 +271,23 @@ fn secret(path: &Path) -> Result<Key> {
     let secret = bytes.trim_ascii_end();
     if secret.len() < SHORTEST {
         let name = path.display();
-        return Err(Error::invalid(format!(
-            "{name}: a secret needs at least {SHORTEST} bytes"
-        )));
+        return Err(Error::invalid(format!("{name}: a secret needs at least {SHORTEST} bytes")));
     }
-    Ok(Key {
-        kid: None,
-        decoding: DecodingKey::from_secret(secret),
-    })
+    Ok(Key { kid: None, decoding: DecodingKey::from_secret(secret) })
 }
 
 fn pem(path: &Path, algorithms: &[Algorithm]) -> Result<Key> {
     let pem = read(path)?;
-    let decoding = algorithms
-        .iter()
-        .find_map(|algorithm| match algorithm.family() {
-            AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(&pem).ok(),
-            AlgorithmFamily::Ec => DecodingKey::from_ec_pem(&pem).ok(),
-            AlgorithmFamily::Ed => DecodingKey::from_ed_pem(&pem).ok(),
-            AlgorithmFamily::Hmac => None,
-        });
+    let decoding = algorithms.iter().find_map(|algorithm| match algorithm.family() {
+        AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(&pem).ok(),
+        AlgorithmFamily::Ec => DecodingKey::from_ec_pem(&pem).ok(),
+        AlgorithmFamily::Ed => DecodingKey::from_ed_pem(&pem).ok(),
+        AlgorithmFamily::Hmac => None,
+    });
     let decoding = decoding.ok_or_else(|| {
-        Error::invalid(format!(
-            "{}: no public key for {algorithms:?} in PEM",
-            path.display()
-        ))
+        Error::invalid(format!("{}: no public key for {algorithms:?} in PEM", path.display()))
     })?;
-    Ok(Key {
-        kid: None,
-        decoding,
-    })
+    Ok(Key { kid: None, decoding })
 }
 
 /// Reads a key set; keys of no use are passed over, so that one bad key takes no other with it.
@@ -344,10 +302,8 @@ fn parse_set(json: &[u8]) -> Result<Vec<Key>> {
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key).ok()?;
         let decoding = DecodingKey::from_jwk(&jwk).ok()?;
         // A published shared secret would let anyone sign.
-        (decoding.family() != AlgorithmFamily::Hmac).then_some(Key {
-            kid: jwk.common.key_id,
-            decoding,
-        })
+        (decoding.family() != AlgorithmFamily::Hmac)
+            .then_some(Key { kid: jwk.common.key_id, decoding })
     });
     let keys = usable.collect::<Vec<_>>();
     if keys.is_empty() {

@@ -59,16 +59,10 @@ impl Rule {
     fn matches(&self, token: &Verified) -> bool {
         let has = |scope: &String| token.scopes.contains(scope);
         *self.issuer == *token.issuer
-            && self
-                .subject
-                .as_ref()
-                .is_none_or(|subject| *subject == token.subject)
+            && self.subject.as_ref().is_none_or(|subject| *subject == token.subject)
             && self.scope_all.iter().all(has)
             && (self.scope_any.is_empty() || self.scope_any.iter().any(has))
-            && self
-                .claims
-                .iter()
-                .all(|(name, value)| holds(token.claims.get(name), value))
+            && self.claims.iter().all(|(name, value)| holds(token.claims.get(name), value))
     }
 }
 

@@ -11,10 +11,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
 
 fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new(ServiceInfo {
-        name: "test",
-        version: "0",
-    }))
+    Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" }))
 }
 
 /// A directory of this test's own.
@@ -71,10 +68,7 @@ fn claims(over: &Json) -> Json {
     for (name, value) in over.as_object().unwrap() {
         match value {
             Json::Null => claims.as_object_mut().unwrap().remove(name),
-            value => claims
-                .as_object_mut()
-                .unwrap()
-                .insert(name.clone(), value.clone()),
+            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
         };
     }
     claims
@@ -92,11 +86,7 @@ fn sign(header: &Json, claims: &Json, secret: &str) -> String {
 }
 
 fn token(over: Json) -> String {
-    sign(
-        &json!({"alg": "HS256", "typ": "JWT"}),
-        &claims(&over),
-        SECRET,
-    )
+    sign(&json!({"alg": "HS256", "typ": "JWT"}), &claims(&over), SECRET)
 }
 
 async fn ask(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
@@ -136,14 +126,8 @@ async fn flyteadmins_odd_tokens_are_understood() {
     let admin = |over: Json| {
         let mut all = json!({"iss": null, "aud": ["https://flyte.example.com"], "sub": null,
             "client_id": "flytectl", "scp": ["all"], "iat": now()});
-        all.as_object_mut()
-            .unwrap()
-            .extend(over.as_object().unwrap().clone());
-        sign(
-            &json!({"alg": "HS256", "typ": "JWT", "key_id": "k1"}),
-            &claims(&all),
-            OTHER,
-        )
+        all.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+        sign(&json!({"alg": "HS256", "typ": "JWT", "key_id": "k1"}), &claims(&all), OTHER)
     };
     let caller = bearer(&auth, &admin(json!({}))).await.unwrap();
     assert_eq!(
@@ -166,10 +150,7 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
     let auth = auth("refused");
     let header = |over: Json| {
         let mut header = json!({"alg": "HS256", "typ": "JWT"});
-        header
-            .as_object_mut()
-            .unwrap()
-            .extend(over.as_object().unwrap().clone());
+        header.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
         sign(&header, &claims(&json!({})), SECRET)
     };
     let good = token(json!({}));
@@ -184,14 +165,8 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         ("empty critical header", header(json!({"crit": []}))),
         ("unencoded payload", header(json!({"b64": false}))),
         ("key id is no text", header(json!({"kid": 1}))),
-        (
-            "key id is too long",
-            header(json!({"kid": "k".repeat(300)})),
-        ),
-        (
-            "another's key",
-            sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER),
-        ),
+        ("key id is too long", header(json!({"kid": "k".repeat(300)}))),
+        ("another's key", sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER)),
         ("two parts", unsigned.to_owned()),
         ("four parts", format!("{good}.x")),
         ("padding", format!("{good}=")),
@@ -203,18 +178,9 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         ("no audience", token(json!({"aud": null}))),
         ("another audience", token(json!({"aud": "connectors2"}))),
         ("audience is a number", token(json!({"aud": 1}))),
-        (
-            "another issuer",
-            token(json!({"iss": "https://evil.example.com"})),
-        ),
-        (
-            "issuer with a slash more",
-            token(json!({"iss": "https://ci.example.com/"})),
-        ),
-        (
-            "issuer is a list",
-            token(json!({"iss": ["https://ci.example.com"]})),
-        ),
+        ("another issuer", token(json!({"iss": "https://evil.example.com"}))),
+        ("issuer with a slash more", token(json!({"iss": "https://ci.example.com/"}))),
+        ("issuer is a list", token(json!({"iss": ["https://ci.example.com"]}))),
         ("no issuer", token(json!({"iss": null}))),
         ("no subject", token(json!({"sub": null}))),
         ("bound to a key", token(json!({"cnf": {"jkt": "x"}}))),
@@ -225,11 +191,8 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         assert_eq!(error.kind(), Kind::Unauthenticated, "{what}");
         assert_eq!(error.code(), Some("invalid_token"), "{what}");
     }
-    let dates = [
-        json!({"exp": now() - 25}),
-        json!({"nbf": now() + 25}),
-        json!({"iat": now() + 25}),
-    ];
+    let dates =
+        [json!({"exp": now() - 25}), json!({"nbf": now() + 25}), json!({"iat": now() + 25})];
     for within_skew in dates {
         assert!(bearer(&auth, &token(within_skew)).await.is_ok());
     }
@@ -251,41 +214,19 @@ async fn exactly_one_token_is_taken_and_only_from_its_headers() {
     for (value, expected) in [
         (format!("bearer {good}"), Ok(())),
         (format!("BEARER {good}"), Ok(())),
-        (
-            format!("Basic {good}"),
-            unauthenticated(Some("invalid_token")),
-        ),
-        (
-            format!("Bearer  {good}"),
-            unauthenticated(Some("invalid_token")),
-        ),
+        (format!("Basic {good}"), unauthenticated(Some("invalid_token"))),
+        (format!("Bearer  {good}"), unauthenticated(Some("invalid_token"))),
         ("Bearer".to_owned(), unauthenticated(Some("invalid_token"))),
-        (
-            format!("Bearer {good}, Bearer {good}"),
-            invalid("invalid_request"),
-        ),
+        (format!("Bearer {good}, Bearer {good}"), invalid("invalid_request")),
     ] {
-        assert_eq!(
-            kind(&[("authorization", value.clone())]).await,
-            expected,
-            "{value}"
-        );
+        assert_eq!(kind(&[("authorization", value.clone())]).await, expected, "{value}");
     }
     let bearer = format!("Bearer {good}");
     assert_eq!(kind(&[]).await, unauthenticated(None));
-    assert_eq!(
-        kind(&[("flyte-authorization", bearer.clone())]).await,
-        Ok(())
-    );
-    let both = [
-        ("authorization", bearer.clone()),
-        ("flyte-authorization", bearer.clone()),
-    ];
+    assert_eq!(kind(&[("flyte-authorization", bearer.clone())]).await, Ok(()));
+    let both = [("authorization", bearer.clone()), ("flyte-authorization", bearer.clone())];
     assert_eq!(kind(&both).await, invalid("invalid_request"));
-    let twice = [
-        ("authorization", bearer.clone()),
-        ("authorization", bearer.clone()),
-    ];
+    let twice = [("authorization", bearer.clone()), ("authorization", bearer.clone())];
     assert_eq!(kind(&twice).await, invalid("invalid_request"));
     assert_eq!(kind(&[("cookie", bearer)]).await, unauthenticated(None));
 }
@@ -312,63 +253,20 @@ fn a_wrong_file_is_refused_with_the_reason() {
     let key = "key: {hs256_secret_file: DIR/secret}";
     std::fs::write(dir("wrong").join("short"), "too short").unwrap();
     for (issuers, rules, expected) in [
-        (
-            issuer(&format!("{key}, audiences: []")),
-            rule,
-            "audiences must name",
-        ),
+        (issuer(&format!("{key}, audiences: []")), rule, "audiences must name"),
         (issuer("audiences: [a]"), rule, "give either key or jwks"),
-        (
-            issuer(&format!("{key}, audiences: [a], algorithms: [RS256]")),
-            rule,
-            "does not fit",
-        ),
-        (
-            issuer(&format!("{key}, audiences: [a], algorithm: RS256")),
-            rule,
-            "algorithm",
-        ),
-        (
-            issuer("key: {hs256_secret_file: DIR/short}, audiences: [a]"),
-            rule,
-            "at least 32 bytes",
-        ),
-        (
-            issuer("key: {hs256_secret_file: DIR/none}, audiences: [a]"),
-            rule,
-            "cannot be read",
-        ),
-        (
-            issuer("key: {pem_file: DIR/secret}, audiences: [a]"),
-            rule,
-            "no public key",
-        ),
-        (
-            issuer("jwks: {url: 'http://idp.example.com/keys'}, audiences: [a]"),
-            rule,
-            "plain http",
-        ),
-        (
-            issuer(&format!("{key}, audiences: [a]")),
-            "  - {issuer: nobody, role: user}",
-            "nobody",
-        ),
-        (
-            issuer(&format!("{key}, audiences: [a]")),
-            "  - {issuer: ci, role: root}",
-            "root",
-        ),
-        (
-            issuer(&format!("{key}, audiences: [a]")),
-            "  []",
-            "must not be empty",
-        ),
+        (issuer(&format!("{key}, audiences: [a], algorithms: [RS256]")), rule, "does not fit"),
+        (issuer(&format!("{key}, audiences: [a], algorithm: RS256")), rule, "algorithm"),
+        (issuer("key: {hs256_secret_file: DIR/short}, audiences: [a]"), rule, "at least 32 bytes"),
+        (issuer("key: {hs256_secret_file: DIR/none}, audiences: [a]"), rule, "cannot be read"),
+        (issuer("key: {pem_file: DIR/secret}, audiences: [a]"), rule, "no public key"),
+        (issuer("jwks: {url: 'http://idp.example.com/keys'}, audiences: [a]"), rule, "plain http"),
+        (issuer(&format!("{key}, audiences: [a]")), "  - {issuer: nobody, role: user}", "nobody"),
+        (issuer(&format!("{key}, audiences: [a]")), "  - {issuer: ci, role: root}", "root"),
+        (issuer(&format!("{key}, audiences: [a]")), "  []", "must not be empty"),
     ] {
         let error = file("wrong", &issuers, rules).map(|_| ()).unwrap_err();
-        assert!(
-            error.to_string().contains(expected),
-            "{error}\nexpected: {expected}"
-        );
+        assert!(error.to_string().contains(expected), "{error}\nexpected: {expected}");
     }
 }
 
@@ -382,26 +280,10 @@ fn the_library_signs_and_verifies_with_the_one_provider_that_is_built_in() {
 #[test]
 fn a_verb_is_read_from_what_the_router_matches() {
     for (method, path, expected) in [
-        (
-            "POST",
-            "/flyteidl.service.AsyncAgentService/CreateTask",
-            Verb::Create,
-        ),
-        (
-            "POST",
-            "/flyteidl2.connector.AsyncConnectorService/GetTask",
-            Verb::Get,
-        ),
-        (
-            "POST",
-            "/flyteidl2.connector.AsyncConnectorService/DeleteTask",
-            Verb::Delete,
-        ),
-        (
-            "POST",
-            "/flyteidl.service.AgentMetadataService/ListAgents",
-            Verb::List,
-        ),
+        ("POST", "/flyteidl.service.AsyncAgentService/CreateTask", Verb::Create),
+        ("POST", "/flyteidl2.connector.AsyncConnectorService/GetTask", Verb::Get),
+        ("POST", "/flyteidl2.connector.AsyncConnectorService/DeleteTask", Verb::Delete),
+        ("POST", "/flyteidl.service.AgentMetadataService/ListAgents", Verb::List),
         ("PUT", "/plugins/v1/t/0", Verb::Create),
         ("GET", "/plugins/v1/t/0", Verb::Get),
         ("DELETE", "/plugins/v1/t/0", Verb::Delete),
@@ -409,10 +291,6 @@ fn a_verb_is_read_from_what_the_router_matches() {
         ("GET", "/plugins/v1", Verb::List),
         ("GET", "/openapi.json", Verb::List),
     ] {
-        assert_eq!(
-            verb(&method.parse().unwrap(), path),
-            expected,
-            "{method} {path}"
-        );
+        assert_eq!(verb(&method.parse().unwrap(), path), expected, "{method} {path}");
     }
 }

@@ -101,11 +101,7 @@ impl<'a> Unverified<'a> {
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| malformed())?;
         let payload: Payload =
             serde_json::from_slice(&decode(payload)?).map_err(|_| malformed())?;
-        Ok(Self {
-            token,
-            header,
-            iss: payload.iss,
-        })
+        Ok(Self { token, header, iss: payload.iss })
     }
 }
 
@@ -149,24 +145,14 @@ impl Issuer {
         let allowed = if self.typ.is_empty() {
             ["", "jwt", "at+jwt", "application/at+jwt"].contains(&typ.to_lowercase().as_str())
         } else {
-            self.typ
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(typ))
+            self.typ.iter().any(|allowed| allowed.eq_ignore_ascii_case(typ))
         };
-        if allowed {
-            Ok(())
-        } else {
-            Err(Refusal::Invalid("type"))
-        }
+        if allowed { Ok(()) } else { Err(Refusal::Invalid("type")) }
     }
 
     fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, Refusal> {
         const MAX_KID_BYTES: usize = 256;
-        match self
-            .kid_headers
-            .iter()
-            .find_map(|name| header.rest.get(name))
-        {
+        match self.kid_headers.iter().find_map(|name| header.rest.get(name)) {
             None => Ok(None),
             Some(Json::String(kid)) if kid.len() <= MAX_KID_BYTES => Ok(Some(kid)),
             Some(_) => Err(Refusal::Invalid("key_id")),
@@ -205,10 +191,7 @@ impl Issuer {
         let scopes = scopes(&claims.rest, &self.scope_claims);
         self.check_purpose(&claims.rest, &scopes)?;
         let subject = [claims.sub, claims.client_id, claims.azp];
-        let subject = subject
-            .into_iter()
-            .flatten()
-            .find(|subject| !subject.is_empty());
+        let subject = subject.into_iter().flatten().find(|subject| !subject.is_empty());
         let expires_at = i64::try_from(claims.exp).ok();
         Ok(Verified {
             issuer: Arc::clone(&self.name),
@@ -229,16 +212,8 @@ impl Issuer {
     ) -> Result<(), Refusal> {
         let prefix = self.reject.scope_prefix.as_deref();
         let by_scope = prefix.is_some_and(|prefix| scopes.iter().any(|s| s.starts_with(prefix)));
-        let by_claim = self
-            .reject
-            .claims_present
-            .iter()
-            .any(|name| claims.contains_key(name));
-        if by_scope || by_claim {
-            Err(Refusal::Invalid("purpose"))
-        } else {
-            Ok(())
-        }
+        let by_claim = self.reject.claims_present.iter().any(|name| claims.contains_key(name));
+        if by_scope || by_claim { Err(Refusal::Invalid("purpose")) } else { Ok(()) }
     }
 }
 

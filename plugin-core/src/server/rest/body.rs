@@ -55,30 +55,23 @@ pub(super) fn read(body: &[u8]) -> Result<CreateBody> {
         path if path == "." => Error::invalid(format!("body: {}", error.inner())),
         path => Error::invalid(format!("{path}: {}", error.inner())),
     })?;
-    json.end()
-        .map_err(|error| Error::invalid(format!("body: {error}")))?;
+    json.end().map_err(|error| Error::invalid(format!("body: {error}")))?;
     Ok(body)
 }
 
 impl CreateBody {
     /// The request that gRPC would have carried.
     pub(super) fn into_request(self, task_type: TaskType) -> Result<CreateTaskRequest> {
-        let secrets = self
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.get("secrets"));
-        if secrets
-            .and_then(Value::as_object)
-            .is_some_and(|secrets| !secrets.is_empty())
-        {
+        let secrets = self.connection.as_ref().and_then(|connection| connection.get("secrets"));
+        if secrets.and_then(Value::as_object).is_some_and(|secrets| !secrets.is_empty()) {
             return Err(Error::invalid(
                 "connection.secrets: not taken over REST, where a poll could not send them again",
             ));
         }
         match self.template {
-            Some(_) if self.custom.is_some() || self.sql.is_some() => Err(Error::invalid(
-                "give template, or the short form's custom and sql, not both",
-            )),
+            Some(_) if self.custom.is_some() || self.sql.is_some() => {
+                Err(Error::invalid("give template, or the short form's custom and sql, not both"))
+            }
             Some(_) => self.full(task_type),
             None => self.short(task_type),
         }
@@ -86,10 +79,9 @@ impl CreateBody {
 
     fn full(self, task_type: TaskType) -> Result<CreateTaskRequest> {
         let mut json = json!({ "template": self.template });
-        for (name, part) in [
-            ("inputs", self.inputs),
-            ("task_execution_metadata", self.task_execution_metadata),
-        ] {
+        for (name, part) in
+            [("inputs", self.inputs), ("task_execution_metadata", self.task_execution_metadata)]
+        {
             if let Some(part) = part {
                 json[name] = part;
             }
@@ -118,10 +110,9 @@ impl CreateBody {
     fn short(self, task_type: TaskType) -> Result<CreateTaskRequest> {
         let inputs = match self.inputs {
             None => BTreeMap::new(),
-            Some(Value::Object(inputs)) => inputs
-                .iter()
-                .map(|(name, json)| (name.clone(), from_plain_json(json)))
-                .collect(),
+            Some(Value::Object(inputs)) => {
+                inputs.iter().map(|(name, json)| (name.clone(), from_plain_json(json))).collect()
+            }
             Some(_) => return Err(Error::invalid("inputs: must be an object")),
         };
         let metadata = match self.task_execution_metadata {
@@ -131,12 +122,7 @@ impl CreateBody {
                     .task_execution_metadata
             }
         };
-        let statement = |statement| {
-            Target::Sql(Sql {
-                statement,
-                dialect: 0,
-            })
-        };
+        let statement = |statement| Target::Sql(Sql { statement, dialect: 0 });
         Ok(CreateTaskRequest {
             inputs: Some(wire::literal_map(&inputs)),
             template: Some(TaskTemplate {
@@ -216,10 +202,7 @@ pub(super) struct LogLink {
 
 impl LogLink {
     pub(super) fn of(link: &Link) -> Self {
-        Self {
-            name: link.name.clone(),
-            uri: link.uri.clone(),
-        }
+        Self { name: link.name.clone(), uri: link.uri.clone() }
     }
 }
 
@@ -265,11 +248,7 @@ pub(super) struct ServedPlugin {
 impl ServedPlugin {
     pub(super) fn of(task_type: TaskType) -> Self {
         let TaskType { name, version } = task_type;
-        Self {
-            task_type: name,
-            version,
-            path: format!("/plugins/v1/{name}/{version}"),
-        }
+        Self { task_type: name, version, path: format!("/plugins/v1/{name}/{version}") }
     }
 }
 

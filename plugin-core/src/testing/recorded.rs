@@ -1,0 +1,85 @@
+//! What a vendor was seen to answer, step by step.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::upstream::Answer;
+
+/// Recorded answers of one vendor: all that the conformance suite needs to know of it.
+///
+/// Kept as JSON in the plugin's `tests/recorded.json`, a member for each field.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// A task that the vendor takes: a CreateTaskRequest as proto-JSON.
+    pub task: Json,
+    /// A `custom` that is wrong.
+    pub bad_custom: Json,
+    /// What the answer to it must name.
+    pub bad_field: String,
+    /// Command-line arguments beside `--endpoint`.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Secrets that the plugin reads, by name. `{{rsa_private_key}}` becomes a key in PEM.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Json>,
+    /// The answer to a submit.
+    pub created: Answer,
+    /// The answer to the same submit again.
+    pub repeated: Answer,
+    /// The answer to a submit that the vendor refuses for good.
+    pub refused: Answer,
+    /// What of that answer the user must read.
+    pub refused_words: String,
+    /// A poll of a running job.
+    pub running: Answer,
+    /// A poll of a job that went well.
+    pub succeeded: Answer,
+    /// A poll of a job that failed and would fail again.
+    pub failed: Answer,
+    /// A poll of a job in a state that nobody knows.
+    pub unknown_state: Answer,
+    /// The answer to a cancel.
+    pub cancelled: Answer,
+    /// The answer to whatever is asked about a job that is gone.
+    pub gone: Answer,
+    /// The answer to credentials that are not accepted.
+    pub unauthorized: Answer,
+    /// The answer to too many requests.
+    pub throttled: Answer,
+    /// The answer of a vendor in trouble.
+    pub unavailable: Answer,
+}
+
+impl Recorded {
+    /// Reads a `recorded.json`.
+    ///
+    /// # Panics
+    /// When it is none, with the path of the wrong member.
+    #[must_use]
+    #[expect(clippy::panic, reason = "a test's")]
+    pub fn parse(json: &str) -> Self {
+        let mut json = serde_json::Deserializer::from_str(json);
+        serde_path_to_error::deserialize(&mut json)
+            .unwrap_or_else(|error| panic!("recorded.json: {}: {}", error.path(), error.inner()))
+    }
+
+    /// The secret files to lay down.
+    pub(super) fn secret_files(&self) -> Vec<(String, String)> {
+        let text = |value: &Json| match value {
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let key = || serde_json::to_string(super::rsa_private_key()).unwrap_or_default();
+        let filled = |value: &Json| {
+            let text = text(value);
+            match text.contains("{{rsa_private_key}}") {
+                true => text.replace("\"{{rsa_private_key}}\"", &key()),
+                false => text,
+            }
+        };
+        self.secrets.iter().map(|(name, value)| (name.clone(), filled(value))).collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! A plugin's service on free ports of loopback.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use aws_lc_rs::{encoding::AsDer as _, rsa};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::json;
+
+use super::client::{Client, Dialect};
+use crate::{
+    config::{Settings, command},
+    plugin::Plugin,
+    run::{ServiceInfo, start},
+    server::Running,
+    telemetry::{Telemetry, captured},
+};
+
+const INFO: ServiceInfo = ServiceInfo { name: "plugin-under-test", version: "0.0.0" };
+const ISSUER: &str = "https://tests.example.com";
+const SECRET: &str = "a secret of tests, longer than 32 bytes";
+
+/// A running service.
+pub struct TestService {
+    running: Running,
+    dir: PathBuf,
+}
+
+/// Starts `P` with authentication on; `args` are command-line arguments, for example `--endpoint`.
+///
+/// Every service opens the handles of every other one, as replicas do.
+///
+/// # Panics
+/// When it does not start.
+pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
+    spawn_with::<P>(args, &[]).await
+}
+
+/// [`spawn`] with secret files.
+#[expect(clippy::expect_used, clippy::panic, reason = "a test's")]
+pub(super) async fn spawn_with<P: Plugin>(
+    args: &[&str],
+    secrets: &[(String, String)],
+) -> TestService {
+    let log_level = captured::start();
+    let dir = dir();
+    std::fs::create_dir_all(dir.join("secrets")).expect("a temporary directory");
+    for (name, value) in secrets {
+        std::fs::write(dir.join("secrets").join(name), value).expect("a secret file");
+    }
+    std::fs::write(dir.join("auth.yaml"), auth_file(&dir)).expect("an auth file");
+    std::fs::write(dir.join("issuer.secret"), SECRET).expect("a secret file");
+    std::fs::write(dir.join("handle.key"), [7; 32]).expect("a key file");
+
+    let path = |name: &str| dir.join(name).display().to_string();
+    let defaults = [
+        "--listen=127.0.0.1:0".to_owned(),
+        "--admin-listen=127.0.0.1:0".to_owned(),
+        format!("--auth={}", path("auth.yaml")),
+        format!("--handle-keys={}", path("handle.key")),
+        format!("--secrets-dir={}", path("secrets")),
+        "--drain-delay=0s".to_owned(),
+        "--drain-timeout=5s".to_owned(),
+    ];
+    let args = args.iter().map(|arg| (*arg).to_owned());
+    let line = [INFO.name.to_owned()].into_iter().chain(defaults).chain(args);
+    let command = command::<P>(INFO).args_override_self(true);
+    let matches = command.try_get_matches_from(line).unwrap_or_else(|error| panic!("{error}"));
+    let settings = Settings::<P::Settings>::read(&matches).expect("arguments");
+    let telemetry = Telemetry::for_tests(INFO, log_level);
+    let running = start::<P>(INFO, settings, &telemetry).await;
+    TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir }
+}
+
+/// A directory of this service's own.
+fn dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("plugin-under-test-{}-{number}", std::process::id()))
+}
+
+fn auth_file(dir: &std::path::Path) -> String {
+    format!(
+        "issuers:
+  - name: tests
+    issuer: {ISSUER}
+    key: {{hs256_secret_file: {}}}
+    audiences: [connectors]
+rules:
+  - {{issuer: tests, sub: propeller, role: propeller}}
+  - {{issuer: tests, sub: admin, role: admin}}
+  - {{issuer: tests, sub: reader, role: user, verbs: [get, list]}}
+  - {{issuer: tests, scope_all: [submit], role: user}}
+",
+        dir.join("issuer.secret").display()
+    )
+}
+
+impl TestService {
+    /// Where gRPC and REST are served.
+    #[must_use]
+    pub fn api(&self) -> SocketAddr {
+        self.running.api
+    }
+
+    /// Where the admin port is.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.running.admin
+    }
+
+    /// A token for `subject`: `propeller`, `admin`, `reader` (who may only look), or any user.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's")]
+    pub fn token(&self, subject: &str) -> String {
+        let expires = jiff::Timestamp::now().as_second() + 3600;
+        let claims = json!({
+            "iss": ISSUER, "aud": "connectors", "sub": subject, "exp": expires, "scope": "submit",
+        });
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        jsonwebtoken::encode(&Header::default(), &claims, &key).expect("a token")
+    }
+
+    /// A client that speaks `dialect` as `subject`.
+    ///
+    /// # Panics
+    /// When it cannot connect.
+    pub async fn client(&self, dialect: Dialect, subject: &str) -> Client {
+        Client::connect(dialect, self.api(), Some(self.token(subject))).await
+    }
+
+    /// Everything at `path` of the admin port.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "a test's")]
+    pub async fn admin_text(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.admin());
+        let answer = reqwest::get(url).await.expect("the admin port answers");
+        answer.text().await.expect("a text")
+    }
+
+    /// The sum of the metric `name` over all its labels.
+    ///
+    /// # Panics
+    /// When the admin port does not answer.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.admin_text("/metrics").await;
+        let samples = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Stops it as SIGTERM would.
+    pub async fn stop(self) {
+        self.running.shut_down().await;
+        let _ = std::fs::remove_dir_all(self.dir);
+    }
+}
+
+/// Everything that the services of this process logged so far, at TRACE.
+#[must_use]
+pub fn logs() -> String {
+    captured::text()
+}
+
+/// A private key in PEM that nobody trusts, for credentials that sign.
+///
+/// # Panics
+/// When the library cannot make one.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test's")]
+pub fn rsa_private_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).expect("a key");
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().expect("its encoding");
+        let base64 = BASE64_STANDARD.encode(der.as_ref());
+        let lines = base64.as_bytes().chunks(64).map(String::from_utf8_lossy);
+        let body = lines.collect::<Vec<_>>().join("\n");
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    })
+}

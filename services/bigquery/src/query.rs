@@ -1,0 +1,46 @@
+//! The body of `jobs.insert`.
+
+use plugin_core::{Context, Error, Result, Task};
+use serde_json::{Map, Value as Json, json};
+
+use crate::{Custom, Job, parameters, sql};
+
+/// A query job that runs `task` under the id of `job`.
+pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Json> {
+    let mut query = task.custom.query.clone();
+    query.insert("query".to_owned(), sql::render(cx, task)?.into());
+    // BigQuery's own default is legacy SQL; that of Google's clients and Flyte's SDKs is not.
+    let legacy = query.entry("useLegacySql").or_insert(Json::Bool(false)) == &Json::Bool(true);
+    if !task.inputs.is_empty() {
+        if legacy {
+            return Err(Error::invalid("custom.useLegacySql: legacy SQL takes no inputs"));
+        }
+        add_inputs(&mut query, task)?;
+    }
+    let mut reference = json!({ "projectId": job.project, "jobId": job.id });
+    if let Some(location) = &job.location {
+        reference["location"] = location.as_str().into();
+    }
+    Ok(json!({ "jobReference": reference, "configuration": { "query": query } }))
+}
+
+/// Adds the task's inputs as named parameters, in place of the author's of the same name.
+fn add_inputs(query: &mut Map<String, Json>, task: &Task<Custom>) -> Result<()> {
+    let mode = query.insert("parameterMode".to_owned(), "NAMED".into());
+    if mode.is_some_and(|mode| mode != "NAMED") {
+        return Err(Error::invalid(
+            "custom.parameterMode: must be NAMED, because the task's inputs have names",
+        ));
+    }
+    let mut all = match query.remove("queryParameters") {
+        None | Some(Json::Null) => Vec::new(),
+        Some(Json::Array(all)) => all,
+        Some(_) => return Err(Error::invalid("custom.queryParameters: must be a list")),
+    };
+    for (name, input) in task.inputs.iter() {
+        all.retain(|parameter| parameter["name"] != name);
+        all.push(parameters::named(name, input)?);
+    }
+    query.insert("queryParameters".to_owned(), all.into());
+    Ok(())
+}

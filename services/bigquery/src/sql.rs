@@ -1,0 +1,296 @@
+//! Renders Flyte's placeholders into a statement, so that no value can leave the place it stands in.
+//!
+//! | where | what becomes of `{{ .inputs.x }}` |
+//! |---|---|
+//! | in the open | a number or boolean as it is; a BigQuery table as its quoted name; else `@x`, the query parameter |
+//! | in `'…'`, `"…"` and their triple forms | the value's text, escaped |
+//! | in `r'…'` | the value's text, if it needs no escape |
+//! | in `` `…` `` | the value's text, if it is a name |
+//! | in a comment | nothing |
+
+use plugin_core::{
+    Context, Error, Result, Task, Value,
+    task::placeholder::{Placeholder, find},
+};
+use serde_json::Value as Json;
+
+use crate::Custom;
+
+/// The statement of `task`, rendered.
+pub(crate) fn render(cx: &Context, task: &Task<Custom>) -> Result<String> {
+    let statement = task.sql()?;
+    let mut rendered = String::with_capacity(statement.len());
+    let mut place = Place::Open;
+    let mut at = 0;
+    while let Some(found) = find(statement, at) {
+        let before = &statement[at..found.range.start];
+        place = place.after(before);
+        rendered.push_str(before);
+        let filling = filling(cx, task, found.placeholder)?;
+        rendered.push_str(&place.fill(&filling)?);
+        at = found.range.end;
+    }
+    rendered.push_str(&statement[at..]);
+    Ok(rendered)
+}
+
+/// What a placeholder stands for.
+struct Filling {
+    /// How errors call it.
+    name: String,
+    /// As text, to stand within quotes.
+    text: String,
+    /// As an expression, to stand in the open.
+    open: Result<String>,
+}
+
+fn filling(cx: &Context, task: &Task<Custom>, placeholder: Placeholder<'_>) -> Result<Filling> {
+    match placeholder {
+        Placeholder::Input(name) => of_input(name, &task.inputs.get(name)?.value),
+        Placeholder::OutputPrefix => Ok(Filling::word("outputPrefix", cx.output_prefix())),
+        Placeholder::Namespace => Ok(Filling::word("namespace", &cx.execution().namespace)),
+        Placeholder::PerRetryUniqueKey => {
+            Ok(Filling::word("perRetryUniqueKey", &cx.idempotency_key().hex()))
+        }
+        unavailable => Err(Error::invalid(format!(
+            "template.sql.statement: {unavailable:?} is not told to backend plugins"
+        ))),
+    }
+}
+
+impl Filling {
+    /// A word of Flyte's, which may stand in the open only as a name.
+    fn word(name: &str, text: &str) -> Self {
+        let is_name =
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let open = if is_name {
+            Ok(text.to_owned())
+        } else {
+            Err(Error::invalid(format!("{{{{ .{name} }}}}: must stand within quotes")))
+        };
+        Self { name: name.to_owned(), text: text.to_owned(), open }
+    }
+}
+
+fn of_input(name: &str, value: &Value) -> Result<Filling> {
+    let text = match (value, value.to_json()) {
+        (Value::Float(number), _) => number.to_string(),
+        (_, Json::String(text)) => text,
+        (_, json) => json.to_string(),
+    };
+    let open = match value {
+        // In brackets, or a minus before it would start a comment.
+        Value::Integer(..0) => format!("({text})"),
+        Value::Float(number) if number.is_sign_negative() && number.is_finite() => {
+            format!("({text})")
+        }
+        Value::Integer(_) | Value::Boolean(_) => text.clone(),
+        Value::Float(number) if number.is_finite() => text.clone(),
+        Value::StructuredDataset { uri, .. } if uri.starts_with("bq://") => table(name, uri)?,
+        _ => format!("@{name}"),
+    };
+    Ok(Filling { name: format!("inputs.{name}"), text, open: Ok(open) })
+}
+
+/// `bq://project:dataset.table` as a name that SQL can select from.
+fn table(name: &str, uri: &str) -> Result<String> {
+    let path = uri.trim_start_matches("bq://").replacen(':', ".", 1);
+    if path.chars().all(is_path_character) {
+        return Ok(format!("`{path}`"));
+    }
+    Err(Error::invalid(format!("inputs.{name}: {uri:?} is no BigQuery table")))
+}
+
+fn is_path_character(c: char) -> bool {
+    c.is_alphanumeric() || "_-.:$*".contains(c)
+}
+
+/// Where in a statement a text stands, by GoogleSQL's lexical structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Open,
+    Quoted { quote: char, triple: bool, raw: bool },
+    Name,
+    LineComment,
+    BlockComment,
+}
+
+impl Place {
+    /// The place after `text`, which starts in this one.
+    fn after(self, text: &str) -> Self {
+        let mut place = self;
+        let mut rest = text;
+        let mut open_since = text;
+        while let Some(next) = rest.chars().next() {
+            let (now, length) = match place {
+                Self::Open => {
+                    let before = &open_since[..open_since.len() - rest.len()];
+                    opened(before, rest)
+                }
+                inside => inside.closed(rest),
+            };
+            if now == Self::Open && place != Self::Open {
+                open_since = &rest[length..];
+            }
+            place = now;
+            rest = &rest[length.max(next.len_utf8())..];
+        }
+        place
+    }
+
+    /// Where the head of `rest` leads from within a quote, name or comment, and its length.
+    fn closed(self, rest: &str) -> (Self, usize) {
+        let ends =
+            |end: &str| if rest.starts_with(end) { (Self::Open, end.len()) } else { (self, 0) };
+        match self {
+            Self::Open => (self, 0),
+            Self::LineComment => ends("\n"),
+            Self::BlockComment => ends("*/"),
+            Self::Name | Self::Quoted { .. } if rest.starts_with('\\') => {
+                (self, 1 + rest[1..].chars().next().map_or(0, char::len_utf8))
+            }
+            Self::Name => ends("`"),
+            Self::Quoted { quote, triple: true, .. } => ends(&quote.to_string().repeat(3)),
+            Self::Quoted { quote, triple: false, .. } => ends(&quote.to_string()),
+        }
+    }
+
+    /// `filling` as it may stand here.
+    fn fill(self, filling: &Filling) -> Result<String> {
+        let Filling { name, text, open } = filling;
+        let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
+        match self {
+            Self::Open => open.clone(),
+            Self::LineComment | Self::BlockComment => Ok(String::new()),
+            Self::Quoted { raw: false, .. } => Ok(escape(text)),
+            Self::Quoted { raw: true, .. } => match text.contains(['\'', '"', '\\', '\n', '\r']) {
+                true => refuse("cannot be escaped within a raw string"),
+                false => Ok(text.clone()),
+            },
+            Self::Name => match !text.is_empty() && text.chars().all(is_path_character) {
+                true => Ok(text.clone()),
+                false => refuse("is no name, but stands within backticks"),
+            },
+        }
+    }
+}
+
+/// Where the head of `rest` leads from the open, `before` being what stands before it.
+fn opened(before: &str, rest: &str) -> (Place, usize) {
+    if rest.starts_with("--") || rest.starts_with('#') {
+        return (Place::LineComment, 1);
+    }
+    if rest.starts_with("/*") {
+        return (Place::BlockComment, 2);
+    }
+    match rest.chars().next() {
+        Some('`') => (Place::Name, 1),
+        Some(quote @ ('\'' | '"')) => {
+            let triple = rest.starts_with(&quote.to_string().repeat(3));
+            let raw = has_raw_prefix(before);
+            (Place::Quoted { quote, triple, raw }, if triple { 3 } else { 1 })
+        }
+        _ => (Place::Open, 0),
+    }
+}
+
+/// Whether `before` ends in `r`, `rb` or `br`, in any case, as a word of its own.
+fn has_raw_prefix(before: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let word = &before[before.trim_end_matches(is_word).len()..];
+    ["r", "rb", "br"].iter().any(|prefix| word.eq_ignore_ascii_case(prefix))
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => escaped.push_str("\\\\"),
+            '\'' => escaped.push_str("\\'"),
+            '"' => escaped.push_str("\\\""),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(before: &str, value: &Value) -> Result<String> {
+        Place::Open.after(before).fill(&of_input("x", value)?)
+    }
+
+    #[test]
+    fn the_place_is_known() {
+        let quoted = |quote, triple, raw| Place::Quoted { quote, triple, raw };
+        for (text, place) in [
+            ("SELECT ", Place::Open),
+            ("'a", quoted('\'', false, false)),
+            ("'a' ", Place::Open),
+            ("'it\\'s", quoted('\'', false, false)),
+            ("\"it's", quoted('"', false, false)),
+            ("'''it's ''", quoted('\'', true, false)),
+            ("'''it's'''", Place::Open),
+            ("''", Place::Open),
+            ("r'\\", quoted('\'', false, true)),
+            ("bR\"", quoted('"', false, true)),
+            ("xr'", quoted('\'', false, false)),
+            ("'a' r'", quoted('\'', false, true)),
+            ("`p", Place::Name),
+            ("`p`.", Place::Open),
+            ("-- it's", Place::LineComment),
+            ("# it's", Place::LineComment),
+            ("-- it's\n", Place::Open),
+            ("/* it's", Place::BlockComment),
+            ("/* it's */ '", quoted('\'', false, false)),
+            ("a - b ", Place::Open),
+        ] {
+            assert_eq!(Place::Open.after(text), place, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_place() {
+        let hostile = Value::String("x'; DROP TABLE t; --".to_owned());
+        for (before, expected) in [
+            ("WHERE a = ", Some("@x")),
+            ("WHERE a = '", Some("x\\'; DROP TABLE t; --")),
+            ("WHERE a = '''", Some("x\\'; DROP TABLE t; --")),
+            ("WHERE a = \"", Some("x\\'; DROP TABLE t; --")),
+            ("WHERE a = r'", None),
+            ("FROM `", None),
+            ("-- ", Some("")),
+            ("/* ", Some("")),
+        ] {
+            assert_eq!(fill(before, &hostile).ok().as_deref(), expected, "{before}");
+        }
+    }
+
+    #[test]
+    fn values_stand_in_the_open_as_what_they_are() {
+        for (value, expected) in [
+            (Value::Integer(50), "50"),
+            (Value::Integer(-5), "(-5)"),
+            (Value::Float(0.5), "0.5"),
+            (Value::Float(-0.5), "(-0.5)"),
+            (Value::Float(f64::NAN), "@x"),
+            (Value::Boolean(true), "true"),
+            (Value::Null, "@x"),
+            (Value::List(vec![]), "@x"),
+            (Value::structured_dataset("bq://acme-1:shop.orders"), "`acme-1.shop.orders`"),
+        ] {
+            assert_eq!(fill("SELECT ", &value).unwrap(), expected, "{value:?}");
+        }
+        assert!(fill("FROM ", &Value::structured_dataset("bq://p:d.t`; DROP")).is_err());
+    }
+
+    #[test]
+    fn names_may_stand_within_backticks() {
+        let name = Value::String("shop.orders_2026".to_owned());
+        assert_eq!(fill("FROM `acme.", &name).unwrap(), "shop.orders_2026");
+    }
+}
