@@ -234,7 +234,8 @@ impl Seen {
         let phase = task_execution::Phase::try_from(resource.phase).unwrap_or_default();
         let outputs = resource.outputs.as_ref().map(|outputs| wire::to_proto_json(outputs));
         let info = resource.custom_info.clone().unwrap_or_default();
-        let link = |link: &super::proto::flyteidl::core::TaskLog| (link.name.clone(), link.uri.clone());
+        let link =
+            |link: &super::proto::flyteidl::core::TaskLog| (link.name.clone(), link.uri.clone());
         Self {
             phase: phase.as_str_name().to_owned(),
             message: resource.message.clone(),

@@ -106,7 +106,7 @@ impl Credentials for Google {
             Err(error) => {
                 // A permanent failure would be answered from memory for ever.
                 self.identities.invalidate(&identity(key.as_ref()));
-                Err(no_token(error))
+                Err(no_token(error, key.is_some()))
             }
         }
     }
@@ -118,9 +118,13 @@ impl Credentials for Google {
     }
 }
 
-fn no_token(error: CredentialsError) -> Error {
+fn no_token(error: CredentialsError, from_key: bool) -> Error {
     if error.is_transient() {
         return Error::unavailable("no access token from Google").with_source(error);
     }
-    Error::new(Kind::FailedPrecondition, "Google refuses an access token").with_source(error)
+    let message = match from_key {
+        true => format!("secret {KEY_SECRET}: no access token can be made with this key"),
+        false => "Google refuses the service an access token".to_owned(),
+    };
+    Error::new(Kind::FailedPrecondition, message).with_source(error)
 }

@@ -1,0 +1,162 @@
+//! The requests that Flyte's SDKs really make, from the wire to BigQuery and back.
+
+use plugin_core::testing::{
+    Dialect,
+    proto::flyteidl::admin::{CreateTaskResponse, GetTaskRequest, GetTaskResponse},
+};
+use prost::Message as _;
+use tests::{
+    fakes::bigquery::{Ending, Options},
+    golden::{Flyte, Golden},
+};
+use tonic::{Code, transport::Channel};
+
+use crate::{raw, stage::Stage};
+
+impl Stage {
+    async fn channel(&self) -> Channel {
+        let url = format!("http://{}", self.service.api());
+        Channel::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    async fn send(&self, golden: &Golden) -> Result<Vec<u8>, tonic::Status> {
+        let method = match golden.flyte {
+            Flyte::V1 => "/flyteidl.service.AsyncAgentService/CreateTask",
+            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/CreateTask",
+        };
+        let token = self.service.token("propeller");
+        let answer =
+            raw::call(self.channel().await, method, golden.bytes.clone(), Some(&token)).await?;
+        Ok(CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec())
+    }
+
+    /// A poll as the caller of `golden` makes it, with its connection.
+    async fn poll(&self, golden: &Golden, handle: &[u8]) -> (String, String) {
+        let method = match golden.flyte {
+            Flyte::V1 => "/flyteidl.service.AsyncAgentService/GetTask",
+            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/GetTask",
+        };
+        let request =
+            GetTaskRequest { resource_meta: handle.to_vec().into(), ..GetTaskRequest::default() };
+        let token = self.service.token("propeller");
+        let message = request.encode_to_vec();
+        let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
+        let resource = GetTaskResponse::decode(answer).unwrap().resource.unwrap();
+        (resource.phase().as_str_name().to_owned(), resource.message)
+    }
+
+    async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> (String, String) {
+        for _ in 0..10 {
+            let (phase, message) = self.poll(golden, handle).await;
+            if !matches!(phase.as_str(), "QUEUED" | "RUNNING") {
+                return (phase, message);
+            }
+        }
+        panic!("{}: never ends", golden.name)
+    }
+}
+
+/// Golden requests that BigQuery cannot run, and what the user must read.
+const REFUSED: [(&str, &str); 3] = [
+    ("bq_empty_sql", "template.sql.statement: empty"),
+    ("bq_no_sql_target", "template.sql: missing"),
+    ("bq_secret", "secret google_application_credentials"),
+];
+
+fn all(prefix: &str) -> Vec<Golden> {
+    let mut all = Golden::all(Flyte::V1, prefix).unwrap();
+    all.extend(Golden::all(Flyte::V2, prefix).unwrap());
+    assert!(!all.is_empty());
+    all
+}
+
+#[tokio::test]
+async fn every_bigquery_request_runs_to_success_with_its_results() {
+    for golden in all("bq_").into_iter().filter(|golden| golden.name != "bq_newer_version") {
+        let stage = Stage::set().await;
+        let handle = stage.send(&golden).await.unwrap();
+        let (phase, message) = stage.poll_to_the_end(&golden, &handle).await;
+        if let Some((_, words)) = REFUSED.iter().find(|(name, _)| *name == golden.name) {
+            assert_eq!(phase, "FAILED", "{}", golden.name);
+            assert!(message.contains(words), "{}: {message}", golden.name);
+            assert_eq!(stage.fake.jobs(), 0);
+            continue;
+        }
+        assert_eq!(phase, "SUCCEEDED", "{}: {message}", golden.name);
+        assert_eq!(stage.fake.violations(), [""; 0], "{}", golden.name);
+        let version = if golden.flyte == Flyte::V1 { "v1" } else { "v2" };
+        insta::assert_json_snapshot!(
+            format!("{version}_{}", golden.name),
+            stage.fake.inserted()[0]
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_bigquery_request_fails_in_googles_words() {
+    for golden in all("bq_").iter().filter(|golden| runs(golden)) {
+        let ending = Ending::Failure {
+            reason: "invalidQuery".to_owned(),
+            message: "Unrecognized name: foo at [1:8]".to_owned(),
+        };
+        let stage = Stage::set_with(Options { ending, ..Options::default() }, &[]).await;
+        let handle = stage.send(golden).await.unwrap();
+        let (phase, message) = stage.poll_to_the_end(golden, &handle).await;
+        assert_eq!(phase, "FAILED", "{}", golden.name);
+        assert_eq!(message, "invalidQuery: Unrecognized name: foo at [1:8]", "{}", golden.name);
+    }
+}
+
+#[tokio::test]
+async fn every_bigquery_request_can_be_cancelled() {
+    for golden in all("bq_").iter().filter(|golden| runs(golden)) {
+        let stage = Stage::set_with(Options { polls: 100, ..Options::default() }, &[]).await;
+        let handle = stage.send(golden).await.unwrap();
+        let dialect = if golden.flyte == Flyte::V1 { Dialect::Flyte1 } else { Dialect::Flyte2 };
+        let client = stage.client(dialect).await;
+        client.delete(&golden.json, &handle).await.unwrap();
+        let (phase, _) = stage.poll(golden, &handle).await;
+        assert_eq!(phase, "ABORTED", "{}", golden.name);
+        assert_eq!(stage.fake.violations(), [""; 0]);
+    }
+}
+
+fn runs(golden: &Golden) -> bool {
+    let refused = REFUSED.iter().any(|(name, _)| *name == golden.name);
+    !refused && golden.name != "bq_newer_version"
+}
+
+#[tokio::test]
+async fn a_second_attempt_is_another_job() {
+    let stage = Stage::set().await;
+    for name in ["bq_docs_example", "bq_docs_example_retry1"] {
+        stage.send(&Golden::read(Flyte::V1, name).unwrap()).await.unwrap();
+    }
+    assert_eq!(stage.fake.jobs(), 2);
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_refused_with_what_is() {
+    let stage = Stage::set().await;
+    let newer = Golden::read(Flyte::V1, "bq_newer_version").unwrap();
+    let others = all("sf_").into_iter().chain(all("dbx_")).chain(all("spark_"));
+    for golden in others.chain([newer]) {
+        let status = stage.send(&golden).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{}", golden.name);
+        assert!(status.message().ends_with("served: bigquery_query_job_task version 0"));
+    }
+    assert_eq!(stage.fake.requests(), 0);
+}
+
+#[tokio::test]
+async fn rest_takes_both_spellings_of_the_same_requests() {
+    let has_secrets = |golden: &&Golden| golden.json["connection"]["secrets"].is_object();
+    for golden in all("bq_").iter().filter(|golden| runs(golden) && !has_secrets(golden)) {
+        let stage = Stage::set().await;
+        let by_rest = stage.client(Dialect::Rest).await.create(&golden.json).await.unwrap();
+        let by_grpc = stage.send(golden).await.unwrap();
+        assert_eq!(stage.fake.jobs(), 1, "{}", golden.name);
+        assert_eq!(stage.poll(golden, &by_rest).await.0, "QUEUED");
+        assert_eq!(stage.poll(golden, &by_grpc).await.0, "RUNNING", "the same job");
+    }
+}

@@ -1,0 +1,112 @@
+//! One task, one job: whatever goes wrong in between.
+
+use std::time::Duration;
+
+use plugin_core::testing::Dialect;
+use serde_json::{Value as Json, json};
+use tests::golden::{Flyte, Golden};
+
+use crate::stage::{Stage, replica};
+
+fn task() -> Json {
+    Golden::read(Flyte::V1, "bq_scalars").unwrap().json
+}
+
+#[tokio::test]
+async fn repeated_create_starts_one_job() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set().await;
+        let client = stage.client(dialect).await;
+        for _ in 0..5 {
+            client.create(&task()).await.unwrap();
+        }
+        assert_eq!((stage.fake.jobs(), stage.fake.duplicates()), (1, 4), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_killed_mid_create_leaves_one_job() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set().await;
+        let task = task();
+        stage.fake.hold_inserts();
+        let client = stage.client(dialect).await;
+        tokio::select! {
+            created = client.create(&task) => panic!("the answer was held: {created:?}"),
+            () = until(|| stage.fake.jobs() == 1) => {}
+        }
+        drop(client);
+        let again = stage.client(dialect).await;
+        let release = async {
+            stage.metric_reaches("plugin_joined_creates_total", 1.0).await;
+            stage.fake.release_inserts();
+        };
+        let handle = tokio::join!(again.create(&task), release).0.unwrap();
+        assert_eq!((stage.fake.jobs(), stage.fake.duplicates()), (1, 0), "{dialect:?}");
+        assert_eq!(again.get(&task, &handle).await.unwrap().phase, "QUEUED");
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_at_another_replica_finds_the_job_of_the_first() {
+    let stage = Stage::set().await;
+    let other = replica(&stage.fake, &[]).await;
+    let first = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    let there = other.client(Dialect::Flyte2, "propeller").await;
+    there.create(&task()).await.unwrap();
+    assert_eq!(stage.fake.jobs(), 1);
+    assert_eq!(there.get(&task(), &first).await.unwrap().phase, "QUEUED", "any replica answers");
+}
+
+#[tokio::test]
+async fn an_answer_lost_upstream_is_asked_for_again_and_adopted() {
+    let stage = Stage::set().await;
+    stage.fake.fail_with([503, 503]);
+    stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    assert_eq!((stage.fake.jobs(), stage.fake.requests()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_create_that_outlasts_its_deadline_goes_on_and_is_found() {
+    let stage = Stage::set().await;
+    stage.fake.hold_inserts();
+    let hasty = stage.client(Dialect::Flyte1).await.with_timeout(Duration::from_millis(300));
+    assert_eq!(hasty.create(&task()).await.unwrap_err().code, 4);
+    stage.fake.release_inserts();
+    stage.metric_reaches("plugin_abandoned_creates_total", 1.0).await;
+    let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    assert_eq!(stage.fake.jobs(), 1);
+    let seen = stage.client(Dialect::Rest).await.get(&task(), &handle).await.unwrap();
+    assert_eq!(seen.phase, "QUEUED");
+}
+
+#[tokio::test]
+async fn nobody_adopts_anothers_job_by_naming_its_prefix() {
+    let stage = Stage::set().await;
+    for subject in ["propeller", "ann", "bob"] {
+        for dialect in [Dialect::Rest, Dialect::Flyte1] {
+            stage.service.client(dialect, subject).await.create(&task()).await.unwrap();
+        }
+    }
+    assert_eq!(stage.fake.jobs(), 3, "one for each");
+}
+
+#[tokio::test]
+async fn without_a_prefix_the_attempt_identifies_the_job() {
+    let stage = Stage::set().await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut task = task();
+    task["output_prefix"] = json!("");
+    client.create(&task).await.unwrap();
+    client.create(&task).await.unwrap();
+    assert_eq!(stage.fake.jobs(), 1);
+    task["task_execution_metadata"]["task_execution_id"]["retry_attempt"] = json!(1);
+    client.create(&task).await.unwrap();
+    assert_eq!(stage.fake.jobs(), 2);
+}
+
+async fn until(done: impl Fn() -> bool) {
+    while !done() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

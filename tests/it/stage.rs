@@ -1,0 +1,72 @@
+//! A BigQuery service with its fake, ready to be called.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use bigquery::BigQuery;
+use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use tests::{
+    discovery::Discovery,
+    fakes::bigquery::{FakeBigQuery, Options, service_account_key},
+};
+
+pub(crate) struct Stage {
+    pub(crate) fake: FakeBigQuery,
+    pub(crate) service: TestService,
+}
+
+/// The discovery document, which must be there where nothing may be skipped.
+pub(crate) fn discovery() -> Option<Discovery> {
+    let installed = Discovery::installed().unwrap();
+    let ci = option_env!("CI").is_some() || std::env::vars().any(|(name, _)| name == "CI");
+    assert!(installed.is_some() || !ci, "{} is missing", Discovery::path().display());
+    if installed.is_none() {
+        eprintln!("not checked against {}: it is not installed", Discovery::path().display());
+    }
+    installed
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        Self::set_with(Options::default(), &[]).await
+    }
+
+    pub(crate) async fn set_with(options: Options, args: &[&str]) -> Self {
+        let options = Options { discovery: discovery(), ..options };
+        let fake = FakeBigQuery::start(options).await.unwrap();
+        let service = replica(&fake, args).await;
+        Self { fake, service }
+    }
+
+    pub(crate) async fn client(&self, dialect: Dialect) -> Client {
+        self.service.client(dialect, "propeller").await
+    }
+
+    pub(crate) async fn metric_reaches(&self, name: &str, value: f64) {
+        while self.service.metric(name).await < value {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A directory with the key of a service account.
+fn secrets_dir() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = std::env::temp_dir().join(format!("it-secrets-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("google_application_credentials"), service_account_key()).unwrap();
+        dir
+    })
+}
+
+/// A service for `fake`; every one opens the handles of all others.
+pub(crate) async fn replica(fake: &FakeBigQuery, args: &[&str]) -> TestService {
+    let endpoint = format!("--endpoint={}", fake.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let all = [endpoint.as_str(), secrets.as_str()].into_iter().chain(args.iter().copied());
+    spawn::<BigQuery>(&all.collect::<Vec<_>>()).await
+}

@@ -1,0 +1,185 @@
+//! Checks JSON against a Google discovery document: Google's own word on what its API takes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value as Json;
+
+/// A discovery document.
+#[derive(Debug)]
+pub struct Discovery(Json);
+
+/// Which way a message goes: what is output only must not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To Google.
+    Request,
+    /// From Google.
+    Response,
+}
+
+impl Discovery {
+    /// Where `cargo xtask test` puts `bigquery.v2.json`.
+    #[must_use]
+    pub fn path() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/bigquery.v2.json")
+    }
+
+    /// The document at [`path`](Self::path); `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and is no JSON.
+    pub fn installed() -> Result<Option<Self>> {
+        let path = Self::path();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path)?;
+        let json = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        Ok(Some(Self(json)))
+    }
+
+    /// Checks a body against the schema `name`.
+    ///
+    /// # Errors
+    /// The path of the first thing that the schema does not allow.
+    pub fn check_body(&self, name: &str, body: &Json, direction: Direction) -> Result<(), String> {
+        let Some(schema) = self.0["schemas"].get(name) else {
+            return Err(format!("{name}: no such schema"));
+        };
+        self.check(name, schema, body, direction)
+    }
+
+    /// Checks that `method` (as in `jobs.get`) takes every parameter of `query`.
+    ///
+    /// # Errors
+    /// The first parameter that it does not take.
+    pub fn check_query<'a>(
+        &self,
+        method: &str,
+        query: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), String> {
+        let (resource, verb) = method.split_once('.').ok_or("resource.method")?;
+        let known = &self.0["resources"][resource]["methods"][verb]["parameters"];
+        for name in query {
+            if known.get(name).is_none() && self.0["parameters"].get(name).is_none() {
+                return Err(format!("{method} takes no parameter {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, path: &str, schema: &Json, value: &Json, way: Direction) -> Result<(), String> {
+        if let Some(name) = schema["$ref"].as_str() {
+            let named = self.0["schemas"].get(name).ok_or_else(|| format!("{name}: no schema"))?;
+            return self.check(path, named, value, way);
+        }
+        match schema["type"].as_str() {
+            Some("object") => self.check_object(path, schema, value, way),
+            Some("array") => self.check_array(path, schema, value, way),
+            Some(scalar) => check_scalar(path, scalar, schema, value),
+            None => Ok(()),
+        }
+    }
+
+    fn check_object(
+        &self,
+        path: &str,
+        schema: &Json,
+        value: &Json,
+        way: Direction,
+    ) -> Result<(), String> {
+        let object = value.as_object().ok_or_else(|| format!("{path}: is no object"))?;
+        for (name, member) in object {
+            let path = format!("{path}.{name}");
+            let known =
+                schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
+            let known = known.ok_or_else(|| format!("{path}: no such field"))?;
+            if way == Direction::Request && known["readOnly"] == true {
+                return Err(format!("{path}: is output only"));
+            }
+            self.check(&path, known, member, way)?;
+        }
+        Ok(())
+    }
+
+    fn check_array(
+        &self,
+        path: &str,
+        schema: &Json,
+        value: &Json,
+        way: Direction,
+    ) -> Result<(), String> {
+        let items = value.as_array().ok_or_else(|| format!("{path}: is no list"))?;
+        items.iter().enumerate().try_for_each(|(index, item)| {
+            self.check(&format!("{path}[{index}]"), &schema["items"], item, way)
+        })
+    }
+}
+
+fn check_scalar(path: &str, kind: &str, schema: &Json, value: &Json) -> Result<(), String> {
+    let fits = match (kind, schema["format"].as_str()) {
+        ("any", _) => true,
+        ("string", Some("int64")) => value.as_str().is_some_and(|text| text.parse::<i64>().is_ok()),
+        ("string", Some("uint64")) => {
+            value.as_str().is_some_and(|text| text.parse::<u64>().is_ok())
+        }
+        ("string", _) => value.is_string(),
+        ("boolean", _) => value.is_boolean(),
+        ("integer", _) => value.is_i64(),
+        ("number", _) => value.is_number(),
+        _ => false,
+    };
+    if !fits {
+        return Err(format!("{path}: {value} is no {kind} {}", schema["format"]));
+    }
+    match schema["enum"].as_array() {
+        Some(allowed) if !allowed.contains(value) => {
+            Err(format!("{path}: {value} is none of {}", schema["enum"]))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_document_does_not_allow_is_found() {
+        let discovery = Discovery(json!({
+            "parameters": {"alt": {}},
+            "resources": {"jobs": {"methods": {"get": {"parameters": {"location": {}}}}}},
+            "schemas": {
+                "Job": {"type": "object", "properties": {
+                    "id": {"type": "string", "readOnly": true},
+                    "bytes": {"type": "string", "format": "int64"},
+                    "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "parts": {"type": "array", "items": {"$ref": "Part"}},
+                    "mode": {"type": "string", "enum": ["A", "B"]},
+                }},
+                "Part": {"type": "object", "properties": {"n": {"type": "integer"}}},
+            },
+        }));
+        let check = |body: Json, way| discovery.check_body("Job", &body, way);
+        let good = json!({"bytes": "1", "labels": {"a": "b"}, "parts": [{"n": 1}], "mode": "A"});
+        assert_eq!(check(good, Direction::Request), Ok(()));
+        assert_eq!(check(json!({"id": "x"}), Direction::Response), Ok(()));
+        for (body, expected) in [
+            (json!({"id": "x"}), "Job.id: is output only"),
+            (json!({"byte": 1}), "Job.byte: no such field"),
+            (json!({"bytes": 1}), "Job.bytes: 1 is no string \"int64\""),
+            (json!({"bytes": "x"}), "Job.bytes: \"x\" is no string \"int64\""),
+            (json!({"labels": {"a": 1}}), "Job.labels.a: 1 is no string null"),
+            (json!({"parts": {}}), "Job.parts: is no list"),
+            (json!({"parts": [{"m": 1}]}), "Job.parts[0].m: no such field"),
+            (json!({"mode": "C"}), "Job.mode: \"C\" is none of [\"A\",\"B\"]"),
+        ] {
+            assert_eq!(check(body, Direction::Request).unwrap_err(), expected);
+        }
+        assert_eq!(discovery.check_query("jobs.get", ["location", "alt"]), Ok(()));
+        assert!(discovery.check_query("jobs.get", ["place"]).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! Vendors that play scripted parts over real sockets.
+
+pub mod bigquery;

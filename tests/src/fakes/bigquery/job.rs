@@ -1,0 +1,159 @@
+//! One job of the fake.
+
+use serde_json::{Value, json};
+
+use super::Ending;
+
+pub(super) struct Job {
+    project: String,
+    id: String,
+    pub(super) location: String,
+    query: Value,
+    /// How many polls are left until it ends.
+    polls: u32,
+    started: bool,
+    ending: Ending,
+}
+
+impl Job {
+    /// The job that an insert describes.
+    ///
+    /// # Errors
+    /// Why Google would refuse it.
+    pub(super) fn new(
+        project: &str,
+        body: &Value,
+        polls: u32,
+        ending: Ending,
+    ) -> Result<Self, String> {
+        let reference = &body["jobReference"];
+        let id = reference["jobId"].as_str().unwrap_or_default();
+        let is_id = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if id.is_empty() || id.len() > 1024 || !id.chars().all(is_id) {
+            return Err(format!("Invalid job ID {id:?}"));
+        }
+        if reference["projectId"] != project {
+            return Err("The project of the job does not match that of the request".to_owned());
+        }
+        let query = &body["configuration"]["query"];
+        if query["query"].as_str().is_none_or(|query| query.trim().is_empty()) {
+            return Err("Required parameter is missing: query".to_owned());
+        }
+        check_parameters(query)?;
+        Ok(Self {
+            project: project.to_owned(),
+            id: id.to_owned(),
+            location: reference["location"].as_str().unwrap_or("US").to_owned(),
+            query: query.clone(),
+            polls,
+            started: false,
+            ending,
+        })
+    }
+
+    /// As Google writes it in its messages.
+    pub(super) fn key(&self) -> String {
+        format!("{}:{}.{}", self.project, self.location, self.id)
+    }
+
+    pub(super) fn is(&self, project: &str, id: &str) -> bool {
+        self.project == project && self.id == id
+    }
+
+    /// Lets some time pass.
+    pub(super) fn advance(&mut self) {
+        if self.started {
+            self.polls = self.polls.saturating_sub(1);
+        }
+        self.started = true;
+    }
+
+    pub(super) fn cancel(&mut self) {
+        if !self.is_done() {
+            self.polls = 0;
+            self.started = true;
+            self.ending = Ending::Failure {
+                reason: "stopped".to_owned(),
+                message: "Job execution was cancelled: User requested cancellation".to_owned(),
+            };
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.started && self.polls == 0 && !matches!(self.ending, Ending::Stuck(_))
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut job = json!({
+            "kind": "bigquery#job",
+            "id": self.key(),
+            "jobReference": {"projectId": self.project, "jobId": self.id, "location": self.location},
+            "configuration": {"jobType": "QUERY", "query": self.query},
+            "status": {"state": self.state()},
+            "statistics": {"creationTime": "1790000000000", "query": {"statementType": self.statement_type()}},
+        });
+        if let (true, Ending::Failure { reason, message }) = (self.is_done(), &self.ending) {
+            let error = json!({"reason": reason, "message": message, "location": "query"});
+            job["status"]["errorResult"] = error.clone();
+            job["status"]["errors"] = json!([error]);
+        }
+        if self.is_done() && self.ending == Ending::Success {
+            self.add_results(&mut job);
+        }
+        job
+    }
+
+    fn add_results(&self, job: &mut Value) {
+        job["statistics"]["totalBytesProcessed"] = "1048576".into();
+        job["statistics"]["totalSlotMs"] = "4321".into();
+        job["statistics"]["query"]["totalBytesBilled"] = "10485760".into();
+        job["statistics"]["query"]["cacheHit"] = false.into();
+        let has_destination = self.query.get("destinationTable").is_some();
+        if self.statement_type() == "SELECT" && !has_destination {
+            job["configuration"]["query"]["destinationTable"] = json!({
+                "projectId": self.project,
+                "datasetId": "_d0c0ffee",
+                "tableId": format!("anon{}", &self.id[self.id.len().saturating_sub(16)..]),
+            });
+        }
+    }
+
+    fn state(&self) -> &str {
+        match &self.ending {
+            Ending::Stuck(state) if self.started => state,
+            _ if !self.started => "PENDING",
+            _ if self.polls > 0 => "RUNNING",
+            _ => "DONE",
+        }
+    }
+
+    fn statement_type(&self) -> &'static str {
+        let statement = self.query["query"].as_str().unwrap_or_default().trim_start();
+        let first = statement.split_whitespace().next().unwrap_or_default().to_uppercase();
+        match first.as_str() {
+            "SELECT" | "WITH" => "SELECT",
+            "DELETE" => "DELETE",
+            "INSERT" => "INSERT",
+            "CREATE" => "CREATE_TABLE",
+            _ => "SCRIPT",
+        }
+    }
+}
+
+/// As Google checks them: each named parameter the statement uses must be there.
+fn check_parameters(query: &Value) -> Result<(), String> {
+    let statement = query["query"].as_str().unwrap_or_default();
+    let given = query["queryParameters"].as_array().into_iter().flatten();
+    let given = given.filter_map(|parameter| parameter["name"].as_str()).collect::<Vec<_>>();
+    if !given.is_empty() && query["parameterMode"] != "NAMED" {
+        return Err("parameterMode must be NAMED for named parameters".to_owned());
+    }
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    for part in statement.split('@').skip(1) {
+        let name = part.split(|c| !is_word(c)).next().unwrap_or_default();
+        if !name.is_empty() && !given.contains(&name) {
+            return Err(format!("Query parameter '{name}' not found"));
+        }
+    }
+    Ok(())
+}

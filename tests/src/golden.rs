@@ -1,0 +1,67 @@
+//! The golden requests: what Flyte's own SDKs really send.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value as Json;
+
+/// Which Flyte made a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flyte {
+    /// flytekit.
+    V1,
+    /// flyte-sdk.
+    V2,
+}
+
+/// One golden request.
+#[derive(Debug, Clone)]
+pub struct Golden {
+    /// Whose it is.
+    pub flyte: Flyte,
+    /// Its name, for example `bq_scalars`.
+    pub name: String,
+    /// The bytes on the wire.
+    pub bytes: Vec<u8>,
+    /// The same as proto-JSON.
+    pub json: Json,
+}
+
+impl Flyte {
+    fn dir(self) -> PathBuf {
+        let version = match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(version)
+    }
+}
+
+impl Golden {
+    /// Reads the request `name`.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read(flyte: Flyte, name: &str) -> Result<Self> {
+        let path = |extension| flyte.dir().join(format!("{name}.{extension}"));
+        let bytes = std::fs::read(path("pb")).with_context(|| format!("golden request {name}"))?;
+        let json = serde_json::from_slice(&std::fs::read(path("json"))?)?;
+        Ok(Self { flyte, name: name.to_owned(), bytes, json })
+    }
+
+    /// Every request whose name starts with `prefix`, in the order of their names.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn all(flyte: Flyte, prefix: &str) -> Result<Vec<Self>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(flyte.dir())? {
+            let file = entry?.file_name().to_string_lossy().into_owned();
+            if let Some(name) = file.strip_suffix(".pb").filter(|name| name.starts_with(prefix)) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        names.iter().map(|name| Self::read(flyte, name)).collect()
+    }
+}
