@@ -123,6 +123,9 @@ fn client(agent: &str) -> Result<reqwest::Client> {
         .map_err(Error::internal)
 }
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 struct Shared {
     base: Url,
     builder: HttpBuilder,

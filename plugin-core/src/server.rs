@@ -17,6 +17,7 @@ use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
+use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::server::HealthReporter;
@@ -39,9 +40,11 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
     let metrics = &service.metrics;
     let (grpc, health) =
         grpc::routes(Arc::clone(&service.verbs), service.info.name, args.max_body_bytes).await?;
-    let routes = rest::routes(Arc::clone(&service.verbs), service.info)
-        .merge(grpc)
-        .fallback(async || http::StatusCode::NOT_FOUND);
+    // Innermost, as it wraps the body that handlers read. gRPC's is tonic's own, which refuses a
+    // message by its length prefix.
+    let rest = rest::routes(Arc::clone(&service.verbs), service.info)
+        .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
+    let routes = rest.merge(grpc).fallback(async || http::StatusCode::NOT_FOUND);
     let layers = ServiceBuilder::new()
         // Everything after it can name the request.
         .layer(from_fn(observe::request_id))
@@ -56,9 +59,10 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
         // A stranger takes no slot, so before the gate.
         .layer(from_fn_with_state(service.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(service.auth.clone(), auth::authorise))
-        .layer(from_fn_with_state(Gate::new(args.max_requests, Arc::clone(metrics)), limits::admit))
-        // Innermost: it wraps the body that handlers read.
-        .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
+        .layer(from_fn_with_state(
+            Gate::new(args.max_requests, Arc::clone(metrics)),
+            limits::admit,
+        ));
     Ok((routes.layer(layers), health))
 }
 
@@ -114,6 +118,7 @@ impl Service {
             max: args.max_connections,
             age: Some(args.connection_age),
             grace: args.request_timeout,
+            accepted: self.metrics.connections(),
             stop: running.stop.clone(),
             tasks: running.tasks.clone(),
         };
@@ -122,6 +127,7 @@ impl Service {
             max: 100,
             age: None,
             grace: Duration::from_secs(1),
+            accepted: Counter::default(),
             stop: running.stop_admin.clone(),
             tasks: running.admin_tasks.clone(),
         };

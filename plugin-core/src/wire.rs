@@ -6,9 +6,11 @@ mod literal;
 pub mod proto;
 mod task;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
     answer::{resource, unreadable_resource},
     json::{from_proto_json, to_proto_json},
-    literal::{from_plain_json, from_struct, literal_map, to_struct},
+    literal::{from_plain_json, literal_map, to_struct},
     task::{Submission, category, connection, execution},
 };

@@ -1,1 +1,112 @@
-//! x
+//! Connections come and go, services start and stop, and no call notices.
+
+use std::time::Duration;
+
+use plugin_core::testing::Dialect;
+use tests::golden::{Flyte, Golden};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use crate::stage::{Stage, replica};
+
+fn task() -> serde_json::Value {
+    Golden::read(Flyte::V1, "bq_scalars").unwrap().json
+}
+
+#[tokio::test]
+async fn six_failed_polls_upstream_are_six_good_answers() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set().await;
+        let client = stage.client(dialect).await;
+        let handle = client.create(&task()).await.unwrap();
+        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "QUEUED");
+        let before = stage.fake.requests();
+        let hasty = client.clone().with_timeout(Duration::from_millis(250));
+        stage.fake.fail_with([503; 1000]);
+        for _ in 0..6 {
+            let seen = hasty.get(&task(), &handle).await.unwrap();
+            assert_eq!(seen.phase, "QUEUED", "the last known phase");
+            assert!(seen.message.starts_with("last known state"), "{}", seen.message);
+            assert!(!seen.links.is_empty(), "and what was known of it");
+        }
+        assert!(stage.fake.requests() - before >= 6);
+        stage.fake.fail_with([]);
+        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "RUNNING");
+    }
+}
+
+#[tokio::test]
+async fn a_job_outlives_the_service_that_created_it() {
+    let stage = Stage::set().await;
+    let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    let Stage { fake, service } = stage;
+    service.stop().await;
+    let restarted = replica(&fake, &[]).await;
+    for dialect in Dialect::ALL {
+        let client = restarted.client(dialect, "propeller").await;
+        assert!(client.get(&task(), &handle).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_stopping_service_finishes_what_it_began() {
+    let stage = Stage::set().await;
+    stage.fake.hold_inserts();
+    let client = stage.client(Dialect::Flyte1).await;
+    let task = task();
+    let Stage { fake, service } = stage;
+    let api = service.api();
+    let create = client.create(&task);
+    let stop = async {
+        while fake.jobs() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let stopping = service.stop();
+        let release = async {
+            while TcpStream::connect(api).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            fake.release_inserts();
+        };
+        tokio::join!(stopping, release);
+    };
+    let (created, ()) = tokio::join!(create, stop);
+    assert!(created.is_ok(), "{created:?}");
+}
+
+#[tokio::test]
+async fn old_connections_end_without_failing_a_call() {
+    let stage = Stage::set_with(Default::default(), &["--connection-age=200ms"]).await;
+    // Not tonic's client: it fails a call that it had not yet sent when the GOAWAY came.
+    let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let url = format!("http://{}/plugins/v1", stage.service.api());
+    let token = stage.service.token("propeller");
+    let call = async || {
+        let answer = http.get(&url).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.remote_addr().unwrap();
+    };
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        call().await;
+    }
+    assert!(stage.service.metric("plugin_connections_total").await >= 8.0);
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_closed() {
+    let stage = Stage::set().await;
+    let half_preface = b"PRI * HTTP/2.0\r\n".as_slice();
+    let half_head = b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: 1".as_slice();
+    let closed = async |said: &[u8], within: u64| {
+        let mut stream = TcpStream::connect(stage.service.api()).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        let mut rest = Vec::new();
+        let read = timeout(Duration::from_secs(within), stream.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "still open after {within} s: {:?}", String::from_utf8_lossy(said));
+    };
+    tokio::join!(closed(b"", 7), closed(half_preface, 7), closed(half_head, 12));
+}

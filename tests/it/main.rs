@@ -1,5 +1,13 @@
 //! The services against fakes of their vendors, over real sockets.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    reason = "these are tests"
+)]
 
+mod core;
 mod documents;
 mod edges;
 mod golden;

@@ -1,1 +1,221 @@
-//! x
+//! What a person with curl sees.
+
+use http::Method;
+use serde_json::{Value as Json, json};
+use tests::{
+    fakes::bigquery::{Ending, Options},
+    golden::{Flyte, Golden},
+};
+
+use crate::stage::Stage;
+
+const PATH: &str = "/plugins/v1/bigquery_query_job_task/0";
+
+impl Stage {
+    async fn rest(&self, method: Method, target: &str, body: Option<Json>) -> (u16, Json) {
+        self.rest_with(method, target, body, &[]).await
+    }
+
+    async fn rest_with(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<Json>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Json) {
+        let url = format!("http://{}{target}", self.service.api());
+        let mut request = reqwest::Client::new().request(method, url);
+        request = request.bearer_auth(self.service.token("ann"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(match body {
+                Json::String(text) => text,
+                other => other.to_string(),
+            });
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+}
+
+fn short() -> Json {
+    json!({
+        "custom": {"ProjectID": "acme-analytics", "Location": "EU"},
+        "sql": "SELECT @name, @n, @x, @ok, @ids",
+        "inputs": {"name": "DE", "n": 7, "x": 0.5, "ok": true, "ids": [1, 2]},
+    })
+}
+
+#[tokio::test]
+async fn the_short_form_runs_from_submit_to_results() {
+    let stage = Stage::set().await;
+    let key = [("idempotency-key", "nightly-2026-03-01")];
+    let (status, created) = stage.rest_with(Method::PUT, PATH, Some(short()), &key).await;
+    assert_eq!(status, 200, "{created}");
+    assert_eq!((&created["error_code"], &created["message"]), (&Json::Null, &json!("")));
+    let sent = &stage.fake.inserted()[0]["configuration"]["query"]["queryParameters"];
+    let types = sent.as_array().unwrap().iter().map(|p| {
+        let name = p["name"].as_str().unwrap();
+        (name, p["parameterType"]["type"].as_str().unwrap())
+    });
+    assert_eq!(
+        types.collect::<Vec<_>>(),
+        [("ids", "ARRAY"), ("n", "INT64"), ("name", "STRING"), ("ok", "BOOL"), ("x", "FLOAT64")]
+    );
+
+    let job = created["job_id"].as_str().unwrap();
+    let mut seen = Json::Null;
+    for (state, phase) in [("running", "QUEUED"), ("running", "RUNNING"), ("running", "RUNNING")] {
+        let (status, now) = stage.rest(Method::GET, &format!("{PATH}?job_id={job}"), None).await;
+        assert_eq!(status, 200);
+        assert_eq!((now["job_state"].as_str(), now["phase"].as_str()), (Some(state), Some(phase)));
+        seen = now;
+    }
+    let console = seen["log_links"][0]["uri"].as_str().unwrap();
+    assert!(console.starts_with(
+        "https://console.cloud.google.com/bigquery?project=acme-analytics&j=bq:EU:flyte-"
+    ));
+    assert_eq!(seen["custom_info"]["location"], "EU");
+
+    let (_, done) = stage.rest(Method::GET, &format!("{PATH}?resource_id={job}"), None).await;
+    assert_eq!(done["job_state"], "succeed");
+    let results = &done["outputs"]["literals"]["results"]["scalar"]["structured_dataset"]["uri"];
+    assert!(results.as_str().unwrap().starts_with("bq://acme-analytics:_d0c0ffee.anon"));
+    assert_eq!(done["custom_info"]["total_bytes_billed"], "10485760");
+    assert_eq!(done["job_spec"]["task_type"], "bigquery_query_job_task");
+    assert_eq!(done["job_spec"]["job"]["project"], "acme-analytics");
+
+    let (status, deleted) = stage.rest(Method::DELETE, &format!("{PATH}?job_id={job}"), None).await;
+    assert_eq!((status, deleted["job_id"].as_str()), (200, Some(job)));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_makes_one_job_and_none_says_that_it_does_not() {
+    let stage = Stage::set().await;
+    for key in ["a", "a", "b"] {
+        let key = [("idempotency-key", key)];
+        stage.rest_with(Method::PUT, PATH, Some(short()), &key).await;
+    }
+    assert_eq!(stage.fake.jobs(), 2);
+    let (_, created) = stage.rest(Method::PUT, PATH, Some(short())).await;
+    assert!(created["message"].as_str().unwrap().contains("starts another job"));
+    stage.rest(Method::PUT, PATH, Some(short())).await;
+    assert_eq!(stage.fake.jobs(), 4);
+}
+
+#[tokio::test]
+async fn a_leading_v_is_allowed_and_an_unknown_address_names_what_is_served() {
+    let stage = Stage::set().await;
+    let (status, _) =
+        stage.rest(Method::PUT, "/plugins/v1/bigquery_query_job_task/v0", Some(short())).await;
+    assert_eq!(status, 200);
+    for (path, words) in [
+        ("/plugins/v1/bigquery_query_job_task/1", "bigquery_query_job_task version 0"),
+        ("/plugins/v1/snowflake/0", "bigquery_query_job_task version 0"),
+        ("/plugins/v1/bigquery_query_job_task/latest", "is no integer"),
+    ] {
+        let (status, problem) = stage.rest(Method::PUT, path, Some(short())).await;
+        assert_eq!(status, 404, "{path}");
+        assert!(problem["message"].as_str().unwrap().contains(words), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_request_names_its_field_and_submits_nothing() {
+    let stage = Stage::set().await;
+    let golden = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
+    let with = |path: &str, value: Json| {
+        let mut body = golden.clone();
+        *body.pointer_mut(path).unwrap() = value;
+        body
+    };
+    for (body, words) in [
+        (json!("{"), "EOF"),
+        (json!("[]"), "invalid"),
+        (json!("{} x"), "trailing"),
+        (json!({"templat": {}}), "templat"),
+        (json!({"template": {}, "sql": "SELECT 1"}), "not both"),
+        (json!({"custom": {"Location": "EU"}, "sql": "SELECT 1"}), "ProjectID"),
+        (json!({"custom": {"ProjectID": 7}, "sql": "SELECT 1"}), "custom.ProjectID"),
+        (json!({"custom": {"ProjectID": "p"}}), "template.sql: missing"),
+        (json!({"custom": {"ProjectID": ".."}, "sql": "SELECT 1"}), "\"..\""),
+        (json!({"custom": {"ProjectID": "p"}, "sql": "SELECT 1", "inputs": [1]}), "inputs"),
+        (json!({"custom": {"ProjectID": "p"}, "sql": "{{ .inputs.x }}"}), "inputs.x"),
+        (
+            json!({"custom": {"ProjectID": "p"}, "sql": "{{ .rawOutputDataPrefix }}"}),
+            "rawOutputDataPrefix",
+        ),
+        (
+            json!({"custom": {"ProjectID": "p", "parameterMode": "POSITIONAL"}, "sql": "SELECT ?", "inputs": {"a": 1}}),
+            "custom.parameterMode",
+        ),
+        (with("/template/type", json!("snowflake")), "template.type"),
+        (with("/template/sql", json!({"statement": 7})), "template.sql.statement"),
+        (with("/inputs", json!({"literals": {"x": {"scalar": 1}}})), "inputs.literals.x.scalar"),
+        (json!({"template": {}, "connection": {"secrets": {"a": "b"}}}), "connection.secrets"),
+    ] {
+        let (status, problem) = stage.rest(Method::PUT, PATH, Some(body.clone())).await;
+        assert_eq!(status, 400, "{body}: {problem}");
+        let message = problem["message"].as_str().unwrap();
+        assert!(message.contains(words), "{body}: {message}");
+    }
+    for (query, words) in [
+        ("", "job_id: missing"),
+        ("?job_id=a&resource_id=b", "not both"),
+        ("?job=1", "unknown field"),
+    ] {
+        let (status, problem) = stage.rest(Method::GET, &format!("{PATH}{query}"), None).await;
+        assert_eq!(status, 400);
+        assert!(problem["message"].as_str().unwrap().contains(words), "{problem}");
+    }
+    assert_eq!(stage.fake.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_refusal_is_422_in_googles_words_with_its_code() {
+    let stage = Stage::set().await;
+    let body = json!({"custom": {"ProjectID": "p"}, "sql": "SELECT @missing"});
+    let (status, problem) = stage.rest(Method::PUT, PATH, Some(body)).await;
+    assert_eq!(status, 422, "{problem}");
+    assert_eq!(problem["error_code"], "invalid");
+    assert_eq!(problem["message"], "Query parameter 'missing' not found");
+}
+
+#[tokio::test]
+async fn a_failed_job_carries_its_code_apart_from_its_words() {
+    let ending = Ending::Failure {
+        reason: "invalidQuery".to_owned(),
+        message: "Division by zero".to_owned(),
+    };
+    let stage = Stage::set_with(Options { ending, polls: 0, ..Options::default() }, &[]).await;
+    let (_, created) = stage.rest(Method::PUT, PATH, Some(short())).await;
+    let target = format!("{PATH}?job_id={}", created["job_id"].as_str().unwrap());
+    stage.rest(Method::GET, &target, None).await;
+    let (status, failed) = stage.rest(Method::GET, &target, None).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        (failed["job_state"].as_str(), failed["error_code"].as_str()),
+        (Some("failed"), Some("invalidQuery"))
+    );
+    assert_eq!(failed["message"], "Division by zero");
+}
+
+#[tokio::test]
+async fn what_is_served_can_be_looked_up() {
+    let stage = Stage::set().await;
+    let (status, listing) = stage.rest(Method::GET, "/plugins/v1", None).await;
+    assert_eq!(status, 200);
+    let plugin = json!({"task_type": "bigquery_query_job_task", "version": 0, "path": PATH});
+    assert_eq!(listing["plugins"], json!([plugin]));
+    let (status, schema) = stage.rest(Method::GET, &format!("{PATH}/schema"), None).await;
+    assert_eq!(status, 200);
+    assert_eq!(schema["required"], json!(["ProjectID"]));
+    assert!(schema["properties"]["Location"]["description"].is_string());
+    let (status, document) = stage.rest(Method::GET, "/openapi.json", None).await;
+    assert_eq!(status, 200);
+    assert!(document["paths"]["/plugins/v1/{task_type}/{version}"]["put"].is_object());
+    let (status, _) = stage.rest(Method::GET, "/docs/", None).await;
+    assert_eq!(status, 200);
+}

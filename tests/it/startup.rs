@@ -1,1 +1,261 @@
-//! x
+//! The program itself: what it says, when it refuses, how it ends.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use axum::{Router, extract::State};
+use bytes::Bytes;
+use http::HeaderMap;
+use plugin_core::testing::{Client, Dialect};
+use serde_json::Value as Json;
+use tests::{
+    fakes::bigquery::{FakeBigQuery, Options},
+    golden::{Flyte, Golden},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    net::TcpListener,
+    process::{Child, ChildStdout, Command},
+    sync::mpsc,
+    time::timeout,
+};
+
+/// `bigquery` as cargo built it beside this test.
+fn program() -> PathBuf {
+    let deps = std::env::current_exe().unwrap();
+    let program = deps.ancestors().nth(2).unwrap().join("bigquery");
+    assert!(program.exists(), "{} is missing: cargo build -p bigquery", program.display());
+    program
+}
+
+/// The program with nothing of this process' environment.
+fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program());
+    command.args(args).env_clear().envs(variables.iter().copied());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn output(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let run = command(args, variables).output();
+    let Output { status, stdout, stderr } =
+        timeout(Duration::from_secs(10), run).await.expect("it ends").unwrap();
+    let text = [stdout, stderr].concat();
+    (status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+const ANYWHERE: [&str; 2] = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"];
+
+/// A running program and its log.
+struct Running {
+    child: Child,
+    log: Lines<BufReader<ChildStdout>>,
+    api: String,
+    admin: String,
+}
+
+impl Running {
+    async fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let args = ANYWHERE.iter().chain(args).copied().collect::<Vec<_>>();
+        let mut child = command(&args, variables).spawn().unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let serving = async {
+            while let Some(line) = log.next_line().await.unwrap() {
+                let line: Json = serde_json::from_str(&line).unwrap();
+                if line["message"] == "serving bigquery" {
+                    return line;
+                }
+            }
+            panic!("it ended");
+        };
+        let line = timeout(Duration::from_secs(10), serving).await.expect("it serves");
+        let address = |name: &str| line[name].as_str().unwrap().to_owned();
+        let (api, admin) = (address("api"), address("admin"));
+        Self { child, log, api, admin }
+    }
+
+    async fn client(&self, dialect: Dialect) -> Client {
+        Client::connect(dialect, self.api.parse().unwrap(), None).await
+    }
+
+    /// Sends SIGTERM and waits; answers with the exit code and the rest of the log.
+    async fn terminate(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        let mut rest = String::new();
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            rest += &line;
+        }
+        let status = timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends");
+        (status.unwrap().code(), rest)
+    }
+}
+
+#[tokio::test]
+async fn it_refuses_to_serve_everybody_unless_told_to() {
+    let (code, said) = output(&ANYWHERE, &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("--handle-keys (PLUGIN_HANDLE_KEYS) is missing"), "{said}");
+
+    let key = std::env::temp_dir().join(format!("startup-{}.key", std::process::id()));
+    std::fs::write(&key, [7; 32]).unwrap();
+    let (code, said) = output(&ANYWHERE, &[("PLUGIN_HANDLE_KEYS", key.to_str().unwrap())]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("--auth (PLUGIN_AUTH) is missing"), "{said}");
+
+    let both = [ANYWHERE[0], ANYWHERE[1], "--insecure-no-auth", "--auth=x"];
+    assert_eq!(output(&both, &[]).await.0, Some(2));
+}
+
+#[tokio::test]
+async fn wrong_settings_are_named() {
+    for (args, code, words) in [
+        (vec!["--listen=here"], 2, "--listen"),
+        (vec!["--request-timeout=90"], 2, "--request-timeout"),
+        (vec!["--log-format=xml"], 2, "--log-format"),
+        (vec!["--insecure-no-auth", "--log-level=nonsense=loud"], 1, "log level"),
+        (vec!["--insecure-no-auth", "--endpoint=http://bigquery.example.com"], 1, "plain http"),
+        (vec!["--insecure-no-auth", "--endpoint=bigquery"], 1, "endpoint \"bigquery\""),
+        (vec!["--insecure-no-auth", "--handle-keys=/nowhere"], 1, "/nowhere"),
+        (vec!["--insecure-no-auth", "--listen=203.0.113.1:1"], 1, "203.0.113.1:1"),
+    ] {
+        let named = |default: &&str| {
+            let flag = default.split('=').next();
+            !args.iter().any(|arg| arg.split('=').next() == flag)
+        };
+        let all = ANYWHERE.iter().copied().filter(named).chain(args.iter().copied());
+        let (actual, said) = output(&all.collect::<Vec<_>>(), &[]).await;
+        assert_eq!(actual, Some(code), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn help_names_every_setting() {
+    let (code, help) = output(&["--help"], &[]).await;
+    assert_eq!(code, Some(0));
+    for words in ["--listen", "PLUGIN_LISTEN", "BIGQUERY_ENDPOINT", "BIGQUERY_EMULATOR_HOST"] {
+        assert!(help.contains(words), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn its_own_identity_comes_from_the_metadata_server() {
+    let fake = FakeBigQuery::start(Options::default()).await.unwrap();
+    let metadata = fake.url().replace("http://", "");
+    let running = Running::start(
+        &["--insecure-no-auth", "--drain-delay=0s"],
+        &[("BIGQUERY_ENDPOINT", &fake.url()), ("GCE_METADATA_HOST", &metadata)],
+    )
+    .await;
+    let task = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
+    let client = running.client(Dialect::Flyte1).await;
+    let handle = client.create(&task).await.unwrap();
+    let seen = client.get(&task, &handle).await.unwrap();
+    assert_eq!(seen.phase, "QUEUED", "{}", seen.message);
+    drop(client);
+    let (code, log) = running.terminate().await;
+    assert_eq!(code, Some(0));
+    assert!(log.contains("SIGTERM") && log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn an_emulator_is_called_without_credentials() {
+    let options = Options { require_token: false, ..Options::default() };
+    let fake = FakeBigQuery::start(options).await.unwrap();
+    for host in [fake.url(), fake.url().replace("http://", "")] {
+        let running =
+            Running::start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &host)]).await;
+        let task = Golden::read(Flyte::V1, "bq_select_one").unwrap().json;
+        let client = running.client(Dialect::Flyte2).await;
+        let handle = client.create(&task).await.unwrap();
+        assert!(client.get(&task, &handle).await.is_ok());
+    }
+}
+
+/// Receives traces as an OpenTelemetry collector does.
+async fn collector() -> (String, mpsc::UnboundedReceiver<Bytes>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let export = async |State(sender): State<mpsc::UnboundedSender<Bytes>>, body: Bytes| {
+        let _ = sender.send(body);
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/grpc".parse().unwrap());
+        headers.insert("grpc-status", "0".parse().unwrap());
+        headers
+    };
+    let router = Router::new().fallback(export).with_state(sender);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::task::spawn(async move { axum::serve(listener, router).await });
+    (format!("http://{address}"), receiver)
+}
+
+#[tokio::test]
+async fn traces_reach_a_collector() {
+    let (endpoint, mut received) = collector().await;
+    let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
+    let fake = fake.unwrap();
+    let running = Running::start(
+        &["--insecure-no-auth", "--drain-delay=0s"],
+        &[("BIGQUERY_EMULATOR_HOST", &fake.url()), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)],
+    )
+    .await;
+    let task = Golden::read(Flyte::V1, "bq_select_one").unwrap().json;
+    running.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+    let (code, log) = running.terminate().await;
+    assert_eq!(code, Some(0), "{log}");
+    let mut traces = Vec::new();
+    while let Ok(Some(batch)) = timeout(Duration::from_secs(1), received.recv()).await {
+        traces.extend(batch);
+    }
+    let traces = String::from_utf8_lossy(&traces).into_owned();
+    for words in
+        ["flyteidl.service.AsyncAgentService/CreateTask", "/bigquery/v2/projects/", "service.name"]
+    {
+        assert!(traces.contains(words), "no {words}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_hears_nothing_delays_nobody() {
+    let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
+    let fake = fake.unwrap();
+    // Accepts connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let running = Running::start(
+        &["--insecure-no-auth", "--drain-delay=0s"],
+        &[("BIGQUERY_EMULATOR_HOST", &fake.url()), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)],
+    )
+    .await;
+    let task = Golden::read(Flyte::V1, "bq_select_one").unwrap().json;
+    running.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+    assert_eq!(running.terminate().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn the_admin_port_is_apart_from_the_api() {
+    let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
+    let emulator = fake.unwrap().url();
+    let running =
+        Running::start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &emulator)]).await;
+    let status = async |address: &str, path: &str| {
+        reqwest::get(format!("http://{address}{path}")).await.unwrap().status().as_u16()
+    };
+    let expected = BTreeMap::from([
+        (("api", "/metrics"), 404),
+        (("api", "/readyz"), 404),
+        (("api", "/plugins/v1"), 200),
+        (("admin", "/metrics"), 200),
+        (("admin", "/readyz"), 200),
+        (("admin", "/plugins/v1"), 404),
+    ]);
+    for ((port, path), code) in expected {
+        let address = if port == "api" { &running.api } else { &running.admin };
+        assert_eq!(status(address, path).await, code, "{port} {path}");
+    }
+}

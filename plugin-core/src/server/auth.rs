@@ -291,4 +291,6 @@ fn verb(method: &Method, path: &str) -> Verb {
 }
 
 #[cfg(test)]
+mod published_tests;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use axum::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{error::Error, telemetry::metrics::Metrics};
+use crate::{caller::Caller, error::Error, telemetry::metrics::Metrics};
 
 /// How many calls may run at once.
 #[derive(Clone)]
@@ -27,6 +27,10 @@ impl Gate {
 
 /// Refuses what is beyond the limit at once: a queue would only make every answer late.
 pub(super) async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    // Probes have no caller, and an overloaded service is still a healthy one.
+    if request.extensions().get::<Caller>().is_none() {
+        return next.run(request).await;
+    }
     let Ok(_slot) = gate.free.try_acquire() else {
         gate.metrics.shed();
         return Error::unavailable("the service is overloaded; try again")

@@ -20,6 +20,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -45,6 +46,8 @@ pub(super) struct Connections {
     pub(super) age: Option<Duration>,
     /// How long its calls may go on after that.
     pub(super) grace: Duration,
+    /// Counts them.
+    pub(super) accepted: Counter,
     /// Ends the accept loop, and asks every connection to finish.
     pub(super) stop: CancellationToken,
     /// What shutdown waits for.
@@ -60,6 +63,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, connections: Co
                 return;
             };
             let stream = accept(&listener).await;
+            connections.accepted.inc();
             let connection = connections.clone().serve_one(stream, router.clone());
             connections.tasks.spawn(async move {
                 connection.await;

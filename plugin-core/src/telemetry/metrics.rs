@@ -104,6 +104,7 @@ pub(crate) struct Metrics {
     latency: Histograms<OperationLabels>,
     input_bytes: Histograms<TaskTypeLabels>,
     active_requests: Gauge,
+    connections: Counter,
     upstream_retries: Counter,
     stale_answers: Family<TaskTypeLabels, Counter>,
     unknown_states: Family<TaskTypeLabels, Counter>,
@@ -128,6 +129,7 @@ impl Metrics {
             latency: histograms(&SECONDS),
             input_bytes: histograms(&BYTES),
             active_requests: Gauge::default(),
+            connections: Counter::default(),
             upstream_retries: Counter::default(),
             stale_answers: Family::default(),
             unknown_states: Family::default(),
@@ -202,6 +204,11 @@ impl Metrics {
 
     fn register_ours(&mut self) {
         let r = &mut self.registry;
+        r.register(
+            "plugin_connections",
+            "Connections accepted on the API port",
+            self.connections.clone(),
+        );
         r.register(
             "plugin_upstream_retries",
             "Calls to the vendor that were made again",
@@ -321,6 +328,11 @@ impl Metrics {
             error_type,
         };
         self.http_client.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// What counts connections.
+    pub(crate) fn connections(&self) -> Counter {
+        self.connections.clone()
     }
 
     pub(crate) fn upstream_retry(&self) {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value as Json, json};
-use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
 use super::proto::{
     flyteidl::{
@@ -224,15 +224,15 @@ fn job_bytes(job_id: &Json) -> Vec<u8> {
     BASE64_URL_SAFE_NO_PAD.decode(job_id.as_str().unwrap_or_default()).unwrap_or_default()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refusal(status: Status) -> Refusal {
-    debug_assert_ne!(status.code(), Code::Ok);
     Refusal { code: status.code() as i32, message: status.message().to_owned() }
 }
 
 impl Seen {
     fn from_grpc(resource: &Resource) -> Self {
         let phase = task_execution::Phase::try_from(resource.phase).unwrap_or_default();
-        let outputs = resource.outputs.as_ref().map(|outputs| wire::to_proto_json(outputs));
+        let outputs = resource.outputs.as_ref().map(wire::to_proto_json);
         let info = resource.custom_info.clone().unwrap_or_default();
         let link =
             |link: &super::proto::flyteidl::core::TaskLog| (link.name.clone(), link.uri.clone());

@@ -1,6 +1,6 @@
 //! What every plugin must do, whatever its vendor.
 
-#![expect(clippy::expect_used, clippy::float_cmp, clippy::panic, reason = "this is a test")]
+#![expect(clippy::expect_used, reason = "this is a test")]
 
 use std::time::Duration;
 

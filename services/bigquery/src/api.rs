@@ -238,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    fn status(status: Json) -> Status {
+    fn status(status: &Json) -> Status {
         let job = json!({
             "jobReference": {"projectId": "p", "jobId": "j", "location": "EU"},
             "status": status,
@@ -254,16 +254,16 @@ mod tests {
             ("DONE", Phase::Succeeded),
             ("SOMETHING_NEW", Phase::Running),
         ] {
-            assert_eq!(status(json!({"state": state})).phase(), phase, "{state}");
+            assert_eq!(status(&json!({"state": state})).phase(), phase, "{state}");
         }
-        assert_eq!(status(json!({})).phase(), Phase::Queued);
+        assert_eq!(status(&json!({})).phase(), Phase::Queued);
     }
 
     #[test]
     fn warnings_do_not_fail_a_job() {
         let errors = json!([{"reason": "invalid", "message": "one row"}]);
         for (state, phase) in [("DONE", Phase::Succeeded), ("RUNNING", Phase::Running)] {
-            assert_eq!(status(json!({"state": state, "errors": errors})).phase(), phase);
+            assert_eq!(status(&json!({"state": state, "errors": errors})).phase(), phase);
         }
     }
 
@@ -287,7 +287,7 @@ mod tests {
             for reason in reasons.split_whitespace() {
                 let done =
                     json!({"state": "DONE", "errorResult": {"reason": reason, "message": "m"}});
-                assert_eq!(status(done).phase(), phase, "{reason}");
+                assert_eq!(status(&done).phase(), phase, "{reason}");
             }
         }
     }

@@ -230,15 +230,16 @@ impl Shared {
     }
 
     /// Counts a request, and answers it at once if it is not to be served.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Response> {
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
         let mut state = self.state();
         state.requests += 1;
         if !state.outages.is_empty() {
             let status = state.outages.remove(0);
-            return Err(google_error(status, "backendError", "The backend is on fire"));
+            let error = google_error(status, "backendError", "The backend is on fire");
+            return Err(Box::new(error));
         }
         if self.options.require_token && !has_token(headers) {
-            return Err(google_error(401, "authError", "Invalid Credentials"));
+            return Err(Box::new(google_error(401, "authError", "Invalid Credentials")));
         }
         Ok(())
     }
@@ -257,9 +258,13 @@ impl Shared {
         Json(body).into_response()
     }
 
-    fn check_query(&self, method: &str, query: &BTreeMap<String, String>) -> Result<(), Response> {
+    fn check_query(
+        &self,
+        method: &str,
+        query: &BTreeMap<String, String>,
+    ) -> Result<(), Box<Response>> {
         self.check(|discovery| discovery.check_query(method, query.keys().map(String::as_str)))
-            .map_err(|violation| google_error(400, "invalidParameter", &violation))
+            .map_err(|violation| Box::new(google_error(400, "invalidParameter", &violation)))
     }
 
     fn ending(&self) -> Ending {
@@ -291,7 +296,7 @@ async fn insert(
     Json(body): Json<Value>,
 ) -> Response {
     if let Err(refusal) = shared.admit(&headers) {
-        return refusal;
+        return *refusal;
     }
     if let Err(violation) =
         shared.check(|discovery| discovery.check_body("Job", &body, Direction::Request))
@@ -328,10 +333,10 @@ async fn look(
     headers: HeaderMap,
 ) -> Response {
     if let Err(refusal) = shared.admit(&headers) {
-        return refusal;
+        return *refusal;
     }
     if let Err(refusal) = shared.check_query("jobs.get", &query) {
-        return refusal;
+        return *refusal;
     }
     let found = {
         let mut state = shared.state();
@@ -355,10 +360,10 @@ async fn cancel(
     headers: HeaderMap,
 ) -> Response {
     if let Err(refusal) = shared.admit(&headers) {
-        return refusal;
+        return *refusal;
     }
     if let Err(refusal) = shared.check_query("jobs.cancel", &query) {
-        return refusal;
+        return *refusal;
     }
     let found = {
         let mut state = shared.state();

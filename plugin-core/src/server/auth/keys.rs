@@ -63,12 +63,12 @@ pub(super) struct Published {
     metrics: Arc<Metrics>,
 }
 
-/// When keys were fetched. What callers cause is counted apart: a fetch on schedule must not delay
-/// the one that a changed key needs.
+/// When keys were fetched. Fetches for unknown keys are counted apart: one on schedule must not
+/// delay the one that a changed key needs.
 #[derive(Default)]
 struct Fetches {
     last: Option<Instant>,
-    last_for_caller: Option<Instant>,
+    last_for_unknown: Option<Instant>,
 }
 
 /// No key of the issuer is known: the service's trouble, not the caller's.
@@ -179,25 +179,30 @@ impl Published {
         algorithm: Algorithm,
     ) -> Result<Vec<Key>, Unavailable> {
         match self.usable() {
-            None => self.refresh_for_caller(FIRST_FETCH_FLOOR).await,
+            None => self.fetch_first().await,
             // The issuer may have changed its keys; garbage may make us ask only so often.
-            Some(set) if kid.is_some_and(|kid| !set.knows(kid)) => {
-                self.refresh_for_caller(FETCH_FLOOR).await;
-            }
+            Some(set) if kid.is_some_and(|kid| !set.knows(kid)) => self.fetch_unknown().await,
             Some(_) => {}
         }
         self.usable().map(|set| set.candidates(kid, algorithm)).ok_or(Unavailable)
     }
 
-    /// Fetches the keys, unless a caller caused that within `floor`. Callers at the same time share
-    /// one fetch.
-    async fn refresh_for_caller(&self, floor: Duration) {
+    /// Fetches keys because there are none. Callers at the same time share one fetch.
+    async fn fetch_first(&self) {
+        let mut fetches = self.fetches.lock().await;
+        if fetches.last.is_none_or(|at| at.elapsed() >= FIRST_FETCH_FLOOR) {
+            self.refresh(&mut fetches).await;
+        }
+    }
+
+    /// Fetches keys because a token names one that is not known.
+    async fn fetch_unknown(&self) {
         let asked = Instant::now();
         let mut fetches = self.fetches.lock().await;
         let fetched_meanwhile = fetches.last.is_some_and(|at| at >= asked);
-        let too_soon = fetches.last_for_caller.is_some_and(|at| at.elapsed() < floor);
+        let too_soon = fetches.last_for_unknown.is_some_and(|at| at.elapsed() < FETCH_FLOOR);
         if !fetched_meanwhile && !too_soon {
-            fetches.last_for_caller = Some(asked);
+            fetches.last_for_unknown = Some(asked);
             self.refresh(&mut fetches).await;
         }
     }

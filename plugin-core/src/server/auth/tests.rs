@@ -85,8 +85,8 @@ fn sign(header: &Json, claims: &Json, secret: &str) -> String {
     format!("{message}.{}", signature.unwrap())
 }
 
-fn token(over: Json) -> String {
-    sign(&json!({"alg": "HS256", "typ": "JWT"}), &claims(&over), SECRET)
+fn token(over: &Json) -> String {
+    sign(&json!({"alg": "HS256", "typ": "JWT"}), &claims(over), SECRET)
 }
 
 async fn ask(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
@@ -104,19 +104,19 @@ async fn bearer(auth: &Auth, token: &str) -> Result<Caller> {
 #[tokio::test]
 async fn a_good_token_becomes_the_caller_of_the_first_rule_that_matches() {
     let auth = auth("good");
-    let caller = bearer(&auth, &token(json!({}))).await.unwrap();
+    let caller = bearer(&auth, &token(&json!({}))).await.unwrap();
     assert_eq!(
         (caller.issuer(), caller.subject(), caller.role()),
         ("ci", "propeller", Role::Propeller)
     );
 
     let user = json!({"sub": "ann", "scope": "x submit b", "groups": ["ops", "eng"]});
-    let caller = bearer(&auth, &token(user)).await.unwrap();
+    let caller = bearer(&auth, &token(&user)).await.unwrap();
     assert_eq!((caller.subject(), caller.role()), ("ann", Role::User));
     assert!(caller.check_verb(Verb::Create).is_ok());
     assert!(caller.check_verb(Verb::Delete).is_err());
 
-    let remembered = bearer(&auth, &token(json!({}))).await.unwrap();
+    let remembered = bearer(&auth, &token(&json!({}))).await.unwrap();
     assert_eq!(remembered.subject(), "propeller");
 }
 
@@ -153,7 +153,7 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         header.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
         sign(&header, &claims(&json!({})), SECRET)
     };
-    let good = token(json!({}));
+    let good = token(&json!({}));
     let unsigned = good.rsplit_once('.').unwrap().0;
     let refused = [
         ("no signature", format!("{unsigned}.")),
@@ -170,20 +170,20 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         ("two parts", unsigned.to_owned()),
         ("four parts", format!("{good}.x")),
         ("padding", format!("{good}=")),
-        ("expired", token(json!({"exp": now() - 31}))),
-        ("no expiry", token(json!({"exp": null}))),
-        ("expiry is a text", token(json!({"exp": "never"}))),
-        ("not yet valid", token(json!({"nbf": now() + 40}))),
-        ("issued in the future", token(json!({"iat": now() + 40}))),
-        ("no audience", token(json!({"aud": null}))),
-        ("another audience", token(json!({"aud": "connectors2"}))),
-        ("audience is a number", token(json!({"aud": 1}))),
-        ("another issuer", token(json!({"iss": "https://evil.example.com"}))),
-        ("issuer with a slash more", token(json!({"iss": "https://ci.example.com/"}))),
-        ("issuer is a list", token(json!({"iss": ["https://ci.example.com"]}))),
-        ("no issuer", token(json!({"iss": null}))),
-        ("no subject", token(json!({"sub": null}))),
-        ("bound to a key", token(json!({"cnf": {"jkt": "x"}}))),
+        ("expired", token(&json!({"exp": now() - 31}))),
+        ("no expiry", token(&json!({"exp": null}))),
+        ("expiry is a text", token(&json!({"exp": "never"}))),
+        ("not yet valid", token(&json!({"nbf": now() + 40}))),
+        ("issued in the future", token(&json!({"iat": now() + 40}))),
+        ("no audience", token(&json!({"aud": null}))),
+        ("another audience", token(&json!({"aud": "connectors2"}))),
+        ("audience is a number", token(&json!({"aud": 1}))),
+        ("another issuer", token(&json!({"iss": "https://evil.example.com"}))),
+        ("issuer with a slash more", token(&json!({"iss": "https://ci.example.com/"}))),
+        ("issuer is a list", token(&json!({"iss": ["https://ci.example.com"]}))),
+        ("no issuer", token(&json!({"iss": null}))),
+        ("no subject", token(&json!({"sub": null}))),
+        ("bound to a key", token(&json!({"cnf": {"jkt": "x"}}))),
         ("too long", format!("{good}{}", "x".repeat(MAX_TOKEN_BYTES))),
     ];
     for (what, token) in refused {
@@ -194,14 +194,14 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
     let dates =
         [json!({"exp": now() - 25}), json!({"nbf": now() + 25}), json!({"iat": now() + 25})];
     for within_skew in dates {
-        assert!(bearer(&auth, &token(within_skew)).await.is_ok());
+        assert!(bearer(&auth, &token(&within_skew)).await.is_ok());
     }
 }
 
 #[tokio::test]
 async fn exactly_one_token_is_taken_and_only_from_its_headers() {
     let auth = auth("headers");
-    let good = token(json!({}));
+    let good = token(&json!({}));
     let kind = async |values: &[(&'static str, String)]| {
         ask(&auth, values)
             .await
@@ -240,7 +240,7 @@ async fn a_good_token_that_no_rule_names_is_forbidden() {
         json!({"sub": "bob", "scope": "submit a", "groups": "sales"}),
         json!({"sub": "bob", "scope": "a b", "groups": "eng"}),
     ] {
-        let error = bearer(&auth, &token(over.clone())).await.unwrap_err();
+        let error = bearer(&auth, &token(&over)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::PermissionDenied, "{over}");
         assert_eq!(error.code(), Some("insufficient_scope"));
     }

@@ -1,0 +1,209 @@
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::json;
+use tokio::time::advance;
+
+use super::*;
+use crate::{
+    caller::Caller,
+    context::{Context, Execution, IdempotencyKey, Inner},
+    deadline::Deadline,
+    run::ServiceInfo,
+    secrets::{SecretArgs, Secrets},
+    testing::{Answer, Upstream},
+};
+
+fn context(time: Duration) -> Context {
+    let sources = SecretArgs {
+        secret_prefix: "_NONE_".to_owned(),
+        secrets_dir: "/nowhere".into(),
+        forbid_connection_secrets: true,
+    };
+    Context(Arc::new(Inner {
+        caller: Caller::anonymous(),
+        deadline: Deadline::after(time),
+        key: IdempotencyKey::random(),
+        execution: Execution::default(),
+        output_prefix: String::new(),
+        created_at: Timestamp::now(),
+        secrets: Secrets {
+            sources: Arc::new(sources),
+            connection: Arc::default(),
+            namespace: "".into(),
+        },
+    }))
+}
+
+fn builder(upstream: &str) -> HttpBuilder {
+    let args = UpstreamArgs {
+        endpoint: Some(upstream.to_owned()),
+        insecure_upstream: false,
+        upstream_timeout: Duration::from_secs(1),
+    };
+    let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
+    HttpBuilder::new(&args, "test/0", Arc::new(metrics)).unwrap()
+}
+
+fn http(upstream: &Upstream) -> Http {
+    builder(&upstream.url()).build("https://vendor.example.com/api/v2").unwrap()
+}
+
+fn answers(statuses: &[u16]) -> Vec<Answer> {
+    statuses.iter().map(|status| Answer::new(*status, json!({}))).collect()
+}
+
+#[tokio::test]
+async fn only_what_may_be_repeated_is_repeated() {
+    let upstream = Upstream::start().await;
+    let http = http(&upstream);
+    let cx = context(Duration::from_secs(5));
+    for (request, statuses, tries) in [
+        (http.get(&["jobs"]), [503, 429, 200].as_slice(), 3),
+        (http.post(&["jobs"]).idempotent(), &[503, 500, 200], 3),
+        (http.post(&["jobs"]), &[503, 200], 1),
+        (http.post(&["jobs"]), &[429, 200], 1),
+        (http.get(&["jobs"]), &[400, 200], 1),
+        (http.get(&["jobs"]), &[404, 200], 1),
+        (http.get(&["jobs"]), &[302, 200], 3),
+    ] {
+        upstream.say(answers(statuses));
+        let _ = request.send(&cx).await;
+        let tried = upstream.take_received().len();
+        let expected = if statuses[0] == 302 { 2 } else { tries };
+        assert_eq!(tried, expected, "{statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_never_reached_anyone_is_made_again_whatever_it_does() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let http = builder(&format!("http://{address}")).build("https://vendor.example.com").unwrap();
+    let error = http.post(&["jobs"]).send(&context(Duration::from_millis(300))).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(http.0.builder.metrics.encode().unwrap().lines().any(|line| {
+        line.strip_prefix("plugin_upstream_retries_total ").is_some_and(|count| count != "0")
+    }));
+}
+
+#[tokio::test]
+async fn no_try_outlasts_the_deadline() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    upstream.hold();
+    let started = tokio::time::Instant::now();
+    let cx = context(Duration::from_millis(200));
+    let error = http(&upstream).get(&["jobs"]).send(&cx).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DeadlineExceeded);
+    assert!(started.elapsed() < Duration::from_millis(400));
+    upstream.release();
+}
+
+#[tokio::test]
+async fn paths_are_encoded_and_cannot_be_left() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    let http = http(&upstream);
+    let cx = context(Duration::from_secs(1));
+    http.get(&["p/q?r", "ü"]).query("l", Some("a&b")).query("none", None).send(&cx).await.unwrap();
+    assert_eq!(upstream.take_received()[0].target, "/api/v2/p%2Fq%3Fr/%C3%BC?l=a%26b");
+    for segment in ["..", ".", ""] {
+        let error = http.get(&["jobs", segment]).send(&cx).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
+    upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
+    let cx = context(Duration::from_millis(300));
+    assert!(http(&upstream).get(&["jobs"]).send(&cx).await.is_err());
+    assert_eq!(elsewhere.count(), 0, "credentials stay with the configured host");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_json_is_not_the_callers_fault() {
+    let upstream = Upstream::start().await;
+    upstream.say([Answer::new(200, json!("a page of a proxy"))]);
+    let cx = context(Duration::from_secs(1));
+    let read = http(&upstream).get(&["jobs"]).send_json::<Vec<u8>>(&cx).await;
+    assert_eq!(read.unwrap_err().kind(), Kind::Unavailable);
+}
+
+/// Counts how often it is asked, and takes a while to answer.
+struct Slow {
+    fetches: AtomicU32,
+    fails: bool,
+}
+
+impl TokenSource for &'static Slow {
+    async fn fetch(&self, _: &Context) -> Result<Token> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
+        if self.fails {
+            return Err(Error::unavailable("no token"));
+        }
+        let value = SecretString::from(format!("token-{number}"));
+        Ok(Token { value, lifetime: Duration::from_secs(3600) })
+    }
+}
+
+fn cache(fails: bool) -> (&'static Slow, TokenCache<&'static Slow>) {
+    let source: &'static Slow = Box::leak(Box::new(Slow { fetches: AtomicU32::new(0), fails }));
+    (source, TokenCache::new(source))
+}
+
+async fn token(cache: &TokenCache<&'static Slow>) -> Result<String> {
+    let headers = Credentials::headers(cache, &context(Duration::from_secs(5))).await?;
+    let value = &headers[http::header::AUTHORIZATION];
+    assert!(value.is_sensitive(), "{value:?} could be printed");
+    Ok(value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_fetched_once_for_all_who_wait() {
+    let (source, cache) = cache(false);
+    let all = futures_util::future::join_all((0..20).map(|_| token(&cache))).await;
+    assert!(all.into_iter().all(|token| token.unwrap() == "Bearer token-0"));
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_before_it_ends_and_serves_meanwhile() {
+    let (source, cache) = cache(false);
+    token(&cache).await.unwrap();
+    advance(Duration::from_secs(3600 - 299)).await;
+    let both = tokio::join!(token(&cache), token(&cache));
+    assert_eq!(both.0.unwrap(), "Bearer token-1", "one renews");
+    assert_eq!(both.1.unwrap(), "Bearer token-0", "the other goes on");
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_is_not_used_again() {
+    let (_, cache) = cache(false);
+    token(&cache).await.unwrap();
+    Credentials::rejected(&cache, &context(Duration::from_secs(5))).await;
+    assert_eq!(token(&cache).await.unwrap(), "Bearer token-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_issuer_is_asked_once_a_second() {
+    let (source, cache) = cache(true);
+    let all = futures_util::future::join_all((0..20).map(|_| token(&cache))).await;
+    assert!(all.into_iter().all(|token| token.is_err()));
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
+    advance(Duration::from_secs(2)).await;
+    assert!(token(&cache).await.is_err());
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
+}

@@ -1,0 +1,177 @@
+//! Keys that an issuer publishes, from a real endpoint.
+
+use std::sync::Mutex;
+
+use axum::{Router, extract::State as AxumState};
+use http::{HeaderValue, StatusCode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use serde_json::json;
+
+use super::*;
+use crate::run::ServiceInfo;
+
+/// A signing key with its id and its public half.
+struct Signer {
+    kid: String,
+    key: EncodingKey,
+}
+
+impl Signer {
+    fn new(kid: &str) -> Self {
+        use aws_lc_rs::{
+            rand::SystemRandom,
+            signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+        };
+        let der =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+        Self { kid: kid.to_owned(), key: EncodingKey::from_ec_der(der.unwrap().as_ref()) }
+    }
+
+    fn jwk(&self) -> serde_json::Value {
+        let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::ES256).unwrap();
+        jwk.common.key_id = Some(self.kid.clone());
+        serde_json::to_value(jwk).unwrap()
+    }
+
+    fn token(&self) -> String {
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some(self.kid.clone());
+        let expires = Timestamp::now().as_second() + 600;
+        let claims =
+            json!({"iss": "https://idp", "aud": "connectors", "sub": "ann", "exp": expires});
+        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
+    }
+}
+
+/// An issuer's endpoint: what it answers, and how often it was asked.
+#[derive(Clone)]
+struct Endpoint(Arc<Mutex<(StatusCode, String, u32)>>);
+
+impl Endpoint {
+    async fn start() -> (Self, String) {
+        let endpoint = Self(Arc::new(Mutex::new((StatusCode::OK, String::new(), 0))));
+        let answer = async |AxumState(Self(state)): AxumState<Self>| {
+            let mut state = state.lock().unwrap();
+            state.2 += 1;
+            (state.0, state.1.clone())
+        };
+        let router = Router::new().fallback(answer).with_state(endpoint.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
+        (endpoint, url)
+    }
+
+    fn publish(&self, signers: &[&Signer]) {
+        let keys = signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>();
+        self.answer(StatusCode::OK, &json!({ "keys": keys }).to_string());
+    }
+
+    fn answer(&self, status: StatusCode, body: &str) {
+        let mut state = self.0.lock().unwrap();
+        (state.0, state.1) = (status, body.to_owned());
+    }
+
+    fn asked(&self) -> u32 {
+        self.0.lock().unwrap().2
+    }
+}
+
+fn auth(test: &str, url: &str) -> Auth {
+    let path = std::env::temp_dir().join(format!("jwks-{test}-{}.yaml", std::process::id()));
+    let text = format!(
+        "issuers:\n  - {{name: idp, issuer: 'https://idp', algorithms: [ES256], audiences: [connectors], jwks: {{url: '{url}'}}}}\n\
+         rules:\n  - {{issuer: idp, role: user}}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
+    Auth::from_file(&path, Arc::new(metrics)).unwrap()
+}
+
+async fn kind(auth: &Auth, token: &str) -> Result<(), Kind> {
+    let mut headers = HeaderMap::new();
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+    headers.insert("authorization", value);
+    auth.caller(&headers).await.map(drop).map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn a_new_key_serves_at_once_and_a_removed_one_no_more() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    endpoint.publish(&[&old]);
+    let auth = auth("rotation", &url);
+    assert_eq!(kind(&auth, &old.token()).await, Ok(()));
+    assert_eq!(endpoint.asked(), 1);
+    endpoint.publish(&[&new]);
+    assert_eq!(kind(&auth, &new.token()).await, Ok(()), "an unknown key is looked up at once");
+    assert_eq!(
+        kind(&auth, &old.token()).await,
+        Err(Kind::Unauthenticated),
+        "even remembered tokens"
+    );
+    assert_eq!(endpoint.asked(), 2);
+}
+
+#[tokio::test]
+async fn garbage_does_not_hammer_the_issuer() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (known, stranger) = (Signer::new("known"), Signer::new("stranger"));
+    endpoint.publish(&[&known]);
+    let auth = auth("garbage", &url);
+    assert_eq!(kind(&auth, &known.token()).await, Ok(()));
+    for number in 0..200 {
+        let stranger = Signer { kid: format!("k{number}"), key: stranger.key.clone() };
+        assert_eq!(kind(&auth, &stranger.token()).await, Err(Kind::Unauthenticated));
+    }
+    assert_eq!(endpoint.asked(), 2, "one for the first token, one for all the garbage");
+    let impostor = Signer { kid: "known".to_owned(), key: stranger.key };
+    assert_eq!(kind(&auth, &impostor.token()).await, Err(Kind::Unauthenticated));
+    assert_eq!(endpoint.asked(), 2, "a bad signature under a known key fetches nothing");
+}
+
+#[tokio::test]
+async fn an_issuer_in_trouble_is_not_our_trouble() {
+    let (endpoint, url) = Endpoint::start().await;
+    let signer = Signer::new("k");
+    endpoint.answer(StatusCode::INTERNAL_SERVER_ERROR, "");
+    let auth = auth("trouble", &url);
+    assert!(!auth.is_ready());
+    assert_eq!(
+        kind(&auth, &signer.token()).await,
+        Err(Kind::Unavailable),
+        "not the caller's fault"
+    );
+    let bad_key = json!({"keys": [{"kty": "odd"}, {"kty": "oct", "k": "AAAA"}, signer.jwk()]});
+    endpoint.answer(StatusCode::OK, &bad_key.to_string());
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(kind(&auth, &signer.token()).await, Ok(()), "one bad key takes no other with it");
+    assert!(auth.is_ready());
+    for (status, body) in [
+        (StatusCode::BAD_GATEWAY, ""),
+        (StatusCode::OK, "<html>"),
+        (StatusCode::OK, "{\"keys\": []}"),
+        (StatusCode::OK, &"x".repeat(300 << 10)),
+    ] {
+        endpoint.answer(status, body);
+        let other = Signer { kid: format!("unknown-{}", body.len()), key: signer.key.clone() };
+        assert_eq!(kind(&auth, &other.token()).await, Err(Kind::Unauthenticated));
+        assert_eq!(kind(&auth, &signer.token()).await, Ok(()), "known keys go on serving");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_without_being_asked_for() {
+    let (endpoint, url) = Endpoint::start().await;
+    endpoint.publish(&[&Signer::new("k")]);
+    let auth = auth("background", &url);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    auth.keep_fresh(&tasks, &stop);
+    while !auth.is_ready() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(endpoint.asked(), 1);
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}

@@ -1,0 +1,245 @@
+//! What the core does for every plugin, shown with one that misbehaves on request.
+
+use std::time::Duration;
+
+use plugin_core::{
+    Context, Error, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
+    testing::{Client, Dialect, TestService, spawn},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+struct Moody;
+
+#[derive(Debug, clap::Args)]
+struct Settings {}
+
+#[derive(Deserialize, Serialize, JsonSchema)]
+struct Mood {
+    create: Option<String>,
+    get: Option<String>,
+    delete: Option<String>,
+}
+
+async fn act(cx: &Context, mood: Option<&str>) -> Result<()> {
+    match mood {
+        Some("panic") => panic!("as asked"),
+        Some("hang") => std::future::pending().await,
+        Some("refuse") => {
+            Err(Error::new(Kind::FailedPrecondition, "no such warehouse").from_upstream())
+        }
+        Some("gone") => Err(Error::not_found("the job is gone")),
+        Some("forbid") => Err(Error::new(Kind::PermissionDenied, "no rights").from_upstream()),
+        Some("target") => cx.caller().check_target("another"),
+        Some("secret") => cx.secret("api_token").await.map(drop),
+        _ => Ok(()),
+    }
+}
+
+impl Plugin for Moody {
+    const TASK_TYPES: &'static [TaskType] =
+        &[TaskType { name: "moody", version: 0 }, TaskType { name: "limited", version: 3 }];
+    type Settings = Settings;
+    type Custom = Mood;
+    type Meta = Mood;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn create(&self, cx: &Context, task: Task<Mood>) -> Result<Mood> {
+        act(cx, task.custom.create.as_deref()).await?;
+        if task.custom.create.as_deref() == Some("fat") {
+            return Ok(Mood { get: Some("x".repeat(2000)), ..task.custom });
+        }
+        Ok(task.custom)
+    }
+
+    async fn get(&self, cx: &Context, meta: Mood) -> Result<Status> {
+        act(cx, meta.get.as_deref()).await?;
+        Ok(Status::new(Phase::Running))
+    }
+
+    async fn delete(&self, cx: &Context, meta: Mood) -> Result<()> {
+        act(cx, meta.delete.as_deref()).await
+    }
+}
+
+fn task(mood: Json) -> Json {
+    json!({"template": {"type": "moody", "custom": mood}, "output_prefix": "s3://b/1"})
+}
+
+async fn service() -> TestService {
+    spawn::<Moody>(&["--request-timeout=2s"]).await
+}
+
+async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
+    for dialect in Dialect::ALL {
+        let service = service().await;
+        let client = service.client(dialect, "propeller").await;
+        test(&service, client, dialect).await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_call() {
+    each(async |service, client, dialect| {
+        let internal = if dialect.is_grpc() { 13 } else { 500 };
+        let refused = client.create(&task(json!({"create": "panic"}))).await.unwrap_err();
+        assert_eq!((refused.code, refused.message.as_str()), (internal, "internal error"));
+        let task = task(json!({"get": "panic", "delete": "panic"}));
+        let handle = client.create(&task).await.unwrap();
+        assert_eq!(client.get(&task, &handle).await.unwrap_err().code, internal);
+        assert_eq!(client.delete(&task, &handle).await.unwrap_err().code, internal);
+        assert_eq!(service.metric("plugin_panics_total").await, 1.0, "the rest ran detached");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_hangs_is_answered_in_time() {
+    each(async |_, client, dialect| {
+        let late = if dialect.is_grpc() { 4 } else { 503 };
+        let hasty = client.clone().with_timeout(Duration::from_millis(300));
+        let refused = hasty.create(&task(json!({"create": "hang"}))).await.unwrap_err();
+        assert_eq!(refused.code, late);
+        assert!(refused.message.contains("still being submitted"), "{}", refused.message);
+        let mut other = task(json!({"get": "hang", "delete": "hang"}));
+        other["output_prefix"] = json!("s3://b/2");
+        let handle = client.create(&other).await.unwrap();
+        assert_eq!(hasty.get(&other, &handle).await.unwrap().phase, "RUNNING");
+        assert_eq!(hasty.delete(&other, &handle).await.unwrap_err().code, late);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn overload_is_refused_at_once_and_probes_still_answer() {
+    let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=2s"]).await;
+    let hanging = service.client(Dialect::Flyte1, "propeller").await;
+    let hang = task(json!({"create": "hang"}));
+    let refused = async {
+        for dialect in Dialect::ALL {
+            let client = service.client(dialect, "propeller").await;
+            // The hanging call has to be there first.
+            let refused = loop {
+                match client.get(&task(json!({})), b"x").await {
+                    Err(refused) if [14, 503].contains(&refused.code) => break refused,
+                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            };
+            assert!(refused.message.contains("overloaded"), "{}", refused.message);
+        }
+        let health = crate::raw::call(
+            tonic::transport::Channel::from_shared(format!("http://{}", service.api()))
+                .unwrap()
+                .connect()
+                .await
+                .unwrap(),
+            "/grpc.health.v1.Health/Check",
+            Vec::new(),
+            None,
+        );
+        assert!(health.await.is_ok());
+    };
+    tokio::select! {
+        answered = hanging.create(&hang) => panic!("{answered:?}"),
+        () = refused => {}
+    }
+    assert!(service.metric("plugin_shed_requests_total").await >= 3.0);
+}
+
+#[tokio::test]
+async fn a_service_may_serve_several_types_each_with_its_version() {
+    each(async |_, client, dialect| {
+        let not_found = if dialect.is_grpc() { 5 } else { 404 };
+        for (name, version, served) in
+            [("moody", 0, true), ("limited", 3, true), ("limited", 0, false), ("moody", 3, false)]
+        {
+            let task = json!({
+                "template": {"type": name, "task_type_version": version, "custom": {}},
+                "output_prefix": format!("s3://{name}"),
+            });
+            match client.create(&task).await {
+                Ok(_) => assert!(served, "{name} {version}"),
+                Err(refused) => {
+                    assert!(!served, "{name} {version}");
+                    assert_eq!(refused.code, not_found);
+                    let served = "served: limited version 3, moody version 0";
+                    assert!(refused.message.ends_with(served), "{}", refused.message);
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rule_limits_task_types_and_targets() {
+    for dialect in Dialect::ALL {
+        let service = service().await;
+        let client = service.client(dialect, "limited").await;
+        let forbidden = if dialect.is_grpc() { 7 } else { 403 };
+        let moody = client.create(&task(json!({}))).await.unwrap_err();
+        assert_eq!(moody.code, forbidden);
+        let mut allowed = task(json!({}));
+        allowed["template"]["type"] = json!("limited");
+        allowed["template"]["task_type_version"] = json!(3);
+        assert!(client.create(&allowed).await.is_ok());
+        allowed["template"]["custom"] = json!({"create": "target"});
+        allowed["output_prefix"] = json!("s3://b/2");
+        let target = client.create(&allowed).await.unwrap_err();
+        assert_eq!(target.code, forbidden, "an error of ours, not a refusal by the vendor");
+        assert_eq!(target.message, "your token does not allow the target another");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_named_with_where_it_was_looked_for() {
+    each(async |_, client, dialect| {
+        let task = task(json!({"create": "secret"}));
+        let words = match client.create(&task).await {
+            Ok(handle) => client.get(&task, &handle).await.unwrap().message,
+            Err(refused) => refused.message,
+        };
+        for part in ["secret api_token not found", "_FSEC_API_TOKEN", "/secrets/api_token"] {
+            assert!(words.contains(part), "{dialect:?}: {words}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_gone_fails_its_task_and_is_deleted() {
+    each(async |_, client, _| {
+        let task = task(json!({"get": "gone", "delete": "gone"}));
+        let handle = client.create(&task).await.unwrap();
+        let seen = client.get(&task, &handle).await.unwrap();
+        assert_eq!((seen.phase.as_str(), seen.message.as_str()), ("FAILED", "the job is gone"));
+        assert!(client.delete(&task, &handle).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_vendors_no_is_not_ours() {
+    each(async |_, client, dialect| {
+        let task = task(json!({"get": "forbid", "delete": "forbid"}));
+        let handle = client.create(&task).await.unwrap();
+        assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
+        let unavailable = if dialect.is_grpc() { 14 } else { 503 };
+        assert_eq!(client.delete(&task, &handle).await.unwrap_err().code, unavailable);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_meta_that_is_too_large_is_a_defect_of_the_plugin() {
+    each(async |_, client, dialect| {
+        let internal = if dialect.is_grpc() { 13 } else { 500 };
+        let refused = client.create(&task(json!({"create": "fat"}))).await.unwrap_err();
+        assert_eq!(refused.code, internal);
+    })
+    .await;
+}

@@ -1,0 +1,12 @@
+//! Writes the documents that are generated from the code.
+
+use anyhow::Result;
+use tests::{documents::DOCUMENTS, repository};
+
+fn main() -> Result<()> {
+    for document in DOCUMENTS {
+        std::fs::write(repository().join(document.path), (document.generate)())?;
+        println!("{}", document.path);
+    }
+    Ok(())
+}
