@@ -1,0 +1,122 @@
+"""A BigQuery service on a fake BigQuery, as separate programs."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import secrets
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import grpc
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden"
+PROGRAMS = ROOT / "target" / "debug"
+ISSUER = "https://interop.example.com"
+AUDIENCE = "connectors"
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Service:
+    def __init__(self, api, admin, secret):
+        self.api, self.admin, self._secret = api, admin, secret
+
+    def token(self, subject="propeller", **claims):
+        """An HS256 token that the service takes."""
+
+        def part(data):
+            return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+        header = part(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": int(time.time()) + 600, **claims}
+        message = header + b"." + part(json.dumps(claims).encode())
+        signature = hmac.new(self._secret.encode(), message, hashlib.sha256).digest()
+        return (message + b"." + part(signature)).decode()
+
+    def metadata(self):
+        return (("authorization", f"Bearer {self.token()}"),)
+
+    def channel(self):
+        return grpc.insecure_channel(self.api)
+
+    def rest(self, method, path, body=None, token=True):
+        request = urllib.request.Request(f"http://{self.api}{path}", method=method)
+        if token:
+            request.add_header("authorization", f"Bearer {self.token()}")
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(request, data=data, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
+
+def wait_until_ready(admin, process):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the service ended"
+        try:
+            urllib.request.urlopen(f"http://{admin}/readyz", timeout=1)
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the service is not ready")
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    files = tmp_path_factory.mktemp("service")
+    secret = secrets.token_hex(32)
+    (files / "issuer.secret").write_text(secret)
+    (files / "handle.key").write_bytes(secrets.token_bytes(32))
+    (files / "auth.yaml").write_text(
+        f"""
+issuers:
+  - name: interop
+    issuer: {ISSUER}
+    audiences: [{AUDIENCE}]
+    key: {{hs256_secret_file: {files}/issuer.secret}}
+rules:
+  - {{issuer: interop, sub: propeller, role: propeller}}
+"""
+    )
+    fake = subprocess.Popen(
+        [PROGRAMS / "fake-upstream", "bigquery", "--check", "--polls=2"], stdout=subprocess.PIPE, text=True
+    )
+    upstream = fake.stdout.readline().strip()
+    api, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")}
+    process = subprocess.Popen(
+        [
+            PROGRAMS / "bigquery",
+            f"--listen={api}",
+            f"--admin-listen={admin}",
+            f"--auth={files}/auth.yaml",
+            f"--handle-keys={files}/handle.key",
+            f"--endpoint={upstream}",
+            "--drain-delay=0s",
+        ],
+        env={**environment, "GCE_METADATA_HOST": upstream.removeprefix("http://")},
+        stdout=open(files / "log", "w"),
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        wait_until_ready(admin, process)
+        yield Service(api, admin, secret)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        fake.kill()

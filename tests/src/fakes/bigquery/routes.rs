@@ -1,0 +1,215 @@
+//! The fake's API.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{Fake, Job, Shared};
+use crate::discovery::{Direction, Discovery};
+
+/// Like Google's metadata server, tokens of which this fake takes.
+const METADATA_TOKEN: &str = "ya29.fake-token-of-the-metadata-server";
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/bigquery/v2/projects/{project}/jobs", post(insert))
+        .route("/bigquery/v2/projects/{project}/jobs/{job}", get(look))
+        .route("/bigquery/v2/projects/{project}/jobs/{job}/cancel", post(cancel))
+        .route("/computeMetadata/v1/instance/service-accounts/default/token", get(token))
+        .route("/fake/jobs", get(count))
+        .fallback(async || google_error(404, "notFound", "Not Found"))
+        .with_state(shared)
+}
+
+type Fakes = State<Arc<Shared>>;
+type Params = Query<BTreeMap<String, String>>;
+
+impl Shared {
+    /// Counts a request, and answers it at once if it is not to be served.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
+        let mut state = self.state();
+        state.requests += 1;
+        if !state.outages.is_empty() {
+            let status = state.outages.remove(0);
+            let error = google_error(status, "backendError", "The backend is on fire");
+            return Err(Box::new(error));
+        }
+        if self.options.require_token && !has_token(headers) {
+            return Err(Box::new(google_error(401, "authError", "Invalid Credentials")));
+        }
+        Ok(())
+    }
+
+    fn check(&self, checked: impl FnOnce(&Discovery) -> Result<(), String>) -> Result<(), String> {
+        let result = self.options.discovery.as_ref().map_or(Ok(()), checked);
+        if let Err(violation) = &result {
+            self.state().violations.push(violation.clone());
+        }
+        result
+    }
+
+    /// Sends `body`, which has to be of the schema `schema`.
+    fn answer(&self, schema: &str, body: Value) -> Response {
+        let _ = self.check(|discovery| discovery.check_body(schema, &body, Direction::Response));
+        Json(body).into_response()
+    }
+
+    fn check_query(
+        &self,
+        method: &str,
+        query: &BTreeMap<String, String>,
+    ) -> Result<(), Box<Response>> {
+        self.check(|discovery| discovery.check_query(method, query.keys().map(String::as_str)))
+            .map_err(|violation| Box::new(google_error(400, "invalidParameter", &violation)))
+    }
+}
+
+/// A token of the metadata server, or one that a service account's key signed.
+fn has_token(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|token| {
+        token == METADATA_TOKEN || token.split('.').filter(|part| !part.is_empty()).count() == 3
+    })
+}
+
+/// How many jobs there are, for those who run the fake as a program.
+async fn count(State(shared): Fakes) -> String {
+    shared.state().jobs.len().to_string()
+}
+
+async fn token(headers: HeaderMap) -> Response {
+    if headers.get("metadata-flavor").is_none_or(|flavor| flavor != "Google") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let token =
+        json!({ "access_token": METADATA_TOKEN, "expires_in": 3599, "token_type": "Bearer" });
+    Json(token).into_response()
+}
+
+async fn insert(
+    State(shared): Fakes,
+    Path(project): Path<String>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    if let Err(refusal) = shared.admit(&headers) {
+        return *refusal;
+    }
+    if let Err(violation) =
+        shared.check(|discovery| discovery.check_body("Job", &body, Direction::Request))
+    {
+        return google_error(
+            400,
+            "invalid",
+            &format!("Invalid JSON payload received. {violation}"),
+        );
+    }
+    let job = match Job::new(&project, &body, shared.options.polls, shared.ending()) {
+        Ok(job) => job,
+        Err(message) => return google_error(400, "invalid", &message),
+    };
+    let answer = {
+        let mut state = shared.state();
+        if state.jobs.contains_key(&job.key()) {
+            state.duplicates += 1;
+            return google_error(409, "duplicate", &format!("Already Exists: Job {}", job.key()));
+        }
+        let answer = job.to_json();
+        state.inserted.push(body);
+        state.jobs.insert(job.key(), job);
+        answer
+    };
+    drop(shared.inserts.acquire().await);
+    shared.answer("Job", answer)
+}
+
+async fn look(
+    State(shared): Fakes,
+    Path((project, id)): Path<(String, String)>,
+    Query(query): Params,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refusal) = shared.admit(&headers) {
+        return *refusal;
+    }
+    if let Err(refusal) = shared.check_query("jobs.get", &query) {
+        return *refusal;
+    }
+    let found = {
+        let mut state = shared.state();
+        let job = find(&mut state, &project, &id, query.get("location"));
+        job.map(|job| {
+            let now = job.to_json();
+            job.advance();
+            now
+        })
+    };
+    match found {
+        Some(job) => shared.answer("Job", job),
+        None => missing(&project, &id),
+    }
+}
+
+async fn cancel(
+    State(shared): Fakes,
+    Path((project, id)): Path<(String, String)>,
+    Query(query): Params,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refusal) = shared.admit(&headers) {
+        return *refusal;
+    }
+    if let Err(refusal) = shared.check_query("jobs.cancel", &query) {
+        return *refusal;
+    }
+    let found = {
+        let mut state = shared.state();
+        let job = find(&mut state, &project, &id, query.get("location"));
+        job.map(|job| {
+            job.cancel();
+            job.to_json()
+        })
+    };
+    match found {
+        Some(job) => {
+            let body = json!({ "kind": "bigquery#jobCancelResponse", "job": job });
+            shared.answer("JobCancelResponse", body)
+        }
+        None => missing(&project, &id),
+    }
+}
+
+/// Without a location Google finds jobs in the US and EU only.
+fn find<'a>(
+    state: &'a mut Fake,
+    project: &str,
+    id: &str,
+    location: Option<&String>,
+) -> Option<&'a mut Job> {
+    let mut jobs = state.jobs.values_mut().filter(|job| job.is(project, id));
+    match location {
+        Some(location) => jobs.find(|job| job.location == *location),
+        None => jobs.find(|job| matches!(job.location.as_str(), "US" | "EU")),
+    }
+}
+
+fn missing(project: &str, id: &str) -> Response {
+    google_error(404, "notFound", &format!("Not found: Job {project}:{id}"))
+}
+
+fn google_error(status: u16, reason: &str, message: &str) -> Response {
+    let body = json!({"error": {
+        "code": status,
+        "message": message,
+        "errors": [{"message": message, "domain": "global", "reason": reason}],
+    }});
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, Json(body)).into_response()
+}

@@ -1,0 +1,142 @@
+//! House rules that no lint knows: sizes, names and where things are declared.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::{process::program, root};
+
+/// Past this many lines, tests not counted, something is missing that would split a file.
+const MAX_LINES: usize = 400;
+/// Past this many lines a function does more than one thing.
+const MAX_FUNCTION_LINES: usize = 60;
+/// Names that say nothing.
+const NAMELESS: [&str; 4] = ["utils", "common", "helpers", "manager"];
+
+/// Checks every rule.
+///
+/// # Errors
+/// All that is broken, a line each.
+pub(crate) fn check() -> Result<()> {
+    let files = tracked()?;
+    let mut broken = Vec::new();
+    for file in &files {
+        let path = file.to_string_lossy();
+        if path.ends_with(".rs") {
+            let text = std::fs::read_to_string(root().join(file))?;
+            check_rust(file, &text, &mut broken);
+        } else if path.ends_with("Cargo.toml") && path != "Cargo.toml" {
+            let text = std::fs::read_to_string(root().join(file))?;
+            check_manifest(&path, &text, &mut broken);
+        }
+    }
+    if !broken.is_empty() {
+        bail!("house rules are broken:\n  {}", broken.join("\n  "));
+    }
+    println!("   {} files keep them", files.len());
+    Ok(())
+}
+
+/// Every file that git knows or would add.
+fn tracked() -> Result<Vec<PathBuf>> {
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    let output = program("git").args(list).output()?;
+    let names = String::from_utf8(output.stdout)?;
+    Ok(names.lines().map(PathBuf::from).filter(|file| root().join(file).exists()).collect())
+}
+
+fn check_rust(file: &Path, text: &str, broken: &mut Vec<String>) {
+    let path = file.display();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    if stem == "mod" {
+        broken.push(format!("{path}: write foo.rs beside foo/, not foo/mod.rs"));
+    }
+    if NAMELESS.iter().any(|name| stem == *name) {
+        broken.push(format!("{path}: the name does not say what is in it"));
+    }
+    if !text.trim_start().starts_with("//!") && !stem.ends_with("tests") {
+        broken.push(format!("{path}: does not say in its first line what it is for"));
+    }
+    if is_test(file) {
+        return;
+    }
+    let product = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let lines = product.lines().count();
+    if lines > MAX_LINES {
+        broken.push(format!("{path}: {lines} lines; at most {MAX_LINES}, tests not counted"));
+    }
+    for (name, lines) in functions(product).filter(|(_, lines)| *lines > MAX_FUNCTION_LINES) {
+        broken.push(format!("{path}: {name} has {lines} lines; at most {MAX_FUNCTION_LINES}"));
+    }
+}
+
+fn is_test(file: &Path) -> bool {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    stem.ends_with("tests")
+        || file.starts_with("tests/it")
+        || file.components().any(|part| part.as_os_str() == "tests" && !file.starts_with("tests"))
+}
+
+/// Functions with their length, as rustfmt lays them out: the closing brace stands under the head.
+fn functions(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let lines = text.lines().collect::<Vec<_>>();
+    let starts = (0..lines.len()).filter_map({
+        let lines = lines.clone();
+        move |at| Some((at, function_name(lines[at])?, indentation(lines[at])))
+    });
+    let starts = starts.collect::<Vec<_>>();
+    starts.into_iter().filter_map(move |(at, name, indent)| {
+        let closing = format!("{}}}", " ".repeat(indent));
+        let length = lines[at..].iter().position(|line| *line == closing)?;
+        Some((name, length + 1))
+    })
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let (head, rest) = line.split_once("fn ")?;
+    let is_head = head
+        .split_whitespace()
+        .all(|word| ["async", "const", "unsafe"].contains(&word) || word.starts_with("pub"));
+    let name = rest.split(['(', '<']).next()?;
+    (is_head && !line.trim_end().ends_with(';')).then_some(name)
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+fn check_manifest(path: &str, text: &str, broken: &mut Vec<String>) {
+    if !text.contains("[lints]\nworkspace = true") {
+        broken.push(format!("{path}: does not inherit the workspace's lints"));
+    }
+    let mut section = "";
+    for line in text.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let declares = section.contains("dependencies") && line.contains('=');
+        if declares && !line.contains("workspace = true") && !line.contains("workspace=true") {
+            broken.push(format!("{path}: {line}: versions live in the workspace's manifest"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_measured() {
+        let text = "impl X {\n    pub(crate) async fn long(\n        a: u8,\n    ) {\n        b();\n    }\n\n    fn declared();\n}\nfn short() {\n}\n";
+        assert_eq!(functions(text).collect::<Vec<_>>(), [("long", 5), ("short", 2)]);
+    }
+
+    #[test]
+    fn broken_rules_are_named() {
+        let mut broken = Vec::new();
+        check_rust(Path::new("a/src/utils.rs"), "fn x() {}\n", &mut broken);
+        check_rust(Path::new("a/src/mod.rs"), &"//! x\n".repeat(500), &mut broken);
+        check_manifest("a/Cargo.toml", "[dependencies]\nserde = \"1\"\n", &mut broken);
+        assert_eq!(broken.len(), 6, "{broken:#?}");
+    }
+}

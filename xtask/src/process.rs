@@ -1,0 +1,100 @@
+//! Runs other programs.
+
+use std::{
+    ffi::OsStr,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// `program` in the repository's root.
+pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(crate::root());
+    command
+}
+
+/// `cargo` with `args`.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    // The cargo that runs us, so that both use one toolchain.
+    let mut command = program(option_env!("CARGO").unwrap_or("cargo"));
+    command.args(args);
+    command
+}
+
+/// Runs `command` to its end, with its output where ours goes.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    Ok(())
+}
+
+/// Whether `command` can be run at all.
+pub(crate) fn works(command: &mut Command) -> bool {
+    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    silent.status().is_ok_and(|status| status.success())
+}
+
+/// A program that is stopped when this is dropped.
+pub(crate) struct Background(Child);
+
+impl Background {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        command.spawn().map(Self).with_context(|| format!("cannot run {command:?}"))
+    }
+
+    /// The first line that it prints.
+    pub(crate) fn first_line(&mut self) -> Result<String> {
+        let stdout = self.0.stdout.as_mut().context("its output is not ours to read")?;
+        let mut line = String::new();
+        let mut byte = [0];
+        while stdout.read(&mut byte)? == 1 && byte[0] != b'\n' {
+            line.push(byte[0].into());
+        }
+        Ok(line)
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// Waits until it ends.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether a GET of `path` is answered with 200.
+pub(crate) fn answers_ok(address: SocketAddr, path: &str) -> bool {
+    let get = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    get().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// Writes `text` to `path`, with its directory.
+pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
+    let parent = path.parent().context("a file has a directory")?;
+    std::fs::create_dir_all(parent)?;
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,191 @@
+//! `cargo xtask test`: everything that CI checks, in the order of what fails soonest.
+
+use std::{process::Command, time::Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    invariants,
+    process::{cargo, program, run as run_program, works},
+    python::{self, Python},
+    target,
+};
+
+/// Checks the repository as CI does.
+///
+/// Prepares what it needs below target/. A step whose tools are missing is skipped and said so; with
+/// the variable CI set, tools are installed and nothing is skipped.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run only this step; may be given more than once.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+
+    /// List the steps and end.
+    #[arg(long)]
+    list: bool,
+}
+
+/// One step.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Environment) -> Result<Outcome>,
+}
+
+/// How a step ended, unless it failed.
+enum Outcome {
+    Passed,
+    Skipped(String),
+}
+
+/// What steps share.
+struct Environment {
+    ci: bool,
+}
+
+const STEPS: [Step; 10] = [
+    Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
+    Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
+    Step { name: "clippy", what: "lints, as errors", run: clippy },
+    Step { name: "build", what: "every program", run: build },
+    Step { name: "python", what: "a Python environment for interop", run: python_environment },
+    Step { name: "rust", what: "unit, conformance and integration tests", run: rust },
+    Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
+    Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop_python },
+    Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
+    Step { name: "demo", what: "the README's first command", run: demo },
+];
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.list {
+        STEPS.iter().for_each(|step| println!("{:<16} {}", step.name, step.what));
+        return Ok(());
+    }
+    if let Some(unknown) = args.only.iter().find(|only| STEPS.iter().all(|s| s.name != **only)) {
+        bail!("there is no step {unknown}; --list names them");
+    }
+    let wanted = |step: &&Step| args.only.is_empty() || args.only.iter().any(|o| o == step.name);
+    let environment = Environment { ci: is_ci() };
+    let mut skipped = Vec::new();
+    for step in STEPS.iter().filter(wanted) {
+        println!("── {}: {}", step.name, step.what);
+        let started = Instant::now();
+        match (step.run)(&environment)? {
+            Outcome::Passed => println!("── {} passed in {:.0?}\n", step.name, started.elapsed()),
+            Outcome::Skipped(why) if environment.ci => bail!("{} cannot run: {why}", step.name),
+            Outcome::Skipped(why) => {
+                println!("── {} skipped: {why}\n", step.name);
+                skipped.push(step.name);
+            }
+        }
+    }
+    match skipped.as_slice() {
+        [] => println!("Everything passed."),
+        some => println!("Passed, but for what was skipped: {}", some.join(", ")),
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "every CI system sets it")]
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+fn passed(mut command: Command) -> Result<Outcome> {
+    run_program(&mut command)?;
+    Ok(Outcome::Passed)
+}
+
+fn fmt(_: &Environment) -> Result<Outcome> {
+    passed(cargo(&["fmt", "--all", "--check"]))
+}
+
+fn house_rules(_: &Environment) -> Result<Outcome> {
+    invariants::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(_: &Environment) -> Result<Outcome> {
+    passed(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "-Dwarnings",
+    ]))
+}
+
+fn build(_: &Environment) -> Result<Outcome> {
+    passed(cargo(&["build", "--workspace", "--bins", "--locked", "--quiet"]))
+}
+
+fn python_environment(_: &Environment) -> Result<Outcome> {
+    match Python::prepare()? {
+        Some(python) => {
+            python.install_discovery()?;
+            Ok(Outcome::Passed)
+        }
+        None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
+    }
+}
+
+fn rust(_: &Environment) -> Result<Outcome> {
+    let mut command = cargo(&["test", "--workspace", "--locked", "--quiet"]);
+    // A snapshot that is missing must fail, not be written.
+    command.env("INSTA_UPDATE", "no");
+    passed(command)
+}
+
+fn doc(_: &Environment) -> Result<Outcome> {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    passed(command)
+}
+
+fn interop_python(_: &Environment) -> Result<Outcome> {
+    match Python::prepare()? {
+        Some(python) => {
+            run_program(&mut python.pytest("tests/interop/python"))?;
+            Ok(Outcome::Passed)
+        }
+        None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
+    }
+}
+
+/// Tools that cargo builds, with the versions that CI uses.
+const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
+const CARGO_MACHETE: (&str, &str) = ("cargo-machete", "0.9.2");
+
+fn dependencies(environment: &Environment) -> Result<Outcome> {
+    for tool in [CARGO_DENY, CARGO_MACHETE] {
+        if environment.ci {
+            install(tool)?;
+        } else if !works(tool_command(tool.0).arg("--version")) {
+            let (name, version) = tool;
+            return Ok(Outcome::Skipped(format!(
+                "{name} is not installed: cargo install --locked {name}@{version} --root target/tools"
+            )));
+        }
+    }
+    // Advisories need a database from the network; see CONTRIBUTING.md.
+    run_program(tool_command(CARGO_DENY.0).args(["check", "bans", "licenses", "sources"]))?;
+    run_program(&mut tool_command(CARGO_MACHETE.0))?;
+    Ok(Outcome::Passed)
+}
+
+fn tool_command(name: &str) -> Command {
+    program(target("tools/bin").join(name))
+}
+
+fn install((name, version): (&str, &str)) -> Result<()> {
+    let root = target("tools");
+    let mut command = cargo(&["install", "--locked", "--quiet", &format!("{name}@{version}")]);
+    run_program(command.arg("--root").arg(root))
+}
+
+fn demo(_: &Environment) -> Result<Outcome> {
+    passed(cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))
+}
