@@ -12,12 +12,12 @@ use http::{Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::endpoint::{UpstreamArgs, require_tls};
+use self::{credentials::DynCredentials, endpoint::Endpoint};
 pub use self::{
-    credentials::Credentials,
+    credentials::{Credentials, SecretToken},
     request::{Request, Response},
     token_cache::{Token, TokenCache, TokenSource},
 };
-use self::{credentials::DynCredentials, endpoint::Endpoint};
 use crate::{
     error::{Error, Kind, Result},
     telemetry::metrics::Metrics,
@@ -139,6 +139,16 @@ impl Http {
     /// A GET of the path made of `segments` below the base; each is percent-encoded.
     pub fn get<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
         Request::new(self, Method::GET, segments)
+    }
+
+    /// A PUT to the path made of `segments` below the base; each is percent-encoded.
+    pub fn put<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
+        Request::new(self, Method::PUT, segments)
+    }
+
+    /// A DELETE of the path made of `segments` below the base; each is percent-encoded.
+    pub fn delete<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
+        Request::new(self, Method::DELETE, segments)
     }
 
     /// A POST to the path made of `segments` below the base; each is percent-encoded.

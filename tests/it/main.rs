@@ -11,6 +11,7 @@ mod core;
 mod documents;
 mod edges;
 mod golden;
+mod guide;
 mod idempotency;
 mod lifecycle;
 mod observability;

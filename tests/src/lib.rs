@@ -13,7 +13,4 @@ pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Compiles the code blocks of the guide that authors copy from.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/writing-a-plugin.md")]
-pub struct WritingAPlugin;
+

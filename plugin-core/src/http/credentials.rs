@@ -1,7 +1,8 @@
 //! Who the service is to the vendor.
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
+use secrecy::ExposeSecret as _;
 
 use crate::{
     context::Context,
@@ -36,6 +37,28 @@ impl<C: Credentials> DynCredentials for C {
     fn rejected<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, ()> {
         Box::pin(Credentials::rejected(self, cx))
     }
+}
+
+/// [`Credentials`] that send a secret as bearer token, read anew for each call.
+#[derive(Debug, Clone)]
+pub struct SecretToken(String);
+
+impl SecretToken {
+    /// The token in the secret `name`, wherever [`Context::secret`] finds it.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+}
+
+impl Credentials for SecretToken {
+    async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
+        let token = cx.secret(&self.0).await?;
+        let value = bearer(token.expose_secret())?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+    }
+
+    /// Nothing is kept: a secret that changed is found by the next call.
+    async fn rejected(&self, _: &Context) {}
 }
 
 /// `Bearer <token>`, marked so that nothing prints it.
