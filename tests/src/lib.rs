@@ -12,5 +12,3 @@ pub mod golden;
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
-
-
