@@ -1,6 +1,6 @@
 //! Runs a Flyte backend plugin as a service of its own.
 //!
-//! A plugin implements [`Plugin`]: three functions and four types. [`run`] makes it a service that
+//! A plugin implements [`Plugin`]: three functions and four types. [`run()`] makes it a service that
 //! FlytePropeller 1.x and Flyte 2 call over gRPC and users over REST, with authentication, limits,
 //! retries, logs, metrics and traces.
 //!

@@ -32,7 +32,7 @@ impl Protocol {
     }
 }
 
-/// Carries the error to the [`respond`] layer, which knows the protocol.
+/// Carries the error to the `respond` layer, which knows the protocol.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.kind().http().into_response();

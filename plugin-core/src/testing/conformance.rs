@@ -48,9 +48,9 @@ pub enum Scenario {
     ProtocolsAgree,
 }
 
-/// Makes a test of each [`Scenario`](crate::testing::Scenario) for a plugin.
+/// Makes a test of each [`Scenario`] for a plugin.
 ///
-/// ```ignore
+/// ```text
 /// plugin_core::conformance_tests!(bigquery::BigQuery, include_str!("recorded.json"));
 /// ```
 #[macro_export]
