@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    context::sha256,
+    error::{Error, Kind, Result},
+};
 
 /// What a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -76,21 +79,25 @@ fn grants<T: Ord>(list: Option<&BTreeSet<T>>, item: impl FnOnce(&BTreeSet<T>) ->
 /// Who is calling.
 #[derive(Clone)]
 pub struct Caller {
-    pub(crate) issuer: Arc<str>,
-    pub(crate) subject: Arc<str>,
-    pub(crate) role: Role,
-    pub(crate) grant: Arc<Grant>,
+    issuer: Arc<str>,
+    subject: Arc<str>,
+    /// Tells subjects apart without naming them.
+    subject_hash: Arc<str>,
+    role: Role,
+    grant: Arc<Grant>,
 }
 
 impl Caller {
+    pub(crate) fn new(issuer: Arc<str>, subject: &str, role: Role, grant: Arc<Grant>) -> Self {
+        let hash = sha256(&[subject.as_bytes()]);
+        let hex =
+            hash.iter().take(16).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        Self { issuer, subject: subject.into(), subject_hash: hex.into(), role, grant }
+    }
+
     /// The caller of a service that runs without authentication: may do everything.
     pub(crate) fn anonymous() -> Self {
-        Self {
-            issuer: "".into(),
-            subject: "anonymous".into(),
-            role: Role::Anonymous,
-            grant: Arc::default(),
-        }
+        Self::new("".into(), "anonymous", Role::Anonymous, Arc::default())
     }
 
     /// The configured name of the issuer that vouches for the caller; empty for an anonymous one.
@@ -103,6 +110,12 @@ impl Caller {
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// The first 16 bytes of the subject's SHA-256, in hex: names of people need not lie in Flyte's
+    /// database or in logs.
+    pub(crate) fn subject_hash(&self) -> &str {
+        &self.subject_hash
     }
 
     /// How far the caller is trusted.

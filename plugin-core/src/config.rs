@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, FromArgMatches as _};
+use clap::{Arg, ArgAction, Args, FromArgMatches as _, builder::BoolishValueParser};
 use jiff::SignedDuration;
 
 use crate::{
@@ -31,8 +31,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "PLUGIN_AUTH", value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
 
-    /// Serve everybody, whoever they are.
-    #[arg(long, env = "PLUGIN_INSECURE_NO_AUTH", conflicts_with = "auth")]
+    /// Serve everybody, whoever they are. Not together with --auth.
+    #[arg(long, env = "PLUGIN_INSECURE_NO_AUTH")]
     pub(crate) insecure_no_auth: bool,
 
     /// Files of keys that seal the handles of jobs: 32 bytes, or their base64. The first seals, all
@@ -42,7 +42,7 @@ pub(crate) struct ServerArgs {
 
     /// The longest a call may take; a caller's own deadline may be shorter. Creates and deletes run
     /// this long even when their caller goes away.
-    #[arg(long, env = "PLUGIN_REQUEST_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, env = "PLUGIN_REQUEST_TIMEOUT", default_value = "30s", value_parser = parse_timeout)]
     pub(crate) request_timeout: Duration,
 
     /// How many calls are served at once; the next is refused as overload.
@@ -59,7 +59,7 @@ pub(crate) struct ServerArgs {
 
     /// How long a connection lives, give or take a tenth. It then ends without failing a call, so
     /// that callers find new replicas.
-    #[arg(long, env = "PLUGIN_CONNECTION_AGE", default_value = "120s", value_parser = parse_duration)]
+    #[arg(long, env = "PLUGIN_CONNECTION_AGE", default_value = "120s", value_parser = parse_timeout)]
     pub(crate) connection_age: Duration,
 
     /// How long polls are answered with the last known phase while the vendor refuses the service's
@@ -73,7 +73,7 @@ pub(crate) struct ServerArgs {
     pub(crate) drain_delay: Duration,
 
     /// How long running calls may take to finish after that.
-    #[arg(long, env = "PLUGIN_DRAIN_TIMEOUT", default_value = "20s", value_parser = parse_duration)]
+    #[arg(long, env = "PLUGIN_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub(crate) drain_timeout: Duration,
 }
 
@@ -116,7 +116,27 @@ pub fn command<P: Plugin>(info: ServiceInfo) -> clap::Command {
     let command = SecretArgs::augment_args(command);
     let command = TelemetryArgs::augment_args(command);
     let variable = format!("{}_ENDPOINT", info.name.to_uppercase().replace('-', "_"));
-    command.mut_arg("endpoint", |argument| argument.env(variable))
+    command.mut_arg("endpoint", |argument| argument.env(variable)).mut_args(lenient_environment)
+}
+
+/// Makes an argument read its environment variable as people write them: an empty one is none, and a
+/// flag's may be `1`, `yes` or `on`.
+fn lenient_environment(argument: Arg) -> Arg {
+    let argument = match argument.get_action() {
+        ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
+        _ => argument,
+    };
+    #[expect(clippy::disallowed_methods, reason = "the name is the argument's own")]
+    let value = argument.get_env().and_then(std::env::var_os);
+    if value.is_some_and(|value| value.is_empty()) { argument.env(None) } else { argument }
+}
+
+/// [`parse_duration`] of what cannot be zero.
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("must be more than zero".to_owned()),
+        duration => Ok(duration),
+    }
 }
 
 /// Reads `90s`, `2m` or `1h 30m`.

@@ -1,12 +1,20 @@
 //! What a plugin knows about the call it serves.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::{caller::Caller, deadline::Deadline, error::Result, secrets::Secrets};
+use crate::{
+    caller::Caller, deadline::Deadline, error::Result, plugin::TaskType, secrets::Secrets,
+};
 
 /// The key that makes a repeated create find the first one's job.
 ///
@@ -17,12 +25,18 @@ use crate::{caller::Caller, deadline::Deadline, error::Result, secrets::Secrets}
 pub struct IdempotencyKey([u8; 32]);
 
 impl IdempotencyKey {
-    /// The hash of `parts`, each closed by a zero byte but the last.
-    pub(crate) fn of(parts: &[&str]) -> Self {
-        let hash = digest::digest(&digest::SHA256, parts.join("\0").as_bytes());
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.as_ref());
-        Self(key)
+    /// The key of an attempt that Flyte itself names: what `sha256sum` prints for it.
+    pub(crate) fn of_attempt(attempt: &str) -> Self {
+        Self(sha256(&[attempt.as_bytes()]))
+    }
+
+    /// The key that `parts` make together. Each is preceded by its length, so that none can be
+    /// shifted into the next.
+    pub(crate) fn of_parts(parts: &[&str]) -> Self {
+        let lengths = parts.iter().map(|part| part.len().to_be_bytes()).collect::<Vec<_>>();
+        let framed =
+            lengths.iter().zip(parts).flat_map(|(len, part)| [len.as_slice(), part.as_bytes()]);
+        Self(sha256(&framed.collect::<Vec<_>>()))
     }
 
     /// A key that no other call has.
@@ -45,6 +59,15 @@ impl IdempotencyKey {
     }
 }
 
+/// The SHA-256 of `parts` one after the other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
 impl fmt::Display for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -58,6 +81,8 @@ impl fmt::Debug for IdempotencyKey {
 }
 
 /// Flyte's names for the attempt that a job belongs to; empty where the caller gave none.
+///
+/// After `create` they come from the job's handle, which keeps 40 bytes of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Execution {
     /// Flyte's project.
@@ -84,10 +109,37 @@ pub(crate) struct Inner {
     pub(crate) caller: Caller,
     pub(crate) deadline: Deadline,
     pub(crate) key: IdempotencyKey,
-    pub(crate) execution: Execution,
+    pub(crate) task_type: TaskType,
+    pub(crate) execution: Arc<Execution>,
     pub(crate) output_prefix: String,
     pub(crate) created_at: Timestamp,
     pub(crate) secrets: Secrets,
+    /// Who waits, where the call outlives its callers.
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// How many callers wait for what is being done.
+#[derive(Clone, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+/// One of them, until it is dropped.
+pub(crate) struct Waiter(Waiting);
+
+impl Waiting {
+    pub(crate) fn join(&self) -> Waiter {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Waiter(self.clone())
+    }
+
+    pub(crate) fn nobody(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Context {
@@ -95,6 +147,20 @@ impl Context {
     #[must_use]
     pub fn deadline(&self) -> Deadline {
         self.0.deadline
+    }
+
+    /// Which of the plugin's task types the call is about.
+    #[must_use]
+    pub fn task_type(&self) -> TaskType {
+        self.0.task_type
+    }
+
+    /// Whether anybody still waits for the outcome.
+    ///
+    /// A submit that nobody waits for is finished, but not begun again: its caller has long been told
+    /// that nothing is known to exist, and may be on another attempt.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.waiting.as_ref().is_none_or(|waiting| !waiting.nobody())
     }
 
     /// The key to give the vendor, so that a repeated create starts no second job.
@@ -142,6 +208,11 @@ impl Context {
     pub async fn find_secret(&self, name: &str) -> Result<Option<SecretString>> {
         self.0.secrets.find(name).await
     }
+
+    /// Reads the secret `name` anew the next time: the vendor refused it.
+    pub(crate) fn forget_secret(&self, name: &str) {
+        self.0.secrets.forget(name);
+    }
 }
 
 impl fmt::Debug for Context {
@@ -161,13 +232,15 @@ mod tests {
     #[test]
     fn flytes_key_is_what_sha256sum_prints_for_its_output_prefix() {
         assert_eq!(
-            IdempotencyKey::of(&["s3://bucket/run/n0/0"]).hex(),
+            IdempotencyKey::of_attempt("s3://bucket/run/n0/0").hex(),
             "96e5f4a3181475cccf7c59707462cf512cbbe504f19ebbed8ab97c5c87c75012"
         );
     }
 
     #[test]
     fn parts_cannot_be_shifted_into_one_another() {
-        assert_ne!(IdempotencyKey::of(&["ab", "c"]), IdempotencyKey::of(&["a", "bc"]));
+        let of = IdempotencyKey::of_parts;
+        assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
+        assert_ne!(of(&["a\0b", "c"]), of(&["a", "b\0c"]));
     }
 }

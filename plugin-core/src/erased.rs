@@ -8,10 +8,11 @@ use serde_json::Value as Json;
 
 use crate::{
     context::Context,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     plugin::{Plugin, TaskType},
-    status::Status,
+    status::{Phase, Status},
     task::Task,
+    verbs::UNREADABLE_HANDLE,
 };
 
 /// The dyn twin of [`Plugin`]: `Custom` and `Meta` are JSON here.
@@ -25,6 +26,8 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
         task: Task<Json>,
     ) -> BoxFuture<'static, Result<Vec<u8>>>;
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
+    /// What can be said of a job without asking the vendor.
+    fn describe(&self, meta: &[u8]) -> Status;
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>>;
 }
 
@@ -53,6 +56,13 @@ impl<P: Plugin> DynPlugin for P {
         Box::pin(async move { Plugin::get(&*self, &cx, read_meta(&meta)?).await })
     }
 
+    fn describe(&self, meta: &[u8]) -> Status {
+        match read_meta(meta) {
+            Ok(meta) => Plugin::describe(self, &meta),
+            Err(_) => Status::new(Phase::Running),
+        }
+    }
+
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move { Plugin::delete(&*self, &cx, read_meta(&meta)?).await })
     }
@@ -68,9 +78,13 @@ fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
     })
 }
 
+/// While a new version is rolled out, an old replica may be asked about a new one's job: not a reason
+/// to fail it.
 fn read_meta<T: DeserializeOwned>(meta: &[u8]) -> Result<T> {
     serde_json::from_slice(meta).map_err(|error| {
-        Error::invalid("the job's handle was made by a version that this one cannot read")
+        let message = "the job's handle was made by a version that this one cannot read";
+        Error::new(Kind::FailedPrecondition, message)
+            .with_code(UNREADABLE_HANDLE)
             .with_source(error)
     })
 }

@@ -1,6 +1,6 @@
 //! What went wrong, once: the words for the caller, the kind for both protocols, the source for the log.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{any::Any, borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use tonic::Code;
@@ -8,7 +8,7 @@ use tonic::Code;
 /// The result of everything a plugin does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn StdError + Send + Sync>;
+type Source = Arc<dyn StdError + Send + Sync>;
 
 /// What kind of failure an [`Error`] is, in gRPC's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ pub enum Kind {
 impl Kind {
     /// The gRPC status code.
     #[must_use]
-    pub fn grpc(self) -> Code {
+    pub(crate) fn grpc(self) -> Code {
         match self {
             Self::InvalidArgument => Code::InvalidArgument,
             Self::Unauthenticated => Code::Unauthenticated,
@@ -59,7 +59,7 @@ impl Kind {
     /// A deadline that passed is 503, not 504: this service is no gateway to its REST callers, and
     /// they should do the same thing about both.
     #[must_use]
-    pub fn http(self) -> StatusCode {
+    pub(crate) fn http(self) -> StatusCode {
         match self {
             Self::InvalidArgument => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -120,7 +120,7 @@ struct Inner {
     code: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     upstream: bool,
-    source: Option<Arc<Source>>,
+    source: Option<Source>,
 }
 
 impl Error {
@@ -152,8 +152,15 @@ impl Error {
     }
 
     /// A defect in the service. The caller reads no more than that; `source` goes to the log.
-    pub fn internal(source: impl Into<Source>) -> Self {
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(Kind::Internal, "internal error").with_source(source)
+    }
+
+    /// A plugin or handler panicked with `payload`.
+    pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+        Self::internal(format!("panic: {text}"))
     }
 
     /// Adds the machine-readable code, for example the vendor's `invalidQuery`.
@@ -164,8 +171,8 @@ impl Error {
 
     /// Adds what only the log may read.
     #[must_use]
-    pub fn with_source(self, source: impl Into<Source>) -> Self {
-        self.edit(|inner| inner.source = Some(Arc::new(source.into())))
+    pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.edit(|inner| inner.source = Some(source.into().into()))
     }
 
     /// Adds how long the caller should wait before the next try.
@@ -176,7 +183,7 @@ impl Error {
 
     /// Marks the failure as the vendor's word rather than this service's.
     #[must_use]
-    pub fn from_upstream(self) -> Self {
+    pub fn upstream(self) -> Self {
         self.edit(|inner| inner.upstream = true)
     }
 
@@ -249,26 +256,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_ref().map(|source| &***source as &(dyn StdError + 'static))
-    }
-}
-
-/// Turns an expected failure into an answer.
-pub trait Tolerate<T> {
-    /// `None` instead of an error of `kind`.
-    ///
-    /// # Errors
-    /// Every failure of another kind.
-    fn tolerate(self, kind: Kind) -> Result<Option<T>>;
-}
-
-impl<T> Tolerate<T> for Result<T> {
-    fn tolerate(self, kind: Kind) -> Result<Option<T>> {
-        match self {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.kind() == kind => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }
 
@@ -301,12 +289,5 @@ mod tests {
         let error = Error::internal(std::io::Error::other("the disk at /data is full"));
         assert_eq!(error.to_string(), "internal error");
         assert_eq!(error.chain().as_deref(), Some("the disk at /data is full"));
-    }
-
-    #[test]
-    fn only_the_tolerated_kind_becomes_none() {
-        let missing: Result<()> = Err(Error::not_found("gone"));
-        assert_eq!(missing.clone().tolerate(Kind::NotFound).unwrap(), None);
-        assert!(missing.tolerate(Kind::AlreadyExists).is_err());
     }
 }

@@ -6,6 +6,8 @@
 
 mod keys;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use prost::Message;
 
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// Flyte 1 keeps handles in a Kubernetes object and logs them, so they stay small.
-pub(crate) const MAX_BYTES: usize = 1024;
+const LIMIT_BYTES: usize = 1024;
 /// What is kept of a vendor's words in the handle of a refused job, in bytes.
 const MAX_MESSAGE: usize = 440;
 /// What is kept of each of Flyte's names and of a code, in bytes; they are there for logs and labels.
@@ -32,7 +34,7 @@ pub(crate) struct Handle {
     pub(crate) owner: Owner,
     pub(crate) created_at: Timestamp,
     pub(crate) key: IdempotencyKey,
-    pub(crate) execution: Execution,
+    pub(crate) execution: Arc<Execution>,
     pub(crate) job: Job,
 }
 
@@ -57,7 +59,7 @@ impl Owner {
     pub(crate) fn of(caller: &Caller) -> Self {
         Self {
             issuer: caller.issuer().to_owned(),
-            subject: subject_hash(caller),
+            subject: caller.subject_hash().to_owned(),
             role: caller.role(),
         }
     }
@@ -70,14 +72,13 @@ impl Owner {
         match caller.role() {
             Role::Admin | Role::Anonymous => true,
             Role::Propeller if self.role == Role::Anonymous => true,
-            Role::Propeller | Role::User => *self == Self::of(caller),
+            Role::Propeller | Role::User => {
+                self.role == caller.role()
+                    && self.issuer == caller.issuer()
+                    && self.subject == caller.subject_hash()
+            }
         }
     }
-}
-
-/// Names of people need not lie in Flyte's database: the first 16 bytes of the hash tell them apart.
-fn subject_hash(caller: &Caller) -> String {
-    IdempotencyKey::of(&[caller.subject()]).hex()[..32].to_owned()
 }
 
 /// The wire form of [`Handle`]. Fields may be added, never renumbered: old handles must open.
@@ -134,10 +135,10 @@ impl Handle {
 
     pub(crate) fn seal(&self, keys: &HandleKeys) -> Result<Vec<u8>> {
         let sealed = keys.seal(Contents::from(self).encode_to_vec())?;
-        if sealed.len() > MAX_BYTES {
+        if sealed.len() >= LIMIT_BYTES {
             let size = sealed.len();
             return Err(Error::internal(format!(
-                "a handle of {size} bytes is over {MAX_BYTES}: the plugin's Meta is too large"
+                "a handle of {size} bytes is not under {LIMIT_BYTES}: the plugin's Meta is too large"
             )));
         }
         Ok(sealed)
@@ -193,7 +194,7 @@ impl Contents {
             owner: Owner { issuer: self.issuer, subject: self.subject, role },
             created_at: Timestamp::from_millisecond(self.created_at_ms).ok()?,
             key: IdempotencyKey::from_bytes(self.key.try_into().ok()?),
-            execution: Execution {
+            execution: Arc::new(Execution {
                 project: self.project,
                 domain: self.domain,
                 name: self.execution,
@@ -201,7 +202,7 @@ impl Contents {
                 attempt: self.attempt,
                 task: self.task,
                 namespace: self.namespace,
-            },
+            }),
             job,
         })
     }

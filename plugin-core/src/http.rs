@@ -16,7 +16,7 @@ use self::{credentials::DynCredentials, endpoint::Endpoint};
 pub use self::{
     credentials::{Credentials, SecretToken},
     request::{Request, Response},
-    token_cache::{Token, TokenCache, TokenSource},
+    token_cache::{Identity, Token, TokenCache, TokenSource},
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -40,9 +40,10 @@ pub type ReadFailure = fn(StatusCode, &[u8]) -> Option<Failure>;
 /// Makes [`Http`] clients. Handed to [`Plugin::new`](crate::Plugin::new).
 #[derive(Clone)]
 pub struct HttpBuilder {
-    client: reqwest::Client,
+    agent: Arc<str>,
     metrics: Arc<Metrics>,
     endpoint: Option<Endpoint>,
+    emulator: Option<Endpoint>,
     insecure: bool,
     attempt_timeout: Duration,
     credentials: Option<Arc<dyn DynCredentials>>,
@@ -53,9 +54,10 @@ impl HttpBuilder {
     pub(crate) fn new(args: &UpstreamArgs, agent: &str, metrics: Arc<Metrics>) -> Result<Self> {
         let endpoint = args.endpoint.as_deref().map(Endpoint::parse).transpose()?;
         Ok(Self {
-            client: client(agent)?,
+            agent: agent.into(),
             metrics,
             endpoint,
+            emulator: None,
             insecure: args.insecure_upstream,
             attempt_timeout: args.upstream_timeout,
             credentials: None,
@@ -83,9 +85,7 @@ impl HttpBuilder {
     /// `InvalidArgument` when it is neither.
     pub fn emulator(mut self, host: &str) -> Result<Self> {
         let url = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
-        self.endpoint = Some(Endpoint::parse(&url)?);
-        self.insecure = true;
-        self.credentials = None;
+        self.emulator = Some(Endpoint::parse(&url)?);
         Ok(self)
     }
 
@@ -94,48 +94,70 @@ impl HttpBuilder {
     /// `--endpoint` replaces its scheme, host and port and leaves the path.
     ///
     /// # Errors
-    /// `InvalidArgument` when `base` is no URL, or plain http beyond loopback without
+    /// `InvalidArgument` when `base` is not a URL, or is plain http beyond loopback without
     /// `--insecure-upstream`.
     pub fn build(self, base: &str) -> Result<Http> {
         let vendor = Url::parse(base)
-            .map_err(|error| Error::invalid(format!("{base:?} is no URL: {error}")))?;
-        let base = match &self.endpoint {
+            .map_err(|error| Error::invalid(format!("{base:?} is not a URL: {error}")))?;
+        let base = match self.emulator.as_ref().or(self.endpoint.as_ref()) {
             Some(endpoint) => endpoint.in_place_of(&vendor),
             None => vendor,
         };
-        if !self.insecure {
+        if !self.insecure && self.emulator.is_none() {
             endpoint::require_tls(&base)?;
         }
-        Ok(Http(Arc::new(Shared { base, builder: self })))
+        let shared = Shared {
+            client: client(&self.agent, &base)?,
+            base,
+            metrics: self.metrics,
+            attempt_timeout: self.attempt_timeout,
+            read_failure: self.read_failure,
+        };
+        let credentials = self.credentials.filter(|_| self.emulator.is_none());
+        Ok(Http { shared: Arc::new(shared), credentials })
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that makes the client")]
-fn client(agent: &str) -> Result<reqwest::Client> {
-    reqwest::Client::builder()
+fn client(agent: &str, base: &Url) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
         .user_agent(agent)
         // A redirect could carry credentials to a host that nobody configured.
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(5))
+        .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(30))
-        .http2_keep_alive_timeout(Duration::from_secs(10))
-        .build()
-        .map_err(Error::internal)
+        .http2_keep_alive_timeout(Duration::from_secs(10));
+    // No proxy reaches this machine's own loopback.
+    let builder = if endpoint::is_loopback(base) { builder.no_proxy() } else { builder };
+    builder.build().map_err(Error::internal)
 }
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
 struct Shared {
+    client: reqwest::Client,
     base: Url,
-    builder: HttpBuilder,
+    metrics: Arc<Metrics>,
+    attempt_timeout: Duration,
+    read_failure: ReadFailure,
 }
 
 /// Calls one vendor's API. Cloning is cheap.
 #[derive(Clone)]
-pub struct Http(Arc<Shared>);
+pub struct Http {
+    shared: Arc<Shared>,
+    credentials: Option<Arc<dyn DynCredentials>>,
+}
 
 impl Http {
+    /// The same client, signing with `credentials`: where a task's author chooses who a call is made
+    /// as.
+    #[must_use]
+    pub fn signed_by(&self, credentials: impl Credentials) -> Self {
+        Self { shared: Arc::clone(&self.shared), credentials: Some(Arc::new(credentials)) }
+    }
+
     /// A GET of the path made of `segments` below the base; each is percent-encoded.
     pub fn get<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
         Request::new(self, Method::GET, segments)

@@ -9,7 +9,7 @@
 //! `ARCHITECTURE.md` has the map of the rest.
 
 pub mod caller;
-pub mod config;
+mod config;
 pub mod context;
 pub mod deadline;
 mod erased;
@@ -30,8 +30,9 @@ mod verbs;
 mod wire;
 
 pub use self::{
+    config::command,
     context::Context,
-    error::{Error, Kind, Result, Tolerate},
+    error::{Error, Kind, Result},
     http::{Http, HttpBuilder},
     plugin::{Plugin, TaskType},
     run::{ServiceInfo, run},

@@ -4,7 +4,13 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{context::Context, error::Result, http::HttpBuilder, status::Status, task::Task};
+use crate::{
+    context::Context,
+    error::Result,
+    http::HttpBuilder,
+    status::{Phase, Status},
+    task::Task,
+};
 
 /// A task type that a service answers, as task templates spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +75,14 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// `NotFound` fails the task. After any other error the core answers with the last status it saw,
     /// because an upstream in trouble must not fail a healthy task.
     fn get(&self, cx: &Context, meta: Self::Meta) -> impl Future<Output = Result<Status>> + Send;
+
+    /// What can be said of the job without asking the vendor: a link and facts made from its ids.
+    ///
+    /// It is shown when the vendor cannot be asked and this replica never saw the job. Flyte keeps the
+    /// links of a phase's first answer, so a plugin that can make them from `meta` should.
+    fn describe(&self, _meta: &Self::Meta) -> Status {
+        Status::new(Phase::Running)
+    }
 
     /// Stops the job. Runs on when the caller goes away.
     ///

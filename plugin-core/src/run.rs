@@ -1,8 +1,8 @@
 //! Start-up: settings → telemetry → plugin → serve → exit code.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -12,10 +12,14 @@ use crate::{
     handle::HandleKeys,
     http::HttpBuilder,
     plugin::Plugin,
+    secrets::SecretReader,
     server::{Auth, Running, Service},
-    telemetry::Telemetry,
+    telemetry::{Telemetry, metrics::Metrics},
     verbs::{Shared, Verbs},
 };
+
+/// How long the last traces may take to leave.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which service this is. [`service_info!`](crate::service_info) fills it in.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +48,16 @@ macro_rules! service_info {
 #[must_use]
 pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
     let settings = Settings::parse(command::<P>(info));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(serve::<P>(info, settings)),
-        Err(error) => Err(Error::internal(error)),
-    };
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::internal)
+        .and_then(|runtime| {
+            let served = runtime.block_on(serve::<P>(info, settings));
+            // What is left was given its time; a blocked thread must not keep the process.
+            runtime.shutdown_background();
+            served
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -62,8 +71,13 @@ pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
 }
 
 async fn serve<P: Plugin>(info: ServiceInfo, settings: Settings<P::Settings>) -> Result<()> {
+    // Before anything else: a signal that comes while it starts is not lost.
+    let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
-    let running = start::<P>(info, settings, &telemetry).await?;
+    let running = tokio::select! {
+        running = start::<P>(info, settings, &telemetry) => running?,
+        _ = signals.next() => return Ok(()),
+    };
     tracing::info!(
         version = info.version,
         api = %running.api,
@@ -71,11 +85,18 @@ async fn serve<P: Plugin>(info: ServiceInfo, settings: Settings<P::Settings>) ->
         "serving {}",
         info.name
     );
-    stop_signal().await?;
-    running.shut_down().await;
+    let at_once = match signals.next().await {
+        Signal::Terminate => false,
+        // Somebody at a terminal, and no load balancer.
+        Signal::Interrupt => true,
+    };
+    tokio::select! {
+        () = running.shut_down(at_once) => {}
+        _ = signals.next() => tracing::warn!("a second signal: stopped at once"),
+    }
     // It blocks until the exporter gives up, which a runtime worker must not.
     let flushed = tokio::task::spawn_blocking(|| telemetry.shut_down());
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), flushed).await;
+    let _ = tokio::time::timeout(FLUSH_TIMEOUT, flushed).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -95,7 +116,7 @@ pub(crate) async fn start<P: Plugin>(
     let tasks = TaskTracker::new();
     let shared = Shared {
         keys,
-        secrets: Arc::new(settings.secrets),
+        secrets: Arc::new(SecretReader::new(settings.secrets)),
         metrics: Arc::clone(&metrics),
         tasks: tasks.clone(),
         request_timeout: settings.server.request_timeout,
@@ -103,7 +124,7 @@ pub(crate) async fn start<P: Plugin>(
     };
     let service = Service {
         info,
-        verbs: Arc::new(Verbs::new(vec![plugin], shared)),
+        verbs: Arc::new(Verbs::new(vec![plugin], shared)?),
         auth,
         metrics,
         log_level: telemetry.log_level.clone(),
@@ -128,26 +149,59 @@ fn handle_keys(args: &ServerArgs) -> Result<HandleKeys> {
     ))
 }
 
-fn auth(args: &ServerArgs, metrics: &Arc<crate::telemetry::metrics::Metrics>) -> Result<Auth> {
-    match &args.auth {
-        Some(path) => Auth::from_file(path, Arc::clone(metrics)),
-        None if args.insecure_no_auth => {
+fn auth(args: &ServerArgs, metrics: &Arc<Metrics>) -> Result<Auth> {
+    match (&args.auth, args.insecure_no_auth) {
+        (Some(path), false) => Auth::from_file(path, Arc::clone(metrics)),
+        (None, true) => {
             tracing::warn!("--insecure-no-auth: whoever reaches this port may submit jobs");
             Ok(Auth::anonymous(Arc::clone(metrics)))
         }
-        None => Err(Error::invalid(
+        (None, false) => Err(Error::invalid(
             "--auth (PLUGIN_AUTH) is missing: name the file that says who may call, or serve \
              everybody with --insecure-no-auth",
+        )),
+        (Some(_), true) => Err(Error::invalid(
+            "--auth (PLUGIN_AUTH) and --insecure-no-auth (PLUGIN_INSECURE_NO_AUTH) exclude each other",
         )),
     }
 }
 
-async fn stop_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("SIGINT"),
+/// What asks a process to stop.
+#[derive(Debug, Clone, Copy)]
+enum Signal {
+    Terminate,
+    Interrupt,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+        }
     }
-    Ok(())
+}
+
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let of = |kind| unix::signal(kind).map_err(Error::internal);
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let signal = tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+        };
+        tracing::info!(signal = signal.name(), "asked to stop");
+        signal
+    }
 }

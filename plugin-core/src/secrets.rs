@@ -4,9 +4,12 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
+use moka::sync::Cache;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 
@@ -27,10 +30,42 @@ pub(crate) struct SecretArgs {
     pub(crate) forbid_connection_secrets: bool,
 }
 
+/// How long what a file held is remembered. Kubernetes takes longer to bring a changed one.
+const REMEMBER: Duration = Duration::from_secs(5);
+const MAX_REMEMBERED: u64 = 10_000;
+
+/// Reads secrets for every call of a service.
+pub(crate) struct SecretReader {
+    sources: SecretArgs,
+    files: Cache<PathBuf, Read>,
+}
+
+/// What a file held, or that it was not there, and when.
+#[derive(Clone)]
+struct Read {
+    value: Option<SecretString>,
+    at: Instant,
+}
+
+impl SecretReader {
+    pub(crate) fn new(sources: SecretArgs) -> Self {
+        Self { sources, files: Cache::new(MAX_REMEMBERED) }
+    }
+
+    async fn file(&self, path: PathBuf) -> Result<Option<SecretString>> {
+        if let Some(read) = self.files.get(&path).filter(|read| read.at.elapsed() < REMEMBER) {
+            return Ok(read.value);
+        }
+        let value = from_file(&path).await?;
+        self.files.insert(path, Read { value: value.clone(), at: Instant::now() });
+        Ok(value)
+    }
+}
+
 /// The secrets that one call may read.
 #[derive(Clone)]
 pub(crate) struct Secrets {
-    pub(crate) sources: Arc<SecretArgs>,
+    pub(crate) reader: Arc<SecretReader>,
     /// Values that came with the request.
     pub(crate) connection: Arc<BTreeMap<String, SecretString>>,
     /// The workflow's Kubernetes namespace; may be empty.
@@ -38,7 +73,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// The secret `name`: from the request, else the environment, else a file, read anew each time.
+    /// The secret `name`: from the request, else the environment, else a file.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<SecretString>> {
         if !is_plain(name) {
             return Err(Error::invalid(format!(
@@ -52,17 +87,22 @@ impl Secrets {
             return Ok(Some(value));
         }
         for path in self.files(name) {
-            if let Some(value) = from_file(&path).await? {
+            if let Some(value) = self.reader.file(path).await? {
                 return Ok(Some(value));
             }
         }
         Ok(None)
     }
 
+    /// Reads `name` anew the next time.
+    pub(crate) fn forget(&self, name: &str) {
+        self.files(name).for_each(|path| self.reader.files.invalidate(&path));
+    }
+
     /// What to say when `name` was found nowhere: where it was looked for.
     pub(crate) fn missing(&self, name: &str) -> Error {
         let mut places = Vec::new();
-        if !self.sources.forbid_connection_secrets {
+        if !self.reader.sources.forbid_connection_secrets {
             places.push(format!("connection.secrets.{name} of the request"));
         }
         places.push(format!("environment variable {}", self.variable(name)));
@@ -75,16 +115,16 @@ impl Secrets {
     }
 
     fn in_connection(&self, name: &str) -> Option<SecretString> {
-        let allowed = !self.sources.forbid_connection_secrets;
+        let allowed = !self.reader.sources.forbid_connection_secrets;
         allowed.then(|| self.connection.get(name).cloned()).flatten()
     }
 
     fn variable(&self, name: &str) -> String {
-        format!("{}{}", self.sources.secret_prefix, name.to_uppercase())
+        format!("{}{}", self.reader.sources.secret_prefix, name.to_uppercase())
     }
 
     fn files(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        let dir = &self.sources.secrets_dir;
+        let dir = &self.reader.sources.secrets_dir;
         let name = name.to_lowercase();
         let namespaced = is_plain(&self.namespace).then(|| dir.join(&*self.namespace).join(&name));
         namespaced.into_iter().chain([dir.join(name)])
@@ -117,26 +157,27 @@ async fn from_file(path: &Path) -> Result<Option<SecretString>> {
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
+    use tempfile::TempDir;
 
     use super::*;
 
     fn secrets(dir: &Path, namespace: &str, forbid: bool) -> Secrets {
         Secrets {
-            sources: Arc::new(SecretArgs {
+            reader: Arc::new(SecretReader::new(SecretArgs {
                 secret_prefix: "_FSEC_".to_owned(),
                 secrets_dir: dir.to_owned(),
                 forbid_connection_secrets: forbid,
-            }),
+            })),
             connection: Arc::new(BTreeMap::from([("token".to_owned(), "from-request".into())])),
             namespace: namespace.into(),
         }
     }
 
-    fn dir(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("secrets-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(dir.join("team-a")).unwrap();
-        std::fs::write(dir.join("token"), "from-file\n").unwrap();
-        std::fs::write(dir.join("team-a/token"), "from-namespace").unwrap();
+    fn dir() -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("team-a")).unwrap();
+        std::fs::write(dir.path().join("token"), "from-file\n").unwrap();
+        std::fs::write(dir.path().join("team-a/token"), "from-namespace").unwrap();
         dir
     }
 
@@ -146,20 +187,28 @@ mod tests {
 
     #[tokio::test]
     async fn the_nearest_place_wins() {
-        let dir = dir("nearest");
-        assert_eq!(found(&secrets(&dir, "team-a", false)).await, "from-request");
-        assert_eq!(found(&secrets(&dir, "team-a", true)).await, "from-namespace");
-        assert_eq!(found(&secrets(&dir, "team-b", true)).await, "from-file");
-        assert_eq!(found(&secrets(&dir, "", true)).await, "from-file");
+        let temporary = dir();
+        let dir = temporary.path();
+        assert_eq!(found(&secrets(dir, "team-a", false)).await, "from-request");
+        assert_eq!(found(&secrets(dir, "team-a", true)).await, "from-namespace");
+        assert_eq!(found(&secrets(dir, "team-b", true)).await, "from-file");
+        assert_eq!(found(&secrets(dir, "", true)).await, "from-file");
     }
 
-    #[tokio::test]
-    async fn a_changed_file_is_read_anew() {
-        let dir = dir("changed");
-        let secrets = secrets(&dir, "", true);
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_file_is_noticed_within_seconds() {
+        let temporary = dir();
+        let dir = temporary.path();
+        let secrets = secrets(dir, "team-b", true);
         assert_eq!(found(&secrets).await, "from-file");
         std::fs::write(dir.join("token"), "rotated").unwrap();
-        assert_eq!(found(&secrets).await, "rotated");
+        assert_eq!(found(&secrets).await, "from-file", "polls do not read files");
+        secrets.forget("token");
+        assert_eq!(found(&secrets).await, "rotated", "a refused one is read at once");
+        std::fs::create_dir_all(dir.join("team-b")).unwrap();
+        std::fs::write(dir.join("team-b/token"), "of the namespace").unwrap();
+        tokio::time::advance(REMEMBER).await;
+        assert_eq!(found(&secrets).await, "of the namespace");
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
 };
 use prometheus_client::metrics::counter::Counter;
@@ -26,7 +27,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 pub(crate) use self::auth::Auth;
 pub use self::rest::openapi;
-use self::{limits::Gate, listen::Connections, readiness::Readiness};
+use self::{limits::ConcurrencyLimit, listen::Connections, readiness::Readiness};
 use crate::{
     config::ServerArgs,
     error::{Error, Result},
@@ -43,6 +44,7 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
     // Innermost, as it wraps the body that handlers read. gRPC's is tonic's own, which refuses a
     // message by its length prefix.
     let rest = rest::routes(Arc::clone(&service.verbs), service.info)
+        .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
     let routes = rest.merge(grpc).fallback(async || http::StatusCode::NOT_FOUND);
     let layers = ServiceBuilder::new()
@@ -56,11 +58,11 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
         .layer(from_fn(respond::respond))
         // A slow key set cannot hang a call, so before authentication.
         .layer(from_fn_with_state(args.request_timeout, deadline::bound))
-        // A stranger takes no slot, so before the gate.
+        // A stranger takes no place, so before the limit.
         .layer(from_fn_with_state(service.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(service.auth.clone(), auth::authorise))
         .layer(from_fn_with_state(
-            Gate::new(args.max_requests, Arc::clone(metrics)),
+            ConcurrencyLimit::new(args.max_requests, Arc::clone(metrics)),
             limits::admit,
         ));
     Ok((routes.layer(layers), health))
@@ -150,11 +152,12 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 
 impl Running {
     /// Stops without failing a call: not ready, a while to be noticed, no more connections, GOAWAY,
-    /// what runs may finish, the rest is dropped.
-    pub(crate) async fn shut_down(self) {
+    /// what runs may finish, the rest is dropped. `at_once` leaves out the while.
+    pub(crate) async fn shut_down(self, at_once: bool) {
         self.draining.cancel();
-        tracing::info!(delay = ?self.drain_delay, "not ready any more");
-        tokio::time::sleep(self.drain_delay).await;
+        let delay = if at_once { Duration::ZERO } else { self.drain_delay };
+        tracing::info!(?delay, "not ready any more");
+        tokio::time::sleep(delay).await;
         self.stop.cancel();
         self.tasks.close();
         tracing::info!(calls_and_connections = self.tasks.len(), "draining");

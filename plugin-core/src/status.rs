@@ -107,9 +107,9 @@ impl Status {
         self
     }
 
-    /// Sets the vendor's error code.
+    /// Sets the vendor's error code; an empty one is none.
     pub fn code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
+        self.code = Some(code.into()).filter(|code| !code.is_empty());
         self
     }
 

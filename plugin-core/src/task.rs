@@ -2,7 +2,10 @@
 
 pub mod placeholder;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     error::{Error, Result},
@@ -18,8 +21,25 @@ pub struct Task<Custom> {
     pub inputs: Inputs,
     /// The template's `config`, where some SDKs keep settings instead of `custom`.
     pub config: BTreeMap<String, String>,
+    /// The container that the template carries, if it does; its arguments are already rendered.
+    pub container: Option<Container>,
+    /// How long the task may run, if its author limits it.
+    pub timeout: Option<Duration>,
     pub(crate) statement: Option<String>,
     pub(crate) outputs: BTreeSet<String>,
+}
+
+/// A container that runs a task's code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Container {
+    /// Its image.
+    pub image: String,
+    /// Its entrypoint; most SDKs leave it empty and put all into the arguments.
+    pub command: Vec<String>,
+    /// The arguments, for example `pyflyte-execute …`.
+    pub args: Vec<String>,
+    /// Its environment variables.
+    pub env: BTreeMap<String, String>,
 }
 
 impl<Custom> Task<Custom> {
@@ -52,6 +72,8 @@ impl<Custom> Task<Custom> {
             custom: read(self.custom)?,
             inputs: self.inputs,
             config: self.config,
+            container: self.container,
+            timeout: self.timeout,
             statement: self.statement,
             outputs: self.outputs,
         })
@@ -64,8 +86,9 @@ pub struct Input {
     /// The value.
     pub value: Value,
     /// The declared type, with unions already resolved to the member that carries the value; taken
-    /// from the value where the interface does not declare it.
-    pub kind: Type,
+    /// from the value where the interface does not declare it. Only a list or map of several types
+    /// has a union left in it.
+    pub ty: Type,
 }
 
 /// A task's inputs in the order of their names.
@@ -114,6 +137,8 @@ mod tests {
             custom: (),
             inputs: Inputs::default(),
             config: BTreeMap::new(),
+            container: None,
+            timeout: None,
             statement: statement.map(str::to_owned),
             outputs: BTreeSet::new(),
         }
@@ -128,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_unknown_input_names_those_there_are() {
-        let input = Input { value: Value::Integer(1), kind: Type::Integer };
+        let input = Input { value: Value::Integer(1), ty: Type::Integer };
         let inputs: Inputs = [("day".to_owned(), input)].into_iter().collect();
         let error = inputs.get("month").unwrap_err();
         assert_eq!(error.to_string(), "inputs.month: no such input; the task has [day]");

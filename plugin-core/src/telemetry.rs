@@ -15,8 +15,13 @@ use opentelemetry_sdk::{
 };
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, filter::Targets, fmt, layer::SubscriberExt as _,
-    registry::LookupSpan, reload, util::SubscriberInitExt as _,
+    EnvFilter, Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    reload,
+    util::SubscriberInitExt as _,
 };
 
 use self::metrics::Metrics;
@@ -48,8 +53,13 @@ pub(crate) struct TelemetryArgs {
     pub(crate) otlp_endpoint: Option<String>,
 
     /// The share of requests without a sampled parent that are traced, from 0 to 1.
-    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0)]
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = parse_ratio)]
     pub(crate) trace_ratio: f64,
+}
+
+fn parse_ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
 /// How log lines look.
@@ -97,7 +107,7 @@ impl Telemetry {
         let traces = traces.transpose()?;
         let tracer = traces.as_ref().map(|provider| provider.tracer(info.name));
         Registry::default()
-            .with(log_layer(args.log_format).with_filter(filter))
+            .with(log_layer(args.log_format).with_filter(filter).with_filter(no_trace_spans()))
             .with(tracer.map(trace_layer))
             .try_init()
             .map_err(Error::internal)?;
@@ -134,6 +144,11 @@ where
             .boxed(),
         LogFormat::Pretty => fmt::layer().boxed(),
     }
+}
+
+/// Spans for the exporter are nothing to the log; without an exporter they are then not even made.
+fn no_trace_spans() -> Targets {
+    Targets::new().with_default(tracing::Level::TRACE).with_target(TRACE_TARGET, LevelFilter::OFF)
 }
 
 fn trace_layer<S>(tracer: SdkTracer) -> impl Layer<S>

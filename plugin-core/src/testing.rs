@@ -5,13 +5,17 @@
 
 mod client;
 mod conformance;
+mod context;
 mod recorded;
 mod service;
 mod upstream;
 
+#[cfg(test)]
+pub(crate) use self::context::context_in;
 pub use self::{
     client::{Client, Dialect, Refusal, Seen},
     conformance::{Scenario, conformance},
+    context::context,
     recorded::Recorded,
     service::{TestService, logs, rsa_private_key, spawn},
     upstream::{Answer, Received, Upstream},

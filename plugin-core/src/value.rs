@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, civil};
 use serde_json::Value as Json;
 
 /// A value that a task is given or returns.
@@ -20,8 +20,9 @@ pub enum Value {
     String(String),
     /// True or false.
     Boolean(bool),
-    /// An instant. Flyte's datetimes have no zone: Python's `date` arrives as its midnight in UTC.
-    Datetime(Timestamp),
+    /// An instant, in UTC, of the years 1 to 9999. Flyte's datetimes have no zone: Python's `date`
+    /// arrives as its midnight in UTC.
+    Datetime(civil::DateTime),
     /// A span of time, which may be negative.
     Duration(SignedDuration),
     /// Raw bytes.
@@ -67,7 +68,7 @@ impl Value {
             Self::Float(number) => Json::from(*number),
             Self::String(text) => Json::from(text.as_str()),
             Self::Boolean(truth) => Json::from(*truth),
-            Self::Datetime(at) => Json::from(at.to_string()),
+            Self::Datetime(at) => Json::from(format!("{at}Z")),
             Self::Duration(span) => Json::from(span.to_string()),
             Self::Bytes(bytes) => Json::from(BASE64_STANDARD.encode(bytes)),
             Self::Json(json) => json.clone(),
@@ -134,15 +135,30 @@ impl Type {
             Value::Duration(_) => Self::Duration,
             Value::Bytes(_) => Self::Bytes,
             Value::Json(_) => Self::Json,
-            Value::List(items) => {
-                Self::List(Box::new(items.first().map_or(Self::Unknown, Self::of)))
-            }
-            Value::Map(entries) => {
-                Self::Map(Box::new(entries.values().next().map_or(Self::Unknown, Self::of)))
-            }
+            Value::List(items) => Self::List(Box::new(Self::unify(items.iter().map(Self::of)))),
+            Value::Map(entries) => Self::Map(Box::new(Self::unify(entries.values().map(Self::of)))),
             Value::Blob { .. } => Self::Blob,
             Value::Schema { .. } => Self::Schema,
             Value::StructuredDataset { .. } => Self::StructuredDataset,
+        }
+    }
+
+    /// The one type of a list with items of `types`: nulls fit all, and whole numbers fit numbers. Where
+    /// nothing fits, a union of them.
+    pub(crate) fn unify(types: impl IntoIterator<Item = Self>) -> Self {
+        let mut members = Vec::new();
+        for ty in types.into_iter().filter(|ty| !matches!(ty, Self::Null | Self::Unknown)) {
+            if !members.contains(&ty) {
+                members.push(ty);
+            }
+        }
+        if members.contains(&Self::Float) {
+            members.retain(|ty| *ty != Self::Integer);
+        }
+        match (members.len(), members.pop()) {
+            (0, _) => Self::Unknown,
+            (1, Some(only)) => only,
+            (_, last) => Self::Union(members.into_iter().chain(last).collect()),
         }
     }
 

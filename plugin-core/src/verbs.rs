@@ -6,35 +6,46 @@ mod get;
 mod in_flight;
 mod last_seen;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::create::Created;
 use self::{in_flight::InFlight, last_seen::LastSeen};
 use crate::{
-    caller::{Caller, Verb},
-    context::{Context, Execution, IdempotencyKey, Inner},
+    caller::{Caller, Role, Verb},
+    context::{Context, Execution, IdempotencyKey, Inner, Waiting},
     deadline::Deadline,
     erased::DynPlugin,
     error::{Error, Kind, Result},
     handle::{Handle, HandleKeys},
     plugin::TaskType,
-    secrets::{SecretArgs, Secrets},
+    secrets::{SecretReader, Secrets},
     telemetry::{
         metrics::Metrics,
         record::{Record, fingerprint},
     },
 };
 
-/// The code of a handle that no key opens.
+/// The code of a handle that this service cannot read.
 pub(crate) const UNREADABLE_HANDLE: &str = "UNREADABLE_HANDLE";
 
 /// The secret values that came with a request.
 pub(crate) type ConnectionSecrets = BTreeMap<String, SecretString>;
+
+/// A place among the calls served at once. What outlives its caller keeps it.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
+impl Place {
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(permit))
+    }
+}
 
 /// One call, as the layers before the handler leave it.
 #[derive(Clone)]
@@ -42,6 +53,7 @@ pub(crate) struct Incoming {
     pub(crate) caller: Caller,
     pub(crate) deadline: Deadline,
     pub(crate) record: Record,
+    place: Option<Place>,
 }
 
 /// A plugin under one of its task types.
@@ -68,7 +80,7 @@ pub(crate) struct Verbs {
 /// What the calls of a service share.
 pub(crate) struct Shared {
     pub(crate) keys: HandleKeys,
-    pub(crate) secrets: Arc<SecretArgs>,
+    pub(crate) secrets: Arc<SecretReader>,
     pub(crate) metrics: Arc<Metrics>,
     /// What shutdown waits for.
     pub(crate) tasks: TaskTracker,
@@ -79,24 +91,33 @@ pub(crate) struct Shared {
 /// What makes up a [`Context`] beside what all calls share.
 struct Particulars {
     key: IdempotencyKey,
-    execution: Execution,
+    execution: Arc<Execution>,
     output_prefix: String,
     created_at: Timestamp,
     connection: ConnectionSecrets,
+    waiting: Option<Waiting>,
 }
 
 impl Verbs {
-    pub(crate) fn new(plugins: Vec<Arc<dyn DynPlugin>>, shared: Shared) -> Self {
-        let served = plugins.into_iter().flat_map(|plugin| {
-            let types = plugin.task_types().iter();
-            types.map(move |&task_type| Served { task_type, plugin: Arc::clone(&plugin) })
-        });
-        Self {
-            served: served.map(|served| (served.task_type.name, served)).collect(),
+    /// # Errors
+    /// `InvalidArgument` when two plugins claim one task type.
+    pub(crate) fn new(plugins: Vec<Arc<dyn DynPlugin>>, shared: Shared) -> Result<Self> {
+        let mut served = BTreeMap::new();
+        for plugin in plugins {
+            for &task_type in plugin.task_types() {
+                let entry = Served { task_type, plugin: Arc::clone(&plugin) };
+                if served.insert(task_type.name, entry).is_some() {
+                    let name = task_type.name;
+                    return Err(Error::invalid(format!("the task type {name} is served twice")));
+                }
+            }
+        }
+        Ok(Self {
+            served,
             in_flight: InFlight::new(Arc::clone(&shared.metrics)),
             last_seen: LastSeen::new(shared.refused_grace),
             shared,
-        }
+        })
     }
 
     /// What is served, by the name of the task type.
@@ -133,12 +154,13 @@ impl Verbs {
         sealed: &[u8],
         task_type: Option<&str>,
     ) -> Result<Opened> {
+        incoming.caller.check_verb(verb)?;
         let opened = self.read(sealed, task_type).inspect_err(|_| {
             self.shared.metrics.unreadable_handle(verb);
         })?;
-        incoming.note(verb, opened.served.task_type.name, &opened.handle.execution);
-        incoming.record.fields().handle = Some(fingerprint(opened.handle.key));
-        incoming.caller.check_task_type(opened.served.task_type.name)?;
+        let task_type = opened.served.task_type.name;
+        incoming.note(task_type, &opened.handle.execution, opened.handle.key);
+        incoming.caller.check_task_type(task_type)?;
         if !opened.handle.owner.admits(&incoming.caller) {
             let message = "this job belongs to another caller";
             return Err(Error::new(Kind::PermissionDenied, message));
@@ -155,35 +177,47 @@ impl Verbs {
                     .to_owned(),
             )
         })?;
-        if let Some(task_type) = task_type.filter(|task_type| *task_type != handle.task_type) {
-            let other = &handle.task_type;
+        let other = &handle.task_type;
+        if let Some(task_type) = task_type.filter(|task_type| task_type != other) {
             return Err(unreadable(format!(
                 "the job's handle is of a {other} task, not {task_type}"
             )));
         }
-        let Some(served) = self.served.get(handle.task_type.as_str()) else {
-            let other = &handle.task_type;
+        let Some(served) = self.served.get(other.as_str()) else {
             return Err(unreadable(format!(
                 "the job's handle is of a {other} task, not served here"
             )));
         };
-        Ok(Opened { handle, served: served.clone() })
+        Ok(Opened { served: served.clone(), handle })
     }
 
-    fn context(&self, caller: &Caller, deadline: Deadline, call: Particulars) -> Context {
+    fn context(
+        &self,
+        served: &Served,
+        caller: &Caller,
+        deadline: Deadline,
+        call: Particulars,
+    ) -> Context {
+        // Anyone but Flyte could name another team's namespace, and run with that team's secrets.
+        let namespace = match caller.role() {
+            Role::Propeller | Role::Anonymous => call.execution.namespace.as_str().into(),
+            Role::User | Role::Admin => "".into(),
+        };
         let secrets = Secrets {
-            sources: Arc::clone(&self.shared.secrets),
+            reader: Arc::clone(&self.shared.secrets),
             connection: Arc::new(call.connection),
-            namespace: call.execution.namespace.as_str().into(),
+            namespace,
         };
         Context(Arc::new(Inner {
             caller: caller.clone(),
             deadline,
             key: call.key,
+            task_type: served.task_type,
             execution: call.execution,
             output_prefix: call.output_prefix,
             created_at: call.created_at,
             secrets,
+            waiting: call.waiting,
         }))
     }
 
@@ -192,17 +226,27 @@ impl Verbs {
         &self,
         incoming: &Incoming,
         deadline: Deadline,
-        handle: &Handle,
+        opened: &Opened,
         connection: ConnectionSecrets,
     ) -> Context {
+        let handle = &opened.handle;
         let call = Particulars {
             key: handle.key,
-            execution: handle.execution.clone(),
+            execution: Arc::clone(&handle.execution),
             output_prefix: String::new(),
             created_at: handle.created_at,
             connection,
+            waiting: None,
         };
-        self.context(&incoming.caller, deadline, call)
+        self.context(&opened.served, &incoming.caller, deadline, call)
+    }
+
+    /// Runs code of a plugin: its panic is a failure of this call, counted and logged.
+    async fn guarded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+            self.shared.metrics.panic();
+            Err(Error::panicked(&*panic))
+        })
     }
 
     /// Counts a call under flytekit's metric names.
@@ -213,11 +257,25 @@ impl Verbs {
 }
 
 impl Incoming {
+    /// What the layers learned about a call.
+    ///
+    /// # Errors
+    /// `Internal` when a layer did not run.
+    pub(crate) fn of(extensions: &http::Extensions) -> Result<Self> {
+        let missing = || Error::internal("a layer did not run");
+        Ok(Self {
+            caller: extensions.get::<Caller>().cloned().ok_or_else(missing)?,
+            deadline: extensions.get::<Deadline>().copied().ok_or_else(missing)?,
+            record: extensions.get::<Record>().cloned().unwrap_or_default(),
+            place: extensions.get::<Place>().cloned(),
+        })
+    }
+
     /// Puts what a call turned out to be about on its record.
-    fn note(&self, verb: Verb, task_type: &'static str, execution: &Execution) {
+    fn note(&self, task_type: &'static str, execution: &Arc<Execution>, key: IdempotencyKey) {
         let mut fields = self.record.fields();
-        fields.verb = Some(verb);
         fields.task_type = Some(task_type);
-        fields.execution = execution.clone();
+        fields.execution = Arc::clone(execution);
+        fields.job = Some(fingerprint(key));
     }
 }

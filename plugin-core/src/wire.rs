@@ -12,5 +12,5 @@ pub(crate) use self::{
     answer::{resource, unreadable_resource},
     json::{from_proto_json, to_proto_json},
     literal::{from_plain_json, literal_map, to_struct},
-    task::{Submission, category, connection, execution},
+    task::{Submission, category, connection},
 };

@@ -114,7 +114,8 @@ async fn a_leading_v_is_allowed_and_an_unknown_address_names_what_is_served() {
     for (path, words) in [
         ("/plugins/v1/bigquery_query_job_task/1", "bigquery_query_job_task version 0"),
         ("/plugins/v1/snowflake/0", "bigquery_query_job_task version 0"),
-        ("/plugins/v1/bigquery_query_job_task/latest", "is no integer"),
+        ("/plugins/v1/bigquery_query_job_task/latest", "is not a number"),
+        ("/plugins/v1/bigquery_query_job_task/-0", "is not a number"),
     ] {
         let (status, problem) = stage.rest(Method::PUT, path, Some(short())).await;
         assert_eq!(status, 404, "{path}");

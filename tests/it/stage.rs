@@ -1,13 +1,10 @@
 //! A BigQuery service with its fake, ready to be called.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use bigquery::BigQuery;
 use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use tempfile::TempDir;
 use tests::{
     discovery::Discovery,
     fakes::bigquery::{FakeBigQuery, Options, service_account_key},
@@ -54,13 +51,14 @@ impl Stage {
 
 /// A directory with the key of a service account.
 fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = std::env::temp_dir().join(format!("it-secrets-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("google_application_credentials"), service_account_key()).unwrap();
+    static DIR: OnceLock<TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("google_application_credentials"), service_account_key())
+            .unwrap();
         dir
-    })
+    });
+    dir.path()
 }
 
 /// A service for `fake`; every one opens the handles of all others.

@@ -27,7 +27,7 @@ fn openapi() -> String {
 /// Every service's command line.
 fn commands() -> Vec<Command> {
     let info = |name| ServiceInfo { name, version: env!("CARGO_PKG_VERSION") };
-    vec![plugin_core::config::command::<bigquery::BigQuery>(info("bigquery"))]
+    vec![plugin_core::command::<bigquery::BigQuery>(info("bigquery"))]
 }
 
 fn config() -> String {

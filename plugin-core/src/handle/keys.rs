@@ -22,6 +22,8 @@ pub(crate) struct HandleKeys(Vec<Key>);
 struct Key {
     id: [u8; ID_BYTES],
     cipher: RandomizedNonceKey,
+    /// What the cipher authenticates beside the contents.
+    context: Vec<u8>,
 }
 
 impl Key {
@@ -30,15 +32,12 @@ impl Key {
         let mut id = [0; ID_BYTES];
         id.copy_from_slice(&hash.as_ref()[..ID_BYTES]);
         let cipher = RandomizedNonceKey::new(&AES_256_GCM_SIV, bytes).map_err(Error::internal)?;
-        Ok(Self { id, cipher })
+        let context = [b"outrigger handle".as_slice(), &[VERSION], &id].concat();
+        Ok(Self { id, cipher, context })
     }
 
-    /// What the cipher authenticates beside the contents.
-    fn context(&self) -> Aad<Vec<u8>> {
-        let mut context = b"outrigger handle".to_vec();
-        context.push(VERSION);
-        context.extend(self.id);
-        Aad::from(context)
+    fn context(&self) -> Aad<&[u8]> {
+        Aad::from(self.context.as_slice())
     }
 }
 
@@ -81,8 +80,9 @@ impl HandleKeys {
         let key = self.0.iter().find(|key| key.id == id)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut contents = contents.to_vec();
-        let opened = key.cipher.open_in_place(nonce, key.context(), &mut contents).ok()?;
-        Some(opened.to_vec())
+        let length = key.cipher.open_in_place(nonce, key.context(), &mut contents).ok()?.len();
+        contents.truncate(length);
+        Some(contents)
     }
 }
 

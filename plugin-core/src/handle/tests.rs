@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 
 fn caller(issuer: &str, subject: &str, role: Role) -> Caller {
-    Caller { issuer: issuer.into(), subject: subject.into(), role, grant: Arc::default() }
+    Caller::new(issuer.into(), subject, role, Arc::default())
 }
 
 fn handle() -> Handle {
@@ -15,8 +15,8 @@ fn handle() -> Handle {
             Role::Propeller,
         )),
         created_at: Timestamp::from_millisecond(1_790_000_000_000).unwrap(),
-        key: IdempotencyKey::of(&["s3://bucket/run/n0/0"]),
-        execution: Execution {
+        key: IdempotencyKey::of_attempt("s3://bucket/run/n0/0"),
+        execution: Arc::new(Execution {
             project: "flytesnacks".to_owned(),
             domain: "development".to_owned(),
             name: "f7a1b2c3".to_owned(),
@@ -24,7 +24,7 @@ fn handle() -> Handle {
             attempt: 1,
             task: "acme.sql.daily_rollup".to_owned(),
             namespace: "flytesnacks-development".to_owned(),
-        },
+        }),
         job: Job::Created(br#"{"project":"acme","job":"j"}"#.to_vec()),
     }
 }
@@ -85,7 +85,7 @@ fn a_handle_of_an_older_release_opens() {
 fn the_longest_names_and_words_still_fit() {
     let long = "ä".repeat(4000);
     let refused = Error::invalid(long.clone()).with_code(long.clone());
-    let execution = Execution {
+    let execution = Arc::new(Execution {
         project: long.clone(),
         domain: long.clone(),
         name: long.clone(),
@@ -93,15 +93,15 @@ fn the_longest_names_and_words_still_fit() {
         attempt: u32::MAX,
         task: long.clone(),
         namespace: long,
-    };
+    });
     let handle = Handle { execution, job: Handle::refusal(&refused), ..handle() };
     let sealed = handle.seal(&HandleKeys::repeated(&[1])).unwrap();
-    assert!(sealed.len() <= MAX_BYTES, "{}", sealed.len());
+    assert!(sealed.len() < LIMIT_BYTES, "{}", sealed.len());
 }
 
 #[test]
 fn a_meta_that_does_not_fit_is_a_defect_not_a_truncation() {
-    let handle = Handle { job: Job::Created(vec![b'x'; MAX_BYTES]), ..handle() };
+    let handle = Handle { job: Job::Created(vec![b'x'; LIMIT_BYTES]), ..handle() };
     let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();
     assert!(error.chain().unwrap().contains("Meta is too large"));
 }

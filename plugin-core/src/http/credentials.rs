@@ -17,16 +17,18 @@ pub trait Credentials: Send + Sync + 'static {
     /// Whatever keeps it from signing; the call is then not made.
     fn headers(&self, cx: &Context) -> impl Future<Output = Result<HeaderMap>> + Send;
 
-    /// The vendor answered 401 to the last headers for `cx`: get fresh ones next time.
-    ///
-    /// The call is repeated once.
-    fn rejected(&self, cx: &Context) -> impl Future<Output = ()> + Send;
+    /// The vendor answered 401 to `headers`, made for `cx`: do not give them again. The call is
+    /// repeated once.
+    fn rejected(&self, cx: &Context, headers: &HeaderMap) -> impl Future<Output = ()> + Send {
+        let _ = (cx, headers);
+        std::future::ready(())
+    }
 }
 
 /// The dyn twin of [`Credentials`].
 pub(super) trait DynCredentials: Send + Sync {
     fn headers<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<HeaderMap>>;
-    fn rejected<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, ()>;
+    fn rejected<'a>(&'a self, cx: &'a Context, headers: &'a HeaderMap) -> BoxFuture<'a, ()>;
 }
 
 impl<C: Credentials> DynCredentials for C {
@@ -34,12 +36,12 @@ impl<C: Credentials> DynCredentials for C {
         Box::pin(Credentials::headers(self, cx))
     }
 
-    fn rejected<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, ()> {
-        Box::pin(Credentials::rejected(self, cx))
+    fn rejected<'a>(&'a self, cx: &'a Context, headers: &'a HeaderMap) -> BoxFuture<'a, ()> {
+        Box::pin(Credentials::rejected(self, cx, headers))
     }
 }
 
-/// [`Credentials`] that send a secret as bearer token, read anew for each call.
+/// [`Credentials`] that send a secret as bearer token.
 #[derive(Debug, Clone)]
 pub struct SecretToken(String);
 
@@ -57,8 +59,10 @@ impl Credentials for SecretToken {
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }
 
-    /// Nothing is kept: a secret that changed is found by the next call.
-    async fn rejected(&self, _: &Context) {}
+    /// A secret that changed is found by the next call.
+    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
+        cx.forget_secret(&self.0);
+    }
 }
 
 /// `Bearer <token>`, marked so that nothing prints it.

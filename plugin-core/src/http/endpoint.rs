@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use crate::{
-    config::parse_duration,
+    config::parse_timeout,
     error::{Error, Result},
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct UpstreamArgs {
     pub(crate) insecure_upstream: bool,
 
     /// How long one try of a call to the vendor may take; the call's deadline also bounds it.
-    #[arg(long, env = "PLUGIN_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, env = "PLUGIN_UPSTREAM_TIMEOUT", default_value = "4s", value_parser = parse_timeout)]
     pub(crate) upstream_timeout: Duration,
 }
 
@@ -56,15 +56,19 @@ impl Endpoint {
     }
 }
 
-/// Refuses plain http beyond loopback.
-pub(crate) fn require_tls(url: &Url) -> Result<()> {
-    let loopback = match url.host() {
+/// Whether `url` leads no further than this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
-    };
-    if url.scheme() == "https" || loopback {
+    }
+}
+
+/// Refuses plain http beyond loopback.
+pub(crate) fn require_tls(url: &Url) -> Result<()> {
+    if url.scheme() == "https" || is_loopback(url) {
         return Ok(());
     }
     Err(Error::invalid(format!(

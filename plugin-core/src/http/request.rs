@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
-use url::Url;
+use tokio::time::timeout_at;
+use url::{Url, form_urlencoded};
 
 use super::{Failure, Http, retry};
 use crate::{
     context::Context,
+    deadline::Deadline,
     error::{Error, Kind, Result},
     telemetry::upstream_call::UpstreamCall,
 };
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 << 20;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// A call that has not been made yet.
 #[must_use = "a request does nothing until it is sent"]
@@ -23,6 +27,7 @@ pub struct Request<'a> {
     http: &'a Http,
     method: Method,
     url: Url,
+    headers: HeaderMap,
     body: Result<Option<Bytes>>,
     idempotent: bool,
 }
@@ -55,17 +60,18 @@ pub(super) struct Failed {
     pub(super) error: Error,
     /// The vendor never saw the call, so that repeating it is safe whatever it does.
     pub(super) unsent: bool,
-    /// The vendor did not accept the credentials.
-    pub(super) unauthorized: bool,
+    /// The headers that signed it, if the vendor did not accept them.
+    pub(super) refused_signature: Option<Box<HeaderMap>>,
     pub(super) retry_after: Option<Duration>,
 }
 
 impl<'a> Request<'a> {
     pub(super) fn new<S: AsRef<str>>(http: &'a Http, method: Method, segments: &[S]) -> Self {
         let idempotent = method.is_idempotent();
-        let mut url = http.0.base.clone();
+        let mut url = http.shared.base.clone();
         let body = push(&mut url, segments).map(|()| None);
-        Self { http, method, url, body, idempotent }
+        let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
+        Self { http, method, url, headers, body, idempotent }
     }
 
     /// Adds `name=value` to the query; `None` adds nothing.
@@ -80,13 +86,26 @@ impl<'a> Request<'a> {
     pub fn json(mut self, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).map(|body| Some(body.into())).map_err(Error::internal);
         self.body = self.body.and(body);
-        self
+        self.header(header::CONTENT_TYPE, JSON)
+    }
+
+    /// Sends `fields` as an HTML form, the way OAuth's token endpoints want them.
+    pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.body = self.body.map(|_| Some(form.into()));
+        self.header(header::CONTENT_TYPE, FORM)
     }
 
     /// Says that the call may be made twice with the effect of once, so that it is repeated when an
     /// answer is lost.
     pub fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
     }
 
@@ -101,14 +120,19 @@ impl<'a> Request<'a> {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            if failed.unauthorized && tries.refresh_once() {
-                self.reject_credentials(cx).await;
+            if !cx.is_wanted() {
+                return Err(failed.error);
+            }
+            if let Some(refused) = &failed.refused_signature
+                && tries.refresh_once()
+            {
+                self.reject_credentials(cx, refused).await;
                 continue;
             }
             let Some(pause) = tries.pause_after(&failed) else {
                 return Err(failed.error);
             };
-            self.http.0.builder.metrics.upstream_retry();
+            self.http.shared.metrics.upstream_retry();
             tokio::time::sleep(pause).await;
         }
     }
@@ -121,17 +145,22 @@ impl<'a> Request<'a> {
         self.send(cx).await?.json()
     }
 
-    async fn reject_credentials(&self, cx: &Context) {
-        if let Some(credentials) = &self.http.0.builder.credentials {
-            credentials.rejected(cx).await;
+    async fn reject_credentials(&self, cx: &Context, refused: &HeaderMap) {
+        if let Some(credentials) = &self.http.credentials {
+            credentials.rejected(cx, refused).await;
         }
     }
 
     async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
-        let time = self.http.0.builder.attempt_timeout.min(cx.deadline().remaining());
-        let metrics = &self.http.0.builder.metrics;
-        let mut call = UpstreamCall::start(metrics, &self.method, &self.url, resend);
-        let outcome = tokio::time::timeout(time, self.try_once(cx, &mut call)).await;
+        let until = Deadline::after(self.http.shared.attempt_timeout).min(cx.deadline()).instant();
+        let signing = timeout_at(until, self.sign(cx)).await;
+        let signature = signing.unwrap_or_else(|_| Err(no_signature())).map_err(Failed::unsent)?;
+        let request = self.build(&signature).map_err(Failed::unsent)?;
+
+        let mut call =
+            UpstreamCall::start(&self.http.shared.metrics, &self.method, &self.url, resend);
+        let exchange = self.exchange(request, signature, &mut call);
+        let outcome = timeout_at(until, exchange).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Failed::timed_out()));
         match &outcome {
             Ok(_) => call.succeeded(),
@@ -140,50 +169,46 @@ impl<'a> Request<'a> {
         outcome
     }
 
-    async fn try_once(
+    async fn exchange(
         &self,
-        cx: &Context,
+        request: reqwest::Request,
+        signature: HeaderMap,
         call: &mut UpstreamCall<'_>,
     ) -> Result<Response, Failed> {
-        let signature = self.sign(cx).await.map_err(Failed::unsent)?;
-        let request = self.build(signature).map_err(Failed::unsent)?;
-        let answer =
-            self.http.0.builder.client.execute(request).await.map_err(Failed::transport)?;
+        let answer = self.http.shared.client.execute(request).await.map_err(Failed::transport)?;
         call.answered(answer.status());
         let response = read(answer).await.map_err(Failed::transport)?;
         if response.status.is_success() {
             return Ok(response);
         }
-        Err(self.refused(&response))
+        Err(self.refused(&response, signature))
     }
 
     async fn sign(&self, cx: &Context) -> Result<HeaderMap> {
-        match &self.http.0.builder.credentials {
+        match &self.http.credentials {
             Some(credentials) => credentials.headers(cx).await,
             None => Ok(HeaderMap::new()),
         }
     }
 
-    fn build(&self, signature: HeaderMap) -> Result<reqwest::Request> {
+    fn build(&self, signature: &HeaderMap) -> Result<reqwest::Request> {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
-        *request.headers_mut() = signature;
         let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+        headers.extend(self.headers.clone());
+        headers.extend(signature.clone());
         if let Some(body) = self.body.clone()? {
-            headers
-                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(body.into());
         } else if self.method == Method::POST {
-            headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from_static("0"));
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Ok(request)
     }
 
-    fn refused(&self, response: &Response) -> Failed {
-        let failure = (self.http.0.builder.read_failure)(response.status, &response.body)
+    fn refused(&self, response: &Response, signature: HeaderMap) -> Failed {
+        let failure = (self.http.shared.read_failure)(response.status, &response.body)
             .unwrap_or_else(|| by_status(response.status));
         let retry_after = retry::retry_after(&response.headers);
-        let mut error = Error::new(failure.kind, failure.message).from_upstream();
+        let mut error = Error::new(failure.kind, failure.message).upstream();
         if let Some(code) = failure.code {
             error = error.with_code(code);
         }
@@ -191,23 +216,24 @@ impl<'a> Request<'a> {
             error = error.with_retry_after(wait);
         }
         let unauthorized = response.status == StatusCode::UNAUTHORIZED;
-        Failed { error, unsent: false, unauthorized, retry_after }
+        let refused_signature = unauthorized.then(|| Box::new(signature));
+        Failed { error, unsent: false, refused_signature, retry_after }
     }
 }
 
 impl Failed {
     fn unsent(error: Error) -> Self {
-        Self { error, unsent: true, unauthorized: false, retry_after: None }
+        Self { error, unsent: true, refused_signature: None, retry_after: None }
     }
 
     fn timed_out() -> Self {
         let error = Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time");
-        Self { unsent: false, ..Self::unsent(error.from_upstream()) }
+        Self { unsent: false, ..Self::unsent(error.upstream()) }
     }
 
     fn transport(error: impl Into<Transport>) -> Self {
         let Transport { error, unsent } = error.into();
-        Self { unsent, ..Self::unsent(error.from_upstream()) }
+        Self { unsent, ..Self::unsent(error.upstream()) }
     }
 }
 
@@ -260,6 +286,10 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
     Ok(())
 }
 
+fn no_signature() -> Error {
+    Error::unavailable("credentials for the upstream were not had in time")
+}
+
 /// What a status means when its body says nothing.
 fn by_status(status: StatusCode) -> Failure {
     let kind = match status.as_u16() {
@@ -269,7 +299,9 @@ fn by_status(status: StatusCode) -> Failure {
         409 => Kind::AlreadyExists,
         422 => Kind::FailedPrecondition,
         429 => Kind::ResourceExhausted,
-        408 | 500..=599 => Kind::Unavailable,
+        // A redirect is a wrong endpoint: no repeat puts that right.
+        300..=399 => Kind::FailedPrecondition,
+        408 => Kind::Unavailable,
         400..=499 => Kind::InvalidArgument,
         _ => Kind::Unavailable,
     };

@@ -80,7 +80,7 @@ mod tests {
         Failed {
             error: Error::new(kind, "x"),
             unsent,
-            unauthorized: false,
+            refused_signature: None,
             retry_after: retry_after.map(Duration::from_secs),
         }
     }

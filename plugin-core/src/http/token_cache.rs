@@ -1,15 +1,16 @@
-//! Keeps an access token until shortly before it expires; fetches one at a time.
+//! Keeps access tokens until shortly before they expire; fetches one at a time for each identity.
 
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue, header};
+use moka::{policy::EvictionPolicy, sync::Cache};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::credentials::{Credentials, bearer};
 use crate::{
-    context::Context,
+    context::{Context, IdempotencyKey},
     error::{Error, Result},
 };
 
@@ -17,6 +18,8 @@ use crate::{
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// How long a failed fetch is answered from memory, so that waiting calls do not repeat it one by one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// How many identities are kept apart; the least recently used goes first.
+const MAX_IDENTITIES: u64 = 10_000;
 
 /// An access token.
 #[derive(Debug)]
@@ -27,8 +30,26 @@ pub struct Token {
     pub lifetime: Duration,
 }
 
+/// Who a token is for. It is kept as a hash, so secrets may be part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity(IdempotencyKey);
+
+impl Identity {
+    /// The identity that `parts` make together: for example a token URL, a client id and its secret.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        Self(IdempotencyKey::of_parts(parts))
+    }
+}
+
 /// Gets access tokens from wherever they are issued.
 pub trait TokenSource: Send + Sync + 'static {
+    /// Who the call is made as. Calls of one identity share a token.
+    ///
+    /// # Errors
+    /// Whatever kept it from finding out: a missing secret, for example.
+    fn identity(&self, cx: &Context) -> impl Future<Output = Result<Identity>> + Send;
+
     /// A new token.
     ///
     /// # Errors
@@ -36,9 +57,19 @@ pub trait TokenSource: Send + Sync + 'static {
     fn fetch(&self, cx: &Context) -> impl Future<Output = Result<Token>> + Send;
 }
 
-/// [`Credentials`] that keep one token of a [`TokenSource`].
-pub struct TokenCache<S> {
+/// Keeps access tokens, one for each identity. Cloning is cheap.
+#[derive(Clone)]
+pub struct TokenCache(Cache<Identity, Arc<Kept>>);
+
+/// [`Credentials`] that take the tokens of a source from a cache.
+struct CachedTokens<S> {
+    cache: TokenCache,
     source: S,
+}
+
+/// What is kept for one identity.
+#[derive(Default)]
+struct Kept {
     current: ArcSwapOption<Cached>,
     fetching: Mutex<Option<(Instant, Error)>>,
 }
@@ -49,41 +80,61 @@ struct Cached {
     renew_at: Instant,
 }
 
-impl<S: TokenSource> TokenCache<S> {
-    /// An empty cache over `source`.
-    pub fn new(source: S) -> Self {
-        Self { source, current: ArcSwapOption::empty(), fetching: Mutex::new(None) }
+impl Default for TokenCache {
+    fn default() -> Self {
+        let kept =
+            Cache::builder().max_capacity(MAX_IDENTITIES).eviction_policy(EvictionPolicy::lru());
+        Self(kept.build())
     }
+}
 
+impl TokenCache {
+    /// [`Credentials`] with the tokens of `source`, fetched when there is none for its identity.
+    ///
+    /// A source may be made for one call, with what a task's author chose.
+    #[must_use]
+    pub fn of<S: TokenSource>(&self, source: S) -> impl Credentials + use<S> {
+        CachedTokens { cache: self.clone(), source }
+    }
+}
+
+impl<S: TokenSource> CachedTokens<S> {
+    async fn kept(&self, cx: &Context) -> Result<Arc<Kept>> {
+        Ok(self.cache.0.get_with(self.source.identity(cx).await?, Arc::default))
+    }
+}
+
+impl Kept {
     fn valid(&self) -> Option<Arc<Cached>> {
         self.current.load_full().filter(|cached| Instant::now() < cached.expires_at)
     }
 
-    async fn header(&self, cx: &Context) -> Result<HeaderValue> {
+    async fn header(&self, source: &impl TokenSource, cx: &Context) -> Result<HeaderValue> {
         let Some(cached) = self.valid() else {
-            return self.wait_for_fetch(cx).await;
+            return self.wait_for_fetch(source, cx).await;
         };
         if cached.renew_at <= Instant::now() {
             // One call renews; the others go on with the token there is, as does this one if the
             // renewal fails.
             if let Ok(mut failed) = self.fetching.try_lock() {
-                let renewed = self.fetch(cx, &mut failed).await;
+                let renewed = self.fetch(source, cx, &mut failed).await;
                 return Ok(renewed.unwrap_or_else(|_| cached.header.clone()));
             }
         }
         Ok(cached.header.clone())
     }
 
-    async fn wait_for_fetch(&self, cx: &Context) -> Result<HeaderValue> {
+    async fn wait_for_fetch(&self, source: &impl TokenSource, cx: &Context) -> Result<HeaderValue> {
         let mut failed = self.fetching.lock().await;
         match self.valid() {
             Some(cached) => Ok(cached.header.clone()),
-            None => self.fetch(cx, &mut failed).await,
+            None => self.fetch(source, cx, &mut failed).await,
         }
     }
 
     async fn fetch(
         &self,
+        source: &impl TokenSource,
         cx: &Context,
         failed: &mut Option<(Instant, Error)>,
     ) -> Result<HeaderValue> {
@@ -92,7 +143,7 @@ impl<S: TokenSource> TokenCache<S> {
         {
             return Err(error.clone());
         }
-        match self.source.fetch(cx).await.and_then(|token| Cached::new(&token)) {
+        match source.fetch(cx).await.and_then(|token| Cached::new(&token)) {
             Ok(cached) => {
                 let header = cached.header.clone();
                 self.current.store(Some(Arc::new(cached)));
@@ -120,12 +171,20 @@ impl Cached {
     }
 }
 
-impl<S: TokenSource> Credentials for TokenCache<S> {
+impl<S: TokenSource> Credentials for CachedTokens<S> {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, self.header(cx).await?)]))
+        let header = self.kept(cx).await?.header(&self.source, cx).await?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, header)]))
     }
 
-    async fn rejected(&self, _: &Context) {
-        self.current.store(None);
+    /// Another call may have fetched a fresh token since: only the refused one is dropped.
+    async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
+        let Ok(kept) = self.kept(cx).await else {
+            return;
+        };
+        let current = kept.current.load_full();
+        if current.as_ref().map(|cached| &cached.header) == headers.get(header::AUTHORIZATION) {
+            kept.current.compare_and_swap(&current, None);
+        }
     }
 }

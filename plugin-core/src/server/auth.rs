@@ -3,11 +3,11 @@
 mod config;
 mod keys;
 mod policy;
+mod published;
 mod token;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use aws_lc_rs::digest;
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -26,6 +26,7 @@ use self::{
 };
 use crate::{
     caller::{Caller, Verb},
+    context::sha256,
     error::{Error, Kind, Result},
     telemetry::{metrics::Metrics, record::Record},
 };
@@ -63,7 +64,7 @@ struct Remembered {
 }
 
 /// Why a caller was turned away.
-pub(crate) enum Refusal {
+pub(crate) enum AuthFailure {
     /// No token.
     Missing,
     /// More than one token, or one where none can be read.
@@ -76,7 +77,7 @@ pub(crate) enum Refusal {
     KeysUnavailable,
 }
 
-impl Refusal {
+impl AuthFailure {
     fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -88,22 +89,27 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Missing => Self::new(Kind::Unauthenticated, "a bearer token is required"),
-            Refusal::Ambiguous => {
+impl From<AuthFailure> for Error {
+    fn from(failure: AuthFailure) -> Self {
+        let reason = failure.reason();
+        let error = match failure {
+            AuthFailure::Missing => Self::new(Kind::Unauthenticated, "a bearer token is required"),
+            AuthFailure::Ambiguous => {
                 Self::invalid("send exactly one bearer token").with_code("invalid_request")
             }
-            Refusal::Invalid(_) => Self::new(Kind::Unauthenticated, "the token is not accepted")
-                .with_code("invalid_token"),
-            Refusal::NoRule => Self::new(Kind::PermissionDenied, "no rule admits your token")
+            AuthFailure::Invalid(_) => {
+                Self::new(Kind::Unauthenticated, "the token is not accepted")
+                    .with_code("invalid_token")
+            }
+            AuthFailure::NoRule => Self::new(Kind::PermissionDenied, "no rule admits your token")
                 .with_code("insufficient_scope"),
-            Refusal::KeysUnavailable => {
+            AuthFailure::KeysUnavailable => {
                 Self::unavailable("tokens cannot be verified yet; try again")
                     .with_retry_after(Duration::from_secs(5))
             }
-        }
+        };
+        // An operator reads in the log what a stranger is not told.
+        error.with_source(format!("token: {reason}"))
     }
 }
 
@@ -172,16 +178,16 @@ impl Tokens {
         })
     }
 
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, AuthFailure> {
         let token = self.bearer(headers)?;
-        let hash = hash(token);
+        let hash = sha256(&[token.as_bytes()]);
         if let Some(known) = self.verified.get(&hash).filter(|known| self.still_holds(known)) {
             return Ok(known.caller);
         }
         let unverified = Unverified::read(token)?;
         let (index, issuer) = self.issuer(unverified.iss.as_deref())?;
         let verified = issuer.verify(&unverified).await?;
-        let caller = self.policy.caller(&verified).ok_or(Refusal::NoRule)?;
+        let caller = self.policy.caller(&verified).ok_or(AuthFailure::NoRule)?;
         self.verified.insert(
             hash,
             Remembered {
@@ -199,36 +205,30 @@ impl Tokens {
         Timestamp::now() < known.expires_at && generation == known.generation
     }
 
-    fn issuer(&self, iss: Option<&str>) -> Result<(usize, &Issuer), Refusal> {
+    fn issuer(&self, iss: Option<&str>) -> Result<(usize, &Issuer), AuthFailure> {
         let matches = |issuer: &Issuer| match iss {
             Some(iss) => issuer.iss == iss,
             None => issuer.accept_missing_iss,
         };
         let found = self.issuers.iter().enumerate().find(|(_, issuer)| matches(issuer));
-        found.ok_or(Refusal::Invalid("unknown_issuer"))
+        found.ok_or(AuthFailure::Invalid("unknown_issuer"))
     }
 
     /// The one token of a request.
-    fn bearer<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, Refusal> {
+    fn bearer<'h>(&self, headers: &'h HeaderMap) -> Result<&'h str, AuthFailure> {
         let mut values = self.header_names.iter().flat_map(|name| headers.get_all(name));
-        let value = values.next().ok_or(Refusal::Missing)?;
+        let value = values.next().ok_or(AuthFailure::Missing)?;
         if values.next().is_some() {
-            return Err(Refusal::Ambiguous);
+            return Err(AuthFailure::Ambiguous);
         }
-        let value = value.to_str().map_err(|_| Refusal::Invalid("malformed"))?;
+        let value = value.to_str().map_err(|_| AuthFailure::Invalid("malformed"))?;
         if value.contains(',') {
-            return Err(Refusal::Ambiguous);
+            return Err(AuthFailure::Ambiguous);
         }
-        let (scheme, token) = value.split_once(' ').ok_or(Refusal::Invalid("malformed"))?;
+        let (scheme, token) = value.split_once(' ').ok_or(AuthFailure::Invalid("malformed"))?;
         let plausible = scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN_BYTES;
-        if plausible { Ok(token) } else { Err(Refusal::Invalid("malformed")) }
+        if plausible { Ok(token) } else { Err(AuthFailure::Invalid("malformed")) }
     }
-}
-
-fn hash(token: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-    hash
 }
 
 /// Finds out who is calling. Health is open to everybody: probes carry no token.
@@ -268,12 +268,12 @@ pub(super) async fn authorise(State(auth): State<Auth>, request: Request, next: 
     }
 }
 
-fn is_health(path: &str) -> bool {
+pub(super) fn is_health(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.Health/")
 }
 
 /// What a request does, by its method and path.
-fn verb(method: &Method, path: &str) -> Verb {
+pub(super) fn verb(method: &Method, path: &str) -> Verb {
     match path.rsplit('/').next() {
         Some("CreateTask") => return Verb::Create,
         Some("GetTask") => return Verb::Get,
@@ -284,13 +284,12 @@ fn verb(method: &Method, path: &str) -> Verb {
         path.strip_prefix("/plugins/v1/").is_some_and(|rest| rest.matches('/').count() == 1);
     match *method {
         Method::PUT if is_job => Verb::Create,
-        Method::GET if is_job => Verb::Get,
+        // axum answers HEAD as it would GET.
+        Method::GET | Method::HEAD if is_job => Verb::Get,
         Method::DELETE if is_job => Verb::Delete,
         _ => Verb::List,
     }
 }
 
-#[cfg(test)]
-mod published_tests;
 #[cfg(test)]
 mod tests;

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use tonic::{Request, Response, Status, service::Routes};
-use tonic_health::server::HealthReporter;
+use tonic::{Request, Response, Status, server::NamedService as _, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    caller::{Caller, Verb},
-    deadline::Deadline,
+    caller::Verb,
     error::{Error, Result},
     plugin::TaskType,
-    telemetry::record::Record,
     verbs::{Incoming, Opened, UNREADABLE_HANDLE, Verbs},
     wire::{
         category, connection,
@@ -59,10 +57,7 @@ pub(super) async fn routes(
 ) -> Result<(Router, HealthReporter)> {
     let server = Server { verbs, name };
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<AsyncAgentServiceServer<Server>>().await;
-    reporter.set_serving::<AgentMetadataServiceServer<Server>>().await;
-    reporter.set_serving::<AsyncConnectorServiceServer<Server>>().await;
-    reporter.set_serving::<ConnectorMetadataServiceServer<Server>>().await;
+    health_of_all(&reporter, ServingStatus::NotServing).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -84,15 +79,19 @@ pub(super) async fn routes(
     Ok((routes.into_axum_router(), reporter))
 }
 
-/// What the layers learned about a call.
-fn incoming<T>(request: &Request<T>) -> Result<Incoming> {
-    let extensions = request.extensions();
-    let missing = || Error::internal("a layer did not run");
-    Ok(Incoming {
-        caller: extensions.get::<Caller>().cloned().ok_or_else(missing)?,
-        deadline: extensions.get::<Deadline>().copied().ok_or_else(missing)?,
-        record: extensions.get::<Record>().cloned().unwrap_or_default(),
-    })
+/// Sets what health answers for the server and for each of its services.
+pub(super) async fn health_of_all(reporter: &HealthReporter, status: ServingStatus) {
+    let names = [
+        "",
+        AsyncAgentServiceServer::<Server>::NAME,
+        AgentMetadataServiceServer::<Server>::NAME,
+        AsyncConnectorServiceServer::<Server>::NAME,
+        ConnectorMetadataServiceServer::<Server>::NAME,
+        "grpc.health.v1.Health",
+    ];
+    for name in names {
+        reporter.set_service_status(name, status).await;
+    }
 }
 
 fn is_unreadable(error: &Error) -> bool {
@@ -101,13 +100,13 @@ fn is_unreadable(error: &Error) -> bool {
 
 impl Server {
     async fn create(&self, request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
-        let incoming = incoming(&request)?;
+        let incoming = Incoming::of(request.extensions())?;
         let created = self.verbs.create(&incoming, request.into_inner(), None).await?;
         Ok(CreateTaskResponse { resource_meta: created.handle.into() })
     }
 
     async fn get(&self, request: Request<GetTaskRequest>) -> Result<GetTaskResponse> {
-        let incoming = incoming(&request)?;
+        let incoming = Incoming::of(request.extensions())?;
         let request = request.into_inner();
         let task_type = category(request.task_category, request.task_type);
         let handle = &request.resource_meta;
@@ -125,7 +124,7 @@ impl Server {
     }
 
     async fn delete(&self, request: Request<DeleteTaskRequest>) -> Result<DeleteTaskResponse> {
-        let incoming = incoming(&request)?;
+        let incoming = Incoming::of(request.extensions())?;
         let request = request.into_inner();
         let task_type = category(request.task_category, request.task_type);
         let handle = &request.resource_meta;
@@ -139,8 +138,10 @@ impl Server {
                 }
                 Err(error) => return Err(error),
             };
-        self.verbs.delete(&incoming, &opened, connection(request.connection)).await?;
-        Ok(DeleteTaskResponse {})
+        match self.verbs.delete(&incoming, &opened, connection(request.connection)).await {
+            Err(error) if !is_unreadable(&error) => Err(error),
+            Ok(()) | Err(_) => Ok(DeleteTaskResponse {}),
+        }
     }
 
     /// This service as discovery lists it: each task type in both of the fields that callers read.

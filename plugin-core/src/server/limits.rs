@@ -7,35 +7,69 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use crate::{caller::Caller, error::Error, telemetry::metrics::Metrics};
+use super::auth;
+use crate::{
+    caller::{Caller, Verb},
+    error::{Error, Result},
+    telemetry::metrics::Metrics,
+    verbs::Place,
+};
 
 /// How many calls may run at once.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(super) struct ConcurrencyLimit {
     free: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
-impl Gate {
+impl ConcurrencyLimit {
     pub(super) fn new(max_requests: usize, metrics: Arc<Metrics>) -> Self {
         let free = Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS));
         Self { free: Arc::new(free), metrics }
     }
+
+    /// A place for a call. Submits beyond the limit are refused at once, and come back; polls and
+    /// deletes wait, because propeller counts their failures against the task.
+    async fn place(&self, verb: Verb) -> Result<Place> {
+        let permit = match verb {
+            Verb::Get | Verb::Delete => Arc::clone(&self.free).acquire_owned().await.ok(),
+            Verb::Create | Verb::List => self.try_place()?,
+        };
+        let closed = || Error::internal("the limit is closed");
+        permit.map(Place::new).ok_or_else(closed)
+    }
+
+    fn try_place(&self) -> Result<Option<OwnedSemaphorePermit>> {
+        match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(permit) => Ok(Some(permit)),
+            Err(TryAcquireError::Closed) => Ok(None),
+            Err(TryAcquireError::NoPermits) => {
+                self.metrics.shed();
+                let overloaded = Error::unavailable("the service is overloaded; try again");
+                Err(overloaded.with_retry_after(Duration::from_secs(1)))
+            }
+        }
+    }
 }
 
-/// Refuses what is beyond the limit at once: a queue would only make every answer late.
-pub(super) async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+/// Gives a call its place, for as long as it or what it started runs.
+pub(super) async fn admit(
+    State(limit): State<ConcurrencyLimit>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     // Probes have no caller, and an overloaded service is still a healthy one.
     if request.extensions().get::<Caller>().is_none() {
         return next.run(request).await;
     }
-    let Ok(_slot) = gate.free.try_acquire() else {
-        gate.metrics.shed();
-        return Error::unavailable("the service is overloaded; try again")
-            .with_retry_after(Duration::from_secs(1))
-            .into_response();
+    let place = match limit.place(auth::verb(request.method(), request.uri().path())).await {
+        Ok(place) => place,
+        Err(error) => return error.into_response(),
     };
-    next.run(request).await
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    drop(place);
+    response
 }

@@ -16,12 +16,17 @@ use opentelemetry::{
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tokio::time::Instant;
 use tonic::{Code, Status};
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{Instrument as _, Level, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::respond::{Protocol, render};
+use super::{
+    auth,
+    respond::{Protocol, render},
+};
 use crate::{
-    error::Error,
+    caller::{Caller, Verb},
+    error::{Error, Kind},
+    status::Phase,
     telemetry::{
         REQUEST_TARGET, TRACE_TARGET,
         metrics::{ActiveRequest, Metrics},
@@ -76,6 +81,8 @@ struct Observed {
     /// The route's pattern, or the gRPC method: a label from a closed set.
     route: String,
     rpc_method: &'static str,
+    /// What it does; probes do nothing.
+    verb: Option<Verb>,
     request_id: HeaderValue,
     outcome: Option<(StatusCode, Code)>,
     _active: ActiveRequest,
@@ -87,16 +94,20 @@ impl Observed {
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let rpc_method = method_label(request.uri().path());
         let request_id = request.headers().get(&REQUEST_ID).cloned();
+        let route = matched.unwrap_or("_OTHER");
+        let path = request.uri().path();
+        let is_probe = auth::is_health(path);
         Self {
             _active: metrics.active_request(),
             metrics,
             record: Record::default(),
-            span: server_span(request, protocol, rpc_method),
+            span: server_span(request, protocol, route, rpc_method),
             started: Instant::now(),
             protocol,
             method: request.method().clone(),
-            route: matched.unwrap_or("_OTHER").to_owned(),
+            route: route.to_owned(),
             rpc_method,
+            verb: (!is_probe).then(|| auth::verb(request.method(), path)),
             request_id: request_id.unwrap_or(HeaderValue::from_static("")),
             outcome: None,
         }
@@ -125,6 +136,15 @@ impl Observed {
         }
     }
 
+    /// Whether the service, and not its caller, is why the request failed.
+    fn is_our_failure(&self) -> bool {
+        match (self.outcome, self.protocol) {
+            (None, _) => false,
+            (Some((status, _)), Protocol::Rest) => status.is_server_error(),
+            (Some((_, code)), Protocol::Grpc) => is_our_code(code),
+        }
+    }
+
     fn log(&self) {
         let fields = self.record.fields();
         let execution = &fields.execution;
@@ -133,31 +153,59 @@ impl Observed {
             Protocol::Rest => &self.route,
             Protocol::Grpc => self.rpc_method,
         };
-        tracing::info!(
-            target: REQUEST_TARGET,
-            request_id = self.request_id.to_str().unwrap_or_default(),
-            trace_id = trace_id(&self.span),
-            method = %self.method,
-            route,
-            status = self.status(),
-            duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
-            verb = fields.verb.map(crate::caller::Verb::name),
-            task_type = fields.task_type,
-            flyte.project = non_empty(&execution.project),
-            flyte.domain = non_empty(&execution.domain),
-            flyte.execution = non_empty(&execution.name),
-            flyte.node = non_empty(&execution.node),
-            flyte.attempt = (!execution.name.is_empty()).then_some(execution.attempt),
-            flyte.task = non_empty(&execution.task),
-            job = fields.handle,
-            phase = fields.phase.map(crate::status::Phase::name),
-            issuer = caller.map(crate::caller::Caller::issuer),
-            role = caller.map(|caller| caller.role().name()),
-            error = fields.error.as_ref().map(Error::message),
-            error_code = fields.error.as_ref().and_then(Error::code),
-            cause = fields.error.as_ref().and_then(Error::chain),
-            "request"
-        );
+        // A macro, because an event's level is part of where it stands.
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    target: REQUEST_TARGET,
+                    $level,
+                    request_id = self.request_id.to_str().unwrap_or_default(),
+                    trace_id = trace_id(&self.span),
+                    method = %self.method,
+                    route,
+                    status = self.status(),
+                    duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
+                    verb = self.verb.map(Verb::name),
+                    task_type = fields.task_type,
+                    flyte.project = non_empty(&execution.project),
+                    flyte.domain = non_empty(&execution.domain),
+                    flyte.execution = non_empty(&execution.name),
+                    flyte.node = non_empty(&execution.node),
+                    flyte.attempt = (!execution.name.is_empty()).then_some(execution.attempt),
+                    flyte.task = non_empty(&execution.task),
+                    job = fields.job.as_deref(),
+                    phase = fields.phase.map(Phase::name),
+                    issuer = caller.map(Caller::issuer),
+                    subject = caller.map(Caller::subject_hash),
+                    role = caller.map(|caller| caller.role().name()),
+                    error = fields.error.as_ref().map(Error::message),
+                    error_code = fields.error.as_ref().and_then(Error::code),
+                    cause = fields.error.as_ref().and_then(Error::chain),
+                    "request"
+                )
+            };
+        }
+        if fields.error.as_ref().is_some_and(|error| error.kind() == Kind::Internal) {
+            line!(Level::ERROR);
+        } else if self.is_our_failure() {
+            line!(Level::WARN);
+        } else {
+            line!(Level::INFO);
+        }
+    }
+
+    /// Ends the span by OpenTelemetry's rules for servers: a caller's mistake is no error of ours.
+    fn end_span(&self) {
+        if let Some((status, code)) = self.outcome {
+            match self.protocol {
+                Protocol::Rest => self.span.record("http.response.status_code", status.as_u16()),
+                Protocol::Grpc => self.span.record("rpc.response.status_code", code_name(code)),
+            };
+        }
+        if self.is_our_failure() {
+            self.span.record("error.type", self.status());
+            self.span.record("otel.status_code", "ERROR");
+        }
     }
 }
 
@@ -165,18 +213,36 @@ impl Drop for Observed {
     fn drop(&mut self) {
         self.count();
         self.log();
-        self.span.record("otel.status_code", if self.outcome.is_some() { "OK" } else { "ERROR" });
+        self.end_span();
     }
+}
+
+/// <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/#recording-errors>
+fn is_our_code(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn server_span(request: &Request, protocol: Protocol, rpc_method: &'static str) -> Span {
+fn server_span(
+    request: &Request,
+    protocol: Protocol,
+    route: &str,
+    rpc_method: &'static str,
+) -> Span {
     let name = match protocol {
-        Protocol::Grpc => rpc_method,
-        Protocol::Rest => request.method().as_str(),
+        Protocol::Grpc => rpc_method.to_owned(),
+        Protocol::Rest => format!("{} {route}", request.method()),
     };
     let span = tracing::info_span!(
         target: TRACE_TARGET,
@@ -185,9 +251,13 @@ fn server_span(request: &Request, protocol: Protocol, rpc_method: &'static str) 
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
         url.path = request.uri().path(),
         rpc.system.name = (protocol == Protocol::Grpc).then_some("grpc"),
         rpc.method = (protocol == Protocol::Grpc).then_some(rpc_method),
+        rpc.response.status_code = Empty,
+        error.type = Empty,
     );
     if !span.is_disabled() {
         let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
@@ -257,9 +327,7 @@ pub(super) async fn catch_panic(
     let served = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
     served.unwrap_or_else(|panic| {
         metrics.panic();
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-        let error = Error::internal(format!("panic: {text}"));
+        let error = Error::panicked(&*panic);
         if let Some(record) = record {
             record.fields().error = Some(error.clone());
         }

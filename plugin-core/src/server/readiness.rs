@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::auth::Auth;
+use super::{auth::Auth, grpc::health_of_all};
 
 /// Whether the service should be sent calls.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl Readiness {
             let ready = self.check().is_ok();
             if last.replace(ready) != Some(ready) {
                 let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-                reporter.set_service_status("", status).await;
+                health_of_all(&reporter, status).await;
             }
             if self.draining.is_cancelled() {
                 return;

@@ -1,5 +1,7 @@
 //! Writes every failure in the protocol of its caller.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     extract::Request,
@@ -14,6 +16,9 @@ use crate::{
     error::{Error, Kind},
     telemetry::record::Record,
 };
+
+/// When to come back where nothing says it better.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Which protocol a request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +103,9 @@ pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
             if let Some(challenge) = challenge(error) {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
-            if let Some(wait) = error.retry_after() {
+            // RFC 9110: who is told to come back should be told when.
+            let soon = (error.kind().http() == StatusCode::SERVICE_UNAVAILABLE).then_some(SOON);
+            if let Some(wait) = error.retry_after().or(soon) {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }

@@ -5,27 +5,26 @@ mod body;
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json, Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    Json, Router,
+    extract::{FromRequestParts, Path, Query, State, rejection::QueryRejection},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, request::Parts};
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::body::{
-    CreateBody, Created, Deleted, JobQuery, JobState, Listing, LogLink, Problem, Seen, ServedPlugin,
+    CreateJob, CreatedJob, DeletedJob, JobQuery, JobState, JobStatus, LogLink, Problem,
+    ServedPlugin, ServedPlugins,
 };
 use crate::{
-    caller::{Caller, Verb},
-    deadline::Deadline,
+    caller::Verb,
     error::{Error, Kind, Result},
     handle::Job,
     run::ServiceInfo,
-    telemetry::record::Record,
     verbs::{self, Incoming, Opened, Served, UNREADABLE_HANDLE, Verbs},
     wire,
 };
@@ -92,8 +91,9 @@ impl Rest {
     /// The plugin at a path; a version is an integer, with or without a leading `v`.
     fn find(&self, Path((task_type, version)): &Address) -> Result<&Served> {
         let digits = version.strip_prefix('v').unwrap_or(version);
-        let number = digits.parse().map_err(|_| {
-            Error::not_found(format!("version {version:?} is no integer; try {task_type}/0"))
+        let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
+        let number = number.flatten().ok_or_else(|| {
+            Error::not_found(format!("version {version:?} is not a number; try {task_type}/0"))
         })?;
         self.verbs.find(task_type, Some(number))
     }
@@ -106,14 +106,19 @@ impl Rest {
         job_id: &str,
     ) -> Result<Opened> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(job_id).map_err(|_| {
-            Error::invalid("job_id: is none of this service").with_code(UNREADABLE_HANDLE)
+            Error::invalid("job_id: was not issued by this service").with_code(UNREADABLE_HANDLE)
         })?;
         self.verbs.open(incoming, verb, &sealed, Some(served.task_type.name))
     }
 }
 
-fn incoming(caller: Caller, deadline: Deadline, record: Record) -> Incoming {
-    Incoming { caller, deadline, record }
+/// What the layers learned about a call.
+impl<S: Sync> FromRequestParts<S> for Incoming {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Self::of(&parts.extensions)
+    }
 }
 
 /// Submits a job.
@@ -122,15 +127,18 @@ fn incoming(caller: Caller, deadline: Deadline, record: Record) -> Incoming {
 /// same job.
 #[utoipa::path(
     put,
+    operation_id = "create_job",
+    tag = "jobs",
     path = "/plugins/v1/{task_type}/{version}",
     params(
         ("task_type" = String, Path, description = "As task templates spell it"),
         ("version" = String, Path, description = "The task type's version, for example 0"),
         ("Idempotency-Key" = Option<String>, Header, description = "Stands in for output_prefix"),
+        ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
     ),
-    request_body = CreateBody,
+    request_body = CreateJob,
     responses(
-        (status = 200, description = "The job was submitted, now or before", body = Created),
+        (status = 200, description = "The job was submitted, now or before", body = CreatedJob),
         (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
@@ -144,22 +152,19 @@ fn incoming(caller: Caller, deadline: Deadline, record: Record) -> Incoming {
 )]
 async fn create(
     State(rest): State<Rest>,
-    Extension(caller): Extension<Caller>,
-    Extension(deadline): Extension<Deadline>,
-    Extension(record): Extension<Record>,
+    incoming: Incoming,
     address: Address,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Created>> {
+) -> Result<Json<CreatedJob>> {
     let served = rest.find(&address)?;
     let request = body::read(&body)?.into_request(served.task_type)?;
     let key = idempotency_key(&headers)?;
-    let incoming = incoming(caller, deadline, record);
     let created = rest.verbs.create(&incoming, request, key).await?;
     if let Some(error) = created.refused {
         return Err(as_refusal(error));
     }
-    Ok(Json(Created {
+    Ok(Json(CreatedJob {
         job_id: BASE64_URL_SAFE_NO_PAD.encode(&created.handle),
         error_code: None,
         message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
@@ -194,14 +199,17 @@ fn as_refusal(error: Error) -> Error {
 /// Looks at a job.
 #[utoipa::path(
     get,
+    operation_id = "get_job",
+    tag = "jobs",
     path = "/plugins/v1/{task_type}/{version}",
     params(
         ("task_type" = String, Path, description = "As task templates spell it"),
         ("version" = String, Path, description = "The task type's version, for example 0"),
+        ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
         JobQuery,
     ),
     responses(
-        (status = 200, description = "Where the job stands", body = Seen),
+        (status = 200, description = "Where the job stands", body = JobStatus),
         (status = 400, description = "The job_id is missing or cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
@@ -212,18 +220,15 @@ fn as_refusal(error: Error) -> Error {
 )]
 async fn get(
     State(rest): State<Rest>,
-    Extension(caller): Extension<Caller>,
-    Extension(deadline): Extension<Deadline>,
-    Extension(record): Extension<Record>,
+    incoming: Incoming,
     address: Address,
     query: Result<Query<JobQuery>, QueryRejection>,
-) -> Result<Json<Seen>> {
+) -> Result<Json<JobStatus>> {
     let served = rest.find(&address)?;
     let job_id = job_id(query)?;
-    let incoming = incoming(caller, deadline, record);
     let opened = rest.open(&incoming, Verb::Get, served, &job_id)?;
     let status = rest.verbs.get(&incoming, &opened, verbs::ConnectionSecrets::new()).await;
-    Ok(Json(Seen {
+    Ok(Json(JobStatus {
         job_spec: job_spec(&opened),
         job_state: JobState::of(status.phase),
         phase: status.phase.name(),
@@ -259,14 +264,17 @@ fn outputs(status: &crate::status::Status) -> Result<Option<Value>> {
 /// Stops a job. One that has ended is a success.
 #[utoipa::path(
     delete,
+    operation_id = "delete_job",
+    tag = "jobs",
     path = "/plugins/v1/{task_type}/{version}",
     params(
         ("task_type" = String, Path, description = "As task templates spell it"),
         ("version" = String, Path, description = "The task type's version, for example 0"),
+        ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
         JobQuery,
     ),
     responses(
-        (status = 200, description = "The job is being stopped, or does not run", body = Deleted),
+        (status = 200, description = "The job is being stopped, or does not run", body = DeletedJob),
         (status = 400, description = "The job_id is missing or cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
@@ -278,18 +286,15 @@ fn outputs(status: &crate::status::Status) -> Result<Option<Value>> {
 )]
 async fn delete(
     State(rest): State<Rest>,
-    Extension(caller): Extension<Caller>,
-    Extension(deadline): Extension<Deadline>,
-    Extension(record): Extension<Record>,
+    incoming: Incoming,
     address: Address,
     query: Result<Query<JobQuery>, QueryRejection>,
-) -> Result<Json<Deleted>> {
+) -> Result<Json<DeletedJob>> {
     let served = rest.find(&address)?;
     let job_id = job_id(query)?;
-    let incoming = incoming(caller, deadline, record);
     let opened = rest.open(&incoming, Verb::Delete, served, &job_id)?;
     rest.verbs.delete(&incoming, &opened, verbs::ConnectionSecrets::new()).await?;
-    Ok(Json(Deleted { job_id, error_code: None, message: String::new() }))
+    Ok(Json(DeletedJob { job_id, error_code: None, message: String::new() }))
 }
 
 fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
@@ -304,16 +309,18 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
 /// What is served.
 #[utoipa::path(
     get,
+    operation_id = "list_plugins",
+    tag = "plugins",
     path = "/plugins/v1",
     responses(
-        (status = 200, description = "Every task type of this service", body = Listing),
+        (status = 200, description = "Every task type of this service", body = ServedPlugins),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn list(State(rest): State<Rest>) -> Json<Listing> {
+async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
     let plugins = rest.verbs.served().map(|served| ServedPlugin::of(served.task_type));
-    Json(Listing {
+    Json(ServedPlugins {
         service: rest.info.name,
         service_version: rest.info.version,
         plugins: plugins.collect(),
@@ -323,6 +330,8 @@ async fn list(State(rest): State<Rest>) -> Json<Listing> {
 /// The JSON Schema of a task type's `custom`.
 #[utoipa::path(
     get,
+    operation_id = "get_schema",
+    tag = "plugins",
     path = "/plugins/v1/{task_type}/{version}/schema",
     params(
         ("task_type" = String, Path, description = "As task templates spell it"),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    caller::{Caller, Verb},
+    caller::Caller,
     context::{Execution, IdempotencyKey},
     error::Error,
     status::Phase,
@@ -16,11 +16,11 @@ pub(crate) struct Record(Arc<Mutex<Fields>>);
 /// What is known of a request.
 #[derive(Default)]
 pub(crate) struct Fields {
-    pub(crate) verb: Option<Verb>,
     pub(crate) task_type: Option<&'static str>,
     pub(crate) caller: Option<Caller>,
-    pub(crate) execution: Execution,
-    pub(crate) handle: Option<String>,
+    pub(crate) execution: Arc<Execution>,
+    /// Eight hex digits that tell jobs apart: the same in all lines about one.
+    pub(crate) job: Option<String>,
     pub(crate) phase: Option<Phase>,
     /// Why the answer is older than the request, or is a failure.
     pub(crate) error: Option<Error>,
@@ -33,7 +33,9 @@ impl Record {
     }
 }
 
-/// Eight hex digits that tell handles apart in a log without giving them away.
+/// The first eight hex digits of a job's key.
 pub(crate) fn fingerprint(key: IdempotencyKey) -> String {
-    key.hex()[..8].to_owned()
+    key.as_bytes()[..4]
+        .iter()
+        .fold(String::with_capacity(8), |hex, byte| hex + &format!("{byte:02x}"))
 }

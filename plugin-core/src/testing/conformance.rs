@@ -161,10 +161,12 @@ impl Stage {
 
     async fn same_key_twice(&self) {
         let Recorded { task, created, repeated, running, .. } = &self.recorded;
-        self.upstream.say([created.clone(), repeated.clone()]);
+        self.upstream.say([created.clone(), repeated.clone(), running.clone()]);
         let first = self.client.create(task).await.expect("created");
         let second = self.client.create(task).await.expect("created again");
-        let asked = self.upstream.take_received();
+        let mut asked = self.upstream.take_received();
+        // A plugin may look at the job that it finds.
+        asked.retain(|request| request.method != http::Method::GET);
         assert_eq!(asked.len(), 2);
         assert_eq!(asked[0].target, asked[1].target);
         assert_eq!(asked[0].body, asked[1].body, "the vendor tells a repeat by its bytes");

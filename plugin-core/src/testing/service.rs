@@ -1,18 +1,12 @@
 //! A plugin's service on free ports of loopback.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{net::SocketAddr, sync::OnceLock};
 
 use aws_lc_rs::{encoding::AsDer as _, rsa};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::client::{Client, Dialect};
 use crate::{
@@ -30,7 +24,7 @@ const SECRET: &str = "a secret of tests, longer than 32 bytes";
 /// A running service.
 pub struct TestService {
     running: Running,
-    dir: PathBuf,
+    _dir: TempDir,
 }
 
 /// Starts `P` with authentication on; `args` are command-line arguments, for example `--endpoint`.
@@ -50,12 +44,13 @@ pub(super) async fn spawn_with<P: Plugin>(
     secrets: &[(String, String)],
 ) -> TestService {
     let log_level = captured::start();
-    let dir = dir();
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    let dir = temporary.path();
     std::fs::create_dir_all(dir.join("secrets")).expect("a temporary directory");
     for (name, value) in secrets {
         std::fs::write(dir.join("secrets").join(name), value).expect("a secret file");
     }
-    std::fs::write(dir.join("auth.yaml"), auth_file(&dir)).expect("an auth file");
+    std::fs::write(dir.join("auth.yaml"), auth_file(dir)).expect("an auth file");
     std::fs::write(dir.join("issuer.secret"), SECRET).expect("a secret file");
     std::fs::write(dir.join("handle.key"), [7; 32]).expect("a key file");
 
@@ -76,14 +71,7 @@ pub(super) async fn spawn_with<P: Plugin>(
     let settings = Settings::<P::Settings>::read(&matches).expect("arguments");
     let telemetry = Telemetry::for_tests(INFO, log_level);
     let running = start::<P>(INFO, settings, &telemetry).await;
-    TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir }
-}
-
-/// A directory of this service's own.
-fn dir() -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("plugin-under-test-{}-{number}", std::process::id()))
+    TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), _dir: temporary }
 }
 
 fn auth_file(dir: &std::path::Path) -> String {
@@ -163,8 +151,7 @@ impl TestService {
 
     /// Stops it as SIGTERM would.
     pub async fn stop(self) {
-        self.running.shut_down().await;
-        let _ = std::fs::remove_dir_all(self.dir);
+        self.running.shut_down(false).await;
     }
 }
 

@@ -10,12 +10,11 @@ use tracing::Instrument as _;
 use super::{Incoming, Particulars, Served, Verbs, in_flight::Outcome};
 use crate::{
     caller::{Caller, Role, Verb},
-    context::{Context, IdempotencyKey},
+    context::{Context, IdempotencyKey, Waiting},
     deadline::Deadline,
     error::{Error, Kind, Result},
     handle::{Handle, Job, Owner},
     task::Task,
-    telemetry::record::fingerprint,
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
@@ -29,37 +28,37 @@ pub(crate) struct Created {
     pub(crate) repeatable: bool,
 }
 
-/// Where a create's idempotency key came from.
+/// A create's idempotency key, and whether the same request again has the same one.
 struct Key {
     key: IdempotencyKey,
     repeatable: bool,
 }
 
 impl Key {
-    fn of(caller: &Caller, submission: &Submission, header: Option<&str>) -> Self {
-        let owner = [caller.issuer(), caller.subject()];
-        let repeatable = |key| Self { key, repeatable: true };
+    /// `header` is REST's `Idempotency-Key`, which stands in for what Flyte calls the attempt.
+    fn of(caller: &Caller, served: &Served, submission: &Submission, header: Option<&str>) -> Self {
+        let theirs = |what, text| {
+            let parts = [caller.issuer(), caller.subject(), what, served.task_type.name, text];
+            Self { key: IdempotencyKey::of_parts(&parts), repeatable: true }
+        };
         if let Some(header) = header {
-            let parts = [owner[0], owner[1], "Idempotency-Key", header];
-            return repeatable(IdempotencyKey::of(&parts));
+            return theirs("Idempotency-Key", header);
         }
         let attempt = [&submission.output_prefix, &submission.attempt_id];
         let Some(attempt) = attempt.into_iter().find(|text| !text.is_empty()) else {
             return Self { key: IdempotencyKey::random(), repeatable: false };
         };
         match caller.role() {
-            Role::Propeller | Role::Anonymous => repeatable(IdempotencyKey::of(&[attempt])),
-            Role::User | Role::Admin => {
-                repeatable(IdempotencyKey::of(&[owner[0], owner[1], attempt]))
+            Role::Propeller | Role::Anonymous => {
+                Self { key: IdempotencyKey::of_attempt(attempt), repeatable: true }
             }
+            Role::User | Role::Admin => theirs("output_prefix", attempt),
         }
     }
 }
 
 impl Verbs {
     /// Submits the job that `request` describes.
-    ///
-    /// `header` is REST's `Idempotency-Key`, which stands in for the output prefix.
     ///
     /// # Errors
     /// Nothing is known to have been created; a refusal for good is no error but a handle that leads
@@ -71,6 +70,7 @@ impl Verbs {
         header: Option<&str>,
     ) -> Result<Created> {
         let started = Instant::now();
+        incoming.caller.check_verb(Verb::Create)?;
         let (task_type, version) = Submission::addressee(&request)?;
         let served = self.find(task_type, Some(version))?.clone();
         let result = self.submit(incoming, &served, request, header).await;
@@ -88,24 +88,13 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Created> {
-        let execution = request.task_execution_metadata.as_ref().map(crate::wire::execution);
-        incoming.note(Verb::Create, served.task_type.name, &execution.unwrap_or_default());
-        incoming.caller.check_task_type(served.task_type.name)?;
         let submission = Submission::read(request);
         self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
-        let Key { key, repeatable } = Key::of(&incoming.caller, &submission, header);
-        incoming.record.fields().handle = Some(fingerprint(key));
+        let Key { key, repeatable } = Key::of(&incoming.caller, served, &submission, header);
+        incoming.note(served.task_type.name, &submission.execution, key);
+        incoming.caller.check_task_type(served.task_type.name)?;
 
-        let deadline = Deadline::after(self.shared.request_timeout);
-        let particulars = Particulars {
-            key,
-            execution: submission.execution,
-            output_prefix: submission.output_prefix,
-            created_at: Timestamp::now(),
-            connection: submission.connection,
-        };
-        let cx = self.context(&incoming.caller, deadline, particulars);
-        let outcome = self.detached(served, cx, submission.task);
+        let outcome = self.detached(incoming, served, key, submission);
         let answer_by = incoming.deadline.leaving_time_to_answer();
         let created = timeout_at(answer_by.instant(), outcome.wait()).await.map_err(|_| {
             let message = "the job is still being submitted; repeat the request to get its handle";
@@ -118,30 +107,44 @@ impl Verbs {
     /// and a repeat waits for the same one.
     fn detached(
         self: &Arc<Self>,
+        incoming: &Incoming,
         served: &Served,
-        cx: Context,
-        task: Result<Task<Json>>,
+        key: IdempotencyKey,
+        submission: Submission,
     ) -> Outcome<Created> {
         // Two callers never share a handle, whatever key they name.
-        let caller = cx.caller();
-        let slot =
-            IdempotencyKey::of(&[&cx.idempotency_key().hex(), caller.issuer(), caller.subject()]);
+        let caller = &incoming.caller;
+        let shared_by = [&key.hex(), caller.issuer(), caller.subject()];
         let this = Arc::clone(self);
-        let served = served.clone();
-        let work = async move { this.run_create(&served, cx, task).await };
-        self.in_flight.join_or_start(slot, |slot| {
-            self.shared.tasks.spawn(slot.run(work).in_current_span());
+        let (served, incoming) = (served.clone(), incoming.clone());
+        let work = |waiting| async move {
+            let particulars = Particulars {
+                key,
+                execution: submission.execution,
+                output_prefix: submission.output_prefix,
+                created_at: Timestamp::now(),
+                connection: submission.connection,
+                waiting: Some(waiting),
+            };
+            let deadline = Deadline::after(this.shared.request_timeout);
+            let cx = this.context(&served, &incoming.caller, deadline, particulars);
+            this.run_create(&served, &cx, submission.task).await
+        };
+        self.in_flight.join_or_start(IdempotencyKey::of_parts(&shared_by), key, |slot| {
+            let waiting: Waiting = slot.waiting();
+            self.shared.tasks.spawn(slot.run(work(waiting)).in_current_span());
         })
     }
 
     async fn run_create(
         &self,
         served: &Served,
-        cx: Context,
+        cx: &Context,
         task: Result<Task<Json>>,
     ) -> Result<Created> {
         let work = async { Arc::clone(&served.plugin).create(cx.clone(), task?).await };
-        let result = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| {
+        let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
+        let result = result.unwrap_or_else(|_| {
             let message = "the job could not be submitted in time; repeat the request";
             Err(Error::new(Kind::DeadlineExceeded, message))
         });
@@ -155,7 +158,7 @@ impl Verbs {
             owner: Owner::of(cx.caller()),
             created_at: cx.created_at(),
             key: cx.idempotency_key(),
-            execution: cx.execution().clone(),
+            execution: Arc::clone(&cx.0.execution),
             job,
         };
         let handle = handle.seal(&self.shared.keys)?;

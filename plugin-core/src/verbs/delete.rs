@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{ConnectionSecrets, Incoming, Opened, Verbs};
+use super::{ConnectionSecrets, Incoming, Opened, Served, Verbs};
 use crate::{
     caller::Verb,
+    context::Context,
     deadline::Deadline,
-    error::{Error, Kind, Result, Tolerate as _},
+    error::{Error, Kind, Result},
     handle::Job,
 };
 
@@ -19,7 +20,7 @@ impl Verbs {
     /// # Errors
     /// The job may still run; try again.
     pub(crate) async fn delete(
-        &self,
+        self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
         connection: ConnectionSecrets,
@@ -34,31 +35,50 @@ impl Verbs {
     }
 
     async fn stop(
-        &self,
+        self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
         meta: Vec<u8>,
         connection: ConnectionSecrets,
     ) -> Result<()> {
         let deadline = Deadline::after(self.shared.request_timeout);
-        let cx = self.context_of(incoming, deadline, &opened.handle, connection);
-        let work = Arc::clone(&opened.served.plugin).delete(cx, meta);
-        let work = timeout_at(deadline.instant(), work).in_current_span();
-        let running = self.shared.tasks.spawn(work);
+        let cx = self.context_of(incoming, deadline, opened, connection);
+        let (this, served) = (Arc::clone(self), opened.served.clone());
+        let place = incoming.place.clone();
+        let work = async move {
+            let _place = place;
+            this.run_delete(&served, cx, meta).await
+        };
+        let running = self.shared.tasks.spawn(work.in_current_span());
         let late = |_| Error::new(Kind::DeadlineExceeded, "the job is still being stopped");
         let answer_by = incoming.deadline.leaving_time_to_answer();
         let finished = timeout_at(answer_by.instant(), running).await.map_err(late)?;
-        let result = finished.map_err(Error::internal)?.map_err(late)?;
-        result.tolerate(Kind::NotFound).map(drop).map_err(as_ours)
+        finished.map_err(Error::internal)?
+    }
+
+    async fn run_delete(&self, served: &Served, cx: Context, meta: Vec<u8>) -> Result<()> {
+        let deadline = cx.deadline();
+        let late = |_| Err(Error::new(Kind::DeadlineExceeded, "the job was not stopped in time"));
+        let plugin = || Arc::clone(&served.plugin);
+        let delete = self.guarded(plugin().delete(cx.clone(), meta.clone()));
+        match timeout_at(deadline.instant(), delete).await.unwrap_or_else(late) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            // A vendor that will not stop a job may mean that it has ended. Flyte 2 repeats a failed
+            // delete for ever, so this is found out.
+            Err(error) if error.is_upstream() && !error.kind().is_transient() => {
+                let get = self.guarded(plugin().get(cx, meta));
+                match timeout_at(deadline.instant(), get).await {
+                    Ok(Ok(status)) if status.phase.is_terminal() => Ok(()),
+                    Ok(Err(gone)) if gone.kind() == Kind::NotFound => Ok(()),
+                    _ => Err(as_ours(error)),
+                }
+            }
+            result => result,
+        }
     }
 }
 
-/// The vendor's verdict on the service's credentials is not one on the caller's.
+/// The vendor's verdict on the service is not one on the caller.
 fn as_ours(error: Error) -> Error {
-    match error.kind() {
-        Kind::Unauthenticated | Kind::PermissionDenied if error.is_upstream() => {
-            Error::unavailable(format!("the job could not be stopped: {error}")).with_source(error)
-        }
-        _ => error,
-    }
+    Error::unavailable(format!("the job could not be stopped: {error}")).with_source(error)
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{ConnectionSecrets, Incoming, Opened, Verbs};
 use crate::{
     caller::Verb,
-    error::{Error, Kind},
+    error::{Error, Kind, Result},
     handle::Job,
     status::{Phase, Status},
 };
@@ -23,10 +23,13 @@ impl Verbs {
     ) -> Arc<Status> {
         let started = Instant::now();
         let status = match &opened.handle.job {
-            Job::Refused { code, message } => Arc::new(refused(code.as_deref(), message)),
-            Job::Created(meta) => self.look(incoming, opened, meta.clone(), connection).await,
+            Job::Refused { code, message } => Arc::new(Status::failed(code.as_deref(), message)),
+            Job::Created(meta) => match self.last_seen.ended(opened.handle.key) {
+                Some(ended) => ended,
+                None => self.look(incoming, opened, meta, connection).await,
+            },
         };
-        incoming.record.fields().phase = Some(status.phase());
+        incoming.record.fields().phase = Some(status.phase);
         self.count(&opened.served, Verb::Get, started, &Ok(()));
         status
     }
@@ -35,32 +38,42 @@ impl Verbs {
         &self,
         incoming: &Incoming,
         opened: &Opened,
-        meta: Vec<u8>,
+        meta: &[u8],
         connection: ConnectionSecrets,
     ) -> Arc<Status> {
-        let (handle, task_type) = (&opened.handle, opened.served.task_type.name);
-        let deadline = incoming.deadline.leaving_time_to_answer();
-        let cx = self.context_of(incoming, deadline, handle, connection);
-        let work = Arc::clone(&opened.served.plugin).get(cx, meta);
-        let result = timeout_at(deadline.instant(), work).await.unwrap_or_else(|_| {
-            Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
-        });
-        match result {
+        match self.ask(incoming, opened, meta, connection).await {
             Ok(status) => {
-                self.note_unknown_state(task_type, &status);
+                self.note_unknown_state(opened.served.task_type.name, &status);
                 let status = Arc::new(status);
-                self.last_seen.saw(handle.key, &status);
+                self.last_seen.saw(opened.handle.key, &status);
                 status
             }
             Err(error) => {
                 incoming.record.fields().error = Some(error.clone());
-                if is_about_the_job(&error) {
-                    return Arc::new(refused(error.code(), error.message()));
+                // The vendor's word that there is no such job is about the job; all else is trouble.
+                if error.kind() == Kind::NotFound {
+                    return Arc::new(Status::failed(error.code(), error.message()));
                 }
-                self.shared.metrics.stale_answer(task_type);
-                self.last_seen.instead(handle.key, &error)
+                self.shared.metrics.stale_answer(opened.served.task_type.name);
+                let first = || opened.served.plugin.describe(meta);
+                self.last_seen.instead(opened.handle.key, &error, first)
             }
         }
+    }
+
+    async fn ask(
+        &self,
+        incoming: &Incoming,
+        opened: &Opened,
+        meta: &[u8],
+        connection: ConnectionSecrets,
+    ) -> Result<Status> {
+        let deadline = incoming.deadline.leaving_time_to_answer();
+        let cx = self.context_of(incoming, deadline, opened, connection);
+        let work = self.guarded(Arc::clone(&opened.served.plugin).get(cx, meta.to_vec()));
+        timeout_at(deadline.instant(), work).await.unwrap_or_else(|_| {
+            Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
+        })
     }
 
     fn note_unknown_state(&self, task_type: &'static str, status: &Status) {
@@ -71,19 +84,13 @@ impl Verbs {
     }
 }
 
-/// Whether the failure is the job's own: it is gone, or its handle makes no sense to the plugin.
-fn is_about_the_job(error: &Error) -> bool {
-    match error.kind() {
-        Kind::NotFound => true,
-        Kind::InvalidArgument => !error.is_upstream(),
-        _ => false,
-    }
-}
-
-fn refused(code: Option<&str>, message: &str) -> Status {
-    let status = Status::new(Phase::Failed).message(message);
-    match code {
-        Some(code) => status.code(code),
-        None => status,
+impl Status {
+    /// A job that failed for good.
+    pub(super) fn failed(code: Option<&str>, message: &str) -> Self {
+        let status = Self::new(Phase::Failed).message(message);
+        match code {
+            Some(code) => status.code(code),
+            None => status,
+        }
     }
 }

@@ -8,58 +8,81 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    context::IdempotencyKey,
+    context::{IdempotencyKey, Waiter, Waiting},
     error::{Error, Result},
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, record::fingerprint},
 };
 
-type Table<T> = Arc<Mutex<HashMap<IdempotencyKey, watch::Receiver<Option<Result<T>>>>>>;
+/// The result of work, once there is one.
+type Ending<T> = Option<Result<T>>;
+
+/// Work that is under way.
+struct UnderWay<T> {
+    ending: watch::Receiver<Ending<T>>,
+    waiting: Waiting,
+}
+
+type Table<T> = Mutex<HashMap<IdempotencyKey, UnderWay<T>>>;
 
 /// Work under way.
 pub(super) struct InFlight<T> {
-    table: Table<T>,
+    table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
 }
 
 /// The end of work under way. Dropping it does not stop the work.
-pub(super) struct Outcome<T>(watch::Receiver<Option<Result<T>>>);
+pub(super) struct Outcome<T> {
+    ending: watch::Receiver<Ending<T>>,
+    _waiter: Waiter,
+}
 
 /// A key's place in the table, held by the work itself and freed even when that panics.
 pub(super) struct Slot<T> {
-    key: IdempotencyKey,
-    table: Table<T>,
+    slot: IdempotencyKey,
+    job: IdempotencyKey,
+    table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
-    result: watch::Sender<Option<Result<T>>>,
+    waiting: Waiting,
+    ending: watch::Sender<Ending<T>>,
 }
 
-fn lock<T>(
-    table: &Table<T>,
-) -> MutexGuard<'_, HashMap<IdempotencyKey, watch::Receiver<Option<Result<T>>>>> {
+fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<IdempotencyKey, UnderWay<T>>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Clone> InFlight<T> {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { table: Table::default(), metrics }
+        Self { table: Arc::default(), metrics }
     }
 
-    /// The work under way for `key`; `start` is given a slot to run it in if there is none.
+    /// The work under way in `slot`; `start` is given that slot to run it in if there is none. `job`
+    /// names it in the log.
     pub(super) fn join_or_start(
         &self,
-        key: IdempotencyKey,
+        slot: IdempotencyKey,
+        job: IdempotencyKey,
         start: impl FnOnce(Slot<T>),
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
-        if let Some(under_way) = table.get(&key) {
+        if let Some(under_way) = table.get(&slot) {
             self.metrics.joined_create();
-            return Outcome(under_way.clone());
+            return under_way.outcome();
         }
-        let (result, outcome) = watch::channel(None);
-        table.insert(key, outcome.clone());
+        let (ending, receiver) = watch::channel(None);
+        let waiting = Waiting::default();
+        let under_way = UnderWay { ending: receiver, waiting: waiting.clone() };
+        let outcome = under_way.outcome();
+        table.insert(slot, under_way);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
-        start(Slot { key, table, metrics, result });
-        Outcome(outcome)
+        start(Slot { slot, job, table, metrics, waiting, ending });
+        outcome
+    }
+}
+
+impl<T> UnderWay<T> {
+    fn outcome(&self) -> Outcome<T> {
+        Outcome { ending: self.ending.clone(), _waiter: self.waiting.join() }
     }
 }
 
@@ -67,33 +90,53 @@ impl<T: Clone> Outcome<T> {
     /// Waits for the work.
     ///
     /// # Errors
-    /// The work's own, or `Internal` when it panicked.
+    /// The work's own, or `Internal` when it was dropped.
     pub(super) async fn wait(mut self) -> Result<T> {
-        match self.0.wait_for(Option::is_some).await.as_deref() {
+        match self.ending.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(result)) => result.clone(),
-            Ok(None) | Err(_) => Err(Error::internal("the create panicked")),
+            Ok(None) | Err(_) => Err(Error::internal("the work was dropped")),
         }
     }
 }
 
 impl<T> Slot<T> {
+    /// Who waits for the work.
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+
     /// Runs `work` and hands its result to everyone who waits.
     pub(super) async fn run(self, work: impl Future<Output = Result<T>>) {
         let result = work.await;
-        lock(&self.table).remove(&self.key);
-        if self.result.receiver_count() == 0 && result.is_ok() {
-            self.metrics.abandoned_create();
-            tracing::info!(key = %self.key, "a create finished after its caller had gone");
+        lock(&self.table).remove(&self.slot);
+        if self.waiting.nobody() {
+            self.note_abandoned(&result);
         }
-        self.result.send_replace(Some(result));
+        self.ending.send_replace(Some(result));
+    }
+
+    fn note_abandoned(&self, result: &Result<T>) {
+        let job = fingerprint(self.job);
+        match result {
+            Ok(_) => {
+                self.metrics.abandoned_create();
+                tracing::info!(job, "a create finished after its caller had gone");
+            }
+            Err(error) => tracing::info!(
+                job,
+                %error,
+                cause = error.chain(),
+                "a create failed after its caller had gone"
+            ),
+        }
     }
 }
 
 impl<T> Drop for Slot<T> {
     fn drop(&mut self) {
         // Only a panic leaves the key in the table: `run` takes it out, and by now it may be another's.
-        if self.result.borrow().is_none() {
-            lock(&self.table).remove(&self.key);
+        if self.ending.borrow().is_none() {
+            lock(&self.table).remove(&self.slot);
         }
     }
 }
@@ -113,7 +156,8 @@ mod tests {
         in_flight: &InFlight<u32>,
         work: impl Future<Output = Result<u32>> + Send + 'static,
     ) -> Outcome<u32> {
-        in_flight.join_or_start(IdempotencyKey::of(&["k"]), |slot| {
+        let key = IdempotencyKey::of_attempt("k");
+        in_flight.join_or_start(key, key, |slot| {
             tokio_util::task::TaskTracker::new().spawn(slot.run(work));
         })
     }
@@ -142,6 +186,23 @@ mod tests {
         }));
         finish.send(()).unwrap();
         was_done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_knows_whether_anyone_waits() {
+        let in_flight = in_flight();
+        let (tell, told) = oneshot::channel();
+        let key = IdempotencyKey::of_attempt("k");
+        let outcome = in_flight.join_or_start(key, key, |slot| {
+            assert!(tell.send(slot.waiting()).is_ok());
+            tokio_util::task::TaskTracker::new().spawn(slot.run(std::future::pending()));
+        });
+        let waiting = told.await.unwrap();
+        assert!(!waiting.nobody());
+        drop(outcome);
+        assert!(waiting.nobody());
+        let _repeat = start(&in_flight, async { panic!("started twice") });
+        assert!(!waiting.nobody(), "a repeat waits for the same work");
     }
 
     #[tokio::test]

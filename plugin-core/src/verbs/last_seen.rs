@@ -1,15 +1,11 @@
-//! What this replica last saw of each job, for when the vendor cannot be asked.
+//! What this replica last saw of each job, for when the vendor cannot be asked or need not be.
 
 use std::{sync::Arc, time::Duration};
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::time::Instant;
 
-use crate::{
-    context::IdempotencyKey,
-    error::Error,
-    status::{Phase, Status},
-};
+use crate::{context::IdempotencyKey, error::Error, status::Status};
 
 /// How many jobs are remembered; the least recently polled go first.
 const MAX_JOBS: u64 = 10_000;
@@ -31,7 +27,12 @@ pub(super) struct LastSeen {
 
 impl LastSeen {
     pub(super) fn new(refused_grace: Duration) -> Self {
-        let jobs = Cache::builder().max_capacity(MAX_JOBS).time_to_idle(IDLE).build();
+        let jobs = Cache::builder()
+            .max_capacity(MAX_JOBS)
+            // moka's own policy keeps what is asked for often, and would never take up new jobs.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(IDLE)
+            .build();
         Self { jobs, refused_grace }
     }
 
@@ -40,46 +41,48 @@ impl LastSeen {
         self.jobs.insert(job, Seen { status: Some(Arc::clone(status)), refused_since: None });
     }
 
+    /// How the job ended, if it was seen to: it will not change any more.
+    pub(super) fn ended(&self, job: IdempotencyKey) -> Option<Arc<Status>> {
+        self.jobs.get(&job)?.status.filter(|status| status.phase.is_terminal())
+    }
+
     /// What to answer while the vendor cannot be asked because of `error`.
     ///
-    /// The last sure phase, or running for a job this replica never saw: its handle proves that it
-    /// was created. When the vendor refuses to answer for longer than the grace the job is given up,
-    /// so that a task whose credentials are gone ends; an outage is never a reason.
-    pub(super) fn instead(&self, job: IdempotencyKey, error: &Error) -> Arc<Status> {
+    /// The last sure phase, or `first` for a job this replica never saw: its handle proves that it was
+    /// created. When the vendor refuses to answer for longer than the grace the job is given up, so
+    /// that a task whose credentials are gone ends; an outage is never a reason.
+    pub(super) fn instead(
+        &self,
+        job: IdempotencyKey,
+        error: &Error,
+        first: impl FnOnce() -> Status,
+    ) -> Arc<Status> {
         let mut seen = self.jobs.get(&job).unwrap_or_default();
         if error.kind().is_transient() {
             seen.refused_since = None;
         } else {
             let since = *seen.refused_since.get_or_insert_with(Instant::now);
             if since.elapsed() >= self.refused_grace {
-                return given_up(error);
+                return Arc::new(Status::failed(error.code(), &format!("given up: {error}")));
             }
         }
         self.jobs.insert(job, seen.clone());
-        let last = seen.status.as_deref().cloned().unwrap_or_else(|| Status::new(Phase::Running));
+        let last = seen.status.as_deref().cloned().unwrap_or_else(first);
         Arc::new(
             last.message(format!("last known state; the upstream could not be asked: {error}")),
         )
     }
 }
 
-fn given_up(error: &Error) -> Arc<Status> {
-    let status = Status::new(Phase::Failed).message(format!("given up: {error}"));
-    Arc::new(match error.code() {
-        Some(code) => status.code(code),
-        None => status,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
+    use crate::{error::Kind, status::Phase};
 
     const GRACE: Duration = Duration::from_secs(600);
 
     fn phase(last_seen: &LastSeen, job: IdempotencyKey, kind: Kind) -> Phase {
-        last_seen.instead(job, &Error::new(kind, "x")).phase()
+        last_seen.instead(job, &Error::new(kind, "x"), || Status::new(Phase::Running)).phase
     }
 
     #[tokio::test(start_paused = true)]
@@ -106,5 +109,28 @@ mod tests {
         assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running, "counted anew");
         tokio::time::advance(GRACE).await;
         assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Failed);
+    }
+
+    #[test]
+    fn only_an_end_is_final() {
+        let last_seen = LastSeen::new(GRACE);
+        let job = IdempotencyKey::random();
+        last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
+        assert!(last_seen.ended(job).is_none());
+        last_seen.saw(job, &Arc::new(Status::new(Phase::Succeeded)));
+        assert!(last_seen.ended(job).is_some());
+    }
+
+    #[test]
+    fn new_jobs_are_remembered_however_many_there_were() {
+        let last_seen = LastSeen::new(GRACE);
+        let done = Arc::new(Status::new(Phase::Succeeded));
+        for _ in 0..MAX_JOBS * 2 {
+            last_seen.saw(IdempotencyKey::random(), &done);
+        }
+        let newest = (0..100).map(|_| IdempotencyKey::random()).collect::<Vec<_>>();
+        newest.iter().for_each(|job| last_seen.saw(*job, &done));
+        last_seen.jobs.run_pending_tasks();
+        assert!(newest.iter().all(|job| last_seen.ended(*job).is_some()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, civil};
 use prost_types::{Struct, Value as ProtoValue, value::Kind as ProtoKind};
 use serde_json::{Map, Number, Value as Json};
 
@@ -18,8 +18,10 @@ use crate::{
     value::{Type, Value},
 };
 
-/// The largest whole number up to which every double is exact.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// The largest whole number that no other one is rounded to when it becomes a double.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+/// Flyte's datetimes count from here.
+const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// The input of `literal`, whose interface declares `declared`. `path` names it in errors.
 pub(super) fn input(
@@ -29,19 +31,46 @@ pub(super) fn input(
 ) -> Result<Input> {
     let value = value(path, literal)?;
     let declared = declared.map_or(Type::Unknown, kind);
-    // A union's literal says which member it is; a null one says nothing of use.
-    let kind = match member(literal) {
-        Some(member) if member != Type::Null => member,
-        _ if declared == Type::Unknown => Type::of(&value),
-        _ => declared.without_null().clone(),
-    };
-    Ok(Input { value, kind })
+    let ty =
+        if declared == Type::Unknown { Type::of(&value) } else { resolved(literal, &declared) };
+    Ok(Input { value, ty })
 }
 
-fn member(literal: &Literal) -> Option<Type> {
-    match scalar(literal)? {
-        ScalarValue::Union(union) => union.r#type.as_ref().map(kind),
-        _ => None,
+/// The type of `literal` as declared, with each union resolved to the member that its literal names; a
+/// null one says nothing of use.
+fn resolved(literal: &Literal, declared: &Type) -> Type {
+    let declared = declared.without_null();
+    if let Some(ScalarValue::Union(union)) = scalar(literal) {
+        return match (union.r#type.as_ref().map(kind), &union.value) {
+            (None | Some(Type::Null), _) => declared.clone(),
+            (Some(member), Some(inner)) => resolved(inner, &member),
+            (Some(member), None) => member,
+        };
+    }
+    match (declared, literal.value.as_ref()) {
+        (Type::List(item), Some(LiteralValue::Collection(list))) => {
+            Type::List(Box::new(resolved_all(&list.literals, item)))
+        }
+        (Type::Map(item), Some(LiteralValue::Map(map))) => {
+            Type::Map(Box::new(resolved_all(map.literals.values(), item)))
+        }
+        _ => declared.clone(),
+    }
+}
+
+fn resolved_all<'a>(items: impl IntoIterator<Item = &'a Literal>, declared: &Type) -> Type {
+    let of = |item| if is_null(item) { Type::Null } else { resolved(item, declared) };
+    match Type::unify(items.into_iter().map(of)) {
+        Type::Unknown => declared.without_null().clone(),
+        known => known,
+    }
+}
+
+fn is_null(literal: &Literal) -> bool {
+    match scalar(literal) {
+        Some(ScalarValue::NoneType(_)) => true,
+        Some(ScalarValue::Union(union)) => union.value.as_deref().is_none_or(is_null),
+        _ => false,
     }
 }
 
@@ -115,7 +144,10 @@ fn from_primitive(path: &str, primitive: &Primitive) -> Result<Value> {
         Some(Prim::StringValue(text)) => Value::String(text.clone()),
         Some(Prim::Boolean(truth)) => Value::Boolean(*truth),
         Some(Prim::Datetime(at)) => {
-            Value::Datetime(Timestamp::new(at.seconds, at.nanos).map_err(|_| out_of_range())?)
+            let since = SignedDuration::from_secs(at.seconds)
+                .checked_add(SignedDuration::from_nanos(at.nanos.into()));
+            let at = since.and_then(|since| EPOCH.checked_add(since).ok());
+            Value::Datetime(at.ok_or_else(out_of_range)?)
         }
         Some(Prim::Duration(span)) if span.nanos.abs() < 1_000_000_000 => {
             Value::Duration(SignedDuration::new(span.seconds, span.nanos))
@@ -171,6 +203,36 @@ pub(crate) fn from_struct(object: &Struct) -> Json {
     Json::Object(
         object.fields.iter().map(|(key, value)| (key.clone(), from_value(value))).collect(),
     )
+}
+
+/// [`from_struct`] of what an author wrote at `path`.
+///
+/// # Errors
+/// `InvalidArgument` with the path of a whole number that a double has already rounded.
+pub(super) fn exact_struct(path: &str, object: &Struct) -> Result<Json> {
+    for (key, value) in &object.fields {
+        check_exact(&format!("{path}.{key}"), value)?;
+    }
+    Ok(from_struct(object))
+}
+
+fn check_exact(path: &str, value: &ProtoValue) -> Result<()> {
+    match value.kind.as_ref() {
+        Some(ProtoKind::NumberValue(number))
+            if number.fract() == 0.0 && number.abs() > MAX_EXACT =>
+        {
+            Err(Error::invalid(format!(
+                "{path}: Flyte carries numbers as doubles, which are exact up to {MAX_EXACT}; write a \
+                 larger one as a text"
+            )))
+        }
+        Some(ProtoKind::StructValue(object)) => exact_struct(path, object).map(drop),
+        Some(ProtoKind::ListValue(list)) => {
+            let mut items = list.values.iter().enumerate();
+            items.try_for_each(|(index, item)| check_exact(&format!("{path}[{index}]"), item))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn from_value(value: &ProtoValue) -> Json {
@@ -238,10 +300,7 @@ fn to_scalar(value: &Value) -> ScalarValue {
         Value::Float(number) => primitive(Prim::FloatValue(*number)),
         Value::String(text) => primitive(Prim::StringValue(text.clone())),
         Value::Boolean(truth) => primitive(Prim::Boolean(*truth)),
-        Value::Datetime(at) => primitive(Prim::Datetime(prost_types::Timestamp {
-            seconds: at.as_second(),
-            nanos: at.subsec_nanosecond(),
-        })),
+        Value::Datetime(at) => primitive(Prim::Datetime(timestamp(*at))),
         Value::Duration(span) => primitive(Prim::Duration(prost_types::Duration {
             seconds: span.as_secs(),
             nanos: span.subsec_nanos(),
@@ -262,6 +321,14 @@ fn to_scalar(value: &Value) -> ScalarValue {
             })
         }
     }
+}
+
+/// `at` as protobuf wants it: its nanoseconds count forward also before 1970.
+fn timestamp(at: civil::DateTime) -> prost_types::Timestamp {
+    let since = at.duration_since(EPOCH);
+    let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
+    let nanos_forward = nanos.rem_euclid(1_000_000_000);
+    prost_types::Timestamp { seconds: seconds - i64::from(nanos < 0), nanos: nanos_forward }
 }
 
 /// A plain JSON value as an input: what REST's short form carries.
@@ -291,7 +358,8 @@ mod tests {
             (3.0, json!(3)),
             (-3600.0, json!(-3600)),
             (0.5, json!(0.5)),
-            (9_007_199_254_740_992.0, json!(9_007_199_254_740_992_i64)),
+            (9_007_199_254_740_991.0, json!(9_007_199_254_740_991_i64)),
+            (9_007_199_254_740_992.0, json!(9_007_199_254_740_992.0)),
             (1.234_567_890_123_456_8e19, json!(1.234_567_890_123_456_8e19)),
             (f64::NAN, Json::Null),
         ] {
@@ -307,7 +375,9 @@ mod tests {
             Value::Float(1.5),
             Value::String("ä".to_owned()),
             Value::Boolean(true),
-            Value::Datetime(Timestamp::new(-1, -5).unwrap()),
+            Value::Datetime("1969-12-31T23:59:58.999999995".parse().unwrap()),
+            Value::Datetime("9999-12-31T23:59:59.999999".parse().unwrap()),
+            Value::Datetime("0001-01-01T00:00:00".parse().unwrap()),
             Value::Duration(SignedDuration::new(-86_399, -999_995_000)),
             Value::Bytes(vec![0, 255]),
             Value::Json(json!({"a": [1, null, "x"]})),
@@ -319,6 +389,35 @@ mod tests {
         ];
         for expected in values {
             assert_eq!(value("x", &literal(&expected)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_rounded_number_is_refused_by_its_path() {
+        let custom = |json: Json| exact_struct("custom", &to_struct(json.as_object().unwrap()));
+        assert!(custom(json!({"a": {"b": [1, -9_007_199_254_740_991_i64, 1.5e300]}})).is_err());
+        let error = custom(json!({"a": {"b": [1, 9_007_199_254_740_993_i64]}})).unwrap_err();
+        assert!(error.to_string().starts_with("custom.a.b[1]: Flyte carries numbers as doubles"));
+    }
+
+    #[test]
+    fn a_list_of_unions_has_the_type_of_its_items() {
+        let list = |items: Vec<Literal>| Literal {
+            value: Some(LiteralValue::Collection(LiteralCollection { literals: items })),
+            hash: String::new(),
+        };
+        let declared =
+            Type::List(Box::new(Type::Union(vec![Type::Integer, Type::String, Type::Null])));
+        let text = || in_union(&Value::String("x".to_owned()), SimpleType::String);
+        let number = || in_union(&Value::Integer(1), SimpleType::Integer);
+        let null = || in_union(&Value::Null, SimpleType::None);
+        for (items, item) in [
+            (vec![null(), text()], Type::String),
+            (vec![number(), number()], Type::Integer),
+            (vec![text(), number()], Type::Union(vec![Type::String, Type::Integer])),
+            (vec![], Type::Integer),
+        ] {
+            assert_eq!(resolved(&list(items), &declared), Type::List(Box::new(item)));
         }
     }
 
@@ -338,25 +437,23 @@ mod tests {
                 variants: [SimpleType::Integer, SimpleType::None].map(simple).to_vec(),
             })),
         };
-        let union = |value: Value, member: SimpleType| Literal {
-            value: Some(LiteralValue::Scalar(Box::new(Scalar {
-                value: Some(ScalarValue::Union(Box::new(
-                    super::super::proto::flyteidl::core::Union {
-                        value: Some(Box::new(literal(&value))),
-                        r#type: Some(simple(member)),
-                    },
-                ))),
-            }))),
-            hash: String::new(),
-        };
         for (literal, expected) in [
-            (union(Value::Integer(7), SimpleType::Integer), (Value::Integer(7), Type::Integer)),
-            (union(Value::Null, SimpleType::None), (Value::Null, Type::Integer)),
+            (in_union(&Value::Integer(7), SimpleType::Integer), (Value::Integer(7), Type::Integer)),
+            (in_union(&Value::Null, SimpleType::None), (Value::Null, Type::Integer)),
             (literal(&Value::Null), (Value::Null, Type::Integer)),
         ] {
             let input = input("x", &literal, Some(&optional)).unwrap();
-            assert_eq!((input.value, input.kind), expected);
+            assert_eq!((input.value, input.ty), expected);
         }
+    }
+
+    fn in_union(value: &Value, member: SimpleType) -> Literal {
+        let union = super::super::proto::flyteidl::core::Union {
+            value: Some(Box::new(literal(value))),
+            r#type: Some(simple(member)),
+        };
+        let scalar = Scalar { value: Some(ScalarValue::Union(Box::new(union))) };
+        Literal { value: Some(LiteralValue::Scalar(Box::new(scalar))), hash: String::new() }
     }
 
     fn simple(simple: SimpleType) -> LiteralType {

@@ -1,22 +1,24 @@
 //! Task templates and what comes with them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
 use super::{
-    literal::{from_struct, input},
+    literal::{exact_struct, input},
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
-        core::{Connection, LiteralMap, TaskTemplate, VariableMap, task_template::Target},
+        core::{
+            self as proto, Connection, LiteralMap, TaskTemplate, VariableMap, task_template::Target,
+        },
     },
 };
 use crate::{
     context::Execution,
     error::{Error, Result},
-    task::{Inputs, Task},
+    task::{Container, Inputs, Task},
 };
 
 /// A create request, read.
@@ -24,7 +26,7 @@ pub(crate) struct Submission {
     /// The task, or what is wrong with it.
     pub(crate) task: Result<Task<Json>>,
     pub(crate) output_prefix: String,
-    pub(crate) execution: Execution,
+    pub(crate) execution: Arc<Execution>,
     /// What identifies the attempt when there is no output prefix; empty if nothing does.
     pub(crate) attempt_id: String,
     pub(crate) connection: BTreeMap<String, SecretString>,
@@ -50,7 +52,7 @@ impl Submission {
         let metadata = request.task_execution_metadata.unwrap_or_default();
         Self {
             output_prefix: request.output_prefix,
-            execution: execution(&metadata),
+            execution: Arc::new(execution(&metadata)),
             attempt_id: attempt_id(&metadata),
             connection: connection(request.connection),
             input_bytes: inputs.encoded_len(),
@@ -62,17 +64,28 @@ impl Submission {
 fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
     let interface = template.interface.unwrap_or_default();
     let outputs = interface.outputs.unwrap_or_default().variables.into_keys().collect();
-    let statement = match template.target {
-        Some(Target::Sql(sql)) => Some(sql.statement),
-        Some(Target::Container(_) | Target::K8sPod(_)) | None => None,
+    let timeout = template.metadata.and_then(|metadata| metadata.timeout);
+    let (statement, container) = match template.target {
+        Some(Target::Sql(sql)) => (Some(sql.statement), None),
+        Some(Target::Container(container)) => (None, Some(read_container(container))),
+        Some(Target::K8sPod(_)) | None => (None, None),
     };
     Ok(Task {
-        custom: from_struct(&template.custom.unwrap_or_default()),
+        custom: exact_struct("custom", &template.custom.unwrap_or_default())?,
         inputs: read_inputs(inputs, &interface.inputs.unwrap_or_default())?,
         config: template.config,
+        container,
+        // None, zero and negative alike mean: no limit.
+        timeout: timeout.and_then(|time| Duration::try_from(time).ok()).filter(|t| !t.is_zero()),
         statement,
         outputs,
     })
+}
+
+fn read_container(container: proto::Container) -> Container {
+    let env = container.env.into_iter().map(|pair| (pair.key, pair.value)).collect();
+    let proto::Container { image, command, args, .. } = container;
+    Container { image, command, args, env }
 }
 
 fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {

@@ -6,6 +6,7 @@
 use http::StatusCode;
 use plugin_core::{Kind, Phase, Status, Value, http::Failure};
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 /// A job.
 #[derive(Debug, Deserialize)]
@@ -15,10 +16,11 @@ pub(crate) struct Job {
     pub(crate) reference: JobReference,
     #[serde(default)]
     status: JobStatus,
+    /// Read member by member: what is of no use must not make a job unreadable.
     #[serde(default)]
-    statistics: Statistics,
+    statistics: Json,
     #[serde(default)]
-    configuration: Configuration,
+    configuration: Json,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,36 +75,6 @@ pub(crate) struct ErrorProto {
     message: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Statistics {
-    total_bytes_processed: Option<String>,
-    total_slot_ms: Option<String>,
-    query: QueryStatistics,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct QueryStatistics {
-    total_bytes_billed: Option<String>,
-    cache_hit: Option<bool>,
-    statement_type: Option<String>,
-    /// The table that a DDL statement made.
-    ddl_target_table: Option<Table>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Configuration {
-    query: QueryConfiguration,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct QueryConfiguration {
-    destination_table: Option<Table>,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Table {
@@ -135,29 +107,44 @@ impl Job {
     /// The table with the rows: what the query was told to write, what BigQuery chose, or what a DDL
     /// statement made. A script has none of its own.
     fn results(&self) -> Option<Value> {
-        let written = self.configuration.query.destination_table.as_ref();
-        let table = written.or(self.statistics.query.ddl_target_table.as_ref())?;
+        let written = &self.configuration["query"]["destinationTable"];
+        let made = &self.statistics["query"]["ddlTargetTable"];
+        let table = [written, made].into_iter().find_map(|table| Table::deserialize(table).ok())?;
         Some(Value::structured_dataset(table.uri()))
+    }
+
+    /// The statement that the job runs, if the answer says so.
+    pub(crate) fn statement(&self) -> Option<&str> {
+        self.configuration["query"]["query"].as_str()
     }
 
     fn describe(self, status: Status) -> Status {
         let JobReference { project_id, job_id, location } = self.reference;
-        let place = location.as_deref().unwrap_or_default();
-        let console = format!(
-            "https://console.cloud.google.com/bigquery?project={project_id}&j=bq:{place}:{job_id}&page=queryresults"
-        );
-        let query = self.statistics.query;
-        status
-            .link("BigQuery Console", console)
-            .info("project", Some(project_id))
-            .info("location", location)
-            .info("job_id", Some(job_id))
-            .info("statement_type", query.statement_type)
-            .info("total_bytes_processed", self.statistics.total_bytes_processed)
-            .info("total_bytes_billed", query.total_bytes_billed)
-            .info("total_slot_ms", self.statistics.total_slot_ms)
-            .info("cache_hit", query.cache_hit)
+        let statistic =
+            |name: &str| Some(self.statistics[name].clone()).filter(|json| !json.is_null());
+        let of_query = |name: &str| {
+            Some(self.statistics["query"][name].clone()).filter(|json| !json.is_null())
+        };
+        described(status, &project_id, location.as_deref(), &job_id)
+            .info("statement_type", of_query("statementType"))
+            .info("total_bytes_processed", statistic("totalBytesProcessed"))
+            .info("total_bytes_billed", of_query("totalBytesBilled"))
+            .info("total_slot_ms", statistic("totalSlotMs"))
+            .info("cache_hit", of_query("cacheHit"))
     }
+}
+
+/// `status` with what a job's ids alone tell.
+pub(crate) fn described(status: Status, project: &str, location: Option<&str>, id: &str) -> Status {
+    let place = location.unwrap_or_default();
+    let console = format!(
+        "https://console.cloud.google.com/bigquery?project={project}&j=bq:{place}:{id}&page=queryresults"
+    );
+    status
+        .link("BigQuery Console", console)
+        .info("project", Some(project))
+        .info("location", location)
+        .info("job_id", Some(id))
 }
 
 /// Where a job ends whose error result has this reason.
@@ -174,7 +161,7 @@ fn phase(reason: &str) -> Phase {
         | "rateLimitExceeded"
         | "resourceInUse"
         | "tableUnavailable" => Phase::RetryableFailed,
-        "stopped" => Phase::Aborted,
+        // Also `stopped`: when Flyte itself cancels a job it does not ask any more.
         _ => Phase::Failed,
     }
 }
@@ -192,10 +179,22 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
         #[serde(default)]
         errors: Vec<ErrorProto>,
     }
-    let Body { error } = serde_json::from_slice(body).ok()?;
+    let Ok(Body { error }) = serde_json::from_slice(body) else {
+        return not_googles(status);
+    };
     let reason = error.errors.into_iter().next().map(|first| first.reason);
     let reason = reason.filter(|reason| !reason.is_empty());
     Some(Failure { kind: kind(status, reason.as_deref()), code: reason, message: error.message })
+}
+
+/// A proxy's page says nothing of a job, whatever its status.
+fn not_googles(status: StatusCode) -> Option<Failure> {
+    let about_the_job = [400, 403, 404, 409, 410].contains(&status.as_u16());
+    about_the_job.then(|| Failure {
+        kind: Kind::Unavailable,
+        code: None,
+        message: format!("something that is not BigQuery answered {status}"),
+    })
 }
 
 /// By the reason where there is one: 403 is said of missing rights and of too many requests.
@@ -234,7 +233,7 @@ pub(crate) fn location_of_duplicate(message: &str, id: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value as Json, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -279,9 +278,8 @@ mod tests {
                 Phase::Failed,
                 "accessDenied attributeError billingNotEnabled billingTierLimitExceeded \
               blocked bytesBilledLimitExceeded duplicate invalid invalidQuery invalidUser notFound \
-              notImplemented resourcesExceeded responseTooLarge timeout somethingNew",
+              notImplemented resourcesExceeded responseTooLarge stopped timeout somethingNew",
             ),
-            (Phase::Aborted, "stopped"),
         ];
         for (phase, reasons) in table {
             for reason in reasons.split_whitespace() {
@@ -315,6 +313,8 @@ mod tests {
             assert_eq!((read.kind, read.code.as_deref()), (kind, Some(reason)));
         }
         assert_eq!(failure(StatusCode::BAD_GATEWAY, b"<html>"), None);
+        let page = failure(StatusCode::NOT_FOUND, b"<html>").unwrap();
+        assert_eq!(page.kind, Kind::Unavailable, "a proxy's page fails no task");
     }
 
     #[test]

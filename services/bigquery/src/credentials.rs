@@ -1,6 +1,6 @@
 //! Who the service is to Google, by Google's own library.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use google_cloud_auth::{
@@ -11,50 +11,64 @@ use google_cloud_auth::{
     errors::CredentialsError,
 };
 use http::{Extensions, HeaderMap};
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use plugin_core::{Context, Error, Kind, Result, http::Credentials};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 /// The secret that holds a service account's key: Flyte 2's name for it.
 pub(crate) const KEY_SECRET: &str = "google_application_credentials";
 const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
+/// What IAM wants of an identity that acts as another.
+const IMPERSONATOR_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How many identities are kept ready, and how long an unused one.
 const MAX_IDENTITIES: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
+/// How old credentials must be before they are made anew because Google refused them.
+const RENEW_AFTER: Duration = Duration::from_secs(30);
 
 /// Google identities: a key from the task's secrets where there is one, else the service's own,
 /// found as Google's libraries find it (key file, metadata server, external account, …).
 pub(crate) struct Google {
     impersonate: Option<String>,
     /// Google's library keeps a fresh token in each.
-    identities: Cache<Identity, GoogleCredentials>,
+    identities: Cache<Identity, Made>,
 }
 
 /// Whose credentials: the hash of a key, or none for the service's own.
 type Identity = Option<[u8; 32]>;
 
+#[derive(Clone)]
+struct Made {
+    credentials: GoogleCredentials,
+    at: Instant,
+}
+
 impl Google {
-    pub(crate) fn new(impersonate: Option<String>) -> Self {
-        let identities = Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDLE).build();
-        Self { impersonate, identities }
+    /// # Errors
+    /// `FailedPrecondition` when the service's own credentials are there and of no use.
+    pub(crate) fn new(impersonate: Option<String>) -> Result<Self> {
+        let identities = Cache::builder()
+            .max_capacity(MAX_IDENTITIES)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(IDLE)
+            .build();
+        let this = Self { impersonate, identities };
+        this.made(None)?;
+        Ok(this)
     }
 
-    async fn key(&self, cx: &Context) -> Result<Option<SecretString>> {
-        cx.find_secret(KEY_SECRET).await
-    }
-
-    fn credentials(&self, key: Option<&SecretString>) -> Result<GoogleCredentials> {
-        let identity = identity(key);
-        if let Some(known) = self.identities.get(&identity) {
-            return Ok(known);
-        }
-        let made = match key {
-            Some(key) => from_key(key)?,
-            None => self.own()?,
+    fn made(&self, key: Option<&SecretString>) -> Result<Made> {
+        let make = || {
+            let credentials = match key {
+                Some(key) => from_key(key)?,
+                None => self.own()?,
+            };
+            Ok(Made { credentials, at: Instant::now() })
         };
-        self.identities.insert(identity, made.clone());
-        Ok(made)
+        let made = self.identities.try_get_with(identity(key), make);
+        made.map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
     fn own(&self) -> Result<GoogleCredentials> {
@@ -62,13 +76,23 @@ impl Google {
             let message = "the service's Google credentials cannot be used";
             Error::new(Kind::FailedPrecondition, message).with_source(error)
         };
-        let own = DefaultBuilder::default().with_scopes([SCOPE]).build().map_err(unusable)?;
-        let Some(email) = &self.impersonate else { return Ok(own) };
-        impersonated::Builder::from_source_credentials(own)
+        let from_environment =
+            |scope| DefaultBuilder::default().with_scopes([scope]).build().map_err(unusable);
+        let Some(email) = &self.impersonate else { return from_environment(SCOPE) };
+        impersonated::Builder::from_source_credentials(from_environment(IMPERSONATOR_SCOPE)?)
             .with_target_principal(email)
             .with_scopes([SCOPE])
             .build()
             .map_err(unusable)
+    }
+
+    /// Google's library gives up on credentials that failed for good, so they are made anew; not for
+    /// every refused call, because the reason may be the rights and not the token.
+    fn renew(&self, key: Option<&SecretString>) {
+        let identity = identity(key);
+        if self.identities.get(&identity).is_some_and(|made| made.at.elapsed() >= RENEW_AFTER) {
+            self.identities.invalidate(&identity);
+        }
     }
 }
 
@@ -86,45 +110,43 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
     let unusable =
         |why: &str| Error::new(Kind::FailedPrecondition, format!("secret {KEY_SECRET}: {why}"));
     let json: Json =
-        serde_json::from_str(key.expose_secret()).map_err(|_| unusable("is no JSON"))?;
+        serde_json::from_str(key.expose_secret()).map_err(|_| unusable("is not JSON"))?;
     if json["type"] != "service_account" {
         return Err(unusable("must be the key of a service account"));
     }
     service_account::Builder::new(json)
         .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
         .build()
-        .map_err(|error| unusable("is no valid service account key").with_source(error))
+        .map_err(|error| unusable("is not a valid service account key").with_source(error))
 }
 
 impl Credentials for Google {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let key = self.key(cx).await?;
-        let credentials = self.credentials(key.as_ref())?;
-        match credentials.headers(Extensions::new()).await {
+        let key = cx.find_secret(KEY_SECRET).await?;
+        match self.made(key.as_ref())?.credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
             Ok(CacheableResource::NotModified) => Err(Error::internal("no headers were asked for")),
             Err(error) => {
-                // A permanent failure would be answered from memory for ever.
-                self.identities.invalidate(&identity(key.as_ref()));
+                if !error.is_transient() {
+                    self.renew(key.as_ref());
+                }
                 Err(no_token(error, key.is_some()))
             }
         }
     }
 
-    async fn rejected(&self, cx: &Context) {
-        if let Ok(key) = self.key(cx).await {
-            self.identities.invalidate(&identity(key.as_ref()));
+    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
+        if let Ok(key) = cx.find_secret(KEY_SECRET).await {
+            self.renew(key.as_ref());
         }
     }
 }
 
+/// A key that makes no token is its author's to mend; the service's own trouble is not.
 fn no_token(error: CredentialsError, from_key: bool) -> Error {
-    if error.is_transient() {
-        return Error::unavailable("no access token from Google").with_source(error);
+    if from_key && !error.is_transient() {
+        let message = format!("secret {KEY_SECRET}: no access token can be made with this key");
+        return Error::new(Kind::FailedPrecondition, message).with_source(error);
     }
-    let message = match from_key {
-        true => format!("secret {KEY_SECRET}: no access token can be made with this key"),
-        false => "Google refuses the service an access token".to_owned(),
-    };
-    Error::new(Kind::FailedPrecondition, message).with_source(error)
+    Error::unavailable("the service has no access token from Google").with_source(error)
 }

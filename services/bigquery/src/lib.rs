@@ -45,7 +45,7 @@ pub struct Custom {
     #[serde(rename = "ProjectID")]
     project: String,
     /// Where the query runs, for example `EU`; BigQuery finds out by the tables if absent.
-    #[serde(rename = "Location")]
+    #[serde(rename = "Location", default, deserialize_with = "query::non_empty")]
     location: Option<String>,
     /// Flyte's domain. The SDKs write it; nothing reads it.
     #[serde(rename = "Domain")]
@@ -76,7 +76,7 @@ impl Plugin for BigQuery {
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let http = match settings.emulator_host {
             Some(host) => http.emulator(&host)?,
-            None => http.credentials(Google::new(settings.impersonate)),
+            None => http.credentials(Google::new(settings.impersonate)?),
         };
         Ok(Self { http: http.failures(api::failure).build(API)? })
     }
@@ -94,25 +94,29 @@ impl Plugin for BigQuery {
         };
         let insert = query::insert(cx, &task, &job)?;
         let request = self.http.post(&["projects", &job.project, "jobs"]).idempotent();
-        job.location = match request.json(&insert).send_json::<api::Job>(cx).await {
-            Ok(created) => created.reference.location.or(job.location),
+        match request.json(&insert).send_json::<api::Job>(cx).await {
+            Ok(created) => job.location = created.reference.location.or(job.location),
             // The id is ours alone: an earlier try created it.
             Err(error) if error.kind() == Kind::AlreadyExists => {
-                api::location_of_duplicate(error.message(), &job.id).or(job.location)
+                job.location =
+                    api::location_of_duplicate(error.message(), &job.id).or(job.location);
+                job = self.adopt(cx, job, &insert).await?;
             }
             Err(error) => return Err(error),
-        };
+        }
         Ok(job)
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
-        let path = ["projects", &job.project, "jobs", &job.id];
-        let request = self.http.get(&path).query("location", job.location.as_deref());
-        match request.send_json::<api::Job>(cx).await {
+        match self.find(cx, &job).await {
             Ok(found) => Ok(found.status()),
             Err(error) if error.kind() == Kind::NotFound => not_found(cx, &job, &error),
             Err(error) => Err(error),
         }
+    }
+
+    fn describe(&self, job: &Job) -> Status {
+        api::described(Status::new(Phase::Running), &job.project, job.location.as_deref(), &job.id)
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
@@ -122,10 +126,34 @@ impl Plugin for BigQuery {
     }
 }
 
+impl BigQuery {
+    async fn find(&self, cx: &Context, job: &Job) -> Result<api::Job> {
+        let path = ["projects", &job.project, "jobs", &job.id];
+        self.http.get(&path).query("location", job.location.as_deref()).send_json(cx).await
+    }
+
+    /// The job that an earlier try created, unless it runs something else.
+    async fn adopt(&self, cx: &Context, job: Job, insert: &Json) -> Result<Job> {
+        let found = match self.find(cx, &job).await {
+            Ok(found) => found,
+            Err(error) if error.kind() == Kind::NotFound => return Ok(job),
+            Err(error) => return Err(error),
+        };
+        let ours = &insert["configuration"]["query"]["query"];
+        if found.statement().is_some_and(|statement| ours != statement) {
+            let message =
+                "another statement was submitted under this key; give it a key of its own";
+            return Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"));
+        }
+        Ok(Job { location: found.reference.location.or(job.location), ..job })
+    }
+}
+
 /// A job that BigQuery does not find: not yet, or not any more.
 fn not_found(cx: &Context, job: &Job, error: &Error) -> Result<Status> {
     if Timestamp::now().duration_since(cx.created_at()) < SETTLES {
-        return Ok(Status::new(Phase::Queued).message("submitted; BigQuery does not list it yet"));
+        let queued = Status::new(Phase::Queued).message("submitted; BigQuery does not list it yet");
+        return Ok(api::described(queued, &job.project, job.location.as_deref(), &job.id));
     }
     let location = job.location.as_deref().unwrap_or("unknown");
     Err(Error::not_found(format!(

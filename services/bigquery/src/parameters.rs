@@ -2,7 +2,7 @@
 //!
 //! Types come from the task's interface, never from the first item: a list may be empty.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, civil::DateTime};
 use plugin_core::{Error, Result, Type, Value, task::Input};
 use serde_json::{Value as Json, json};
 
@@ -11,12 +11,12 @@ pub(crate) fn named(name: &str, input: &Input) -> Result<Json> {
     let wrong = |why| Error::invalid(format!("inputs.{name}: {why}"));
     Ok(json!({
         "name": name,
-        "parameterType": kind(&input.kind).map_err(wrong)?,
+        "parameterType": parameter_type(&input.ty).map_err(wrong)?,
         "parameterValue": value(&input.value),
     }))
 }
 
-fn kind(declared: &Type) -> Result<Json, &'static str> {
+fn parameter_type(declared: &Type) -> Result<Json, &'static str> {
     let scalar = match declared.without_null() {
         Type::Integer => "INT64",
         Type::Float => "FLOAT64",
@@ -29,7 +29,12 @@ fn kind(declared: &Type) -> Result<Json, &'static str> {
         Type::List(item) if matches!(item.without_null(), Type::List(_)) => {
             return Err("BigQuery has no arrays of arrays");
         }
-        Type::List(item) => return Ok(json!({ "type": "ARRAY", "arrayType": kind(item)? })),
+        Type::List(item) if matches!(**item, Type::Union(_)) => {
+            return Err("BigQuery has no arrays of several types");
+        }
+        Type::List(item) => {
+            return Ok(json!({ "type": "ARRAY", "arrayType": parameter_type(item)? }));
+        }
         // Texts; files and tables by their URI; and what has no type, which only null has.
         _ => "STRING",
     };
@@ -50,7 +55,7 @@ fn value(value: &Value) -> Json {
 fn text(value: &Value) -> String {
     match value {
         // Also "NaN" and "inf", which JSON does not have.
-        Value::Float(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
         Value::Datetime(at) => timestamp(*at),
         Value::Duration(span) => interval(*span),
         other => match other.to_json() {
@@ -61,9 +66,9 @@ fn text(value: &Value) -> String {
 }
 
 /// BigQuery keeps microseconds and refuses more digits.
-fn timestamp(at: Timestamp) -> String {
-    let micros = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-    micros.to_string()
+fn timestamp(at: DateTime) -> String {
+    let micros = at.subsec_nanosecond() / 1000 * 1000;
+    format!("{}Z", at.with().subsec_nanosecond(micros).build().unwrap_or(at))
 }
 
 /// `Y-M D H:M:S.F`, the canonical form of an INTERVAL.
@@ -80,8 +85,8 @@ mod tests {
 
     use super::*;
 
-    fn parameter(value: Value, kind: Type) -> Result<(Json, Json)> {
-        let mut named = named("x", &Input { value, kind })?;
+    fn parameter(value: Value, ty: Type) -> Result<(Json, Json)> {
+        let mut named = named("x", &Input { value, ty })?;
         Ok((named["parameterType"].take(), named["parameterValue"].take()))
     }
 
@@ -101,7 +106,7 @@ mod tests {
             (Value::String("O'Brien".into()), Type::String, scalar("STRING", "O'Brien")),
             (Value::Boolean(true), Type::Boolean, scalar("BOOL", "true")),
             (
-                at("2026-03-01T06:30:15.2500009Z"),
+                at("2026-03-01T06:30:15.2500009"),
                 Type::Datetime,
                 scalar("TIMESTAMP", "2026-03-01T06:30:15.25Z"),
             ),
@@ -149,6 +154,9 @@ mod tests {
         ] {
             assert_eq!(parameter(Value::List(items), list(kind)).unwrap(), expected);
         }
+        let mixed = list(Type::Union(vec![Type::Integer, Type::String]));
+        let mixed = parameter(Value::List(vec![]), mixed).unwrap_err();
+        assert_eq!(mixed.to_string(), "inputs.x: BigQuery has no arrays of several types");
         let nested = parameter(Value::List(vec![]), list(list(Type::Integer))).unwrap_err();
         assert_eq!(nested.to_string(), "inputs.x: BigQuery has no arrays of arrays");
     }

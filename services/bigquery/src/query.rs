@@ -1,13 +1,17 @@
 //! The body of `jobs.insert`.
 
 use plugin_core::{Context, Error, Result, Task};
+use serde::{Deserialize as _, Deserializer};
 use serde_json::{Map, Value as Json, json};
 
 use crate::{Custom, Job, parameters, sql};
 
 /// A query job that runs `task` under the id of `job`.
 pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Json> {
+    check_names(&task.custom)?;
     let mut query = task.custom.query.clone();
+    // The SDKs write null for what their user did not set.
+    query.retain(|_, value| !value.is_null());
     query.insert("query".to_owned(), sql::render(cx, task)?.into());
     // BigQuery's own default is legacy SQL; that of Google's clients and Flyte's SDKs is not.
     let legacy = query.entry("useLegacySql").or_insert(Json::Bool(false)) == &Json::Bool(true);
@@ -24,6 +28,28 @@ pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Jso
     Ok(json!({ "jobReference": reference, "configuration": { "query": query } }))
 }
 
+/// A text that counts as absent when it is empty.
+pub(crate) fn non_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
+}
+
+/// Bounds what becomes part of paths, links and the handle.
+fn check_names(custom: &Custom) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    for (field, name) in
+        [("ProjectID", Some(&custom.project)), ("Location", custom.location.as_ref())]
+    {
+        if let Some(name) = name
+            && (name.is_empty() || name.len() > 100 || !name.chars().all(allowed))
+        {
+            return Err(Error::invalid(format!(
+                "custom.{field}: {name:?} is not a name of Google's"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Adds the task's inputs as named parameters, in place of the author's of the same name.
 fn add_inputs(query: &mut Map<String, Json>, task: &Task<Custom>) -> Result<()> {
     let mode = query.insert("parameterMode".to_owned(), "NAMED".into());
@@ -33,7 +59,7 @@ fn add_inputs(query: &mut Map<String, Json>, task: &Task<Custom>) -> Result<()> 
         ));
     }
     let mut all = match query.remove("queryParameters") {
-        None | Some(Json::Null) => Vec::new(),
+        None => Vec::new(),
         Some(Json::Array(all)) => all,
         Some(_) => return Err(Error::invalid("custom.queryParameters: must be a list")),
     };

@@ -27,6 +27,7 @@ pub(crate) fn render(cx: &Context, task: &Task<Custom>) -> Result<String> {
         place = place.after(before);
         rendered.push_str(before);
         let filling = filling(cx, task, found.placeholder)?;
+        place.check_free(before, &filling.name)?;
         rendered.push_str(&place.fill(&filling)?);
         at = found.range.end;
     }
@@ -52,9 +53,10 @@ fn filling(cx: &Context, task: &Task<Custom>, placeholder: Placeholder<'_>) -> R
         Placeholder::PerRetryUniqueKey => {
             Ok(Filling::word("perRetryUniqueKey", &cx.idempotency_key().hex()))
         }
-        unavailable => Err(Error::invalid(format!(
-            "template.sql.statement: {unavailable:?} is not told to backend plugins"
+        Placeholder::Unavailable(name) => Err(Error::invalid(format!(
+            "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
         ))),
+        _ => Err(Error::invalid("template.sql.statement: a placeholder of a newer Flyte")),
     }
 }
 
@@ -74,7 +76,7 @@ impl Filling {
 
 fn of_input(name: &str, value: &Value) -> Result<Filling> {
     let text = match (value, value.to_json()) {
-        (Value::Float(number), _) => number.to_string(),
+        (Value::Float(number), _) => format!("{number:?}"),
         (_, Json::String(text)) => text,
         (_, json) => json.to_string(),
     };
@@ -98,7 +100,7 @@ fn table(name: &str, uri: &str) -> Result<String> {
     if path.chars().all(is_path_character) {
         return Ok(format!("`{path}`"));
     }
-    Err(Error::invalid(format!("inputs.{name}: {uri:?} is no BigQuery table")))
+    Err(Error::invalid(format!("inputs.{name}: {uri:?} is not a BigQuery table")))
 }
 
 fn is_path_character(c: char) -> bool {
@@ -155,6 +157,18 @@ impl Place {
         }
     }
 
+    /// A backslash that is the last of `before` would take the value's first character, or the closing
+    /// quote.
+    fn check_free(self, before: &str, name: &str) -> Result<()> {
+        let backslashes = before.len() - before.trim_end_matches('\\').len();
+        let escapes = matches!(self, Self::Quoted { .. } | Self::Name) && backslashes % 2 == 1;
+        if escapes {
+            Err(Error::invalid(format!("{name}: stands after a backslash")))
+        } else {
+            Ok(())
+        }
+    }
+
     /// `filling` as it may stand here.
     fn fill(self, filling: &Filling) -> Result<String> {
         let Filling { name, text, open } = filling;
@@ -169,7 +183,7 @@ impl Place {
             },
             Self::Name => match !text.is_empty() && text.chars().all(is_path_character) {
                 true => Ok(text.clone()),
-                false => refuse("is no name, but stands within backticks"),
+                false => refuse("is not a name, but stands within backticks"),
             },
         }
     }
@@ -221,7 +235,9 @@ mod tests {
     use super::*;
 
     fn fill(before: &str, value: &Value) -> Result<String> {
-        Place::Open.after(before).fill(&of_input("x", value)?)
+        let place = Place::Open.after(before);
+        place.check_free(before, "x")?;
+        place.fill(&of_input("x", value)?)
     }
 
     #[test]
@@ -262,6 +278,10 @@ mod tests {
             ("WHERE a = '''", Some("x\\'; DROP TABLE t; --")),
             ("WHERE a = \"", Some("x\\'; DROP TABLE t; --")),
             ("WHERE a = r'", None),
+            ("WHERE a = '\\", None),
+            ("WHERE a = '\\\\", Some("x\\'; DROP TABLE t; --")),
+            ("WHERE a = r'\\", None),
+            ("FROM `\\", None),
             ("FROM `", None),
             ("-- ", Some("")),
             ("/* ", Some("")),
@@ -277,6 +297,7 @@ mod tests {
             (Value::Integer(-5), "(-5)"),
             (Value::Float(0.5), "0.5"),
             (Value::Float(-0.5), "(-0.5)"),
+            (Value::Float(1e300), "1e300"),
             (Value::Float(f64::NAN), "@x"),
             (Value::Boolean(true), "true"),
             (Value::Null, "@x"),

@@ -28,12 +28,8 @@ impl Policy {
     /// The caller that `token` stands for, by the first rule that matches.
     pub(super) fn caller(&self, token: &Verified) -> Option<Caller> {
         let rule = self.0.iter().find(|rule| rule.matches(token))?;
-        Some(Caller {
-            issuer: Arc::clone(&token.issuer),
-            subject: token.subject.as_str().into(),
-            role: rule.role,
-            grant: Arc::clone(&rule.grant),
-        })
+        let (issuer, grant) = (Arc::clone(&token.issuer), Arc::clone(&rule.grant));
+        Some(Caller::new(issuer, &token.subject, rule.role, grant))
     }
 }
 

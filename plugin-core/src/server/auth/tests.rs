@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use http::HeaderValue;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value as Json, json};
@@ -14,21 +12,16 @@ fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" }))
 }
 
-/// A directory of this test's own.
-fn dir(test: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("auth-{test}-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("secret"), format!("{SECRET}\n")).unwrap();
-    std::fs::write(dir.join("other"), OTHER).unwrap();
-    dir
-}
-
-fn file(test: &str, issuers: &str, rules: &str) -> Result<Auth> {
-    let dir = dir(test);
+fn file(issuers: &str, rules: &str) -> Result<Auth> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("secret"), format!("{SECRET}\n")).unwrap();
+    std::fs::write(path("other"), OTHER).unwrap();
+    std::fs::write(path("short"), "too short").unwrap();
     let text = format!("issuers:\n{issuers}\nrules:\n{rules}\n");
-    let text = text.replace("DIR", &dir.display().to_string());
-    std::fs::write(dir.join("auth.yaml"), text).unwrap();
-    Auth::from_file(&dir.join("auth.yaml"), metrics())
+    let text = text.replace("DIR", &dir.path().display().to_string());
+    std::fs::write(path("auth.yaml"), text).unwrap();
+    Auth::from_file(&path("auth.yaml"), metrics())
 }
 
 const ISSUERS: &str = "
@@ -53,8 +46,8 @@ const RULES: &str = "
   - {issuer: admin, scope_all: [all], role: admin}
 ";
 
-fn auth(test: &str) -> Auth {
-    file(test, ISSUERS, RULES).unwrap()
+fn auth() -> Auth {
+    file(ISSUERS, RULES).unwrap()
 }
 
 fn now() -> i64 {
@@ -103,7 +96,7 @@ async fn bearer(auth: &Auth, token: &str) -> Result<Caller> {
 
 #[tokio::test]
 async fn a_good_token_becomes_the_caller_of_the_first_rule_that_matches() {
-    let auth = auth("good");
+    let auth = auth();
     let caller = bearer(&auth, &token(&json!({}))).await.unwrap();
     assert_eq!(
         (caller.issuer(), caller.subject(), caller.role()),
@@ -122,7 +115,7 @@ async fn a_good_token_becomes_the_caller_of_the_first_rule_that_matches() {
 
 #[tokio::test]
 async fn flyteadmins_odd_tokens_are_understood() {
-    let auth = auth("flyteadmin");
+    let auth = auth();
     let admin = |over: Json| {
         let mut all = json!({"iss": null, "aud": ["https://flyte.example.com"], "sub": null,
             "client_id": "flytectl", "scp": ["all"], "iat": now()});
@@ -147,7 +140,7 @@ async fn flyteadmins_odd_tokens_are_understood() {
 
 #[tokio::test]
 async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
-    let auth = auth("refused");
+    let auth = auth();
     let header = |over: Json| {
         let mut header = json!({"alg": "HS256", "typ": "JWT"});
         header.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
@@ -200,7 +193,7 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
 
 #[tokio::test]
 async fn exactly_one_token_is_taken_and_only_from_its_headers() {
-    let auth = auth("headers");
+    let auth = auth();
     let good = token(&json!({}));
     let kind = async |values: &[(&'static str, String)]| {
         ask(&auth, values)
@@ -233,7 +226,7 @@ async fn exactly_one_token_is_taken_and_only_from_its_headers() {
 
 #[tokio::test]
 async fn a_good_token_that_no_rule_names_is_forbidden() {
-    let auth = auth("norule");
+    let auth = auth();
     for over in [
         json!({"sub": "bob"}),
         json!({"sub": "bob", "scope": "submit", "groups": "eng"}),
@@ -251,7 +244,6 @@ fn a_wrong_file_is_refused_with_the_reason() {
     let rule = "  - {issuer: ci, role: user}";
     let issuer = |rest: &str| format!("  - {{name: ci, issuer: https://ci, {rest}}}");
     let key = "key: {hs256_secret_file: DIR/secret}";
-    std::fs::write(dir("wrong").join("short"), "too short").unwrap();
     for (issuers, rules, expected) in [
         (issuer(&format!("{key}, audiences: []")), rule, "audiences must name"),
         (issuer("audiences: [a]"), rule, "give either key or jwks"),
@@ -265,7 +257,7 @@ fn a_wrong_file_is_refused_with_the_reason() {
         (issuer(&format!("{key}, audiences: [a]")), "  - {issuer: ci, role: root}", "root"),
         (issuer(&format!("{key}, audiences: [a]")), "  []", "must not be empty"),
     ] {
-        let error = file("wrong", &issuers, rules).map(|_| ()).unwrap_err();
+        let error = file(&issuers, rules).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}\nexpected: {expected}");
     }
 }

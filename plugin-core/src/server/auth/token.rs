@@ -12,10 +12,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Refusal,
+    AuthFailure,
     config::{IssuerFile, RejectFile},
-    keys::{Key, Keys, Unavailable},
+    keys::{Key, Keys},
     policy::scopes,
+    published::Unavailable,
 };
 
 /// The longest token that is looked at, in bytes.
@@ -71,13 +72,27 @@ fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> 
     serde::de::IgnoredAny::deserialize(from).map(|_| true)
 }
 
+/// Seconds since 1970, which may have a fraction (RFC 7519 §2).
+fn numeric_date<'de, D: serde::Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, far from any date")]
+    f64::deserialize(from).map(|seconds| seconds.floor() as i64)
+}
+
+fn optional_numeric_date<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<i64>, D::Error> {
+    numeric_date(from).map(Some)
+}
+
 #[derive(Deserialize)]
 struct Claims {
     sub: Option<String>,
     client_id: Option<String>,
     azp: Option<String>,
-    exp: u64,
-    iat: Option<u64>,
+    #[serde(deserialize_with = "numeric_date")]
+    exp: i64,
+    #[serde(default, deserialize_with = "optional_numeric_date")]
+    iat: Option<i64>,
     /// Binds the token to a key that a bearer need not hold (RFC 7800).
     #[serde(default, deserialize_with = "present")]
     cnf: bool,
@@ -86,12 +101,12 @@ struct Claims {
 }
 
 impl<'a> Unverified<'a> {
-    pub(super) fn read(token: &'a str) -> Result<Self, Refusal> {
+    pub(super) fn read(token: &'a str) -> Result<Self, AuthFailure> {
         #[derive(Deserialize)]
         struct Payload {
             iss: Option<String>,
         }
-        let malformed = || Refusal::Invalid("malformed");
+        let malformed = || AuthFailure::Invalid("malformed");
         let mut parts = token.split('.');
         let (header, payload) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(header), Some(payload), Some(_), None) => (header, payload),
@@ -123,23 +138,23 @@ impl Issuer {
         }
     }
 
-    pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<Verified, Refusal> {
+    pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<Verified, AuthFailure> {
         self.check_header(&token.header)?;
         let algorithm = token.header.alg;
         let kid = self.kid(&token.header)?;
         let keys = self.keys.candidates(kid, algorithm).await;
-        let keys = keys.map_err(|Unavailable| Refusal::KeysUnavailable)?;
+        let keys = keys.map_err(|Unavailable| AuthFailure::KeysUnavailable)?;
         let validation = self.validation(algorithm, token.iss.is_some());
         let claims = decode(token.token, &keys, &validation)?;
         self.check_claims(claims)
     }
 
-    fn check_header(&self, header: &Header) -> Result<(), Refusal> {
+    fn check_header(&self, header: &Header) -> Result<(), AuthFailure> {
         if !self.algorithms.contains(&header.alg) {
-            return Err(Refusal::Invalid("algorithm"));
+            return Err(AuthFailure::Invalid("algorithm"));
         }
         if header.crit || header.b64 {
-            return Err(Refusal::Invalid("critical_header"));
+            return Err(AuthFailure::Invalid("critical_header"));
         }
         let typ = header.typ.as_deref().unwrap_or_default();
         let allowed = if self.typ.is_empty() {
@@ -147,15 +162,15 @@ impl Issuer {
         } else {
             self.typ.iter().any(|allowed| allowed.eq_ignore_ascii_case(typ))
         };
-        if allowed { Ok(()) } else { Err(Refusal::Invalid("type")) }
+        if allowed { Ok(()) } else { Err(AuthFailure::Invalid("type")) }
     }
 
-    fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, Refusal> {
+    fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, AuthFailure> {
         const MAX_KID_BYTES: usize = 256;
         match self.kid_headers.iter().find_map(|name| header.rest.get(name)) {
             None => Ok(None),
             Some(Json::String(kid)) if kid.len() <= MAX_KID_BYTES => Ok(Some(kid)),
-            Some(_) => Err(Refusal::Invalid("key_id")),
+            Some(_) => Err(AuthFailure::Invalid("key_id")),
         }
     }
 
@@ -173,34 +188,31 @@ impl Issuer {
         validation
     }
 
-    fn check_claims(&self, claims: Claims) -> Result<Verified, Refusal> {
-        let skew = self.clock_skew.as_secs();
-        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
-        if claims.iat.is_some_and(|issued| issued > now + skew) {
-            return Err(Refusal::Invalid("issued_in_future"));
+    fn check_claims(&self, claims: Claims) -> Result<Verified, AuthFailure> {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let latest = Timestamp::now().as_second().saturating_add(seconds(self.clock_skew));
+        if claims.iat.is_some_and(|issued| issued > latest) {
+            return Err(AuthFailure::Invalid("issued_in_future"));
         }
         if let Some(longest) = self.max_lifetime {
             let lifetime = claims.iat.map(|issued| claims.exp.saturating_sub(issued));
-            if lifetime.is_none_or(|lifetime| lifetime > longest.as_secs()) {
-                return Err(Refusal::Invalid("lifetime"));
+            if lifetime.is_none_or(|lifetime| lifetime > seconds(longest)) {
+                return Err(AuthFailure::Invalid("lifetime"));
             }
         }
         if claims.cnf {
-            return Err(Refusal::Invalid("bound_to_a_key"));
+            return Err(AuthFailure::Invalid("bound_to_a_key"));
         }
         let scopes = scopes(&claims.rest, &self.scope_claims);
         self.check_purpose(&claims.rest, &scopes)?;
         let subject = [claims.sub, claims.client_id, claims.azp];
         let subject = subject.into_iter().flatten().find(|subject| !subject.is_empty());
-        let expires_at = i64::try_from(claims.exp).ok();
         Ok(Verified {
             issuer: Arc::clone(&self.name),
-            subject: subject.ok_or(Refusal::Invalid("subject"))?,
+            subject: subject.ok_or(AuthFailure::Invalid("subject"))?,
             scopes,
             claims: claims.rest,
-            expires_at: expires_at
-                .and_then(|second| Timestamp::from_second(second).ok())
-                .unwrap_or(Timestamp::MAX),
+            expires_at: Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX),
         })
     }
 
@@ -209,23 +221,23 @@ impl Issuer {
         &self,
         claims: &Map<String, Json>,
         scopes: &BTreeSet<String>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), AuthFailure> {
         let prefix = self.reject.scope_prefix.as_deref();
         let by_scope = prefix.is_some_and(|prefix| scopes.iter().any(|s| s.starts_with(prefix)));
         let by_claim = self.reject.claims_present.iter().any(|name| claims.contains_key(name));
-        if by_scope || by_claim { Err(Refusal::Invalid("purpose")) } else { Ok(()) }
+        if by_scope || by_claim { Err(AuthFailure::Invalid("purpose")) } else { Ok(()) }
     }
 }
 
-fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, Refusal> {
-    let mut refusal = Refusal::Invalid("unknown_key");
+fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, AuthFailure> {
+    let mut failure = AuthFailure::Invalid("unknown_key");
     for key in keys {
         match jsonwebtoken::decode::<Claims>(token, &key.decoding, validation) {
             Ok(decoded) => return Ok(decoded.claims),
-            Err(error) => refusal = Refusal::Invalid(reason(error.kind())),
+            Err(error) => failure = AuthFailure::Invalid(reason(error.kind())),
         }
     }
-    Err(refusal)
+    Err(failure)
 }
 
 /// The reason as a metric's label: a closed set.

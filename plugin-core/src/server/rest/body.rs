@@ -22,7 +22,7 @@ use crate::{
 /// A task to run: Flyte's whole template, or the short form `{custom, sql, inputs}`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateBody {
+pub(super) struct CreateJob {
     /// Flyte's TaskTemplate, as proto-JSON.
     #[schema(value_type = Option<Object>)]
     template: Option<Value>,
@@ -30,8 +30,10 @@ pub(super) struct CreateBody {
     #[schema(value_type = Option<Object>)]
     inputs: Option<Value>,
     /// Where Flyte keeps the attempt's outputs; identifies the attempt.
+    #[serde(alias = "outputPrefix")]
     output_prefix: Option<String>,
     /// Flyte's TaskExecutionMetadata, as proto-JSON.
+    #[serde(alias = "taskExecutionMetadata")]
     #[schema(value_type = Option<Object>)]
     task_execution_metadata: Option<Value>,
     /// Flyte 2's connection; only an empty one, as secrets do not travel over REST.
@@ -48,7 +50,7 @@ pub(super) struct CreateBody {
 ///
 /// # Errors
 /// `InvalidArgument` with the path of the wrong field.
-pub(super) fn read(body: &[u8]) -> Result<CreateBody> {
+pub(super) fn read(body: &[u8]) -> Result<CreateJob> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut json);
     let body = read.map_err(|error| match error.path().to_string() {
@@ -59,7 +61,7 @@ pub(super) fn read(body: &[u8]) -> Result<CreateBody> {
     Ok(body)
 }
 
-impl CreateBody {
+impl CreateJob {
     /// The request that gRPC would have carried.
     pub(super) fn into_request(self, task_type: TaskType) -> Result<CreateTaskRequest> {
         let secrets = self.connection.as_ref().and_then(|connection| connection.get("secrets"));
@@ -152,7 +154,7 @@ pub(super) struct JobQuery {
 
 /// A submitted job.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Created {
+pub(super) struct CreatedJob {
     /// What to look the job up with.
     pub(super) job_id: String,
     /// Always null here; errors are problems.
@@ -163,7 +165,7 @@ pub(super) struct Created {
 
 /// A stopped job.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Deleted {
+pub(super) struct DeletedJob {
     /// The job.
     pub(super) job_id: String,
     /// Always null here; errors are problems.
@@ -208,7 +210,7 @@ impl LogLink {
 
 /// Where a job stands.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Seen {
+pub(super) struct JobStatus {
     /// What the job was created as, and what finds it at the vendor.
     #[schema(value_type = Object)]
     pub(super) job_spec: Value,
@@ -230,7 +232,7 @@ pub(super) struct Seen {
 
 /// What a service serves.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Listing {
+pub(super) struct ServedPlugins {
     pub(super) service: &'static str,
     pub(super) service_version: &'static str,
     pub(super) plugins: Vec<ServedPlugin>,

@@ -7,8 +7,11 @@ use http::{HeaderValue, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::json;
 
-use super::*;
-use crate::run::ServiceInfo;
+use super::{super::Auth, *};
+use crate::{error::Kind, run::ServiceInfo};
+use http::HeaderMap;
+use jiff::Timestamp;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A signing key with its id and its public half.
 struct Signer {
@@ -77,22 +80,47 @@ impl Endpoint {
     }
 }
 
-fn auth(test: &str, url: &str) -> Auth {
-    let path = std::env::temp_dir().join(format!("jwks-{test}-{}.yaml", std::process::id()));
-    let text = format!(
-        "issuers:\n  - {{name: idp, issuer: 'https://idp', algorithms: [ES256], audiences: [connectors], jwks: {{url: '{url}'}}}}\n\
-         rules:\n  - {{issuer: idp, role: user}}\n"
-    );
-    std::fs::write(&path, text).unwrap();
-    let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
-    Auth::from_file(&path, Arc::new(metrics)).unwrap()
+/// Authentication whose keys are kept fresh as in a service.
+struct Fresh {
+    auth: Auth,
+    stop: CancellationToken,
 }
 
-async fn kind(auth: &Auth, token: &str) -> Result<(), Kind> {
+impl Fresh {
+    async fn new(url: &str) -> Self {
+        let fresh = Self::starting(url);
+        while !fresh.auth.is_ready() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        fresh
+    }
+
+    fn starting(url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "issuers:\n  - {{name: idp, issuer: 'https://idp', algorithms: [ES256], audiences: [connectors], jwks: {{url: '{url}'}}}}\n\
+             rules:\n  - {{issuer: idp, role: user}}\n"
+        );
+        std::fs::write(dir.path().join("auth.yaml"), text).unwrap();
+        let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
+        let auth = Auth::from_file(&dir.path().join("auth.yaml"), Arc::new(metrics)).unwrap();
+        let stop = CancellationToken::new();
+        auth.keep_fresh(&TaskTracker::new(), &stop);
+        Self { auth, stop }
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn kind(fresh: &Fresh, token: &str) -> Result<(), Kind> {
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     headers.insert("authorization", value);
-    auth.caller(&headers).await.map(drop).map_err(|error| error.kind())
+    fresh.auth.caller(&headers).await.map(drop).map_err(|error| error.kind())
 }
 
 #[tokio::test]
@@ -100,13 +128,13 @@ async fn a_new_key_serves_at_once_and_a_removed_one_no_more() {
     let (endpoint, url) = Endpoint::start().await;
     let (old, new) = (Signer::new("old"), Signer::new("new"));
     endpoint.publish(&[&old]);
-    let auth = auth("rotation", &url);
-    assert_eq!(kind(&auth, &old.token()).await, Ok(()));
+    let fresh = Fresh::new(&url).await;
+    assert_eq!(kind(&fresh, &old.token()).await, Ok(()));
     assert_eq!(endpoint.asked(), 1);
     endpoint.publish(&[&new]);
-    assert_eq!(kind(&auth, &new.token()).await, Ok(()), "an unknown key is looked up at once");
+    assert_eq!(kind(&fresh, &new.token()).await, Ok(()), "an unknown key is looked up at once");
     assert_eq!(
-        kind(&auth, &old.token()).await,
+        kind(&fresh, &old.token()).await,
         Err(Kind::Unauthenticated),
         "even remembered tokens"
     );
@@ -118,60 +146,67 @@ async fn garbage_does_not_hammer_the_issuer() {
     let (endpoint, url) = Endpoint::start().await;
     let (known, stranger) = (Signer::new("known"), Signer::new("stranger"));
     endpoint.publish(&[&known]);
-    let auth = auth("garbage", &url);
-    assert_eq!(kind(&auth, &known.token()).await, Ok(()));
-    for number in 0..200 {
-        let stranger = Signer { kid: format!("k{number}"), key: stranger.key.clone() };
-        assert_eq!(kind(&auth, &stranger.token()).await, Err(Kind::Unauthenticated));
-    }
-    assert_eq!(endpoint.asked(), 2, "one for the first token, one for all the garbage");
+    let fresh = Fresh::new(&url).await;
+    let garbage = (0..50).map(|number| {
+        let signer = Signer { kid: format!("k{number}"), key: stranger.key.clone() };
+        let fresh = &fresh;
+        async move { kind(fresh, &signer.token()).await }
+    });
+    let answers = futures_util::future::join_all(garbage).await;
+    assert!(answers.iter().all(|answer| *answer == Err(Kind::Unauthenticated)));
+    assert_eq!(endpoint.asked(), 2, "one at the start, one for all the garbage");
     let impostor = Signer { kid: "known".to_owned(), key: stranger.key };
-    assert_eq!(kind(&auth, &impostor.token()).await, Err(Kind::Unauthenticated));
+    assert_eq!(kind(&fresh, &impostor.token()).await, Err(Kind::Unauthenticated));
     assert_eq!(endpoint.asked(), 2, "a bad signature under a known key fetches nothing");
 }
 
 #[tokio::test]
-async fn an_issuer_in_trouble_is_not_our_trouble() {
+async fn a_caller_that_leaves_does_not_use_up_the_fetch() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    endpoint.publish(&[&old]);
+    let fresh = Fresh::new(&url).await;
+    endpoint.publish(&[&new]);
+    let token = new.token();
+    let mut leaving = std::pin::pin!(kind(&fresh, &token));
+    assert!(futures_util::poll!(&mut leaving).is_pending());
+    assert_eq!(kind(&fresh, &token).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_not_up_yet_is_waited_for() {
     let (endpoint, url) = Endpoint::start().await;
     let signer = Signer::new("k");
     endpoint.answer(StatusCode::INTERNAL_SERVER_ERROR, "");
-    let auth = auth("trouble", &url);
-    assert!(!auth.is_ready());
+    let fresh = Fresh::starting(&url);
+    assert!(!fresh.auth.is_ready());
     assert_eq!(
-        kind(&auth, &signer.token()).await,
+        kind(&fresh, &signer.token()).await,
         Err(Kind::Unavailable),
         "not the caller's fault"
     );
     let bad_key = json!({"keys": [{"kty": "odd"}, {"kty": "oct", "k": "AAAA"}, signer.jwk()]});
     endpoint.answer(StatusCode::OK, &bad_key.to_string());
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(kind(&auth, &signer.token()).await, Ok(()), "one bad key takes no other with it");
-    assert!(auth.is_ready());
+    assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "one bad key takes no other with it");
+    assert!(fresh.auth.is_ready());
+}
+
+#[tokio::test]
+async fn an_issuer_in_trouble_is_not_our_trouble() {
     for (status, body) in [
         (StatusCode::BAD_GATEWAY, ""),
         (StatusCode::OK, "<html>"),
         (StatusCode::OK, "{\"keys\": []}"),
         (StatusCode::OK, &"x".repeat(300 << 10)),
     ] {
+        let (endpoint, url) = Endpoint::start().await;
+        let signer = Signer::new("k");
+        endpoint.publish(&[&signer]);
+        let fresh = Fresh::new(&url).await;
         endpoint.answer(status, body);
-        let other = Signer { kid: format!("unknown-{}", body.len()), key: signer.key.clone() };
-        assert_eq!(kind(&auth, &other.token()).await, Err(Kind::Unauthenticated));
-        assert_eq!(kind(&auth, &signer.token()).await, Ok(()), "known keys go on serving");
+        let other = Signer { kid: "unknown".to_owned(), key: signer.key.clone() };
+        assert_eq!(kind(&fresh, &other.token()).await, Err(Kind::Unauthenticated));
+        assert_eq!(endpoint.asked(), 2, "the bad answer was fetched");
+        assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "known keys go on serving");
     }
-}
-
-#[tokio::test]
-async fn keys_are_fetched_without_being_asked_for() {
-    let (endpoint, url) = Endpoint::start().await;
-    endpoint.publish(&[&Signer::new("k")]);
-    let auth = auth("background", &url);
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    auth.keep_fresh(&tasks, &stop);
-    while !auth.is_ready() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(endpoint.asked(), 1);
-    stop.cancel();
-    tasks.close();
-    tasks.wait().await;
 }

@@ -1,0 +1,45 @@
+//! A call's context without a call, for tests of a plugin's own functions.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    caller::Caller,
+    context::{Context, Execution, IdempotencyKey, Inner},
+    deadline::Deadline,
+    plugin::TaskType,
+    secrets::{SecretArgs, SecretReader, Secrets},
+};
+
+/// The context of a call that has `time` left, by a caller who may do everything. It finds no secrets.
+#[must_use]
+pub fn context(time: Duration) -> Context {
+    context_in(time, "")
+}
+
+/// [`context`], called for a workflow in a Kubernetes `namespace`.
+pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
+    let sources = SecretArgs {
+        secret_prefix: "_NONE_".to_owned(),
+        secrets_dir: "/nowhere".into(),
+        forbid_connection_secrets: true,
+    };
+    let secrets = Secrets {
+        reader: Arc::new(SecretReader::new(sources)),
+        connection: Arc::default(),
+        namespace: namespace.into(),
+    };
+    let execution = Execution { namespace: namespace.to_owned(), ..Execution::default() };
+    Context(Arc::new(Inner {
+        caller: Caller::anonymous(),
+        deadline: Deadline::after(time),
+        key: IdempotencyKey::random(),
+        task_type: TaskType { name: "test", version: 0 },
+        execution: Arc::new(execution),
+        output_prefix: String::new(),
+        created_at: Timestamp::now(),
+        secrets,
+        waiting: None,
+    }))
+}
