@@ -195,10 +195,11 @@ The service goes on running; Ctrl-C stops it. To paste into another terminal:
   curl -sS "http://{api}/plugins/v1/bigquery_query_job_task/0?job_id=JOB_ID" -H "authorization: Bearer $TOKEN"
   curl -sS -X DELETE "http://{api}/plugins/v1/bigquery_query_job_task/0?job_id=JOB_ID" -H "authorization: Bearer $TOKEN"
 
-  # gRPC, as FlytePropeller and as Flyte 2 call it (grpcurl reads the services by reflection)
-  grpcurl -plaintext -H "authorization: Bearer $TOKEN" -d @ {api} \
+  # gRPC, as FlytePropeller and as Flyte 2 call it (grpcurl reads the services by reflection; this
+  # service knows of Flyte's messages what it needs, hence -allow-unknown-fields)
+  grpcurl -plaintext -allow-unknown-fields -H "authorization: Bearer $TOKEN" -d @ {api} \
     flyteidl.service.AsyncAgentService/CreateTask < tests/golden/v1/bq_scalars.json
-  grpcurl -plaintext -H "authorization: Bearer $TOKEN" -d @ {api} \
+  grpcurl -plaintext -allow-unknown-fields -H "authorization: Bearer $TOKEN" -d @ {api} \
     flyteidl2.connector.AsyncConnectorService/CreateTask < tests/golden/v2/bq_count_events.json
   grpcurl -plaintext -H "authorization: Bearer $TOKEN" {api} list
 

@@ -28,6 +28,7 @@ pub(crate) fn check() -> Result<()> {
         } else if path.ends_with("Cargo.toml") && path != "Cargo.toml" {
             let text = std::fs::read_to_string(root().join(file))?;
             check_manifest(&path, &text, &mut broken);
+            check_direction(&path, &text, &mut broken);
         }
     }
     if !broken.is_empty() {
@@ -114,10 +115,30 @@ fn check_manifest(path: &str, text: &str, broken: &mut Vec<String>) {
         if line.starts_with('[') {
             section = line;
         }
-        let declares = section.contains("dependencies") && line.contains('=');
+        let on_itself = line.contains("path = \".\"");
+        let declares = section.contains("dependencies") && line.contains('=') && !on_itself;
         if declares && !line.contains("workspace = true") && !line.contains("workspace=true") {
             broken.push(format!("{path}: {line}: versions live in the workspace's manifest"));
         }
+    }
+}
+
+/// Dependencies point one way: services know the core, the core knows no service, and xtask builds all
+/// of them and so needs none.
+fn check_direction(path: &str, text: &str, broken: &mut Vec<String>) {
+    let ours = |line: &str| {
+        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        name == "plugin-core" || root().join("services").join(name).is_dir() && !name.is_empty()
+    };
+    let allowed = |name: &str| match path.split('/').next() {
+        Some("services") => name.starts_with("plugin-core"),
+        Some("plugin-core") => name.starts_with("plugin-core = { path = \".\""),
+        Some("xtask") => false,
+        _ => true,
+    };
+    let package = |line: &&str| !line.starts_with("name") && ours(line);
+    for line in text.lines().filter(package).filter(|line| !allowed(line)) {
+        broken.push(format!("{path}: {line}: must not depend on this"));
     }
 }
 
@@ -138,5 +159,11 @@ mod tests {
         check_rust(Path::new("a/src/mod.rs"), &"//! x\n".repeat(500), &mut broken);
         check_manifest("a/Cargo.toml", "[dependencies]\nserde = \"1\"\n", &mut broken);
         assert_eq!(broken.len(), 6, "{broken:#?}");
+        check_direction("services/x/Cargo.toml", "plugin-core.workspace = true\n", &mut broken);
+        assert_eq!(broken.len(), 6, "{broken:#?}");
+        check_direction("services/x/Cargo.toml", "bigquery.workspace = true\n", &mut broken);
+        check_direction("plugin-core/Cargo.toml", "bigquery.workspace = true\n", &mut broken);
+        check_direction("xtask/Cargo.toml", "plugin-core.workspace = true\n", &mut broken);
+        assert_eq!(broken.len(), 9, "{broken:#?}");
     }
 }

@@ -11,10 +11,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// `program` in the repository's root.
+/// `program` in the repository's root. What it calls on this machine it calls without a proxy.
 pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(crate::root());
+    for variable in ["NO_PROXY", "no_proxy"] {
+        let without = std::env::var(variable).unwrap_or_default();
+        command.env(variable, format!("{without},127.0.0.1,localhost").trim_start_matches(','));
+    }
     command
 }
 

@@ -84,7 +84,8 @@ impl Client {
         let base = format!("http://{address}");
         let endpoint = Channel::from_shared(base.clone()).expect("a URL");
         let channel = endpoint.connect().await.expect("a connection");
-        Self { dialect, base, token, channel, http: reqwest::Client::new(), timeout: None }
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { dialect, base, token, channel, http, timeout: None }
     }
 
     /// The same caller, who waits no longer than `timeout`.

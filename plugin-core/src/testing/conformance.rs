@@ -15,6 +15,9 @@ use super::{
 };
 use crate::plugin::Plugin;
 
+/// How long anything that must happen may take to.
+const SOON: Duration = Duration::from_secs(30);
+
 /// One thing that every plugin must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
@@ -216,7 +219,7 @@ impl Stage {
     }
 
     async fn slow_upstream(&self) {
-        const PATIENCE: Duration = Duration::from_millis(800);
+        const PATIENCE: Duration = Duration::from_secs(3);
         let handle = self.created().await;
         let hasty = self.client.clone().with_timeout(PATIENCE);
         self.upstream.hold();
@@ -257,9 +260,12 @@ impl Stage {
     }
 
     async fn joined(&self, count: f64) {
-        while self.service.metric("plugin_joined_creates_total").await < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let joined = async {
+            while self.service.metric("plugin_joined_creates_total").await < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(SOON, joined).await.expect("the repeat joins the first");
     }
 
     async fn bad_custom(&self) {
@@ -331,18 +337,26 @@ impl Stage {
     async fn outage(&self) {
         let handle = self.created().await;
         self.upstream.say([self.recorded.unavailable.clone()]);
-        let hasty = self.client.clone().with_timeout(Duration::from_millis(300));
+        let hasty = self.client.clone().with_timeout(Duration::from_secs(1));
+        let mut described = Vec::new();
         for _ in 0..6 {
             let seen = hasty.get(&self.recorded.task, &handle).await.expect("a poll never errors");
             assert_eq!(seen.phase, "RUNNING");
+            described = seen.links;
         }
         assert_eq!(self.service.metric("plugin_stale_answers_total").await, 6.0);
+        self.upstream.say([self.recorded.running.clone()]);
+        let links = self.get(&handle).await.links;
+        assert!(
+            described.iter().all(|link| links.contains(link)),
+            "{described:?} not in {links:?}"
+        );
         self.upstream.say([self.recorded.succeeded.clone()]);
         assert_eq!(self.get(&handle).await.phase, "SUCCEEDED", "the job was healthy all along");
     }
 
     async fn canary_nowhere(&self) {
-        let Recorded { task, running, failed, refused, unauthorized, .. } = &self.recorded;
+        let Recorded { running, failed, refused, unauthorized, .. } = &self.recorded;
         let mut said = String::new();
         let handle = self.created().await;
         for answer in [running, failed, unauthorized] {
@@ -351,20 +365,28 @@ impl Stage {
         }
         self.upstream.say([refused.clone()]);
         said += &format!("{:?}", self.client.create(&self.other_task("canary")).await);
-        said += &String::from_utf8_lossy(&handle);
+        let kept = self.service.opened(&handle);
         let sent = self.upstream.take_received();
         let sent = sent.iter().filter_map(|request| request.headers.get("authorization"));
         let tokens = sent.filter_map(|value| value.to_str().ok()?.split(' ').nth(1));
         let secrets = tokens.map(str::to_owned).chain(self.canaries());
         let metrics = self.service.admin_text("/metrics").await;
         let logs = logs();
+        assert!(
+            logs.contains("request_id") && metrics.contains("# EOF"),
+            "there is what to search"
+        );
         let ours = self.service.token("propeller");
         for secret in secrets.chain([ours]) {
-            for (place, text) in [("an answer", &said), ("metrics", &metrics), ("the log", &logs)] {
+            for (place, text) in [
+                ("an answer", &said),
+                ("the handle", &kept),
+                ("metrics", &metrics),
+                ("the log", &logs),
+            ] {
                 assert!(!text.contains(&secret), "a secret is in {place}");
             }
         }
-        assert_eq!(task, &self.recorded.task);
     }
 
     /// The longest line of each secret: what a leak would show.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::client::{Client, Dialect};
 use crate::{
     config::{Settings, command},
+    handle::{Handle, HandleKeys, Job},
     plugin::Plugin,
     run::{ServiceInfo, start},
     server::Running,
@@ -24,7 +25,7 @@ const SECRET: &str = "a secret of tests, longer than 32 bytes";
 /// A running service.
 pub struct TestService {
     running: Running,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// Starts `P` with authentication on; `args` are command-line arguments, for example `--endpoint`.
@@ -71,7 +72,7 @@ pub(super) async fn spawn_with<P: Plugin>(
     let settings = Settings::<P::Settings>::read(&matches).expect("arguments");
     let telemetry = Telemetry::for_tests(INFO, log_level);
     let running = start::<P>(INFO, settings, &telemetry).await;
-    TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), _dir: temporary }
+    TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir: temporary }
 }
 
 fn auth_file(dir: &std::path::Path) -> String {
@@ -133,7 +134,8 @@ impl TestService {
     #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "a test's")]
     pub async fn admin_text(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.admin());
-        let answer = reqwest::get(url).await.expect("the admin port answers");
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let answer = client.get(url).send().await.expect("the admin port answers");
         answer.text().await.expect("a text")
     }
 
@@ -147,6 +149,17 @@ impl TestService {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
         });
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// What is in a handle that this service sealed.
+    #[expect(clippy::expect_used, reason = "a test's")]
+    pub(super) fn opened(&self, handle: &[u8]) -> String {
+        let keys = HandleKeys::read(&[self.dir.path().join("handle.key")]).expect("the key file");
+        let handle = Handle::open(handle, &keys).expect("a handle of this service");
+        match &handle.job {
+            Job::Created(meta) => format!("{handle:?} {}", String::from_utf8_lossy(meta)),
+            Job::Refused { .. } => format!("{handle:?}"),
+        }
     }
 
     /// Stops it as SIGTERM would.

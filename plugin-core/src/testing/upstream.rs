@@ -148,8 +148,13 @@ impl Upstream {
     }
 
     /// Waits until `count` requests have come.
+    ///
+    /// # Panics
+    /// When they do not come within half a minute.
     pub async fn wait_for(&self, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
         while self.count() < count {
+            assert!(Instant::now() < deadline, "{} of {count} requests came", self.count());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

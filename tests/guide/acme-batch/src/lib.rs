@@ -37,26 +37,31 @@ pub struct Job {
     id: String,
 }
 
+impl Job {
+    /// `status` with a link to the job's page.
+    fn linked(&self, status: Status) -> Status {
+        status.link("Acme Batch", format!("https://acme.example/jobs/{}", self.id))
+    }
+}
+
 /// A job as Acme describes it.
 #[derive(Deserialize)]
 struct Description {
     state: String,
     reason: Option<String>,
-    page: String,
 }
 
 impl Description {
     /// Every state Acme has, and any that it may add: an unknown one is a running job.
     fn status(self) -> Status {
-        let status = match self.state.as_str() {
+        match self.state.as_str() {
             "waiting" => Status::new(Phase::Queued),
             "running" => Status::new(Phase::Running),
             "done" => Status::new(Phase::Succeeded),
             "failed" => Status::new(Phase::Failed).message(self.reason.unwrap_or_default()),
             "preempted" => Status::new(Phase::RetryableFailed).message("preempted"),
             unknown => Status::unknown_state(unknown),
-        };
-        status.link("Acme Batch", self.page)
+        }
     }
 }
 
@@ -89,7 +94,11 @@ impl Plugin for AcmeBatch {
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
         let found: Description = self.http.get(&["jobs", &job.id]).send_json(cx).await?;
-        Ok(found.status())
+        Ok(job.linked(found.status()))
+    }
+
+    fn describe(&self, job: &Job) -> Status {
+        job.linked(Status::new(Phase::Running))
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
