@@ -7,6 +7,7 @@ mod client;
 mod conformance;
 mod context;
 mod recorded;
+mod scenario;
 mod service;
 mod upstream;
 
@@ -14,9 +15,10 @@ mod upstream;
 pub(crate) use self::context::context_in;
 pub use self::{
     client::{Client, Dialect, Refusal, Seen},
-    conformance::{Scenario, conformance},
+    conformance::conformance,
     context::context,
     recorded::Recorded,
+    scenario::Scenario,
     service::{TestService, logs, rsa_private_key, spawn},
     upstream::{Answer, Received, Upstream},
 };

@@ -1,5 +1,6 @@
 //! Who is let in, and what everyone else reads.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use plugin_core::testing::{
     Client, Dialect,
@@ -172,6 +173,55 @@ async fn a_request_that_is_too_large_is_refused_in_both_protocols() {
         assert_eq!(refused.code, code, "{dialect:?}: {}", refused.message);
     }
     assert_eq!(stage.fake.jobs(), 0);
+}
+
+#[tokio::test]
+async fn a_request_of_megabytes_is_served_in_every_protocol() {
+    let stage = Stage::set().await;
+    let mut task = task();
+    task["inputs"]["literals"]["text"] =
+        json!({"scalar": {"primitive": {"string_value": "x".repeat(3 << 20)}}});
+    for dialect in Dialect::ALL {
+        let created = stage.client(dialect).await.create(&task).await;
+        assert!(created.is_ok(), "{dialect:?}: {created:?}");
+    }
+}
+
+/// axum answers HEAD by the handler of GET: it is authorised as one.
+#[tokio::test]
+async fn head_is_a_get() {
+    let stage = Stage::set().await;
+    let handle = stage.client(Dialect::Rest).await.create(&task()).await.unwrap();
+    let job = BASE64_URL_SAFE_NO_PAD.encode(handle);
+    let url =
+        format!("http://{}/plugins/v1/bigquery_query_job_task/0?job_id={job}", stage.service.api());
+    for (subject, status) in [("propeller", 200), ("reader", 403), ("stranger", 403)] {
+        let token = stage.service.token(subject);
+        let request = reqwest::Client::new().head(&url).bearer_auth(token);
+        assert_eq!(request.send().await.unwrap().status(), status, "{subject}");
+    }
+    let asked = stage.fake.requests();
+    let lister = stage.service.token("lister");
+    let refused = reqwest::Client::new().head(&url).bearer_auth(lister).send().await.unwrap();
+    assert_eq!((refused.status(), stage.fake.requests()), (StatusCode::FORBIDDEN, asked));
+}
+
+#[tokio::test]
+async fn names_cannot_lead_a_call_elsewhere() {
+    let stage = Stage::set().await;
+    for (field, name) in [
+        ("ProjectID", "../../v3/projects/other"),
+        ("ProjectID", "acme/jobs/x?y="),
+        ("ProjectID", ""),
+        ("Location", "EU&projection=full"),
+    ] {
+        let mut task = task();
+        task["template"]["custom"][field] = json!(name);
+        let refused = stage.client(Dialect::Rest).await.create(&task).await.unwrap_err();
+        assert_eq!(refused.code, 400, "{name}");
+        assert!(refused.message.starts_with(&format!("custom.{field}: ")), "{}", refused.message);
+    }
+    assert_eq!(stage.fake.requests(), 0);
 }
 
 #[tokio::test]

@@ -106,6 +106,36 @@ async fn without_a_prefix_the_attempt_identifies_the_job() {
     assert_eq!(stage.fake.jobs(), 2);
 }
 
+/// Outside the US and EU a job is found only with its location, which the lost answer told.
+#[tokio::test]
+async fn a_job_is_adopted_wherever_it_runs() {
+    let stage = Stage::set().await;
+    let mut task = task();
+    task["template"]["custom"]["Location"] = json!("asia-northeast1");
+    let client = stage.client(Dialect::Flyte1).await;
+    client.create(&task).await.unwrap();
+    let handle = client.create(&task).await.unwrap();
+    assert_eq!((stage.fake.jobs(), stage.fake.duplicates()), (1, 1));
+    assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
+}
+
+#[tokio::test]
+async fn a_key_is_not_used_for_another_statement() {
+    let stage = Stage::set().await;
+    stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    let mut other = task();
+    other["template"]["sql"]["statement"] = json!("SELECT 'something else'");
+    for dialect in Dialect::ALL {
+        let client = stage.client(dialect).await;
+        let words = match client.create(&other).await {
+            Ok(handle) => client.get(&other, &handle).await.unwrap().message,
+            Err(refused) => refused.message,
+        };
+        assert!(words.contains("another statement"), "{words}");
+    }
+    assert_eq!(stage.fake.jobs(), 1);
+}
+
 async fn until(done: impl Fn() -> bool) {
     while !done() {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -24,7 +24,7 @@ async fn six_failed_polls_upstream_are_six_good_answers() {
         let handle = client.create(&task()).await.unwrap();
         assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "QUEUED");
         let before = stage.fake.requests();
-        let hasty = client.clone().with_timeout(Duration::from_millis(250));
+        let hasty = client.clone().with_timeout(Duration::from_secs(2));
         stage.fake.fail_with([503; 1000]);
         for _ in 0..6 {
             let seen = hasty.get(&task(), &handle).await.unwrap();
@@ -109,4 +109,52 @@ async fn a_silent_connection_is_closed() {
         assert!(read.is_ok(), "still open after {within} s: {:?}", String::from_utf8_lossy(said));
     };
     tokio::join!(closed(b"", 7), closed(half_preface, 7), closed(half_head, 12));
+}
+
+#[tokio::test]
+async fn a_new_job_that_is_not_listed_yet_is_queued() {
+    let stage = Stage::set().await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    stage.fake.forget_jobs();
+    let seen = client.get(&task(), &handle).await.unwrap();
+    assert_eq!(seen.phase, "QUEUED", "{}", seen.message);
+    assert!(!seen.links.is_empty(), "its link is made of its ids");
+    client.delete(&task(), &handle).await.expect("there is nothing to stop");
+}
+
+#[tokio::test]
+async fn a_draining_service_says_so_to_every_probe() {
+    let stage = Stage::set_with(Default::default(), &["--drain-delay=2s"]).await;
+    let (api, admin) = (stage.service.api(), stage.service.admin());
+    let channel = || async move {
+        let endpoint = tonic::transport::Channel::from_shared(format!("http://{api}")).unwrap();
+        endpoint.connect().await.unwrap()
+    };
+    let health = async |service: &str| {
+        // HealthCheckRequest{service} and HealthCheckResponse{status}, by hand.
+        let request = [&[10, u8::try_from(service.len()).unwrap()], service.as_bytes()].concat();
+        let method = "/grpc.health.v1.Health/Check";
+        crate::raw::call(channel().await, method, request, None).await.unwrap()
+    };
+    let services = [
+        "",
+        "flyteidl.service.AsyncAgentService",
+        "flyteidl2.connector.AsyncConnectorService",
+        "grpc.health.v1.Health",
+    ];
+    for service in services {
+        assert_eq!(health(service).await, [8, 1].as_slice(), "{service:?} is serving");
+    }
+    let draining = async {
+        let readyz = format!("http://{admin}/readyz");
+        while reqwest::get(&readyz).await.unwrap().status() != 503 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for service in services {
+            assert_eq!(health(service).await, [8, 2].as_slice(), "{service:?} is not serving");
+        }
+    };
+    let Stage { fake: _fake, service } = stage;
+    tokio::join!(service.stop(), draining);
 }

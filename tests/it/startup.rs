@@ -87,9 +87,12 @@ impl Running {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
         let mut rest = String::new();
-        while let Some(line) = self.log.next_line().await.unwrap() {
-            rest += &line;
-        }
+        let read = async {
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                rest += &line;
+            }
+        };
+        timeout(Duration::from_secs(20), read).await.expect("it ends");
         let status = timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends");
         (status.unwrap().code(), rest)
     }
@@ -120,6 +123,8 @@ async fn wrong_settings_are_named() {
         (vec!["--listen=here"], 2, "--listen"),
         (vec!["--request-timeout=90"], 2, "--request-timeout"),
         (vec!["--log-format=xml"], 2, "--log-format"),
+        (vec!["--connection-age=0s"], 2, "more than zero"),
+        (vec!["--trace-ratio=2"], 2, "from 0 to 1"),
         (vec!["--insecure-no-auth", "--log-level=nonsense=loud"], 1, "log level"),
         (vec!["--insecure-no-auth", "--endpoint=http://bigquery.example.com"], 1, "plain http"),
         (vec!["--insecure-no-auth", "--endpoint=bigquery"], 1, "endpoint \"bigquery\""),
@@ -144,6 +149,35 @@ async fn help_names_every_setting() {
     for words in ["--listen", "PLUGIN_LISTEN", "BIGQUERY_ENDPOINT", "BIGQUERY_EMULATOR_HOST"] {
         assert!(help.contains(words), "{words}");
     }
+}
+
+#[tokio::test]
+async fn environment_variables_are_read_as_people_write_them() {
+    let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
+    let emulator = fake.unwrap().url();
+    let running = Running::start(
+        &[],
+        &[
+            ("PLUGIN_INSECURE_NO_AUTH", "1"),
+            ("PLUGIN_AUTH", ""),
+            ("PLUGIN_HANDLE_KEYS", ""),
+            ("PLUGIN_DRAIN_DELAY", "0s"),
+            ("BIGQUERY_EMULATOR_HOST", &emulator),
+        ],
+    )
+    .await;
+    assert_eq!(running.terminate().await.0, Some(0));
+    let (code, said) = output(&ANYWHERE, &[("PLUGIN_INSECURE_NO_AUTH", "maybe")]).await;
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_used_stop_the_start() {
+    let args = [ANYWHERE[0], ANYWHERE[1], "--insecure-no-auth"];
+    let variables = [("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")];
+    let (code, said) = output(&args, &variables).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("Google credentials cannot be used"), "{said}");
 }
 
 #[tokio::test]
@@ -209,8 +243,14 @@ async fn traces_reach_a_collector() {
     .await;
     let task = Golden::read(Flyte::V1, "bq_select_one").unwrap().json;
     running.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+    let parent = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let url = format!("http://{}/plugins/v1", running.api);
+    let traced = reqwest::Client::new().get(url);
+    let traced = traced.header("traceparent", format!("00-{parent}-00f067aa0ba902b7-01"));
+    assert_eq!(traced.send().await.unwrap().status(), 200);
     let (code, log) = running.terminate().await;
     assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains(&format!("\"trace_id\":\"{parent}\"")), "the caller's trace is taken up");
     let mut traces = Vec::new();
     while let Ok(Some(batch)) = timeout(Duration::from_secs(1), received.recv()).await {
         traces.extend(batch);

@@ -86,6 +86,7 @@ rules:
   - {{issuer: tests, sub: propeller, role: propeller}}
   - {{issuer: tests, sub: admin, role: admin}}
   - {{issuer: tests, sub: reader, role: user, verbs: [get, list]}}
+  - {{issuer: tests, sub: lister, role: user, verbs: [list]}}
   - {{issuer: tests, sub: limited, role: user, tasks: [limited], targets: [limited]}}
   - {{issuer: tests, scope_all: [submit], role: user}}
 ",
@@ -106,7 +107,8 @@ impl TestService {
         self.running.admin
     }
 
-    /// A token for `subject`: `propeller`, `admin`, `reader` (who may only look), `limited` (to the
+    /// A token for `subject`: `propeller`, `admin`, `reader` (who may only look), `lister` (who
+    /// may only see what is served), `limited` (to the
     /// task type and the target of that name), or any user.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's")]

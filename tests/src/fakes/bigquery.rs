@@ -83,7 +83,6 @@ struct Shared {
 #[derive(Default)]
 struct Fake {
     jobs: BTreeMap<String, Job>,
-    ending: Option<Ending>,
     /// The bodies of all inserts that created a job, in order.
     inserted: Vec<Value>,
     /// Inserts of a job that was there already.
@@ -121,9 +120,9 @@ impl FakeBigQuery {
         format!("http://{}", self.address)
     }
 
-    /// Ends all jobs differently from now on.
-    pub fn end_with(&self, ending: Ending) {
-        self.state().ending = Some(ending);
+    /// Forgets every job, as BigQuery does after six months.
+    pub fn forget_jobs(&self) {
+        self.state().jobs.clear();
     }
 
     /// Holds the answers to inserts back; the jobs are created all the same.
@@ -205,9 +204,5 @@ pub fn service_account_key() -> String {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, Fake> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ending(&self) -> Ending {
-        self.state().ending.clone().unwrap_or_else(|| self.options.ending.clone())
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -17,6 +17,9 @@ use crate::discovery::{Direction, Discovery};
 /// Like Google's metadata server, tokens of which this fake takes.
 const METADATA_TOKEN: &str = "ya29.fake-token-of-the-metadata-server";
 
+/// <https://cloud.google.com/bigquery/quotas>
+const MAX_REQUEST_BYTES: usize = 10 << 20;
+
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/bigquery/v2/projects/{project}/jobs", post(insert))
@@ -25,6 +28,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/computeMetadata/v1/instance/service-accounts/default/token", get(token))
         .route("/fake/jobs", get(count))
         .fallback(async || google_error(404, "notFound", "Not Found"))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .with_state(shared)
 }
 
@@ -111,7 +115,7 @@ async fn insert(
             &format!("Invalid JSON payload received. {violation}"),
         );
     }
-    let job = match Job::new(&project, &body, shared.options.polls, shared.ending()) {
+    let job = match Job::new(&project, &body, shared.options.polls, shared.options.ending.clone()) {
         Ok(job) => job,
         Err(message) => return google_error(400, "invalid", &message),
     };
