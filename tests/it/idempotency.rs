@@ -71,7 +71,7 @@ async fn an_answer_lost_upstream_is_asked_for_again_and_adopted() {
 async fn a_create_that_outlasts_its_deadline_goes_on_and_is_found() {
     let stage = Stage::set().await;
     stage.fake.hold_inserts();
-    let hasty = stage.client(Dialect::Flyte1).await.with_timeout(Duration::from_millis(300));
+    let hasty = stage.client(Dialect::Flyte1).await.with_timeout(Duration::from_secs(1));
     assert_eq!(hasty.create(&task()).await.unwrap_err().code, 4);
     stage.fake.release_inserts();
     stage.metric_reaches("plugin_abandoned_creates_total", 1.0).await;

@@ -89,7 +89,7 @@ impl Discovery {
         value: &Json,
         way: Direction,
     ) -> Result<(), String> {
-        let object = value.as_object().ok_or_else(|| format!("{path}: is no object"))?;
+        let object = value.as_object().ok_or_else(|| format!("{path}: is not an object"))?;
         for (name, member) in object {
             let path = format!("{path}.{name}");
             let known =
@@ -110,7 +110,7 @@ impl Discovery {
         value: &Json,
         way: Direction,
     ) -> Result<(), String> {
-        let items = value.as_array().ok_or_else(|| format!("{path}: is no list"))?;
+        let items = value.as_array().ok_or_else(|| format!("{path}: is not a list"))?;
         items.iter().enumerate().try_for_each(|(index, item)| {
             self.check(&format!("{path}[{index}]"), &schema["items"], item, way)
         })
@@ -131,11 +131,11 @@ fn check_scalar(path: &str, kind: &str, schema: &Json, value: &Json) -> Result<(
         _ => false,
     };
     if !fits {
-        return Err(format!("{path}: {value} is no {kind} {}", schema["format"]));
+        return Err(format!("{path}: {value} is not a {kind} {}", schema["format"]));
     }
     match schema["enum"].as_array() {
         Some(allowed) if !allowed.contains(value) => {
-            Err(format!("{path}: {value} is none of {}", schema["enum"]))
+            Err(format!("{path}: {value} is not one of {}", schema["enum"]))
         }
         _ => Ok(()),
     }
@@ -170,12 +170,12 @@ mod tests {
         for (body, expected) in [
             (json!({"id": "x"}), "Job.id: is output only"),
             (json!({"byte": 1}), "Job.byte: no such field"),
-            (json!({"bytes": 1}), "Job.bytes: 1 is no string \"int64\""),
-            (json!({"bytes": "x"}), "Job.bytes: \"x\" is no string \"int64\""),
-            (json!({"labels": {"a": 1}}), "Job.labels.a: 1 is no string null"),
-            (json!({"parts": {}}), "Job.parts: is no list"),
+            (json!({"bytes": 1}), "Job.bytes: 1 is not a string \"int64\""),
+            (json!({"bytes": "x"}), "Job.bytes: \"x\" is not a string \"int64\""),
+            (json!({"labels": {"a": 1}}), "Job.labels.a: 1 is not a string null"),
+            (json!({"parts": {}}), "Job.parts: is not a list"),
             (json!({"parts": [{"m": 1}]}), "Job.parts[0].m: no such field"),
-            (json!({"mode": "C"}), "Job.mode: \"C\" is none of [\"A\",\"B\"]"),
+            (json!({"mode": "C"}), "Job.mode: \"C\" is not one of [\"A\",\"B\"]"),
         ] {
             assert_eq!(check(body, Direction::Request).unwrap_err(), expected);
         }

@@ -164,7 +164,9 @@ impl Auth {
 impl Tokens {
     fn new(file: AuthFile, metrics: &Arc<Metrics>) -> Result<Self> {
         let header_names = file.header_names.iter().map(|name| {
-            name.parse().map_err(|_| Error::invalid(format!("header_names: {name:?} is no header")))
+            name.parse().map_err(|_| {
+                Error::invalid(format!("header_names: {name:?} is not a header's name"))
+            })
         });
         let issuers = file.issuers.into_iter().map(|issuer| {
             let keys = Keys::new(&issuer, metrics)?;

@@ -161,7 +161,7 @@ fn from_binary(path: &str, binary: &Binary) -> Result<Value> {
         return Ok(Value::Bytes(binary.value.to_vec()));
     }
     rmp_serde::from_slice(&binary.value).map(Value::Json).map_err(|error| {
-        Error::invalid(format!("{path}: is no MessagePack that JSON can hold: {error}"))
+        Error::invalid(format!("{path}: is not MessagePack that JSON can hold: {error}"))
     })
 }
 

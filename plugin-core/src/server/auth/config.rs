@@ -172,7 +172,7 @@ impl AuthFile {
         for issuer in &self.issuers {
             issuer.check().map_err(|why| format!("issuers.{}: {why}", issuer.name))?;
             if !names.insert(&issuer.name) || !values.insert(&issuer.issuer) {
-                return Err(format!("issuers.{}: is there twice", issuer.name));
+                return Err(format!("issuers.{}: duplicate issuer", issuer.name));
             }
         }
         if self.issuers.iter().filter(|issuer| issuer.accept_missing_iss).count() > 1 {
