@@ -125,7 +125,8 @@ impl Job {
         let of_query = |name: &str| {
             Some(self.statistics["query"][name].clone()).filter(|json| !json.is_null())
         };
-        described(status, &project_id, location.as_deref(), &job_id)
+        let job = super::Job { project: project_id, location, id: job_id };
+        described(status, &job)
             .info("statement_type", of_query("statementType"))
             .info("total_bytes_processed", statistic("totalBytesProcessed"))
             .info("total_bytes_billed", of_query("totalBytesBilled"))
@@ -135,16 +136,17 @@ impl Job {
 }
 
 /// `status` with what a job's ids alone tell.
-pub(crate) fn described(status: Status, project: &str, location: Option<&str>, id: &str) -> Status {
-    let place = location.unwrap_or_default();
+pub(crate) fn described(status: Status, job: &super::Job) -> Status {
+    let super::Job { project, location, id } = job;
+    let place = location.as_deref().unwrap_or_default();
     let console = format!(
         "https://console.cloud.google.com/bigquery?project={project}&j=bq:{place}:{id}&page=queryresults"
     );
     status
         .link("BigQuery Console", console)
-        .info("project", Some(project))
-        .info("location", location)
-        .info("job_id", Some(id))
+        .info("project", Some(project.as_str()))
+        .info("location", location.as_deref())
+        .info("job_id", Some(id.as_str()))
 }
 
 /// Where a job ends whose error result has this reason.

@@ -2,28 +2,27 @@
 
 mod api;
 mod credentials;
+mod jobs;
 mod parameters;
 mod query;
 mod sql;
 
-use jiff::{SignedDuration, Timestamp};
-use plugin_core::{
-    Context, Error, Http, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
-};
+use plugin_core::{Context, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::credentials::{Google, KEY_SECRET};
+use crate::{
+    credentials::{Google, KEY_SECRET},
+    jobs::Jobs,
+};
 
 /// Google's API, by whatever `--endpoint` names.
 const API: &str = "https://bigquery.googleapis.com/bigquery/v2";
-/// How long a new job may be unknown to `jobs.get` (googleapis/python-bigquery#2134).
-const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 
 /// The BigQuery plugin.
 pub struct BigQuery {
-    http: Http,
+    jobs: Jobs,
 }
 
 /// What an operator sets.
@@ -52,7 +51,13 @@ pub struct Custom {
     _domain: Option<Json>,
     /// Flyte 2: which secret holds what. `google_application_credentials` is a service account's key.
     secrets: Option<Map<String, Json>>,
-    /// Every key of `JobConfigurationQuery`, as the REST API spells it.
+    /// Every key of `JobConfigurationQuery`, as the REST API spells it: allowLargeResults clustering
+    /// connectionProperties continuous createDisposition createSession defaultDataset
+    /// destinationEncryptionConfiguration destinationTable flattenResults maximumBillingTier
+    /// maximumBytesBilled parameterMode preserveNulls priority queryParameters rangePartitioning
+    /// schemaUpdateOptions scriptOptions secureContext systemVariables tableDefinitions
+    /// timePartitioning useLegacySql useQueryCache userDefinedFunctionResources writeDisposition
+    /// writeIncrementalResults, and what Google may add.
     #[serde(flatten)]
     query: Map<String, Json>,
 }
@@ -78,7 +83,7 @@ impl Plugin for BigQuery {
             Some(host) => http.emulator(&host)?,
             None => http.credentials(Google::new(settings.impersonate)?),
         };
-        Ok(Self { http: http.failures(api::failure).build(API)? })
+        Ok(Self { jobs: Jobs(http.failures(api::failure).build(API)?) })
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
@@ -87,79 +92,27 @@ impl Plugin for BigQuery {
             // The author chose an identity: never fall back to the service's own.
             cx.secret(KEY_SECRET).await?;
         }
-        let mut job = Job {
+        let job = Job {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
             id: format!("flyte-{}", cx.idempotency_key().hex()),
         };
-        let insert = query::insert(cx, &task, &job)?;
-        let request = self.http.post(&["projects", &job.project, "jobs"]).idempotent();
-        match request.json(&insert).send_json::<api::Job>(cx).await {
-            Ok(created) => job.location = created.reference.location.or(job.location),
-            // The id is ours alone: an earlier try created it.
-            Err(error) if error.kind() == Kind::AlreadyExists => {
-                job.location =
-                    api::location_of_duplicate(error.message(), &job.id).or(job.location);
-                job = self.adopt(cx, job, &insert).await?;
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(job)
+        self.jobs.insert(cx, &query::insert(cx, &task, &job)?, job).await
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
-        match self.find(cx, &job).await {
+        match self.jobs.get(cx, &job).await {
             Ok(found) => Ok(found.status()),
-            Err(error) if error.kind() == Kind::NotFound => not_found(cx, &job, &error),
+            Err(error) if error.kind() == Kind::NotFound => jobs::not_found(cx, &job, &error),
             Err(error) => Err(error),
         }
     }
 
     fn describe(&self, job: &Job) -> Status {
-        api::described(Status::new(Phase::Running), &job.project, job.location.as_deref(), &job.id)
+        api::described(Status::new(Phase::Running), job)
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let path = ["projects", &job.project, "jobs", &job.id, "cancel"];
-        let request = self.http.post(&path).query("location", job.location.as_deref());
-        request.idempotent().send(cx).await.map(drop)
+        self.jobs.cancel(cx, &job).await
     }
-}
-
-impl BigQuery {
-    async fn find(&self, cx: &Context, job: &Job) -> Result<api::Job> {
-        let path = ["projects", &job.project, "jobs", &job.id];
-        self.http.get(&path).query("location", job.location.as_deref()).send_json(cx).await
-    }
-
-    /// The job that an earlier try created, unless it runs something else.
-    async fn adopt(&self, cx: &Context, job: Job, insert: &Json) -> Result<Job> {
-        let found = match self.find(cx, &job).await {
-            Ok(found) => found,
-            Err(error) if error.kind() == Kind::NotFound => return Ok(job),
-            Err(error) => return Err(error),
-        };
-        let ours = &insert["configuration"]["query"]["query"];
-        if found.statement().is_some_and(|statement| ours != statement) {
-            let message =
-                "another statement was submitted under this key; give it a key of its own";
-            return Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"));
-        }
-        Ok(Job { location: found.reference.location.or(job.location), ..job })
-    }
-}
-
-/// A job that BigQuery does not find: not yet, or not any more.
-fn not_found(cx: &Context, job: &Job, error: &Error) -> Result<Status> {
-    if Timestamp::now().duration_since(cx.created_at()) < SETTLES {
-        let queued = Status::new(Phase::Queued).message("submitted; BigQuery does not list it yet");
-        return Ok(api::described(queued, &job.project, job.location.as_deref(), &job.id));
-    }
-    let location = job.location.as_deref().unwrap_or("unknown");
-    Err(Error::not_found(format!(
-        "BigQuery has no job {} in project {}, location {location}: jobs are kept for six months",
-        job.id, job.project
-    ))
-    .with_code("notFound")
-    .with_source(error.clone()))
 }
