@@ -105,6 +105,7 @@ pub struct Execution {
 #[derive(Clone)]
 pub struct Context(pub(crate) Arc<Inner>);
 
+#[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) caller: Caller,
     pub(crate) deadline: Deadline,
@@ -207,6 +208,11 @@ impl Context {
     /// `Unavailable` when a secret file is there and cannot be read.
     pub async fn find_secret(&self, name: &str) -> Result<Option<SecretString>> {
         self.0.secrets.find(name).await
+    }
+
+    /// The same call with another deadline.
+    pub(crate) fn with_deadline(&self, deadline: Deadline) -> Self {
+        Self(Arc::new(Inner { deadline, ..Inner::clone(&self.0) }))
     }
 
     /// Reads the secret `name` anew the next time: the vendor refused it.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::{
     context::Context,
     error::{Error, Kind, Result},
-    plugin::{Plugin, TaskType},
+    plugin::{BatchKey, Plugin, Polled, TaskType},
     status::{Phase, Status},
     task::Task,
     verbs::UNREADABLE_HANDLE,
@@ -28,7 +29,24 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
     /// What can be said of a job without asking the vendor.
     fn describe(&self, meta: &[u8]) -> Status;
+    fn batch_key(
+        self: Arc<Self>,
+        cx: Context,
+        meta: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Option<BatchKey>>>;
+    fn get_many(
+        self: Arc<Self>,
+        cx: Context,
+        polls: Vec<Poll>,
+    ) -> BoxFuture<'static, Result<Vec<Option<Status>>>>;
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>>;
+}
+
+/// A [`Polled`] job whose `Meta` is JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Poll {
+    pub(crate) meta: Vec<u8>,
+    pub(crate) created_at: Timestamp,
 }
 
 impl<P: Plugin> DynPlugin for P {
@@ -61,6 +79,27 @@ impl<P: Plugin> DynPlugin for P {
             Ok(meta) => Plugin::describe(self, &meta),
             Err(_) => Status::new(Phase::Running),
         }
+    }
+
+    fn batch_key(
+        self: Arc<Self>,
+        cx: Context,
+        meta: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Option<BatchKey>>> {
+        Box::pin(async move { Plugin::batch_key(&*self, &cx, &read_meta(&meta)?).await })
+    }
+
+    fn get_many(
+        self: Arc<Self>,
+        cx: Context,
+        polls: Vec<Poll>,
+    ) -> BoxFuture<'static, Result<Vec<Option<Status>>>> {
+        Box::pin(async move {
+            let read =
+                |Poll { meta, created_at }: Poll| Ok(Polled { job: read_meta(&meta)?, created_at });
+            let jobs = polls.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+            Plugin::get_many(&*self, &cx, &jobs).await
+        })
     }
 
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>> {

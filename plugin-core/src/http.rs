@@ -1,9 +1,10 @@
-//! The outgoing client: deadline → retry → credentials → headers → trace → reqwest.
+//! The outgoing client: deadline → retry → throttle → credentials → headers → trace → reqwest.
 
 mod credentials;
 mod endpoint;
 mod request;
 mod retry;
+mod throttle;
 mod token_cache;
 
 use std::{sync::Arc, time::Duration};
@@ -12,7 +13,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::endpoint::{UpstreamArgs, require_tls};
-use self::{credentials::DynCredentials, endpoint::Endpoint};
+use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
 pub use self::{
     credentials::{Credentials, SecretToken},
     request::{Request, Response},
@@ -46,6 +47,7 @@ pub struct HttpBuilder {
     emulator: Option<Endpoint>,
     insecure: bool,
     attempt_timeout: Duration,
+    concurrency: usize,
     credentials: Option<Arc<dyn DynCredentials>>,
     read_failure: ReadFailure,
 }
@@ -60,6 +62,7 @@ impl HttpBuilder {
             emulator: None,
             insecure: args.insecure_upstream,
             attempt_timeout: args.upstream_timeout,
+            concurrency: args.upstream_concurrency,
             credentials: None,
             read_failure: |_, _| None,
         })
@@ -111,6 +114,7 @@ impl HttpBuilder {
             base,
             metrics: self.metrics,
             attempt_timeout: self.attempt_timeout,
+            throttle: Throttle::new(self.concurrency),
             read_failure: self.read_failure,
         };
         let credentials = self.credentials.filter(|_| self.emulator.is_none());
@@ -140,6 +144,7 @@ struct Shared {
     base: Url,
     metrics: Arc<Metrics>,
     attempt_timeout: Duration,
+    throttle: Throttle,
     read_failure: ReadFailure,
 }
 

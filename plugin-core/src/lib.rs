@@ -34,7 +34,7 @@ pub use self::{
     context::Context,
     error::{Error, Kind, Result},
     http::{Http, HttpBuilder},
-    plugin::{Plugin, TaskType},
+    plugin::{BatchKey, Plugin, Polled, TaskType},
     run::{ServiceInfo, run},
     server::openapi,
     status::{Phase, Status},

@@ -1,11 +1,12 @@
 //! The trait a plugin's author implements.
 
 use clap::Args;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    context::Context,
+    context::{Context, IdempotencyKey},
     error::Result,
     http::HttpBuilder,
     status::{Phase, Status},
@@ -19,6 +20,28 @@ pub struct TaskType {
     pub name: &'static str,
     /// `template.task_type_version`. Propeller keeps one version per name, so serve just one.
     pub version: i32,
+}
+
+/// Polls with one key can be answered by the same calls to the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchKey(IdempotencyKey);
+
+impl BatchKey {
+    /// The key that `parts` make together: all that decides what the vendor shows, such as the account
+    /// or project and who asks. It is kept as a hash, so secrets may be part of it.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        Self(IdempotencyKey::of_parts(parts))
+    }
+}
+
+/// A job that is polled together with others.
+#[derive(Debug, Clone)]
+pub struct Polled<Meta> {
+    /// What finds it.
+    pub job: Meta,
+    /// When it was created.
+    pub created_at: Timestamp,
 }
 
 /// A job system that tasks can be sent to.
@@ -44,7 +67,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
     /// What finds the job again: ids, at most about 500 bytes as JSON. The caller keeps it sealed;
     /// still, never put secrets or hosts in it.
-    type Meta: Serialize + DeserializeOwned + Send + 'static;
+    type Meta: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Makes the plugin, once, at start-up.
     ///
@@ -82,6 +105,34 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// links of a phase's first answer, so a plugin that can make them from `meta` should.
     fn describe(&self, _meta: &Self::Meta) -> Status {
         Status::new(Phase::Running)
+    }
+
+    /// Which polls [`get_many`](Self::get_many) can answer together: those with one key.
+    ///
+    /// # Errors
+    /// Like those of [`get`](Self::get).
+    fn batch_key(
+        &self,
+        _cx: &Context,
+        _meta: &Self::Meta,
+    ) -> impl Future<Output = Result<Option<BatchKey>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Looks at many jobs with few calls to the vendor; the answers are in the order of `jobs`.
+    ///
+    /// `None` is a job that has to be looked at by itself. Correctness never depends on this: it is not
+    /// called for a few jobs, and can be turned off.
+    ///
+    /// # Errors
+    /// After a [transient](crate::Kind::is_transient) one all are answered with their last status; after
+    /// any other each is looked at by itself.
+    fn get_many(
+        &self,
+        _cx: &Context,
+        _jobs: &[Polled<Self::Meta>],
+    ) -> impl Future<Output = Result<Vec<Option<Status>>>> + Send {
+        std::future::ready(Ok(Vec::new()))
     }
 
     /// Stops the job. Runs on when the caller goes away.

@@ -121,6 +121,7 @@ pub(crate) async fn start<P: Plugin>(
         tasks: tasks.clone(),
         request_timeout: settings.server.request_timeout,
         refused_grace: settings.server.refused_grace,
+        poll_window: settings.upstream.poll_window,
     };
     let service = Service {
         info,

@@ -207,10 +207,10 @@ pub(crate) mod captured {
         }
     }
 
-    /// Captures everything at TRACE, from the first call on.
-    pub(crate) fn start() -> LogLevel {
+    /// Captures everything at `level`, which the first call of a process decides.
+    pub(crate) fn start(level: &str) -> LogLevel {
         let level = LEVEL.get_or_init(|| {
-            let (filter, handle) = reload::Layer::new(EnvFilter::new("trace"));
+            let (filter, handle) = reload::Layer::new(EnvFilter::new(level));
             let json = fmt::layer().json().with_writer(|| Log).with_filter(filter);
             // A test harness may have installed its own subscriber; then there is nothing to search.
             let _ = Registry::default().with(json).try_init();

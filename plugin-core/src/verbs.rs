@@ -1,5 +1,6 @@
 //! Create, get and delete, once for every protocol.
 
+mod batch;
 mod create;
 mod delete;
 mod get;
@@ -15,7 +16,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::create::Created;
-use self::{in_flight::InFlight, last_seen::LastSeen};
+use self::{batch::Batches, in_flight::InFlight, last_seen::LastSeen};
 use crate::{
     caller::{Caller, Role, Verb},
     context::{Context, Execution, IdempotencyKey, Inner, Waiting},
@@ -75,6 +76,7 @@ pub(crate) struct Verbs {
     shared: Shared,
     in_flight: InFlight<Created>,
     last_seen: LastSeen,
+    batches: Batches,
 }
 
 /// What the calls of a service share.
@@ -86,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) request_timeout: Duration,
     pub(crate) refused_grace: Duration,
+    pub(crate) poll_window: Duration,
 }
 
 /// What makes up a [`Context`] beside what all calls share.
@@ -116,6 +119,7 @@ impl Verbs {
             served,
             in_flight: InFlight::new(Arc::clone(&shared.metrics)),
             last_seen: LastSeen::new(shared.refused_grace),
+            batches: Batches::new(shared.poll_window),
             shared,
         })
     }

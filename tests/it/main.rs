@@ -15,6 +15,7 @@ mod guide;
 mod idempotency;
 mod lifecycle;
 mod observability;
+mod polls;
 mod raw;
 mod rest;
 mod stage;

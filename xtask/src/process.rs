@@ -17,7 +17,10 @@ pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
     command.current_dir(crate::root());
     for variable in ["NO_PROXY", "no_proxy"] {
         let without = std::env::var(variable).unwrap_or_default();
-        command.env(variable, format!("{without},127.0.0.1,localhost").trim_start_matches(','));
+        if !without.contains("127.0.0.1") {
+            let without = format!("{without},127.0.0.1,localhost");
+            command.env(variable, without.trim_start_matches(','));
+        }
     }
     command
 }
@@ -32,11 +35,17 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 
 /// Runs `command` to its end, with its output where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    let status = command.status().with_context(|| format!("cannot run {}", line(command)))?;
     if !status.success() {
-        bail!("{command:?} failed: {status}");
+        bail!("{} failed: {status}", line(command));
     }
     Ok(())
+}
+
+/// What `command` runs, without its environment: there are tokens in it.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether `command` can be run at all.
@@ -50,7 +59,7 @@ pub(crate) struct Background(Child);
 
 impl Background {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        command.spawn().map(Self).with_context(|| format!("cannot run {command:?}"))
+        command.spawn().map(Self).with_context(|| format!("cannot run {}", line(command)))
     }
 
     /// The first line that it prints.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use crate::{
-    config::parse_timeout,
+    config::{parse_duration, parse_timeout},
     error::{Error, Result},
 };
 
@@ -26,6 +26,16 @@ pub(crate) struct UpstreamArgs {
     /// How long one try of a call to the vendor may take; the call's deadline also bounds it.
     #[arg(long, env = "PLUGIN_UPSTREAM_TIMEOUT", default_value = "4s", value_parser = parse_timeout)]
     pub(crate) upstream_timeout: Duration,
+
+    /// How many calls to one host of the vendor run at once; the next waits within its deadline. Their
+    /// pace adapts by itself when the vendor answers 429.
+    #[arg(long, env = "PLUGIN_UPSTREAM_CONCURRENCY", default_value_t = 64)]
+    pub(crate) upstream_concurrency: usize,
+
+    /// How long a poll waits for others that one call to the vendor can answer with it; 0s turns that
+    /// off.
+    #[arg(long, env = "PLUGIN_POLL_WINDOW", default_value = "50ms", value_parser = parse_duration)]
+    pub(crate) poll_window: Duration,
 }
 
 /// `scheme://host[:port]`.

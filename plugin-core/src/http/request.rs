@@ -152,6 +152,8 @@ impl<'a> Request<'a> {
     }
 
     async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
+        let throttle = &self.http.shared.throttle;
+        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::unsent)?;
         let until = Deadline::after(self.http.shared.attempt_timeout).min(cx.deadline()).instant();
         let signing = timeout_at(until, self.sign(cx)).await;
         let signature = signing.unwrap_or_else(|_| Err(no_signature())).map_err(Failed::unsent)?;
@@ -166,7 +168,20 @@ impl<'a> Request<'a> {
             Ok(_) => call.succeeded(),
             Err(failed) => call.failed(&failed.error),
         }
+        self.report(&outcome);
         outcome
+    }
+
+    /// Tells the throttle how the vendor took the call.
+    fn report(&self, outcome: &Result<Response, Failed>) {
+        match outcome {
+            Err(failed) if failed.error.kind() == Kind::ResourceExhausted => {
+                self.http.shared.metrics.upstream_throttled();
+                self.http.shared.throttle.throttled(failed.retry_after);
+            }
+            Ok(_) => self.http.shared.throttle.accepted(),
+            Err(_) => {}
+        }
     }
 
     async fn exchange(
@@ -223,7 +238,8 @@ impl<'a> Request<'a> {
 
 impl Failed {
     fn unsent(error: Error) -> Self {
-        Self { error, unsent: true, refused_signature: None, retry_after: None }
+        let retry_after = error.retry_after();
+        Self { error, unsent: true, refused_signature: None, retry_after }
     }
 
     fn timed_out() -> Self {

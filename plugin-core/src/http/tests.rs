@@ -21,6 +21,8 @@ fn builder(upstream: &str) -> HttpBuilder {
         endpoint: Some(upstream.to_owned()),
         insecure_upstream: false,
         upstream_timeout: Duration::from_secs(1),
+        upstream_concurrency: 64,
+        poll_window: Duration::ZERO,
     };
     let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
     HttpBuilder::new(&args, "test/0", Arc::new(metrics)).unwrap()
@@ -36,20 +38,22 @@ fn answers(statuses: &[u16]) -> Vec<Answer> {
 
 #[tokio::test]
 async fn only_what_may_be_repeated_is_repeated() {
-    let upstream = Upstream::start().await;
-    let http = http(&upstream);
-    let cx = context(Duration::from_secs(5));
-    for (request, statuses, tries) in [
-        (http.get(&["jobs"]), [503, 429, 200].as_slice(), 3),
-        (http.post(&["jobs"]).idempotent(), &[503, 500, 200], 3),
-        (http.post(&["jobs"]), &[503, 200], 1),
-        (http.post(&["jobs"]), &[429, 200], 1),
-        (http.get(&["jobs"]), &[400, 200], 1),
-        (http.get(&["jobs"]), &[404, 200], 1),
-        (http.get(&["jobs"]), &[302, 200], 1),
+    for (method, idempotent, statuses, tries) in [
+        (Method::GET, false, [503, 429, 200].as_slice(), 3),
+        (Method::POST, true, &[503, 500, 200], 3),
+        (Method::POST, false, &[503, 200], 1),
+        (Method::POST, false, &[429, 200], 1),
+        (Method::GET, false, &[400, 200], 1),
+        (Method::GET, false, &[404, 200], 1),
+        (Method::GET, false, &[302, 200], 1),
     ] {
+        let upstream = Upstream::start().await;
+        let http = http(&upstream);
+        let request =
+            if method == Method::GET { http.get(&["jobs"]) } else { http.post(&["jobs"]) };
+        let request = if idempotent { request.idempotent() } else { request };
         upstream.say(answers(statuses));
-        let _ = request.send(&cx).await;
+        let _ = request.send(&context(Duration::from_secs(10))).await;
         assert_eq!(upstream.take_received().len(), tries, "{statuses:?}");
     }
 }

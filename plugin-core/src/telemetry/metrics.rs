@@ -4,11 +4,13 @@
 //! `flyte_connector_*` names so that its dashboards go on working, and `plugin_*` for the rest. Label
 //! values come from closed sets: no caller can make new series.
 
+mod labels;
+
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{
         counter::Counter,
         family::{Family, MetricConstructor},
@@ -19,6 +21,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use self::labels::{
+    FailureLabels, HttpClientLabels, HttpServerLabels, IssuerLabels, OperationLabels, ReasonLabels,
+    RpcServerLabels, TaskTypeLabels,
+};
 use crate::{caller::Verb, error::Error, run::ServiceInfo};
 
 /// What the conventions advise for durations in seconds.
@@ -41,58 +47,6 @@ fn histograms<Labels: Clone + std::hash::Hash + Eq>(buckets: &'static [f64]) -> 
     Family::new_with_constructor(Buckets(buckets))
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HttpServerLabels {
-    http_request_method: String,
-    http_route: String,
-    http_response_status_code: u32,
-    url_scheme: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RpcServerLabels {
-    rpc_system_name: &'static str,
-    rpc_method: &'static str,
-    rpc_response_status_code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HttpClientLabels {
-    http_request_method: String,
-    server_address: String,
-    http_response_status_code: u32,
-    error_type: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OperationLabels {
-    task_type: &'static str,
-    operation: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    task_type: &'static str,
-    operation: &'static str,
-    error_code: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TaskTypeLabels {
-    task_type: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct IssuerLabels {
-    issuer: String,
-    result: &'static str,
-}
-
 /// Every metric of one service.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -106,6 +60,8 @@ pub(crate) struct Metrics {
     active_requests: Gauge,
     connections: Counter,
     upstream_retries: Counter,
+    upstream_throttled: Counter,
+    batched_polls: Counter,
     stale_answers: Family<TaskTypeLabels, Counter>,
     unknown_states: Family<TaskTypeLabels, Counter>,
     unreadable_handles: Family<OperationLabels, Counter>,
@@ -131,6 +87,8 @@ impl Metrics {
             active_requests: Gauge::default(),
             connections: Counter::default(),
             upstream_retries: Counter::default(),
+            upstream_throttled: Counter::default(),
+            batched_polls: Counter::default(),
             stale_answers: Family::default(),
             unknown_states: Family::default(),
             unreadable_handles: Family::default(),
@@ -213,6 +171,16 @@ impl Metrics {
             "plugin_upstream_retries",
             "Calls to the vendor that were made again",
             self.upstream_retries.clone(),
+        );
+        r.register(
+            "plugin_upstream_throttled",
+            "Calls that the vendor answered with too many requests",
+            self.upstream_throttled.clone(),
+        );
+        r.register(
+            "plugin_batched_polls",
+            "Polls that were answered together with others",
+            self.batched_polls.clone(),
         );
         r.register(
             "plugin_stale_answers",
@@ -333,6 +301,14 @@ impl Metrics {
     /// What counts connections.
     pub(crate) fn connections(&self) -> Counter {
         self.connections.clone()
+    }
+
+    pub(crate) fn batched_poll(&self) {
+        self.batched_polls.inc();
+    }
+
+    pub(crate) fn upstream_throttled(&self) {
+        self.upstream_throttled.inc();
     }
 
     pub(crate) fn upstream_retry(&self) {

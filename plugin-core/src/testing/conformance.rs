@@ -61,7 +61,8 @@ impl Stage {
         let endpoint = format!("--endpoint={}", upstream.url());
         let args = recorded.args.iter().map(String::as_str).chain([endpoint.as_str()]);
         let args = args.collect::<Vec<_>>();
-        let service = spawn_with::<P>(&args, &recorded.secret_files()).await;
+        // What libraries log at TRACE is searched for secrets, too.
+        let service = spawn_with::<P>(&args, &recorded.secret_files(), "trace").await;
         let client = service.client(dialect, "propeller").await;
         Self { dialect, recorded, upstream, service, client }
     }

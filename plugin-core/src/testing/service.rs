@@ -35,16 +35,17 @@ pub struct TestService {
 /// # Panics
 /// When it does not start.
 pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
-    spawn_with::<P>(args, &[]).await
+    spawn_with::<P>(args, &[], "info").await
 }
 
-/// [`spawn`] with secret files.
+/// [`spawn`] with secret files, and a log level where it is the process' first.
 #[expect(clippy::expect_used, clippy::panic, reason = "a test's")]
 pub(super) async fn spawn_with<P: Plugin>(
     args: &[&str],
     secrets: &[(String, String)],
+    log_level: &str,
 ) -> TestService {
-    let log_level = captured::start();
+    let log_level = captured::start(log_level);
     let temporary = tempfile::tempdir().expect("a temporary directory");
     let dir = temporary.path();
     std::fs::create_dir_all(dir.join("secrets")).expect("a temporary directory");
@@ -170,7 +171,7 @@ impl TestService {
     }
 }
 
-/// Everything that the services of this process logged so far, at TRACE.
+/// Everything that the services of this process logged so far.
 #[must_use]
 pub fn logs() -> String {
     captured::text()

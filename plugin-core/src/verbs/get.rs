@@ -16,7 +16,7 @@ use crate::{
 impl Verbs {
     /// Where the job of `opened` stands; its last known status when the vendor cannot be asked.
     pub(crate) async fn get(
-        &self,
+        self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
         connection: ConnectionSecrets,
@@ -35,7 +35,7 @@ impl Verbs {
     }
 
     async fn look(
-        &self,
+        self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
         meta: &[u8],
@@ -62,7 +62,7 @@ impl Verbs {
     }
 
     async fn ask(
-        &self,
+        self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
         meta: &[u8],
@@ -70,7 +70,12 @@ impl Verbs {
     ) -> Result<Status> {
         let deadline = incoming.deadline.leaving_time_to_answer();
         let cx = self.context_of(incoming, deadline, opened, connection);
-        let work = self.guarded(Arc::clone(&opened.served.plugin).get(cx, meta.to_vec()));
+        let work = self.guarded(async {
+            match self.poll_together(opened, &cx, meta).await? {
+                Some(status) => Ok(status),
+                None => Arc::clone(&opened.served.plugin).get(cx, meta.to_vec()).await,
+            }
+        });
         timeout_at(deadline.instant(), work).await.unwrap_or_else(|_| {
             Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
         })

@@ -23,11 +23,20 @@ pub(crate) struct Job {
     configuration: Json,
 }
 
-#[derive(Debug, Deserialize)]
+/// A page of `jobs.list`, newest first.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JobList {
+    #[serde(default)]
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) next_page_token: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JobReference {
     project_id: String,
-    job_id: String,
+    pub(crate) job_id: String,
     pub(crate) location: Option<String>,
 }
 
@@ -90,15 +99,26 @@ impl Table {
 }
 
 impl Job {
-    /// Where the job stands, in Flyte's terms.
-    pub(crate) fn status(self) -> Status {
+    /// Whether it went well.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.status.state == State::Done && self.status.error_result.is_none()
+    }
+
+    /// Whether it ran as a child of a script and is one of its statements, not the evaluation of an
+    /// expression.
+    pub(crate) fn is_statement_of_script(&self) -> bool {
+        self.statistics["scriptStatistics"]["evaluationKind"] == "STATEMENT"
+    }
+
+    /// Where the job stands, in Flyte's terms, but for its results.
+    pub(crate) fn status(&self) -> Status {
         let status = match (&self.status.state, &self.status.error_result) {
             (State::Pending, _) => Status::new(Phase::Queued).message("queued in BigQuery"),
             (State::Running, _) => Status::new(Phase::Running),
-            (State::Unknown(state), _) => Status::unknown_state(state),
-            (State::Done, None) => Status::new(Phase::Succeeded).output("results", self.results()),
+            (State::Unknown(state), _) => Status::unknown_state(state.as_str()),
+            (State::Done, None) => Status::new(Phase::Succeeded),
             (State::Done, Some(error)) => {
-                Status::new(phase(&error.reason)).code(&error.reason).message(&error.message)
+                Status::new(phase(&error.reason)).code(&*error.reason).message(&*error.message)
             }
         };
         self.describe(status)
@@ -106,7 +126,7 @@ impl Job {
 
     /// The table with the rows: what the query was told to write, what BigQuery chose, or what a DDL
     /// statement made. A script has none of its own.
-    fn results(&self) -> Option<Value> {
+    pub(crate) fn results(&self) -> Option<Value> {
         let written = &self.configuration["query"]["destinationTable"];
         let made = &self.statistics["query"]["ddlTargetTable"];
         let table = [written, made].into_iter().find_map(|table| Table::deserialize(table).ok())?;
@@ -118,14 +138,14 @@ impl Job {
         self.configuration["query"]["query"].as_str()
     }
 
-    fn describe(self, status: Status) -> Status {
-        let JobReference { project_id, job_id, location } = self.reference;
+    fn describe(&self, status: Status) -> Status {
+        let JobReference { project_id, job_id, location } = self.reference.clone();
         let statistic =
             |name: &str| Some(self.statistics[name].clone()).filter(|json| !json.is_null());
         let of_query = |name: &str| {
             Some(self.statistics["query"][name].clone()).filter(|json| !json.is_null())
         };
-        let job = super::Job { project: project_id, location, id: job_id };
+        let job = super::Job { project: project_id, location, id: job_id, results: false };
         described(status, &job)
             .info("statement_type", of_query("statementType"))
             .info("total_bytes_processed", statistic("totalBytesProcessed"))
@@ -137,7 +157,7 @@ impl Job {
 
 /// `status` with what a job's ids alone tell.
 pub(crate) fn described(status: Status, job: &super::Job) -> Status {
-    let super::Job { project, location, id } = job;
+    let super::Job { project, location, id, .. } = job;
     let place = location.as_deref().unwrap_or_default();
     let console = format!(
         "https://console.cloud.google.com/bigquery?project={project}&j=bq:{place}:{id}&page=queryresults"

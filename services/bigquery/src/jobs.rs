@@ -1,13 +1,24 @@
 //! The calls of BigQuery's jobs API that a query job needs.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
-use plugin_core::{Context, Error, Http, Kind, Phase, Result, Status};
+use plugin_core::{
+    Context, Error, Http, Kind, Phase, Polled, Result, Status, Value, http::Request,
+};
 use serde_json::Value as Json;
 
 use crate::{Job, api};
 
 /// How long a new job may be unknown to `jobs.get` (googleapis/python-bigquery#2134).
 const SETTLES: SignedDuration = SignedDuration::from_secs(60);
+
+/// How far the clocks of BigQuery and this service may be apart, and how long a submit may take.
+const SLACK_MILLIS: i64 = 120_000;
+/// The largest page that is asked for.
+const PAGE: &str = "1000";
+/// How many pages a joint poll reads; the project may run much that is not ours.
+const MOST_PAGES: usize = 10;
 
 /// BigQuery's jobs.
 pub(crate) struct Jobs(pub(crate) Http);
@@ -49,6 +60,82 @@ impl Jobs {
         self.0.get(&path).query("location", job.location.as_deref()).send_json(cx).await
     }
 
+    /// Where `found` stands, with its results if it has any.
+    pub(crate) async fn status(&self, cx: &Context, job: &Job, found: api::Job) -> Result<Status> {
+        let status = found.status();
+        if !found.succeeded() {
+            return Ok(status);
+        }
+        let results = match found.results() {
+            None if job.results => self.results_of_script(cx, job).await?,
+            own => own,
+        };
+        if job.results && results.is_none() {
+            let message = "the task declares the output results, but its statement makes no table";
+            return Ok(api::described(Status::new(Phase::Failed).message(message), job));
+        }
+        Ok(status.output("results", results))
+    }
+
+    /// The table of a script's last statement that made one; each statement is a job of its own.
+    async fn results_of_script(&self, cx: &Context, job: &Job) -> Result<Option<Value>> {
+        let children = self.list(&job.project).query("parentJobId", Some(&job.id));
+        let children: api::JobList = children.send_json(cx).await?;
+        let mut statements = children.jobs.iter().filter(|child| child.is_statement_of_script());
+        Ok(statements.find_map(api::Job::results))
+    }
+
+    /// Looks at many jobs of one project; `None` for those that a list does not tell all of.
+    pub(crate) async fn get_many(
+        &self,
+        cx: &Context,
+        jobs: &[Polled<Job>],
+    ) -> Result<Vec<Option<Status>>> {
+        let mut statuses = vec![None; jobs.len()];
+        let places = jobs.iter().enumerate().map(|(at, polled)| (polled.job.id.as_str(), at));
+        let mut places = places.collect::<HashMap<_, _>>();
+        let mut page_token = None;
+        for _ in 0..MOST_PAGES {
+            let page = self.page(cx, jobs, page_token.as_deref()).await?;
+            for found in &page.jobs {
+                if let Some(at) = places.remove(found.reference.job_id.as_str()) {
+                    statuses[at] = status_in_list(&jobs[at].job, found);
+                }
+            }
+            page_token = page.next_page_token;
+            if places.is_empty() || page_token.is_none() {
+                break;
+            }
+        }
+        Ok(statuses)
+    }
+
+    /// A page of the project's jobs from the time that `jobs` were created in.
+    async fn page(
+        &self,
+        cx: &Context,
+        jobs: &[Polled<Job>],
+        page_token: Option<&str>,
+    ) -> Result<api::JobList> {
+        let created = || jobs.iter().map(|polled| polled.created_at.as_millisecond());
+        let since = created().min().unwrap_or_default() - SLACK_MILLIS;
+        let until = created().max().unwrap_or_default() + SLACK_MILLIS;
+        let Some(Polled { job, .. }) = jobs.first() else {
+            return Ok(api::JobList::default());
+        };
+        self.list(&job.project)
+            .query("minCreationTime", Some(&since.to_string()))
+            .query("maxCreationTime", Some(&until.to_string()))
+            .query("pageToken", page_token)
+            .send_json(cx)
+            .await
+    }
+
+    fn list(&self, project: &str) -> Request<'_> {
+        let request = self.0.get(&["projects", project, "jobs"]);
+        request.query("projection", Some("full")).query("maxResults", Some(PAGE))
+    }
+
     /// Asks BigQuery to stop `job`.
     pub(crate) async fn cancel(&self, cx: &Context, job: &Job) -> Result<()> {
         let path = ["projects", &job.project, "jobs", &job.id, "cancel"];
@@ -62,6 +149,15 @@ impl Job {
     fn in_location(self, location: Option<String>) -> Self {
         Self { location: location.or(self.location), ..self }
     }
+}
+
+/// A job's status from a list; one with results that the list does not tell is looked at by itself.
+fn status_in_list(job: &Job, found: &api::Job) -> Option<Status> {
+    let results = found.results();
+    if found.succeeded() && job.results && results.is_none() {
+        return None;
+    }
+    Some(found.status().output("results", results.filter(|_| found.succeeded())))
 }
 
 /// A job that BigQuery does not find: not yet, or not any more.

@@ -3,12 +3,16 @@
 mod api;
 mod credentials;
 mod jobs;
+mod labels;
 mod parameters;
 mod query;
 mod sql;
 
-use plugin_core::{Context, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType};
+use plugin_core::{
+    BatchKey, Context, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status, Task, TaskType,
+};
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -57,7 +61,8 @@ pub struct Custom {
     /// maximumBytesBilled parameterMode preserveNulls priority queryParameters rangePartitioning
     /// schemaUpdateOptions scriptOptions secureContext systemVariables tableDefinitions
     /// timePartitioning useLegacySql useQueryCache userDefinedFunctionResources writeDisposition
-    /// writeIncrementalResults, and what Google may add.
+    /// writeIncrementalResults, and what Google may add. And of `JobConfiguration`: jobTimeoutMs labels
+    /// maxSlots reservation.
     #[serde(flatten)]
     query: Map<String, Json>,
 }
@@ -68,6 +73,9 @@ pub struct Job {
     project: String,
     location: Option<String>,
     id: String,
+    /// Whether the task declares the output `results`.
+    #[serde(default)]
+    results: bool,
 }
 
 impl Plugin for BigQuery {
@@ -96,16 +104,27 @@ impl Plugin for BigQuery {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
             id: format!("flyte-{}", cx.idempotency_key().hex()),
+            results: task.declares_output("results"),
         };
         self.jobs.insert(cx, &query::insert(cx, &task, &job)?, job).await
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
         match self.jobs.get(cx, &job).await {
-            Ok(found) => Ok(found.status()),
+            Ok(found) => self.jobs.status(cx, &job, found).await,
             Err(error) if error.kind() == Kind::NotFound => jobs::not_found(cx, &job, &error),
             Err(error) => Err(error),
         }
+    }
+
+    async fn batch_key(&self, cx: &Context, job: &Job) -> Result<Option<BatchKey>> {
+        let key = cx.find_secret(KEY_SECRET).await?;
+        let identity = key.as_ref().map_or("", |key| key.expose_secret());
+        Ok(Some(BatchKey::of(&[&job.project, identity])))
+    }
+
+    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<Option<Status>>> {
+        self.jobs.get_many(cx, jobs).await
     }
 
     fn describe(&self, job: &Job) -> Status {

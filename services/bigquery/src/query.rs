@@ -4,7 +4,7 @@ use plugin_core::{Context, Error, Result, Task};
 use serde::{Deserialize as _, Deserializer};
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Custom, Job, parameters, sql};
+use crate::{Custom, Job, labels, parameters, sql};
 
 /// A query job that runs `task` under the id of `job`.
 pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Json> {
@@ -21,11 +21,41 @@ pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Jso
         }
         add_inputs(&mut query, task)?;
     }
+    let mut configuration = job_level(cx, task, &mut query)?;
+    configuration.insert("query".to_owned(), query.into());
     let mut reference = json!({ "projectId": job.project, "jobId": job.id });
     if let Some(location) = &job.location {
         reference["location"] = location.as_str().into();
     }
-    Ok(json!({ "jobReference": reference, "configuration": { "query": query } }))
+    Ok(json!({ "jobReference": reference, "configuration": configuration }))
+}
+
+/// The keys of `JobConfiguration` beside `query`, taken out of `query` where the author wrote them.
+fn job_level(
+    cx: &Context,
+    task: &Task<Custom>,
+    query: &mut Map<String, Json>,
+) -> Result<Map<String, Json>> {
+    let mut job = Map::new();
+    for key in ["jobTimeoutMs", "labels", "maxSlots", "reservation"] {
+        if let Some(value) = query.remove(key) {
+            job.insert(key.to_owned(), value);
+        }
+    }
+    if let Some(timeout) = task.timeout {
+        let millis = timeout.as_millis().to_string();
+        job.entry("jobTimeoutMs").or_insert_with(|| millis.into());
+    }
+    let mut labels = labels::of(cx.execution());
+    match job.remove("labels") {
+        None => {}
+        Some(Json::Object(theirs)) => labels.extend(theirs),
+        Some(_) => return Err(Error::invalid("custom.labels: must be an object of texts")),
+    }
+    if !labels.is_empty() {
+        job.insert("labels".to_owned(), labels.into());
+    }
+    Ok(job)
 }
 
 /// A text that counts as absent when it is empty.

@@ -184,7 +184,7 @@ impl Demo {
             held(&format!("deleted {times}"));
         }
         let seen = self.get(&job).await?;
-        ensure!(seen.phase == "ABORTED", "{}", seen.phase);
+        ensure!(seen.phase == "FAILED" && seen.message.starts_with("stopped"), "{seen:?}");
         held(&format!("it is {}: {}", seen.phase, seen.message));
         Ok(())
     }

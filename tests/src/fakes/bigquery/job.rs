@@ -1,5 +1,7 @@
 //! One job of the fake.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use super::Ending;
@@ -8,7 +10,8 @@ pub(super) struct Job {
     project: String,
     id: String,
     pub(super) location: String,
-    query: Value,
+    configuration: Value,
+    pub(super) created_ms: u128,
     /// How many polls are left until it ends.
     polls: u32,
     started: bool,
@@ -44,7 +47,8 @@ impl Job {
             project: project.to_owned(),
             id: id.to_owned(),
             location: reference["location"].as_str().unwrap_or("US").to_owned(),
-            query: query.clone(),
+            configuration: body["configuration"].clone(),
+            created_ms: now_ms(),
             polls,
             started: false,
             ending,
@@ -54,6 +58,10 @@ impl Job {
     /// As Google writes it in its messages.
     pub(super) fn key(&self) -> String {
         format!("{}:{}.{}", self.project, self.location, self.id)
+    }
+
+    pub(super) fn belongs_to(&self, project: &str) -> bool {
+        self.project == project
     }
 
     pub(super) fn is(&self, project: &str, id: &str) -> bool {
@@ -88,10 +96,11 @@ impl Job {
             "kind": "bigquery#job",
             "id": self.key(),
             "jobReference": {"projectId": self.project, "jobId": self.id, "location": self.location},
-            "configuration": {"jobType": "QUERY", "query": self.query},
+            "configuration": self.configuration,
             "status": {"state": self.state()},
-            "statistics": {"creationTime": "1790000000000", "query": {"statementType": self.statement_type()}},
+            "statistics": {"creationTime": self.created_ms.to_string(), "query": {"statementType": self.statement_type()}},
         });
+        job["configuration"]["jobType"] = "QUERY".into();
         if let (true, Ending::Failure { reason, message }) = (self.is_done(), &self.ending) {
             let error = json!({"reason": reason, "message": message, "location": "query"});
             job["status"]["errorResult"] = error.clone();
@@ -108,14 +117,49 @@ impl Job {
         job["statistics"]["totalSlotMs"] = "4321".into();
         job["statistics"]["query"]["totalBytesBilled"] = "10485760".into();
         job["statistics"]["query"]["cacheHit"] = false.into();
-        let has_destination = self.query.get("destinationTable").is_some();
+        let has_destination = self.query().get("destinationTable").is_some();
         if self.statement_type() == "SELECT" && !has_destination {
-            job["configuration"]["query"]["destinationTable"] = json!({
-                "projectId": self.project,
-                "datasetId": "_d0c0ffee",
-                "tableId": format!("anon{}", &self.id[self.id.len().saturating_sub(16)..]),
-            });
+            job["configuration"]["query"]["destinationTable"] = self.anonymous_table();
         }
+    }
+
+    fn anonymous_table(&self) -> Value {
+        json!({
+            "projectId": self.project,
+            "datasetId": "_d0c0ffee",
+            "tableId": format!("anon{}", &self.id[self.id.len().saturating_sub(16)..]),
+        })
+    }
+
+    fn query(&self) -> &Value {
+        &self.configuration["query"]
+    }
+
+    /// The jobs of a script's parts, newest first: its last statement, a query, and the evaluation of
+    /// an expression after it.
+    pub(super) fn children(&self) -> Vec<Value> {
+        if self.statement_type() != "SCRIPT" {
+            return Vec::new();
+        }
+        let child = |number: u32, kind: &str, query: Value| {
+            let id = format!("script_job_{number}_{}", self.id);
+            json!({
+                "kind": "bigquery#job",
+                "id": format!("{}:{}.{id}", self.project, self.location),
+                "jobReference": {"projectId": self.project, "jobId": id, "location": self.location},
+                "state": "DONE",
+                "status": {"state": "DONE"},
+                "configuration": {"jobType": "QUERY", "query": query},
+                "statistics": {"parentJobId": self.id, "scriptStatistics": {"evaluationKind": kind}},
+            })
+        };
+        let table = self.anonymous_table();
+        let elsewhere = json!({"projectId": self.project, "datasetId": "_x", "tableId": "anonx"});
+        vec![
+            child(2, "EXPRESSION", json!({ "destinationTable": elsewhere })),
+            child(1, "STATEMENT", json!({ "destinationTable": table })),
+            child(0, "STATEMENT", json!({})),
+        ]
     }
 
     fn state(&self) -> &str {
@@ -128,7 +172,7 @@ impl Job {
     }
 
     fn statement_type(&self) -> &'static str {
-        let statement = self.query["query"].as_str().unwrap_or_default().trim_start();
+        let statement = self.query()["query"].as_str().unwrap_or_default().trim_start();
         let first = statement.split_whitespace().next().unwrap_or_default().to_uppercase();
         match first.as_str() {
             "SELECT" | "WITH" => "SELECT",
@@ -138,6 +182,10 @@ impl Job {
             _ => "SCRIPT",
         }
     }
+}
+
+fn now_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
 /// As Google checks them: each named parameter the statement uses must be there.

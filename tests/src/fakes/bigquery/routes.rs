@@ -22,7 +22,7 @@ const MAX_REQUEST_BYTES: usize = 10 << 20;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/bigquery/v2/projects/{project}/jobs", post(insert))
+        .route("/bigquery/v2/projects/{project}/jobs", post(insert).get(list))
         .route("/bigquery/v2/projects/{project}/jobs/{job}", get(look))
         .route("/bigquery/v2/projects/{project}/jobs/{job}/cancel", post(cancel))
         .route("/computeMetadata/v1/instance/service-accounts/default/token", get(token))
@@ -158,6 +158,60 @@ async fn look(
     match found {
         Some(job) => shared.answer("Job", job),
         None => missing(&project, &id),
+    }
+}
+
+async fn list(
+    State(shared): Fakes,
+    Path(project): Path<String>,
+    Query(query): Params,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refusal) = shared.admit(&headers) {
+        return *refusal;
+    }
+    if let Err(refusal) = shared.check_query("jobs.list", &query) {
+        return *refusal;
+    }
+    let number = |name: &str| query.get(name).and_then(|text| text.parse::<u128>().ok());
+    let size = number("maxResults").map_or(50, |size| usize::try_from(size).unwrap_or(50));
+    let start = number("pageToken").map_or(0, |token| usize::try_from(token).unwrap_or(0));
+    let all = match query.get("parentJobId") {
+        Some(parent) => shared.children(&project, parent),
+        None => shared.list(&project, number("minCreationTime"), number("maxCreationTime")),
+    };
+    let mut body = json!({ "kind": "bigquery#jobList" });
+    if all.len() > start + size {
+        body["nextPageToken"] = (start + size).to_string().into();
+    }
+    body["jobs"] = all.into_iter().skip(start).take(size).collect();
+    shared.answer("JobList", body)
+}
+
+impl Shared {
+    fn children(&self, project: &str, parent: &str) -> Vec<Value> {
+        let state = self.state();
+        let job = state.jobs.values().find(|job| job.is(project, parent));
+        job.map(Job::children).unwrap_or_default()
+    }
+
+    /// A project's jobs created in a time, newest first; for each, some time passes.
+    fn list(&self, project: &str, since: Option<u128>, until: Option<u128>) -> Vec<Value> {
+        let mut state = self.state();
+        let mut jobs = state.jobs.values_mut().filter(|job| {
+            job.belongs_to(project)
+                && since.is_none_or(|since| job.created_ms >= since)
+                && until.is_none_or(|until| job.created_ms <= until)
+        });
+        let mut listed = jobs.by_ref().collect::<Vec<_>>();
+        listed.sort_by_key(|job| std::cmp::Reverse(job.created_ms));
+        let item = |job: &mut Job| {
+            let mut item = job.to_json();
+            item["state"] = item["status"]["state"].clone();
+            job.advance();
+            item
+        };
+        listed.into_iter().map(item).collect()
     }
 }
 

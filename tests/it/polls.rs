@@ -1,0 +1,87 @@
+//! A thousand tasks at once.
+
+use std::sync::LazyLock;
+
+use futures_util::StreamExt as _;
+use plugin_core::testing::{Client, Dialect};
+use serde_json::{Value as Json, json};
+use tests::{
+    fakes::bigquery::Options,
+    golden::{Flyte, Golden},
+};
+
+use crate::stage::Stage;
+
+const JOBS: usize = 1000;
+
+fn task(number: usize) -> Json {
+    static TASK: LazyLock<Json> =
+        LazyLock::new(|| Golden::read(Flyte::V1, "bq_scalars").unwrap().json);
+    let mut task = TASK.clone();
+    task["output_prefix"] = json!(format!("s3://bucket/many/{number}"));
+    task
+}
+
+/// Runs all of `calls`, a hundred at a time.
+async fn all<T>(calls: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    futures_util::stream::iter(calls).buffered(100).collect().await
+}
+
+async fn create_all(client: &Client, jobs: usize) -> Vec<Vec<u8>> {
+    all((0..jobs).map(async |number| client.create(&task(number)).await.unwrap())).await
+}
+
+async fn phases(client: &Client, handles: &[Vec<u8>]) -> Vec<String> {
+    let task = task(0);
+    let polls = handles.iter().map(async |handle| client.get(&task, handle).await.unwrap().phase);
+    futures_util::future::join_all(polls).await
+}
+
+#[tokio::test]
+async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
+    let args = ["--connection-age=1h"];
+    let stage = Stage::set_with(Options { polls: 3, ..Options::default() }, &args).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handles = create_all(&client, JOBS).await;
+    let mut ended = false;
+    for round in 0..6 {
+        let before = stage.fake.requests();
+        let seen = phases(&client, &handles).await;
+        let calls = stage.fake.requests() - before;
+        ended = seen.iter().all(|phase| phase == "SUCCEEDED");
+        println!("BigQuery, round {round}: {JOBS} polls, {calls} calls upstream, {}", seen[0]);
+        assert!(calls <= 20, "{calls} calls for {JOBS} polls");
+    }
+    assert!(ended, "every job was seen to end");
+    assert_eq!(stage.fake.violations(), [""; 0]);
+    let before = stage.fake.requests();
+    phases(&client, &handles).await;
+    assert_eq!(stage.fake.requests(), before, "what has ended is not asked for again");
+}
+
+#[tokio::test]
+async fn polls_can_be_kept_apart() {
+    let stage = Stage::set_with(Options::default(), &["--poll-window=0s"]).await;
+    let client = stage.client(Dialect::Flyte2).await;
+    let handles = create_all(&client, 5).await;
+    let before = stage.fake.requests();
+    phases(&client, &handles).await;
+    assert_eq!(stage.fake.requests() - before, 5);
+}
+
+#[tokio::test]
+async fn a_job_that_a_list_does_not_tell_is_looked_at_by_itself() {
+    let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut handles = create_all(&client, 4).await;
+    let mut script = task(4);
+    script["template"]["sql"]["statement"] = json!("DECLARE d DATE; SELECT @customer_id;");
+    handles.push(client.create(&script).await.unwrap());
+    phases(&client, &handles).await;
+    let seen = client.get(&script, handles.last().unwrap()).await.unwrap();
+    assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
+    let uri = seen.outputs["literals"]["results"]["scalar"]["structured_dataset"]["uri"].as_str();
+    let uri =
+        uri.or(seen.outputs["literals"]["results"]["scalar"]["structuredDataset"]["uri"].as_str());
+    assert!(uri.unwrap().contains(":_d0c0ffee."), "the last statement's table: {uri:?}");
+}
