@@ -1,0 +1,214 @@
+//! Databricks' Jobs API 2.2, as far as a submitted run needs it.
+//!
+//! Field names and error codes: databricks-sdk 0.162.0, `service/jobs.py` and `errors/`.
+
+use http::StatusCode;
+use plugin_core::{Error, Kind, http::Failure};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+/// The name of the link to a run's page.
+pub(crate) const CONSOLE: &str = "Databricks Console";
+/// How much of a stack trace is shown.
+const TRACE_LINES: usize = 20;
+const MAX_TEXT: usize = 2000;
+
+/// The path of a call about runs.
+pub(crate) fn path(call: &str) -> [&str; 5] {
+    ["api", "2.2", "jobs", "runs", call]
+}
+
+/// The answer to a submit.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Submitted {
+    pub(crate) run_id: i64,
+}
+
+/// A run, or a task of one. What is of no use must not make it unreadable, so everything is optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Run {
+    pub(crate) run_id: Option<i64>,
+    pub(crate) job_id: Option<i64>,
+    pub(crate) run_page_url: Option<String>,
+    pub(crate) state: Option<State>,
+    pub(crate) status: Option<RunStatus>,
+    pub(crate) cluster_instance: Option<ClusterInstance>,
+    pub(crate) tasks: Option<Vec<Self>>,
+    pub(crate) end_time: Option<i64>,
+    pub(crate) setup_duration: Option<i64>,
+    pub(crate) execution_duration: Option<i64>,
+    pub(crate) creator_user_name: Option<String>,
+}
+
+/// The older form of a run's state, always there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct State {
+    pub(crate) life_cycle_state: Option<String>,
+    pub(crate) result_state: Option<String>,
+    pub(crate) state_message: Option<String>,
+    pub(crate) queue_reason: Option<String>,
+}
+
+/// The newer form, which says why a run ended.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RunStatus {
+    pub(crate) state: Option<String>,
+    pub(crate) termination_details: Option<Details>,
+    pub(crate) queue_details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Details {
+    pub(crate) code: Option<String>,
+    #[serde(rename = "type")]
+    pub(crate) ty: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ClusterInstance {
+    pub(crate) cluster_id: Option<String>,
+    pub(crate) spark_context_id: Option<String>,
+}
+
+/// What a task wrote or returned.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Output {
+    error: Option<String>,
+    error_trace: Option<String>,
+    notebook_output: Option<NotebookOutput>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct NotebookOutput {
+    result: Option<String>,
+}
+
+impl Output {
+    /// What the notebook gave `dbutils.notebook.exit`; empty if it did not call that.
+    pub(crate) fn exit_value(self) -> String {
+        self.notebook_output.and_then(|output| output.result).unwrap_or_default()
+    }
+
+    /// The error and the end of its trace.
+    pub(crate) fn error_text(self) -> Option<String> {
+        let error = self.error.map(|text| plain(&text)).filter(|text| !text.trim().is_empty());
+        let trace = self.error_trace.map(|text| tail(&plain(&text)));
+        match (error, trace.filter(|text| !text.trim().is_empty())) {
+            (Some(error), Some(trace)) => Some(format!("{}\n{trace}", head(&error))),
+            (Some(text), None) => Some(head(&text)),
+            (None, trace) => trace,
+        }
+    }
+}
+
+/// `text` without a terminal's colours, which notebooks put into their traces.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        let end = part.find(|c: char| c.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
+        plain + &part[end..]
+    })
+}
+
+fn head(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+/// The last lines, which say what went wrong.
+fn tail(text: &str) -> String {
+    let lines = text.trim_end().lines().collect::<Vec<_>>();
+    let lines = lines[lines.len().saturating_sub(TRACE_LINES)..].join("\n");
+    let start = lines.char_indices().rev().nth(MAX_TEXT - 1).map_or(0, |(at, _)| at);
+    lines[start..].to_owned()
+}
+
+/// Reads the error bodies of the Jobs API and of the token endpoint.
+pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
+    #[derive(Deserialize)]
+    struct Body {
+        /// A name, or the status as a number.
+        error_code: Option<Json>,
+        message: Option<String>,
+        /// OAuth's.
+        error: Option<String>,
+        error_description: Option<String>,
+    }
+    let body = serde_json::from_slice::<Body>(body).ok();
+    let body = body.filter(|body| body.error_code.is_some() || body.error.is_some());
+    let Some(body) = body else {
+        return not_databricks(status);
+    };
+    let code = body.error_code.as_ref().and_then(Json::as_str).map(str::to_owned);
+    let code = code.or(body.error).filter(|code| code.parse::<u16>().is_err());
+    let message = body.message.or(body.error_description);
+    let message = message.unwrap_or_else(|| format!("Databricks answered {status}"));
+    Some(Failure { kind: kind(status, code.as_deref(), &message), code, message })
+}
+
+/// A proxy's page says nothing of a run, whatever its status.
+fn not_databricks(status: StatusCode) -> Option<Failure> {
+    let about_the_run = [400, 403, 404, 409, 410].contains(&status.as_u16());
+    about_the_run.then(|| Failure {
+        kind: Kind::Unavailable,
+        code: None,
+        message: format!("something that is not Databricks answered {status}"),
+    })
+}
+
+/// Words of errors that pass, whatever their status: those that Databricks' own client waits for.
+const PASSING: [&str; 8] = [
+    "UnknownWorkerEnvironmentException",
+    "does not have any associated worker environments",
+    "There is no worker environment with id",
+    "Unknown worker environment",
+    "ClusterNotReadyException",
+    "Unexpected error",
+    "Please try again later or try a faster operation.",
+    "RPC token bucket limit has been exceeded",
+];
+
+fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
+    if PASSING.iter().any(|words| message.contains(words)) {
+        return Kind::Unavailable;
+    }
+    match (code.unwrap_or_default(), status.as_u16()) {
+        ("INVALID_PARAMETER_VALUE", _) if is_missing_run(message) => Kind::NotFound,
+        ("RESOURCE_DOES_NOT_EXIST", _) => Kind::NotFound,
+        ("RESOURCE_EXHAUSTED" | "REQUEST_LIMIT_EXCEEDED", _) => Kind::ResourceExhausted,
+        ("TEMPORARILY_UNAVAILABLE" | "ABORTED" | "DATA_LOSS" | "UNKNOWN", _) => Kind::Unavailable,
+        ("INVALID_STATE", _) => Kind::FailedPrecondition,
+        ("ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS", _) | (_, 409) => Kind::AlreadyExists,
+        (_, 401) => Kind::Unauthenticated,
+        (_, 403) => Kind::PermissionDenied,
+        (_, 404) => Kind::NotFound,
+        (_, 429) => Kind::ResourceExhausted,
+        // Not implemented, or not enabled in this workspace: no repeat puts that right.
+        (_, 501) => Kind::FailedPrecondition,
+        (_, 408 | 499 | 500..) => Kind::Unavailable,
+        _ => Kind::InvalidArgument,
+    }
+}
+
+/// A run that is not there is not a 404 at Databricks.
+fn is_missing_run(message: &str) -> bool {
+    let after = |start: &str| message.find(start).map(|at| &message[at..]);
+    after("Run ").is_some_and(|rest| rest.contains("does not exist"))
+        || after("Run: ").is_some_and(|rest| rest.contains("doesn't exist"))
+}
+
+/// Whether a cancel failed because there is nothing left to cancel.
+pub(crate) fn has_ended(error: &Error) -> bool {
+    error.code() == Some("INVALID_STATE")
+}
+
+#[cfg(test)]
+mod tests;

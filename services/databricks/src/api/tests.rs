@@ -1,0 +1,109 @@
+use serde_json::json;
+
+use super::*;
+
+fn read(status: u16, body: &Json) -> Option<Failure> {
+    failure(StatusCode::from_u16(status).unwrap(), body.to_string().as_bytes())
+}
+
+#[test]
+fn every_error_code_has_a_kind() {
+    for (status, code, expected) in [
+        (400, "INVALID_PARAMETER_VALUE", Kind::InvalidArgument),
+        (400, "MALFORMED_REQUEST", Kind::InvalidArgument),
+        (400, "INVALID_STATE", Kind::FailedPrecondition),
+        (400, "RESOURCE_DOES_NOT_EXIST", Kind::NotFound),
+        (400, "SOMETHING_NEW", Kind::InvalidArgument),
+        (401, "UNAUTHENTICATED", Kind::Unauthenticated),
+        (403, "PERMISSION_DENIED", Kind::PermissionDenied),
+        (404, "RESOURCE_DOES_NOT_EXIST", Kind::NotFound),
+        (404, "NOT_FOUND", Kind::NotFound),
+        (404, "FEATURE_DISABLED", Kind::NotFound),
+        (409, "ABORTED", Kind::Unavailable),
+        (409, "ALREADY_EXISTS", Kind::AlreadyExists),
+        (409, "RESOURCE_ALREADY_EXISTS", Kind::AlreadyExists),
+        (409, "RESOURCE_CONFLICT", Kind::AlreadyExists),
+        (429, "RESOURCE_EXHAUSTED", Kind::ResourceExhausted),
+        (429, "REQUEST_LIMIT_EXCEEDED", Kind::ResourceExhausted),
+        (429, "SOMETHING_NEW", Kind::ResourceExhausted),
+        (499, "CANCELLED", Kind::Unavailable),
+        (500, "INTERNAL_ERROR", Kind::Unavailable),
+        (500, "DATA_LOSS", Kind::Unavailable),
+        (500, "UNKNOWN", Kind::Unavailable),
+        (501, "NOT_IMPLEMENTED", Kind::FailedPrecondition),
+        (503, "TEMPORARILY_UNAVAILABLE", Kind::Unavailable),
+        (504, "DEADLINE_EXCEEDED", Kind::Unavailable),
+    ] {
+        let failure = read(status, &json!({"error_code": code, "message": "m"})).unwrap();
+        let expected =
+            Failure { kind: expected, code: Some(code.to_owned()), message: "m".to_owned() };
+        assert_eq!(failure, expected, "{status}");
+    }
+}
+
+#[test]
+fn a_missing_run_is_not_found_whatever_its_status() {
+    for (message, expected) in [
+        ("Run 7 does not exist.", Kind::NotFound),
+        ("Run: 7 in job: 8 doesn't exist", Kind::NotFound),
+        ("Cluster c-1 does not exist", Kind::InvalidArgument),
+        ("Invalid notebook path", Kind::InvalidArgument),
+    ] {
+        let body = json!({"error_code": "INVALID_PARAMETER_VALUE", "message": message});
+        assert_eq!(read(400, &body).unwrap().kind, expected, "{message}");
+    }
+}
+
+#[test]
+fn what_passes_is_told_by_its_words() {
+    for words in PASSING {
+        let body =
+            json!({"error_code": "INVALID_PARAMETER_VALUE", "message": format!("x {words} y")});
+        assert_eq!(read(400, &body).unwrap().kind, Kind::Unavailable, "{words}");
+    }
+}
+
+#[test]
+fn other_forms_of_an_error_are_read() {
+    let numbered = read(403, &json!({"error_code": 403, "message": "Invalid access token."}));
+    let numbered = numbered.unwrap();
+    assert_eq!((numbered.kind, numbered.code), (Kind::PermissionDenied, None));
+    let oauth =
+        json!({"error": "invalid_client", "error_description": "Client authentication failed"});
+    let oauth = read(401, &oauth).unwrap();
+    assert_eq!(oauth.code.as_deref(), Some("invalid_client"));
+    assert_eq!(oauth.message, "Client authentication failed");
+}
+
+#[test]
+fn a_proxys_page_fails_no_task() {
+    let page = |status: u16| failure(StatusCode::from_u16(status).unwrap(), b"<html>");
+    for status in [400, 403, 404, 409, 410] {
+        assert_eq!(page(status).unwrap().kind, Kind::Unavailable, "{status}");
+    }
+    assert_eq!(page(502), None);
+    assert_eq!(read(404, &json!({"detail": "no such route"})).unwrap().kind, Kind::Unavailable);
+}
+
+#[test]
+fn an_error_is_told_with_the_end_of_its_trace() {
+    let trace =
+        (0..50).map(|line| format!("\u{1b}[0;31mline {line}\u{1b}[0m\n")).collect::<String>();
+    let output = json!({"error": "ZeroDivisionError: division by zero", "error_trace": trace});
+    let text = serde_json::from_value::<Output>(output).unwrap().error_text().unwrap();
+    assert!(text.starts_with("ZeroDivisionError: division by zero\nline 30\n"), "{text}");
+    assert!(text.ends_with("line 49"), "{text}");
+    assert_eq!(
+        serde_json::from_value::<Output>(json!({"error": null})).unwrap().error_text(),
+        None
+    );
+    assert_eq!(tail(&"é".repeat(5000)).chars().count(), MAX_TEXT);
+}
+
+#[test]
+fn an_exit_value_is_read() {
+    let value = |json: Json| serde_json::from_value::<Output>(json).unwrap().exit_value();
+    assert_eq!(value(json!({"notebook_output": {"result": "42", "truncated": false}})), "42");
+    assert_eq!(value(json!({"notebook_output": {}})), "");
+    assert_eq!(value(json!({})), "");
+}

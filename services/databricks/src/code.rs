@@ -1,0 +1,214 @@
+//! What a run does: the task's own code, by Flyte's entrypoint, or a notebook.
+
+use plugin_core::{Context, Error, Result, Task};
+use serde_json::{Map, Value as Json, json};
+
+use crate::Custom;
+
+/// Where Flyte's entrypoints lie.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct CodeArgs {
+    /// Git repository of the entrypoints that run a task's code, for tasks without a `git_source`.
+    #[arg(
+        long,
+        env = "DATABRICKS_ENTRYPOINT_URL",
+        value_name = "URL",
+        default_value = "https://github.com/flyteorg/flytetools"
+    )]
+    entrypoint_url: String,
+
+    /// Its provider, as the Jobs API spells it.
+    #[arg(long, env = "DATABRICKS_ENTRYPOINT_PROVIDER", default_value = "gitHub")]
+    entrypoint_provider: String,
+
+    /// Commit with the entrypoints of Flyte 1.
+    #[arg(
+        long,
+        env = "DATABRICKS_ENTRYPOINT_COMMIT_V1",
+        value_name = "COMMIT",
+        default_value = "572298df1f971fb58c258398bd70a6372f811c96"
+    )]
+    entrypoint_commit_v1: String,
+
+    /// Commit with the entrypoint of Flyte 2.
+    #[arg(
+        long,
+        env = "DATABRICKS_ENTRYPOINT_COMMIT_V2",
+        value_name = "COMMIT",
+        default_value = "194364210c47c49ce66c419e8fb68d6f9c06fd7e"
+    )]
+    entrypoint_commit_v2: String,
+
+    /// Flyte 1's entrypoint on clusters.
+    #[arg(
+        long,
+        env = "DATABRICKS_ENTRYPOINT_V1",
+        value_name = "FILE",
+        default_value = "flytekitplugins/databricks/entrypoint.py"
+    )]
+    entrypoint_v1: String,
+
+    /// Flyte 1's entrypoint on serverless compute.
+    #[arg(
+        long,
+        env = "DATABRICKS_ENTRYPOINT_V1_SERVERLESS",
+        value_name = "FILE",
+        default_value = "flytekitplugins/databricks/entrypoint_serverless.py"
+    )]
+    entrypoint_v1_serverless: String,
+
+    /// Flyte 2's entrypoint.
+    #[arg(
+        long,
+        env = "DATABRICKS_ENTRYPOINT_V2",
+        value_name = "FILE",
+        default_value = "flyteplugins/databricks/entrypoint.py"
+    )]
+    entrypoint_v2: String,
+
+    /// Service credential that serverless code reads its storage with, where the task names none.
+    #[arg(long, env = "DATABRICKS_SERVICE_CREDENTIAL_PROVIDER", value_name = "NAME")]
+    service_credential_provider: Option<String>,
+
+    /// Environment version of serverless tasks that bring no environment of their own. Databricks
+    /// gives environment variables to version 5 and later.
+    #[arg(long, env = "DATABRICKS_ENVIRONMENT_VERSION", default_value = "5")]
+    pub(crate) environment_version: String,
+
+    /// Where the environment variables of serverless tasks are put.
+    #[arg(
+        long,
+        env = "DATABRICKS_SERVERLESS_VARIABLES",
+        value_name = "PLACE",
+        value_enum,
+        default_value_t = Place::Auto
+    )]
+    pub(crate) serverless_variables: Place,
+}
+
+/// A place for the environment variables of a serverless task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Place {
+    /// By the environment's version: below 5 in the environment, else in the request.
+    Auto,
+    /// In the request's `environment_variables`, as the Jobs API documents it.
+    Request,
+    /// In the environment's `environment_vars`, as Flyte's own connector has it.
+    Environment,
+}
+
+/// A task of the request, and what the request has to say beside it.
+pub(crate) struct Action {
+    /// The key of the task, where its author gives none.
+    pub(crate) task_key: &'static str,
+    /// `notebook_task` or `spark_python_task`.
+    pub(crate) name: &'static str,
+    /// What is in it.
+    pub(crate) body: Json,
+    /// Where the code comes from, where its author does not say.
+    pub(crate) git_source: Option<Json>,
+}
+
+impl Action {
+    /// What `task` runs; `python_file` and `has_git` are its author's.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the template brings neither code nor a notebook.
+    pub(crate) fn of(
+        cx: &Context,
+        task: &Task<Custom>,
+        args: &CodeArgs,
+        python_file: Option<String>,
+        has_git: bool,
+        serverless: bool,
+    ) -> Result<Self> {
+        match task.custom.notebook_path.as_deref() {
+            Some(path) => Ok(Self::notebook(path, &task.custom, has_git)),
+            None => Self::code(cx, task, args, python_file, serverless),
+        }
+    }
+
+    fn notebook(path: &str, custom: &Custom, has_git: bool) -> Self {
+        let mut body = json!({ "notebook_path": path });
+        if let Some(parameters) = custom.notebook_base_parameters.as_ref().filter(|p| !p.is_empty())
+        {
+            body["base_parameters"] = parameters.clone().into();
+        }
+        if has_git {
+            body["source"] = "GIT".into();
+        }
+        Self { task_key: "flyte_notebook_task", name: "notebook_task", body, git_source: None }
+    }
+
+    fn code(
+        cx: &Context,
+        task: &Task<Custom>,
+        args: &CodeArgs,
+        python_file: Option<String>,
+        serverless: bool,
+    ) -> Result<Self> {
+        let container = task.container.as_ref().ok_or_else(|| {
+            Error::invalid(
+                "template.container: missing; its arguments are what runs on Databricks, unless \
+                 custom.notebookPath names a notebook",
+            )
+        })?;
+        let mut parameters = container.args.iter().map(|arg| rendered(cx, arg)).collect::<Vec<_>>();
+        let is_v2 = container.args.first().is_some_and(|arg| arg == "a0");
+        if serverless && let Some(provider) = args.provider(&task.custom) {
+            parameters.push(format!("--flyte-credential-provider={provider}"));
+        }
+        let file = python_file.unwrap_or_else(|| args.entrypoint(is_v2, serverless).to_owned());
+        let in_git = lies_in_git(&file);
+        let mut body = json!({ "python_file": file, "parameters": parameters });
+        if in_git {
+            body["source"] = "GIT".into();
+        }
+        let git_source = in_git.then(|| args.git_source(is_v2));
+        Ok(Self { task_key: "flyte_task", name: "spark_python_task", body, git_source })
+    }
+}
+
+impl CodeArgs {
+    fn provider<'a>(&'a self, custom: &'a Custom) -> Option<&'a str> {
+        let theirs = custom.databricks_service_credential_provider.as_deref();
+        theirs.or(self.service_credential_provider.as_deref()).filter(|name| !name.is_empty())
+    }
+
+    fn entrypoint(&self, is_v2: bool, serverless: bool) -> &str {
+        match (is_v2, serverless) {
+            (true, _) => &self.entrypoint_v2,
+            (false, true) => &self.entrypoint_v1_serverless,
+            (false, false) => &self.entrypoint_v1,
+        }
+    }
+
+    fn git_source(&self, is_v2: bool) -> Json {
+        let commit = if is_v2 { &self.entrypoint_commit_v2 } else { &self.entrypoint_commit_v1 };
+        json!({
+            "git_url": self.entrypoint_url,
+            "git_provider": self.entrypoint_provider,
+            "git_commit": commit,
+        })
+    }
+}
+
+/// Whether a file is named as one of a repository: not by a workspace path, nor by a URI.
+fn lies_in_git(file: &str) -> bool {
+    !file.starts_with('/') && !file.contains(":/")
+}
+
+/// Flyte 2 leaves the names of run and action for who starts the task.
+fn rendered(cx: &Context, arg: &str) -> String {
+    let name = match arg {
+        "{{.runName}}" => &cx.execution().name,
+        "{{.actionName}}" => &cx.execution().node,
+        _ => arg,
+    };
+    if name.is_empty() { arg.to_owned() } else { name.to_owned() }
+}
+
+/// Whether a task of the request says itself what it runs.
+pub(crate) fn has_action(task: &Map<String, Json>) -> bool {
+    task.iter().any(|(key, value)| key.ends_with("_task") && !value.is_null())
+}

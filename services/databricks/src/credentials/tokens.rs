@@ -1,0 +1,175 @@
+//! Access tokens of service principals, from their workspace's token endpoint.
+
+use std::{path::PathBuf, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use plugin_core::{
+    Context, Error, Kind, Result,
+    http::{Identity, Token, TokenSource},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::first_of;
+use crate::workspaces::Workspace;
+
+/// A service principal and its OAuth secret.
+pub(super) struct ClientCredentials {
+    pub(super) workspace: Workspace,
+    /// Who, unless the secret says it.
+    pub(super) client_id: Option<String>,
+    /// Where the secret is looked for.
+    pub(super) secrets: Vec<String>,
+}
+
+struct Client {
+    id: String,
+    secret: SecretString,
+}
+
+impl ClientCredentials {
+    /// The secret holds `client_id` and `client_secret` as JSON, or the latter alone.
+    async fn client(&self, cx: &Context) -> Result<Client> {
+        #[derive(Deserialize)]
+        struct Both {
+            client_id: Option<String>,
+            client_secret: String,
+        }
+        let name = first_of(cx, &self.secrets).await?;
+        let text = cx.secret(name).await?;
+        let (id, secret) = match serde_json::from_str::<Both>(text.expose_secret()) {
+            Ok(both) => (both.client_id, SecretString::from(both.client_secret)),
+            Err(_) => (None, text),
+        };
+        let id = id.or_else(|| self.client_id.clone()).ok_or_else(|| {
+            let message = format!(
+                "custom.databricksClientId: missing; neither secret {name} nor DATABRICKS_CLIENT_ID \
+                 says which service principal to use"
+            );
+            Error::new(Kind::FailedPrecondition, message)
+        })?;
+        Ok(Client { id, secret })
+    }
+}
+
+impl TokenSource for ClientCredentials {
+    async fn identity(&self, cx: &Context) -> Result<Identity> {
+        let Client { id, secret } = self.client(cx).await?;
+        Ok(Identity::of(&["oauth_m2m", &self.workspace.host, &id, secret.expose_secret()]))
+    }
+
+    async fn fetch(&self, cx: &Context) -> Result<Token> {
+        let Client { id, secret } = self.client(cx).await?;
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("scope", "all-apis"),
+            ("client_id", id.as_str()),
+            ("client_secret", secret.expose_secret()),
+        ];
+        ask(cx, &self.workspace, &form).await
+    }
+}
+
+/// A service principal that trusts the service's own OIDC token.
+pub(super) struct TokenExchange {
+    pub(super) workspace: Workspace,
+    pub(super) client_id: String,
+    /// Where that token lies.
+    pub(super) file: PathBuf,
+    /// Who it must be for.
+    pub(super) audience: Option<String>,
+}
+
+impl TokenExchange {
+    async fn subject_token(&self) -> Result<SecretString> {
+        let text = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
+            Error::unavailable("the service's OIDC token cannot be read").with_source(error)
+        })?;
+        let token = text.trim();
+        if let Some(audience) = &self.audience
+            && !is_for(token, audience)
+        {
+            let message = format!("the service's OIDC token is not for the audience {audience}");
+            return Err(Error::unavailable(message));
+        }
+        Ok(SecretString::from(token))
+    }
+}
+
+impl TokenSource for TokenExchange {
+    async fn identity(&self, _: &Context) -> Result<Identity> {
+        Ok(Identity::of(&["oidc_federation", &self.workspace.host, &self.client_id]))
+    }
+
+    async fn fetch(&self, cx: &Context) -> Result<Token> {
+        let subject_token = self.subject_token().await?;
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("scope", "all-apis"),
+            ("client_id", self.client_id.as_str()),
+            ("subject_token", subject_token.expose_secret()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ];
+        ask(cx, &self.workspace, &form).await
+    }
+}
+
+/// Whether the JWT `token` names `audience`. Its signature is Databricks' to check.
+fn is_for(token: &str, audience: &str) -> bool {
+    let claims = token.split('.').nth(1).unwrap_or_default().trim_end_matches('=');
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
+    let claims = serde_json::from_slice::<Json>(&claims).unwrap_or_default();
+    match &claims["aud"] {
+        Json::Array(all) => all.iter().any(|one| one == audience),
+        one => one == audience,
+    }
+}
+
+async fn ask(cx: &Context, workspace: &Workspace, form: &[(&str, &str)]) -> Result<Token> {
+    #[derive(Deserialize)]
+    struct Answer {
+        access_token: String,
+        #[serde(default = "one_hour")]
+        expires_in: u64,
+    }
+    let request = workspace.http.post(&["oidc", "v1", "token"]).idempotent().form(form);
+    let answer = request.send_json::<Answer>(cx).await.map_err(no_token)?;
+    let value = SecretString::from(answer.access_token);
+    Ok(Token { value, lifetime: Duration::from_secs(answer.expires_in) })
+}
+
+fn one_hour() -> u64 {
+    3600
+}
+
+/// That Databricks does not know a service principal is not what it says of the run.
+fn no_token(error: Error) -> Error {
+    if error.kind().is_transient() {
+        return error;
+    }
+    let code = error.code().map(str::to_owned);
+    let message = format!("Databricks gives no access token: {error}");
+    let refused = Error::new(Kind::FailedPrecondition, message).upstream();
+    code.into_iter().fold(refused, Error::with_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_for_another_audience_is_told_apart() {
+        let token = |claims: Json| {
+            format!("e30.{}.signature", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+        };
+        assert!(is_for(&token(json!({"aud": "databricks"})), "databricks"));
+        assert!(is_for(&token(json!({"aud": ["sts", "databricks"]})), "databricks"));
+        for other in [json!({"aud": "sts.amazonaws.com"}), json!({}), json!({"aud": null})] {
+            assert!(!is_for(&token(other), "databricks"));
+        }
+        assert!(!is_for("not a token", "databricks"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The body of `runs/submit`, always in the form with `tasks`.
+//!
+//! Field names: databricks-sdk 0.162.0, `jobs.py`, `JobsAPI.submit` and `SubmitTask`.
+
+use plugin_core::{Context, Error, Result, Task};
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    Custom,
+    code::{Action, CodeArgs, has_action},
+    compute,
+};
+
+pub(crate) type Object = Map<String, Json>;
+
+/// What belongs to a task and never to the request: in the form with a single task's keys on top they
+/// stand beside the request's own.
+const TASK_FIELDS: [&str; 36] = [
+    "ai_function_task",
+    "ai_runtime_task",
+    "alert_task",
+    "clean_rooms_notebook_task",
+    "compute",
+    "condition_task",
+    "dashboard_task",
+    "dbt_cloud_task",
+    "dbt_platform_task",
+    "dbt_task",
+    "depends_on",
+    "description",
+    "disable_auto_optimization",
+    "disabled",
+    "environment_key",
+    "environment_variables_key",
+    "existing_cluster_id",
+    "for_each_task",
+    "gen_ai_compute_task",
+    "libraries",
+    "max_retries",
+    "min_retry_interval_millis",
+    "new_cluster",
+    "notebook_task",
+    "pipeline_task",
+    "power_bi_task",
+    "python_operator_task",
+    "python_wheel_task",
+    "retry_on_timeout",
+    "run_if",
+    "run_job_task",
+    "spark_jar_task",
+    "spark_python_task",
+    "spark_submit_task",
+    "sql_task",
+    "task_key",
+];
+
+/// The request that runs `task`.
+///
+/// # Errors
+/// `InvalidArgument` with the field that is wrong or missing.
+pub(crate) fn submit(cx: &Context, task: &Task<Custom>, args: &CodeArgs) -> Result<Json> {
+    let mut request = task.custom.databricks_conf.clone().unwrap_or_default();
+    // The SDKs write null for what their user did not set.
+    request.retain(|_, value| !value.is_null());
+    let python_file = take_text(&mut request, "python_file")?;
+    let mut tasks = tasks(&mut request)?;
+    if let Some(flytes) = tasks.iter_mut().find(|task| !has_action(task)) {
+        fill(cx, task, args, &mut request, flytes, python_file)?;
+    }
+    let has_timeout = |object: &Object| object.contains_key("timeout_seconds");
+    let limited = has_timeout(&request) || tasks.iter().any(has_timeout);
+    if let Some(timeout) = task.timeout.filter(|_| !limited) {
+        request.insert("timeout_seconds".to_owned(), timeout.as_secs().max(1).into());
+    }
+    if let Some(name) = run_name(cx) {
+        request.entry("run_name").or_insert(name.into());
+    }
+    request.insert("tasks".to_owned(), tasks.into_iter().map(Json::Object).collect());
+    // In place of the author's, who would get the run of another execution.
+    request.insert("idempotency_token".to_owned(), cx.idempotency_key().hex().into());
+    Ok(request.into())
+}
+
+/// Gives `flytes` what Flyte's task runs, and where.
+fn fill(
+    cx: &Context,
+    task: &Task<Custom>,
+    args: &CodeArgs,
+    request: &mut Object,
+    flytes: &mut Object,
+    python_file: Option<String>,
+) -> Result<()> {
+    let serverless = compute::is_serverless(request, flytes)?;
+    let has_git = request.contains_key("git_source");
+    let action = Action::of(cx, task, args, python_file, has_git, serverless)?;
+    flytes.entry("task_key").or_insert(action.task_key.into());
+    flytes.insert(action.name.to_owned(), action.body);
+    if let Some(git_source) = action.git_source {
+        request.entry("git_source").or_insert(git_source);
+    }
+    if serverless {
+        compute::prepare_serverless(request, flytes, task, args)
+    } else {
+        compute::prepare_cluster(flytes, task)
+    }
+}
+
+/// Takes the request's tasks out of it, with the task fields that stand beside them.
+fn tasks(request: &mut Object) -> Result<Vec<Object>> {
+    let mut on_top = Object::new();
+    for field in TASK_FIELDS {
+        on_top.extend(request.remove_entry(field));
+    }
+    let Some(tasks) = request.remove("tasks") else {
+        // Flyte's own connector puts the entrypoint in its place.
+        on_top.remove("spark_python_task");
+        return Ok(vec![on_top]);
+    };
+    let mut tasks = serde_json::from_value::<Vec<Object>>(tasks)
+        .map_err(|_| Error::invalid("custom.databricksConf.tasks: must be a list of objects"))?;
+    let index = tasks.iter().position(|task| !has_action(task)).unwrap_or_default();
+    let flytes = tasks
+        .get_mut(index)
+        .ok_or_else(|| Error::invalid("custom.databricksConf.tasks: is empty"))?;
+    for (field, value) in on_top {
+        flytes.entry(field).or_insert(value);
+    }
+    Ok(tasks)
+}
+
+fn take_text(request: &mut Object, field: &str) -> Result<Option<String>> {
+    match request.remove(field) {
+        None => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Error::invalid(format!("custom.databricksConf.{field}: must be a text"))),
+    }
+}
+
+/// What Databricks lists the run under, where its author does not say.
+fn run_name(cx: &Context) -> Option<String> {
+    let execution = cx.execution();
+    let names = [&execution.project, &execution.domain, &execution.name, &execution.node];
+    let names = names.into_iter().filter(|name| !name.is_empty()).map(String::as_str);
+    Some(names.collect::<Vec<_>>().join("/")).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,186 @@
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+const BY_DEFAULT: Verdicts =
+    Verdicts { failed_runs: Verdict::Retryable, timed_out_runs: Verdict::Final };
+const THE_OTHER_WAY: Verdicts =
+    Verdicts { failed_runs: Verdict::Final, timed_out_runs: Verdict::Retryable };
+
+fn read(run: &Json) -> Run {
+    serde_json::from_value(run.clone()).unwrap()
+}
+
+fn phase_with(verdicts: &Verdicts, run: &Json) -> Phase {
+    read(run).status(verdicts, "https://acme/jobs/runs/1".to_owned()).phase()
+}
+
+fn phase(run: &Json) -> Phase {
+    phase_with(&BY_DEFAULT, run)
+}
+
+/// As both forms of the state say it.
+fn older(life_cycle: &str, result: Option<&str>) -> Json {
+    json!({"state": {"life_cycle_state": life_cycle, "result_state": result, "state_message": ""}})
+}
+
+fn newer(state: &str, code: &str, ty: &str) -> Json {
+    json!({"status": {"state": state, "termination_details": {"code": code, "type": ty}}})
+}
+
+#[test]
+fn every_life_cycle_state_has_a_phase() {
+    for (state, expected) in [
+        ("BLOCKED", Phase::Running),
+        ("INTERNAL_ERROR", Phase::RetryableFailed),
+        ("PENDING", Phase::Initializing),
+        ("QUEUED", Phase::Queued),
+        ("RUNNING", Phase::Running),
+        ("SKIPPED", Phase::Failed),
+        ("TERMINATING", Phase::Running),
+        ("WAITING_FOR_RETRY", Phase::Running),
+        ("SOMETHING_NEW", Phase::Running),
+    ] {
+        assert_eq!(phase(&older(state, None)), expected, "{state}");
+    }
+    for (state, expected) in [
+        ("BLOCKED", Phase::Running),
+        ("PENDING", Phase::Initializing),
+        ("QUEUED", Phase::Queued),
+        ("RUNNING", Phase::Running),
+        ("TERMINATING", Phase::Running),
+        ("WAITING", Phase::Running),
+        ("SOMETHING_NEW", Phase::Running),
+    ] {
+        assert_eq!(phase(&json!({"status": {"state": state}})), expected, "{state}");
+    }
+    assert_eq!(phase(&json!({})), Phase::Running);
+}
+
+#[test]
+fn every_result_has_an_end() {
+    for (result, expected, the_other_way) in [
+        ("CANCELED", Phase::Aborted, Phase::Aborted),
+        ("DISABLED", Phase::Failed, Phase::Failed),
+        ("EXCLUDED", Phase::Failed, Phase::Failed),
+        ("FAILED", Phase::RetryableFailed, Phase::Failed),
+        ("MAXIMUM_CONCURRENT_RUNS_REACHED", Phase::RetryableFailed, Phase::RetryableFailed),
+        ("SUCCESS", Phase::Succeeded, Phase::Succeeded),
+        ("SUCCESS_WITH_FAILURES", Phase::Succeeded, Phase::Succeeded),
+        ("TIMEDOUT", Phase::Failed, Phase::RetryableFailed),
+        ("UPSTREAM_CANCELED", Phase::Failed, Phase::Failed),
+        ("UPSTREAM_FAILED", Phase::Failed, Phase::Failed),
+    ] {
+        let run = older("TERMINATED", Some(result));
+        assert_eq!(phase(&run), expected, "{result}");
+        assert_eq!(phase_with(&THE_OTHER_WAY, &run), the_other_way, "{result}");
+    }
+}
+
+#[test]
+fn every_termination_code_has_an_end() {
+    let table = [
+        (Phase::Succeeded, "SUCCESS SUCCESS_WITH_FAILURES"),
+        (Phase::Aborted, "USER_CANCELED CANCELED"),
+        (
+            Phase::Failed,
+            "SKIPPED DISABLED INVALID_CLUSTER_REQUEST FEATURE_DISABLED UNAUTHORIZED_ERROR \
+             RESOURCE_NOT_FOUND INVALID_RUN_CONFIGURATION",
+        ),
+        (
+            Phase::RetryableFailed,
+            "INTERNAL_ERROR DRIVER_ERROR CLUSTER_ERROR REPOSITORY_CHECKOUT_FAILED \
+             WORKSPACE_RUN_LIMIT_EXCEEDED CLUSTER_REQUEST_LIMIT_EXCEEDED STORAGE_ACCESS_ERROR \
+             RUN_EXECUTION_ERROR LIBRARY_INSTALLATION_ERROR MAX_CONCURRENT_RUNS_EXCEEDED \
+             MAX_SPARK_CONTEXTS_EXCEEDED CLOUD_FAILURE MAX_JOB_QUEUE_SIZE_EXCEEDED \
+             BUDGET_POLICY_LIMIT_EXCEEDED BREAKING_CHANGE CLUSTER_TERMINATED_BY_USER",
+        ),
+    ];
+    for (expected, codes) in table {
+        for code in codes.split_whitespace() {
+            assert_eq!(phase(&newer("TERMINATED", code, "CLIENT_ERROR")), expected, "{code}");
+            // A run that was never started says it in the older form, too.
+            let mut skipped = newer("TERMINATED", code, "CLIENT_ERROR");
+            skipped["state"] = json!({"life_cycle_state": "SKIPPED"});
+            assert_eq!(phase(&skipped), expected, "{code}");
+        }
+    }
+}
+
+#[test]
+fn an_operator_decides_on_the_authors_failures_only() {
+    for code in ["RUN_EXECUTION_ERROR", "LIBRARY_INSTALLATION_ERROR"] {
+        let run = newer("TERMINATED", code, "CLIENT_ERROR");
+        assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed, "{code}");
+    }
+    let run = newer("TERMINATED", "CLUSTER_ERROR", "CLOUD_FAILURE");
+    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::RetryableFailed);
+}
+
+#[test]
+fn a_new_code_is_judged_by_its_type() {
+    for (ty, expected) in [
+        ("SUCCESS", Phase::Succeeded),
+        ("INTERNAL_ERROR", Phase::RetryableFailed),
+        ("CLOUD_FAILURE", Phase::RetryableFailed),
+        ("CLIENT_ERROR", Phase::Failed),
+        ("SOMETHING_NEW", Phase::Running),
+    ] {
+        let run = newer("TERMINATED", "SOMETHING_NEW", ty);
+        assert_eq!(phase_with(&THE_OTHER_WAY, &run), expected, "{ty}");
+    }
+}
+
+#[test]
+fn a_timeout_is_no_cancel() {
+    let mut run = newer("TERMINATED", "CANCELED", "CLIENT_ERROR");
+    run["state"] = json!({"life_cycle_state": "TERMINATED", "result_state": "TIMEDOUT"});
+    assert_eq!(phase(&run), Phase::Failed);
+    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::RetryableFailed);
+}
+
+#[test]
+fn the_task_says_more_than_its_run() {
+    let task = |result: &str, code: &str, id: i64| {
+        json!({
+            "run_id": id,
+            "state": {"life_cycle_state": "TERMINATED", "result_state": result},
+            "status": {"state": "TERMINATED", "termination_details": {"code": code}},
+        })
+    };
+    // A run of several tasks whose code failed ends with an internal error, in the older form.
+    let mut run = older("INTERNAL_ERROR", Some("FAILED"));
+    run["tasks"] = json!([
+        task("SUCCESS", "SUCCESS", 1),
+        task("FAILED", "RUN_EXECUTION_ERROR", 2),
+        task("UPSTREAM_FAILED", "SKIPPED", 3),
+    ]);
+    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed);
+    assert_eq!(read(&run).failed_task_id(), Some(2));
+    assert_eq!(read(&run).last_task_id(), Some(3));
+
+    let mut run = newer("TERMINATED", "RUN_EXECUTION_ERROR", "CLIENT_ERROR");
+    run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);
+    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::RetryableFailed);
+}
+
+#[test]
+fn what_has_ended_unknown_is_not_waited_for_for_ever() {
+    let mut run = older("TERMINATED", None);
+    run["end_time"] = Timestamp::now().as_millisecond().into();
+    assert_eq!(phase(&run), Phase::Running);
+    run["end_time"] = 1_700_000_000_000_i64.into();
+    assert_eq!(phase(&run), Phase::Failed);
+}
+
+#[test]
+fn links_lead_into_the_workspace_of_the_run() {
+    assert_eq!(
+        cluster_page("https://acme/?o=7#job/1/run/2", "c-1", "driver-logs"),
+        "https://acme/?o=7#setting/sparkui/c-1/driver-logs"
+    );
+    assert_eq!(
+        cluster_page("https://acme/jobs/runs/2", "c-1", "99"),
+        "https://acme/#setting/sparkui/c-1/99"
+    );
+}

@@ -1,0 +1,3 @@
+//! What every plugin must do, with Databricks' answers.
+
+plugin_core::conformance_tests!(databricks::Databricks, include_str!("recorded.json"));
