@@ -8,6 +8,7 @@
 )]
 
 mod core;
+mod databricks;
 mod documents;
 mod edges;
 mod golden;

@@ -1,3 +1,4 @@
 //! Vendors that play scripted parts over real sockets.
 
 pub mod bigquery;
+pub mod databricks;

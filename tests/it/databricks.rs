@@ -1,0 +1,150 @@
+//! Databricks: the requests that Flyte's SDKs really make, and who they are made as.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use databricks::Databricks;
+use plugin_core::testing::{
+    Client, Dialect, TestService,
+    proto::flyteidl::{
+        admin::{CreateTaskResponse, DeleteTaskRequest, GetTaskRequest, GetTaskResponse, Resource},
+        core::Connection,
+    },
+    spawn,
+};
+use prost::Message as _;
+use serde_json::{Value as Json, json};
+use tests::{
+    fakes::databricks::{Ending, FakeDatabricks, Options},
+    golden::{Flyte, Golden},
+};
+use tokio::net::TcpListener;
+use tonic::{Code, transport::Channel};
+
+use crate::raw;
+
+mod golden;
+mod identity;
+mod requests;
+
+/// A Databricks service with its fake.
+pub(crate) struct Stage {
+    fake: FakeDatabricks,
+    service: TestService,
+    dir: PathBuf,
+}
+
+const HOSTS: &str = "--instances=acme-prod.cloud.databricks.com,myorg.cloud.databricks.com";
+/// The token of a service that has only one.
+const TOKEN: &str = "dapi-of-the-service-0123456789";
+
+impl Stage {
+    async fn set() -> Self {
+        Self::set_with(Options::default(), &[("databricks_token", TOKEN)], &[]).await
+    }
+
+    /// A stage whose service finds `secrets`, by their paths.
+    async fn set_with(options: Options, secrets: &[(&str, &str)], args: &[&str]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("it-dbx-{}-{number}", std::process::id()));
+        for (name, value) in secrets {
+            let file = dir.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, value).unwrap();
+        }
+        let fake = FakeDatabricks::start(options).await.unwrap();
+        let endpoint = format!("--endpoint={}", fake.url());
+        let secrets = format!("--secrets-dir={}", dir.display());
+        let all = [HOSTS, endpoint.as_str(), secrets.as_str()].into_iter();
+        let all = all.chain(args.iter().copied()).collect::<Vec<_>>();
+        let service = spawn::<Databricks>(&all).await;
+        Self { fake, service, dir }
+    }
+
+    async fn client(&self, dialect: Dialect) -> Client {
+        self.service.client(dialect, "propeller").await
+    }
+
+    /// A call as the caller of `golden` makes it: propeller, or Flyte 2's executor.
+    async fn call(
+        &self,
+        golden: &Golden,
+        of_v1: &'static str,
+        of_v2: &'static str,
+        message: Vec<u8>,
+    ) -> Result<bytes::Bytes, tonic::Status> {
+        let url = format!("http://{}", self.service.api());
+        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let method = if golden.flyte == Flyte::V1 { of_v1 } else { of_v2 };
+        raw::call(channel, method, message, Some(&self.service.token("propeller"))).await
+    }
+
+    async fn send(&self, golden: &Golden) -> Result<Vec<u8>, tonic::Status> {
+        let v1 = "/flyteidl.service.AsyncAgentService/CreateTask";
+        let v2 = "/flyteidl2.connector.AsyncConnectorService/CreateTask";
+        let answer = self.call(golden, v1, v2, golden.bytes.clone()).await?;
+        Ok(CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec())
+    }
+
+    async fn poll(&self, golden: &Golden, handle: &[u8]) -> Resource {
+        let v1 = "/flyteidl.service.AsyncAgentService/GetTask";
+        let v2 = "/flyteidl2.connector.AsyncConnectorService/GetTask";
+        let request = GetTaskRequest {
+            resource_meta: handle.to_vec().into(),
+            connection: connection(golden),
+            ..GetTaskRequest::default()
+        };
+        let answer = self.call(golden, v1, v2, request.encode_to_vec()).await.unwrap();
+        GetTaskResponse::decode(answer).unwrap().resource.unwrap()
+    }
+
+    async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> (String, Resource) {
+        for _ in 0..10 {
+            let resource = self.poll(golden, handle).await;
+            let phase = resource.phase().as_str_name().to_owned();
+            if !matches!(phase.as_str(), "QUEUED" | "INITIALIZING" | "RUNNING") {
+                return (phase, resource);
+            }
+        }
+        panic!("{}: never ends", golden.name)
+    }
+
+    async fn stop(&self, golden: &Golden, handle: &[u8]) -> Result<(), tonic::Status> {
+        let v1 = "/flyteidl.service.AsyncAgentService/DeleteTask";
+        let v2 = "/flyteidl2.connector.AsyncConnectorService/DeleteTask";
+        let request = DeleteTaskRequest {
+            resource_meta: handle.to_vec().into(),
+            connection: connection(golden),
+            ..DeleteTaskRequest::default()
+        };
+        self.call(golden, v1, v2, request.encode_to_vec()).await.map(drop)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// What Flyte 2 sends with every call.
+fn connection(golden: &Golden) -> Option<Connection> {
+    let secrets = golden.json["connection"]["secrets"].as_object()?;
+    let text = |(name, value): (&String, &Json)| (name.clone(), value.as_str().unwrap().to_owned());
+    Some(Connection { secrets: secrets.iter().map(text).collect(), ..Connection::default() })
+}
+
+/// A request on a cluster that is there.
+fn task() -> Json {
+    Golden::read(Flyte::V1, "dbx_existing_cluster").unwrap().json
+}
+
+async fn until(done: impl Fn() -> bool) {
+    while !done() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

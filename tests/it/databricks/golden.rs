@@ -1,0 +1,166 @@
+//! Every golden request, to every end.
+
+use super::*;
+
+/// Golden requests that Databricks cannot run, and what the user must read.
+const REFUSED: [(&str, &str); 3] = [
+    ("dbx_no_compute", "custom.databricksConf: says nothing of compute"),
+    ("dbx_no_conf", "custom.databricksConf: says nothing of compute"),
+    ("dbx_null_conf_no_container", "template.container: missing"),
+];
+
+/// The secrets that the goldens name.
+const SECRETS: [(&str, &str); 3] = [
+    ("databricks_token", TOKEN),
+    ("team-a-databricks", "dapi-of-team-a-0123456789"),
+    ("team-a-oauth", "an-oauth-secret-of-team-a"),
+];
+
+async fn stage(ending: Ending, polls: u32) -> Stage {
+    let options = Options {
+        ending,
+        polls,
+        tokens: ["dapi0123456789abcdef", SECRETS[0].1, SECRETS[1].1].map(str::to_owned).into(),
+        clients: vec![("11111111-2222-3333-4444-555555555555".to_owned(), SECRETS[2].1.to_owned())],
+        ..Options::default()
+    };
+    Stage::set_with(options, &SECRETS, &[]).await
+}
+
+/// All of task type `databricks`.
+fn all() -> Vec<Golden> {
+    let mut all = Golden::all(Flyte::V1, "dbx_").unwrap();
+    all.retain(|golden| golden.name != "dbx_legacy_spark_type");
+    all.extend(Golden::all(Flyte::V2, "dbx_").unwrap());
+    assert_eq!(all.len(), 19);
+    all
+}
+
+fn running() -> Vec<Golden> {
+    let is_refused = |golden: &Golden| REFUSED.iter().any(|(name, _)| *name == golden.name);
+    all().into_iter().filter(|golden| !is_refused(golden)).collect()
+}
+
+#[tokio::test]
+async fn every_request_runs_to_success() {
+    for golden in running() {
+        let stage = stage(Ending::Success("42".to_owned()), 2).await;
+        let handle = stage.send(&golden).await.unwrap();
+        let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
+        assert_eq!(phase, "SUCCEEDED", "{}: {}", golden.name, resource.message);
+        assert_eq!(stage.fake.violations(), [""; 0], "{}", golden.name);
+        assert_eq!(resource.outputs, None, "{}: the code writes its own", golden.name);
+        let links = resource.log_links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(links, ["Databricks Console", "Driver Logs", "Spark UI"]);
+        let version = if golden.flyte == Flyte::V1 { "v1" } else { "v2" };
+        let name = format!("{version}_{}", golden.name);
+        insta::assert_json_snapshot!(name, stage.fake.submitted()[0]);
+    }
+}
+
+#[tokio::test]
+async fn every_request_fails_in_the_words_of_its_code() {
+    for golden in running() {
+        let ending = Ending::Failure {
+            error: "ZeroDivisionError: division by zero".to_owned(),
+            trace: "Traceback (most recent call last):\n  File \"etl.py\", line 7".to_owned(),
+        };
+        let stage = stage(ending, 1).await;
+        let handle = stage.send(&golden).await.unwrap();
+        let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
+        assert_eq!(phase, "RETRYABLE_FAILED", "{}", golden.name);
+        assert_eq!(
+            resource.message,
+            "RUN_EXECUTION_ERROR: ZeroDivisionError: division by zero\n\
+             Traceback (most recent call last):\n  File \"etl.py\", line 7",
+            "{}",
+            golden.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_request_can_be_cancelled() {
+    for golden in running() {
+        let stage = stage(Ending::Success(String::new()), 100).await;
+        let handle = stage.send(&golden).await.unwrap();
+        stage.stop(&golden, &handle).await.unwrap();
+        let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
+        assert_eq!(phase, "ABORTED", "{}: {}", golden.name, resource.message);
+        stage.stop(&golden, &handle).await.unwrap();
+        stage.fake.forget_runs();
+        stage.stop(&golden, &handle).await.unwrap();
+        assert_eq!(stage.fake.requests_to("runs/cancel"), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_run_says_why_and_is_never_sent() {
+    for (name, words) in REFUSED {
+        let stage = stage(Ending::Success(String::new()), 1).await;
+        let golden = Golden::read(Flyte::V1, name).unwrap();
+        let handle = stage.send(&golden).await.unwrap();
+        let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
+        assert_eq!(phase, "FAILED", "{name}");
+        assert!(resource.message.contains(words), "{name}: {}", resource.message);
+        assert_eq!(stage.fake.requests(), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_type_spark_is_left_to_kubernetes() {
+    let stage = Stage::set().await;
+    for name in ["dbx_legacy_spark_type", "spark_k8s_not_databricks"] {
+        let golden = Golden::read(Flyte::V1, name).unwrap();
+        let status = stage.send(&golden).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{name}");
+        assert!(status.message().ends_with("served: databricks version 0"), "{status}");
+    }
+}
+
+/// What Databricks said to the official connector, and what we make of it.
+const STATES: [(&str, &str); 15] = [
+    ("blocked", "RUNNING"),
+    ("canceled", "ABORTED"),
+    ("excluded", "FAILED"),
+    ("failed", "RETRYABLE_FAILED"),
+    ("internal_error", "RETRYABLE_FAILED"),
+    ("maximum_concurrent_runs_reached", "RETRYABLE_FAILED"),
+    ("pending", "INITIALIZING"),
+    ("queued", "QUEUED"),
+    ("running", "RUNNING"),
+    ("skipped", "FAILED"),
+    ("succeeded", "SUCCEEDED"),
+    ("success_with_failures", "SUCCEEDED"),
+    ("terminating", "RUNNING"),
+    ("timedout", "FAILED"),
+    ("upstream_failed", "FAILED"),
+];
+
+#[tokio::test]
+async fn every_state_that_the_official_connector_met_has_a_phase() {
+    let golden = Golden::read(Flyte::V1, "dbx_new_cluster").unwrap();
+    for dir in ["v1", "v2"] {
+        let file = format!("{}/golden/{dir}/_states_dbx.official.json", env!("CARGO_MANIFEST_DIR"));
+        let all: Json = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        for (name, phase) in STATES {
+            let state = &all["backend_answers"][name];
+            let text = |field: &str| state[field].as_str().map(str::to_owned);
+            let ending = match text("result_state") {
+                Some(result) => Ending::Terminated { code: String::new(), result },
+                None => Ending::Stuck(text("life_cycle_state").unwrap()),
+            };
+            let stage = stage(ending, 0).await;
+            let handle = stage.send(&golden).await.unwrap();
+            stage.poll(&golden, &handle).await;
+            let resource = stage.poll(&golden, &handle).await;
+            assert_eq!(resource.phase().as_str_name(), phase, "{name}");
+        }
+        let stage = stage(Ending::Stuck("TERMINATED".to_owned()), 0).await;
+        let handle = stage.send(&golden).await.unwrap();
+        stage.poll(&golden, &handle).await;
+        let resource = stage.poll(&golden, &handle).await;
+        assert_eq!(resource.phase().as_str_name(), "RUNNING", "ended without a result");
+        assert_eq!(stage.service.metric("plugin_unknown_states_total").await, 1.0);
+    }
+}

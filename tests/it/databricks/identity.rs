@@ -1,0 +1,205 @@
+//! Who calls are made as, and where they may go.
+
+use super::*;
+
+/// `task` in a workflow of `namespace`.
+fn task_in(namespace: &str) -> Json {
+    let mut task = task();
+    task["task_execution_metadata"]["namespace"] = namespace.into();
+    task["output_prefix"] = format!("s3://bucket/{namespace}").into();
+    task
+}
+
+#[tokio::test]
+async fn namespaces_use_tokens_of_their_own() {
+    let secrets = [
+        ("team-a/databricks_token", "dapi-of-team-a-0123456789"),
+        ("team-b/databricks_token", "dapi-of-team-b-0123456789"),
+        ("databricks_token", TOKEN),
+    ];
+    for dialect in [Dialect::Flyte1, Dialect::Flyte2, Dialect::Rest] {
+        let stage = Stage::set_with(Options::default(), &secrets, &[]).await;
+        let client = stage.client(dialect).await;
+        for namespace in ["team-a", "team-b", "team-c"] {
+            let task = task_in(namespace);
+            let handle = client.create(&task).await.unwrap();
+            client.get(&task, &handle).await.unwrap();
+        }
+        let tokens = [secrets[0].1, secrets[1].1, TOKEN];
+        assert_eq!(stage.fake.submitters(), tokens, "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_ones_own_is_never_replaced_by_the_services() {
+    let stage = Stage::set().await;
+    let golden = Golden::read(Flyte::V1, "dbx_token_secret").unwrap();
+    let handle = stage.send(&golden).await.unwrap();
+    let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
+    assert_eq!(phase, "FAILED");
+    assert!(
+        resource.message.contains("secret team-a-databricks not found"),
+        "{}",
+        resource.message
+    );
+    assert_eq!(stage.fake.requests(), 0);
+}
+
+#[tokio::test]
+async fn the_official_connectors_secrets_are_found() {
+    for name in ["databricks-token", "flyte_databricks_access_token"] {
+        let secrets = [(name, "dapi-of-the-connector-0123")];
+        let stage = Stage::set_with(Options::default(), &secrets, &[]).await;
+        stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+        assert_eq!(stage.fake.submitters(), [secrets[0].1]);
+    }
+}
+
+#[tokio::test]
+async fn a_service_principal_gets_one_token_for_all_its_calls() {
+    let secret = r#"{"client_id": "principal-a", "client_secret": "an-oauth-secret"}"#;
+    let options = Options {
+        tokens: vec!["none".to_owned()],
+        clients: vec![("principal-a".to_owned(), "an-oauth-secret".to_owned())],
+        ..Options::default()
+    };
+    let secrets = [("databricks-oauth", secret)];
+    let stage = Stage::set_with(options, &secrets, &["--auth-type=oauth_m2m"]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    for _ in 0..3 {
+        assert_ne!(client.get(&task(), &handle).await.unwrap().phase, "FAILED");
+    }
+    client.delete(&task(), &handle).await.unwrap();
+    assert_eq!(stage.fake.requests_to("token"), 1);
+    assert_eq!(stage.fake.submitters(), ["token-1-of-principal-a"]);
+}
+
+#[tokio::test]
+async fn an_unknown_service_principal_is_told_so() {
+    let secrets = [("databricks_client_secret", "wrong-oauth-secret")];
+    let args = ["--auth-type=oauth_m2m", "--client-id=principal-a"];
+    let stage = Stage::set_with(Options::default(), &secrets, &args).await;
+    let client = stage.client(Dialect::Rest).await;
+    let refusal = client.create(&task()).await.unwrap_err();
+    assert_eq!(refusal.code, 422);
+    let words = "Databricks gives no access token: Client authentication failed";
+    assert!(refusal.message.contains(words), "{refusal:?}");
+    assert_eq!(stage.fake.runs(), 0);
+}
+
+#[tokio::test]
+async fn the_services_own_oidc_token_is_exchanged() {
+    let file = |name: &str, token: &str| {
+        let path = std::env::temp_dir().join(format!("it-dbx-{name}-{}", std::process::id()));
+        std::fs::write(&path, token).unwrap();
+        format!("--oidc-token-file={}", path.display())
+    };
+    // {"aud":"databricks"} and {"aud":"somebody"}
+    let ours = "e30.eyJhdWQiOiJkYXRhYnJpY2tzIn0.signature";
+    let others = "e30.eyJhdWQiOiJzb21lYm9keSJ9.signature";
+    let args = ["--auth-type=oidc_federation", "--client-id=p", "--oidc-audience=databricks"];
+    for (name, token, exchanged) in [("ours", ours, 1), ("others", others, 0)] {
+        let options = Options { trusted: vec![ours.to_owned()], ..Options::default() };
+        let file = file(name, token);
+        let all = args.into_iter().chain([file.as_str()]).collect::<Vec<_>>();
+        let stage = Stage::set_with(options, &[], &all).await;
+        let hasty = stage.client(Dialect::Flyte1).await.with_timeout(Duration::from_secs(1));
+        assert_eq!(hasty.create(&task()).await.is_ok(), exchanged == 1, "{name}");
+        assert_eq!(stage.fake.requests_to("token"), exchanged, "{name}");
+        assert_eq!(stage.fake.runs(), exchanged, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_author_cannot_choose_who_the_service_is() {
+    let options = Options::default();
+    let args = ["--oidc-token-file=/nowhere", "--client-id=p"];
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &args).await;
+    let mut task = task();
+    task["template"]["custom"]["databricksAuthType"] = "oidc_federation".into();
+    task["template"]["custom"]["databricksClientId"] = "somebody-else".into();
+    let refusal = stage.client(Dialect::Rest).await.create(&task).await.unwrap_err();
+    assert!(refusal.message.starts_with("custom.databricksClientId:"), "{refusal:?}");
+    task["template"]["custom"]["databricksAuthType"] = "a_password".into();
+    let refusal = stage.client(Dialect::Rest).await.create(&task).await.unwrap_err();
+    assert!(refusal.message.starts_with("custom.databricksAuthType:"), "{refusal:?}");
+    assert_eq!(stage.fake.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_nobody_configured_sees_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    let secrets = [("databricks_token", TOKEN), ("databricks-oauth", "an-oauth-secret")];
+    let stage = Stage::set_with(Options::default(), &secrets, &["--client-id=p"]).await;
+    for auth_type in ["pat", "oauth_m2m"] {
+        for spelling in [host.to_string(), format!("https://{host}/"), format!("http://{host}")] {
+            for dialect in Dialect::ALL {
+                let client = stage.client(dialect).await;
+                let mut task = task();
+                task["template"]["custom"]["databricksInstance"] = spelling.as_str().into();
+                task["template"]["custom"]["databricksAuthType"] = auth_type.into();
+                let words = match client.create(&task).await {
+                    Ok(handle) => {
+                        let seen = client.get(&task, &handle).await.unwrap();
+                        assert_eq!(seen.phase, "FAILED");
+                        client.delete(&task, &handle).await.unwrap();
+                        seen.message
+                    }
+                    Err(refusal) => refusal.message,
+                };
+                assert!(words.contains("custom.databricksInstance: "), "{words}");
+            }
+        }
+    }
+    assert_eq!(stage.fake.requests(), 0, "nor does another");
+    let nobody = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(nobody.is_err(), "somebody called");
+}
+
+#[tokio::test]
+async fn a_workspace_taken_off_the_list_is_called_no_more() {
+    let stage = Stage::set().await;
+    let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    let asked = stage.fake.requests();
+    let endpoint = format!("--endpoint={}", stage.fake.url());
+    let secrets = format!("--secrets-dir={}", stage.dir.display());
+    let other = ["--instances=myorg.cloud.databricks.com", &endpoint, &secrets];
+    let later = spawn::<Databricks>(&other).await;
+    let client = later.client(Dialect::Flyte1, "propeller").await;
+    let seen = client.get(&task(), &handle).await.unwrap();
+    assert_eq!(seen.phase, "RUNNING", "until the grace is over");
+    client.delete(&task(), &handle).await.unwrap_err();
+    assert_eq!(stage.fake.requests(), asked);
+}
+
+#[tokio::test]
+async fn a_caller_keeps_to_its_targets() {
+    let dir = std::env::temp_dir().join(format!("it-dbx-targets-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let (rules, secret) = (dir.join("auth.yaml"), dir.join("issuer.secret"));
+    // What spawn signs its tokens with.
+    std::fs::write(&secret, "a secret of tests, longer than 32 bytes").unwrap();
+    let auth = format!(
+        "issuers:
+  - {{name: tests, issuer: 'https://tests.example.com', audiences: [connectors], key: {{hs256_secret_file: {}}}}}
+rules:
+  - {{issuer: tests, sub: ann, role: user, targets: [acme-prod.cloud.databricks.com]}}
+",
+        secret.display()
+    );
+    std::fs::write(&rules, auth).unwrap();
+    let auth = format!("--auth={}", rules.display());
+    let stage = Stage::set_with(Options::default(), &[("databricks_token", TOKEN)], &[&auth]).await;
+    let client = stage.service.client(Dialect::Rest, "ann").await;
+    client.create(&task()).await.unwrap();
+    let mut elsewhere = task();
+    elsewhere["template"]["custom"]["databricksInstance"] =
+        "https://MYORG.cloud.databricks.com".into();
+    let refusal = client.create(&elsewhere).await.unwrap_err();
+    assert_eq!(refusal.code, 403, "{refusal:?}");
+    assert!(refusal.message.ends_with("the target myorg.cloud.databricks.com"), "{refusal:?}");
+    assert_eq!(stage.fake.runs(), 1);
+    std::fs::remove_dir_all(dir).unwrap();
+}
