@@ -35,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) status: Option<RunStatus>,
     pub(crate) cluster_instance: Option<ClusterInstance>,
     pub(crate) tasks: Option<Vec<Self>>,
+    /// Of a task: the notebook that it runs, if it runs one.
+    pub(crate) notebook_task: Option<Json>,
     pub(crate) end_time: Option<i64>,
     pub(crate) setup_duration: Option<i64>,
     pub(crate) execution_duration: Option<i64>,

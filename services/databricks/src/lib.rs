@@ -14,6 +14,7 @@ use plugin_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+use tokio::time::timeout;
 
 use crate::{
     code::CodeArgs,
@@ -143,13 +144,14 @@ impl Plugin for Databricks {
         let status = found.status(&self.verdicts, workspace.page(run.id));
         match status.phase() {
             Phase::Succeeded if run.exit_value => {
-                let output = output(cx, &http, found.last_task_id().unwrap_or(run.id)).await?;
+                let output = output(cx, &http, found.notebook_task_id().unwrap_or(run.id)).await?;
                 Ok(status.output(ONLY_OUTPUT, Some(Value::String(output.exit_value()))))
             }
             Phase::Failed | Phase::RetryableFailed => {
                 // What went wrong is known without it, if less exactly.
-                let output = output(cx, &http, found.failed_task_id().unwrap_or(run.id)).await;
-                let words = output.ok().and_then(|output| output.error_text());
+                let output = output(cx, &http, found.failed_task_id().unwrap_or(run.id));
+                let output = timeout(cx.deadline().remaining() / 2, output).await;
+                let words = output.ok().and_then(Result::ok).and_then(api::Output::error_text);
                 Ok(words.into_iter().fold(status, Status::message))
             }
             _ => Ok(status),

@@ -104,8 +104,15 @@ impl Run {
         self.failed_task(&any).map_or_else(|| self.last_task_id(), |task| task.run_id)
     }
 
+    /// The run of the last task with a notebook.
+    pub(crate) fn notebook_task_id(&self) -> Option<i64> {
+        let mut tasks = self.tasks.iter().flatten().rev();
+        let notebook = tasks.find(|task| task.notebook_task.is_some());
+        notebook.map_or_else(|| self.last_task_id(), |task| task.run_id)
+    }
+
     /// The run of the last task.
-    pub(crate) fn last_task_id(&self) -> Option<i64> {
+    fn last_task_id(&self) -> Option<i64> {
         self.tasks.as_ref()?.last()?.run_id
     }
 

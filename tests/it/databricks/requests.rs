@@ -124,6 +124,22 @@ async fn who_is_to_blame_decides_on_a_retry() {
 }
 
 #[tokio::test]
+async fn a_failure_is_told_even_if_its_output_is_not() {
+    let ending = Ending::Failure { error: "ZeroDivisionError".to_owned(), trace: String::new() };
+    let options = Options { ending, polls: 0, ..Options::default() };
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    client.get(&task(), &handle).await.unwrap();
+    stage.fake.fail_with([200].into_iter().chain([503; 100]));
+    let hasty = client.with_timeout(Duration::from_secs(3));
+    let seen = hasty.get(&task(), &handle).await.unwrap();
+    assert_eq!(seen.phase, "RETRYABLE_FAILED");
+    assert!(seen.message.contains("Workload failed, see run output"), "{}", seen.message);
+    assert!(stage.fake.requests_to("runs/get-output") > 0);
+}
+
+#[tokio::test]
 async fn a_run_that_is_gone_fails_its_task() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;

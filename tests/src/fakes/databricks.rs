@@ -142,8 +142,8 @@ impl FakeDatabricks {
         self.shared.submits.add_permits(MAX_HELD);
     }
 
-    /// Answers the next requests with these statuses instead. A submit starts its run all the same:
-    /// it is the answer that is lost.
+    /// Answers the next requests with these statuses instead, 200 being the right answer. A submit
+    /// starts its run all the same: it is the answer that is lost.
     pub fn fail_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.state().outages = statuses.into_iter().collect();
     }

@@ -157,7 +157,9 @@ fn the_task_says_more_than_its_run() {
     ]);
     assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed);
     assert_eq!(read(&run).failed_task_id(), Some(2));
-    assert_eq!(read(&run).last_task_id(), Some(3));
+    assert_eq!(read(&run).notebook_task_id(), Some(3));
+    run["tasks"][0]["notebook_task"] = json!({"notebook_path": "/etl"});
+    assert_eq!(read(&run).notebook_task_id(), Some(1));
 
     let mut run = newer("TERMINATED", "RUN_EXECUTION_ERROR", "CLIENT_ERROR");
     run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);

@@ -50,7 +50,9 @@ impl Shared {
     fn outage(&self) -> Option<Response> {
         let mut state = self.state();
         let status = (!state.outages.is_empty()).then(|| state.outages.remove(0))?;
-        Some(error(status, "TEMPORARILY_UNAVAILABLE", "The service is temporarily unavailable."))
+        (status != 200).then(|| {
+            error(status, "TEMPORARILY_UNAVAILABLE", "The service is temporarily unavailable.")
+        })
     }
 }
 
