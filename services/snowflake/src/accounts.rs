@@ -1,0 +1,152 @@
+//! The accounts that an operator lets tasks name: hosts come from here and nowhere else.
+
+use std::str::FromStr;
+
+use plugin_core::{Error, Http, HttpBuilder, Kind, Result};
+
+use crate::api;
+
+/// An account, and where its SQL API is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    host: String,
+}
+
+impl FromStr for Account {
+    type Err = String;
+
+    /// `ACCOUNT`, or `ACCOUNT=host` for a private link.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, host) = text.split_once('=').unwrap_or((text, ""));
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        let is_name = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed)
+        };
+        if !is_name(name) {
+            return Err(format!("{name:?} is not an account identifier such as ORG-ACCOUNT"));
+        }
+        if text.contains('=') && !is_name(host) {
+            return Err(format!("{host:?} is not a host name"));
+        }
+        let host = match host {
+            "" => format!("{}.snowflakecomputing.com", name.to_lowercase().replace('_', "-")),
+            host => host.to_owned(),
+        };
+        Ok(Self { name: name.to_owned(), host })
+    }
+}
+
+impl Account {
+    /// The account as tokens name it: without region, in upper case.
+    pub(crate) fn claim(&self) -> String {
+        let (name, _) = match self.name.split_once(".global") {
+            Some((name, _)) => name.split_once('-').unwrap_or((name, "")),
+            None => self.name.split_once('.').unwrap_or((&self.name, "")),
+        };
+        name.to_uppercase()
+    }
+
+    /// The page of a statement in Snowflake's console.
+    pub(crate) fn console(&self, query_id: &str) -> String {
+        let place = match (self.name.split_once('.'), self.name.split_once('-')) {
+            (Some((locator, region)), _) => format!("{region}/{locator}"),
+            (None, Some((organization, account))) => format!("{organization}/{account}"),
+            (None, None) => self.name.clone(),
+        };
+        format!("https://app.snowflake.com/{place}/#/compute/history/queries/{query_id}/detail")
+    }
+}
+
+/// Every account with a client for it.
+pub(crate) struct Accounts(Vec<(Account, Http)>);
+
+impl Accounts {
+    pub(crate) fn new(accounts: Vec<Account>, http: &HttpBuilder) -> Result<Self> {
+        let client = |account: Account| {
+            let base = format!("https://{}/api/v2", account.host);
+            let http = http.clone().failures(api::failure).build(&base)?;
+            Ok((account, http))
+        };
+        accounts.into_iter().map(client).collect::<Result<_>>().map(Self)
+    }
+
+    /// The account called `name`, which `field` says, if it may be called.
+    pub(crate) fn find(&self, field: &str, name: &str) -> Result<&(Account, Http)> {
+        self.by_name(name).ok_or_else(|| {
+            Error::invalid(format!(
+                "{field}: the account {name:?} is not one of those that this service is configured \
+                 for (SNOWFLAKE_ACCOUNTS)"
+            ))
+        })
+    }
+
+    /// The account of a job, if it may still be called.
+    pub(crate) fn of_job(&self, name: &str) -> Result<&(Account, Http)> {
+        self.by_name(name).ok_or_else(|| {
+            let message = format!("the account {name:?} is no longer one of this service's");
+            Error::new(Kind::FailedPrecondition, message)
+        })
+    }
+
+    /// The only account, for tasks that name none.
+    pub(crate) fn only(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [(account, _)] => Some(&account.name),
+            _ => None,
+        }
+    }
+
+    fn by_name(&self, name: &str) -> Option<&(Account, Http)> {
+        self.0.iter().find(|(account, _)| account.name.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_says_where_it_is_and_what_it_is_called() {
+        for (text, host, claim, console) in [
+            (
+                "ACMEORG-DATA_1",
+                "acmeorg-data-1.snowflakecomputing.com",
+                "ACMEORG-DATA_1",
+                "ACMEORG/DATA_1",
+            ),
+            (
+                "xy12345.eu-central-1",
+                "xy12345.eu-central-1.snowflakecomputing.com",
+                "XY12345",
+                "eu-central-1/xy12345",
+            ),
+            (
+                "xy12345.us-east-2.aws",
+                "xy12345.us-east-2.aws.snowflakecomputing.com",
+                "XY12345",
+                "us-east-2.aws/xy12345",
+            ),
+            ("xy12345", "xy12345.snowflakecomputing.com", "XY12345", "xy12345"),
+            (
+                "xy12345-ab.global",
+                "xy12345-ab.global.snowflakecomputing.com",
+                "XY12345",
+                "global/xy12345-ab",
+            ),
+            ("O-A=o-a.privatelink.example.com", "o-a.privatelink.example.com", "O-A", "O/A"),
+        ] {
+            let account = text.parse::<Account>().unwrap();
+            assert_eq!((account.host.as_str(), account.claim().as_str()), (host, claim), "{text}");
+            let link = format!("https://app.snowflake.com/{console}/#/compute/history/queries/");
+            assert!(account.console("q").starts_with(&link), "{}", account.console("q"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_account_or_host_is_refused() {
+        for text in ["", "a/b", "a@b", "-a", ".a", "a=", "a=b/c", "a=b:1", "a=u@h", "a b", "a#"] {
+            assert!(text.parse::<Account>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A statement at Snowflake: what finds it again, and what there is to say of it.
+
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use plugin_core::{Context, Error, Phase, Result, Status, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::{accounts::Account, api, credentials::AuthType, settings::Place};
+
+/// How long a new statement may be unknown to its own API.
+const SETTLES: SignedDuration = SignedDuration::from_secs(60);
+
+/// What finds the statement again, and its rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub(crate) id: String,
+    pub(crate) account: String,
+    pub(crate) user: String,
+    warehouse: String,
+    database: String,
+    schema: String,
+    pub(crate) auth: AuthType,
+    flyte2: bool,
+    /// Whether the task wants to know where its rows are.
+    results: bool,
+}
+
+impl Job {
+    pub(crate) fn new(id: String, account: &Account, place: Place, results: bool) -> Result<Self> {
+        let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if id.is_empty() || id.len() > 64 || !id.chars().all(is_handle) {
+            return Err(Error::unavailable("Snowflake's answer names no statement"));
+        }
+        let Place { user, warehouse, database, schema, auth, flyte2, .. } = place;
+        let account = account.name.clone();
+        Ok(Self { id, account, user, warehouse, database, schema, auth, flyte2, results })
+    }
+
+    /// Where it stands, as Snowflake says.
+    pub(crate) fn seen(&self, answer: &api::Answer, http: StatusCode) -> Status {
+        let status = answer.status(http);
+        if status.phase() != Phase::Succeeded || !self.results {
+            return status;
+        }
+        status.output("results", answer.result_handle(&self.id).map(|handle| self.rows(handle)))
+    }
+
+    /// `status` of a statement whose result is not shown, but can be read.
+    pub(crate) fn finished(&self, status: Status) -> Status {
+        let rows = status.phase() == Phase::Succeeded && self.results;
+        status.output("results", rows.then(|| self.rows(&self.id)))
+    }
+
+    /// Where the SDKs read the rows of statement `id`; each Flyte has its own form.
+    fn rows(&self, id: &str) -> Value {
+        let Self { user, account, warehouse, database, schema, .. } = self;
+        let separator = if self.flyte2 { '/' } else { ':' };
+        let place = format!("{warehouse}/{database}/{schema}");
+        Value::structured_dataset(format!("snowflake://{user}{separator}{account}/{place}/{id}"))
+    }
+
+    /// `status` with what the ids alone tell.
+    pub(crate) fn described(&self, status: Status, account: &Account) -> Status {
+        status
+            .link("Snowflake Console", account.console(&self.id))
+            .info("query_id", Some(self.id.as_str()))
+            .info("account", Some(self.account.as_str()))
+            .info("user", Some(self.user.as_str()))
+            .info("warehouse", Some(self.warehouse.as_str()))
+            .info("database", Some(self.database.as_str()))
+            .info("schema", Some(self.schema.as_str()))
+    }
+
+    /// A statement that Snowflake does not find: not yet, or not any more.
+    pub(crate) fn not_found(&self, cx: &Context, error: &Error) -> Result<Status> {
+        if Timestamp::now().duration_since(cx.created_at()) < SETTLES {
+            return Ok(Status::new(Phase::Queued).message("submitted; not listed yet"));
+        }
+        let message = format!(
+            "Snowflake has no statement {} in account {}: results are kept for a day",
+            self.id, self.account
+        );
+        let code = error.code().unwrap_or("not_found").to_owned();
+        Err(Error::not_found(message).with_code(code).with_source(error.clone()))
+    }
+}

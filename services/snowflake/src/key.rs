@@ -1,0 +1,96 @@
+//! Private keys, in every form that `openssl` writes them.
+
+use aws_lc_rs::{digest, encoding::AsDer as _, rsa, signature::KeyPair as _};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use jsonwebtoken::EncodingKey;
+use pkcs8::{
+    EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument,
+    pkcs5::{EncryptionScheme, pbes2::Kdf},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// How much work a key may demand to be decrypted; a task's author may have chosen it.
+const MAX_ITERATIONS: u32 = 2_000_000;
+
+/// An RSA key that signs, and the fingerprint that Snowflake knows its public half by.
+pub(crate) struct Key {
+    pub(crate) signing: EncodingKey,
+    pub(crate) fingerprint: String,
+}
+
+impl Key {
+    /// Reads PKCS#8, plain or encrypted, or PKCS#1, in PEM.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words that tell nothing of the key.
+    pub(crate) fn read(
+        pem: &SecretString,
+        passphrase: Option<&SecretString>,
+    ) -> Result<Self, &'static str> {
+        let (label, der) = unwrapped(pem.expose_secret())?;
+        match label {
+            "RSA PRIVATE KEY" => Self::from_pkcs1(der.as_bytes()),
+            "PRIVATE KEY" => Self::from_pkcs8(der.as_bytes()),
+            "ENCRYPTED PRIVATE KEY" => {
+                let passphrase = passphrase.ok_or("is encrypted, and there is no passphrase")?;
+                Self::from_pkcs8(decrypted(der.as_bytes(), passphrase)?.as_bytes())
+            }
+            _ => Err("is not a private key in PEM that Snowflake takes"),
+        }
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, &'static str> {
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| "is not a key in PKCS#8")?;
+        Self::from_pkcs1(info.private_key.as_bytes())
+    }
+
+    fn from_pkcs1(der: &[u8]) -> Result<Self, &'static str> {
+        let pair = rsa::KeyPair::from_der(der).map_err(|_| "is not an RSA key that can be used")?;
+        let public = pair.public_key().as_der().map_err(|_| "has no public half")?;
+        let digest = digest::digest(&digest::SHA256, public.as_ref());
+        Ok(Self {
+            signing: EncodingKey::from_rsa_der(der),
+            fingerprint: format!("SHA256:{}", BASE64_STANDARD.encode(digest)),
+        })
+    }
+}
+
+fn decrypted(der: &[u8], passphrase: &SecretString) -> Result<SecretDocument, &'static str> {
+    const OUTDATED: &str =
+        "is not encrypted by PBES2; convert it with openssl pkcs8 -topk8 -v2 aes256";
+    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| OUTDATED)?;
+    let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm else {
+        return Err(OUTDATED);
+    };
+    let affordable = match &parameters.kdf {
+        Kdf::Pbkdf2(kdf) => kdf.iteration_count <= MAX_ITERATIONS,
+        _ => false,
+    };
+    if !affordable {
+        return Err(
+            "is encrypted with too costly a derivation; use PBKDF2 (openssl pkcs8 -v2 aes256)",
+        );
+    }
+    info.decrypt(passphrase.expose_secret()).map_err(|_| "cannot be decrypted with its passphrase")
+}
+
+/// What a PEM block holds, and its label.
+///
+/// Read generously: secrets lose their line breaks on the way through environment variables and forms.
+fn unwrapped(pem: &str) -> Result<(&str, SecretDocument), &'static str> {
+    const NOT_PEM: &str = "is not a private key in PEM";
+    let (_, rest) = pem.split_once("-----BEGIN ").ok_or(NOT_PEM)?;
+    let (label, rest) = rest.split_once("-----").ok_or(NOT_PEM)?;
+    let (body, _) = rest.split_once("-----END ").ok_or(NOT_PEM)?;
+    if body.contains("Proc-Type") {
+        return Err(
+            "is encrypted in a form of old; convert it with openssl pkcs8 -topk8 -v2 aes256",
+        );
+    }
+    let body = SecretString::from(body.replace("\\n", "").split_whitespace().collect::<String>());
+    let der = BASE64_STANDARD.decode(body.expose_secret()).map_err(|_| NOT_PEM)?;
+    Ok((label, SecretDocument::try_from(der).map_err(|_| NOT_PEM)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+use super::*;
+
+/// What `openssl rsa -pubout -outform DER | openssl dgst -sha256 -binary | base64` prints for all of them.
+const FINGERPRINT: &str = "SHA256:xQhroWMaNOfSQk+gxykBP4E8RCim8D3LLoE/QTYv7U4=";
+
+/// A key of `openssl`'s that nobody trusts; its passphrase is "secret".
+macro_rules! pem {
+    ($name:literal) => {
+        include_str!(concat!("pem/", $name, ".pem"))
+    };
+}
+
+fn read(pem: &str, passphrase: Option<&str>) -> Result<String, &'static str> {
+    let passphrase = passphrase.map(SecretString::from);
+    Key::read(&SecretString::from(pem), passphrase.as_ref()).map(|key| key.fingerprint)
+}
+
+#[test]
+fn every_form_of_a_key_has_the_same_fingerprint() {
+    for pem in [
+        pem!("pkcs1"),
+        pem!("pkcs8"),
+        pem!("aes256"),
+        pem!("aes128sha1"),
+        // What Snowflake's documentation tells its users to make.
+        pem!("des3"),
+    ] {
+        assert_eq!(read(pem, Some("secret")), Ok(FINGERPRINT.to_owned()), "{pem}");
+    }
+}
+
+#[test]
+fn lost_line_breaks_do_no_harm() {
+    let pem = pem!("pkcs8");
+    for text in [
+        pem.replace('\n', "\r\n"),
+        pem.replace('\n', "\\n"),
+        pem.replace('\n', " "),
+        format!("\n  {pem}\n\n"),
+    ] {
+        assert_eq!(read(&text, None), Ok(FINGERPRINT.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_told_without_the_key() {
+    for (pem, passphrase, words) in [
+        ("", None, "is not a private key in PEM"),
+        ("hunter2", None, "is not a private key in PEM"),
+        ("-----BEGIN PRIVATE KEY-----\nRkFLRQ==\n-----END", None, "is not a private key in PEM"),
+        ("-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----", None, "is not a private key"),
+        ("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----", None, "Snowflake takes"),
+        (pem!("ec"), None, "is not an RSA key"),
+        (pem!("aes256"), None, "is encrypted, and there is no passphrase"),
+        (pem!("aes256"), Some("wrong"), "cannot be decrypted with its passphrase"),
+        (pem!("costly"), Some("secret"), "too costly a derivation"),
+        (pem!("scrypt"), Some("secret"), "too costly a derivation"),
+        (pem!("pbes1"), Some("secret"), "is not encrypted by PBES2"),
+        (pem!("legacy"), Some("secret"), "openssl pkcs8 -topk8"),
+    ] {
+        let error = read(pem, passphrase).unwrap_err();
+        assert!(error.contains(words), "{error}: {pem}");
+    }
+}

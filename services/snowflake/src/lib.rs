@@ -1,0 +1,130 @@
+//! Runs Flyte's `snowflake` tasks: a SQL statement by Snowflake's SQL API.
+
+mod accounts;
+mod api;
+mod credentials;
+mod job;
+mod key;
+mod literal;
+mod parameters;
+mod request;
+mod session;
+mod settings;
+mod sql;
+
+use plugin_core::{
+    Context, Http, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
+    http::TokenCache,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    accounts::{Account, Accounts},
+    credentials::AuthType,
+    session::Session,
+};
+pub use crate::{job::Job, settings::Settings};
+
+/// The Snowflake plugin.
+pub struct Snowflake {
+    settings: Settings,
+    accounts: Accounts,
+    tokens: TokenCache,
+}
+
+/// What a task's author writes: `SnowflakeConfig` of Flyte 2's SDK. Flyte 1 writes the same names into
+/// `config`, which is read for what is missing here.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Custom {
+    /// The account identifier, for example `ORG-ACCOUNT`; one that the service is configured for.
+    account: Option<String>,
+    /// The user to run as.
+    user: Option<String>,
+    /// The warehouse to run in.
+    warehouse: Option<String>,
+    /// The database of names that name none.
+    database: Option<String>,
+    /// The schema of names that name none.
+    schema: Option<String>,
+    /// Whether the row after `VALUES` is repeated for each item of the inputs, which are lists.
+    batch: Option<bool>,
+    /// Arguments of Snowflake's Python connector: `role`, `session_parameters` and `authenticator`.
+    connection_kwargs: Option<Map<String, Json>>,
+    /// Flyte 2: which secret holds what, `snowflake_private_key` and its passphrase.
+    secrets: Option<Map<String, Json>>,
+}
+
+impl Plugin for Snowflake {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "snowflake", version: 0 }];
+
+    type Settings = Settings;
+    type Custom = Custom;
+    type Meta = Job;
+
+    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
+        let accounts = Accounts::new(settings.accounts.clone(), &http)?;
+        Ok(Self { settings, accounts, tokens: TokenCache::default() })
+    }
+
+    async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
+        let session = Session::read(task.custom.connection_kwargs.as_ref().unwrap_or(&Map::new()))?;
+        let place = self.settings.place(&task, &session, self.accounts.only())?;
+        let (account, http) = self.accounts.find(&place.account_field, &place.account)?;
+        cx.caller().check_target(&account.name)?;
+        // Also where an author chose a secret that is not there: never fall back to another.
+        cx.secret(place.auth.secret()).await?;
+        let body = request::body(cx, &task, &place, &session, &self.settings)?;
+        let http = self.signed(http, account, &place.user, place.auth);
+        // Snowflake runs a statement once for each request id that is marked as a retry. It is always
+        // marked: no replica can know whether another one sent it before.
+        let request = http
+            .post(&["statements"])
+            .query("async", Some("true"))
+            .query("requestId", Some(&request::id(cx)))
+            .query("retry", Some("true"));
+        let submitted: api::Answer = request.idempotent().json(&body).send_json(cx).await?;
+        let results = task.declares_output("results");
+        Job::new(submitted.statement_handle, account, place, results)
+    }
+
+    async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
+        let (account, http) = self.accounts.of_job(&job.account)?;
+        let http = self.signed(http, account, &job.user, job.auth);
+        let status = match http.get(&["statements", &job.id]).send(cx).await {
+            Ok(response) => job.seen(&response.json()?, response.status),
+            Err(error) if error.kind() == Kind::NotFound => job.not_found(cx, &error)?,
+            Err(error) => match api::ended(&error, &self.settings.retryable_codes) {
+                Some(status) => job.finished(status),
+                None => return Err(error),
+            },
+        };
+        Ok(job.described(status, account))
+    }
+
+    fn describe(&self, job: &Job) -> Status {
+        let status = Status::new(Phase::Running);
+        match self.accounts.of_job(&job.account) {
+            Ok((account, _)) => job.described(status, account),
+            Err(_) => status,
+        }
+    }
+
+    async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
+        let (account, http) = self.accounts.of_job(&job.account)?;
+        let http = self.signed(http, account, &job.user, job.auth);
+        // A statement that has ended is refused with 422; the core then looks whether it has.
+        http.post(&["statements", &job.id, "cancel"]).idempotent().send(cx).await.map(drop)
+    }
+}
+
+impl Snowflake {
+    /// `http`, called as `user` of `account`.
+    fn signed(&self, http: &Http, account: &Account, user: &str, auth: AuthType) -> Http {
+        match credentials::bearer(auth) {
+            Some(token) => http.signed_by(token),
+            None => http.signed_by(credentials::key_pair(&self.tokens, account.claim(), user)),
+        }
+    }
+}

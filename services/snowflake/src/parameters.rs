@@ -1,0 +1,217 @@
+//! Puts a task's inputs into its statement, so that no value can leave the place it stands in.
+//!
+//! | where | what becomes of an input |
+//! |---|---|
+//! | in the open, in a query or DML | `?`, and a bind variable; a list becomes `?,?,…` |
+//! | in the open elsewhere: DDL, several statements, own `?` | a literal, escaped; a list of them |
+//! | in `'…'` | its text, escaped |
+//! | in `"…"` | its text, with `"` doubled |
+//! | in `$$…$$` | its text, if it is a word or number |
+//! | in a comment | nothing |
+
+use plugin_core::{
+    Context, Error, Result, Value,
+    task::{Inputs, placeholder::Placeholder},
+};
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    literal,
+    sql::{Piece, Place, take_apart},
+};
+
+/// A statement that can be sent.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rendered {
+    pub(crate) statement: String,
+    pub(crate) bindings: Map<String, Json>,
+    /// Whether it is more than one.
+    pub(crate) several: bool,
+}
+
+/// `statement` with `inputs`; in a `batch` its row after `VALUES` is repeated.
+///
+/// # Errors
+/// `InvalidArgument` that names the input that cannot go where it should.
+pub(crate) fn render(
+    cx: &Context,
+    statement: &str,
+    inputs: &Inputs,
+    batch: bool,
+) -> Result<Rendered> {
+    let is_input = |name: &str| inputs.iter().any(|(known, _)| known == name);
+    let parts = take_apart(statement, !inputs.is_empty(), &is_input)?;
+    let binds = parts.can_bind();
+    let mut renderer = Renderer { cx, inputs, binds, out: String::new(), bindings: Vec::new() };
+    if batch {
+        renderer.batch(&parts.pieces)?;
+    } else {
+        renderer.all(&parts.pieces, None)?;
+    }
+    let numbered = renderer.bindings.into_iter().zip(1_usize..);
+    Ok(Rendered {
+        statement: renderer.out,
+        bindings: numbered.map(|(binding, number)| (number.to_string(), binding)).collect(),
+        several: parts.statements > 1,
+    })
+}
+
+struct Renderer<'a> {
+    cx: &'a Context,
+    inputs: &'a Inputs,
+    binds: bool,
+    out: String,
+    bindings: Vec<Json>,
+}
+
+impl Renderer<'_> {
+    /// The row after `VALUES` once for each item of the lists.
+    fn batch(&mut self, pieces: &[Piece<'_>]) -> Result<()> {
+        let position = |wanted: &Piece<'_>| pieces.iter().position(|piece| piece == wanted);
+        let rows = pieces.iter().filter(|piece| **piece == Piece::RowStart).count();
+        let (Some(start), Some(end), 1) =
+            (position(&Piece::RowStart), position(&Piece::RowEnd), rows)
+        else {
+            return Err(Error::invalid(format!(
+                "custom.batch: the statement must have one VALUES (…) to repeat, but has {rows}"
+            )));
+        };
+        self.all(&pieces[..start], None)?;
+        for row in 0..self.rows()? {
+            if row > 0 {
+                self.out.push_str(", ");
+            }
+            self.all(&pieces[start..end], Some(row))?;
+        }
+        self.all(&pieces[end..], None)
+    }
+
+    /// How long the lists are, all of them.
+    fn rows(&self) -> Result<usize> {
+        let lists = self.inputs.iter().filter_map(|(name, input)| match &input.value {
+            Value::List(items) => Some((name, items.len())),
+            _ => None,
+        });
+        let lists = lists.collect::<Vec<_>>();
+        let Some((_, first)) = lists.first() else {
+            return Err(Error::invalid("custom.batch: none of the inputs is a list"));
+        };
+        if lists.iter().any(|(_, length)| length != first) {
+            let lengths = lists.iter().map(|(name, length)| format!("inputs.{name} has {length}"));
+            let lengths = lengths.collect::<Vec<_>>().join(", ");
+            return Err(Error::invalid(format!(
+                "custom.batch: the lists must have the same length, but {lengths}"
+            )));
+        }
+        if *first == 0 {
+            return Err(Error::invalid("custom.batch: the lists are empty"));
+        }
+        Ok(*first)
+    }
+
+    /// Writes `pieces`; within a row of a batch, lists stand for their item.
+    fn all(&mut self, pieces: &[Piece<'_>], row: Option<usize>) -> Result<()> {
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => self.out.push_str(text),
+                Piece::Hole { place, filling } => self.fill(*place, *filling, row)?,
+                Piece::RowStart | Piece::RowEnd => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, place: Place, filling: Placeholder<'_>, row: Option<usize>) -> Result<()> {
+        let word = |name: &str, text: &str| (name.to_owned(), Value::String(text.to_owned()));
+        let (name, value) = match filling {
+            Placeholder::Input(name) => (format!("inputs.{name}"), self.input(name, row)?),
+            Placeholder::OutputPrefix => word("outputPrefix", self.cx.output_prefix()),
+            Placeholder::Namespace => word("namespace", &self.cx.execution().namespace),
+            Placeholder::PerRetryUniqueKey => {
+                word("perRetryUniqueKey", &self.cx.idempotency_key().hex())
+            }
+            Placeholder::Unavailable(name) => {
+                return Err(Error::invalid(format!(
+                    "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
+                )));
+            }
+            _ => return Err(Error::invalid("template.sql.statement: an unknown placeholder")),
+        };
+        match place {
+            Place::Open => self.open(&value),
+            Place::LineComment | Place::BlockComment => {}
+            inside => {
+                let text = within(inside, &name, &text(&value), &self.out)?;
+                self.out.push_str(&text);
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&self, name: &str, row: Option<usize>) -> Result<Value> {
+        let value = &self.inputs.get(name)?.value;
+        match (value, row) {
+            (Value::List(items), Some(row)) => Ok(items.get(row).cloned().unwrap_or(Value::Null)),
+            _ => Ok(value.clone()),
+        }
+    }
+
+    fn open(&mut self, value: &Value) {
+        match value {
+            // Without an item nothing is in it, and nothing is what NULL equals.
+            Value::List(items) if items.is_empty() => self.out.push_str("NULL"),
+            Value::List(items) => {
+                for (number, item) in items.iter().enumerate() {
+                    if number > 0 {
+                        self.out.push(',');
+                    }
+                    self.scalar(item);
+                }
+            }
+            scalar => self.scalar(scalar),
+        }
+    }
+
+    fn scalar(&mut self, value: &Value) {
+        if self.binds && *value != Value::Null {
+            self.out.push('?');
+            self.bindings.push(literal::binding(value));
+        } else {
+            self.out.push_str(&literal::literal(value));
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::List(items) => items.iter().map(literal::text).collect::<Vec<_>>().join(","),
+        scalar => literal::text(scalar),
+    }
+}
+
+/// `text` as it may stand within quotes, after `before`.
+fn within(place: Place, name: &str, text: &str, before: &str) -> Result<String> {
+    let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
+    match place {
+        Place::Name if text.is_empty() => refuse("is empty, but stands within double quotes"),
+        Place::Name => Ok(text.replace('"', "\"\"")),
+        // It may be code, in which even a blank starts something new.
+        Place::Dollars if is_word(text, before) => Ok(text.to_owned()),
+        Place::Dollars => refuse(
+            "stands within $$…$$, where nothing can be escaped; only letters, digits and _.:@+- can",
+        ),
+        _ => Ok(literal::escape(text)),
+    }
+}
+
+fn is_word(text: &str, before: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || "_.:@+-".contains(c);
+    // Two minuses start a comment, wherever the second comes from.
+    let comments = text.contains("--")
+        || text.ends_with('-')
+        || (text.starts_with('-') && before.ends_with('-'));
+    !comments && text.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests;

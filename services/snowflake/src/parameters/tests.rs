@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use plugin_core::{Type, task::Input, testing};
+use serde_json::json;
+
+use super::*;
+
+fn rendered(statement: &str, inputs: &[(&str, Value)], batch: bool) -> Result<Rendered> {
+    let input = |value: &Value| Input { value: value.clone(), ty: Type::of(value) };
+    let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), input(value))).collect();
+    render(&testing::context(Duration::from_secs(1)), statement, &inputs, batch)
+}
+
+fn with(statement: &str, value: &Value) -> Result<Rendered> {
+    rendered(statement, &[("x", value.clone())], false)
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn list<const N: usize>(items: [Value; N]) -> Value {
+    Value::List(items.into())
+}
+
+#[test]
+fn inputs_are_bound_in_the_order_they_stand_in() {
+    let statement = "SELECT %(b)s, :a, {{ .inputs.b }}, '%%' WHERE n IN (%(l)s)";
+    let inputs = [
+        ("a", Value::Integer(1)),
+        ("b", text("two")),
+        ("l", list([Value::Integer(3), Value::Null, Value::Boolean(false)])),
+    ];
+    let expected = Rendered {
+        statement: "SELECT ?, ?, ?, '%' WHERE n IN (?,NULL,?)".to_owned(),
+        bindings: json!({
+            "1": {"type": "TEXT", "value": "two"},
+            "2": {"type": "FIXED", "value": "1"},
+            "3": {"type": "TEXT", "value": "two"},
+            "4": {"type": "FIXED", "value": "3"},
+            "5": {"type": "BOOLEAN", "value": "false"},
+        })
+        .as_object()
+        .unwrap()
+        .clone(),
+        several: false,
+    };
+    assert_eq!(rendered(statement, &inputs, false).unwrap(), expected);
+}
+
+#[test]
+fn where_nothing_can_be_bound_literals_are_written() {
+    for (statement, value, expected) in [
+        ("DELETE FROM t; SELECT %(x)s", text("a'b"), "DELETE FROM t; SELECT 'a\\'b'"),
+        ("CREATE VIEW v AS SELECT :x", Value::Integer(-1), "CREATE VIEW v AS SELECT (-1)"),
+        ("CREATE VIEW v AS SELECT 1-%(x)s", Value::Float(-0.5), "CREATE VIEW v AS SELECT 1-(-0.5)"),
+        ("SELECT ?, %(x)s", Value::Boolean(true), "SELECT ?, TRUE"),
+        ("SELECT %(x)s", Value::Null, "SELECT NULL"),
+        ("SELECT 1 IN (%(x)s)", list([]), "SELECT 1 IN (NULL)"),
+        ("SHOW TABLES LIKE %(x)s", list([text("a"), text("b")]), "SHOW TABLES LIKE 'a','b'"),
+    ] {
+        let rendered = with(statement, &value).unwrap();
+        assert_eq!(rendered.statement, expected);
+        assert!(rendered.bindings.is_empty(), "{statement}");
+    }
+    assert!(with("DELETE FROM t; SELECT %(x)s", &Value::Null).unwrap().several);
+}
+
+#[test]
+fn a_value_cannot_leave_its_place() {
+    let hostile = text("x'\"; DROP TABLE t; --\\");
+    for (before, after, expected) in [
+        ("SELECT ", "", Some("?")),
+        ("ALTER TABLE t SET COMMENT = ", "", Some("'x\\'\"; DROP TABLE t; --\\\\'")),
+        ("SELECT '", "'", Some("x\\'\"; DROP TABLE t; --\\\\")),
+        ("SELECT 'it''s ", "'", Some("x\\'\"; DROP TABLE t; --\\\\")),
+        ("SELECT '\\\\", "'", Some("x\\'\"; DROP TABLE t; --\\\\")),
+        ("SELECT '\\", "'", None),
+        ("SELECT \"", "\"", Some("x'\"\"; DROP TABLE t; --\\")),
+        ("SELECT $$", "$$", None),
+        ("SELECT 1 -- ", "", Some("")),
+        ("SELECT 1 // ", "", Some("")),
+        ("SELECT 1 /* ", " */", Some("")),
+    ] {
+        for hole in ["%(x)s", "{{ .inputs.x }}"] {
+            let rendered = with(&format!("{before}{hole}{after}"), &hostile).ok();
+            let statement = rendered.map(|rendered| rendered.statement);
+            let expected = expected.map(|inner| format!("{before}{inner}{after}"));
+            assert_eq!(statement, expected, "{before}{hole}{after}");
+        }
+    }
+}
+
+#[test]
+fn only_words_and_numbers_stand_within_dollars() {
+    for (before, value, fits) in [
+        ("", text("orders_2026"), true),
+        ("", text("2026-03-01"), true),
+        ("", Value::Integer(-5), true),
+        ("1-", Value::Integer(-5), false),
+        ("", text("a--b"), false),
+        ("", text("a-"), false),
+        ("", text("$"), false),
+        ("", text("$$"), false),
+        ("", text("a b"), false),
+        ("", text("a;b"), false),
+        ("", text("a'b"), false),
+        ("", list([Value::Integer(1), Value::Integer(2)]), false),
+    ] {
+        let statement = format!("EXECUTE IMMEDIATE $$ SELECT {before}%(x)s $$");
+        let rendered = with(&statement, &value);
+        assert_eq!(rendered.is_ok(), fits, "{before}{value:?}");
+    }
+}
+
+#[test]
+fn flytes_words_are_texts() {
+    let rendered = rendered("SELECT {{ .namespace }}, '{{ .outputPrefix }}'", &[], false).unwrap();
+    assert_eq!(rendered.statement, "SELECT ?, ''");
+    assert_eq!(rendered.bindings["1"], json!({"type": "TEXT", "value": ""}));
+}
+
+#[test]
+fn what_cannot_be_filled_is_named() {
+    for (statement, words) in [
+        ("SELECT %(y)s", "inputs.y: no such input; the task has [x]"),
+        ("SELECT '{{ .inputs.y }}'", "inputs.y: no such input; the task has [x]"),
+        ("SELECT {{ .rawOutputDataPrefix }}", "{{ .rawOutputDataPrefix }} is not told"),
+        ("SELECT $$%(x)s$$", "inputs.x: stands within $$…$$"),
+        ("SELECT '\\%(x)s'", "%(x)s' stands after a backslash"),
+    ] {
+        let error = with(statement, &text("a b")).unwrap_err();
+        assert!(error.message().contains(words), "{error}");
+    }
+    let empty = with("SELECT \"%(x)s\"", &text("")).unwrap_err();
+    assert!(empty.message().starts_with("inputs.x: is empty"), "{empty}");
+}
+
+#[test]
+fn a_batch_repeats_its_row() {
+    let inputs = [
+        ("a", list([Value::Integer(1), Value::Null])),
+        ("b", list([text("x"), text("y'z")])),
+        ("c", text("same")),
+    ];
+    let statement = "INSERT INTO t (a, b, c) VALUES (%(a)s, f(:b), {{ .inputs.c }}) -- %(a)s";
+    let rendered = rendered(statement, &inputs, true).unwrap();
+    assert_eq!(
+        rendered.statement,
+        "INSERT INTO t (a, b, c) VALUES (?, f(?), ?), (NULL, f(?), ?) -- "
+    );
+    assert_eq!(rendered.bindings.len(), 5);
+    assert_eq!(rendered.bindings["4"], json!({"type": "TEXT", "value": "y'z"}));
+}
+
+#[test]
+fn a_batch_that_cannot_be_made_is_refused() {
+    let two = list([Value::Integer(1), Value::Integer(2)]);
+    let one = list([text("x")]);
+    let insert = "INSERT INTO t VALUES (%(a)s, %(b)s)";
+    for (statement, a, b, words) in [
+        (insert, two.clone(), one, "same length, but inputs.a has 2, inputs.b has 1"),
+        (insert, list([]), list([]), "the lists are empty"),
+        (insert, text("a"), text("b"), "none of the inputs is a list"),
+        ("SELECT %(a)s", two.clone(), two.clone(), "must have one VALUES (…) to repeat, but has 0"),
+        ("VALUES (1) VALUES (2)", two.clone(), two.clone(), "one VALUES (…) to repeat, but has 2"),
+    ] {
+        let error = rendered(statement, &[("a", a), ("b", b)], true).unwrap_err();
+        assert!(error.message().starts_with("custom.batch: "), "{error}");
+        assert!(error.message().contains(words), "{error}");
+    }
+}

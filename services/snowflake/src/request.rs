@@ -1,0 +1,66 @@
+//! The request that submits a statement.
+
+use plugin_core::{Context, Result, Task};
+use serde_json::{Map, Value as Json, json};
+
+use crate::{
+    Custom,
+    parameters::render,
+    session::Session,
+    settings::{Place, Settings, identifier, parameters},
+};
+
+/// The longest that a statement may run, in seconds.
+const MAX_TIMEOUT: u64 = 604_800;
+
+/// The body that runs `task` at `place`.
+pub(crate) fn body(
+    cx: &Context,
+    task: &Task<Custom>,
+    place: &Place,
+    session: &Session,
+    settings: &Settings,
+) -> Result<Json> {
+    let batch = task.custom.batch.unwrap_or_default();
+    let rendered = render(cx, task.sql()?, &task.inputs, batch)?;
+    let mut parameters = parameters(session, &task.config, settings.query_tag.as_deref());
+    if rendered.several {
+        // As many as there are.
+        parameters.insert("multi_statement_count".to_owned(), "0".into());
+    }
+    let mut body = json!({
+        "statement": rendered.statement,
+        "warehouse": identifier(&place.warehouse),
+        "database": identifier(&place.database),
+        "schema": identifier(&place.schema),
+    });
+    let mut add = |name: &str, value: Option<Json>| {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    };
+    add("role", place.role.as_deref().map(|role| identifier(role).into()));
+    add("timeout", timeout(task, session, settings).map(Json::from));
+    add("bindings", non_empty(rendered.bindings));
+    add("parameters", non_empty(parameters));
+    Ok(body)
+}
+
+fn non_empty(map: Map<String, Json>) -> Option<Json> {
+    (!map.is_empty()).then_some(Json::Object(map))
+}
+
+/// The author's shortest timeout, else the operator's. Nought is the longest there is.
+fn timeout(task: &Task<Custom>, session: &Session, settings: &Settings) -> Option<u64> {
+    let of_task = task.timeout.map(|timeout| timeout.as_millis().div_ceil(1000));
+    let of_task = of_task.map(|seconds| u64::try_from(seconds).unwrap_or(MAX_TIMEOUT));
+    let bounded = |seconds| if seconds == 0 { MAX_TIMEOUT } else { MAX_TIMEOUT.min(seconds) };
+    let authors = of_task.filter(|seconds| *seconds > 0).into_iter().chain(session.timeout);
+    authors.map(bounded).min().or(settings.statement_timeout.map(bounded))
+}
+
+/// The UUID that names the create of `cx`: the head of its key, marked as a UUID of our own making.
+pub(crate) fn id(cx: &Context) -> String {
+    let key = cx.idempotency_key().hex();
+    format!("{}-{}-8{}-8{}-{}", &key[..8], &key[8..12], &key[12..15], &key[15..18], &key[18..30])
+}

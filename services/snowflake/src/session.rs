@@ -1,0 +1,166 @@
+//! `connection_kwargs`: what Flyte 2's authors may say about the session, read from the arguments of
+//! Snowflake's Python connector.
+
+use plugin_core::{Error, Result};
+use serde_json::{Map, Value as Json};
+
+use crate::credentials::AuthType;
+
+/// What a task says of its session.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Session {
+    pub(crate) role: Option<String>,
+    pub(crate) auth: Option<AuthType>,
+    /// Seconds that a statement may run.
+    pub(crate) timeout: Option<u64>,
+    /// Session parameters, in lower case, as texts.
+    pub(crate) parameters: Map<String, Json>,
+}
+
+/// Arguments that say where to connect. Hosts come from the operator alone.
+const HOSTS: [&str; 8] = [
+    "host",
+    "port",
+    "protocol",
+    "region",
+    "proxy_host",
+    "proxy_port",
+    "proxy_user",
+    "proxy_password",
+];
+
+impl Session {
+    /// Reads `connection_kwargs`. What else the connector knows is for a connection that there is not
+    /// here (`login_timeout`), or a secret (`token`), and is not read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names the wrong argument.
+    pub(crate) fn read(kwargs: &Map<String, Json>) -> Result<Self> {
+        if let Some(host) = HOSTS.iter().find(|host| kwargs.contains_key(**host)) {
+            return Err(wrong(host, "hosts come from the service's configuration alone"));
+        }
+        let mut session =
+            Self { role: text(kwargs, "role")?, auth: authenticator(kwargs)?, ..Self::default() };
+        match kwargs.get("session_parameters") {
+            None | Some(Json::Null) => {}
+            Some(Json::Object(parameters)) => session.set(parameters)?,
+            Some(_) => return Err(wrong("session_parameters", "must be an object")),
+        }
+        Ok(session)
+    }
+
+    fn set(&mut self, parameters: &Map<String, Json>) -> Result<()> {
+        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_null()) {
+            let field = format!("session_parameters.{name}");
+            let text = scalar(value).ok_or_else(|| wrong(&field, "must be a text or a number"))?;
+            match name.to_lowercase().as_str() {
+                "statement_timeout_in_seconds" => {
+                    let seconds = text.parse();
+                    self.timeout = Some(seconds.map_err(|_| wrong(&field, "is not in seconds"))?);
+                }
+                // The statement says it.
+                "multi_statement_count" => {}
+                lower => drop(self.parameters.insert(lower.to_owned(), text.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text(kwargs: &Map<String, Json>, name: &str) -> Result<Option<String>> {
+    match kwargs.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Some(_) => Err(wrong(name, "must be a text")),
+    }
+}
+
+fn authenticator(kwargs: &Map<String, Json>) -> Result<Option<AuthType>> {
+    // The connector's own default stands for whatever fits the secret.
+    let named =
+        text(kwargs, "authenticator")?.filter(|name| !name.eq_ignore_ascii_case("snowflake"));
+    let known = |name: &String| {
+        AuthType::of_authenticator(name).ok_or_else(|| {
+            let known = "use SNOWFLAKE_JWT, PROGRAMMATIC_ACCESS_TOKEN or OAUTH";
+            wrong("authenticator", &format!("{name:?} is not served; {known}"))
+        })
+    };
+    named.as_ref().map(known).transpose()
+}
+
+/// A parameter's value; Flyte's whole numbers arrive as doubles.
+fn scalar(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Bool(truth) => Some(truth.to_string()),
+        Json::Number(number) => match number.as_f64() {
+            Some(double) if double.fract() == 0.0 => Some(format!("{double:.0}")),
+            _ => Some(number.to_string()),
+        },
+        _ => None,
+    }
+}
+
+fn wrong(name: &str, why: &str) -> Error {
+    Error::invalid(format!("custom.connection_kwargs.{name}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(kwargs: Json) -> Result<Session> {
+        Session::read(kwargs.as_object().unwrap())
+    }
+
+    #[test]
+    fn role_authenticator_and_parameters_are_read() {
+        let session = read(json!({
+            "role": "ANALYST",
+            "authenticator": "oauth",
+            "token": "never read",
+            "login_timeout": 30.0,
+            "session_parameters": {
+                "QUERY_TAG": "flyte",
+                "STATEMENT_TIMEOUT_IN_SECONDS": 300.0,
+                "USE_CACHED_RESULT": false,
+                "MULTI_STATEMENT_COUNT": 7,
+                "TIMEZONE": null,
+            },
+        }));
+        let parameters = json!({"query_tag": "flyte", "use_cached_result": "false"});
+        let expected = Session {
+            role: Some("ANALYST".to_owned()),
+            auth: Some(AuthType::Oauth),
+            timeout: Some(300),
+            parameters: parameters.as_object().unwrap().clone(),
+        };
+        assert_eq!(session.unwrap(), expected);
+        assert_eq!(read(json!({})).unwrap(), Session::default());
+        assert_eq!(read(json!({"authenticator": "snowflake"})).unwrap().auth, None);
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        for (kwargs, field) in [
+            (json!({"host": "evil.example.com"}), "host"),
+            (json!({"proxy_host": "evil.example.com"}), "proxy_host"),
+            (json!({"role": 1}), "role"),
+            (json!({"authenticator": "externalbrowser"}), "authenticator"),
+            (json!({"session_parameters": []}), "session_parameters"),
+            (json!({"session_parameters": {"A": []}}), "session_parameters.A"),
+            (
+                json!({"session_parameters": {"STATEMENT_TIMEOUT_IN_SECONDS": "soon"}}),
+                "session_parameters.STATEMENT_TIMEOUT_IN_SECONDS",
+            ),
+        ] {
+            let message = read(kwargs).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("custom.connection_kwargs.{field}: ")),
+                "{message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Where and as whom a statement runs: what the task says, else what the operator says.
+
+use std::collections::BTreeMap;
+
+use plugin_core::{Error, Result, Task};
+use serde_json::{Map, Value as Json};
+
+use crate::{Custom, accounts::Account, credentials::AuthType, session::Session};
+
+/// How long names may be together: the handle keeps them.
+const MAX_NAMES: usize = 300;
+
+/// What an operator sets.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// Accounts that tasks may name, as in ORG-ACCOUNT; ACCOUNT=HOST for one behind a private link.
+    #[arg(
+        long,
+        env = "SNOWFLAKE_ACCOUNTS",
+        value_name = "ACCOUNT[=HOST]",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub(crate) accounts: Vec<Account>,
+
+    /// User of tasks that name none.
+    #[arg(long, env = "SNOWFLAKE_USER")]
+    user: Option<String>,
+
+    /// Warehouse of tasks that name none.
+    #[arg(long, env = "SNOWFLAKE_WAREHOUSE")]
+    warehouse: Option<String>,
+
+    /// Database of tasks that name none.
+    #[arg(long, env = "SNOWFLAKE_DATABASE")]
+    database: Option<String>,
+
+    /// Schema of tasks that name none.
+    #[arg(long, env = "SNOWFLAKE_SCHEMA", default_value = "PUBLIC")]
+    schema: String,
+
+    /// Role of tasks that name none; otherwise the user's default.
+    #[arg(long, env = "SNOWFLAKE_ROLE")]
+    role: Option<String>,
+
+    /// Query tag of tasks that set none.
+    #[arg(long, env = "SNOWFLAKE_QUERY_TAG")]
+    pub(crate) query_tag: Option<String>,
+
+    /// How the service proves who it is, unless a task names another authenticator.
+    #[arg(long, env = "SNOWFLAKE_AUTH_TYPE", value_enum, default_value_t = AuthType::KeyPair)]
+    auth_type: AuthType,
+
+    /// How many seconds a statement of a task without timeout may run; 0 is a week. By default
+    /// Snowflake's STATEMENT_TIMEOUT_IN_SECONDS decides.
+    #[arg(long, env = "SNOWFLAKE_STATEMENT_TIMEOUT", value_name = "SECONDS")]
+    pub(crate) statement_timeout: Option<u64>,
+
+    /// Error codes of statements that failed and may succeed when run again.
+    #[arg(
+        long,
+        env = "SNOWFLAKE_RETRYABLE_CODES",
+        value_name = "CODE",
+        value_delimiter = ',',
+        default_value = "000603,300002,370001"
+    )]
+    pub(crate) retryable_codes: Vec<String>,
+}
+
+/// Where and as whom a statement runs, in the words of whoever said so.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The account, and the field that names it.
+    pub(crate) account: String,
+    pub(crate) account_field: String,
+    pub(crate) user: String,
+    pub(crate) warehouse: String,
+    pub(crate) database: String,
+    pub(crate) schema: String,
+    pub(crate) role: Option<String>,
+    pub(crate) auth: AuthType,
+    /// Whether Flyte 2 asks, which writes `custom` where Flyte 1 writes `config`.
+    pub(crate) flyte2: bool,
+}
+
+impl Settings {
+    /// Where `task` runs.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names the field that is missing or wrong.
+    pub(crate) fn place(
+        &self,
+        task: &Task<Custom>,
+        session: &Session,
+        only_account: Option<&str>,
+    ) -> Result<Place> {
+        let Custom { account, user, warehouse, database, schema, .. } = &task.custom;
+        let said = Said { config: &task.config };
+        let (account_field, account) = said.or("account", account, only_account)?;
+        let role = session.role.as_deref().or(said.in_config("role")).or(self.role.as_deref());
+        let place = Place {
+            account,
+            account_field,
+            user: said.or("user", user, self.user.as_deref())?.1,
+            warehouse: said.or("warehouse", warehouse, self.warehouse.as_deref())?.1,
+            database: said.or("database", database, self.database.as_deref())?.1,
+            schema: said.or("schema", schema, Some(&self.schema))?.1,
+            role: role.map(str::to_owned),
+            auth: session.auth.unwrap_or(self.auth_type),
+            flyte2: task.custom.says_something() || task.config.is_empty(),
+        };
+        place.check_names()?;
+        Ok(place)
+    }
+}
+
+/// What the template says, by field.
+struct Said<'a> {
+    config: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Said<'a> {
+    fn in_config(&self, name: &str) -> Option<&'a str> {
+        self.config.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// What `custom` says, else `config`, else `default`; and where it was said.
+    fn or(
+        &self,
+        name: &str,
+        custom: &Option<String>,
+        default: Option<&str>,
+    ) -> Result<(String, String)> {
+        let custom = custom.as_deref().filter(|text| !text.is_empty());
+        let found = custom
+            .map(|text| (format!("custom.{name}"), text))
+            .or_else(|| self.in_config(name).map(|text| (format!("template.config.{name}"), text)))
+            .or_else(|| default.map(|text| (name.to_owned(), text)));
+        let (field, text) = found.ok_or_else(|| {
+            Error::invalid(format!(
+                "{name}: missing; neither custom.{name} (Flyte 2) nor template.config.{name} \
+                 (Flyte 1) is set, and the service has no default"
+            ))
+        })?;
+        Ok((field, text.to_owned()))
+    }
+}
+
+impl Place {
+    /// Bounds what becomes part of URIs and of the handle.
+    fn check_names(&self) -> Result<()> {
+        let names = [
+            ("user", &self.user),
+            ("warehouse", &self.warehouse),
+            ("database", &self.database),
+            ("schema", &self.schema),
+        ];
+        let forbidden = |c: char| c.is_control() || "/:?#".contains(c);
+        for (field, name) in names {
+            if name.contains(forbidden) {
+                return Err(Error::invalid(format!(
+                    "{field}: {name:?} has a character that the URI of the results cannot carry"
+                )));
+            }
+        }
+        if names.iter().map(|(_, name)| name.len()).sum::<usize>() > MAX_NAMES {
+            return Err(Error::invalid(format!(
+                "user, warehouse, database, schema: longer than {MAX_NAMES} bytes together"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// `name` as the SQL API wants it: upper case unless quoted, as in SQL.
+pub(crate) fn identifier(name: &str) -> String {
+    let quoted = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(inner) = quoted {
+        return inner.replace("\"\"", "\"");
+    }
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
+    // Anything else can only have been created within quotes.
+    if is_plain { name.to_uppercase() } else { name.to_owned() }
+}
+
+impl Custom {
+    fn says_something(&self) -> bool {
+        [&self.account, &self.user, &self.warehouse, &self.database, &self.schema]
+            .into_iter()
+            .any(Option::is_some)
+    }
+}
+
+/// The parameters for `session`, and the operator's or Flyte 1's query tag where it sets none.
+pub(crate) fn parameters(
+    session: &Session,
+    config: &BTreeMap<String, String>,
+    default_tag: Option<&str>,
+) -> Map<String, Json> {
+    let mut parameters = session.parameters.clone();
+    let tag = config.get("query_tag").map(String::as_str).or(default_tag);
+    if let Some(tag) = tag {
+        parameters.entry("query_tag").or_insert_with(|| tag.into());
+    }
+    parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_upper_case_unless_quoted() {
+        for (name, expected) in [
+            ("wh_small", "WH_SMALL"),
+            ("SALES", "SALES"),
+            ("\"Mixed Case\"", "Mixed Case"),
+            ("\"a\"\"b\"", "a\"b"),
+            ("my-wh", "my-wh"),
+            ("\"", "\""),
+        ] {
+            assert_eq!(identifier(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+use super::*;
+
+fn parts(statement: &str) -> Parts<'_> {
+    take_apart(statement, true, &|name| matches!(name, "x" | "y")).unwrap()
+}
+
+fn holes(statement: &str) -> Vec<(Place, Placeholder<'_>)> {
+    let pieces = parts(statement).pieces.into_iter();
+    pieces
+        .filter_map(|piece| match piece {
+            Piece::Hole { place, filling } => Some((place, filling)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_place_of_a_placeholder_is_known() {
+    for (before, place) in [
+        ("SELECT ", Place::Open),
+        ("SELECT '", Place::Quoted),
+        ("SELECT 'a' ", Place::Open),
+        ("SELECT 'it\\'s ", Place::Quoted),
+        ("SELECT 'it''s ", Place::Quoted),
+        ("SELECT '\\\\' ", Place::Open),
+        ("SELECT \"it's ", Place::Name),
+        ("SELECT \"a\\\" ", Place::Open),
+        ("SELECT \"a\"\"b", Place::Name),
+        ("SELECT $$it's \" ", Place::Dollars),
+        ("SELECT $$a$$ ", Place::Open),
+        ("SELECT $1, ", Place::Open),
+        ("SELECT a$$, '", Place::Quoted),
+        ("SELECT -- it's ", Place::LineComment),
+        ("SELECT // it's ", Place::LineComment),
+        ("SELECT -- it's\n ", Place::Open),
+        ("SELECT /* it's ", Place::BlockComment),
+        ("SELECT /* /* */ ", Place::Open),
+        ("SELECT /* it's */ '", Place::Quoted),
+        ("SELECT a - b / ", Place::Open),
+    ] {
+        for hole in ["%(x)s", "{{ .inputs.x }}"] {
+            let statement = format!("{before}{hole}");
+            assert_eq!(holes(&statement), [(place, Placeholder::Input("x"))], "{statement}");
+        }
+    }
+}
+
+#[test]
+fn placeholders_are_told_from_what_looks_like_them() {
+    for (statement, count) in [
+        ("SELECT :x", 1),
+        ("SELECT (:x,:y)", 2),
+        ("SELECT a=:x", 1),
+        ("SELECT :z", 0),
+        ("SELECT :xy", 0),
+        ("SELECT a::x", 0),
+        ("SELECT v:x", 0),
+        ("SELECT v[0]:x", 0),
+        ("SELECT v:a:x", 0),
+        ("SELECT \"v\":x", 0),
+        ("SELECT ':x'", 0),
+        ("SELECT -- :x", 0),
+        ("SELECT %(x)s%(z)s", 2),
+        ("SELECT %(x)d", 0),
+        ("SELECT %(x", 0),
+        ("SELECT %()s", 0),
+        ("SELECT a % (x)", 0),
+        ("SELECT 'a%'", 0),
+        ("SELECT {{ x }} {{{{ .inputs.x }}", 1),
+    ] {
+        assert_eq!(holes(statement).len(), count, "{statement}");
+    }
+}
+
+#[test]
+fn without_inputs_only_flytes_own_placeholders_are_read() {
+    let statement = "SELECT '%x%', '%(x)s', 5 %% 2, :x, {{ .namespace }}";
+    let parts = take_apart(statement, false, &|_| false).unwrap();
+    let text = &statement[..statement.len() - "{{ .namespace }}".len()];
+    let hole = Piece::Hole { place: Place::Open, filling: Placeholder::Namespace };
+    assert_eq!(parts.pieces, [Piece::Text(text), hole]);
+}
+
+#[test]
+fn two_percent_signs_are_one() {
+    let parts = parts("SELECT 'a%%' WHERE 5 %% 2 = %(x)s");
+    let texts = parts.pieces.iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(*text),
+        _ => None,
+    });
+    assert_eq!(texts.collect::<String>(), "SELECT 'a%' WHERE 5 % 2 = ");
+}
+
+#[test]
+fn statements_are_counted() {
+    for (statement, count) in [
+        ("", 0),
+        ("-- nothing", 0),
+        ("SELECT 1", 1),
+        ("SELECT 1;", 1),
+        ("SELECT 1; -- done\n ; /* ; */ ", 1),
+        ("SELECT ';', \";\", $$;$$", 1),
+        ("BEGIN; DELETE FROM T; COMMIT;", 3),
+        ("SELECT 1;\n%(x)s", 2),
+        ("SELECT 1; 'a'", 2),
+    ] {
+        assert_eq!(parts(statement).statements, count, "{statement}");
+    }
+}
+
+#[test]
+fn bind_variables_are_used_where_snowflake_takes_them() {
+    for (statement, binds) in [
+        ("SELECT %(x)s", true),
+        ("-- a\n(select %(x)s)", true),
+        ("with a as (select 1) select %(x)s", true),
+        ("INSERT INTO t VALUES (%(x)s);", true),
+        ("CALL f(%(x)s)", true),
+        ("SELECT '?', $$?$$", true),
+        ("SELECT ?, %(x)s", false),
+        ("SELECT %(x)s; SELECT 1", false),
+        ("CREATE TABLE t AS SELECT %(x)s", false),
+        ("ALTER WAREHOUSE w SET COMMENT = %(x)s", false),
+        ("selected", false),
+        ("", false),
+    ] {
+        assert_eq!(parts(statement).can_bind(), binds, "{statement}");
+    }
+}
+
+#[test]
+fn the_first_row_of_values_is_found() {
+    for (statement, row) in [
+        ("INSERT INTO t VALUES (a, f(b), '(')", Some("(a, f(b), '(')")),
+        ("INSERT INTO t (c) values -- (\n (a) RETURNING", Some("(a)")),
+        ("SELECT * FROM (VALUES (1, (2)))", Some("(1, (2))")),
+        ("SELECT my_values (1)", None),
+        ("SELECT 'VALUES' (1)", None),
+        ("SELECT VALUES, (1)", None),
+    ] {
+        let pieces = parts(statement).pieces;
+        let position = |wanted| pieces.iter().position(|piece| *piece == wanted);
+        let between = position(Piece::RowStart).zip(position(Piece::RowEnd));
+        let text = between.map(|(start, end)| match &pieces[start + 1..end] {
+            [Piece::Text(text)] => *text,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(text, row, "{statement}");
+    }
+}
+
+#[test]
+fn a_backslash_takes_no_value() {
+    for statement in ["SELECT '\\%(x)s'", "SELECT '\\{{ .inputs.x }}'", "SELECT 'a\\\\\\%(x)s"] {
+        let error = take_apart(statement, true, &|_| true).unwrap_err();
+        assert!(error.message().ends_with("stands after a backslash"), "{error}");
+    }
+    assert_eq!(holes("SELECT '\\\\%(x)s'").len(), 1);
+}

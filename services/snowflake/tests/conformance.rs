@@ -1,0 +1,11 @@
+//! What every plugin must do, with Snowflake's answers.
+
+use plugin_core::testing::rsa_private_key;
+
+plugin_core::conformance_tests!(snowflake::Snowflake, &recorded());
+
+/// The answers, with a key to sign with.
+fn recorded() -> String {
+    let key = serde_json::json!(rsa_private_key()).to_string();
+    include_str!("recorded.json").replace("\"{{rsa_private_key}}\"", &key)
+}
