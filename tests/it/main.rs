@@ -19,5 +19,7 @@ mod observability;
 mod polls;
 mod raw;
 mod rest;
+mod snowflake;
+mod snowflake_golden;
 mod stage;
 mod startup;

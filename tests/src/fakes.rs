@@ -2,3 +2,4 @@
 
 pub mod bigquery;
 pub mod databricks;
+pub mod snowflake;

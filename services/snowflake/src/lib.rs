@@ -73,7 +73,7 @@ impl Plugin for Snowflake {
         let place = self.settings.place(&task, &session, self.accounts.only())?;
         let (account, http) = self.accounts.find(&place.account_field, &place.account)?;
         cx.caller().check_target(&account.name)?;
-        // Also where an author chose a secret that is not there: never fall back to another.
+        // Before anything is sent: without it nothing can be.
         cx.secret(place.auth.secret()).await?;
         let body = request::body(cx, &task, &place, &session, &self.settings)?;
         let http = self.signed(http, account, &place.user, place.auth);

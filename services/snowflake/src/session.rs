@@ -111,13 +111,13 @@ mod tests {
 
     use super::*;
 
-    fn read(kwargs: Json) -> Result<Session> {
+    fn read(kwargs: &Json) -> Result<Session> {
         Session::read(kwargs.as_object().unwrap())
     }
 
     #[test]
     fn role_authenticator_and_parameters_are_read() {
-        let session = read(json!({
+        let session = read(&json!({
             "role": "ANALYST",
             "authenticator": "oauth",
             "token": "never read",
@@ -138,8 +138,8 @@ mod tests {
             parameters: parameters.as_object().unwrap().clone(),
         };
         assert_eq!(session.unwrap(), expected);
-        assert_eq!(read(json!({})).unwrap(), Session::default());
-        assert_eq!(read(json!({"authenticator": "snowflake"})).unwrap().auth, None);
+        assert_eq!(read(&json!({})).unwrap(), Session::default());
+        assert_eq!(read(&json!({"authenticator": "snowflake"})).unwrap().auth, None);
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
                 "session_parameters.STATEMENT_TIMEOUT_IN_SECONDS",
             ),
         ] {
-            let message = read(kwargs).unwrap_err().to_string();
+            let message = read(&kwargs).unwrap_err().to_string();
             assert!(
                 message.starts_with(&format!("custom.connection_kwargs.{field}: ")),
                 "{message}"

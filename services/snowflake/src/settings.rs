@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use plugin_core::{Error, Result, Task};
 use serde_json::{Map, Value as Json};
 
-use crate::{Custom, accounts::Account, credentials::AuthType, session::Session};
+use crate::{
+    Custom,
+    accounts::Account,
+    credentials::{AuthType, KEY_SECRET},
+    session::Session,
+};
 
 /// How long names may be together: the handle keeps them.
 const MAX_NAMES: usize = 300;
@@ -106,7 +111,7 @@ impl Settings {
             database: said.or("database", database, self.database.as_deref())?.1,
             schema: said.or("schema", schema, Some(&self.schema))?.1,
             role: role.map(str::to_owned),
-            auth: session.auth.unwrap_or(self.auth_type),
+            auth: session.auth.or(task.custom.auth_by_secret()).unwrap_or(self.auth_type),
             flyte2: task.custom.says_something() || task.config.is_empty(),
         };
         place.check_names()?;
@@ -184,6 +189,12 @@ pub(crate) fn identifier(name: &str) -> String {
 }
 
 impl Custom {
+    /// An author who brings a key wants to be who it belongs to.
+    fn auth_by_secret(&self) -> Option<AuthType> {
+        let brings_key = self.secrets.as_ref().is_some_and(|names| names.contains_key(KEY_SECRET));
+        brings_key.then_some(AuthType::KeyPair)
+    }
+
     fn says_something(&self) -> bool {
         [&self.account, &self.user, &self.warehouse, &self.database, &self.schema]
             .into_iter()

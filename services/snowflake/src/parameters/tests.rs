@@ -163,7 +163,7 @@ fn a_batch_that_cannot_be_made_is_refused() {
         (insert, list([]), list([]), "the lists are empty"),
         (insert, text("a"), text("b"), "none of the inputs is a list"),
         ("SELECT %(a)s", two.clone(), two.clone(), "must have one VALUES (…) to repeat, but has 0"),
-        ("VALUES (1) VALUES (2)", two.clone(), two.clone(), "one VALUES (…) to repeat, but has 2"),
+        ("VALUES (1) VALUES (2)", two.clone(), two, "one VALUES (…) to repeat, but has 2"),
     ] {
         let error = rendered(statement, &[("a", a), ("b", b)], true).unwrap_err();
         assert!(error.message().starts_with("custom.batch: "), "{error}");

@@ -1,0 +1,294 @@
+//! One statement, the right account and the right key: whatever goes wrong in between.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use plugin_core::testing::{Client, Dialect, TestService, rsa_private_key, spawn};
+use serde_json::{Value as Json, json};
+use tests::{
+    fakes::snowflake::{Ending, FakeSnowflake, OAUTH_TOKEN, Options, PAT},
+    golden::{Flyte, Golden},
+};
+use tokio::net::TcpListener;
+
+/// The accounts that the golden requests name.
+const ACCOUNTS: &str = "--accounts=ACMEORG-ANALYTICS,xy12345.eu-central-1,ORG-ACC";
+
+pub(crate) struct Stage {
+    pub(crate) fake: FakeSnowflake,
+    pub(crate) service: TestService,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        Self::set_with(Options::default(), &[]).await
+    }
+
+    pub(crate) async fn set_with(options: Options, args: &[&str]) -> Self {
+        let fake = FakeSnowflake::start(options).await.unwrap();
+        fake.register_key(rsa_private_key()).unwrap();
+        let service = replica(&fake, args).await;
+        Self { fake, service }
+    }
+
+    pub(crate) async fn client(&self, dialect: Dialect) -> Client {
+        self.service.client(dialect, "propeller").await
+    }
+}
+
+/// A directory with every secret that the service may read.
+fn secrets_dir() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = std::env::temp_dir().join(format!("it-snowflake-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("team-b")).unwrap();
+        std::fs::write(dir.join("snowflake_private_key"), rsa_private_key()).unwrap();
+        std::fs::write(dir.join("team-b/snowflake_private_key"), other_key()).unwrap();
+        std::fs::write(dir.join("snowflake_oauth_token"), OAUTH_TOKEN).unwrap();
+        std::fs::write(dir.join("snowflake_pat"), PAT).unwrap();
+        dir
+    })
+}
+
+/// A key beside the one that all tests share.
+fn other_key() -> &'static str {
+    include_str!("../../services/snowflake/src/key/pem/pkcs8.pem")
+}
+
+async fn replica(fake: &FakeSnowflake, args: &[&str]) -> TestService {
+    let endpoint = format!("--endpoint={}", fake.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let mut all = vec![endpoint.as_str(), secrets.as_str()];
+    all.extend(args);
+    if !args.iter().any(|arg| arg.starts_with("--accounts")) {
+        all.push(ACCOUNTS);
+    }
+    spawn::<snowflake::Snowflake>(&all).await
+}
+
+fn task() -> Json {
+    Golden::read(Flyte::V1, "sf_scalars").unwrap().json
+}
+
+#[tokio::test]
+async fn a_repeated_create_runs_one_statement() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set().await;
+        let other = replica(&stage.fake, &[]).await;
+        for service in [&stage.service, &other] {
+            let client = service.client(dialect, "propeller").await;
+            client.create(&task()).await.unwrap();
+            client.create(&task()).await.unwrap();
+        }
+        assert_eq!((stage.fake.statements(), stage.fake.repeats()), (1, 3), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_first_answer_got_lost_runs_one_statement() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set().await;
+        stage.fake.lose_answers(2);
+        let handle = stage.client(dialect).await.create(&task()).await.unwrap();
+        assert_eq!((stage.fake.statements(), stage.fake.repeats()), (1, 2), "{dialect:?}");
+        let seen = stage.client(dialect).await.get(&task(), &handle).await.unwrap();
+        assert_eq!(seen.phase, "RUNNING");
+        assert_eq!(stage.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_mid_create_leaves_one_statement() {
+    let stage = Stage::set().await;
+    stage.fake.hold_submits();
+    let (client, task) = (stage.client(Dialect::Flyte1).await, task());
+    tokio::select! {
+        created = client.create(&task) => panic!("the answer was held: {created:?}"),
+        () = until(|| stage.fake.statements() == 1) => {}
+    }
+    stage.fake.release_submits();
+    stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+    assert_eq!(stage.fake.statements(), 1);
+}
+
+#[tokio::test]
+async fn another_attempt_is_another_statement() {
+    let stage = Stage::set().await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut task = task();
+    for attempt in 0..2 {
+        task["output_prefix"] = json!(format!("s3://bucket/run/n0/{attempt}"));
+        client.create(&task).await.unwrap();
+    }
+    assert_eq!(stage.fake.statements(), 2);
+    let submitted = stage.fake.submitted();
+    assert_ne!(submitted[0].request_id, submitted[1].request_id);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_configured_is_refused_and_nobody_is_called() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let theirs = listener.local_addr().unwrap().to_string();
+    let stage = Stage::set().await;
+    let mut by_config = task();
+    by_config["template"]["config"]["account"] = json!(theirs);
+    let mut by_custom = task();
+    by_custom["template"]["custom"] = json!({"account": theirs});
+    let mut by_kwargs = task();
+    by_kwargs["template"]["custom"] = json!({"connection_kwargs": {"host": theirs}});
+    for (task, field) in [
+        (by_config, "template.config.account: the account"),
+        (by_custom, "custom.account: the account"),
+        (by_kwargs, "custom.connection_kwargs.host: hosts come from"),
+    ] {
+        let refusal = stage.client(Dialect::Rest).await.create(&task).await.unwrap_err();
+        assert_eq!(refusal.code, 400);
+        assert!(refusal.message.starts_with(field), "{}", refusal.message);
+        let handle = stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+        let seen = stage.client(Dialect::Flyte1).await.get(&task, &handle).await.unwrap();
+        assert_eq!(seen.phase, "FAILED");
+        assert!(seen.message.contains(field), "{}", seen.message);
+    }
+    assert_eq!(stage.fake.requests(), 0);
+    let called = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(called.is_err(), "a connection was made to {theirs}");
+}
+
+#[tokio::test]
+async fn an_account_that_a_caller_may_not_use_is_refused() {
+    let stage = Stage::set().await;
+    let limited = stage.service.client(Dialect::Rest, "limited").await;
+    let refusal = limited.create(&task()).await.unwrap_err();
+    assert_eq!(refusal.code, 403);
+    assert_eq!(stage.fake.requests(), 0);
+}
+
+#[tokio::test]
+async fn two_namespaces_use_different_keys() {
+    let stage = Stage::set().await;
+    let ours = stage.fake.register_key(rsa_private_key()).unwrap();
+    let theirs = stage.fake.register_key(other_key()).unwrap();
+    let client = stage.client(Dialect::Flyte1).await;
+    for (namespace, fingerprint) in [("team-a", ours), ("team-b", theirs)] {
+        let mut task = task();
+        task["output_prefix"] = json!(format!("s3://bucket/{namespace}"));
+        task["task_execution_metadata"]["namespace"] = json!(namespace);
+        let handle = client.create(&task).await.unwrap();
+        assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
+        let issuer = stage.fake.submitted().pop().unwrap().issuer;
+        assert_eq!(issuer, format!("ACMEORG-ANALYTICS.FLYTE_SVC.{fingerprint}"));
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_credentials_works() {
+    for (kind, token) in [("oauth", OAUTH_TOKEN), ("pat", PAT)] {
+        let stage = Stage::set_with(Options::default(), &[&format!("--auth-type={kind}")]).await;
+        let client = stage.client(Dialect::Flyte2).await;
+        let handle = client.create(&task()).await.unwrap();
+        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "RUNNING");
+        assert_eq!(stage.fake.submitted()[0].issuer, token);
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_snowflake_fails_no_task() {
+    let stage = Stage::set().await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    for statuses in [[503; 8], [429; 8], [500; 8], [504; 8], [401; 8], [403; 8]] {
+        stage.fake.fail_with(statuses);
+        let hasty = client.clone().with_timeout(Duration::from_millis(500));
+        assert_eq!(hasty.get(&task(), &handle).await.unwrap().phase, "RUNNING", "{statuses:?}");
+    }
+    stage.fake.fail_with([]);
+    for phase in ["RUNNING", "RUNNING", "SUCCEEDED", "SUCCEEDED"] {
+        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, phase);
+    }
+    let asked = stage.fake.requests();
+    client.get(&task(), &handle).await.unwrap();
+    assert_eq!(stage.fake.requests(), asked, "an end is remembered");
+}
+
+#[tokio::test]
+async fn a_statement_ends_as_snowflake_says() {
+    for (status, code, phase) in [
+        (422, "001003", "FAILED"),
+        (422, "000603", "RETRYABLE_FAILED"),
+        (422, "000604", "ABORTED"),
+        (408, "000630", "FAILED"),
+        (422, "391908", "SUCCEEDED"),
+    ] {
+        let message = "as scripted".to_owned();
+        let ending = Ending::Failure { status, code: code.to_owned(), message };
+        let stage = Stage::set_with(Options { polls: 1, ending, ..Options::default() }, &[]).await;
+        let client = stage.client(Dialect::Flyte2).await;
+        let handle = client.create(&task()).await.unwrap();
+        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "RUNNING");
+        let seen = client.get(&task(), &handle).await.unwrap();
+        assert_eq!(seen.phase, phase, "{code}: {}", seen.message);
+        assert_eq!(seen.outputs.is_null(), phase != "SUCCEEDED", "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_is_not_there_yet_is_queued() {
+    let stage = Stage::set().await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    let empty = FakeSnowflake::start(Options::default()).await.unwrap();
+    empty.register_key(rsa_private_key()).unwrap();
+    let elsewhere = replica(&empty, &[]).await;
+    let client = elsewhere.client(Dialect::Flyte1, "propeller").await;
+    let seen = client.get(&task(), &handle).await.unwrap();
+    assert_eq!((seen.phase.as_str(), seen.links.len()), ("QUEUED", 1));
+    client.delete(&task(), &handle).await.expect("there is nothing to stop");
+}
+
+#[tokio::test]
+async fn an_operators_defaults_fill_what_a_task_leaves_open() {
+    let args = [
+        "--accounts=ACMEORG-ANALYTICS",
+        "--user=default_user",
+        "--warehouse=default_wh",
+        "--database=\"Mixed Case\"",
+        "--role=loader",
+        "--query-tag=flyte",
+        "--statement-timeout=0",
+    ];
+    let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &args).await;
+    let client = stage.client(Dialect::Rest).await;
+    let task = json!({
+        "template": {"type": "snowflake", "sql": {"statement": "SELECT 1"}},
+        "output_prefix": "s3://bucket/defaults",
+    });
+    client.create(&task).await.unwrap();
+    let submitted = &stage.fake.submitted()[0];
+    assert!(submitted.issuer.starts_with("ACMEORG-ANALYTICS.DEFAULT_USER.SHA256:"));
+    let expected = json!({
+        "statement": "SELECT 1",
+        "warehouse": "DEFAULT_WH",
+        "database": "Mixed Case",
+        "schema": "PUBLIC",
+        "role": "LOADER",
+        "timeout": 604_800,
+        "parameters": {"query_tag": "flyte"},
+    });
+    assert_eq!(submitted.body, expected);
+}
+
+#[tokio::test]
+async fn no_service_starts_without_accounts() {
+    let started = std::panic::AssertUnwindSafe(spawn::<snowflake::Snowflake>(&[]));
+    let ended = tokio::spawn(async move { started.0.await }).await;
+    assert!(ended.is_err_and(|error| error.is_panic()), "--accounts is required");
+}
+
+async fn until(done: impl Fn() -> bool) {
+    while !done() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,161 @@
+//! The requests that Flyte's SDKs really make, from the wire to Snowflake and back.
+
+use plugin_core::testing::{
+    Dialect,
+    proto::flyteidl::admin::{CreateTaskResponse, GetTaskRequest, GetTaskResponse, Resource},
+};
+use prost::Message as _;
+use serde_json::json;
+use tests::{
+    fakes::snowflake::{Ending, Options},
+    golden::{Flyte, Golden},
+};
+use tonic::transport::Channel;
+
+use crate::{raw, snowflake::Stage};
+
+/// Golden requests that cannot be run, and what the user must read.
+const REFUSED: [(&str, &str); 3] = [
+    ("sf_missing_param", "inputs.y: no such input; the task has [x]"),
+    ("sf_missing_warehouse", "warehouse: missing; neither custom.warehouse (Flyte 2) nor"),
+    ("sf_batch_uneven", "custom.batch: the lists must have the same length, but inputs.a has 2"),
+];
+
+impl Stage {
+    async fn channel(&self) -> Channel {
+        let url = format!("http://{}", self.service.api());
+        Channel::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    async fn send(&self, golden: &Golden) -> Vec<u8> {
+        let method = match golden.flyte {
+            Flyte::V1 => "/flyteidl.service.AsyncAgentService/CreateTask",
+            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/CreateTask",
+        };
+        let (token, message) = (self.service.token("propeller"), golden.bytes.clone());
+        let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
+        CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec()
+    }
+
+    async fn poll(&self, golden: &Golden, handle: &[u8]) -> Resource {
+        let method = match golden.flyte {
+            Flyte::V1 => "/flyteidl.service.AsyncAgentService/GetTask",
+            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/GetTask",
+        };
+        let request =
+            GetTaskRequest { resource_meta: handle.to_vec().into(), ..GetTaskRequest::default() };
+        let (token, message) = (self.service.token("propeller"), request.encode_to_vec());
+        let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
+        GetTaskResponse::decode(answer).unwrap().resource.unwrap()
+    }
+
+    async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> Resource {
+        for _ in 0..10 {
+            let seen = self.poll(golden, handle).await;
+            if !matches!(seen.phase().as_str_name(), "QUEUED" | "RUNNING") {
+                return seen;
+            }
+        }
+        panic!("{}: never ends", golden.name)
+    }
+}
+
+/// What each request names as its account, and the secrets that it brings are not real.
+async fn stage(options: Options) -> Stage {
+    Stage::set_with(options, &["--forbid-connection-secrets"]).await
+}
+
+fn all() -> Vec<Golden> {
+    let mut all = Golden::all(Flyte::V1, "sf_").unwrap();
+    all.extend(Golden::all(Flyte::V2, "sf_").unwrap());
+    assert_eq!(all.len(), 18);
+    all
+}
+
+fn runs(golden: &&Golden) -> bool {
+    REFUSED.iter().all(|(name, _)| *name != golden.name)
+}
+
+fn version(golden: &Golden) -> &'static str {
+    if golden.flyte == Flyte::V1 { "v1" } else { "v2" }
+}
+
+fn uri(resource: &Resource) -> String {
+    let outputs = resource.outputs.clone().unwrap_or_default();
+    let text = format!("{outputs:?}");
+    let start = text.find("snowflake://");
+    start.map(|at| text[at..].split('"').next().unwrap().to_owned()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn every_snowflake_request_runs_to_success_with_its_results() {
+    for golden in all().iter().filter(runs) {
+        let stage = stage(Options::default()).await;
+        let handle = stage.send(golden).await;
+        let seen = stage.poll_to_the_end(golden, &handle).await;
+        let name = format!("{}_{}", version(golden), golden.name);
+        assert_eq!(seen.phase().as_str_name(), "SUCCEEDED", "{name}: {}", seen.message);
+        assert_eq!(stage.fake.violations(), [""; 0], "{name}");
+        let submitted = &stage.fake.submitted()[0];
+        let shown = json!({
+            "body": submitted.body,
+            "issuer": submitted.issuer.split(".SHA256:").next(),
+            "results": uri(&seen),
+            "link": seen.log_links[0].uri,
+        });
+        insta::assert_json_snapshot!(name, shown);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_refused_by_name() {
+    for golden in all().iter().filter(|golden| !runs(golden)) {
+        let stage = stage(Options::default()).await;
+        let handle = stage.send(golden).await;
+        let seen = stage.poll(golden, &handle).await;
+        assert_eq!(seen.phase().as_str_name(), "FAILED", "{}", golden.name);
+        let (_, words) = REFUSED.iter().find(|(name, _)| *name == golden.name).unwrap();
+        assert!(seen.message.contains(words), "{}: {}", golden.name, seen.message);
+        assert_eq!(stage.fake.requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn every_snowflake_request_fails_in_snowflakes_words() {
+    for golden in all().iter().filter(runs) {
+        let stage = stage(Options { ending: Ending::syntax_error(), ..Options::default() }).await;
+        let handle = stage.send(golden).await;
+        let seen = stage.poll_to_the_end(golden, &handle).await;
+        assert_eq!(seen.phase().as_str_name(), "FAILED", "{}", golden.name);
+        let words = "001003: syntax error line 1 at position 7 unexpected 'FRM'. (SQLSTATE 42000)";
+        assert_eq!(seen.message, words, "{}", golden.name);
+        assert_eq!(seen.log_links.len(), 1, "{}", golden.name);
+    }
+}
+
+#[tokio::test]
+async fn every_snowflake_request_can_be_cancelled() {
+    for golden in all().iter().filter(runs) {
+        let stage = stage(Options { polls: 100, ..Options::default() }).await;
+        let handle = stage.send(golden).await;
+        let dialect = if golden.flyte == Flyte::V1 { Dialect::Flyte1 } else { Dialect::Flyte2 };
+        let client = stage.client(dialect).await;
+        client.delete(&golden.json, &handle).await.unwrap();
+        let seen = stage.poll(golden, &handle).await;
+        assert_eq!(seen.phase().as_str_name(), "ABORTED", "{}", golden.name);
+        client.delete(&golden.json, &handle).await.expect("an ended statement needs no stopping");
+        assert_eq!(stage.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused_without_its_text() {
+    let stage = Stage::set_with(Options::default(), &[]).await;
+    let golden = Golden::read(Flyte::V2, "sf_count_users").unwrap();
+    let handle = stage.send(&golden).await;
+    let seen = stage.poll(&golden, &handle).await;
+    assert_eq!(seen.phase().as_str_name(), "FAILED");
+    assert!(seen.message.contains("secret snowflake_private_key: is not a"), "{}", seen.message);
+    assert!(!seen.message.contains("RkFLRSBL"));
+    assert_eq!(stage.fake.requests(), 0);
+}
