@@ -264,8 +264,8 @@ impl<'a> Scanner<'a, '_> {
     /// A backslash takes the next character with it, which must not be a value's first one.
     fn escaped(&mut self, rest: &str) -> Result<()> {
         if self.hole_at(self.at + 1).is_some() {
-            let what = &rest[1..rest.len().min(40)].split(char::is_whitespace).next();
-            let what = what.unwrap_or_default();
+            let what = rest.chars().skip(1).take(40).take_while(|c| !c.is_whitespace());
+            let what = what.collect::<String>();
             return Err(Error::invalid(format!(
                 "template.sql.statement: {what} stands after a backslash"
             )));

@@ -151,7 +151,10 @@ fn the_first_row_of_values_is_found() {
 
 #[test]
 fn a_backslash_takes_no_value() {
-    for statement in ["SELECT '\\%(x)s'", "SELECT '\\{{ .inputs.x }}'", "SELECT 'a\\\\\\%(x)s"] {
+    let long = format!("SELECT '\\%(x)s{}'", "é".repeat(40));
+    for statement in
+        [&long, "SELECT '\\%(x)s'", "SELECT '\\{{ .inputs.x }}'", "SELECT 'a\\\\\\%(x)s"]
+    {
         let error = take_apart(statement, true, &|_| true).unwrap_err();
         assert!(error.message().ends_with("stands after a backslash"), "{error}");
     }

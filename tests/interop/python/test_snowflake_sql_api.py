@@ -1,0 +1,101 @@
+"""The fake Snowflake, driven by an independent client: what it takes is not our own opinion.
+
+Needs `snowflake-sql-api` and a running fake that knows the key: SNOWFLAKE_FAKE_URL is its address,
+SNOWFLAKE_FAKE_KEY the file of the private key (PKCS#8, PEM) that it was told to take.
+"""
+
+import os
+import pathlib
+import urllib.request
+
+import pytest
+
+httpx = pytest.importorskip("httpx")
+sql_api = pytest.importorskip("snowflake_sql_api")
+
+URL = os.environ.get("SNOWFLAKE_FAKE_URL")
+KEY = os.environ.get("SNOWFLAKE_FAKE_KEY")
+
+pytestmark = pytest.mark.skipif(not (URL and KEY), reason="SNOWFLAKE_FAKE_URL and SNOWFLAKE_FAKE_KEY are not set")
+
+
+class ToFake(httpx.HTTPTransport):
+    """Takes https calls of the vendor's host to the fake."""
+
+    def __init__(self, lose_first_answer=False):
+        super().__init__()
+        self.lose_answer = lose_first_answer
+
+    def handle_request(self, request):
+        fake = httpx.URL(URL)
+        request.url = request.url.copy_with(scheme=fake.scheme, host=fake.host, port=fake.port)
+        answer = super().handle_request(request)
+        if self.lose_answer:
+            self.lose_answer = False
+            answer.close()
+            raise httpx.ReadError("lost", request=request)
+        return answer
+
+
+def client(**options):
+    return sql_api.SnowflakeClient(
+        "xy12345.eu-central-1",
+        "flyte_svc",
+        private_key=pathlib.Path(KEY).read_bytes(),
+        warehouse="COMPUTE_WH",
+        database="SALES",
+        schema="PUBLIC",
+        poll_interval=0.01,
+        http_client=httpx.Client(transport=ToFake(**options)),
+    )
+
+
+def statements():
+    with urllib.request.urlopen(f"{URL}/fake/statements") as answer:
+        return int(answer.read())
+
+
+def test_a_query_brings_rows():
+    rows = client().query("SELECT COUNT(*) AS TOTAL FROM T WHERE A = ? AND B = ?", [1, "x"])
+    assert [list(row.values()) if isinstance(row, dict) else list(row) for row in rows] == [[42]]
+
+
+def test_every_type_is_bound():
+    import datetime
+
+    values = [1, 0.5, "O'Brien", True, None, b"\x00\xff", datetime.date(2026, 3, 1), datetime.time(6, 30)]
+    values += [datetime.datetime(2026, 3, 1, tzinfo=datetime.timezone.utc), datetime.datetime(2026, 3, 1)]
+    marks = ", ".join("?" for _ in values)
+    client().query(f"SELECT {marks}", values)
+
+
+def test_an_answer_that_got_lost_runs_nothing_twice():
+    before = statements()
+    client(lose_first_answer=True).query("SELECT 1")
+    assert statements() == before + 1
+
+
+def test_bindings_must_match_the_statement():
+    with pytest.raises(sql_api.SnowflakeError) as refused:
+        client().query("SELECT ?, ?", [1])
+    assert refused.value.status_code == 400
+
+
+def test_several_statements_must_be_announced():
+    with pytest.raises(sql_api.SnowflakeError) as refused:
+        client().query("SELECT 1; SELECT 2")
+    assert refused.value.status_code == 422
+    assert "Actual statement count 2" in str(refused.value)
+
+
+def test_an_asynchronous_statement_is_polled_to_its_end():
+    rows = client().submit("SELECT COUNT(*) AS TOTAL FROM T").result()
+    assert len(rows) == 1
+
+
+def test_a_cancelled_statement_ends():
+    handle = client().submit("SELECT COUNT(*) AS TOTAL FROM T")
+    handle.cancel()
+    with pytest.raises(sql_api.SnowflakeError) as ended:
+        handle.result()
+    assert ended.value.code == "000604"
