@@ -36,7 +36,9 @@ pub struct Snowflake {
 
 /// What a task's author writes: `SnowflakeConfig` of Flyte 2's SDK. Flyte 1 writes the same names into
 /// `config`, which is read for what is missing here.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+///
+/// Cannot be printed: authors put tokens into `connection_kwargs`, which are not read.
+#[derive(Default, Deserialize, JsonSchema)]
 pub struct Custom {
     /// The account identifier, for example `ORG-ACCOUNT`; one that the service is configured for.
     account: Option<String>,
