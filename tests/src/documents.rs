@@ -27,7 +27,11 @@ fn openapi() -> String {
 /// Every service's command line.
 fn commands() -> Vec<Command> {
     let info = |name| ServiceInfo { name, version: env!("CARGO_PKG_VERSION") };
-    vec![plugin_core::command::<bigquery::BigQuery>(info("bigquery"))]
+    vec![
+        plugin_core::command::<bigquery::BigQuery>(info("bigquery")),
+        plugin_core::command::<databricks::Databricks>(info("databricks")),
+        plugin_core::command::<snowflake::Snowflake>(info("snowflake")),
+    ]
 }
 
 fn config() -> String {

@@ -1,6 +1,7 @@
 """A BigQuery service on a fake BigQuery, as separate programs."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -74,6 +75,17 @@ def wait_until_ready(admin, process):
         except OSError:
             time.sleep(0.05)
     raise AssertionError("the service is not ready")
+
+
+@contextlib.contextmanager
+def fake_upstream(*arguments):
+    """A fake vendor as a program of its own; its URL."""
+    fake = subprocess.Popen([PROGRAMS / "fake-upstream", *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        yield fake.stdout.readline().strip()
+    finally:
+        fake.kill()
+        fake.wait()
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,16 @@
-"""Databricks' own client on the fake Databricks: it must not be only our opinion.
-
-The fake is started by whoever runs this, and named by FAKE_DATABRICKS_URL.
-"""
+"""Databricks' own client on the fake Databricks: it must not be only our opinion."""
 
 import json
-import os
 import pathlib
 import uuid
 
 import pytest
 
-sdk = pytest.importorskip("databricks.sdk")
-
+import databricks.sdk as sdk
+from conftest import fake_upstream
 from databricks.sdk.errors import ResourceDoesNotExist, Unauthenticated
 from databricks.sdk.service import compute, jobs
 
-URL = os.environ.get("FAKE_DATABRICKS_URL")
 SNAPSHOTS = pathlib.Path(__file__).parents[2] / "it" / "databricks" / "snapshots"
 
 
@@ -36,9 +31,8 @@ def test_the_services_requests_are_the_clients(file):
 
 @pytest.fixture(scope="module")
 def client():
-    if not URL:
-        pytest.skip("FAKE_DATABRICKS_URL names no fake")
-    return sdk.WorkspaceClient(host=URL, token="dapi-of-the-sdk-0123456789", auth_type="pat")
+    with fake_upstream("databricks", "--polls=2") as url:
+        yield sdk.WorkspaceClient(host=url, token="dapi-of-the-sdk-0123456789", auth_type="pat")
 
 
 def code(key="flyte_task"):
@@ -125,6 +119,6 @@ def test_cancel_and_list(client):
 def test_errors_are_read(client):
     with pytest.raises(ResourceDoesNotExist):
         client.jobs.get_run(1)
-    stranger = sdk.WorkspaceClient(host=URL, token="None", auth_type="pat")
+    stranger = sdk.WorkspaceClient(host=client.config.host, token="None", auth_type="pat")
     with pytest.raises(Unauthenticated):
         stranger.jobs.get_run(1)

@@ -1,22 +1,22 @@
-"""The fake Snowflake, driven by an independent client: what it takes is not our own opinion.
+"""The fake Snowflake, driven by an independent client: what it takes is not our own opinion."""
 
-Needs `snowflake-sql-api` and a running fake that knows the key: SNOWFLAKE_FAKE_URL is its address,
-SNOWFLAKE_FAKE_KEY the file of the private key (PKCS#8, PEM) that it was told to take.
-"""
-
-import os
-import pathlib
 import urllib.request
 
+import httpx
 import pytest
+import snowflake_sql_api as sql_api
+from conftest import ROOT, fake_upstream
 
-httpx = pytest.importorskip("httpx")
-sql_api = pytest.importorskip("snowflake_sql_api")
+# A key that nobody trusts.
+KEY = ROOT / "services" / "snowflake" / "src" / "key" / "pem" / "pkcs8.pem"
+URL = None
 
-URL = os.environ.get("SNOWFLAKE_FAKE_URL")
-KEY = os.environ.get("SNOWFLAKE_FAKE_KEY")
 
-pytestmark = pytest.mark.skipif(not (URL and KEY), reason="SNOWFLAKE_FAKE_URL and SNOWFLAKE_FAKE_KEY are not set")
+@pytest.fixture(scope="module", autouse=True)
+def fake():
+    global URL
+    with fake_upstream("snowflake", "--polls=2", f"--key={KEY}") as URL:
+        yield
 
 
 class ToFake(httpx.HTTPTransport):
@@ -41,7 +41,7 @@ def client(**options):
     return sql_api.SnowflakeClient(
         "xy12345.eu-central-1",
         "flyte_svc",
-        private_key=pathlib.Path(KEY).read_bytes(),
+        private_key=KEY.read_bytes(),
         warehouse="COMPUTE_WH",
         database="SALES",
         schema="PUBLIC",
