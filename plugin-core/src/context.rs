@@ -210,13 +210,25 @@ impl Context {
         self.0.secrets.find(name).await
     }
 
+    /// The first secret that there is under one of `names`, and its name. Every name is looked for in the
+    /// request before any in the environment, and there before any in a file.
+    ///
+    /// # Errors
+    /// `Unavailable` when a secret file is there and cannot be read.
+    pub async fn find_secret_of<'n>(
+        &self,
+        names: &[&'n str],
+    ) -> Result<Option<(&'n str, SecretString)>> {
+        self.0.secrets.find_of(names).await
+    }
+
     /// The same call with another deadline.
     pub(crate) fn with_deadline(&self, deadline: Deadline) -> Self {
         Self(Arc::new(Inner { deadline, ..Inner::clone(&self.0) }))
     }
 
     /// Reads the secret `name` anew the next time: the vendor refused it.
-    pub(crate) fn forget_secret(&self, name: &str) {
+    pub fn forget_secret(&self, name: &str) {
         self.0.secrets.forget(name);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::{
     context::Context,
     error::{Error, Kind, Result},
-    plugin::{BatchKey, Plugin, Polled, TaskType},
+    plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
     status::{Phase, Status},
     task::Task,
     verbs::UNREADABLE_HANDLE,
@@ -38,7 +38,7 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
         self: Arc<Self>,
         cx: Context,
         polls: Vec<Poll>,
-    ) -> BoxFuture<'static, Result<Vec<Option<Status>>>>;
+    ) -> BoxFuture<'static, Result<Vec<BatchStatus>>>;
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>>;
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Poll {
 
 impl<P: Plugin> DynPlugin for P {
     fn task_types(&self) -> &'static [TaskType] {
-        P::TASK_TYPES
+        Plugin::task_types(self)
     }
 
     fn custom_schema(&self) -> Json {
@@ -93,7 +93,7 @@ impl<P: Plugin> DynPlugin for P {
         self: Arc<Self>,
         cx: Context,
         polls: Vec<Poll>,
-    ) -> BoxFuture<'static, Result<Vec<Option<Status>>>> {
+    ) -> BoxFuture<'static, Result<Vec<BatchStatus>>> {
         Box::pin(async move {
             let read =
                 |Poll { meta, created_at }: Poll| Ok(Polled { job: read_meta(&meta)?, created_at });

@@ -27,7 +27,8 @@ use crate::{
 /// What an answer other than 2xx means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Decides whether the call is repeated and what becomes of the task.
+    /// Decides whether the call is repeated and what becomes of the task. After `Unauthenticated` it is
+    /// repeated once, with fresh credentials.
     pub kind: Kind,
     /// The vendor's code, for example `invalidQuery`.
     pub code: Option<String>,

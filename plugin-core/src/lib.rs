@@ -34,7 +34,7 @@ pub use self::{
     context::Context,
     error::{Error, Kind, Result},
     http::{Http, HttpBuilder},
-    plugin::{BatchKey, Plugin, Polled, TaskType},
+    plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
     run::{ServiceInfo, run},
     server::openapi,
     status::{Phase, Status},

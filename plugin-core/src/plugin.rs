@@ -44,6 +44,18 @@ pub struct Polled<Meta> {
     pub created_at: Timestamp,
 }
 
+/// What calls for many jobs told of one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BatchStatus {
+    /// All there is to say.
+    Status(Status),
+    /// It has not ended, and no more is known: what was last seen of it stands. A job that was not
+    /// looked at by itself for some minutes is looked at all the same.
+    NotEnded,
+    /// It has to be looked at by itself.
+    Alone,
+}
+
 /// A job system that tasks can be sent to.
 ///
 /// Write three functions and four types. REST, gRPC, authentication, limits, retries, logs, metrics
@@ -54,7 +66,7 @@ pub struct Polled<Meta> {
     note = "docs/writing-a-plugin.md shows how; services/bigquery/src/lib.rs is the model"
 )]
 pub trait Plugin: Sized + Send + Sync + 'static {
-    /// What this service answers.
+    /// What the plugin can answer.
     const TASK_TYPES: &'static [TaskType];
 
     /// What an operator sets. Each field is a flag, an environment variable and a line in
@@ -68,6 +80,12 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// What finds the job again: ids, at most about 500 bytes as JSON. The caller keeps it sealed;
     /// still, never put secrets or hosts in it.
     type Meta: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// Which of [`TASK_TYPES`](Self::TASK_TYPES) this service answers: all, unless a setting says
+    /// otherwise.
+    fn task_types(&self) -> &'static [TaskType] {
+        Self::TASK_TYPES
+    }
 
     /// Makes the plugin, once, at start-up.
     ///
@@ -121,8 +139,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
     /// Looks at many jobs with few calls to the vendor; the answers are in the order of `jobs`.
     ///
-    /// `None` is a job that has to be looked at by itself. Correctness never depends on this: it is not
-    /// called for a few jobs, and can be turned off.
+    /// Correctness never depends on this: it is not called for a few jobs, and can be turned off.
     ///
     /// # Errors
     /// After a [transient](crate::Kind::is_transient) one all are answered with their last status; after
@@ -131,7 +148,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         &self,
         _cx: &Context,
         _jobs: &[Polled<Self::Meta>],
-    ) -> impl Future<Output = Result<Vec<Option<Status>>>> + Send {
+    ) -> impl Future<Output = Result<Vec<BatchStatus>>> + Send {
         std::future::ready(Ok(Vec::new()))
     }
 

@@ -75,20 +75,30 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// The secret `name`: from the request, else the environment, else a file.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<SecretString>> {
-        if !is_plain(name) {
-            return Err(Error::invalid(format!(
-                "secret name {name:?}: use letters, digits, _ - ."
-            )));
+        Ok(self.find_of(&[name]).await?.map(|(_, value)| value))
+    }
+
+    /// The first of `names` that is there, place by place.
+    pub(crate) async fn find_of<'n>(
+        &self,
+        names: &[&'n str],
+    ) -> Result<Option<(&'n str, SecretString)>> {
+        names.iter().try_for_each(|name| check(name))?;
+        for name in names {
+            if let Some(value) = self.in_connection(name)? {
+                return Ok(Some((name, value)));
+            }
         }
-        if let Some(value) = self.in_connection(name) {
-            return Ok(Some(value));
+        for name in names {
+            if let Some(value) = from_environment(&self.variable(name)) {
+                return Ok(Some((name, value)));
+            }
         }
-        if let Some(value) = from_environment(&self.variable(name)) {
-            return Ok(Some(value));
-        }
-        for path in self.files(name) {
-            if let Some(value) = self.reader.file(path).await? {
-                return Ok(Some(value));
+        for dir in self.dirs() {
+            for name in names {
+                if let Some(value) = self.reader.file(dir.join(name.to_lowercase())).await? {
+                    return Ok(Some((name, value)));
+                }
             }
         }
         Ok(None)
@@ -114,9 +124,19 @@ impl Secrets {
         )
     }
 
-    fn in_connection(&self, name: &str) -> Option<SecretString> {
-        let allowed = !self.reader.sources.forbid_connection_secrets;
-        allowed.then(|| self.connection.get(name).cloned()).flatten()
+    /// A value that came with the request. Where that is forbidden it is an error, and not another value:
+    /// its author chose an identity.
+    fn in_connection(&self, name: &str) -> Result<Option<SecretString>> {
+        let Some(value) = self.connection.get(name) else {
+            return Ok(None);
+        };
+        if self.reader.sources.forbid_connection_secrets {
+            let message = format!(
+                "secret {name}: came with the request, which this service's operator forbids"
+            );
+            return Err(Error::new(Kind::FailedPrecondition, message));
+        }
+        Ok(Some(value.clone()))
     }
 
     fn variable(&self, name: &str) -> String {
@@ -124,11 +144,23 @@ impl Secrets {
     }
 
     fn files(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        let dir = &self.reader.sources.secrets_dir;
         let name = name.to_lowercase();
-        let namespaced = is_plain(&self.namespace).then(|| dir.join(&*self.namespace).join(&name));
-        namespaced.into_iter().chain([dir.join(name)])
+        self.dirs().map(move |dir| dir.join(&name))
     }
+
+    /// The namespace's own directory, then everybody's.
+    fn dirs(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let dir = self.reader.sources.secrets_dir.clone();
+        let namespaced = is_plain(&self.namespace).then(|| dir.join(&*self.namespace));
+        namespaced.into_iter().chain([dir])
+    }
+}
+
+fn check(name: &str) -> Result<()> {
+    if is_plain(name) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("secret name {name:?}: use letters, digits, _ - .")))
 }
 
 /// Whether a name is safe as part of a path.
@@ -181,6 +213,20 @@ mod tests {
         dir
     }
 
+    fn without_connection(dir: &Path, namespace: &str) -> Secrets {
+        Secrets { connection: Arc::default(), ..secrets(dir, namespace, true) }
+    }
+
+    #[tokio::test]
+    async fn a_nearer_place_wins_over_an_earlier_name() {
+        let temporary = dir();
+        let dir = temporary.path();
+        std::fs::write(dir.join("first"), "everybodys").unwrap();
+        let secrets = without_connection(dir, "team-a");
+        let (name, value) = secrets.find_of(&["first", "token"]).await.unwrap().unwrap();
+        assert_eq!((name, value.expose_secret()), ("token", "from-namespace"));
+    }
+
     async fn found(secrets: &Secrets) -> String {
         secrets.find("token").await.unwrap().unwrap().expose_secret().to_owned()
     }
@@ -190,16 +236,21 @@ mod tests {
         let temporary = dir();
         let dir = temporary.path();
         assert_eq!(found(&secrets(dir, "team-a", false)).await, "from-request");
-        assert_eq!(found(&secrets(dir, "team-a", true)).await, "from-namespace");
-        assert_eq!(found(&secrets(dir, "team-b", true)).await, "from-file");
-        assert_eq!(found(&secrets(dir, "", true)).await, "from-file");
+        assert_eq!(found(&without_connection(dir, "team-a")).await, "from-namespace");
+        assert_eq!(found(&without_connection(dir, "team-b")).await, "from-file");
+        assert_eq!(found(&without_connection(dir, "")).await, "from-file");
+        let error = secrets(dir, "team-a", true).find("token").await.unwrap_err();
+        assert!(
+            error.to_string().contains("operator forbids"),
+            "an identity is not replaced: {error}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_changed_file_is_noticed_within_seconds() {
         let temporary = dir();
         let dir = temporary.path();
-        let secrets = secrets(dir, "team-b", true);
+        let secrets = without_connection(dir, "team-b");
         assert_eq!(found(&secrets).await, "from-file");
         std::fs::write(dir.join("token"), "rotated").unwrap();
         assert_eq!(found(&secrets).await, "from-file", "polls do not read files");

@@ -28,6 +28,7 @@ use crate::raw;
 
 mod golden;
 mod identity;
+mod polls;
 mod requests;
 
 /// A Databricks service with its fake.

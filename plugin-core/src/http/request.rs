@@ -230,7 +230,9 @@ impl<'a> Request<'a> {
         if let Some(wait) = retry_after {
             error = error.with_retry_after(wait);
         }
-        let unauthorized = response.status == StatusCode::UNAUTHORIZED;
+        // Some vendors say 403 of a token that has ended; their reader knows.
+        let unauthorized =
+            response.status == StatusCode::UNAUTHORIZED || failure.kind == Kind::Unauthenticated;
         let refused_signature = unauthorized.then(|| Box::new(signature));
         Failed { error, unsent: false, refused_signature, retry_after }
     }

@@ -75,10 +75,9 @@ impl Recorded {
         let key = || serde_json::to_string(super::rsa_private_key()).unwrap_or_default();
         let filled = |value: &Json| {
             let text = text(value);
-            match text.contains("{{rsa_private_key}}") {
-                true => text.replace("\"{{rsa_private_key}}\"", &key()),
-                false => text,
-            }
+            // Within JSON as a JSON text, by itself as it is.
+            text.replace("\"{{rsa_private_key}}\"", &key())
+                .replace("{{rsa_private_key}}", super::rsa_private_key())
         };
         self.secrets.iter().map(|(name, value)| (name.clone(), filled(value))).collect()
     }

@@ -19,12 +19,13 @@ use crate::{
     deadline::Deadline,
     erased::Poll,
     error::{Error, Kind, Result},
-    plugin::BatchKey,
+    plugin::{BatchKey, BatchStatus},
     status::Status,
 };
 
 /// With fewer polls than this their own calls are as cheap, and say more.
 const WORTHWHILE: usize = 3;
+const LONGEST_WINDOW: Duration = Duration::from_secs(1);
 /// How long polls stay apart whose joint call the vendor refused.
 const APART: Duration = Duration::from_secs(600);
 const MAX_APART: u64 = 10_000;
@@ -36,6 +37,7 @@ type Slot = (&'static str, BatchKey);
 pub(super) struct Batches {
     /// How long they wait; zero turns joining off.
     window: Duration,
+    /// A slot is there as long as somebody sees to its batches, one after the other.
     waiting: Mutex<HashMap<Slot, Vec<Waiting>>>,
     apart: Cache<Slot, ()>,
 }
@@ -54,6 +56,12 @@ enum Answer {
     Alone,
 }
 
+/// What the vendor said of one.
+enum Found {
+    Told(BatchStatus),
+    Trouble(Error),
+}
+
 impl Batches {
     pub(super) fn new(window: Duration) -> Self {
         let apart = Cache::builder().max_capacity(MAX_APART).time_to_live(APART).build();
@@ -64,16 +72,22 @@ impl Batches {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `one` in line; true for the first of a batch, whose caller must see to it.
+    /// Puts `one` in line; true if nobody sees to the slot yet: its caller must.
     fn join(&self, slot: Slot, one: Waiting) -> bool {
         let mut waiting = self.waiting();
-        let batch = waiting.entry(slot).or_default();
-        batch.push(one);
-        batch.len() == 1
+        let is_new = !waiting.contains_key(&slot);
+        waiting.entry(slot).or_default().push(one);
+        is_new
     }
 
-    fn close(&self, slot: &Slot) -> Vec<Waiting> {
-        self.waiting().remove(slot).unwrap_or_default()
+    /// All who came since the last batch; without any the slot is given up.
+    fn next(&self, slot: &Slot) -> Vec<Waiting> {
+        let mut waiting = self.waiting();
+        let batch = waiting.get_mut(slot).map(std::mem::take).unwrap_or_default();
+        if batch.is_empty() {
+            waiting.remove(slot);
+        }
+        batch
     }
 }
 
@@ -100,7 +114,7 @@ impl Verbs {
         let poll = Poll { meta: meta.to_vec(), created_at: cx.created_at() };
         if self.batches.join(slot, Waiting { key: opened.handle.key, poll, answer }) {
             let (this, served, cx) = (Arc::clone(self), opened.served.clone(), cx.clone());
-            let work = async move { this.poll_batch(slot, &served, &cx).await };
+            let work = async move { this.poll_batches(slot, &served, &cx).await };
             self.shared.tasks.spawn(work.in_current_span());
         }
         match answered.await {
@@ -109,23 +123,52 @@ impl Verbs {
         }
     }
 
-    /// Waits for the others, asks for all of them and answers each.
-    async fn poll_batch(&self, slot: Slot, served: &Served, cx: &Context) {
-        sleep(self.batches.window).await;
-        let batch = self.batches.close(&slot);
+    /// Waits for the others and asks for all; who comes meanwhile is asked for next.
+    async fn poll_batches(&self, slot: Slot, served: &Served, cx: &Context) {
+        let mut window = self.batches.window;
+        loop {
+            sleep(window).await;
+            let batch = self.batches.next(&slot);
+            if batch.is_empty() {
+                return;
+            }
+            self.poll_batch(slot, served, cx, batch).await;
+            // The more come, the more are worth waiting for.
+            window = (window * 2).min(LONGEST_WINDOW);
+        }
+    }
+
+    async fn poll_batch(&self, slot: Slot, served: &Served, cx: &Context, batch: Vec<Waiting>) {
         let answers = match batch.len() {
             ..WORTHWHILE => Vec::new(),
             _ => self.ask_for_many(slot, served, cx, &batch).await,
         };
         let mut answers = answers.into_iter();
         for one in batch {
-            let answer = answers.next().unwrap_or(Answer::Alone);
-            if let Answer::Together(Ok(status)) = &answer {
+            let answer = match answers.next().unwrap_or(Found::Told(BatchStatus::Alone)) {
+                Found::Told(told) => self.answer(served, &one, told),
+                Found::Trouble(error) => Answer::Together(Err(error)),
+            };
+            if matches!(answer, Answer::Together(Ok(_))) {
                 self.shared.metrics.batched_poll();
-                self.last_seen.saw(one.key, &Arc::new(status.clone()));
             }
             let _ = one.answer.send(answer);
         }
+    }
+
+    fn answer(&self, served: &Served, one: &Waiting, told: BatchStatus) -> Answer {
+        let status = match told {
+            BatchStatus::Status(status) => {
+                self.last_seen.saw(one.key, &Arc::new(status.clone()));
+                Some(status)
+            }
+            BatchStatus::NotEnded => {
+                let first = || served.plugin.describe(&one.poll.meta);
+                self.last_seen.still_running(one.key, one.poll.created_at, first)
+            }
+            BatchStatus::Alone => None,
+        };
+        status.map_or(Answer::Alone, |status| Answer::Together(Ok(status)))
     }
 
     async fn ask_for_many(
@@ -134,7 +177,7 @@ impl Verbs {
         served: &Served,
         cx: &Context,
         batch: &[Waiting],
-    ) -> Vec<Answer> {
+    ) -> Vec<Found> {
         let cx = cx.with_deadline(Deadline::after(self.shared.request_timeout));
         let polls = batch.iter().map(|one| one.poll.clone()).collect();
         let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
@@ -142,13 +185,10 @@ impl Verbs {
             || Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"));
         let found = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| late());
         match found {
-            Ok(found) => found
-                .into_iter()
-                .map(|status| status.map_or(Answer::Alone, |status| Answer::Together(Ok(status))))
-                .collect(),
+            Ok(found) => found.into_iter().map(Found::Told).collect(),
             // Asking for each by itself would only add to the vendor's trouble.
             Err(error) if error.kind().is_transient() => {
-                batch.iter().map(|_| Answer::Together(Err(error.clone()))).collect()
+                batch.iter().map(|_| Found::Trouble(error.clone())).collect()
             }
             Err(error) => {
                 tracing::warn!(%error, cause = error.chain(), "polls cannot be joined for a while");

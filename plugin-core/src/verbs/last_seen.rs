@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::time::Instant;
 
@@ -11,10 +12,14 @@ use crate::{context::IdempotencyKey, error::Error, status::Status};
 const MAX_JOBS: u64 = 10_000;
 /// How long a job that nobody polls is remembered.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How long it is enough to know that a job has not ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Default)]
 struct Seen {
     status: Option<Arc<Status>>,
+    /// When the vendor last told all of the job.
+    looked_at: Option<Instant>,
     /// Since when the vendor refuses to talk about the job.
     refused_since: Option<Instant>,
 }
@@ -38,7 +43,24 @@ impl LastSeen {
 
     /// Remembers what the vendor said.
     pub(super) fn saw(&self, job: IdempotencyKey, status: &Arc<Status>) {
-        self.jobs.insert(job, Seen { status: Some(Arc::clone(status)), refused_since: None });
+        let (status, looked_at) = (Some(Arc::clone(status)), Some(Instant::now()));
+        self.jobs.insert(job, Seen { status, looked_at, refused_since: None });
+    }
+
+    /// What is known of a job that has not ended; `first` for one this replica never saw. `None` when it
+    /// is time to look again.
+    pub(super) fn still_running(
+        &self,
+        job: IdempotencyKey,
+        created_at: Timestamp,
+        first: impl FnOnce() -> Status,
+    ) -> Option<Status> {
+        let seen = self.jobs.get(&job).unwrap_or_default();
+        let age = match seen.looked_at {
+            Some(at) => at.elapsed(),
+            None => Duration::try_from(Timestamp::now().duration_since(created_at)).ok()?,
+        };
+        (age < LOOK_AGAIN).then(|| seen.status.as_deref().cloned().unwrap_or_else(first))
     }
 
     /// How the job ended, if it was seen to: it will not change any more.
@@ -109,6 +131,22 @@ mod tests {
         assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running, "counted anew");
         tokio::time::advance(GRACE).await;
         assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Failed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_job_is_looked_at_every_few_minutes() {
+        let last_seen = LastSeen::new(GRACE);
+        let job = IdempotencyKey::random();
+        let running = || Status::new(Phase::Running);
+        let now = Timestamp::now();
+        let long_ago = now - jiff::SignedDuration::from_mins(10);
+        assert!(last_seen.still_running(job, now, running).is_some(), "it was just created");
+        assert!(last_seen.still_running(job, long_ago, running).is_none(), "nobody looked yet");
+        last_seen.saw(job, &Arc::new(Status::new(Phase::Queued)));
+        let seen = last_seen.still_running(job, long_ago, running).unwrap();
+        assert_eq!(seen.phase, Phase::Queued, "what was seen stands");
+        tokio::time::advance(LOOK_AGAIN).await;
+        assert!(last_seen.still_running(job, long_ago, running).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use plugin_core::{
-    Context, Error, Http, Kind, Phase, Polled, Result, Status, Value, http::Request,
+    BatchStatus, Context, Error, Http, Kind, Phase, Polled, Result, Status, Value, http::Request,
 };
 use serde_json::Value as Json;
 
@@ -85,13 +85,13 @@ impl Jobs {
         Ok(statements.find_map(api::Job::results))
     }
 
-    /// Looks at many jobs of one project; `None` for those that a list does not tell all of.
+    /// Looks at many jobs of one project, by lists of its jobs.
     pub(crate) async fn get_many(
         &self,
         cx: &Context,
         jobs: &[Polled<Job>],
-    ) -> Result<Vec<Option<Status>>> {
-        let mut statuses = vec![None; jobs.len()];
+    ) -> Result<Vec<BatchStatus>> {
+        let mut statuses = vec![BatchStatus::Alone; jobs.len()];
         let places = jobs.iter().enumerate().map(|(at, polled)| (polled.job.id.as_str(), at));
         let mut places = places.collect::<HashMap<_, _>>();
         let mut page_token = None;
@@ -152,12 +152,12 @@ impl Job {
 }
 
 /// A job's status from a list; one with results that the list does not tell is looked at by itself.
-fn status_in_list(job: &Job, found: &api::Job) -> Option<Status> {
+fn status_in_list(job: &Job, found: &api::Job) -> BatchStatus {
     let results = found.results();
     if found.succeeded() && job.results && results.is_none() {
-        return None;
+        return BatchStatus::Alone;
     }
-    Some(found.status().output("results", results.filter(|_| found.succeeded())))
+    BatchStatus::Status(found.status().output("results", results.filter(|_| found.succeeded())))
 }
 
 /// A job that BigQuery does not find: not yet, or not any more.

@@ -9,7 +9,8 @@ mod query;
 mod sql;
 
 use plugin_core::{
-    BatchKey, Context, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status, Task, TaskType,
+    BatchKey, BatchStatus, Context, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status, Task,
+    TaskType,
 };
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -123,7 +124,7 @@ impl Plugin for BigQuery {
         Ok(Some(BatchKey::of(&[&job.project, identity])))
     }
 
-    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<Option<Status>>> {
+    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<BatchStatus>> {
         self.jobs.get_many(cx, jobs).await
     }
 

@@ -3,7 +3,7 @@
 //! Field names and error codes: databricks-sdk 0.162.0, `service/jobs.py` and `errors/`.
 
 use http::StatusCode;
-use plugin_core::{Error, Kind, http::Failure};
+use plugin_core::{Context, Error, Http, Kind, Result, http::Failure};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -22,6 +22,14 @@ pub(crate) fn path(call: &str) -> [&str; 5] {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Submitted {
     pub(crate) run_id: i64,
+}
+
+/// A page of the workspace's runs, newest first.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RunList {
+    pub(crate) runs: Vec<Run>,
+    pub(crate) next_page_token: Option<String>,
 }
 
 /// A run, or a task of one. What is of no use must not make it unreadable, so everything is optional.
@@ -94,6 +102,15 @@ struct NotebookOutput {
 }
 
 impl Output {
+    /// Of the run of a task.
+    ///
+    /// # Errors
+    /// The call's.
+    pub(crate) async fn of(cx: &Context, http: &Http, task_id: i64) -> Result<Self> {
+        let request = http.get(&path("get-output"));
+        request.query("run_id", Some(&task_id.to_string())).send_json(cx).await
+    }
+
     /// What the notebook gave `dbutils.notebook.exit`; empty if it did not call that.
     pub(crate) fn exit_value(self) -> String {
         self.notebook_output.and_then(|output| output.result).unwrap_or_default()
@@ -190,6 +207,8 @@ fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
         ("INVALID_STATE", _) => Kind::FailedPrecondition,
         ("ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS", _) | (_, 409) => Kind::AlreadyExists,
         (_, 401) => Kind::Unauthenticated,
+        // As far as is known a token that has ended is also answered so.
+        (_, 403) if message.contains("Invalid access token") => Kind::Unauthenticated,
         (_, 403) => Kind::PermissionDenied,
         (_, 404) => Kind::NotFound,
         (_, 429) => Kind::ResourceExhausted,

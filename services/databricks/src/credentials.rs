@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use http::HeaderMap;
 use plugin_core::{
-    Context, Error, Http, Kind, Result,
+    BatchKey, Context, Error, Http, Kind, Result,
     http::{Credentials, SecretToken, TokenCache},
 };
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use self::tokens::{ClientCredentials, TokenExchange};
@@ -146,6 +147,28 @@ impl Identities {
         }
     }
 
+    /// What decides which runs a list of the workspace shows: who asks.
+    ///
+    /// # Errors
+    /// When a secret is missing.
+    pub(crate) async fn batch_key(
+        &self,
+        cx: &Context,
+        workspace: &str,
+        choice: &Choice,
+    ) -> Result<BatchKey> {
+        let (kind, secrets) = match choice.auth.unwrap_or(self.args.auth_type) {
+            AuthType::Pat => ("pat", or_default(&choice.token, TOKEN_SECRETS)),
+            AuthType::OauthM2m => ("oauth_m2m", or_default(&choice.oauth, OAUTH_SECRETS)),
+            AuthType::OidcFederation => ("oidc_federation", Vec::new()),
+        };
+        let client_id = choice.client_id.as_deref().or(self.args.client_id.as_deref());
+        let names = secrets.iter().map(String::as_str).collect::<Vec<_>>();
+        let secret = cx.find_secret_of(&names).await?.map(|(_, value)| value);
+        let secret = secret.as_ref().map_or("", |secret| secret.expose_secret());
+        Ok(BatchKey::of(&[workspace, kind, client_id.unwrap_or_default(), secret]))
+    }
+
     /// The file is the service's own, so its operator may say who it is good for.
     fn exchange(&self, workspace: &Workspace, choice: &Choice) -> Result<TokenExchange> {
         let unset = |what| Error::new(Kind::FailedPrecondition, what);
@@ -180,10 +203,9 @@ fn or_default<const N: usize>(named: &[String], default: [&str; N]) -> Vec<Strin
 /// # Errors
 /// `FailedPrecondition` that says where the first was looked for.
 async fn first_of<'a>(cx: &Context, names: &'a [String]) -> Result<&'a str> {
-    for name in names {
-        if cx.find_secret(name).await?.is_some() {
-            return Ok(name);
-        }
+    let all = names.iter().map(String::as_str).collect::<Vec<_>>();
+    if let Some((name, _)) = cx.find_secret_of(&all).await? {
+        return Ok(name);
     }
     let (first, others) =
         names.split_first().ok_or_else(|| Error::internal("no secret is named"))?;

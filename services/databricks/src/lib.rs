@@ -4,24 +4,30 @@ mod api;
 mod code;
 mod compute;
 mod credentials;
+mod custom;
+mod lists;
 mod request;
 mod states;
 mod workspaces;
 
 use plugin_core::{
-    Context, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType, Value,
+    BatchKey, BatchStatus, Context, Http, HttpBuilder, Phase, Plugin, Polled, Result, Status, Task,
+    TaskType, Value,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{
+    api::Output,
     code::CodeArgs,
-    credentials::{AuthType, Choice, Identities, IdentityArgs},
+    credentials::{Choice, Identities, IdentityArgs},
+    lists::Lists,
     states::Verdicts,
     workspaces::{Workspace, Workspaces},
 };
+
+pub use self::custom::Custom;
 
 /// The output that Flyte's SDKs declare for a task with one result.
 const ONLY_OUTPUT: &str = "o0";
@@ -32,6 +38,7 @@ pub struct Databricks {
     identities: Identities,
     code: CodeArgs,
     verdicts: Verdicts,
+    serves_spark: bool,
 }
 
 /// What an operator sets.
@@ -55,36 +62,11 @@ pub struct Settings {
 
     #[command(flatten)]
     code: CodeArgs,
-}
 
-/// What a task's author writes: `Databricks` of flyte-sdk, `DatabricksV2` of flytekit.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Custom {
-    /// The body of `runs/submit`, in the form with `tasks` or with a single task's keys on top.
-    databricks_conf: Option<Map<String, Json>>,
-    /// The workspace's host; one of those that the service's operator lists.
-    databricks_instance: Option<String>,
-    /// How to sign in, if not as the operator says.
-    databricks_auth_type: Option<AuthType>,
-    /// The secret that holds a personal access token.
-    databricks_token_secret: Option<String>,
-    /// The service principal to sign in as.
-    databricks_client_id: Option<String>,
-    /// The secret that holds the service principal's OAuth secret.
-    databricks_oauth_secret: Option<String>,
-    /// The service credential that serverless code reads its storage with.
-    databricks_service_credential_provider: Option<String>,
-    /// A notebook to run in place of the task's code.
-    notebook_path: Option<String>,
-    /// What to run the notebook with.
-    notebook_base_parameters: Option<Map<String, Json>>,
-    /// Spark's settings, for a new cluster that has none of its own.
-    spark_conf: Option<Map<String, Json>>,
-    /// Hadoop's settings, for the same cluster.
-    hadoop_conf: Option<Map<String, Json>>,
-    /// Flyte 2: which secret holds what, for example `databricks_token`.
-    secrets: Option<Map<String, Json>>,
+    /// Serve the task type `spark`, too, as flytekit's old `Databricks` task writes it. Only where no
+    /// Spark operator does: route that type to one of the two.
+    #[arg(long, env = "DATABRICKS_SPARK")]
+    spark: bool,
 }
 
 /// What finds the run again.
@@ -102,11 +84,17 @@ pub struct Run {
 
 impl Plugin for Databricks {
     /// Both Flytes write version 0.
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "databricks", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] =
+        &[TaskType { name: "databricks", version: 0 }, TaskType { name: "spark", version: 0 }];
 
     type Settings = Settings;
     type Custom = Custom;
     type Meta = Run;
+
+    fn task_types(&self) -> &'static [TaskType] {
+        let types = Self::TASK_TYPES;
+        if self.serves_spark { types } else { &types[..1] }
+    }
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let hosts = settings.default_instance.into_iter().chain(settings.instances);
@@ -116,6 +104,7 @@ impl Plugin for Databricks {
             identities: Identities::new(settings.identity),
             code: settings.code,
             verdicts: settings.verdicts,
+            serves_spark: settings.spark,
         })
     }
 
@@ -144,14 +133,15 @@ impl Plugin for Databricks {
         let status = found.status(&self.verdicts, workspace.page(run.id));
         match status.phase() {
             Phase::Succeeded if run.exit_value => {
-                let output = output(cx, &http, found.notebook_task_id().unwrap_or(run.id)).await?;
+                let task_id = found.notebook_task_id().unwrap_or(run.id);
+                let output = Output::of(cx, &http, task_id).await?;
                 Ok(status.output(ONLY_OUTPUT, Some(Value::String(output.exit_value()))))
             }
             Phase::Failed | Phase::RetryableFailed => {
                 // What went wrong is known without it, if less exactly.
-                let output = output(cx, &http, found.failed_task_id().unwrap_or(run.id));
+                let output = Output::of(cx, &http, found.failed_task_id().unwrap_or(run.id));
                 let output = timeout(cx.deadline().remaining() / 2, output).await;
-                let words = output.ok().and_then(Result::ok).and_then(api::Output::error_text);
+                let words = output.ok().and_then(Result::ok).and_then(Output::error_text);
                 Ok(words.into_iter().fold(status, Status::message))
             }
             _ => Ok(status),
@@ -164,6 +154,16 @@ impl Plugin for Databricks {
             Ok(workspace) => status.link(api::CONSOLE, workspace.page(run.id)),
             Err(_) => status,
         }
+    }
+
+    async fn batch_key(&self, cx: &Context, run: &Run) -> Result<Option<BatchKey>> {
+        self.identities.batch_key(cx, &run.workspace, &run.identity).await.map(Some)
+    }
+
+    async fn get_many(&self, cx: &Context, runs: &[Polled<Run>]) -> Result<Vec<BatchStatus>> {
+        let Some(Polled { job, .. }) = runs.first() else { return Ok(Vec::new()) };
+        let (workspace, http) = self.find(job)?;
+        Lists { cx, http: &http, workspace, verdicts: &self.verdicts }.get_many(runs).await
     }
 
     async fn delete(&self, cx: &Context, run: Run) -> Result<()> {
@@ -181,14 +181,6 @@ impl Databricks {
         let workspace = self.workspaces.of_run(&run.workspace)?;
         Ok((workspace, self.identities.sign(workspace, &run.identity)?))
     }
-}
-
-/// What a task of a run wrote or returned.
-async fn output(cx: &Context, http: &Http, task_id: i64) -> Result<api::Output> {
-    http.get(&api::path("get-output"))
-        .query("run_id", Some(&task_id.to_string()))
-        .send_json(cx)
-        .await
 }
 
 /// Whether the task has a single result, which the SDKs call `o0`.

@@ -195,6 +195,11 @@ impl FakeDatabricks {
         self.state().violations.clone()
     }
 
+    /// Ends the first `runs` runs.
+    pub fn end(&self, runs: usize) {
+        self.shared.state().runs.iter_mut().take(runs).for_each(Run::end);
+    }
+
     /// Serves until the process ends.
     pub async fn serve(mut self) {
         let _ = (&mut self.server).await;

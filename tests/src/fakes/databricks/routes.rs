@@ -160,10 +160,18 @@ async fn list(State(shared): Fakes, Query(query): Params, headers: HeaderMap) ->
         limit @ 1..25 => limit,
         _ => return error(400, "INVALID_PARAMETER_VALUE", "limit must be less than 25"),
     };
-    let active = query.get("active_only").is_some_and(|text| text == "true");
+    let flag = |name: &str| query.get(name).is_some_and(|text| text == "true");
+    let (active, ended) = (flag("active_only"), flag("completed_only"));
+    if active && ended {
+        return error(
+            400,
+            "INVALID_PARAMETER_VALUE",
+            "active_only and completed_only exclude each other",
+        );
+    }
     let from = number("page_token").unwrap_or_default();
     let state = shared.state();
-    let runs = state.runs.iter().rev().filter(|run| !active || !run.is_done());
+    let runs = state.runs.iter().rev().filter(|run| if run.is_done() { !active } else { !ended });
     let mut runs = runs.skip(from).map(|run| run.to_json(&url(&headers))).collect::<Vec<_>>();
     let mut answer = json!({ "has_more": runs.len() > limit });
     if runs.len() > limit {

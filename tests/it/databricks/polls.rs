@@ -1,0 +1,63 @@
+//! A thousand tasks at once.
+
+use futures_util::{StreamExt as _, future::join_all};
+
+use super::*;
+
+const RUNS: usize = 1000;
+const ENDED: usize = 40;
+
+fn task(number: usize) -> Json {
+    let mut task = Golden::read(Flyte::V1, "dbx_new_cluster").unwrap().json;
+    task["output_prefix"] = json!(format!("s3://bucket/many/{number}"));
+    task
+}
+
+async fn phases(client: &Client, handles: &[Vec<u8>]) -> Vec<String> {
+    let task = task(0);
+    let poll = async |handle: &Vec<u8>| client.get(&task, handle).await.unwrap().phase;
+    join_all(handles.iter().map(poll)).await
+}
+
+#[tokio::test]
+async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
+    let options = Options { polls: 1_000_000, ..Options::default() };
+    let secrets = [("databricks_token", TOKEN)];
+    let stage = Stage::set_with(options, &secrets, &["--connection-age=1h"]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let creates = (0..RUNS).map(async |number| client.create(&task(number)).await.unwrap());
+    let handles = futures_util::stream::iter(creates).buffered(100).collect::<Vec<_>>().await;
+    for ended in [0, ENDED] {
+        stage.fake.end(ended);
+        let before = stage.fake.requests();
+        let seen = phases(&client, &handles).await;
+        let calls = stage.fake.requests() - before;
+        println!("Databricks, {ended} ended: {RUNS} polls, {calls} calls upstream");
+        assert!(calls <= 20, "{calls} calls for {RUNS} polls");
+        let succeeded = seen.iter().filter(|phase| *phase == "SUCCEEDED").count();
+        assert_eq!(succeeded, ended, "what ended is known, and nothing else");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_looked_at_by_itself() {
+    let ending = Ending::Failure { error: "ValueError: no rows".to_owned(), trace: String::new() };
+    let stage = Stage::set_with(
+        Options { polls: 0, ending, ..Options::default() },
+        &[("databricks_token", TOKEN)],
+        &[],
+    )
+    .await;
+    let client = stage.client(Dialect::Flyte2).await;
+    let mut handles = Vec::new();
+    for number in 0..5 {
+        handles.push(client.create(&task(number)).await.unwrap());
+    }
+    stage.fake.end(5);
+    let task = task(0);
+    let polls = handles.iter().map(async |handle| client.get(&task, handle).await.unwrap());
+    for seen in join_all(polls).await {
+        assert_eq!(seen.phase, "RETRYABLE_FAILED");
+        assert!(seen.message.contains("ValueError: no rows"), "{}", seen.message);
+    }
+}
