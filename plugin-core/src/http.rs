@@ -36,7 +36,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// Reads a vendor's error body; `None` leaves it to the status code.
+/// Reads a vendor's error body; `None` when it is not the vendor's, but a proxy's page for example.
 pub type ReadFailure = fn(StatusCode, &[u8]) -> Option<Failure>;
 
 /// Makes [`Http`] clients. Handed to [`Plugin::new`](crate::Plugin::new).
@@ -50,7 +50,7 @@ pub struct HttpBuilder {
     attempt_timeout: Duration,
     concurrency: usize,
     credentials: Option<Arc<dyn DynCredentials>>,
-    read_failure: ReadFailure,
+    read_failure: Option<ReadFailure>,
 }
 
 impl HttpBuilder {
@@ -65,7 +65,7 @@ impl HttpBuilder {
             attempt_timeout: args.upstream_timeout,
             concurrency: args.upstream_concurrency,
             credentials: None,
-            read_failure: |_, _| None,
+            read_failure: None,
         })
     }
 
@@ -79,7 +79,7 @@ impl HttpBuilder {
     /// Reads the vendor's error bodies with `read`.
     #[must_use]
     pub fn failures(mut self, read: ReadFailure) -> Self {
-        self.read_failure = read;
+        self.read_failure = Some(read);
         self
     }
 
@@ -146,7 +146,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     attempt_timeout: Duration,
     throttle: Throttle,
-    read_failure: ReadFailure,
+    read_failure: Option<ReadFailure>,
 }
 
 /// Calls one vendor's API. Cloning is cheap.

@@ -113,7 +113,8 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Map every state the vendor may answer; one you do not know is [`Status::unknown_state`].
     ///
     /// # Errors
-    /// `NotFound` fails the task. After any other error the core answers with the last status it saw,
+    /// `NotFound` fails the task, but not in a job's first minute, when a vendor may be late to list it.
+    /// After any other error the core answers with the last status it saw,
     /// because an upstream in trouble must not fail a healthy task.
     fn get(&self, cx: &Context, meta: Self::Meta) -> impl Future<Output = Result<Status>> + Send;
 

@@ -2,10 +2,7 @@
 
 pub mod placeholder;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     error::{Error, Result},
@@ -26,7 +23,7 @@ pub struct Task<Custom> {
     /// How long the task may run, if its author limits it.
     pub timeout: Option<Duration>,
     pub(crate) statement: Option<String>,
-    pub(crate) outputs: BTreeSet<String>,
+    pub(crate) outputs: BTreeMap<String, Type>,
 }
 
 /// A container that runs a task's code.
@@ -60,7 +57,13 @@ impl<Custom> Task<Custom> {
     /// Whether the task's interface declares the output `name`.
     #[must_use]
     pub fn declares_output(&self, name: &str) -> bool {
-        self.outputs.contains(name)
+        self.outputs.contains_key(name)
+    }
+
+    /// The type that the task's interface declares for the output `name`.
+    #[must_use]
+    pub fn output_type(&self, name: &str) -> Option<&Type> {
+        self.outputs.get(name)
     }
 
     /// The same task with another view of `custom`.
@@ -140,7 +143,7 @@ mod tests {
             container: None,
             timeout: None,
             statement: statement.map(str::to_owned),
-            outputs: BTreeSet::new(),
+            outputs: BTreeMap::new(),
         }
     }
 

@@ -218,12 +218,18 @@ async fn a_missing_secret_is_named_with_where_it_was_looked_for() {
 
 #[tokio::test]
 async fn a_job_that_is_gone_fails_its_task_and_is_deleted() {
-    each(async |_, client, _| {
+    each(async |service, client, dialect| {
         let task = task(json!({"get": "gone", "delete": "gone"}));
-        let handle = client.create(&task).await.unwrap();
-        let seen = client.get(&task, &handle).await.unwrap();
+        let young = client.create(&task).await.unwrap();
+        assert_eq!(client.get(&task, &young).await.unwrap().phase, "QUEUED", "not listed yet");
+        let unavailable = if dialect.is_grpc() { 14 } else { 503 };
+        let again = client.delete(&task, &young).await.unwrap_err();
+        assert_eq!(again.code, unavailable, "it may yet run");
+
+        let old = service.aged(&young, Duration::from_secs(60));
+        let seen = client.get(&task, &old).await.unwrap();
         assert_eq!((seen.phase.as_str(), seen.message.as_str()), ("FAILED", "the job is gone"));
-        assert!(client.delete(&task, &handle).await.is_ok());
+        assert!(client.delete(&task, &old).await.is_ok());
     })
     .await;
 }

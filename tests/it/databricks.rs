@@ -9,9 +9,8 @@ use std::{
 use databricks::Databricks;
 use plugin_core::testing::{
     Client, Dialect, TestService,
-    proto::flyteidl::{
-        admin::{CreateTaskResponse, DeleteTaskRequest, GetTaskRequest, GetTaskResponse, Resource},
-        core::Connection,
+    proto::flyteidl::admin::{
+        CreateTaskResponse, DeleteTaskRequest, GetTaskRequest, GetTaskResponse, Resource,
     },
     spawn,
 };
@@ -96,7 +95,7 @@ impl Stage {
         let v2 = "/flyteidl2.connector.AsyncConnectorService/GetTask";
         let request = GetTaskRequest {
             resource_meta: handle.to_vec().into(),
-            connection: connection(golden),
+            connection: golden.connection(),
             ..GetTaskRequest::default()
         };
         let answer = self.call(golden, v1, v2, request.encode_to_vec()).await.unwrap();
@@ -119,7 +118,7 @@ impl Stage {
         let v2 = "/flyteidl2.connector.AsyncConnectorService/DeleteTask";
         let request = DeleteTaskRequest {
             resource_meta: handle.to_vec().into(),
-            connection: connection(golden),
+            connection: golden.connection(),
             ..DeleteTaskRequest::default()
         };
         self.call(golden, v1, v2, request.encode_to_vec()).await.map(drop)
@@ -130,13 +129,6 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-/// What Flyte 2 sends with every call.
-fn connection(golden: &Golden) -> Option<Connection> {
-    let secrets = golden.json["connection"]["secrets"].as_object()?;
-    let text = |(name, value): (&String, &Json)| (name.clone(), value.as_str().unwrap().to_owned());
-    Some(Connection { secrets: secrets.iter().map(text).collect(), ..Connection::default() })
 }
 
 /// A request on a cluster that is there.

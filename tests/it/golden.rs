@@ -6,7 +6,7 @@ use plugin_core::testing::{
 };
 use prost::Message as _;
 use tests::{
-    fakes::bigquery::{Ending, Options},
+    fakes::bigquery::{Ending, Options, service_account_key},
     golden::{Flyte, Golden},
 };
 use tonic::{Code, transport::Channel};
@@ -36,8 +36,11 @@ impl Stage {
             Flyte::V1 => "/flyteidl.service.AsyncAgentService/GetTask",
             Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/GetTask",
         };
-        let request =
-            GetTaskRequest { resource_meta: handle.to_vec().into(), ..GetTaskRequest::default() };
+        let request = GetTaskRequest {
+            resource_meta: handle.to_vec().into(),
+            connection: golden.connection(),
+            ..GetTaskRequest::default()
+        };
         let token = self.service.token("propeller");
         let message = request.encode_to_vec();
         let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
@@ -56,18 +59,22 @@ impl Stage {
     }
 }
 
+/// The secret that Flyte 2 sends a service account's key in.
+const KEY_SECRET: &str = "google_application_credentials";
+
 /// Golden requests that BigQuery cannot run, and what the user must read.
-const REFUSED: [(&str, &str); 3] = [
+const REFUSED: [(&str, &str); 2] = [
     ("bq_empty_sql", "template.sql.statement: empty"),
     ("bq_no_sql_target", "template.sql: missing"),
-    ("bq_secret", "secret google_application_credentials"),
 ];
 
 fn all(prefix: &str) -> Vec<Golden> {
     let mut all = Golden::all(Flyte::V1, prefix).unwrap();
     all.extend(Golden::all(Flyte::V2, prefix).unwrap());
     assert!(!all.is_empty());
-    all
+    let key = service_account_key();
+    let real = |golden: Golden| golden.with_secrets(&[(KEY_SECRET, &key)]).unwrap();
+    all.into_iter().map(real).collect()
 }
 
 #[tokio::test]
@@ -159,4 +166,22 @@ async fn rest_takes_both_spellings_of_the_same_requests() {
         assert_eq!(stage.poll(golden, &by_rest).await.0, "RUNNING", "the repeat looked at it once");
         assert_eq!(stage.poll(golden, &by_grpc).await.0, "RUNNING", "the same job");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused_without_its_text() {
+    let stage = Stage::set().await;
+    let golden = Golden::read(Flyte::V2, "bq_secret").unwrap();
+    let foreign = service_account_key().replace("oauth2.googleapis.com", "tokens.evil.example");
+    let foreign = golden.clone().with_secrets(&[(KEY_SECRET, &foreign)]).unwrap();
+    for (golden, words) in
+        [(golden, "no access token can be made"), (foreign, "token_uri must be Google's")]
+    {
+        let handle = stage.send(&golden).await.unwrap();
+        let (phase, message) = stage.poll(&golden, &handle).await;
+        assert_eq!(phase, "FAILED");
+        assert!(message.contains(&format!("secret {KEY_SECRET}: {words}")), "{message}");
+        assert!(!message.contains("PRIVATE KEY"), "{message}");
+    }
+    assert_eq!(stage.fake.requests(), 0);
 }

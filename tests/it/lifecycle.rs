@@ -120,7 +120,11 @@ async fn a_new_job_that_is_not_listed_yet_is_queued() {
     let seen = client.get(&task(), &handle).await.unwrap();
     assert_eq!(seen.phase, "QUEUED", "{}", seen.message);
     assert!(!seen.links.is_empty(), "its link is made of its ids");
-    client.delete(&task(), &handle).await.expect("there is nothing to stop");
+    let again = client.delete(&task(), &handle).await.unwrap_err();
+    assert_eq!(again.code, 14, "it may yet run: {}", again.message);
+    let old = stage.service.aged(&handle, Duration::from_secs(60));
+    client.delete(&task(), &old).await.expect("there is nothing to stop");
+    assert_eq!(client.get(&task(), &old).await.unwrap().phase, "FAILED");
 }
 
 #[tokio::test]

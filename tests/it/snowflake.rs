@@ -218,7 +218,7 @@ async fn a_statement_ends_as_snowflake_says() {
     for (status, code, phase) in [
         (422, "001003", "FAILED"),
         (422, "000603", "RETRYABLE_FAILED"),
-        (422, "000604", "ABORTED"),
+        (422, "000604", "FAILED"),
         (408, "000630", "FAILED"),
         (422, "391908", "SUCCEEDED"),
     ] {

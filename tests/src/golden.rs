@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use plugin_core::testing::proto::flyteidl::{admin::CreateTaskRequest, core::Connection};
+use prost::Message as _;
 use serde_json::Value as Json;
 
 /// Which Flyte made a request.
@@ -47,6 +49,32 @@ impl Golden {
         let bytes = std::fs::read(path("pb")).with_context(|| format!("golden request {name}"))?;
         let json = serde_json::from_slice(&std::fs::read(path("json"))?)?;
         Ok(Self { flyte, name: name.to_owned(), bytes, json })
+    }
+
+    /// The same request with these secrets in its connection, where it has secrets of these names: those
+    /// of the golden requests are not real.
+    ///
+    /// # Errors
+    /// When the request cannot be read.
+    pub fn with_secrets(mut self, secrets: &[(&str, &str)]) -> Result<Self> {
+        let mut request = CreateTaskRequest::decode(self.bytes.as_slice())?;
+        let Some(connection) = &mut request.connection else {
+            return Ok(self);
+        };
+        for (name, value) in secrets {
+            if let Some(secret) = connection.secrets.get_mut(*name) {
+                (*value).clone_into(secret);
+                self.json["connection"]["secrets"][*name] = (*value).into();
+            }
+        }
+        self.bytes = request.encode_to_vec();
+        Ok(self)
+    }
+
+    /// What Flyte 2 sends with every call about the job.
+    #[must_use]
+    pub fn connection(&self) -> Option<Connection> {
+        CreateTaskRequest::decode(self.bytes.as_slice()).ok()?.connection
     }
 
     /// Every request whose name starts with `prefix`, in the order of their names.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use url::{Url, form_urlencoded};
 
 use super::{Failure, Http, retry};
@@ -152,17 +152,17 @@ impl<'a> Request<'a> {
     }
 
     async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
-        let throttle = &self.http.shared.throttle;
-        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::unsent)?;
-        let until = Deadline::after(self.http.shared.attempt_timeout).min(cx.deadline()).instant();
-        let signing = timeout_at(until, self.sign(cx)).await;
+        // Before a place is taken: credentials may be fetched from the same host.
+        let signing = timeout_at(self.until(cx), self.sign(cx)).await;
         let signature = signing.unwrap_or_else(|_| Err(no_signature())).map_err(Failed::unsent)?;
         let request = self.build(&signature).map_err(Failed::unsent)?;
 
+        let throttle = &self.http.shared.throttle;
+        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::unsent)?;
         let mut call =
             UpstreamCall::start(&self.http.shared.metrics, &self.method, &self.url, resend);
         let exchange = self.exchange(request, signature, &mut call);
-        let outcome = timeout_at(until, exchange).await;
+        let outcome = timeout_at(self.until(cx), exchange).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Failed::timed_out()));
         match &outcome {
             Ok(_) => call.succeeded(),
@@ -172,10 +172,18 @@ impl<'a> Request<'a> {
         outcome
     }
 
+    /// When a step that begins now has to end.
+    fn until(&self, cx: &Context) -> Instant {
+        Deadline::after(self.http.shared.attempt_timeout).min(cx.deadline()).instant()
+    }
+
     /// Tells the throttle how the vendor took the call.
     fn report(&self, outcome: &Result<Response, Failed>) {
         match outcome {
-            Err(failed) if failed.error.kind() == Kind::ResourceExhausted => {
+            Err(failed)
+                if failed.error.kind() == Kind::ResourceExhausted
+                    || failed.retry_after.is_some() =>
+            {
                 self.http.shared.metrics.upstream_throttled();
                 self.http.shared.throttle.throttled(failed.retry_after);
             }
@@ -220,8 +228,11 @@ impl<'a> Request<'a> {
     }
 
     fn refused(&self, response: &Response, signature: HeaderMap) -> Failed {
-        let failure = (self.http.shared.read_failure)(response.status, &response.body)
-            .unwrap_or_else(|| by_status(response.status));
+        let failure = match self.http.shared.read_failure {
+            Some(read) => read(response.status, &response.body)
+                .unwrap_or_else(|| not_the_vendors(response.status)),
+            None => by_status(response.status),
+        };
         let retry_after = retry::retry_after(&response.headers);
         let mut error = Error::new(failure.kind, failure.message).upstream();
         if let Some(code) = failure.code {
@@ -306,6 +317,19 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
 
 fn no_signature() -> Error {
     Error::unavailable("credentials for the upstream were not had in time")
+}
+
+/// What an answer means that is not the API's: a proxy's page, for example. It says nothing of a job,
+/// whatever its status.
+fn not_the_vendors(status: StatusCode) -> Failure {
+    match status.as_u16() {
+        400 | 402..=412 | 414..=428 => Failure {
+            kind: Kind::Unavailable,
+            code: None,
+            message: format!("something that is not the vendor's API answered {status}"),
+        },
+        _ => by_status(status),
+    }
 }
 
 /// What a status means when its body says nothing.

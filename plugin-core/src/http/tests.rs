@@ -100,6 +100,50 @@ async fn paths_are_encoded_and_cannot_be_left() {
 }
 
 #[tokio::test]
+async fn a_proxys_page_says_nothing_of_a_job() {
+    let upstream = Upstream::start().await;
+    let read: ReadFailure = |_, body| {
+        let ours = body.starts_with(b"{");
+        ours.then(|| Failure { kind: Kind::NotFound, code: None, message: "gone".to_owned() })
+    };
+    for (status, body, kind) in [
+        (404, json!({}), Kind::NotFound),
+        (404, json!("<html>"), Kind::Unavailable),
+        (403, json!("<html>"), Kind::Unavailable),
+        (401, json!("<html>"), Kind::Unauthenticated),
+        (429, json!("<html>"), Kind::ResourceExhausted),
+        (502, json!("<html>"), Kind::Unavailable),
+    ] {
+        let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com");
+        upstream.say([Answer::new(status, body)]);
+        let http = http.unwrap();
+        let answer = http.post(&["jobs"]).send(&context(Duration::from_secs(1))).await;
+        assert_eq!(answer.unwrap_err().kind(), kind, "{status}");
+    }
+}
+
+/// Signs with what it fetches by the client it signs for.
+struct FromTheSameHost(Http);
+
+impl Credentials for FromTheSameHost {
+    async fn headers(&self, cx: &Context) -> Result<http::HeaderMap> {
+        self.0.get(&["token"]).send(cx).await.map(|_| http::HeaderMap::new())
+    }
+}
+
+#[tokio::test]
+async fn credentials_from_the_same_host_do_not_wait_for_the_calls_they_sign() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    let http = http(&upstream);
+    let signed = http.signed_by(FromTheSameHost(http.clone()));
+    let cx = context(Duration::from_secs(10));
+    let calls = (0..200).map(|_| signed.get(&["jobs"]).send(&cx));
+    let all = futures_util::future::join_all(calls).await;
+    assert!(all.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
     upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);

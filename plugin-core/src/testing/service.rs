@@ -1,6 +1,6 @@
 //! A plugin's service on free ports of loopback.
 
-use std::{net::SocketAddr, sync::OnceLock};
+use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
 use aws_lc_rs::{encoding::AsDer as _, rsa};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -152,6 +152,19 @@ impl TestService {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
         });
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The handle of the same job, as if that had been created so much earlier.
+    ///
+    /// # Panics
+    /// When it is not a handle of this service.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's")]
+    pub fn aged(&self, handle: &[u8], by: Duration) -> Vec<u8> {
+        let keys = HandleKeys::read(&[self.dir.path().join("handle.key")]).expect("the key file");
+        let mut handle = Handle::open(handle, &keys).expect("a handle of this service");
+        handle.created_at -= by;
+        handle.seal(&keys).expect("a handle")
     }
 
     /// What is in a handle that this service sealed.

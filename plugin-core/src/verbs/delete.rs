@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{ConnectionSecrets, Incoming, Opened, Served, Verbs};
+use super::{ConnectionSecrets, Incoming, Opened, Served, Verbs, get::is_settled};
 use crate::{
     caller::Verb,
     context::Context,
@@ -62,20 +62,28 @@ impl Verbs {
         let plugin = || Arc::clone(&served.plugin);
         let delete = self.guarded(plugin().delete(cx.clone(), meta.clone()));
         match timeout_at(deadline.instant(), delete).await.unwrap_or_else(late) {
-            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            Err(error) if error.kind() == Kind::NotFound => gone(&cx),
             // A vendor that will not stop a job may mean that it has ended. Flyte 2 repeats a failed
             // delete for ever, so this is found out.
             Err(error) if error.is_upstream() && !error.kind().is_transient() => {
-                let get = self.guarded(plugin().get(cx, meta));
+                let get = self.guarded(plugin().get(cx.clone(), meta));
                 match timeout_at(deadline.instant(), get).await {
                     Ok(Ok(status)) if status.phase.is_terminal() => Ok(()),
-                    Ok(Err(gone)) if gone.kind() == Kind::NotFound => Ok(()),
+                    Ok(Err(error)) if error.kind() == Kind::NotFound => gone(&cx),
                     _ => Err(as_ours(error)),
                 }
             }
             result => result,
         }
     }
+}
+
+/// A job that the vendor does not know needs no stopping, unless it may only be late to list it.
+fn gone(cx: &Context) -> Result<()> {
+    if is_settled(cx.created_at()) {
+        return Ok(());
+    }
+    Err(Error::unavailable("the vendor does not list the job yet; repeat the request"))
 }
 
 /// The vendor's verdict on the service is not one on the caller.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
 use super::{ConnectionSecrets, Incoming, Opened, Verbs};
@@ -12,6 +13,9 @@ use crate::{
     handle::Job,
     status::{Phase, Status},
 };
+
+/// How long a new job may be unknown to the vendor (googleapis/python-bigquery#2134 is one who is late).
+const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 
 impl Verbs {
     /// Where the job of `opened` stands; its last known status when the vendor cannot be asked.
@@ -52,7 +56,7 @@ impl Verbs {
                 incoming.record.fields().error = Some(error.clone());
                 // The vendor's word that there is no such job is about the job; all else is trouble.
                 if error.kind() == Kind::NotFound {
-                    return Arc::new(Status::failed(error.code(), error.message()));
+                    return Arc::new(missing(opened, meta, &error));
                 }
                 self.shared.metrics.stale_answer(opened.served.task_type.name);
                 let first = || opened.served.plugin.describe(meta);
@@ -87,6 +91,20 @@ impl Verbs {
             tracing::warn!(task_type, state, "a job is in a state this version does not know");
         }
     }
+}
+
+/// Whether a job was created long enough ago for its vendor to know it.
+pub(super) fn is_settled(created_at: Timestamp) -> bool {
+    Timestamp::now().duration_since(created_at) >= SETTLES
+}
+
+/// A job that the vendor does not know: not yet, or not any more.
+fn missing(opened: &Opened, meta: &[u8], error: &Error) -> Status {
+    if is_settled(opened.handle.created_at) {
+        return Status::failed(error.code(), error.message());
+    }
+    let known = opened.served.plugin.describe(meta);
+    Status { phase: Phase::Queued, ..known }.message("submitted; the vendor does not list it yet")
 }
 
 impl Status {

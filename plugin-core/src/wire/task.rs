@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::Value as Json;
 
 use super::{
-    literal::{exact_struct, input},
+    literal::{exact_struct, input, kind},
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
         core::{
@@ -19,6 +19,7 @@ use crate::{
     context::Execution,
     error::{Error, Result},
     task::{Container, Inputs, Task},
+    value::Type,
 };
 
 /// A create request, read.
@@ -63,7 +64,9 @@ impl Submission {
 
 fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
     let interface = template.interface.unwrap_or_default();
-    let outputs = interface.outputs.unwrap_or_default().variables.into_keys().collect();
+    let declared = interface.outputs.unwrap_or_default().variables.into_iter();
+    let outputs = declared
+        .map(|(name, variable)| (name, variable.r#type.as_ref().map_or(Type::Unknown, kind)));
     let timeout = template.metadata.and_then(|metadata| metadata.timeout);
     let (statement, container) = match template.target {
         Some(Target::Sql(sql)) => (Some(sql.statement), None),
@@ -78,7 +81,7 @@ fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
         // None, zero and negative alike mean: no limit.
         timeout: timeout.and_then(|time| Duration::try_from(time).ok()).filter(|t| !t.is_zero()),
         statement,
-        outputs,
+        outputs: outputs.collect(),
     })
 }
 

@@ -152,6 +152,7 @@ impl Job {
             .info("total_bytes_billed", of_query("totalBytesBilled"))
             .info("total_slot_ms", statistic("totalSlotMs"))
             .info("cache_hit", of_query("cacheHit"))
+            .info("child_jobs", statistic("numChildJobs"))
     }
 }
 
@@ -201,22 +202,10 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
         #[serde(default)]
         errors: Vec<ErrorProto>,
     }
-    let Ok(Body { error }) = serde_json::from_slice(body) else {
-        return not_googles(status);
-    };
+    let Body { error } = serde_json::from_slice(body).ok()?;
     let reason = error.errors.into_iter().next().map(|first| first.reason);
     let reason = reason.filter(|reason| !reason.is_empty());
     Some(Failure { kind: kind(status, reason.as_deref()), code: reason, message: error.message })
-}
-
-/// A proxy's page says nothing of a job, whatever its status.
-fn not_googles(status: StatusCode) -> Option<Failure> {
-    let about_the_job = [400, 403, 404, 409, 410].contains(&status.as_u16());
-    about_the_job.then(|| Failure {
-        kind: Kind::Unavailable,
-        code: None,
-        message: format!("something that is not BigQuery answered {status}"),
-    })
 }
 
 /// By the reason where there is one: 403 is said of missing rights and of too many requests.
@@ -233,6 +222,8 @@ fn kind(status: StatusCode, reason: Option<&str>) -> Kind {
             _,
         ) => Kind::Unavailable,
         (Some("duplicate"), _) | (_, 409) => Kind::AlreadyExists,
+        // No repeat puts that right.
+        (Some("notImplemented"), _) | (_, 501) => Kind::FailedPrecondition,
         (_, 401) => Kind::Unauthenticated,
         (_, 403) => Kind::PermissionDenied,
         (_, 404) => Kind::NotFound,
@@ -315,8 +306,20 @@ mod tests {
     #[test]
     fn an_http_error_is_judged_by_its_reason() {
         let table = [
+            (400, "badRequest", Kind::InvalidArgument),
+            (400, "billingTierLimitExceeded", Kind::InvalidArgument),
+            (400, "invalid", Kind::InvalidArgument),
             (400, "invalidQuery", Kind::InvalidArgument),
+            (400, "jobBackendError", Kind::Unavailable),
+            (400, "jobInternalError", Kind::Unavailable),
+            (400, "jobRateLimitExceeded", Kind::ResourceExhausted),
             (400, "resourceInUse", Kind::Unavailable),
+            (400, "resourcesExceeded", Kind::InvalidArgument),
+            (400, "tableUnavailable", Kind::Unavailable),
+            (400, "timeout", Kind::InvalidArgument),
+            (403, "blocked", Kind::PermissionDenied),
+            (403, "responseTooLarge", Kind::PermissionDenied),
+            (501, "notImplemented", Kind::FailedPrecondition),
             (401, "authError", Kind::Unauthenticated),
             (403, "accessDenied", Kind::PermissionDenied),
             (403, "billingNotEnabled", Kind::PermissionDenied),
@@ -335,8 +338,6 @@ mod tests {
             assert_eq!((read.kind, read.code.as_deref()), (kind, Some(reason)));
         }
         assert_eq!(failure(StatusCode::BAD_GATEWAY, b"<html>"), None);
-        let page = failure(StatusCode::NOT_FOUND, b"<html>").unwrap();
-        assert_eq!(page.kind, Kind::Unavailable, "a proxy's page fails no task");
     }
 
     #[test]

@@ -20,6 +20,9 @@ use tokio::time::Instant;
 /// The secret that holds a service account's key: Flyte 2's name for it.
 pub(crate) const KEY_SECRET: &str = "google_application_credentials";
 const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
+/// Where keys of service accounts say that tokens come from, now and formerly.
+const GOOGLES_TOKEN_URIS: [&str; 2] =
+    ["https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token"];
 /// What IAM wants of an identity that acts as another.
 const IMPERSONATOR_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How many identities are kept ready, and how long an unused one.
@@ -113,6 +116,11 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
         serde_json::from_str(key.expose_secret()).map_err(|_| unusable("is not JSON"))?;
     if json["type"] != "service_account" {
         return Err(unusable("must be the key of a service account"));
+    }
+    // It is not called, because tokens are signed here; but a key that names another host is not what
+    // its author thinks it is.
+    if json["token_uri"].as_str().is_some_and(|uri| !GOOGLES_TOKEN_URIS.contains(&uri)) {
+        return Err(unusable("token_uri must be Google's, https://oauth2.googleapis.com/token"));
     }
     service_account::Builder::new(json)
         .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))

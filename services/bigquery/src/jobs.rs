@@ -2,16 +2,12 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
 use plugin_core::{
     BatchStatus, Context, Error, Http, Kind, Phase, Polled, Result, Status, Value, http::Request,
 };
 use serde_json::Value as Json;
 
 use crate::{Job, api};
-
-/// How long a new job may be unknown to `jobs.get` (googleapis/python-bigquery#2134).
-const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 
 /// How far the clocks of BigQuery and this service may be apart, and how long a submit may take.
 const SLACK_MILLIS: i64 = 120_000;
@@ -160,17 +156,13 @@ fn status_in_list(job: &Job, found: &api::Job) -> BatchStatus {
     BatchStatus::Status(found.status().output("results", results.filter(|_| found.succeeded())))
 }
 
-/// A job that BigQuery does not find: not yet, or not any more.
-pub(crate) fn not_found(cx: &Context, job: &Job, error: &Error) -> Result<Status> {
-    if Timestamp::now().duration_since(cx.created_at()) < SETTLES {
-        let queued = Status::new(Phase::Queued);
-        return Ok(api::described(queued.message("submitted; BigQuery does not list it yet"), job));
-    }
+/// A job that BigQuery does not find any more.
+pub(crate) fn not_found(job: &Job, error: &Error) -> Error {
     let location = job.location.as_deref().unwrap_or("unknown");
-    Err(Error::not_found(format!(
+    Error::not_found(format!(
         "BigQuery has no job {} in project {}, location {location}: jobs are kept for six months",
         job.id, job.project
     ))
     .with_code("notFound")
-    .with_source(error.clone()))
+    .with_source(error.clone())
 }

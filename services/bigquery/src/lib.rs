@@ -113,7 +113,7 @@ impl Plugin for BigQuery {
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
         match self.jobs.get(cx, &job).await {
             Ok(found) => self.jobs.status(cx, &job, found).await,
-            Err(error) if error.kind() == Kind::NotFound => jobs::not_found(cx, &job, &error),
+            Err(error) if error.kind() == Kind::NotFound => Err(jobs::not_found(&job, &error)),
             Err(error) => Err(error),
         }
     }

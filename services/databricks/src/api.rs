@@ -99,6 +99,7 @@ pub(crate) struct Output {
 #[serde(default)]
 struct NotebookOutput {
     result: Option<String>,
+    truncated: Option<bool>,
 }
 
 impl Output {
@@ -111,9 +112,11 @@ impl Output {
         request.query("run_id", Some(&task_id.to_string())).send_json(cx).await
     }
 
-    /// What the notebook gave `dbutils.notebook.exit`; empty if it did not call that.
-    pub(crate) fn exit_value(self) -> String {
-        self.notebook_output.and_then(|output| output.result).unwrap_or_default()
+    /// What the notebook gave `dbutils.notebook.exit`; empty if it did not call that. `None` if
+    /// Databricks kept only a part.
+    pub(crate) fn exit_value(self) -> Option<String> {
+        let output = self.notebook_output.unwrap_or_default();
+        (output.truncated != Some(true)).then(|| output.result.unwrap_or_default())
     }
 
     /// The error and the end of its trace.
@@ -163,9 +166,7 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     }
     let body = serde_json::from_slice::<Body>(body).ok();
     let body = body.filter(|body| body.error_code.is_some() || body.error.is_some());
-    let Some(body) = body else {
-        return not_databricks(status);
-    };
+    let body = body?;
     let code = body.error_code.as_ref().and_then(Json::as_str).map(str::to_owned);
     let code = code.or(body.error).filter(|code| code.parse::<u16>().is_err());
     let message = body.message.or(body.error_description);
@@ -173,35 +174,33 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     Some(Failure { kind: kind(status, code.as_deref(), &message), code, message })
 }
 
-/// A proxy's page says nothing of a run, whatever its status.
-fn not_databricks(status: StatusCode) -> Option<Failure> {
-    let about_the_run = [400, 403, 404, 409, 410].contains(&status.as_u16());
-    about_the_run.then(|| Failure {
-        kind: Kind::Unavailable,
-        code: None,
-        message: format!("something that is not Databricks answered {status}"),
-    })
-}
-
 /// Words of errors that pass, whatever their status: those that Databricks' own client waits for.
-const PASSING: [&str; 8] = [
+const PASSING: [&str; 6] = [
     "UnknownWorkerEnvironmentException",
     "does not have any associated worker environments",
     "There is no worker environment with id",
     "Unknown worker environment",
     "ClusterNotReadyException",
     "Unexpected error",
+];
+/// Words of errors that say "too many", whatever their status.
+const THROTTLING: [&str; 2] = [
     "Please try again later or try a faster operation.",
     "RPC token bucket limit has been exceeded",
 ];
 
 fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
+    if status == StatusCode::TOO_MANY_REQUESTS
+        || THROTTLING.iter().any(|words| message.contains(words))
+    {
+        return Kind::ResourceExhausted;
+    }
     if PASSING.iter().any(|words| message.contains(words)) {
         return Kind::Unavailable;
     }
     match (code.unwrap_or_default(), status.as_u16()) {
         ("INVALID_PARAMETER_VALUE", _) if is_missing_run(message) => Kind::NotFound,
-        ("RESOURCE_DOES_NOT_EXIST", _) => Kind::NotFound,
+        ("RESOURCE_DOES_NOT_EXIST" | "NOT_FOUND", _) => Kind::NotFound,
         ("RESOURCE_EXHAUSTED" | "REQUEST_LIMIT_EXCEEDED", _) => Kind::ResourceExhausted,
         ("TEMPORARILY_UNAVAILABLE" | "ABORTED" | "DATA_LOSS" | "UNKNOWN", _) => Kind::Unavailable,
         ("INVALID_STATE", _) => Kind::FailedPrecondition,
@@ -210,8 +209,8 @@ fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
         // As far as is known a token that has ended is also answered so.
         (_, 403) if message.contains("Invalid access token") => Kind::Unauthenticated,
         (_, 403) => Kind::PermissionDenied,
-        (_, 404) => Kind::NotFound,
-        (_, 429) => Kind::ResourceExhausted,
+        // No such call, or not in this workspace: it says nothing of the run.
+        (_, 404) => Kind::FailedPrecondition,
         // Not implemented, or not enabled in this workspace: no repeat puts that right.
         (_, 501) => Kind::FailedPrecondition,
         (_, 408 | 499 | 500..) => Kind::Unavailable,

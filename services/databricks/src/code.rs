@@ -155,7 +155,11 @@ impl Action {
         })?;
         let mut parameters = container.args.iter().map(|arg| rendered(cx, arg)).collect::<Vec<_>>();
         let is_v2 = container.args.first().is_some_and(|arg| arg == "a0");
-        if serverless && let Some(provider) = args.provider(&task.custom) {
+        // Flyte 2's entrypoint knows no such option.
+        if serverless
+            && !is_v2
+            && let Some(provider) = args.provider(&task.custom)
+        {
             parameters.push(format!("--flyte-credential-provider={provider}"));
         }
         let file = python_file.unwrap_or_else(|| args.entrypoint(is_v2, serverless).to_owned());

@@ -12,7 +12,7 @@ mod workspaces;
 
 use plugin_core::{
     BatchKey, BatchStatus, Context, Http, HttpBuilder, Phase, Plugin, Polled, Result, Status, Task,
-    TaskType, Value,
+    TaskType, Type, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -122,7 +122,7 @@ impl Plugin for Databricks {
             workspace: workspace.fingerprint.clone(),
             id: submitted.run_id,
             identity,
-            exit_value: is_notebook && has_one_output(&task),
+            exit_value: is_notebook && has_one_text(&task),
         })
     }
 
@@ -135,7 +135,11 @@ impl Plugin for Databricks {
             Phase::Succeeded if run.exit_value => {
                 let task_id = found.notebook_task_id().unwrap_or(run.id);
                 let output = Output::of(cx, &http, task_id).await?;
-                Ok(status.output(ONLY_OUTPUT, Some(Value::String(output.exit_value()))))
+                Ok(match output.exit_value() {
+                    Some(value) => status.output(ONLY_OUTPUT, Some(Value::String(value))),
+                    None => Status::new(Phase::Failed)
+                        .message("Databricks kept only a part of the notebook's exit value"),
+                })
             }
             Phase::Failed | Phase::RetryableFailed => {
                 // What went wrong is known without it, if less exactly.
@@ -183,7 +187,8 @@ impl Databricks {
     }
 }
 
-/// Whether the task has a single result, which the SDKs call `o0`.
-fn has_one_output(task: &Task<Custom>) -> bool {
-    task.declares_output(ONLY_OUTPUT) && !task.declares_output("o1")
+/// Whether the task has a single result, a text, which the SDKs call `o0`.
+fn has_one_text(task: &Task<Custom>) -> bool {
+    let is_text = task.output_type(ONLY_OUTPUT) == Some(&Type::String);
+    is_text && !task.declares_output("o1")
 }

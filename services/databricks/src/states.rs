@@ -133,7 +133,7 @@ impl Run {
     }
 
     fn code(&self, phase: Phase) -> &str {
-        if !is_failure(phase) && phase != Phase::Aborted {
+        if !is_failure(phase) {
             return "";
         }
         let code = self.termination_code().or_else(|| self.result()).or_else(|| self.life_cycle());
@@ -216,7 +216,7 @@ fn is_failure(phase: Phase) -> bool {
 fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
     match code {
         "SUCCESS" | "SUCCESS_WITH_FAILURES" => Some(Phase::Succeeded),
-        "USER_CANCELED" | "CANCELED" => Some(Phase::Aborted),
+        "USER_CANCELED" | "CANCELED" => Some(Phase::Failed),
         // The request is at fault: it would be again.
         "DISABLED"
         | "FEATURE_DISABLED"
@@ -262,7 +262,7 @@ fn by_state(life_cycle: &str, result: Option<&str>, verdicts: &Verdicts) -> Opti
         (_, Some("SUCCESS" | "SUCCESS_WITH_FAILURES")) => Some(Phase::Succeeded),
         (_, Some("FAILED")) => Some(verdicts.failed_runs.phase()),
         (_, Some("TIMEDOUT")) => Some(verdicts.timed_out_runs.phase()),
-        (_, Some("CANCELED")) => Some(Phase::Aborted),
+        (_, Some("CANCELED")) => Some(Phase::Failed),
         (_, Some("MAXIMUM_CONCURRENT_RUNS_REACHED")) => Some(Phase::RetryableFailed),
         (_, Some("DISABLED" | "EXCLUDED" | "UPSTREAM_CANCELED" | "UPSTREAM_FAILED"))
         | ("SKIPPED", _) => Some(Phase::Failed),

@@ -11,10 +11,10 @@ use serde::Deserialize;
 const ASYNCHRONOUS: &str = "333334";
 /// A statement is running because it takes longer than a synchronous call may.
 const IN_PROGRESS: &str = "333333";
+/// A statement went well.
+const DONE: &str = "090001";
 /// A statement went well, and its result is too large to be shown here.
 const RESULT_TOO_LARGE: &str = "391908";
-/// A statement was cancelled.
-const CANCELLED: &str = "000604";
 /// There is no such statement.
 const NOT_FOUND: &str = "000709";
 
@@ -47,13 +47,14 @@ struct ResultSet {
 impl Answer {
     /// Where a statement stands that was answered with this and a 2xx `status`.
     pub(crate) fn status(&self, status: StatusCode) -> Status {
-        if status != StatusCode::ACCEPTED {
-            let rows = self.result_set_meta_data.as_ref().and_then(|set| set.num_rows);
-            return Status::new(Phase::Succeeded).info("rows", rows);
-        }
-        match self.code.as_str() {
-            ASYNCHRONOUS | IN_PROGRESS | "" => self.running(),
-            unknown => Status::unknown_state(unknown),
+        let set = self.result_set_meta_data.as_ref();
+        match (status, self.code.as_str()) {
+            (StatusCode::ACCEPTED, ASYNCHRONOUS | IN_PROGRESS | "") => self.running(),
+            (StatusCode::OK, DONE | RESULT_TOO_LARGE) => {
+                Status::new(Phase::Succeeded).info("rows", set.and_then(|set| set.num_rows))
+            }
+            (StatusCode::OK, "") if set.is_some() => Status::new(Phase::Succeeded),
+            (_, unknown) => Status::unknown_state(format!("{status} {unknown}")),
         }
     }
 
@@ -86,7 +87,6 @@ pub(crate) fn ended(error: &Error, retryable: &[String]) -> Option<Status> {
         return None;
     }
     let phase = match code {
-        CANCELLED => Phase::Aborted,
         code if retryable.iter().any(|known| known == code) => Phase::RetryableFailed,
         _ => Phase::Failed,
     };
@@ -96,24 +96,12 @@ pub(crate) fn ended(error: &Error, retryable: &[String]) -> Option<Status> {
 /// Reads Snowflake's error body.
 pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let answer = serde_json::from_slice::<Answer>(body).ok();
-    let Some(answer) = answer.filter(|answer| !answer.code.is_empty()) else {
-        return not_snowflakes(status);
-    };
+    let answer = answer.filter(|answer| !answer.code.is_empty())?;
     let message = match answer.sql_state.as_str() {
         "" => answer.message,
         state => format!("{} (SQLSTATE {state})", answer.message),
     };
     Some(Failure { kind: kind(status, &answer.code), code: Some(answer.code), message })
-}
-
-/// A proxy's page says nothing of a statement, whatever its status.
-fn not_snowflakes(status: StatusCode) -> Option<Failure> {
-    let about_the_statement = [400, 403, 404, 405, 408, 415, 422].contains(&status.as_u16());
-    about_the_statement.then(|| Failure {
-        kind: Kind::Unavailable,
-        code: None,
-        message: format!("something that is not Snowflake's SQL API answered {status}"),
-    })
 }
 
 fn kind(status: StatusCode, code: &str) -> Kind {
@@ -156,6 +144,8 @@ mod tests {
             (202, "333334", "Statement is queued.", Phase::Queued),
             (202, "333334", "Resuming warehouse.", Phase::WaitingForResources),
             (202, "999999", "Something new.", Phase::Running),
+            (200, "999999", "Something new.", Phase::Running),
+            (200, "", "", Phase::Running),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             let answer = answer(json!({"code": code, "message": message, "statementHandle": "h"}));
@@ -164,7 +154,7 @@ mod tests {
         let known = answer(json!({"code": "333334"})).status(StatusCode::ACCEPTED);
         assert_eq!(known, Status::new(Phase::Running));
         let unknown = answer(json!({"code": "999999"})).status(StatusCode::ACCEPTED);
-        assert_eq!(unknown, Status::unknown_state("999999"));
+        assert_eq!(unknown, Status::unknown_state("202 Accepted 999999"));
     }
 
     #[test]
@@ -193,14 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_snowflakes_fails_no_task() {
-        for status in [400, 403, 404, 405, 408, 415, 422] {
-            let page = failure(StatusCode::from_u16(status).unwrap(), b"<html>").unwrap();
-            assert_eq!(page.kind, Kind::Unavailable, "{status}");
-        }
-        for status in [401, 429, 500, 502, 503, 504] {
-            assert_eq!(failure(StatusCode::from_u16(status).unwrap(), b""), None, "{status}");
-        }
+    fn a_page_that_is_not_snowflakes_is_not_read() {
+        assert_eq!(failure(StatusCode::NOT_FOUND, b"<html>"), None);
+        assert_eq!(failure(StatusCode::UNPROCESSABLE_ENTITY, b"{}"), None);
     }
 
     #[test]
@@ -213,7 +198,7 @@ mod tests {
             (404, "391404", None),
             (408, "000630", Some(Phase::Failed)),
             (422, "000603", Some(Phase::RetryableFailed)),
-            (422, "000604", Some(Phase::Aborted)),
+            (422, "000604", Some(Phase::Failed)),
             (422, "000709", None),
             (422, "001003", Some(Phase::Failed)),
             (422, "002003", Some(Phase::Failed)),

@@ -1,14 +1,10 @@
 //! A statement at Snowflake: what finds it again, and what there is to say of it.
 
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
-use plugin_core::{Context, Error, Phase, Result, Status, Value};
+use plugin_core::{Error, Phase, Result, Status, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{accounts::Account, api, credentials::AuthType, settings::Place};
-
-/// How long a new statement may be unknown to its own API.
-const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 
 /// What finds the statement again, and its rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,16 +67,13 @@ impl Job {
             .info("schema", Some(self.schema.as_str()))
     }
 
-    /// A statement that Snowflake does not find: not yet, or not any more.
-    pub(crate) fn not_found(&self, cx: &Context, error: &Error) -> Result<Status> {
-        if Timestamp::now().duration_since(cx.created_at()) < SETTLES {
-            return Ok(Status::new(Phase::Queued).message("submitted; not listed yet"));
-        }
+    /// A statement that Snowflake does not find any more.
+    pub(crate) fn not_found(&self, error: &Error) -> Error {
         let message = format!(
             "Snowflake has no statement {} in account {}: results are kept for a day",
             self.id, self.account
         );
         let code = error.code().unwrap_or("not_found").to_owned();
-        Err(Error::not_found(message).with_code(code).with_source(error.clone()))
+        Error::not_found(message).with_code(code).with_source(error.clone())
     }
 }

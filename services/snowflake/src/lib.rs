@@ -96,7 +96,7 @@ impl Plugin for Snowflake {
         let http = self.signed(http, account, &job.user, job.auth);
         let status = match http.get(&["statements", &job.id]).send(cx).await {
             Ok(response) => job.seen(&response.json()?, response.status),
-            Err(error) if error.kind() == Kind::NotFound => job.not_found(cx, &error)?,
+            Err(error) if error.kind() == Kind::NotFound => return Err(job.not_found(&error)),
             Err(error) => match api::ended(&error, &self.settings.retryable_codes) {
                 Some(status) => job.finished(status),
                 None => return Err(error),

@@ -86,7 +86,7 @@ async fn every_request_can_be_cancelled() {
         let handle = stage.send(&golden).await.unwrap();
         stage.stop(&golden, &handle).await.unwrap();
         let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
-        assert_eq!(phase, "ABORTED", "{}: {}", golden.name, resource.message);
+        assert_eq!(phase, "FAILED", "{}: {}", golden.name, resource.message);
         stage.stop(&golden, &handle).await.unwrap();
         stage.fake.forget_runs();
         stage.stop(&golden, &handle).await.unwrap();
@@ -121,7 +121,7 @@ async fn the_type_spark_is_left_to_kubernetes() {
 /// What Databricks said to the official connector, and what we make of it.
 const STATES: [(&str, &str); 15] = [
     ("blocked", "RUNNING"),
-    ("canceled", "ABORTED"),
+    ("canceled", "FAILED"),
     ("excluded", "FAILED"),
     ("failed", "RETRYABLE_FAILED"),
     ("internal_error", "RETRYABLE_FAILED"),

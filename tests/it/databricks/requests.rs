@@ -145,7 +145,9 @@ async fn a_run_that_is_gone_fails_its_task() {
     let client = stage.client(Dialect::Flyte1).await;
     let handle = client.create(&task()).await.unwrap();
     stage.fake.forget_runs();
-    let seen = client.get(&task(), &handle).await.unwrap();
+    assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "QUEUED", "not listed yet");
+    let old = stage.service.aged(&handle, Duration::from_secs(60));
+    let seen = client.get(&task(), &old).await.unwrap();
     assert_eq!(seen.phase, "FAILED");
     assert!(seen.message.contains("does not exist"), "{}", seen.message);
 }

@@ -18,7 +18,8 @@ fn every_error_code_has_a_kind() {
         (403, "PERMISSION_DENIED", Kind::PermissionDenied),
         (404, "RESOURCE_DOES_NOT_EXIST", Kind::NotFound),
         (404, "NOT_FOUND", Kind::NotFound),
-        (404, "FEATURE_DISABLED", Kind::NotFound),
+        (404, "FEATURE_DISABLED", Kind::FailedPrecondition),
+        (404, "ENDPOINT_NOT_FOUND", Kind::FailedPrecondition),
         (409, "ABORTED", Kind::Unavailable),
         (409, "ALREADY_EXISTS", Kind::AlreadyExists),
         (409, "RESOURCE_ALREADY_EXISTS", Kind::AlreadyExists),
@@ -56,6 +57,10 @@ fn a_missing_run_is_not_found_whatever_its_status() {
 
 #[test]
 fn what_passes_is_told_by_its_words() {
+    for words in THROTTLING {
+        let body = json!({"error_code": "INTERNAL_ERROR", "message": format!("x {words} y")});
+        assert_eq!(read(500, &body).unwrap().kind, Kind::ResourceExhausted, "{words}");
+    }
     for words in PASSING {
         let body =
             json!({"error_code": "INVALID_PARAMETER_VALUE", "message": format!("x {words} y")});
@@ -67,7 +72,7 @@ fn what_passes_is_told_by_its_words() {
 fn other_forms_of_an_error_are_read() {
     let numbered = read(403, &json!({"error_code": 403, "message": "Invalid access token."}));
     let numbered = numbered.unwrap();
-    assert_eq!((numbered.kind, numbered.code), (Kind::PermissionDenied, None));
+    assert_eq!((numbered.kind, numbered.code), (Kind::Unauthenticated, None));
     let oauth =
         json!({"error": "invalid_client", "error_description": "Client authentication failed"});
     let oauth = read(401, &oauth).unwrap();
@@ -76,13 +81,9 @@ fn other_forms_of_an_error_are_read() {
 }
 
 #[test]
-fn a_proxys_page_fails_no_task() {
-    let page = |status: u16| failure(StatusCode::from_u16(status).unwrap(), b"<html>");
-    for status in [400, 403, 404, 409, 410] {
-        assert_eq!(page(status).unwrap().kind, Kind::Unavailable, "{status}");
-    }
-    assert_eq!(page(502), None);
-    assert_eq!(read(404, &json!({"detail": "no such route"})).unwrap().kind, Kind::Unavailable);
+fn a_page_that_is_not_databricks_is_not_read() {
+    assert_eq!(failure(StatusCode::NOT_FOUND, b"<html>"), None);
+    assert_eq!(read(404, &json!({"message": "of something else"})), None);
 }
 
 #[test]
@@ -103,7 +104,11 @@ fn an_error_is_told_with_the_end_of_its_trace() {
 #[test]
 fn an_exit_value_is_read() {
     let value = |json: Json| serde_json::from_value::<Output>(json).unwrap().exit_value();
-    assert_eq!(value(json!({"notebook_output": {"result": "42", "truncated": false}})), "42");
-    assert_eq!(value(json!({"notebook_output": {}})), "");
-    assert_eq!(value(json!({})), "");
+    assert_eq!(
+        value(json!({"notebook_output": {"result": "42", "truncated": false}})).unwrap(),
+        "42"
+    );
+    assert_eq!(value(json!({"notebook_output": {"result": "4", "truncated": true}})), None);
+    assert_eq!(value(json!({"notebook_output": {}})).unwrap(), "");
+    assert_eq!(value(json!({})).unwrap(), "");
 }

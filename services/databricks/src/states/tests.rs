@@ -60,7 +60,7 @@ fn every_life_cycle_state_has_a_phase() {
 #[test]
 fn every_result_has_an_end() {
     for (result, expected, the_other_way) in [
-        ("CANCELED", Phase::Aborted, Phase::Aborted),
+        ("CANCELED", Phase::Failed, Phase::Failed),
         ("DISABLED", Phase::Failed, Phase::Failed),
         ("EXCLUDED", Phase::Failed, Phase::Failed),
         ("FAILED", Phase::RetryableFailed, Phase::Failed),
@@ -81,7 +81,7 @@ fn every_result_has_an_end() {
 fn every_termination_code_has_an_end() {
     let table = [
         (Phase::Succeeded, "SUCCESS SUCCESS_WITH_FAILURES"),
-        (Phase::Aborted, "USER_CANCELED CANCELED"),
+        (Phase::Failed, "USER_CANCELED CANCELED"),
         (
             Phase::Failed,
             "SKIPPED DISABLED INVALID_CLUSTER_REQUEST FEATURE_DISABLED UNAUTHORIZED_ERROR \
