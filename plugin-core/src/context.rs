@@ -210,6 +210,15 @@ impl Context {
         self.0.secrets.find(name).await
     }
 
+    /// The secret `name` that came with the request (Flyte 2), and no other: for one whose author chose
+    /// it.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when there is one and the operator forbids such.
+    pub fn connection_secret(&self, name: &str) -> Result<Option<SecretString>> {
+        self.0.secrets.in_connection(name)
+    }
+
     /// The first secret that there is under one of `names`, and its name. Every name is looked for in the
     /// request before any in the environment, and there before any in a file.
     ///

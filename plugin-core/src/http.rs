@@ -1,5 +1,6 @@
 //! The outgoing client: deadline → retry → throttle → credentials → headers → trace → reqwest.
 
+mod answer;
 mod credentials;
 mod endpoint;
 mod request;
@@ -13,12 +14,13 @@ use http::{Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::endpoint::{UpstreamArgs, require_tls};
-use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
 pub use self::{
-    credentials::{Credentials, SecretToken},
-    request::{Request, Response},
+    answer::Response,
+    credentials::{Credentials, SecretToken, bearer},
+    request::Request,
     token_cache::{Identity, Token, TokenCache, TokenSource},
 };
+use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
 use crate::{
     error::{Error, Kind, Result},
     telemetry::metrics::Metrics,

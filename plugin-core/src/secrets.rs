@@ -126,7 +126,7 @@ impl Secrets {
 
     /// A value that came with the request. Where that is forbidden it is an error, and not another value:
     /// its author chose an identity.
-    fn in_connection(&self, name: &str) -> Result<Option<SecretString>> {
+    pub(crate) fn in_connection(&self, name: &str) -> Result<Option<SecretString>> {
         let Some(value) = self.connection.get(name) else {
             return Ok(None);
         };

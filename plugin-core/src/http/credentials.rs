@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     context::Context,
@@ -55,7 +55,7 @@ impl SecretToken {
 impl Credentials for SecretToken {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
         let token = cx.secret(&self.0).await?;
-        let value = bearer(token.expose_secret())?;
+        let value = bearer(&token)?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }
 
@@ -66,8 +66,11 @@ impl Credentials for SecretToken {
 }
 
 /// `Bearer <token>`, marked so that nothing prints it.
-pub(super) fn bearer(token: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+///
+/// # Errors
+/// `Unavailable` when the token has characters that no header may have.
+pub fn bearer(token: &SecretString) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
         .map_err(|_| Error::unavailable("the access token is not a valid header value"))?;
     value.set_sensitive(true);
     Ok(value)

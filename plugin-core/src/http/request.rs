@@ -1,14 +1,16 @@
 //! One call to the vendor.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, timeout_at};
 use url::{Url, form_urlencoded};
 
-use super::{Failure, Http, retry};
+use super::{
+    Http,
+    answer::{Failed, Response, by_status, not_the_vendors, read},
+    retry,
+};
 use crate::{
     context::Context,
     deadline::Deadline,
@@ -16,8 +18,6 @@ use crate::{
     telemetry::upstream_call::UpstreamCall,
 };
 
-/// The largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 16 << 20;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
@@ -30,39 +30,7 @@ pub struct Request<'a> {
     headers: HeaderMap,
     body: Result<Option<Bytes>>,
     idempotent: bool,
-}
-
-/// A vendor's 2xx answer.
-#[derive(Debug)]
-pub struct Response {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Response {
-    /// The body, read as JSON.
-    ///
-    /// # Errors
-    /// `Unavailable` when it is something else: a proxy's page, for example.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            Error::unavailable("the upstream's answer could not be read").with_source(error)
-        })
-    }
-}
-
-/// A try that did not bring a 2xx answer.
-pub(super) struct Failed {
-    pub(super) error: Error,
-    /// The vendor never saw the call, so that repeating it is safe whatever it does.
-    pub(super) unsent: bool,
-    /// The headers that signed it, if the vendor did not accept them.
-    pub(super) refused_signature: Option<Box<HeaderMap>>,
-    pub(super) retry_after: Option<Duration>,
+    at_most: Option<usize>,
 }
 
 impl<'a> Request<'a> {
@@ -71,7 +39,7 @@ impl<'a> Request<'a> {
         let mut url = http.shared.base.clone();
         let body = push(&mut url, segments).map(|()| None);
         let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
-        Self { http, method, url, headers, body, idempotent }
+        Self { http, method, url, headers, body, idempotent, at_most: None }
     }
 
     /// Adds `name=value` to the query; `None` adds nothing.
@@ -103,6 +71,13 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Reads no more than the first `bytes` of an answer; [`Response::is_cut`] says whether there are
+    /// more. Without it a longer answer than 16 MiB is an error.
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.at_most = Some(bytes);
+        self
+    }
+
     /// Adds a header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -115,11 +90,16 @@ impl<'a> Request<'a> {
     /// What the last try ended with, in the vendor's words where it answered.
     pub async fn send(self, cx: &Context) -> Result<Response> {
         let mut tries = retry::Tries::new(cx.deadline(), self.idempotent);
+        let mut in_doubt = false;
         loop {
-            let failed = match self.attempt(cx, tries.count()).await {
+            let mut failed = match self.attempt(cx, tries.count()).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
+            if in_doubt && is_about_us(&failed.error) {
+                failed.error = outcome_unknown(failed.error);
+            }
+            in_doubt |= !self.method.is_safe() && failed.is_ambiguous();
             if !cx.is_wanted() {
                 return Err(failed.error);
             }
@@ -200,7 +180,7 @@ impl<'a> Request<'a> {
     ) -> Result<Response, Failed> {
         let answer = self.http.shared.client.execute(request).await.map_err(Failed::transport)?;
         call.answered(answer.status());
-        let response = read(answer).await.map_err(Failed::transport)?;
+        let response = read(answer, self.at_most).await.map_err(Failed::transport)?;
         if response.status.is_success() {
             return Ok(response);
         }
@@ -249,57 +229,15 @@ impl<'a> Request<'a> {
     }
 }
 
-impl Failed {
-    fn unsent(error: Error) -> Self {
-        let retry_after = error.retry_after();
-        Self { error, unsent: true, refused_signature: None, retry_after }
-    }
-
-    fn timed_out() -> Self {
-        let error = Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time");
-        Self { unsent: false, ..Self::unsent(error.upstream()) }
-    }
-
-    fn transport(error: impl Into<Transport>) -> Self {
-        let Transport { error, unsent } = error.into();
-        Self { unsent, ..Self::unsent(error.upstream()) }
-    }
+/// Whether a refusal is about the service and not about the call.
+fn is_about_us(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied)
 }
 
-/// A connection that failed before, during or after the call.
-pub(super) struct Transport {
-    error: Error,
-    unsent: bool,
-}
-
-impl From<reqwest::Error> for Transport {
-    fn from(error: reqwest::Error) -> Self {
-        let unsent = error.is_connect();
-        let what = if unsent {
-            "the upstream cannot be reached"
-        } else {
-            "the upstream's answer was lost"
-        };
-        Self { error: Error::unavailable(what).with_source(error.without_url()), unsent }
-    }
-}
-
-impl From<Error> for Transport {
-    fn from(error: Error) -> Self {
-        Self { error, unsent: false }
-    }
-}
-
-async fn read(mut answer: reqwest::Response) -> Result<Response, Transport> {
-    let mut body = bytes::BytesMut::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(Error::unavailable("the upstream's answer is too large").into());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let headers = std::mem::take(answer.headers_mut());
-    Ok(Response { status: answer.status(), headers, body: body.freeze() })
+/// An earlier try may have been taken: a later one's refusal does not say that nothing was done.
+fn outcome_unknown(error: Error) -> Error {
+    Error::unavailable("the upstream may have taken the call, and then refused it")
+        .with_source(error)
 }
 
 /// Adds `segments` to the path; one that would lead elsewhere is refused.
@@ -317,35 +255,4 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
 
 fn no_signature() -> Error {
     Error::unavailable("credentials for the upstream were not had in time")
-}
-
-/// What an answer means that is not the API's: a proxy's page, for example. It says nothing of a job,
-/// whatever its status.
-fn not_the_vendors(status: StatusCode) -> Failure {
-    match status.as_u16() {
-        400 | 402..=412 | 414..=428 => Failure {
-            kind: Kind::Unavailable,
-            code: None,
-            message: format!("something that is not the vendor's API answered {status}"),
-        },
-        _ => by_status(status),
-    }
-}
-
-/// What a status means when its body says nothing.
-fn by_status(status: StatusCode) -> Failure {
-    let kind = match status.as_u16() {
-        401 => Kind::Unauthenticated,
-        403 => Kind::PermissionDenied,
-        404 | 410 => Kind::NotFound,
-        409 => Kind::AlreadyExists,
-        422 => Kind::FailedPrecondition,
-        429 => Kind::ResourceExhausted,
-        // A redirect is a wrong endpoint: no repeat puts that right.
-        300..=399 => Kind::FailedPrecondition,
-        408 => Kind::Unavailable,
-        400..=499 => Kind::InvalidArgument,
-        _ => Kind::Unavailable,
-    };
-    Failure { kind, code: None, message: format!("the upstream answered {status}") }
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 use http::{HeaderMap, header};
 use jiff::{Timestamp, fmt::rfc2822};
 
-use super::request::Failed;
+use super::answer::Failed;
 use crate::deadline::Deadline;
 
 const MAX_TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is believed of a Retry-After: clocks may differ, and vendors err.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The tries of one call.
 pub(super) struct Tries {
@@ -64,11 +67,14 @@ static HTTP_DATE: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relax
 /// `Retry-After`, as seconds or as a date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = HTTP_DATE.parse_timestamp(text).ok()?;
-    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = HTTP_DATE.parse_timestamp(text).ok()?;
+            Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -136,7 +142,8 @@ mod tests {
         assert_eq!(read("7"), Some(Duration::from_secs(7)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
         let later = read("Sun, 06 Nov 2094 08:49:37 GMT").unwrap();
-        assert!(later > Duration::from_secs(3600));
+        assert_eq!(later, LONGEST_WAIT);
+        assert_eq!(read(&u64::MAX.to_string()), Some(LONGEST_WAIT));
         assert_eq!(read("soon"), None);
     }
 }

@@ -100,6 +100,31 @@ async fn paths_are_encoded_and_cannot_be_left() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_a_lost_answer_is_not_taken_for_the_outcome() {
+    let upstream = Upstream::start().await;
+    let http = http(&upstream);
+    for (method, kind) in [(Method::POST, Kind::Unavailable), (Method::GET, Kind::PermissionDenied)]
+    {
+        upstream.say(answers(&[503, 403]));
+        let request =
+            if method == Method::GET { http.get(&["jobs"]) } else { http.post(&["jobs"]) };
+        let answer = request.idempotent().send(&context(Duration::from_secs(5))).await;
+        assert_eq!(answer.unwrap_err().kind(), kind, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_beginning_of_an_answer_can_be_enough() {
+    let upstream = Upstream::start().await;
+    upstream.say([Answer::new(200, json!("x".repeat(20 << 20)))]);
+    let http = http(&upstream);
+    let cx = context(Duration::from_secs(5));
+    let cut = http.get(&["rows"]).at_most(1000).send(&cx).await.unwrap();
+    assert!(cut.is_cut && cut.body.len() < 1 << 20);
+    assert_eq!(http.get(&["rows"]).send(&cx).await.unwrap_err().kind(), Kind::Unavailable);
+}
+
+#[tokio::test]
 async fn a_proxys_page_says_nothing_of_a_job() {
     let upstream = Upstream::start().await;
     let read: ReadFailure = |_, body| {

@@ -22,6 +22,7 @@ use crate::{
 const SLOWEST: f64 = 1.0;
 /// Complaints about calls that were under way together count once.
 const ONE_COMPLAINT: Duration = Duration::from_secs(1);
+const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// How long after the last complaint the pace is nobody's business again.
 const FORGIVEN: Duration = Duration::from_secs(300);
 
@@ -111,7 +112,8 @@ impl Pace {
 
     fn slow_down(&mut self, wait: Duration) {
         let now = Instant::now();
-        self.next = self.next.max(now + wait);
+        // One answer holds every caller back, so not for long.
+        self.next = self.next.max(now + wait.min(LONGEST_HOLD));
         let rate = match &self.limit {
             Some(limit) if now - limit.complained_at < ONE_COMPLAINT => return,
             Some(limit) => limit.rate,

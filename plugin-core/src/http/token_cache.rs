@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue, header};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::credentials::{Credentials, bearer};
@@ -164,7 +164,7 @@ impl Cached {
         // A short token is renewed in the last fifth of its life.
         let early = RENEW_BEFORE.min(token.lifetime / 5);
         Ok(Self {
-            header: bearer(token.value.expose_secret())?,
+            header: bearer(&token.value)?,
             expires_at: now + token.lifetime,
             renew_at: now + token.lifetime - early,
         })

@@ -41,15 +41,30 @@ pub struct Found<'a> {
 pub fn find(text: &str, from: usize) -> Option<Found<'_>> {
     let mut at = from;
     loop {
-        let start = at + text[at..].find("{{")?;
-        let inner = start + 2;
-        let end = inner + text[inner..].find("}}")?;
-        if let Some(placeholder) = parse(text[inner..end].trim()) {
-            return Some(Found { range: start..end + 2, placeholder });
+        at += text[at..].find("{{")?;
+        if let Some(found) = find_at(text, at) {
+            return Some(found);
         }
-        at = start + 1;
+        at += 1;
     }
 }
+
+/// The placeholder that begins at byte `start` of `text`, if one does.
+///
+/// # Panics
+/// When `start` is not on a character boundary.
+#[must_use]
+pub fn find_at(text: &str, start: usize) -> Option<Found<'_>> {
+    let inner = text[start..].strip_prefix("{{")?;
+    // Bounded, so that a text of braces costs no more than its length.
+    let end = inner.as_bytes().iter().take(LONGEST).position(|byte| *byte == b'}')?;
+    let after = inner[end..].starts_with("}}");
+    let placeholder = after.then(|| parse(inner[..end].trim()))??;
+    Some(Found { range: start..start + end + 4, placeholder })
+}
+
+/// The most bytes between the braces of a placeholder.
+const LONGEST: usize = 256;
 
 fn parse(inner: &str) -> Option<Placeholder<'_>> {
     let name = inner.strip_prefix(['.', '$'])?;
@@ -115,6 +130,11 @@ mod tests {
     #[test]
     fn a_placeholder_after_a_stray_brace_is_found() {
         assert_eq!(all("{{{.inputs.x}}"), [("{{.inputs.x}}", Placeholder::Input("x"))]);
+    }
+
+    #[test]
+    fn a_text_of_braces_is_read_in_one_go() {
+        assert_eq!(all(&("{".repeat(100_000) + " }}")), []);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use moka::sync::Cache;
 use tokio::{
     sync::oneshot,
-    time::{sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tracing::Instrument as _;
 
@@ -28,7 +28,9 @@ const WORTHWHILE: usize = 3;
 const LONGEST_WINDOW: Duration = Duration::from_secs(1);
 /// How long polls stay apart whose joint call the vendor refused.
 const APART: Duration = Duration::from_secs(600);
-const MAX_APART: u64 = 10_000;
+/// How long they do after two failures of that call in a row, which may pass.
+const APART_FOR_NOW: Duration = Duration::from_secs(60);
+const MAX_SLOTS: u64 = 10_000;
 
 /// Which polls go together.
 type Slot = (&'static str, BatchKey);
@@ -39,7 +41,10 @@ pub(super) struct Batches {
     window: Duration,
     /// A slot is there as long as somebody sees to its batches, one after the other.
     waiting: Mutex<HashMap<Slot, Vec<Waiting>>>,
-    apart: Cache<Slot, ()>,
+    /// Until when polls are not joined.
+    apart: Cache<Slot, Instant>,
+    /// Whose last joint call failed.
+    failed: Cache<Slot, ()>,
 }
 
 /// One of them.
@@ -64,8 +69,25 @@ enum Found {
 
 impl Batches {
     pub(super) fn new(window: Duration) -> Self {
-        let apart = Cache::builder().max_capacity(MAX_APART).time_to_live(APART).build();
-        Self { window, waiting: Mutex::default(), apart }
+        let apart = Cache::builder().max_capacity(MAX_SLOTS).time_to_live(APART).build();
+        let failed = Cache::builder().max_capacity(MAX_SLOTS).time_to_live(APART_FOR_NOW).build();
+        Self { window, waiting: Mutex::default(), apart, failed }
+    }
+
+    fn are_apart(&self, slot: &Slot) -> bool {
+        self.apart.get(slot).is_some_and(|until| Instant::now() < until)
+    }
+
+    fn keep_apart(&self, slot: Slot, time: Duration) {
+        self.apart.insert(slot, Instant::now() + time);
+    }
+
+    /// A list that does not work must not keep what gets by itself would find out.
+    fn note_failure(&self, slot: Slot) {
+        if self.failed.contains_key(&slot) {
+            self.keep_apart(slot, APART_FOR_NOW);
+        }
+        self.failed.insert(slot, ());
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<Slot, Vec<Waiting>>> {
@@ -107,7 +129,7 @@ impl Verbs {
             return Ok(None);
         };
         let slot = (opened.served.task_type.name, batch);
-        if self.batches.apart.contains_key(&slot) {
+        if self.batches.are_apart(&slot) {
             return Ok(None);
         }
         let (answer, answered) = oneshot::channel();
@@ -117,9 +139,10 @@ impl Verbs {
             let work = async move { this.poll_batches(slot, &served, &cx).await };
             self.shared.tasks.spawn(work.in_current_span());
         }
-        match answered.await {
-            Ok(Answer::Together(status)) => status.map(Some),
-            Ok(Answer::Alone) | Err(_) => Ok(None),
+        // In time to still ask for it by itself.
+        match timeout(cx.deadline().remaining() / 3, answered).await {
+            Ok(Ok(Answer::Together(status))) => status.map(Some),
+            Ok(Ok(Answer::Alone) | Err(_)) | Err(_) => Ok(None),
         }
     }
 
@@ -134,7 +157,7 @@ impl Verbs {
             }
             self.poll_batch(slot, served, cx, batch).await;
             // The more come, the more are worth waiting for.
-            window = (window * 2).min(LONGEST_WINDOW);
+            window = (window * 4).min(LONGEST_WINDOW);
         }
     }
 
@@ -185,14 +208,18 @@ impl Verbs {
             || Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"));
         let found = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| late());
         match found {
-            Ok(found) => found.into_iter().map(Found::Told).collect(),
+            Ok(found) => {
+                self.batches.failed.invalidate(&slot);
+                found.into_iter().map(Found::Told).collect()
+            }
             // Asking for each by itself would only add to the vendor's trouble.
             Err(error) if error.kind().is_transient() => {
+                self.batches.note_failure(slot);
                 batch.iter().map(|_| Found::Trouble(error.clone())).collect()
             }
             Err(error) => {
                 tracing::warn!(%error, cause = error.chain(), "polls cannot be joined for a while");
-                self.batches.apart.insert(slot, ());
+                self.batches.keep_apart(slot, APART);
                 Vec::new()
             }
         }

@@ -43,6 +43,9 @@ pub(crate) struct Run {
     pub(crate) status: Option<RunStatus>,
     pub(crate) cluster_instance: Option<ClusterInstance>,
     pub(crate) tasks: Option<Vec<Self>>,
+    /// Of a task: its name in the run, and which attempt it is, from 0.
+    pub(crate) task_key: Option<String>,
+    pub(crate) attempt_number: Option<u32>,
     /// Of a task: the notebook that it runs, if it runs one.
     pub(crate) notebook_task: Option<Json>,
     pub(crate) end_time: Option<i64>,

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use plugin_core::{
     BatchKey, Context, Error, Http, Kind, Result,
-    http::{Credentials, SecretToken, TokenCache},
+    http::{Credentials, TokenCache, bearer},
 };
 use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use self::tokens::{ClientCredentials, TokenExchange};
@@ -24,8 +24,8 @@ const TOKEN_SECRETS: [&str; 3] =
 /// The names of a service principal's OAuth secret, in the same way.
 const OAUTH_SECRETS: [&str; 3] =
     ["databricks_client_secret", "databricks-oauth", "DATABRICKS_CLIENT_SECRET"];
-/// The longest that an author's names may be together: they lie in the run's handle.
-const MAX_NAMES: usize = 240;
+/// The most bytes that an author's choice may take up in the run's handle.
+const MAX_CHOICE: usize = 320;
 
 /// How to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
@@ -71,12 +71,21 @@ pub(crate) struct Choice {
     auth: Option<AuthType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    /// Where a token is looked for, in this order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    token: Vec<String>,
-    /// Where an OAuth secret is looked for, in this order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    oauth: Vec<String>,
+    /// The secret with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Chosen>,
+    /// The secret with an OAuth secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth: Option<Chosen>,
+}
+
+/// A secret that a task's author chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Chosen {
+    /// Under what Flyte 2's executor sends its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    name: String,
 }
 
 impl Choice {
@@ -87,11 +96,17 @@ impl Choice {
         let this = Self {
             auth: custom.databricks_auth_type,
             client_id: named(&custom.databricks_client_id),
-            token: names(custom, &custom.databricks_token_secret, TOKEN_SECRETS[0]),
-            oauth: names(custom, &custom.databricks_oauth_secret, OAUTH_SECRETS[0]),
+            token: chosen(custom, &custom.databricks_token_secret, TOKEN_SECRETS[0]),
+            oauth: chosen(custom, &custom.databricks_oauth_secret, OAUTH_SECRETS[0]),
         };
-        let all = this.client_id.iter().chain(&this.token).chain(&this.oauth);
-        if all.map(String::len).sum::<usize>() > MAX_NAMES {
+        let is_odd =
+            |id: &String| !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
+        if this.client_id.as_ref().is_some_and(is_odd) {
+            return Err(Error::invalid("custom.databricksClientId: is not a client id"));
+        }
+        // As it lies in the handle.
+        let size = serde_json::to_string(&this).map_err(Error::internal)?.len();
+        if size > MAX_CHOICE {
             let message = "custom.databricksTokenSecret, .databricksOauthSecret, .databricksClientId: \
                            the names are too long";
             return Err(Error::invalid(message));
@@ -99,19 +114,70 @@ impl Choice {
         Ok(this)
     }
 
+    fn token_source(&self) -> Source {
+        Source::new(self.token.as_ref(), &TOKEN_SECRETS)
+    }
+
+    fn oauth_source(&self) -> Source {
+        Source::new(self.oauth.as_ref(), &OAUTH_SECRETS)
+    }
+
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The secrets that an author names: Flyte 1 by a key of their own; Flyte 2 in `secrets`, and its
-/// executor sends the value under the name of the key.
-fn names(custom: &Custom, of_flyte1: &Option<String>, of_flyte2: &str) -> Vec<String> {
+/// The secret that an author names: Flyte 1 by a key of its own; Flyte 2 in `secrets`, and its executor
+/// sends the value under the name of the key.
+fn chosen(custom: &Custom, of_flyte1: &Option<String>, of_flyte2: &str) -> Option<Chosen> {
     if let Some(name) = of_flyte1.as_ref().filter(|name| !name.is_empty()) {
-        return vec![name.clone()];
+        return Some(Chosen { key: None, name: name.clone() });
     }
-    let name = custom.secrets.as_ref().and_then(|secrets| secrets.get(of_flyte2)?.as_str());
-    name.map(|name| vec![of_flyte2.to_owned(), name.to_owned()]).unwrap_or_default()
+    let name = custom.secrets.as_ref()?.get(of_flyte2)?.as_str()?;
+    Some(Chosen { key: Some(of_flyte2.to_owned()), name: name.to_owned() })
+}
+
+/// Where a secret is looked for: the one that the task's author chose and no other, or the service's.
+#[derive(Debug, Clone)]
+enum Source {
+    Chosen(Chosen),
+    Service(&'static [&'static str]),
+}
+
+impl Source {
+    fn new(chosen: Option<&Chosen>, service: &'static [&'static str]) -> Self {
+        chosen.cloned().map_or(Self::Service(service), Self::Chosen)
+    }
+
+    /// The secret and its name.
+    async fn find(&self, cx: &Context) -> Result<Option<(&str, SecretString)>> {
+        match self {
+            Self::Chosen(Chosen { key, name }) => {
+                let key = key.as_deref().unwrap_or(name);
+                match cx.connection_secret(key)? {
+                    Some(value) => Ok(Some((key, value))),
+                    None => cx.find_secret_of(&[name.as_str()]).await,
+                }
+            }
+            Self::Service(names) => cx.find_secret_of(names).await,
+        }
+    }
+
+    /// # Errors
+    /// `FailedPrecondition` that says where it was looked for.
+    async fn get(&self, cx: &Context) -> Result<(&str, SecretString)> {
+        if let Some(found) = self.find(cx).await? {
+            return Ok(found);
+        }
+        let (first, others) = match self {
+            Self::Chosen(Chosen { name, .. }) => (name.as_str(), &[][..]),
+            Self::Service(names) => (names[0], &names[1..]),
+        };
+        let missing = cx.secret(first).await.err().map(|error| error.to_string());
+        let others =
+            others.iter().map(|name| format!("; {name} was looked for, too")).collect::<String>();
+        Err(Error::new(Kind::FailedPrecondition, missing.unwrap_or_default() + &others))
+    }
 }
 
 /// Every identity that the service can take.
@@ -132,12 +198,12 @@ impl Identities {
     pub(crate) fn sign(&self, workspace: &Workspace, choice: &Choice) -> Result<Http> {
         let http = &workspace.http;
         match choice.auth.unwrap_or(self.args.auth_type) {
-            AuthType::Pat => Ok(http.signed_by(Pat(or_default(&choice.token, TOKEN_SECRETS)))),
+            AuthType::Pat => Ok(http.signed_by(Pat(choice.token_source()))),
             AuthType::OauthM2m => {
                 let source = ClientCredentials {
                     workspace: workspace.clone(),
                     client_id: choice.client_id.clone().or_else(|| self.args.client_id.clone()),
-                    secrets: or_default(&choice.oauth, OAUTH_SECRETS),
+                    secret: choice.oauth_source(),
                 };
                 Ok(http.signed_by(self.tokens.of(source)))
             }
@@ -157,14 +223,16 @@ impl Identities {
         workspace: &str,
         choice: &Choice,
     ) -> Result<BatchKey> {
-        let (kind, secrets) = match choice.auth.unwrap_or(self.args.auth_type) {
-            AuthType::Pat => ("pat", or_default(&choice.token, TOKEN_SECRETS)),
-            AuthType::OauthM2m => ("oauth_m2m", or_default(&choice.oauth, OAUTH_SECRETS)),
-            AuthType::OidcFederation => ("oidc_federation", Vec::new()),
+        let (kind, source) = match choice.auth.unwrap_or(self.args.auth_type) {
+            AuthType::Pat => ("pat", Some(choice.token_source())),
+            AuthType::OauthM2m => ("oauth_m2m", Some(choice.oauth_source())),
+            AuthType::OidcFederation => ("oidc_federation", None),
         };
         let client_id = choice.client_id.as_deref().or(self.args.client_id.as_deref());
-        let names = secrets.iter().map(String::as_str).collect::<Vec<_>>();
-        let secret = cx.find_secret_of(&names).await?.map(|(_, value)| value);
+        let secret = match &source {
+            Some(source) => source.find(cx).await?.map(|(_, value)| value),
+            None => None,
+        };
         let secret = secret.as_ref().map_or("", |secret| secret.expose_secret());
         Ok(BatchKey::of(&[workspace, kind, client_id.unwrap_or_default(), secret]))
     }
@@ -194,38 +262,18 @@ impl Identities {
     }
 }
 
-fn or_default<const N: usize>(named: &[String], default: [&str; N]) -> Vec<String> {
-    if named.is_empty() { default.map(str::to_owned).into() } else { named.to_vec() }
-}
-
-/// The first of `names` that is a secret.
-///
-/// # Errors
-/// `FailedPrecondition` that says where the first was looked for.
-async fn first_of<'a>(cx: &Context, names: &'a [String]) -> Result<&'a str> {
-    let all = names.iter().map(String::as_str).collect::<Vec<_>>();
-    if let Some((name, _)) = cx.find_secret_of(&all).await? {
-        return Ok(name);
-    }
-    let (first, others) =
-        names.split_first().ok_or_else(|| Error::internal("no secret is named"))?;
-    let missing = cx.secret(first).await.err().map(|error| error.to_string());
-    let others =
-        others.iter().map(|name| format!("; {name} was looked for, too")).collect::<String>();
-    Err(Error::new(Kind::FailedPrecondition, missing.unwrap_or_default() + &others))
-}
-
-/// A personal access token, in the first of these secrets that is there.
-struct Pat(Vec<String>);
+/// A personal access token.
+struct Pat(Source);
 
 impl Credentials for Pat {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        SecretToken::new(first_of(cx, &self.0).await?).headers(cx).await
+        let (_, token) = self.0.get(cx).await?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, bearer(&token)?)]))
     }
 
-    async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
-        if let Ok(name) = first_of(cx, &self.0).await {
-            SecretToken::new(name).rejected(cx, headers).await;
+    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
+        if let Ok(Some((name, _))) = self.0.find(cx).await {
+            cx.forget_secret(name);
         }
     }
 }

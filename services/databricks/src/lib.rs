@@ -12,7 +12,7 @@ mod workspaces;
 
 use plugin_core::{
     BatchKey, BatchStatus, Context, Http, HttpBuilder, Phase, Plugin, Polled, Result, Status, Task,
-    TaskType, Type, Value,
+    TaskType, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -28,9 +28,6 @@ use crate::{
 };
 
 pub use self::custom::Custom;
-
-/// The output that Flyte's SDKs declare for a task with one result.
-const ONLY_OUTPUT: &str = "o0";
 
 /// The Databricks plugin.
 pub struct Databricks {
@@ -122,7 +119,7 @@ impl Plugin for Databricks {
             workspace: workspace.fingerprint.clone(),
             id: submitted.run_id,
             identity,
-            exit_value: is_notebook && has_one_text(&task),
+            exit_value: is_notebook && request::returns_text(&task),
         })
     }
 
@@ -136,7 +133,7 @@ impl Plugin for Databricks {
                 let task_id = found.notebook_task_id().unwrap_or(run.id);
                 let output = Output::of(cx, &http, task_id).await?;
                 Ok(match output.exit_value() {
-                    Some(value) => status.output(ONLY_OUTPUT, Some(Value::String(value))),
+                    Some(value) => status.output(request::ONLY_OUTPUT, Some(Value::String(value))),
                     None => Status::new(Phase::Failed)
                         .message("Databricks kept only a part of the notebook's exit value"),
                 })
@@ -171,7 +168,14 @@ impl Plugin for Databricks {
     }
 
     async fn delete(&self, cx: &Context, run: Run) -> Result<()> {
-        let (_, http) = self.find(&run)?;
+        // Nothing can be stopped there, and Flyte 2 would repeat a failed delete for ever.
+        let Ok((_, http)) = self.find(&run) else {
+            tracing::warn!(
+                run_id = run.id,
+                "a run's workspace is not listed any more: not cancelled"
+            );
+            return Ok(());
+        };
         let request = http.post(&api::path("cancel")).idempotent();
         match request.json(&json!({ "run_id": run.id })).send(cx).await {
             Err(error) if api::has_ended(&error) => Ok(()),
@@ -185,10 +189,4 @@ impl Databricks {
         let workspace = self.workspaces.of_run(&run.workspace)?;
         Ok((workspace, self.identities.sign(workspace, &run.identity)?))
     }
-}
-
-/// Whether the task has a single result, a text, which the SDKs call `o0`.
-fn has_one_text(task: &Task<Custom>) -> bool {
-    let is_text = task.output_type(ONLY_OUTPUT) == Some(&Type::String);
-    is_text && !task.declares_output("o1")
 }

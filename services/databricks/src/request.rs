@@ -2,7 +2,7 @@
 //!
 //! Field names: databricks-sdk 0.162.0, `jobs.py`, `JobsAPI.submit` and `SubmitTask`.
 
-use plugin_core::{Context, Error, Result, Task};
+use plugin_core::{Context, Error, Result, Task, Type};
 use serde_json::{Map, Value as Json};
 
 use crate::{
@@ -10,6 +10,9 @@ use crate::{
     code::{Action, CodeArgs, has_action},
     compute,
 };
+
+/// The output that Flyte's SDKs declare for a task with one result.
+pub(crate) const ONLY_OUTPUT: &str = "o0";
 
 pub(crate) type Object = Map<String, Json>;
 
@@ -118,6 +121,7 @@ fn tasks(request: &mut Object) -> Result<Vec<Object>> {
     };
     let mut tasks = serde_json::from_value::<Vec<Object>>(tasks)
         .map_err(|_| Error::invalid("custom.databricksConf.tasks: must be a list of objects"))?;
+    tasks.iter_mut().for_each(|task| task.retain(|_, value| !value.is_null()));
     let index = tasks.iter().position(|task| !has_action(task)).unwrap_or_default();
     let flytes = tasks
         .get_mut(index)
@@ -134,6 +138,11 @@ fn take_text(request: &mut Object, field: &str) -> Result<Option<String>> {
         Some(Json::String(text)) => Ok(Some(text)),
         Some(_) => Err(Error::invalid(format!("custom.databricksConf.{field}: must be a text"))),
     }
+}
+
+/// Whether the task has a single result, a text: what a notebook's exit value can be.
+pub(crate) fn returns_text(task: &Task<Custom>) -> bool {
+    task.output_type(ONLY_OUTPUT) == Some(&Type::String) && !task.declares_output("o1")
 }
 
 /// What Databricks lists the run under, where its author does not say.

@@ -88,7 +88,7 @@ impl Run {
 
     /// The last task that failed by itself.
     fn failed_task(&self, verdicts: &Verdicts) -> Option<&Self> {
-        let mut tasks = self.tasks.iter().flatten().rev();
+        let mut tasks = self.last_attempts().into_iter().rev();
         tasks.find(|task| {
             let never_ran = matches!(
                 task.result(),
@@ -106,14 +106,28 @@ impl Run {
 
     /// The run of the last task with a notebook.
     pub(crate) fn notebook_task_id(&self) -> Option<i64> {
-        let mut tasks = self.tasks.iter().flatten().rev();
+        let mut tasks = self.last_attempts().into_iter().rev();
         let notebook = tasks.find(|task| task.notebook_task.is_some());
         notebook.map_or_else(|| self.last_task_id(), |task| task.run_id)
     }
 
     /// The run of the last task.
     fn last_task_id(&self) -> Option<i64> {
-        self.tasks.as_ref()?.last()?.run_id
+        self.last_attempts().last()?.run_id
+    }
+
+    /// The last attempt of each task: one that Databricks retried is there once for each.
+    fn last_attempts(&self) -> Vec<&Self> {
+        let mut last = Vec::<&Self>::new();
+        for task in self.tasks.iter().flatten() {
+            let key = task.task_key.as_ref();
+            match last.iter_mut().find(|other| key.is_some() && other.task_key.as_ref() == key) {
+                Some(other) if other.attempt_number > task.attempt_number => {}
+                Some(other) => *other = task,
+                None => last.push(task),
+            }
+        }
+        last
     }
 
     fn life_cycle(&self) -> Option<&str> {
@@ -171,7 +185,7 @@ impl Run {
     fn describe(&self, status: Status, page: String) -> Status {
         let page =
             self.run_page_url.clone().filter(|url| url.starts_with("https://")).unwrap_or(page);
-        let tasks = self.tasks.iter().flatten().rev();
+        let tasks = self.last_attempts().into_iter().rev();
         let cluster = tasks.chain([self]).find_map(|run| run.cluster_instance.as_ref());
         let cluster_id = cluster.and_then(|cluster| cluster.cluster_id.as_deref());
         let context_id = cluster.and_then(|cluster| cluster.spark_context_id.as_deref());

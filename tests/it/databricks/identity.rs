@@ -45,6 +45,37 @@ async fn a_secret_of_ones_own_is_never_replaced_by_the_services() {
     assert_eq!(stage.fake.requests(), 0);
 }
 
+/// Flyte 2's executor sends the value under the key's name; without it that name is the service's own.
+#[tokio::test]
+async fn a_secret_that_flyte_did_not_send_is_never_replaced_by_the_services() {
+    let stage = Stage::set().await;
+    let mut task = Golden::read(Flyte::V2, "dbx_existing_cluster").unwrap().json;
+    task["connection"] = json!({});
+    for dialect in Dialect::ALL {
+        let client = stage.client(dialect).await;
+        let words = match client.create(&task).await {
+            Ok(handle) => client.get(&task, &handle).await.unwrap().message,
+            Err(refused) => refused.message,
+        };
+        assert!(words.contains("secret databricks_token_secret not found"), "{words}");
+    }
+    assert_eq!(stage.fake.requests(), 0);
+}
+
+/// A null would hide what Flyte adds to a cluster.
+#[tokio::test]
+async fn nulls_within_tasks_count_as_absent() {
+    let stage = Stage::set().await;
+    let mut task = Golden::read(Flyte::V1, "dbx_new_cluster").unwrap().json;
+    let conf = &mut task["template"]["custom"]["databricksConf"];
+    let cluster = conf["new_cluster"].take();
+    *conf = json!({"tasks": [{"existing_cluster_id": null, "timeout_seconds": null, "new_cluster": cluster}]});
+    stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+    let sent = &stage.fake.submitted()[0]["tasks"][0];
+    assert_eq!(sent["new_cluster"]["spark_env_vars"]["FLYTE_FAIL_ON_ERROR"], "true");
+    assert!(sent["new_cluster"]["docker_image"]["url"].is_string(), "{sent}");
+}
+
 #[tokio::test]
 async fn the_official_connectors_secrets_are_found() {
     for name in ["databricks-token", "flyte_databricks_access_token"] {
@@ -170,7 +201,7 @@ async fn a_workspace_taken_off_the_list_is_called_no_more() {
     let client = later.client(Dialect::Flyte1, "propeller").await;
     let seen = client.get(&task(), &handle).await.unwrap();
     assert_eq!(seen.phase, "RUNNING", "until the grace is over");
-    client.delete(&task(), &handle).await.unwrap_err();
+    client.delete(&task(), &handle).await.expect("an error would be repeated for ever");
     assert_eq!(stage.fake.requests(), asked);
 }
 

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::first_of;
+use super::Source;
 use crate::workspaces::Workspace;
 
 /// A service principal and its OAuth secret.
@@ -19,8 +19,7 @@ pub(super) struct ClientCredentials {
     pub(super) workspace: Workspace,
     /// Who, unless the secret says it.
     pub(super) client_id: Option<String>,
-    /// Where the secret is looked for.
-    pub(super) secrets: Vec<String>,
+    pub(super) secret: Source,
 }
 
 struct Client {
@@ -36,8 +35,7 @@ impl ClientCredentials {
             client_id: Option<String>,
             client_secret: String,
         }
-        let name = first_of(cx, &self.secrets).await?;
-        let text = cx.secret(name).await?;
+        let (name, text) = self.secret.get(cx).await?;
         let (id, secret) = match serde_json::from_str::<Both>(text.expose_secret()) {
             Ok(both) => (both.client_id, SecretString::from(both.client_secret)),
             Err(_) => (None, text),

@@ -167,6 +167,26 @@ fn the_task_says_more_than_its_run() {
 }
 
 #[test]
+fn the_last_attempt_of_a_task_decides() {
+    let attempt = |number: u32, code: &str, id: i64| {
+        json!({
+            "task_key": "flyte_task", "attempt_number": number, "run_id": id, "notebook_task": {},
+            "state": {"life_cycle_state": "TERMINATED", "result_state": "FAILED"},
+            "status": {"state": "TERMINATED", "termination_details": {"code": code}},
+        })
+    };
+    for attempts in [[0, 1], [1, 0]] {
+        let mut run = newer("TERMINATED", "RUN_EXECUTION_ERROR", "CLIENT_ERROR");
+        let codes = ["CLOUD_FAILURE", "RUN_EXECUTION_ERROR"];
+        let tasks = attempts.map(|at| attempt(at, codes[at as usize], i64::from(at)));
+        run["tasks"] = json!(tasks);
+        assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed);
+        assert_eq!(read(&run).failed_task_id(), Some(1));
+        assert_eq!(read(&run).notebook_task_id(), Some(1));
+    }
+}
+
+#[test]
 fn what_has_ended_unknown_is_not_waited_for_for_ever() {
     let mut run = older("TERMINATED", None);
     run["end_time"] = Timestamp::now().as_millisecond().into();
