@@ -22,6 +22,8 @@ pub struct Task<Custom> {
     pub container: Option<Container>,
     /// How long the task may run, if its author limits it.
     pub timeout: Option<Duration>,
+    /// The labels that Flyte and the author gave the execution.
+    pub labels: BTreeMap<String, String>,
     pub(crate) statement: Option<String>,
     pub(crate) outputs: BTreeMap<String, Type>,
 }
@@ -77,6 +79,7 @@ impl<Custom> Task<Custom> {
             config: self.config,
             container: self.container,
             timeout: self.timeout,
+            labels: self.labels,
             statement: self.statement,
             outputs: self.outputs,
         })
@@ -142,6 +145,7 @@ mod tests {
             config: BTreeMap::new(),
             container: None,
             timeout: None,
+            labels: BTreeMap::new(),
             statement: statement.map(str::to_owned),
             outputs: BTreeMap::new(),
         }

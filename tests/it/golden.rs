@@ -1,17 +1,23 @@
 //! The requests that Flyte's SDKs really make, from the wire to BigQuery and back.
 
+use bigquery::BigQuery;
 use plugin_core::testing::{
-    Dialect,
+    Answer, Dialect, Upstream,
     proto::flyteidl::admin::{CreateTaskResponse, GetTaskRequest, GetTaskResponse},
+    spawn,
 };
 use prost::Message as _;
+use serde_json::{Value as Json, json};
 use tests::{
     fakes::bigquery::{Ending, Options, service_account_key},
     golden::{Flyte, Golden},
 };
 use tonic::{Code, transport::Channel};
 
-use crate::{raw, stage::Stage};
+use crate::{
+    raw,
+    stage::{Stage, secrets_dir},
+};
 
 impl Stage {
     async fn channel(&self) -> Channel {
@@ -184,4 +190,70 @@ async fn a_key_that_is_none_is_refused_without_its_text() {
         assert!(!message.contains("PRIVATE KEY"), "{message}");
     }
     assert_eq!(stage.fake.requests(), 0);
+}
+
+/// What BigQuery said to the official connector, and what we make of it.
+const STATES: [(&str, &str); 13] = [
+    ("cancelled", "FAILED"),
+    ("done_with_warnings", "SUCCEEDED"),
+    ("failed", "FAILED"),
+    // Not before the grace is over.
+    ("http_403", "RUNNING"),
+    // A job of seconds may not be listed yet.
+    ("http_404", "QUEUED"),
+    ("http_429_once", "SUCCEEDED"),
+    ("http_503_once", "SUCCEEDED"),
+    ("pending", "QUEUED"),
+    ("running", "RUNNING"),
+    ("running_with_errors", "RUNNING"),
+    ("succeeded", "SUCCEEDED"),
+    ("succeeded_without_destination", "FAILED"),
+    ("unknown_state", "RUNNING"),
+];
+
+#[tokio::test]
+async fn every_answer_that_the_official_connector_was_given_has_its_phase() {
+    for flyte in [Flyte::V1, Flyte::V2] {
+        let answers = Golden::official(flyte, "_states_bq").unwrap()["backend_answers"].take();
+        for (name, answer) in answers.as_object().unwrap() {
+            let (_, expected) = STATES
+                .iter()
+                .find(|(state, _)| state == name)
+                .unwrap_or_else(|| panic!("{name} is new"));
+            assert_eq!(seen_after(answer).await, *expected, "{flyte:?} {name}");
+        }
+    }
+}
+
+/// The phase of a job about which BigQuery answers so, and then that it went well.
+async fn seen_after(answer: &Json) -> String {
+    let upstream = Upstream::start().await;
+    let id = json!({"projectId": "acme-analytics", "jobId": "j", "location": "EU"});
+    let table = json!({"projectId": "p", "datasetId": "d", "tableId": "t"});
+    let job = |answer: &Json| {
+        let query =
+            if answer["dest"] == true { json!({"destinationTable": table}) } else { json!({}) };
+        let body = json!({"jobReference": id, "status": answer["status"], "configuration": {"query": query}});
+        Answer::new(200, body)
+    };
+    let error = |status: &Json| {
+        let body = json!({"error": {"message": "m", "errors": [{"reason": ""}]}});
+        Answer::new(u16::try_from(status.as_u64().unwrap()).unwrap(), body)
+    };
+    let well = job(&json!({"status": {"state": "DONE"}, "dest": true}));
+    let script = match answer {
+        Json::Number(_) => vec![error(answer)],
+        Json::Array(once) => vec![error(&once[0]), well],
+        // A job that made no table is asked for its children, and has none.
+        _ => vec![job(answer), Answer::new(200, json!({"jobs": []}))],
+    };
+    let endpoint = format!("--endpoint={}", upstream.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-window=0s"]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let task = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
+    upstream.say([job(&json!({"status": {"state": "PENDING"}}))]);
+    let handle = client.create(&task).await.unwrap();
+    upstream.say(script);
+    client.get(&task, &handle).await.unwrap().phase
 }

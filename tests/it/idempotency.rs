@@ -62,9 +62,11 @@ async fn a_repeat_at_another_replica_finds_the_job_of_the_first() {
 #[tokio::test]
 async fn an_answer_lost_upstream_is_asked_for_again_and_adopted() {
     let stage = Stage::set().await;
-    stage.fake.fail_with([503, 503]);
-    stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
-    assert_eq!((stage.fake.jobs(), stage.fake.requests()), (1, 3));
+    stage.fake.lose_answers(2);
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    assert_eq!((stage.fake.jobs(), stage.fake.duplicates()), (1, 2));
+    assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "RUNNING");
 }
 
 #[tokio::test]

@@ -85,3 +85,13 @@ async fn a_job_that_a_list_does_not_tell_is_looked_at_by_itself() {
         uri.or(seen.outputs["literals"]["results"]["scalar"]["structuredDataset"]["uri"].as_str());
     assert!(uri.unwrap().contains(":_d0c0ffee."), "the last statement's table: {uri:?}");
 }
+
+#[tokio::test]
+async fn tasks_queue_while_the_vendor_throttles() {
+    let stage = Stage::set().await;
+    stage.fake.fail_with([429; 40]);
+    let client = stage.client(Dialect::Flyte1).await;
+    create_all(&client, 100).await;
+    assert_eq!(stage.fake.jobs(), 100, "none failed, and none was started twice");
+    assert!(stage.service.metric("plugin_upstream_throttled_total").await >= 40.0);
+}

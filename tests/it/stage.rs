@@ -50,7 +50,7 @@ impl Stage {
 }
 
 /// A directory with the key of a service account.
-fn secrets_dir() -> &'static Path {
+pub(crate) fn secrets_dir() -> &'static Path {
     static DIR: OnceLock<TempDir> = OnceLock::new();
     let dir = DIR.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();

@@ -51,6 +51,16 @@ impl Golden {
         Ok(Self { flyte, name: name.to_owned(), bytes, json })
     }
 
+    /// What the official connector did in the case `name`.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn official(flyte: Flyte, name: &str) -> Result<Json> {
+        let text = std::fs::read(flyte.dir().join(format!("{name}.official.json")))
+            .with_context(|| format!("golden case {name}"))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
     /// The same request with these secrets in its connection, where it has secrets of these names: those
     /// of the golden requests are not real.
     ///

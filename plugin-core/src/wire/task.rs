@@ -57,12 +57,16 @@ impl Submission {
             attempt_id: attempt_id(&metadata),
             connection: connection(request.connection),
             input_bytes: inputs.encoded_len(),
-            task: task(template, &inputs),
+            task: task(template, &inputs, metadata.labels),
         }
     }
 }
 
-fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
+fn task(
+    template: TaskTemplate,
+    inputs: &LiteralMap,
+    labels: BTreeMap<String, String>,
+) -> Result<Task<Json>> {
     let interface = template.interface.unwrap_or_default();
     let declared = interface.outputs.unwrap_or_default().variables.into_iter();
     let outputs = declared
@@ -80,6 +84,7 @@ fn task(template: TaskTemplate, inputs: &LiteralMap) -> Result<Task<Json>> {
         container,
         // None, zero and negative alike mean: no limit.
         timeout: timeout.and_then(|time| Duration::try_from(time).ok()).filter(|t| !t.is_zero()),
+        labels,
         statement,
         outputs: outputs.collect(),
     })

@@ -1,15 +1,20 @@
 //! Labels that lead from a job back to its Flyte execution, on invoices and in `INFORMATION_SCHEMA`.
 
+use std::collections::BTreeMap;
+
 use plugin_core::context::Execution;
 use serde_json::{Map, Value as Json};
 
 /// Google's limit for keys and values, in characters.
 const MAX_LABEL: usize = 63;
 
-/// Flyte's names as labels, where there are any.
-pub(crate) fn of(execution: &Execution) -> Map<String, Json> {
+/// Google's limit for one job.
+const MAX_LABELS: usize = 64;
+
+/// The execution's own labels, and Flyte's names where there are any.
+pub(crate) fn of(execution: &Execution, own: &BTreeMap<String, String>) -> Map<String, Json> {
     let attempt = execution.attempt.to_string();
-    let labels = [
+    let names = [
         ("flyte-project", execution.project.as_str()),
         ("flyte-domain", &execution.domain),
         ("flyte-execution", &execution.name),
@@ -17,8 +22,19 @@ pub(crate) fn of(execution: &Execution) -> Map<String, Json> {
         ("flyte-task", &execution.task),
         ("flyte-attempt", if execution.name.is_empty() { "" } else { &attempt }),
     ];
-    let given = labels.into_iter().filter(|(_, value)| !value.is_empty());
-    given.map(|(key, value)| (key.to_owned(), sanitised(value).into())).collect()
+    let names = names.into_iter().filter(|(_, value)| !value.is_empty());
+    let own = own.iter().filter_map(|(key, value)| Some((label_key(key)?, sanitised(value))));
+    own.take(MAX_LABELS - names.clone().count())
+        .chain(names.map(|(key, value)| (key.to_owned(), sanitised(value))))
+        .map(|(key, value)| (key, value.into()))
+        .collect()
+}
+
+/// A key as Google takes it; one without letters has no label.
+fn label_key(key: &str) -> Option<String> {
+    let key = sanitised(key);
+    let start = key.find(|c: char| c.is_ascii_lowercase())?;
+    Some(key[start..].to_owned())
 }
 
 /// Lower-case letters, digits, `_` and `-`; what is too long keeps its end, where names differ.
@@ -44,13 +60,22 @@ mod tests {
             attempt: 2,
             ..Execution::default()
         };
-        let labels = of(&execution);
+        let own = BTreeMap::from([
+            ("Team".to_owned(), "Growth & Co".to_owned()),
+            ("1st/owner".to_owned(), "ann".to_owned()),
+            ("42".to_owned(), "x".to_owned()),
+        ]);
+        let labels = of(&execution, &own);
+        assert_eq!((&labels["team"], &labels["st-owner"]), (&"growth---co".into(), &"ann".into()));
+        assert_eq!(labels.len(), 6, "{labels:?}");
         assert_eq!(labels["flyte-project"], "flytesnacks");
         assert_eq!(labels["flyte-execution"], "f7a1-b2");
         assert_eq!(labels["flyte-attempt"], "2");
         let task = labels["flyte-task"].as_str().unwrap();
         assert!(task.len() == MAX_LABEL && task.ends_with("-last"), "{task}");
         assert!(!labels.contains_key("flyte-node"));
-        assert!(of(&Execution::default()).is_empty());
+        assert!(of(&Execution::default(), &BTreeMap::new()).is_empty());
+        let many = (0..100).map(|n| (format!("l{n}"), String::new())).collect();
+        assert_eq!(of(&execution, &many).len(), MAX_LABELS);
     }
 }

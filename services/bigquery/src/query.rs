@@ -30,7 +30,8 @@ pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Jso
     Ok(json!({ "jobReference": reference, "configuration": configuration }))
 }
 
-/// The keys of `JobConfiguration` beside `query`, taken out of `query` where the author wrote them.
+/// The keys of `JobConfiguration` beside `query`: from `custom`, else from the template's `config`, where
+/// the SDKs let an author put them.
 fn job_level(
     cx: &Context,
     task: &Task<Custom>,
@@ -38,7 +39,8 @@ fn job_level(
 ) -> Result<Map<String, Json>> {
     let mut job = Map::new();
     for key in ["jobTimeoutMs", "labels", "maxSlots", "reservation"] {
-        if let Some(value) = query.remove(key) {
+        let in_config = || task.config.get(key).map(|text| from_config(text));
+        if let Some(value) = query.remove(key).or_else(in_config) {
             job.insert(key.to_owned(), value);
         }
     }
@@ -46,7 +48,7 @@ fn job_level(
         let millis = timeout.as_millis().to_string();
         job.entry("jobTimeoutMs").or_insert_with(|| millis.into());
     }
-    let mut labels = labels::of(cx.execution());
+    let mut labels = labels::of(cx.execution(), &task.labels);
     match job.remove("labels") {
         None => {}
         Some(Json::Object(theirs)) => labels.extend(theirs),
@@ -56,6 +58,14 @@ fn job_level(
         job.insert("labels".to_owned(), labels.into());
     }
     Ok(job)
+}
+
+/// A value of the template's `config`, which holds texts: an object as JSON, else the text itself.
+fn from_config(text: &str) -> Json {
+    match serde_json::from_str(text) {
+        Ok(Json::Object(object)) => Json::Object(object),
+        _ => Json::from(text),
+    }
 }
 
 /// A text that counts as absent when it is empty.

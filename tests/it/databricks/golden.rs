@@ -119,6 +119,21 @@ async fn the_type_spark_is_left_to_kubernetes() {
     }
 }
 
+#[tokio::test]
+async fn the_type_spark_is_served_where_an_operator_says_so() {
+    let secrets = [("databricks_token", TOKEN)];
+    let stage = Stage::set_with(Options::default(), &secrets, &["--spark"]).await;
+    let old = Golden::read(Flyte::V1, "dbx_legacy_spark_type").unwrap();
+    let handle = stage.send(&old).await.unwrap();
+    assert_eq!(stage.poll_to_the_end(&old, &handle).await.0, "SUCCEEDED");
+    let kubernetes = Golden::read(Flyte::V1, "spark_k8s_not_databricks").unwrap();
+    let handle = stage.send(&kubernetes).await.unwrap();
+    let (phase, resource) = stage.poll_to_the_end(&kubernetes, &handle).await;
+    assert_eq!(phase, "FAILED");
+    assert!(resource.message.contains("custom.databricksConf"), "{}", resource.message);
+    assert_eq!(stage.fake.submitted().len(), 1);
+}
+
 /// What Databricks said to the official connector, and what we make of it.
 const STATES: [(&str, &str); 15] = [
     ("blocked", "RUNNING"),

@@ -91,6 +91,8 @@ struct Fake {
     violations: Vec<String>,
     /// Answers to give instead of the right one, soonest first.
     outages: Vec<u16>,
+    /// How many inserts are still to be answered with 503 though their job was created.
+    lost: usize,
     requests: usize,
 }
 
@@ -138,6 +140,11 @@ impl FakeBigQuery {
     /// Answers the next requests with these statuses instead.
     pub fn fail_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.state().outages = statuses.into_iter().collect();
+    }
+
+    /// Creates the jobs of the next inserts, and answers with 503 all the same.
+    pub fn lose_answers(&self, inserts: usize) {
+        self.state().lost = inserts;
     }
 
     /// How many jobs were created.

@@ -42,13 +42,21 @@ impl Shared {
         state.requests += 1;
         if !state.outages.is_empty() {
             let status = state.outages.remove(0);
-            let error = google_error(status, "backendError", "The backend is on fire");
+            let reason = if status == 429 { "rateLimitExceeded" } else { "backendError" };
+            let error = google_error(status, reason, "The backend is on fire");
             return Err(Box::new(error));
         }
         if self.options.require_token && !has_token(headers) {
             return Err(Box::new(google_error(401, "authError", "Invalid Credentials")));
         }
         Ok(())
+    }
+
+    fn loses_answer(&self) -> bool {
+        let mut state = self.state();
+        let loses = state.lost > 0;
+        state.lost -= usize::from(loses);
+        loses
     }
 
     fn check(&self, checked: impl FnOnce(&Discovery) -> Result<(), String>) -> Result<(), String> {
@@ -123,6 +131,10 @@ async fn insert(
         let mut state = shared.state();
         if state.jobs.contains_key(&job.key()) {
             state.duplicates += 1;
+            if state.lost > 0 {
+                state.lost -= 1;
+                return google_error(503, "backendError", "The answer got lost");
+            }
             return google_error(409, "duplicate", &format!("Already Exists: Job {}", job.key()));
         }
         let answer = job.to_json();
@@ -131,6 +143,9 @@ async fn insert(
         answer
     };
     drop(shared.inserts.acquire().await);
+    if shared.loses_answer() {
+        return google_error(503, "backendError", "The answer got lost");
+    }
     shared.answer("Job", answer)
 }
 
