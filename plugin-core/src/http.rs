@@ -1,4 +1,4 @@
-//! The outgoing client: deadline → retry → throttle → credentials → headers → trace → reqwest.
+//! The outgoing client: deadline → retry → credentials → throttle → headers → trace → reqwest.
 
 mod answer;
 mod credentials;

@@ -25,7 +25,7 @@ pub(crate) struct SecretArgs {
     #[arg(long, env = "PLUGIN_SECRETS_DIR", default_value = "/etc/secrets")]
     pub(crate) secrets_dir: PathBuf,
 
-    /// Ignore secret values that arrive inside requests (Flyte 2's `connection.secrets`).
+    /// Refuse secret values that arrive inside requests (Flyte 2's `connection.secrets`).
     #[arg(long, env = "PLUGIN_FORBID_CONNECTION_SECRETS")]
     pub(crate) forbid_connection_secrets: bool,
 }
