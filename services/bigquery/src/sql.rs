@@ -20,6 +20,7 @@ use crate::Custom;
 pub(crate) fn render(cx: &Context, task: &Task<Custom>) -> Result<String> {
     let statement = task.sql()?;
     let mut rendered = String::with_capacity(statement.len());
+    let kind = Kind::of(statement);
     let mut place = Place::Open;
     let mut at = 0;
     while let Some(found) = find(statement, at) {
@@ -28,11 +29,31 @@ pub(crate) fn render(cx: &Context, task: &Task<Custom>) -> Result<String> {
         rendered.push_str(before);
         let filling = filling(cx, task, found.placeholder)?;
         place.check_free(before, &filling.name)?;
+        place.check_kind(kind, &filling)?;
         rendered.push_str(&place.fill(&filling)?);
         at = found.range.end;
     }
     rendered.push_str(&statement[at..]);
     Ok(rendered)
+}
+
+/// What matters of a statement as a whole.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// It runs texts as code: `EXECUTE IMMEDIATE '…'`, or a function in another language.
+    runs_texts: bool,
+    /// It has no line break, so that a `--` comment reaches to its end. flytekit joins lines.
+    is_one_line: bool,
+}
+
+impl Kind {
+    fn of(statement: &str) -> Self {
+        let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let runs = |word: &str| {
+            ["immediate", "language"].iter().any(|known| word.eq_ignore_ascii_case(known))
+        };
+        Self { runs_texts: words.any(runs), is_one_line: !statement.contains('\n') }
+    }
 }
 
 /// What a placeholder stands for.
@@ -169,6 +190,22 @@ impl Place {
         }
     }
 
+    /// Refuses what would be right in another statement.
+    fn check_kind(self, kind: Kind, Filling { name, text, .. }: &Filling) -> Result<()> {
+        let is_plain = text.chars().all(is_path_character) && !text.contains("--");
+        let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
+        match self {
+            // What is escaped for the text would be unescaped before the text is run.
+            Self::Quoted { .. } if kind.runs_texts && !is_plain => refuse(
+                "only a plain word may stand within quotes of a statement that runs texts as code",
+            ),
+            Self::LineComment if kind.is_one_line => {
+                refuse("stands in a -- comment, and Flyte joins lines into one: write /* … */")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `filling` as it may stand here.
     fn fill(self, filling: &Filling) -> Result<String> {
         let Filling { name, text, open } = filling;
@@ -288,6 +325,27 @@ mod tests {
         ] {
             assert_eq!(fill(before, &hostile).ok().as_deref(), expected, "{before}");
         }
+    }
+
+    #[test]
+    fn a_value_does_not_become_code() {
+        let kind = Kind::of("EXECUTE immediate 'DELETE FROM t WHERE k = \"{{.inputs.x}}\"'");
+        let place = Place::Quoted { quote: '\'', triple: false, raw: false };
+        for (text, allowed) in [("orders_2026", true), ("\" OR 1=1", false), ("a--b", false)] {
+            let filling = of_input("x", &Value::String(text.to_owned())).unwrap();
+            assert_eq!(place.check_kind(kind, &filling).is_ok(), allowed, "{text}");
+            assert!(place.check_kind(Kind::of("SELECT 'x'"), &filling).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_comment_that_swallows_the_statement_is_refused() {
+        let filling = of_input("x", &Value::Integer(1)).unwrap();
+        let folded = Kind::of("DELETE FROM t -- old WHERE x = {{.inputs.x}}");
+        let error = Place::LineComment.check_kind(folded, &filling).unwrap_err();
+        assert!(error.to_string().starts_with("inputs.x: stands in a -- comment"), "{error}");
+        let whole = Kind::of("-- {{.inputs.x}}\nSELECT 1");
+        assert!(Place::LineComment.check_kind(whole, &filling).is_ok());
     }
 
     #[test]
