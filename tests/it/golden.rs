@@ -1,5 +1,7 @@
 //! The requests that Flyte's SDKs really make, from the wire to BigQuery and back.
 
+use std::time::Duration;
+
 use bigquery::BigQuery;
 use plugin_core::testing::{
     Answer, Dialect, Upstream,
@@ -12,6 +14,7 @@ use tests::{
     fakes::bigquery::{Ending, Options, service_account_key},
     golden::{Flyte, Golden},
 };
+use tokio::{net::TcpListener, time::timeout};
 use tonic::{Code, transport::Channel};
 
 use crate::{
@@ -178,7 +181,9 @@ async fn rest_takes_both_spellings_of_the_same_requests() {
 async fn a_key_that_is_none_is_refused_without_its_text() {
     let stage = Stage::set().await;
     let golden = Golden::read(Flyte::V2, "bq_secret").unwrap();
-    let foreign = service_account_key().replace("oauth2.googleapis.com", "tokens.evil.example");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = format!("http://{}", listener.local_addr().unwrap());
+    let foreign = service_account_key().replace("https://oauth2.googleapis.com", &elsewhere);
     let foreign = golden.clone().with_secrets(&[(KEY_SECRET, &foreign)]).unwrap();
     for (golden, words) in
         [(golden, "no access token can be made"), (foreign, "token_uri must be Google's")]
@@ -190,6 +195,8 @@ async fn a_key_that_is_none_is_refused_without_its_text() {
         assert!(!message.contains("PRIVATE KEY"), "{message}");
     }
     assert_eq!(stage.fake.requests(), 0);
+    let nobody = timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(nobody.is_err(), "somebody called the key's own host");
 }
 
 /// What BigQuery said to the official connector, and what we make of it.
