@@ -21,7 +21,7 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body, or its beginning.
     pub body: Bytes,
-    /// Whether there is more of the body than [`Request::at_most`] wanted.
+    /// Whether there is more of the body than [`Request::at_most`](super::Request::at_most) wanted.
     pub is_cut: bool,
 }
 
