@@ -3,11 +3,13 @@
 //! | where | what becomes of an input |
 //! |---|---|
 //! | in the open, in a query or DML | `?`, and a bind variable; a list becomes `?,?,…` |
-//! | in the open elsewhere: DDL, several statements, own `?` | a literal, escaped; a list of them |
+//! | in the open elsewhere: DDL, several statements, own `?`, `DATE …` | a literal, escaped; a list of them |
 //! | in `'…'` | its text, escaped |
 //! | in `"…"` | its text, with `"` doubled |
-//! | in `$$…$$` | its text, if it is a word or number |
+//! | in `$$…$$`, and in `'…'` that is code | its text, if it is a word or number |
 //! | in a comment | nothing |
+
+use std::borrow::Cow;
 
 use plugin_core::{
     Context, Error, Result, Value,
@@ -19,6 +21,11 @@ use crate::{
     literal,
     sql::{Piece, Place, take_apart},
 };
+
+/// How many bytes a statement and its bindings may have: one input can stand in it many times.
+const MAX_BYTES: usize = 8 << 20;
+/// What a binding takes besides its value.
+const BINDING_BYTES: usize = r#""100000":{"type":"BOOLEAN","value":""},"#.len();
 
 /// A statement that can be sent.
 #[derive(Debug, PartialEq)]
@@ -42,7 +49,15 @@ pub(crate) fn render(
     let is_input = |name: &str| inputs.iter().any(|(known, _)| known == name);
     let parts = take_apart(statement, !inputs.is_empty(), &is_input)?;
     let binds = parts.can_bind();
-    let mut renderer = Renderer { cx, inputs, binds, out: String::new(), bindings: Vec::new() };
+    let mut renderer = Renderer {
+        cx,
+        inputs,
+        binds,
+        one_line: !statement.contains('\n'),
+        out: String::new(),
+        bindings: Vec::new(),
+        bound: 0,
+    };
     if batch {
         renderer.batch(&parts.pieces)?;
     } else {
@@ -60,11 +75,15 @@ struct Renderer<'a> {
     cx: &'a Context,
     inputs: &'a Inputs,
     binds: bool,
+    /// Whether the statement may have had lines that Flyte's SDKs joined.
+    one_line: bool,
     out: String,
     bindings: Vec<Json>,
+    /// How many bytes the bindings have.
+    bound: usize,
 }
 
-impl Renderer<'_> {
+impl<'a> Renderer<'a> {
     /// The row after `VALUES` once for each item of the lists.
     fn batch(&mut self, pieces: &[Piece<'_>]) -> Result<()> {
         let position = |wanted: &Piece<'_>| pieces.iter().position(|piece| piece == wanted);
@@ -111,9 +130,13 @@ impl Renderer<'_> {
 
     /// Writes `pieces`; within a row of a batch, lists stand for their item.
     fn all(&mut self, pieces: &[Piece<'_>], row: Option<usize>) -> Result<()> {
+        let field = if row.is_some() { "custom.batch" } else { "template.sql.statement" };
         for piece in pieces {
             match piece {
-                Piece::Text(text) => self.out.push_str(text),
+                Piece::Text(text) => {
+                    self.out.push_str(text);
+                    self.check_size(field)?;
+                }
                 Piece::Hole { place, filling } => self.fill(*place, *filling, row)?,
                 Piece::RowStart | Piece::RowEnd => {}
             }
@@ -121,42 +144,70 @@ impl Renderer<'_> {
         Ok(())
     }
 
+    fn check_size(&self, field: &str) -> Result<()> {
+        if self.out.len() + self.bound <= MAX_BYTES {
+            return Ok(());
+        }
+        let limit = MAX_BYTES >> 20;
+        Err(Error::invalid(format!(
+            "{field}: the statement with its values is larger than {limit} MiB"
+        )))
+    }
+
     fn fill(&mut self, place: Place, filling: Placeholder<'_>, row: Option<usize>) -> Result<()> {
-        let word = |name: &str, text: &str| (name.to_owned(), Value::String(text.to_owned()));
-        let (name, value) = match filling {
-            Placeholder::Input(name) => (format!("inputs.{name}"), self.input(name, row)?),
-            Placeholder::OutputPrefix => word("outputPrefix", self.cx.output_prefix()),
-            Placeholder::Namespace => word("namespace", &self.cx.execution().namespace),
-            Placeholder::PerRetryUniqueKey => {
-                word("perRetryUniqueKey", &self.cx.idempotency_key().hex())
-            }
-            Placeholder::Unavailable(name) => {
+        let (name, value) = self.value(filling, row)?;
+        match place {
+            Place::Open | Place::Constant => self.open(&name, &value, place == Place::Open)?,
+            Place::LineComment if self.one_line => {
                 return Err(Error::invalid(format!(
-                    "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
+                    "template.sql.statement: {name} stands in a -- comment; Flyte joins lines into \
+                     one, use /* */"
                 )));
             }
-            _ => return Err(Error::invalid("template.sql.statement: an unknown placeholder")),
-        };
-        match place {
-            Place::Open => self.open(&value),
             Place::LineComment | Place::BlockComment => {}
             inside => {
                 let text = within(inside, &name, &text(&value), &self.out)?;
                 self.out.push_str(&text);
             }
         }
-        Ok(())
+        self.check_size(&name)
     }
 
-    fn input(&self, name: &str, row: Option<usize>) -> Result<Value> {
-        let value = &self.inputs.get(name)?.value;
-        match (value, row) {
-            (Value::List(items), Some(row)) => Ok(items.get(row).cloned().unwrap_or(Value::Null)),
-            _ => Ok(value.clone()),
+    /// What `filling` is called, and what it stands for.
+    fn value(
+        &self,
+        filling: Placeholder<'_>,
+        row: Option<usize>,
+    ) -> Result<(String, Cow<'a, Value>)> {
+        let word = |name: &str, text: &str| {
+            Ok((name.to_owned(), Cow::Owned(Value::String(text.to_owned()))))
+        };
+        match filling {
+            Placeholder::Input(name) => Ok((format!("inputs.{name}"), self.input(name, row)?)),
+            Placeholder::OutputPrefix => word("outputPrefix", self.cx.output_prefix()),
+            Placeholder::Namespace => word("namespace", &self.cx.execution().namespace),
+            Placeholder::PerRetryUniqueKey => {
+                word("perRetryUniqueKey", &self.cx.idempotency_key().hex())
+            }
+            Placeholder::Unavailable(name) => Err(Error::invalid(format!(
+                "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
+            ))),
+            _ => Err(Error::invalid("template.sql.statement: an unknown placeholder")),
         }
     }
 
-    fn open(&mut self, value: &Value) {
+    fn input(&self, name: &str, row: Option<usize>) -> Result<Cow<'a, Value>> {
+        let inputs: &'a Inputs = self.inputs;
+        let value = &inputs.get(name)?.value;
+        match (value, row) {
+            (Value::List(items), Some(row)) => {
+                Ok(items.get(row).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
+            }
+            _ => Ok(Cow::Borrowed(value)),
+        }
+    }
+
+    fn open(&mut self, name: &str, value: &Value, can_bind: bool) -> Result<()> {
         match value {
             // Without an item nothing is in it, and nothing is what NULL equals.
             Value::List(items) if items.is_empty() => self.out.push_str("NULL"),
@@ -165,17 +216,21 @@ impl Renderer<'_> {
                     if number > 0 {
                         self.out.push(',');
                     }
-                    self.scalar(item);
+                    self.scalar(item, can_bind);
+                    self.check_size(name)?;
                 }
             }
-            scalar => self.scalar(scalar),
+            scalar => self.scalar(scalar, can_bind),
         }
+        Ok(())
     }
 
-    fn scalar(&mut self, value: &Value) {
-        if self.binds && *value != Value::Null {
+    fn scalar(&mut self, value: &Value, can_bind: bool) {
+        if self.binds && can_bind && *value != Value::Null {
             self.out.push('?');
-            self.bindings.push(literal::binding(value));
+            let binding = literal::binding(value);
+            self.bound += BINDING_BYTES + binding["value"].as_str().map_or(0, str::len);
+            self.bindings.push(binding);
         } else {
             self.out.push_str(&literal::literal(value));
         }
@@ -196,7 +251,11 @@ fn within(place: Place, name: &str, text: &str, before: &str) -> Result<String> 
         Place::Name if text.is_empty() => refuse("is empty, but stands within double quotes"),
         Place::Name => Ok(text.replace('"', "\"\"")),
         // It may be code, in which even a blank starts something new.
-        Place::Dollars if is_word(text, before) => Ok(text.to_owned()),
+        Place::Dollars | Place::Code if is_word(text, before) => Ok(text.to_owned()),
+        Place::Code => refuse(
+            "stands within '…' that is run as code, out of which an escaped text could break; only \
+             letters, digits and _.:@+- can",
+        ),
         Place::Dollars => refuse(
             "stands within $$…$$, where nothing can be escaped; only letters, digits and _.:@+- can",
         ),

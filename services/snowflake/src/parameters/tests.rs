@@ -78,8 +78,14 @@ fn a_value_cannot_leave_its_place() {
         ("SELECT '\\", "'", None),
         ("SELECT \"", "\"", Some("x'\"\"; DROP TABLE t; --\\")),
         ("SELECT $$", "$$", None),
-        ("SELECT 1 -- ", "", Some("")),
-        ("SELECT 1 // ", "", Some("")),
+        ("SELECT 1 -- ", "\n", Some("")),
+        ("SELECT 1\n // ", "", Some("")),
+        ("SELECT 1 -- ", "", None),
+        ("SELECT 1 // ", " FROM t", None),
+        ("SELECT DATE ", "", Some("'x\\'\"; DROP TABLE t; --\\\\'")),
+        ("EXECUTE IMMEDIATE 'SELECT ", "'", None),
+        ("EXECUTE IMMEDIATE 'SELECT ''", "'''", None),
+        ("CREATE PROCEDURE p() RETURNS INT AS 'SELECT ''", "'''", None),
         ("SELECT 1 /* ", " */", Some("")),
     ] {
         for hole in ["%(x)s", "{{ .inputs.x }}"] {
@@ -107,10 +113,55 @@ fn only_words_and_numbers_stand_within_dollars() {
         ("", text("a'b"), false),
         ("", list([Value::Integer(1), Value::Integer(2)]), false),
     ] {
-        let statement = format!("EXECUTE IMMEDIATE $$ SELECT {before}%(x)s $$");
-        let rendered = with(&statement, &value);
-        assert_eq!(rendered.is_ok(), fits, "{before}{value:?}");
+        for quote in ["$$", "'"] {
+            let code = format!("{quote} SELECT {before}%(x)s {quote}");
+            let rendered = with(&format!("EXECUTE IMMEDIATE {code}"), &value);
+            assert_eq!(rendered.is_ok(), fits, "{code}: {value:?}");
+        }
     }
+}
+
+#[test]
+fn literals_stand_where_snowflake_takes_no_bind_variable() {
+    for (statement, value, expected) in [
+        ("SELECT DATE %(x)s", text("2026-03-01"), "SELECT DATE '2026-03-01'"),
+        ("SELECT a + INTERVAL :x", text("1 day"), "SELECT a + INTERVAL '1 day'"),
+        (
+            "SELECT SUM(a) OVER (ROWS BETWEEN %(x)s PRECEDING AND {{ .inputs.x }} FOLLOWING)",
+            Value::Integer(3),
+            "SELECT SUM(a) OVER (ROWS BETWEEN 3 PRECEDING AND 3 FOLLOWING)",
+        ),
+    ] {
+        let rendered = with(statement, &value).unwrap();
+        assert_eq!(rendered.statement, expected);
+        assert!(rendered.bindings.is_empty(), "{statement}");
+    }
+}
+
+#[test]
+fn one_input_cannot_fill_the_memory() {
+    let large = text(&"x".repeat(1 << 20));
+    let numbers = Value::List(vec![Value::Integer(1); 1 << 19]);
+    for (statement, value) in [
+        ("SELECT %(x)s, ".repeat(9), &large),
+        ("SHOW %(x)s, ".repeat(9), &large),
+        ("SELECT '%(x)s', ".repeat(9), &large),
+        ("SELECT %(x)s".to_owned(), &numbers),
+    ] {
+        let error = with(&statement, value).unwrap_err();
+        let words = "inputs.x: the statement with its values is larger than 8 MiB";
+        assert_eq!(error.message(), words);
+    }
+    assert!(with(&"SELECT %(x)s, ".repeat(7), &large).is_ok());
+}
+
+#[test]
+fn one_batch_cannot_fill_the_memory() {
+    let numbers = Value::List(vec![Value::Integer(1); 1 << 15]);
+    let statement = format!("INSERT INTO t VALUES ('{}')", "x".repeat(1 << 10));
+    let error = rendered(&statement, &[("x", numbers)], true).unwrap_err();
+    let words = "custom.batch: the statement with its values is larger than 8 MiB";
+    assert_eq!(error.message(), words);
 }
 
 #[test]
@@ -127,6 +178,12 @@ fn what_cannot_be_filled_is_named() {
         ("SELECT '{{ .inputs.y }}'", "inputs.y: no such input; the task has [x]"),
         ("SELECT {{ .rawOutputDataPrefix }}", "{{ .rawOutputDataPrefix }} is not told"),
         ("SELECT $$%(x)s$$", "inputs.x: stands within $$…$$"),
+        ("EXECUTE IMMEDIATE '%(x)s'", "inputs.x: stands within '…' that is run as code"),
+        (
+            "SELECT 1 -- %(x)s",
+            "template.sql.statement: inputs.x stands in a -- comment; Flyte joins lines into one, \
+             use /* */",
+        ),
         ("SELECT '\\%(x)s'", "%(x)s' stands after a backslash"),
     ] {
         let error = with(statement, &text("a b")).unwrap_err();
@@ -143,11 +200,11 @@ fn a_batch_repeats_its_row() {
         ("b", list([text("x"), text("y'z")])),
         ("c", text("same")),
     ];
-    let statement = "INSERT INTO t (a, b, c) VALUES (%(a)s, f(:b), {{ .inputs.c }}) -- %(a)s";
+    let statement = "INSERT INTO t (a, b, c) VALUES (%(a)s, f(:b), {{ .inputs.c }})\n-- %(a)s";
     let rendered = rendered(statement, &inputs, true).unwrap();
     assert_eq!(
         rendered.statement,
-        "INSERT INTO t (a, b, c) VALUES (?, f(?), ?), (NULL, f(?), ?) -- "
+        "INSERT INTO t (a, b, c) VALUES (?, f(?), ?), (NULL, f(?), ?)\n-- "
     );
     assert_eq!(rendered.bindings.len(), 5);
     assert_eq!(rendered.bindings["4"], json!({"type": "TEXT", "value": "y'z"}));

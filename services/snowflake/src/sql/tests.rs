@@ -29,7 +29,27 @@ fn the_place_of_a_placeholder_is_known() {
         ("SELECT $$it's \" ", Place::Dollars),
         ("SELECT $$a$$ ", Place::Open),
         ("SELECT $1, ", Place::Open),
-        ("SELECT a$$, '", Place::Quoted),
+        ("SELECT '''", Place::Quoted),
+        ("SELECT DATE ", Place::Constant),
+        ("SELECT '1'::DATE, timestamp_ntz\n", Place::Constant),
+        ("SELECT TIME /* */ ", Place::Constant),
+        ("SELECT INTERVAL ", Place::Constant),
+        ("SELECT DATE(", Place::Open),
+        ("SELECT date = ", Place::Open),
+        ("SELECT my_date ", Place::Open),
+        ("EXECUTE IMMEDIATE '", Place::Code),
+        ("EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = ''", Place::Code),
+        ("EXECUTE IMMEDIATE 'k = ''a'' ", Place::Code),
+        ("EXECUTE IMMEDIATE 'k = \\'", Place::Code),
+        ("execute immediate /* ' */ '", Place::Code),
+        ("EXECUTE IMMEDIATE 'a' || '", Place::Code),
+        ("EXECUTE IMMEDIATE 'a'; SELECT '", Place::Quoted),
+        ("EXECUTE IMMEDIATE 'a' ", Place::Open),
+        ("CREATE PROCEDURE p() RETURNS INT AS '", Place::Code),
+        ("CREATE PROCEDURE p() RETURNS INT AS -- '\n'BEGIN ''", Place::Code),
+        ("CREATE PROCEDURE p() RETURNS INT AS '''' || '", Place::Quoted),
+        ("CREATE TABLE t AS SELECT '", Place::Quoted),
+        ("SELECT alias '", Place::Quoted),
         ("SELECT -- it's ", Place::LineComment),
         ("SELECT // it's ", Place::LineComment),
         ("SELECT -- it's\n ", Place::Open),
@@ -43,6 +63,54 @@ fn the_place_of_a_placeholder_is_known() {
             assert_eq!(holes(&statement), [(place, Placeholder::Input("x"))], "{statement}");
         }
     }
+}
+
+#[test]
+fn a_bound_of_a_window_frame_is_a_constant() {
+    let places = |statement| holes(statement).iter().map(|(place, _)| *place).collect::<Vec<_>>();
+    let frame = "SUM(a) OVER (ORDER BY b ROWS BETWEEN %(x)s PRECEDING AND :x\n following)";
+    assert_eq!(places(frame), [Place::Constant; 2]);
+    assert_eq!(
+        places("SELECT '%(x)s PRECEDING', %(x)s AS PRECEDING"),
+        [Place::Quoted, Place::Open]
+    );
+}
+
+#[test]
+fn after_a_word_with_two_dollars_nothing_is_filled_in() {
+    for statement in ["CREATE FUNCTION f() RETURNS INT AS$$ %(x)s", "SELECT a$$, ':x', :x"] {
+        let error = take_apart(statement, true, &|_| true).unwrap_err();
+        assert!(error.message().starts_with("template.sql.statement: "), "{error}");
+        assert!(error.message().ends_with("put a blank before $$"), "{error}");
+    }
+    assert_eq!(holes("SELECT %(x)s, a$$").len(), 1);
+    assert_eq!(holes("SELECT a$b, %(x)s").len(), 1);
+}
+
+#[test]
+fn variables_of_snowflake_scripting_are_no_placeholders() {
+    for (statement, count) in [
+        ("BEGIN RETURN :x; END", 0),
+        ("begin\n return :x; end", 0),
+        ("DECLARE x INT; BEGIN RETURN :x; END", 0),
+        ("SELECT 1; BEGIN RETURN :x; END", 0),
+        ("CREATE PROCEDURE p(x INT) RETURNS INT AS BEGIN RETURN :x; END", 0),
+        ("BEGIN RETURN %(x)s; END", 1),
+        ("BEGIN; SELECT :x; COMMIT", 1),
+        ("BEGIN TRANSACTION; SELECT :x", 1),
+        ("begin work; SELECT :x", 1),
+        ("BEGIN NAME t; SELECT :x", 1),
+        ("LET X := 1; SELECT :x, :y", 1),
+        ("SELECT begin, :x", 1),
+    ] {
+        assert_eq!(holes(statement).len(), count, "{statement}");
+    }
+}
+
+#[test]
+fn braces_that_are_never_closed_cost_little() {
+    let braces = "{{".repeat(1 << 20);
+    assert_eq!(holes(&format!("{braces} .inputs.x }}}}")).len(), 1);
 }
 
 #[test]
