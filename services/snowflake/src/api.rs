@@ -19,20 +19,17 @@ const RESULT_TOO_LARGE: &str = "391908";
 const NOT_FOUND: &str = "000709";
 
 /// An answer of any kind. What is of no use is not read: `data` least of all.
+///
+/// Any field may be absent or `null`, whatever the document says.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    sql_state: String,
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    pub(crate) statement_handle: String,
+    code: Option<String>,
+    sql_state: Option<String>,
+    message: Option<String>,
+    statement_handle: Option<String>,
     /// One for each of several statements.
-    #[serde(default)]
-    statement_handles: Vec<String>,
+    statement_handles: Option<Vec<String>>,
     result_set_meta_data: Option<ResultSet>,
 }
 
@@ -48,33 +45,51 @@ impl Answer {
     /// Where a statement stands that was answered with this and a 2xx `status`.
     pub(crate) fn status(&self, status: StatusCode) -> Status {
         let set = self.result_set_meta_data.as_ref();
-        match (status, self.code.as_str()) {
-            (StatusCode::ACCEPTED, ASYNCHRONOUS | IN_PROGRESS | "") => self.running(),
-            (StatusCode::OK, DONE | RESULT_TOO_LARGE) => {
+        let is_statement = set.is_some() || !self.handle().is_empty();
+        match (status, text(&self.code)) {
+            (StatusCode::ACCEPTED, "") | (_, ASYNCHRONOUS | IN_PROGRESS) => self.running(),
+            // There are more codes of success than are written down.
+            (StatusCode::OK, code) if is_statement || [DONE, RESULT_TOO_LARGE].contains(&code) => {
                 Status::new(Phase::Succeeded).info("rows", set.and_then(|set| set.num_rows))
             }
-            (StatusCode::OK, "") if set.is_some() => Status::new(Phase::Succeeded),
             (_, unknown) => Status::unknown_state(format!("{status} {unknown}")),
         }
     }
 
+    /// What finds the statement again; may be empty.
+    pub(crate) fn handle(&self) -> &str {
+        text(&self.statement_handle)
+    }
+
     /// The API has one code for all that is not at its end; its words may tell more.
     fn running(&self) -> Status {
-        let message = self.message.to_lowercase();
+        let message = text(&self.message).to_lowercase();
         let phase = match () {
             () if message.contains("queued") => Phase::Queued,
             () if message.contains("resuming") => Phase::WaitingForResources,
             () => Phase::Running,
         };
-        Status::new(phase).message(&self.message)
+        Status::new(phase).message(text(&self.message))
     }
 
     /// The statement whose rows are the task's result, if there is one: the last of several.
     pub(crate) fn result_handle<'a>(&'a self, own: &'a str) -> Option<&'a str> {
         let columns = self.result_set_meta_data.as_ref().and_then(|set| set.row_type.as_ref());
         let has_rows = columns.is_none_or(|columns| !columns.is_empty());
-        has_rows.then(|| self.statement_handles.last().map_or(own, String::as_str))
+        let last = self.statement_handles.as_ref().and_then(|handles| handles.last());
+        has_rows.then(|| last.map_or(own, String::as_str))
     }
+
+    /// Its code. Where only a message or a handle tells that it is Snowflake's, 422 is its code.
+    fn error_code(&self, status: StatusCode) -> Option<&str> {
+        let known = Some(text(&self.code)).filter(|code| !code.is_empty());
+        let is_statement = !self.handle().is_empty() || !text(&self.message).is_empty();
+        known.or((status == StatusCode::UNPROCESSABLE_ENTITY && is_statement).then_some("422"))
+    }
+}
+
+fn text(field: &Option<String>) -> &str {
+    field.as_deref().unwrap_or_default()
 }
 
 /// What `error`, the answer to a poll, says of the statement, if it says something.
@@ -93,15 +108,28 @@ pub(crate) fn ended(error: &Error, retryable: &[String]) -> Option<Status> {
     Some(Status::new(phase).code(code).message(error.message()))
 }
 
+/// The refusal of a submit, which Flyte repeats where the operator says that it helps.
+pub(crate) fn refused(error: Error, retryable: &[String]) -> Error {
+    let code = error.code().filter(|_| error.is_upstream());
+    match code.filter(|code| retryable.iter().any(|known| known == code)) {
+        Some(code) => Error::unavailable(error.message().to_owned())
+            .with_code(code.to_owned())
+            .with_source(error)
+            .upstream(),
+        None => error,
+    }
+}
+
 /// Reads Snowflake's error body.
 pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
-    let answer = serde_json::from_slice::<Answer>(body).ok();
-    let answer = answer.filter(|answer| !answer.code.is_empty())?;
-    let message = match answer.sql_state.as_str() {
-        "" => answer.message,
-        state => format!("{} (SQLSTATE {state})", answer.message),
+    let answer = serde_json::from_slice::<Answer>(body).ok()?;
+    let code = answer.error_code(status)?.to_owned();
+    let message = match (text(&answer.message), text(&answer.sql_state)) {
+        ("", "") => "Snowflake gives no reason".to_owned(),
+        (message, "") => message.to_owned(),
+        (message, state) => format!("{message} (SQLSTATE {state})"),
     };
-    Some(Failure { kind: kind(status, &answer.code), code: Some(answer.code), message })
+    Some(Failure { kind: kind(status, &code), code: Some(code), message })
 }
 
 fn kind(status: StatusCode, code: &str) -> Kind {
@@ -118,123 +146,4 @@ fn kind(status: StatusCode, code: &str) -> Kind {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value as Json, json};
-
-    use super::*;
-
-    fn answer(json: Json) -> Answer {
-        serde_json::from_value(json).unwrap()
-    }
-
-    fn error(status: u16, body: &Json) -> Error {
-        let status = StatusCode::from_u16(status).unwrap();
-        let failure = failure(status, body.to_string().as_bytes()).unwrap();
-        let error = Error::new(failure.kind, failure.message).upstream();
-        failure.code.map_or(error.clone(), |code| error.with_code(code))
-    }
-
-    #[test]
-    fn every_2xx_has_a_phase() {
-        for (status, code, message, phase) in [
-            (200, "090001", "Statement executed successfully.", Phase::Succeeded),
-            (200, "391908", "Result set too large.", Phase::Succeeded),
-            (202, "333334", "Asynchronous execution in progress.", Phase::Running),
-            (202, "333333", "Statement execution in progress.", Phase::Running),
-            (202, "333334", "Statement is queued.", Phase::Queued),
-            (202, "333334", "Resuming warehouse.", Phase::WaitingForResources),
-            (202, "999999", "Something new.", Phase::Running),
-            (200, "999999", "Something new.", Phase::Running),
-            (200, "", "", Phase::Running),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            let answer = answer(json!({"code": code, "message": message, "statementHandle": "h"}));
-            assert_eq!(answer.status(status).phase(), phase, "{code} {message}");
-        }
-        let known = answer(json!({"code": "333334"})).status(StatusCode::ACCEPTED);
-        assert_eq!(known, Status::new(Phase::Running));
-        let unknown = answer(json!({"code": "999999"})).status(StatusCode::ACCEPTED);
-        assert_eq!(unknown, Status::unknown_state("202 Accepted 999999"));
-    }
-
-    #[test]
-    fn every_error_has_a_kind() {
-        for (status, code, kind) in [
-            (400, "391902", Kind::InvalidArgument),
-            (401, "390144", Kind::Unauthenticated),
-            (401, "390318", Kind::Unauthenticated),
-            (403, "390403", Kind::PermissionDenied),
-            (404, "391404", Kind::NotFound),
-            (405, "391911", Kind::InvalidArgument),
-            (408, "000630", Kind::FailedPrecondition),
-            (415, "391915", Kind::InvalidArgument),
-            (422, "000604", Kind::FailedPrecondition),
-            (422, "000709", Kind::NotFound),
-            (422, "001003", Kind::FailedPrecondition),
-            (422, "002003", Kind::FailedPrecondition),
-            (429, "390429", Kind::ResourceExhausted),
-            (500, "390000", Kind::Unavailable),
-            (503, "390503", Kind::Unavailable),
-            (504, "390504", Kind::Unavailable),
-        ] {
-            let error = error(status, &json!({"code": code, "message": "m"}));
-            assert_eq!((error.kind(), error.code()), (kind, Some(code)), "{status} {code}");
-        }
-    }
-
-    #[test]
-    fn a_page_that_is_not_snowflakes_is_not_read() {
-        assert_eq!(failure(StatusCode::NOT_FOUND, b"<html>"), None);
-        assert_eq!(failure(StatusCode::UNPROCESSABLE_ENTITY, b"{}"), None);
-    }
-
-    #[test]
-    fn only_what_is_said_of_the_statement_ends_it() {
-        let retryable = ["000603".to_owned(), "300002".to_owned(), "370001".to_owned()];
-        for (status, code, phase) in [
-            (400, "391902", None),
-            (401, "390144", None),
-            (403, "390403", None),
-            (404, "391404", None),
-            (408, "000630", Some(Phase::Failed)),
-            (422, "000603", Some(Phase::RetryableFailed)),
-            (422, "000604", Some(Phase::Failed)),
-            (422, "000709", None),
-            (422, "001003", Some(Phase::Failed)),
-            (422, "002003", Some(Phase::Failed)),
-            (422, "300002", Some(Phase::RetryableFailed)),
-            (422, "370001", Some(Phase::RetryableFailed)),
-            (422, "391908", Some(Phase::Succeeded)),
-            (429, "390429", None),
-            (500, "391908", Some(Phase::Succeeded)),
-            (503, "390503", None),
-        ] {
-            let error = error(status, &json!({"code": code, "message": "m"}));
-            let status = ended(&error, &retryable);
-            assert_eq!(status.map(|status| status.phase()), phase, "{code}");
-        }
-        let ours = Error::new(Kind::FailedPrecondition, "no secret").with_code("000604");
-        assert_eq!(ended(&ours, &retryable), None);
-    }
-
-    #[test]
-    fn a_failure_is_told_in_snowflakes_words() {
-        let body = json!({"code": "001003", "sqlState": "42000", "message": "unexpected 'FRM'."});
-        let status = ended(&error(422, &body), &[]).unwrap();
-        let expected = Status::new(Phase::Failed).code("001003");
-        assert_eq!(status, expected.message("unexpected 'FRM'. (SQLSTATE 42000)"));
-    }
-
-    #[test]
-    fn the_result_is_that_of_the_last_statement() {
-        let rows = |columns: Json| json!({"numRows": 1, "rowType": columns});
-        for (json, handle) in [
-            (json!({}), Some("own")),
-            (json!({"resultSetMetaData": rows(json!([{"name": "A"}]))}), Some("own")),
-            (json!({"resultSetMetaData": rows(json!([]))}), None),
-            (json!({"statementHandles": ["a", "b"]}), Some("b")),
-        ] {
-            assert_eq!(answer(json.clone()).result_handle("own"), handle, "{json}");
-        }
-    }
-}
+mod tests;

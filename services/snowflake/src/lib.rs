@@ -86,9 +86,11 @@ impl Plugin for Snowflake {
             .query("async", Some("true"))
             .query("requestId", Some(&request::id(cx)))
             .query("retry", Some("true"));
-        let submitted: api::Answer = request.idempotent().json(&body).send_json(cx).await?;
+        let sent = request.idempotent().json(&body).send_json::<api::Answer>(cx).await;
+        let submitted =
+            sent.map_err(|error| api::refused(error, &self.settings.retryable_codes))?;
         let results = task.declares_output("results");
-        Job::new(submitted.statement_handle, account, place, results)
+        Job::new(submitted.handle().to_owned(), account, place, results)
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {

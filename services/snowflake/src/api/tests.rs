@@ -1,0 +1,178 @@
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+fn answer(json: Json) -> Answer {
+    serde_json::from_value(json).unwrap()
+}
+
+fn error(status: u16, body: &Json) -> Error {
+    let status = StatusCode::from_u16(status).unwrap();
+    let failure = failure(status, body.to_string().as_bytes()).unwrap();
+    let error = Error::new(failure.kind, failure.message).upstream();
+    failure.code.map_or(error.clone(), |code| error.with_code(code))
+}
+
+#[test]
+fn every_2xx_has_a_phase() {
+    for (status, code, message, phase) in [
+        (200, "090001", "Statement executed successfully.", Phase::Succeeded),
+        (200, "391908", "Result set too large.", Phase::Succeeded),
+        (202, "333334", "Asynchronous execution in progress.", Phase::Running),
+        (202, "333333", "Statement execution in progress.", Phase::Running),
+        (202, "333334", "Statement is queued.", Phase::Queued),
+        (202, "333334", "Resuming warehouse.", Phase::WaitingForResources),
+        (202, "999999", "Something new.", Phase::Running),
+        (200, "999999", "Something new.", Phase::Succeeded),
+        (200, "333333", "Statement execution in progress.", Phase::Running),
+        (200, "", "", Phase::Succeeded),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = answer(json!({"code": code, "message": message, "statementHandle": "h"}));
+        assert_eq!(answer.status(status).phase(), phase, "{code} {message}");
+    }
+    let known = answer(json!({"code": "333334"})).status(StatusCode::ACCEPTED);
+    assert_eq!(known, Status::new(Phase::Running));
+    let unknown = answer(json!({"code": "999999"})).status(StatusCode::ACCEPTED);
+    assert_eq!(unknown, Status::unknown_state("202 Accepted 999999"));
+}
+
+#[test]
+fn a_200_with_a_statement_is_a_success() {
+    let unknown = |code| Status::unknown_state(format!("200 OK {code}"));
+    let succeeded = Status::new(Phase::Succeeded);
+    for (json, expected) in [
+        (json!({}), unknown("")),
+        (json!({"code": "999999", "message": "m", "statementHandle": ""}), unknown("999999")),
+        (json!({"code": "999999", "statementHandle": "h"}), succeeded.clone()),
+        (json!({"code": "090001"}), succeeded.clone()),
+        (json!({"code": "000000", "resultSetMetaData": {}}), succeeded.clone()),
+        (json!({"resultSetMetaData": {"numRows": 7}}), succeeded.info("rows", Some(7_u64))),
+    ] {
+        assert_eq!(answer(json.clone()).status(StatusCode::OK), expected, "{json}");
+    }
+}
+
+#[test]
+fn a_null_is_no_obstacle() {
+    let nulls = json!({
+        "code": "333334",
+        "sqlState": null,
+        "message": null,
+        "statementHandle": null,
+        "statementHandles": null,
+        "resultSetMetaData": null,
+    });
+    assert_eq!(answer(nulls).status(StatusCode::ACCEPTED), Status::new(Phase::Running));
+    let done = json!({"code": null, "resultSetMetaData": {"numRows": null, "rowType": null}});
+    assert_eq!(answer(done).status(StatusCode::OK), Status::new(Phase::Succeeded));
+    let body = json!({"code": "001003", "sqlState": null, "message": "m"});
+    assert_eq!(error(422, &body).message(), "m");
+}
+
+#[test]
+fn a_422_without_code_is_snowflakes_all_the_same() {
+    for (body, message) in [
+        (json!({"message": "m"}), "m"),
+        (json!({"code": null, "sqlState": "42000", "message": "m"}), "m (SQLSTATE 42000)"),
+        (json!({"statementHandle": "h"}), "Snowflake gives no reason"),
+    ] {
+        let status = ended(&error(422, &body), &[]);
+        let expected = Status::new(Phase::Failed).code("422").message(message);
+        assert_eq!(status, Some(expected), "{body}");
+    }
+    assert_eq!(failure(StatusCode::BAD_REQUEST, br#"{"message": "m"}"#), None);
+}
+
+#[test]
+fn a_refusal_that_may_pass_is_transient() {
+    let retryable = ["000603".to_owned()];
+    for (code, kind) in [("000603", Kind::Unavailable), ("001003", Kind::FailedPrecondition)] {
+        let refused = refused(error(422, &json!({"code": code, "message": "m"})), &retryable);
+        let seen = (refused.kind(), refused.code(), refused.message(), refused.is_upstream());
+        assert_eq!(seen, (kind, Some(code), "m", true));
+    }
+    let ours = Error::new(Kind::FailedPrecondition, "no secret").with_code("000603");
+    assert_eq!(refused(ours, &retryable).kind(), Kind::FailedPrecondition);
+}
+
+#[test]
+fn every_error_has_a_kind() {
+    for (status, code, kind) in [
+        (400, "391902", Kind::InvalidArgument),
+        (401, "390144", Kind::Unauthenticated),
+        (401, "390318", Kind::Unauthenticated),
+        (403, "390403", Kind::PermissionDenied),
+        (404, "391404", Kind::NotFound),
+        (405, "391911", Kind::InvalidArgument),
+        (408, "000630", Kind::FailedPrecondition),
+        (415, "391915", Kind::InvalidArgument),
+        (422, "000604", Kind::FailedPrecondition),
+        (422, "000709", Kind::NotFound),
+        (422, "001003", Kind::FailedPrecondition),
+        (422, "002003", Kind::FailedPrecondition),
+        (429, "390429", Kind::ResourceExhausted),
+        (500, "390000", Kind::Unavailable),
+        (503, "390503", Kind::Unavailable),
+        (504, "390504", Kind::Unavailable),
+    ] {
+        let error = error(status, &json!({"code": code, "message": "m"}));
+        assert_eq!((error.kind(), error.code()), (kind, Some(code)), "{status} {code}");
+    }
+}
+
+#[test]
+fn a_page_that_is_not_snowflakes_is_not_read() {
+    assert_eq!(failure(StatusCode::NOT_FOUND, b"<html>"), None);
+    assert_eq!(failure(StatusCode::UNPROCESSABLE_ENTITY, b"{}"), None);
+}
+
+#[test]
+fn only_what_is_said_of_the_statement_ends_it() {
+    let retryable = ["000603".to_owned(), "300002".to_owned(), "370001".to_owned()];
+    for (status, code, phase) in [
+        (400, "391902", None),
+        (401, "390144", None),
+        (403, "390403", None),
+        (404, "391404", None),
+        (408, "000630", Some(Phase::Failed)),
+        (422, "000603", Some(Phase::RetryableFailed)),
+        (422, "000604", Some(Phase::Failed)),
+        (422, "000709", None),
+        (422, "001003", Some(Phase::Failed)),
+        (422, "002003", Some(Phase::Failed)),
+        (422, "300002", Some(Phase::RetryableFailed)),
+        (422, "370001", Some(Phase::RetryableFailed)),
+        (422, "391908", Some(Phase::Succeeded)),
+        (429, "390429", None),
+        (500, "391908", Some(Phase::Succeeded)),
+        (503, "390503", None),
+    ] {
+        let error = error(status, &json!({"code": code, "message": "m"}));
+        let status = ended(&error, &retryable);
+        assert_eq!(status.map(|status| status.phase()), phase, "{code}");
+    }
+    let ours = Error::new(Kind::FailedPrecondition, "no secret").with_code("000604");
+    assert_eq!(ended(&ours, &retryable), None);
+}
+
+#[test]
+fn a_failure_is_told_in_snowflakes_words() {
+    let body = json!({"code": "001003", "sqlState": "42000", "message": "unexpected 'FRM'."});
+    let status = ended(&error(422, &body), &[]).unwrap();
+    let expected = Status::new(Phase::Failed).code("001003");
+    assert_eq!(status, expected.message("unexpected 'FRM'. (SQLSTATE 42000)"));
+}
+
+#[test]
+fn the_result_is_that_of_the_last_statement() {
+    let rows = |columns: Json| json!({"numRows": 1, "rowType": columns});
+    for (json, handle) in [
+        (json!({}), Some("own")),
+        (json!({"resultSetMetaData": rows(json!([{"name": "A"}]))}), Some("own")),
+        (json!({"resultSetMetaData": rows(json!([]))}), None),
+        (json!({"statementHandles": ["a", "b"]}), Some("b")),
+    ] {
+        assert_eq!(answer(json.clone()).result_handle("own"), handle, "{json}");
+    }
+}
