@@ -11,12 +11,12 @@ use plugin_core::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
 use crate::key::Key;
 
 /// Flyte 2's names for the key and its passphrase.
-pub(crate) const KEY_SECRET: &str = "snowflake_private_key";
+const KEY_SECRET: &str = "snowflake_private_key";
 const PASSPHRASE_SECRET: &str = "snowflake_private_key_passphrase";
 const PAT_SECRET: &str = "snowflake_pat";
 const OAUTH_SECRET: &str = "snowflake_oauth_token";
@@ -38,7 +38,7 @@ pub(crate) enum AuthType {
 
 impl AuthType {
     /// The secret without which it does not work.
-    pub(crate) fn secret(self) -> &'static str {
+    fn secret(self) -> &'static str {
         match self {
             Self::KeyPair => KEY_SECRET,
             Self::Pat => PAT_SECRET,
@@ -55,6 +55,73 @@ impl AuthType {
             () if is("oauth") => Some(Self::Oauth),
             () => None,
         }
+    }
+}
+
+/// Which secrets an author said to use in place of the service's own: names, not values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretNames {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passphrase: Option<String>,
+}
+
+impl SecretNames {
+    /// Reads `custom.secrets`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names what is not a name.
+    pub(crate) fn read(secrets: &Map<String, Json>) -> Result<Self> {
+        let name = |field: &str| match secrets.get(field) {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
+            Some(_) => Err(Error::invalid(format!("custom.secrets.{field}: must be a text"))),
+        };
+        Ok(Self { key: name(KEY_SECRET)?, passphrase: name(PASSPHRASE_SECRET)? })
+    }
+
+    pub(crate) fn name_a_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &String> {
+        self.key.iter().chain(&self.passphrase)
+    }
+
+    /// What `auth` cannot do without.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` that names the secret that is missing.
+    pub(crate) async fn check(&self, cx: &Context, auth: AuthType) -> Result<()> {
+        match auth {
+            AuthType::KeyPair => self.find(cx).await.map(drop),
+            AuthType::Pat | AuthType::Oauth => cx.secret(auth.secret()).await.map(drop),
+        }
+    }
+
+    /// The key, and its passphrase.
+    async fn find(&self, cx: &Context) -> Result<(SecretString, Option<SecretString>)> {
+        let key = match &self.key {
+            Some(name) => named(cx, KEY_SECRET, name).await?,
+            None => cx.secret(KEY_SECRET).await?,
+        };
+        let passphrase = match &self.passphrase {
+            Some(name) => Some(named(cx, PASSPHRASE_SECRET, name).await?),
+            // The service's own opens no key but the service's own.
+            None if self.key.is_some() => cx.connection_secret(PASSPHRASE_SECRET)?,
+            None => cx.find_secret(PASSPHRASE_SECRET).await?,
+        };
+        Ok((key, passphrase))
+    }
+}
+
+/// The secret that an author calls `name` and Flyte 2 sends as `field`; never the service's own `field`.
+async fn named(cx: &Context, field: &str, name: &str) -> Result<SecretString> {
+    match cx.connection_secret(field)? {
+        Some(value) => Ok(value),
+        None => cx.secret(name).await,
     }
 }
 
@@ -88,53 +155,78 @@ pub(crate) fn bearer(auth: AuthType) -> Option<SignedBy<SecretToken>> {
     Some(SignedBy { credentials: SecretToken::new(auth.secret()), token_type })
 }
 
-/// Credentials that sign tokens for `user` of `account`, as tokens name it.
+/// Credentials that sign tokens for `user` of `account`, as tokens name it, with the key of `names`.
 pub(crate) fn key_pair(
     cache: &TokenCache,
     account: String,
     user: &str,
+    names: SecretNames,
 ) -> SignedBy<impl Credentials + use<>> {
-    let credentials = cache.of(KeyPair { account, user: user.to_uppercase() });
+    let credentials = cache.of(KeyPair { account, user: user.to_uppercase(), names });
     SignedBy { credentials, token_type: "KEYPAIR_JWT" }
 }
 
 struct KeyPair {
     account: String,
     user: String,
+    names: SecretNames,
 }
 
 impl KeyPair {
-    async fn secrets(cx: &Context) -> Result<(SecretString, Option<SecretString>)> {
-        Ok((cx.secret(KEY_SECRET).await?, cx.find_secret(PASSPHRASE_SECRET).await?))
-    }
-
-    fn claims(&self, fingerprint: &str) -> serde_json::Value {
-        let subject = format!("{}.{}", self.account, self.user);
-        let now = Timestamp::now().as_second();
-        json!({
-            "iss": format!("{subject}.{fingerprint}"),
-            "sub": subject,
-            "iat": now,
-            "exp": now + i64::try_from(LIFETIME.as_secs()).unwrap_or_default(),
-        })
+    /// `ACCOUNT.USER`.
+    fn subject(&self) -> String {
+        format!("{}.{}", self.account, self.user)
     }
 }
 
 impl TokenSource for KeyPair {
     async fn identity(&self, cx: &Context) -> Result<Identity> {
-        let (key, passphrase) = Self::secrets(cx).await?;
+        let (key, passphrase) = self.names.find(cx).await?;
         let passphrase = passphrase.as_ref().map_or("", |text| text.expose_secret());
         Ok(Identity::of(&[&self.account, &self.user, key.expose_secret(), passphrase]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
-        let (key, passphrase) = Self::secrets(cx).await?;
-        let unusable =
-            |why| Error::new(Kind::FailedPrecondition, format!("secret {KEY_SECRET}: {why}"));
-        let key = Key::read(&key, passphrase.as_ref()).map_err(unusable)?;
-        let header = Header::new(Algorithm::RS256);
-        let token = jsonwebtoken::encode(&header, &self.claims(&key.fingerprint), &key.signing)
-            .map_err(|error| unusable("cannot sign a token").with_source(error))?;
-        Ok(Token { value: token.into(), lifetime: LIFETIME })
+        let (key, passphrase) = self.names.find(cx).await?;
+        let value = signed(self.subject(), key, passphrase).await?;
+        Ok(Token { value, lifetime: LIFETIME })
     }
 }
+
+/// [`sign`], while other calls go on: an author's key may demand a second of work.
+async fn signed(
+    subject: String,
+    key: SecretString,
+    passphrase: Option<SecretString>,
+) -> Result<SecretString> {
+    let signing = move || sign(&subject, &key, passphrase.as_ref());
+    tokio::task::spawn_blocking(signing).await.map_err(Error::internal)?
+}
+
+/// A token for `subject`.
+fn sign(
+    subject: &str,
+    key: &SecretString,
+    passphrase: Option<&SecretString>,
+) -> Result<SecretString> {
+    let unusable =
+        |why| Error::new(Kind::FailedPrecondition, format!("secret {KEY_SECRET}: {why}"));
+    let key = Key::read(key, passphrase).map_err(unusable)?;
+    let header = Header::new(Algorithm::RS256);
+    let token = jsonwebtoken::encode(&header, &claims(subject, &key.fingerprint), &key.signing)
+        .map_err(|error| unusable("cannot sign a token").with_source(error))?;
+    Ok(token.into())
+}
+
+fn claims(subject: &str, fingerprint: &str) -> Json {
+    let now = Timestamp::now().as_second();
+    json!({
+        "iss": format!("{subject}.{fingerprint}"),
+        "sub": subject,
+        "iat": now,
+        "exp": now + i64::try_from(LIFETIME.as_secs()).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

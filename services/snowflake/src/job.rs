@@ -4,7 +4,12 @@ use http::StatusCode;
 use plugin_core::{Error, Phase, Result, Status, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{accounts::Account, api, credentials::AuthType, settings::Place};
+use crate::{
+    accounts::Account,
+    api,
+    credentials::{AuthType, SecretNames},
+    settings::Place,
+};
 
 /// What finds the statement again, and its rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +21,8 @@ pub struct Job {
     database: String,
     schema: String,
     pub(crate) auth: AuthType,
+    #[serde(default)]
+    pub(crate) secrets: SecretNames,
     flyte2: bool,
     /// Whether the task wants to know where its rows are.
     results: bool,
@@ -27,9 +34,9 @@ impl Job {
         if id.is_empty() || id.len() > 64 || !id.chars().all(is_handle) {
             return Err(Error::unavailable("Snowflake's answer names no statement"));
         }
-        let Place { user, warehouse, database, schema, auth, flyte2, .. } = place;
+        let Place { user, warehouse, database, schema, auth, secrets, flyte2, .. } = place;
         let account = account.name.clone();
-        Ok(Self { id, account, user, warehouse, database, schema, auth, flyte2, results })
+        Ok(Self { id, account, user, warehouse, database, schema, auth, secrets, flyte2, results })
     }
 
     /// Where it stands, as Snowflake says.

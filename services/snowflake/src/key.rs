@@ -10,7 +10,7 @@ use pkcs8::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// How much work a key may demand to be decrypted; a task's author may have chosen it.
-const MAX_ITERATIONS: u32 = 2_000_000;
+const MAX_ITERATIONS: u32 = 1_000_000;
 
 /// An RSA key that signs, and the fingerprint that Snowflake knows its public half by.
 pub(crate) struct Key {

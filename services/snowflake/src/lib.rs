@@ -22,7 +22,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     accounts::{Account, Accounts},
-    credentials::AuthType,
+    credentials::{AuthType, SecretNames},
     session::Session,
 };
 pub use crate::{job::Job, settings::Settings};
@@ -76,9 +76,9 @@ impl Plugin for Snowflake {
         let (account, http) = self.accounts.find(&place.account_field, &place.account)?;
         cx.caller().check_target(&account.name)?;
         // Before anything is sent: without it nothing can be.
-        cx.secret(place.auth.secret()).await?;
+        place.secrets.check(cx, place.auth).await?;
         let body = request::body(cx, &task, &place, &session, &self.settings)?;
-        let http = self.signed(http, account, &place.user, place.auth);
+        let http = self.signed(http, account, &place.user, place.auth, &place.secrets);
         // Snowflake runs a statement once for each request id that is marked as a retry. It is always
         // marked: no replica can know whether another one sent it before.
         let request = http
@@ -95,7 +95,7 @@ impl Plugin for Snowflake {
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
         let (account, http) = self.accounts.of_job(&job.account)?;
-        let http = self.signed(http, account, &job.user, job.auth);
+        let http = self.signed_for(&job, account, http);
         let status = match http.get(&["statements", &job.id]).send(cx).await {
             Ok(response) => job.seen(&response.json()?, response.status),
             Err(error) if error.kind() == Kind::NotFound => return Err(job.not_found(&error)),
@@ -116,19 +116,41 @@ impl Plugin for Snowflake {
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let (account, http) = self.accounts.of_job(&job.account)?;
-        let http = self.signed(http, account, &job.user, job.auth);
+        let Ok((account, http)) = self.accounts.of_job(&job.account) else {
+            // An error would be repeated for ever: nothing that is done here can stop it any more.
+            tracing::warn!(
+                account = job.account,
+                statement = job.id,
+                "a statement was not stopped: its account is no longer one of this service's"
+            );
+            return Ok(());
+        };
+        let http = self.signed_for(&job, account, http);
         // A statement that has ended is refused with 422; the core then looks whether it has.
         http.post(&["statements", &job.id, "cancel"]).idempotent().send(cx).await.map(drop)
     }
 }
 
 impl Snowflake {
+    fn signed_for(&self, job: &Job, account: &Account, http: &Http) -> Http {
+        self.signed(http, account, &job.user, job.auth, &job.secrets)
+    }
+
     /// `http`, called as `user` of `account`.
-    fn signed(&self, http: &Http, account: &Account, user: &str, auth: AuthType) -> Http {
+    fn signed(
+        &self,
+        http: &Http,
+        account: &Account,
+        user: &str,
+        auth: AuthType,
+        names: &SecretNames,
+    ) -> Http {
         match credentials::bearer(auth) {
             Some(token) => http.signed_by(token),
-            None => http.signed_by(credentials::key_pair(&self.tokens, account.claim(), user)),
+            None => {
+                let (tokens, names) = (&self.tokens, names.clone());
+                http.signed_by(credentials::key_pair(tokens, account.claim(), user, names))
+            }
         }
     }
 }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value as Json};
 use crate::{
     Custom,
     accounts::Account,
-    credentials::{AuthType, KEY_SECRET},
+    credentials::{AuthType, SecretNames},
     session::Session,
 };
 
-/// How long names may be together: the handle keeps them.
+/// How long names may be together, as JSON writes them: the handle keeps them.
 const MAX_NAMES: usize = 300;
 
 /// What an operator sets.
@@ -84,6 +84,8 @@ pub(crate) struct Place {
     pub(crate) schema: String,
     pub(crate) role: Option<String>,
     pub(crate) auth: AuthType,
+    /// The secrets of the author's own.
+    pub(crate) secrets: SecretNames,
     /// Whether Flyte 2 asks, which writes `custom` where Flyte 1 writes `config`.
     pub(crate) flyte2: bool,
 }
@@ -102,6 +104,10 @@ impl Settings {
         let Custom { account, user, warehouse, database, schema, .. } = &task.custom;
         let said = Said { config: &task.config };
         let (account_field, account) = said.or("account", account, only_account)?;
+        let secrets = task.custom.secrets.as_ref().map(SecretNames::read).transpose()?;
+        let secrets = secrets.unwrap_or_default();
+        // An author who brings a key wants to be who it belongs to.
+        let by_secret = secrets.name_a_key().then_some(AuthType::KeyPair);
         let role = session.role.as_deref().or(said.in_config("role")).or(self.role.as_deref());
         let place = Place {
             account,
@@ -111,7 +117,8 @@ impl Settings {
             database: said.or("database", database, self.database.as_deref())?.1,
             schema: said.or("schema", schema, Some(&self.schema))?.1,
             role: role.map(str::to_owned),
-            auth: session.auth.or(task.custom.auth_by_secret()).unwrap_or(self.auth_type),
+            auth: session.auth.or(by_secret).unwrap_or(self.auth_type),
+            secrets,
             flyte2: task.custom.says_something() || task.config.is_empty(),
         };
         place.check_names()?;
@@ -168,13 +175,20 @@ impl Place {
                 )));
             }
         }
-        if names.iter().map(|(_, name)| name.len()).sum::<usize>() > MAX_NAMES {
+        let names = names.into_iter().map(|(_, name)| name);
+        if names.chain(self.secrets.iter()).map(written).sum::<usize>() > MAX_NAMES {
             return Err(Error::invalid(format!(
-                "user, warehouse, database, schema: longer than {MAX_NAMES} bytes together"
+                "user, warehouse, database, schema, custom.secrets: longer than {MAX_NAMES} bytes \
+                 together"
             )));
         }
         Ok(())
     }
+}
+
+/// How many bytes JSON takes to write `name`.
+fn written(name: &String) -> usize {
+    serde_json::to_string(name).map_or(MAX_NAMES + 1, |json| json.len())
 }
 
 /// `name` as the SQL API wants it: upper case unless quoted, as in SQL.
@@ -189,12 +203,6 @@ pub(crate) fn identifier(name: &str) -> String {
 }
 
 impl Custom {
-    /// An author who brings a key wants to be who it belongs to.
-    fn auth_by_secret(&self) -> Option<AuthType> {
-        let brings_key = self.secrets.as_ref().is_some_and(|names| names.contains_key(KEY_SECRET));
-        brings_key.then_some(AuthType::KeyPair)
-    }
-
     fn says_something(&self) -> bool {
         [&self.account, &self.user, &self.warehouse, &self.database, &self.schema]
             .into_iter()
@@ -218,7 +226,43 @@ pub(crate) fn parameters(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn place(user: &str) -> Place {
+        Place {
+            account: "A".to_owned(),
+            account_field: "account".to_owned(),
+            user: user.to_owned(),
+            warehouse: "W".to_owned(),
+            database: "D".to_owned(),
+            schema: "S".to_owned(),
+            role: None,
+            auth: AuthType::KeyPair,
+            secrets: SecretNames::default(),
+            flyte2: true,
+        }
+    }
+
+    #[test]
+    fn names_are_as_long_as_the_handle_writes_them() {
+        // Each has two quotes.
+        let left = MAX_NAMES - "\"\"\"W\"\"D\"\"S\"".len();
+        for (user, fits) in [
+            ("u".repeat(left), true),
+            ("u".repeat(left + 1), false),
+            ("\"".repeat(left / 2), true),
+            ("\"".repeat(left / 2 + 1), false),
+            ("u\u{1}".to_owned(), false),
+            ("u\u{7f}".to_owned(), false),
+        ] {
+            assert_eq!(place(&user).check_names().is_ok(), fits, "{user:?}");
+        }
+        let secret = json!({"snowflake_private_key": "k".repeat(left)});
+        let secrets = SecretNames::read(secret.as_object().unwrap()).unwrap();
+        assert!(Place { secrets, ..place("u") }.check_names().is_err());
+    }
 
     #[test]
     fn names_are_upper_case_unless_quoted() {

@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use plugin_core::testing;
+
+use super::*;
+
+fn names(secrets: &Json) -> Result<SecretNames> {
+    SecretNames::read(secrets.as_object().unwrap())
+}
+
+#[test]
+fn an_author_names_secrets() {
+    let both = names(&json!({
+        "snowflake_private_key": "TEAM_A_KEY",
+        "snowflake_private_key_passphrase": "TEAM_A_PASSPHRASE",
+        "other": {},
+    }));
+    let both = both.unwrap();
+    assert!(both.name_a_key());
+    assert_eq!(both.iter().collect::<Vec<_>>(), ["TEAM_A_KEY", "TEAM_A_PASSPHRASE"]);
+    for none in
+        [json!({}), json!({"snowflake_private_key": null}), json!({"snowflake_private_key": ""})]
+    {
+        assert_eq!(names(&none).unwrap(), SecretNames::default(), "{none}");
+    }
+    let wrong = names(&json!({"snowflake_private_key": {"key": "k"}})).unwrap_err();
+    assert_eq!(wrong.message(), "custom.secrets.snowflake_private_key: must be a text");
+}
+
+#[tokio::test]
+async fn the_secret_that_is_missing_is_the_authors() {
+    let cx = testing::context(Duration::from_secs(1));
+    let named = |field: &str, name: &str| names(&json!({ (field): name })).unwrap();
+    for (names, auth, missing) in [
+        (named("snowflake_private_key", "TEAM_A_KEY"), AuthType::KeyPair, "TEAM_A_KEY"),
+        (SecretNames::default(), AuthType::KeyPair, "snowflake_private_key"),
+        (named("snowflake_private_key", "TEAM_A_KEY"), AuthType::Oauth, "snowflake_oauth_token"),
+    ] {
+        let error = names.check(&cx, auth).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::FailedPrecondition);
+        assert!(error.message().starts_with(&format!("secret {missing} not found")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn other_calls_go_on_while_a_token_is_signed() {
+    let key = SecretString::from(include_str!("../key/pem/aes256.pem"));
+    let signing = signed("A.U".to_owned(), key, Some("secret".into()));
+    tokio::pin!(signing);
+    tokio::select! {
+        biased;
+        _ = &mut signing => panic!("the thread of the other calls signed"),
+        () = async {} => {}
+    }
+    assert_eq!(signing.await.unwrap().expose_secret().split('.').count(), 3);
+}
