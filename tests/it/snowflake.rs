@@ -47,6 +47,7 @@ fn secrets_dir() -> &'static Path {
         std::fs::create_dir_all(dir.join("team-b")).unwrap();
         std::fs::write(dir.join("snowflake_private_key"), rsa_private_key()).unwrap();
         std::fs::write(dir.join("team-b/snowflake_private_key"), other_key()).unwrap();
+        std::fs::write(dir.join("team_a_key"), other_key()).unwrap();
         std::fs::write(dir.join("snowflake_oauth_token"), OAUTH_TOKEN).unwrap();
         std::fs::write(dir.join("snowflake_pat"), PAT).unwrap();
         dir
@@ -183,6 +184,33 @@ async fn two_namespaces_use_different_keys() {
     }
 }
 
+/// [`task`], whose author names the secret `name` as the key.
+fn task_with_key(name: &str) -> Json {
+    let mut task = task();
+    task["template"]["custom"] = json!({"secrets": {"snowflake_private_key": name}});
+    task
+}
+
+#[tokio::test]
+async fn a_key_that_an_author_names_is_the_only_one_used() {
+    let stage = Stage::set().await;
+    let theirs = stage.fake.register_key(other_key()).unwrap();
+    let client = stage.client(Dialect::Flyte2).await;
+    let there = task_with_key("TEAM_A_KEY");
+    let handle = client.create(&there).await.unwrap();
+    assert_eq!(client.get(&there, &handle).await.unwrap().phase, "RUNNING");
+    let issuer = stage.fake.submitted().pop().unwrap().issuer;
+    assert_eq!(issuer, format!("ACMEORG-ANALYTICS.FLYTE_SVC.{theirs}"));
+    client.delete(&there, &handle).await.unwrap();
+
+    let asked = stage.fake.requests();
+    let missing = task_with_key("TEAM_B_KEY");
+    let refusal = stage.client(Dialect::Rest).await.create(&missing).await.unwrap_err();
+    assert_eq!(refusal.code, 422);
+    assert!(refusal.message.starts_with("secret TEAM_B_KEY not found"), "{}", refusal.message);
+    assert_eq!(stage.fake.requests(), asked);
+}
+
 #[tokio::test]
 async fn every_kind_of_credentials_works() {
     for (kind, token) in [("oauth", OAUTH_TOKEN), ("pat", PAT)] {
@@ -235,6 +263,39 @@ async fn a_statement_ends_as_snowflake_says() {
 }
 
 #[tokio::test]
+async fn a_create_that_is_refused_with_a_retryable_code_is_tried_again() {
+    let refused = |code: &str| Ending::Failure {
+        status: 422,
+        code: code.to_owned(),
+        message: "as scripted".to_owned(),
+    };
+    let options = Options { polls: 0, ending: refused("000603"), ..Options::default() };
+    let stage = Stage::set_with(options, &[]).await;
+    let client = stage.client(Dialect::Rest).await;
+    for (code, status) in [("000603", 503), ("001003", 422)] {
+        stage.fake.end_with(refused(code));
+        let mut task = task();
+        task["output_prefix"] = json!(format!("s3://bucket/{code}"));
+        let refusal = client.create(&task).await.unwrap_err();
+        assert_eq!(refusal.code, status, "{code}: {}", refusal.message);
+        assert!(refusal.message.contains("as scripted"), "{}", refusal.message);
+    }
+}
+
+#[tokio::test]
+async fn a_job_of_a_removed_account_can_be_deleted() {
+    let stage = Stage::set().await;
+    let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    let asked = stage.fake.requests();
+    let elsewhere = replica(&stage.fake, &["--accounts=ORG-OTHER"]).await;
+    for dialect in Dialect::ALL {
+        let client = elsewhere.client(dialect, "propeller").await;
+        client.delete(&task(), &handle).await.expect("nothing can be stopped there");
+    }
+    assert_eq!(stage.fake.requests(), asked);
+}
+
+#[tokio::test]
 async fn a_statement_that_is_not_there_yet_is_queued() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
@@ -245,7 +306,10 @@ async fn a_statement_that_is_not_there_yet_is_queued() {
     let client = elsewhere.client(Dialect::Flyte1, "propeller").await;
     let seen = client.get(&task(), &handle).await.unwrap();
     assert_eq!((seen.phase.as_str(), seen.links.len()), ("QUEUED", 1));
-    client.delete(&task(), &handle).await.expect("there is nothing to stop");
+    let again = client.delete(&task(), &handle).await.unwrap_err();
+    assert_eq!(again.code, 14, "it may yet run: {}", again.message);
+    let old = elsewhere.aged(&handle, Duration::from_secs(60));
+    client.delete(&task(), &old).await.expect("there is nothing to stop");
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 //! The requests that Flyte's SDKs really make, from the wire to Snowflake and back.
 
-use plugin_core::testing::{
-    Dialect,
-    proto::flyteidl::admin::{CreateTaskResponse, GetTaskRequest, GetTaskResponse, Resource},
+use plugin_core::testing::proto::flyteidl::admin::{
+    CreateTaskResponse, DeleteTaskRequest, GetTaskRequest, GetTaskResponse, Resource,
 };
 use prost::Message as _;
 use serde_json::json;
@@ -54,6 +53,20 @@ impl Stage {
         let (token, message) = (self.service.token("propeller"), request.encode_to_vec());
         let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
         GetTaskResponse::decode(answer).unwrap().resource.unwrap()
+    }
+
+    async fn stop(&self, golden: &Golden, handle: &[u8]) {
+        let method = match golden.flyte {
+            Flyte::V1 => "/flyteidl.service.AsyncAgentService/DeleteTask",
+            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/DeleteTask",
+        };
+        let request = DeleteTaskRequest {
+            resource_meta: handle.to_vec().into(),
+            connection: golden.connection(),
+            ..DeleteTaskRequest::default()
+        };
+        let (token, message) = (self.service.token("propeller"), request.encode_to_vec());
+        raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
     }
 
     async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> Resource {
@@ -154,12 +167,11 @@ async fn every_snowflake_request_can_be_cancelled() {
     for golden in all().iter().filter(runs) {
         let stage = stage(Options { polls: 100, ..Options::default() }).await;
         let handle = stage.send(golden).await;
-        let dialect = if golden.flyte == Flyte::V1 { Dialect::Flyte1 } else { Dialect::Flyte2 };
-        let client = stage.client(dialect).await;
-        client.delete(&golden.json, &handle).await.unwrap();
+        stage.stop(golden, &handle).await;
         let seen = stage.poll(golden, &handle).await;
         assert_eq!(seen.phase().as_str_name(), "FAILED", "{}", golden.name);
-        client.delete(&golden.json, &handle).await.expect("an ended statement needs no stopping");
+        // An ended statement needs no stopping.
+        stage.stop(golden, &handle).await;
         assert_eq!(stage.fake.violations(), [""; 0]);
     }
 }
