@@ -1,4 +1,6 @@
-//! One statement, the right account and the right key: whatever goes wrong in between.
+//! One statement in the right account: whatever goes wrong in between.
+
+mod credentials;
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +11,7 @@ use std::{
 use plugin_core::testing::{Client, Dialect, TestService, rsa_private_key, spawn};
 use serde_json::{Value as Json, json};
 use tests::{
-    fakes::snowflake::{Ending, FakeSnowflake, OAUTH_TOKEN, Options, PAT},
+    fakes::snowflake::{Ending, FakeSnowflake, OAUTH_TOKEN, OIDC_TOKEN, Options, PAT},
     golden::{Flyte, Golden},
 };
 use tokio::net::TcpListener;
@@ -50,6 +52,7 @@ fn secrets_dir() -> &'static Path {
         std::fs::write(dir.join("team_a_key"), other_key()).unwrap();
         std::fs::write(dir.join("snowflake_oauth_token"), OAUTH_TOKEN).unwrap();
         std::fs::write(dir.join("snowflake_pat"), PAT).unwrap();
+        std::fs::write(dir.join("oidc"), OIDC_TOKEN).unwrap();
         dir
     })
 }
@@ -165,61 +168,6 @@ async fn an_account_that_a_caller_may_not_use_is_refused() {
     let refusal = limited.create(&task()).await.unwrap_err();
     assert_eq!(refusal.code, 403);
     assert_eq!(stage.fake.requests(), 0);
-}
-
-#[tokio::test]
-async fn two_namespaces_use_different_keys() {
-    let stage = Stage::set().await;
-    let ours = stage.fake.register_key(rsa_private_key()).unwrap();
-    let theirs = stage.fake.register_key(other_key()).unwrap();
-    let client = stage.client(Dialect::Flyte1).await;
-    for (namespace, fingerprint) in [("team-a", ours), ("team-b", theirs)] {
-        let mut task = task();
-        task["output_prefix"] = json!(format!("s3://bucket/{namespace}"));
-        task["task_execution_metadata"]["namespace"] = json!(namespace);
-        let handle = client.create(&task).await.unwrap();
-        assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
-        let issuer = stage.fake.submitted().pop().unwrap().issuer;
-        assert_eq!(issuer, format!("ACMEORG-ANALYTICS.FLYTE_SVC.{fingerprint}"));
-    }
-}
-
-/// [`task`], whose author names the secret `name` as the key.
-fn task_with_key(name: &str) -> Json {
-    let mut task = task();
-    task["template"]["custom"] = json!({"secrets": {"snowflake_private_key": name}});
-    task
-}
-
-#[tokio::test]
-async fn a_key_that_an_author_names_is_the_only_one_used() {
-    let stage = Stage::set().await;
-    let theirs = stage.fake.register_key(other_key()).unwrap();
-    let client = stage.client(Dialect::Flyte2).await;
-    let there = task_with_key("TEAM_A_KEY");
-    let handle = client.create(&there).await.unwrap();
-    assert_eq!(client.get(&there, &handle).await.unwrap().phase, "RUNNING");
-    let issuer = stage.fake.submitted().pop().unwrap().issuer;
-    assert_eq!(issuer, format!("ACMEORG-ANALYTICS.FLYTE_SVC.{theirs}"));
-    client.delete(&there, &handle).await.unwrap();
-
-    let asked = stage.fake.requests();
-    let missing = task_with_key("TEAM_B_KEY");
-    let refusal = stage.client(Dialect::Rest).await.create(&missing).await.unwrap_err();
-    assert_eq!(refusal.code, 422);
-    assert!(refusal.message.starts_with("secret TEAM_B_KEY not found"), "{}", refusal.message);
-    assert_eq!(stage.fake.requests(), asked);
-}
-
-#[tokio::test]
-async fn every_kind_of_credentials_works() {
-    for (kind, token) in [("oauth", OAUTH_TOKEN), ("pat", PAT)] {
-        let stage = Stage::set_with(Options::default(), &[&format!("--auth-type={kind}")]).await;
-        let client = stage.client(Dialect::Flyte2).await;
-        let handle = client.create(&task()).await.unwrap();
-        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "RUNNING");
-        assert_eq!(stage.fake.submitted()[0].issuer, token);
-    }
 }
 
 #[tokio::test]

@@ -145,11 +145,16 @@ impl Snowflake {
         auth: AuthType,
         names: &SecretNames,
     ) -> Http {
-        match credentials::bearer(auth) {
-            Some(token) => http.signed_by(token),
-            None => {
+        match auth {
+            AuthType::KeyPair => {
                 let (tokens, names) = (&self.tokens, names.clone());
                 http.signed_by(credentials::key_pair(tokens, account.claim(), user, names))
+            }
+            AuthType::Pat => http.signed_by(credentials::pat()),
+            AuthType::Oauth => http.signed_by(credentials::oauth()),
+            AuthType::Wif => {
+                let file = self.settings.oidc_token_file.as_deref();
+                http.signed_by(credentials::workload_identity(file))
             }
         }
     }

@@ -39,6 +39,10 @@ impl Session {
         if let Some(host) = HOSTS.iter().find(|host| kwargs.contains_key(**host)) {
             return Err(wrong(host, "hosts come from the service's configuration alone"));
         }
+        let provider = text(kwargs, "workload_identity_provider")?;
+        if provider.is_some_and(|provider| !provider.eq_ignore_ascii_case("oidc")) {
+            return Err(wrong("workload_identity_provider", "only OIDC is served"));
+        }
         let mut session =
             Self { role: text(kwargs, "role")?, auth: authenticator(kwargs)?, ..Self::default() };
         match kwargs.get("session_parameters") {
@@ -81,7 +85,7 @@ fn authenticator(kwargs: &Map<String, Json>) -> Result<Option<AuthType>> {
         text(kwargs, "authenticator")?.filter(|name| !name.eq_ignore_ascii_case("snowflake"));
     let known = |name: &String| {
         AuthType::of_authenticator(name).ok_or_else(|| {
-            let known = "use SNOWFLAKE_JWT, PROGRAMMATIC_ACCESS_TOKEN or OAUTH";
+            let known = "use SNOWFLAKE_JWT, PROGRAMMATIC_ACCESS_TOKEN, OAUTH or WORKLOAD_IDENTITY";
             wrong("authenticator", &format!("{name:?} is not served; {known}"))
         })
     };
@@ -139,7 +143,16 @@ mod tests {
         };
         assert_eq!(session.unwrap(), expected);
         assert_eq!(read(&json!({})).unwrap(), Session::default());
-        assert_eq!(read(&json!({"authenticator": "snowflake"})).unwrap().auth, None);
+        for (authenticator, auth) in [
+            ("snowflake", None),
+            ("KEY_PAIR_AUTHENTICATOR", Some(AuthType::KeyPair)),
+            ("programmatic_access_token", Some(AuthType::Pat)),
+            ("WORKLOAD_IDENTITY", Some(AuthType::Wif)),
+        ] {
+            let kwargs =
+                json!({"authenticator": authenticator, "workload_identity_provider": "OIDC"});
+            assert_eq!(read(&kwargs).unwrap().auth, auth, "{authenticator}");
+        }
     }
 
     #[test]
@@ -148,6 +161,7 @@ mod tests {
             (json!({"host": "evil.example.com"}), "host"),
             (json!({"proxy_host": "evil.example.com"}), "proxy_host"),
             (json!({"role": 1}), "role"),
+            (json!({"workload_identity_provider": "AWS"}), "workload_identity_provider"),
             (json!({"authenticator": "externalbrowser"}), "authenticator"),
             (json!({"session_parameters": []}), "session_parameters"),
             (json!({"session_parameters": {"A": []}}), "session_parameters.A"),

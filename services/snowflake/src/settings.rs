@@ -1,6 +1,6 @@
 //! Where and as whom a statement runs: what the task says, else what the operator says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use plugin_core::{Error, Result, Task};
 use serde_json::{Map, Value as Json};
@@ -55,6 +55,16 @@ pub struct Settings {
     /// How the service proves who it is, unless a task names another authenticator.
     #[arg(long, env = "SNOWFLAKE_AUTH_TYPE", value_enum, default_value_t = AuthType::KeyPair)]
     auth_type: AuthType,
+
+    /// File with the OIDC token for `wif`, for example a projected ServiceAccount token. It is read
+    /// anew for each call.
+    #[arg(
+        long,
+        env = "SNOWFLAKE_OIDC_TOKEN_FILE",
+        value_name = "FILE",
+        required_if_eq("auth_type", "wif")
+    )]
+    pub(crate) oidc_token_file: Option<PathBuf>,
 
     /// How many seconds a statement of a task without timeout may run; 0 is a week. By default
     /// Snowflake's STATEMENT_TIMEOUT_IN_SECONDS decides.

@@ -25,6 +25,8 @@ use self::{statement::Statement, token::Keys};
 pub const OAUTH_TOKEN: &str = "fake-oauth-token-of-the-service";
 /// What the fake takes as programmatic access token.
 pub const PAT: &str = "fake-programmatic-access-token";
+/// What the fake takes as token of the OIDC provider that it trusts.
+pub const OIDC_TOKEN: &str = "fake-oidc-token-of-the-service";
 
 /// How statements end.
 #[derive(Debug, Clone, PartialEq, Eq)]

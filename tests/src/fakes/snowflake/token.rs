@@ -19,7 +19,7 @@ use base64::{
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use super::{OAUTH_TOKEN, PAT};
+use super::{OAUTH_TOKEN, OIDC_TOKEN, PAT};
 
 /// Public keys by their fingerprints.
 #[derive(Default)]
@@ -49,6 +49,10 @@ impl Keys {
             Some("KEYPAIR_JWT") => self.check(token),
             Some("OAUTH") if token == OAUTH_TOKEN => Ok(token.to_owned()),
             Some("PROGRAMMATIC_ACCESS_TOKEN") if token == PAT => Ok(token.to_owned()),
+            Some("WORKLOAD_IDENTITY_FEDERATION") => match token.strip_prefix("WIF.OIDC.") {
+                Some(OIDC_TOKEN) => Ok(OIDC_TOKEN.to_owned()),
+                _ => Err("not a token of the trusted OIDC provider".to_owned()),
+            },
             other => Err(format!("a token of type {other:?} that is not known")),
         }
     }
