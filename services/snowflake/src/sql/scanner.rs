@@ -27,7 +27,7 @@ pub(super) struct Scanner<'a, 'f> {
     /// How deep the row lies that was begun and not ended.
     row: Option<usize>,
     within_statement: bool,
-    /// Whether the statement is one that runs what its texts say.
+    /// Whether texts are run, these or ones that variables hold.
     immediate: bool,
     /// Whether a block of Snowflake Scripting was begun, where `:x` is a variable of the block's.
     scripting: bool,
@@ -68,6 +68,9 @@ impl<'a, 'f> Scanner<'a, 'f> {
             self.step()?;
         }
         self.flush(self.text.len());
+        if self.immediate {
+            self.parts.pieces.iter_mut().for_each(treat_as_code);
+        }
         Ok(self.parts)
     }
 
@@ -156,8 +159,11 @@ impl<'a, 'f> Scanner<'a, 'f> {
             }
             return;
         }
-        let is_code = self.immediate || is_one_of(self.last, &["AS"]);
-        self.place = if place == Place::Quoted && is_code { Place::Code } else { place };
+        self.place = if place == Place::Quoted && is_one_of(self.last, &["AS"]) {
+            Place::Code
+        } else {
+            place
+        };
         if !matches!(place, Place::LineComment | Place::BlockComment) {
             self.token("");
         }
@@ -188,7 +194,10 @@ impl<'a, 'f> Scanner<'a, 'f> {
             return;
         }
         match sign {
-            ';' => self.end_statement(),
+            ';' => {
+                self.within_statement = false;
+                self.last = "";
+            }
             '(' => self.bracket(),
             _ => self.token(""),
         }
@@ -198,12 +207,6 @@ impl<'a, 'f> Scanner<'a, 'f> {
             '?' => self.parts.has_binds = true,
             _ => {}
         }
-    }
-
-    fn end_statement(&mut self) {
-        self.within_statement = false;
-        self.immediate = false;
-        self.last = "";
     }
 
     fn bracket(&mut self) {
@@ -278,5 +281,11 @@ impl<'a, 'f> Scanner<'a, 'f> {
             self.parts.pieces.push(Piece::Text(&self.text[self.pending..until]));
             self.pending = until;
         }
+    }
+}
+
+fn treat_as_code(piece: &mut Piece<'_>) {
+    if let Piece::Hole { place: place @ Place::Quoted, .. } = piece {
+        *place = Place::Code;
     }
 }

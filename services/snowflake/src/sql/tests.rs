@@ -43,7 +43,8 @@ fn the_place_of_a_placeholder_is_known() {
         ("EXECUTE IMMEDIATE 'k = \\'", Place::Code),
         ("execute immediate /* ' */ '", Place::Code),
         ("EXECUTE IMMEDIATE 'a' || '", Place::Code),
-        ("EXECUTE IMMEDIATE 'a'; SELECT '", Place::Quoted),
+        ("EXECUTE IMMEDIATE 'a'; SELECT '", Place::Code),
+        ("SELECT 'EXECUTE IMMEDIATE', \"IMMEDIATE\", '", Place::Quoted),
         ("EXECUTE IMMEDIATE 'a' ", Place::Open),
         ("CREATE PROCEDURE p() RETURNS INT AS '", Place::Code),
         ("CREATE PROCEDURE p() RETURNS INT AS -- '\n'BEGIN ''", Place::Code),
@@ -62,6 +63,16 @@ fn the_place_of_a_placeholder_is_known() {
             let statement = format!("{before}{hole}");
             assert_eq!(holes(&statement), [(place, Placeholder::Input("x"))], "{statement}");
         }
+    }
+}
+
+#[test]
+fn a_text_that_a_variable_holds_may_be_run() {
+    for statement in [
+        "SET s = 'DELETE FROM t WHERE k = ''%(x)s'''; EXECUTE IMMEDIATE $s",
+        "BEGIN LET s := 'SELECT ''%(x)s'''; execute immediate :s; END",
+    ] {
+        assert_eq!(holes(statement), [(Place::Code, Placeholder::Input("x"))], "{statement}");
     }
 }
 
