@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::testing::{Client, Dialect, TestService, rsa_private_key, spawn};
+use plugin_core::testing::{
+    Answer, Client, Dialect, TestService, Upstream, rsa_private_key, spawn,
+};
 use serde_json::{Value as Json, json};
 use tests::{
     fakes::snowflake::{Ending, FakeSnowflake, OAUTH_TOKEN, OIDC_TOKEN, Options, PAT},
@@ -258,6 +260,30 @@ async fn a_statement_that_is_not_there_yet_is_queued() {
     assert_eq!(again.code, 14, "it may yet run: {}", again.message);
     let old = elsewhere.aged(&handle, Duration::from_secs(60));
     client.delete(&task(), &old).await.expect("there is nothing to stop");
+}
+
+/// The first partition of a result comes with the status, and may be large.
+#[tokio::test]
+async fn rows_by_the_megabyte_do_not_hide_that_a_statement_has_ended() {
+    let upstream = Upstream::start().await;
+    let answer = |status: u16, code: &str, data: Json| {
+        let rows = json!({"numRows": 1, "rowType": [{"name": "V"}]});
+        Answer::new(
+            status,
+            json!({"code": code, "message": "m", "statementHandle": "01b-1", "resultSetMetaData": rows, "data": data}),
+        )
+    };
+    let endpoint = format!("--endpoint={}", upstream.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let service = spawn::<snowflake::Snowflake>(&[ACCOUNTS, &endpoint, &secrets]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    upstream.say([answer(202, "333334", json!([]))]);
+    let task = Golden::read(Flyte::V1, "sf_select_output").unwrap().json;
+    let handle = client.create(&task).await.unwrap();
+    upstream.say([answer(200, "090001", json!([["x".repeat(20 << 20)]]))]);
+    let seen = client.get(&task, &handle).await.unwrap();
+    assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
+    assert!(seen.outputs.to_string().contains("snowflake://"), "{}", seen.outputs);
 }
 
 #[tokio::test]

@@ -2,4 +2,5 @@
 
 pub mod bigquery;
 pub mod databricks;
+mod server;
 pub mod snowflake;

@@ -17,9 +17,9 @@ use std::{
 use anyhow::Result;
 use plugin_core::testing::rsa_private_key;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 use self::job::Job;
+use super::server::{Gate, Server};
 use crate::discovery::Discovery;
 
 /// How jobs end.
@@ -67,16 +67,15 @@ impl Default for Options {
 
 /// A running fake.
 pub struct FakeBigQuery {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 struct Shared {
     options: Options,
     state: Mutex<Fake>,
     /// Held while inserts must not be answered.
-    inserts: Semaphore,
+    inserts: Gate,
 }
 
 /// What a fake knows and saw.
@@ -96,30 +95,23 @@ struct Fake {
     requests: usize,
 }
 
-const MAX_HELD: usize = 1 << 20;
-
 impl FakeBigQuery {
     /// Starts one.
     ///
     /// # Errors
     /// When its address cannot be bound.
-    #[expect(clippy::disallowed_methods, reason = "the server ends with the fake")]
     pub async fn start(options: Options) -> Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
-        let inserts = Semaphore::new(MAX_HELD);
-        let shared = Arc::new(Shared { options, state: Mutex::default(), inserts });
-        let router = routes::router(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { address, shared, server })
+        let listen = options.listen;
+        let shared =
+            Arc::new(Shared { options, state: Mutex::default(), inserts: Gate::default() });
+        let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
+        Ok(Self { shared, server })
     }
 
     /// `http://127.0.0.1:port`: what to give `--endpoint`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Forgets every job, as BigQuery does after six months.
@@ -129,12 +121,12 @@ impl FakeBigQuery {
 
     /// Holds the answers to inserts back; the jobs are created all the same.
     pub fn hold_inserts(&self) {
-        self.shared.inserts.forget_permits(MAX_HELD);
+        self.shared.inserts.shut();
     }
 
     /// Lets the answers out.
     pub fn release_inserts(&self) {
-        self.shared.inserts.add_permits(MAX_HELD);
+        self.shared.inserts.open();
     }
 
     /// Answers the next requests with these statuses instead.
@@ -178,18 +170,12 @@ impl FakeBigQuery {
     }
 
     /// Serves until the process ends.
-    pub async fn serve(mut self) {
-        let _ = (&mut self.server).await;
+    pub async fn serve(self) {
+        self.server.serve().await;
     }
 
     fn state(&self) -> MutexGuard<'_, Fake> {
         self.shared.state()
-    }
-}
-
-impl Drop for FakeBigQuery {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -16,9 +16,9 @@ use std::{
 
 use anyhow::Result;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 use self::run::Run;
+use super::server::{Gate, Server};
 
 /// How runs end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,16 +75,15 @@ impl Default for Options {
 
 /// A running fake.
 pub struct FakeDatabricks {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 struct Shared {
     options: Options,
     state: Mutex<Fake>,
     /// Held while submits must not be answered.
-    submits: Semaphore,
+    submits: Gate,
 }
 
 /// What a fake knows and saw.
@@ -106,40 +105,33 @@ struct Fake {
     requests: BTreeMap<String, usize>,
 }
 
-const MAX_HELD: usize = 1 << 20;
-
 impl FakeDatabricks {
     /// Starts one.
     ///
     /// # Errors
     /// When its address cannot be bound.
-    #[expect(clippy::disallowed_methods, reason = "the server ends with the fake")]
     pub async fn start(options: Options) -> Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
-        let submits = Semaphore::new(MAX_HELD);
-        let shared = Arc::new(Shared { options, state: Mutex::default(), submits });
-        let router = routes::router(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { address, shared, server })
+        let listen = options.listen;
+        let shared =
+            Arc::new(Shared { options, state: Mutex::default(), submits: Gate::default() });
+        let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
+        Ok(Self { shared, server })
     }
 
     /// `http://127.0.0.1:port`: what to give `--endpoint`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Holds the answers to submits back; the runs are started all the same.
     pub fn hold_submits(&self) {
-        self.shared.submits.forget_permits(MAX_HELD);
+        self.shared.submits.shut();
     }
 
     /// Lets the answers out.
     pub fn release_submits(&self) {
-        self.shared.submits.add_permits(MAX_HELD);
+        self.shared.submits.open();
     }
 
     /// Answers the next requests with these statuses instead, 200 being the right answer. A submit
@@ -201,18 +193,12 @@ impl FakeDatabricks {
     }
 
     /// Serves until the process ends.
-    pub async fn serve(mut self) {
-        let _ = (&mut self.server).await;
+    pub async fn serve(self) {
+        self.server.serve().await;
     }
 
     fn state(&self) -> MutexGuard<'_, Fake> {
         self.shared.state()
-    }
-}
-
-impl Drop for FakeDatabricks {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -17,9 +17,9 @@ use std::{
 
 use anyhow::Result;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 use self::{statement::Statement, token::Keys};
+use super::server::{Gate, Server};
 
 /// What the fake takes as OAuth access token.
 pub const OAUTH_TOKEN: &str = "fake-oauth-token-of-the-service";
@@ -88,16 +88,15 @@ pub struct Submitted {
 
 /// A running fake.
 pub struct FakeSnowflake {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 struct Shared {
     options: Options,
     state: Mutex<Fake>,
     /// Held while submits must not be answered.
-    submits: Semaphore,
+    submits: Gate,
 }
 
 /// What a fake knows and saw.
@@ -117,30 +116,23 @@ struct Fake {
     requests: usize,
 }
 
-const MAX_HELD: usize = 1 << 20;
-
 impl FakeSnowflake {
     /// Starts one.
     ///
     /// # Errors
     /// When its address cannot be bound.
-    #[expect(clippy::disallowed_methods, reason = "the server ends with the fake")]
     pub async fn start(options: Options) -> Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
-        let submits = Semaphore::new(MAX_HELD);
-        let shared = Arc::new(Shared { options, state: Mutex::default(), submits });
-        let router = routes::router(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { address, shared, server })
+        let listen = options.listen;
+        let shared =
+            Arc::new(Shared { options, state: Mutex::default(), submits: Gate::default() });
+        let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
+        Ok(Self { shared, server })
     }
 
     /// `http://127.0.0.1:port`: what to give `--endpoint`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Takes tokens that the private key in `pem` (PKCS#8) signed, whoever they are for; answers with
@@ -169,12 +161,12 @@ impl FakeSnowflake {
 
     /// Holds the answers to submits back; the statements run all the same.
     pub fn hold_submits(&self) {
-        self.shared.submits.forget_permits(MAX_HELD);
+        self.shared.submits.shut();
     }
 
     /// Lets the answers out.
     pub fn release_submits(&self) {
-        self.shared.submits.add_permits(MAX_HELD);
+        self.shared.submits.open();
     }
 
     /// How many statements were run.
@@ -208,18 +200,12 @@ impl FakeSnowflake {
     }
 
     /// Serves until the process ends.
-    pub async fn serve(mut self) {
-        let _ = (&mut self.server).await;
+    pub async fn serve(self) {
+        self.server.serve().await;
     }
 
     fn state(&self) -> MutexGuard<'_, Fake> {
         self.shared.state()
-    }
-}
-
-impl Drop for FakeSnowflake {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use plugin_core::{
     Error, Result,
-    task::placeholder::{Placeholder, find},
+    task::placeholder::{Placeholder, find_at},
 };
 
 use super::{
@@ -120,10 +120,8 @@ impl<'a, 'f> Scanner<'a, 'f> {
     /// What is to be filled in at byte `at`, and its length.
     fn hole_at(&self, at: usize) -> Option<(Placeholder<'a>, usize)> {
         let rest = &self.text[at..];
-        if let Some(inner) = rest.strip_prefix("{{") {
-            // Up to the next brace and no further, however many are never closed.
-            let end = inner.find(['{', '}'])? + "{{}}".len();
-            let found = find(rest.get(..end)?, 0)?;
+        if rest.starts_with("{{") {
+            let found = find_at(self.text, at)?;
             return Some((found.placeholder, found.range.len()));
         }
         if !self.some_inputs {

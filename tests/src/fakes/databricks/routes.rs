@@ -77,7 +77,7 @@ async fn submit(State(shared): Fakes, headers: HeaderMap, Json(body): Json<Value
         return error(400, "INVALID_PARAMETER_VALUE", &violation);
     }
     let id = start(&shared, submitter, body);
-    drop(shared.submits.acquire().await);
+    shared.submits.pass().await;
     let answer = Json(json!({ "run_id": id })).into_response();
     shared.outage().unwrap_or(answer)
 }

@@ -114,7 +114,7 @@ async fn submit(
         });
         (answer, lost)
     };
-    drop(shared.submits.acquire().await);
+    shared.submits.pass().await;
     match answer {
         Some(answer) if !lost => respond(answer),
         _ => error(503, "390503", "The answer got lost"),
