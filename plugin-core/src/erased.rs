@@ -13,7 +13,6 @@ use crate::{
     plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
     status::{Phase, Status},
     task::Task,
-    verbs::UNREADABLE_HANDLE,
 };
 
 /// The dyn twin of [`Plugin`]: `Custom` and `Meta` are JSON here.
@@ -123,7 +122,7 @@ fn read_meta<T: DeserializeOwned>(meta: &[u8]) -> Result<T> {
     serde_json::from_slice(meta).map_err(|error| {
         let message = "the job's handle was made by a version that this one cannot read";
         Error::new(Kind::FailedPrecondition, message)
-            .with_code(UNREADABLE_HANDLE)
+            .with_code("UNREADABLE_META")
             .with_source(error)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::ErrorKind::{IsADirectory, NotADirectory, NotFound},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -178,7 +179,8 @@ async fn from_file(path: &Path) -> Result<Option<SecretString>> {
     match tokio::fs::read_to_string(path).await {
         // A trailing line break is the editor's, not the secret's.
         Ok(text) => Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // A namespace may be called like a secret, and the other way round.
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(None),
         Err(error) => {
             let message = format!("secret file {} cannot be read", path.display());
             Err(Error::unavailable(message).with_source(error))

@@ -247,6 +247,18 @@ async fn the_vendors_no_is_not_ours() {
 }
 
 #[tokio::test]
+async fn a_create_keeps_its_place_after_its_caller_has_gone() {
+    let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=20s"]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let hasty = client.clone().with_timeout(Duration::from_secs(1));
+    assert!(hasty.create(&task(json!({"create": "hang"}))).await.is_err());
+    let mut other = task(json!({}));
+    other["output_prefix"] = json!("s3://b/2");
+    let refused = client.create(&other).await.unwrap_err();
+    assert!(refused.message.contains("overloaded"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_meta_that_is_too_large_is_a_defect_of_the_plugin() {
     each(async |_, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };

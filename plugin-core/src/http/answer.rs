@@ -53,6 +53,12 @@ impl Failed {
         !self.unsent && matches!(self.error.kind(), Kind::Unavailable | Kind::DeadlineExceeded)
     }
 
+    /// Whether it is about the service and not about the call.
+    pub(super) fn is_about_us(&self) -> bool {
+        let refused = matches!(self.error.kind(), Kind::Unauthenticated | Kind::PermissionDenied);
+        refused || (self.unsent && !self.error.kind().is_transient())
+    }
+
     pub(super) fn unsent(error: Error) -> Self {
         let retry_after = error.retry_after();
         Self { error, unsent: true, refused_signature: None, retry_after }
@@ -103,6 +109,7 @@ pub(super) async fn read(
         body.extend_from_slice(&chunk);
         if at_most.is_some_and(|most| body.len() > most) {
             is_cut = true;
+            body.truncate(at_most.unwrap_or_default());
             break;
         }
         if body.len() > MAX_ANSWER {

@@ -96,7 +96,7 @@ impl<'a> Request<'a> {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            if in_doubt && is_about_us(&failed.error) {
+            if in_doubt && failed.is_about_us() {
                 failed.error = outcome_unknown(failed.error);
             }
             in_doubt |= !self.method.is_safe() && failed.is_ambiguous();
@@ -180,7 +180,8 @@ impl<'a> Request<'a> {
     ) -> Result<Response, Failed> {
         let answer = self.http.shared.client.execute(request).await.map_err(Failed::transport)?;
         call.answered(answer.status());
-        let response = read(answer, self.at_most).await.map_err(Failed::transport)?;
+        let at_most = self.at_most.filter(|_| answer.status().is_success());
+        let response = read(answer, at_most).await.map_err(Failed::transport)?;
         if response.status.is_success() {
             return Ok(response);
         }
@@ -227,11 +228,6 @@ impl<'a> Request<'a> {
         let refused_signature = unauthorized.then(|| Box::new(signature));
         Failed { error, unsent: false, refused_signature, retry_after }
     }
-}
-
-/// Whether a refusal is about the service and not about the call.
-fn is_about_us(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied)
 }
 
 /// An earlier try may have been taken: a later one's refusal does not say that nothing was done.

@@ -40,6 +40,8 @@ struct Pace {
     /// How many calls began since, to know how many were too many.
     counted: u32,
     counted_since: Instant,
+    /// How many began in the second before.
+    counted_before: u32,
 }
 
 struct Limit {
@@ -53,7 +55,13 @@ impl Throttle {
         let now = Instant::now();
         Self {
             concurrent: Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
-            pace: Mutex::new(Pace { limit: None, next: now, counted: 0, counted_since: now }),
+            pace: Mutex::new(Pace {
+                limit: None,
+                next: now,
+                counted: 0,
+                counted_since: now,
+                counted_before: 0,
+            }),
         }
     }
 
@@ -103,7 +111,9 @@ impl Pace {
         if let Some(limit) = &self.limit {
             self.next = start + Duration::from_secs_f64(limit.rate.recip());
         }
-        if now - self.counted_since >= ONE_COMPLAINT {
+        let since = now - self.counted_since;
+        if since >= ONE_COMPLAINT {
+            self.counted_before = if since < 2 * ONE_COMPLAINT { self.counted } else { 0 };
             (self.counted, self.counted_since) = (0, now);
         }
         self.counted += 1;
@@ -117,7 +127,7 @@ impl Pace {
         let rate = match &self.limit {
             Some(limit) if now - limit.complained_at < ONE_COMPLAINT => return,
             Some(limit) => limit.rate,
-            None => f64::from(self.counted),
+            None => f64::from(self.counted.max(self.counted_before)),
         };
         self.limit = Some(Limit { rate: (rate / 2.0).max(SLOWEST), complained_at: now });
     }
@@ -172,6 +182,16 @@ mod tests {
         tokio::time::advance(FORGIVEN).await;
         throttle.accepted();
         assert_eq!(begin(&throttle, 1000).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_complaint_at_the_start_of_a_second_is_about_the_one_before() {
+        let throttle = Throttle::new(100);
+        begin(&throttle, 40).await;
+        tokio::time::advance(ONE_COMPLAINT).await;
+        begin(&throttle, 1).await;
+        throttle.throttled(None);
+        assert_eq!(begin(&throttle, 21).await.as_millis(), 1000, "20 a second: half of 40");
     }
 
     #[tokio::test(start_paused = true)]

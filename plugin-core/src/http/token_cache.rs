@@ -6,7 +6,10 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue, header};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use secrecy::SecretString;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use super::credentials::{Credentials, bearer};
 use crate::{
@@ -18,6 +21,11 @@ use crate::{
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// How long a failed fetch is answered from memory, so that waiting calls do not repeat it one by one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a renewal may take, and how long after a failed one the next is tried: there is a token.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+/// The longest that an issuer's word on a token's life is believed.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How many identities are kept apart; the least recently used goes first.
 const MAX_IDENTITIES: u64 = 10_000;
 
@@ -116,9 +124,18 @@ impl Kept {
         if cached.renew_at <= Instant::now() {
             // One call renews; the others go on with the token there is, as does this one if the
             // renewal fails.
-            if let Ok(mut failed) = self.fetching.try_lock() {
-                let renewed = self.fetch(source, cx, &mut failed).await;
-                return Ok(renewed.unwrap_or_else(|_| cached.header.clone()));
+            if let Ok(mut failed) = self.fetching.try_lock()
+                && failed.as_ref().is_none_or(|(at, _)| at.elapsed() >= RENEWAL_PAUSE)
+            {
+                let renewed = timeout(RENEWAL_TIMEOUT, self.fetch(source, cx, &mut failed)).await;
+                return Ok(match renewed {
+                    Ok(renewed) => renewed.unwrap_or_else(|_| cached.header.clone()),
+                    Err(_) => {
+                        let late = Error::unavailable("no access token was had in time");
+                        *failed = Some((Instant::now(), late));
+                        cached.header.clone()
+                    }
+                });
             }
         }
         Ok(cached.header.clone())
@@ -162,11 +179,12 @@ impl Cached {
     fn new(token: &Token) -> Result<Self> {
         let now = Instant::now();
         // A short token is renewed in the last fifth of its life.
-        let early = RENEW_BEFORE.min(token.lifetime / 5);
+        let lifetime = token.lifetime.min(LONGEST_LIFE);
+        let early = RENEW_BEFORE.min(lifetime / 5);
         Ok(Self {
             header: bearer(&token.value)?,
-            expires_at: now + token.lifetime,
-            renew_at: now + token.lifetime - early,
+            expires_at: now + lifetime,
+            renew_at: now + lifetime - early,
         })
     }
 }

@@ -138,10 +138,8 @@ impl Server {
                 }
                 Err(error) => return Err(error),
             };
-        match self.verbs.delete(&incoming, &opened, connection(request.connection)).await {
-            Err(error) if !is_unreadable(&error) => Err(error),
-            Ok(()) | Err(_) => Ok(DeleteTaskResponse {}),
-        }
+        self.verbs.delete(&incoming, &opened, connection(request.connection)).await?;
+        Ok(DeleteTaskResponse {})
     }
 
     /// This service as discovery lists it: each task type in both of the fields that callers read.

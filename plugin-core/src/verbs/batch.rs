@@ -114,6 +114,20 @@ impl Batches {
     }
 }
 
+/// A slot that somebody sees to. However that ends, who still waits asks alone.
+struct OpenSlot<'a> {
+    batches: &'a Batches,
+    slot: Slot,
+}
+
+impl Drop for OpenSlot<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.batches.waiting().remove(&self.slot);
+        }
+    }
+}
+
 impl Verbs {
     /// The status of a job together with others', or `None` if it has to be asked for by itself.
     pub(super) async fn poll_together(
@@ -149,6 +163,7 @@ impl Verbs {
 
     /// Waits for the others and asks for all; who comes meanwhile is asked for next.
     async fn poll_batches(&self, slot: Slot, served: &Served, cx: &Context) {
+        let _open = OpenSlot { batches: &self.batches, slot };
         let mut window = self.batches.window;
         loop {
             sleep(window).await;
@@ -186,11 +201,11 @@ impl Verbs {
     fn answer(&self, served: &Served, one: &Waiting, told: BatchStatus) -> Answer {
         let status = match told {
             BatchStatus::Status(status) => {
-                self.last_seen.saw(one.key, &Arc::new(status.clone()));
+                self.remember(served, one.key, &status);
                 Some(status)
             }
             BatchStatus::NotEnded => {
-                let first = || served.plugin.describe(&one.poll.meta);
+                let first = || self.describe(served, &one.poll.meta);
                 self.last_seen.still_running(one.key, one.poll.created_at, first)
             }
             BatchStatus::Alone => None,
@@ -229,3 +244,6 @@ impl Verbs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

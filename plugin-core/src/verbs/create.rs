@@ -116,8 +116,10 @@ impl Verbs {
         let caller = &incoming.caller;
         let shared_by = [&key.hex(), caller.issuer(), caller.subject()];
         let this = Arc::clone(self);
-        let (served, incoming) = (served.clone(), incoming.clone());
+        let (served, caller, place) = (served.clone(), caller.clone(), incoming.place.clone());
         let work = |waiting| async move {
+            // Moved in as a whole: it is held until the job is submitted.
+            let _place = place;
             let particulars = Particulars {
                 key,
                 execution: submission.execution,
@@ -127,7 +129,7 @@ impl Verbs {
                 waiting: Some(waiting),
             };
             let deadline = Deadline::after(this.shared.request_timeout);
-            let cx = this.context(&served, &incoming.caller, deadline, particulars);
+            let cx = this.context(&served, &caller, deadline, particulars);
             this.run_create(&served, &cx, submission.task).await
         };
         self.in_flight.join_or_start(IdempotencyKey::of_parts(&shared_by), key, |slot| {

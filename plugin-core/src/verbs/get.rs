@@ -1,14 +1,18 @@
 //! Looking at a job. Trouble upstream is no error here: propeller gives up for good after its sixth
 //! failed poll in a job's life.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
-use super::{ConnectionSecrets, Incoming, Opened, Verbs};
+use super::{ConnectionSecrets, Incoming, Opened, Served, Verbs};
 use crate::{
     caller::Verb,
+    context::IdempotencyKey,
     error::{Error, Kind, Result},
     handle::Job,
     status::{Phase, Status},
@@ -46,20 +50,15 @@ impl Verbs {
         connection: ConnectionSecrets,
     ) -> Arc<Status> {
         match self.ask(incoming, opened, meta, connection).await {
-            Ok(status) => {
-                self.note_unknown_state(opened.served.task_type.name, &status);
-                let status = Arc::new(status);
-                self.last_seen.saw(opened.handle.key, &status);
-                status
-            }
+            Ok(status) => Arc::new(status),
             Err(error) => {
                 incoming.record.fields().error = Some(error.clone());
                 // The vendor's word that there is no such job is about the job; all else is trouble.
                 if error.kind() == Kind::NotFound {
-                    return Arc::new(missing(opened, meta, &error));
+                    return Arc::new(self.missing(opened, meta, &error));
                 }
                 self.shared.metrics.stale_answer(opened.served.task_type.name);
-                let first = || opened.served.plugin.describe(meta);
+                let first = || self.describe(&opened.served, meta);
                 self.last_seen.instead(opened.handle.key, &error, first)
             }
         }
@@ -77,7 +76,12 @@ impl Verbs {
         let work = self.guarded(async {
             match self.poll_together(opened, &cx, meta).await? {
                 Some(status) => Ok(status),
-                None => Arc::clone(&opened.served.plugin).get(cx, meta.to_vec()).await,
+                None => {
+                    let plugin = Arc::clone(&opened.served.plugin);
+                    let status = plugin.get(cx, meta.to_vec()).await?;
+                    self.remember(&opened.served, opened.handle.key, &status);
+                    Ok(status)
+                }
             }
         });
         timeout_at(deadline.instant(), work).await.unwrap_or_else(|_| {
@@ -85,26 +89,39 @@ impl Verbs {
         })
     }
 
-    fn note_unknown_state(&self, task_type: &'static str, status: &Status) {
+    /// Keeps what the vendor said of a job; what is only remembered is not kept anew.
+    pub(super) fn remember(&self, served: &Served, job: IdempotencyKey, status: &Status) {
+        let task_type = served.task_type.name;
         if let Some(state) = &status.unknown_state {
             self.shared.metrics.unknown_state(task_type);
             tracing::warn!(task_type, state, "a job is in a state this version does not know");
         }
+        self.last_seen.saw(job, &Arc::new(status.clone()));
+    }
+
+    /// What a plugin says of a job without asking; its panic costs no poll.
+    pub(super) fn describe(&self, served: &Served, meta: &[u8]) -> Status {
+        let described = catch_unwind(AssertUnwindSafe(|| served.plugin.describe(meta)));
+        described.unwrap_or_else(|_| {
+            self.shared.metrics.panic();
+            Status::new(Phase::Running)
+        })
+    }
+
+    /// A job that the vendor does not know: not yet, or not any more.
+    fn missing(&self, opened: &Opened, meta: &[u8], error: &Error) -> Status {
+        if is_settled(opened.handle.created_at) {
+            return Status::failed(error.code(), error.message());
+        }
+        let known = self.describe(&opened.served, meta);
+        Status { phase: Phase::Queued, ..known }
+            .message("submitted; the vendor does not list it yet")
     }
 }
 
 /// Whether a job was created long enough ago for its vendor to know it.
 pub(super) fn is_settled(created_at: Timestamp) -> bool {
     Timestamp::now().duration_since(created_at) >= SETTLES
-}
-
-/// A job that the vendor does not know: not yet, or not any more.
-fn missing(opened: &Opened, meta: &[u8], error: &Error) -> Status {
-    if is_settled(opened.handle.created_at) {
-        return Status::failed(error.code(), error.message());
-    }
-    let known = opened.served.plugin.describe(meta);
-    Status { phase: Phase::Queued, ..known }.message("submitted; the vendor does not list it yet")
 }
 
 impl Status {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use moka::{policy::EvictionPolicy, sync::Cache};
+use moka::{Entry, policy::EvictionPolicy, sync::Cache};
 use tokio::time::Instant;
 
 use crate::{context::IdempotencyKey, error::Error, status::Status};
@@ -30,6 +30,12 @@ pub(super) struct LastSeen {
     refused_grace: Duration,
 }
 
+impl Seen {
+    fn has_ended(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.phase.is_terminal())
+    }
+}
+
 impl LastSeen {
     pub(super) fn new(refused_grace: Duration) -> Self {
         let jobs = Cache::builder()
@@ -44,7 +50,15 @@ impl LastSeen {
     /// Remembers what the vendor said.
     pub(super) fn saw(&self, job: IdempotencyKey, status: &Arc<Status>) {
         let (status, looked_at) = (Some(Arc::clone(status)), Some(Instant::now()));
-        self.jobs.insert(job, Seen { status, looked_at, refused_since: None });
+        self.put(job, Seen { status, looked_at, refused_since: None });
+    }
+
+    /// Keeps what was seen, but for an end: an answer that was asked for before it may come after it.
+    fn put(&self, job: IdempotencyKey, seen: Seen) {
+        self.jobs.entry(job).and_upsert_with(|known| match known.map(Entry::into_value) {
+            Some(known) if known.has_ended() => known,
+            _ => seen,
+        });
     }
 
     /// What is known of a job that has not ended; `first` for one this replica never saw. `None` when it
@@ -88,7 +102,7 @@ impl LastSeen {
                 return Arc::new(Status::failed(error.code(), &format!("given up: {error}")));
             }
         }
-        self.jobs.insert(job, seen.clone());
+        self.put(job, seen.clone());
         let last = seen.status.as_deref().cloned().unwrap_or_else(first);
         Arc::new(
             last.message(format!("last known state; the upstream could not be asked: {error}")),
@@ -157,6 +171,8 @@ mod tests {
         assert!(last_seen.ended(job).is_none());
         last_seen.saw(job, &Arc::new(Status::new(Phase::Succeeded)));
         assert!(last_seen.ended(job).is_some());
+        last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
+        assert!(last_seen.ended(job).is_some(), "an older answer that comes later");
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn from_primitive(path: &str, primitive: &Primitive) -> Result<Value> {
             let at = since.and_then(|since| EPOCH.checked_add(since).ok());
             Value::Datetime(at.ok_or_else(out_of_range)?)
         }
-        Some(Prim::Duration(span)) if span.nanos.abs() < 1_000_000_000 => {
+        Some(Prim::Duration(span)) if span.nanos.unsigned_abs() < 1_000_000_000 => {
             Value::Duration(SignedDuration::new(span.seconds, span.nanos))
         }
         Some(Prim::Duration(_)) => return Err(out_of_range()),

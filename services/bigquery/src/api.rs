@@ -211,13 +211,12 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
 /// By the reason where there is one: 403 is said of missing rights and of too many requests.
 fn kind(status: StatusCode, reason: Option<&str>) -> Kind {
     match (reason, status.as_u16()) {
-        (Some("rateLimitExceeded" | "quotaExceeded" | "jobRateLimitExceeded"), _) => {
-            Kind::ResourceExhausted
-        }
+        (Some("rateLimitExceeded" | "jobRateLimitExceeded"), _) => Kind::ResourceExhausted,
         (
             Some(
-                "backendError" | "internalError" | "jobBackendError" | "jobInternalError"
-                | "resourceInUse" | "tableUnavailable",
+                // A quota is one project's and lasts for hours: no reason to slow down all others.
+                "quotaExceeded" | "backendError" | "internalError" | "jobBackendError"
+                | "jobInternalError" | "resourceInUse" | "tableUnavailable",
             ),
             _,
         ) => Kind::Unavailable,
@@ -324,7 +323,7 @@ mod tests {
             (403, "accessDenied", Kind::PermissionDenied),
             (403, "billingNotEnabled", Kind::PermissionDenied),
             (403, "rateLimitExceeded", Kind::ResourceExhausted),
-            (403, "quotaExceeded", Kind::ResourceExhausted),
+            (403, "quotaExceeded", Kind::Unavailable),
             (404, "notFound", Kind::NotFound),
             (409, "duplicate", Kind::AlreadyExists),
             (429, "somethingNew", Kind::ResourceExhausted),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::{SignedDuration, Timestamp};
 use plugin_core::{
     BatchStatus, Context, Error, Http, Kind, Phase, Polled, Result, Status, Value, http::Request,
 };
@@ -15,6 +16,20 @@ const SLACK_MILLIS: i64 = 120_000;
 const PAGE: &str = "1000";
 /// How many pages a joint poll reads; the project may run much that is not ours.
 const MOST_PAGES: usize = 10;
+
+/// Longer jobs are looked at by themselves: a list that reaches back to them has too much in it.
+const YOUNG: SignedDuration = SignedDuration::from_hours(1);
+/// What a poll reads of a job in a list.
+const FIELDS: &str = "nextPageToken,jobs(jobReference,status,configuration/query/destinationTable,\
+                      statistics(totalBytesProcessed,totalSlotMs,numChildJobs,\
+                      query(totalBytesBilled,cacheHit,statementType,ddlTargetTable)))";
+/// What is read of a script's children.
+const CHILD_FIELDS: &str = "nextPageToken,jobs(jobReference,configuration/query/destinationTable,\
+     statistics(scriptStatistics/evaluationKind,query/ddlTargetTable))";
+
+fn is_young(created_at: Timestamp) -> bool {
+    Timestamp::now().duration_since(created_at) < YOUNG
+}
 
 /// BigQuery's jobs.
 pub(crate) struct Jobs(pub(crate) Http);
@@ -38,8 +53,9 @@ impl Jobs {
     async fn adopt(&self, cx: &Context, job: Job, insert: &Json) -> Result<Job> {
         let found = match self.get(cx, &job).await {
             Ok(found) => found,
-            Err(error) if error.kind() == Kind::NotFound => return Ok(job),
-            Err(error) => return Err(error),
+            Err(error) if error.kind().is_transient() => return Err(error),
+            // It is there all the same, whoever may see it.
+            Err(_) => return Ok(job),
         };
         let ours = &insert["configuration"]["query"]["query"];
         if found.statement().is_some_and(|statement| ours != statement) {
@@ -75,10 +91,22 @@ impl Jobs {
 
     /// The table of a script's last statement that made one; each statement is a job of its own.
     async fn results_of_script(&self, cx: &Context, job: &Job) -> Result<Option<Value>> {
-        let children = self.list(&job.project).query("parentJobId", Some(&job.id));
-        let children: api::JobList = children.send_json(cx).await?;
-        let mut statements = children.jobs.iter().filter(|child| child.is_statement_of_script());
-        Ok(statements.find_map(api::Job::results))
+        let mut page_token = None::<String>;
+        for _ in 0..MOST_PAGES {
+            let children = self.list(&job.project, CHILD_FIELDS);
+            let children = children.query("parentJobId", Some(&job.id));
+            let children = children.query("pageToken", page_token.as_deref());
+            let page: api::JobList = children.send_json(cx).await?;
+            let mut statements = page.jobs.iter().filter(|child| child.is_statement_of_script());
+            if let Some(results) = statements.find_map(api::Job::results) {
+                return Ok(Some(results));
+            }
+            page_token = page.next_page_token;
+            if page_token.is_none() {
+                return Ok(None);
+            }
+        }
+        Err(Error::unavailable("the script has too many statements to find its results"))
     }
 
     /// Looks at many jobs of one project, by lists of its jobs.
@@ -88,11 +116,14 @@ impl Jobs {
         jobs: &[Polled<Job>],
     ) -> Result<Vec<BatchStatus>> {
         let mut statuses = vec![BatchStatus::Alone; jobs.len()];
-        let places = jobs.iter().enumerate().map(|(at, polled)| (polled.job.id.as_str(), at));
-        let mut places = places.collect::<HashMap<_, _>>();
+        let young = jobs.iter().enumerate().filter(|(_, polled)| is_young(polled.created_at));
+        let mut places =
+            young.map(|(at, polled)| (polled.job.id.as_str(), at)).collect::<HashMap<_, _>>();
+        let since = places.values().map(|&at| jobs[at].created_at).min().unwrap_or(Timestamp::MAX);
         let mut page_token = None;
-        for _ in 0..MOST_PAGES {
-            let page = self.page(cx, jobs, page_token.as_deref()).await?;
+        // No more pages than gets would be calls.
+        for _ in 0..MOST_PAGES.min(places.len()) {
+            let page = self.page(cx, jobs, since, page_token.as_deref()).await?;
             for found in &page.jobs {
                 if let Some(at) = places.remove(found.reference.job_id.as_str()) {
                     statuses[at] = status_in_list(&jobs[at].job, found);
@@ -106,20 +137,21 @@ impl Jobs {
         Ok(statuses)
     }
 
-    /// A page of the project's jobs from the time that `jobs` were created in.
+    /// A page of the project's jobs from `since` to when the last of `jobs` was created.
     async fn page(
         &self,
         cx: &Context,
         jobs: &[Polled<Job>],
+        since: Timestamp,
         page_token: Option<&str>,
     ) -> Result<api::JobList> {
-        let created = || jobs.iter().map(|polled| polled.created_at.as_millisecond());
-        let since = created().min().unwrap_or_default() - SLACK_MILLIS;
-        let until = created().max().unwrap_or_default() + SLACK_MILLIS;
+        let latest = jobs.iter().map(|polled| polled.created_at.as_millisecond()).max();
+        let since = since.as_millisecond() - SLACK_MILLIS;
+        let until = latest.unwrap_or_default() + SLACK_MILLIS;
         let Some(Polled { job, .. }) = jobs.first() else {
             return Ok(api::JobList::default());
         };
-        self.list(&job.project)
+        self.list(&job.project, FIELDS)
             .query("minCreationTime", Some(&since.to_string()))
             .query("maxCreationTime", Some(&until.to_string()))
             .query("pageToken", page_token)
@@ -127,8 +159,9 @@ impl Jobs {
             .await
     }
 
-    fn list(&self, project: &str) -> Request<'_> {
-        let request = self.0.get(&["projects", project, "jobs"]);
+    /// The project's jobs, of which only `fields` are told: statements may be megabytes.
+    fn list(&self, project: &str, fields: &str) -> Request<'_> {
+        let request = self.0.get(&["projects", project, "jobs"]).query("fields", Some(fields));
         request.query("projection", Some("full")).query("maxResults", Some(PAGE))
     }
 

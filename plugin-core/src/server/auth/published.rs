@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use futures_util::FutureExt as _;
 use jsonwebtoken::Algorithm;
 use tokio::{
     sync::{Notify, watch},
@@ -54,6 +55,8 @@ pub(super) struct Published {
 /// What the fetching task has done so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct Fetched {
+    /// When the last fetch that has ended began.
+    began: Option<Instant>,
     /// When it last fetched because somebody wanted an unknown key: fetches on schedule must not delay
     /// the one that a changed key needs.
     for_unknown: Option<Instant>,
@@ -100,19 +103,36 @@ impl Published {
     /// Waits for a fetch, unless garbage has already caused one of late.
     async fn wait_for_fetch(&self) {
         let mut fetched = self.fetched.subscribe();
-        if self.current.load().is_some() && fetched.borrow_and_update().too_soon() {
+        let has_keys = self.current.load().is_some();
+        if has_keys && fetched.borrow().too_soon() {
             return;
         }
+        let asked = Instant::now();
         self.wanted.notify_one();
-        let _ = timeout(FETCH_TIMEOUT, fetched.changed()).await;
+        let fetch = async {
+            if has_keys {
+                // One that began before may have missed the change.
+                let new = |fetched: &Fetched| fetched.began.is_some_and(|began| began >= asked);
+                fetched.wait_for(new).await.is_ok()
+            } else {
+                fetched.changed().await.is_ok()
+            }
+        };
+        let _ = timeout(FETCH_TIMEOUT, fetch).await;
     }
 
     /// Fetches the keys again and again, on schedule and when nudged.
     pub(super) async fn keep_fresh(&self) {
         let mut for_unknown = None;
         loop {
+            let began = Some(Instant::now());
+            let had_keys = self.current.load().is_some();
             self.refresh().await;
-            self.fetched.send_replace(Fetched { for_unknown });
+            self.fetched.send_replace(Fetched { began, for_unknown });
+            if !had_keys {
+                // Whoever waited for the first keys is served.
+                let _ = self.wanted.notified().now_or_never();
+            }
             let pause = match self.current.load_full() {
                 Some(_) => REFRESH_EVERY.mul_f64(rand::random_range(0.9..1.1)),
                 None => FIRST_FETCH_FLOOR.mul_f64(rand::random_range(1.0..3.0)),
