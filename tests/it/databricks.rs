@@ -7,23 +7,16 @@ use std::{
 };
 
 use databricks::Databricks;
-use plugin_core::testing::{
-    Client, Dialect, TestService,
-    proto::flyteidl::admin::{
-        CreateTaskResponse, DeleteTaskRequest, GetTaskRequest, GetTaskResponse, Resource,
-    },
-    spawn,
-};
-use prost::Message as _;
+use plugin_core::testing::{Client, Dialect, TestService, proto::flyteidl::admin::Resource, spawn};
 use serde_json::{Value as Json, json};
 use tests::{
     fakes::databricks::{Ending, FakeDatabricks, Options},
     golden::{Flyte, Golden},
 };
 use tokio::net::TcpListener;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
-use crate::raw;
+use crate::replay;
 
 mod golden;
 mod identity;
@@ -69,59 +62,21 @@ impl Stage {
         self.service.client(dialect, "propeller").await
     }
 
-    /// A call as the caller of `golden` makes it: propeller, or Flyte 2's executor.
-    async fn call(
-        &self,
-        golden: &Golden,
-        of_v1: &'static str,
-        of_v2: &'static str,
-        message: Vec<u8>,
-    ) -> Result<bytes::Bytes, tonic::Status> {
-        let url = format!("http://{}", self.service.api());
-        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
-        let method = if golden.flyte == Flyte::V1 { of_v1 } else { of_v2 };
-        raw::call(channel, method, message, Some(&self.service.token("propeller"))).await
-    }
-
     async fn send(&self, golden: &Golden) -> Result<Vec<u8>, tonic::Status> {
-        let v1 = "/flyteidl.service.AsyncAgentService/CreateTask";
-        let v2 = "/flyteidl2.connector.AsyncConnectorService/CreateTask";
-        let answer = self.call(golden, v1, v2, golden.bytes.clone()).await?;
-        Ok(CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec())
+        replay::send(&self.service, golden).await
     }
 
     async fn poll(&self, golden: &Golden, handle: &[u8]) -> Resource {
-        let v1 = "/flyteidl.service.AsyncAgentService/GetTask";
-        let v2 = "/flyteidl2.connector.AsyncConnectorService/GetTask";
-        let request = GetTaskRequest {
-            resource_meta: handle.to_vec().into(),
-            connection: golden.connection(),
-            ..GetTaskRequest::default()
-        };
-        let answer = self.call(golden, v1, v2, request.encode_to_vec()).await.unwrap();
-        GetTaskResponse::decode(answer).unwrap().resource.unwrap()
+        replay::poll(&self.service, golden, handle).await
     }
 
     async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> (String, Resource) {
-        for _ in 0..10 {
-            let resource = self.poll(golden, handle).await;
-            let phase = resource.phase().as_str_name().to_owned();
-            if !matches!(phase.as_str(), "QUEUED" | "INITIALIZING" | "RUNNING") {
-                return (phase, resource);
-            }
-        }
-        panic!("{}: never ends", golden.name)
+        let seen = replay::poll_to_the_end(&self.service, golden, handle).await;
+        (seen.phase().as_str_name().to_owned(), seen)
     }
 
     async fn stop(&self, golden: &Golden, handle: &[u8]) -> Result<(), tonic::Status> {
-        let v1 = "/flyteidl.service.AsyncAgentService/DeleteTask";
-        let v2 = "/flyteidl2.connector.AsyncConnectorService/DeleteTask";
-        let request = DeleteTaskRequest {
-            resource_meta: handle.to_vec().into(),
-            connection: golden.connection(),
-            ..DeleteTaskRequest::default()
-        };
-        self.call(golden, v1, v2, request.encode_to_vec()).await.map(drop)
+        replay::stop(&self.service, golden, handle).await
     }
 }
 

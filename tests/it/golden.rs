@@ -3,69 +3,36 @@
 use std::time::Duration;
 
 use bigquery::BigQuery;
-use plugin_core::testing::{
-    Answer, Dialect, Upstream,
-    proto::flyteidl::admin::{CreateTaskResponse, GetTaskRequest, GetTaskResponse},
-    spawn,
-};
-use prost::Message as _;
+use plugin_core::testing::{Answer, Dialect, Upstream, proto::flyteidl::admin::Resource, spawn};
 use serde_json::{Value as Json, json};
 use tests::{
     fakes::bigquery::{Ending, Options, service_account_key},
     golden::{Flyte, Golden},
 };
 use tokio::{net::TcpListener, time::timeout};
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use crate::{
-    raw,
+    replay,
     stage::{Stage, secrets_dir},
 };
 
 impl Stage {
-    async fn channel(&self) -> Channel {
-        let url = format!("http://{}", self.service.api());
-        Channel::from_shared(url).unwrap().connect().await.unwrap()
-    }
-
     async fn send(&self, golden: &Golden) -> Result<Vec<u8>, tonic::Status> {
-        let method = match golden.flyte {
-            Flyte::V1 => "/flyteidl.service.AsyncAgentService/CreateTask",
-            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/CreateTask",
-        };
-        let token = self.service.token("propeller");
-        let answer =
-            raw::call(self.channel().await, method, golden.bytes.clone(), Some(&token)).await?;
-        Ok(CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec())
+        replay::send(&self.service, golden).await
     }
 
-    /// A poll as the caller of `golden` makes it, with its connection.
     async fn poll(&self, golden: &Golden, handle: &[u8]) -> (String, String) {
-        let method = match golden.flyte {
-            Flyte::V1 => "/flyteidl.service.AsyncAgentService/GetTask",
-            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/GetTask",
-        };
-        let request = GetTaskRequest {
-            resource_meta: handle.to_vec().into(),
-            connection: golden.connection(),
-            ..GetTaskRequest::default()
-        };
-        let token = self.service.token("propeller");
-        let message = request.encode_to_vec();
-        let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
-        let resource = GetTaskResponse::decode(answer).unwrap().resource.unwrap();
-        (resource.phase().as_str_name().to_owned(), resource.message)
+        phase_and_message(replay::poll(&self.service, golden, handle).await)
     }
 
     async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> (String, String) {
-        for _ in 0..10 {
-            let (phase, message) = self.poll(golden, handle).await;
-            if !matches!(phase.as_str(), "QUEUED" | "RUNNING") {
-                return (phase, message);
-            }
-        }
-        panic!("{}: never ends", golden.name)
+        phase_and_message(replay::poll_to_the_end(&self.service, golden, handle).await)
     }
+}
+
+fn phase_and_message(seen: Resource) -> (String, String) {
+    (seen.phase().as_str_name().to_owned(), seen.message)
 }
 
 /// The secret that Flyte 2 sends a service account's key in.

@@ -18,6 +18,7 @@ mod lifecycle;
 mod observability;
 mod polls;
 mod raw;
+mod replay;
 mod rest;
 mod snowflake;
 mod snowflake_golden;

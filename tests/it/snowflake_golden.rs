@@ -1,17 +1,13 @@
 //! The requests that Flyte's SDKs really make, from the wire to Snowflake and back.
 
-use plugin_core::testing::proto::flyteidl::admin::{
-    CreateTaskResponse, DeleteTaskRequest, GetTaskRequest, GetTaskResponse, Resource,
-};
-use prost::Message as _;
+use plugin_core::testing::proto::flyteidl::admin::Resource;
 use serde_json::json;
 use tests::{
     fakes::snowflake::{Ending, Options},
     golden::{Flyte, Golden},
 };
-use tonic::transport::Channel;
 
-use crate::{raw, snowflake::Stage};
+use crate::{replay, snowflake::Stage};
 
 /// One key in two forms, the second encrypted with "secret".
 const PLAIN_KEY: &str = include_str!("../../services/snowflake/src/key/pem/pkcs8.pem");
@@ -25,58 +21,20 @@ const REFUSED: [(&str, &str); 3] = [
 ];
 
 impl Stage {
-    async fn channel(&self) -> Channel {
-        let url = format!("http://{}", self.service.api());
-        Channel::from_shared(url).unwrap().connect().await.unwrap()
-    }
-
     async fn send(&self, golden: &Golden) -> Vec<u8> {
-        let method = match golden.flyte {
-            Flyte::V1 => "/flyteidl.service.AsyncAgentService/CreateTask",
-            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/CreateTask",
-        };
-        let (token, message) = (self.service.token("propeller"), golden.bytes.clone());
-        let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
-        CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec()
+        replay::send(&self.service, golden).await.unwrap()
     }
 
     async fn poll(&self, golden: &Golden, handle: &[u8]) -> Resource {
-        let method = match golden.flyte {
-            Flyte::V1 => "/flyteidl.service.AsyncAgentService/GetTask",
-            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/GetTask",
-        };
-        let request = GetTaskRequest {
-            resource_meta: handle.to_vec().into(),
-            connection: golden.connection(),
-            ..GetTaskRequest::default()
-        };
-        let (token, message) = (self.service.token("propeller"), request.encode_to_vec());
-        let answer = raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
-        GetTaskResponse::decode(answer).unwrap().resource.unwrap()
+        replay::poll(&self.service, golden, handle).await
     }
 
     async fn stop(&self, golden: &Golden, handle: &[u8]) {
-        let method = match golden.flyte {
-            Flyte::V1 => "/flyteidl.service.AsyncAgentService/DeleteTask",
-            Flyte::V2 => "/flyteidl2.connector.AsyncConnectorService/DeleteTask",
-        };
-        let request = DeleteTaskRequest {
-            resource_meta: handle.to_vec().into(),
-            connection: golden.connection(),
-            ..DeleteTaskRequest::default()
-        };
-        let (token, message) = (self.service.token("propeller"), request.encode_to_vec());
-        raw::call(self.channel().await, method, message, Some(&token)).await.unwrap();
+        replay::stop(&self.service, golden, handle).await.unwrap();
     }
 
     async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> Resource {
-        for _ in 0..10 {
-            let seen = self.poll(golden, handle).await;
-            if !matches!(seen.phase().as_str_name(), "QUEUED" | "RUNNING") {
-                return seen;
-            }
-        }
-        panic!("{}: never ends", golden.name)
+        replay::poll_to_the_end(&self.service, golden, handle).await
     }
 }
 
