@@ -26,7 +26,7 @@ use crate::{
 /// With fewer polls than this their own calls are as cheap, and say more.
 const WORTHWHILE: usize = 3;
 /// The longest that polls wait for others, while many come.
-const LONGEST_WINDOW: Duration = Duration::from_secs(1);
+const LONGEST_WINDOW: Duration = Duration::from_millis(1500);
 /// How long polls stay apart whose joint call the vendor refused.
 const APART: Duration = Duration::from_secs(600);
 /// How long they do after two failures of that call in a row, which may pass.
@@ -174,7 +174,7 @@ impl Verbs {
             // The more come, the more are worth waiting for; a few wait for nobody.
             window = match batch.len() {
                 ..WORTHWHILE => self.batches.window,
-                _ => (window * 4).min(LONGEST_WINDOW),
+                _ => (window * 8).min(LONGEST_WINDOW),
             };
             self.poll_batch(slot, served, cx, batch).await;
         }

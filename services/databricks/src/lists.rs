@@ -17,7 +17,7 @@ use crate::{
 
 /// The largest page there is.
 const PAGE: &str = "24";
-const ACTIVE_PAGES: usize = 3;
+const ACTIVE_PAGES: usize = 2;
 const ENDED_PAGES: usize = 10;
 /// How far the clocks of Databricks and this service may be apart, and how long a submit may take.
 const SLACK_MILLIS: i64 = 120_000;
