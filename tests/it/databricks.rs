@@ -1,14 +1,13 @@
 //! Databricks: the requests that Flyte's SDKs really make, and who they are made as.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use databricks::Databricks;
-use plugin_core::testing::{Client, Dialect, TestService, proto::flyteidl::admin::Resource, spawn};
+use plugin_core::testing::{
+    Answer, Client, Dialect, TestService, Upstream, proto::flyteidl::admin::Resource, spawn,
+};
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 use tests::{
     fakes::databricks::{Ending, FakeDatabricks, Options},
     golden::{Flyte, Golden},
@@ -27,7 +26,7 @@ mod requests;
 pub(crate) struct Stage {
     fake: FakeDatabricks,
     service: TestService,
-    dir: PathBuf,
+    dir: TempDir,
 }
 
 const HOSTS: &str = "--instances=acme-prod.cloud.databricks.com,myorg.cloud.databricks.com";
@@ -41,17 +40,15 @@ impl Stage {
 
     /// A stage whose service finds `secrets`, by their paths.
     async fn set_with(options: Options, secrets: &[(&str, &str)], args: &[&str]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("it-dbx-{}-{number}", std::process::id()));
+        let dir = tempfile::tempdir().unwrap();
         for (name, value) in secrets {
-            let file = dir.join(name);
+            let file = dir.path().join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, value).unwrap();
         }
         let fake = FakeDatabricks::start(options).await.unwrap();
         let endpoint = format!("--endpoint={}", fake.url());
-        let secrets = format!("--secrets-dir={}", dir.display());
+        let secrets = format!("--secrets-dir={}", dir.path().display());
         let all = [HOSTS, endpoint.as_str(), secrets.as_str()].into_iter();
         let all = all.chain(args.iter().copied()).collect::<Vec<_>>();
         let service = spawn::<Databricks>(&all).await;
@@ -66,10 +63,6 @@ impl Stage {
         replay::send(&self.service, golden).await
     }
 
-    async fn poll(&self, golden: &Golden, handle: &[u8]) -> Resource {
-        replay::poll(&self.service, golden, handle).await
-    }
-
     async fn poll_to_the_end(&self, golden: &Golden, handle: &[u8]) -> (String, Resource) {
         let seen = replay::poll_to_the_end(&self.service, golden, handle).await;
         (seen.phase().as_str_name().to_owned(), seen)
@@ -77,12 +70,6 @@ impl Stage {
 
     async fn stop(&self, golden: &Golden, handle: &[u8]) -> Result<(), tonic::Status> {
         replay::stop(&self.service, golden, handle).await
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

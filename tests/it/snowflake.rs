@@ -2,16 +2,13 @@
 
 mod credentials;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use plugin_core::testing::{
     Answer, Client, Dialect, TestService, Upstream, rsa_private_key, spawn,
 };
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 use tests::{
     fakes::snowflake::{Ending, FakeSnowflake, OAUTH_TOKEN, OIDC_TOKEN, Options, PAT},
     golden::{Flyte, Golden},
@@ -45,9 +42,10 @@ impl Stage {
 
 /// A directory with every secret that the service may read.
 fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = std::env::temp_dir().join(format!("it-snowflake-{}", std::process::id()));
+    static DIR: OnceLock<TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path();
         std::fs::create_dir_all(dir.join("team-b")).unwrap();
         std::fs::write(dir.join("snowflake_private_key"), rsa_private_key()).unwrap();
         std::fs::write(dir.join("team-b/snowflake_private_key"), other_key()).unwrap();
@@ -55,8 +53,9 @@ fn secrets_dir() -> &'static Path {
         std::fs::write(dir.join("snowflake_oauth_token"), OAUTH_TOKEN).unwrap();
         std::fs::write(dir.join("snowflake_pat"), PAT).unwrap();
         std::fs::write(dir.join("oidc"), OIDC_TOKEN).unwrap();
-        dir
-    })
+        temporary
+    });
+    dir.path()
 }
 
 /// A key beside the one that all tests share.

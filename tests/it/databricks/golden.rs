@@ -135,48 +135,68 @@ async fn the_type_spark_is_served_where_an_operator_says_so() {
 }
 
 /// What Databricks said to the official connector, and what we make of it.
-const STATES: [(&str, &str); 15] = [
+const STATES: [(&str, &str); 22] = [
     ("blocked", "RUNNING"),
     ("canceled", "FAILED"),
     ("excluded", "FAILED"),
     ("failed", "RETRYABLE_FAILED"),
+    // Not before the grace is over.
+    ("http_401", "RUNNING"),
+    // A run of seconds may not be listed yet.
+    ("http_404", "QUEUED"),
+    ("http_429", "RUNNING"),
+    ("http_500", "RUNNING"),
     ("internal_error", "RETRYABLE_FAILED"),
     ("maximum_concurrent_runs_reached", "RETRYABLE_FAILED"),
+    ("no_state", "RUNNING"),
     ("pending", "INITIALIZING"),
     ("queued", "QUEUED"),
     ("running", "RUNNING"),
     ("skipped", "FAILED"),
     ("succeeded", "SUCCEEDED"),
     ("success_with_failures", "SUCCEEDED"),
+    ("terminated_without_result", "RUNNING"),
     ("terminating", "RUNNING"),
     ("timedout", "FAILED"),
     ("upstream_failed", "FAILED"),
+    ("waiting_for_retry", "RUNNING"),
 ];
 
 #[tokio::test]
-async fn every_state_that_the_official_connector_met_has_a_phase() {
-    let golden = Golden::read(Flyte::V1, "dbx_new_cluster").unwrap();
-    for dir in ["v1", "v2"] {
-        let file = format!("{}/golden/{dir}/_states_dbx.official.json", env!("CARGO_MANIFEST_DIR"));
-        let all: Json = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        for (name, phase) in STATES {
-            let state = &all["backend_answers"][name];
-            let text = |field: &str| state[field].as_str().map(str::to_owned);
-            let ending = match text("result_state") {
-                Some(result) => Ending::Terminated { code: String::new(), result },
-                None => Ending::Stuck(text("life_cycle_state").unwrap()),
-            };
-            let stage = stage(ending, 0).await;
-            let handle = stage.send(&golden).await.unwrap();
-            stage.poll(&golden, &handle).await;
-            let resource = stage.poll(&golden, &handle).await;
-            assert_eq!(resource.phase().as_str_name(), phase, "{name}");
+async fn every_answer_that_the_official_connector_was_given_has_its_phase() {
+    for flyte in [Flyte::V1, Flyte::V2] {
+        let answers = Golden::official(flyte, "_states_dbx").unwrap()["backend_answers"].take();
+        for (name, answer) in answers.as_object().unwrap() {
+            let (_, expected) = STATES
+                .iter()
+                .find(|(state, _)| state == name)
+                .unwrap_or_else(|| panic!("{name} is new"));
+            assert_eq!(seen_after(answer).await, *expected, "{flyte:?} {name}");
         }
-        let stage = stage(Ending::Stuck("TERMINATED".to_owned()), 0).await;
-        let handle = stage.send(&golden).await.unwrap();
-        stage.poll(&golden, &handle).await;
-        let resource = stage.poll(&golden, &handle).await;
-        assert_eq!(resource.phase().as_str_name(), "RUNNING", "ended without a result");
-        assert_eq!(stage.service.metric("plugin_unknown_states_total").await, 1.0);
     }
+}
+
+/// The phase of a run about which Databricks answers so.
+async fn seen_after(answer: &Json) -> String {
+    let upstream = Upstream::start().await;
+    let answer = match answer.as_u64() {
+        Some(404) => error(404, "RESOURCE_DOES_NOT_EXIST"),
+        Some(status) => error(status, "SOMETHING"),
+        None => Answer::new(200, json!({"run_id": 1, "state": answer})),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("databricks_token"), TOKEN).unwrap();
+    let endpoint = format!("--endpoint={}", upstream.url());
+    let secrets = format!("--secrets-dir={}", dir.path().display());
+    let service = spawn::<Databricks>(&[HOSTS, &endpoint, &secrets, "--poll-window=0s"]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    upstream.say([Answer::new(200, json!({"run_id": 1}))]);
+    let handle = client.create(&task()).await.unwrap();
+    upstream.say([answer]);
+    client.get(&task(), &handle).await.unwrap().phase
+}
+
+fn error(status: u64, code: &str) -> Answer {
+    let body = json!({"error_code": code, "message": "m"});
+    Answer::new(u16::try_from(status).unwrap(), body)
 }

@@ -121,8 +121,9 @@ async fn an_unknown_service_principal_is_told_so() {
 
 #[tokio::test]
 async fn the_services_own_oidc_token_is_exchanged() {
+    let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, token: &str| {
-        let path = std::env::temp_dir().join(format!("it-dbx-{name}-{}", std::process::id()));
+        let path = dir.path().join(name);
         std::fs::write(&path, token).unwrap();
         format!("--oidc-token-file={}", path.display())
     };
@@ -195,7 +196,7 @@ async fn a_workspace_taken_off_the_list_is_called_no_more() {
     let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
     let asked = stage.fake.requests();
     let endpoint = format!("--endpoint={}", stage.fake.url());
-    let secrets = format!("--secrets-dir={}", stage.dir.display());
+    let secrets = format!("--secrets-dir={}", stage.dir.path().display());
     let other = ["--instances=myorg.cloud.databricks.com", &endpoint, &secrets];
     let later = spawn::<Databricks>(&other).await;
     let client = later.client(Dialect::Flyte1, "propeller").await;
@@ -207,9 +208,8 @@ async fn a_workspace_taken_off_the_list_is_called_no_more() {
 
 #[tokio::test]
 async fn a_caller_keeps_to_its_targets() {
-    let dir = std::env::temp_dir().join(format!("it-dbx-targets-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    let (rules, secret) = (dir.join("auth.yaml"), dir.join("issuer.secret"));
+    let dir = tempfile::tempdir().unwrap();
+    let (rules, secret) = (dir.path().join("auth.yaml"), dir.path().join("issuer.secret"));
     // What spawn signs its tokens with.
     std::fs::write(&secret, "a secret of tests, longer than 32 bytes").unwrap();
     let auth = format!(
@@ -232,5 +232,4 @@ rules:
     assert_eq!(refusal.code, 403, "{refusal:?}");
     assert!(refusal.message.ends_with("the target myorg.cloud.databricks.com"), "{refusal:?}");
     assert_eq!(stage.fake.runs(), 1);
-    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -47,7 +47,8 @@ mod tests {
     #[tokio::test]
     async fn the_token_is_read_anew_each_time() {
         let cx = testing::context(Duration::from_secs(1));
-        let path = std::env::temp_dir().join(format!("snowflake-oidc-{}", std::process::id()));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
         let file = TokenFile(Some(path.clone()));
         for (text, words) in [
             (None, "the service's OIDC token cannot be read"),
@@ -67,7 +68,6 @@ mod tests {
             };
             assert_eq!(seen, words);
         }
-        std::fs::remove_file(path).unwrap();
     }
 
     #[tokio::test]
