@@ -19,6 +19,8 @@ pub enum Verb {
     Get,
     /// Stop a job.
     Delete,
+    /// Answer a task at once.
+    Execute,
     /// See what is served: task types, schemas, API documents, gRPC reflection.
     List,
 }
@@ -31,6 +33,7 @@ impl Verb {
             Self::Create => "create",
             Self::Get => "get",
             Self::Delete => "delete",
+            Self::Execute => "execute",
             Self::List => "list",
         }
     }

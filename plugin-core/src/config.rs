@@ -6,7 +6,10 @@ use clap::{Arg, ArgAction, Args, FromArgMatches as _, builder::BoolishValueParse
 use jiff::SignedDuration;
 
 use crate::{
-    http::UpstreamArgs, plugin::Plugin, run::ServiceInfo, secrets::SecretArgs,
+    http::UpstreamArgs,
+    plugin::{Plugin, SyncPlugin},
+    run::ServiceInfo,
+    secrets::SecretArgs,
     telemetry::TelemetryArgs,
 };
 
@@ -36,7 +39,7 @@ pub(crate) struct ServerArgs {
     pub(crate) insecure_no_auth: bool,
 
     /// Files of keys that seal the handles of jobs: 32 bytes, or their base64. The first seals, all
-    /// open. Every replica needs the same ones.
+    /// open. Every replica needs the same ones. A sync plugin has no jobs, and needs none.
     #[arg(long, env = "PLUGIN_HANDLE_KEYS", value_name = "FILE,…", value_delimiter = ',')]
     pub(crate) handle_keys: Vec<PathBuf>,
 
@@ -107,10 +110,21 @@ impl<S: Args> Settings<S> {
 /// The command line of the service `info` that runs `P`.
 #[must_use]
 pub fn command<P: Plugin>(info: ServiceInfo) -> clap::Command {
+    command_of::<P::Settings>(info)
+}
+
+/// The command line of the service `info` that runs the sync plugin `P`.
+#[must_use]
+pub fn command_sync<P: SyncPlugin>(info: ServiceInfo) -> clap::Command {
+    command_of::<P::Settings>(info)
+}
+
+/// The command line of a service whose plugin has the settings `S`.
+pub(crate) fn command_of<S: Args>(info: ServiceInfo) -> clap::Command {
     let command = clap::Command::new(info.name)
         .version(info.version)
         .about(format!("Runs Flyte's {} tasks: gRPC and REST on one port.", info.name));
-    let command = P::Settings::augment_args(command.next_help_heading("Plugin"));
+    let command = S::augment_args(command.next_help_heading("Plugin"));
     let command = ServerArgs::augment_args(command);
     let command = UpstreamArgs::augment_args(command);
     let command = SecretArgs::augment_args(command);

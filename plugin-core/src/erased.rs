@@ -10,10 +10,85 @@ use serde_json::Value as Json;
 use crate::{
     context::Context,
     error::{Error, Kind, Result},
-    plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
+    http::HttpBuilder,
+    plugin::{BatchKey, BatchStatus, Plugin, Polled, SyncPlugin, TaskType},
     status::{Phase, Status},
     task::Task,
 };
+
+/// A plugin of either kind.
+#[derive(Clone)]
+pub(crate) enum AnyPlugin {
+    Async(Arc<dyn DynPlugin>),
+    Sync(Arc<dyn DynSyncPlugin>),
+}
+
+/// Makes a plugin of its settings `S`.
+pub(crate) type Make<S> = fn(S, HttpBuilder) -> Result<AnyPlugin>;
+
+impl AnyPlugin {
+    /// Makes a `P`.
+    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
+        Ok(Self::Async(Arc::new(P::new(settings, http)?)))
+    }
+
+    /// Makes a sync `P`.
+    pub(crate) fn of_sync<P: SyncPlugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
+        Ok(Self::Sync(Arc::new(P::new(settings, http)?)))
+    }
+
+    pub(crate) fn task_types(&self) -> &'static [TaskType] {
+        match self {
+            Self::Async(plugin) => plugin.task_types(),
+            Self::Sync(plugin) => plugin.task_types(),
+        }
+    }
+
+    /// The JSON Schema of `custom`.
+    pub(crate) fn custom_schema(&self) -> Json {
+        match self {
+            Self::Async(plugin) => plugin.custom_schema(),
+            Self::Sync(plugin) => plugin.custom_schema(),
+        }
+    }
+
+    /// Whether tasks are answered at once.
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self, Self::Sync(_))
+    }
+}
+
+/// The dyn twin of [`SyncPlugin`]: `Custom` is JSON here.
+pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
+    fn task_types(&self) -> &'static [TaskType];
+    fn custom_schema(&self) -> Json;
+    fn execute(
+        self: Arc<Self>,
+        cx: Context,
+        task: Task<Json>,
+    ) -> BoxFuture<'static, Result<Status>>;
+}
+
+impl<P: SyncPlugin> DynSyncPlugin for P {
+    fn task_types(&self) -> &'static [TaskType] {
+        SyncPlugin::task_types(self)
+    }
+
+    fn custom_schema(&self) -> Json {
+        schemars::schema_for!(P::Custom).to_value()
+    }
+
+    fn execute(
+        self: Arc<Self>,
+        cx: Context,
+        task: Task<Json>,
+    ) -> BoxFuture<'static, Result<Status>> {
+        Box::pin(async move {
+            let task = task.map_custom(read_custom)?;
+            SyncPlugin::execute(&*self, &cx, task).await
+        })
+    }
+}
 
 /// The dyn twin of [`Plugin`]: `Custom` and `Meta` are JSON here.
 pub(crate) trait DynPlugin: Send + Sync + 'static {

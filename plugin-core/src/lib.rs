@@ -2,7 +2,8 @@
 //!
 //! A plugin implements [`Plugin`]: three functions and four types. [`run()`] makes it a service that
 //! FlytePropeller 1.x and Flyte 2 call over gRPC and users over REST, with authentication, limits,
-//! retries, logs, metrics and traces.
+//! retries, logs, metrics and traces. One that answers at once implements [`SyncPlugin`] and is run by
+//! [`run_sync()`].
 //!
 //! Read in this order: [`plugin`] (what an author writes), [`task`] and [`context`] (what it is
 //! given), [`status`] and [`error`] (what it returns), [`http`] (how it calls the vendor).
@@ -30,12 +31,12 @@ mod verbs;
 mod wire;
 
 pub use self::{
-    config::command,
+    config::{command, command_sync},
     context::Context,
     error::{Error, Kind, Result},
     http::{Http, HttpBuilder},
-    plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
-    run::{ServiceInfo, run},
+    plugin::{BatchKey, BatchStatus, Plugin, Polled, SyncPlugin, TaskType},
+    run::{ServiceInfo, run, run_sync},
     server::openapi,
     status::{Phase, Status},
     task::Task,

@@ -1,10 +1,13 @@
-//! The trait a plugin's author implements.
+//! The traits a plugin's author implements: [`Plugin`] or [`SyncPlugin`].
+
+mod sync;
 
 use clap::Args;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::sync::SyncPlugin;
 use crate::{
     context::{Context, IdempotencyKey},
     error::Result,

@@ -2,16 +2,17 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use clap::Args;
 use tokio::signal::unix::{self, SignalKind};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::{ServerArgs, Settings, command},
-    erased::DynPlugin,
+    config::{ServerArgs, Settings, command_of},
+    erased::{AnyPlugin, Make},
     error::{Error, Result},
     handle::HandleKeys,
     http::HttpBuilder,
-    plugin::Plugin,
+    plugin::{Plugin, SyncPlugin},
     secrets::SecretReader,
     server::{Auth, Running, Service},
     telemetry::{Telemetry, metrics::Metrics},
@@ -47,13 +48,23 @@ macro_rules! service_info {
 /// others.
 #[must_use]
 pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
-    let settings = Settings::parse(command::<P>(info));
+    run_any(info, AnyPlugin::of::<P>)
+}
+
+/// [`run()`] for a plugin that answers at once.
+#[must_use]
+pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
+    run_any(info, AnyPlugin::of_sync::<P>)
+}
+
+fn run_any<S: Args>(info: ServiceInfo, make: Make<S>) -> ExitCode {
+    let settings = Settings::parse(command_of::<S>(info));
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Error::internal)
         .and_then(|runtime| {
-            let served = runtime.block_on(serve::<P>(info, settings));
+            let served = runtime.block_on(serve(info, settings, make));
             // What is left was given its time; a blocked thread must not keep the process.
             runtime.shutdown_background();
             served
@@ -70,12 +81,12 @@ pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
     }
 }
 
-async fn serve<P: Plugin>(info: ServiceInfo, settings: Settings<P::Settings>) -> Result<()> {
+async fn serve<S: Args>(info: ServiceInfo, settings: Settings<S>, make: Make<S>) -> Result<()> {
     // Before anything else: a signal that comes while it starts is not lost.
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
     let running = tokio::select! {
-        running = start::<P>(info, settings, &telemetry) => running?,
+        running = start(info, settings, make, &telemetry) => running?,
         _ = signals.next() => return Ok(()),
     };
     tracing::info!(
@@ -102,17 +113,18 @@ async fn serve<P: Plugin>(info: ServiceInfo, settings: Settings<P::Settings>) ->
 }
 
 /// Starts the service and returns while it serves.
-pub(crate) async fn start<P: Plugin>(
+pub(crate) async fn start<S: Args>(
     info: ServiceInfo,
-    settings: Settings<P::Settings>,
+    settings: Settings<S>,
+    make: Make<S>,
     telemetry: &Telemetry,
 ) -> Result<Running> {
     let metrics = Arc::clone(&telemetry.metrics);
-    let keys = handle_keys(&settings.server)?;
-    let auth = auth(&settings.server, &metrics)?;
     let agent = format!("outrigger-{}/{}", info.name, info.version);
     let http = HttpBuilder::new(&settings.upstream, &agent, Arc::clone(&metrics))?;
-    let plugin: Arc<dyn DynPlugin> = Arc::new(P::new(settings.plugin, http)?);
+    let plugin = make(settings.plugin, http)?;
+    let keys = handle_keys(&settings.server, &plugin)?;
+    let auth = auth(&settings.server, &metrics)?;
     let tasks = TaskTracker::new();
     let shared = Shared {
         keys,
@@ -125,7 +137,7 @@ pub(crate) async fn start<P: Plugin>(
     };
     let service = Service {
         info,
-        verbs: Arc::new(Verbs::new(vec![plugin], shared)?),
+        verbs: Arc::new(Verbs::new(&plugin, shared)?),
         auth,
         metrics,
         log_level: telemetry.log_level.clone(),
@@ -134,9 +146,12 @@ pub(crate) async fn start<P: Plugin>(
     service.start(&settings.server).await
 }
 
-fn handle_keys(args: &ServerArgs) -> Result<HandleKeys> {
+fn handle_keys(args: &ServerArgs, plugin: &AnyPlugin) -> Result<HandleKeys> {
     if !args.handle_keys.is_empty() {
         return HandleKeys::read(&args.handle_keys);
+    }
+    if plugin.is_sync() {
+        return HandleKeys::ephemeral();
     }
     if args.insecure_no_auth {
         tracing::warn!(

@@ -1,7 +1,8 @@
 //! Runs a plugin against a scripted upstream, over real sockets and every protocol.
 //!
-//! [`conformance_tests!`](crate::conformance_tests) gives a new plugin its test-suite on its first
-//! day; [`spawn`], [`Upstream`] and [`Client`] are there for tests of its own.
+//! [`conformance_tests!`](crate::conformance_tests) and
+//! [`sync_conformance_tests!`](crate::sync_conformance_tests) give a new plugin its test-suite on its
+//! first day; [`spawn`], [`Upstream`] and [`Client`] are there for tests of its own.
 
 mod client;
 mod conformance;
@@ -9,6 +10,7 @@ mod context;
 mod recorded;
 mod scenario;
 mod service;
+mod sync_conformance;
 mod upstream;
 
 #[cfg(test)]
@@ -17,9 +19,10 @@ pub use self::{
     client::{Client, Dialect, Refusal, Seen},
     conformance::conformance,
     context::context,
-    recorded::Recorded,
-    scenario::Scenario,
-    service::{TestService, logs, rsa_private_key, spawn},
+    recorded::{Recorded, SyncRecorded},
+    scenario::{Scenario, SyncScenario},
+    service::{TestService, logs, rsa_private_key, spawn, spawn_sync},
+    sync_conformance::sync_conformance,
     upstream::{Answer, Received, Upstream},
 };
 pub use crate::wire::proto;

@@ -1,11 +1,14 @@
-//! Create, get and delete, once for every protocol.
+//! Create, get and delete, or execute, once for every protocol.
 
 mod batch;
 mod create;
 mod delete;
+mod execute;
 mod get;
 mod in_flight;
+mod key;
 mod last_seen;
+mod served;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -15,13 +18,17 @@ use secrecy::SecretString;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::create::Created;
 use self::{batch::Batches, in_flight::InFlight, last_seen::LastSeen};
+pub(crate) use self::{
+    create::Created,
+    execute::Executed,
+    served::{Served, ServedAsync, ServedSync},
+};
 use crate::{
     caller::{Caller, Role, Verb},
     context::{Context, Execution, IdempotencyKey, Inner, Waiting},
     deadline::Deadline,
-    erased::DynPlugin,
+    erased::AnyPlugin,
     error::{Error, Kind, Result},
     handle::{Handle, HandleKeys},
     plugin::TaskType,
@@ -57,24 +64,18 @@ pub(crate) struct Incoming {
     place: Option<Place>,
 }
 
-/// A plugin under one of its task types.
-#[derive(Clone)]
-pub(crate) struct Served {
-    pub(crate) task_type: TaskType,
-    pub(crate) plugin: Arc<dyn DynPlugin>,
-}
-
 /// A handle that belongs to the caller, and the plugin it leads to.
 pub(crate) struct Opened {
     pub(crate) handle: Handle,
-    pub(crate) served: Served,
+    pub(crate) served: ServedAsync,
 }
 
-/// Every plugin of a service, and what their calls share.
+/// The plugin of a service, and what its calls share.
 pub(crate) struct Verbs {
     served: BTreeMap<&'static str, Served>,
     shared: Shared,
-    in_flight: InFlight<Created>,
+    creates: InFlight<Created>,
+    executions: InFlight<Executed>,
     last_seen: LastSeen,
     batches: Batches,
 }
@@ -103,21 +104,20 @@ struct Particulars {
 
 impl Verbs {
     /// # Errors
-    /// `InvalidArgument` when two plugins claim one task type.
-    pub(crate) fn new(plugins: Vec<Arc<dyn DynPlugin>>, shared: Shared) -> Result<Self> {
+    /// `InvalidArgument` when a task type is named twice.
+    pub(crate) fn new(plugin: &AnyPlugin, shared: Shared) -> Result<Self> {
         let mut served = BTreeMap::new();
-        for plugin in plugins {
-            for &task_type in plugin.task_types() {
-                let entry = Served { task_type, plugin: Arc::clone(&plugin) };
-                if served.insert(task_type.name, entry).is_some() {
-                    let name = task_type.name;
-                    return Err(Error::invalid(format!("the task type {name} is served twice")));
-                }
+        for &task_type in plugin.task_types() {
+            let entry = Served { task_type, plugin: plugin.clone() };
+            if served.insert(task_type.name, entry).is_some() {
+                let name = task_type.name;
+                return Err(Error::invalid(format!("the task type {name} is served twice")));
             }
         }
         Ok(Self {
             served,
-            in_flight: InFlight::new(Arc::clone(&shared.metrics)),
+            creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
+            executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
             last_seen: LastSeen::new(shared.refused_grace),
             batches: Batches::new(shared.poll_window),
             shared,
@@ -174,6 +174,11 @@ impl Verbs {
 
     fn read(&self, sealed: &[u8], task_type: Option<&str>) -> Result<Opened> {
         let unreadable = |why: String| Error::invalid(why).with_code(UNREADABLE_HANDLE);
+        let with_jobs = |served: &Served| {
+            served.asynchronous().map_err(|error| unreadable(error.message().to_owned()))
+        };
+        // Whatever the handle is, there is no job of a type that is answered at once.
+        task_type.and_then(|name| self.served.get(name)).map(with_jobs).transpose()?;
         let handle = Handle::open(sealed, &self.shared.keys).ok_or_else(|| {
             unreadable(
                 "the job's handle cannot be read: it was made by another service, with a key that \
@@ -192,12 +197,12 @@ impl Verbs {
                 "the job's handle is of a {other} task, not served here"
             )));
         };
-        Ok(Opened { served: served.clone(), handle })
+        Ok(Opened { served: with_jobs(served)?, handle })
     }
 
     fn context(
         &self,
-        served: &Served,
+        task_type: TaskType,
         caller: &Caller,
         deadline: Deadline,
         call: Particulars,
@@ -216,7 +221,7 @@ impl Verbs {
             caller: caller.clone(),
             deadline,
             key: call.key,
-            task_type: served.task_type,
+            task_type,
             execution: call.execution,
             output_prefix: call.output_prefix,
             created_at: call.created_at,
@@ -242,7 +247,7 @@ impl Verbs {
             connection,
             waiting: None,
         };
-        self.context(&opened.served, &incoming.caller, deadline, call)
+        self.context(opened.served.task_type, &incoming.caller, deadline, call)
     }
 
     /// Runs code of a plugin: its panic is a failure of this call, counted and logged.
@@ -254,9 +259,8 @@ impl Verbs {
     }
 
     /// Counts a call under flytekit's metric names.
-    fn count<T>(&self, served: &Served, verb: Verb, since: Instant, result: &Result<T>) {
-        let task_type = served.task_type.name;
-        self.shared.metrics.operation(task_type, verb, since.elapsed(), result.as_ref().err());
+    fn count<T>(&self, task_type: TaskType, verb: Verb, since: Instant, result: &Result<T>) {
+        self.shared.metrics.operation(task_type.name, verb, since.elapsed(), result.as_ref().err());
     }
 }
 

@@ -280,12 +280,14 @@ pub(super) fn verb(method: &Method, path: &str) -> Verb {
         Some("CreateTask") => return Verb::Create,
         Some("GetTask") => return Verb::Get,
         Some("DeleteTask") => return Verb::Delete,
+        Some("ExecuteTaskSync") => return Verb::Execute,
         _ => {}
     }
     let is_job =
         path.strip_prefix("/plugins/v1/").is_some_and(|rest| rest.matches('/').count() == 1);
     match *method {
         Method::PUT if is_job => Verb::Create,
+        Method::POST if is_job => Verb::Execute,
         // axum answers HEAD as it would GET.
         Method::GET | Method::HEAD if is_job => Verb::Get,
         Method::DELETE if is_job => Verb::Delete,

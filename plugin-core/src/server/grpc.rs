@@ -1,5 +1,7 @@
 //! gRPC: the services of Flyte 1 and Flyte 2, health and reflection.
 
+mod sync;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,6 +28,7 @@ use crate::{
                         AgentMetadataService, AgentMetadataServiceServer,
                     },
                     async_agent_service_server::{AsyncAgentService, AsyncAgentServiceServer},
+                    sync_agent_service_server::SyncAgentServiceServer,
                 },
             },
             flyteidl2::connector::{
@@ -65,11 +68,14 @@ pub(super) async fn routes(
     };
     let agents =
         AsyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
+    let sync_agents =
+        SyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
     let connectors = AsyncConnectorServiceServer::new(server.clone())
         .max_decoding_message_size(max_message_bytes);
     // From an empty router: the default one brings a fallback that would clash with REST's.
     let routes = Routes::from(Router::new())
         .add_service(agents)
+        .add_service(sync_agents)
         .add_service(connectors)
         .add_service(AgentMetadataServiceServer::new(server.clone()))
         .add_service(ConnectorMetadataServiceServer::new(server))
@@ -84,6 +90,7 @@ pub(super) async fn health_of_all(reporter: &HealthReporter, status: ServingStat
     let names = [
         "",
         AsyncAgentServiceServer::<Server>::NAME,
+        SyncAgentServiceServer::<Server>::NAME,
         AgentMetadataServiceServer::<Server>::NAME,
         AsyncConnectorServiceServer::<Server>::NAME,
         ConnectorMetadataServiceServer::<Server>::NAME,
@@ -149,7 +156,7 @@ impl Server {
         Agent {
             name: self.name.to_owned(),
             supported_task_types: types().map(|task_type| task_type.name.to_owned()).collect(),
-            is_sync: false,
+            is_sync: self.verbs.served().any(|served| served.plugin.is_sync()),
             supported_task_categories: types().map(category).collect(),
         }
     }

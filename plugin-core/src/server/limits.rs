@@ -35,7 +35,7 @@ impl ConcurrencyLimit {
     async fn place(&self, verb: Verb) -> Result<Place> {
         let permit = match verb {
             Verb::Get | Verb::Delete => Arc::clone(&self.free).acquire_owned().await.ok(),
-            Verb::Create | Verb::List => self.try_place()?,
+            Verb::Create | Verb::Execute | Verb::List => self.try_place()?,
         };
         let closed = || Error::internal("the limit is closed");
         permit.map(Place::new).ok_or_else(closed)

@@ -1,6 +1,7 @@
-//! REST: the RFC's three verbs, what is served, and its documents.
+//! REST: the RFC's three verbs, executing at once, what is served, and its documents.
 
 mod body;
+mod execute;
 
 use std::sync::Arc;
 
@@ -11,22 +12,22 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::body::{
-    CreateJob, CreatedJob, DeletedJob, JobQuery, JobState, JobStatus, LogLink, Problem,
-    ServedPlugin, ServedPlugins,
+    CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, Problem, ServedPlugin, ServedPlugins,
 };
 use crate::{
     caller::Verb,
     error::{Error, Kind, Result},
     handle::Job,
+    plugin::TaskType,
     run::ServiceInfo,
-    verbs::{self, Incoming, Opened, Served, UNREADABLE_HANDLE, Verbs},
-    wire,
+    verbs::{self, Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
 };
 
 #[derive(Clone)]
@@ -60,7 +61,7 @@ impl utoipa::Modify for Bearer {
 
 fn documented() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(create, get, delete))
+        .routes(routes!(create, execute::execute, get, delete))
         .routes(routes!(list))
         .routes(routes!(schema))
 }
@@ -102,7 +103,7 @@ impl Rest {
         &self,
         incoming: &Incoming,
         verb: Verb,
-        served: &Served,
+        served: &ServedAsync,
         job_id: &str,
     ) -> Result<Opened> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(job_id).map_err(|_| {
@@ -123,7 +124,7 @@ impl<S: Sync> FromRequestParts<S> for Incoming {
 
 /// Submits a job.
 ///
-/// Repeating the request with the same `Idempotency-Key` header or `output_prefix` answers with the
+/// For task types of mode `async`. Repeating the request with the same `Idempotency-Key` header or `output_prefix` answers with the
 /// same job.
 #[utoipa::path(
     put,
@@ -142,7 +143,7 @@ impl<S: Sync> FromRequestParts<S> for Incoming {
         (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The vendor refuses the job, in its own words", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The vendor asks for patience", body = Problem, content_type = "application/problem+json"),
@@ -157,7 +158,7 @@ async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<CreatedJob>> {
-    let served = rest.find(&address)?;
+    let served = rest.find(&address)?.asynchronous()?;
     let request = body::read(&body)?.into_request(served.task_type)?;
     let key = idempotency_key(&headers)?;
     let created = rest.verbs.create(&incoming, request, key).await?;
@@ -213,7 +214,7 @@ fn as_refusal(error: Error) -> Error {
         (status = 400, description = "The job_id is missing or cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The service is overloaded or starting", body = Problem, content_type = "application/problem+json"),
     )
@@ -224,41 +225,26 @@ async fn get(
     address: Address,
     query: Result<Query<JobQuery>, QueryRejection>,
 ) -> Result<Json<JobStatus>> {
-    let served = rest.find(&address)?;
+    let served = rest.find(&address)?.asynchronous()?;
     let job_id = job_id(query)?;
-    let opened = rest.open(&incoming, Verb::Get, served, &job_id)?;
+    let opened = rest.open(&incoming, Verb::Get, &served, &job_id)?;
     let status = rest.verbs.get(&incoming, &opened, verbs::ConnectionSecrets::new()).await;
-    Ok(Json(JobStatus {
-        job_spec: job_spec(&opened),
-        job_state: JobState::of(status.phase),
-        phase: status.phase.name(),
-        outputs: outputs(&status)?,
-        log_links: status.links.iter().map(LogLink::of).collect(),
-        custom_info: status.info.clone(),
-        error_code: status.code.clone(),
-        message: status.message.clone(),
-    }))
-}
-
-/// What the job was created as, and what finds it at the vendor.
-fn job_spec(opened: &Opened) -> Value {
     let job = match &opened.handle.job {
         Job::Created(meta) => serde_json::from_slice(meta).unwrap_or_default(),
         Job::Refused { .. } => Value::Null,
     };
-    json!({
-        "task_type": opened.served.task_type.name,
-        "version": opened.served.task_type.version,
-        "created_at": opened.handle.created_at.to_string(),
-        "job": job,
-    })
+    let spec = job_spec(served.task_type, opened.handle.created_at, &job);
+    Ok(Json(JobStatus::of(spec, &status)?))
 }
 
-fn outputs(status: &crate::status::Status) -> Result<Option<Value>> {
-    if status.outputs.is_empty() {
-        return Ok(None);
-    }
-    wire::to_proto_json(&wire::literal_map(&status.outputs)).map(Some)
+/// What the job was created as, and what finds it at the vendor.
+fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
+    json!({
+        "task_type": task_type.name,
+        "version": task_type.version,
+        "created_at": created_at.to_string(),
+        "job": job,
+    })
 }
 
 /// Stops a job. One that has ended is a success.
@@ -278,7 +264,7 @@ fn outputs(status: &crate::status::Status) -> Result<Option<Value>> {
         (status = 400, description = "The job_id is missing or cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The vendor asks for patience", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The job may still run; try again", body = Problem, content_type = "application/problem+json"),
@@ -290,9 +276,9 @@ async fn delete(
     address: Address,
     query: Result<Query<JobQuery>, QueryRejection>,
 ) -> Result<Json<DeletedJob>> {
-    let served = rest.find(&address)?;
+    let served = rest.find(&address)?.asynchronous()?;
     let job_id = job_id(query)?;
-    let opened = rest.open(&incoming, Verb::Delete, served, &job_id)?;
+    let opened = rest.open(&incoming, Verb::Delete, &served, &job_id)?;
     rest.verbs.delete(&incoming, &opened, verbs::ConnectionSecrets::new()).await?;
     Ok(Json(DeletedJob { job_id, error_code: None, message: String::new() }))
 }
@@ -319,7 +305,7 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     )
 )]
 async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
-    let plugins = rest.verbs.served().map(|served| ServedPlugin::of(served.task_type));
+    let plugins = rest.verbs.served().map(ServedPlugin::of);
     Json(ServedPlugins {
         service: rest.info.name,
         service_version: rest.info.version,

@@ -199,12 +199,12 @@ impl Metrics {
         );
         r.register(
             "plugin_joined_creates",
-            "Creates that joined one under way with the same key",
+            "Creates and executions that joined one under way with the same key",
             self.joined_creates.clone(),
         );
         r.register(
             "plugin_abandoned_creates",
-            "Jobs created after their caller had gone",
+            "Creates and executions that finished after their caller had gone",
             self.abandoned_creates.clone(),
         );
         r.register(
@@ -249,7 +249,7 @@ impl Metrics {
         self.rpc_server.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Counts one create, get or delete under flytekit's names.
+    /// Counts one create, get, delete or execution under flytekit's names.
     pub(crate) fn operation(
         &self,
         task_type: &'static str,

@@ -3,15 +3,23 @@
 use std::{net::SocketAddr, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use http::Method;
 use serde_json::{Value as Json, json};
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
 use super::proto::{
     flyteidl::{
-        admin::{CreateTaskRequest, DeleteTaskRequest, GetTaskRequest, Resource},
+        admin::{
+            CreateRequestHeader, CreateTaskRequest, DeleteTaskRequest, ExecuteTaskSyncRequest,
+            GetTaskRequest, Resource, execute_task_sync_request::Part,
+            execute_task_sync_response::Res,
+        },
         core::task_execution,
-        service::async_agent_service_client::AsyncAgentServiceClient,
+        service::{
+            async_agent_service_client::AsyncAgentServiceClient,
+            sync_agent_service_client::SyncAgentServiceClient,
+        },
     },
     flyteidl2::connector::async_connector_service_client::AsyncConnectorServiceClient,
 };
@@ -31,6 +39,9 @@ pub enum Dialect {
 impl Dialect {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Flyte1, Self::Flyte2, Self::Rest];
+
+    /// Those that can execute a task at once: Flyte 2 cannot.
+    pub const SYNC: [Self; 2] = [Self::Flyte1, Self::Rest];
 
     /// Whether it is gRPC.
     #[must_use]
@@ -169,6 +180,52 @@ impl Client {
             _ => AsyncAgentServiceClient::new(self.channel.clone()).delete_task(request).await,
         };
         deleted.map(drop).map_err(refusal)
+    }
+
+    /// Executes `task`, a CreateTaskRequest as proto-JSON, as propeller does: a header, the inputs and
+    /// the end of the stream.
+    ///
+    /// # Errors
+    /// What the service refuses it with.
+    ///
+    /// # Panics
+    /// When `task` is no such request, or the answer has no end.
+    #[expect(clippy::expect_used, reason = "a test's")]
+    pub async fn execute(&self, task: &Json) -> Result<Seen, Refusal> {
+        if self.dialect == Dialect::Rest {
+            let answer = self.rest(Method::POST, task, "", Some(task)).await?;
+            return Ok(Seen::from_rest(&answer));
+        }
+        let request = wire::from_proto_json(task).expect("a CreateTaskRequest");
+        let header = CreateRequestHeader {
+            template: request.template,
+            output_prefix: request.output_prefix,
+            task_execution_metadata: request.task_execution_metadata,
+        };
+        let inputs = request.inputs.unwrap_or_default();
+        self.execute_raw(stream::iter([Part::Header(header), Part::Inputs(inputs)])).await
+    }
+
+    /// Executes a stream of messages as it is, over Flyte 1's gRPC; the first message of the answer.
+    ///
+    /// # Errors
+    /// What the service refuses it with.
+    ///
+    /// # Panics
+    /// When the answer has no header, or no end after it.
+    #[expect(clippy::expect_used, reason = "a test's")]
+    pub async fn execute_raw(
+        &self,
+        parts: impl Stream<Item = Part> + Send + 'static,
+    ) -> Result<Seen, Refusal> {
+        let request = parts.map(|part| ExecuteTaskSyncRequest { part: Some(part) });
+        let mut client = SyncAgentServiceClient::new(self.channel.clone());
+        let answer = client.execute_task_sync(self.grpc(request)).await.map_err(refusal)?;
+        let mut answer = answer.into_inner();
+        let first = answer.message().await.map_err(refusal)?.expect("a message");
+        assert_eq!(answer.message().await.map_err(refusal)?, None, "one message and the end");
+        let Some(Res::Header(header)) = first.res else { panic!("no header: {first:?}") };
+        Ok(Seen::from_grpc(&header.resource.expect("a resource")))
     }
 
     #[expect(clippy::expect_used, reason = "a test's")]

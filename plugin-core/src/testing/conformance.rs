@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::{
     client::{Client, Dialect, Seen},
-    recorded::Recorded,
+    recorded::{Recorded, canaries},
     scenario::Scenario,
     service::{TestService, logs, spawn_with},
     upstream::Upstream,
 };
-use crate::plugin::Plugin;
+use crate::{erased::AnyPlugin, plugin::Plugin};
 
 /// How long anything that must happen may take to.
 const SOON: Duration = Duration::from_secs(30);
@@ -62,7 +62,8 @@ impl Stage {
         let args = recorded.args.iter().map(String::as_str).chain([endpoint.as_str()]);
         let args = args.collect::<Vec<_>>();
         // What libraries log at TRACE is searched for secrets, too.
-        let service = spawn_with::<P>(&args, &recorded.secret_files(), "trace").await;
+        let service =
+            spawn_with(AnyPlugin::of::<P>, &args, &recorded.secret_files(), "trace").await;
         let client = service.client(dialect, "propeller").await;
         Self { dialect, recorded, upstream, service, client }
     }
@@ -302,7 +303,8 @@ impl Stage {
         let sent = self.upstream.take_received();
         let sent = sent.iter().filter_map(|request| request.headers.get("authorization"));
         let tokens = sent.filter_map(|value| value.to_str().ok()?.split(' ').nth(1));
-        let secrets = tokens.map(str::to_owned).chain(self.canaries());
+        let files = self.recorded.secret_files();
+        let secrets = tokens.map(str::to_owned).chain(canaries(&files));
         let metrics = self.service.admin_text("/metrics").await;
         let logs = logs();
         assert!(
@@ -320,15 +322,6 @@ impl Stage {
                 assert!(!text.contains(&secret), "a secret is in {place}");
             }
         }
-    }
-
-    /// The longest line of each secret: what a leak would show.
-    fn canaries(&self) -> impl Iterator<Item = String> {
-        let files = self.recorded.secret_files().into_iter();
-        files.filter_map(|(_, value)| {
-            let parts = value.split(['\n', '"', '\\']).map(str::to_owned);
-            parts.max_by_key(String::len).filter(|part| part.len() >= 16)
-        })
     }
 
     async fn protocols_agree(&self) {

@@ -68,3 +68,63 @@ macro_rules! conformance_tests {
         }
     )*};
 }
+
+/// One thing that every sync plugin must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncScenario {
+    /// A task is answered with its outputs.
+    HappyPath,
+    /// A wrong `custom` is answered with the field, and the vendor is not asked.
+    BadCustom,
+    /// What the vendor refuses for good is the task's failure, in its words.
+    RefusedTask,
+    /// Credentials are renewed once when the vendor refuses them; then the task has failed.
+    RefusedCredentials,
+    /// Retry-After is obeyed, or left to the caller.
+    RetryAfter429,
+    /// An outage of the vendor is an error: Flyte tries again.
+    Outage,
+    /// A slow vendor costs nobody a deadline, and what is late is dropped.
+    SlowUpstream,
+    /// A caller that went away and comes back gets the answer that was under way.
+    CallerDisconnects,
+    /// The same task twice at once is one call to the vendor.
+    SameKeyAtOnce,
+    /// No secret shows up anywhere.
+    CanaryNowhere,
+    /// REST and gRPC are told the same.
+    ProtocolsAgree,
+}
+
+/// Makes a test of each [`SyncScenario`] for a sync plugin.
+///
+/// ```text
+/// plugin_core::sync_conformance_tests!(translate::Translate, include_str!("recorded.json"));
+/// ```
+#[macro_export]
+macro_rules! sync_conformance_tests {
+    ($plugin:ty, $recorded:expr) => {
+        $crate::sync_conformance_tests!(
+            $plugin, $recorded,
+            happy_path: HappyPath,
+            bad_custom_names_the_field: BadCustom,
+            refused_task_is_a_failed_task: RefusedTask,
+            refused_credentials_are_renewed_once: RefusedCredentials,
+            retry_after_is_obeyed: RetryAfter429,
+            outage_is_tried_again: Outage,
+            slow_upstream_meets_the_deadline: SlowUpstream,
+            answer_outlives_its_caller: CallerDisconnects,
+            same_key_at_once_is_one_call: SameKeyAtOnce,
+            secrets_show_up_nowhere: CanaryNowhere,
+            protocols_agree: ProtocolsAgree,
+        );
+    };
+    ($plugin:ty, $recorded:expr, $($name:ident: $scenario:ident,)*) => {$(
+        #[::tokio::test]
+        async fn $name() {
+            let recorded = $crate::testing::SyncRecorded::parse($recorded);
+            let scenario = $crate::testing::SyncScenario::$scenario;
+            $crate::testing::sync_conformance::<$plugin>(scenario, recorded).await;
+        }
+    )*};
+}

@@ -10,9 +10,10 @@ use tempfile::TempDir;
 
 use super::client::{Client, Dialect};
 use crate::{
-    config::{Settings, command},
+    config::{Settings, command_of},
+    erased::{AnyPlugin, Make},
     handle::{Handle, HandleKeys, Job},
-    plugin::Plugin,
+    plugin::{Plugin, SyncPlugin},
     run::{ServiceInfo, start},
     server::Running,
     telemetry::{Telemetry, captured},
@@ -35,12 +36,21 @@ pub struct TestService {
 /// # Panics
 /// When it does not start.
 pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
-    spawn_with::<P>(args, &[], "info").await
+    spawn_with(AnyPlugin::of::<P>, args, &[], "info").await
+}
+
+/// [`spawn`] for a sync plugin.
+///
+/// # Panics
+/// When it does not start.
+pub async fn spawn_sync<P: SyncPlugin>(args: &[&str]) -> TestService {
+    spawn_with(AnyPlugin::of_sync::<P>, args, &[], "info").await
 }
 
 /// [`spawn`] with secret files, and a log level where it is the process' first.
 #[expect(clippy::expect_used, clippy::panic, reason = "a test's")]
-pub(super) async fn spawn_with<P: Plugin>(
+pub(super) async fn spawn_with<S: clap::Args>(
+    make: Make<S>,
     args: &[&str],
     secrets: &[(String, String)],
     log_level: &str,
@@ -68,11 +78,11 @@ pub(super) async fn spawn_with<P: Plugin>(
     ];
     let args = args.iter().map(|arg| (*arg).to_owned());
     let line = [INFO.name.to_owned()].into_iter().chain(defaults).chain(args);
-    let command = command::<P>(INFO).args_override_self(true);
+    let command = command_of::<S>(INFO).args_override_self(true);
     let matches = command.try_get_matches_from(line).unwrap_or_else(|error| panic!("{error}"));
-    let settings = Settings::<P::Settings>::read(&matches).expect("arguments");
+    let settings = Settings::<S>::read(&matches).expect("arguments");
     let telemetry = Telemetry::for_tests(INFO, log_level);
-    let running = start::<P>(INFO, settings, &telemetry).await;
+    let running = start(INFO, settings, make, &telemetry).await;
     TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir: temporary }
 }
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-use super::{Opened, Served, Verbs};
+use super::{Opened, ServedAsync, Verbs};
 use crate::{
     context::{Context, IdempotencyKey},
     deadline::Deadline,
@@ -162,7 +162,7 @@ impl Verbs {
     }
 
     /// Waits for the others and asks for all; who comes meanwhile is asked for next.
-    async fn poll_batches(&self, slot: Slot, served: &Served, cx: &Context) {
+    async fn poll_batches(&self, slot: Slot, served: &ServedAsync, cx: &Context) {
         let _open = OpenSlot { batches: &self.batches, slot };
         let mut window = self.batches.window;
         loop {
@@ -180,7 +180,13 @@ impl Verbs {
         }
     }
 
-    async fn poll_batch(&self, slot: Slot, served: &Served, cx: &Context, batch: Vec<Waiting>) {
+    async fn poll_batch(
+        &self,
+        slot: Slot,
+        served: &ServedAsync,
+        cx: &Context,
+        batch: Vec<Waiting>,
+    ) {
         let answers = match batch.len() {
             ..WORTHWHILE => Vec::new(),
             _ => self.ask_for_many(slot, served, cx, &batch).await,
@@ -198,7 +204,7 @@ impl Verbs {
         }
     }
 
-    fn answer(&self, served: &Served, one: &Waiting, told: BatchStatus) -> Answer {
+    fn answer(&self, served: &ServedAsync, one: &Waiting, told: BatchStatus) -> Answer {
         let status = match told {
             BatchStatus::Status(status) => {
                 self.remember(served, one.key, &status);
@@ -216,7 +222,7 @@ impl Verbs {
     async fn ask_for_many(
         &self,
         slot: Slot,
-        served: &Served,
+        served: &ServedAsync,
         cx: &Context,
         batch: &[Waiting],
     ) -> Vec<Found> {

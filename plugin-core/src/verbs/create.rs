@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{Incoming, Particulars, Served, Verbs, in_flight::Outcome};
+use super::{Incoming, Particulars, ServedAsync, Verbs, in_flight::Outcome, key::Key};
 use crate::{
-    caller::{Caller, Role, Verb},
-    context::{Context, IdempotencyKey, Waiting},
+    caller::Verb,
+    context::{Context, Waiting},
     deadline::Deadline,
     error::{Error, Kind, Result},
     handle::{Handle, Job, Owner},
@@ -28,35 +28,6 @@ pub(crate) struct Created {
     pub(crate) repeatable: bool,
 }
 
-/// A create's idempotency key, and whether the same request again has the same one.
-struct Key {
-    key: IdempotencyKey,
-    repeatable: bool,
-}
-
-impl Key {
-    /// `header` is REST's `Idempotency-Key`, which stands in for what Flyte calls the attempt.
-    fn of(caller: &Caller, served: &Served, submission: &Submission, header: Option<&str>) -> Self {
-        let theirs = |what, text| {
-            let parts = [caller.issuer(), caller.subject(), what, served.task_type.name, text];
-            Self { key: IdempotencyKey::of_parts(&parts), repeatable: true }
-        };
-        if let Some(header) = header {
-            return theirs("Idempotency-Key", header);
-        }
-        let attempt = [&submission.output_prefix, &submission.attempt_id];
-        let Some(attempt) = attempt.into_iter().find(|text| !text.is_empty()) else {
-            return Self { key: IdempotencyKey::random(), repeatable: false };
-        };
-        match caller.role() {
-            Role::Propeller | Role::Anonymous => {
-                Self { key: IdempotencyKey::of_attempt(attempt), repeatable: true }
-            }
-            Role::User | Role::Admin => theirs("output_prefix", attempt),
-        }
-    }
-}
-
 impl Verbs {
     /// Submits the job that `request` describes.
     ///
@@ -72,9 +43,9 @@ impl Verbs {
         let started = Instant::now();
         incoming.caller.check_verb(Verb::Create)?;
         let (task_type, version) = Submission::addressee(&request)?;
-        let served = self.find(task_type, Some(version))?.clone();
+        let served = self.find(task_type, Some(version))?.asynchronous()?;
         let result = self.submit(incoming, &served, request, header).await;
-        self.count(&served, Verb::Create, started, &result);
+        self.count(served.task_type, Verb::Create, started, &result);
         if let Ok(Created { refused: Some(error), .. }) = &result {
             incoming.record.fields().error = Some(error.clone());
         }
@@ -84,23 +55,23 @@ impl Verbs {
     async fn submit(
         self: &Arc<Self>,
         incoming: &Incoming,
-        served: &Served,
+        served: &ServedAsync,
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Created> {
         let submission = Submission::read(request);
         self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
-        let Key { key, repeatable } = Key::of(&incoming.caller, served, &submission, header);
-        incoming.note(served.task_type.name, &submission.execution, key);
+        let key = Key::of(&incoming.caller, served.task_type, &submission, header);
+        incoming.note(served.task_type.name, &submission.execution, key.key);
         incoming.caller.check_task_type(served.task_type.name)?;
 
-        let outcome = self.detached(incoming, served, key, submission);
+        let outcome = self.detached(incoming, served, &key, submission);
         let answer_by = incoming.deadline.leaving_time_to_answer();
         let created = timeout_at(answer_by.instant(), outcome.wait()).await.map_err(|_| {
             let message = "the job is still being submitted; repeat the request to get its handle";
             Error::new(Kind::DeadlineExceeded, message)
         })??;
-        Ok(Created { repeatable, ..created })
+        Ok(Created { repeatable: key.repeatable, ..created })
     }
 
     /// Runs the submit in a task of its own: a caller that goes away neither undoes nor doubles it,
@@ -108,20 +79,18 @@ impl Verbs {
     fn detached(
         self: &Arc<Self>,
         incoming: &Incoming,
-        served: &Served,
-        key: IdempotencyKey,
+        served: &ServedAsync,
+        key: &Key,
         submission: Submission,
     ) -> Outcome<Created> {
-        // Two callers never share a handle, whatever key they name.
-        let caller = &incoming.caller;
-        let shared_by = [&key.hex(), caller.issuer(), caller.subject()];
-        let this = Arc::clone(self);
-        let (served, caller, place) = (served.clone(), caller.clone(), incoming.place.clone());
+        let (caller, place) = (incoming.caller.clone(), incoming.place.clone());
+        let (this, served, job) = (Arc::clone(self), served.clone(), key.key);
+        let slot = key.slot(&caller);
         let work = |waiting| async move {
             // Moved in as a whole: it is held until the job is submitted.
             let _place = place;
             let particulars = Particulars {
-                key,
+                key: job,
                 execution: submission.execution,
                 output_prefix: submission.output_prefix,
                 created_at: Timestamp::now(),
@@ -129,10 +98,10 @@ impl Verbs {
                 waiting: Some(waiting),
             };
             let deadline = Deadline::after(this.shared.request_timeout);
-            let cx = this.context(&served, &caller, deadline, particulars);
+            let cx = this.context(served.task_type, &caller, deadline, particulars);
             this.run_create(&served, &cx, submission.task).await
         };
-        self.in_flight.join_or_start(IdempotencyKey::of_parts(&shared_by), key, |slot| {
+        self.creates.join_or_start(slot, job, |slot| {
             let waiting: Waiting = slot.waiting();
             self.shared.tasks.spawn(slot.run(work(waiting)).in_current_span());
         })
@@ -140,7 +109,7 @@ impl Verbs {
 
     async fn run_create(
         &self,
-        served: &Served,
+        served: &ServedAsync,
         cx: &Context,
         task: Result<Task<Json>>,
     ) -> Result<Created> {
@@ -169,7 +138,7 @@ impl Verbs {
 }
 
 /// Whether the task would be refused again however often it is sent.
-fn is_refusal(error: &Error) -> bool {
+pub(super) fn is_refusal(error: &Error) -> bool {
     match error.kind() {
         Kind::InvalidArgument | Kind::FailedPrecondition => true,
         // From the vendor these are about the job; from us they are about the caller.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{ConnectionSecrets, Incoming, Opened, Served, Verbs, get::is_settled};
+use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, get::is_settled};
 use crate::{
     caller::Verb,
     context::Context,
@@ -30,7 +30,7 @@ impl Verbs {
             Job::Refused { .. } => Ok(()),
             Job::Created(meta) => self.stop(incoming, opened, meta.clone(), connection).await,
         };
-        self.count(&opened.served, Verb::Delete, started, &result);
+        self.count(opened.served.task_type, Verb::Delete, started, &result);
         result
     }
 
@@ -56,7 +56,7 @@ impl Verbs {
         finished.map_err(Error::internal)?
     }
 
-    async fn run_delete(&self, served: &Served, cx: Context, meta: Vec<u8>) -> Result<()> {
+    async fn run_delete(&self, served: &ServedAsync, cx: Context, meta: Vec<u8>) -> Result<()> {
         let deadline = cx.deadline();
         let late = |_| Err(Error::new(Kind::DeadlineExceeded, "the job was not stopped in time"));
         let plugin = || Arc::clone(&served.plugin);

@@ -9,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
-use super::{ConnectionSecrets, Incoming, Opened, Served, Verbs};
+use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs};
 use crate::{
     caller::Verb,
     context::IdempotencyKey,
@@ -38,7 +38,7 @@ impl Verbs {
             },
         };
         incoming.record.fields().phase = Some(status.phase);
-        self.count(&opened.served, Verb::Get, started, &Ok(()));
+        self.count(opened.served.task_type, Verb::Get, started, &Ok(()));
         status
     }
 
@@ -90,17 +90,21 @@ impl Verbs {
     }
 
     /// Keeps what the vendor said of a job; what is only remembered is not kept anew.
-    pub(super) fn remember(&self, served: &Served, job: IdempotencyKey, status: &Status) {
-        let task_type = served.task_type.name;
+    pub(super) fn remember(&self, served: &ServedAsync, job: IdempotencyKey, status: &Status) {
+        self.note_unknown_state(served.task_type.name, status);
+        self.last_seen.saw(job, &Arc::new(status.clone()));
+    }
+
+    /// Counts and logs a state that this version of the plugin does not know.
+    pub(super) fn note_unknown_state(&self, task_type: &'static str, status: &Status) {
         if let Some(state) = &status.unknown_state {
             self.shared.metrics.unknown_state(task_type);
             tracing::warn!(task_type, state, "a job is in a state this version does not know");
         }
-        self.last_seen.saw(job, &Arc::new(status.clone()));
     }
 
     /// What a plugin says of a job without asking; its panic costs no poll.
-    pub(super) fn describe(&self, served: &Served, meta: &[u8]) -> Status {
+    pub(super) fn describe(&self, served: &ServedAsync, meta: &[u8]) -> Status {
         let described = catch_unwind(AssertUnwindSafe(|| served.plugin.describe(meta)));
         described.unwrap_or_else(|_| {
             self.shared.metrics.panic();

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    caller::Verb,
     context::{IdempotencyKey, Waiter, Waiting},
     error::{Error, Result},
     telemetry::{metrics::Metrics, record::fingerprint},
@@ -28,6 +29,8 @@ type Table<T> = Mutex<HashMap<IdempotencyKey, UnderWay<T>>>;
 pub(super) struct InFlight<T> {
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
+    /// What the work does.
+    verb: Verb,
 }
 
 /// The end of work under way. Dropping it does not stop the work.
@@ -42,6 +45,7 @@ pub(super) struct Slot<T> {
     job: IdempotencyKey,
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
+    verb: Verb,
     waiting: Waiting,
     ending: watch::Sender<Ending<T>>,
 }
@@ -51,8 +55,8 @@ fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<IdempotencyKey, UnderWay<
 }
 
 impl<T: Clone> InFlight<T> {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { table: Arc::default(), metrics }
+    pub(super) fn new(verb: Verb, metrics: Arc<Metrics>) -> Self {
+        Self { table: Arc::default(), metrics, verb }
     }
 
     /// The work under way in `slot`; `start` is given that slot to run it in if there is none. `job`
@@ -75,7 +79,7 @@ impl<T: Clone> InFlight<T> {
         table.insert(slot, under_way);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
-        start(Slot { slot, job, table, metrics, waiting, ending });
+        start(Slot { slot, job, table, metrics, verb: self.verb, waiting, ending });
         outcome
     }
 }
@@ -116,17 +120,18 @@ impl<T> Slot<T> {
     }
 
     fn note_abandoned(&self, result: &Result<T>) {
-        let job = fingerprint(self.job);
+        let (job, verb) = (fingerprint(self.job), self.verb.name());
         match result {
             Ok(_) => {
                 self.metrics.abandoned_create();
-                tracing::info!(job, "a create finished after its caller had gone");
+                tracing::info!(job, verb, "finished after its caller had gone");
             }
             Err(error) => tracing::info!(
                 job,
+                verb,
                 %error,
                 cause = error.chain(),
-                "a create failed after its caller had gone"
+                "failed after its caller had gone"
             ),
         }
     }
@@ -149,7 +154,8 @@ mod tests {
     use crate::run::ServiceInfo;
 
     fn in_flight() -> InFlight<u32> {
-        InFlight::new(Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" })))
+        let info = ServiceInfo { name: "test", version: "0" };
+        InFlight::new(Verb::Create, Arc::new(Metrics::new(info)))
     }
 
     fn start(

@@ -9,7 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     error::{Error, Result},
     plugin::TaskType,
-    status::{Link, Phase},
+    status::{Link, Phase, Status},
+    verbs::Served,
     wire::{
         self, from_plain_json,
         proto::flyteidl::{
@@ -230,6 +231,22 @@ pub(super) struct JobStatus {
     pub(super) message: String,
 }
 
+impl JobStatus {
+    pub(super) fn of(job_spec: Value, status: &Status) -> Result<Self> {
+        let outputs = (!status.outputs.is_empty()).then(|| wire::literal_map(&status.outputs));
+        Ok(Self {
+            job_spec,
+            job_state: JobState::of(status.phase),
+            phase: status.phase.name(),
+            outputs: outputs.as_ref().map(wire::to_proto_json).transpose()?,
+            log_links: status.links.iter().map(LogLink::of).collect(),
+            custom_info: status.info.clone(),
+            error_code: status.code.clone(),
+            message: status.message.clone(),
+        })
+    }
+}
+
 /// What a service serves.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ServedPlugins {
@@ -243,14 +260,26 @@ pub(super) struct ServedPlugins {
 pub(super) struct ServedPlugin {
     task_type: &'static str,
     version: i32,
+    mode: Mode,
     /// Where to submit.
     path: String,
 }
 
+/// How tasks of a type are answered.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// They are jobs: PUT one, GET it until it has ended.
+    Async,
+    /// At once: POST.
+    Sync,
+}
+
 impl ServedPlugin {
-    pub(super) fn of(task_type: TaskType) -> Self {
-        let TaskType { name, version } = task_type;
-        Self { task_type: name, version, path: format!("/plugins/v1/{name}/{version}") }
+    pub(super) fn of(served: &Served) -> Self {
+        let TaskType { name, version } = served.task_type;
+        let mode = if served.plugin.is_sync() { Mode::Sync } else { Mode::Async };
+        Self { task_type: name, version, mode, path: format!("/plugins/v1/{name}/{version}") }
     }
 }
 

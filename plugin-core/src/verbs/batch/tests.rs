@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::{
     caller::{Caller, Verb},
+    erased::AnyPlugin,
     handle::{Handle, HandleKeys, Job, Owner},
     http::HttpBuilder,
     plugin::{Plugin, Polled, TaskType},
@@ -80,7 +81,7 @@ fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
         refused_grace: Duration::from_secs(600),
         poll_window: Duration::from_millis(50),
     };
-    Arc::new(Verbs::new(vec![Arc::new(plugin)], shared).unwrap())
+    Arc::new(Verbs::new(&AnyPlugin::Async(Arc::new(plugin)), shared).unwrap())
 }
 
 fn incoming() -> Incoming {
