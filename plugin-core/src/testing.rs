@@ -16,7 +16,7 @@ mod upstream;
 #[cfg(test)]
 pub(crate) use self::context::context_in;
 pub use self::{
-    client::{Client, Dialect, Refusal, Seen},
+    client::{Client, Dialect, Refusal, Seen, sync_parts},
     conformance::conformance,
     context::context,
     recorded::{Recorded, SyncRecorded},

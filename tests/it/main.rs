@@ -24,3 +24,4 @@ mod snowflake;
 mod snowflake_golden;
 mod stage;
 mod startup;
+mod sync_mode;

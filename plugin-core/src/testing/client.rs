@@ -189,21 +189,13 @@ impl Client {
     /// What the service refuses it with.
     ///
     /// # Panics
-    /// When `task` is no such request, or the answer has no end.
-    #[expect(clippy::expect_used, reason = "a test's")]
+    /// When `task` is no such request, or the answer is no header and the end.
     pub async fn execute(&self, task: &Json) -> Result<Seen, Refusal> {
         if self.dialect == Dialect::Rest {
             let answer = self.rest(Method::POST, task, "", Some(task)).await?;
             return Ok(Seen::from_rest(&answer));
         }
-        let request = wire::from_proto_json(task).expect("a CreateTaskRequest");
-        let header = CreateRequestHeader {
-            template: request.template,
-            output_prefix: request.output_prefix,
-            task_execution_metadata: request.task_execution_metadata,
-        };
-        let inputs = request.inputs.unwrap_or_default();
-        self.execute_raw(stream::iter([Part::Header(header), Part::Inputs(inputs)])).await
+        self.execute_raw(stream::iter(sync_parts(task))).await
     }
 
     /// Executes a stream of messages as it is, over Flyte 1's gRPC; the first message of the answer.
@@ -272,6 +264,22 @@ impl Client {
         let message = json["message"].as_str().unwrap_or_default().to_owned();
         Err(Refusal { code: status.as_u16().into(), message })
     }
+}
+
+/// What ExecuteTaskSync sends for `task`, a CreateTaskRequest as proto-JSON: the header and the inputs.
+///
+/// # Panics
+/// When `task` is no such request.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test's")]
+pub fn sync_parts(task: &Json) -> [Part; 2] {
+    let request = wire::from_proto_json(task).expect("a CreateTaskRequest");
+    let header = CreateRequestHeader {
+        template: request.template,
+        output_prefix: request.output_prefix,
+        task_execution_metadata: request.task_execution_metadata,
+    };
+    [Part::Header(header), Part::Inputs(request.inputs.unwrap_or_default())]
 }
 
 fn job_query(handle: &[u8]) -> String {

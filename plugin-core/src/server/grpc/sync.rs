@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Server;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     verbs::Incoming,
     wire::{
         proto::flyteidl::{
@@ -39,7 +39,9 @@ impl SyncAgentService for Server {
         request: Request<Streaming<ExecuteTaskSyncRequest>>,
     ) -> Result<Response<Self::ExecuteTaskSyncStream>, Status> {
         let incoming = Incoming::of(request.extensions())?;
-        let request = read(&mut request.into_inner()).await?;
+        let deadline = incoming.deadline.leaving_time_to_answer();
+        let read = timeout_at(deadline.instant(), read(request.into_inner())).await;
+        let request = read.unwrap_or_else(|_| Err(never_came().into()))?;
         // All is known before the head goes out: the layers then see a failure as that of a unary call.
         let executed = self.verbs.execute(&incoming, request, None).await?;
         let header = ExecuteTaskSyncResponseHeader { resource: Some(resource(&executed.status)) };
@@ -49,7 +51,8 @@ impl SyncAgentService for Server {
 }
 
 /// Reads the request, as far as callers send one: a header, and the inputs once.
-async fn read(stream: &mut Streaming<ExecuteTaskSyncRequest>) -> Result<CreateTaskRequest, Status> {
+async fn read(mut stream: Streaming<ExecuteTaskSyncRequest>) -> Result<CreateTaskRequest, Status> {
+    let stream = &mut stream;
     let header = match next(stream).await? {
         Some(Part::Header(header)) => header,
         Some(Part::Inputs(_)) => {
@@ -90,6 +93,10 @@ async fn next(stream: &mut Streaming<ExecuteTaskSyncRequest>) -> Result<Option<P
         }
         None => Ok(None),
     }
+}
+
+fn never_came() -> Error {
+    Error::new(Kind::DeadlineExceeded, "the inputs did not come in time")
 }
 
 fn submission(header: CreateRequestHeader, inputs: Option<LiteralMap>) -> CreateTaskRequest {

@@ -1,0 +1,175 @@
+//! `ExecuteTaskSync`, message by message.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use plugin_core::testing::{
+    Client, Dialect, Refusal, Seen,
+    proto::flyteidl::{
+        admin::{
+            GetAgentRequest, GetAgentResponse, ListAgentsResponse, execute_task_sync_request::Part,
+        },
+        core::LiteralMap,
+    },
+    sync_parts,
+};
+use prost::Message as _;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tonic::transport::Channel;
+
+use super::{service, task};
+use crate::raw;
+
+const INVALID_ARGUMENT: i32 = 3;
+
+/// The header, and inputs with one value.
+fn parts() -> [Part; 2] {
+    let mut task = task("yes");
+    task["inputs"] = json!({"literals": {"a": {"scalar": {"primitive": {"integer": "1"}}}}});
+    sync_parts(&task)
+}
+
+/// `parts`, and then nothing: not even an end.
+fn left_open(parts: impl IntoIterator<Item = Part>) -> impl Stream<Item = Part> + Send + 'static {
+    stream::iter(parts.into_iter().collect::<Vec<_>>()).chain(stream::pending())
+}
+
+async fn execute(parts: impl Stream<Item = Part> + Send + 'static) -> Result<Seen, Refusal> {
+    let service = service().await;
+    client(&service).await.execute_raw(parts).await
+}
+
+async fn client(service: &plugin_core::testing::TestService) -> Client {
+    service.client(Dialect::Flyte1, "propeller").await
+}
+
+#[tokio::test]
+async fn a_caller_that_never_ends_its_stream_is_answered() {
+    let asked = Instant::now();
+    let seen = execute(left_open(parts())).await.unwrap();
+    assert_eq!((seen.phase.as_str(), &seen.custom_info), ("SUCCEEDED", &json!({"inputs": 1})));
+    assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_its_stream_open_costs_no_connection() {
+    let service = service().await;
+    let client = client(&service).await;
+    for _ in 0..300 {
+        assert!(
+            client.execute_raw(left_open(parts())).await.is_ok(),
+            "more than HTTP/2 has streams"
+        );
+    }
+}
+
+#[tokio::test]
+async fn inputs_may_take_their_time() {
+    let [header, inputs] = parts();
+    let slow = stream::iter([header]).chain(stream::once(async {
+        sleep(Duration::from_millis(300)).await;
+        inputs
+    }));
+    let seen = execute(slow.chain(stream::pending())).await.unwrap();
+    assert_eq!(seen.custom_info, json!({"inputs": 1}));
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_after_its_header_has_no_inputs() {
+    let [header, _] = parts();
+    let seen = execute(stream::iter([header])).await.unwrap();
+    assert_eq!((seen.phase.as_str(), &seen.custom_info), ("SUCCEEDED", &json!({"inputs": 0})));
+}
+
+#[tokio::test]
+async fn a_header_alone_is_answered_at_the_deadline() {
+    let [header, _] = parts();
+    let service = service().await;
+    let hasty = client(&service).await.with_timeout(Duration::from_millis(500));
+    let refused = hasty.execute_raw(left_open([header])).await.unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (4, "the inputs did not come in time"));
+}
+
+#[tokio::test]
+async fn what_comes_out_of_order_is_refused() {
+    let more = || Part::Inputs(LiteralMap::default());
+    let [header, inputs] = parts();
+    for (parts, words) in [
+        (vec![], "header: missing; the stream ended before it"),
+        (vec![inputs.clone(), header.clone()], "inputs: came before the header"),
+        (vec![header.clone(), header.clone()], "header: came twice"),
+        (
+            vec![header, inputs, more()],
+            "inputs: more came after them; send all inputs in one message",
+        ),
+    ] {
+        for open in [false, true] {
+            if open && parts.is_empty() {
+                continue;
+            }
+            let refused = match open {
+                true => execute(left_open(parts.clone())).await,
+                false => execute(stream::iter(parts.clone())).await,
+            };
+            let refused = refused.unwrap_err();
+            assert_eq!((refused.code, refused.message.as_str()), (INVALID_ARGUMENT, words));
+        }
+    }
+}
+
+#[tokio::test]
+async fn inputs_that_are_too_large_are_refused() {
+    let service =
+        plugin_core::testing::spawn_sync::<super::Oracle>(&["--max-body-bytes=1000"]).await;
+    let [_, inputs] = parts();
+    let mut large = task("yes");
+    large["template"]["custom"]["answer"] = json!("x".repeat(2000));
+    let [header, _] = sync_parts(&large);
+    let refused = client(&service).await.execute_raw(left_open([header, inputs])).await;
+    assert_eq!(refused.unwrap_err().code, 11, "OUT_OF_RANGE, as for every message");
+}
+
+#[tokio::test]
+async fn discovery_says_that_the_plugin_is_sync() {
+    let service = service().await;
+    let token = service.token("propeller");
+    let endpoint = Channel::from_shared(format!("http://{}", service.api())).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    for (list, get) in [
+        (
+            "/flyteidl.service.AgentMetadataService/ListAgents",
+            "/flyteidl.service.AgentMetadataService/GetAgent",
+        ),
+        (
+            "/flyteidl2.connector.ConnectorMetadataService/ListConnectors",
+            "/flyteidl2.connector.ConnectorMetadataService/GetConnector",
+        ),
+    ] {
+        let call = async |method, message| -> Bytes {
+            raw::call(channel.clone(), method, message, Some(&token)).await.unwrap()
+        };
+        let agents = ListAgentsResponse::decode(call(list, Vec::new()).await).unwrap().agents;
+        assert!(agents[0].is_sync);
+        assert_eq!(agents[0].supported_task_types, ["limited", "oracle"]);
+        let named = GetAgentRequest { name: agents[0].name.clone() }.encode_to_vec();
+        let agent = GetAgentResponse::decode(call(get, named).await).unwrap().agent;
+        assert_eq!(agent.as_ref(), agents.first());
+    }
+}
+
+#[tokio::test]
+async fn a_handle_leads_nowhere() {
+    let service = service().await;
+    let client = client(&service).await;
+    let elsewhere = crate::stage::Stage::set().await;
+    let theirs = elsewhere.client(Dialect::Flyte1).await;
+    let job = tests::golden::Golden::read(tests::golden::Flyte::V1, "bq_scalars").unwrap().json;
+    let handle = theirs.create(&job).await.unwrap();
+    // An error would be polled again.
+    let seen = client.get(&task("yes"), &handle).await.unwrap();
+    assert_eq!(seen.phase, "FAILED");
+    assert!(seen.message.contains("not served here"), "{}", seen.message);
+    client.delete(&task("yes"), &handle).await.unwrap();
+}
