@@ -12,8 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     process::{Background, answers_ok, cargo, program, run as run_program, write},
-    target,
-    token::{self, AUDIENCE, ISSUER},
+    target, token,
 };
 
 /// Builds the BigQuery service, starts it with authentication on against a fake BigQuery, and shows
@@ -30,6 +29,10 @@ pub(crate) struct Args {
     #[arg(long)]
     release: bool,
 }
+
+/// What its authentication file expects of a token: what `cargo xtask token` mints unasked.
+const ISSUER: &str = "https://demo.example.com";
+const AUDIENCE: &str = "connectors";
 
 /// How long the service may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -51,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     wait_until_ready(&mut service, admin, &files)?;
     println!("  gRPC and REST on {api}, admin on {admin}, log in {}\n", files.log.display());
 
-    let token = token::mint(&propeller())?;
+    let token = token::of_the_demo("propeller")?;
     run_program(
         program(binary("demo-calls", args.release))
             .args(["--api", &api.to_string(), "--admin", &admin.to_string()])
@@ -92,7 +95,7 @@ impl Files {
             handle_key: target("demo/handle.key"),
             log: target("demo/bigquery.log"),
         };
-        let secret = token::secret_file();
+        let secret = target("demo/issuer.secret");
         write(&secret, hex(&random::<32>()?))?;
         write(&files.handle_key, random::<32>()?)?;
         let auth = format!(
@@ -168,19 +171,8 @@ fn wait_until_ready(service: &mut Background, admin: SocketAddr, files: &Files) 
     Ok(())
 }
 
-fn propeller() -> token::Args {
-    token::Args {
-        subject: "propeller".to_owned(),
-        scope: String::new(),
-        ttl: 24 * 3600,
-        secret_file: token::secret_file(),
-        issuer: ISSUER.to_owned(),
-        audience: AUDIENCE.to_owned(),
-    }
-}
-
 fn print_calls(api: SocketAddr, admin: SocketAddr) -> Result<()> {
-    let token = token::mint(&token::Args { subject: "you".to_owned(), ..propeller() })?;
+    let token = token::of_the_demo("you")?;
     println!(
         r#"
 The service goes on running; Ctrl-C stops it. To paste into another terminal:

@@ -6,32 +6,65 @@
 )]
 
 mod demo;
+mod exit;
 mod invariants;
+mod list;
+mod new_plugin;
+mod outrigger;
 mod process;
+mod prompt;
 mod python;
+mod remove_plugin;
+mod scaffold;
+mod status;
+mod sync;
 mod test;
 mod token;
+mod verify;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::OnceLock,
 };
 
-/// Tools to try, check and maintain Outrigger.
+use anyhow::Result;
+
+pub use crate::outrigger::Outrigger;
+use crate::{
+    exit::Exit,
+    scaffold::{generator::Generator, project::Project},
+};
+
+/// Tools to try, check and maintain Outrigger, and to make plugins.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub struct Cli {
+    /// The repository to work on, if not the one this was built from.
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Make a plugin that compiles and passes its tests, with chart, Dockerfile and docs.
+    NewPlugin(new_plugin::Args),
+    /// Bring plugins in step with the template and their plugin.toml, or check that they are.
+    Sync(sync::Args),
+    /// Show how every plugin stands to the template.
+    Status(status::Args),
+    /// List plugins: all, or those that a change affects.
+    List(list::Args),
+    /// Remove a plugin that `new-plugin` made.
+    RemovePlugin(remove_plugin::Args),
     /// Run the BigQuery service against a fake BigQuery and watch it work.
     Demo(demo::Args),
     /// Run everything that CI checks.
     Test(test::Args),
-
     /// Print a token that a service started by `demo` takes.
     Token(token::Args),
 }
@@ -39,24 +72,55 @@ enum Command {
 /// Runs the command line.
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
-    let result = match cli.command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Token(args) => token::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    if let Some(root) = cli.root {
+        work_in(&std::path::absolute(&root).unwrap_or(root));
+    }
+    ended(dispatch(cli.command))
+}
+
+/// Runs the command line of `cargo outrigger`, with the template that `files` are by their path.
+#[must_use]
+pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
+    ended(outrigger::run(outrigger, files))
+}
+
+fn dispatch(command: Command) -> Result<Exit> {
+    let generator = || Generator::open(Project::at(root()), None);
+    match command {
+        Command::NewPlugin(args) => new_plugin::run(&args, &generator()?),
+        Command::Sync(args) => sync::run(&args, &generator()?),
+        Command::Status(args) => status::run(&args, &generator()?),
+        Command::List(args) => list::run(&args, &generator()?),
+        Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
+        Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
+        Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
+        Command::Token(args) => token::run(&args).map(|()| Exit::Ok),
     }
 }
 
-/// Where the repository is checked out.
+/// Says what went wrong, and ends as it should.
+fn ended(result: Result<Exit>) -> ExitCode {
+    let exit = result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        error.downcast_ref::<exit::With>().map_or(Exit::Failed, |with| with.0)
+    });
+    exit.into()
+}
+
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Works on the repository at `root`, from the start.
+fn work_in(root: &Path) {
+    // Before anything asks for it; the first call counts.
+    let _ = ROOT.set(root.to_owned());
+}
+
+/// The repository to work on: by default the one that this was built from.
 fn root() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest)
+    ROOT.get_or_init(|| {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        manifest.parent().unwrap_or(manifest).to_owned()
+    })
 }
 
 /// A place below `target/`, where everything that these tools make lies.

@@ -7,6 +7,7 @@ mod labels;
 mod parameters;
 mod query;
 mod sql;
+mod task_types;
 
 use plugin_core::{
     BatchKey, BatchStatus, Context, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status, Task,
@@ -80,8 +81,7 @@ pub struct Job {
 }
 
 impl Plugin for BigQuery {
-    const TASK_TYPES: &'static [TaskType] =
-        &[TaskType { name: "bigquery_query_job_task", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
 
     type Settings = Settings;
     type Custom = Custom;

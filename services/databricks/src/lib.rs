@@ -8,6 +8,7 @@ mod custom;
 mod lists;
 mod request;
 mod states;
+mod task_types;
 mod workspaces;
 
 use plugin_core::{
@@ -81,8 +82,7 @@ pub struct Run {
 
 impl Plugin for Databricks {
     /// Both Flytes write version 0.
-    const TASK_TYPES: &'static [TaskType] =
-        &[TaskType { name: "databricks", version: 0 }, TaskType { name: "spark", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
 
     type Settings = Settings;
     type Custom = Custom;

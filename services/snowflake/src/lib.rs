@@ -11,6 +11,7 @@ mod request;
 mod session;
 mod settings;
 mod sql;
+mod task_types;
 
 use plugin_core::{
     Context, Http, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
@@ -62,7 +63,7 @@ pub struct Custom {
 }
 
 impl Plugin for Snowflake {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "snowflake", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
 
     type Settings = Settings;
     type Custom = Custom;

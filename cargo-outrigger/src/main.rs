@@ -1,0 +1,32 @@
+//! `cargo outrigger`: the generator of `cargo xtask`, with the template inside, for plugins in
+//! repositories of their own.
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use clap::Parser as _;
+use include_dir::{Dir, include_dir};
+
+static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../template");
+
+/// How cargo calls its subcommands: with their name first.
+#[derive(Debug, clap::Parser)]
+#[command(name = "cargo", bin_name = "cargo")]
+enum Cargo {
+    Outrigger(xtask::Outrigger),
+}
+
+fn main() -> ExitCode {
+    let Cargo::Outrigger(command) = Cargo::parse();
+    let mut files = BTreeMap::new();
+    collect(&TEMPLATE, &mut files);
+    xtask::run_outrigger(command, files)
+}
+
+fn collect(directory: &Dir<'_>, files: &mut BTreeMap<String, String>) {
+    for file in directory.files() {
+        if let Some(text) = file.contents_utf8() {
+            files.insert(file.path().to_string_lossy().replace('\\', "/"), text.to_owned());
+        }
+    }
+    directory.dirs().for_each(|below| collect(below, files));
+}

@@ -1,0 +1,91 @@
+//! {{ description }}.
+
+mod api;
+mod task_types;
+
+{% if mode == "async" -%}
+use plugin_core::{
+    Context, Error, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType,
+    http::SecretToken,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Where the vendor answers; `--endpoint` names another host.
+const API: &str = "https://{{ crate_name | kebab_case }}.example.com/v1";
+
+/// The {{ title }} plugin.
+pub struct {{ type_name }} {
+    http: Http,
+    queue: String,
+}
+
+/// What an operator sets: each field is a flag and an environment variable.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// Queue of tasks that name none.
+    #[arg(long, env = "{{ crate_name | shouty_snake_case }}_QUEUE", default_value = "standard")]
+    queue: String,
+}
+
+/// What a task's author writes in `custom`.
+#[derive(Deserialize, JsonSchema)]
+pub struct Custom {
+    /// The command and its arguments.
+    command: Vec<String>,
+    /// The queue to run in.
+    queue: Option<String>,
+}
+
+/// What finds the job again: ids, never secrets or hosts.
+#[derive(Serialize, Deserialize)]
+pub struct Job {
+    id: String,
+}
+
+impl Plugin for {{ type_name }} {
+    const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+
+    type Settings = Settings;
+    type Custom = Custom;
+    type Meta = Job;
+
+    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
+        let http = http.credentials(SecretToken::new("{{ crate_name }}_token"));
+        Ok(Self { http: http.build(API)?, queue: settings.queue })
+    }
+
+    async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
+        if task.custom.command.is_empty() {
+            return Err(Error::invalid("custom.command: empty"));
+        }
+        // The vendor lets us choose the id, so the same task again is the same job.
+        let job = Job { id: cx.idempotency_key().hex() };
+        let queue = task.custom.queue.as_ref().unwrap_or(&self.queue);
+        let order = json!({ "command": task.custom.command, "queue": queue });
+        self.http.put(&["jobs", &job.id]).json(&order).send(cx).await?;
+        Ok(job)
+    }
+
+    async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
+        let found: api::Description = self.http.get(&["jobs", &job.id]).send_json(cx).await?;
+        Ok(linked(found.status(), &job))
+    }
+
+    fn describe(&self, job: &Job) -> Status {
+        linked(Status::new(Phase::Running), job)
+    }
+
+    async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
+        self.http.delete(&["jobs", &job.id]).send(cx).await.map(drop)
+    }
+}
+
+/// `status` with a link to the job's page.
+fn linked(status: Status, job: &Job) -> Status {
+    status.link("{{ title }}", format!("https://{{ crate_name | kebab_case }}.example.com/jobs/{}", job.id))
+}
+{% else -%}
+SYNC
+{% endif -%}

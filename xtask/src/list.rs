@@ -1,0 +1,172 @@
+//! `cargo xtask list`: which plugins there are, for people, matrices of CI and image builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    exit::{Exit, usage},
+    process::{cargo, program},
+    scaffold::{
+        generator::Generator,
+        project::{Member, Project},
+        report::Format,
+    },
+};
+
+/// Lists plugins, with what CI and image builds need to know of them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only plugins that changed since a revision, themselves or through what they depend on.
+    #[arg(long, requires = "base")]
+    affected: bool,
+
+    /// The revision to compare with, for example origin/main.
+    #[arg(long, value_name = "REV", requires = "affected")]
+    base: Option<String>,
+
+    /// How results are printed; `github` is a matrix for `fromJSON`, on one line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
+    let mut members = generator.project.members()?;
+    if let Some(base) = &args.base {
+        let affected = affected(&generator.project, base)?;
+        members
+            .retain(|member| affected.as_ref().is_none_or(|names| names.contains(member.name())));
+    }
+    let rows = members.iter().map(|member| row(generator, member)).collect::<Result<Vec<_>>>()?;
+    match args.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+        Format::Github => println!("{}", json!({ "include": rows })),
+        Format::Text => members.iter().for_each(|member| {
+            let types = member.file.plugin.task_types.iter().map(ToString::to_string);
+            println!("{:<24} {}", member.name(), types.collect::<Vec<_>>().join(", "));
+        }),
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(generator: &Generator, member: &Member) -> Result<Json> {
+    let plugin = &member.file.plugin;
+    Ok(json!({
+        "name": plugin.name,
+        "mode": plugin.mode,
+        "task_types": plugin.task_types,
+        "description": plugin.description,
+        "owner": plugin.owner,
+        "ports": member.file.ports,
+        "image": generator.image(member)?,
+        "dockerfile": generator.project.layout.path(&plugin.name, "Dockerfile"),
+        "chart": generator.project.layout.path(&plugin.name, "chart/").trim_end_matches('/'),
+    }))
+}
+
+/// Files that every package depends on.
+const SHARED: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"];
+
+/// The plugins that `base` differs in; `None` for all.
+fn affected(project: &Project, base: &str) -> Result<Option<BTreeSet<String>>> {
+    let changed = changed(project, base)?;
+    if changed.iter().any(|file| SHARED.contains(&file.as_str())) {
+        return Ok(None);
+    }
+    let packages = packages(project)?;
+    let mut affected =
+        changed.iter().filter_map(|file| owner(file, &packages)).collect::<BTreeSet<_>>();
+    loop {
+        let reached = packages.iter().filter(|(name, package)| {
+            !affected.contains(*name) && package.depends_on.iter().any(|on| affected.contains(on))
+        });
+        let reached = reached.map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        if reached.is_empty() {
+            return Ok(Some(affected));
+        }
+        affected.extend(reached);
+    }
+}
+
+/// The package, or the plugin whose chart or page, `file` is of.
+fn owner(file: &str, packages: &BTreeMap<String, Package>) -> Option<String> {
+    let beside = file.strip_prefix("charts/").and_then(|rest| rest.split('/').next());
+    let page = file.strip_prefix("docs/plugins/").and_then(|rest| rest.strip_suffix(".md"));
+    if let Some(name) = beside.or(page) {
+        return Some(name.to_owned());
+    }
+    let holds =
+        |package: &&(&String, &Package)| file.starts_with(&format!("{}/", package.1.directory));
+    let deepest =
+        packages.iter().filter(|package| holds(&package)).max_by_key(|(_, p)| p.directory.len());
+    deepest.map(|(name, _)| name.clone())
+}
+
+fn changed(project: &Project, base: &str) -> Result<Vec<String>> {
+    let git = |args: &[&str]| -> Result<Vec<String>> {
+        let output = program("git")
+            .current_dir(&project.root)
+            .args(args)
+            .output()
+            .context("cannot run git")?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(usage(format!("git {}: {}", args.join(" "), said.trim())));
+        }
+        Ok(String::from_utf8(output.stdout)?.lines().map(ToOwned::to_owned).collect())
+    };
+    let mut files = git(&["diff", "--name-only", "--no-renames", base, "--"])?;
+    files.extend(git(&["ls-files", "--others", "--exclude-standard"])?);
+    Ok(files)
+}
+
+/// A member of the workspace.
+struct Package {
+    /// Below the root.
+    directory: String,
+    /// Other members.
+    depends_on: Vec<String>,
+}
+
+fn packages(project: &Project) -> Result<BTreeMap<String, Package>> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version=1"])
+        .current_dir(&project.root)
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let metadata: Json = serde_json::from_slice(&output.stdout)?;
+    let root = project.root.canonicalize()?;
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let package = |each: &Json| {
+        let manifest = text(&each["manifest_path"]);
+        let directory = std::path::Path::new(&manifest).parent()?.strip_prefix(&root).ok()?;
+        let own = list(&each["dependencies"]).into_iter().filter(|on| on["path"].is_string());
+        let depends_on = own.map(|on| text(&on["name"])).collect();
+        let directory = directory.to_string_lossy().into_owned();
+        Some((text(&each["name"]), Package { directory, depends_on }))
+    };
+    Ok(list(&metadata["packages"]).iter().filter_map(package).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_belongs_to_the_deepest_package_around_it() {
+        let package =
+            |directory: &str| Package { directory: directory.to_owned(), depends_on: Vec::new() };
+        let packages =
+            [("tests".to_owned(), package("tests")), ("guide".to_owned(), package("tests/guide"))];
+        let packages = BTreeMap::from(packages);
+        assert_eq!(owner("tests/guide/src/lib.rs", &packages).as_deref(), Some("guide"));
+        assert_eq!(owner("tests/it/a.rs", &packages).as_deref(), Some("tests"));
+        assert_eq!(owner("charts/x/Chart.yaml", &packages).as_deref(), Some("x"));
+        assert_eq!(owner("docs/plugins/x.md", &packages).as_deref(), Some("x"));
+        assert_eq!(owner("README.md", &packages), None);
+    }
+}

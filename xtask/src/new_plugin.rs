@@ -1,0 +1,281 @@
+//! `cargo xtask new-plugin`: from a name to a service that passes its tests.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use heck::ToSnakeCase as _;
+
+use crate::{
+    exit::{self, Exit, refused, usage},
+    prompt::Prompt,
+    scaffold::{
+        generator::{Generator, check_task_types},
+        name,
+        plan::{Allowed, Plan, State},
+        plugin_toml::{self, CoreSource, Mode, PluginToml, TaskType},
+        project::{Layout, Member, Project},
+        render::Renderer,
+        report::{self, Format},
+        write::{RealDisk, write_all},
+    },
+    sync::print_diffs,
+    verify,
+};
+
+/// Makes a plugin: a service that compiles and passes the conformance suite, with its chart,
+/// Dockerfile and page, before a line of it is written by hand.
+///
+/// No file that is there is changed, but for Cargo.lock, where cargo enters the new package. What is
+/// not said is asked on a terminal; elsewhere, and with --no-input, it has a default.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::HELP)]
+pub(crate) struct Args {
+    /// What it is called: lower-case letters, digits and single dashes, a letter first, at most 40.
+    name: Option<String>,
+
+    /// A task type that it answers, `name` or `name:version`; may be given more than once. By default
+    /// the plugin's name with underscores.
+    #[arg(long = "task-type", value_name = "TYPE[:VERSION]", value_parser = task_type)]
+    task_types: Vec<TaskType>,
+
+    /// Whether a task is a job that Flyte polls, or a call that answers within seconds.
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+
+    /// What it does, in a line.
+    #[arg(long)]
+    description: Option<String>,
+
+    /// Who looks after it.
+    #[arg(long)]
+    owner: Option<String>,
+
+    /// Sets a value of plugin.toml by its path, such as `chart.values.replicaCount=2`; may be given
+    /// more than once.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    values: Vec<String>,
+
+    /// Begins with this plugin.toml, for example another plugin's; the name is the new one.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+
+    /// Write nothing, and print what would be made.
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+
+    /// With --dry-run: print the files, too.
+    #[arg(long, requires = "dry_run")]
+    diff: bool,
+
+    /// Ask nothing, even on a terminal.
+    #[arg(long)]
+    no_input: bool,
+
+    /// Do not compile and test what was made.
+    #[arg(long)]
+    no_verify: bool,
+
+    /// How the plan is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+fn task_type(text: &str) -> Result<TaskType, String> {
+    text.parse()
+}
+
+/// Makes a plugin in the repository of `generator`.
+pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
+    if generator.project.layout == Layout::Standalone {
+        return Err(refused("this repository is one plugin's; run this above it"));
+    }
+    let prompt = Prompt::new(args.no_input);
+    let name = named(args, &prompt)?;
+    name::check(&name, &generator.project.taken()?)
+        .map_err(|refusal| usage(refusal.to_string()))?;
+    make(args, &prompt, &name, CoreSource::Workspace, generator)
+}
+
+/// Makes a plugin in a directory of its own, which is named like it and lies in `above`.
+pub(crate) fn run_standalone(
+    args: &Args,
+    above: &Path,
+    open: impl Fn(Project) -> Result<Generator>,
+) -> Result<Exit> {
+    let prompt = Prompt::new(args.no_input);
+    let name = named(args, &prompt)?;
+    name::check(&name, &name::Taken::default()).map_err(|refusal| usage(refusal.to_string()))?;
+    let root = above.join(&name);
+    if root.exists() {
+        return Err(refused(format!("{} is there already", root.display())));
+    }
+    make(
+        args,
+        &prompt,
+        &name,
+        CoreSource::Git,
+        &open(Project { root, layout: Layout::Standalone })?,
+    )
+}
+
+fn named(args: &Args, prompt: &Prompt) -> Result<String> {
+    let asked =
+        args.name.clone().map_or_else(|| prompt.ask("Name", None), |name| Ok(Some(name)))?;
+    asked.ok_or_else(|| usage("name the plugin: cargo xtask new-plugin NAME"))
+}
+
+fn make(
+    args: &Args,
+    prompt: &Prompt,
+    name: &str,
+    core: CoreSource,
+    generator: &Generator,
+) -> Result<Exit> {
+    let text = plugin_toml(args, prompt, name, core, generator)?;
+    let file =
+        PluginToml::parse(&text).map_err(|error| usage(format!("plugin.toml: {error:#}")))?;
+    let member = Member { file, text };
+    let others =
+        if core == CoreSource::Workspace { generator.project.members()? } else { Vec::new() };
+    check_task_types(&[others, vec![member.clone()]].concat())
+        .map_err(|taken| usage(taken.to_string()))?;
+    let plan = plan(generator, &member)?;
+    show(args, generator, &plan)?;
+    if args.dry_run {
+        return Ok(Exit::Ok);
+    }
+    write_all(&RealDisk, &generator.project.root, &plan.writes)?;
+    let verified = if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, name) };
+    verified.with_context(|| format!("{name} was made, but does not hold"))?;
+    say_what_is_next(&generator.project, &member);
+    Ok(Exit::Ok)
+}
+
+/// The text of the new plugin.toml.
+fn plugin_toml(
+    args: &Args,
+    prompt: &Prompt,
+    name: &str,
+    core: CoreSource,
+    generator: &Generator,
+) -> Result<String> {
+    let mut text = match &args.from {
+        Some(file) => started_from(args, name, file)?,
+        None => rendered(args, prompt, name, core, generator)?,
+    };
+    for pair in &args.values {
+        let (path, value) =
+            pair.split_once('=').ok_or_else(|| usage(format!("--set {pair}: write PATH=VALUE")))?;
+        let path = path.split('.').collect::<Vec<_>>();
+        // A TOML value, or else a text without its quotes.
+        let value = value.parse().unwrap_or_else(|_| value.into());
+        text = plugin_toml::with_value(&text, &path, value)
+            .map_err(|error| usage(format!("--set {pair}: {error:#}")))?;
+    }
+    Ok(text)
+}
+
+fn started_from(args: &Args, name: &str, file: &Path) -> Result<String> {
+    let mut text = std::fs::read_to_string(file)
+        .map_err(|error| usage(format!("--from {}: {error}", file.display())))?;
+    let types = args.task_types.iter().map(ToString::to_string).collect::<toml_edit::Array>();
+    let mode = args.mode.map(|mode| serde_json::to_value(mode).unwrap_or_default());
+    let given: [(&str, Option<toml_edit::Value>); 5] = [
+        ("name", Some(name.into())),
+        ("task-types", (!types.is_empty()).then(|| types.into())),
+        ("mode", mode.and_then(|mode| Some(mode.as_str()?.into()))),
+        ("description", args.description.as_deref().map(Into::into)),
+        ("owner", args.owner.as_deref().map(Into::into)),
+    ];
+    for (key, value) in given {
+        if let Some(value) = value {
+            text = plugin_toml::with_value(&text, &["plugin", key], value)?;
+        }
+    }
+    // What the other plugin is called in Rust, and to people, is its own.
+    for key in ["title", "type"] {
+        text = plugin_toml::without(&text, &["plugin", key])?;
+    }
+    Ok(text)
+}
+
+fn rendered(
+    args: &Args,
+    prompt: &Prompt,
+    name: &str,
+    core: CoreSource,
+    generator: &Generator,
+) -> Result<String> {
+    let mut types = args.task_types.clone();
+    if types.is_empty() {
+        let default = name.to_snake_case();
+        let asked = prompt.ask("Task type", Some(&default))?.unwrap_or(default);
+        types.push(asked.parse().map_err(usage)?);
+    }
+    let description = match &args.description {
+        Some(description) => description.clone(),
+        None => {
+            let default = format!("Runs Flyte's {} tasks", types[0].name);
+            prompt.ask("What it does", Some(&default))?.unwrap_or(default)
+        }
+    };
+    let least = serde_json::json!({
+        "schema": 1,
+        "plugin": {
+            "name": name,
+            "mode": args.mode.unwrap_or_default(),
+            "task-types": types.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "description": description,
+            "owner": args.owner.clone().unwrap_or_default(),
+            "core": core,
+        },
+    });
+    let least = toml_edit::ser::to_string(&least)?;
+    let plugin = PluginToml::parse(&least).map_err(|error| usage(format!("{error:#}")))?;
+    let rendered =
+        Renderer::new(&generator.template, "0")?.render(&plugin, generator.project.layout)?;
+    let own = rendered.into_iter().find(|file| file.id == plugin_toml::FILE);
+    Ok(own.with_context(|| format!("the template has no {}", plugin_toml::FILE))?.text)
+}
+
+fn plan(generator: &Generator, member: &Member) -> Result<Plan> {
+    let mut plans = generator.plan(std::slice::from_ref(member), &Allowed::default())?;
+    let mut plan = plans.pop().context("one plan for one plugin")?;
+    // The answers may differ from what the template says of them.
+    let own = generator.project.layout.path(member.name(), plugin_toml::FILE);
+    for write in plan.writes.iter_mut().filter(|write| write.path == own) {
+        write.text = Some(member.text.clone());
+    }
+    let there =
+        plan.steps.iter().find(|step| step.state != State::New && step.state != State::Ejected);
+    match there {
+        Some(step) => Err(refused(format!("{} is there already; nothing was written", step.path))),
+        None => Ok(plan),
+    }
+}
+
+fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
+    if args.format == Format::Text {
+        let version = generator.template.manifest.version;
+        println!("plan: template version {version} -> {}, {} files", plan.plugin, plan.steps.len());
+        for step in &plan.steps {
+            println!("  create  {:<56} {}", step.path, step.class.label());
+        }
+    } else {
+        report::print(std::slice::from_ref(plan), args.format)?;
+    }
+    if args.diff {
+        print_diffs(std::slice::from_ref(plan), &generator.scratch())?;
+    }
+    Ok(())
+}
+
+fn say_what_is_next(project: &Project, member: &Member) {
+    let name = member.name();
+    let at = |id: &str| project.layout.path(name, id);
+    println!("\nnext:");
+    println!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
+    println!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
+    println!("  test    cargo test -p {name}");
+    println!("  read    docs/writing-a-plugin.md");
+}

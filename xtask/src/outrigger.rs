@@ -1,0 +1,71 @@
+//! `cargo outrigger`: the generator outside of this repository.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    exit::{Exit, usage},
+    list, new_plugin,
+    scaffold::{generator::Generator, plugin_toml, project::Project, template::Template},
+    status, sync,
+};
+
+/// Make Outrigger plugins in repositories of their own, and keep them in step with the template.
+#[derive(Debug, clap::Args)]
+#[command(version)]
+pub struct Outrigger {
+    /// Where to work, if not here.
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a plugin in a new directory, which is a repository of its own.
+    NewPlugin(new_plugin::Args),
+    /// Bring the plugin in step with the template and its plugin.toml, or check that it is.
+    Sync(sync::Args),
+    /// Show how the plugin stands to the template.
+    Status(status::Args),
+    /// Show what CI and image builds need to know of the plugin.
+    List(list::Args),
+}
+
+pub(crate) fn run(outrigger: Outrigger, files: BTreeMap<String, String>) -> Result<Exit> {
+    let template = Template::new(files)?;
+    let here = match outrigger.root {
+        Some(root) => std::path::absolute(root)?,
+        None => std::env::current_dir()?,
+    };
+    if let Command::NewPlugin(args) = &outrigger.command {
+        crate::work_in(&here);
+        return new_plugin::run_standalone(args, &here, |project| {
+            Generator::open(project, Some(&template))
+        });
+    }
+    let root = repository(&here)?;
+    crate::work_in(root);
+    let generator = Generator::open(Project::at(root), Some(&template))?;
+    match &outrigger.command {
+        Command::NewPlugin(_) => Ok(Exit::Ok),
+        Command::Sync(args) => sync::run(args, &generator),
+        Command::Status(args) => status::run(args, &generator),
+        Command::List(args) => list::run(args, &generator),
+    }
+}
+
+/// The repository around `here`.
+fn repository(here: &Path) -> Result<&Path> {
+    let is_plugin = |directory: &&Path| directory.join(plugin_toml::FILE).is_file();
+    here.ancestors()
+        .find(is_plugin)
+        .ok_or_else(|| usage(format!("no {} here or above", plugin_toml::FILE)))
+        .with_context(|| here.display().to_string())
+}

@@ -1,0 +1,90 @@
+//! Files of which the generator owns some keys, and their author the rest.
+
+use anyhow::{Context as _, Result};
+use toml_edit::{DocumentMut, Item, TableLike};
+
+/// `ours` with every key of `keys` as `theirs` has it. Comments, order and all other keys stay.
+///
+/// # Errors
+/// A text that is no TOML, or a table that is something else.
+pub(crate) fn merged(ours: &str, theirs: &str, keys: &[String]) -> Result<String> {
+    let mut document: DocumentMut = ours.parse()?;
+    let wanted: DocumentMut = theirs.parse().context("the template's")?;
+    for key in keys {
+        let path = key.split('.').collect::<Vec<_>>();
+        let Some(item) = get(wanted.as_table(), &path) else { continue };
+        if get(document.as_table(), &path).is_none_or(|found| plain(found) != plain(item)) {
+            put(document.as_table_mut(), &path, item).with_context(|| key.clone())?;
+        }
+    }
+    Ok(document.to_string())
+}
+
+fn get<'a>(table: &'a dyn TableLike, path: &[&str]) -> Option<&'a Item> {
+    let (key, rest) = path.split_first()?;
+    let item = table.get(key)?;
+    if rest.is_empty() { Some(item) } else { get(item.as_table_like()?, rest) }
+}
+
+fn put(table: &mut dyn TableLike, path: &[&str], item: &Item) -> Result<()> {
+    let Some((key, rest)) = path.split_first() else { return Ok(()) };
+    if rest.is_empty() {
+        table.insert(key, item.clone());
+        return Ok(());
+    }
+    let empty = || Item::Table(toml_edit::Table::new());
+    let below = table.entry(key).or_insert_with(empty);
+    put(below.as_table_like_mut().with_context(|| format!("{key} is no table"))?, rest, item)
+}
+
+/// What an item says, without how it is laid out.
+fn plain(item: &Item) -> String {
+    match item.as_table_like() {
+        Some(table) => {
+            let mut pairs = table.iter().map(|(key, item)| format!("{key}={}", plain(item)));
+            let mut pairs = pairs.by_ref().collect::<Vec<_>>();
+            pairs.sort();
+            pairs.join(",")
+        }
+        None => item.to_string().trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THEIRS: &str = "[package]\nname = \"x\"\nversion.workspace = true\n[dependencies]\ncore.workspace = true\nserde = \"1\"\n[lints]\nworkspace = true\n";
+
+    fn keys() -> Vec<String> {
+        ["package.name", "package.version", "dependencies.core", "lints.workspace"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    #[test]
+    fn only_managed_keys_change() {
+        let ours = "# mine\n[package]\nname = \"y\" # why\nversion = \"9\"\n[dependencies]\naxum = \"0.8\" # mine\n";
+        let text = merged(ours, THEIRS, &keys()).unwrap();
+        assert!(text.starts_with("# mine\n[package]\nname = \"x\""), "{text}");
+        assert!(
+            text.contains("version.workspace = true") && text.contains("axum = \"0.8\" # mine"),
+            "{text}"
+        );
+        assert!(text.contains("core.workspace = true") && !text.contains("serde"), "{text}");
+        assert!(text.contains("[lints]\nworkspace = true"), "{text}");
+        assert_eq!(merged(&text, THEIRS, &keys()).unwrap(), text);
+    }
+
+    #[test]
+    fn another_layout_of_the_same_is_left_alone() {
+        let ours = "lints = { workspace = true }\n[dependencies]\ncore = { workspace = true }\n[package]\nname = 'x'\nversion = { workspace = true }\n";
+        let quoted = ours.replace("'x'", "\"x\"");
+        assert_eq!(merged(&quoted, THEIRS, &keys()).unwrap(), quoted);
+    }
+
+    #[test]
+    fn what_is_no_toml_is_refused() {
+        assert!(merged("[", THEIRS, &keys()).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! The repository that plugins live in: where their files lie, and which there are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use toml_edit::DocumentMut;
+
+use super::{
+    name::Taken,
+    plugin_toml::{self, PluginToml},
+};
+
+/// How a repository is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Many plugins: `services/<name>`, `charts/<name>`, `docs/plugins/<name>.md`.
+    Workspace,
+    /// One plugin, at the root.
+    Standalone,
+}
+
+impl Layout {
+    /// Where the file `id` of the plugin `name` lies below the root.
+    pub(crate) fn path(self, name: &str, id: &str) -> String {
+        if let Some(below) = id.strip_prefix("chart/") {
+            return format!("charts/{name}/{below}");
+        }
+        if id.starts_with("docs/") {
+            return format!("docs/plugins/{name}.md");
+        }
+        let directory = self.service(name);
+        if directory.is_empty() { id.to_owned() } else { format!("{directory}/{id}") }
+    }
+
+    /// The plugin's own directory below the root; empty for the root itself.
+    pub(crate) fn service(self, name: &str) -> String {
+        match self {
+            Self::Workspace => format!("services/{name}"),
+            Self::Standalone => String::new(),
+        }
+    }
+}
+
+/// What a new package begins with.
+const FIRST_VERSION: &str = "0.1.0";
+
+/// A repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    pub(crate) root: PathBuf,
+    pub(crate) layout: Layout,
+}
+
+/// A plugin of the repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) file: PluginToml,
+    /// The text of its plugin.toml.
+    pub(crate) text: String,
+}
+
+impl Member {
+    pub(crate) fn name(&self) -> &str {
+        &self.file.plugin.name
+    }
+}
+
+impl Project {
+    /// The repository at `root`: of one plugin, if a plugin.toml lies there.
+    pub(crate) fn at(root: &Path) -> Self {
+        let standalone = root.join(plugin_toml::FILE).is_file();
+        let layout = if standalone { Layout::Standalone } else { Layout::Workspace };
+        Self { root: root.to_owned(), layout }
+    }
+
+    /// The plugin's own directory.
+    pub(crate) fn service(&self, name: &str) -> PathBuf {
+        self.root.join(self.layout.service(name))
+    }
+
+    /// Every plugin, by name.
+    ///
+    /// # Errors
+    /// A plugin.toml that is none, or says another name than its directory.
+    pub(crate) fn members(&self) -> Result<Vec<Member>> {
+        if self.layout == Layout::Standalone {
+            return Ok(vec![read(&self.root, plugin_toml::FILE)?]);
+        }
+        let directories = std::fs::read_dir(self.root.join("services")).into_iter().flatten();
+        let names = directories.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let is_plugin = |name: &String| self.service(name).join(plugin_toml::FILE).is_file();
+        let mut names = names.filter(is_plugin).collect::<Vec<_>>();
+        names.sort();
+        names.iter().map(|name| self.member(name)).collect()
+    }
+
+    fn member(&self, directory: &str) -> Result<Member> {
+        let path = format!("services/{directory}/{}", plugin_toml::FILE);
+        let member = read(&self.root, &path)?;
+        if member.name() != directory {
+            bail!(
+                "{path}: plugin.name is '{}'; it is the directory's: '{directory}'",
+                member.name()
+            );
+        }
+        Ok(member)
+    }
+
+    /// Those of the plugins that `names` names; all, if it names none.
+    ///
+    /// # Errors
+    /// A name that no plugin has.
+    pub(crate) fn chosen(&self, names: &[String]) -> Result<Vec<Member>> {
+        let members = self.members()?;
+        let known = |name: &&String| members.iter().any(|member| member.name() == **name);
+        if let Some(unknown) = names.iter().find(|name| !known(name)) {
+            let all = members.iter().map(Member::name).collect::<Vec<_>>().join(", ");
+            bail!("there is no plugin '{unknown}'; there are: {all}");
+        }
+        let wanted = |member: &Member| names.is_empty() || names.iter().any(|n| n == member.name());
+        Ok(members.into_iter().filter(wanted).collect())
+    }
+
+    /// What names are taken.
+    ///
+    /// # Errors
+    /// As [`members`](Self::members).
+    pub(crate) fn taken(&self) -> Result<Taken> {
+        let plugins = self.members()?.iter().map(|member| member.name().to_owned()).collect();
+        Ok(Taken { plugins, packages: self.packages()? })
+    }
+
+    /// The packages of the lockfile.
+    fn packages(&self) -> Result<Vec<String>> {
+        let Ok(text) = std::fs::read_to_string(self.root.join("Cargo.lock")) else {
+            return Ok(Vec::new());
+        };
+        let lock: DocumentMut = text.parse().context("Cargo.lock")?;
+        let packages = lock.get("package").and_then(|item| item.as_array_of_tables());
+        let packages = packages.into_iter().flatten();
+        Ok(packages.filter_map(|package| Some(package.get("name")?.as_str()?.to_owned())).collect())
+    }
+
+    /// The version of the workspace, which charts and images have, too.
+    ///
+    /// # Errors
+    /// A manifest that says none.
+    pub(crate) fn version(&self) -> Result<String> {
+        let path = self.root.join("Cargo.toml");
+        if self.layout == Layout::Standalone && !path.exists() {
+            return Ok(FIRST_VERSION.to_owned());
+        }
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let manifest: DocumentMut = text.parse().context("Cargo.toml")?;
+        let of = |keys: &[&str]| {
+            let mut item = manifest.as_item();
+            for key in keys {
+                item = item.get(key)?;
+            }
+            item.as_str().map(ToOwned::to_owned)
+        };
+        of(&["workspace", "package", "version"])
+            .or_else(|| of(&["package", "version"]))
+            .context("Cargo.toml: neither workspace.package.version nor package.version")
+    }
+}
+
+fn read(root: &Path, path: &str) -> Result<Member> {
+    let text =
+        std::fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))?;
+    let file = PluginToml::parse(&text).with_context(|| path.to_owned())?;
+    Ok(Member { file, text })
+}

@@ -1,0 +1,215 @@
+//! Renders the template for one plugin.
+//!
+//! Two engines: `template/service` is written in what Tera and Liquid share, so that `cargo generate`
+//! renders it, too; `template/chart` and `template/docs` have delimiters of their own, because Helm's
+//! are Tera's.
+
+use anyhow::{Context as _, Result};
+use heck::{ToKebabCase, ToPascalCase, ToShoutySnakeCase, ToSnakeCase, ToTitleCase};
+use serde_json::json;
+use tera::{Context, Delimiters, Kwargs, State, Tera};
+
+use super::{
+    chart_values,
+    plugin_toml::{CoreSource, PluginToml},
+    project::Layout,
+    template::{Class, Source, Template},
+};
+
+/// A file as the template wants it for a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    /// What its owners call it: its path in the plugin's directory, or `chart/…` or `docs/…`.
+    pub(crate) id: String,
+    /// Where it lies below the repository's root.
+    pub(crate) path: String,
+    pub(crate) class: Class,
+    pub(crate) text: String,
+}
+
+/// Both engines, with the template loaded.
+pub(crate) struct Renderer<'a> {
+    template: &'a Template,
+    sources: Vec<Source<'a>>,
+    service: Tera,
+    chart: Tera,
+    /// The version that charts and images have.
+    version: String,
+}
+
+impl<'a> Renderer<'a> {
+    /// Loads `template`.
+    ///
+    /// # Errors
+    /// What Tera cannot parse, with file and line.
+    pub(crate) fn new(template: &'a Template, version: &str) -> Result<Self> {
+        let (mut service, mut chart) = (engine(Delimiters::default())?, engine(of_charts())?);
+        let sources = template.sources()?;
+        for source in &sources {
+            let engine = if is_service(source.path) { &mut service } else { &mut chart };
+            engine.add_raw_template(source.path, &template.files[source.path])?;
+        }
+        Ok(Self { template, sources, service, chart, version: version.to_owned() })
+    }
+
+    /// Everything that `plugin` is rendered to. Rust is not formatted yet.
+    ///
+    /// # Errors
+    /// A template that uses what is not defined; an override of a chart's value that does not exist.
+    pub(crate) fn render(&self, plugin: &PluginToml, layout: Layout) -> Result<Vec<Rendered>> {
+        let (service, chart) = (Self::service_context(plugin)?, self.chart_context(plugin)?);
+        let standalone = plugin.plugin.core != CoreSource::Workspace;
+        let wanted = self.sources.iter().filter(|source| standalone || !source.standalone_only);
+        wanted.map(|source| self.file(source, plugin, layout, &service, &chart)).collect()
+    }
+
+    fn file(
+        &self,
+        source: &Source<'_>,
+        plugin: &PluginToml,
+        layout: Layout,
+        service: &Context,
+        chart: &Context,
+    ) -> Result<Rendered> {
+        let rendered = if is_service(source.path) {
+            self.service.render(source.path, service)
+        } else {
+            self.chart.render(source.path, chart)
+        };
+        let mut text = rendered.with_context(|| format!("template/{}", source.path))?;
+        if source.path == chart_values::FILE {
+            text = chart_values::overridden(&text, &plugin.chart.values)?;
+        }
+        let id = id(source.path);
+        let path = layout.path(&plugin.plugin.name, &id);
+        Ok(Rendered { id, path, class: source.class, text })
+    }
+
+    /// What `cargo generate` knows as well: its own variables, the placeholders, and what derive.rhai
+    /// sets. It has strings only.
+    fn service_context(file: &PluginToml) -> Result<Context> {
+        let plugin = &file.plugin;
+        let types = plugin.task_types.iter();
+        let types =
+            types.map(|each| [each.name.clone(), each.version.to_string()]).collect::<Vec<_>>();
+        Ok(Context::from_serialize(&json!({
+            "crate_name": plugin.name.to_snake_case(),
+            "type_name": plugin.type_name(),
+            "title": plugin.title(),
+            "mode": plugin.mode,
+            "core": plugin.core,
+            "description": plugin.description,
+            "owner": plugin.owner,
+            "task_types": types,
+            "api_port": file.ports.api.to_string(),
+            "admin_port": file.ports.admin.to_string(),
+        }))?)
+    }
+
+    fn chart_context(&self, file: &PluginToml) -> Result<Context> {
+        let plugin = &file.plugin;
+        Ok(Context::from_serialize(&json!({
+            "plugin": {
+                "name": plugin.name,
+                "title": plugin.title(),
+                "description": plugin.description,
+                "owner": plugin.owner,
+                "mode": plugin.mode,
+                "task_types": plugin.task_types,
+                "env_prefix": plugin.name.to_shouty_snake_case(),
+            },
+            "ports": file.ports,
+            "image": { "repository": self.image(file) },
+            "version": self.version,
+        }))?)
+    }
+
+    /// Where the plugin's image is pushed to.
+    pub(crate) fn image(&self, file: &PluginToml) -> String {
+        let registry = &self.template.manifest.image_registry;
+        let default = || format!("{registry}/{}", file.plugin.name);
+        file.image.repository.clone().unwrap_or_else(default)
+    }
+}
+
+fn is_service(path: &str) -> bool {
+    path.starts_with("service/")
+}
+
+fn id(path: &str) -> String {
+    let path = path.strip_prefix("service/").unwrap_or(path);
+    path.strip_suffix(".liquid").unwrap_or(path).to_owned()
+}
+
+fn engine(delimiters: Delimiters) -> Result<Tera> {
+    let mut tera = Tera::new();
+    tera.set_delimiters(delimiters)?;
+    tera.autoescape_on(Vec::<&str>::new());
+    // The names that `cargo generate` has for them.
+    case(&mut tera, "kebab_case", |text| text.to_kebab_case());
+    case(&mut tera, "pascal_case", |text| text.to_pascal_case());
+    case(&mut tera, "shouty_snake_case", |text| text.to_shouty_snake_case());
+    case(&mut tera, "snake_case", |text| text.to_snake_case());
+    case(&mut tera, "title_case", |text| text.to_title_case());
+    Ok(tera)
+}
+
+fn case(tera: &mut Tera, name: &'static str, convert: fn(&str) -> String) {
+    tera.register_filter(name, move |text: &str, _: Kwargs, _: &State<'_>| convert(text));
+}
+
+fn of_charts() -> Delimiters {
+    Delimiters {
+        block_start: "<%".into(),
+        block_end: "%>".into(),
+        variable_start: "<[".into(),
+        variable_end: "]>".into(),
+        comment_start: "<#".into(),
+        comment_end: "#>".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::template::tests::template, *};
+
+    fn plugin(more: &str) -> PluginToml {
+        let text = format!(
+            "schema = 1\n[plugin]\nname = \"s3-batch\"\ntask-types = [\"a\", \"b:2\"]\ndescription = \"d\"\n{more}"
+        );
+        PluginToml::parse(&text).unwrap()
+    }
+
+    fn rendered(path: &str, text: &str, plugin: &PluginToml) -> Result<Vec<Rendered>> {
+        let template = template(&[(path, text)]);
+        Renderer::new(&template, "0.1.0")?.render(plugin, Layout::Workspace)
+    }
+
+    #[test]
+    fn a_service_is_rendered_in_what_tera_and_liquid_share() {
+        let text = "{{ crate_name | kebab_case }} {{ type_name }}\n\
+                    {%- for t in task_types %} {{ t[0] }}={{ t[1] }}{% endfor %}\n\
+                    {% if mode == \"async\" -%}\njobs{% else -%}\ncalls{% endif %}\n";
+        let files = rendered("service/main.rs", text, &plugin("")).unwrap();
+        assert_eq!(files[0].text, "s3-batch S3Batch a=0 b=2\njobs\n");
+        assert_eq!(files[0].path, "services/s3-batch/main.rs");
+    }
+
+    #[test]
+    fn helm_s_own_braces_pass_through() {
+        let text = "name: {{ .Release.Name }}-<[ plugin.name ]>\nimage: <[ image.repository ]>\n";
+        let files = rendered("chart/templates/x.yaml", text, &plugin("")).unwrap();
+        assert_eq!(
+            files[0].text,
+            "name: {{ .Release.Name }}-s3-batch\nimage: registry.example/acme/s3-batch\n"
+        );
+        assert_eq!(files[0].path, "charts/s3-batch/templates/x.yaml");
+    }
+
+    #[test]
+    fn what_is_not_defined_is_an_error_with_its_place() {
+        let error = rendered("chart/a.yaml", "x: <[ plugin.nam ]>", &plugin("")).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("template/chart/a.yaml") && error.contains("nam"), "{error}");
+    }
+}

@@ -1,0 +1,200 @@
+//! Tells what a plan found: to people, to programs, and to GitHub's annotations.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{
+    plan::{Plan, State, Step},
+    template::{Class, Template},
+};
+use crate::exit::Exit;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// What is said of a file.
+struct Finding {
+    word: &'static str,
+    note: String,
+    /// How a check ends because of it.
+    check: Exit,
+}
+
+impl Finding {
+    fn of(plan: &Plan, step: &Step) -> Self {
+        let label = step.class.label();
+        let (name, id) = (&plan.plugin, &step.id);
+        let mine = matches!(step.class, Class::ScaffoldOnce | Class::User);
+        let drift = if mine { Exit::Ok } else { Exit::Drift };
+        let (word, note, check) = match step.state {
+            State::InSync => ("in-sync", String::new(), Exit::Ok),
+            State::New => ("new", label.to_owned(), drift),
+            State::Outdated => ("outdated", label.to_owned(), drift),
+            State::Kept => ("kept", label.to_owned(), Exit::Ok),
+            State::Behind => {
+                ("behind", "yours; the template's changes merge cleanly".to_owned(), Exit::Ok)
+            }
+            State::BehindInConflict => {
+                ("behind", "yours; the template changed the same lines".to_owned(), Exit::Ok)
+            }
+            State::Conflict(line) => (
+                "conflict",
+                format!("line {line}: a merge's markers are still in it"),
+                Exit::Conflicts,
+            ),
+            State::Edited => (
+                "edited",
+                format!(
+                    "generated, and edited by hand: change plugin.toml instead, or --eject {id} --reason …, or --force to lose the edit (cargo xtask sync {name})"
+                ),
+                Exit::Refused,
+            ),
+            State::Collision => (
+                "collision",
+                format!(
+                    "not the generator's: move it away, or take it in with --adopt {id} (cargo xtask sync {name})"
+                ),
+                Exit::Refused,
+            ),
+            State::Dirty => (
+                "dirty",
+                "has uncommitted changes: commit them first, or say --allow-dirty".to_owned(),
+                Exit::Refused,
+            ),
+            State::Removed => {
+                ("removed", "by its owner; --restore brings it back".to_owned(), Exit::Ok)
+            }
+            State::Dropped => ("dropped", "the template has it no more".to_owned(), Exit::Drift),
+            State::Orphan => {
+                ("orphan", "the template has it no more; it is yours now".to_owned(), Exit::Drift)
+            }
+            State::Ejected => ("ejected", "named in [unmanaged]".to_owned(), Exit::Ok),
+        };
+        Self { word, note, check }
+    }
+}
+
+/// How a check of `plans` ends.
+pub(crate) fn verdict(plans: &[Plan]) -> Exit {
+    let record = |plan: &Plan| if plan.record_in_sync { Exit::Ok } else { Exit::Drift };
+    let of_plan = |plan: &Plan| {
+        let steps = plan.steps.iter().map(|step| Finding::of(plan, step).check);
+        steps.chain([record(plan)]).max().unwrap_or(Exit::Ok)
+    };
+    plans.iter().map(of_plan).max().unwrap_or(Exit::Ok)
+}
+
+/// How writing `plans` ends.
+pub(crate) fn outcome(plans: &[Plan]) -> Exit {
+    let of_state = |state: State| match state {
+        State::Conflict(_) | State::BehindInConflict => Exit::Conflicts,
+        state if state.is_refused() => Exit::Refused,
+        _ => Exit::Ok,
+    };
+    let steps = plans.iter().flat_map(|plan| &plan.steps);
+    steps.map(|step| of_state(step.state)).max().unwrap_or(Exit::Ok)
+}
+
+/// Prints what `plans` found.
+///
+/// # Errors
+/// Never, but for what JSON cannot say.
+pub(crate) fn print(plans: &[Plan], format: Format) -> Result<()> {
+    match format {
+        Format::Text => print_text(plans),
+        Format::Github => print_github(plans),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&json(plans))?),
+    }
+    Ok(())
+}
+
+fn is_worth_a_line(step: &Step) -> bool {
+    !matches!(step.state, State::InSync | State::Kept | State::Ejected | State::Removed)
+}
+
+fn print_text(plans: &[Plan]) {
+    for plan in plans {
+        for step in plan.steps.iter().filter(|step| is_worth_a_line(step)) {
+            let finding = Finding::of(plan, step);
+            println!("{:<10} {}  {}", finding.word, step.path, finding.note);
+        }
+        let nothing_else = plan.steps.iter().all(|step| !is_worth_a_line(step));
+        if !plan.record_in_sync && nothing_else {
+            println!("{:<10} {}  .scaffold is not what was last written", "outdated", plan.plugin);
+        }
+    }
+    let states = || plans.iter().flat_map(|plan| &plan.steps).map(|step| step.state);
+    let count = |wanted: fn(&State) -> bool| states().filter(wanted).count();
+    println!(
+        "{} plugins, {} files: {} in step, {} of their owners, {} to write, {} refused, {} in conflict",
+        plans.len(),
+        states().count(),
+        count(|state| *state == State::InSync),
+        count(|state| matches!(
+            state,
+            State::Kept | State::Ejected | State::Removed | State::Orphan
+        )),
+        count(|state| matches!(
+            state,
+            State::New | State::Outdated | State::Dropped | State::Behind | State::BehindInConflict
+        )),
+        count(|state| state.is_refused()),
+        count(|state| matches!(state, State::Conflict(_))),
+    );
+}
+
+fn print_github(plans: &[Plan]) {
+    for plan in plans {
+        for step in plan.steps.iter().filter(|step| is_worth_a_line(step)) {
+            let finding = Finding::of(plan, step);
+            let level = if finding.check == Exit::Ok { "notice" } else { "error" };
+            let line = if let State::Conflict(line) = step.state { line } else { 1 };
+            println!(
+                "::{level} file={},line={line}::{}: {}",
+                step.path, finding.word, finding.note
+            );
+        }
+    }
+}
+
+fn json(plans: &[Plan]) -> serde_json::Value {
+    let step = |plan: &Plan, step: &Step| {
+        let finding = Finding::of(plan, step);
+        json!({
+            "file": step.path,
+            "class": step.class.letter().to_string(),
+            "state": finding.word,
+            "note": finding.note,
+            "exit": finding.check as u8,
+        })
+    };
+    let plugin = |plan: &Plan| {
+        let files = plan.steps.iter().map(|each| step(plan, each)).collect::<Vec<_>>();
+        json!({ "name": plan.plugin, "record_in_sync": plan.record_in_sync, "files": files })
+    };
+    json!({ "exit": verdict(plans) as u8, "plugins": plans.iter().map(plugin).collect::<Vec<_>>() })
+}
+
+/// Prints what the template's versions brought that `plans` cross.
+pub(crate) fn print_changes(plans: &[Plan], template: &Template) {
+    let Some(oldest) = plans.iter().filter_map(|plan| plan.from_version).min() else { return };
+    for change in template.changes_since(oldest) {
+        let breaking = if change.breaking { ", breaking" } else { "" };
+        eprintln!(
+            "template version {} ({:?}{breaking}): {}",
+            change.version, change.kind, change.summary
+        );
+        if !change.migration.is_empty() {
+            eprintln!("  to do: {}", change.migration);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The template: its files, and whose each of them is once it is rendered.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+/// Who owns a file that the template is rendered into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The generator: rendered anew each time, compared byte by byte.
+    Generated,
+    /// Both: the generator owns some keys of a TOML file.
+    ManagedKeys,
+    /// Its author; the template's changes are merged in.
+    ScaffoldOnce,
+    /// Its author alone.
+    User,
+}
+
+impl Class {
+    /// The letter that stands for it in records and lists.
+    pub(crate) const fn letter(self) -> char {
+        match self {
+            Self::Generated => 'G',
+            Self::ManagedKeys => 'K',
+            Self::ScaffoldOnce => 'S',
+            Self::User => 'U',
+        }
+    }
+
+    /// What to call it to people.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::ManagedKeys => "managed keys",
+            Self::ScaffoldOnce => "scaffolded once",
+            Self::User => "yours",
+        }
+    }
+}
+
+/// `template/manifest.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Manifest {
+    pub(crate) name: String,
+    /// Rises whenever anything is rendered otherwise than before.
+    pub(crate) version: u32,
+    /// Where images are pushed to, unless a plugin says otherwise.
+    pub(crate) image_registry: String,
+    files: Files,
+    /// Dotted paths of the keys that are the generator's in a file of that class.
+    pub(crate) managed_keys: Vec<String>,
+}
+
+/// Each pattern is a path below `template/`, or ends in `/**`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Files {
+    generated: Vec<String>,
+    managed_keys: Vec<String>,
+    scaffold_once: Vec<String>,
+    user: Vec<String>,
+    /// Parts of the template itself.
+    not_rendered: Vec<String>,
+    /// Only for plugins in a repository of their own; of one of the classes, too.
+    standalone_only: Vec<String>,
+}
+
+/// A file to render.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// Its path below `template/`.
+    pub(crate) path: &'a str,
+    pub(crate) class: Class,
+    pub(crate) standalone_only: bool,
+}
+
+/// A template, read and checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    pub(crate) manifest: Manifest,
+    pub(crate) changes: Vec<Change>,
+    /// Contents by path below `template/`.
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+/// `template/changes/NNNN-*.toml`: what a version of the template brought.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Change {
+    pub(crate) version: u32,
+    pub(crate) kind: ChangeKind,
+    pub(crate) summary: String,
+    /// What its owners have to do; needed where `breaking`.
+    #[serde(default)]
+    pub(crate) migration: String,
+    #[serde(default)]
+    pub(crate) breaking: bool,
+    /// The digest of everything that this version renders for the test's plugins.
+    pub(crate) rendering: String,
+}
+
+/// What sort of change it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ChangeKind {
+    Addition,
+    Change,
+    Deprecation,
+    Removal,
+    Bugfix,
+}
+
+const MANIFEST: &str = "manifest.toml";
+const CHANGES: &str = "changes/";
+const SCHEMA: &str = "plugin.schema.json";
+
+impl Template {
+    /// Reads the template below `dir`.
+    ///
+    /// # Errors
+    /// What cannot be read, or is no template.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        read_into(dir, dir, &mut files)?;
+        Self::new(files).with_context(|| format!("the template in {}", dir.display()))
+    }
+
+    /// The template that `files` are.
+    ///
+    /// # Errors
+    /// What is wrong with the manifest or with a note of a change, or a file that has no class.
+    pub(crate) fn new(mut files: BTreeMap<String, String>) -> Result<Self> {
+        let text = files.remove(MANIFEST).with_context(|| format!("{MANIFEST} is missing"))?;
+        let manifest: Manifest = toml_edit::de::from_str(&text).context(MANIFEST)?;
+        let notes = files.iter().filter(|(path, _)| path.starts_with(CHANGES));
+        let changes = notes
+            .map(|(path, text)| toml_edit::de::from_str(text).with_context(|| path.clone()))
+            .collect::<Result<Vec<Change>>>()?;
+        check_changes(&manifest, &changes)?;
+        files.retain(|path, _| !path.starts_with(CHANGES) && path != SCHEMA);
+        let template = Self { manifest, changes, files };
+        template.sources()?;
+        Ok(template)
+    }
+
+    /// Every file to render, with its class.
+    ///
+    /// # Errors
+    /// A file that the manifest gives no class, or two.
+    pub(crate) fn sources(&self) -> Result<Vec<Source<'_>>> {
+        let rendered =
+            self.files.keys().filter(|path| !matches(&self.manifest.files.not_rendered, path));
+        rendered.map(|path| self.source(path)).collect()
+    }
+
+    fn source<'a>(&self, path: &'a str) -> Result<Source<'a>> {
+        let files = &self.manifest.files;
+        let classes = [
+            (&files.generated, Class::Generated),
+            (&files.managed_keys, Class::ManagedKeys),
+            (&files.scaffold_once, Class::ScaffoldOnce),
+            (&files.user, Class::User),
+        ];
+        let mut of_path = classes.iter().filter(|(patterns, _)| matches(patterns, path));
+        match (of_path.next(), of_path.next()) {
+            (Some((_, class)), None) => Ok(Source {
+                path,
+                class: *class,
+                standalone_only: matches(&files.standalone_only, path),
+            }),
+            (Some(_), Some(_)) => bail!("{MANIFEST}: {path} has two classes"),
+            (None, _) => bail!("{MANIFEST}: {path} has no class"),
+        }
+    }
+
+    /// What came after `version`, oldest first.
+    pub(crate) fn changes_since(&self, version: u32) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| change.version > version)
+    }
+}
+
+fn matches(patterns: &[String], path: &str) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix("**") {
+        Some(directory) => path.starts_with(directory),
+        None => pattern == path,
+    })
+}
+
+fn check_changes(manifest: &Manifest, changes: &[Change]) -> Result<()> {
+    let versions = changes.iter().map(|change| change.version).collect::<Vec<_>>();
+    let wanted = (1..=manifest.version).collect::<Vec<_>>();
+    if versions != wanted {
+        bail!(
+            "{MANIFEST} says version {}, {CHANGES} tells of {versions:?}: each version has one note",
+            manifest.version
+        );
+    }
+    let silent = changes.iter().find(|change| change.breaking && change.migration.is_empty());
+    if let Some(silent) = silent {
+        bail!("{CHANGES}: version {} breaks and says not how to migrate", silent.version);
+    }
+    Ok(())
+}
+
+fn read_into(root: &Path, dir: &Path, files: &mut BTreeMap<String, String>) -> Result<()> {
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_into(root, &path, files)?;
+        } else {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let below = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
+            files.insert(below, text.replace("\r\n", "\n"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const FORM: &str = r#"
+name = "plugin"
+version = 1
+image-registry = "registry.example/acme"
+managed-keys = ["package.name"]
+[files]
+generated = ["service/main.rs", "chart/**"]
+managed-keys = ["service/Cargo.toml.liquid"]
+scaffold-once = ["service/lib.rs"]
+user = ["service/plugin.toml"]
+not-rendered = ["service/cargo-generate.toml"]
+standalone-only = []
+"#;
+    const NOTE: &str = "version = 1\nkind = \"addition\"\nsummary = \"x\"\nrendering = \"\"\n";
+
+    /// A template of `files` and no other.
+    pub(crate) fn template(files: &[(&str, &str)]) -> Template {
+        Template::new(map(files, FORM, NOTE)).unwrap()
+    }
+
+    fn map(files: &[(&str, &str)], manifest: &str, note: &str) -> BTreeMap<String, String> {
+        let own = [("manifest.toml", manifest), ("changes/0001-x.toml", note)];
+        files.iter().chain(&own).map(|(path, text)| ((*path).into(), (*text).into())).collect()
+    }
+
+    #[test]
+    fn every_file_has_one_class() {
+        let found = template(&[
+            ("chart/a/b", ""),
+            ("service/lib.rs", ""),
+            ("service/cargo-generate.toml", ""),
+        ]);
+        let classes = found.sources().unwrap();
+        let classes = classes.iter().map(|source| (source.path, source.class)).collect::<Vec<_>>();
+        assert_eq!(
+            classes,
+            [("chart/a/b", Class::Generated), ("service/lib.rs", Class::ScaffoldOnce)]
+        );
+        let unknown = Template::new(map(&[("service/new.rs", "")], FORM, NOTE)).unwrap_err();
+        assert!(unknown.to_string().contains("service/new.rs has no class"), "{unknown}");
+        let both = FORM.replace("user = [", "user = [\"service/lib.rs\", ");
+        let both = Template::new(map(&[("service/lib.rs", "")], &both, NOTE)).unwrap_err();
+        assert!(both.to_string().contains("two classes"), "{both}");
+    }
+
+    #[test]
+    fn every_version_has_its_note() {
+        let second = FORM.replace("version = 1", "version = 2");
+        let error = Template::new(map(&[], &second, NOTE)).unwrap_err();
+        assert!(error.to_string().contains("each version has one note"), "{error}");
+        let breaking = format!("{NOTE}breaking = true\n");
+        let error = Template::new(map(&[], FORM, &breaking)).unwrap_err();
+        assert!(error.to_string().contains("how to migrate"), "{error}");
+    }
+}

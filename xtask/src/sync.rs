@@ -1,0 +1,175 @@
+//! `cargo xtask sync`: keeps what is generated what it should be.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    exit::{self, Exit, refused, usage},
+    process::{program, write},
+    scaffold::{
+        generator::{Generator, check_task_types},
+        plan::{Allowed, Plan},
+        plugin_toml::{self, PluginToml},
+        project::{Layout, Member},
+        report::{self, Format},
+        write::{RealDisk, Write, write_all},
+    },
+};
+
+/// Brings plugins in step with the template and their plugin.toml.
+///
+/// What is generated is rendered and compared byte by byte; of files that were scaffolded once, what
+/// the template changed since is merged into what their authors made of them. Nothing that anybody
+/// wrote is overwritten: a generated file that was edited by hand is refused, a file that was deleted
+/// stays deleted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::HELP)]
+pub(crate) struct Args {
+    /// Plugins to sync.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+
+    /// Sync every plugin.
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+
+    /// Write nothing, and fail if anything that is generated is not what it should be.
+    #[arg(long)]
+    check: bool,
+
+    /// Write nothing, and print what would be done.
+    #[arg(long, short = 'n', conflicts_with = "check")]
+    dry_run: bool,
+
+    /// Print how each file changes.
+    #[arg(long)]
+    diff: bool,
+
+    /// Overwrite generated files that were edited by hand.
+    #[arg(long)]
+    force: bool,
+
+    /// Bring back files that were deleted.
+    #[arg(long)]
+    restore: bool,
+
+    /// Merge into files that have uncommitted changes.
+    #[arg(long)]
+    allow_dirty: bool,
+
+    /// Stop managing this file of the one plugin named.
+    #[arg(long, value_name = "FILE", requires = "reason", conflicts_with = "adopt")]
+    eject: Option<String>,
+
+    /// Why the file is ejected; `status` shows it.
+    #[arg(long, requires = "eject")]
+    reason: Option<String>,
+
+    /// Manage this file of the one plugin named: one that was ejected, or that was there before the
+    /// generator. A generated one is rendered anew; one of the author's stays as it is.
+    #[arg(long, value_name = "FILE")]
+    adopt: Option<String>,
+
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
+    let standalone = generator.project.layout == Layout::Standalone;
+    if args.names.is_empty() && !args.all && !standalone {
+        return Err(usage("name plugins, or say --all"));
+    }
+    let mut members = generator.project.chosen(&args.names)?;
+    check_task_types(&generator.project.members()?)?;
+    let mut allowed =
+        Allowed { force: args.force, restore: args.restore, dirty: args.allow_dirty, adopt: None };
+    let mut writes = Vec::new();
+    if let Some(file) = args.eject.as_ref().or(args.adopt.as_ref()) {
+        let [member] = members.as_mut_slice() else {
+            return Err(usage("--eject and --adopt are for one plugin: name it"));
+        };
+        let id = find(generator, member, file)?;
+        writes.extend(set_managed(generator, member, &id, args.reason.as_deref())?);
+        allowed.adopt = args.adopt.is_some().then_some(id);
+    }
+    finish(args, generator, &generator.plan(&members, &allowed)?, writes)
+}
+
+fn finish(
+    args: &Args,
+    generator: &Generator,
+    plans: &[Plan],
+    mut writes: Vec<Write>,
+) -> Result<Exit> {
+    report::print(plans, args.format)?;
+    if args.diff {
+        print_diffs(plans, &generator.scratch())?;
+    }
+    if args.check {
+        let verdict = report::verdict(plans);
+        if verdict == Exit::Drift {
+            eprintln!("to mend it: cargo xtask sync --all");
+        }
+        return Ok(verdict);
+    }
+    report::print_changes(plans, &generator.template);
+    if !args.dry_run {
+        writes.extend(plans.iter().flat_map(|plan| plan.writes.clone()));
+        write_all(&RealDisk, &generator.project.root, &writes)?;
+    }
+    Ok(report::outcome(plans))
+}
+
+/// The id of the file that somebody calls `file`: its id, or its path from the root.
+fn find(generator: &Generator, member: &Member, file: &str) -> Result<String> {
+    let rendered = generator.render(std::slice::from_ref(member))?;
+    let files = rendered.into_iter().flatten().collect::<Vec<_>>();
+    let named = files.iter().find(|each| each.id == file || each.path == file);
+    named.map(|each| each.id.clone()).ok_or_else(|| {
+        let ids = files.iter().map(|each| each.id.as_str()).collect::<Vec<_>>();
+        usage(format!("the template has no file '{file}'; it has: {}", ids.join(", ")))
+    })
+}
+
+/// Adds `id` to the `[unmanaged]` of the member's plugin.toml, with a reason, or takes it out.
+fn set_managed(
+    generator: &Generator,
+    member: &mut Member,
+    id: &str,
+    reason: Option<&str>,
+) -> Result<Option<Write>> {
+    let ejected = member.file.unmanaged.contains_key(id);
+    let text = match reason {
+        Some(reason) if reason.trim().is_empty() => return Err(usage("--reason: say why")),
+        Some(_) if ejected => return Err(refused(format!("{id} is ejected already"))),
+        Some(reason) => plugin_toml::with_value(&member.text, &["unmanaged", id], reason.into())?,
+        None if ejected => plugin_toml::without(&member.text, &["unmanaged", id])?,
+        None => return Ok(None),
+    };
+    member.file = PluginToml::parse(&text).context(plugin_toml::FILE)?;
+    let path = generator.project.layout.path(member.name(), plugin_toml::FILE);
+    Ok(Some(Write { path, text: Some(text) }))
+}
+
+/// Prints what changes, as git shows it.
+pub(crate) fn print_diffs(plans: &[Plan], scratch: &Path) -> Result<()> {
+    let changed =
+        plans.iter().flat_map(|plan| &plan.steps).filter(|step| step.before != step.after);
+    let (before, after) = (scratch.join("diff/a"), scratch.join("diff/b"));
+    for step in changed {
+        write(&before, step.before.as_deref().unwrap_or_default())?;
+        write(&after, step.after.as_deref().unwrap_or_default())?;
+        let output = program("git")
+            .args(["diff", "--no-index", "--no-color", "--"])
+            .args([&before, &after])
+            .output()
+            .context("cannot run git")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        println!("--- a/{0}\n+++ b/{0}", step.path);
+        text.lines().skip_while(|line| !line.starts_with("@@")).for_each(|line| println!("{line}"));
+    }
+    let _ = std::fs::remove_dir_all(scratch.join("diff"));
+    Ok(())
+}

@@ -1,0 +1,545 @@
+//! The generator as its users meet it: the program, on a repository with a template and no plugins.
+#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// A repository of its own, with the real template.
+struct Repository {
+    directory: TempDir,
+}
+
+/// What the program did.
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, text: &str) -> Self {
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "{}{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self { directory: tempfile::tempdir().unwrap() };
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        copy(&original.join("template"), &repository.at("template"));
+        fs::copy(original.join("rustfmt.toml"), repository.at("rustfmt.toml")).unwrap();
+        repository.write(
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"services/*\"]\n[workspace.package]\nversion = \"0.1.0\"\n",
+        );
+        repository.write(".gitignore", "/target/\n");
+        repository.git(&["init", "-q"]);
+        repository.commit();
+        repository
+    }
+
+    /// One with a plugin `redshift`, committed.
+    fn with_redshift() -> Self {
+        let repository = Self::new();
+        repository.make("redshift");
+        repository.commit();
+        repository
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.at(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[track_caller]
+    fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "{path} has no {from}:\n{text}");
+        self.write(path, &text.replacen(from, to, 1));
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
+        let output = Command::new("git")
+            .current_dir(self.directory.path())
+            .args(identity)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+    }
+
+    fn xtask(&self, args: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .arg("--root")
+            .arg(self.directory.path())
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    fn make(&self, name: &str) {
+        self.xtask(&["new-plugin", name, "--no-input", "--no-verify"]).ends(0);
+    }
+
+    #[track_caller]
+    fn check(&self, code: i32) -> Ran {
+        self.xtask(&["sync", "--all", "--check"]).ends(code)
+    }
+
+    /// A new version of the template, in which `path` has `to` for `from`.
+    fn bump(&self, path: &str, from: &str, to: &str) {
+        self.replace(&format!("template/{path}"), from, to);
+        let manifest = self.read("template/manifest.toml");
+        let line = manifest.lines().find(|line| line.starts_with("version = ")).unwrap();
+        let next = line.trim_start_matches("version = ").parse::<u32>().unwrap() + 1;
+        self.write("template/manifest.toml", &manifest.replace(line, &format!("version = {next}")));
+        let note = format!(
+            "version = {next}\nkind = \"change\"\nsummary = \"says it otherwise\"\nmigration = \"read it\"\nrendering = \"\"\n"
+        );
+        self.write(&format!("template/changes/{next:04}-x.toml"), &note);
+    }
+
+    /// Every file below the root but git's and target's, with its text.
+    fn tree(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        collect(self.directory.path(), self.directory.path(), &mut found);
+        found
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn collect(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let below = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        if below == ".git" || below == "target" {
+            continue;
+        }
+        if path.is_dir() {
+            found.insert(below, String::new());
+            collect(root, &path, found);
+        } else {
+            found.insert(below, fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_new_plugin_only_adds_files_and_removing_it_leaves_no_trace() {
+    let repository = Repository::new();
+    let before = repository.tree();
+    repository.make("red-shift");
+    assert!(repository.git(&["status", "--porcelain"]).lines().all(|line| line.starts_with("?? ")));
+    assert!(repository.read("services/red-shift/src/lib.rs").contains("impl Plugin for RedShift"));
+    assert_eq!(repository.read("services/red-shift/src/main.rs").matches('\n').count(), 4);
+    for file in ["Dockerfile", "README.md", "tests/conformance.rs", ".scaffold/manifest.toml"] {
+        assert!(repository.at("services/red-shift").join(file).exists(), "{file}");
+    }
+    assert!(repository.at("charts/red-shift/Chart.yaml").exists());
+    assert!(repository.at("docs/plugins/red-shift.md").exists());
+    repository.check(0);
+    repository.xtask(&["remove-plugin", "red-shift", "--dry-run"]).ends(0);
+    repository.xtask(&["remove-plugin", "red-shift"]).ends(0);
+    assert_eq!(repository.tree(), before);
+}
+
+#[test]
+fn a_name_that_will_not_do_is_refused_with_the_rule_and_one_that_will() {
+    let repository = Repository::new();
+    repository.make("bigquery");
+    let before = repository.tree();
+    let long = "a".repeat(41);
+    let table = [
+        ("BigQuery", "lower-case letters", "big-query-jobs"),
+        ("self", "Rust reserves", "self-jobs"),
+        ("9lives", "begins with a letter", "lives"),
+        ("con", "Windows reserves", "con-jobs"),
+        ("gen", "Rust reserves", "gen-jobs"),
+        ("big-query", "'bigquery' in dashes only", "big-query-jobs"),
+        ("bigquery", "a plugin of that name", "bigquery-jobs"),
+        (&long, "at most 40 characters", &"a".repeat(40)),
+    ];
+    for (name, rule, nearest) in table {
+        let ran = repository.xtask(&["new-plugin", name, "--no-input", "--no-verify"]);
+        ran.ends(2).says(rule).says(&format!("Try: {nearest}"));
+    }
+    let taken = ["new-plugin", "other", "--task-type", "bigquery:1", "--no-input", "--no-verify"];
+    repository.xtask(&taken).ends(2).says("is taken by 'bigquery'").says("Try: bigquery_2");
+    let odd = ["new-plugin", "other", "--task-type", "a b", "--no-input", "--no-verify"];
+    repository.xtask(&odd).ends(2).says("cannot be a task type");
+    repository.xtask(&["new-plugin", "--no-input"]).ends(2).says("new-plugin NAME");
+    assert_eq!(repository.tree(), before);
+}
+
+#[test]
+fn every_answer_has_a_flag() {
+    let repository = Repository::new();
+    repository
+        .xtask(&[
+            "new-plugin",
+            "spectrum",
+            "--no-input",
+            "--no-verify",
+            "--mode",
+            "sync",
+            "--task-type",
+            "spectrum_a",
+            "--task-type",
+            "spectrum_b:2",
+            "--description",
+            "Asks the spectrum",
+            "--owner",
+            "@acme/data",
+            "--set",
+            "image.repository=registry.example/acme/spectrum",
+            "--set",
+            "ports.api=8100",
+        ])
+        .ends(0);
+    let types = repository.read("services/spectrum/src/task_types.rs");
+    assert!(
+        types.contains("\"spectrum_a\", version: 0")
+            && types.contains("\"spectrum_b\", version: 2")
+    );
+    assert!(
+        repository.read("services/spectrum/src/main.rs").contains("run_sync::<spectrum::Spectrum>")
+    );
+    assert!(repository.read("services/spectrum/Dockerfile").contains("EXPOSE 8100 9090"));
+    assert!(repository.read("docs/plugins/spectrum.md").contains("registry.example/acme/spectrum"));
+    assert!(repository.read("services/spectrum/Cargo.toml").contains("Asks the spectrum"));
+    repository.check(0);
+
+    let file = repository.at("services/spectrum/plugin.toml");
+    let from =
+        ["new-plugin", "other", "--no-input", "--no-verify", "--task-type", "other", "--from"];
+    repository.xtask(&[&from[..], &[file.to_str().unwrap()]].concat()).ends(0);
+    assert!(repository.read("services/other/plugin.toml").contains("@acme/data"));
+    assert!(repository.read("services/other/src/main.rs").contains("run_sync::<other::Other>"));
+    repository.check(0);
+
+    let wrong = ["new-plugin", "third", "--no-input", "--no-verify", "--set"];
+    repository.xtask(&[&wrong[..], &["chart.value.x=1"]].concat()).ends(2).says("value");
+    repository.xtask(&[&wrong[..], &["nothing"]].concat()).ends(2).says("PATH=VALUE");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let repository = Repository::new();
+    let before = repository.tree();
+    let args = ["new-plugin", "redshift", "--no-input", "--dry-run", "--diff"];
+    repository
+        .xtask(&args)
+        .ends(0)
+        .says("create  services/redshift/src/lib.rs")
+        .says("+impl Plugin for Redshift");
+    assert_eq!(repository.tree(), before);
+}
+
+#[test]
+fn a_new_plugin_that_cannot_be_written_leaves_nothing_behind() {
+    let repository = Repository::new();
+    // The chart's directory cannot be made where a file is.
+    repository.write("charts", "a file\n");
+    let before = repository.tree();
+    let args = ["new-plugin", "redshift", "--no-input", "--no-verify"];
+    repository.xtask(&args).ends(1).says("nothing was changed");
+    assert_eq!(repository.tree(), before);
+}
+
+#[test]
+fn a_new_plugin_overwrites_nothing() {
+    let repository = Repository::new();
+    repository.write("docs/plugins/redshift.md", "mine\n");
+    let before = repository.tree();
+    let args = ["new-plugin", "redshift", "--no-input", "--no-verify"];
+    repository.xtask(&args).ends(5).says("docs/plugins/redshift.md is there already");
+    assert_eq!(repository.tree(), before);
+}
+
+#[test]
+fn fifty_plugins_follow_a_new_version_of_the_template() {
+    let repository = Repository::new();
+    for number in 1..=50 {
+        repository.make(&format!("plugin-{number}x"));
+    }
+    repository.commit();
+    repository.check(0).says("50 plugins");
+    repository.bump("service/Dockerfile", "FROM scratch", "# Nothing else in it.\nFROM scratch");
+    repository.check(3).says("services/plugin-7x/Dockerfile");
+    repository.xtask(&["sync", "--all"]).ends(0).says("template version 2").says("to do: read it");
+    repository.check(0);
+    let changed = repository.git(&["status", "--porcelain", "services", "charts", "docs"]);
+    assert_eq!(changed.lines().count(), 100, "a Dockerfile and a record each\n{changed}");
+    repository.xtask(&["sync", "--all"]).ends(0);
+    assert_eq!(repository.git(&["status", "--porcelain", "services", "charts", "docs"]), changed);
+}
+
+#[test]
+fn a_generated_file_that_was_edited_by_hand_is_refused_until_it_is_ejected() {
+    let repository = Repository::with_redshift();
+    let file = "services/redshift/Dockerfile";
+    repository.replace(file, "FROM scratch", "FROM gcr.io/distroless/static");
+    let edited = repository.read(file);
+    repository.check(5).says("--eject Dockerfile");
+    repository.xtask(&["sync", "redshift"]).ends(5);
+    assert_eq!(repository.read(file), edited);
+
+    let eject = ["sync", "redshift", "--eject", "Dockerfile"];
+    repository.xtask(&eject).ends(2).says("--reason");
+    repository.xtask(&[&eject[..], &["--reason", "needs a shell"]].concat()).ends(0);
+    repository.check(0);
+    assert_eq!(repository.read(file), edited);
+    repository.xtask(&["status"]).ends(0).says("ejected Dockerfile: needs a shell");
+    repository
+        .xtask(&[&eject[..], &["--reason", "again"]].concat())
+        .ends(5)
+        .says("ejected already");
+
+    repository.xtask(&["sync", "redshift", "--adopt", "Dockerfile"]).ends(5).says("uncommitted");
+    repository.commit();
+    repository.xtask(&["sync", "redshift", "--adopt", file]).ends(0);
+    assert!(repository.read(file).contains("FROM scratch"));
+    repository.check(0);
+    repository
+        .xtask(&["sync", "redshift", "--adopt", "nothing"])
+        .ends(2)
+        .says("has no file 'nothing'");
+
+    repository.replace(file, "FROM scratch", "FROM alpine");
+    repository.xtask(&["sync", "redshift", "--force"]).ends(0);
+    assert!(repository.read(file).contains("FROM scratch"));
+}
+
+#[test]
+fn what_an_author_wrote_is_merged_with_what_the_template_changed() {
+    let repository = Repository::with_redshift();
+    let file = "services/redshift/src/lib.rs";
+    repository.replace(file, "/// The queue to run in.", "/// Which queue.");
+    repository.check(0);
+    repository.bump("service/src/lib.rs", "/// What an operator sets:", "/// What operators set:");
+    repository.check(3).says("behind").says("merge cleanly");
+    repository.xtask(&["sync", "--all"]).ends(5).says("uncommitted");
+    assert!(!repository.read(file).contains("What operators set"));
+    repository.commit();
+    repository.xtask(&["sync", "--all"]).ends(0);
+    let merged = repository.read(file);
+    assert!(merged.contains("/// Which queue.") && merged.contains("/// What operators set:"));
+    repository.check(0);
+}
+
+#[test]
+fn what_both_changed_is_a_conflict_until_somebody_decides() {
+    let repository = Repository::with_redshift();
+    let file = "services/redshift/src/lib.rs";
+    repository.replace(file, "/// The queue to run in.", "/// Mine.");
+    repository.commit();
+    repository.bump("service/src/lib.rs", "/// The queue to run in.", "/// Theirs.");
+    repository.xtask(&["sync", "--all"]).ends(4);
+    let conflicted = repository.read(file);
+    for text in ["<<<<<<< yours", "/// Mine.", "/// Theirs.", ">>>>>>> template version 2"] {
+        assert!(conflicted.contains(text), "{text}");
+    }
+    let checked = repository.xtask(&["sync", "--all", "--check", "--format", "github"]).ends(4);
+    let line = conflicted.lines().position(|line| line.starts_with("<<<<<<<")).unwrap() + 1;
+    checked.says(&format!("::error file={file},line={line}::conflict"));
+    repository.xtask(&["sync", "--all", "--force", "--allow-dirty"]).ends(4);
+    assert_eq!(repository.read(file), conflicted);
+
+    let (head, rest) = conflicted.split_once("<<<<<<< yours\n").unwrap();
+    let (_, tail) = rest.split_once(">>>>>>> template version 2\n").unwrap();
+    repository.write(file, &format!("{head}    /// Both.\n{tail}"));
+    repository.check(0);
+    repository.xtask(&["sync", "--all"]).ends(0);
+    assert!(repository.read(file).contains("/// Both."));
+}
+
+#[test]
+fn a_file_that_its_owner_deleted_stays_deleted() {
+    let repository = Repository::with_redshift();
+    for file in ["services/redshift/examples/upstream.rs", "services/redshift/Dockerfile"] {
+        fs::remove_file(repository.at(file)).unwrap();
+    }
+    repository.check(0);
+    repository.bump("service/Dockerfile", "FROM scratch", "# x\nFROM scratch");
+    repository.xtask(&["sync", "--all"]).ends(0);
+    repository.check(0);
+    assert!(!repository.at("services/redshift/examples/upstream.rs").exists());
+    assert!(!repository.at("services/redshift/Dockerfile").exists());
+    repository.xtask(&["status"]).ends(0).says("removed Dockerfile");
+    repository.xtask(&["sync", "--all", "--restore"]).ends(0);
+    assert!(repository.read("services/redshift/Dockerfile").contains("# x"));
+    repository.check(0);
+}
+
+#[test]
+fn a_file_that_the_template_dropped_goes_unless_it_was_changed() {
+    let repository = Repository::new();
+    repository.make("touched");
+    repository.make("untouched");
+    repository.replace("services/touched/src/api.rs", "//! The", "//! Mine: the");
+    repository.commit();
+    fs::remove_file(repository.at("template/service/src/api.rs")).unwrap();
+    repository.bump("service/Dockerfile", "FROM scratch", "# x\nFROM scratch");
+    repository.check(3).says("orphan").says("dropped");
+    repository.xtask(&["sync", "--all"]).ends(0);
+    repository.check(0);
+    assert!(repository.read("services/touched/src/api.rs").contains("Mine"));
+    assert!(!repository.at("services/untouched/src/api.rs").exists());
+    assert!(!repository.at("services/untouched/.scaffold/base/src/api.rs").exists());
+}
+
+#[test]
+fn plugin_toml_is_where_a_plugin_is_changed() {
+    let repository = Repository::with_redshift();
+    repository.replace("services/redshift/plugin.toml", "\"redshift:0\"", "\"redshift:3\"");
+    repository.replace("services/redshift/plugin.toml", "Runs Flyte's redshift tasks", "Runs SQL");
+    repository.check(3).says("src/task_types.rs").says("services/redshift/Cargo.toml");
+    // The head of lib.rs says it, too, and is its author's.
+    repository.xtask(&["sync", "redshift", "--allow-dirty"]).ends(0);
+    assert!(repository.read("services/redshift/src/task_types.rs").contains("version: 3"));
+    assert!(repository.read("services/redshift/Cargo.toml").contains("\"Runs SQL\""));
+    repository.check(0);
+    repository.replace("services/redshift/plugin.toml", "mode =", "mood =");
+    repository
+        .xtask(&["sync", "redshift"])
+        .ends(1)
+        .says("services/redshift/plugin.toml")
+        .says("mood");
+}
+
+#[test]
+fn a_manifest_s_other_keys_are_its_author_s() {
+    let repository = Repository::with_redshift();
+    let file = "services/redshift/Cargo.toml";
+    repository.replace(file, "[dependencies]\n", "[dependencies]\n# Why.\naxum.workspace = true\n");
+    repository.check(0);
+    repository.replace(file, "publish = false", "publish = true");
+    repository.check(3).says(file);
+    repository.xtask(&["sync", "--all"]).ends(0);
+    let text = repository.read(file);
+    assert!(
+        text.contains("publish = false") && text.contains("# Why.\naxum.workspace = true"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_plugin_with_work_in_it_is_not_removed_unasked() {
+    let repository = Repository::with_redshift();
+    repository.replace("services/redshift/src/lib.rs", "queue", "line");
+    repository.write("services/redshift/src/mine.rs", "//! Mine.\n");
+    let before = repository.tree();
+    let refused = repository.xtask(&["remove-plugin", "redshift"]).ends(5);
+    refused.says("services/redshift/src/lib.rs").says("services/redshift/src/mine.rs");
+    assert_eq!(repository.tree(), before);
+    repository.xtask(&["remove-plugin", "redshift", "--force"]).ends(0);
+    assert!(
+        !repository.at("services/redshift").exists() && !repository.at("charts/redshift").exists()
+    );
+    repository.xtask(&["remove-plugin", "redshift"]).ends(1).says("there is no plugin 'redshift'");
+}
+
+#[test]
+fn programs_can_read_every_answer() {
+    let repository = Repository::with_redshift();
+    let json = |args: &[&str]| {
+        let ran = repository.xtask(&[args, &["--format", "json"]].concat()).ends(0);
+        serde_json::from_str::<Json>(&ran.stdout).unwrap()
+    };
+    assert_eq!(json(&["sync", "--all", "--check"])["plugins"][0]["name"], "redshift");
+    assert_eq!(json(&["status"])[0]["state"], "in step");
+    let listed = json(&["list"]);
+    assert_eq!(listed[0]["task_types"][0]["name"], "redshift");
+    assert_eq!(listed[0]["chart"], "charts/redshift");
+    assert_eq!(listed[0]["dockerfile"], "services/redshift/Dockerfile");
+    let matrix = repository.xtask(&["list", "--format", "github"]).ends(0);
+    assert_eq!(matrix.stdout.lines().count(), 1);
+    assert_eq!(
+        serde_json::from_str::<Json>(&matrix.stdout).unwrap()["include"][0]["name"],
+        "redshift"
+    );
+}
+
+#[test]
+fn a_command_line_without_names_does_nothing() {
+    let repository = Repository::with_redshift();
+    repository.xtask(&["sync"]).ends(2).says("--all");
+    repository.xtask(&["sync", "nobody"]).ends(2).says("there is no plugin 'nobody'");
+}
+
+#[test]
+fn line_ends_of_a_checkout_are_no_difference() {
+    let repository = Repository::with_redshift();
+    for file in ["services/redshift/Dockerfile", "services/redshift/src/lib.rs"] {
+        let text = repository.read(file).replace('\n', "\r\n");
+        repository.write(file, &text);
+    }
+    repository.check(0);
+}
+
+#[test]
+fn two_plugins_cannot_come_to_answer_one_task_type() {
+    let repository = Repository::with_redshift();
+    repository.make("other");
+    repository.replace("services/other/plugin.toml", "\"other:0\"", "\"redshift:1\"");
+    repository.xtask(&["sync", "--all", "--check"]).ends(5).says("'redshift'").says("taken by");
+}
