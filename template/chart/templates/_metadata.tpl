@@ -1,0 +1,39 @@
+{{/* What a Deployment or Service tells its pods by. Never changed: a Deployment's selector cannot be. */}}
+{{- define "<[ plugin.name ]>.selector" -}}
+app.kubernetes.io/name: <[ plugin.name ]>
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of an object: ours win over `labels`, those over commonLabels. */}}
+{{- define "<[ plugin.name ]>.labels" -}}
+{{- $root := .root -}}
+{{- $standard := dict
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+      "app.kubernetes.io/version" ($root.Chart.AppVersion | trunc 63)
+      "app.kubernetes.io/managed-by" $root.Release.Service
+      "app.kubernetes.io/part-of" "outrigger" -}}
+{{- $selector := include "<[ plugin.name ]>.selector" $root | fromYaml -}}
+{{- merge $selector $standard (.labels | default dict) $root.Values.commonLabels | toYaml -}}
+{{- end }}
+
+{{/* The inside of `metadata`: root, and where they differ suffix, labels and annotations. */}}
+{{- define "<[ plugin.name ]>.metadata" -}}
+name: {{ include "<[ plugin.name ]>.fullname" .root }}{{ .suffix | default "" }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "<[ plugin.name ]>.labels" . | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Selects the series of this release's pods. */}}
+{{- define "<[ plugin.name ]>.series" -}}
+namespace="{{ .Release.Namespace }}",pod=~"{{ include "<[ plugin.name ]>.fullname" . }}-[a-z0-9]+-[a-z0-9]{5}"
+{{- end }}
+
+{{/* The least number of pods there is. */}}
+{{- define "<[ plugin.name ]>.minReplicas" -}}
+{{- eq .Values.autoscaling.mode "none" | ternary .Values.replicas .Values.autoscaling.minReplicas -}}
+{{- end }}
