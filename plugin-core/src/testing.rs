@@ -7,6 +7,7 @@
 mod client;
 mod conformance;
 mod context;
+mod playback;
 mod recorded;
 mod scenario;
 mod service;
@@ -19,6 +20,7 @@ pub use self::{
     client::{Client, Dialect, Refusal, Seen, sync_parts},
     conformance::conformance,
     context::context,
+    playback::{play, play_sync},
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},
     service::{TestService, logs, rsa_private_key, spawn, spawn_sync},

@@ -110,6 +110,9 @@ fn is_ours(record: &Record, file: &File) -> bool {
 
 /// Takes the package out of Cargo.lock.
 fn update_lockfile(root: &Path) -> Result<()> {
+    if !root.join("Cargo.lock").exists() {
+        return Ok(());
+    }
     let mut metadata = cargo(&["metadata", "--offline", "--format-version=1"]);
     run_program(metadata.current_dir(root).stdout(std::process::Stdio::null()))
 }

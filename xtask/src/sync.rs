@@ -83,8 +83,12 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     }
     let mut members = generator.project.chosen(&args.names)?;
     check_task_types(&generator.project.members()?)?;
-    let mut allowed =
-        Allowed { force: args.force, restore: args.restore, dirty: args.allow_dirty, adopt: None };
+    let mut allowed = Allowed {
+        force: args.force,
+        restore: args.restore, // Where nothing is written, nothing is in danger.
+        dirty: args.allow_dirty || args.check,
+        adopt: None,
+    };
     let mut writes = Vec::new();
     if let Some(file) = args.eject.as_ref().or(args.adopt.as_ref()) {
         let [member] = members.as_mut_slice() else {

@@ -435,16 +435,16 @@ fn a_file_that_the_template_dropped_goes_unless_it_was_changed() {
     let repository = Repository::new();
     repository.make("touched");
     repository.make("untouched");
-    repository.replace("services/touched/src/api.rs", "//! The", "//! Mine: the");
+    repository.replace("services/touched/examples/upstream.rs", "//! A", "//! Mine: a");
     repository.commit();
-    fs::remove_file(repository.at("template/service/src/api.rs")).unwrap();
+    fs::remove_file(repository.at("template/service/examples/upstream.rs")).unwrap();
     repository.bump("service/Dockerfile", "FROM scratch", "# x\nFROM scratch");
     repository.check(3).says("orphan").says("dropped");
     repository.xtask(&["sync", "--all"]).ends(0);
     repository.check(0);
-    assert!(repository.read("services/touched/src/api.rs").contains("Mine"));
-    assert!(!repository.at("services/untouched/src/api.rs").exists());
-    assert!(!repository.at("services/untouched/.scaffold/base/src/api.rs").exists());
+    assert!(repository.read("services/touched/examples/upstream.rs").contains("Mine"));
+    assert!(!repository.at("services/untouched/examples").exists());
+    assert!(!repository.at("services/untouched/.scaffold/base/examples").exists());
 }
 
 #[test]
@@ -495,7 +495,7 @@ fn a_plugin_with_work_in_it_is_not_removed_unasked() {
     assert!(
         !repository.at("services/redshift").exists() && !repository.at("charts/redshift").exists()
     );
-    repository.xtask(&["remove-plugin", "redshift"]).ends(1).says("there is no plugin 'redshift'");
+    repository.xtask(&["remove-plugin", "redshift"]).ends(2).says("there is no plugin 'redshift'");
 }
 
 #[test]

@@ -87,5 +87,62 @@ fn linked(status: Status, job: &Job) -> Status {
     status.link("{{ title }}", format!("https://{{ crate_name | kebab_case }}.example.com/jobs/{}", job.id))
 }
 {% else -%}
-SYNC
+use plugin_core::{
+    Context, Error, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value,
+    http::SecretToken,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Where the vendor answers; `--endpoint` names another host.
+const API: &str = "https://{{ crate_name | kebab_case }}.example.com/v1";
+
+/// The {{ title }} plugin.
+pub struct {{ type_name }} {
+    http: Http,
+    language: String,
+}
+
+/// What an operator sets: each field is a flag and an environment variable.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// Language of tasks that name none.
+    #[arg(long, env = "{{ crate_name | shouty_snake_case }}_LANGUAGE", default_value = "en")]
+    language: String,
+}
+
+/// What a task's author writes in `custom`.
+#[derive(Deserialize, JsonSchema)]
+pub struct Custom {
+    /// What to translate.
+    text: String,
+    /// The language to translate it to.
+    language: Option<String>,
+}
+
+impl SyncPlugin for {{ type_name }} {
+    const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+
+    type Settings = Settings;
+    type Custom = Custom;
+
+    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
+        let http = http.credentials(SecretToken::new("{{ crate_name }}_token"));
+        Ok(Self { http: http.build(API)?, language: settings.language })
+    }
+
+    async fn execute(&self, cx: &Context, task: Task<Custom>) -> Result<Status> {
+        if task.custom.text.is_empty() {
+            return Err(Error::invalid("custom.text: empty"));
+        }
+        let language = task.custom.language.as_ref().unwrap_or(&self.language);
+        let question = json!({ "text": task.custom.text, "language": language });
+        // Nothing lasts of it, so a call that failed may be made again.
+        let request = self.http.post(&["translate"]).json(&question).idempotent();
+        let answer: api::Answer = request.send_json(cx).await?;
+        let text = Value::String(answer.text);
+        Ok(Status::new(Phase::Succeeded).output("text", Some(text)))
+    }
+}
 {% endif -%}

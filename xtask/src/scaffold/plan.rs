@@ -206,10 +206,13 @@ impl Planner<'_> {
     }
 
     fn generated(&self, file: &Rendered, ours: &str, old: &Record) -> Decision {
-        let overwrite = self.allowed.force || self.adopts(file);
         if ours == file.text {
             Decision::write(State::InSync, file.text.clone())
-        } else if old.wrote(&file.id, ours) || overwrite {
+        } else if old.wrote(&file.id, ours) || self.allowed.force {
+            Decision::write(State::Outdated, file.text.clone())
+        } else if self.adopts(file) && self.is_dirty(file) {
+            Decision::leave(State::Dirty, Some(ours))
+        } else if self.adopts(file) {
             Decision::write(State::Outdated, file.text.clone())
         } else if old.knows(&file.id) {
             Decision::leave(State::Edited, Some(ours))
@@ -235,7 +238,7 @@ impl Planner<'_> {
             as_it_is(State::Kept)
         } else if !old.knows(&file.id) {
             Decision::leave(State::Collision, Some(ours))
-        } else if !self.allowed.dirty && is_dirty(&self.project.root, &file.path) {
+        } else if self.is_dirty(file) {
             Decision::leave(State::Dirty, Some(ours))
         } else {
             self.merged(file, ours, base.unwrap_or_default(), old)?
@@ -263,6 +266,13 @@ impl Planner<'_> {
 
     fn adopts(&self, file: &Rendered) -> bool {
         self.allowed.adopt.as_deref() == Some(&file.id)
+    }
+
+    /// Whether git knows of changes to the file that are not committed, and that matters.
+    fn is_dirty(&self, file: &Rendered) -> bool {
+        let status = ["status", "--porcelain", "--", &file.path];
+        let git = || program("git").current_dir(&self.project.root).args(status).output();
+        !self.allowed.dirty && git().is_ok_and(|it| it.status.success() && !it.stdout.is_empty())
     }
 
     fn read(&self, path: &str) -> Result<Option<String>> {
@@ -294,11 +304,4 @@ impl Planner<'_> {
         }
         Ok(writes)
     }
-}
-
-/// Whether git knows of changes to `path` that are not committed.
-fn is_dirty(root: &Path, path: &str) -> bool {
-    let status =
-        program("git").current_dir(root).args(["status", "--porcelain", "--", path]).output();
-    status.is_ok_and(|output| output.status.success() && !output.stdout.is_empty())
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use toml_edit::DocumentMut;
 
+use crate::exit::usage;
+
 use super::{
     name::Taken,
     plugin_toml::{self, PluginToml},
@@ -115,7 +117,7 @@ impl Project {
         let known = |name: &&String| members.iter().any(|member| member.name() == **name);
         if let Some(unknown) = names.iter().find(|name| !known(name)) {
             let all = members.iter().map(Member::name).collect::<Vec<_>>().join(", ");
-            bail!("there is no plugin '{unknown}'; there are: {all}");
+            return Err(usage(format!("there is no plugin '{unknown}'; there are: {all}")));
         }
         let wanted = |member: &Member| names.is_empty() || names.iter().any(|n| n == member.name());
         Ok(members.into_iter().filter(wanted).collect())
