@@ -134,3 +134,12 @@ fn each_kind_of_plugin_says_what_to_call_instead() {
     assert_eq!(refused.kind(), Kind::NotFound);
     assert!(refused.message().contains("SyncAgentService/ExecuteTaskSync"), "{refused}");
 }
+
+#[tokio::test]
+async fn no_handle_leads_to_a_job_of_a_sync_plugin() {
+    let (_, verbs) = stage();
+    let refused = verbs.open(&incoming(TAKES), Verb::Get, b"any", Some("slow"));
+    let refused = refused.map(drop).unwrap_err();
+    assert_eq!(refused.code(), Some(crate::verbs::UNREADABLE_HANDLE));
+    assert!(refused.message().contains("is answered at once and has no jobs"), "{refused}");
+}
