@@ -287,3 +287,6 @@ impl Incoming {
         fields.job = Some(fingerprint(key));
     }
 }
+
+#[cfg(test)]
+mod tests;

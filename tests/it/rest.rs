@@ -208,7 +208,9 @@ async fn what_is_served_can_be_looked_up() {
     let stage = Stage::set().await;
     let (status, listing) = stage.rest(Method::GET, "/plugins/v1", None).await;
     assert_eq!(status, 200);
-    let plugin = json!({"task_type": "bigquery_query_job_task", "version": 0, "path": PATH});
+    let plugin = json!({
+        "task_type": "bigquery_query_job_task", "version": 0, "mode": "async", "path": PATH,
+    });
     assert_eq!(listing["plugins"], json!([plugin]));
     let (status, schema) = stage.rest(Method::GET, &format!("{PATH}/schema"), None).await;
     assert_eq!(status, 200);

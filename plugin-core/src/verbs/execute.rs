@@ -148,3 +148,6 @@ impl Verbs {
 fn late() -> Error {
     Error::new(Kind::DeadlineExceeded, "the task did not end before the deadline")
 }
+
+#[cfg(test)]
+mod tests;

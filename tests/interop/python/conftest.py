@@ -88,12 +88,10 @@ def fake_upstream(*arguments):
         fake.wait()
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory):
-    files = tmp_path_factory.mktemp("service")
+def write_auth(files):
+    """Writes an auth file; the secret of its issuer."""
     secret = secrets.token_hex(32)
     (files / "issuer.secret").write_text(secret)
-    (files / "handle.key").write_bytes(secrets.token_bytes(32))
     (files / "auth.yaml").write_text(
         f"""
 issuers:
@@ -105,6 +103,31 @@ rules:
   - {{issuer: interop, sub: propeller, role: propeller}}
 """
     )
+    return secret
+
+
+@pytest.fixture(scope="session")
+def sync_service(tmp_path_factory):
+    """A sync plugin; it has no jobs, so it needs no key for handles."""
+    files = tmp_path_factory.mktemp("sync_service")
+    secret = write_auth(files)
+    api, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    flags = [f"--listen={api}", f"--admin-listen={admin}", f"--auth={files}/auth.yaml", "--drain-delay=0s"]
+    with open(files / "log", "w") as log:
+        process = subprocess.Popen([PROGRAMS / "sync-echo", *flags], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until_ready(admin, process)
+        yield Service(api, admin, secret)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    files = tmp_path_factory.mktemp("service")
+    secret = write_auth(files)
+    (files / "handle.key").write_bytes(secrets.token_bytes(32))
     fake = subprocess.Popen(
         [PROGRAMS / "fake-upstream", "bigquery", "--check", "--polls=2"], stdout=subprocess.PIPE, text=True
     )

@@ -12,6 +12,7 @@ MODULES = [
 ]
 SERVICES = [
     "flyteidl.service.AsyncAgentService",
+    "flyteidl.service.SyncAgentService",
     "flyteidl.service.AgentMetadataService",
     "flyteidl2.connector.AsyncConnectorService",
     "flyteidl2.connector.ConnectorMetadataService",

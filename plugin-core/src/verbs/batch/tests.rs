@@ -3,21 +3,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
     caller::{Caller, Verb},
     erased::AnyPlugin,
-    handle::{Handle, HandleKeys, Job, Owner},
+    handle::{Handle, Job, Owner},
     http::HttpBuilder,
     plugin::{Plugin, Polled, TaskType},
-    run::ServiceInfo,
-    secrets::{SecretArgs, SecretReader},
     status::Phase,
     task::Task,
-    telemetry::metrics::Metrics,
-    verbs::{ConnectionSecrets, Incoming, Shared},
+    verbs::{
+        ConnectionSecrets,
+        tests::{incoming, shared},
+    },
 };
 
 /// A vendor whose list never says more than that a job has not ended.
@@ -67,32 +66,11 @@ impl Plugin for &'static Vague {
 }
 
 fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
-    let sources = SecretArgs {
-        secret_prefix: "_NONE_".to_owned(),
-        secrets_dir: "/nowhere".into(),
-        forbid_connection_secrets: false,
-    };
-    let shared = Shared {
-        keys: HandleKeys::repeated(&[7]),
-        secrets: Arc::new(SecretReader::new(sources)),
-        metrics: Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" })),
-        tasks: TaskTracker::new(),
-        request_timeout: Duration::from_secs(30),
-        refused_grace: Duration::from_secs(600),
-        poll_window: Duration::from_millis(50),
-    };
-    Arc::new(Verbs::new(&AnyPlugin::Async(Arc::new(plugin)), shared).unwrap())
-}
-
-fn incoming() -> Incoming {
-    let mut extensions = http::Extensions::new();
-    extensions.insert(Caller::anonymous());
-    extensions.insert(Deadline::after(Duration::from_secs(10)));
-    Incoming::of(&extensions).unwrap()
+    Arc::new(Verbs::new(&AnyPlugin::Async(Arc::new(plugin)), shared()).unwrap())
 }
 
 async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
-    let incoming = incoming();
+    let incoming = incoming(Duration::from_secs(10));
     let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
     verbs.get(&incoming, &opened, ConnectionSecrets::new()).await.phase
 }

@@ -1,0 +1,145 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time::sleep;
+
+use super::*;
+use crate::{
+    erased::AnyPlugin,
+    http::HttpBuilder,
+    plugin::{SyncPlugin, TaskType},
+    verbs::tests::{incoming, shared},
+    wire::from_proto_json,
+};
+
+/// Takes ten seconds over everything, and knows what it began, ended and was stopped at.
+#[derive(Default)]
+struct Slow {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+const TAKES: Duration = Duration::from_secs(10);
+
+/// Counts an execution that is dropped.
+struct Running<'a>(&'a Slow);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(clap::Args)]
+struct Settings {}
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+impl SyncPlugin for &'static Slow {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "slow", version: 0 }];
+    type Settings = Settings;
+    type Custom = Nothing;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Err(Error::internal("made by the test"))
+    }
+
+    async fn execute(&self, _: &Context, _: Task<Nothing>) -> Result<Status> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        let running = Running(self);
+        sleep(TAKES).await;
+        std::mem::forget(running);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        Ok(Status::new(Phase::Succeeded))
+    }
+}
+
+impl Slow {
+    fn counts(&self) -> [usize; 3] {
+        [&self.begun, &self.ended, &self.dropped].map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+fn stage() -> (&'static Slow, Arc<Verbs>) {
+    let slow: &'static Slow = Box::leak(Box::default());
+    let verbs = Verbs::new(&AnyPlugin::Sync(Arc::new(slow)), shared()).unwrap();
+    (slow, Arc::new(verbs))
+}
+
+async fn execute(verbs: &Arc<Verbs>, time: Duration) -> Result<Phase> {
+    let task = serde_json::json!({"template": {"type": "slow"}, "output_prefix": "s3://b/1"});
+    let request = from_proto_json(&task).unwrap();
+    Ok(verbs.execute(&incoming(time), request, None).await?.status.phase)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_late_is_dropped_at_the_deadline() {
+    let (slow, verbs) = stage();
+    let started = Instant::now();
+    let late = execute(&verbs, TAKES / 2).await.unwrap_err();
+    assert_eq!(late.kind(), Kind::DeadlineExceeded);
+    assert!(started.elapsed() < TAKES / 2, "there is time to say so");
+    verbs.shared.tasks.close();
+    verbs.shared.tasks.wait().await;
+    assert_eq!(slow.counts(), [1, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_gets_the_answer_that_its_first_caller_left() {
+    let (slow, verbs) = stage();
+    tokio::select! {
+        answered = execute(&verbs, TAKES * 2) => panic!("{answered:?}"),
+        () = sleep(TAKES / 2) => {}
+    }
+    let started = Instant::now();
+    assert_eq!(execute(&verbs, TAKES * 2).await.unwrap(), Phase::Succeeded);
+    assert!(started.elapsed() <= TAKES / 2 + Duration::from_millis(1));
+    assert_eq!(slow.counts(), [1, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_waits_no_longer_than_its_own_deadline() {
+    let (slow, verbs) = stage();
+    let hasty = async {
+        sleep(Duration::from_secs(1)).await;
+        execute(&verbs, Duration::from_secs(2)).await
+    };
+    let (first, joined) = tokio::join!(execute(&verbs, TAKES * 2), hasty);
+    assert_eq!(first.unwrap(), Phase::Succeeded, "nobody else's haste ends it");
+    assert_eq!(joined.unwrap_err().kind(), Kind::DeadlineExceeded);
+    assert_eq!(slow.counts(), [1, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_is_executed_again() {
+    let (slow, verbs) = stage();
+    for _ in 0..2 {
+        assert_eq!(execute(&verbs, TAKES * 2).await.unwrap(), Phase::Succeeded);
+    }
+    assert_eq!(slow.counts(), [2, 2, 0]);
+}
+
+#[test]
+fn each_kind_of_plugin_says_what_to_call_instead() {
+    let (_, verbs) = stage();
+    let served = verbs.find("slow", Some(0)).unwrap();
+    assert!(served.synchronous().is_ok());
+    let refused = served.asynchronous().map(drop).unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotFound);
+    assert!(refused.message().contains("SyncAgentService/ExecuteTaskSync"), "{refused}");
+}
+
+#[tokio::test]
+async fn no_handle_leads_to_a_job_of_a_sync_plugin() {
+    let (_, verbs) = stage();
+    let refused = verbs.open(&incoming(TAKES), Verb::Get, b"any", Some("slow"));
+    let refused = refused.map(drop).unwrap_err();
+    assert_eq!(refused.code(), Some(crate::verbs::UNREADABLE_HANDLE));
+    assert!(refused.message().contains("is answered at once and has no jobs"), "{refused}");
+}
