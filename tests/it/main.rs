@@ -12,7 +12,6 @@ mod databricks;
 mod documents;
 mod edges;
 mod golden;
-mod guide;
 mod idempotency;
 mod lifecycle;
 mod observability;

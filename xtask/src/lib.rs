@@ -7,6 +7,7 @@
 
 mod demo;
 mod exit;
+mod guide;
 mod invariants;
 mod list;
 mod new_plugin;
@@ -18,6 +19,7 @@ mod remove_plugin;
 mod scaffold;
 mod status;
 mod sync;
+mod template_test;
 mod test;
 mod token;
 mod verify;
@@ -34,7 +36,13 @@ use anyhow::Result;
 pub use crate::outrigger::Outrigger;
 use crate::{
     exit::Exit,
-    scaffold::{generator::Generator, project::Project},
+    scaffold::{
+        generator::Generator,
+        plugin_toml::PluginToml,
+        project::{Layout, Project},
+        render::Renderer,
+        template::Template,
+    },
 };
 
 /// Tools to try, check and maintain Outrigger, and to make plugins.
@@ -85,7 +93,8 @@ pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> E
 }
 
 fn dispatch(command: Command) -> Result<Exit> {
-    let generator = || Generator::open(Project::at(root()), None);
+    let template = || Template::read(&root().join("template"));
+    let generator = || Generator::open(Project::at(root()), template()?);
     match command {
         Command::NewPlugin(args) => new_plugin::run(&args, &generator()?),
         Command::Sync(args) => sync::run(&args, &generator()?),
@@ -108,6 +117,23 @@ fn ended(result: Result<Exit>) -> ExitCode {
 }
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+/// What the template of `files` is rendered to for a plugin of its own or, with `core = "workspace"`,
+/// of this repository: by path in the plugin's directory, or below `chart/` and `docs/`.
+///
+/// Rust is not formatted yet: that is the last step, and rustfmt's.
+///
+/// # Errors
+/// A template or a plugin.toml that is wrong.
+pub fn render(
+    files: BTreeMap<String, String>,
+    plugin_toml: &str,
+) -> Result<BTreeMap<String, String>> {
+    let template = Template::new(files)?;
+    let plugin = PluginToml::parse(plugin_toml)?;
+    let rendered = Renderer::new(&template, "0.0.0")?.render(&plugin, Layout::Standalone)?;
+    Ok(rendered.into_iter().map(|file| (file.id, file.text)).collect())
+}
 
 /// Works on the repository at `root`, from the start.
 fn work_in(root: &Path) {

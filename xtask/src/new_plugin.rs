@@ -270,6 +270,9 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Where writing a plugin is taught.
+const GUIDE: &str = "https://github.com/outrigger/outrigger/blob/main/docs/writing-a-plugin.md";
+
 fn say_what_is_next(project: &Project, member: &Member) {
     let name = member.name();
     let at = |id: &str| project.layout.path(name, id);
@@ -277,5 +280,8 @@ fn say_what_is_next(project: &Project, member: &Member) {
     println!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
     println!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
     println!("  test    cargo test -p {name}");
-    println!("  read    docs/writing-a-plugin.md");
+    println!(
+        "  read    {}",
+        if project.layout == Layout::Workspace { "docs/writing-a-plugin.md" } else { GUIDE }
+    );
 }

@@ -22,6 +22,10 @@ pub struct Outrigger {
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
 
+    /// A checkout of the template, in place of the one that this was built with.
+    #[arg(long, global = true, value_name = "DIR")]
+    template: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -39,7 +43,10 @@ enum Command {
 }
 
 pub(crate) fn run(outrigger: Outrigger, files: BTreeMap<String, String>) -> Result<Exit> {
-    let template = Template::new(files)?;
+    let template = match &outrigger.template {
+        Some(directory) => Template::read(directory)?,
+        None => Template::new(files)?,
+    };
     let here = match outrigger.root {
         Some(root) => std::path::absolute(root)?,
         None => std::env::current_dir()?,
@@ -47,12 +54,12 @@ pub(crate) fn run(outrigger: Outrigger, files: BTreeMap<String, String>) -> Resu
     if let Command::NewPlugin(args) = &outrigger.command {
         crate::work_in(&here);
         return new_plugin::run_standalone(args, &here, |project| {
-            Generator::open(project, Some(&template))
+            Generator::open(project, template.clone())
         });
     }
     let root = repository(&here)?;
     crate::work_in(root);
-    let generator = Generator::open(Project::at(root), Some(&template))?;
+    let generator = Generator::open(Project::at(root), template)?;
     match &outrigger.command {
         Command::NewPlugin(_) => Ok(Exit::Ok),
         Command::Sync(args) => sync::run(args, &generator),

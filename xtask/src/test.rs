@@ -8,7 +8,7 @@ use crate::{
     invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, Python},
-    target,
+    target, template_test,
 };
 
 /// Checks the repository as CI does.
@@ -20,6 +20,14 @@ pub(crate) struct Args {
     /// Run only this step; may be given more than once.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
+
+    /// Run only the steps that try the template: plugins made from it, compiled and tested.
+    #[arg(long)]
+    template: bool,
+
+    /// Run only the steps that check the repository's own rules.
+    #[arg(long)]
+    repo: bool,
 
     /// List the steps and end.
     #[arg(long)]
@@ -44,9 +52,15 @@ struct Environment {
     ci: bool,
 }
 
-const STEPS: [Step; 10] = [
+/// The steps of `--template`.
+const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
+/// The steps of `--repo`.
+const REPO: [&str; 2] = ["invariants", "generated"];
+
+const STEPS: [Step; 15] = [
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
+    Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
     Step { name: "clippy", what: "lints, as errors", run: clippy },
     Step { name: "build", what: "every program", run: build },
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
@@ -54,6 +68,10 @@ const STEPS: [Step; 10] = [
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
     Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop_python },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
+    Step { name: "template", what: "plugins made in a workspace hold", run: template },
+    Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
+    Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
+    Step { name: "guide", what: "docs/writing-a-plugin.md, run from top to bottom", run: guide },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
 
@@ -65,7 +83,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(unknown) = args.only.iter().find(|only| STEPS.iter().all(|s| s.name != **only)) {
         bail!("there is no step {unknown}; --list names them");
     }
-    let wanted = |step: &&Step| args.only.is_empty() || args.only.iter().any(|o| o == step.name);
+    let chosen = args.chosen();
+    let wanted = |step: &&Step| chosen.is_empty() || chosen.contains(&step.name);
     let environment = Environment { ci: is_ci() };
     let mut skipped = Vec::new();
     for step in STEPS.iter().filter(wanted) {
@@ -87,6 +106,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+impl Args {
+    /// The names of the steps to run; none for all.
+    fn chosen(&self) -> Vec<&str> {
+        let template = self.template.then_some(TEMPLATE).into_iter().flatten();
+        let repo = self.repo.then_some(REPO).into_iter().flatten();
+        self.only.iter().map(String::as_str).chain(template).chain(repo).collect()
+    }
+}
+
 fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
@@ -103,6 +131,10 @@ fn fmt(_: &Environment) -> Result<Outcome> {
 fn house_rules(_: &Environment) -> Result<Outcome> {
     invariants::check()?;
     Ok(Outcome::Passed)
+}
+
+fn generated(_: &Environment) -> Result<Outcome> {
+    passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
 
 fn clippy(_: &Environment) -> Result<Outcome> {
@@ -133,6 +165,8 @@ fn python_environment(_: &Environment) -> Result<Outcome> {
 
 fn rust(_: &Environment) -> Result<Outcome> {
     let mut command = cargo(&["test", "--workspace", "--locked", "--quiet"]);
+    // A step of its own.
+    command.args(["--exclude", "template-parity"]);
     // A snapshot that is missing must fail, not be written.
     command.env("INSTA_UPDATE", "no");
     passed(command)
@@ -184,6 +218,30 @@ fn install((name, version): (&str, &str)) -> Result<()> {
     let root = target("tools");
     let mut command = cargo(&["install", "--locked", "--quiet", &format!("{name}@{version}")]);
     run_program(command.arg("--root").arg(root))
+}
+
+fn template(_: &Environment) -> Result<Outcome> {
+    template_test::in_a_workspace()?;
+    Ok(Outcome::Passed)
+}
+
+fn standalone(_: &Environment) -> Result<Outcome> {
+    template_test::in_a_repository_of_its_own()?;
+    Ok(Outcome::Passed)
+}
+
+fn parity(_: &Environment) -> Result<Outcome> {
+    let mut command = cargo(&["test", "--package", "template-parity", "--locked", "--quiet"]);
+    if std::env::var_os("USER").is_none() {
+        // cargo-generate wants to know who runs it.
+        command.env("USER", "nobody");
+    }
+    passed(command)
+}
+
+fn guide(_: &Environment) -> Result<Outcome> {
+    template_test::guide()?;
+    Ok(Outcome::Passed)
 }
 
 fn demo(_: &Environment) -> Result<Outcome> {

@@ -1,5 +1,6 @@
 //! The generator as its users meet it: the program, on a repository with a template and no plugins.
 #![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
     collections::BTreeMap,

@@ -18,9 +18,10 @@ use super::{
 /// How many polls of a job find it running.
 const POLLS_RUNNING: u32 = 2;
 
-/// Answers on `address` like the vendor of `recorded.json`, until the program is stopped: submits as
-/// `created` and then as `repeated`, two polls of a job as `running` and all later ones as
-/// `succeeded`, and every DELETE as `cancelled`. Prints what it is asked.
+/// Answers on `address` like the vendor of `recorded.json`, until the program is stopped.
+///
+/// Submits are answered with `created` and then with `repeated`, two polls of a job with `running` and
+/// all later ones with `succeeded`, and every DELETE with `cancelled`. Prints what it is asked.
 ///
 /// # Errors
 /// `address` cannot be listened on.

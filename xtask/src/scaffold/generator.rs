@@ -22,16 +22,11 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Opens `project` with the template that lies in it, or else with `embedded`.
+    /// The generator of `project` with `template`.
     ///
     /// # Errors
-    /// There is no template, or it is wrong.
-    pub(crate) fn open(project: Project, embedded: Option<&Template>) -> Result<Self> {
-        let directory = project.root.join("template");
-        let template = match embedded {
-            Some(template) if !directory.is_dir() => template.clone(),
-            _ => Template::read(&directory)?,
-        };
+    /// A repository that has no version.
+    pub(crate) fn open(project: Project, template: Template) -> Result<Self> {
         let version = project.version()?;
         Ok(Self { project, template, version })
     }

@@ -7,14 +7,18 @@ use toml_edit::{DocumentMut, Item, TableLike};
 ///
 /// # Errors
 /// A text that is no TOML, or a table that is something else.
-pub(crate) fn merged(ours: &str, theirs: &str, keys: &[String]) -> Result<String> {
+pub(crate) fn merged<'a>(
+    ours: &str,
+    theirs: &str,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<String> {
     let mut document: DocumentMut = ours.parse()?;
     let wanted: DocumentMut = theirs.parse().context("the template's")?;
     for key in keys {
         let path = key.split('.').collect::<Vec<_>>();
         let Some(item) = get(wanted.as_table(), &path) else { continue };
         if get(document.as_table(), &path).is_none_or(|found| plain(found) != plain(item)) {
-            put(document.as_table_mut(), &path, item).with_context(|| key.clone())?;
+            put(document.as_table_mut(), &path, item).with_context(|| key.to_owned())?;
         }
     }
     Ok(document.to_string())
@@ -56,16 +60,14 @@ mod tests {
 
     const THEIRS: &str = "[package]\nname = \"x\"\nversion.workspace = true\n[dependencies]\ncore.workspace = true\nserde = \"1\"\n[lints]\nworkspace = true\n";
 
-    fn keys() -> Vec<String> {
-        ["package.name", "package.version", "dependencies.core", "lints.workspace"]
-            .map(str::to_owned)
-            .to_vec()
+    fn keys() -> impl Iterator<Item = &'static str> {
+        ["package.name", "package.version", "dependencies.core", "lints.workspace"].into_iter()
     }
 
     #[test]
     fn only_managed_keys_change() {
         let ours = "# mine\n[package]\nname = \"y\" # why\nversion = \"9\"\n[dependencies]\naxum = \"0.8\" # mine\n";
-        let text = merged(ours, THEIRS, &keys()).unwrap();
+        let text = merged(ours, THEIRS, keys()).unwrap();
         assert!(text.starts_with("# mine\n[package]\nname = \"x\""), "{text}");
         assert!(
             text.contains("version.workspace = true") && text.contains("axum = \"0.8\" # mine"),
@@ -73,18 +75,18 @@ mod tests {
         );
         assert!(text.contains("core.workspace = true") && !text.contains("serde"), "{text}");
         assert!(text.contains("[lints]\nworkspace = true"), "{text}");
-        assert_eq!(merged(&text, THEIRS, &keys()).unwrap(), text);
+        assert_eq!(merged(&text, THEIRS, keys()).unwrap(), text);
     }
 
     #[test]
     fn another_layout_of_the_same_is_left_alone() {
         let ours = "lints = { workspace = true }\n[dependencies]\ncore = { workspace = true }\n[package]\nname = 'x'\nversion = { workspace = true }\n";
         let quoted = ours.replace("'x'", "\"x\"");
-        assert_eq!(merged(&quoted, THEIRS, &keys()).unwrap(), quoted);
+        assert_eq!(merged(&quoted, THEIRS, keys()).unwrap(), quoted);
     }
 
     #[test]
     fn what_is_no_toml_is_refused() {
-        assert!(merged("[", THEIRS, &keys()).is_err());
+        assert!(merged("[", THEIRS, keys()).is_err());
     }
 }

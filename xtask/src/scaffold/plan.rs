@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::{
     managed_keys,
     merge::{self, Merged, Sides},
-    plugin_toml::PluginToml,
+    plugin_toml::{CoreSource, PluginToml},
     project::Project,
     record::{Record, normalized},
     render::Rendered,
@@ -139,8 +139,7 @@ impl Planner<'_> {
         record.version = self.manifest.version;
         let mut steps = Vec::new();
         for file in rendered {
-            let ejected = plugin.unmanaged.contains_key(&file.id);
-            steps.push(self.step(file, ejected, &old, &mut record)?);
+            steps.push(self.step(plugin, file, &old, &mut record)?);
         }
         let wanted = rendered.iter().map(|file| file.id.as_str()).collect::<Vec<_>>();
         for id in old.ids().filter(|id| !wanted.contains(id)) {
@@ -160,14 +159,20 @@ impl Planner<'_> {
         })
     }
 
-    fn step(&self, file: &Rendered, ejected: bool, old: &Record, new: &mut Record) -> Result<Step> {
+    fn step(
+        &self,
+        plugin: &PluginToml,
+        file: &Rendered,
+        old: &Record,
+        new: &mut Record,
+    ) -> Result<Step> {
         let before = self.read(&file.path)?;
         let ours = before.as_deref();
-        let decision = if ejected {
+        let decision = if plugin.unmanaged.contains_key(&file.id) {
             new.forget(&file.id);
             Decision::leave(State::Ejected, ours)
         } else {
-            self.decide(file, ours, old).with_context(|| file.path.clone())?
+            self.decide(plugin.plugin.core, file, ours, old).with_context(|| file.path.clone())?
         };
         if let Some(text) = &decision.remember {
             new.remember(&file.id, file.class, text);
@@ -183,7 +188,13 @@ impl Planner<'_> {
         })
     }
 
-    fn decide(&self, file: &Rendered, ours: Option<&str>, old: &Record) -> Result<Decision> {
+    fn decide(
+        &self,
+        core: CoreSource,
+        file: &Rendered,
+        ours: Option<&str>,
+        old: &Record,
+    ) -> Result<Decision> {
         let Some(ours) = ours else {
             return Ok(if old.knows(&file.id) && !self.allowed.restore {
                 Decision::leave(State::Removed, None)
@@ -193,14 +204,15 @@ impl Planner<'_> {
         };
         match file.class {
             Class::User => Ok(Decision::leave(State::Kept, Some(ours))),
-            Class::ManagedKeys => self.managed(file, ours),
+            Class::ManagedKeys => self.managed(core, file, ours),
             Class::Generated => Ok(self.generated(file, ours, old)),
             Class::ScaffoldOnce => self.scaffolded(file, ours, old),
         }
     }
 
-    fn managed(&self, file: &Rendered, ours: &str) -> Result<Decision> {
-        let merged = managed_keys::merged(ours, &file.text, &self.manifest.managed_keys)?;
+    fn managed(&self, core: CoreSource, file: &Rendered, ours: &str) -> Result<Decision> {
+        let keys = self.manifest.managed_keys(core);
+        let merged = managed_keys::merged(ours, &file.text, keys)?;
         let state = if merged == ours { State::InSync } else { State::Outdated };
         Ok(Decision { state, after: Some(merged), remember: Some(file.text.clone()) })
     }

@@ -11,7 +11,7 @@ use tera::{Context, Delimiters, Kwargs, State, Tera};
 
 use super::{
     chart_values,
-    plugin_toml::{CoreSource, PluginToml},
+    plugin_toml::PluginToml,
     project::Layout,
     template::{Class, Source, Template},
 };
@@ -58,8 +58,7 @@ impl<'a> Renderer<'a> {
     /// A template that uses what is not defined; an override of a chart's value that does not exist.
     pub(crate) fn render(&self, plugin: &PluginToml, layout: Layout) -> Result<Vec<Rendered>> {
         let (service, chart) = (Self::service_context(plugin)?, self.chart_context(plugin)?);
-        let standalone = plugin.plugin.core != CoreSource::Workspace;
-        let wanted = self.sources.iter().filter(|source| standalone || !source.standalone_only);
+        let wanted = self.sources.iter().filter(|source| source.is_for(plugin.plugin.core));
         wanted.map(|source| self.file(source, plugin, layout, &service, &chart)).collect()
     }
 

@@ -135,8 +135,9 @@ fn print_text(plans: &[Plan]) {
     let states = || plans.iter().flat_map(|plan| &plan.steps).map(|step| step.state);
     let count = |wanted: fn(&State) -> bool| states().filter(wanted).count();
     println!(
-        "{} plugins, {} files: {} in step, {} of their owners, {} to write, {} refused, {} in conflict",
+        "{} {}, {} files: {} in step, {} of their owners, {} to write, {} refused, {} in conflict",
         plans.len(),
+        if plans.len() == 1 { "plugin" } else { "plugins" },
         states().count(),
         count(|state| *state == State::InSync),
         count(|state| matches!(

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use super::plugin_toml::CoreSource;
+
 /// Who owns a file that the template is rendered into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -50,8 +52,23 @@ pub(crate) struct Manifest {
     /// Where images are pushed to, unless a plugin says otherwise.
     pub(crate) image_registry: String,
     files: Files,
-    /// Dotted paths of the keys that are the generator's in a file of that class.
-    pub(crate) managed_keys: Vec<String>,
+    keys: Keys,
+}
+
+/// Dotted paths of the keys that are the generator's in files of managed keys.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Keys {
+    always: Vec<String>,
+    workspace_only: Vec<String>,
+}
+
+impl Manifest {
+    /// The keys that are the generator's in files of managed keys.
+    pub(crate) fn managed_keys(&self, core: CoreSource) -> impl Iterator<Item = &str> {
+        let here = (core == CoreSource::Workspace).then_some(&self.keys.workspace_only);
+        self.keys.always.iter().chain(here.into_iter().flatten()).map(String::as_str)
+    }
 }
 
 /// Each pattern is a path below `template/`, or ends in `/**`.
@@ -66,6 +83,8 @@ struct Files {
     not_rendered: Vec<String>,
     /// Only for plugins in a repository of their own; of one of the classes, too.
     standalone_only: Vec<String>,
+    /// Only for plugins in a workspace; of one of the classes, too.
+    workspace_only: Vec<String>,
 }
 
 /// A file to render.
@@ -74,7 +93,17 @@ pub(crate) struct Source<'a> {
     /// Its path below `template/`.
     pub(crate) path: &'a str,
     pub(crate) class: Class,
-    pub(crate) standalone_only: bool,
+    /// Whether it is for plugins in a workspace.
+    in_workspaces: bool,
+    /// Whether it is for plugins in a repository of their own.
+    standalone: bool,
+}
+
+impl Source<'_> {
+    /// Whether a plugin with that core has this file.
+    pub(crate) fn is_for(&self, core: CoreSource) -> bool {
+        if core == CoreSource::Workspace { self.in_workspaces } else { self.standalone }
+    }
 }
 
 /// A template, read and checked.
@@ -169,7 +198,8 @@ impl Template {
             (Some((_, class)), None) => Ok(Source {
                 path,
                 class: *class,
-                standalone_only: matches(&files.standalone_only, path),
+                in_workspaces: !matches(&files.standalone_only, path),
+                standalone: !matches(&files.workspace_only, path),
             }),
             (Some(_), Some(_)) => bail!("{MANIFEST}: {path} has two classes"),
             (None, _) => bail!("{MANIFEST}: {path} has no class"),
@@ -230,7 +260,9 @@ pub(crate) mod tests {
 name = "plugin"
 version = 1
 image-registry = "registry.example/acme"
-managed-keys = ["package.name"]
+[keys]
+always = ["package.name"]
+workspace-only = []
 [files]
 generated = ["service/main.rs", "chart/**"]
 managed-keys = ["service/Cargo.toml.liquid"]
@@ -238,6 +270,7 @@ scaffold-once = ["service/lib.rs"]
 user = ["service/plugin.toml"]
 not-rendered = ["service/cargo-generate.toml"]
 standalone-only = []
+workspace-only = []
 "#;
     const NOTE: &str = "version = 1\nkind = \"addition\"\nsummary = \"x\"\nrendering = \"\"\n";
 

@@ -1,0 +1,39 @@
+{{/* What a Deployment or Service tells its pods by. Never changed: a Deployment's selector cannot be. */}}
+{{- define "bigquery.selector" -}}
+app.kubernetes.io/name: bigquery
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of an object: ours win over `labels`, those over commonLabels. */}}
+{{- define "bigquery.labels" -}}
+{{- $root := .root -}}
+{{- $standard := dict
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+      "app.kubernetes.io/version" ($root.Chart.AppVersion | trunc 63)
+      "app.kubernetes.io/managed-by" $root.Release.Service
+      "app.kubernetes.io/part-of" "outrigger" -}}
+{{- $selector := include "bigquery.selector" $root | fromYaml -}}
+{{- merge $selector $standard (.labels | default dict) $root.Values.commonLabels | toYaml -}}
+{{- end }}
+
+{{/* The inside of `metadata`: root, and where they differ suffix, labels and annotations. */}}
+{{- define "bigquery.metadata" -}}
+name: {{ include "bigquery.fullname" .root }}{{ .suffix | default "" }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "bigquery.labels" . | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Selects the series of this release's pods. */}}
+{{- define "bigquery.series" -}}
+namespace="{{ .Release.Namespace }}",pod=~"{{ include "bigquery.fullname" . }}-[a-z0-9]+-[a-z0-9]{5}"
+{{- end }}
+
+{{/* The least number of pods there is. */}}
+{{- define "bigquery.minReplicas" -}}
+{{- eq .Values.autoscaling.mode "none" | ternary .Values.replicas .Values.autoscaling.minReplicas -}}
+{{- end }}

@@ -1,0 +1,88 @@
+{{- define "bigquery.volumes" -}}
+{{- if not .Values.auth.insecureNoAuth }}
+- name: auth
+  configMap:
+    name: {{ include "bigquery.authConfigMap" . }}
+{{- with .Values.auth.keysSecret }}
+- name: issuers
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+- name: handle-keys
+  secret:
+    secretName: {{ include "bigquery.handleKeysSecret" . }}
+    defaultMode: 0440
+    items:
+      {{- range .Values.handleKeys.files }}
+      - key: {{ . }}
+        path: {{ . }}
+      {{- end }}
+{{- if include "bigquery.readsCluster" . }}
+# What automounting would mount, less the namespace: the cluster's keys are read with it, nothing else.
+- name: cluster
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+{{- end }}
+{{- if .Values.serviceAccount.tokens }}
+- name: tokens
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range .Values.serviceAccount.tokens }}
+      - serviceAccountToken:
+          {{- toYaml . | nindent 10 }}
+      {{- end }}
+{{- end }}
+{{- with include "bigquery.secretsVolume" . }}
+- name: secrets
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* What is mounted at /etc/secrets; empty if nothing is. */}}
+{{- define "bigquery.secretsVolume" -}}
+{{- $secrets := .Values.secrets -}}
+{{- if $secrets.csi.secretProviderClass -}}
+csi:
+  driver: {{ $secrets.csi.driver }}
+  readOnly: true
+  volumeAttributes:
+    secretProviderClass: {{ $secrets.csi.secretProviderClass }}
+{{- else if or $secrets.existingSecret $secrets.externalSecret.enabled $secrets.namespaces -}}
+projected:
+  defaultMode: 0440
+  sources:
+    {{- with $secrets.existingSecret }}
+    - secret:
+        name: {{ . }}
+    {{- end }}
+    {{- if $secrets.externalSecret.enabled }}
+    - secret:
+        name: {{ include "bigquery.fullname" . }}-secrets
+    {{- end }}
+    {{- range $secrets.namespaces }}
+    {{- $namespace := .namespace }}
+    - secret:
+        name: {{ .existingSecret }}
+        items:
+          {{- range .items }}
+          - key: {{ .key }}
+            path: {{ $namespace }}/{{ .path }}
+          {{- end }}
+    {{- end }}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,31 @@
+{{/* What would install and then not work, or not be safe. */}}
+{{- define "databricks.checks" -}}
+{{- $auth := .Values.auth -}}
+{{- if $auth.insecureNoAuth -}}
+{{- if or $auth.existingConfigMap $auth.issuers $auth.rules -}}
+{{- fail "auth.insecureNoAuth serves everybody: leave out auth.existingConfigMap, auth.issuers and auth.rules, or the insecure setting" -}}
+{{- end -}}
+{{- if or .Values.ingress.enabled .Values.httpRoute.enabled .Values.grpcRoute.enabled -}}
+{{- fail "auth.insecureNoAuth would let everybody outside the cluster submit jobs: configure authentication before an ingress, httpRoute or grpcRoute" -}}
+{{- end -}}
+{{- else if $auth.existingConfigMap -}}
+{{- if or $auth.issuers $auth.rules -}}
+{{- fail "auth.issuers and auth.rules have no effect beside auth.existingConfigMap: put them into its auth.yaml" -}}
+{{- end -}}
+{{- else if not (or $auth.cluster.enabled (and $auth.issuers $auth.rules)) -}}
+{{- fail "no authentication is configured: set auth.cluster.enabled, or auth.issuers with auth.rules, or auth.existingConfigMap; to serve everybody who reaches the port, set auth.insecureNoAuth" -}}
+{{- end -}}
+{{- $secrets := .Values.secrets -}}
+{{- if and $secrets.csi.secretProviderClass (or $secrets.existingSecret $secrets.namespaces $secrets.externalSecret.enabled) -}}
+{{- fail "secrets.csi takes the whole of /etc/secrets: use it alone, or the other secrets without it" -}}
+{{- end -}}
+{{- if and $secrets.externalSecret.enabled (not (and $secrets.externalSecret.storeName (or $secrets.externalSecret.data $secrets.externalSecret.dataFrom))) -}}
+{{- fail "secrets.externalSecret needs storeName, and data or dataFrom" -}}
+{{- end -}}
+{{- if and (ne .Values.autoscaling.mode "none") (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- if eq (int .Values.ports.api) (int .Values.ports.admin) -}}
+{{- fail "ports.api and ports.admin are the same" -}}
+{{- end -}}
+{{- end }}

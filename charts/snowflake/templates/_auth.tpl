@@ -1,0 +1,33 @@
+{{/* The cluster as an issuer, and Flyte's ServiceAccount as its subject. */}}
+{{- define "snowflake.clusterIssuer" -}}
+name: cluster
+issuer: {{ .Values.auth.cluster.issuer | quote }}
+audiences:
+  - {{ .Values.auth.cluster.audience | quote }}
+jwks:
+  url: https://kubernetes.default.svc/openid/v1/jwks
+  ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
+  bearer_token_file: /var/run/secrets/kubernetes.io/serviceaccount/token
+{{- end }}
+
+{{- define "snowflake.clusterRule" -}}
+issuer: cluster
+sub: {{ printf "system:serviceaccount:%s:%s" .Values.flyte.namespace .Values.flyte.serviceAccount | quote }}
+role: propeller
+{{- end }}
+
+{{/* The whole auth.yaml. */}}
+{{- define "snowflake.authFile" -}}
+{{- $issuers := .Values.auth.issuers -}}
+{{- $rules := .Values.auth.rules -}}
+{{- if .Values.auth.cluster.enabled -}}
+{{- $issuers = prepend $issuers (include "snowflake.clusterIssuer" . | fromYaml) -}}
+{{- $rules = prepend $rules (include "snowflake.clusterRule" . | fromYaml) -}}
+{{- end -}}
+{{- dict "issuers" $issuers "rules" $rules | toYaml -}}
+{{- end }}
+
+{{/* Not empty where pods read the cluster's keys. */}}
+{{- define "snowflake.readsCluster" -}}
+{{- if and .Values.auth.cluster.enabled (not .Values.auth.insecureNoAuth) }}yes{{ end -}}
+{{- end }}

@@ -1,0 +1,39 @@
+{{/* What a Deployment or Service tells its pods by. Never changed: a Deployment's selector cannot be. */}}
+{{- define "snowflake.selector" -}}
+app.kubernetes.io/name: snowflake
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of an object: ours win over `labels`, those over commonLabels. */}}
+{{- define "snowflake.labels" -}}
+{{- $root := .root -}}
+{{- $standard := dict
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+      "app.kubernetes.io/version" ($root.Chart.AppVersion | trunc 63)
+      "app.kubernetes.io/managed-by" $root.Release.Service
+      "app.kubernetes.io/part-of" "outrigger" -}}
+{{- $selector := include "snowflake.selector" $root | fromYaml -}}
+{{- merge $selector $standard (.labels | default dict) $root.Values.commonLabels | toYaml -}}
+{{- end }}
+
+{{/* The inside of `metadata`: root, and where they differ suffix, labels and annotations. */}}
+{{- define "snowflake.metadata" -}}
+name: {{ include "snowflake.fullname" .root }}{{ .suffix | default "" }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "snowflake.labels" . | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Selects the series of this release's pods. */}}
+{{- define "snowflake.series" -}}
+namespace="{{ .Release.Namespace }}",pod=~"{{ include "snowflake.fullname" . }}-[a-z0-9]+-[a-z0-9]{5}"
+{{- end }}
+
+{{/* The least number of pods there is. */}}
+{{- define "snowflake.minReplicas" -}}
+{{- eq .Values.autoscaling.mode "none" | ternary .Values.replicas .Values.autoscaling.minReplicas -}}
+{{- end }}

@@ -1,0 +1,35 @@
+{{/* The pod's security context; OpenShift gives each namespace users and groups of its own. */}}
+{{- define "snowflake.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext -}}
+{{- if and .Values.adaptToOpenShift (.Capabilities.APIVersions.Has "security.openshift.io/v1") -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end }}
+
+{{- define "snowflake.topologySpread" -}}
+{{- $keys := dict "topology.kubernetes.io/zone" .Values.topologySpread.zone "kubernetes.io/hostname" .Values.topologySpread.host -}}
+{{- range $key, $unsatisfiable := $keys }}
+{{- if $unsatisfiable }}
+- topologyKey: {{ $key }}
+  maxSkew: 1
+  whenUnsatisfiable: {{ $unsatisfiable }}
+  labelSelector:
+    matchLabels:
+      {{- include "snowflake.selector" $ | nindent 6 }}
+  # Pods of the version before, which are about to go, do not count.
+  matchLabelKeys:
+    - pod-template-hash
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Whether the cluster has the `sleep` action: the image has no shell to sleep with. */}}
+{{- define "snowflake.preStopSeconds" -}}
+{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}{{ .Values.drain.preStopSeconds }}{{ else }}0{{ end -}}
+{{- end }}
+
+{{/* All that draining may take, and a little to flush traces. */}}
+{{- define "snowflake.terminationSeconds" -}}
+{{- add (include "snowflake.preStopSeconds" .) .Values.drain.delaySeconds .Values.drain.timeoutSeconds 10 -}}
+{{- end }}

@@ -1,0 +1,110 @@
+//! Holds tests only: `cargo generate` and `cargo xtask` render the same bytes.
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
+
+fn template() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template")
+}
+
+/// Every file below `directory`, by its path from there.
+fn files(directory: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let below = path.strip_prefix(directory).unwrap().to_string_lossy().into_owned();
+                found.insert(below, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// What cargo-generate makes of the template. It wants the variable USER to be set.
+fn generated(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let above = tempfile::tempdir().unwrap();
+    // Not what the machine's own configuration may say.
+    let config = above.path().join("config.toml");
+    fs::write(&config, "").unwrap();
+    let service = template().join("service");
+    let directory = cargo_generate::generate(GenerateArgs {
+        template_path: TemplatePath {
+            path: Some(service.to_string_lossy().into_owned()),
+            ..TemplatePath::default()
+        },
+        name: Some(name.to_owned()),
+        destination: Some(above.path().to_owned()),
+        silent: true,
+        quiet: true,
+        vcs: Some(Vcs::None),
+        no_workspace: true,
+        no_fmt: true,
+        define: answers.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        config: Some(config),
+        ..GenerateArgs::default()
+    });
+    files(&directory.unwrap())
+}
+
+/// What xtask makes of it; the service alone.
+fn rendered(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let answer = |wanted: &str| answers.iter().find(|(key, _)| *key == wanted).unwrap().1;
+    let types = answer("task_type").split(',').filter(|each| !each.is_empty());
+    let types = types.map(|each| format!("\"{each}\"")).collect::<Vec<_>>().join(", ");
+    let types = if types.is_empty() { format!("\"{}\"", name.replace('-', "_")) } else { types };
+    let plugin_toml = format!(
+        "schema = 1\n[plugin]\nname = \"{name}\"\ntask-types = [{types}]\nmode = \"{}\"\ncore = \"{}\"\n\
+         description = \"{}\"\nowner = \"{}\"\n",
+        answer("mode"),
+        answer("core"),
+        answer("description"),
+        answer("owner"),
+    );
+    let mut all = xtask::render(files(&template()), &plugin_toml).unwrap();
+    all.retain(|id, _| !id.starts_with("chart/") && !id.starts_with("docs/"));
+    all
+}
+
+#[test]
+fn cargo_generate_renders_the_same_bytes() {
+    let long = format!("a{}", "-b2".repeat(13));
+    let mut compared = 0;
+    for name in ["redshift", "s3-batch", &long] {
+        for core in ["workspace", "git", "registry"] {
+            for mode in ["async", "sync"] {
+                for task_type in ["", "one", "one:3,two"] {
+                    let answers = [
+                        ("core", core),
+                        ("mode", mode),
+                        ("task_type", task_type),
+                        ("description", "Runs what it's told, <fast> & well"),
+                        ("owner", "@acme/data"),
+                    ];
+                    let (theirs, ours) = (generated(name, &answers), rendered(name, &answers));
+                    assert_eq!(
+                        theirs.keys().collect::<Vec<_>>(),
+                        ours.keys().collect::<Vec<_>>(),
+                        "{name} {answers:?}"
+                    );
+                    for (path, text) in &ours {
+                        assert_eq!(&theirs[path], text, "{name} {answers:?} {path}");
+                    }
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 54);
+}

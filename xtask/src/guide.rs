@@ -1,0 +1,109 @@
+//! Runs docs/writing-a-plugin.md from top to bottom, as a reader would.
+
+use std::{fmt::Write as _, net::TcpListener, path::Path, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The ports that the guide names, in its services' settings where they have one.
+const PORTS: [(&str, Option<&str>); 3] =
+    [("8000", Some("PLUGIN_LISTEN")), ("9090", Some("PLUGIN_ADMIN_LISTEN")), ("9000", None)];
+
+/// A fenced block of Markdown.
+#[derive(Debug, PartialEq, Eq)]
+struct Block<'a> {
+    /// The line of its fence, from 1.
+    line: usize,
+    /// What stands behind the fence.
+    info: &'a str,
+    text: String,
+}
+
+fn blocks(markdown: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::<Block<'_>>::new();
+    let mut open = false;
+    for (number, line) in markdown.lines().enumerate() {
+        match (line.strip_prefix("```"), open) {
+            (Some(_), true) => open = false,
+            (Some(info), false) => {
+                open = true;
+                blocks.push(Block { line: number + 1, info, text: String::new() });
+            }
+            (None, true) => {
+                if let Some(block) = blocks.last_mut() {
+                    block.text += line;
+                    block.text.push('\n');
+                }
+            }
+            (None, false) => {}
+        }
+    }
+    blocks
+}
+
+/// One shell script that does what the blocks say: runs commands, and writes files.
+fn script(blocks: &[Block<'_>]) -> Result<String> {
+    let mut script = String::from(
+        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nset -m\n",
+    );
+    for Block { line, info, text } in blocks {
+        writeln!(script, "echo '── line {line}'")?;
+        match info.split_once(" file=") {
+            Some((_, file)) => {
+                writeln!(script, "cat > {file} <<'END_OF_BLOCK'\n{text}END_OF_BLOCK")?
+            }
+            None if *info == "sh" => script += text,
+            None => bail!("line {line}: a block '{info}' that nothing can run"),
+        }
+    }
+    Ok(script)
+}
+
+/// Runs the guide `markdown` in `workspace`, where `cargo xtask` and, by `path`, `cargo outrigger` work.
+///
+/// # Errors
+/// A command that failed, with what was printed.
+pub(crate) fn run(markdown: &str, workspace: &Path, mut bash: Command) -> Result<()> {
+    let mut script = script(&blocks(markdown))?;
+    for (port, variable) in PORTS {
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        script = script.replace(&format!(":{port}"), &format!(":{free}"));
+        if let Some(variable) = variable {
+            bash.env(variable, format!("127.0.0.1:{free}"));
+        }
+    }
+    let file = workspace.join("target/guide.sh");
+    crate::process::write(&file, &script)?;
+    let output = bash.current_dir(workspace).arg(&file).output().context("cannot run bash")?;
+    if !output.status.success() {
+        bail!(
+            "docs/writing-a-plugin.md fails:\n{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_run_and_files_written() {
+        let found = blocks("# A\n```sh\necho 1\n```\ntext\n```rust file=a/b.rs\nfn x() {}\n```\n");
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].line, found[1].info), (6, "rust file=a/b.rs"));
+        let script = script(&found).unwrap();
+        assert!(script.contains("line 2'\necho 1\n"), "{script}");
+        assert!(
+            script.contains("cat > a/b.rs <<'END_OF_BLOCK'\nfn x() {}\nEND_OF_BLOCK\n"),
+            "{script}"
+        );
+    }
+
+    #[test]
+    fn a_block_that_nothing_runs_is_refused() {
+        let error = script(&blocks("```python\n1\n```\n")).unwrap_err();
+        assert!(error.to_string().contains("line 1"), "{error}");
+    }
+}

@@ -1,0 +1,238 @@
+//! What `cargo xtask test` tries of the template: plugins made from it, in a workspace like this one
+//! and in repositories of their own, compiled and tested.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+use toml_edit::{DocumentMut, Item};
+
+use crate::{
+    guide,
+    process::{cargo, program, run, write},
+    root, target,
+};
+
+/// A directory outside of the repository, where cargo finds neither its workspace nor its settings.
+struct Outside(PathBuf);
+
+impl Outside {
+    fn new(name: &str) -> Result<Self> {
+        let directory =
+            std::env::temp_dir().join(format!("outrigger-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory)?;
+        Ok(Self(directory.canonicalize()?))
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A workspace with the repository's manifest, lockfile, rules and template, and no plugins. Its
+/// `plugin-core` is the repository's, so that what was compiled of it is used again.
+struct Workspace(Outside);
+
+impl Workspace {
+    fn lay_down(name: &str) -> Result<Self> {
+        let workspace = Self(Outside::new(name)?);
+        for file in ["Cargo.lock", "clippy.toml", "rustfmt.toml", "rust-toolchain.toml"] {
+            workspace.write(file, &std::fs::read_to_string(root().join(file))?)?;
+        }
+        workspace.write("Cargo.toml", &manifest()?)?;
+        workspace.write(".gitignore", "/target/\n")?;
+        workspace.write(".cargo/config.toml", &aliases(workspace.directory()))?;
+        copy(&root().join("template"), &workspace.directory().join("template"))?;
+        // The packages that are not in this workspace leave its lockfile.
+        workspace.write(
+            "services/first/Cargo.toml",
+            "[package]\nname = \"first\"\nedition = \"2024\"\n",
+        )?;
+        workspace.write("services/first/src/lib.rs", "//! The workspace's first member.\n")?;
+        run(workspace
+            .cargo(&["metadata", "--offline", "--format-version=1"])
+            .stdout(std::process::Stdio::null()))?;
+        workspace.git(&["init", "--quiet"])?;
+        workspace.commit()?;
+        Ok(workspace)
+    }
+
+    fn directory(&self) -> &Path {
+        &self.0.0
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<()> {
+        write(&self.directory().join(path), text)
+    }
+
+    fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = cargo(args);
+        command.current_dir(self.directory()).env("CARGO_TARGET_DIR", target(""));
+        command
+    }
+
+    fn git(&self, args: &[&str]) -> Result<String> {
+        git(self.directory(), args)
+    }
+
+    fn commit(&self) -> Result<()> {
+        commit(self.directory())
+    }
+
+    /// A plugin is made, holds, and is removed again without a trace.
+    fn try_plugin(&self, name: &str, more: &[&str]) -> Result<()> {
+        run(self.cargo(&["xtask", "new-plugin", name, "--no-input"]).args(more))?;
+        let changed = self.git(&["status", "--porcelain"])?;
+        let only_new =
+            changed.lines().all(|line| line.starts_with("?? ") || line == " M Cargo.lock");
+        let taken_away = self.git(&["diff", "--numstat", "Cargo.lock"])?;
+        if !only_new || taken_away.split('\t').nth(1) != Some("0") {
+            bail!("new-plugin changed what was there:\n{changed}{taken_away}");
+        }
+        run(&mut self.cargo(&["fmt", "--check", "--package", name]))?;
+        let clippy = ["clippy", "--quiet", "--package", name, "--all-targets", "--", "-Dwarnings"];
+        run(&mut self.cargo(&clippy))?;
+        run(&mut self.cargo(&["xtask", "sync", "--all", "--check"]))?;
+        run(&mut self.cargo(&["xtask", "remove-plugin", name]))?;
+        let left = self.git(&["status", "--porcelain"])?;
+        if !left.is_empty() {
+            bail!("remove-plugin left:\n{left}");
+        }
+        Ok(())
+    }
+}
+
+/// The repository's manifest, with the plugins of a workspace of its own.
+fn manifest() -> Result<String> {
+    let mut manifest: DocumentMut = std::fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
+    let workspace = manifest["workspace"].as_table_mut().context("Cargo.toml has a workspace")?;
+    workspace["members"] = toml_edit::value(toml_edit::Array::from_iter(["services/*"]));
+    workspace.remove("default-members");
+    let dependencies = workspace["dependencies"].as_table_mut().context("it has dependencies")?;
+    for (_, dependency) in dependencies.iter_mut() {
+        let path = dependency.as_table_like_mut().and_then(|table| table.get_mut("path"));
+        if let Some(path) = path {
+            let whole = root().join(path.as_str().unwrap_or_default());
+            *path = toml_edit::value(whole.to_string_lossy().into_owned());
+        }
+    }
+    Ok(manifest.to_string())
+}
+
+/// `cargo xtask`, working on the workspace in `directory`.
+fn aliases(directory: &Path) -> String {
+    let manifest = root().join("xtask/Cargo.toml");
+    let words = ["run", "--quiet", "--manifest-path", &manifest.to_string_lossy(), "--", "--root"];
+    let alias =
+        toml_edit::Array::from_iter(words.into_iter().chain([&*directory.to_string_lossy()]));
+    let mut config = DocumentMut::new();
+    config["alias"] = Item::Table(toml_edit::Table::new());
+    config["alias"]["xtask"] = toml_edit::value(alias);
+    config.to_string()
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+fn git(directory: &Path, args: &[&str]) -> Result<String> {
+    let identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
+    let output = program("git").current_dir(directory).args(identity).args(args).output()?;
+    if !output.status.success() {
+        bail!("git {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn commit(directory: &Path) -> Result<()> {
+    git(directory, &["add", "--all"])?;
+    git(directory, &["commit", "--quiet", "--message", "as it is"]).map(drop)
+}
+
+/// Plugins of both modes in a workspace.
+pub(crate) fn in_a_workspace() -> Result<()> {
+    let workspace = Workspace::lay_down("workspace")?;
+    workspace.try_plugin("redshift", &[])?;
+    let longest = format!("a{}", "-b2".repeat(13));
+    workspace.try_plugin(&longest, &["--mode=sync", "--task-type=one:3", "--task-type=two"])
+}
+
+/// A plugin in a repository of its own, with `plugin-core` from git and from a registry.
+pub(crate) fn in_a_repository_of_its_own() -> Result<()> {
+    run(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
+    let outside = Outside::new("standalone")?;
+    let above = &outside.0;
+    let mirror = mirror(above)?;
+    let outrigger = |directory: &Path, args: &[&str]| {
+        let mut command = program(target("debug/cargo-outrigger"));
+        run(command.arg("outrigger").args(args).args(["--root".as_ref(), directory.as_os_str()]))
+    };
+    for (name, core) in [("by-git", "git"), ("by-registry", "registry")] {
+        let made = ["new-plugin", name, "--no-input", "--no-verify", "--set"];
+        outrigger(above, &[&made[..], &[&format!("plugin.core={core}")]].concat())?;
+        let directory = above.join(name);
+        std::fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock"))?;
+        compile(&directory, core, &mirror)?;
+        outrigger(&directory, &["sync", "--check"])?;
+    }
+    Ok(())
+}
+
+/// Compiles and tests the plugin in `directory`, without GitHub and without a registry's help.
+fn compile(directory: &Path, core: &str, mirror: &Path) -> Result<()> {
+    let mut command = cargo(&["test", "--quiet"]);
+    command.current_dir(directory).env("CARGO_TARGET_DIR", target(""));
+    if core == "git" {
+        command
+            .env("CARGO_NET_GIT_FETCH_WITH_CLI", "true")
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", format!("url.{}.insteadOf", mirror.display()))
+            .env("GIT_CONFIG_VALUE_0", "https://github.com/outrigger/outrigger");
+    } else {
+        let core = root().join("plugin-core");
+        let patch = format!("patch.crates-io.plugin-core.path='{}'", core.display());
+        command.args(["--offline", "--config", &patch]);
+    }
+    run(&mut command)
+}
+
+/// A repository with what is in this one now, tagged as a release.
+fn mirror(above: &Path) -> Result<PathBuf> {
+    let mirror = above.join("outrigger");
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    for file in git(root(), &list)?.lines().filter(|file| root().join(file).is_file()) {
+        let to = mirror.join(file);
+        std::fs::create_dir_all(to.parent().unwrap_or(&mirror))?;
+        std::fs::copy(root().join(file), to)?;
+    }
+    git(&mirror, &["init", "--quiet"])?;
+    commit(&mirror)?;
+    git(&mirror, &["tag", &format!("v{}", env!("CARGO_PKG_VERSION"))])?;
+    Ok(mirror)
+}
+
+/// The guide, as its readers follow it.
+pub(crate) fn guide() -> Result<()> {
+    run(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
+    let workspace = Workspace::lay_down("guide")?;
+    let markdown = std::fs::read_to_string(root().join("docs/writing-a-plugin.md"))?;
+    let mut bash = program("bash");
+    let path = std::env::var("PATH").unwrap_or_default();
+    bash.env("PATH", format!("{}:{path}", target("debug").display()));
+    bash.env("CARGO_TARGET_DIR", target(""));
+    guide::run(&markdown, workspace.directory(), bash)
+}
