@@ -196,6 +196,8 @@ pub(crate) fn in_a_repository_of_its_own() -> Result<()> {
 fn compile(directory: &Path, core: &str, mirror: &Path) -> Result<()> {
     let mut command = cargo(&["test", "--quiet"]);
     command.current_dir(directory).env("CARGO_TARGET_DIR", target(""));
+    // As the workspace has it, so that what was compiled is used again.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
     if core == "git" {
         command
             .env("CARGO_NET_GIT_FETCH_WITH_CLI", "true")

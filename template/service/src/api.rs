@@ -1,6 +1,6 @@
-{% if mode == "async" -%}
-//! The vendor's JSON, and what its states mean to Flyte.
+//! The vendor's JSON, and what it means to Flyte.
 
+{% if mode == "async" -%}
 use plugin_core::{Phase, Status};
 use serde::Deserialize;
 
@@ -25,8 +25,6 @@ impl Description {
     }
 }
 {% else -%}
-//! The vendor's JSON.
-
 use serde::Deserialize;
 
 /// What the vendor answers.
