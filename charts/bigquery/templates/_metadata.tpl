@@ -9,7 +9,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $root := .root -}}
 {{- $standard := dict
       "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
-      "app.kubernetes.io/version" ($root.Chart.AppVersion | trunc 63)
+      "app.kubernetes.io/version" ($root.Chart.AppVersion | replace "+" "_" | trunc 63 | trimSuffix "-")
       "app.kubernetes.io/managed-by" $root.Release.Service
       "app.kubernetes.io/part-of" "outrigger" -}}
 {{- $selector := include "bigquery.selector" $root | fromYaml -}}
@@ -26,6 +26,11 @@ labels:
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Not empty where jobs outlive a call: a sync plugin has none, and seals no handles. */}}
+{{- define "bigquery.hasJobs" -}}
+{{- if ne (index .Chart.Annotations "outrigger/mode") "sync" }}yes{{ end -}}
 {{- end }}
 
 {{/* Selects the series of this release's pods. */}}

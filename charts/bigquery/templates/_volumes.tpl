@@ -10,6 +10,7 @@
     defaultMode: 0440
 {{- end }}
 {{- end }}
+{{- if include "bigquery.hasJobs" . }}
 - name: handle-keys
   secret:
     secretName: {{ include "bigquery.handleKeysSecret" . }}
@@ -19,6 +20,7 @@
       - key: {{ . }}
         path: {{ . }}
       {{- end }}
+{{- end }}
 {{- if include "bigquery.readsCluster" . }}
 # What automounting would mount, less the namespace: the cluster's keys are read with it, nothing else.
 - name: cluster

@@ -11,8 +11,10 @@
 - name: PLUGIN_AUTH
   value: /etc/outrigger/auth/auth.yaml
 {{- end }}
+{{- if include "databricks.hasJobs" . }}
 - name: PLUGIN_HANDLE_KEYS
   value: {{ printf "/etc/outrigger/handle-keys/%s" (join ",/etc/outrigger/handle-keys/" .Values.handleKeys.files) | quote }}
+{{- end }}
 {{- if .Values.secrets.forbidInRequests }}
 - name: PLUGIN_FORBID_CONNECTION_SECRETS
   value: "true"
@@ -55,9 +57,11 @@
   readOnly: true
 {{- end }}
 {{- end }}
+{{- if include "databricks.hasJobs" . }}
 - name: handle-keys
   mountPath: /etc/outrigger/handle-keys
   readOnly: true
+{{- end }}
 {{- if include "databricks.readsCluster" . }}
 - name: cluster
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount

@@ -14,7 +14,7 @@ task-plugins:
 
 {{/*
 Flyte's configuration of this connector. Timeouts are a list, because viper lowers the case of map keys. The retry policy
-is safe: a repeated create starts no second job. connectorForTaskTypes would make a synchronous task asynchronous.
+is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async.
 */}}
 {{- define "snowflake.flyteConnector" -}}
 connector-service:
@@ -25,9 +25,14 @@ connector-service:
       endpoint: {{ include "snowflake.endpoint" . }}
       insecure: true
       defaultTimeout: 10s
+      {{- if include "snowflake.hasJobs" . }}
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}'
-  {{- if ne (index .Chart.Annotations "outrigger/mode") "sync" }}
+      {{- else }}
+      timeouts: [{ListConnectors: 3s}, {ExecuteTaskSync: 30s}]
+      defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
+      {{- end }}
+  {{- if include "snowflake.hasJobs" . }}
   connectorForTaskTypes:
     {{- range .Values.flyte.taskTypes }}
     {{ . }}: {{ include "snowflake.fullname" $ }}
