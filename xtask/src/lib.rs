@@ -19,6 +19,7 @@ mod remove_plugin;
 mod scaffold;
 mod status;
 mod sync;
+mod template_notes;
 mod template_test;
 mod test;
 mod token;

@@ -15,6 +15,8 @@ pub(crate) mod plugin_toml;
 pub(crate) mod project;
 pub(crate) mod record;
 pub(crate) mod render;
+#[cfg(test)]
+mod rendering;
 pub(crate) mod report;
 pub(crate) mod template;
 pub(crate) mod write;

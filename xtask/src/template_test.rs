@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -56,7 +56,7 @@ impl Workspace {
         workspace.write("services/first/src/lib.rs", "//! The workspace's first member.\n")?;
         run(workspace
             .cargo(&["metadata", "--offline", "--format-version=1"])
-            .stdout(std::process::Stdio::null()))?;
+            .stdout(Stdio::null()))?;
         workspace.git(&["init", "--quiet"])?;
         workspace.commit()?;
         Ok(workspace)
@@ -102,6 +102,39 @@ impl Workspace {
         let left = self.git(&["status", "--porcelain"])?;
         if !left.is_empty() {
             bail!("remove-plugin left:\n{left}");
+        }
+        Ok(())
+    }
+}
+
+impl Workspace {
+    /// A change of one plugin affects that plugin; one of what all depend on, all.
+    fn try_affected(&self) -> Result<()> {
+        for name in ["one", "other"] {
+            let make = ["xtask", "new-plugin", name, "--no-input", "--no-verify"];
+            run(self.cargo(&make).stdout(Stdio::null()))?;
+        }
+        run(self.cargo(&["metadata", "--offline", "--format-version=1"]).stdout(Stdio::null()))?;
+        self.commit()?;
+        let table = [
+            ("services/one/src/lib.rs", "one:0"),
+            ("charts/other/values.yaml", "other:0"),
+            ("docs/plugins/one.md", "one:0"),
+            ("rustfmt.toml", ""),
+            ("Cargo.toml", "one:0 other:0"),
+        ];
+        for (file, wanted) in table {
+            let text = std::fs::read_to_string(self.directory().join(file))?;
+            self.write(file, &format!("{text}\n"))?;
+            let list = ["xtask", "list", "--affected", "--base", "HEAD"];
+            let output = self.cargo(&list).output()?;
+            let listed = String::from_utf8(output.stdout)?;
+            let listed = listed.lines().filter_map(|line| line.split_whitespace().nth(1));
+            let listed = listed.collect::<Vec<_>>().join(" ");
+            if !output.status.success() || listed != wanted {
+                bail!("a change of {file} affects '{wanted}', not '{listed}'");
+            }
+            self.git(&["checkout", "--quiet", file])?;
         }
         Ok(())
     }
@@ -167,6 +200,7 @@ fn commit(directory: &Path) -> Result<()> {
 pub(crate) fn in_a_workspace() -> Result<()> {
     let workspace = Workspace::lay_down("workspace")?;
     workspace.try_plugin("redshift", &[])?;
+    workspace.try_affected()?;
     let longest = format!("a{}", "-b2".repeat(13));
     workspace.try_plugin(&longest, &["--mode=sync", "--task-type=one:3", "--task-type=two"])
 }

@@ -8,7 +8,7 @@ use crate::{
     invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, Python},
-    target, template_test,
+    target, template_notes, template_test,
 };
 
 /// Checks the repository as CI does.
@@ -134,6 +134,7 @@ fn house_rules(_: &Environment) -> Result<Outcome> {
 }
 
 fn generated(_: &Environment) -> Result<Outcome> {
+    template_notes::check()?;
     passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
 

@@ -1,0 +1,151 @@
+//! A digest of everything that the template renders, so that no change of it goes unnoticed.
+
+use anyhow::Result;
+
+use super::{
+    plugin_toml::PluginToml, project::Layout, record::digest, render::Renderer, template::Template,
+};
+
+/// Plugins that have everything a plugin can have.
+const PLUGINS: [(&str, &str, Layout); 4] = [
+    ("async", "workspace", Layout::Workspace),
+    ("sync", "workspace", Layout::Workspace),
+    ("async", "git", Layout::Standalone),
+    ("sync", "registry", Layout::Standalone),
+];
+
+/// The digest of what `template` renders, before rustfmt.
+///
+/// # Errors
+/// A template that does not render.
+fn of(template: &Template) -> Result<String> {
+    let renderer = Renderer::new(template, "0.0.0")?;
+    let mut all = String::new();
+    for (mode, core, layout) in PLUGINS {
+        let plugin = format!(
+            "schema = 1\n[plugin]\nname = \"acme-batch\"\nmode = \"{mode}\"\ncore = \"{core}\"\n\
+             task-types = [\"acme_batch\", \"acme_again:2\"]\ndescription = \"Runs it\"\nowner = \"@acme\"\n"
+        );
+        for file in renderer.render(&PluginToml::parse(&plugin)?, layout)? {
+            all += &format!("{}\0{}\0{}\0", file.path, file.class.letter(), file.text);
+        }
+    }
+    Ok(digest(&all))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path};
+
+    use toml_edit::DocumentMut;
+
+    use super::*;
+
+    fn repository() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+    }
+
+    fn text(path: &str) -> String {
+        std::fs::read_to_string(repository().join(path)).unwrap()
+    }
+
+    fn toml(path: &str) -> DocumentMut {
+        text(path).parse().unwrap()
+    }
+
+    #[test]
+    fn whatever_is_rendered_otherwise_is_a_new_version_of_the_template() {
+        let template = Template::read(&repository().join("template")).unwrap();
+        let (now, last) = (of(&template).unwrap(), template.changes.last().unwrap());
+        assert_eq!(
+            last.rendering,
+            now,
+            "the template renders otherwise than version {} of it: raise `version` in \
+             template/manifest.toml, and tell of it in template/changes/{:04}-what.toml, with \
+             rendering = \"{now}\"",
+            last.version,
+            last.version + 1,
+        );
+    }
+
+    /// A standalone plugin's manifest cannot inherit, so it repeats what the workspace says.
+    #[test]
+    fn a_standalone_manifest_says_what_the_workspace_says() {
+        let workspace = toml("Cargo.toml");
+        let package = &workspace["workspace"]["package"];
+        for core in ["git", "registry"] {
+            let plugin = format!(
+                "schema = 1\n[plugin]\nname = \"acme\"\ncore = \"{core}\"\ntask-types = [\"acme\"]\ndescription = \"x\"\n"
+            );
+            let template = Template::read(&repository().join("template")).unwrap();
+            let renderer = Renderer::new(&template, "0").unwrap();
+            let files = renderer.render(&PluginToml::parse(&plugin).unwrap(), Layout::Standalone);
+            let files = files.unwrap().into_iter().map(|file| (file.id, file.text));
+            let files = files.collect::<BTreeMap<_, _>>();
+            let manifest: DocumentMut = files["Cargo.toml"].parse().unwrap();
+            for key in ["edition", "rust-version", "license"] {
+                assert_eq!(manifest["package"][key].as_str(), package[key].as_str(), "{key}");
+            }
+            let version = package["version"].as_str().unwrap();
+            for section in ["dependencies", "dev-dependencies"] {
+                for (name, dependency) in manifest[section].as_table().unwrap() {
+                    let said = dependency.get("version").unwrap_or(dependency).as_str();
+                    let tag = dependency.get("tag").and_then(|tag| tag.as_str());
+                    match (name, core) {
+                        ("plugin-core", "git") => assert_eq!(tag, Some(&*format!("v{version}"))),
+                        ("plugin-core", _) => assert_eq!(said, Some(version)),
+                        _ => {
+                            let ours = &workspace["workspace"]["dependencies"][name];
+                            let ours = ours.get("version").unwrap_or(ours).as_str();
+                            assert_eq!(said, ours, "{name}");
+                        }
+                    }
+                }
+            }
+            assert!(
+                files["Dockerfile"]
+                    .contains(&format!("rust:{}-", package["rust-version"].as_str().unwrap()))
+            );
+            assert_eq!(files["rust-toolchain.toml"], text("rust-toolchain.toml"));
+            assert_eq!(files["rustfmt.toml"], text("rustfmt.toml"));
+            assert!(
+                files["plugin.toml"].contains(&format!("/v{version}/template/plugin.schema.json"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_schema_that_editors_read_knows_every_key() {
+        let schema: serde_json::Value =
+            serde_json::from_str(&text("template/plugin.schema.json")).unwrap();
+        let keys = |at: &serde_json::Value| {
+            at["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        let mut all =
+            String::from("schema = 1\n[chart.values]\n[unmanaged]\n[image]\nrepository = \"x\"\n");
+        let values = BTreeMap::from([
+            ("name", "\"acme\""),
+            ("title", "\"Acme\""),
+            ("type", "\"Acme\""),
+            ("mode", "\"sync\""),
+            ("task-types", "[\"a\"]"),
+            ("description", "\"x\""),
+            ("owner", "\"x\""),
+            ("core", "\"git\""),
+            ("api", "1"),
+            ("admin", "2"),
+        ]);
+        for section in ["plugin", "ports"] {
+            all += &format!("[{section}]\n");
+            for key in keys(&schema["properties"][section]) {
+                all += &format!("{key} = {}\n", values[key.as_str()]);
+            }
+        }
+        PluginToml::parse(&all).unwrap();
+        assert_eq!(keys(&schema), ["chart", "image", "plugin", "ports", "schema", "unmanaged"]);
+        let unknown = PluginToml::parse(&format!("{all}[other]\n")).unwrap_err().to_string();
+        for key in keys(&schema) {
+            assert!(unknown.contains(&key), "{unknown}");
+        }
+    }
+}
