@@ -55,7 +55,7 @@ impl Workspace {
         )?;
         workspace.write("services/first/src/lib.rs", "//! The workspace's first member.\n")?;
         run(workspace
-            .cargo(&["metadata", "--offline", "--format-version=1"])
+            .cargo(&["metadata", "--quiet", "--offline", "--format-version=1"])
             .stdout(Stdio::null()))?;
         workspace.git(&["init", "--quiet"])?;
         workspace.commit()?;
@@ -110,18 +110,20 @@ impl Workspace {
 impl Workspace {
     /// A change of one plugin affects that plugin; one of what all depend on, all.
     fn try_affected(&self) -> Result<()> {
-        for name in ["one", "other"] {
+        for name in ["first-plugin", "other-plugin"] {
             let make = ["xtask", "new-plugin", name, "--no-input", "--no-verify"];
             run(self.cargo(&make).stdout(Stdio::null()))?;
         }
-        run(self.cargo(&["metadata", "--offline", "--format-version=1"]).stdout(Stdio::null()))?;
+        run(self
+            .cargo(&["metadata", "--quiet", "--offline", "--format-version=1"])
+            .stdout(Stdio::null()))?;
         self.commit()?;
         let table = [
-            ("services/one/src/lib.rs", "one:0"),
-            ("charts/other/values.yaml", "other:0"),
-            ("docs/plugins/one.md", "one:0"),
+            ("services/first-plugin/src/lib.rs", "first-plugin"),
+            ("charts/other-plugin/values.yaml", "other-plugin"),
+            ("docs/plugins/first-plugin.md", "first-plugin"),
             ("rustfmt.toml", ""),
-            ("Cargo.toml", "one:0 other:0"),
+            ("Cargo.toml", "first-plugin other-plugin"),
         ];
         for (file, wanted) in table {
             let text = std::fs::read_to_string(self.directory().join(file))?;
@@ -129,7 +131,7 @@ impl Workspace {
             let list = ["xtask", "list", "--affected", "--base", "HEAD"];
             let output = self.cargo(&list).output()?;
             let listed = String::from_utf8(output.stdout)?;
-            let listed = listed.lines().filter_map(|line| line.split_whitespace().nth(1));
+            let listed = listed.lines().filter_map(|line| line.split_whitespace().next());
             let listed = listed.collect::<Vec<_>>().join(" ");
             if !output.status.success() || listed != wanted {
                 bail!("a change of {file} affects '{wanted}', not '{listed}'");

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
 use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
@@ -32,30 +33,34 @@ fn files(directory: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// What cargo-generate makes of the template. It wants the variable USER to be set.
-fn generated(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let above = tempfile::tempdir().unwrap();
+/// What cargo-generate makes of the template, below `above`. It wants the variable USER to be set.
+fn generate(above: &Path, name: &str, answers: &[(&str, &str)], format: bool) -> PathBuf {
     // Not what the machine's own configuration may say.
-    let config = above.path().join("config.toml");
+    let config = above.join("config.toml");
     fs::write(&config, "").unwrap();
     let service = template().join("service");
-    let directory = cargo_generate::generate(GenerateArgs {
+    let generated = cargo_generate::generate(GenerateArgs {
         template_path: TemplatePath {
             path: Some(service.to_string_lossy().into_owned()),
             ..TemplatePath::default()
         },
         name: Some(name.to_owned()),
-        destination: Some(above.path().to_owned()),
+        destination: Some(above.to_owned()),
         silent: true,
         quiet: true,
         vcs: Some(Vcs::None),
         no_workspace: true,
-        no_fmt: true,
+        no_fmt: !format,
         define: answers.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         config: Some(config),
         ..GenerateArgs::default()
     });
-    files(&directory.unwrap())
+    generated.unwrap()
+}
+
+fn generated(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let above = tempfile::tempdir().unwrap();
+    files(&generate(above.path(), name, answers, false))
 }
 
 /// What xtask makes of it; the service alone.
@@ -75,6 +80,57 @@ fn rendered(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut all = xtask::render(files(&template()), &plugin_toml).unwrap();
     all.retain(|id, _| !id.starts_with("chart/") && !id.starts_with("docs/"));
     all
+}
+
+/// Runs `cargo outrigger` in `directory`.
+fn outrigger(directory: &Path, args: &[&str]) -> Output {
+    let manifest = template().join("../cargo-outrigger/Cargo.toml");
+    Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--manifest-path"])
+        .arg(manifest)
+        .args(["--", "outrigger", "--root"])
+        .arg(directory)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn what_cargo_generate_made_is_kept_in_step() {
+    let above = tempfile::tempdir().unwrap();
+    let answers =
+        [("task_type", "one"), ("mode", "async"), ("description", "Runs it"), ("owner", "")];
+    let directory = generate(above.path(), "my-warehouse", &answers, true);
+    assert_eq!(outrigger(&directory, &["sync", "--check"]).status.code(), Some(3), "no chart yet");
+    let synced = outrigger(&directory, &["sync"]);
+    assert!(synced.status.success(), "{}", String::from_utf8_lossy(&synced.stdout));
+    assert!(directory.join("charts/my-warehouse/Chart.yaml").exists());
+    assert_eq!(outrigger(&directory, &["sync", "--check"]).status.code(), Some(0));
+
+    // The next version of the template reaches it, and what its author wrote stays.
+    let next = above.path().join("template");
+    let manifest = fs::read_to_string(template().join("manifest.toml")).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("version = ")).unwrap();
+    let version = line.trim_start_matches("version = ").parse::<u32>().unwrap() + 1;
+    for (path, text) in files(&template()) {
+        let text = match path.as_str() {
+            "manifest.toml" => text.replace(line, &format!("version = {version}")),
+            "service/src/lib.rs" => text.replace("/// The queue to run in.", "/// Which queue."),
+            _ => text,
+        };
+        fs::create_dir_all(next.join(&path).parent().unwrap()).unwrap();
+        fs::write(next.join(&path), text).unwrap();
+    }
+    let note =
+        format!("version = {version}\nkind = \"change\"\nsummary = \"x\"\nrendering = \"\"\n");
+    fs::write(next.join(format!("changes/{version:04}-x.toml")), note).unwrap();
+    let lib = directory.join("src/lib.rs");
+    let mine = fs::read_to_string(&lib).unwrap() + "// Mine.\n";
+    fs::write(&lib, mine).unwrap();
+    let synced = outrigger(&directory, &["sync", "--template", next.to_str().unwrap()]);
+    assert!(synced.status.success(), "{}", String::from_utf8_lossy(&synced.stdout));
+    let merged = fs::read_to_string(&lib).unwrap();
+    assert!(merged.contains("/// Which queue.") && merged.ends_with("// Mine.\n"), "{merged}");
 }
 
 #[test]
