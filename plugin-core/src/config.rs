@@ -1,4 +1,5 @@
-//! The service's settings: every flag is also an environment variable and a line in docs/config.md.
+//! The service's settings: every flag is also an environment variable and a line in docs/config.md
+//! or, if it is the plugin's own, in the plugin's README.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

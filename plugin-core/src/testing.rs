@@ -8,6 +8,7 @@ mod client;
 mod conformance;
 mod context;
 mod playback;
+mod readme;
 mod recorded;
 mod scenario;
 mod service;
@@ -21,6 +22,7 @@ pub use self::{
     conformance::conformance,
     context::context,
     playback::{play, play_sync},
+    readme::readme_names_every_setting,
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},
     service::{TestService, logs, rsa_private_key, spawn, spawn_sync},

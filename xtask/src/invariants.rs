@@ -1,15 +1,23 @@
 //! House rules that no lint knows: sizes, names and where things are declared.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail};
 
-use crate::{process::program, root};
+use crate::{
+    process::{cargo, program},
+    root,
+};
 
 /// Past this many lines, tests not counted, something is missing that would split a file.
 const MAX_LINES: usize = 400;
 /// Past this many lines a function does more than one thing.
 const MAX_FUNCTION_LINES: usize = 60;
+/// How many crates a cold `cargo xtask` may build, itself counted.
+const MAX_CRATES: usize = 45;
 /// Names that say nothing.
 const NAMELESS: [&str; 4] = ["utils", "common", "helpers", "manager"];
 
@@ -31,6 +39,7 @@ pub(crate) fn check() -> Result<()> {
             check_direction(&path, &text, &mut broken);
         }
     }
+    check_weight(&mut broken)?;
     if !broken.is_empty() {
         bail!("house rules are broken:\n  {}", broken.join("\n  "));
     }
@@ -140,6 +149,20 @@ fn check_direction(path: &str, text: &str, broken: &mut Vec<String>) {
     for line in text.lines().filter(package).filter(|line| !allowed(line)) {
         broken.push(format!("{path}: {line}: must not depend on this"));
     }
+}
+
+/// What everybody who runs `cargo xtask` waits for must not grow unnoticed.
+fn check_weight(broken: &mut Vec<String>) -> Result<()> {
+    let tree = ["tree", "--package", "xtask", "--edges", "normal,build", "--prefix", "none"];
+    let output = cargo(&tree).args(["--format", "{p}", "--locked"]).output()?;
+    let tree = String::from_utf8(output.stdout)?;
+    let words = |line: &'_ str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let crates = tree.lines().map(words).filter(|line| !line.is_empty()).collect::<BTreeSet<_>>();
+    if !output.status.success() || crates.len() > MAX_CRATES {
+        let count = crates.len();
+        broken.push(format!("xtask/Cargo.toml: {count} crates to build; at most {MAX_CRATES}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
     /// What the plugin can answer.
     const TASK_TYPES: &'static [TaskType];
 
-    /// What an operator sets. Each field is a flag, an environment variable and a line in
-    /// docs/config.md.
+    /// What an operator sets. Each field is a flag, an environment variable and a line in the plugin's
+    /// README.
     type Settings: Args;
 
     /// What a task's author writes in `custom`. A wrong one is answered with the path of the wrong

@@ -3,6 +3,10 @@
 use plugin_core::testing::rsa_private_key;
 
 plugin_core::conformance_tests!(snowflake::Snowflake, &recorded());
+plugin_core::readme_test!(
+    plugin_core::command::<snowflake::Snowflake>,
+    include_str!("../README.md")
+);
 
 /// The answers, with a key to sign with.
 fn recorded() -> String {

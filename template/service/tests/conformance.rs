@@ -5,9 +5,17 @@ plugin_core::conformance_tests!(
     {{ crate_name }}::{{ type_name }},
     include_str!("recorded.json")
 );
+plugin_core::readme_test!(
+    plugin_core::command::<{{ crate_name }}::{{ type_name }}>,
+    include_str!("../README.md")
+);
 {% else -%}
 plugin_core::sync_conformance_tests!(
     {{ crate_name }}::{{ type_name }},
     include_str!("recorded.json")
+);
+plugin_core::readme_test!(
+    plugin_core::command_sync::<{{ crate_name }}::{{ type_name }}>,
+    include_str!("../README.md")
 );
 {% endif -%}
