@@ -7,6 +7,7 @@
 
 mod demo;
 mod exit;
+mod flyte_values;
 mod guide;
 mod invariants;
 mod list;
@@ -68,6 +69,8 @@ enum Command {
     Status(status::Args),
     /// List plugins: all, or those that a change affects.
     List(list::Args),
+    /// Print Helm values that make Flyte send task types to their services.
+    FlyteValues(flyte_values::Args),
     /// Remove a plugin that `new-plugin` made.
     RemovePlugin(remove_plugin::Args),
     /// Run the BigQuery service against a fake BigQuery and watch it work.
@@ -101,6 +104,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Sync(args) => sync::run(&args, &generator()?),
         Command::Status(args) => status::run(&args, &generator()?),
         Command::List(args) => list::run(&args, &generator()?),
+        Command::FlyteValues(args) => flyte_values::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),

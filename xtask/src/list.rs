@@ -56,6 +56,7 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
         "name": plugin.name,
         "mode": plugin.mode,
         "task_types": plugin.task_types,
+        "optional_task_types": plugin.optional_task_types,
         "description": plugin.description,
         "owner": plugin.owner,
         "ports": member.file.ports,

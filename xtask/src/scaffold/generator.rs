@@ -92,7 +92,7 @@ impl Generator {
 pub(crate) fn check_task_types(members: &[Member]) -> Result<()> {
     let mut owners = BTreeMap::<&str, &str>::new();
     for member in members {
-        for TaskType { name, .. } in &member.file.plugin.task_types {
+        for TaskType { name, .. } in member.file.plugin.all_task_types() {
             if let Some(other) = owners.insert(name, member.name()) {
                 return Err(refused(taken(name, member.name(), other)));
             }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use heck::ToKebabCase as _;
+use heck::{ToKebabCase as _, ToSnakeCase as _};
 
 /// Leaves room for a release's name before it in Kubernetes' 63.
 pub(crate) const MAX_LENGTH: usize = 40;
@@ -195,13 +195,16 @@ fn nearest(name: &str, taken: &Taken) -> String {
     candidates.into_iter().find(fits).unwrap_or_else(|| "my-plugin".to_owned())
 }
 
-/// Accepts what Flyte can send and a path can hold.
+/// Accepts what Flyte can route and a path can hold.
+///
+/// Flyte lowers the case of the keys in its configuration, and splits them at dots: a type with
+/// either could not be routed.
 pub(crate) fn check_task_type(name: &str) -> Result<(), String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     if name.is_empty() || name.len() > 63 || !name.chars().all(legal) {
         return Err(format!(
-            "'{name}' cannot be a task type: 1 to 63 letters, digits, '_', '-' and '.'. Try: {}",
-            name.chars().filter(|c| legal(*c)).take(63).collect::<String>()
+            "'{name}' cannot be a task type: 1 to 63 lower-case letters, digits, '_' and '-'. Try: {}",
+            name.to_snake_case().chars().filter(|c| legal(*c)).take(63).collect::<String>()
         ));
     }
     Ok(())
@@ -263,10 +266,10 @@ mod tests {
 
     #[test]
     fn task_types_are_what_a_path_can_hold() {
-        for name in ["bigquery_query_job_task", "BigQuery", "a.b-c"] {
+        for name in ["bigquery_query_job_task", "spark", "a-b2"] {
             assert_eq!(check_task_type(name), Ok(()), "{name}");
         }
-        for name in ["", "a b", "a/b", "ü", &"a".repeat(64)] {
+        for name in ["", "a b", "a/b", "a.b", "BigQuery", "ü", &"a".repeat(64)] {
             assert!(check_task_type(name).is_err(), "{name}");
         }
     }

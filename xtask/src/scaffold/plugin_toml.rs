@@ -42,6 +42,9 @@ pub(crate) struct Plugin {
     #[serde(default)]
     pub(crate) mode: Mode,
     pub(crate) task_types: Vec<TaskType>,
+    /// Answered only where a setting says so.
+    #[serde(default)]
+    pub(crate) optional_task_types: Vec<TaskType>,
     pub(crate) description: String,
     #[serde(default)]
     pub(crate) owner: String,
@@ -53,6 +56,11 @@ impl Plugin {
     /// What people call it, for example `BigQuery`.
     pub(crate) fn title(&self) -> String {
         self.title.clone().unwrap_or_else(|| self.name.to_title_case())
+    }
+
+    /// All that it can answer.
+    pub(crate) fn all_task_types(&self) -> impl Iterator<Item = &TaskType> {
+        self.task_types.iter().chain(&self.optional_task_types)
     }
 
     /// The Rust type that implements it.

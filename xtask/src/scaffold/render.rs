@@ -43,7 +43,8 @@ impl<'a> Renderer<'a> {
     /// # Errors
     /// What Tera cannot parse, with file and line.
     pub(crate) fn new(template: &'a Template, version: &str) -> Result<Self> {
-        let (mut service, mut chart) = (engine(Delimiters::default())?, engine(of_charts())?);
+        let mut service = engine(Delimiters::default())?;
+        let mut chart = of_charts(&[])?;
         let sources = template.sources()?;
         for source in &sources {
             let engine = if is_service(source.path) { &mut service } else { &mut chart };
@@ -88,7 +89,7 @@ impl<'a> Renderer<'a> {
     /// sets. It has strings only.
     fn service_context(file: &PluginToml) -> Result<Context> {
         let plugin = &file.plugin;
-        let types = plugin.task_types.iter();
+        let types = plugin.all_task_types();
         let types =
             types.map(|each| [each.name.clone(), each.version.to_string()]).collect::<Vec<_>>();
         Ok(Context::from_serialize(&json!({
@@ -157,15 +158,23 @@ fn case(tera: &mut Tera, name: &'static str, convert: fn(&str) -> String) {
     tera.register_filter(name, move |text: &str, _: Kwargs, _: &State<'_>| convert(text));
 }
 
-fn of_charts() -> Delimiters {
-    Delimiters {
+/// An engine that leaves Helm's braces alone, with `templates` by name.
+///
+/// # Errors
+/// What Tera cannot parse.
+pub(crate) fn of_charts(templates: &[(&str, &str)]) -> Result<Tera> {
+    let mut tera = engine(Delimiters {
         block_start: "<%".into(),
         block_end: "%>".into(),
         variable_start: "<[".into(),
         variable_end: "]>".into(),
         comment_start: "<#".into(),
         comment_end: "#>".into(),
+    })?;
+    for (name, text) in templates {
+        tera.add_raw_template(name, text)?;
     }
+    Ok(tera)
 }
 
 #[cfg(test)]

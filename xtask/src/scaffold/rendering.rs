@@ -129,6 +129,7 @@ mod tests {
             ("type", "\"Acme\""),
             ("mode", "\"sync\""),
             ("task-types", "[\"a\"]"),
+            ("optional-task-types", "[\"b:2\"]"),
             ("description", "\"x\""),
             ("owner", "\"x\""),
             ("core", "\"git\""),

@@ -1,0 +1,67 @@
+//! The Flyte values of this repository's own plugins are those that the command prints.
+#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::{path::Path, process::Command};
+
+const OURS: [&str; 3] = ["bigquery", "databricks", "snowflake"];
+
+fn printed(args: &[&str]) -> (i32, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_xtask")).arg("flyte-values").args(args).output().unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn committed_values_are_fresh() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/flyte-values");
+    let flavours = [
+        ("1.13", "core"),
+        ("1.13", "binary"),
+        ("1.16", "core"),
+        ("1.16", "binary"),
+        ("2", "binary"),
+    ];
+    for (flyte, chart) in flavours {
+        let args = [&OURS[..], &["--flyte", flyte, "--chart", chart]].concat();
+        let (code, values, error) = printed(&args);
+        assert_eq!(code, 0, "{error}");
+        let file = directory.join(format!("{chart}-{flyte}.yaml"));
+        if std::env::var_os("UPDATE_FLYTE_VALUES").is_some() {
+            std::fs::write(&file, &values).unwrap();
+        }
+        let committed = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            committed == values,
+            "{} is stale: UPDATE_FLYTE_VALUES=1 cargo test -p xtask",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn an_optional_task_type_is_routed_on_demand() {
+    let args = ["databricks", "--flyte", "1.16", "--chart", "core"];
+    assert!(!printed(&args).1.contains("spark"));
+    let with = printed(&[&args[..], &["--with", "spark", "--namespace", "plugins"]].concat()).1;
+    assert!(
+        with.contains("            spark: databricks\n")
+            || with.contains("          spark: databricks\n"),
+        "{with}"
+    );
+    assert!(with.contains("databricks-headless.plugins.svc.cluster.local:8000"), "{with}");
+    let (code, _, error) = printed(&[&args[..], &["--with", "nothing"]].concat());
+    assert!(code == 2 && error.contains("--with nothing"), "{error}");
+}
+
+#[test]
+fn what_does_not_exist_is_refused() {
+    let (code, _, error) = printed(&["--flyte", "2", "--chart", "core"]);
+    assert!(code == 2 && error.contains("--chart binary"), "{error}");
+    let (code, _, error) = printed(&["nobody", "--flyte", "2", "--chart", "binary"]);
+    assert!(code == 2 && error.contains("no plugin 'nobody'"), "{error}");
+}
