@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod flyte_values;
 mod guide;
+mod image;
 mod invariants;
 mod list;
 mod new_plugin;
@@ -71,6 +72,8 @@ enum Command {
     List(list::Args),
     /// Print Helm values that make Flyte send task types to their services.
     FlyteValues(flyte_values::Args),
+    /// Build a plugin's image, reproducibly and without a container engine.
+    Image(image::Args),
     /// Remove a plugin that `new-plugin` made.
     RemovePlugin(remove_plugin::Args),
     /// Run the BigQuery service against a fake BigQuery and watch it work.
@@ -105,6 +108,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Status(args) => status::run(&args, &generator()?),
         Command::List(args) => list::run(&args, &generator()?),
         Command::FlyteValues(args) => flyte_values::run(&args, &generator()?),
+        Command::Image(args) => image::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
