@@ -11,6 +11,7 @@ mod core;
 mod databricks;
 mod documents;
 mod edges;
+mod flyte_values;
 mod golden;
 mod idempotency;
 mod lifecycle;
