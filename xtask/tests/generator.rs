@@ -512,6 +512,10 @@ fn programs_can_read_every_answer() {
     assert_eq!(listed[0]["task_types"][0]["name"], "redshift");
     assert_eq!(listed[0]["chart"], "charts/redshift");
     assert_eq!(listed[0]["dockerfile"], "services/redshift/Dockerfile");
+    let bake = repository.xtask(&["list", "--format", "bake"]).ends(0);
+    let bake = serde_json::from_str::<Json>(&bake.stdout).unwrap();
+    assert_eq!(bake["group"]["default"]["targets"][0], "redshift");
+    assert_eq!(bake["target"]["redshift"]["dockerfile"], "services/redshift/Dockerfile");
     let matrix = repository.xtask(&["list", "--format", "github"]).ends(0);
     assert_eq!(matrix.stdout.lines().count(), 1);
     assert_eq!(
