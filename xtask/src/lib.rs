@@ -10,6 +10,7 @@ mod exit;
 mod flyte_values;
 mod guide;
 mod image;
+mod image_test;
 mod invariants;
 mod list;
 mod new_plugin;
