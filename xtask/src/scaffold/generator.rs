@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::{
     format,
     plan::{Allowed, Plan, Planner},
-    plugin_toml::TaskType,
+    plugin_toml::{self, TaskType},
     project::{Member, Project},
     render::{Rendered, Renderer},
     template::Template,
@@ -47,7 +47,11 @@ impl Generator {
         let renderer = Renderer::new(&self.template, &self.version)?;
         let render = |member: &Member| {
             let rendered = renderer.render(&member.file, self.project.layout);
-            rendered.with_context(|| member.name().to_owned())
+            let mut rendered = rendered.with_context(|| member.name().to_owned())?;
+            // What its owner says of the plugin is what there is to say.
+            let own = rendered.iter_mut().filter(|file| file.id == plugin_toml::FILE);
+            own.for_each(|file| file.text.clone_from(&member.text));
+            Ok(rendered)
         };
         let mut plugins = members.iter().map(render).collect::<Result<Vec<_>>>()?;
         let scratch = self.scratch();
