@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use crate::{
     process::{cargo, program},
     root,
+    scaffold::merge,
 };
 
 /// Past this many lines, tests not counted, something is missing that would split a file.
@@ -30,6 +31,7 @@ pub(crate) fn check() -> Result<()> {
     let mut broken = Vec::new();
     for file in &files {
         let path = file.to_string_lossy();
+        check_markers(file, &mut broken);
         if path.ends_with(".rs") {
             let text = std::fs::read_to_string(root().join(file))?;
             check_rust(file, &text, &mut broken);
@@ -45,6 +47,15 @@ pub(crate) fn check() -> Result<()> {
     }
     println!("   {} files keep them", files.len());
     Ok(())
+}
+
+/// What a merge leaves where somebody has to decide.
+fn check_markers(file: &Path, broken: &mut Vec<String>) {
+    // What is no text has no markers.
+    let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+    if let Some(line) = merge::marker(&text) {
+        broken.push(format!("{}:{line}: a merge's markers are still in it", file.display()));
+    }
 }
 
 /// Every file that git knows or would add.

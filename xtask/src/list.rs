@@ -135,28 +135,39 @@ fn owner(file: &str, packages: &BTreeMap<String, Package>) -> Option<String> {
     if let Some(name) = beside.or(page) {
         return Some(name.to_owned());
     }
-    let holds =
-        |package: &&(&String, &Package)| file.starts_with(&format!("{}/", package.1.directory));
+    let holds = |package: &&(&String, &Package)| {
+        let directory = &package.1.directory;
+        directory.is_empty() || file.starts_with(&format!("{directory}/"))
+    };
     let deepest =
         packages.iter().filter(|package| holds(&package)).max_by_key(|(_, p)| p.directory.len());
     deepest.map(|(name, _)| name.clone())
 }
 
+/// The files that differ from where this branch left `base`, committed or not, below the root.
 fn changed(project: &Project, base: &str) -> Result<Vec<String>> {
     let git = |args: &[&str]| -> Result<Vec<String>> {
-        let output = program("git")
-            .current_dir(&project.root)
-            .args(args)
-            .output()
-            .context("cannot run git")?;
+        let output = program("git").current_dir(&project.root).args(args).output();
+        let output = output.context("cannot run git")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(usage(format!("git {}: {}", args.join(" "), said.trim())));
         }
-        Ok(String::from_utf8(output.stdout)?.lines().map(ToOwned::to_owned).collect())
+        let names = String::from_utf8(output.stdout)?;
+        Ok(names.split('\0').filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect())
     };
-    let mut files = git(&["diff", "--name-only", "--no-renames", base, "--"])?;
-    files.extend(git(&["ls-files", "--others", "--exclude-standard"])?);
+    let mut files = git(&[
+        "diff",
+        "-z",
+        "--relative",
+        "--name-only",
+        "--no-renames",
+        "--merge-base",
+        "--end-of-options",
+        base,
+        "--",
+    ])?;
+    files.extend(git(&["ls-files", "-z", "--others", "--exclude-standard"])?);
     Ok(files)
 }
 

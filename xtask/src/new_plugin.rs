@@ -7,6 +7,7 @@ use heck::ToSnakeCase as _;
 
 use crate::{
     exit::{self, Exit, refused, usage},
+    process::{program, run as run_program, works},
     prompt::Prompt,
     scaffold::{
         generator::{Generator, check_task_types},
@@ -19,7 +20,7 @@ use crate::{
         write::{RealDisk, write_all},
     },
     sync::print_diffs,
-    verify,
+    tool, verify,
 };
 
 /// Makes a plugin: a service that compiles and passes the conformance suite, with its chart,
@@ -89,6 +90,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if generator.project.layout == Layout::Standalone {
         return Err(refused("this repository is one plugin's; run this above it"));
     }
+    if !args.dry_run {
+        generator.recover()?;
+    }
     let prompt = Prompt::new(args.no_input);
     let name = named(args, &prompt)?;
     name::check(&name, &generator.project.taken()?)
@@ -121,7 +125,7 @@ pub(crate) fn run_standalone(
 fn named(args: &Args, prompt: &Prompt) -> Result<String> {
     let asked =
         args.name.clone().map_or_else(|| prompt.ask("Name", None), |name| Ok(Some(name)))?;
-    asked.ok_or_else(|| usage("name the plugin: cargo xtask new-plugin NAME"))
+    asked.ok_or_else(|| usage(format!("name the plugin: {} new-plugin NAME", tool())))
 }
 
 fn make(
@@ -146,6 +150,9 @@ fn make(
         return Ok(Exit::Ok);
     }
     write_all(&RealDisk, &generator.project.root, &plan.writes)?;
+    if generator.project.layout == Layout::Standalone {
+        init_repository(&generator.project.root)?;
+    }
     let verified = if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, name) };
     verified.with_context(|| format!("{name} was made, but does not hold"))?;
     say_what_is_next(&generator.project, &member);
@@ -283,12 +290,21 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
             println!("  create  {:<56} {}", step.path, step.class.label());
         }
     } else {
-        report::print(std::slice::from_ref(plan), args.format)?;
+        report::print(std::slice::from_ref(plan), Exit::Ok, args.format)?;
     }
     if args.diff {
-        print_diffs(std::slice::from_ref(plan), &generator.scratch())?;
+        print_diffs(std::slice::from_ref(plan), &generator.scratch(), args.format)?;
     }
     Ok(())
+}
+
+/// Makes a git repository of `root`, unless it lies in one.
+fn init_repository(root: &Path) -> Result<()> {
+    let inside = ["rev-parse", "--is-inside-work-tree"];
+    if works(program("git").current_dir(root).args(inside)) {
+        return Ok(());
+    }
+    run_program(program("git").current_dir(root).args(["init", "--quiet"]))
 }
 
 /// Where writing a plugin is taught.
@@ -297,11 +313,11 @@ const GUIDE: &str = "https://github.com/outrigger/outrigger/blob/main/docs/writi
 fn say_what_is_next(project: &Project, member: &Member) {
     let name = member.name();
     let at = |id: &str| project.layout.path(name, id);
-    println!("\nnext:");
-    println!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
-    println!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
-    println!("  test    cargo test -p {name}");
-    println!(
+    eprintln!("\nnext:");
+    eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
+    eprintln!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
+    eprintln!("  test    cargo test -p {name}");
+    eprintln!(
         "  read    {}",
         if project.layout == Layout::Workspace { "docs/writing-a-plugin.md" } else { GUIDE }
     );

@@ -116,7 +116,8 @@ impl Args {
     }
 }
 
-fn is_ci() -> bool {
+/// Whether this is CI's run.
+pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 

@@ -11,6 +11,7 @@ use super::{
     project::{Member, Project},
     render::{Rendered, Renderer},
     template::Template,
+    write::recover,
 };
 use crate::exit::refused;
 
@@ -37,6 +38,17 @@ impl Generator {
         // A repository that is yet to be made must not be there if making it fails.
         let target = if root.is_dir() { root.join("target") } else { std::env::temp_dir() };
         target.join(format!("xtask-scratch-{}", std::process::id()))
+    }
+
+    /// Undoes what a killed process left half done, before anything is written.
+    ///
+    /// # Errors
+    /// What cannot be undone.
+    pub(crate) fn recover(&self) -> Result<()> {
+        if self.project.root.is_dir() && recover(&self.project.root)? {
+            eprintln!("undone: what an interrupted run had begun to write");
+        }
+        Ok(())
     }
 
     /// What each of `members` should be made of.

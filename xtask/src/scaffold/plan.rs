@@ -134,19 +134,38 @@ impl Planner<'_> {
         let name = &plugin.plugin.name;
         let mut old = Record::read(&self.project.service(name))?;
         let mut steps = self.left_behind(name, &mut old)?;
-        let mut record = old.clone();
+        // What should be recorded now, and what once everything is written.
+        let (mut settled, mut record) = (old.clone(), old.clone());
         for file in rendered {
-            steps.push(self.step(plugin, file, &old, &mut record)?);
+            let (step, remember) = self.step(plugin, file, &old)?;
+            for record in [&mut settled, &mut record] {
+                if step.state == State::Ejected {
+                    record.forget(&file.id);
+                }
+            }
+            if let Some(text) = &remember {
+                record.remember(&file.id, file.class, text);
+                if matches!(step.state, State::InSync | State::Kept) {
+                    settled.remember(&file.id, file.class, text);
+                }
+            }
+            steps.push(step);
         }
         let wanted = rendered.iter().map(|file| file.id.as_str()).collect::<Vec<_>>();
+        for unknown in plugin.unmanaged.keys().filter(|id| !wanted.contains(&id.as_str())) {
+            eprintln!("warning: {name}: unmanaged.\"{unknown}\": the template has no such file");
+        }
         for id in old.ids().filter(|id| !wanted.contains(id)) {
             steps.push(self.dropped(name, id, &old)?);
             record.forget(id);
         }
-        name.clone_into(&mut record.plugin);
-        self.manifest.name.clone_into(&mut record.template);
+        for record in [&mut settled, &mut record] {
+            name.clone_into(&mut record.plugin);
+            self.manifest.name.clone_into(&mut record.template);
+        }
         // Bytes decide what is in step, not the version.
-        let record_in_sync = old.version > 0 && self.record_writes(name, &old, &record)?.is_empty();
+        let record_in_sync =
+            old.version > 0 && self.record_writes(name, &old, &settled)?.is_empty();
         if !steps.iter().any(|step| step.state.is_refused()) {
             record.version = self.manifest.version;
         }
@@ -178,34 +197,24 @@ impl Planner<'_> {
         Ok(steps.into_iter().filter(|step| step.before.is_some()).collect())
     }
 
+    /// What is to become of a file, and what is to be remembered of it.
     fn step(
         &self,
         plugin: &PluginToml,
         file: &Rendered,
         old: &Record,
-        new: &mut Record,
-    ) -> Result<Step> {
+    ) -> Result<(Step, Option<String>)> {
         let ejected = plugin.unmanaged.contains_key(&file.id);
         let before = if ejected { None } else { self.read(&file.path)? };
         let decision = if ejected {
-            new.forget(&file.id);
             Decision::leave(State::Ejected, None)
         } else {
             self.decide(plugin.plugin.core, file, before.as_deref(), old)
                 .with_context(|| file.path.clone())?
         };
-        if let Some(text) = &decision.remember {
-            new.remember(&file.id, file.class, text);
-        }
-        let Decision { state, after, .. } = decision;
-        Ok(Step {
-            id: file.id.clone(),
-            path: file.path.clone(),
-            class: file.class,
-            state,
-            before,
-            after,
-        })
+        let Decision { state, after, remember } = decision;
+        let (id, path) = (file.id.clone(), file.path.clone());
+        Ok((Step { id, path, class: file.class, state, before, after }, remember))
     }
 
     fn decide(

@@ -104,11 +104,11 @@ struct Staging<'a> {
 }
 
 impl Staging<'_> {
-    fn new(&self, number: usize) -> PathBuf {
+    fn waiting(&self, number: usize) -> PathBuf {
         self.directory.join(format!("new-{number}"))
     }
 
-    fn old(&self, number: usize) -> PathBuf {
+    fn replaced(&self, number: usize) -> PathBuf {
         self.directory.join(format!("old-{number}"))
     }
 
@@ -119,7 +119,7 @@ impl Staging<'_> {
         for (number, write) in writes.iter().enumerate() {
             let named = || format!("cannot write {}; nothing was changed", write.path);
             if let Some(text) = &write.text {
-                disk.write(&self.new(number), text).with_context(named)?;
+                disk.write(&self.waiting(number), text).with_context(named)?;
             }
         }
         let line = |write: &Write| {
@@ -145,16 +145,16 @@ impl Staging<'_> {
     fn place(&self, disk: &dyn Disk, number: usize, write: &Write) -> io::Result<()> {
         let path = self.root.join(&write.path);
         if write.text.is_none() {
-            return if path.exists() { disk.rename(&path, &self.old(number)) } else { Ok(()) };
+            return if path.exists() { disk.rename(&path, &self.replaced(number)) } else { Ok(()) };
         }
         if path.exists() {
             // A second name, so that the file is there until the new one takes its place.
-            std::fs::hard_link(&path, self.old(number))?;
+            std::fs::hard_link(&path, self.replaced(number))?;
         }
         let parents = path.ancestors().skip(1);
         let missing = parents.take_while(|parent| !parent.exists()).collect::<Vec<_>>();
         missing.into_iter().rev().try_for_each(|directory| disk.create_dir(directory))?;
-        disk.rename(&self.new(number), &path)
+        disk.rename(&self.waiting(number), &path)
     }
 
     /// Brings back what the journal tells of.
@@ -167,10 +167,10 @@ impl Staging<'_> {
                 None => (false, line.trim_start_matches(DELETED)),
             };
             let path = self.root.join(below);
-            let old = self.old(number);
+            let old = self.replaced(number);
             let undone = if old.exists() {
                 std::fs::rename(&old, &path)
-            } else if made && !self.new(number).exists() && path.is_file() {
+            } else if made && !self.waiting(number).exists() && path.is_file() {
                 // Its new text waits no more: it took its place, where nothing was.
                 std::fs::remove_file(&path)
             } else {
