@@ -72,7 +72,7 @@ enum Command {
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Test(test::Args),
-    /// Print a token that a service started by `demo` takes.
+    /// Prints a token that a service started by `demo` takes.
     Token(token::Args),
 }
 
