@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, Args, FromArgMatches as _, builder::BoolishValueParse
 use jiff::SignedDuration;
 
 use crate::{
+    health_check,
     http::UpstreamArgs,
     plugin::{Plugin, SyncPlugin},
     run::ServiceInfo,
@@ -91,11 +92,6 @@ pub(crate) struct Settings<S> {
 }
 
 impl<S: Args> Settings<S> {
-    /// Reads the process' arguments and environment; ends the process when they are wrong.
-    pub(crate) fn parse(command: clap::Command) -> Self {
-        Self::read(&command.get_matches()).unwrap_or_else(|error| error.exit())
-    }
-
     /// Reads what a command line was matched to.
     pub(crate) fn read(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
@@ -131,7 +127,13 @@ pub(crate) fn command_of<S: Args>(info: ServiceInfo) -> clap::Command {
     let command = SecretArgs::augment_args(command);
     let command = TelemetryArgs::augment_args(command);
     let variable = format!("{}_ENDPOINT", info.name.to_uppercase().replace('-', "_"));
-    command.mut_arg("endpoint", |argument| argument.env(variable)).mut_args(lenient_environment)
+    command
+        .mut_arg("endpoint", |argument| argument.env(variable))
+        .mut_args(lenient_environment)
+        .subcommand(health_check::command())
+        .disable_help_subcommand(true)
+        // What only asks a service needs none of its settings.
+        .subcommand_negates_reqs(true)
 }
 
 /// Makes an argument read its environment variable as people write them: an empty one is none, and a

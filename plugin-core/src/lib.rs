@@ -16,6 +16,7 @@ pub mod deadline;
 mod erased;
 pub mod error;
 mod handle;
+mod health_check;
 pub mod http;
 pub mod plugin;
 mod run;

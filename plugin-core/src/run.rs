@@ -11,6 +11,7 @@ use crate::{
     erased::{AnyPlugin, Make},
     error::{Error, Result},
     handle::HandleKeys,
+    health_check::HealthCheck,
     http::HttpBuilder,
     plugin::{Plugin, SyncPlugin},
     secrets::SecretReader,
@@ -58,17 +59,15 @@ pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
 }
 
 fn run_any<S: Args>(info: ServiceInfo, make: Make<S>) -> ExitCode {
-    let settings = Settings::parse(command_of::<S>(info));
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::internal)
-        .and_then(|runtime| {
-            let served = runtime.block_on(serve(info, settings, make));
-            // What is left was given its time; a blocked thread must not keep the process.
-            runtime.shutdown_background();
-            served
-        });
+    let matches = command_of::<S>(info).get_matches();
+    let check = HealthCheck::asked_for(&matches).unwrap_or_else(|error| error.exit());
+    let result = match check {
+        Some(check) => block_on(check.run()),
+        None => {
+            let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
+            block_on(serve(info, settings, make))
+        }
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -79,6 +78,15 @@ fn run_any<S: Args>(info: ServiceInfo, make: Make<S>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::internal)?;
+    let result = runtime.block_on(work);
+    // What is left was given its time; a blocked thread must not keep the process.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve<S: Args>(info: ServiceInfo, settings: Settings<S>, make: Make<S>) -> Result<()> {

@@ -16,6 +16,7 @@ mod idempotency;
 mod lifecycle;
 mod observability;
 mod polls;
+mod program;
 mod raw;
 mod replay;
 mod rest;
