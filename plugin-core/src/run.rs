@@ -145,7 +145,7 @@ pub(crate) async fn start<S: Args>(
     };
     let service = Service {
         info,
-        verbs: Arc::new(Verbs::new(&plugin, shared)?),
+        verbs: Arc::new(Verbs::new(&[(info.name, plugin)], shared)?),
         auth,
         metrics,
         log_level: telemetry.log_level.clone(),
