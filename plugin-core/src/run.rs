@@ -2,17 +2,17 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{ArgMatches, Command};
 use tokio::signal::unix::{self, SignalKind};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{ServerArgs, Settings, command_of},
-    erased::{AnyPlugin, Make},
+    erased::{AnyPlugin, Configured, Registration},
     error::{Error, Result},
     handle::HandleKeys,
     health_check::HealthCheck,
-    http::HttpBuilder,
+    http::{HttpBuilder, UpstreamArgs},
     plugin::{Plugin, SyncPlugin},
     secrets::SecretReader,
     server::{Auth, Running, Service},
@@ -49,23 +49,33 @@ macro_rules! service_info {
 /// others.
 #[must_use]
 pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
-    run_any(info, AnyPlugin::of::<P>)
+    run_one(info, Registration::of::<P>(info.name))
 }
 
 /// [`run()`] for a plugin that answers at once.
 #[must_use]
 pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
-    run_any(info, AnyPlugin::of_sync::<P>)
+    run_one(info, Registration::of_sync::<P>(info.name))
 }
 
-fn run_any<S: Args>(info: ServiceInfo, make: Make<S>) -> ExitCode {
-    let matches = command_of::<S>(info).get_matches();
+fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
+    run_program(info, command_of(info, plugin), |matches| Ok(vec![plugin.configure(matches)?]))
+}
+
+/// Runs the program whose command line is `command` and tells `configure` which plugins to serve.
+pub(crate) fn run_program(
+    info: ServiceInfo,
+    command: Command,
+    configure: impl FnOnce(&ArgMatches) -> Result<Vec<Configured>, clap::Error>,
+) -> ExitCode {
+    let matches = command.get_matches();
     let check = HealthCheck::asked_for(&matches).unwrap_or_else(|error| error.exit());
     let result = match check {
         Some(check) => block_on(check.run()),
         None => {
             let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
-            block_on(serve(info, settings, make))
+            let plugins = configure(&matches).unwrap_or_else(|error| error.exit());
+            block_on(serve(info, settings, plugins))
         }
     };
     match result {
@@ -89,12 +99,12 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
     result
 }
 
-async fn serve<S: Args>(info: ServiceInfo, settings: Settings<S>, make: Make<S>) -> Result<()> {
+async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) -> Result<()> {
     // Before anything else: a signal that comes while it starts is not lost.
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
     let running = tokio::select! {
-        running = start(info, settings, make, &telemetry) => running?,
+        running = start(info, settings, plugins, &telemetry) => running?,
         _ = signals.next() => return Ok(()),
     };
     tracing::info!(
@@ -121,17 +131,18 @@ async fn serve<S: Args>(info: ServiceInfo, settings: Settings<S>, make: Make<S>)
 }
 
 /// Starts the service and returns while it serves.
-pub(crate) async fn start<S: Args>(
+pub(crate) async fn start(
     info: ServiceInfo,
-    settings: Settings<S>,
-    make: Make<S>,
+    settings: Settings,
+    plugins: Vec<Configured>,
     telemetry: &Telemetry,
 ) -> Result<Running> {
     let metrics = Arc::clone(&telemetry.metrics);
-    let agent = format!("outrigger-{}/{}", info.name, info.version);
-    let http = HttpBuilder::new(&settings.upstream, &agent, Arc::clone(&metrics))?;
-    let plugin = make(settings.plugin, http)?;
-    let keys = handle_keys(&settings.server, &plugin)?;
+    let plugins = plugins
+        .into_iter()
+        .map(|plugin| make(info, &settings.upstream, plugin, &metrics))
+        .collect::<Result<Vec<_>>>()?;
+    let keys = handle_keys(&settings.server, &plugins)?;
     let auth = auth(&settings.server, &metrics)?;
     let tasks = TaskTracker::new();
     let shared = Shared {
@@ -145,7 +156,7 @@ pub(crate) async fn start<S: Args>(
     };
     let service = Service {
         info,
-        verbs: Arc::new(Verbs::new(&[(info.name, plugin)], shared)?),
+        verbs: Arc::new(Verbs::new(&plugins, shared)?),
         auth,
         metrics,
         log_level: telemetry.log_level.clone(),
@@ -154,11 +165,29 @@ pub(crate) async fn start<S: Args>(
     service.start(&settings.server).await
 }
 
-fn handle_keys(args: &ServerArgs, plugin: &AnyPlugin) -> Result<HandleKeys> {
+/// Makes a plugin, with a client of its own.
+fn make(
+    info: ServiceInfo,
+    upstream: &UpstreamArgs,
+    plugin: Configured,
+    metrics: &Arc<Metrics>,
+) -> Result<(&'static str, AnyPlugin)> {
+    let Configured { name, endpoint, make } = plugin;
+    let agent = format!("outrigger-{name}/{}", info.version);
+    let http = HttpBuilder::new(upstream, endpoint.as_deref(), &agent, Arc::clone(metrics));
+    match http.and_then(make) {
+        Ok(made) => Ok((name, made)),
+        // Where there are others, which of them it was has to be said.
+        Err(error) if name != info.name => Err(error.about(name)),
+        Err(error) => Err(error),
+    }
+}
+
+fn handle_keys(args: &ServerArgs, plugins: &[(&str, AnyPlugin)]) -> Result<HandleKeys> {
     if !args.handle_keys.is_empty() {
         return HandleKeys::read(&args.handle_keys);
     }
-    if plugin.is_sync() {
+    if plugins.iter().all(|(_, plugin)| plugin.is_sync()) {
         return HandleKeys::ephemeral();
     }
     if args.insecure_no_auth {

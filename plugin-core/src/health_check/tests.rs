@@ -1,3 +1,4 @@
+use clap::Command;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -5,7 +6,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::{config::command_of, run::ServiceInfo};
+use crate::config::{finished, with_shared};
 
 /// Settings without which nothing can be served.
 #[derive(Debug, Args)]
@@ -15,7 +16,7 @@ struct Demanding {
 }
 
 fn parse(line: &[&str]) -> Result<HealthCheck, clap::Error> {
-    let command = command_of::<Demanding>(ServiceInfo { name: "demanding", version: "0" });
+    let command = finished(Demanding::augment_args(with_shared(Command::new("demanding"))));
     let matches = command.try_get_matches_from([&["demanding"], line].concat())?;
     Ok(HealthCheck::asked_for(&matches)?.unwrap())
 }
