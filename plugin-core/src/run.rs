@@ -103,12 +103,14 @@ async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) 
     // Before anything else: a signal that comes while it starts is not lost.
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
+    let names = plugins.iter().map(|plugin| plugin.name).collect::<Vec<_>>().join(", ");
     let running = tokio::select! {
         running = start(info, settings, plugins, &telemetry) => running?,
         _ = signals.next() => return Ok(()),
     };
     tracing::info!(
         version = info.version,
+        plugins = names,
         api = %running.api,
         admin = %running.admin,
         "serving {}",

@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod bundle;
 mod core;
 mod databricks;
 mod documents;
