@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod bundle;
 mod core;
 mod databricks;
 mod documents;
@@ -17,6 +18,7 @@ mod idempotency;
 mod lifecycle;
 mod observability;
 mod polls;
+mod program;
 mod raw;
 mod replay;
 mod rest;
