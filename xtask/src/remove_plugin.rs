@@ -46,6 +46,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     generator.recover()?;
     let members = project.chosen(std::slice::from_ref(&args.name))?;
     let member = members.first().context("one plugin")?;
+    check_dependents(&project.root, &args.name)?;
     let files = files(generator, member)?;
     let record = Record::read(&project.service(&args.name))?;
     let precious = files.iter().filter(|file| !is_ours(&record, file));
@@ -75,6 +76,20 @@ fn print(files: &[File], format: Format) -> Result<()> {
             let removed = serde_json::json!({ "removed": paths.collect::<Vec<_>>() });
             println!("{}", serde_json::to_string_pretty(&removed)?);
         }
+    }
+    Ok(())
+}
+
+/// Refuses to remove what the workspace's manifest names: others depend on it.
+fn check_dependents(root: &Path, name: &str) -> Result<()> {
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
+    let manifest: toml_edit::DocumentMut = manifest.parse().context("Cargo.toml")?;
+    let dependencies =
+        manifest.get("workspace").and_then(|workspace| workspace.get("dependencies"));
+    if dependencies.and_then(|item| item.get(name)).is_some() {
+        return Err(refused(format!(
+            "Cargo.toml: workspace.dependencies names '{name}', so other packages may depend on it: take it out there and in them first"
+        )));
     }
     Ok(())
 }

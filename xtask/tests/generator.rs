@@ -702,3 +702,18 @@ fn help_teaches() {
         .ends(0)
         .says("before a line of it is written by hand");
 }
+
+#[test]
+fn a_plugin_that_others_depend_on_is_not_removed() {
+    let repository = Repository::with_redshift();
+    let manifest = repository.read("Cargo.toml");
+    let depended = format!(
+        "{manifest}[workspace.dependencies]\nredshift = {{ path = \"services/redshift\" }}\n"
+    );
+    repository.write("Cargo.toml", &depended);
+    repository
+        .xtask(&["remove-plugin", "redshift", "--force"])
+        .ends(5)
+        .says("workspace.dependencies");
+    assert!(repository.at("services/redshift/Cargo.toml").exists());
+}
