@@ -1,0 +1,27 @@
+"""Charts that no plugin of this repository has: of a sync plugin, and with the longest name."""
+
+import subprocess
+
+import pytest
+
+from charts import PROGRAMS, ROOT
+
+LONGEST = "a-plugin-whose-name-has-forty-characters"
+
+
+def new_plugin(directory, name, *arguments):
+    """The chart of a new plugin, made by the generator from this repository's template."""
+    command = [PROGRAMS / "cargo-outrigger", "outrigger", "new-plugin", name, "--no-input", "--no-verify"]
+    command += [f"--template={ROOT / 'template'}", f"--root={directory}", "--description=Runs it", *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    return str(directory / name / "charts" / name)
+
+
+@pytest.fixture(scope="session")
+def sync_plugin(tmp_path_factory):
+    return new_plugin(tmp_path_factory.mktemp("sync"), "at-once", "--mode=sync")
+
+
+@pytest.fixture(scope="session")
+def long_plugin(tmp_path_factory):
+    return new_plugin(tmp_path_factory.mktemp("long"), LONGEST)
