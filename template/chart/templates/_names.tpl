@@ -1,8 +1,8 @@
 {{/*
-Name of everything: the release's, with ours behind it unless it begins with ours. So no two releases of a namespace have
-one name ("prod" and "prod-<[ plugin.name ]>" neither). It ends at 46 characters, so that our suffixes and Kubernetes' own
-(ReplicaSet, pod) fit into 63. A release's name may be longer, and may have dots, which a Service's may not: then it is cut,
-and ends in a hash, so that such releases stay apart, too.
+Name of everything: the release's, with ours behind it unless it begins with ours. So no two releases of this chart have
+one name in a namespace ("prod" and "prod-<[ plugin.name ]>" neither). It ends at 46 characters, so that our suffixes and
+Kubernetes' own (ReplicaSet, pod) fit into 63. A release's name may be longer, and may have dots, which a Service's may
+not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 */}}
 {{- define "<[ plugin.name ]>.fullname" -}}
 {{- $name := .Release.Name -}}
