@@ -47,12 +47,12 @@ SCHEDULED = {
 EXTRAS = {
     "settings": {"PLUGIN_MAX_REQUESTS": 1000000, "PLUGIN_REQUEST_TIMEOUT": "20s", "X_ON": True, "X_EMPTY": ""},
     "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
-    "extraEnvFrom": [{"secretRef": {"name": "variables"}}],
+    "extraEnvFrom": [{"configMapRef": {"name": "variables"}}],
     "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
     "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/certs", "readOnly": True}],
     "extraObjects": [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-map"}},
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-text\n",
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-map", "namespace": "flyte"}},
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-text\n  namespace: flyte\n",
     ],
 }
 IDENTITY = {

@@ -29,7 +29,8 @@ def test_selectors_match_the_pods_and_nothing_else(objects):
     labels = pod(objects)["metadata"]["labels"]
     selectors = [one(objects, "Deployment")["spec"]["selector"]["matchLabels"]]
     selectors += [service["spec"]["selector"] for service in of_kind(objects, "Service")]
-    selectors += [policy["spec"]["podSelector"]["matchLabels"] for policy in of_kind(objects, "NetworkPolicy")]
+    policies = [policy for policy in of_kind(objects, "NetworkPolicy") if policy["metadata"]["name"] == "bigquery"]
+    selectors += [policy["spec"]["podSelector"]["matchLabels"] for policy in policies]
     selectors += [monitor["spec"]["selector"]["matchLabels"] for monitor in of_kind(objects, "PodMonitor")]
     selectors += [budget["spec"]["selector"]["matchLabels"] for budget in of_kind(objects, "PodDisruptionBudget")]
     spread = pod(objects)["spec"].get("topologySpreadConstraints", [])
@@ -62,7 +63,7 @@ def test_ports_that_are_named_exist(objects):
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container(objects)[probe]["httpGet"]["port"] in ports
     for policy in of_kind(objects, "NetworkPolicy"):
-        named = (p["port"] for rule in policy["spec"]["ingress"] for p in rule.get("ports", []))
+        named = (p["port"] for rule in policy["spec"].get("ingress", []) for p in rule.get("ports", []))
         assert {port for port in named if isinstance(port, str)} <= set(ports)
     for monitor in of_kind(objects, "PodMonitor"):
         assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports
