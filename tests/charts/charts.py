@@ -18,6 +18,8 @@ PLUGINS = sorted(path.name for path in CHARTS.iterdir())
 # Helm 4, and the oldest Helm 3 that the charts name.
 HELMS = ["helm", "helm3"]
 NEWEST = "1.37.0"
+# In C, where PyYAML has it.
+YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Without it every rendering has another key.
 STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
 
@@ -51,8 +53,7 @@ def text(plugin, values=None, *, release=None, kube=NEWEST, helm="helm", flags=(
 
 def render(plugin, values=None, **options):
     """The objects, as a list."""
-    documents = yaml.safe_load_all(text(plugin, values, **options))
-    return [document for document in documents if document]
+    return [document for document in yaml.load_all(text(plugin, values, **options), YAML) if document]
 
 
 def notes(plugin, values=None, release=None):
