@@ -3,10 +3,12 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Arg, ArgAction, Args, FromArgMatches as _, builder::BoolishValueParser};
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches as _, builder::BoolishValueParser};
 use jiff::SignedDuration;
 
 use crate::{
+    erased::Registration,
+    health_check,
     http::UpstreamArgs,
     plugin::{Plugin, SyncPlugin},
     run::ServiceInfo,
@@ -81,21 +83,15 @@ pub(crate) struct ServerArgs {
     pub(crate) drain_timeout: Duration,
 }
 
-/// Every setting of a service, read.
-pub(crate) struct Settings<S> {
+/// Every setting of a service but its plugins' own, read.
+pub(crate) struct Settings {
     pub(crate) server: ServerArgs,
     pub(crate) upstream: UpstreamArgs,
     pub(crate) secrets: SecretArgs,
     pub(crate) telemetry: TelemetryArgs,
-    pub(crate) plugin: S,
 }
 
-impl<S: Args> Settings<S> {
-    /// Reads the process' arguments and environment; ends the process when they are wrong.
-    pub(crate) fn parse(command: clap::Command) -> Self {
-        Self::read(&command.get_matches()).unwrap_or_else(|error| error.exit())
-    }
-
+impl Settings {
     /// Reads what a command line was matched to.
     pub(crate) fn read(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
@@ -103,40 +99,55 @@ impl<S: Args> Settings<S> {
             upstream: UpstreamArgs::from_arg_matches(matches)?,
             secrets: SecretArgs::from_arg_matches(matches)?,
             telemetry: TelemetryArgs::from_arg_matches(matches)?,
-            plugin: S::from_arg_matches(matches)?,
         })
     }
 }
 
 /// The command line of the service `info` that runs `P`.
 #[must_use]
-pub fn command<P: Plugin>(info: ServiceInfo) -> clap::Command {
-    command_of::<P::Settings>(info)
+pub fn command<P: Plugin>(info: ServiceInfo) -> Command {
+    command_of(info, Registration::of::<P>(info.name))
 }
 
 /// The command line of the service `info` that runs the sync plugin `P`.
 #[must_use]
-pub fn command_sync<P: SyncPlugin>(info: ServiceInfo) -> clap::Command {
-    command_of::<P::Settings>(info)
+pub fn command_sync<P: SyncPlugin>(info: ServiceInfo) -> Command {
+    command_of(info, Registration::of_sync::<P>(info.name))
 }
 
-/// The command line of a service whose plugin has the settings `S`.
-pub(crate) fn command_of<S: Args>(info: ServiceInfo) -> clap::Command {
-    let command = clap::Command::new(info.name)
-        .version(info.version)
-        .about(format!("Runs Flyte's {} tasks: gRPC and REST on one port.", info.name));
-    let command = S::augment_args(command.next_help_heading("Plugin"));
+/// The command line of a service that runs one plugin.
+pub(crate) fn command_of(info: ServiceInfo, plugin: Registration) -> Command {
+    let command = named(info, &format!("Runs Flyte's {} tasks", info.name));
+    finished(plugin.with_endpoint(with_shared(plugin.with_settings(command))))
+}
+
+/// The command line of a program without its settings.
+pub(crate) fn named(info: ServiceInfo, what: &str) -> Command {
+    let about = format!("{what}: gRPC and REST on one port.");
+    Command::new(info.name).version(info.version).about(about)
+}
+
+/// Adds the settings that every service has.
+pub(crate) fn with_shared(command: Command) -> Command {
     let command = ServerArgs::augment_args(command);
     let command = UpstreamArgs::augment_args(command);
     let command = SecretArgs::augment_args(command);
-    let command = TelemetryArgs::augment_args(command);
-    let variable = format!("{}_ENDPOINT", info.name.to_uppercase().replace('-', "_"));
-    command.mut_arg("endpoint", |argument| argument.env(variable)).mut_args(lenient_environment)
+    TelemetryArgs::augment_args(command)
+}
+
+/// Makes the arguments that are there those of a service.
+pub(crate) fn finished(command: Command) -> Command {
+    command
+        .mut_args(lenient_environment)
+        .subcommand(health_check::command())
+        .disable_help_subcommand(true)
+        // What only asks a service needs none of its settings.
+        .subcommand_negates_reqs(true)
 }
 
 /// Makes an argument read its environment variable as people write them: an empty one is none, and a
 /// flag's may be `1`, `yes` or `on`.
-fn lenient_environment(argument: Arg) -> Arg {
+pub(crate) fn lenient_environment(argument: Arg) -> Arg {
     let argument = match argument.get_action() {
         ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
         _ => argument,

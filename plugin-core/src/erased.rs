@@ -1,5 +1,7 @@
 //! The one seam between a plugin's types and a service that knows none of them.
 
+mod registration;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -7,6 +9,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+pub(crate) use self::registration::{Configured, Registration};
 use crate::{
     context::Context,
     error::{Error, Kind, Result},
@@ -23,17 +26,14 @@ pub(crate) enum AnyPlugin {
     Sync(Arc<dyn DynSyncPlugin>),
 }
 
-/// Makes a plugin of its settings `S`.
-pub(crate) type Make<S> = fn(S, HttpBuilder) -> Result<AnyPlugin>;
-
 impl AnyPlugin {
     /// Makes a `P`.
-    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
+    fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
         Ok(Self::Async(Arc::new(P::new(settings, http)?)))
     }
 
     /// Makes a sync `P`.
-    pub(crate) fn of_sync<P: SyncPlugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
+    fn of_sync<P: SyncPlugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
         Ok(Self::Sync(Arc::new(P::new(settings, http)?)))
     }
 

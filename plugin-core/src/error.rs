@@ -181,6 +181,12 @@ impl Error {
         self.edit(|inner| inner.retry_after = Some(wait))
     }
 
+    /// The same failure with what it is about before its text.
+    #[must_use]
+    pub(crate) fn about(self, what: &str) -> Self {
+        self.edit(|inner| inner.message = format!("{what}: {}", inner.message).into())
+    }
+
     /// Marks the failure as the vendor's word rather than this service's.
     #[must_use]
     pub fn upstream(self) -> Self {

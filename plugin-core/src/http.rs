@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use http::{Method, StatusCode};
 use url::Url;
 
-pub(crate) use self::endpoint::{UpstreamArgs, require_tls};
+pub(crate) use self::endpoint::{EndpointArgs, UpstreamArgs, require_tls};
 pub use self::{
     answer::Response,
     credentials::{Credentials, SecretToken, bearer},
@@ -56,8 +56,13 @@ pub struct HttpBuilder {
 }
 
 impl HttpBuilder {
-    pub(crate) fn new(args: &UpstreamArgs, agent: &str, metrics: Arc<Metrics>) -> Result<Self> {
-        let endpoint = args.endpoint.as_deref().map(Endpoint::parse).transpose()?;
+    pub(crate) fn new(
+        args: &UpstreamArgs,
+        endpoint: Option<&str>,
+        agent: &str,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let endpoint = endpoint.map(Endpoint::parse).transpose()?;
         Ok(Self {
             agent: agent.into(),
             metrics,

@@ -3,12 +3,13 @@
 //! A plugin implements [`Plugin`]: three functions and four types. [`run()`] makes it a service that
 //! FlytePropeller 1.x and Flyte 2 call over gRPC and users over REST, with authentication, limits,
 //! retries, logs, metrics and traces. One that answers at once implements [`SyncPlugin`] and is run by
-//! [`run_sync()`].
+//! [`run_sync()`]. A [`Bundle`] serves several in one process.
 //!
 //! Read in this order: [`plugin`] (what an author writes), [`task`] and [`context`] (what it is
 //! given), [`status`] and [`error`] (what it returns), [`http`] (how it calls the vendor).
 //! `ARCHITECTURE.md` has the map of the rest.
 
+mod bundle;
 pub mod caller;
 mod config;
 pub mod context;
@@ -16,6 +17,7 @@ pub mod deadline;
 mod erased;
 pub mod error;
 mod handle;
+mod health_check;
 pub mod http;
 pub mod plugin;
 mod run;
@@ -31,6 +33,7 @@ mod verbs;
 mod wire;
 
 pub use self::{
+    bundle::Bundle,
     config::{command, command_sync},
     context::Context,
     error::{Error, Kind, Result},

@@ -2,16 +2,17 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{ArgMatches, Command};
 use tokio::signal::unix::{self, SignalKind};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{ServerArgs, Settings, command_of},
-    erased::{AnyPlugin, Make},
+    erased::{AnyPlugin, Configured, Registration},
     error::{Error, Result},
     handle::HandleKeys,
-    http::HttpBuilder,
+    health_check::HealthCheck,
+    http::{HttpBuilder, UpstreamArgs},
     plugin::{Plugin, SyncPlugin},
     secrets::SecretReader,
     server::{Auth, Running, Service},
@@ -48,27 +49,35 @@ macro_rules! service_info {
 /// others.
 #[must_use]
 pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
-    run_any(info, AnyPlugin::of::<P>)
+    run_one(info, Registration::of::<P>(info.name))
 }
 
 /// [`run()`] for a plugin that answers at once.
 #[must_use]
 pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
-    run_any(info, AnyPlugin::of_sync::<P>)
+    run_one(info, Registration::of_sync::<P>(info.name))
 }
 
-fn run_any<S: Args>(info: ServiceInfo, make: Make<S>) -> ExitCode {
-    let settings = Settings::parse(command_of::<S>(info));
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::internal)
-        .and_then(|runtime| {
-            let served = runtime.block_on(serve(info, settings, make));
-            // What is left was given its time; a blocked thread must not keep the process.
-            runtime.shutdown_background();
-            served
-        });
+fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
+    run_program(info, command_of(info, plugin), |matches| Ok(vec![plugin.configure(matches)?]))
+}
+
+/// Runs the program whose command line is `command` and tells `configure` which plugins to serve.
+pub(crate) fn run_program(
+    info: ServiceInfo,
+    command: Command,
+    configure: impl FnOnce(&ArgMatches) -> Result<Vec<Configured>, clap::Error>,
+) -> ExitCode {
+    let matches = command.get_matches();
+    let check = HealthCheck::asked_for(&matches).unwrap_or_else(|error| error.exit());
+    let result = match check {
+        Some(check) => block_on(check.run()),
+        None => {
+            let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
+            let plugins = configure(&matches).unwrap_or_else(|error| error.exit());
+            block_on(serve(info, settings, plugins))
+        }
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -81,16 +90,27 @@ fn run_any<S: Args>(info: ServiceInfo, make: Make<S>) -> ExitCode {
     }
 }
 
-async fn serve<S: Args>(info: ServiceInfo, settings: Settings<S>, make: Make<S>) -> Result<()> {
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::internal)?;
+    let result = runtime.block_on(work);
+    // What is left was given its time; a blocked thread must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) -> Result<()> {
     // Before anything else: a signal that comes while it starts is not lost.
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
+    let names = plugins.iter().map(|plugin| plugin.name).collect::<Vec<_>>().join(", ");
     let running = tokio::select! {
-        running = start(info, settings, make, &telemetry) => running?,
+        running = start(info, settings, plugins, &telemetry) => running?,
         _ = signals.next() => return Ok(()),
     };
     tracing::info!(
         version = info.version,
+        plugins = names,
         api = %running.api,
         admin = %running.admin,
         "serving {}",
@@ -113,17 +133,18 @@ async fn serve<S: Args>(info: ServiceInfo, settings: Settings<S>, make: Make<S>)
 }
 
 /// Starts the service and returns while it serves.
-pub(crate) async fn start<S: Args>(
+pub(crate) async fn start(
     info: ServiceInfo,
-    settings: Settings<S>,
-    make: Make<S>,
+    settings: Settings,
+    plugins: Vec<Configured>,
     telemetry: &Telemetry,
 ) -> Result<Running> {
     let metrics = Arc::clone(&telemetry.metrics);
-    let agent = format!("outrigger-{}/{}", info.name, info.version);
-    let http = HttpBuilder::new(&settings.upstream, &agent, Arc::clone(&metrics))?;
-    let plugin = make(settings.plugin, http)?;
-    let keys = handle_keys(&settings.server, &plugin)?;
+    let plugins = plugins
+        .into_iter()
+        .map(|plugin| make(info, &settings.upstream, plugin, &metrics))
+        .collect::<Result<Vec<_>>>()?;
+    let keys = handle_keys(&settings.server, &plugins)?;
     let auth = auth(&settings.server, &metrics)?;
     let tasks = TaskTracker::new();
     let shared = Shared {
@@ -137,7 +158,7 @@ pub(crate) async fn start<S: Args>(
     };
     let service = Service {
         info,
-        verbs: Arc::new(Verbs::new(&plugin, shared)?),
+        verbs: Arc::new(Verbs::new(&plugins, shared)?),
         auth,
         metrics,
         log_level: telemetry.log_level.clone(),
@@ -146,11 +167,29 @@ pub(crate) async fn start<S: Args>(
     service.start(&settings.server).await
 }
 
-fn handle_keys(args: &ServerArgs, plugin: &AnyPlugin) -> Result<HandleKeys> {
+/// Makes a plugin, with a client of its own.
+fn make(
+    info: ServiceInfo,
+    upstream: &UpstreamArgs,
+    plugin: Configured,
+    metrics: &Arc<Metrics>,
+) -> Result<(&'static str, AnyPlugin)> {
+    let Configured { name, endpoint, make } = plugin;
+    let agent = format!("outrigger-{name}/{}", info.version);
+    let http = HttpBuilder::new(upstream, endpoint.as_deref(), &agent, Arc::clone(metrics));
+    match http.and_then(make) {
+        Ok(made) => Ok((name, made)),
+        // Where there are others, which of them it was has to be said.
+        Err(error) if name != info.name => Err(error.about(name)),
+        Err(error) => Err(error),
+    }
+}
+
+fn handle_keys(args: &ServerArgs, plugins: &[(&str, AnyPlugin)]) -> Result<HandleKeys> {
     if !args.handle_keys.is_empty() {
         return HandleKeys::read(&args.handle_keys);
     }
-    if plugin.is_sync() {
+    if plugins.iter().all(|(_, plugin)| plugin.is_sync()) {
         return HandleKeys::ephemeral();
     }
     if args.insecure_no_auth {

@@ -39,8 +39,7 @@ use crate::{
 /// The API port. THE order of layers, outermost first.
 async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, HealthReporter)> {
     let metrics = &service.metrics;
-    let (grpc, health) =
-        grpc::routes(Arc::clone(&service.verbs), service.info.name, args.max_body_bytes).await?;
+    let (grpc, health) = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes).await?;
     // Innermost, as it wraps the body that handlers read. gRPC's is tonic's own, which refuses a
     // message by its length prefix.
     let rest = rest::routes(Arc::clone(&service.verbs), service.info)

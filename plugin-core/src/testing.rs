@@ -25,7 +25,7 @@ pub use self::{
     readme::readme_names_every_setting,
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},
-    service::{TestService, logs, rsa_private_key, spawn, spawn_sync},
+    service::{TestService, logs, rsa_private_key, spawn, spawn_bundle, spawn_sync},
     sync_conformance::sync_conformance,
     upstream::{Answer, Received, Upstream},
 };

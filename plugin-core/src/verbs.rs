@@ -18,12 +18,8 @@ use secrecy::SecretString;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use self::{batch::Batches, in_flight::InFlight, last_seen::LastSeen};
-pub(crate) use self::{
-    create::Created,
-    execute::Executed,
-    served::{Served, ServedAsync, ServedSync},
-};
+use self::served::Memory;
+pub(crate) use self::served::{Served, ServedAsync, ServedSync};
 use crate::{
     caller::{Caller, Role, Verb},
     context::{Context, Execution, IdempotencyKey, Inner, Waiting},
@@ -70,14 +66,10 @@ pub(crate) struct Opened {
     pub(crate) served: ServedAsync,
 }
 
-/// The plugin of a service, and what its calls share.
+/// The plugins of a service, and what its calls share.
 pub(crate) struct Verbs {
     served: BTreeMap<&'static str, Served>,
     shared: Shared,
-    creates: InFlight<Created>,
-    executions: InFlight<Executed>,
-    last_seen: LastSeen,
-    batches: Batches,
 }
 
 /// What the calls of a service share.
@@ -103,25 +95,26 @@ struct Particulars {
 }
 
 impl Verbs {
+    /// The verbs of `plugins`, each with what discovery calls it.
+    ///
     /// # Errors
     /// `InvalidArgument` when a task type is named twice.
-    pub(crate) fn new(plugin: &AnyPlugin, shared: Shared) -> Result<Self> {
-        let mut served = BTreeMap::new();
-        for &task_type in plugin.task_types() {
-            let entry = Served { task_type, plugin: plugin.clone() };
-            if served.insert(task_type.name, entry).is_some() {
-                let name = task_type.name;
-                return Err(Error::invalid(format!("the task type {name} is served twice")));
+    pub(crate) fn new(plugins: &[(&'static str, AnyPlugin)], shared: Shared) -> Result<Self> {
+        let mut served = BTreeMap::<_, Served>::new();
+        for (agent, plugin) in plugins {
+            let memory = Arc::new(Memory::new(&shared));
+            for &task_type in plugin.task_types() {
+                let (plugin, memory) = (plugin.clone(), Arc::clone(&memory));
+                let entry = Served { agent, task_type, plugin, memory };
+                if let Some(other) = served.insert(task_type.name, entry) {
+                    return Err(Error::invalid(format!(
+                        "the task type {} is served twice, by {} and by {agent}",
+                        task_type.name, other.agent
+                    )));
+                }
             }
         }
-        Ok(Self {
-            served,
-            creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
-            executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
-            last_seen: LastSeen::new(shared.refused_grace),
-            batches: Batches::new(shared.poll_window),
-            shared,
-        })
+        Ok(Self { served, shared })
     }
 
     /// What is served, by the name of the task type.

@@ -7,15 +7,18 @@
     reason = "these are tests"
 )]
 
+mod bundle;
 mod core;
 mod databricks;
 mod documents;
 mod edges;
+mod flyte_values;
 mod golden;
 mod idempotency;
 mod lifecycle;
 mod observability;
 mod polls;
+mod program;
 mod raw;
 mod replay;
 mod rest;

@@ -1,101 +1,25 @@
 //! The program itself: what it says, when it refuses, how it ends.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{Router, extract::State};
 use bytes::Bytes;
 use http::HeaderMap;
-use plugin_core::testing::{Client, Dialect};
-use serde_json::Value as Json;
+use plugin_core::testing::Dialect;
 use tests::{
     fakes::bigquery::{FakeBigQuery, Options},
     golden::{Flyte, Golden},
 };
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader, Lines},
-    net::TcpListener,
-    process::{Child, ChildStdout, Command},
-    sync::mpsc,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
-/// `bigquery` as cargo built it beside this test.
-fn program() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let program = deps.ancestors().nth(2).unwrap().join("bigquery");
-    assert!(program.exists(), "{} is missing: cargo build -p bigquery", program.display());
-    program
-}
-
-/// The program with nothing of this process' environment.
-fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(program());
-    command.args(args).env_clear().envs(variables.iter().copied());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command
-}
+use crate::program::{self, ANYWHERE, Running};
 
 async fn output(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
-    let run = command(args, variables).output();
-    let Output { status, stdout, stderr } =
-        timeout(Duration::from_secs(10), run).await.expect("it ends").unwrap();
-    let text = [stdout, stderr].concat();
-    (status.code(), String::from_utf8_lossy(&text).into_owned())
+    program::output("bigquery", args, variables).await
 }
 
-const ANYWHERE: [&str; 2] = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"];
-
-/// A running program and its log.
-struct Running {
-    child: Child,
-    log: Lines<BufReader<ChildStdout>>,
-    api: String,
-    admin: String,
-}
-
-impl Running {
-    async fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let args = ANYWHERE.iter().chain(args).copied().collect::<Vec<_>>();
-        let mut child = command(&args, variables).spawn().unwrap();
-        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
-        let serving = async {
-            while let Some(line) = log.next_line().await.unwrap() {
-                let line: Json = serde_json::from_str(&line).unwrap();
-                if line["message"] == "serving bigquery" {
-                    return line;
-                }
-            }
-            panic!("it ended");
-        };
-        let line = timeout(Duration::from_secs(10), serving).await.expect("it serves");
-        let address = |name: &str| line[name].as_str().unwrap().to_owned();
-        let (api, admin) = (address("api"), address("admin"));
-        Self { child, log, api, admin }
-    }
-
-    async fn client(&self, dialect: Dialect) -> Client {
-        Client::connect(dialect, self.api.parse().unwrap(), None).await
-    }
-
-    /// Sends SIGTERM and waits; answers with the exit code and the rest of the log.
-    async fn terminate(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-        let mut rest = String::new();
-        let read = async {
-            while let Some(line) = self.log.next_line().await.unwrap() {
-                rest += &line;
-            }
-        };
-        timeout(Duration::from_secs(20), read).await.expect("it ends");
-        let status = timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends");
-        (status.unwrap().code(), rest)
-    }
+async fn start(args: &[&str], variables: &[(&str, &str)]) -> Running {
+    Running::start("bigquery", args, variables).await
 }
 
 #[tokio::test]
@@ -146,16 +70,47 @@ async fn wrong_settings_are_named() {
 async fn help_names_every_setting() {
     let (code, help) = output(&["--help"], &[]).await;
     assert_eq!(code, Some(0));
-    for words in ["--listen", "PLUGIN_LISTEN", "BIGQUERY_ENDPOINT", "BIGQUERY_EMULATOR_HOST"] {
+    let settings = ["--listen", "PLUGIN_LISTEN", "BIGQUERY_ENDPOINT", "BIGQUERY_EMULATOR_HOST"];
+    for words in settings.into_iter().chain(["health-check"]) {
         assert!(help.contains(words), "{words}");
     }
+}
+
+#[tokio::test]
+async fn a_health_check_asks_the_service_that_runs() {
+    let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
+    let emulator = fake.unwrap().url();
+    let variables = [("BIGQUERY_EMULATOR_HOST", emulator.as_str())];
+    let running = start(&["--insecure-no-auth", "--drain-delay=5s"], &variables).await;
+    let url = format!("http://{}", running.api);
+    assert_eq!(output(&["health-check", &url], &[]).await, (Some(0), "SERVING\n".to_owned()));
+    let listen = [("PLUGIN_LISTEN", running.api.as_str())];
+    assert_eq!(output(&["health-check"], &listen).await, (Some(0), "SERVING\n".to_owned()));
+
+    let admin = format!("http://{}", running.admin);
+    let (code, said) = output(&["health-check", &admin], &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is it the API port, or the admin port?"), "{said}");
+
+    running.signal().await;
+    let draining = async {
+        loop {
+            let (code, said) = output(&["health-check", &url], &[]).await;
+            if code != Some(0) {
+                return (code, said);
+            }
+        }
+    };
+    let (code, said) = timeout(Duration::from_secs(4), draining).await.expect("it drains");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("NOT_SERVING\nbigquery: "), "{said}");
 }
 
 #[tokio::test]
 async fn environment_variables_are_read_as_people_write_them() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let emulator = fake.unwrap().url();
-    let running = Running::start(
+    let running = start(
         &[],
         &[
             ("PLUGIN_INSECURE_NO_AUTH", "1"),
@@ -184,7 +139,7 @@ async fn credentials_that_cannot_be_used_stop_the_start() {
 async fn its_own_identity_comes_from_the_metadata_server() {
     let fake = FakeBigQuery::start(Options::default()).await.unwrap();
     let metadata = fake.url().replace("http://", "");
-    let running = Running::start(
+    let running = start(
         &["--insecure-no-auth", "--drain-delay=0s"],
         &[("BIGQUERY_ENDPOINT", &fake.url()), ("GCE_METADATA_HOST", &metadata)],
     )
@@ -205,8 +160,7 @@ async fn an_emulator_is_called_without_credentials() {
     let options = Options { require_token: false, ..Options::default() };
     let fake = FakeBigQuery::start(options).await.unwrap();
     for host in [fake.url(), fake.url().replace("http://", "")] {
-        let running =
-            Running::start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &host)]).await;
+        let running = start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &host)]).await;
         let task = Golden::read(Flyte::V1, "bq_select_one").unwrap().json;
         let client = running.client(Dialect::Flyte2).await;
         let handle = client.create(&task).await.unwrap();
@@ -236,7 +190,7 @@ async fn traces_reach_a_collector() {
     let (endpoint, mut received) = collector().await;
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let fake = fake.unwrap();
-    let running = Running::start(
+    let running = start(
         &["--insecure-no-auth", "--drain-delay=0s"],
         &[("BIGQUERY_EMULATOR_HOST", &fake.url()), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)],
     )
@@ -270,7 +224,7 @@ async fn a_collector_that_hears_nothing_delays_nobody() {
     // Accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let running = Running::start(
+    let running = start(
         &["--insecure-no-auth", "--drain-delay=0s"],
         &[("BIGQUERY_EMULATOR_HOST", &fake.url()), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)],
     )
@@ -284,8 +238,7 @@ async fn a_collector_that_hears_nothing_delays_nobody() {
 async fn the_admin_port_is_apart_from_the_api() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let emulator = fake.unwrap().url();
-    let running =
-        Running::start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &emulator)]).await;
+    let running = start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &emulator)]).await;
     let status = async |address: &str, path: &str| {
         reqwest::get(format!("http://{address}{path}")).await.unwrap().status().as_u16()
     };

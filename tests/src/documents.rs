@@ -38,6 +38,9 @@ fn config() -> String {
     for heading in ["Server", "Upstream", "Secrets", "Telemetry"] {
         section(&mut text, &command, heading);
     }
+    let bundle = plugin_core::Bundle::new(info).plugin::<bigquery::BigQuery>("bigquery");
+    let _ = write!(text, "\n## A service of several plugins\n");
+    section(&mut text, &bundle.command(), "Bundle");
     text
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use crate::{
     process::{cargo, program},
     root,
+    scaffold::merge,
 };
 
 /// Past this many lines, tests not counted, something is missing that would split a file.
@@ -30,6 +31,7 @@ pub(crate) fn check() -> Result<()> {
     let mut broken = Vec::new();
     for file in &files {
         let path = file.to_string_lossy();
+        check_markers(file, &mut broken);
         if path.ends_with(".rs") {
             let text = std::fs::read_to_string(root().join(file))?;
             check_rust(file, &text, &mut broken);
@@ -45,6 +47,15 @@ pub(crate) fn check() -> Result<()> {
     }
     println!("   {} files keep them", files.len());
     Ok(())
+}
+
+/// What a merge leaves where somebody has to decide.
+fn check_markers(file: &Path, broken: &mut Vec<String>) {
+    // What is no text has no markers.
+    let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+    if let Some(line) = merge::marker(&text) {
+        broken.push(format!("{}:{line}: a merge's markers are still in it", file.display()));
+    }
 }
 
 /// Every file that git knows or would add.
@@ -133,13 +144,14 @@ fn check_manifest(path: &str, text: &str, broken: &mut Vec<String>) {
 }
 
 /// Dependencies point one way: services know the core, the core knows no service, and xtask builds all
-/// of them and so needs none.
+/// of them and so needs none. The bundle is made of services.
 fn check_direction(path: &str, text: &str, broken: &mut Vec<String>) {
     let ours = |line: &str| {
         let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
         name == "plugin-core" || root().join("services").join(name).is_dir() && !name.is_empty()
     };
     let allowed = |name: &str| match path.split('/').next() {
+        Some("services") if path.starts_with("services/bundle/") => true,
         Some("services") => name.starts_with("plugin-core"),
         Some("plugin-core") => name.starts_with("plugin-core = { path = \".\""),
         Some("xtask") => false,
@@ -183,6 +195,7 @@ mod tests {
         check_manifest("a/Cargo.toml", "[dependencies]\nserde = \"1\"\n", &mut broken);
         assert_eq!(broken.len(), 6, "{broken:#?}");
         check_direction("services/x/Cargo.toml", "plugin-core.workspace = true\n", &mut broken);
+        check_direction("services/bundle/Cargo.toml", "bigquery.workspace = true\n", &mut broken);
         assert_eq!(broken.len(), 6, "{broken:#?}");
         check_direction("services/x/Cargo.toml", "bigquery.workspace = true\n", &mut broken);
         check_direction("plugin-core/Cargo.toml", "bigquery.workspace = true\n", &mut broken);

@@ -9,6 +9,8 @@ mod demo;
 mod exit;
 mod flyte_values;
 mod guide;
+mod image;
+mod image_test;
 mod invariants;
 mod list;
 mod new_plugin;
@@ -61,23 +63,16 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a plugin that compiles and passes its tests, with chart, Dockerfile and docs.
     NewPlugin(new_plugin::Args),
-    /// Bring plugins in step with the template and their plugin.toml, or check that they are.
     Sync(sync::Args),
-    /// Show how every plugin stands to the template.
     Status(status::Args),
-    /// List plugins: all, or those that a change affects.
     List(list::Args),
-    /// Print Helm values that make Flyte send task types to their services.
     FlyteValues(flyte_values::Args),
-    /// Remove a plugin that `new-plugin` made.
+    Image(image::Args),
     RemovePlugin(remove_plugin::Args),
-    /// Run the BigQuery service against a fake BigQuery and watch it work.
     Demo(demo::Args),
-    /// Run everything that CI checks.
     Test(test::Args),
-    /// Print a token that a service started by `demo` takes.
+    /// Prints a token that a service started by `demo` takes.
     Token(token::Args),
 }
 
@@ -93,6 +88,8 @@ pub fn run(cli: Cli) -> ExitCode {
 /// Runs the command line of `cargo outrigger`, with the template that `files` are by their path.
 #[must_use]
 pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
+    // The first call, and the only one.
+    let _ = TOOL.set("cargo outrigger");
     ended(outrigger::run(outrigger, files))
 }
 
@@ -105,6 +102,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Status(args) => status::run(&args, &generator()?),
         Command::List(args) => list::run(&args, &generator()?),
         Command::FlyteValues(args) => flyte_values::run(&args, &generator()?),
+        Command::Image(args) => image::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
@@ -145,6 +143,13 @@ fn work_in(root: &Path) {
     // Before anything asks for it; the first call counts.
     let _ = ROOT.set(root.to_owned());
 }
+
+/// How people call this program.
+fn tool() -> &'static str {
+    TOOL.get().copied().unwrap_or("cargo xtask")
+}
+
+static TOOL: OnceLock<&str> = OnceLock::new();
 
 /// The repository to work on: by default the one that this was built from.
 fn root() -> &'static Path {

@@ -11,7 +11,6 @@ use crate::{
     scaffold::{
         generator::Generator,
         project::{Member, Project},
-        report::Format,
     },
 };
 
@@ -26,9 +25,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REV", requires = "affected")]
     base: Option<String>,
 
-    /// How results are printed; `github` is a matrix for `fromJSON`, on one line.
+    /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// How plugins are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// A matrix of GitHub Actions, for `fromJSON`, on one line.
+    Github,
+    /// For `docker buildx bake -f -`: an image of each, for amd64 and arm64.
+    Bake,
 }
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
@@ -42,6 +55,10 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Github => println!("{}", json!({ "include": rows })),
+        Format::Bake => {
+            let bake = bake(&rows, &generator.project.version()?);
+            println!("{}", serde_json::to_string_pretty(&bake)?);
+        }
         Format::Text => members.iter().for_each(|member| {
             let types = member.file.plugin.task_types.iter().map(ToString::to_string);
             println!("{:<24} {}", member.name(), types.collect::<Vec<_>>().join(", "));
@@ -64,6 +81,27 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
         "dockerfile": generator.project.layout.path(&plugin.name, "Dockerfile"),
         "chart": generator.project.layout.path(&plugin.name, "chart/").trim_end_matches('/'),
     }))
+}
+
+/// What `docker buildx bake` reads.
+fn bake(rows: &[Json], version: &str) -> Json {
+    let name = |row: &Json| row["name"].as_str().unwrap_or_default().to_owned();
+    let target = |row: &Json| {
+        let image = row["image"].as_str().unwrap_or_default();
+        let target = json!({
+            "context": ".",
+            "dockerfile": row["dockerfile"],
+            "tags": [format!("{image}:{version}")],
+            "platforms": ["linux/amd64", "linux/arm64"],
+            "args": { "VERSION": version },
+            "attest": ["type=provenance,mode=max", "type=sbom"],
+        });
+        (name(row), target)
+    };
+    json!({
+        "group": { "default": { "targets": rows.iter().map(name).collect::<Vec<_>>() } },
+        "target": rows.iter().map(target).collect::<BTreeMap<_, _>>(),
+    })
 }
 
 /// Files that every package depends on.
@@ -97,28 +135,39 @@ fn owner(file: &str, packages: &BTreeMap<String, Package>) -> Option<String> {
     if let Some(name) = beside.or(page) {
         return Some(name.to_owned());
     }
-    let holds =
-        |package: &&(&String, &Package)| file.starts_with(&format!("{}/", package.1.directory));
+    let holds = |package: &&(&String, &Package)| {
+        let directory = &package.1.directory;
+        directory.is_empty() || file.starts_with(&format!("{directory}/"))
+    };
     let deepest =
         packages.iter().filter(|package| holds(&package)).max_by_key(|(_, p)| p.directory.len());
     deepest.map(|(name, _)| name.clone())
 }
 
+/// The files that differ from where this branch left `base`, committed or not, below the root.
 fn changed(project: &Project, base: &str) -> Result<Vec<String>> {
     let git = |args: &[&str]| -> Result<Vec<String>> {
-        let output = program("git")
-            .current_dir(&project.root)
-            .args(args)
-            .output()
-            .context("cannot run git")?;
+        let output = program("git").current_dir(&project.root).args(args).output();
+        let output = output.context("cannot run git")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(usage(format!("git {}: {}", args.join(" "), said.trim())));
         }
-        Ok(String::from_utf8(output.stdout)?.lines().map(ToOwned::to_owned).collect())
+        let names = String::from_utf8(output.stdout)?;
+        Ok(names.split('\0').filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect())
     };
-    let mut files = git(&["diff", "--name-only", "--no-renames", base, "--"])?;
-    files.extend(git(&["ls-files", "--others", "--exclude-standard"])?);
+    let mut files = git(&[
+        "diff",
+        "-z",
+        "--relative",
+        "--name-only",
+        "--no-renames",
+        "--merge-base",
+        "--end-of-options",
+        base,
+        "--",
+    ])?;
+    files.extend(git(&["ls-files", "-z", "--others", "--exclude-standard"])?);
     Ok(files)
 }
 

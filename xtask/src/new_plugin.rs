@@ -7,6 +7,7 @@ use heck::ToSnakeCase as _;
 
 use crate::{
     exit::{self, Exit, refused, usage},
+    process::{program, run as run_program, works},
     prompt::Prompt,
     scaffold::{
         generator::{Generator, check_task_types},
@@ -19,7 +20,7 @@ use crate::{
         write::{RealDisk, write_all},
     },
     sync::print_diffs,
-    verify,
+    tool, verify,
 };
 
 /// Makes a plugin: a service that compiles and passes the conformance suite, with its chart,
@@ -50,8 +51,8 @@ pub(crate) struct Args {
     #[arg(long)]
     owner: Option<String>,
 
-    /// Sets a value of plugin.toml by its path, such as `chart.values.replicaCount=2`; may be given
-    /// more than once.
+    /// Sets a value of plugin.toml by its path, such as `chart.values.replicas=3`; may be given more
+    /// than once. The value is TOML, or else a text: `x=1.10` is a number, `x='"1.10"'` a text.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     values: Vec<String>,
 
@@ -89,6 +90,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if generator.project.layout == Layout::Standalone {
         return Err(refused("this repository is one plugin's; run this above it"));
     }
+    if !args.dry_run {
+        generator.recover()?;
+    }
     let prompt = Prompt::new(args.no_input);
     let name = named(args, &prompt)?;
     name::check(&name, &generator.project.taken()?)
@@ -121,7 +125,7 @@ pub(crate) fn run_standalone(
 fn named(args: &Args, prompt: &Prompt) -> Result<String> {
     let asked =
         args.name.clone().map_or_else(|| prompt.ask("Name", None), |name| Ok(Some(name)))?;
-    asked.ok_or_else(|| usage("name the plugin: cargo xtask new-plugin NAME"))
+    asked.ok_or_else(|| usage(format!("name the plugin: {} new-plugin NAME", tool())))
 }
 
 fn make(
@@ -135,6 +139,7 @@ fn make(
     let file =
         PluginToml::parse(&text).map_err(|error| usage(format!("plugin.toml: {error:#}")))?;
     let member = Member { file, text };
+    check_dependencies(generator, &member)?;
     let others =
         if core == CoreSource::Workspace { generator.project.members()? } else { Vec::new() };
     check_task_types(&[others, vec![member.clone()]].concat())
@@ -145,6 +150,9 @@ fn make(
         return Ok(Exit::Ok);
     }
     write_all(&RealDisk, &generator.project.root, &plan.writes)?;
+    if generator.project.layout == Layout::Standalone {
+        init_repository(&generator.project.root)?;
+    }
     let verified = if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, name) };
     verified.with_context(|| format!("{name} was made, but does not hold"))?;
     say_what_is_next(&generator.project, &member);
@@ -160,13 +168,18 @@ fn plugin_toml(
     generator: &Generator,
 ) -> Result<String> {
     let mut text = match &args.from {
-        Some(file) => started_from(args, name, file)?,
+        Some(file) => started_from(args, name, core, file)?,
         None => rendered(args, prompt, name, core, generator)?,
     };
     for pair in &args.values {
         let (path, value) =
             pair.split_once('=').ok_or_else(|| usage(format!("--set {pair}: write PATH=VALUE")))?;
-        let path = path.split('.').collect::<Vec<_>>();
+        let keys = toml_edit::Key::parse(path)
+            .map_err(|error| usage(format!("--set {pair}: {}", error.to_string().trim())))?;
+        let path = keys.iter().map(toml_edit::Key::get).collect::<Vec<_>>();
+        if path == ["plugin", "name"] {
+            return Err(usage("--set plugin.name: the name is the first argument"));
+        }
         // A TOML value, or else a text without its quotes.
         let value = value.parse().unwrap_or_else(|_| value.into());
         text = plugin_toml::with_value(&text, &path, value)
@@ -175,13 +188,15 @@ fn plugin_toml(
     Ok(text)
 }
 
-fn started_from(args: &Args, name: &str, file: &Path) -> Result<String> {
+fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Result<String> {
     let mut text = std::fs::read_to_string(file)
         .map_err(|error| usage(format!("--from {}: {error}", file.display())))?;
     let types = args.task_types.iter().map(ToString::to_string).collect::<toml_edit::Array>();
     let mode = args.mode.map(|mode| serde_json::to_value(mode).unwrap_or_default());
-    let given: [(&str, Option<toml_edit::Value>); 5] = [
+    let core = serde_json::to_value(core)?;
+    let given: [(&str, Option<toml_edit::Value>); 6] = [
         ("name", Some(name.into())),
+        ("core", core.as_str().map(Into::into)),
         ("task-types", (!types.is_empty()).then(|| types.into())),
         ("mode", mode.and_then(|mode| Some(mode.as_str()?.into()))),
         ("description", args.description.as_deref().map(Into::into)),
@@ -192,9 +207,10 @@ fn started_from(args: &Args, name: &str, file: &Path) -> Result<String> {
             text = plugin_toml::with_value(&text, &["plugin", key], value)?;
         }
     }
-    // What the other plugin is called in Rust, and to people, is its own.
-    for key in ["title", "type"] {
-        text = plugin_toml::without(&text, &["plugin", key])?;
+    // What is the other plugin's own: its names, its image, what its owner ejected.
+    let own = ["title", "type", "optional-task-types"].map(|key| vec!["plugin", key]);
+    for path in own.iter().chain(&[vec!["image"], vec!["unmanaged"]]) {
+        text = plugin_toml::without(&text, path)?;
     }
     Ok(text)
 }
@@ -238,14 +254,26 @@ fn rendered(
     Ok(own.with_context(|| format!("the template has no {}", plugin_toml::FILE))?.text)
 }
 
+/// Refuses a plugin that is called like something it depends on.
+fn check_dependencies(generator: &Generator, member: &Member) -> Result<()> {
+    let rendered = generator.render(std::slice::from_ref(member))?;
+    let manifest = rendered.iter().flatten().find(|file| file.id == "Cargo.toml");
+    let manifest: toml_edit::DocumentMut = manifest.map_or("", |file| &file.text).parse()?;
+    let is_dependency = |section: &str| {
+        let dependencies = manifest.get(section).and_then(|item| item.as_table_like());
+        dependencies.is_some_and(|table| table.contains_key(member.name()))
+    };
+    if is_dependency("dependencies") || is_dependency("dev-dependencies") {
+        let packages = vec![member.name().to_owned()];
+        let taken = name::Taken { packages, ..name::Taken::default() };
+        name::check(member.name(), &taken).map_err(|refusal| usage(refusal.to_string()))?;
+    }
+    Ok(())
+}
+
 fn plan(generator: &Generator, member: &Member) -> Result<Plan> {
     let mut plans = generator.plan(std::slice::from_ref(member), &Allowed::default())?;
-    let mut plan = plans.pop().context("one plan for one plugin")?;
-    // The answers may differ from what the template says of them.
-    let own = generator.project.layout.path(member.name(), plugin_toml::FILE);
-    for write in plan.writes.iter_mut().filter(|write| write.path == own) {
-        write.text = Some(member.text.clone());
-    }
+    let plan = plans.pop().context("one plan for one plugin")?;
     let there =
         plan.steps.iter().find(|step| step.state != State::New && step.state != State::Ejected);
     match there {
@@ -258,16 +286,25 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
     if args.format == Format::Text {
         let version = generator.template.manifest.version;
         println!("plan: template version {version} -> {}, {} files", plan.plugin, plan.steps.len());
-        for step in &plan.steps {
+        for step in plan.steps.iter().filter(|step| step.state == State::New) {
             println!("  create  {:<56} {}", step.path, step.class.label());
         }
     } else {
-        report::print(std::slice::from_ref(plan), args.format)?;
+        report::print(std::slice::from_ref(plan), Exit::Ok, args.format)?;
     }
     if args.diff {
-        print_diffs(std::slice::from_ref(plan), &generator.scratch())?;
+        print_diffs(std::slice::from_ref(plan), &generator.scratch(), args.format)?;
     }
     Ok(())
+}
+
+/// Makes a git repository of `root`, unless it lies in one.
+fn init_repository(root: &Path) -> Result<()> {
+    let inside = ["rev-parse", "--is-inside-work-tree"];
+    if works(program("git").current_dir(root).args(inside)) {
+        return Ok(());
+    }
+    run_program(program("git").current_dir(root).args(["init", "--quiet"]))
 }
 
 /// Where writing a plugin is taught.
@@ -276,11 +313,11 @@ const GUIDE: &str = "https://github.com/outrigger/outrigger/blob/main/docs/writi
 fn say_what_is_next(project: &Project, member: &Member) {
     let name = member.name();
     let at = |id: &str| project.layout.path(name, id);
-    println!("\nnext:");
-    println!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
-    println!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
-    println!("  test    cargo test -p {name}");
-    println!(
+    eprintln!("\nnext:");
+    eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
+    eprintln!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
+    eprintln!("  test    cargo test -p {name}");
+    eprintln!(
         "  read    {}",
         if project.layout == Layout::Workspace { "docs/writing-a-plugin.md" } else { GUIDE }
     );

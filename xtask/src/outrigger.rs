@@ -32,13 +32,9 @@ pub struct Outrigger {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a plugin in a new directory, which is a repository of its own.
     NewPlugin(new_plugin::Args),
-    /// Bring the plugin in step with the template and its plugin.toml, or check that it is.
     Sync(sync::Args),
-    /// Show how the plugin stands to the template.
     Status(status::Args),
-    /// Show what CI and image builds need to know of the plugin.
     List(list::Args),
 }
 

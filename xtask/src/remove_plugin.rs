@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
     exit::{self, Exit, refused},
-    process::{cargo, program, run as run_program},
+    process::{cargo, run as run_program},
     scaffold::{
         generator::Generator,
         project::{Layout, Member},
         record::{DIRECTORY, Record, normalized},
+        report::Format,
         write::{RealDisk, Write, write_all},
     },
 };
@@ -31,6 +32,10 @@ pub(crate) struct Args {
     /// Remove files that were changed or added by hand, too.
     #[arg(long)]
     force: bool,
+
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
@@ -38,6 +43,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if project.layout == Layout::Standalone {
         return Err(refused("this repository is the plugin's own: delete its directory"));
     }
+    generator.recover()?;
     let members = project.chosen(std::slice::from_ref(&args.name))?;
     let member = members.first().context("one plugin")?;
     let files = files(generator, member)?;
@@ -50,7 +56,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
             precious.join(", ")
         )));
     }
-    files.iter().for_each(|file| println!("remove  {}", file.path));
+    print(&files, args.format)?;
     if args.dry_run {
         return Ok(Exit::Ok);
     }
@@ -58,6 +64,19 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     write_all(&RealDisk, &project.root, &files.iter().map(remove).collect::<Vec<_>>())?;
     update_lockfile(&project.root)?;
     Ok(Exit::Ok)
+}
+
+fn print(files: &[File], format: Format) -> Result<()> {
+    let paths = files.iter().map(|file| file.path.as_str());
+    match format {
+        Format::Text => paths.for_each(|path| println!("remove  {path}")),
+        Format::Github => paths.for_each(|path| println!("::notice file={path}::removed")),
+        Format::Json => {
+            let removed = serde_json::json!({ "removed": paths.collect::<Vec<_>>() });
+            println!("{}", serde_json::to_string_pretty(&removed)?);
+        }
+    }
+    Ok(())
 }
 
 /// A file of the plugin.
@@ -94,12 +113,21 @@ fn files(generator: &Generator, member: &Member) -> Result<Vec<File>> {
     Ok(files)
 }
 
+/// Every file at `place`, also those that git ignores: a directory that stays would still be a member
+/// of the workspace.
 fn listed(root: &Path, place: &str) -> Result<Vec<String>> {
-    let list = ["ls-files", "--cached", "--others", "--exclude-standard", "--", place];
-    let output = program("git").current_dir(root).args(list).output().context("cannot run git")?;
-    let names = String::from_utf8(output.stdout)?;
-    let there = names.lines().filter(|path| root.join(path).exists());
-    Ok(there.map(ToOwned::to_owned).collect())
+    let whole = root.join(place);
+    if !whole.is_dir() {
+        return Ok(if whole.exists() { vec![place.to_owned()] } else { Vec::new() });
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&whole).with_context(|| place.to_owned())? {
+        let name = entry?.file_name().into_string();
+        let name = name.map_err(|name| anyhow!("{place}: {} is no UTF-8", name.display()))?;
+        files.extend(listed(root, &format!("{}/{name}", place.trim_end_matches('/')))?);
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Whether nobody but the generator wrote the file.

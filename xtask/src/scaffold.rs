@@ -1,8 +1,8 @@
 //! The generator: what a plugin is made of, and how fifty of them are kept in step.
 //!
 //! `template/` says what the files are and whose; a plugin's `plugin.toml` says what is different in
-//! that plugin; `.scaffold/` beside it says what was last written. From these three a [plan](plan) is
-//! made, and only a whole plan is [written](write).
+//! that plugin; `.scaffold/` beside it says what was last written. From these three a [`plan`] is
+//! made, and only a whole plan is written ([`mod@write`]).
 
 pub(crate) mod chart_values;
 pub(crate) mod format;

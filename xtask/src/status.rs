@@ -17,18 +17,22 @@ use crate::{
 /// Shows how every plugin stands to the template: its version, its files, what was ejected and why.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How results are printed; `github` is as `text`.
+    /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let members = generator.project.members()?;
-    let plans = generator.plan(&members, &Allowed::default())?;
+    let plans = generator.plan(&members, &Allowed { dirty: true, ..Allowed::default() })?;
     let rows = members.iter().zip(&plans);
     if args.format == Format::Json {
         let rows = rows.map(|(member, plan)| json_row(member, plan)).collect::<Vec<_>>();
         println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(Exit::Ok);
+    }
+    if args.format == Format::Github {
+        report::print(&plans, Exit::Ok, args.format)?;
         return Ok(Exit::Ok);
     }
     println!(

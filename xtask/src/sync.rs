@@ -15,6 +15,7 @@ use crate::{
         report::{self, Format},
         write::{RealDisk, Write, write_all},
     },
+    tool,
 };
 
 /// Brings plugins in step with the template and their plugin.toml.
@@ -81,6 +82,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if args.names.is_empty() && !args.all && !standalone {
         return Err(usage("name plugins, or say --all"));
     }
+    if !args.check && !args.dry_run {
+        generator.recover()?;
+    }
     let mut members = generator.project.chosen(&args.names)?;
     check_task_types(&generator.project.members()?)?;
     let mut allowed = Allowed {
@@ -107,23 +111,34 @@ fn finish(
     plans: &[Plan],
     mut writes: Vec<Write>,
 ) -> Result<Exit> {
-    report::print(plans, args.format)?;
+    let strays = if args.all { generator.project.strays()? } else { Vec::new() };
+    let exit = match (args.check, args.dry_run) {
+        (true, _) if strays.is_empty() => report::verdict(plans),
+        (true, _) => report::verdict(plans).max(Exit::Drift),
+        (_, true) => Exit::Ok,
+        _ => report::outcome(plans),
+    };
+    report::print(plans, exit, args.format)?;
     if args.diff {
-        print_diffs(plans, &generator.scratch())?;
+        print_diffs(plans, &generator.scratch(), args.format)?;
+    }
+    for stray in strays {
+        eprintln!(
+            "stray: {stray} is of no plugin: there is no plugin.toml for it; delete it, or bring that back"
+        );
     }
     if args.check {
-        let verdict = report::verdict(plans);
-        if verdict == Exit::Drift {
-            eprintln!("to mend it: cargo xtask sync --all");
+        if exit == Exit::Drift {
+            eprintln!("to mend it: {} sync --all", tool());
         }
-        return Ok(verdict);
+        return Ok(exit);
     }
     report::print_changes(plans, &generator.template);
     if !args.dry_run {
         writes.extend(plans.iter().flat_map(|plan| plan.writes.clone()));
         write_all(&RealDisk, &generator.project.root, &writes)?;
     }
-    Ok(report::outcome(plans))
+    Ok(exit)
 }
 
 /// The id of the file that somebody calls `file`: its id, or its path from the root.
@@ -158,7 +173,11 @@ fn set_managed(
 }
 
 /// Prints what changes, as git shows it.
-pub(crate) fn print_diffs(plans: &[Plan], scratch: &Path) -> Result<()> {
+pub(crate) fn print_diffs(plans: &[Plan], scratch: &Path, format: Format) -> Result<()> {
+    // Programs read the result from stdout, and nothing else there.
+    let say =
+        |line: &str| if format == Format::Text { println!("{line}") } else { eprintln!("{line}") };
+
     let changed =
         plans.iter().flat_map(|plan| &plan.steps).filter(|step| step.before != step.after);
     let (before, after) = (scratch.join("diff/a"), scratch.join("diff/b"));
@@ -171,9 +190,9 @@ pub(crate) fn print_diffs(plans: &[Plan], scratch: &Path) -> Result<()> {
             .output()
             .context("cannot run git")?;
         let text = String::from_utf8_lossy(&output.stdout);
-        println!("--- a/{0}\n+++ b/{0}", step.path);
-        text.lines().skip_while(|line| !line.starts_with("@@")).for_each(|line| println!("{line}"));
+        say(&format!("--- a/{0}\n+++ b/{0}", step.path));
+        text.lines().skip_while(|line| !line.starts_with("@@")).for_each(say);
     }
-    let _ = std::fs::remove_dir_all(scratch.join("diff"));
+    let _ = std::fs::remove_dir_all(scratch);
     Ok(())
 }

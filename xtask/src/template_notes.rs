@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::process::program;
+use crate::{process::program, test::is_ci};
 
 /// Where the notes are.
 const NOTES: &str = "template/changes";
@@ -13,7 +13,14 @@ const NOTES: &str = "template/changes";
 /// # Errors
 /// The notes that were changed or taken away.
 pub(crate) fn check() -> Result<()> {
-    let joined = git(&["merge-base", "HEAD", "origin/HEAD"]).unwrap_or_else(|| "HEAD".to_owned());
+    let joined = match git(&["merge-base", "HEAD", "origin/HEAD"]) {
+        Some(joined) => joined,
+        // A shallow checkout would compare this branch with itself.
+        None if is_ci() => {
+            bail!("origin/HEAD is not there to compare with: fetch the whole history")
+        }
+        None => "HEAD".to_owned(),
+    };
     let changed = ["diff", "--name-only", "--no-renames", "--diff-filter=MD", &joined, "--", NOTES];
     match git(&changed) {
         Some(changed) if !changed.is_empty() => {

@@ -5,7 +5,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
-    invariants,
+    image_test, invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, Python},
     target, template_notes, template_test,
@@ -57,7 +57,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
     Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
@@ -72,6 +72,7 @@ const STEPS: [Step; 15] = [
     Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
     Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
     Step { name: "guide", what: "docs/writing-a-plugin.md, run from top to bottom", run: guide },
+    Step { name: "image", what: "an image is reproducible, small and runs as nobody", run: image },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
 
@@ -115,7 +116,8 @@ impl Args {
     }
 }
 
-fn is_ci() -> bool {
+/// Whether this is CI's run.
+pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
@@ -242,6 +244,14 @@ fn parity(_: &Environment) -> Result<Outcome> {
 
 fn guide(_: &Environment) -> Result<Outcome> {
     template_test::guide()?;
+    Ok(Outcome::Passed)
+}
+
+fn image(_: &Environment) -> Result<Outcome> {
+    if let Some(missing) = image_test::missing() {
+        return Ok(Outcome::Skipped(missing.to_owned()));
+    }
+    image_test::check()?;
     Ok(Outcome::Passed)
 }
 

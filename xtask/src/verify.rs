@@ -17,7 +17,7 @@ pub(crate) fn plugin(project: &Project, name: &str) -> Result<()> {
     eprintln!("verifying: compiling and testing {name} (the first time takes a few minutes) …");
     passes(project, "cargo metadata", &mut cargo(&["metadata", "--format-version=1"]))?;
     let tested = passes(project, "cargo test", &mut cargo(&["test", "--package", name]))?;
-    println!("verified: {} tests passed", passed_tests(&tested));
+    eprintln!("verified: {} tests passed", passed_tests(&tested));
     lint_chart(project, name)
 }
 
@@ -29,7 +29,7 @@ fn lint_chart(project: &Project, name: &str) -> Result<()> {
     };
     let helm = helm();
     if !works(program(&helm).arg("version")) {
-        println!("skipped:  helm lint (helm is not installed)");
+        eprintln!("skipped:  helm lint (helm is not installed)");
         return Ok(());
     }
     passes(project, "helm lint", program(helm).args(["lint", "--strict"]).arg(chart)).map(drop)
@@ -50,7 +50,7 @@ fn passes(project: &Project, what: &str, command: &mut Command) -> Result<String
     if !output.status.success() {
         bail!("{what} failed:\n{text}{}", String::from_utf8_lossy(&output.stderr));
     }
-    println!("verified: {what} in {:.1?}", started.elapsed());
+    eprintln!("verified: {what} in {:.1?}", started.elapsed());
     Ok(text)
 }
 

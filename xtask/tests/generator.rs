@@ -377,7 +377,7 @@ fn what_an_author_wrote_is_merged_with_what_the_template_changed() {
     repository.replace(file, "/// The queue to run in.", "/// Which queue.");
     repository.check(0);
     repository.bump("service/src/lib.rs", "/// What an operator sets:", "/// What operators set:");
-    repository.check(3).says("behind").says("merge cleanly");
+    repository.check(0).says("behind").says("merge cleanly");
     repository.xtask(&["sync", "--all"]).ends(5).says("uncommitted");
     assert!(!repository.read(file).contains("What operators set"));
     repository.commit();
@@ -512,6 +512,10 @@ fn programs_can_read_every_answer() {
     assert_eq!(listed[0]["task_types"][0]["name"], "redshift");
     assert_eq!(listed[0]["chart"], "charts/redshift");
     assert_eq!(listed[0]["dockerfile"], "services/redshift/Dockerfile");
+    let bake = repository.xtask(&["list", "--format", "bake"]).ends(0);
+    let bake = serde_json::from_str::<Json>(&bake.stdout).unwrap();
+    assert_eq!(bake["group"]["default"]["targets"][0], "redshift");
+    assert_eq!(bake["target"]["redshift"]["dockerfile"], "services/redshift/Dockerfile");
     let matrix = repository.xtask(&["list", "--format", "github"]).ends(0);
     assert_eq!(matrix.stdout.lines().count(), 1);
     assert_eq!(
@@ -543,4 +547,158 @@ fn two_plugins_cannot_come_to_answer_one_task_type() {
     repository.make("other");
     repository.replace("services/other/plugin.toml", "\"other:0\"", "\"redshift:1\"");
     repository.xtask(&["sync", "--all", "--check"]).ends(5).says("'redshift'").says("taken by");
+}
+
+#[test]
+fn a_replace_over_the_whole_tree_loses_nothing() {
+    let repository = Repository::with_redshift();
+    for file in ["src/lib.rs", ".scaffold/base/src/lib.rs"] {
+        repository.replace(&format!("services/redshift/{file}"), "\"standard\"", "\"premium\"");
+    }
+    repository.xtask(&["sync", "--all", "--allow-dirty"]).ends(0);
+    assert!(repository.read("services/redshift/src/lib.rs").contains("\"premium\""));
+    assert!(
+        repository.read("services/redshift/.scaffold/base/src/lib.rs").contains("\"standard\"")
+    );
+    repository.check(0);
+}
+
+#[test]
+fn a_name_cannot_be_smuggled_in() {
+    let repository = Repository::with_redshift();
+    let before = repository.tree();
+    let make = ["new-plugin", "good", "--no-input", "--no-verify"];
+    for path in ["plugin.name=../../evil", "plugin.name=Big_Query"] {
+        repository.xtask(&[&make[..], &["--set", path]].concat()).ends(2).says("first argument");
+    }
+    assert_eq!(repository.tree(), before);
+    repository.xtask(&["new-plugin", "job", "--no-input"]).ends(2).says("Rust type would be Job");
+    repository.replace("services/redshift/plugin.toml", "name = \"redshift\"", "name = \"../x\"");
+    repository.check(1).says("plugin.name: '../x'");
+}
+
+#[test]
+fn a_plugin_that_begins_with_anothers_answers_is_whole() {
+    let repository = Repository::with_redshift();
+    let eject = ["sync", "redshift", "--eject", "src/lib.rs", "--reason", "mine"];
+    repository.xtask(&eject).ends(0);
+    repository.replace(
+        "services/redshift/plugin.toml",
+        "[chart.values]",
+        "[image]\nrepository = \"r/x\"\n[chart.values]\nreplicas = 5",
+    );
+    let from = repository.at("services/redshift/plugin.toml");
+    let args =
+        ["new-plugin", "other", "--no-input", "--no-verify", "--task-type", "other", "--from"];
+    repository.xtask(&[&args[..], &[from.to_str().unwrap()]].concat()).ends(0);
+    assert!(repository.read("services/other/src/lib.rs").contains("impl Plugin for Other"));
+    assert!(repository.read("charts/other/values.yaml").contains("replicas: 5"));
+    assert!(!repository.read("charts/other/values.yaml").contains("r/x"));
+    repository.xtask(&["remove-plugin", "other"]).ends(0);
+}
+
+#[test]
+fn what_flags_said_of_a_plugin_is_no_work_in_it() {
+    let repository = Repository::new();
+    let before = repository.tree();
+    let make = ["new-plugin", "redshift", "--no-input", "--no-verify", "--set"];
+    let annotation = "chart.values.podAnnotations.\"prometheus.io/scrape\"=\"true\"";
+    repository.xtask(&[&make[..], &[annotation]].concat()).ends(0);
+    assert!(
+        repository
+            .read("charts/redshift/values.yaml")
+            .contains("{\"prometheus.io/scrape\":\"true\"}")
+    );
+    repository.xtask(&["remove-plugin", "redshift"]).ends(0);
+    assert_eq!(repository.tree(), before);
+}
+
+#[test]
+fn force_is_for_what_the_generator_wrote() {
+    let repository = Repository::with_redshift();
+    repository.write("services/redshift/src/error.rs", "//! Mine.\n");
+    repository.write("template/service/src/error.rs", "//! Theirs.\n");
+    repository.bump(
+        "manifest.toml",
+        "  \"service/src/main.rs\",",
+        "  \"service/src/main.rs\",\n  \"service/src/error.rs\",",
+    );
+    repository.xtask(&["sync", "--all", "--force"]).ends(5).says("collision");
+    assert_eq!(repository.read("services/redshift/src/error.rs"), "//! Mine.\n");
+    repository.xtask(&["sync", "--all", "--dry-run"]).ends(0);
+}
+
+#[test]
+fn a_renamed_plugin_takes_its_chart_along() {
+    let repository = Repository::with_redshift();
+    repository.git(&["mv", "services/redshift", "services/spectrum"]);
+    repository.replace(
+        "services/spectrum/plugin.toml",
+        "name = \"redshift\"",
+        "name = \"spectrum\"",
+    );
+    repository.xtask(&["sync", "spectrum", "--allow-dirty"]).ends(0);
+    repository.check(0);
+    assert!(
+        repository.at("charts/spectrum/Chart.yaml").exists()
+            && !repository.at("charts/redshift").exists()
+    );
+    assert!(repository.at("docs/plugins/spectrum.md").exists());
+    assert!(!repository.at("docs/plugins/redshift.md").exists());
+    assert!(repository.read("services/spectrum/src/main.rs").contains("spectrum::Spectrum"));
+}
+
+#[test]
+fn what_is_left_of_a_plugin_is_found() {
+    let repository = Repository::with_redshift();
+    fs::remove_dir_all(repository.at("services/redshift")).unwrap();
+    repository.check(3).says("stray: charts/redshift").says("stray: docs/plugins/redshift.md");
+}
+
+#[test]
+fn a_file_that_git_ignores_is_not_left_behind_unsaid() {
+    let repository = Repository::with_redshift();
+    repository.write(".gitignore", "/target/\n*.local\n");
+    repository.write("services/redshift/.env.local", "x\n");
+    repository.write("services/redshift/notes-ü.md", "x\n");
+    let refused = repository.xtask(&["remove-plugin", "redshift"]).ends(5);
+    refused.says("services/redshift/.env.local").says("services/redshift/notes-ü.md");
+}
+
+#[test]
+fn programs_read_one_document_whatever_is_printed_beside_it() {
+    let repository = Repository::with_redshift();
+    repository.bump("service/Dockerfile", "FROM scratch", "# x\nFROM scratch");
+    let ran = repository.xtask(&["sync", "--all", "--diff", "--format", "json"]).ends(0);
+    let document: Json = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["exit"], 0);
+    assert!(ran.stderr.contains("+# x"));
+    let made = ["new-plugin", "other", "--no-input", "--no-verify", "--format", "json"];
+    serde_json::from_str::<Json>(&repository.xtask(&made).ends(0).stdout).unwrap();
+    let removed = repository.xtask(&["remove-plugin", "other", "--format", "json"]).ends(0);
+    assert!(serde_json::from_str::<Json>(&removed.stdout).unwrap()["removed"].is_array());
+}
+
+#[test]
+fn a_version_that_changes_nothing_of_a_plugin_is_no_drift() {
+    let repository = Repository::with_redshift();
+    repository.bump(
+        "plugin.schema.json",
+        "\"title\": \"plugin.toml\"",
+        "\"title\": \"A plugin.toml\"",
+    );
+    repository.check(0);
+    repository.replace("services/redshift/src/lib.rs", "/// The queue to run in.", "/// Mine.");
+    repository.bump("service/src/lib.rs", "/// What an operator sets:", "/// What operators set:");
+    repository.xtask(&["status"]).ends(0).says("behind");
+}
+
+#[test]
+fn help_teaches() {
+    let repository = Repository::new();
+    repository.xtask(&["sync", "--help"]).ends(0).says("compared byte by byte").says("Exit codes");
+    repository
+        .xtask(&["new-plugin", "--help"])
+        .ends(0)
+        .says("before a line of it is written by hand");
 }

@@ -9,16 +9,21 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How the vendor is reached.
+/// Where the vendor is reached: of all that is about it, what two plugins of one process cannot share.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Upstream")]
-pub(crate) struct UpstreamArgs {
-    // The variable is `<PLUGIN>_ENDPOINT`; config.rs names it.
+pub(crate) struct EndpointArgs {
+    // The variable is `<PLUGIN>_ENDPOINT`; erased/registration.rs names it.
     /// `scheme://host[:port]` to call in place of the vendor's, paths unchanged: a private link, a
     /// proxy or a test.
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
+}
 
+/// How a vendor is called.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Upstream")]
+pub(crate) struct UpstreamArgs {
     /// Allow plain http to other hosts than loopback. Credentials then travel unencrypted.
     #[arg(long, env = "PLUGIN_INSECURE_UPSTREAM")]
     pub(crate) insecure_upstream: bool,

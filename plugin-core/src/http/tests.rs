@@ -18,14 +18,13 @@ use crate::{
 
 fn builder(upstream: &str) -> HttpBuilder {
     let args = UpstreamArgs {
-        endpoint: Some(upstream.to_owned()),
         insecure_upstream: false,
         upstream_timeout: Duration::from_secs(1),
         upstream_concurrency: 64,
         poll_window: Duration::ZERO,
     };
     let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
-    HttpBuilder::new(&args, "test/0", Arc::new(metrics)).unwrap()
+    HttpBuilder::new(&args, Some(upstream), "test/0", Arc::new(metrics)).unwrap()
 }
 
 fn http(upstream: &Upstream) -> Http {

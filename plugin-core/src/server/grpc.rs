@@ -2,7 +2,7 @@
 
 mod sync;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
 use tonic::{Request, Response, Status, server::NamedService as _, service::Routes};
@@ -12,7 +12,7 @@ use crate::{
     caller::Verb,
     error::{Error, Result},
     plugin::TaskType,
-    verbs::{Incoming, Opened, UNREADABLE_HANDLE, Verbs},
+    verbs::{Incoming, Opened, Served, UNREADABLE_HANDLE, Verbs},
     wire::{
         category, connection,
         proto::{
@@ -48,17 +48,14 @@ use crate::{
 #[derive(Clone)]
 struct Server {
     verbs: Arc<Verbs>,
-    /// How this service is called in discovery.
-    name: &'static str,
 }
 
 /// Every gRPC route.
 pub(super) async fn routes(
     verbs: Arc<Verbs>,
-    name: &'static str,
     max_message_bytes: usize,
 ) -> Result<(Router, HealthReporter)> {
-    let server = Server { verbs, name };
+    let server = Server { verbs };
     let (reporter, health) = tonic_health::server::health_reporter();
     health_of_all(&reporter, ServingStatus::NotServing).await;
     let reflection = || {
@@ -149,23 +146,27 @@ impl Server {
         Ok(DeleteTaskResponse {})
     }
 
-    /// This service as discovery lists it: each task type in both of the fields that callers read.
-    fn agent(&self) -> Agent {
-        let types = || self.verbs.served().map(|served| served.task_type);
-        let category = |TaskType { name, version }| TaskCategory { name: name.to_owned(), version };
-        Agent {
-            name: self.name.to_owned(),
-            supported_task_types: types().map(|task_type| task_type.name.to_owned()).collect(),
-            is_sync: self.verbs.served().any(|served| served.plugin.is_sync()),
-            supported_task_categories: types().map(category).collect(),
+    /// Each plugin as discovery lists it, with its task types in both of the fields that callers read.
+    fn agents(&self) -> Vec<Agent> {
+        let mut agents = BTreeMap::<_, Agent>::new();
+        for Served { agent: name, task_type, plugin, .. } in self.verbs.served() {
+            let agent = agents.entry(*name).or_default();
+            (*name).clone_into(&mut agent.name);
+            agent.is_sync = plugin.is_sync();
+            let TaskType { name, version } = *task_type;
+            agent.supported_task_types.push(name.to_owned());
+            agent.supported_task_categories.push(TaskCategory { name: name.to_owned(), version });
         }
+        agents.into_values().collect()
     }
 
     fn agent_named(&self, name: &str) -> Result<GetAgentResponse> {
-        if name == self.name {
-            return Ok(GetAgentResponse { agent: Some(self.agent()) });
+        let mut agents = self.agents();
+        if let Some(found) = agents.iter().position(|agent| agent.name == name) {
+            return Ok(GetAgentResponse { agent: Some(agents.swap_remove(found)) });
         }
-        Err(Error::not_found(format!("no agent is called {name:?}; this is {:?}", self.name)))
+        let names = agents.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>().join(", ");
+        Err(Error::not_found(format!("no agent is called {name:?}; here are: {names}")))
     }
 }
 
@@ -214,7 +215,7 @@ impl AgentMetadataService for Server {
         &self,
         _: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        Ok(Response::new(ListAgentsResponse { agents: vec![self.agent()] }))
+        Ok(Response::new(ListAgentsResponse { agents: self.agents() }))
     }
 }
 
@@ -231,6 +232,6 @@ impl ConnectorMetadataService for Server {
         &self,
         _: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        Ok(Response::new(ListAgentsResponse { agents: vec![self.agent()] }))
+        Ok(Response::new(ListAgentsResponse { agents: self.agents() }))
     }
 }

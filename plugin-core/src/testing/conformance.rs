@@ -14,7 +14,7 @@ use super::{
     service::{TestService, logs, spawn_with},
     upstream::Upstream,
 };
-use crate::{erased::AnyPlugin, plugin::Plugin};
+use crate::{erased::Registration, plugin::Plugin};
 
 /// How long anything that must happen may take to.
 const SOON: Duration = Duration::from_secs(30);
@@ -63,7 +63,7 @@ impl Stage {
         let args = args.collect::<Vec<_>>();
         // What libraries log at TRACE is searched for secrets, too.
         let service =
-            spawn_with(AnyPlugin::of::<P>, &args, &recorded.secret_files(), "trace").await;
+            spawn_with(Registration::of::<P>, &args, &recorded.secret_files(), "trace").await;
         let client = service.client(dialect, "propeller").await;
         Self { dialect, recorded, upstream, service, client }
     }

@@ -4,14 +4,16 @@ use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
 use aws_lc_rs::{encoding::AsDer as _, rsa};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use clap::{ArgMatches, Command};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::client::{Client, Dialect};
 use crate::{
+    bundle::Bundle,
     config::{Settings, command_of},
-    erased::{AnyPlugin, Make},
+    erased::{Configured, Registration},
     handle::{Handle, HandleKeys, Job},
     plugin::{Plugin, SyncPlugin},
     run::{ServiceInfo, start},
@@ -36,7 +38,7 @@ pub struct TestService {
 /// # Panics
 /// When it does not start.
 pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
-    spawn_with(AnyPlugin::of::<P>, args, &[], "info").await
+    spawn_with(Registration::of::<P>, args, &[], "info").await
 }
 
 /// [`spawn`] for a sync plugin.
@@ -44,13 +46,38 @@ pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
 /// # Panics
 /// When it does not start.
 pub async fn spawn_sync<P: SyncPlugin>(args: &[&str]) -> TestService {
-    spawn_with(AnyPlugin::of_sync::<P>, args, &[], "info").await
+    spawn_with(Registration::of_sync::<P>, args, &[], "info").await
+}
+
+/// [`spawn`] for the plugins of `bundle`; `own` are each plugin's settings, as flags, in place of the
+/// variables that all tests of a process would share.
+///
+/// # Panics
+/// When it does not start.
+pub async fn spawn_bundle(bundle: Bundle, args: &[&str], own: &[(&str, &[&str])]) -> TestService {
+    let of =
+        |name: &str| own.iter().find(|(plugin, _)| *plugin == name).map_or(&[][..], |own| own.1);
+    let configure = |matches: &ArgMatches| bundle.configure(matches, of);
+    spawn_program(bundle.info(), bundle.command(), configure, args, &[], "info").await
 }
 
 /// [`spawn`] with secret files, and a log level where it is the process' first.
+pub(super) async fn spawn_with(
+    plugin: fn(&'static str) -> Registration,
+    args: &[&str],
+    secrets: &[(String, String)],
+    log_level: &str,
+) -> TestService {
+    let plugin = plugin(INFO.name);
+    let configure = |matches: &ArgMatches| Ok(vec![plugin.configure(matches)?]);
+    spawn_program(INFO, command_of(INFO, plugin), configure, args, secrets, log_level).await
+}
+
 #[expect(clippy::expect_used, clippy::panic, reason = "a test's")]
-pub(super) async fn spawn_with<S: clap::Args>(
-    make: Make<S>,
+async fn spawn_program(
+    info: ServiceInfo,
+    command: Command,
+    configure: impl FnOnce(&ArgMatches) -> Result<Vec<Configured>, clap::Error>,
     args: &[&str],
     secrets: &[(String, String)],
     log_level: &str,
@@ -77,12 +104,13 @@ pub(super) async fn spawn_with<S: clap::Args>(
         "--drain-timeout=5s".to_owned(),
     ];
     let args = args.iter().map(|arg| (*arg).to_owned());
-    let line = [INFO.name.to_owned()].into_iter().chain(defaults).chain(args);
-    let command = command_of::<S>(INFO).args_override_self(true);
-    let matches = command.try_get_matches_from(line).unwrap_or_else(|error| panic!("{error}"));
-    let settings = Settings::<S>::read(&matches).expect("arguments");
-    let telemetry = Telemetry::for_tests(INFO, log_level);
-    let running = start(INFO, settings, make, &telemetry).await;
+    let line = [info.name.to_owned()].into_iter().chain(defaults).chain(args);
+    let matches = command.args_override_self(true).try_get_matches_from(line);
+    let matches = matches.unwrap_or_else(|error| panic!("{error}"));
+    let settings = Settings::read(&matches).expect("arguments");
+    let plugins = configure(&matches).unwrap_or_else(|error| panic!("{error}"));
+    let telemetry = Telemetry::for_tests(info, log_level);
+    let running = start(info, settings, plugins, &telemetry).await;
     TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir: temporary }
 }
 

@@ -14,7 +14,7 @@ use super::{
     service::{TestService, logs, spawn_with},
     upstream::{Answer, Upstream},
 };
-use crate::{erased::AnyPlugin, plugin::SyncPlugin};
+use crate::{erased::Registration, plugin::SyncPlugin};
 
 /// How long anything that must happen may take to.
 const SOON: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl Stage {
         let args = args.collect::<Vec<_>>();
         // What libraries log at TRACE is searched for secrets, too.
         let secrets = recorded.secret_files();
-        let service = spawn_with(AnyPlugin::of_sync::<P>, &args, &secrets, "trace").await;
+        let service = spawn_with(Registration::of_sync::<P>, &args, &secrets, "trace").await;
         let client = service.client(dialect, "propeller").await;
         Self { dialect, recorded, upstream, service, client }
     }

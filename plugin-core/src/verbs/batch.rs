@@ -136,7 +136,8 @@ impl Verbs {
         cx: &Context,
         meta: &[u8],
     ) -> Result<Option<Status>> {
-        if self.batches.window.is_zero() {
+        let batches = &opened.served.memory.batches;
+        if batches.window.is_zero() {
             return Ok(None);
         }
         let plugin = Arc::clone(&opened.served.plugin);
@@ -144,12 +145,12 @@ impl Verbs {
             return Ok(None);
         };
         let slot = (opened.served.task_type.name, batch);
-        if self.batches.are_apart(&slot) {
+        if batches.are_apart(&slot) {
             return Ok(None);
         }
         let (answer, answered) = oneshot::channel();
         let poll = Poll { meta: meta.to_vec(), created_at: cx.created_at() };
-        if self.batches.join(slot, Waiting { key: opened.handle.key, poll, answer }) {
+        if batches.join(slot, Waiting { key: opened.handle.key, poll, answer }) {
             let (this, served, cx) = (Arc::clone(self), opened.served.clone(), cx.clone());
             let work = async move { this.poll_batches(slot, &served, &cx).await };
             self.shared.tasks.spawn(work.in_current_span());
@@ -163,17 +164,18 @@ impl Verbs {
 
     /// Waits for the others and asks for all; who comes meanwhile is asked for next.
     async fn poll_batches(&self, slot: Slot, served: &ServedAsync, cx: &Context) {
-        let _open = OpenSlot { batches: &self.batches, slot };
-        let mut window = self.batches.window;
+        let batches = &served.memory.batches;
+        let _open = OpenSlot { batches, slot };
+        let mut window = batches.window;
         loop {
             sleep(window).await;
-            let batch = self.batches.next(&slot);
+            let batch = batches.next(&slot);
             if batch.is_empty() {
                 return;
             }
             // The more come, the more are worth waiting for; a few wait for nobody.
             window = match batch.len() {
-                ..WORTHWHILE => self.batches.window,
+                ..WORTHWHILE => batches.window,
                 _ => (window * 8).min(LONGEST_WINDOW),
             };
             self.poll_batch(slot, served, cx, batch).await;
@@ -212,7 +214,7 @@ impl Verbs {
             }
             BatchStatus::NotEnded => {
                 let first = || self.describe(served, &one.poll.meta);
-                self.last_seen.still_running(one.key, one.poll.created_at, first)
+                served.memory.last_seen.still_running(one.key, one.poll.created_at, first)
             }
             BatchStatus::Alone => None,
         };
@@ -226,6 +228,7 @@ impl Verbs {
         cx: &Context,
         batch: &[Waiting],
     ) -> Vec<Found> {
+        let batches = &served.memory.batches;
         let cx = cx.with_deadline(Deadline::after(self.shared.request_timeout));
         let polls = batch.iter().map(|one| one.poll.clone()).collect();
         let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
@@ -234,17 +237,17 @@ impl Verbs {
         let found = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| late());
         match found {
             Ok(found) => {
-                self.batches.failed.invalidate(&slot);
+                batches.failed.invalidate(&slot);
                 found.into_iter().map(Found::Told).collect()
             }
             // Asking for each by itself would only add to the vendor's trouble.
             Err(error) if error.kind().is_transient() => {
-                self.batches.note_failure(slot);
+                batches.note_failure(slot);
                 batch.iter().map(|_| Found::Trouble(error.clone())).collect()
             }
             Err(error) => {
                 tracing::warn!(%error, cause = error.chain(), "polls cannot be joined for a while");
-                self.batches.keep_apart(slot, APART);
+                batches.keep_apart(slot, APART);
                 Vec::new()
             }
         }

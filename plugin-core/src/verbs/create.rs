@@ -85,7 +85,7 @@ impl Verbs {
     ) -> Outcome<Created> {
         let (caller, place) = (incoming.caller.clone(), incoming.place.clone());
         let (this, served, job) = (Arc::clone(self), served.clone(), key.key);
-        let slot = key.slot(&caller);
+        let (slot, memory) = (key.slot(&caller), Arc::clone(&served.memory));
         let work = |waiting| async move {
             // Moved in as a whole: it is held until the job is submitted.
             let _place = place;
@@ -101,7 +101,7 @@ impl Verbs {
             let cx = this.context(served.task_type, &caller, deadline, particulars);
             this.run_create(&served, &cx, submission.task).await
         };
-        self.creates.join_or_start(slot, job, |slot| {
+        memory.creates.join_or_start(slot, job, |slot| {
             let waiting: Waiting = slot.waiting();
             self.shared.tasks.spawn(slot.run(work(waiting)).in_current_span());
         })

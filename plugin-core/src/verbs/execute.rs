@@ -89,7 +89,7 @@ impl Verbs {
     ) -> Outcome<Executed> {
         let (caller, place) = (incoming.caller.clone(), incoming.place.clone());
         let (this, served, job) = (Arc::clone(self), served.clone(), key.key);
-        let slot = key.slot(&caller);
+        let (slot, memory) = (key.slot(&caller), Arc::clone(&served.memory));
         let work = |waiting| async move {
             // Moved in as a whole: it is held until the task has ended.
             let _place = place;
@@ -104,7 +104,7 @@ impl Verbs {
             let cx = this.context(served.task_type, &caller, deadline, particulars);
             this.run_execute(&served, &cx, submission.task).await
         };
-        self.executions.join_or_start(slot, job, |slot| {
+        memory.executions.join_or_start(slot, job, |slot| {
             let waiting = slot.waiting();
             self.shared.tasks.spawn(slot.run(work(waiting)).in_current_span());
         })

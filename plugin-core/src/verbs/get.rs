@@ -32,7 +32,7 @@ impl Verbs {
         let started = Instant::now();
         let status = match &opened.handle.job {
             Job::Refused { code, message } => Arc::new(Status::failed(code.as_deref(), message)),
-            Job::Created(meta) => match self.last_seen.ended(opened.handle.key) {
+            Job::Created(meta) => match opened.served.memory.last_seen.ended(opened.handle.key) {
                 Some(ended) => ended,
                 None => self.look(incoming, opened, meta, connection).await,
             },
@@ -59,7 +59,8 @@ impl Verbs {
                 }
                 self.shared.metrics.stale_answer(opened.served.task_type.name);
                 let first = || self.describe(&opened.served, meta);
-                self.last_seen.instead(opened.handle.key, &error, first)
+                let last_seen = &opened.served.memory.last_seen;
+                last_seen.instead(opened.handle.key, &error, first)
             }
         }
     }
@@ -92,7 +93,7 @@ impl Verbs {
     /// Keeps what the vendor said of a job; what is only remembered is not kept anew.
     pub(super) fn remember(&self, served: &ServedAsync, job: IdempotencyKey, status: &Status) {
         self.note_unknown_state(served.task_type.name, status);
-        self.last_seen.saw(job, &Arc::new(status.clone()));
+        served.memory.last_seen.saw(job, &Arc::new(status.clone()));
     }
 
     /// Counts and logs a state that this version of the plugin does not know.

@@ -1,8 +1,13 @@
-//! What a service serves: its plugin under each of its task types, and which verbs that has.
+//! What a service serves: a plugin under each of its task types, and which verbs that has.
 
 use std::sync::Arc;
 
+use super::{
+    Shared, batch::Batches, create::Created, execute::Executed, in_flight::InFlight,
+    last_seen::LastSeen,
+};
 use crate::{
+    caller::Verb,
     erased::{AnyPlugin, DynPlugin, DynSyncPlugin},
     error::{Error, Result},
     plugin::TaskType,
@@ -11,8 +16,33 @@ use crate::{
 /// A plugin under one of its task types.
 #[derive(Clone)]
 pub(crate) struct Served<P = AnyPlugin> {
+    /// What discovery calls the plugin.
+    pub(crate) agent: &'static str,
     pub(crate) task_type: TaskType,
     pub(crate) plugin: P,
+    pub(super) memory: Arc<Memory>,
+}
+
+/// What this replica knows of one plugin's tasks.
+///
+/// Each plugin has its own, so that those of one process are as far apart as those of two: Flyte may
+/// give tasks of both the same `output_prefix`, and so the same key.
+pub(super) struct Memory {
+    pub(super) creates: InFlight<Created>,
+    pub(super) executions: InFlight<Executed>,
+    pub(super) last_seen: LastSeen,
+    pub(super) batches: Batches,
+}
+
+impl Memory {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self {
+            creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
+            executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
+            last_seen: LastSeen::new(shared.refused_grace),
+            batches: Batches::new(shared.poll_window),
+        }
+    }
 }
 
 /// One whose tasks are jobs: they are created, looked at and deleted.
@@ -22,6 +52,11 @@ pub(crate) type ServedAsync = Served<Arc<dyn DynPlugin>>;
 pub(crate) type ServedSync = Served<Arc<dyn DynSyncPlugin>>;
 
 impl Served {
+    fn with<P>(&self, plugin: P) -> Served<P> {
+        let (agent, task_type, memory) = (self.agent, self.task_type, Arc::clone(&self.memory));
+        Served { agent, task_type, plugin, memory }
+    }
+
     /// The plugin, for a verb of jobs.
     ///
     /// # Errors
@@ -29,7 +64,7 @@ impl Served {
     pub(crate) fn asynchronous(&self) -> Result<ServedAsync> {
         let task_type = self.task_type;
         match &self.plugin {
-            AnyPlugin::Async(plugin) => Ok(Served { task_type, plugin: Arc::clone(plugin) }),
+            AnyPlugin::Async(plugin) => Ok(self.with(Arc::clone(plugin))),
             AnyPlugin::Sync(_) => Err(Error::not_found(format!(
                 "task type {name} is answered at once and has no jobs; call \
                  flyteidl.service.SyncAgentService/ExecuteTaskSync, or POST /plugins/v1/{name}/{version}",
@@ -46,7 +81,7 @@ impl Served {
     pub(crate) fn synchronous(&self) -> Result<ServedSync> {
         let task_type = self.task_type;
         match &self.plugin {
-            AnyPlugin::Sync(plugin) => Ok(Served { task_type, plugin: Arc::clone(plugin) }),
+            AnyPlugin::Sync(plugin) => Ok(self.with(Arc::clone(plugin))),
             AnyPlugin::Async(_) => Err(Error::not_found(format!(
                 "task type {name} runs as a job and is not answered at once; call \
                  flyteidl.service.AsyncAgentService/CreateTask, or PUT /plugins/v1/{name}/{version}",
@@ -56,3 +91,6 @@ impl Served {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

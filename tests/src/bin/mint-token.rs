@@ -15,7 +15,7 @@ use serde_json::json;
 /// By default it is one that the service of `cargo xtask demo --keep` takes. For another service name
 /// the secret file, issuer and audience of its authentication file.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask token")]
+#[command(name = "cargo xtask token", bin_name = "cargo xtask token")]
 struct Args {
     /// Who the token is for. The demo knows `propeller` and, as users, everybody else.
     #[arg(long, default_value = "propeller")]

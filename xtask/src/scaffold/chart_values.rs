@@ -31,14 +31,17 @@ fn lay_over(
     for (key, value) in overrides {
         let before = lines.len();
         path.push(key.clone());
-        let Some(at) = find(&lines[block.start..end], path.len() - 1, key) else {
-            let known = keys(&lines[block.start..end], path.len() - 1).join(", ");
-            bail!(
-                "chart.values.{}: the chart has no such value; there are: {known}",
-                path.join(".")
-            );
-        };
-        set(lines, block.start + at, end, path, value)?;
+        match find(&lines[block.start..end], path.len() - 1, key) {
+            Some(at) => set(lines, block.start + at, end, path, value)?,
+            // Maps below the top are Kubernetes' own, and the chart's schema knows which are closed.
+            None if path.len() > 1 => {
+                lines.insert(end, format!("{}{key}: {value}", indentation(path)))
+            }
+            None => {
+                let known = keys(&lines[block.start..end], 0).join(", ");
+                bail!("chart.values.{key}: the chart has no such value; there are: {known}");
+            }
+        }
         path.pop();
         end = end + lines.len() - before;
     }
@@ -69,6 +72,11 @@ fn set(
         }
     }
     Ok(())
+}
+
+/// What stands before the key that `path` ends in.
+fn indentation(path: &[String]) -> String {
+    "  ".repeat(path.len() - 1)
 }
 
 fn find(lines: &[String], depth: usize, key: &str) -> Option<usize> {
@@ -156,9 +164,18 @@ end: true
     }
 
     #[test]
+    fn a_map_takes_another_key() {
+        let text = with(&json!({"resources": {"limits": {"cpu": "1"}}})).unwrap();
+        assert_eq!(
+            text,
+            VALUES.replace("    memory: 128Mi\n", "    memory: 128Mi\n    cpu: \"1\"\n")
+        );
+    }
+
+    #[test]
     fn what_the_chart_does_not_have_is_refused() {
-        let error = with(&json!({"resources": {"limit": {}}})).unwrap_err().to_string();
-        assert!(error.contains("chart.values.resources.limit"), "{error}");
-        assert!(error.ends_with("requests, limits"), "{error}");
+        let error = with(&json!({"resource": {}})).unwrap_err().to_string();
+        assert!(error.contains("chart.values.resource:"), "{error}");
+        assert!(error.contains("replicaCount, resources"), "{error}");
     }
 }

@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result};
 use super::{
     format,
     plan::{Allowed, Plan, Planner},
-    plugin_toml::TaskType,
+    plugin_toml::{self, TaskType},
     project::{Member, Project},
     render::{Rendered, Renderer},
     template::Template,
+    write::recover,
 };
 use crate::exit::refused;
 
@@ -39,6 +40,17 @@ impl Generator {
         target.join(format!("xtask-scratch-{}", std::process::id()))
     }
 
+    /// Undoes what a killed process left half done, before anything is written.
+    ///
+    /// # Errors
+    /// What cannot be undone.
+    pub(crate) fn recover(&self) -> Result<()> {
+        if self.project.root.is_dir() && recover(&self.project.root)? {
+            eprintln!("undone: what an interrupted run had begun to write");
+        }
+        Ok(())
+    }
+
     /// What each of `members` should be made of.
     ///
     /// # Errors
@@ -47,7 +59,11 @@ impl Generator {
         let renderer = Renderer::new(&self.template, &self.version)?;
         let render = |member: &Member| {
             let rendered = renderer.render(&member.file, self.project.layout);
-            rendered.with_context(|| member.name().to_owned())
+            let mut rendered = rendered.with_context(|| member.name().to_owned())?;
+            // What its owner says of the plugin is what there is to say.
+            let own = rendered.iter_mut().filter(|file| file.id == plugin_toml::FILE);
+            own.for_each(|file| file.text.clone_from(&member.text));
+            Ok(rendered)
         };
         let mut plugins = members.iter().map(render).collect::<Result<Vec<_>>>()?;
         let scratch = self.scratch();

@@ -33,7 +33,14 @@ fn get<'a>(table: &'a dyn TableLike, path: &[&str]) -> Option<&'a Item> {
 fn put(table: &mut dyn TableLike, path: &[&str], item: &Item) -> Result<()> {
     let Some((key, rest)) = path.split_first() else { return Ok(()) };
     if rest.is_empty() {
-        table.insert(key, item.clone());
+        let mut item = item.clone();
+        // The comment behind a value is its author's.
+        if let (Some(new), Some(old)) =
+            (item.as_value_mut(), table.get(key).and_then(Item::as_value))
+        {
+            *new.decor_mut() = old.decor().clone();
+        }
+        table.insert(key, item);
         return Ok(());
     }
     let empty = || Item::Table(toml_edit::Table::new());
@@ -41,17 +48,22 @@ fn put(table: &mut dyn TableLike, path: &[&str], item: &Item) -> Result<()> {
     put(below.as_table_like_mut().with_context(|| format!("{key} is no table"))?, rest, item)
 }
 
-/// What an item says, without how it is laid out.
+/// What an item says, without how it is laid out and what is remarked on it.
 fn plain(item: &Item) -> String {
-    match item.as_table_like() {
-        Some(table) => {
-            let mut pairs = table.iter().map(|(key, item)| format!("{key}={}", plain(item)));
-            let mut pairs = pairs.by_ref().collect::<Vec<_>>();
-            pairs.sort();
-            pairs.join(",")
-        }
-        None => item.to_string().trim().to_owned(),
+    if let Some(table) = item.as_table_like() {
+        let mut pairs =
+            table.iter().map(|(key, item)| format!("{key}={}", plain(item))).collect::<Vec<_>>();
+        pairs.sort();
+        return pairs.join(",");
     }
+    if let Some(array) = item.as_array() {
+        let values = array.iter().map(|value| plain(&Item::Value(value.clone())));
+        return format!("[{}]", values.collect::<Vec<_>>().join(","));
+    }
+    let Some(value) = item.as_value() else { return String::new() };
+    let mut value = value.clone();
+    value.decor_mut().clear();
+    value.to_string()
 }
 
 #[cfg(test)]
@@ -68,7 +80,7 @@ mod tests {
     fn only_managed_keys_change() {
         let ours = "# mine\n[package]\nname = \"y\" # why\nversion = \"9\"\n[dependencies]\naxum = \"0.8\" # mine\n";
         let text = merged(ours, THEIRS, keys()).unwrap();
-        assert!(text.starts_with("# mine\n[package]\nname = \"x\""), "{text}");
+        assert!(text.starts_with("# mine\n[package]\nname = \"x\" # why\n"), "{text}");
         assert!(
             text.contains("version.workspace = true") && text.contains("axum = \"0.8\" # mine"),
             "{text}"
@@ -83,6 +95,13 @@ mod tests {
         let ours = "lints = { workspace = true }\n[dependencies]\ncore = { workspace = true }\n[package]\nname = 'x'\nversion = { workspace = true }\n";
         let quoted = ours.replace("'x'", "\"x\"");
         assert_eq!(merged(&quoted, THEIRS, keys()).unwrap(), quoted);
+    }
+
+    #[test]
+    fn remarks_and_line_breaks_are_no_difference() {
+        let theirs = "[dependencies]\ncore = { workspace = true, features = [\"testing\"] }\n";
+        let ours = "[dependencies]\ncore = { workspace = true, features = [\n  \"testing\", # mine\n] } # why\n";
+        assert_eq!(merged(ours, theirs, keys()).unwrap(), ours);
     }
 
     #[test]

@@ -67,8 +67,8 @@ mod tests {
     use super::*;
 
     fn merged(base: &str, ours: &str, theirs: &str) -> Merged {
-        let scratch = std::env::temp_dir().join(format!("{:?}", std::thread::current().id()));
-        merge(Sides { base, ours, theirs }, 1, 2, &scratch).unwrap()
+        let scratch = tempfile::tempdir().unwrap();
+        merge(Sides { base, ours, theirs }, 1, 2, scratch.path()).unwrap()
     }
 
     #[test]

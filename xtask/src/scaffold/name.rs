@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use heck::{ToKebabCase as _, ToSnakeCase as _};
+use heck::{ToKebabCase as _, ToPascalCase as _, ToSnakeCase as _};
 
 /// Leaves room for a release's name before it in Kubernetes' 63.
 pub(crate) const MAX_LENGTH: usize = 40;
@@ -95,6 +95,40 @@ const REPOSITORY: &[&str] = &[
     "xtask",
 ];
 
+/// What a plugin's Rust type cannot be called: what its code uses, or always has.
+const TYPES: &[&str] = &[
+    "Box",
+    "Context",
+    "Custom",
+    "Err",
+    "Error",
+    "Http",
+    "HttpBuilder",
+    "Job",
+    "None",
+    "Ok",
+    "Option",
+    "Phase",
+    "Plugin",
+    "Result",
+    "SecretToken",
+    "Self",
+    "Settings",
+    "Some",
+    "Status",
+    "String",
+    "SyncPlugin",
+    "Task",
+    "TaskType",
+    "Value",
+    "Vec",
+];
+
+/// Whether the plugin's code has something of the name of its Rust type.
+pub(crate) fn is_taken_type(name: &str) -> bool {
+    TYPES.contains(&name)
+}
+
 /// What is already called something.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
@@ -128,9 +162,18 @@ pub(crate) fn check(name: &str, taken: &Taken) -> Result<(), Refusal> {
     })
 }
 
+/// Accepts `name` if it could be a plugin's, were there no others.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(crate) fn check_own(name: &str) -> Result<(), String> {
+    broken_form(name).or_else(|| reserved(name)).map_or(Ok(()), Err)
+}
+
 fn broken_rule(name: &str, taken: &Taken) -> Option<String> {
-    broken_form(name)
-        .or_else(|| reserved(name))
+    check_own(name)
+        .err()
+        .or_else(|| taken_type(name))
         .or_else(|| near_duplicate(name, &taken.plugins))
         .or_else(|| dependency(name, &taken.packages))
 }
@@ -161,6 +204,13 @@ fn reserved(name: &str) -> Option<String> {
         (REPOSITORY, "this repository keeps that name for a part of its own, or for none"),
     ];
     whose.iter().find(|(names, _)| names.contains(&name)).map(|(_, rule)| (*rule).to_owned())
+}
+
+fn taken_type(name: &str) -> Option<String> {
+    let pascal = name.to_pascal_case();
+    let rule =
+        || format!("its Rust type would be {pascal}, and its code has something of that name");
+    is_taken_type(&pascal).then(rule)
 }
 
 fn near_duplicate(name: &str, plugins: &[String]) -> Option<String> {
@@ -201,9 +251,10 @@ fn nearest(name: &str, taken: &Taken) -> String {
 /// either could not be routed.
 pub(crate) fn check_task_type(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
-    if name.is_empty() || name.len() > 63 || !name.chars().all(legal) {
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if !starts || name.len() > 63 || !name.chars().all(legal) {
         return Err(format!(
-            "'{name}' cannot be a task type: 1 to 63 lower-case letters, digits, '_' and '-'. Try: {}",
+            "'{name}' cannot be a task type: 1 to 63 lower-case letters, digits, '_' and '-', a letter first. Try: {}",
             name.to_snake_case().chars().filter(|c| legal(*c)).take(63).collect::<String>()
         ));
     }
@@ -236,6 +287,8 @@ mod tests {
             ("9lives", "begins with a letter", "lives"),
             ("-x1", "begins with a letter", "x1"),
             ("con", "Windows", "con-jobs"),
+            ("job", "Rust type would be Job", "job-jobs"),
+            ("sync-plugin", "SyncPlugin", "sync-plugin-jobs"),
             ("deps", "cargo", "deps-jobs"),
             ("xtask", "repository", "xtask-jobs"),
             ("utils", "repository", "utils-jobs"),

@@ -132,60 +132,89 @@ impl Planner<'_> {
     /// A file or a record that cannot be read; a merge that fails.
     pub(crate) fn plan(&self, plugin: &PluginToml, rendered: &[Rendered]) -> Result<Plan> {
         let name = &plugin.plugin.name;
-        let service = self.project.service(name);
-        let old = Record::read(&service)?;
-        let mut record = old.clone();
-        self.manifest.name.clone_into(&mut record.template);
-        record.version = self.manifest.version;
-        let mut steps = Vec::new();
+        let mut old = Record::read(&self.project.service(name))?;
+        let mut steps = self.left_behind(name, &mut old)?;
+        // What should be recorded now, and what once everything is written.
+        let (mut settled, mut record) = (old.clone(), old.clone());
         for file in rendered {
-            steps.push(self.step(plugin, file, &old, &mut record)?);
+            let (step, remember) = self.step(plugin, file, &old)?;
+            for record in [&mut settled, &mut record] {
+                if step.state == State::Ejected {
+                    record.forget(&file.id);
+                }
+            }
+            if let Some(text) = &remember {
+                record.remember(&file.id, file.class, text);
+                if matches!(step.state, State::InSync | State::Kept) {
+                    settled.remember(&file.id, file.class, text);
+                }
+            }
+            steps.push(step);
         }
         let wanted = rendered.iter().map(|file| file.id.as_str()).collect::<Vec<_>>();
+        for unknown in plugin.unmanaged.keys().filter(|id| !wanted.contains(&id.as_str())) {
+            eprintln!("warning: {name}: unmanaged.\"{unknown}\": the template has no such file");
+        }
         for id in old.ids().filter(|id| !wanted.contains(id)) {
             steps.push(self.dropped(name, id, &old)?);
             record.forget(id);
         }
-        let record_writes = self.record_writes(name, &old, &record)?;
+        for record in [&mut settled, &mut record] {
+            name.clone_into(&mut record.plugin);
+            self.manifest.name.clone_into(&mut record.template);
+        }
+        // Bytes decide what is in step, not the version.
+        let record_in_sync =
+            old.version > 0 && self.record_writes(name, &old, &settled)?.is_empty();
+        if !steps.iter().any(|step| step.state.is_refused()) {
+            record.version = self.manifest.version;
+        }
         let changed = steps.iter().filter(|step| step.before != step.after);
         let writes =
             changed.map(|step| Write { path: step.path.clone(), text: step.after.clone() });
         Ok(Plan {
             plugin: name.clone(),
             from_version: (old.version > 0).then_some(old.version),
-            writes: writes.chain(record_writes.clone()).collect(),
-            record_in_sync: record_writes.is_empty(),
+            writes: writes.chain(self.record_writes(name, &old, &record)?).collect(),
+            record_in_sync,
             steps,
         })
     }
 
+    /// What lies where the plugin's files were under its former name. The files that did not move with
+    /// it are made again, so `old` forgets them.
+    fn left_behind(&self, name: &str, old: &mut Record) -> Result<Vec<Step>> {
+        let former = old.plugin.clone();
+        if former.is_empty() || former == name {
+            return Ok(Vec::new());
+        }
+        let moved =
+            |id: &String| self.project.root.join(self.project.layout.path(name, id)).exists();
+        let missing = old.ids().map(str::to_owned).filter(|id| !moved(id)).collect::<Vec<_>>();
+        let steps = missing.iter().map(|id| self.dropped(&former, id, old));
+        let steps = steps.collect::<Result<Vec<_>>>()?;
+        missing.iter().for_each(|id| old.forget(id));
+        Ok(steps.into_iter().filter(|step| step.before.is_some()).collect())
+    }
+
+    /// What is to become of a file, and what is to be remembered of it.
     fn step(
         &self,
         plugin: &PluginToml,
         file: &Rendered,
         old: &Record,
-        new: &mut Record,
-    ) -> Result<Step> {
-        let before = self.read(&file.path)?;
-        let ours = before.as_deref();
-        let decision = if plugin.unmanaged.contains_key(&file.id) {
-            new.forget(&file.id);
-            Decision::leave(State::Ejected, ours)
+    ) -> Result<(Step, Option<String>)> {
+        let ejected = plugin.unmanaged.contains_key(&file.id);
+        let before = if ejected { None } else { self.read(&file.path)? };
+        let decision = if ejected {
+            Decision::leave(State::Ejected, None)
         } else {
-            self.decide(plugin.plugin.core, file, ours, old).with_context(|| file.path.clone())?
+            self.decide(plugin.plugin.core, file, before.as_deref(), old)
+                .with_context(|| file.path.clone())?
         };
-        if let Some(text) = &decision.remember {
-            new.remember(&file.id, file.class, text);
-        }
-        let Decision { state, after, .. } = decision;
-        Ok(Step {
-            id: file.id.clone(),
-            path: file.path.clone(),
-            class: file.class,
-            state,
-            before,
-            after,
-        })
+        let Decision { state, after, remember } = decision;
+        let (id, path) = (file.id.clone(), file.path.clone());
+        Ok((Step { id, path, class: file.class, state, before, after }, remember))
     }
 
     fn decide(
@@ -220,7 +249,7 @@ impl Planner<'_> {
     fn generated(&self, file: &Rendered, ours: &str, old: &Record) -> Decision {
         if ours == file.text {
             Decision::write(State::InSync, file.text.clone())
-        } else if old.wrote(&file.id, ours) || self.allowed.force {
+        } else if old.wrote(&file.id, ours) || self.allowed.force && old.knows(&file.id) {
             Decision::write(State::Outdated, file.text.clone())
         } else if self.adopts(file) && self.is_dirty(file) {
             Decision::leave(State::Dirty, Some(ours))
@@ -244,9 +273,9 @@ impl Planner<'_> {
         let base = old.base(&file.id);
         Ok(if ours == file.text {
             as_it_is(State::InSync)
-        } else if base == Some(ours) {
+        } else if old.wrote(&file.id, ours) {
             Decision::write(State::Outdated, file.text.clone())
-        } else if base == Some(&file.text) || self.adopts(file) {
+        } else if old.wrote(&file.id, &file.text) || self.adopts(file) {
             as_it_is(State::Kept)
         } else if !old.knows(&file.id) {
             Decision::leave(State::Collision, Some(ours))

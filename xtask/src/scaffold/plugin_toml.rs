@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use heck::{ToPascalCase as _, ToTitleCase as _};
 use serde::{Deserialize, Serialize};
 use toml_edit::{DocumentMut, Item, Table};
@@ -189,8 +189,24 @@ impl PluginToml {
         if file.ports.api == file.ports.admin || file.ports.api == 0 || file.ports.admin == 0 {
             bail!("ports: api and admin are two ports from 1 to 65535");
         }
+        name::check_own(&file.plugin.name).map_err(|rule| {
+            anyhow!("plugin.name: '{}' cannot be a plugin's name: {rule}", file.plugin.name)
+        })?;
+        file.check_task_types()?;
         file.check_texts()?;
         Ok(file)
+    }
+
+    fn check_task_types(&self) -> Result<()> {
+        let names = self.plugin.all_task_types().map(|each| &each.name).collect::<Vec<_>>();
+        let twice = (1..names.len()).find(|at| names[..*at].contains(&names[*at]));
+        if let Some(at) = twice {
+            bail!(
+                "plugin.task-types: '{}' is there twice; Flyte knows one version of a type",
+                names[at]
+            );
+        }
+        Ok(())
     }
 
     /// These stand in Rust, TOML, YAML and Dockerfiles as they are.
@@ -198,19 +214,46 @@ impl PluginToml {
         let Plugin { title, type_name, description, owner, .. } = &self.plugin;
         let texts =
             [("title", title.as_ref()), ("description", Some(description)), ("owner", Some(owner))];
+        let unfit = |c: char| c.is_control() || "\"\\{}$\u{2028}\u{2029}".contains(c);
         for (field, text) in texts {
-            if text.is_some_and(|text| text.contains(['"', '\\', '\n', '\r', '{', '}'])) {
-                bail!("plugin.{field}: one line without quotes, backslashes and braces");
+            if text.is_some_and(|text| text.contains(unfit) || text.trim() != text) {
+                bail!(
+                    "plugin.{field}: one line without quotes, backslashes, braces and '$', and no blanks around it"
+                );
+            }
+            if field != "owner" && text.is_some_and(String::is_empty) {
+                bail!("plugin.{field}: empty");
             }
         }
         let is_type = |name: &String| {
             name.starts_with(|c: char| c.is_ascii_uppercase())
                 && name.chars().all(|c| c.is_ascii_alphanumeric())
+                && !name::is_taken_type(name)
         };
         if let Some(wrong) = type_name.as_ref().filter(|name| !is_type(name)) {
             bail!(
-                "plugin.type: '{wrong}' cannot be a Rust type: letters and digits, a capital first"
+                "plugin.type: '{wrong}' cannot be the plugin's Rust type: letters and digits, a capital first, and none that its code uses"
             );
+        }
+        self.check_others()
+    }
+
+    fn check_others(&self) -> Result<()> {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/:".contains(c);
+        if self.image.repository.as_ref().is_some_and(|it| it.is_empty() || !it.chars().all(legal))
+        {
+            bail!(
+                "image.repository: a registry, a path and a name, in lower case: ghcr.io/acme/redshift"
+            );
+        }
+        if let Some((file, _)) = self.unmanaged.iter().find(|(_, reason)| reason.trim().is_empty())
+        {
+            bail!("unmanaged.\"{file}\": say why");
+        }
+        // What a date becomes when it is read as JSON.
+        let values = serde_json::Value::Object(self.chart.values.clone()).to_string();
+        if values.contains("$__toml_private_datetime") {
+            bail!("chart.values: write dates as texts, in quotes");
         }
         Ok(())
     }
@@ -282,6 +325,17 @@ mod tests {
             (format!("{LEAST}type = \"red\"\n"), "plugin.type"),
             (format!("{LEAST}[ports]\napi = 9090\n"), "ports"),
             (format!("{LEAST}[chart]\nvals = 1\n"), "vals"),
+            (format!("{LEAST}type = \"Job\"\n"), "plugin.type"),
+            (format!("{LEAST}title = \"\"\n"), "plugin.title"),
+            (LEAST.replace("Runs SQL", "Runs\\u0007SQL"), "plugin.description"),
+            (LEAST.replace("Runs SQL", "Runs $SQL"), "plugin.description"),
+            (LEAST.replace("\"red-shift\"", "\"../../evil\""), "plugin.name"),
+            (LEAST.replace("\"red-shift\"", "\"Red_Shift\""), "plugin.name"),
+            (LEAST.replace("spectrum:2", "redshift:2"), "twice"),
+            (LEAST.replace("spectrum:2", "1"), "cannot be a task type"),
+            (format!("{LEAST}[image]\nrepository = \"a\\nb: c\"\n"), "image.repository"),
+            (format!("{LEAST}[unmanaged]\nDockerfile = \"\"\n"), "say why"),
+            (format!("{LEAST}[chart.values]\nx = 2024-01-01\n"), "chart.values"),
         ];
         for (text, named) in table {
             let error = format!("{:#}", PluginToml::parse(&text).unwrap_err());

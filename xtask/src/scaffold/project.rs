@@ -10,6 +10,7 @@ use crate::exit::usage;
 use super::{
     name::Taken,
     plugin_toml::{self, PluginToml},
+    record::DIRECTORY,
 };
 
 /// How a repository is laid out.
@@ -94,6 +95,36 @@ impl Project {
         let mut names = names.filter(is_plugin).collect::<Vec<_>>();
         names.sort();
         names.iter().map(|name| self.member(name)).collect()
+    }
+
+    /// Files of plugins that are no more: below services/, charts/ and docs/plugins/ what the generator
+    /// writes, without a plugin.toml.
+    ///
+    /// # Errors
+    /// As [`members`](Self::members).
+    pub(crate) fn strays(&self) -> Result<Vec<String>> {
+        if self.layout == Layout::Standalone {
+            return Ok(Vec::new());
+        }
+        let members = self.members()?;
+        let mut strays = Vec::new();
+        for (directory, suffix, mark) in
+            [("services", "", DIRECTORY), ("charts", "", "Chart.yaml"), ("docs/plugins", ".md", "")]
+        {
+            let entries = std::fs::read_dir(self.root.join(directory)).into_iter().flatten();
+            for entry in entries {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let plugin = name.strip_suffix(suffix).unwrap_or(&name);
+                let marked =
+                    if mark.is_empty() { path.is_file() } else { path.join(mark).exists() };
+                if marked && members.iter().all(|member| member.name() != plugin) {
+                    strays.push(format!("{directory}/{name}"));
+                }
+            }
+        }
+        strays.sort();
+        Ok(strays)
     }
 
     fn member(&self, directory: &str) -> Result<Member> {

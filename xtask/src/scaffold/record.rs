@@ -10,6 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::template::Class;
+use crate::exit::{Exit, With};
 
 /// The directory, in the plugin's.
 pub(crate) const DIRECTORY: &str = ".scaffold";
@@ -26,6 +27,9 @@ pub(crate) struct Record {
     /// Its version.
     #[serde(default)]
     pub(crate) version: u32,
+    /// The plugin's name when it was written: a plugin may be renamed.
+    #[serde(default)]
+    pub(crate) plugin: String,
     /// By id: the class's letter and the hash of what was written.
     #[serde(default)]
     files: BTreeMap<String, String>,
@@ -47,11 +51,21 @@ impl Record {
         }
         let named = || path.display().to_string();
         let text = std::fs::read_to_string(&path).with_context(named)?;
-        let mut record: Self = toml_edit::de::from_str(&text).with_context(named)?;
+        let mut record: Self = toml_edit::de::from_str(&text).map_err(|error| {
+            let path = path.display();
+            With(
+                Exit::Conflicts,
+                format!("{path}: {error}\nTake either side of a merge whole, and sync again: what is written is compared, not believed"),
+            )
+        })?;
         for id in record.files.keys() {
-            // One that is missing makes the next merge a conflict; never a silent loss.
-            if let Ok(base) = std::fs::read_to_string(directory.join("base").join(id)) {
-                record.bases.insert(id.clone(), normalized(&base));
+            // One that is missing, or not what was written, makes the next merge a conflict; never a
+            // silent loss.
+            let base = std::fs::read_to_string(directory.join("base").join(id));
+            if let Some(base) =
+                base.ok().map(|base| normalized(&base)).filter(|base| record.wrote(id, base))
+            {
+                record.bases.insert(id.clone(), base);
             }
         }
         Ok(record)
@@ -77,6 +91,7 @@ impl Record {
     /// Remembers `text` as written.
     pub(crate) fn remember(&mut self, id: &str, class: Class, text: &str) {
         self.files.insert(id.to_owned(), format!("{}:{}", class.letter(), digest(text)));
+        self.bases.remove(id);
         if class == Class::ScaffoldOnce {
             self.bases.insert(id.to_owned(), text.to_owned());
         }
@@ -96,10 +111,10 @@ impl Record {
     /// The files that the record itself is, by their path in the plugin's directory.
     pub(crate) fn files(&self) -> BTreeMap<String, String> {
         let mut text = HEAD.to_owned();
+        let Self { template, version, plugin, .. } = self;
         let _ = write!(
             text,
-            "template = \"{}\"\nversion = {}\n\n[files]\n",
-            self.template, self.version
+            "template = \"{template}\"\nversion = {version}\nplugin = \"{plugin}\"\n\n[files]\n"
         );
         for (id, entry) in &self.files {
             let _ = writeln!(text, "\"{id}\" = \"{entry}\"");

@@ -6,13 +6,27 @@ use super::{
     plugin_toml::PluginToml, project::Layout, record::digest, render::Renderer, template::Template,
 };
 
-/// Plugins that have everything a plugin can have.
-const PLUGINS: [(&str, &str, Layout); 4] = [
-    ("async", "workspace", Layout::Workspace),
-    ("sync", "workspace", Layout::Workspace),
-    ("async", "git", Layout::Standalone),
-    ("sync", "registry", Layout::Standalone),
+/// Plugins that have all that a plugin can have, and one that has the least.
+const PLUGINS: [(&str, &str, Layout); 5] = [
+    ("mode = \"async\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
+    ("mode = \"sync\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
+    ("mode = \"async\"\ncore = \"git\"\n", FULL, Layout::Standalone),
+    ("mode = \"sync\"\ncore = \"registry\"\n", FULL, Layout::Standalone),
+    ("", "", Layout::Workspace),
 ];
+const FULL: &str = r#"
+owner = "@acme"
+title = "Acme's Batch"
+type = "AcmeBatch"
+optional-task-types = ["acme_again:2"]
+[ports]
+api = 8100
+admin = 9190
+[image]
+repository = "registry.example/acme/batch"
+[chart.values]
+replicas = 3
+"#;
 
 /// The digest of what `template` renders, before rustfmt.
 ///
@@ -21,10 +35,9 @@ const PLUGINS: [(&str, &str, Layout); 4] = [
 fn of(template: &Template) -> Result<String> {
     let renderer = Renderer::new(template, "0.0.0")?;
     let mut all = String::new();
-    for (mode, core, layout) in PLUGINS {
+    for (kind, more, layout) in PLUGINS {
         let plugin = format!(
-            "schema = 1\n[plugin]\nname = \"acme-batch\"\nmode = \"{mode}\"\ncore = \"{core}\"\n\
-             task-types = [\"acme_batch\", \"acme_again:2\"]\ndescription = \"Runs it\"\nowner = \"@acme\"\n"
+            "schema = 1\n[plugin]\nname = \"acme-batch\"\ntask-types = [\"acme_batch\"]\ndescription = \"Runs it\"\n{kind}{more}"
         );
         for file in renderer.render(&PluginToml::parse(&plugin)?, layout)? {
             all += &format!("{}\0{}\0{}\0", file.path, file.class.letter(), file.text);

@@ -7,7 +7,7 @@ use super::{
     plan::{Plan, State, Step},
     template::{Class, Template},
 };
-use crate::exit::Exit;
+use crate::{exit::Exit, tool};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -32,7 +32,7 @@ struct Finding {
 impl Finding {
     fn of(plan: &Plan, step: &Step) -> Self {
         let label = step.class.label();
-        let (name, id) = (&plan.plugin, &step.id);
+        let (name, id, tool) = (&plan.plugin, &step.id, tool());
         let mine = matches!(step.class, Class::ScaffoldOnce | Class::User);
         let drift = if mine { Exit::Ok } else { Exit::Drift };
         let (word, note, check) = match step.state {
@@ -54,14 +54,14 @@ impl Finding {
             State::Edited => (
                 "edited",
                 format!(
-                    "generated, and edited by hand: change plugin.toml instead, or --eject {id} --reason …, or --force to lose the edit (cargo xtask sync {name})"
+                    "generated, and edited by hand: change plugin.toml instead, or --eject {id} --reason …, or --force to lose the edit ({tool} sync {name})"
                 ),
                 Exit::Refused,
             ),
             State::Collision => (
                 "collision",
                 format!(
-                    "not the generator's: move it away, or take it in with --adopt {id} (cargo xtask sync {name})"
+                    "not the generator's: move it away, or take it in with --adopt {id} ({tool} sync {name})"
                 ),
                 Exit::Refused,
             ),
@@ -104,15 +104,15 @@ pub(crate) fn outcome(plans: &[Plan]) -> Exit {
     steps.map(|step| of_state(step.state)).max().unwrap_or(Exit::Ok)
 }
 
-/// Prints what `plans` found.
+/// Prints what `plans` found, in a run that ends with `exit`.
 ///
 /// # Errors
 /// Never, but for what JSON cannot say.
-pub(crate) fn print(plans: &[Plan], format: Format) -> Result<()> {
+pub(crate) fn print(plans: &[Plan], exit: Exit, format: Format) -> Result<()> {
     match format {
         Format::Text => print_text(plans),
         Format::Github => print_github(plans),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&json(plans))?),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&json(plans, exit))?),
     }
     Ok(())
 }
@@ -164,10 +164,13 @@ fn print_github(plans: &[Plan]) {
                 step.path, finding.word, finding.note
             );
         }
+        if !plan.record_in_sync {
+            println!("::error::{}: .scaffold is not what was last written", plan.plugin);
+        }
     }
 }
 
-fn json(plans: &[Plan]) -> serde_json::Value {
+fn json(plans: &[Plan], exit: Exit) -> serde_json::Value {
     let step = |plan: &Plan, step: &Step| {
         let finding = Finding::of(plan, step);
         json!({
@@ -182,7 +185,7 @@ fn json(plans: &[Plan]) -> serde_json::Value {
         let files = plan.steps.iter().map(|each| step(plan, each)).collect::<Vec<_>>();
         json!({ "name": plan.plugin, "record_in_sync": plan.record_in_sync, "files": files })
     };
-    json!({ "exit": verdict(plans) as u8, "plugins": plans.iter().map(plugin).collect::<Vec<_>>() })
+    json!({ "exit": exit as u8, "plugins": plans.iter().map(plugin).collect::<Vec<_>>() })
 }
 
 /// Prints what the template's versions brought that `plans` cross.

@@ -1,7 +1,8 @@
 //! Writes all of a plan's files, or none.
 //!
-//! New texts are laid down below `target/` first, where a full disk harms nothing. Then files only
-//! change places, and every change of place can be undone.
+//! New texts are laid down in a staging directory first, where a full disk harms nothing. Then each file
+//! takes its place in one step, so that none is ever missing or half there. What was done is undone
+//! after a failure, and by the [next run](recover) after the process was killed.
 
 use std::{
     io,
@@ -43,6 +44,16 @@ impl Disk for RealDisk {
     }
 }
 
+/// How staging directories are called, beside the repository's files: places change within one file
+/// system only.
+const STAGING: &str = ".xtask-staging-";
+/// The list of what is written, a path in each line, in a staging directory.
+const JOURNAL: &str = "journal";
+/// Stands before the path of a file that is made or replaced.
+const MADE: char = '+';
+/// Stands before the path of a file that is deleted.
+const DELETED: char = '-';
+
 /// Writes all of `writes` below `root`.
 ///
 /// # Errors
@@ -51,108 +62,135 @@ pub(crate) fn write_all(disk: &dyn Disk, root: &Path, writes: &[Write]) -> Resul
     if writes.is_empty() {
         return Ok(());
     }
-    let staging = root.join("target").join(format!("xtask-staging-{}", std::process::id()));
-    let missing = staging.ancestors().skip(1).take_while(|above| !above.exists());
-    let missing = missing.map(Path::to_owned).collect::<Vec<_>>();
-    let written = stage_and_place(disk, root, &staging, writes);
-    let _ = std::fs::remove_dir_all(&staging);
+    let made_root = !root.exists();
+    let staging =
+        Staging { root, directory: root.join(format!("{STAGING}{}", std::process::id())) };
+    let written = staging.write(disk, writes);
     if written.is_err() {
-        missing.iter().for_each(|above| drop(std::fs::remove_dir(above)));
+        staging.undo();
+        let _ = std::fs::remove_dir_all(&staging.directory);
+        if made_root {
+            let _ = std::fs::remove_dir(root);
+        }
     }
     written
 }
 
-fn stage_and_place(disk: &dyn Disk, root: &Path, staging: &Path, writes: &[Write]) -> Result<()> {
-    std::fs::create_dir_all(staging)
-        .with_context(|| format!("cannot make {}", staging.display()))?;
-    let staged = |number: usize| staging.join(format!("new-{number}"));
-    for (number, write) in writes.iter().enumerate() {
-        if let Some(text) = &write.text {
-            disk.write(&staged(number), text)
-                .with_context(|| format!("cannot write {}", write.path))?;
+/// Undoes what a killed process left half done below `root`; returns whether there was any.
+///
+/// # Errors
+/// A root that cannot be read.
+pub(crate) fn recover(root: &Path) -> Result<bool> {
+    let mut found = false;
+    for entry in std::fs::read_dir(root).with_context(|| root.display().to_string())? {
+        let directory = entry?.path();
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(process) = name.strip_prefix(STAGING) else { continue };
+        if Path::new("/proc").join(process).exists() {
+            continue;
         }
+        let staging = Staging { root, directory };
+        staging.undo();
+        std::fs::remove_dir_all(&staging.directory)?;
+        found = true;
     }
-    let mut undo = Undo { disk, steps: Vec::new() };
-    for (number, write) in writes.iter().enumerate() {
-        let new = write.text.as_ref().map(|_| staged(number));
-        let old = staging.join(format!("old-{number}"));
-        undo.place(&root.join(&write.path), new, old)
-            .with_context(|| format!("cannot write {}; nothing was changed", write.path))?;
-    }
-    undo.keep();
-    for write in writes.iter().filter(|write| write.text.is_none()) {
-        remove_emptied(root, Path::new(&write.path));
-    }
-    Ok(())
+    Ok(found)
 }
 
-/// Removes the directories that lost their last file with `path`.
+/// Where texts wait for their places, and what they replace is kept.
+struct Staging<'a> {
+    root: &'a Path,
+    directory: PathBuf,
+}
+
+impl Staging<'_> {
+    fn waiting(&self, number: usize) -> PathBuf {
+        self.directory.join(format!("new-{number}"))
+    }
+
+    fn replaced(&self, number: usize) -> PathBuf {
+        self.directory.join(format!("old-{number}"))
+    }
+
+    fn write(&self, disk: &dyn Disk, writes: &[Write]) -> Result<()> {
+        let staging = self.directory.display().to_string();
+        std::fs::create_dir_all(&self.directory)
+            .with_context(|| format!("cannot make {staging}"))?;
+        for (number, write) in writes.iter().enumerate() {
+            let named = || format!("cannot write {}; nothing was changed", write.path);
+            if let Some(text) = &write.text {
+                disk.write(&self.waiting(number), text).with_context(named)?;
+            }
+        }
+        let line = |write: &Write| {
+            let sign = if write.text.is_some() { MADE } else { DELETED };
+            format!("{sign}{}", write.path)
+        };
+        let journal = writes.iter().map(line).collect::<Vec<_>>().join("\n");
+        disk.write(&self.directory.join(JOURNAL), &journal)
+            .context("cannot write; nothing was changed")?;
+        for (number, write) in writes.iter().enumerate() {
+            self.place(disk, number, write)
+                .with_context(|| format!("cannot write {}; nothing was changed", write.path))?;
+        }
+        // From here on there is nothing to undo.
+        std::fs::remove_file(self.directory.join(JOURNAL))?;
+        std::fs::remove_dir_all(&self.directory)?;
+        for write in writes.iter().filter(|write| write.text.is_none()) {
+            remove_emptied(self.root, Path::new(&write.path));
+        }
+        Ok(())
+    }
+
+    fn place(&self, disk: &dyn Disk, number: usize, write: &Write) -> io::Result<()> {
+        let path = self.root.join(&write.path);
+        if write.text.is_none() {
+            return if path.exists() { disk.rename(&path, &self.replaced(number)) } else { Ok(()) };
+        }
+        if path.exists() {
+            // A second name, so that the file is there until the new one takes its place.
+            std::fs::hard_link(&path, self.replaced(number))?;
+        }
+        let parents = path.ancestors().skip(1);
+        let missing = parents.take_while(|parent| !parent.exists()).collect::<Vec<_>>();
+        missing.into_iter().rev().try_for_each(|directory| disk.create_dir(directory))?;
+        disk.rename(&self.waiting(number), &path)
+    }
+
+    /// Brings back what the journal tells of.
+    fn undo(&self) {
+        let journal = std::fs::read_to_string(self.directory.join(JOURNAL)).unwrap_or_default();
+        let lines = journal.lines().collect::<Vec<_>>();
+        for (number, line) in lines.iter().enumerate().rev() {
+            let (made, below) = match line.strip_prefix(MADE) {
+                Some(below) => (true, below),
+                None => (false, line.trim_start_matches(DELETED)),
+            };
+            let path = self.root.join(below);
+            let old = self.replaced(number);
+            let undone = if old.exists() {
+                std::fs::rename(&old, &path)
+            } else if made && !self.waiting(number).exists() && path.is_file() {
+                // Its new text waits no more: it took its place, where nothing was.
+                std::fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            if let Err(error) = undone {
+                eprintln!("warning: cannot undo what was done to {}: {error}", path.display());
+            }
+            remove_emptied(self.root, Path::new(below));
+        }
+    }
+}
+
+/// Removes the directories that have nothing in them any more, from the one of `path` on.
 fn remove_emptied(root: &Path, path: &Path) {
     let parents = path.ancestors().skip(1).take_while(|parent| !parent.as_os_str().is_empty());
     for parent in parents {
-        if std::fs::remove_dir(root.join(parent)).is_err() {
+        let directory = root.join(parent);
+        if directory.exists() && std::fs::remove_dir(directory).is_err() {
             return;
-        }
-    }
-}
-
-/// What was done so far; undone when dropped, unless it is kept.
-struct Undo<'a> {
-    disk: &'a dyn Disk,
-    steps: Vec<Step>,
-}
-
-enum Step {
-    MadeDirectory(PathBuf),
-    Moved { from: PathBuf, to: PathBuf },
-}
-
-impl Undo<'_> {
-    fn place(&mut self, path: &Path, new: Option<PathBuf>, old: PathBuf) -> io::Result<()> {
-        if path.exists() {
-            self.rename(path.to_owned(), old)?;
-        }
-        if let Some(new) = new {
-            self.make_parents(path)?;
-            self.rename(new, path.to_owned())?;
-        }
-        Ok(())
-    }
-
-    fn make_parents(&mut self, path: &Path) -> io::Result<()> {
-        let missing = path.ancestors().skip(1).take_while(|parent| !parent.exists());
-        let missing = missing.map(Path::to_owned).collect::<Vec<_>>();
-        for directory in missing.into_iter().rev() {
-            self.disk.create_dir(&directory)?;
-            self.steps.push(Step::MadeDirectory(directory));
-        }
-        Ok(())
-    }
-
-    fn rename(&mut self, from: PathBuf, to: PathBuf) -> io::Result<()> {
-        self.disk.rename(&from, &to)?;
-        self.steps.push(Step::Moved { from, to });
-        Ok(())
-    }
-
-    fn keep(&mut self) {
-        self.steps.clear();
-    }
-}
-
-impl Drop for Undo<'_> {
-    fn drop(&mut self) {
-        for step in self.steps.drain(..).rev() {
-            // On the file system itself: what the caller's refuses must not keep us from undoing.
-            let undone = match &step {
-                Step::MadeDirectory(directory) => std::fs::remove_dir(directory),
-                Step::Moved { from, to } => std::fs::rename(to, from),
-            };
-            if let (Err(error), Step::MadeDirectory(path) | Step::Moved { from: path, .. }) =
-                (undone, &step)
-            {
-                eprintln!("warning: cannot undo what was done to {}: {error}", path.display());
-            }
         }
     }
 }
@@ -253,7 +291,23 @@ mod tests {
             assert_eq!(tree(&root), before, "after {failures} operations");
             failures += 1;
         }
-        assert_eq!(failures, 11, "three texts, three directories, five renames");
+        assert_eq!(failures, 11, "four texts, three directories, four renames");
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    /// A disk that is pulled away: what was begun is not undone by the process that began it.
+    #[test]
+    fn whatever_was_killed_is_undone_by_the_next_run() {
+        let root = fresh("killed");
+        let before = tree(&root);
+        for left in 0..11 {
+            let staging = Staging { root: &root, directory: root.join(format!("{STAGING}0")) };
+            assert!(staging.write(&Failing { left: Cell::new(left) }, &writes()).is_err());
+            assert!(root.join("a/old").exists(), "never missing");
+            assert!(recover(&root).unwrap());
+            assert_eq!(tree(&root), before, "after {left} operations");
+        }
+        assert!(!recover(&root).unwrap());
         std::fs::remove_dir_all(root).unwrap();
     }
 

@@ -66,7 +66,7 @@ impl Plugin for &'static Vague {
 }
 
 fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
-    Arc::new(Verbs::new(&AnyPlugin::Async(Arc::new(plugin)), shared()).unwrap())
+    Arc::new(Verbs::new(&[("vague", AnyPlugin::Async(Arc::new(plugin)))], shared()).unwrap())
 }
 
 async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {

@@ -68,7 +68,7 @@ impl Slow {
 
 fn stage() -> (&'static Slow, Arc<Verbs>) {
     let slow: &'static Slow = Box::leak(Box::default());
-    let verbs = Verbs::new(&AnyPlugin::Sync(Arc::new(slow)), shared()).unwrap();
+    let verbs = Verbs::new(&[("slow", AnyPlugin::Sync(Arc::new(slow)))], shared()).unwrap();
     (slow, Arc::new(verbs))
 }
 

@@ -1,0 +1,179 @@
+//! `<service> health-check`: asks a running service whether it serves, for probes that run a program.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, FromArgMatches as _};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout_at},
+};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use url::Url;
+
+use crate::{
+    config::{ServerArgs, parse_timeout},
+    error::{Error, Kind, Result},
+};
+
+const NAME: &str = "health-check";
+
+/// Which service is asked, and how long it may take to answer.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HealthCheck {
+    /// `http://host[:port]` of the service's API port. By default that of --listen (PLUGIN_LISTEN), on
+    /// this machine.
+    #[arg(value_name = "URL", value_parser = parse_url)]
+    url: Option<Url>,
+
+    /// How long the answer may take.
+    #[arg(long, default_value = "5s", value_parser = parse_timeout)]
+    timeout: Duration,
+}
+
+/// The subcommand.
+pub(crate) fn command() -> clap::Command {
+    HealthCheck::augment_args(clap::Command::new(NAME).about(
+        "Asks a running service whether it serves, as gRPC's health protocol has it: prints SERVING \
+         and exits with 0, or says why not and exits with 1",
+    ))
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    let wrong = |why: &str| format!("{why}; write for example http://bigquery.flyte:8000");
+    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    if url.scheme() != "http" {
+        return Err(wrong("services speak HTTP/2 without TLS, so the scheme is http"));
+    }
+    if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+        return Err(wrong("give no more than scheme, host and port"));
+    }
+    Ok(url)
+}
+
+/// Where a service that listens on `address` is reached from the same machine.
+fn reached_at(mut address: SocketAddr) -> Result<Url> {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Url::parse(&format!("http://{address}")).map_err(Error::internal)
+}
+
+impl HealthCheck {
+    /// The check that a command line asks for, if it does.
+    ///
+    /// # Errors
+    /// What is wrong with the command line.
+    pub(crate) fn asked_for(matches: &clap::ArgMatches) -> Result<Option<Self>, clap::Error> {
+        let Some(own) = matches.subcommand_matches(NAME) else {
+            return Ok(None);
+        };
+        let check = Self::from_arg_matches(own)?;
+        let here = || reached_at(ServerArgs::from_arg_matches(matches).ok()?.listen).ok();
+        Ok(Some(Self { url: check.url.or_else(here), ..check }))
+    }
+
+    /// Asks, and prints the answer.
+    ///
+    /// # Errors
+    /// Why the service does not serve, or cannot be asked.
+    pub(crate) async fn run(self) -> Result<()> {
+        let url = self.url.ok_or_else(|| Error::internal("no URL"))?;
+        let status = ask(&url, Instant::now() + self.timeout).await?;
+        println!("{}", status.as_str_name());
+        match status {
+            ServingStatus::Serving => Ok(()),
+            ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
+                Err(Error::unavailable(format!(
+                    "{url} answers and does not serve: it starts, it shuts down, or it has the keys of \
+                     no issuer; its log and GET /readyz on its admin port say which"
+                )))
+            }
+        }
+    }
+}
+
+/// Each step fails in words of its own: whoever reads them has a probe that fails, and little time.
+async fn ask(url: &Url, deadline: Instant) -> Result<ServingStatus> {
+    let late = |what: &str| Error::new(Kind::DeadlineExceeded, format!("{url}: {what} in time"));
+    let connecting = timeout_at(deadline, connect(url)).await;
+    let stream = connecting.map_err(|_| {
+        late("no connection came about (a NetworkPolicy, a firewall or a wrong address?)")
+    })??;
+    let asking = timeout_at(deadline, call(url, stream)).await;
+    asking.map_err(|_| late("something accepts connections and did not answer (does it hang?)"))?
+}
+
+async fn connect(url: &Url) -> Result<TcpStream> {
+    let port = url.port_or_known_default().unwrap_or_default();
+    let host = url.host_str().unwrap_or_default();
+    let found = lookup_host(format!("{host}:{port}")).await.map_err(|error| {
+        Error::unavailable(format!(
+            "{url}: the host {host} cannot be looked up (a wrong name or namespace, or DNS is down)"
+        ))
+        .with_source(error)
+    })?;
+    let addresses = found.collect::<Vec<_>>();
+    TcpStream::connect(&*addresses).await.map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => {
+                "connection refused: nothing listens there (is it up, and is this its API port?)"
+            }
+            _ => "no connection",
+        };
+        Error::unavailable(format!("{url}: {why}")).with_source(error)
+    })
+}
+
+async fn call(url: &Url, stream: TcpStream) -> Result<ServingStatus> {
+    let channel = channel(url, stream).await.map_err(|error| no_grpc(url).with_source(error))?;
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+    match answer {
+        Ok(answer) => Ok(answer.into_inner().status()),
+        Err(status) => Err(refused(url, status)),
+    }
+}
+
+/// A channel over a connection that is there: errors of TCP are told apart before gRPC wraps them.
+async fn channel(url: &Url, stream: TcpStream) -> Result<Channel, tonic::transport::Error> {
+    let mut stream = Some(TokioIo::new(stream));
+    let once = tower::service_fn(move |_: http::Uri| {
+        std::future::ready(stream.take().ok_or("the connection ended"))
+    });
+    let endpoint = Endpoint::from_shared(url.to_string())?;
+    endpoint.connect_with_connector(once).await
+}
+
+fn no_grpc(url: &Url) -> Error {
+    Error::unavailable(format!(
+        "{url}: something listens there and does not speak gRPC over HTTP/2 without TLS (is it the API \
+         port, and not behind TLS?)"
+    ))
+}
+
+fn refused(url: &Url, status: Status) -> Error {
+    // What a server sent has no source; what went wrong on the way has.
+    if std::error::Error::source(&status).is_some() {
+        return no_grpc(url).with_source(status);
+    }
+    let hint = match status.code() {
+        Code::Unimplemented => " (is it the API port, or the admin port?)",
+        _ => "",
+    };
+    let (code, message) = (status.code(), status.message());
+    Error::unavailable(format!(
+        "{url}: grpc.health.v1.Health/Check answers {code:?}: {message}{hint}"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

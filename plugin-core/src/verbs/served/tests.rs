@@ -1,0 +1,137 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::{
+    caller::Verb,
+    context::Context,
+    erased::AnyPlugin,
+    error::{Error, Kind, Result},
+    http::HttpBuilder,
+    plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
+    status::{Phase, Status},
+    task::Task,
+    verbs::{
+        ConnectionSecrets, Opened, Verbs,
+        tests::{incoming, shared},
+    },
+    wire::from_proto_json,
+};
+
+const TIME: Duration = Duration::from_secs(20);
+
+/// One of two vendors, whose jobs have ended or go on for ever. It notes how many are polled together.
+#[derive(Default)]
+struct Vendor<const ENDS: bool> {
+    lists: Mutex<Vec<usize>>,
+}
+
+#[derive(clap::Args)]
+struct Settings {}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Nothing {}
+
+impl<const ENDS: bool> Vendor<ENDS> {
+    const PHASE: Phase = if ENDS { Phase::Succeeded } else { Phase::Running };
+
+    fn named(name: &'static str) -> (&'static str, AnyPlugin, &'static Self) {
+        let vendor: &'static Self = Box::leak(Box::default());
+        (name, AnyPlugin::Async(Arc::new(vendor)), vendor)
+    }
+
+    fn lists(&self) -> Vec<usize> {
+        self.lists.lock().unwrap().clone()
+    }
+}
+
+impl<const ENDS: bool> Plugin for &'static Vendor<ENDS> {
+    const TASK_TYPES: &'static [TaskType] = if ENDS {
+        &[TaskType { name: "ends", version: 0 }]
+    } else {
+        &[TaskType { name: "runs", version: 0 }]
+    };
+    type Settings = Settings;
+    type Custom = Nothing;
+    type Meta = Nothing;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Err(Error::internal("made by the test"))
+    }
+
+    async fn create(&self, _: &Context, _: Task<Nothing>) -> Result<Nothing> {
+        sleep(Duration::from_secs(1)).await;
+        Ok(Nothing {})
+    }
+
+    async fn get(&self, _: &Context, _: Nothing) -> Result<Status> {
+        Ok(Status::new(Vendor::<ENDS>::PHASE))
+    }
+
+    async fn batch_key(&self, _: &Context, _: &Nothing) -> Result<Option<BatchKey>> {
+        Ok(Some(BatchKey::of(&["the same"])))
+    }
+
+    async fn get_many(&self, _: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<BatchStatus>> {
+        self.lists.lock().unwrap().push(jobs.len());
+        Ok(vec![BatchStatus::Status(Status::new(Vendor::<ENDS>::PHASE)); jobs.len()])
+    }
+
+    async fn delete(&self, _: &Context, _: Nothing) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Creates a task of `task_type`, with the same `output_prefix` as any other.
+async fn create(verbs: &Arc<Verbs>, task_type: &str) -> Vec<u8> {
+    let task = serde_json::json!({"template": {"type": task_type}, "output_prefix": "s3://b/1"});
+    let request = from_proto_json(&task).unwrap();
+    verbs.create(&incoming(TIME), request, None).await.unwrap().handle
+}
+
+fn open(verbs: &Verbs, handle: &[u8], task_type: Option<&str>) -> Result<Opened> {
+    verbs.open(&incoming(TIME), Verb::Get, handle, task_type)
+}
+
+async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
+    let opened = open(verbs, handle, None).unwrap();
+    verbs.get(&incoming(TIME), &opened, ConnectionSecrets::new()).await.phase
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_of_two_plugins_with_one_key_are_two_jobs() {
+    let (ends, runs) = (Vendor::<true>::named("a"), Vendor::<false>::named("b"));
+    let verbs = Arc::new(Verbs::new(&[(ends.0, ends.1), (runs.0, runs.1)], shared()).unwrap());
+    let (ended, running) = tokio::join!(create(&verbs, "ends"), create(&verbs, "runs"));
+    for _ in 0..2 {
+        assert_eq!(poll(&verbs, &ended).await, Phase::Succeeded, "what was last seen is its own");
+        assert_eq!(poll(&verbs, &running).await, Phase::Running);
+    }
+    let other = open(&verbs, &ended, Some("runs")).map(drop).unwrap_err();
+    assert_eq!(other.message(), "the job's handle is of a ends task, not runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_of_two_plugins_are_never_joined() {
+    let (ends, runs) = (Vendor::<true>::named("a"), Vendor::<false>::named("b"));
+    let verbs = Arc::new(Verbs::new(&[(ends.0, ends.1), (runs.0, runs.1)], shared()).unwrap());
+    let (ended, running) = tokio::join!(create(&verbs, "ends"), create(&verbs, "runs"));
+    let polls = (0..5).flat_map(|_| [poll(&verbs, &running), poll(&verbs, &ended)]);
+    let phases = futures_util::future::join_all(polls).await;
+    assert_eq!(phases, [Phase::Running, Phase::Succeeded].repeat(5));
+    assert_eq!((ends.2.lists(), runs.2.lists()), (vec![5], vec![5]));
+}
+
+#[test]
+fn a_task_type_that_two_plugins_claim_is_refused_by_their_names() {
+    let (one, other) = (Vendor::<true>::named("one"), Vendor::<true>::named("other"));
+    let refused = Verbs::new(&[(one.0, one.1), (other.0, other.1)], shared()).map(drop);
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), Kind::InvalidArgument);
+    assert_eq!(refused.message(), "the task type ends is served twice, by one and by other");
+}

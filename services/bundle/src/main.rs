@@ -1,0 +1,9 @@
+//! Serves the plugins of this repository, all or some of them, in one process.
+
+fn main() -> std::process::ExitCode {
+    plugin_core::Bundle::new(plugin_core::service_info!())
+        .plugin::<bigquery::BigQuery>("bigquery")
+        .plugin::<databricks::Databricks>("databricks")
+        .plugin::<snowflake::Snowflake>("snowflake")
+        .run()
+}

@@ -1,0 +1,395 @@
+//! Several plugins in one process, as far apart as in several.
+
+use std::time::Duration;
+
+use bigquery::BigQuery;
+use databricks::Databricks;
+use plugin_core::{
+    Bundle, Context, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType,
+    testing::{
+        Dialect, TestService,
+        proto::flyteidl::admin::{
+            Agent, GetAgentRequest, GetAgentResponse, GetTaskRequest, GetTaskResponse,
+            ListAgentsResponse, Resource, TaskCategory,
+        },
+        rsa_private_key, spawn_bundle,
+    },
+};
+use prost::Message as _;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use snowflake::Snowflake;
+use tempfile::TempDir;
+use tests::{
+    fakes::{
+        bigquery::{self as fake_bigquery, FakeBigQuery, service_account_key},
+        databricks::{self as fake_databricks, FakeDatabricks},
+        snowflake::{self as fake_snowflake, FakeSnowflake},
+    },
+    golden::{Flyte, Golden},
+};
+
+use crate::{
+    program::{ANYWHERE, Running, output},
+    replay,
+    stage::replica,
+};
+
+/// Answers at once.
+struct Echo;
+
+#[derive(Debug, clap::Args)]
+struct Settings {}
+
+#[derive(Deserialize, JsonSchema)]
+struct Anything {}
+
+impl SyncPlugin for Echo {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "echo", version: 0 }];
+    type Settings = Settings;
+    type Custom = Anything;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn execute(&self, _: &Context, _: Task<Anything>) -> Result<Status> {
+        Ok(Status::new(Phase::Succeeded))
+    }
+}
+
+/// Three vendors, and what their plugins need to call them.
+struct Vendors {
+    bigquery: FakeBigQuery,
+    databricks: FakeDatabricks,
+    snowflake: FakeSnowflake,
+    secrets: TempDir,
+}
+
+const WORKSPACES: &str = "acme-prod.cloud.databricks.com,myorg.cloud.databricks.com";
+const ACCOUNTS: &str = "ACMEORG-ANALYTICS,xy12345.eu-central-1,ORG-ACC";
+
+impl Vendors {
+    async fn open() -> Self {
+        let secrets = tempfile::tempdir().unwrap();
+        for (name, value) in [
+            ("google_application_credentials", service_account_key().as_str()),
+            ("databricks_token", "dapi-of-the-service-0123456789"),
+            ("snowflake_private_key", rsa_private_key()),
+        ] {
+            std::fs::write(secrets.path().join(name), value).unwrap();
+        }
+        let snowflake = FakeSnowflake::start(fake_snowflake::Options::default()).await.unwrap();
+        snowflake.register_key(rsa_private_key()).unwrap();
+        Self {
+            bigquery: FakeBigQuery::start(fake_bigquery::Options::default()).await.unwrap(),
+            databricks: FakeDatabricks::start(fake_databricks::Options::default()).await.unwrap(),
+            snowflake,
+            secrets,
+        }
+    }
+
+    /// A service of all plugins within this process.
+    async fn service(&self, args: &[&str]) -> TestService {
+        let bundle = Bundle::new(plugin_core::service_info!())
+            .plugin::<BigQuery>("bigquery")
+            .plugin::<Databricks>("databricks")
+            .sync_plugin::<Echo>("echo")
+            .plugin::<Snowflake>("snowflake");
+        let endpoint = |url: String| format!("--endpoint={url}");
+        let bigquery = endpoint(self.bigquery.url());
+        let databricks = [endpoint(self.databricks.url()), format!("--instances={WORKSPACES}")];
+        let snowflake = [endpoint(self.snowflake.url()), format!("--accounts={ACCOUNTS}")];
+        let secrets = format!("--secrets-dir={}", self.secrets.path().display());
+        let args = [&[secrets.as_str()], args].concat();
+        let own = [
+            ("bigquery", &[bigquery.as_str()][..]),
+            ("databricks", &databricks.each_ref().map(String::as_str)),
+            ("snowflake", &snowflake.each_ref().map(String::as_str)),
+        ];
+        spawn_bundle(bundle, &args, &own).await
+    }
+
+    /// The program with variables that lead to the vendors, and `variables`.
+    async fn program(&self, variables: &[(&str, &str)]) -> Running {
+        let (bigquery, databricks, snowflake) =
+            (self.bigquery.url(), self.databricks.url(), self.snowflake.url());
+        let ours = [
+            ("PLUGIN_SECRETS_DIR", self.secrets.path().to_str().unwrap()),
+            ("BIGQUERY_ENDPOINT", &bigquery),
+            ("DATABRICKS_ENDPOINT", &databricks),
+            ("DATABRICKS_INSTANCES", WORKSPACES),
+            ("SNOWFLAKE_ENDPOINT", &snowflake),
+            ("SNOWFLAKE_ACCOUNTS", ACCOUNTS),
+        ];
+        let variables = [&ours, variables].concat();
+        Running::start("bundle", &["--insecure-no-auth", "--drain-delay=0s"], &variables).await
+    }
+
+    /// How many jobs each was sent.
+    fn jobs(&self) -> [usize; 3] {
+        [self.bigquery.jobs(), self.databricks.runs(), self.snowflake.statements()]
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let (bigquery, snowflake) = (self.bigquery.violations(), self.snowflake.violations());
+        [bigquery, self.databricks.violations(), snowflake].concat()
+    }
+}
+
+/// A task for each vendor, all with one `output_prefix`: one key.
+fn tasks() -> [Json; 3] {
+    ["bq_scalars", "dbx_existing_cluster", "sf_scalars"].map(|name| {
+        let mut task = Golden::read(Flyte::V1, name).unwrap().json;
+        task["output_prefix"] = json!("s3://bucket/the/same");
+        task
+    })
+}
+
+#[tokio::test]
+async fn each_plugin_works_through_one_service() {
+    for dialect in Dialect::ALL {
+        let vendors = Vendors::open().await;
+        let service = vendors.service(&[]).await;
+        let client = service.client(dialect, "propeller").await;
+        let tasks = tasks();
+        let creates = tasks.each_ref().map(|task| client.create(task));
+        let handles = futures_util::future::join_all(creates).await;
+        let handles = handles.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(vendors.jobs(), [1, 1, 1], "one key is three jobs at three vendors");
+        let mut ends = Vec::new();
+        for (task, handle) in tasks.iter().zip(&handles) {
+            while client.get(task, handle).await.unwrap().phase != "SUCCEEDED" {}
+            ends.push(client.get(task, handle).await.unwrap().links);
+            assert!(client.delete(task, handle).await.is_ok());
+        }
+        for (link, host) in
+            ends.iter().zip(["console.cloud.google.com", "#job/", "app.snowflake.com"])
+        {
+            assert!(link.iter().any(|(_, uri)| uri.contains(host)), "{link:?} leads to {host}");
+        }
+        assert_eq!(vendors.violations(), [""; 0], "{dialect:?}");
+    }
+}
+
+/// What a get answers that says of which task type the handle is.
+async fn get_as(
+    service: &TestService,
+    method: &'static str,
+    handle: &[u8],
+    task: &Json,
+) -> Resource {
+    let name = task["template"]["type"].as_str().unwrap().to_owned();
+    let request = GetTaskRequest {
+        resource_meta: handle.to_vec().into(),
+        task_category: Some(TaskCategory { name, version: 0 }),
+        ..GetTaskRequest::default()
+    };
+    let (channel, token) = (replay::channel(service).await, service.token("propeller"));
+    let got = crate::raw::call(channel, method, request.encode_to_vec(), Some(&token)).await;
+    GetTaskResponse::decode(got.unwrap()).unwrap().resource.unwrap()
+}
+
+#[tokio::test]
+async fn a_handle_of_one_plugin_is_refused_under_anothers_task_type() {
+    let why = "the job's handle is of a bigquery_query_job_task task, not ";
+    let vendors = Vendors::open().await;
+    let service = vendors.service(&[]).await;
+    let client = service.client(Dialect::Rest, "propeller").await;
+    let [bigquery, databricks, snowflake] = tasks();
+    let handle = client.create(&bigquery).await.unwrap();
+    for other in [&databricks, &snowflake] {
+        for refused in [
+            client.get(other, &handle).await.map(drop).unwrap_err(),
+            client.delete(other, &handle).await.unwrap_err(),
+        ] {
+            assert_eq!(refused.code, 400);
+            assert!(refused.message.contains(why), "{refused:?}");
+        }
+        for method in [
+            "/flyteidl.service.AsyncAgentService/GetTask",
+            "/flyteidl2.connector.AsyncConnectorService/GetTask",
+        ] {
+            let seen = get_as(&service, method, &handle, other).await;
+            assert_eq!(seen.phase().as_str_name(), "FAILED");
+            assert!(seen.message.contains(why), "{}", seen.message);
+        }
+    }
+    assert_eq!([vendors.databricks.requests(), vendors.snowflake.requests()], [0, 0]);
+    assert_eq!(client.get(&bigquery, &handle).await.unwrap().phase, "QUEUED", "nothing stopped it");
+}
+
+#[tokio::test]
+async fn a_job_moves_between_a_bundle_and_a_service_of_its_own() {
+    let vendors = Vendors::open().await;
+    let bundle = vendors.service(&[]).await;
+    let alone = replica(&vendors.bigquery, &[]).await;
+    let [task, ..] = tasks();
+    for (from, to) in [(&alone, &bundle), (&bundle, &alone)] {
+        let handle = from.client(Dialect::Flyte1, "propeller").await.create(&task).await.unwrap();
+        let client = to.client(Dialect::Flyte1, "propeller").await;
+        assert_ne!(client.get(&task, &handle).await.unwrap().phase, "FAILED");
+        client.create(&task).await.unwrap();
+    }
+    assert_eq!(vendors.bigquery.jobs(), 1, "both know it by one key");
+}
+
+#[tokio::test]
+async fn a_vendor_in_trouble_holds_up_its_own_plugin_alone() {
+    let vendors = Vendors::open().await;
+    let service = vendors.service(&[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let [bigquery, _, snowflake] = tasks();
+    let one = client.create(&bigquery).await.unwrap();
+    let other = client.create(&snowflake).await.unwrap();
+    vendors.bigquery.fail_with([429; 1000]);
+    let hasty = client.clone().with_timeout(Duration::from_millis(500));
+    let seen = hasty.get(&bigquery, &one).await.unwrap();
+    assert!(seen.message.starts_with("last known state"), "{}", seen.message);
+    for phase in ["RUNNING", "RUNNING", "SUCCEEDED"] {
+        assert_eq!(hasty.get(&snowflake, &other).await.unwrap().phase, phase);
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_answers_at_once_may_be_among_them() {
+    let vendors = Vendors::open().await;
+    let service = vendors.service(&["--plugins=echo,bigquery"]).await;
+    let echo = json!({"template": {"type": "echo", "custom": {}}, "output_prefix": "s3://b/1"});
+    for dialect in Dialect::SYNC {
+        let client = service.client(dialect, "propeller").await;
+        assert_eq!(client.execute(&echo).await.unwrap().phase, "SUCCEEDED");
+        assert!(client.create(&echo).await.unwrap_err().message.contains("answered at once"));
+        assert!(client.create(&tasks()[0]).await.is_ok());
+    }
+}
+
+async fn agents(service: &TestService, method: &'static str) -> Vec<Agent> {
+    let token = service.token("propeller");
+    let channel = replay::channel(service).await;
+    let listed = crate::raw::call(channel, method, Vec::new(), Some(&token)).await.unwrap();
+    ListAgentsResponse::decode(listed).unwrap().agents
+}
+
+async fn plugins(api: &str, token: Option<String>) -> Vec<String> {
+    let mut request = reqwest::Client::new().get(format!("http://{api}/plugins/v1"));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let listed = request.send().await.unwrap().json::<Json>().await.unwrap();
+    let names = listed["plugins"].as_array().unwrap().iter();
+    names.map(|plugin| plugin["task_type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn discovery_lists_every_plugin_by_its_own_name() {
+    let vendors = Vendors::open().await;
+    let service = vendors.service(&[]).await;
+    for method in [
+        "/flyteidl.service.AgentMetadataService/ListAgents",
+        "/flyteidl2.connector.ConnectorMetadataService/ListConnectors",
+    ] {
+        let listed = agents(&service, method).await;
+        let listed = listed.iter().map(|agent| {
+            (agent.name.as_str(), agent.supported_task_types[0].as_str(), agent.is_sync)
+        });
+        assert_eq!(
+            listed.collect::<Vec<_>>(),
+            [
+                ("bigquery", "bigquery_query_job_task", false),
+                ("databricks", "databricks", false),
+                ("echo", "echo", true),
+                ("snowflake", "snowflake", false),
+            ]
+        );
+    }
+    let types = ["bigquery_query_job_task", "databricks", "echo", "snowflake"];
+    let token = Some(service.token("propeller"));
+    assert_eq!(plugins(&service.api().to_string(), token).await, types);
+}
+
+#[tokio::test]
+async fn an_agent_is_found_by_its_plugins_name() {
+    let vendors = Vendors::open().await;
+    let service = vendors.service(&["--plugins=snowflake,echo"]).await;
+    let get = async |name: &str| {
+        let request = GetAgentRequest { name: name.to_owned() }.encode_to_vec();
+        let method = "/flyteidl.service.AgentMetadataService/GetAgent";
+        let (channel, token) = (replay::channel(&service).await, service.token("propeller"));
+        crate::raw::call(channel, method, request, Some(&token)).await
+    };
+    let found = GetAgentResponse::decode(get("snowflake").await.unwrap()).unwrap().agent.unwrap();
+    assert_eq!(found.supported_task_types, ["snowflake"]);
+    let unknown = get("bigquery").await.unwrap_err();
+    assert_eq!(unknown.message(), "no agent is called \"bigquery\"; here are: echo, snowflake");
+}
+
+#[tokio::test]
+async fn the_program_reads_each_plugins_own_variables() {
+    let vendors = Vendors::open().await;
+    let running = vendors.program(&[]).await;
+    for dialect in Dialect::ALL {
+        let client = running.client(dialect).await;
+        for mut task in tasks() {
+            task["output_prefix"] = json!(format!("s3://bucket/{dialect:?}"));
+            let handle = client.create(&task).await.unwrap();
+            let seen = client.get(&task, &handle).await.unwrap();
+            assert!(!["UNDEFINED", "FAILED"].contains(&seen.phase.as_str()), "{seen:?}");
+        }
+    }
+    assert_eq!((vendors.jobs(), vendors.violations()), ([3, 3, 3], Vec::new()));
+    let url = format!("http://{}", running.api);
+    let checked = output("bundle", &["health-check", &url], &[]).await;
+    assert_eq!(checked, (Some(0), "SERVING\n".to_owned()));
+    assert_eq!(running.terminate().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn only_what_is_chosen_is_served_and_configured() {
+    let vendors = Vendors::open().await;
+    // What the others need is missing or wrong.
+    let running = vendors
+        .program(&[
+            ("PLUGIN_BUNDLE_PLUGINS", "databricks"),
+            ("SNOWFLAKE_ACCOUNTS", ""),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json"),
+        ])
+        .await;
+    assert_eq!(plugins(&running.api, None).await, ["databricks"]);
+    let client = running.client(Dialect::Flyte1).await;
+    let [bigquery, databricks, _] = tasks();
+    assert!(client.create(&databricks).await.is_ok());
+    let refused = client.create(&bigquery).await.unwrap_err();
+    assert!(refused.message.ends_with("is not served here; served: databricks version 0"));
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_told_with_its_plugin() {
+    let none = ("PLUGIN_AUTH", "");
+    let (key, host) = ("/nowhere/key.json", "http://bigquery.example.com");
+    for (plugins, variable, code, said) in [
+        ("snowflake", none, 2, "snowflake: the following required arguments were not provided"),
+        ("snowflake", none, 2, "SNOWFLAKE_ACCOUNTS"),
+        (
+            "databricks",
+            ("DATABRICKS_SPARK", "so"),
+            2,
+            "databricks: invalid value 'so' for 'DATABRICKS_SPARK'",
+        ),
+        ("bigquery", ("BIGQUERY_ENDPOINT", host), 1, "bundle: bigquery: endpoint"),
+        (
+            "bigquery",
+            ("GOOGLE_APPLICATION_CREDENTIALS", key),
+            1,
+            "bigquery: the service's Google credentials",
+        ),
+        ("spark", none, 2, "[possible values: bigquery, databricks, snowflake]"),
+    ] {
+        let plugins = format!("--plugins={plugins}");
+        let args = [&ANYWHERE[..], &["--insecure-no-auth", &plugins]].concat();
+        let (exit, all) = output("bundle", &args, &[variable]).await;
+        assert_eq!(exit, Some(code), "{all}");
+        assert!(all.contains(said), "{all}");
+    }
+}

@@ -1,0 +1,104 @@
+//! docs/flyte-values sends Flyte's tasks where they are answered: to the ports and task types that the
+//! services themselves tell of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plugin_core::{
+    ServiceInfo,
+    testing::{TestService, proto::flyteidl::admin::ListAgentsResponse, spawn},
+};
+use prost::Message as _;
+use serde_json::Value as Json;
+use tonic::transport::Channel;
+
+use crate::raw;
+
+/// What a service says that it serves, over both Flytes' services.
+async fn served(service: &TestService) -> BTreeSet<String> {
+    let url = format!("http://{}", service.api());
+    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+    let token = service.token("propeller");
+    let mut said = Vec::new();
+    for method in [
+        "/flyteidl.service.AgentMetadataService/ListAgents",
+        "/flyteidl2.connector.ConnectorMetadataService/ListConnectors",
+    ] {
+        let listed = raw::call(channel.clone(), method, Vec::new(), Some(&token)).await.unwrap();
+        let agents = ListAgentsResponse::decode(listed).unwrap().agents;
+        let categories = agents.into_iter().flat_map(|agent| agent.supported_task_categories);
+        said.push(categories.map(|category| category.name).collect::<BTreeSet<_>>());
+    }
+    assert_eq!(said[0], said[1], "both Flytes are told the same");
+    said.remove(0)
+}
+
+/// The plugins' defaults: what runs when a chart changes nothing.
+async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
+    BTreeMap::from([
+        (
+            "bigquery",
+            served(&spawn::<bigquery::BigQuery>(&["--emulator-host=127.0.0.1:1"]).await).await,
+        ),
+        (
+            "databricks",
+            served(
+                &spawn::<databricks::Databricks>(&["--default-instance=x.cloud.databricks.com"])
+                    .await,
+            )
+            .await,
+        ),
+        ("snowflake", served(&spawn::<snowflake::Snowflake>(&["--accounts=ACME-ONE"]).await).await),
+    ])
+}
+
+/// The API port that a service listens on unless told otherwise.
+fn default_port() -> String {
+    let info = ServiceInfo { name: "x", version: "0" };
+    let command = plugin_core::command::<bigquery::BigQuery>(info);
+    let listen = command.get_arguments().find(|arg| arg.get_id() == "listen").unwrap();
+    let address = listen.get_default_values()[0].to_string_lossy().into_owned();
+    address.rsplit_once(':').unwrap().1.to_owned()
+}
+
+/// The configuration of the plugin that calls services, wherever the values put it.
+fn section(values: &Json) -> &Json {
+    let plugins = [
+        &values["configmap"]["enabled_plugins"]["plugins"],
+        &values["configuration"]["inline"]["plugins"],
+    ];
+    let plugins = plugins.into_iter().find(|plugins| plugins.is_object()).unwrap();
+    plugins.as_object().unwrap().values().next().unwrap()
+}
+
+#[tokio::test]
+async fn flyte_is_told_what_the_services_tell() {
+    let served = all_served().await;
+    let all = served.values().flatten().cloned().collect::<BTreeSet<_>>();
+    let directory = tests::repository().join("docs/flyte-values");
+    let mut flavours = 0;
+    for file in std::fs::read_dir(directory).unwrap() {
+        let path = file.unwrap().path();
+        let values: Json =
+            serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let section = section(&values);
+        let listed = section["supportedTaskTypes"].as_array().unwrap().iter();
+        let listed = listed.map(|each| each.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(listed, all, "{}", path.display());
+        let either = |one: &str, other: &str| {
+            section.get(one).or(section.get(other)).unwrap().as_object().unwrap().clone()
+        };
+        let connectors = either("connectors", "agents");
+        let routed = either("connectorForTaskTypes", "agentForTaskTypes");
+        for (plugin, types) in &served {
+            let endpoint = connectors[*plugin]["endpoint"].as_str().unwrap();
+            assert!(endpoint.starts_with(&format!("dns:///{plugin}-headless.")), "{endpoint}");
+            assert!(endpoint.ends_with(&format!(":{}", default_port())), "{endpoint}");
+            for each in types {
+                assert_eq!(routed[each], *plugin, "{}", path.display());
+            }
+        }
+        assert_eq!(routed.len(), all.len());
+        flavours += 1;
+    }
+    assert_eq!(flavours, 5);
+}

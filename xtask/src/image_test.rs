@@ -1,0 +1,128 @@
+//! What `cargo xtask test` tries of an image: other programs read it, rebuilding gives the same bytes, and
+//! it runs as nobody where there is nothing else.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    process::{Background, answers_ok, cargo, program, run, works},
+    target,
+};
+
+/// The plugin whose image is tried; all are made alike.
+const PLUGIN: &str = "bigquery";
+/// What an image may weigh, compressed.
+const MAX_BYTES: u64 = 12 << 20;
+/// How long a service may take to start.
+const STARTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is missing to try images here; `None` if nothing is.
+pub(crate) fn missing() -> Option<&'static str> {
+    let there = |name: &str| works(program(name).arg("--version"));
+    if !cfg!(target_os = "linux") || !there("skopeo") || !there("umoci") {
+        return Some("skopeo and umoci are not installed");
+    }
+    // To change the root directory and the user.
+    let is_root = program("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    (!is_root).then_some("only root can run a program in a root directory of its own")
+}
+
+/// Tries the image.
+///
+/// # Errors
+/// What does not hold.
+pub(crate) fn check() -> Result<()> {
+    let (first, again) = (target("image/first.tar"), target("image/again.tar"));
+    let bytes = build(&first)?;
+    if bytes > MAX_BYTES {
+        bail!("the image weighs {bytes} bytes, compressed; at most {MAX_BYTES}");
+    }
+    rebuild(&again)?;
+    if std::fs::read(&first)? != std::fs::read(&again)? {
+        bail!("building the same sources again gives another image");
+    }
+    let root = unpack(&first)?;
+    run_as_nobody(&root)
+}
+
+/// Builds the image, and returns how many bytes it weighs.
+fn build(output: &Path) -> Result<u64> {
+    let built = cargo(&["xtask", "image", PLUGIN, "--output"])
+        .arg(output)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    let said = String::from_utf8(built.stdout)?;
+    print!("{said}");
+    if !built.status.success() {
+        bail!("cargo xtask image {PLUGIN} failed: {}", built.status);
+    }
+    let bytes = said.split_whitespace().nth(1).and_then(|bytes| bytes.parse().ok());
+    bytes.with_context(|| format!("cargo xtask image says no size: {said}"))
+}
+
+/// Builds it once more, the plugin from its sources.
+fn rebuild(output: &Path) -> Result<()> {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let clean = ["clean", "--quiet", "--release", "--package", PLUGIN, "--package", "plugin-core"];
+    run(cargo(&clean).args(["--target", &triple, "--target-dir"]).arg(target("image/build")))?;
+    build(output).map(drop)
+}
+
+/// Unpacks the image with other people's programs, and returns its root directory.
+fn unpack(archive: &Path) -> Result<PathBuf> {
+    let (layout, bundle) = (target("image/layout"), target("image/bundle"));
+    for stale in [&layout, &bundle] {
+        let _ = std::fs::remove_dir_all(stale);
+    }
+    let archive = format!("oci-archive:{}", archive.display());
+    let config = program("skopeo").args(["inspect", "--config", &archive]).output()?;
+    let config: serde_json::Value = serde_json::from_slice(&config.stdout)
+        .with_context(|| format!("skopeo: {}", String::from_utf8_lossy(&config.stderr)))?;
+    if config["config"]["User"] != "65532:65532" || config["config"]["Entrypoint"][0] != "/service"
+    {
+        bail!("the image's configuration is not what it should be: {config}");
+    }
+    let to = format!("oci:{}:tried", layout.display());
+    run(program("skopeo").args(["copy", "--quiet", &archive, &to]))?;
+    let image = format!("{}:tried", layout.display());
+    run(program("umoci").args(["unpack", "--image", &image]).arg(&bundle).stdout(Stdio::null()))?;
+    Ok(bundle.join("rootfs"))
+}
+
+/// Starts the service as nobody, with the image's files and no others, and asks it for its health.
+fn run_as_nobody(root: &Path) -> Result<()> {
+    let (api, admin) = (free_address()?, free_address()?);
+    let mut service = in_root(root);
+    service
+        .args(["--insecure-no-auth", "--emulator-host=127.0.0.1:1"])
+        .arg(format!("--listen={api}"))
+        .arg(format!("--admin-listen={admin}"))
+        .stdout(Stdio::null());
+    let mut service = Background::start(&mut service)?;
+    let deadline = Instant::now() + STARTS_WITHIN;
+    while !answers_ok(admin, "/readyz") {
+        if !service.is_running() || Instant::now() > deadline {
+            bail!("the service does not start in an empty root directory");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    run(in_root(root).args(["health-check", &format!("http://{api}")]))
+}
+
+/// The image's program, as nobody.
+fn in_root(root: &Path) -> Command {
+    let mut command = program("chroot");
+    command.env_clear().arg("--userspec=65532:65532").arg(root).arg("/service");
+    command
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
