@@ -4,7 +4,12 @@ from charts import merged
 
 PEER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
 ISSUER = {"name": "idp", "issuer": "https://idp.example.com", "audiences": ["a"], "jwks": {"url": "https://idp.example.com/keys"}}
-KEYED_ISSUER = {"name": "ci", "issuer": "https://ci.example.com", "audiences": ["a"], "key": {"pem_file": "/etc/outrigger/issuers/ci.pem"}}
+KEYED_ISSUER = {
+    "name": "ci",
+    "issuer": "https://ci.example.com",
+    "audiences": ["a"],
+    "key": {"pem_file": "/etc/outrigger/issuers/ci.pem"},
+}
 RULE = {"issuer": "idp", "role": "user", "claim": {"group": "data"}, "verbs": ["create", "get"], "targets": ["acme"]}
 GATEWAY = {"enabled": True, "parentRefs": [{"name": "gateway", "namespace": "gateways"}], "hostnames": ["plugin.example.com"]}
 
@@ -86,6 +91,8 @@ EVERYTHING = merged(
         "metrics": {"monitorLabels": {"release": "prometheus"}, "rules": {"extra": [{"alert": "Mine", "expr": "vector(1)"}]}},
     },
 )
+MEMORY = {"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}}}
+WORKING_HOURS = {"timezone": "UTC", "start": "0 6 * * *", "end": "0 20 * * *", "desiredReplicas": "5"}
 
 MATRIX = {
     "defaults": {},
@@ -97,20 +104,12 @@ MATRIX = {
     "identity": IDENTITY,
     **{f"secrets-{name}": {"secrets": secrets} for name, secrets in SECRETS.items()},
     "one-replica": {"replicas": 1},
-    "hpa": {
-        "autoscaling": {
-            "mode": "hpa",
-            "metrics": [{"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}}}],
-        }
-    },
+    "hpa": {"autoscaling": {"mode": "hpa", "metrics": [MEMORY]}},
     "hpa-from-one": {"autoscaling": {"mode": "hpa", "minReplicas": 1}},
     "keda": {
         "autoscaling": {
             "mode": "keda",
-            "keda": {
-                "prometheusAddress": "http://prometheus:9090",
-                "triggers": [{"type": "cron", "metadata": {"timezone": "UTC", "start": "0 6 * * *", "end": "0 20 * * *", "desiredReplicas": "5"}}],
-            },
+            "keda": {"prometheusAddress": "http://prometheus:9090", "triggers": [{"type": "cron", "metadata": WORKING_HOURS}]},
         }
     },
     "keda-from-one": {"autoscaling": {"mode": "keda", "minReplicas": 1}},

@@ -39,8 +39,8 @@ def rendered(plugin):
             auth = read["data"]["auth.yaml"]
         else:
             objects.append(HELMS_OWN.sub("", document).strip() + "\n")
-    files = {"kustomization.yaml": KUSTOMIZATION.format(plugin=plugin), "resources.yaml": "---\n".join(objects), "auth.yaml": auth}
-    return {name: MADE.format(plugin=plugin) + content for name, content in files.items()}
+    files = {"kustomization.yaml": KUSTOMIZATION, "resources.yaml": "---\n".join(objects), "auth.yaml": auth}
+    return {name: (MADE + content).replace("{plugin}", plugin) for name, content in files.items()}
 
 
 def main(check):

@@ -1,4 +1,4 @@
-"""A rendered pod without Kubernetes: its files below a directory, its environment, and a stand-in for the cluster's API server."""
+"""A rendered pod without Kubernetes: its files and environment, and a stand-in for the cluster's API server."""
 
 import base64
 import datetime

@@ -1,4 +1,7 @@
-"""What each chart renders with defaults stands in golden/. After a wanted change: CHARTS_UPDATE=1 pytest tests/charts/test_golden.py"""
+"""What each chart renders with defaults stands in golden/.
+
+After a wanted change: CHARTS_UPDATE=1 pytest tests/charts/test_golden.py
+"""
 
 import os
 import pathlib

@@ -21,8 +21,8 @@ NOT_FOUND = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason"
 
 
 def resources(version, kinds):
-    names = [kind.split() for kind in kinds]
-    listed = [{"name": name, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": ["get"]} for name, kind in names]
+    named = (dict(zip(("name", "kind"), names.split())) for names in kinds)
+    listed = [{**names, "singularName": names["kind"].lower(), "namespaced": True, "verbs": ["get"]} for names in named]
     return {"kind": "APIResourceList", "groupVersion": version, "resources": listed}
 
 

@@ -62,18 +62,27 @@ ALERTS = [
     ("OutriggerStale", "30m", [('plugin_stale_answers_total{%s,task_type="t"}', POD, STANDS)], None),
     ("OutriggerThrottled", "45m", [("plugin_upstream_throttled_total{%s}", POD, RISES)], {}),
     ("OutriggerThrottled", "20m", [("plugin_upstream_throttled_total{%s}", POD, RISES)], None),
-    ("OutriggerUnknownState", "5m", [('plugin_unknown_states_total{%s,task_type="t"}', POD, APPEARS)], {"task_type": "t"}),
-    ("OutriggerUnknownState", "100m", [('plugin_unknown_states_total{%s,task_type="t"}', POD, "1x80 2x80")], {"task_type": "t"}),
-    ("OutriggerUnknownState", "150m", [('plugin_unknown_states_total{%s,task_type="t"}', POD, "1x200")], None),
-    ("OutriggerUnreadableHandle", "5m", [('plugin_unreadable_handles_total{%s,operation="get"}', POD, APPEARS)], {"operation": "get"}),
-    ("OutriggerUnreadableHandle", "150m", [('plugin_unreadable_handles_total{%s,operation="get"}', POD, "1x200")], None),
+    *(
+        ("OutriggerUnknownState", at, [('plugin_unknown_states_total{%s,task_type="t"}', POD, values)], fires)
+        for at, values, fires in [
+            ("5m", APPEARS, {"task_type": "t"}),
+            ("100m", "1x80 2x80", {"task_type": "t"}),
+            ("150m", "1x200", None),
+        ]
+    ),
+    *(
+        ("OutriggerUnreadableHandle", at, [('plugin_unreadable_handles_total{%s,operation="get"}', POD, values)], fires)
+        for at, values, fires in [("5m", APPEARS, {"operation": "get"}), ("150m", "1x200", None)]
+    ),
     ("OutriggerRefusesCallers", "30m", [('plugin_auth_failures_total{%s,reason="aud"}', POD, RISES)], {"reason": "aud"}),
-    ("OutriggerIssuerUnreachable", "60m", [('plugin_jwks_fetches_total{%s,issuer="i",result="error"}', POD, RISES)], {"issuer": "i"}),
-    (
-        "OutriggerIssuerUnreachable",
-        "60m",
-        [(f'plugin_jwks_fetches_total{{%s,issuer="i",result="{result}"}}', POD, RISES) for result in ("error", "ok")],
-        None,
+    *(
+        (
+            "OutriggerIssuerUnreachable",
+            "60m",
+            [(f'plugin_jwks_fetches_total{{%s,issuer="i",result="{result}"}}', POD, RISES) for result in results],
+            fires,
+        )
+        for results, fires in [(["error"], {"issuer": "i"}), (["error", "ok"], None)]
     ),
     ("OutriggerOverloaded", "10m", [("plugin_shed_requests_total{%s}", POD, RISES)], {}),
     ("OutriggerOverloaded", "10m", [("plugin_shed_requests_total{%s}", POD, STANDS)], None),
@@ -93,8 +102,8 @@ def alerts():
 def fired(alert, labels):
     """What promtool expects of a fired alert: its texts have its labels' values in them."""
     rule = alerts()[alert]
-    fill = lambda text: re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda label: labels[label[1]], text)  # noqa: E731
-    annotations = {name: fill(text) for name, text in rule["annotations"].items()}
+    template = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
+    annotations = {name: template.sub(lambda label: labels[label[1]], text) for name, text in rule["annotations"].items()}
     return {"exp_labels": {**rule["labels"], **labels}, "exp_annotations": annotations}
 
 

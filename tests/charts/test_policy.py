@@ -10,18 +10,19 @@ import pytest
 import yaml
 
 from cases import MATRIX
-from charts import PLUGINS, STABLE, of_kind, one, render, text
+from charts import PLUGINS, STABLE, merged, of_kind, one, render, text
 
 SKIPS = yaml.safe_load((pathlib.Path(__file__).parent / "checkov-skips.yaml").read_text())
 RENDERED = {plugin: (plugin, {}) for plugin in PLUGINS}
-RENDERED |= {case: ("bigquery", MATRIX[case]) for case in ("everything", "no-auth", "no-cluster-auth", "hpa", "keda", "secrets-csi")}
+CASES = ("everything", "no-auth", "no-cluster-auth", "hpa", "keda", "secrets-csi")
+RENDERED |= {case: ("bigquery", MATRIX[case]) for case in CASES}
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     directory = tmp_path_factory.mktemp("checkov")
     for name, (plugin, values) in RENDERED.items():
-        (directory / f"{name}.yaml").write_text(text(plugin, {**values, **({} if "handleKeys" in values else STABLE)}))
+        (directory / f"{name}.yaml").write_text(text(plugin, merged(STABLE, values)))
     checkov = pathlib.Path(sys.executable).parent / "checkov"
     command = [sys.executable, checkov, "--framework=kubernetes", "--skip-download", "--output=json", f"--directory={directory}"]
     done = subprocess.run(command, capture_output=True, text=True)
