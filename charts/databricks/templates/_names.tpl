@@ -1,19 +1,20 @@
 {{/*
-Name of everything. It ends at 46 characters, so that our suffixes and Kubernetes' own (ReplicaSet, pod) fit into 63;
-a longer one is cut and ends in a hash, so that two long releases stay apart.
+Name of everything: the release's, with ours behind it unless it begins with ours. So no two releases of this chart have
+one name in a namespace ("prod" and "prod-databricks" neither). It ends at 46 characters, so that our suffixes and
+Kubernetes' own (ReplicaSet, pod) fit into 63. A release's name may be longer, and may have dots, which a Service's may
+not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 */}}
 {{- define "databricks.fullname" -}}
-{{- $name := printf "%s-databricks" .Release.Name -}}
+{{- $name := .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
 {{- $name = .Values.fullnameOverride -}}
-{{- else if contains "databricks" .Release.Name -}}
-{{- $name = .Release.Name -}}
+{{- else if not (or (eq $name "databricks") (hasPrefix "databricks-" $name)) -}}
+{{- $name = printf "%s-databricks" $name -}}
 {{- end -}}
-{{- if gt (len $name) 46 -}}
-{{- $name = printf "%s-%s" ($name | trunc 37 | trimSuffix "-") (sha256sum $name | trunc 8) -}}
+{{- if or (gt (len $name) 46) (contains "." $name) -}}
+{{- $name = printf "%s-%s" ($name | trunc 37 | replace "." "-" | trimSuffix "-") (sha256sum $name | trunc 8) -}}
 {{- end -}}
-{{- /* A release's name may have dots, a Service's may not. */ -}}
-{{- $name | replace "." "-" -}}
+{{- $name -}}
 {{- end }}
 
 {{- define "databricks.serviceAccountName" -}}

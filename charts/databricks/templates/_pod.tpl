@@ -1,3 +1,30 @@
+{{/* What every pod of the chart has, the Deployment's and the test's. */}}
+{{- define "databricks.podBasics" -}}
+serviceAccountName: {{ include "databricks.serviceAccountName" . }}
+automountServiceAccountToken: false
+# Variables of other Services are nobody's settings.
+enableServiceLinks: false
+{{- if not .Values.hostUsers }}
+hostUsers: false
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- include "databricks.podSecurityContext" $ | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* The pod's security context; OpenShift gives each namespace users and groups of its own. */}}
 {{- define "databricks.podSecurityContext" -}}
 {{- $context := .Values.podSecurityContext -}}

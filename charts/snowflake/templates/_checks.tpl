@@ -25,6 +25,9 @@
 {{- if and (ne .Values.autoscaling.mode "none") (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]" (include "snowflake.fullname" .)) -}}
+{{- fail "a Service's name begins with a letter: name the release otherwise, or set fullnameOverride" -}}
+{{- end -}}
 {{- if eq (int .Values.ports.api) (int .Values.ports.admin) -}}
 {{- fail "ports.api and ports.admin are the same" -}}
 {{- end -}}

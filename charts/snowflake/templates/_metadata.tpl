@@ -4,6 +4,12 @@ app.kubernetes.io/name: snowflake
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* And the pod of `helm test`, which is none of them. */}}
+{{- define "snowflake.healthCheckSelector" -}}
+app.kubernetes.io/name: snowflake-health-check
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{/* Labels of an object: ours win over `labels`, those over commonLabels. */}}
 {{- define "snowflake.labels" -}}
 {{- $root := .root -}}

@@ -1,3 +1,30 @@
+{{/* What every pod of the chart has, the Deployment's and the test's. */}}
+{{- define "snowflake.podBasics" -}}
+serviceAccountName: {{ include "snowflake.serviceAccountName" . }}
+automountServiceAccountToken: false
+# Variables of other Services are nobody's settings.
+enableServiceLinks: false
+{{- if not .Values.hostUsers }}
+hostUsers: false
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- include "snowflake.podSecurityContext" $ | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* The pod's security context; OpenShift gives each namespace users and groups of its own. */}}
 {{- define "snowflake.podSecurityContext" -}}
 {{- $context := .Values.podSecurityContext -}}

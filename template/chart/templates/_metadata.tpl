@@ -4,6 +4,12 @@ app.kubernetes.io/name: <[ plugin.name ]>
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* And the pod of `helm test`, which is none of them. */}}
+{{- define "<[ plugin.name ]>.healthCheckSelector" -}}
+app.kubernetes.io/name: <[ plugin.name ]>-health-check
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{/* Labels of an object: ours win over `labels`, those over commonLabels. */}}
 {{- define "<[ plugin.name ]>.labels" -}}
 {{- $root := .root -}}

@@ -1,0 +1,98 @@
+"""What the charts render, by the Helm that tools.py has put in place."""
+
+import copy
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[2]
+TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "charts")) / "bin"
+PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", ROOT / "target" / "debug"))
+CHARTS = ROOT / "charts"
+PLUGINS = sorted(path.name for path in CHARTS.iterdir())
+# Helm 4, and the oldest Helm 3 that the charts name.
+HELMS = ["helm", "helm3"]
+NEWEST = "1.37.0"
+# In C, where PyYAML has it.
+YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Without it every rendering has another key.
+STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
+
+
+class Refused(Exception):
+    """Helm's words."""
+
+
+def run_tool(program, *arguments, stdin=None, **options):
+    """Runs one of our tools, with no settings of whoever runs the tests."""
+    environment = {"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "KUBECONFIG": ""}
+    command = [str(TOOLS / program), *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, **options)
+
+
+@functools.cache
+def _helm(program, command, release, chart, flags, values):
+    chart = CHARTS / chart
+    done = run_tool(program, command, release, chart, "--namespace=flyte", "--values=-", *flags, stdin=values)
+    if done.returncode:
+        raise Refused(done.stderr)
+    return done.stdout
+
+
+def text(plugin, values=None, *, release=None, kube=NEWEST, helm="helm", flags=()):
+    """What `helm template` prints; a plugin is the name of one of ours, or the directory of a chart."""
+    flags = (f"--kube-version={kube}", *flags)
+    release = release or pathlib.Path(plugin).name
+    return _helm(helm, "template", release, plugin, flags, json.dumps(values or {}))
+
+
+def render(plugin, values=None, **options):
+    """The objects, as a list."""
+    return [document for document in yaml.load_all(text(plugin, values, **options), YAML) if document]
+
+
+def notes(plugin, values=None, release=None):
+    """What is printed after an install."""
+    printed = _helm("helm", "install", release or plugin, plugin, ("--dry-run=client",), json.dumps(values or {}))
+    return printed.split("\nNOTES:\n", 1)[1]
+
+
+def merged(*values):
+    """Values over values, as Helm lays them."""
+    result = {}
+    for layer in values:
+        for key, value in layer.items():
+            both = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def nested(path, value):
+    """`a.b` and 1 make `{a: {b: 1}}`."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+def of_kind(objects, kind):
+    return [document for document in objects if document["kind"] == kind]
+
+
+def one(objects, kind, name=None):
+    """The only object of a kind, or of a kind and name."""
+    (found,) = (o for o in of_kind(objects, kind) if name in (None, o["metadata"]["name"]))
+    return found
+
+
+def container(objects):
+    (only,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return only
+
+
+def default_values(plugin):
+    return yaml.safe_load((CHARTS / plugin / "values.yaml").read_text())

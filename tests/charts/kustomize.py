@@ -1,0 +1,62 @@
+"""Renders a Kustomize base of each chart into kustomize/<plugin>: python tests/charts/kustomize.py [--check]"""
+
+import re
+import sys
+
+import yaml
+
+from charts import PLUGINS, ROOT, text
+
+BASES = ROOT / "kustomize"
+MADE = "# Made from charts/{plugin} by tests/charts/kustomize.py; do not edit.\n"
+# What speaks of Helm, of a namespace that kustomization.yaml sets, or of a file that Kustomize itself hashes.
+HELMS_OWN = re.compile(
+    r"^( *helm\.sh/chart: .*| *app\.kubernetes\.io/managed-by: Helm|# Source: .*|  namespace: .*"
+    r"| *# The file is read at start-up only\.| *checksum/auth: .*)\n",
+    re.MULTILINE,
+)
+KUSTOMIZATION = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: flyte
+resources:
+  - resources.yaml
+# Pods restart when it changes, because its name does.
+configMapGenerator:
+  - name: {plugin}-auth
+    files:
+      - auth.yaml
+"""
+
+
+def rendered(plugin):
+    """The base's files: name and text."""
+    values = {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}
+    objects, auth = [], None
+    for document in text(plugin, values, flags=("--no-hooks",)).split("---\n")[1:]:
+        read = yaml.safe_load(document)
+        if read["kind"] == "ConfigMap":
+            auth = read["data"]["auth.yaml"]
+        else:
+            objects.append(HELMS_OWN.sub("", document).strip() + "\n")
+    files = {"kustomization.yaml": KUSTOMIZATION, "resources.yaml": "---\n".join(objects), "auth.yaml": auth}
+    return {name: (MADE + content).replace("{plugin}", plugin) for name, content in files.items()}
+
+
+def main(check):
+    outdated = []
+    for plugin in PLUGINS:
+        for name, content in rendered(plugin).items():
+            file = BASES / plugin / name
+            if not file.exists() or file.read_text() != content:
+                outdated.append(str(file.relative_to(ROOT)))
+                if not check:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_text(content)
+    for file in outdated:
+        print(f"{'outdated' if check else 'written'}   {file}")
+    return 1 if check and outdated else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

@@ -1,0 +1,60 @@
+"""`helm test` asks the service from a pod of the plugin's own image."""
+
+import pytest
+
+from cases import EVERYTHING, MATRIX
+from charts import PLUGINS, container, one, render
+
+HOOKS = {"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}
+
+
+def health_check(objects):
+    (only,) = one(objects, "Pod")["spec"]["containers"]
+    return only
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_it_asks_the_service(plugin):
+    objects = render(plugin, {"ports": {"api": 8001}}, release="prod")
+    assert health_check(objects)["args"] == ["health-check", f"http://prod-{plugin}:8001"]
+    ports = one(objects, "Service", f"prod-{plugin}")["spec"]["ports"]
+    assert 8001 in {port["port"] for port in ports}
+
+
+def test_it_is_there_while_the_test_runs_only():
+    for kind in ("Pod", "NetworkPolicy"):
+        annotations = one(render("bigquery"), kind, "bigquery-health-check")["metadata"]["annotations"]
+        assert HOOKS.items() <= annotations.items()
+    assert one(render("bigquery"), "Pod")["spec"]["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize("case", ["defaults", "everything", "scheduled", "bare"])
+def test_it_is_a_pod_like_the_others(case):
+    objects = render("bigquery", MATRIX[case])
+    deployed, tested = one(objects, "Deployment")["spec"]["template"]["spec"], one(objects, "Pod")["spec"]
+    shared = ("serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "hostUsers")
+    for field in (*shared, "imagePullSecrets", "securityContext", "nodeSelector", "tolerations"):
+        assert deployed.get(field) == tested.get(field), field
+    for field in ("image", "imagePullPolicy", "resources", "securityContext"):
+        assert container(objects).get(field) == health_check(objects).get(field), field
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING])
+def test_the_network_lets_it_reach_the_api(values):
+    objects = render("bigquery", values)
+    asks, serves = one(objects, "Pod")["metadata"]["labels"], one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    (into,) = [rule for rule in rules(objects, "bigquery", "ingress") if admits(rule["from"], asks)]
+    (out,) = [rule for rule in rules(objects, "bigquery-health-check", "egress") if admits(rule.get("to", []), serves)]
+    assert into["ports"] == out["ports"] == [{"port": "grpc", "protocol": "TCP"}]
+    of_the_test = one(objects, "NetworkPolicy", "bigquery-health-check")["spec"]["podSelector"]["matchLabels"]
+    assert of_the_test.items() <= asks.items()
+
+
+def rules(objects, policy, direction):
+    return one(objects, "NetworkPolicy", policy)["spec"][direction]
+
+
+def admits(peers, labels):
+    """Whether one of the peers is pods of this namespace with such labels."""
+    selectors = [peer["podSelector"]["matchLabels"] for peer in peers if peer.keys() == {"podSelector"}]
+    return any(selector.items() <= labels.items() for selector in selectors)

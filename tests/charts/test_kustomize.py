@@ -1,0 +1,74 @@
+"""The bases for Kustomize are what the charts render, and can be built upon as their README shows."""
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+import kustomize
+import schemas
+from charts import NEWEST, PLUGINS, container, of_kind, one, render, run_tool
+
+README = (kustomize.BASES / "README.md").read_text()
+
+
+def build(directory):
+    done = run_tool("kubectl", "kustomize", directory)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def names(objects):
+    return sorted((document["kind"], document["metadata"]["name"]) for document in objects)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_base_is_what_the_chart_renders(plugin):
+    """Or run: python tests/charts/kustomize.py"""
+    committed = {file.name: file.read_text() for file in (kustomize.BASES / plugin).iterdir()}
+    assert committed == kustomize.rendered(plugin)
+
+
+def test_every_plugin_has_one():
+    assert sorted(path.name for path in kustomize.BASES.iterdir() if path.is_dir()) == PLUGINS
+
+
+@pytest.mark.parametrize("kube", ["1.30.0", NEWEST])
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_kubernetes_takes_a_base(plugin, kube):
+    objects = build(kustomize.BASES / plugin)
+    assert not [problem for document in objects for problem in schemas.problems(document, kube)]
+    assert {document["metadata"]["namespace"] for document in objects} == {"flyte"}
+    assert "Helm" not in str([document["metadata"] for document in objects])
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_base_has_what_the_chart_has(plugin):
+    chart = render(plugin, {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}, flags=("--no-hooks",))
+    base = build(kustomize.BASES / plugin)
+    # The name of the ConfigMap ends in a hash of what is in it.
+    (config,) = of_kind(base, "ConfigMap")
+    hashed, config["metadata"]["name"] = config["metadata"]["name"], f"{plugin}-auth"
+    assert names(base) == names(chart)
+    assert yaml.safe_load(config["data"]["auth.yaml"]) == yaml.safe_load(one(chart, "ConfigMap")["data"]["auth.yaml"])
+    volumes = one(base, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "auth", "configMap": {"name": hashed}} in volumes
+    assert container(base) == container(chart)
+
+
+def test_what_the_readme_builds_upon_a_base(tmp_path):
+    shutil.copytree(kustomize.BASES, tmp_path / "kustomize")
+    mine = tmp_path / "my-databricks"
+    mine.mkdir()
+    (overlay,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (mine / "kustomization.yaml").write_text(overlay)
+    (mine / "auth.yaml").write_text("issuers: []\nrules: []\n")
+    objects = build(mine)
+    assert not [problem for document in objects for problem in schemas.problems(document, NEWEST)]
+    assert one(objects, "Deployment")["spec"]["replicas"] == 3
+    assert one(objects, "ConfigMap")["data"]["auth.yaml"] == "issuers: []\nrules: []\n"
+    base = container(build(kustomize.BASES / "databricks"))
+    added = [variable for variable in container(objects)["env"] if variable not in base["env"]]
+    assert added == [{"name": "DATABRICKS_INSTANCES", "value": "dbc-1234.cloud.databricks.com"}]
+    assert {mount["name"] for mount in container(objects)["volumeMounts"]} == {"auth", "handle-keys", "cluster", "secrets"}

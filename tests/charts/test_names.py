@@ -1,0 +1,61 @@
+"""Releases side by side keep apart."""
+
+import itertools
+import re
+
+import pytest
+
+from cases import EVERYTHING
+from charts import PLUGINS, container, one, render
+
+SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+LONGEST = "r" * 53
+RELEASES = ["prod", "prod-bigquery", "bigquery", "bigquery-eu", "eu.bigquery", "eu-bigquery", LONGEST, LONGEST[1:] + "s"]
+# A Deployment's pod has the hash of a ReplicaSet and five characters of its own.
+POD_SUFFIX = "-0123456789-01234"
+
+
+def names(plugin, release):
+    objects = render(plugin, EVERYTHING, release=release)
+    ours = [document for document in objects if document["metadata"]["name"] not in (f"{release}-map", f"{release}-text")]
+    return {(document["kind"], document["metadata"]["name"]) for document in ours}
+
+
+@pytest.mark.parametrize(("one_release", "other"), itertools.combinations(RELEASES, 2))
+def test_two_releases_of_a_chart_share_no_name(one_release, other):
+    assert not names("bigquery", one_release) & names("bigquery", other)
+
+
+@pytest.mark.parametrize(("plugin", "other"), itertools.combinations(PLUGINS, 2))
+def test_two_plugins_share_no_name(plugin, other):
+    # "prod" for both is one parent chart that holds both.
+    for release, its in [(plugin, other), ("prod", "prod"), ("prod", "eu"), (f"{plugin}-eu", f"{other}-eu")]:
+        assert not names(plugin, release) & names(other, its), (release, its)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_names_are_names(long_plugin, release):
+    for plugin in ("bigquery", long_plugin):
+        for kind, name in names(plugin, release):
+            assert len(name) <= 63 and SERVICE_NAME.fullmatch(name), (kind, name)
+        deployment = one(render(plugin, EVERYTHING, release=release), "Deployment")
+        assert len(deployment["metadata"]["name"] + POD_SUFFIX) <= 63
+
+
+def test_labels_of_the_longest_names_are_no_longer_than_labels(long_plugin):
+    for document in render(long_plugin, EVERYTHING, release=LONGEST):
+        assert all(len(value) <= 63 for value in document["metadata"].get("labels", {}).values())
+
+
+def test_the_usual_release_has_the_plugins_name():
+    for plugin in PLUGINS:
+        assert one(render(plugin), "Deployment")["metadata"]["name"] == plugin
+
+
+def test_an_override_names_everything():
+    found = {document["metadata"]["name"] for document in render("bigquery", {"fullnameOverride": "sql"})}
+    assert found == {"sql", "sql-auth", "sql-handle-keys", "sql-headless", "sql-health-check"}
+
+
+def test_the_containers_name_is_short_enough(long_plugin):
+    assert len(container(render(long_plugin))["name"]) <= 63

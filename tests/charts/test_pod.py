@@ -1,0 +1,147 @@
+"""The plugins run in the pods that the charts describe: with their variables, files and probes."""
+
+import subprocess
+import time
+
+import jwt
+import pytest
+
+from cases import KEYED_ISSUER
+from charts import PLUGINS, PROGRAMS, default_values, merged, notes, one, render
+from pod import Cluster, Pod
+from running import eventually, free_port, http_status, service
+
+SHARED_SECRET = "a secret of at least thirty-two bytes"
+SECRET_ISSUER = {**KEYED_ISSUER, "key": {"hs256_secret_file": "/etc/outrigger/issuers/ci.secret"}}
+CONFIGURED = {
+    "auth": {
+        "keysSecret": "issuers",
+        "issuers": [SECRET_ISSUER],
+        "rules": [{"issuer": "ci", "sub": "nightly", "role": "user", "verbs": ["list"]}],
+    },
+    "handleKeys": {"files": ["handle.key", "next.key"]},
+    "settings": {"PLUGIN_MAX_REQUESTS": 1000000, "PLUGIN_POLL_WINDOW": "0s", "PLUGIN_REQUEST_TIMEOUT": "20s"},
+    "secrets": {
+        "existingSecret": "credentials",
+        "namespaces": [{"namespace": "team-a", "existingSecret": "team-a", "items": [{"key": "token", "path": "vendor_token"}]}],
+        "forbidInRequests": True,
+    },
+    "serviceAccount": {"tokens": [{"audience": "vendor.example.com", "path": "vendor"}]},
+    "otel": {"endpoint": "http://127.0.0.1:9", "traceRatio": 0.5},
+    "log": {"level": "warn,request=info", "format": "pretty"},
+}
+# What values.yaml leaves empty, and no service runs without.
+NEEDED = {
+    "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
+    "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
+}
+SECRETS = {"issuers": {"ci.secret": SHARED_SECRET}, "credentials": {"vendor_token": "x"}, "team-a": {"token": "y"}}
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def start(tmp_path, cluster):
+    """Runs a plugin's pod with values; answers the pod and the service, ready."""
+    running = []
+
+    def run(plugin, values):
+        ports = {"host": "127.0.0.1", "api": free_port(), "admin": free_port()}
+        objects = render(plugin, merged(NEEDED.get(plugin, {}), values, {"ports": ports, "drain": {"delaySeconds": 1}}))
+        pod = Pod(objects, tmp_path / "root", cluster, SECRETS)
+        running.append(service(plugin, pod.environment(), tmp_path / "log"))
+        started = running[-1].__enter__()
+        started.wait_until_ready()
+        return pod, started
+
+    yield run
+    for context in running:
+        context.__exit__(None, None, None)
+
+
+def listed(started, token=None):
+    """The status of a list of what is served, which takes no more than being let in."""
+    return http_status(f"http://{started.api}/plugins/v1", token)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_defaults_run_and_admit_flyte_alone(start, cluster, plugin):
+    pod, started = start(plugin, {})
+    assert {http_status(pod.probe(probe)) for probe in ("startup", "readiness", "liveness")} == {200}
+    assert listed(started, cluster.token()) == 200
+    assert listed(started) == 401
+    assert listed(started, cluster.token(account="flyte:default")) == 403
+    assert listed(started, cluster.token(account="other:flytepropeller")) == 403
+    assert listed(started, cluster.token(audience="others")) == 401
+    assert listed(started, cluster.token(issuer="https://other.example.com")) == 401
+
+
+def test_all_that_can_be_configured_runs(start, cluster):
+    pod, started = start("bigquery", CONFIGURED)
+    nightly = {"iss": SECRET_ISSUER["issuer"], "aud": "a", "sub": "nightly", "exp": int(time.time()) + 60}
+    assert listed(started, jwt.encode(nightly, SHARED_SECRET, "HS256")) == 200
+    assert listed(started, jwt.encode(nightly, SHARED_SECRET + "?", "HS256")) == 401
+    assert listed(started, cluster.token()) == 200
+    assert (pod.root / "etc/secrets/team-a/vendor_token").read_text() == "y"
+    assert (pod.root / "etc/secrets/vendor_token").read_text() == "x"
+    assert (pod.root / "var/run/secrets/tokens/vendor").exists()
+
+
+def test_without_authentication_everybody_is_served(start):
+    _, started = start("bigquery", {"auth": {"insecureNoAuth": True}})
+    assert listed(started) == 200
+
+
+def test_without_the_clusters_issuer_its_tokens_are_not_taken(start, cluster):
+    values = merged(CONFIGURED, {"auth": {"cluster": {"enabled": False}}})
+    pod, started = start("bigquery", values)
+    assert listed(started, cluster.token()) == 401
+    assert "/var/run/secrets/kubernetes.io" not in str(pod.container["volumeMounts"])
+
+
+def test_a_pod_that_is_told_to_end_drains_within_its_grace(start, cluster):
+    pod, started = start("bigquery", {})
+    began = time.monotonic()
+    started.terminate()
+    eventually(lambda: http_status(pod.probe("readiness")) == 503, within=5, what="not ready")
+    assert http_status(pod.probe("liveness")) == 200, "it must not be restarted"
+    assert listed(started, cluster.token()) == 200, "clients have not noticed yet"
+    assert started.process.wait(timeout=pod.spec["terminationGracePeriodSeconds"]) == 0
+    assert time.monotonic() - began >= 1, "the delay"
+
+
+def test_a_setting_that_a_plugin_does_not_know_how_to_read_ends_it(start, tmp_path):
+    with pytest.raises(AssertionError, match="PLUGIN_MAX_REQUESTS|max-requests"):
+        start("bigquery", {"settings": {"PLUGIN_MAX_REQUESTS": "many"}})
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_what_a_service_does_not_run_without_is_asked_for(start, plugin):
+    empty = {name for name, value in default_values(plugin)["settings"].items() if value == ""}
+    assert empty == set(NEEDED.get(plugin, {}).get("settings", {}))
+    for name in empty:
+        assert f"settings.{name} is empty" in notes(plugin)
+        assert f"settings.{name}" not in notes(plugin, NEEDED[plugin])
+        flag = f"--{name.split('_', 1)[1].lower()}"
+        with pytest.raises(AssertionError, match=flag):
+            start(plugin, {"settings": {name: ""}})
+
+
+def test_the_health_check_tells_whether_it_serves(start):
+    pod, started = start("bigquery", {})
+    (tested,) = one(pod.objects, "Pod")["spec"]["containers"]
+    arguments = [argument.replace("//bigquery:", "//127.0.0.1:") for argument in tested["args"]]
+
+    def health_check():
+        command = [PROGRAMS / "bigquery", *arguments]
+        return subprocess.run(command, env={}, capture_output=True, timeout=30).returncode
+
+    # gRPC's health follows readiness, a moment later.
+    eventually(lambda: health_check() == 0, within=10, what="SERVING")
+    started.kill()
+    assert health_check() == 1

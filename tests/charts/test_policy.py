@@ -1,0 +1,118 @@
+"""checkov finds nothing but what checkov-skips.yaml gives a reason for; the pods are restricted."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from cases import MATRIX
+from charts import PLUGINS, STABLE, merged, of_kind, one, render, text
+
+SKIPS = yaml.safe_load((pathlib.Path(__file__).parent / "checkov-skips.yaml").read_text())
+RENDERED = {plugin: (plugin, {}) for plugin in PLUGINS}
+CASES = ("everything", "no-auth", "no-cluster-auth", "hpa", "keda", "secrets-csi")
+RENDERED |= {case: ("bigquery", MATRIX[case]) for case in CASES}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("checkov")
+    for name, (plugin, values) in RENDERED.items():
+        (directory / f"{name}.yaml").write_text(text(plugin, merged(STABLE, values)))
+    checkov = pathlib.Path(sys.executable).parent / "checkov"
+    command = [sys.executable, checkov, "--framework=kubernetes", "--skip-download", "--output=json", f"--directory={directory}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def failures(report):
+    """Pairs of a check and Kind/name, with the file that it is in."""
+    for failed in report["results"]["failed_checks"]:
+        kind, _, name = failed["resource"].split(".", 2)
+        yield failed["check_id"], f"{kind}/{name}", pathlib.Path(failed["file_path"]).stem
+
+
+def skipped(check, subject):
+    return any(skip["check"] == check and re.fullmatch(skip["objects"], subject) for skip in SKIPS)
+
+
+def test_every_failure_has_a_reason(report):
+    assert report["summary"]["parsing_errors"] == 0 and report["summary"]["passed"] > 1000
+    unexplained = [failure for failure in failures(report) if not skipped(*failure[:2])]
+    assert not unexplained
+
+
+def test_every_reason_is_needed(report):
+    failed = {check for check, _, _ in failures(report)}
+    assert {skip["check"] for skip in SKIPS} == failed
+    assert all(skip["reason"] for skip in SKIPS)
+
+
+def test_an_image_with_a_digest_is_pinned(report):
+    assert "CKV_K8S_43" not in {check for check, _, file in failures(report) if file == "everything"}
+
+
+def pods(objects):
+    return [one(objects, "Deployment")["spec"]["template"]["spec"], one(objects, "Pod")["spec"]]
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_pods_keep_the_restricted_standard(plugin):
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
+    objects = render(plugin)
+    volumes = [volume for pod in pods(objects) for volume in pod.get("volumes", [])]
+    assert {kind for volume in volumes for kind in volume if kind != "name"} <= {"configMap", "projected", "secret", "csi"}
+    for pod in pods(objects):
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert not context["allowPrivilegeEscalation"] and context["readOnlyRootFilesystem"]
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def test_openshift_chooses_users_and_groups_itself():
+    for pod in pods(render("bigquery", flags=("--api-versions=security.openshift.io/v1",))):
+        assert pod["securityContext"].keys() == {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"}
+
+
+def test_no_rights_in_the_cluster():
+    for values in MATRIX.values():
+        kinds = {document["kind"] for document in render("bigquery", values)}
+        assert not kinds & {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
+
+
+def test_the_network_admits_flyte_alone():
+    ingress = one(render("bigquery"), "NetworkPolicy", "bigquery")["spec"]["ingress"]
+    (api,) = ingress
+    flyte, health_check = api["from"]
+    assert flyte == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "flyte"}}}
+    assert health_check["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "bigquery-health-check"
+    assert api["ports"] == [{"port": "grpc", "protocol": "TCP"}]
+
+
+def test_the_network_admits_prometheus_to_metrics_alone():
+    policy = one(render("bigquery", MATRIX["monitored"]), "NetworkPolicy", "bigquery")
+    _, metrics = policy["spec"]["ingress"]
+    assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    assert metrics["ports"] == [{"port": "http-admin", "protocol": "TCP"}]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://otel:4317", 4317), ("https://otel.example.com", 443), ("http://otel", 80), ("http://[::1]:4318", 4318)],
+)
+def test_the_network_lets_traces_out(endpoint, port):
+    policy = one(render("bigquery", {"otel": {"endpoint": endpoint}}), "NetworkPolicy", "bigquery")
+    assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy["spec"]["egress"]
+
+
+def test_the_network_can_be_left_to_others():
+    assert not of_kind(render("bigquery", {"networkPolicy": {"enabled": False}}), "NetworkPolicy")

@@ -1,0 +1,190 @@
+"""Values that would not work, or not safely, are refused before anything is installed, and Helm says where."""
+
+import json
+
+import pytest
+
+from cases import ISSUER, RULE
+from charts import CHARTS, HELMS, Refused, merged, nested, render
+
+SCHEMA = json.loads((CHARTS / "bigquery" / "values.schema.json").read_text())
+
+# Values that the schema refuses.
+WRONG = [
+    ("image.repository", "Not A Repository"),
+    ("image.tag", "a tag"),
+    ("image.digest", "abc"),
+    ("image.pullPolicy", "Sometimes"),
+    ("imagePullSecrets", [{"name": ""}]),
+    ("fullnameOverride", "x" * 47),
+    ("fullnameOverride", "1st"),
+    ("commonLabels", {"a": 1}),
+    ("commonLabels", {"a": "not a label"}),
+    ("replicas", 0),
+    ("replicas", "2"),
+    ("flyte.namespace", "Flyte"),
+    ("flyte.taskTypes", ["a,b"]),
+    ("flyte.taskTypes", ["a", "a"]),
+    ("auth.cluster.issuer", "http://kubernetes.default.svc"),
+    ("auth.issuers", [{key: ISSUER[key] for key in ("name", "issuer", "audiences")}]),
+    ("auth.issuers", [{**ISSUER, "key": {"pem_file": "/x"}}]),
+    ("auth.issuers", [{**ISSUER, "audiences": []}]),
+    ("auth.rules", [{"issuer": "idp"}]),
+    ("auth.rules", [{"issuer": "idp", "role": "anonymous"}]),
+    ("handleKeys.files", []),
+    ("handleKeys.files", ["../etc/passwd"]),
+    ("settings", {"lower": "x"}),
+    ("settings", {"X": {"a": 1}}),
+    ("settings", {"PLUGIN_AUTH": "/elsewhere"}),
+    ("settings", {"PLUGIN_INSECURE_NO_AUTH": "true"}),
+    ("settings", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}),
+    ("secrets.namespaces", [{"namespace": "a", "existingSecret": "b"}]),
+    ("secrets.namespaces", [{"namespace": "a", "existingSecret": "b", "items": [{"key": "k", "path": "../p"}]}]),
+    ("secrets.externalSecret.refreshInterval", "often"),
+    ("serviceAccount.tokens", [{"path": "x"}]),
+    ("serviceAccount.tokens", [{"audience": "a", "path": "x", "expirationSeconds": 60}]),
+    ("ports.api", 0),
+    ("ports.admin", 70000),
+    ("service.appProtocol", "TCP"),
+    ("ingress", {"enabled": True}),
+    ("httpRoute", {"enabled": True}),
+    ("grpcRoute", {"enabled": True}),
+    ("networkPolicy.cidrs", ["10.0.0.0"]),
+    ("networkPolicy.ports", []),
+    ("autoscaling.mode", "both"),
+    ("autoscaling.minReplicas", 0),
+    ("autoscaling.keda.prometheusAddress", "prometheus:9090"),
+    ("podDisruptionBudget.maxUnavailable", 0),
+    ("podDisruptionBudget.maxUnavailable", "0%"),
+    ("topologySpread.zone", "Maybe"),
+    ("drain.delaySeconds", -1),
+    ("probes.liveness.periodSeconds", 0),
+    ("resources.limits", {"memory": True}),
+    ("log.format", "xml"),
+    ("otel.endpoint", "collector:4317"),
+    ("otel.traceRatio", 2),
+    ("metrics.monitor", "both"),
+    ("metrics.interval", "30"),
+    ("extraEnv", {"NAME": "value"}),
+    ("extraEnv", [{"value": "x"}]),
+    ("extraVolumeMounts", [{"name": "x"}]),
+]
+
+# What only the templates can see.
+CONTRADICTIONS = [
+    ({"auth": {"cluster": {"enabled": False}}}, "no authentication is configured"),
+    ({"auth": {"cluster": {"enabled": False}, "issuers": [ISSUER]}}, "no authentication is configured"),
+    ({"auth": {"insecureNoAuth": True, "issuers": [ISSUER], "rules": [RULE]}}, "serves everybody"),
+    ({"auth": {"insecureNoAuth": True, "existingConfigMap": "x"}}, "serves everybody"),
+    ({"auth": {"insecureNoAuth": True}, "ingress": {"enabled": True, "hosts": ["h"]}}, "outside the cluster"),
+    ({"auth": {"insecureNoAuth": True}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}, "outside the cluster"),
+    ({"auth": {"insecureNoAuth": True}, "grpcRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}, "outside the cluster"),
+    ({"auth": {"existingConfigMap": "x", "rules": [RULE]}}, "no effect"),
+    ({"secrets": {"csi": {"secretProviderClass": "x"}, "existingSecret": "y"}}, "takes the whole of /etc/secrets"),
+    ({"secrets": {"externalSecret": {"enabled": True}}}, "needs storeName"),
+    ({"autoscaling": {"mode": "hpa", "minReplicas": 9, "maxReplicas": 3}}, "is more than autoscaling.maxReplicas"),
+    ({"ports": {"admin": 8000}}, "are the same"),
+]
+
+# Objects with whatever keys: maps, and parts of Kubernetes' own objects, which the API server checks.
+MAPS = ["labels", "strings", "quantities"]
+KUBERNETES = {
+    "global",
+    "strategy",
+    "affinity",
+    "podSecurityContext",
+    "securityContext",
+    "autoscaling.behavior",
+    "autoscaling.metrics[]",
+    "autoscaling.keda.triggers[]",
+    "networkPolicy.clients[]",
+    "networkPolicy.extraIngress[]",
+    "networkPolicy.extraEgress[]",
+    "ingress.tls[]",
+    "httpRoute.parentRefs[]",
+    "grpcRoute.parentRefs[]",
+    "secrets.externalSecret.data[]",
+    "secrets.externalSecret.dataFrom[]",
+    "tolerations[]",
+    "resources.claims[]",
+    "dnsConfig.options[]",
+    "metrics.rules.extra[]",
+    "extraEnv[]",
+    "extraEnvFrom[]",
+    "extraVolumes[]",
+    "extraVolumeMounts[]",
+}
+
+
+def objects(schema, path=""):
+    """Every object that values may have: its path, and the schema that says so."""
+    if schema is False:
+        return []
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/definitions/")
+        return objects(SCHEMA["definitions"][name], path)
+    found = [(path, schema)] if schema.get("type") == "object" else []
+    for name, inside in schema.get("properties", {}).items():
+        found += objects(inside, f"{path}.{name}" if path else name)
+    if "items" in schema:
+        found += objects(schema["items"], f"{path}[]")
+    return found
+
+
+CLOSED = [path for path, schema in objects(SCHEMA) if schema.get("additionalProperties") is False]
+
+
+def value_at(path, value):
+    """`a[].b` and 1 make `{a: [{b: 1}]}`."""
+    for key in reversed(path.split(".") if path else []):
+        value = {key.removesuffix("[]"): [value] if key.endswith("[]") else value}
+    return value
+
+
+def pointer(path):
+    return "/" + path.replace("[]", "/0").replace(".", "/") if path else ""
+
+
+def test_every_object_is_closed_unless_its_keys_are_not_ours():
+    maps = [SCHEMA["definitions"][name] for name in MAPS]
+    open_ones = {path for path, schema in objects(SCHEMA) if "properties" not in schema and schema not in maps}
+    assert open_ones == KUBERNETES
+    assert all(schema["additionalProperties"] is False for _, schema in objects(SCHEMA) if "properties" in schema)
+
+
+@pytest.mark.parametrize("path", CLOSED)
+def test_an_unknown_key_is_refused(path):
+    with pytest.raises(Refused) as refused:
+        render("bigquery", value_at(path, {"unheardOf": 1}))
+    assert f"at '{pointer(path)}'" in str(refused.value)
+    assert "'unheardOf' not allowed" in str(refused.value)
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda part: json.dumps(part)[:40])
+def test_a_wrong_value_is_refused(path, value):
+    with pytest.raises(Refused) as refused:
+        render("bigquery", nested(path, value))
+    assert f"at '{pointer(path)}" in str(refused.value)
+
+
+@pytest.mark.parametrize(("values", "why"), CONTRADICTIONS, ids=lambda part: part if isinstance(part, str) else "")
+@pytest.mark.parametrize("helm", HELMS)
+def test_a_contradiction_is_refused(helm, values, why):
+    with pytest.raises(Refused, match=why):
+        render("bigquery", values, helm=helm)
+
+
+def test_the_oldest_helm_checks_values_too():
+    for values in ({"replica": 1}, *(nested(path, value) for path, value in WRONG[:10])):
+        with pytest.raises(Refused, match="don't meet the specifications of the schema"):
+            render("bigquery", values, helm="helm3")
+
+
+def test_a_release_whose_name_no_service_can_have_is_refused():
+    with pytest.raises(Refused, match="set fullnameOverride"):
+        render("bigquery", release="1st")
+    render("bigquery", {"fullnameOverride": "first"}, release="1st")
+
+
+def test_a_parent_chart_may_say_what_it_says_to_all():
+    render("bigquery", merged({"enabled": True}, {"global": {"imageRegistry": "x"}}))

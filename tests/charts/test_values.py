@@ -1,0 +1,272 @@
+"""Every value does something, and is told of: in values.yaml's comments, and in the README's table."""
+
+import json
+import re
+import tomllib
+
+import pytest
+
+from cases import GATEWAY, ISSUER, PEER, RULE, SECRETS
+from charts import CHARTS, PLUGINS, ROOT, STABLE, default_values, merged, nested, notes, text
+
+LABELS = {"example.com/a": "b"}
+OPENSHIFT = ("--api-versions=security.openshift.io/v1",)
+INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
+EXTERNAL = {"secrets": SECRETS["external"]}
+HPA = {"autoscaling": {"mode": "hpa"}}
+KEDA = {"autoscaling": {"mode": "keda", "keda": {"prometheusAddress": "http://prometheus:9090"}}}
+MONITOR = {"metrics": {"monitor": "service"}}
+RULES = {"metrics": {"rules": {"enabled": True}}}
+DASHBOARD = {"metrics": {"dashboard": {"enabled": True}}}
+NO_CLUSTER = {"auth": {"issuers": [ISSUER], "rules": [RULE]}}
+
+# Another value than the default, for each.
+ANOTHER = {
+    "image.repository": "registry.example.com/plugin",
+    "image.tag": "1.2.3",
+    "image.digest": "sha256:" + "1" * 64,
+    "image.pullPolicy": "Always",
+    "imagePullSecrets": [{"name": "registry"}],
+    "fullnameOverride": "other",
+    "commonLabels": LABELS,
+    "commonAnnotations": LABELS,
+    "replicas": 5,
+    "flyte.namespace": "other",
+    "flyte.serviceAccount": "other",
+    "flyte.podLabels": LABELS,
+    "flyte.taskTypes": ["other"],
+    "clusterDomain": "other.local",
+    "auth.insecureNoAuth": True,
+    "auth.existingConfigMap": "other",
+    "auth.keysSecret": "keys",
+    "auth.cluster.enabled": False,
+    "auth.cluster.issuer": "https://other.example.com",
+    "auth.cluster.audience": "other",
+    "auth.issuers": [ISSUER],
+    "auth.rules": [RULE],
+    "handleKeys.existingSecret": "other",
+    "handleKeys.files": ["a.key", "b.key"],
+    "settings": {"PLUGIN_MAX_REQUESTS": 5},
+    "secrets.existingSecret": "other",
+    "secrets.namespaces": SECRETS["of-a-namespace"]["namespaces"],
+    "secrets.externalSecret.enabled": True,
+    "secrets.externalSecret.refreshInterval": "2h",
+    "secrets.externalSecret.storeKind": "SecretStore",
+    "secrets.externalSecret.storeName": "other",
+    "secrets.externalSecret.data": [{"secretKey": "b", "remoteRef": {"key": "b"}}],
+    "secrets.externalSecret.dataFrom": [{"extract": {"key": "b"}}],
+    "secrets.csi.secretProviderClass": "other",
+    "secrets.csi.driver": "other.example.com",
+    "secrets.forbidInRequests": True,
+    "serviceAccount.create": False,
+    "serviceAccount.name": "other",
+    "serviceAccount.annotations": LABELS,
+    "serviceAccount.tokens": [{"audience": "a", "path": "p"}],
+    "ports.host": "[::]",
+    "ports.api": 8001,
+    "ports.admin": 9091,
+    "service.appProtocol": "grpc",
+    "service.annotations": LABELS,
+    "service.trafficDistribution": "PreferClose",
+    "service.ipFamilyPolicy": "SingleStack",
+    "ingress.enabled": True,
+    "ingress.className": "nginx",
+    "ingress.annotations": LABELS,
+    "ingress.hosts": ["b.example.com"],
+    "ingress.tls": [{"secretName": "tls"}],
+    **{f"{route}.enabled": True for route in ("httpRoute", "grpcRoute")},
+    **{f"{route}.annotations": LABELS for route in ("httpRoute", "grpcRoute")},
+    **{f"{route}.parentRefs": [{"name": "other"}] for route in ("httpRoute", "grpcRoute")},
+    **{f"{route}.hostnames": ["b.example.com"] for route in ("httpRoute", "grpcRoute")},
+    "networkPolicy.enabled": False,
+    "networkPolicy.clients": [PEER],
+    "networkPolicy.cidrs": ["10.0.0.0/8"],
+    "networkPolicy.ports": [8443],
+    "networkPolicy.apiServerPort": 8443,
+    "networkPolicy.metadataServer": True,
+    "networkPolicy.extraIngress": [{"from": [PEER]}],
+    "networkPolicy.extraEgress": [{"ports": [{"port": 3128}]}],
+    "autoscaling.mode": "hpa",
+    "autoscaling.minReplicas": 3,
+    "autoscaling.maxReplicas": 11,
+    "autoscaling.cpuUtilization": 50,
+    "autoscaling.behavior": {"scaleUp": {"stabilizationWindowSeconds": 9}},
+    "autoscaling.metrics": [{"type": "Resource"}],
+    "autoscaling.keda.pollingInterval": 31,
+    "autoscaling.keda.prometheusAddress": "http://other:9090",
+    "autoscaling.keda.activeRequests": 7,
+    "autoscaling.keda.triggers": [{"type": "cron", "metadata": {}}],
+    "podDisruptionBudget.enabled": False,
+    "podDisruptionBudget.maxUnavailable": 2,
+    "topologySpread.zone": "DoNotSchedule",
+    "topologySpread.host": "",
+    "strategy": {"type": "Recreate"},
+    "revisionHistoryLimit": 1,
+    "drain.preStopSeconds": 1,
+    "drain.delaySeconds": 1,
+    "drain.timeoutSeconds": 1,
+    "probes.startup": {"periodSeconds": 9},
+    "probes.readiness": {"periodSeconds": 9},
+    "probes.liveness": {"periodSeconds": 9},
+    "resources": {"limits": {"cpu": "1"}},
+    "podSecurityContext": {"runAsUser": 1000},
+    "securityContext": {"privileged": False},
+    "adaptToOpenShift": False,
+    "hostUsers": False,
+    "podLabels": LABELS,
+    "podAnnotations": LABELS,
+    "priorityClassName": "high",
+    "nodeSelector": LABELS,
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "dnsConfig": {"searches": ["other.example.com"]},
+    "log.level": "debug",
+    "log.format": "pretty",
+    "otel.endpoint": "https://collector.example.com",
+    "otel.traceRatio": 0.5,
+    "metrics.monitor": "pod",
+    "metrics.monitorLabels": LABELS,
+    "metrics.interval": "9s",
+    "metrics.prometheusNamespace": "other",
+    "metrics.rules.enabled": True,
+    "metrics.rules.labels": LABELS,
+    "metrics.rules.extra": [{"record": "a", "expr": "1"}],
+    "metrics.dashboard.enabled": True,
+    "metrics.dashboard.labels": LABELS,
+    "metrics.dashboard.annotations": LABELS,
+    "extraEnv": [{"name": "A", "value": "b"}],
+    "extraEnvFrom": [{"secretRef": {"name": "a"}}],
+    "extraVolumes": [{"name": "a", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "a", "mountPath": "/a"}],
+    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}],
+}
+
+# What else must be set for a value, or all below a path, to count.
+NEEDS = {
+    "auth.cluster.enabled": NO_CLUSTER,
+    "secrets.externalSecret": EXTERNAL,
+    "secrets.externalSecret.enabled": {"secrets": {"externalSecret": {"storeName": "a", "data": [{"secretKey": "a"}]}}},
+    "secrets.csi.driver": {"secrets": SECRETS["csi"]},
+    "ingress": INGRESS,
+    "ingress.enabled": {"ingress": {"hosts": ["a.example.com"]}},
+    **{route: {route: GATEWAY} for route in ("httpRoute", "grpcRoute")},
+    **{f"{route}.enabled": {route: {**GATEWAY, "enabled": False}} for route in ("httpRoute", "grpcRoute")},
+    "autoscaling": HPA,
+    "autoscaling.mode": {},
+    "autoscaling.keda": KEDA,
+    "otel.traceRatio": {"otel": {"endpoint": "http://collector:4317"}},
+    "metrics.monitorLabels": MONITOR,
+    "metrics.interval": MONITOR,
+    "metrics.prometheusNamespace": MONITOR,
+    "metrics.rules": RULES,
+    "metrics.rules.enabled": {},
+    "metrics.dashboard": DASHBOARD,
+    "metrics.dashboard.enabled": {},
+}
+
+
+def described(lines):
+    """Paths and comments of values.yaml: `# -- …`, which may go on for lines, stands before its key."""
+    above, comment = [], None
+    for line in lines:
+        indent, words = len(line) - len(line.lstrip()), line.strip()
+        if words.startswith("# -- "):
+            comment = words.removeprefix("# -- ")
+        elif words.startswith("#") and comment:
+            comment += " " + words.removeprefix("# ")
+        elif key := re.fullmatch(r"([A-Za-z]+):.*", words):
+            above = above[: indent // 2] + [key[1]]
+            if comment:
+                yield ".".join(above), comment
+            comment = None
+
+
+def values_of(plugin):
+    return dict(described((CHARTS / plugin / "values.yaml").read_text().splitlines()))
+
+
+def at(values, path):
+    for key in path.split("."):
+        values = values[key]
+    return values
+
+
+def undescribed(values, described_paths, above=""):
+    for key, value in values.items():
+        path = above + key
+        if path in described_paths:
+            continue
+        if isinstance(value, dict) and value:
+            yield from undescribed(value, described_paths, f"{path}.")
+        else:
+            yield path
+
+
+def what_else(path):
+    while path not in NEEDS:
+        if "." not in path:
+            return {}
+        path = path.rsplit(".", 1)[0]
+    return NEEDS[path]
+
+
+def everything_shown(path, values):
+    if path == "adaptToOpenShift":
+        return text("bigquery", values, flags=OPENSHIFT)
+    return text("bigquery", values) + notes("bigquery", values)
+
+
+@pytest.mark.parametrize("path", ANOTHER)
+def test_a_value_has_an_effect(path):
+    before = merged(STABLE, what_else(path))
+    after = merged(before, nested(path, ANOTHER[path]))
+    assert before != after
+    assert everything_shown(path, before) != everything_shown(path, after)
+
+
+def test_every_value_is_tried():
+    assert set(ANOTHER) == set(values_of("bigquery"))
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_every_value_is_described(plugin):
+    assert not list(undescribed(default_values(plugin), values_of(plugin)))
+
+
+def shown(default):
+    if default == "":
+        return ""
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_readme_has_every_value_with_its_comment_and_default(plugin):
+    readme = (CHARTS / plugin / "README.md").read_text()
+    table = re.search(r"<!-- begin values -->\n(.*)\n<!-- end values -->", readme, re.DOTALL)[1].splitlines()
+    values = default_values(plugin)
+    # The table has the template's defaults; it cannot follow what plugin.toml sets otherwise.
+    manifest = tomllib.loads((ROOT / "services" / plugin / "plugin.toml").read_text())
+    changed = {path for path in values_of(plugin) if is_set(manifest.get("chart", {}).get("values", {}), path)}
+    rows = dict(re.fullmatch(r"\| `([^`]+)` \| (.*) \|", row).groups() for row in table[2:])
+    for path, comment in values_of(plugin).items():
+        told, default = re.split(r" \| ?", rows.pop(path), maxsplit=1)
+        assert told == comment.replace("|", "\\|"), path
+        assert path in changed or default.strip() == shown(at(values, path)), path
+    assert not rows
+
+
+def is_set(values, path):
+    """Whether `values` say something of `path`, or of what is in it."""
+    try:
+        at(values, path)
+        return True
+    except (KeyError, TypeError):
+        return False
+
+
+def test_an_override_in_plugin_toml_reaches_the_chart(override_plugin):
+    values = default_values(override_plugin)
+    assert values["resources"]["limits"]["memory"] == "512Mi"
+    assert values["networkPolicy"]["metadataServer"] is True
+    assert values["settings"] == {"OVERRIDDEN_REGION": "eu"}
+    assert "512Mi" in text(override_plugin) and "OVERRIDDEN_REGION" in text(override_plugin)
