@@ -1,4 +1,4 @@
-//! A Python environment below `target/`, for tests with the callers' own code.
+//! Python environments below `target/`, for tests with programs and callers that are Python's.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,21 +12,36 @@ use crate::{
     root, target,
 };
 
-/// What to say when there is none.
+/// What to say when there is no Python.
 pub(crate) const MISSING: &str = "python3 with venv is not installed";
-/// What goes into it, with versions.
-const REQUIREMENTS: &str = "tests/interop/python/requirements.txt";
+
+/// Tests that are Python, with what they need.
+pub(crate) struct Suite {
+    /// Where they are; `requirements.txt` in there has packages with versions.
+    tests: &'static str,
+    /// Where the environment goes, below `target/`.
+    environment: &'static str,
+}
+
+/// Flyte's published stubs, and vendors' clients.
+pub(crate) const INTEROP: Suite =
+    Suite { tests: "tests/interop/python", environment: "interop/venv" };
+/// Charts, with Kubernetes' and Helm's programs.
+pub(crate) const CHARTS: Suite = Suite { tests: "tests/charts", environment: "charts/venv" };
 
 /// A ready environment.
 pub(crate) struct Python {
+    suite: Suite,
     dir: PathBuf,
 }
 
 impl Python {
-    /// Makes the environment, or finds it made; `None` without Python.
-    pub(crate) fn prepare() -> Result<Option<Self>> {
-        let python = Self { dir: target("interop/venv") };
-        let wanted = std::fs::read_to_string(root().join(REQUIREMENTS))?;
+    /// Makes the environment of `suite`, or finds it made; `None` without Python.
+    pub(crate) fn prepare(suite: Suite) -> Result<Option<Self>> {
+        let dir = target(suite.environment);
+        let requirements = format!("{}/requirements.txt", suite.tests);
+        let python = Self { suite, dir };
+        let wanted = std::fs::read_to_string(root().join(&requirements))?;
         let stamp = python.dir.join("requirements.txt");
         if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(Some(python));
@@ -34,29 +49,30 @@ impl Python {
         if !works(program("python3").args(["-c", "import ensurepip, venv"])) {
             return Ok(None);
         }
-        println!("   installing {REQUIREMENTS} into target/interop/venv …");
+        println!("   installing {requirements} into {} …", python.dir.display());
         run(program("python3").args(["-m", "venv", "--clear"]).arg(&python.dir))?;
-        run(python.command().args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--requirement",
-            REQUIREMENTS,
-        ]))?;
+        let install = ["-m", "pip", "install", "--quiet", "--requirement", &requirements];
+        run(python.command().args(install))?;
         std::fs::write(stamp, wanted)?;
         Ok(Some(python))
     }
 
-    fn command(&self) -> Command {
-        program(self.dir.join("bin/python"))
+    /// `python` in the environment.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = program(self.dir.join("bin/python"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// pytest on the suite.
+    pub(crate) fn pytest(&self) -> Command {
+        self.pytest_on(self.suite.tests)
     }
 
     /// pytest on `path`.
-    pub(crate) fn pytest(&self, path: &str) -> Command {
+    pub(crate) fn pytest_on(&self, path: &str) -> Command {
         let mut command = self.command();
         command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", path]);
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 

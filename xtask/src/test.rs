@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     image_test, invariants,
     process::{cargo, program, run as run_program, works},
-    python::{self, Python},
+    python::{self, CHARTS, INTEROP, Python},
     target, template_notes, template_test,
 };
 
@@ -57,7 +57,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 18] = [
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
     Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
@@ -72,6 +72,8 @@ const STEPS: [Step; 16] = [
     Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
     Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
     Step { name: "guide", what: "docs/writing-a-plugin.md, run from top to bottom", run: guide },
+    Step { name: "charts", what: "charts, with Helm's and Kubernetes' own programs", run: charts },
+    Step { name: "cluster", what: "charts on a real control plane", run: cluster },
     Step { name: "image", what: "an image is reproducible, small and runs as nobody", run: image },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
@@ -157,7 +159,7 @@ fn build(_: &Environment) -> Result<Outcome> {
 }
 
 fn python_environment(_: &Environment) -> Result<Outcome> {
-    match Python::prepare()? {
+    match Python::prepare(INTEROP)? {
         Some(python) => {
             python.install_discovery()?;
             Ok(Outcome::Passed)
@@ -183,9 +185,9 @@ fn doc(_: &Environment) -> Result<Outcome> {
 }
 
 fn interop_python(_: &Environment) -> Result<Outcome> {
-    match Python::prepare()? {
+    match Python::prepare(INTEROP)? {
         Some(python) => {
-            run_program(&mut python.pytest("tests/interop/python"))?;
+            run_program(&mut python.pytest())?;
             Ok(Outcome::Passed)
         }
         None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
@@ -219,7 +221,9 @@ fn tool_command(name: &str) -> Command {
 
 fn install((name, version): (&str, &str)) -> Result<()> {
     let root = target("tools");
-    let mut command = cargo(&["install", "--locked", "--quiet", &format!("{name}@{version}")]);
+    // They run for a second and build for minutes: without optimisations for fewer.
+    let package = format!("{name}@{version}");
+    let mut command = cargo(&["install", "--locked", "--quiet", "--debug", &package]);
     run_program(command.arg("--root").arg(root))
 }
 
@@ -245,6 +249,29 @@ fn parity(_: &Environment) -> Result<Outcome> {
 fn guide(_: &Environment) -> Result<Outcome> {
     template_test::guide()?;
     Ok(Outcome::Passed)
+}
+
+fn charts(_: &Environment) -> Result<Outcome> {
+    let Some(python) = Python::prepare(CHARTS)? else {
+        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
+    };
+    run_program(python.command().arg("tests/charts/tools.py").arg(target("charts")))?;
+    run_program(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
+    passed(python.pytest())
+}
+
+fn cluster(_: &Environment) -> Result<Outcome> {
+    if !works(program("go").arg("version")) {
+        return Ok(Outcome::Skipped(
+            "go is not installed: it builds Kubernetes' programs".to_owned(),
+        ));
+    }
+    let Some(python) = Python::prepare(CHARTS)? else {
+        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
+    };
+    run_program(python.command().arg("tests/charts/tools.py").arg(target("charts")))?;
+    run_program(python.command().arg("tests/cluster/build.py").arg(target("cluster")))?;
+    passed(python.pytest_on("tests/cluster"))
 }
 
 fn image(_: &Environment) -> Result<Outcome> {

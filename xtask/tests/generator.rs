@@ -54,9 +54,22 @@ impl Repository {
             "[workspace]\nmembers = [\"services/*\"]\n[workspace.package]\nversion = \"0.1.0\"\n",
         );
         repository.write(".gitignore", "/target/\n");
+        repository.begin_versions();
         repository.git(&["init", "-q"]);
         repository.commit();
         repository
+    }
+
+    /// Makes the template's version the first, whatever it is by now.
+    fn begin_versions(&self) {
+        let manifest = self.read("template/manifest.toml");
+        let line = manifest.lines().find(|line| line.starts_with("version = ")).unwrap();
+        self.write("template/manifest.toml", &manifest.replace(line, "version = 1"));
+        let notes = fs::read_dir(self.at("template/changes")).unwrap();
+        let later = notes
+            .map(|note| note.unwrap().path())
+            .filter(|path| !path.ends_with("0001-first.toml"));
+        later.for_each(|path| fs::remove_file(path).unwrap());
     }
 
     /// One with a plugin `redshift`, committed.
