@@ -1,53 +1,44 @@
-"""Flyte's own charts, out of the archives that Go's module proxy keeps of its releases.
+"""Flyte's own charts, out of its releases as Go modules.
 
-Flyte 2 is not there: its module is not to be had from the proxy.
+Flyte 2 is not there: its module is not to be had.
 """
 
-import hashlib
-import io
+import json
 import os
 import pathlib
-import urllib.request
-import zipfile
+import shutil
+import subprocess
 
 import yaml
 
-from charts import ROOT
-
-RELEASES = {
-    "1.13": ("v1.13.3", "067c796b7bc1babcc066b7a79a29194aadc328d740e70a8ee5c378a9728faab8"),
-    "1.16": ("v1.16.8", "b147d98acc4f2277b92b0387637ceb24986f39da2b8d1429e34a408675ed8325"),
-}
 MODULE = "github.com/flyteorg/flyte"
-CACHE = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "charts")) / "flyte"
+RELEASES = {
+    "1.13": ("v1.13.3", "h1:wPUZ2DVF/qPRVESf42BWWbs+8/M2ZDtbGkySkH9KCDk="),
+    "1.16": ("v1.16.8", "h1:MntJXi/wuFmgSiyHuY+WTppXNzW/Yqn4lVrDuQ0QcpM="),
+}
 
 
-def archive(release):
-    """The archive of a release, fetched once."""
+def sources(release, scratch):
+    """The sources of a release, as Go keeps them, fetched once."""
     version, digest = RELEASES[release]
-    file = CACHE / f"{version}.zip"
-    if not file.exists():
-        proxy = os.environ.get("GOPROXY", "https://proxy.golang.org").split(",")[0]
-        with urllib.request.urlopen(f"{proxy}/{MODULE}/@v/{version}.zip", timeout=120) as answer:
-            content = answer.read()
-        CACHE.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    content = file.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == digest, f"{file} is not what it was"
-    return zipfile.ZipFile(io.BytesIO(content))
+    command = ["go", "mod", "download", "-json", f"{MODULE}@{version}"]
+    # Compared with the digest here: Go's own database of digests does not know every release.
+    environment = {**os.environ, "GONOSUMDB": MODULE, "GOFLAGS": "-mod=mod"}
+    done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["Sum"] == digest, f"{MODULE} {version} is not what it was"
+    return pathlib.Path(found["Dir"])
 
 
 def chart(release, name, directory):
-    """The chart `name` of a release, unpacked below `directory`, without charts of others that it can bring along."""
-    version, _ = RELEASES[release]
-    prefix = f"{MODULE}@{version}/charts/{name}/"
-    files = archive(release)
-    for entry in files.namelist():
-        if entry.startswith(prefix) and not entry.endswith(("/", "Chart.lock")):
-            target = directory / entry.removeprefix(prefix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(files.read(entry))
-    about = yaml.safe_load((directory / "Chart.yaml").read_text())
+    """A copy of the chart `name` of a release in `directory`, without charts of others that it can bring along."""
+    copy = directory / name
+    shutil.copytree(sources(release, directory) / "charts" / name, copy, ignore=shutil.ignore_patterns("Chart.lock"))
+    for path in [copy, *copy.rglob("*")]:
+        # Go keeps its modules from being written to.
+        path.chmod(path.stat().st_mode | 0o200)
+    about = yaml.safe_load((copy / "Chart.yaml").read_text())
     about.pop("dependencies", None)
-    (directory / "Chart.yaml").write_text(yaml.safe_dump(about))
-    return directory
+    (copy / "Chart.yaml").write_text(yaml.safe_dump(about))
+    return copy
