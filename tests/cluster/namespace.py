@@ -1,0 +1,98 @@
+"""A namespace of the cluster, and what Helm and kubectl do in it."""
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+
+from control_plane import ROOT, eventually
+
+# Where tests/charts/tools.py puts them.
+TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "charts")) / "bin"
+# What a release's objects are found by; Kubernetes copies it to what it makes of them.
+OF_RELEASE = "app.kubernetes.io/instance={}"
+
+
+class Refused(Exception):
+    """What the program said."""
+
+
+class Namespace:
+    def __init__(self, plane, name, helm="helm"):
+        self.plane, self.name, self.helm_program = plane, name, helm
+
+    def run(self, program, *arguments, stdin=None):
+        """What one of our tools prints, without any settings of whoever runs the tests."""
+        home = str(self.plane.directory)
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": str(self.plane.kubeconfig)}
+        command = [str(TOOLS / program), *map(str, arguments), f"--namespace={self.name}"]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, timeout=120)
+        if done.returncode:
+            raise Refused(done.stderr)
+        self.warnings = done.stderr
+        return done.stdout
+
+    def kubectl(self, *arguments, **options):
+        return self.run("kubectl", *arguments, **options)
+
+    def helm(self, *arguments, values=None):
+        return self.run(self.helm_program, *arguments, stdin=None if values is None else json.dumps(values))
+
+    def install(self, plugin, values=None, *, release=None):
+        self.helm("install", release or plugin, ROOT / "charts" / plugin, "--values=-", values=values or {})
+
+    def upgrade(self, plugin, values=None):
+        # Else Helm takes the former values where there are no new ones.
+        self.helm("upgrade", plugin, ROOT / "charts" / plugin, "--reset-values", "--values=-", values=values or {})
+
+    def create(self, document):
+        self.kubectl("create", "--filename=-", stdin=json.dumps(document))
+
+    def get(self, kind, name):
+        return json.loads(self.kubectl("get", kind, name, "--output=json"))
+
+    def every(self, kinds, release=None):
+        """The objects of some kinds, `a,b`; of a release, if one is named."""
+        of_release = [f"--selector={OF_RELEASE.format(release)}"] if release else []
+        return json.loads(self.kubectl("get", kinds, "--output=json", *of_release))["items"]
+
+    @functools.cached_property
+    def kinds(self):
+        """Every kind of object that a namespace may have, less the tidings of others."""
+        kinds = self.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
+        return ",".join(kind for kind in kinds if not kind.startswith("events"))
+
+    def objects(self, release):
+        """All that there is of a release, by kind and name."""
+        return {f"{found['kind']}/{found['metadata']['name']}": found for found in self.every(self.kinds, release)}
+
+    def pods(self, release):
+        return self.every("pods", release)
+
+    def wait_for_pods(self, release, number):
+        """The controllers have made as many pods. Without nodes they stay pending."""
+        eventually(lambda: len(self.pods(release)) == number, what=lambda: f"{number} pods of {release}: {self.refusals()}")
+        return self.pods(release)
+
+    def refusals(self):
+        """Why pods were not made."""
+        return [event["message"] for event in self.every("events") if event["reason"] == "FailedCreate"]
+
+    def replicas(self, name):
+        return self.get("deployment", name)["spec"]["replicas"]
+
+    def versions(self, release):
+        """By which the API server tells one state of an object from the next."""
+        told = ("uid", "generation", "resourceVersion")
+        return {key: tuple(found["metadata"].get(name) for name in told) for key, found in self.objects(release).items()}
+
+    def settled_versions(self, release):
+        """The same, when the controllers are done with what was there."""
+        seen = [self.versions(release)]
+
+        def are_still():
+            seen.append(self.versions(release))
+            return seen[-1] == seen[-2] and seen[-1]
+
+        return eventually(are_still, what=lambda: f"calm: {seen[-2:]}")
