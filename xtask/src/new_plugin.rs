@@ -94,9 +94,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         generator.recover()?;
     }
     let prompt = Prompt::new(args.no_input);
-    let name = named(args, &prompt)?;
-    name::check(&name, &generator.project.taken()?)
-        .map_err(|refusal| usage(refusal.to_string()))?;
+    let name = named(args, &prompt, &generator.project.taken()?)?;
     make(args, &prompt, &name, CoreSource::Workspace, generator)
 }
 
@@ -107,8 +105,7 @@ pub(crate) fn run_standalone(
     open: impl Fn(Project) -> Result<Generator>,
 ) -> Result<Exit> {
     let prompt = Prompt::new(args.no_input);
-    let name = named(args, &prompt)?;
-    name::check(&name, &name::Taken::default()).map_err(|refusal| usage(refusal.to_string()))?;
+    let name = named(args, &prompt, &name::Taken::default())?;
     let root = above.join(&name);
     if root.exists() {
         return Err(refused(format!("{} is there already", root.display())));
@@ -122,10 +119,16 @@ pub(crate) fn run_standalone(
     )
 }
 
-fn named(args: &Args, prompt: &Prompt) -> Result<String> {
-    let asked =
-        args.name.clone().map_or_else(|| prompt.ask("Name", None), |name| Ok(Some(name)))?;
-    asked.ok_or_else(|| usage(format!("name the plugin: {} new-plugin NAME", tool())))
+/// The plugin's name: the one that was given, or the first legal one that is answered.
+fn named(args: &Args, prompt: &Prompt, taken: &name::Taken) -> Result<String> {
+    let check = |name: &str| name::check(name, taken).map_err(|refusal| refusal.to_string());
+    let name = match &args.name {
+        Some(name) => Some(name.clone()),
+        None => prompt.ask_for("Name", None, check)?,
+    };
+    let name = name.ok_or_else(|| usage(format!("name the plugin: {} new-plugin NAME", tool())))?;
+    check(&name).map_err(usage)?;
+    Ok(name)
 }
 
 fn make(
@@ -225,14 +228,15 @@ fn rendered(
     let mut types = args.task_types.clone();
     if types.is_empty() {
         let default = name.to_snake_case();
-        let asked = prompt.ask("Task type", Some(&default))?.unwrap_or(default);
+        let check = |text: &str| text.parse::<TaskType>().map(drop);
+        let asked = prompt.ask_for("Task type", Some(&default), check)?.unwrap_or(default);
         types.push(asked.parse().map_err(usage)?);
     }
     let description = match &args.description {
         Some(description) => description.clone(),
         None => {
             let default = format!("Runs Flyte's {} tasks", types[0].name);
-            prompt.ask("What it does", Some(&default))?.unwrap_or(default)
+            prompt.ask_for("What it does", Some(&default), |_| Ok(()))?.unwrap_or(default)
         }
     };
     let least = serde_json::json!({

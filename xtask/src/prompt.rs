@@ -15,11 +15,27 @@ impl Prompt {
         Self { anybody: !silent && stdin().is_terminal() && stdout().is_terminal() }
     }
 
-    /// The answer; `None` if nobody is there, or nothing was said.
+    /// The first answer that `check` accepts; `None` if nobody is there, or nothing was said. What is not
+    /// accepted is asked again, with the reason.
     ///
     /// # Errors
     /// A terminal that went away.
-    pub(crate) fn ask(&self, what: &str, default: Option<&str>) -> Result<Option<String>> {
+    pub(crate) fn ask_for(
+        &self,
+        what: &str,
+        default: Option<&str>,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<Option<String>> {
+        loop {
+            let answer = self.ask(what, default)?;
+            match answer.as_deref().map(&check) {
+                Some(Err(reason)) => println!("{reason}"),
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    fn ask(&self, what: &str, default: Option<&str>) -> Result<Option<String>> {
         if !self.anybody {
             return Ok(None);
         }

@@ -730,3 +730,35 @@ fn a_plugin_that_others_depend_on_is_not_removed() {
         .says("workspace.dependencies");
     assert!(repository.at("services/redshift/Cargo.toml").exists());
 }
+
+/// What people see who answer `answers` on a terminal.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(repository: &Repository, answers: &str) -> (bool, String) {
+    use std::io::Write as _;
+
+    let root = repository.directory.path().display();
+    let command = format!("{} --root {root} new-plugin --no-verify", env!("CARGO_BIN_EXE_xtask"));
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    script.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+    let output = script.wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_a_terminal_what_is_missing_is_asked_until_it_is_right() {
+    let repository = Repository::new();
+    let answers = "BigQuery\nred-shift\na b\nred_shift:2\n\n";
+    let (done, said) = on_a_terminal(&repository, answers);
+    assert!(done, "{said}");
+    for text in ["Try: big-query", "cannot be a task type", "[Runs Flyte's red_shift tasks]"] {
+        assert!(said.contains(text), "{said}");
+    }
+    let types = repository.read("services/red-shift/src/task_types.rs");
+    assert!(types.contains("\"red_shift\", version: 2"), "{types}");
+}
