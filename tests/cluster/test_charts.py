@@ -282,14 +282,16 @@ def rendered(namespace, plugin, feature):
     return namespace.helm("template", plugin, chart, "--dry-run=server", "--values=-", values=FEATURES[feature])
 
 
-def try_to_apply(namespace, documents):
+def try_to_apply(namespace, plugin, documents):
+    # A dry run does not make it, and without it no pod is taken, of which `helm test` has one.
+    namespace.kubectl("create", "serviceaccount", plugin)
     namespace.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-", stdin=documents)
 
 
 @pytest.mark.parametrize("feature", FEATURES)
 @pytest.mark.parametrize("plugin", ["bigquery", "databricks", "snowflake"])
 def test_the_api_server_takes_every_feature(plugins, definitions, plugin, feature):
-    try_to_apply(plugins, rendered(plugins, plugin, feature))
+    try_to_apply(plugins, plugin, rendered(plugins, plugin, feature))
     assert not plugins.warnings, "of pods that the namespace would refuse, for one"
 
 
@@ -297,5 +299,5 @@ def test_the_api_server_takes_every_feature(plugins, definitions, plugin, featur
 def test_it_would_refuse_an_unknown_field(plugins, definitions, field):
     documents = (rendered(plugins, "bigquery", feature) for feature in ("opened", "watched", "keda"))
     (document, *_) = (text for text in documents if f" {field}:" in text)
-    with pytest.raises(Refused, match=f"{field}s|field not declared"):
-        try_to_apply(plugins, document.replace(f" {field}:", f" {field}s:"))
+    with pytest.raises(Refused, match="field not declared|unknown field"):
+        try_to_apply(plugins, "bigquery", document.replace(f" {field}:", f" {field}s:"))
