@@ -1,10 +1,12 @@
 """A control plane of Kubernetes on loopback addresses: etcd, the API server and the controller manager. It has no nodes."""
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
 import secrets
+import signal
 import socket
 import ssl
 import subprocess
@@ -46,11 +48,19 @@ def http_status(url, token=None, **options):
         return None
 
 
+def die_with_parent():
+    """So that tests that are killed leave nothing running."""
+    set_death_signal = 1
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def running(program, *arguments, log, environment=None):
     """A program while it is needed. It is killed: nothing that it would put in order is used again."""
     with open(log, "w") as output:
-        process = subprocess.Popen([program, *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [program, *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
+        )
     try:
         yield process
     finally:
