@@ -84,8 +84,9 @@ fn build(project: &Project, package: &str) -> Result<PathBuf> {
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let root = project.root.display();
+    // Randomness by system call: in an image there may be no /dev/urandom.
     let flags = format!(
-        "-Ctarget-feature=+crt-static --remap-path-prefix={root}=/src --remap-path-prefix={}=/cargo",
+        "-Ctarget-feature=+crt-static --cfg=getrandom_backend=\"linux_getrandom\" --remap-path-prefix={root}=/src --remap-path-prefix={}=/cargo",
         home.unwrap_or_default()
     );
     eprintln!("building {package} for {triple} (the first time takes some minutes) …");

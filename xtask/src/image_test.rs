@@ -70,7 +70,7 @@ fn build(output: &Path) -> Result<u64> {
 /// Builds it once more, the plugin from its sources.
 fn rebuild(output: &Path) -> Result<()> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let clean = ["clean", "--quiet", "--release", "--package", PLUGIN, "--package", "plugin-core"];
+    let clean = ["clean", "--quiet", "--release", "--package", PLUGIN];
     run(cargo(&clean).args(["--target", &triple, "--target-dir"]).arg(target("image/build")))?;
     build(output).map(drop)
 }
@@ -119,7 +119,9 @@ fn run_as_nobody(root: &Path) -> Result<()> {
 /// The image's program, as nobody.
 fn in_root(root: &Path) -> Command {
     let mut command = program("chroot");
-    command.env_clear().arg("--userspec=65532:65532").arg(root).arg("/service");
+    // Nothing of this machine's but where chroot itself is.
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.arg("--userspec=65532:65532").arg(root).arg("/service");
     command
 }
 
