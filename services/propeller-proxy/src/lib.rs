@@ -65,7 +65,6 @@ async fn until_stopped(args: Args) -> Result<()> {
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&args.telemetry, INFO)?;
     let serving = start(&args, telemetry.log_level()).await?;
-    tracing::info!(version = INFO.version, "forwarding");
     serving.until_stopped(&mut signals).await;
     telemetry.shut_down().await;
     tracing::info!("stopped");
@@ -81,30 +80,36 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     };
     let mut bound = Vec::new();
     for route in &args.routes {
-        bound.push((bind(&route.listen).await?, &route.target));
+        let (listener, listen) = bind(&route.listen).await?;
+        bound.push((listener, listen, &route.target));
     }
-    let (admin, _) = Listener::tcp(args.admin_listen).await?;
+    let (admin_listener, admin) = Listener::tcp(args.admin_listen).await?;
 
     let serving = Serving::new(TaskTracker::new(), args.drain_delay, args.drain_timeout);
     let metrics = Arc::new(Metrics::new(INFO));
     serving.background.spawn(Arc::clone(&token).keep_fresh(serving.stop_background.clone()));
-    for (listener, target) in bound {
-        tracing::info!(%target, "forwarding to");
+    for (listener, listen, target) in bound {
+        tracing::info!(listen, %target, "forwarding");
         let tls = tls.clone().filter(|_| target.is_tls());
         let balancer = Balancer::start(target, tls, &serving, &metrics);
         let forwarder = Forwarder::new(balancer, Arc::clone(&token), args.wait);
         let connections = connections(args, &serving);
         serving.tasks.spawn(serve(listener, forwarder, connections));
     }
+    tracing::info!(version = INFO.version, %admin, "serving {}", INFO.name);
     let observed = Watched { draining: serving.draining.clone(), metrics };
-    serving.serve_admin(admin, admin::routes(Arc::new(observed), log_level));
+    serving.serve_admin(admin_listener, admin::routes(Arc::new(observed), log_level));
     Ok(serving)
 }
 
-async fn bind(listen: &Listen) -> Result<Listener> {
+/// Listens, and says where: a port that was left open is known only now.
+async fn bind(listen: &Listen) -> Result<(Listener, String)> {
     match listen {
-        Listen::Tcp(address) => Ok(Listener::tcp(*address).await?.0),
-        Listen::Unix(path) => Listener::unix(path).await,
+        Listen::Tcp(address) => {
+            let (listener, address) = Listener::tcp(*address).await?;
+            Ok((listener, address.to_string()))
+        }
+        Listen::Unix(path) => Ok((Listener::unix(path).await?, path.display().to_string())),
     }
 }
 

@@ -9,7 +9,10 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 use self::replica::{Misbehaving, Replica};
 use super::*;
@@ -18,6 +21,7 @@ use super::*;
 struct Stage {
     address: SocketAddr,
     balancer: Arc<Balancer>,
+    forwarder: Forwarder,
     metrics: Arc<Metrics>,
     serving: Serving,
 }
@@ -42,22 +46,35 @@ impl Stage {
         let token = Arc::new(Token::read(file.path().to_owned()).await.unwrap());
         let forwarder = Forwarder::new(Arc::clone(&balancer), token, Duration::from_secs(2));
         let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let stage = Self { address, balancer, forwarder, metrics, serving };
+        stage.serve(listener);
+        stage
+    }
+
+    /// Serves one more listener.
+    fn serve(&self, listener: Listener) {
         let connections = Connections {
             max: 10,
             age: None,
             grace: Duration::from_secs(5),
             tls: None,
             accepted: prometheus_client::metrics::counter::Counter::default(),
-            stop: serving.stop.clone(),
-            tasks: serving.tasks.clone(),
+            stop: self.serving.stop.clone(),
+            tasks: self.serving.tasks.clone(),
         };
-        serving.tasks.spawn(serve(listener, forwarder, connections));
-        Self { address, balancer, metrics, serving }
+        self.serving.tasks.spawn(serve(listener, self.forwarder.clone(), connections));
     }
 
     async fn connect(&self) -> http2::SendRequest<Empty<Bytes>> {
-        let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        self.speak(TcpStream::connect(self.address).await.unwrap()).await
+    }
+
+    async fn speak<S>(&self, stream: S) -> http2::SendRequest<Empty<Bytes>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let executor = TokioExecutor::new();
+        let (sender, connection) = http2::handshake(executor, TokioIo::new(stream)).await.unwrap();
         self.serving.background.spawn(connection);
         sender
     }
@@ -237,6 +254,25 @@ async fn only_grpc_is_forwarded() {
     let answer = call_with(&mut stage.connect().await, request).await.unwrap();
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(replica.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_socket_that_somebody_left_behind_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bigquery.sock");
+    let listen = Listen::Unix(path.clone());
+    drop(bind(&listen).await.unwrap());
+    assert!(path.exists(), "a process that is killed leaves it");
+
+    let (listener, _) = bind(&listen).await.unwrap();
+    let refused = bind(&listen).await.err().unwrap().to_string();
+    assert!(refused.contains("bigquery.sock: Address already in use"), "{refused}");
+
+    let stage = Stage::set(&[Replica::start().await.address]).await;
+    stage.serve(listener);
+    let stream = tokio::net::UnixStream::connect(path).await.unwrap();
+    let answer = call_with(&mut stage.speak(stream).await, grpc()).await.unwrap();
+    assert_eq!(answer.grpc_status(), "0");
 }
 
 #[tokio::test]
