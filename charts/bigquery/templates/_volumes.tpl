@@ -12,13 +12,15 @@
 {{- end }}
 {{- if include "bigquery.hasJobs" . }}
 - name: handle-keys
-  secret:
-    secretName: {{ include "bigquery.handleKeysSecret" . }}
+  projected:
     defaultMode: 0440
-    items:
+    sources:
       {{- range .Values.handleKeys.files }}
-      - key: {{ . }}
-        path: {{ . }}
+      - secret:
+          name: {{ include "bigquery.handleKeySecret" (dict "root" $ "file" .) }}
+          items:
+            - key: {{ . | quote }}
+              path: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- if include "bigquery.readsCluster" . }}

@@ -12,13 +12,15 @@
 {{- end }}
 {{- if include "databricks.hasJobs" . }}
 - name: handle-keys
-  secret:
-    secretName: {{ include "databricks.handleKeysSecret" . }}
+  projected:
     defaultMode: 0440
-    items:
+    sources:
       {{- range .Values.handleKeys.files }}
-      - key: {{ . }}
-        path: {{ . }}
+      - secret:
+          name: {{ include "databricks.handleKeySecret" (dict "root" $ "file" .) }}
+          items:
+            - key: {{ . | quote }}
+              path: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- if include "databricks.readsCluster" . }}

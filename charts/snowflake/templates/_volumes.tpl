@@ -12,13 +12,15 @@
 {{- end }}
 {{- if include "snowflake.hasJobs" . }}
 - name: handle-keys
-  secret:
-    secretName: {{ include "snowflake.handleKeysSecret" . }}
+  projected:
     defaultMode: 0440
-    items:
+    sources:
       {{- range .Values.handleKeys.files }}
-      - key: {{ . }}
-        path: {{ . }}
+      - secret:
+          name: {{ include "snowflake.handleKeySecret" (dict "root" $ "file" .) }}
+          items:
+            - key: {{ . | quote }}
+              path: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- if include "snowflake.readsCluster" . }}

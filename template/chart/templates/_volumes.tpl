@@ -12,13 +12,15 @@
 {{- end }}
 {{- if include "<[ plugin.name ]>.hasJobs" . }}
 - name: handle-keys
-  secret:
-    secretName: {{ include "<[ plugin.name ]>.handleKeysSecret" . }}
+  projected:
     defaultMode: 0440
-    items:
+    sources:
       {{- range .Values.handleKeys.files }}
-      - key: {{ . }}
-        path: {{ . }}
+      - secret:
+          name: {{ include "<[ plugin.name ]>.handleKeySecret" (dict "root" $ "file" .) }}
+          items:
+            - key: {{ . | quote }}
+              path: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- if include "<[ plugin.name ]>.readsCluster" . }}
