@@ -31,6 +31,10 @@ not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 {{- .root.Values.handleKeys.existingSecret | default $own -}}
 {{- end }}
 
+{{- define "bigquery.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "bigquery.fullname" .)) -}}
+{{- end }}
+
 {{- define "bigquery.authConfigMap" -}}
 {{- .Values.auth.existingConfigMap | default (printf "%s-auth" (include "bigquery.fullname" .)) -}}
 {{- end }}

@@ -1,4 +1,15 @@
 {{- define "<[ plugin.name ]>.volumes" -}}
+{{- if .Values.tls.enabled }}
+- name: tls
+  secret:
+    secretName: {{ include "<[ plugin.name ]>.tlsSecret" . }}
+    defaultMode: 0440
+    items:
+      - key: tls.crt
+        path: tls.crt
+      - key: tls.key
+        path: tls.key
+{{- end }}
 {{- if not .Values.auth.insecureNoAuth }}
 - name: auth
   configMap:
