@@ -286,6 +286,7 @@ FEATURES = {
         },
         "auth": {"keysSecret": "issuers", "issuers": [ISSUER], "rules": [{"issuer": "idp", "role": "user", "sub": "nightly"}]},
     },
+    "tls": {"tls": {"enabled": True, "existingSecret": "certificate"}},
     "watched": {
         "metrics": {"monitor": "service", "rules": {"enabled": True}, "dashboard": {"enabled": True}},
         "otel": {"endpoint": "http://otel-collector.monitoring:4317"},
