@@ -33,6 +33,15 @@ pub(crate) struct ServerArgs {
     )]
     pub(crate) admin_listen: SocketAddr,
 
+    /// The certificate that the API port shows, in PEM, its chain after it. The port then speaks
+    /// TLS alone. Read again when it changes. Together with --tls-key.
+    #[arg(long, env = "PLUGIN_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM.
+    #[arg(long, env = "PLUGIN_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// YAML file of issuers and rules: who may call, and do what. See docs/operating.md.
     #[arg(long, env = "PLUGIN_AUTH", value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,

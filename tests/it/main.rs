@@ -27,3 +27,4 @@ mod snowflake_golden;
 mod stage;
 mod startup;
 mod sync_mode;
+mod tls;
