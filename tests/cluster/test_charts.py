@@ -236,7 +236,7 @@ def test_releases_of_one_chart_do_not_collide(plugins):
         plugins.install("bigquery", release=release)
     owners = [{pod["metadata"]["name"] for pod in plugins.wait_for_pods(release, 2)} for release in RELEASES]
     assert len(set().union(*owners)) == 2 * len(RELEASES)
-    keys = [handle_keys(plugins, release)["handle.key"] for release in ("bigquery", "bigquery-eu", "prod-bigquery")]
+    keys = [handle_keys(plugins, release)["handle.key"] for release in RELEASES]
     assert len(set(keys)) == len(RELEASES)
     with untouched(plugins, "bigquery"), untouched(plugins, "prod"):
         plugins.helm("uninstall", "bigquery-eu")
