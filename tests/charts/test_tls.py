@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from cases import TLS, TLS_MADE_ELSEWHERE
-from charts import PLUGINS, container, merged, notes, of_kind, one, render
+from charts import CHARTS, PLUGINS, container, merged, notes, of_kind, one, render
 
 BOTH = pytest.mark.parametrize("values", [TLS, TLS_MADE_ELSEWHERE], ids=["cert-manager", "made-elsewhere"])
 
@@ -89,6 +89,12 @@ def test_helm_test_trusts_the_secrets_authority_or_the_usual_ones():
     assert volume["secret"]["items"] == [{"key": "root.pem", "path": "ca.crt"}], "and not the key"
     checked, volumes = health_check(render("bigquery", merged(TLS_MADE_ELSEWHERE, {"tls": {"caKey": ""}})))
     assert len(checked["args"]) == 2 and volumes is None
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_readme_shows_what_renders(plugin):
+    (values,) = re.findall(r"```yaml\n(tls:.*?)```", (CHARTS / plugin / "README.md").read_text(), re.DOTALL)
+    assert one(render(plugin, yaml.safe_load(values)), "Certificate")["spec"]["issuerRef"]["name"] == "internal"
 
 
 def test_without_it_nothing_is_made_or_mounted():
