@@ -175,7 +175,10 @@ pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `90s`, `2m` or `1h 30m`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with it, and how durations are written.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = |error: jiff::Error| format!("{error}; write for example 90s, 2m or 1h30m");
     let duration: SignedDuration = text.parse().map_err(wrong)?;
     Duration::try_from(duration).map_err(wrong)

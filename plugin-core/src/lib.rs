@@ -40,7 +40,7 @@ mod wire;
 
 pub use self::{
     bundle::Bundle,
-    config::{command, command_sync},
+    config::{command, command_sync, parse_duration},
     context::Context,
     error::{Error, Kind, Result},
     http::{Http, HttpBuilder},

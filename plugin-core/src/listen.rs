@@ -17,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -32,6 +35,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::{BoxError, Service};
 
 use self::counted::Counted;
 use crate::{
@@ -147,8 +151,31 @@ fn is_connections_own(error: &io::Error) -> bool {
     )
 }
 
-/// Serves `router` on `listener` until stopped.
-pub async fn serve(listener: Listener, router: Router, connections: Connections) {
+/// What answers requests; an axum `Router` is one. A request that it fails is reset, with the reason of
+/// HTTP/2 that its error has as a source.
+pub trait Answers:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+    /// What answers are made of.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Answers for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
+/// Serves `service` on `listener` until stopped.
+pub async fn serve(listener: Listener, service: impl Answers, connections: Connections) {
     let slots = Arc::new(Semaphore::new(connections.max.min(Semaphore::MAX_PERMITS)));
     let accepting = async {
         loop {
@@ -157,7 +184,7 @@ pub async fn serve(listener: Listener, router: Router, connections: Connections)
             };
             let stream = listener.accept().await;
             connections.accepted.inc();
-            let connection = connections.clone().serve_one(stream, router.clone());
+            let connection = connections.clone().serve_one(stream, service.clone());
             connections.tasks.spawn(async move {
                 connection.await;
                 drop(slot);
@@ -168,39 +195,40 @@ pub async fn serve(listener: Listener, router: Router, connections: Connections)
 }
 
 impl Connections {
-    async fn serve_one(self, stream: Stream, router: Router) {
+    async fn serve_one(self, stream: Stream, service: impl Answers) {
         match stream {
             Stream::Tcp(stream) => {
                 // Answers are small; waiting to fill a packet only adds latency.
                 let _ = stream.set_nodelay(true);
                 match self.tls.clone() {
-                    Some(tls) => self.serve_tls(&tls, stream, router).await,
-                    None => self.serve_http(stream, router).await,
+                    Some(tls) => self.serve_tls(&tls, stream, service).await,
+                    None => self.serve_http(stream, service).await,
                 }
             }
-            Stream::Unix(stream) => self.serve_http(stream, router).await,
+            Stream::Unix(stream) => self.serve_http(stream, service).await,
         }
     }
 
-    async fn serve_tls(self, tls: &ServerCertificate, stream: TcpStream, router: Router) {
+    async fn serve_tls(self, tls: &ServerCertificate, stream: TcpStream, service: impl Answers) {
         let handshake = TlsAcceptor::from(tls.config()).accept(stream);
         let handshake = timeout(HANDSHAKE_TIMEOUT, handshake);
         match self.stop.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => self.serve_http(stream, router).await,
+            Some(Ok(Ok(stream))) => self.serve_http(stream, service).await,
             Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
             Some(Err(_)) => tracing::debug!("a TLS handshake was not finished in time"),
             None => {}
         }
     }
 
-    async fn serve_http<S>(self, stream: S, router: Router)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn serve_http(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        service: impl Answers,
+    ) {
         let read = Arc::new(AtomicUsize::new(0));
         let io = TokioIo::new(Counted { stream, read: Arc::clone(&read) });
         let builder = builder();
-        let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
+        let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
         tokio::select! {
             _ = connection.as_mut() => return,
             () = silent(&read) => return,

@@ -19,6 +19,7 @@ mod lifecycle;
 mod observability;
 mod polls;
 mod program;
+mod propeller_proxy;
 mod raw;
 mod replay;
 mod rest;

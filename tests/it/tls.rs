@@ -9,14 +9,14 @@ use tests::fakes::bigquery::{FakeBigQuery, Options};
 use crate::{program::output, stage::replica};
 
 /// A service with a certificate for `localhost`.
-struct Secured {
-    service: TestService,
+pub(crate) struct Secured {
+    pub(crate) service: TestService,
     files: TempDir,
     _fake: FakeBigQuery,
 }
 
 impl Secured {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let files = tempfile::tempdir().unwrap();
         write_certificate(&files);
         let fake = FakeBigQuery::start(Options::default()).await.unwrap();
@@ -25,11 +25,11 @@ impl Secured {
         Self { service, files, _fake: fake }
     }
 
-    fn url(&self, scheme: &str) -> String {
+    pub(crate) fn url(&self, scheme: &str) -> String {
         format!("{scheme}://localhost:{}", self.service.api().port())
     }
 
-    fn ca_file(&self) -> String {
+    pub(crate) fn ca_file(&self) -> String {
         flag("ca-file", &self.files, "tls.crt")
     }
 
