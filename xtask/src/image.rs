@@ -49,7 +49,9 @@ struct Wanted {
     ports: Vec<u16>,
 }
 
-const BUNDLE: &str = "bundle";
+/// The package of the bundle.
+pub(crate) const BUNDLE: &str = "bundle";
+/// The package of the sidecar.
 pub(crate) const PROXY: &str = "propeller-proxy";
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {

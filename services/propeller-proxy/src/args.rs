@@ -161,6 +161,8 @@ impl FromStr for Target {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     fn route(text: &str) -> Result<Route, String> {
@@ -190,6 +192,25 @@ mod tests {
             assert_eq!(route.target.to_string(), target);
             assert_eq!(route.target.is_tls(), tls);
         }
+    }
+
+    #[test]
+    fn the_readme_has_every_setting() {
+        let readme = include_str!("../README.md");
+        let command = Args::command();
+        let own = command.get_arguments().filter(|argument| argument.get_help_heading().is_none());
+        let mut settings = 0;
+        for argument in own {
+            let variable = argument.get_env().unwrap().to_string_lossy();
+            let row = format!("| `--{}` | `{variable}` |", argument.get_long().unwrap());
+            let row = readme.lines().find(|line| line.starts_with(&row));
+            let row = row.unwrap_or_else(|| panic!("{variable}"));
+            for default in argument.get_default_values() {
+                assert!(row.contains(&format!("`{}`", default.to_string_lossy())), "{row}");
+            }
+            settings += 1;
+        }
+        assert_eq!(settings, readme.matches("| `--").count());
     }
 
     #[test]
