@@ -161,10 +161,11 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
         let Args { namespace, cluster_domain, .. } = args;
         let target = format!("dns:///{name}-headless.{namespace}.svc.{cluster_domain}:{port}");
         let listen = format!("127.0.0.1:{proxy_port}");
+        let proxied = format!("dns:///{listen}");
         json!({
             "name": name,
             "mode": member.file.plugin.mode,
-            "endpoint": if args.proxy { format!("dns:///{listen}") } else { target.clone() },
+            "endpoint": if args.proxy { &proxied } else { &target },
             "listen": listen,
             "target": target,
         })

@@ -33,7 +33,7 @@ pub(crate) struct Forwarder {
 /// Why a call was not answered.
 enum Unanswered {
     /// It never left.
-    Unsent(Request<Incoming>),
+    Unsent(Box<Request<Incoming>>),
     /// The replica says that it has not processed it; its body has left.
     Unprocessed,
     /// The replica may have processed it.
@@ -62,7 +62,7 @@ impl Forwarder {
             call.pending = Some(pending);
             request = match send(sender, request).await {
                 Ok(response) => return Ok(answer::forwarded(response, call)),
-                Err(Unanswered::Unsent(request)) => request,
+                Err(Unanswered::Unsent(request)) => *request,
                 Err(Unanswered::Unprocessed) => return Err(h2::Reason::REFUSED_STREAM.into()),
                 Err(Unanswered::Lost(error)) => {
                     tracing::warn!(target = %self.balancer.target, %error, "a call was lost");
@@ -110,7 +110,7 @@ async fn send(
     request: Request<Incoming>,
 ) -> Result<Response<Incoming>, Unanswered> {
     sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-        Some(request) => Unanswered::Unsent(request),
+        Some(request) => Unanswered::Unsent(Box::new(request)),
         None if is_unprocessed(error.error()) => Unanswered::Unprocessed,
         None => Unanswered::Lost(error.into_error()),
     })
