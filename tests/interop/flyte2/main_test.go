@@ -1,0 +1,54 @@
+// Package flyte2 runs our services under the real executor of Flyte 2.
+package flyte2
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"testing"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/flyteorg/flyte/v2/flytestdlib/logger"
+)
+
+// flyte is the executor that all tests share: its configuration is the process's.
+var flyte *executor
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Tests wait for polls, 5 s apart, most of their time.
+	_ = flag.Set("test.parallel", "64")
+	_ = logger.SetConfig(&logger.Config{Level: logger.PanicLevel})
+	ctrl.SetLogger(logr.Discard())
+	printVersions()
+	if err := writeKey(); err != nil {
+		panic(err)
+	}
+	var err error
+	if flyte, err = startExecutor(); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// printVersions tells which of upstream's modules this ran with.
+func printVersions() {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	upstream := map[string]bool{
+		"github.com/flyteorg/flyte/v2":   true,
+		"google.golang.org/grpc":         true,
+		"sigs.k8s.io/controller-runtime": true,
+	}
+	for _, module := range build.Deps {
+		if upstream[module.Path] {
+			fmt.Printf("upstream: %s %s\n", module.Path, module.Version)
+		}
+	}
+	fmt.Printf("upstream: %s\n", build.GoVersion)
+}
