@@ -17,6 +17,7 @@ import (
 type sloppy struct {
 	connector.UnimplementedAsyncConnectorServiceServer
 	connector.UnimplementedConnectorMetadataServiceServer
+	taskType string
 	version  int32
 	handle   int
 	resource *core.TaskExecution_Phase
@@ -25,7 +26,7 @@ type sloppy struct {
 }
 
 func (s sloppy) ListConnectors(context.Context, *connector.ListConnectorsRequest) (*connector.ListConnectorsResponse, error) {
-	category := &connector.TaskCategory{Name: "acme", Version: s.version}
+	category := &connector.TaskCategory{Name: s.taskType, Version: s.version}
 	served := &connector.Connector{Name: "acme", SupportedTaskCategories: []*connector.TaskCategory{category}}
 	return &connector.ListConnectorsResponse{Connectors: []*connector.Connector{served}}, nil
 }
@@ -51,13 +52,13 @@ func TestABreachOfTheContractIsNoticed(t *testing.T) {
 		service sloppy
 		noticed string
 	}{
-		"no breach":              {sloppy{handle: 1 << 10, resource: &running}, ""},
-		"a missing phase":        {sloppy{handle: 1}, "GetTask: no phase"},
-		"an unoffered version":   {sloppy{handle: 1, resource: &running, version: 1}, "CreateTask: serves acme version 0"},
-		"a handle over 1 KiB":    {sloppy{handle: 1<<10 + 1, resource: &running}, "CreateTask: a handle of 1025 bytes"},
-		"no handle":              {sloppy{resource: &running}, "CreateTask: a handle of 0 bytes"},
-		"an answer over 4 MiB":   {sloppy{handle: 1, resource: &running, message: 4 << 20}, "GetTask: an answer of"},
-		"an answer that is late": {sloppy{handle: 1, resource: &running, delay: 2500 * time.Millisecond}, "GetTask: took"},
+		"no breach":              {sloppy{taskType: "acme", handle: 1 << 10, resource: &running}, ""},
+		"a missing phase":        {sloppy{taskType: "acme", handle: 1}, "GetTask: no phase"},
+		"an unoffered version":   {sloppy{taskType: "acme", handle: 1, resource: &running, version: 1}, "CreateTask: serves acme version 0"},
+		"a handle over 1 KiB":    {sloppy{taskType: "acme", handle: 1<<10 + 1, resource: &running}, "CreateTask: a handle of 1025 bytes"},
+		"no handle":              {sloppy{taskType: "acme", resource: &running}, "CreateTask: a handle of 0 bytes"},
+		"an answer over 4 MiB":   {sloppy{taskType: "acme", handle: 1, resource: &running, message: 4 << 20}, "GetTask: an answer of"},
+		"an answer that is late": {sloppy{taskType: "acme", handle: 1, resource: &running, delay: 2500 * time.Millisecond}, "GetTask: took"},
 	}
 	for name, breach := range breaches {
 		t.Run(name, func(t *testing.T) {

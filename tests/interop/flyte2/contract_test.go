@@ -30,7 +30,8 @@ func (r *relay) judge(call rpc) []string {
 	breaks := func(format string, arguments ...any) {
 		broken = append(broken, call.method+": "+fmt.Sprintf(format, arguments...))
 	}
-	if call.took > r.limits.time || call.abandoned {
+	// A test may give less time than the limit; what then comes too late breaks nothing.
+	if call.took > r.limits.time || call.abandoned && call.took > r.limits.time*9/10 {
 		breaks("took %v", call.took)
 	}
 	if call.err != nil {

@@ -3,9 +3,7 @@ package flyte2
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"runtime/debug"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -23,7 +21,6 @@ func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "64")
 	_ = logger.SetConfig(&logger.Config{Level: logger.PanicLevel})
 	ctrl.SetLogger(logr.Discard())
-	printVersions()
 	if err := writeKey(); err != nil {
 		panic(err)
 	}
@@ -32,23 +29,4 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Exit(m.Run())
-}
-
-// printVersions tells which of upstream's modules this ran with.
-func printVersions() {
-	build, ok := debug.ReadBuildInfo()
-	if !ok {
-		return
-	}
-	upstream := map[string]bool{
-		"github.com/flyteorg/flyte/v2":   true,
-		"google.golang.org/grpc":         true,
-		"sigs.k8s.io/controller-runtime": true,
-	}
-	for _, module := range build.Deps {
-		if upstream[module.Path] {
-			fmt.Printf("upstream: %s %s\n", module.Path, module.Version)
-		}
-	}
-	fmt.Printf("upstream: %s\n", build.GoVersion)
 }

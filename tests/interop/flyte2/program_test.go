@@ -120,7 +120,7 @@ func environment() []string {
 }
 
 // patience is how long conditions are waited for. A job takes two or three polls, 5 s apart.
-const patience = 60 * time.Second
+const patience = 90 * time.Second
 
 func await(t *testing.T, what string, isSo func() bool) {
 	t.Helper()

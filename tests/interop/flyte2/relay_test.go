@@ -27,8 +27,8 @@ type relay struct {
 	seen      []rpc
 	offered   categories
 	broken    []string
-	// failing is how many polls are still to be answered with an error.
-	failing int
+	// failing is how many calls of a method are still to be answered with an error.
+	failing map[string]int
 }
 
 // rpc is one call of the plugin.
@@ -39,14 +39,16 @@ type rpc struct {
 	request, answer []byte
 	err             error
 	took            time.Duration
-	// abandoned: the plugin's deadline passed before there was an answer.
+	// allowed is the time that the plugin gave.
+	allowed time.Duration
+	// abandoned: it passed before there was an answer.
 	abandoned bool
 }
 
 const replicas = 2
 
 func startRelay(l limits) (*relay, error) {
-	r := &relay{limits: l, replicas: make([]*grpc.ClientConn, replicas)}
+	r := &relay{limits: l, replicas: make([]*grpc.ClientConn, replicas), failing: map[string]int{}}
 	for replica := range replicas {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -93,6 +95,9 @@ func (r *relay) pass(replica int) grpc.StreamHandler {
 			return err
 		}
 		started := time.Now()
+		if deadline, ok := stream.Context().Deadline(); ok {
+			call.allowed = time.Until(deadline)
+		}
 		call.answer, call.err = r.forward(stream.Context(), replica, method, call)
 		call.took, call.abandoned = time.Since(started), stream.Context().Err() != nil
 		r.record(call)
@@ -106,9 +111,9 @@ func (r *relay) pass(replica int) grpc.StreamHandler {
 func (r *relay) forward(ctx context.Context, replica int, method string, call rpc) ([]byte, error) {
 	r.mu.Lock()
 	connection := r.replicas[replica]
-	fails := call.method == "GetTask" && r.failing > 0
+	fails := r.failing[call.method] > 0
 	if fails {
-		r.failing--
+		r.failing[call.method]--
 	}
 	r.mu.Unlock()
 	if connection == nil || fails {
@@ -158,11 +163,11 @@ func (r *relay) answered(method string) []rpc {
 	return slices.DeleteFunc(r.calls(method), func(call rpc) bool { return call.err != nil })
 }
 
-// failPolls answers the next polls with an error.
-func (r *relay) failPolls(polls int) {
+// fail answers the next calls of a method with an error.
+func (r *relay) fail(method string, calls int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.failing = polls
+	r.failing[method] = calls
 }
 
 // violations are the promises that the service broke so far.
