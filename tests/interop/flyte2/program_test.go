@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -24,13 +25,24 @@ func program(name string) string {
 	return filepath.Join(root, "target", "debug", name)
 }
 
+// ports are handed out from below those that outgoing connections get: a service that is down for a
+// while must find its port free.
+var ports atomic.Int32
+
 // freeAddress is a loopback address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	const lowest, count = 20000, 10000
+	ports.CompareAndSwap(0, int32(os.Getpid()*100%count))
+	for range count {
+		address := fmt.Sprintf("127.0.0.1:%d", lowest+int(ports.Add(1))%count)
+		if listener, err := net.Listen("tcp", address); err == nil {
+			must(t, listener.Close())
+			return address
+		}
+	}
+	t.Fatal("every port is taken")
+	return ""
 }
 
 // files is where a test's artefacts go: kept, for who looks into a failure.
