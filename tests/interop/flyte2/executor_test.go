@@ -34,6 +34,8 @@ type executor struct {
 	connector *connectorplugin.ConnectorService
 	scheme    *runtime.Scheme
 	kube      client.Client
+	// defaults are the plugin's settings where nobody sets any.
+	defaults connectorplugin.Config
 	// refusesNoTaskTypes is what registering without task types panicked with.
 	refusesNoTaskTypes any
 	lanes, hastyLanes  chan *lane
@@ -48,7 +50,7 @@ type lane struct {
 const (
 	domain = "development"
 	// enough for all tests at once.
-	laneCount, hastyCount = 48, 6
+	laneCount, hastyCount = 64, 6
 	// hasty is the deadline of creates in hasty lanes.
 	hasty = time.Second
 )
@@ -57,7 +59,8 @@ func startExecutor() (*executor, error) {
 	labeled.SetMetricKeys(contextutils.ProjectKey, contextutils.DomainKey, contextutils.WorkflowIDKey, contextutils.TaskIDKey)
 	e := &executor{
 		connector: &connectorplugin.ConnectorService{}, scheme: runtime.NewScheme(),
-		lanes: make(chan *lane, laneCount), hastyLanes: make(chan *lane, hastyCount),
+		defaults: *connectorplugin.GetConfig(),
+		lanes:    make(chan *lane, laneCount), hastyLanes: make(chan *lane, hastyCount),
 	}
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, flyteorgv1.AddToScheme} {
 		if err := add(e.scheme); err != nil {

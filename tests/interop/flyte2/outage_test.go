@@ -10,6 +10,7 @@ import (
 
 	flyteorgv1 "github.com/flyteorg/flyte/v2/executor/api/v1"
 	pluginscore "github.com/flyteorg/flyte/v2/flyteplugins/go/tasks/pluginmachinery/core"
+	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/common"
 )
 
 func TestAJobOutlivesARestartOfItsService(t *testing.T) {
@@ -45,11 +46,26 @@ func TestReplicasServeEachOthersJobs(t *testing.T) {
 		})
 		r.until("a running job", is(pluginscore.PhaseRunning))
 		r.delete()
+		s.toldOnce(t, r)
 		s.jobsAre(t, 1)
 		if cancelled := s.upstream.calls(cancels); len(cancelled) != 1 {
 			t.Fatalf("cancelled upstream: %v", cancelled)
 		}
 	})
+}
+
+// toldOnce: what changes within a phase nobody is told of.
+func (s *stage) toldOnce(t *testing.T, r *run) {
+	t.Helper()
+	running := 0
+	for _, event := range r.answers() {
+		if event.GetPhase() == common.ActionPhase_ACTION_PHASE_RUNNING {
+			running++
+		}
+	}
+	if polls := len(s.answered("GetTask")); running != 1 || polls < 2 {
+		t.Fatalf("%d polls, and the console is told %d times", polls, running)
+	}
 }
 
 // The executor forgets that it created if it cannot tell anybody, and creates again.

@@ -2,17 +2,14 @@ package flyte2
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	flyteorgv1 "github.com/flyteorg/flyte/v2/executor/api/v1"
-	"github.com/flyteorg/flyte/v2/executor/pkg/controller"
 	pluginscore "github.com/flyteorg/flyte/v2/flyteplugins/go/tasks/pluginmachinery/core"
 	connectorplugin "github.com/flyteorg/flyte/v2/flyteplugins/go/tasks/plugins/webapi/connector"
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/connector"
@@ -93,26 +90,5 @@ func TestWhatACreateTellsAService(t *testing.T) {
 	}
 	if metadata.GetMaxAttempts() != 0 {
 		t.Errorf("it tells of %d attempts", metadata.GetMaxAttempts())
-	}
-}
-
-// Why every answer has a phase.
-func TestAnAnswerWithoutPhaseFailsATaskInTheEnd(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	server := grpc.NewServer()
-	breach := sloppy{taskType: bigquery().taskType, handle: 1}
-	connector.RegisterAsyncConnectorServiceServer(server, breach)
-	connector.RegisterConnectorMetadataServiceServer(server, breach)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	s := &stage{lane: <-flyte.lanes, vendor: bigquery()}
-	must(t, s.to(listener.Addr().String()))
-	s.awaitDiscovery(t)
-	action := s.run(t, retries(3)).ends(pluginscore.PhasePermanentFailure)
-	failure := action.Status.ErrorState
-	if failure.Code != controller.MaxSystemFailuresExceededCode || failure.Kind != "SYSTEM" || action.Status.SystemFailures != 4 {
-		t.Fatalf("it is %+v after %d failures", failure, action.Status.SystemFailures)
 	}
 }

@@ -43,6 +43,12 @@ func TestAConnectionsSecretSignsInAtTheVendor(t *testing.T) {
 			t.Fatalf("asked for %s", r.secrets.asked[0])
 		}
 		s.checkSecret(t, r, task)
+		r.delete()
+		var last connector.DeleteTaskRequest
+		must(t, proto.Unmarshal(s.calls("DeleteTask")[0].request, &last))
+		if last.GetConnection().GetSecrets()[task.argument] != secrets()[task.name] {
+			t.Fatal("the delete does not carry it")
+		}
 	})
 }
 
