@@ -74,7 +74,7 @@ func (s *stage) checkHeaders(t *testing.T) {
 	t.Helper()
 	for _, method := range []string{"CreateTask", "GetTask", "ListConnectors"} {
 		headers := s.calls(method)[0].headers
-		if names := strings.Join(sorted(headers), " "); names != ":authority content-type user-agent" {
+		if names := strings.Join(sorted(headers), " "); names != ":authority content-type grpc-accept-encoding user-agent" {
 			t.Fatalf("%s comes with the headers %s", method, names)
 		}
 		if agent := headers.Get("user-agent")[0]; !strings.HasPrefix(agent, "grpc-go/") {

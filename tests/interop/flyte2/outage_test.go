@@ -80,7 +80,10 @@ func TestASlowCreateThatIsRepeatedStartsOneJob(t *testing.T) {
 		if err := r.reconcile(); err == nil {
 			t.Fatal("the executor stored its failure")
 		}
-		if failure := s.calls("CreateTask")[0].err; status.Code(failure) != codes.DeadlineExceeded {
+		// The service tells that it is late shortly before the deadline, or is cut off at it.
+		switch failure := s.calls("CreateTask")[0].err; status.Code(failure) {
+		case codes.DeadlineExceeded, codes.Canceled:
+		default:
 			t.Fatalf("the slow create ended with %v", failure)
 		}
 		s.jobsAre(t, 1)

@@ -2,6 +2,7 @@ package flyte2
 
 import (
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -50,6 +51,8 @@ func startUpstream(t *testing.T, v vendor, fake string) *upstream {
 			u.record(v, answer)
 			return nil
 		},
+		// Calls are cut off on purpose.
+		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	server := httptest.NewServer(proxy)
 	t.Cleanup(func() {
