@@ -8,6 +8,9 @@ use serde::Deserialize;
 use crate::process::{program, run};
 
 const DIRECTORY: &str = "tests/interop/flyte2";
+/// A module and its version, as `go list -m` is asked for them.
+const VERSION: &str =
+    "   upstream: {{.Path}} {{.Version}}{{with .Replace}} => {{.Path}} {{.Version}}{{end}}";
 /// Flyte's own modules: the executor, and the storage that it is built with.
 const FLYTE: [&str; 2] = ["github.com/flyteorg/flyte/v2", "github.com/flyteorg/stow"];
 /// Those whose versions decide what is tried besides.
@@ -54,9 +57,7 @@ fn refusal(error: &str) -> Option<&str> {
 /// # Errors
 /// What does not hold.
 pub(crate) fn check() -> Result<()> {
-    run(go(&["list", "-m", "-f", "   upstream: {{.Path}} {{.Version}}"])
-        .args(FLYTE)
-        .args(BESIDES))?;
+    run(go(&["list", "-m", "-f", VERSION]).args(FLYTE).args(BESIDES))?;
     run(&mut go(&["vet", "./..."]))?;
     run(&mut go(&["test", "-count=1", "./..."]))
 }

@@ -52,7 +52,7 @@ const (
 	// enough for all tests at once.
 	laneCount, hastyCount = 64, 6
 	// hasty is the deadline of creates in hasty lanes.
-	hasty = time.Second
+	hasty = 2 * time.Second
 )
 
 func startExecutor() (*executor, error) {

@@ -49,6 +49,11 @@ func TestATaskSucceedsAndItsOutputsAreRead(t *testing.T) {
 		s.jobsAre(t, 1)
 		s.checkLinks(t, r)
 		s.checkHeaders(t)
+		for _, method := range []string{"CreateTask", "GetTask"} {
+			if calls, answered := len(s.calls(method)), len(s.answered(method)); calls != answered {
+				t.Fatalf("%d of %d calls of %s were answered", answered, calls, method)
+			}
+		}
 	})
 }
 

@@ -1,4 +1,9 @@
-// Package flyte2 runs our services under the real executor of Flyte 2.
+// Package flyte2 runs our services under the real executor of Flyte 2: its reconciler moves TaskActions of
+// Kubernetes' fake client, and its connector plugin calls the services, which are programs.
+//
+//	reconciler ▶ plugin ▶ relay (records, checks the contract) ▶ service ▶ upstream (records, holds) ▶ fake vendor
+//
+// A stage is the last four of these, in a lane: the project that the plugin finds them by.
 package flyte2
 
 import (
