@@ -7,6 +7,7 @@
 
 mod demo;
 mod exit;
+mod flyte2;
 mod flyte_values;
 mod guide;
 mod image;
