@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from . import endpoints
-from .errors import ServiceError
+from .errors import code_is_local, wrote_nothing
 
 if TYPE_CHECKING:
     from flytekit import FlyteContext
@@ -126,10 +126,7 @@ def _stage(task: Any, ctx: FlyteContext, inputs: LiteralMap, template: Any, pref
     from flytekit.extend.backend.utils import render_task_template
 
     if not ctx.file_access.is_remote(ctx.file_access.raw_output_prefix):
-        raise ServiceError(
-            f"{task.name} runs its code at the vendor, which cannot read this machine's files: name a bucket that both can"
-            " reach, pyflyte run --raw-output-data-prefix s3://BUCKET/PATH"
-        )
+        raise code_is_local(task.name, "pyflyte run --raw-output-data-prefix")
     # In this mode flytekit uploads files and tables that are inputs.
     mode = ctx.new_execution_state().with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
     with FlyteContextManager.with_context(ctx.new_builder().with_execution_state(mode)) as uploading:
@@ -143,13 +140,16 @@ def _stage(task: Any, ctx: FlyteContext, inputs: LiteralMap, template: Any, pref
 
 
 def _written_outputs(ctx: FlyteContext, prefix: str) -> LiteralMap:
-    """The outputs that the job's code wrote."""
+    """The outputs that the job's code wrote. Raises ServiceError when it wrote none."""
     from flyteidl.core import literals_pb2
     from flytekit.core import utils
     from flytekit.models.literals import LiteralMap
 
     file = ctx.file_access.get_random_local_path()
-    ctx.file_access.get_data(f"{prefix}/outputs.pb", file)
+    try:
+        ctx.file_access.get_data(f"{prefix}/outputs.pb", file)
+    except Exception as missing:
+        raise wrote_nothing(prefix) from missing
     return LiteralMap.from_flyte_idl(utils.load_proto_from_file(literals_pb2.LiteralMap, file))
 
 

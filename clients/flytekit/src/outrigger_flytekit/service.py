@@ -81,17 +81,17 @@ class Service:
         if code == Code.PERMISSION_DENIED:
             return ServiceError(f"{where} does not allow this caller to do that ({details}): whoever runs it grants it by a rule in its authentication file")
         if code in (Code.UNIMPLEMENTED, Code.NOT_FOUND):
-            return ServiceError(f"{where} does not run this task ({details}); {self._served()}")
+            return ServiceError(f"{where} does not run tasks of this type: {self._served() or details}")
         return ServiceError(f"{where} answered {code.name}: {details}")
 
     def _served(self) -> str:
-        """What the service runs, for who asked for something else."""
+        """What the service runs, for who asked for something else; nothing if it does not say."""
         try:
             categories = self._list(timeout=DEADLINE, metadata=channel.authorization())
-        except grpc.RpcError as failure:
-            return f"what it does run, it did not say ({failure.code().name}): is it a Flyte connector service?"
+        except grpc.RpcError:
+            return ""
         names = sorted({category.name for category in categories})
-        return f"it runs {', '.join(names) or 'nothing'}. Route other task types elsewhere by {BY_TASK_TYPE}"
+        return f"it runs {', '.join(names) or 'none'}. {BY_TASK_TYPE} names a service for each type"
 
 
 def plain(text: str) -> str:
