@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 import hmac
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -22,6 +23,13 @@ ROOT = HERE.parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", ROOT / "target" / "debug"))
 ISSUER = "https://laptop.example.com"
 AUDIENCE = "connectors"
+UPSTREAM = ("flytekit", "flyteidl", "flyte", "flyteidl2", "grpcio")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says what of Flyte's own code ran."""
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in UPSTREAM)
+    terminalreporter.write_line(f"with {', '.join(versions)}")
 
 
 def free_port():

@@ -6,8 +6,6 @@ from concurrent import futures
 
 import grpc
 
-TLS_NAME = "localhost"
-
 
 class Forwarder(grpc.GenericRpcHandler):
     """Hands every call on to a service, and remembers what passed."""

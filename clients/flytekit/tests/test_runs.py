@@ -10,33 +10,30 @@ REPORT_2 = ("flyte2.py", "report", "--word", "hello")
 CONSOLE = re.compile(r"BigQuery Console: https://console\.cloud\.google\.com/\S+&page=queryresults \(\d+ s\)$", re.M)
 
 
-@pytest.fixture(params=["flyte1", "flyte2"])
-def report(request):
-    """A run of a workflow with one query, and a task that runs here on what it gave."""
-    run, arguments = {"flyte1": (pyflyte_run, REPORT), "flyte2": (flyte_run, REPORT_2)}[request.param]
-    return lambda **settings: run(*arguments, **settings)
-
-
-def test_a_query_runs_at_the_service(report, bigquery_service):
+@pytest.fixture(params=[(pyflyte_run, REPORT), (flyte_run, REPORT_2)], ids=["flyte1", "flyte2"], scope="module")
+def runs(request, bigquery_service):
+    """Two runs of a workflow with one query, and a task that runs here on what it gave; how many jobs that took."""
+    run, arguments = request.param
     before = bigquery_service.jobs()
-    run = report(**bigquery_service.settings())
-    assert run.code == 0, run.words
-    assert "bq://acme-analytics:" in run.out, "the next task got the table"
-    assert bigquery_service.jobs() == before + 1
+    runs = [run(*arguments, **bigquery_service.settings(COLUMNS="40")) for _ in range(2)]
+    return runs, bigquery_service.jobs() - before
 
 
-def test_progress_and_the_console_link_are_shown(report, bigquery_service):
-    run = report(**bigquery_service.settings(COLUMNS="40"))
-    assert CONSOLE.search(run.err), "one line, whatever the terminal's width"
-    phases = re.findall(r"^\w+: (QUEUED|RUNNING|SUCCEEDED)", run.err, re.M)
-    assert phases == ["QUEUED", "RUNNING", "SUCCEEDED"]
+def test_a_query_runs_at_the_service(runs):
+    for run in runs[0]:
+        assert run.code == 0, run.words
+        assert "bq://acme-analytics:" in run.out, "the next task got the table"
 
 
-def test_each_run_is_a_new_job_even_with_seeded_random_numbers(report, bigquery_service):
-    before = bigquery_service.jobs()
-    for _ in range(2):
-        assert report(**bigquery_service.settings()).code == 0
-    assert bigquery_service.jobs() == before + 2
+def test_each_run_is_a_new_job_even_with_seeded_random_numbers(runs):
+    assert runs[1] == 2
+
+
+def test_progress_and_the_console_link_are_shown(runs):
+    for run in runs[0]:
+        assert CONSOLE.search(run.err), "one line, whatever the terminal's width"
+        phases = re.findall(r"^\w+: (QUEUED|RUNNING|SUCCEEDED)", run.err, re.M)
+        assert phases == ["QUEUED", "RUNNING", "SUCCEEDED"]
 
 
 def test_snowflake_of_flyte_1(snowflake_service):
