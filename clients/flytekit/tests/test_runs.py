@@ -7,22 +7,27 @@ from conftest import flyte_run, pyflyte_run
 
 REPORT = ("flyte1.py", "report", "--day", "2026-03-01", "--ids", "[1, 2]")
 REPORT_2 = ("flyte2.py", "report", "--word", "hello")
-CONSOLE = re.compile(r"BigQuery Console: https://console\.cloud\.google\.com/\S+&page=queryresults \(\d+ s\)$", re.M)
+CONSOLE = re.compile(
+    r"BigQuery Console: https://console\.cloud\.google\.com/\S+&page=queryresults \(\d+ s\)$", re.M
+)
 
 
 @pytest.fixture(params=[(pyflyte_run, REPORT), (flyte_run, REPORT_2)], ids=["flyte1", "flyte2"], scope="module")
 def runs(request, bigquery_service):
-    """Two runs of a workflow with one query, and a task that runs here on what it gave; how many jobs that took."""
+    """Two runs of a workflow, the second in a narrow terminal; how many jobs they took.
+
+    The workflow has a query, and a task that runs here on what it gave.
+    """
     run, arguments = request.param
     before = bigquery_service.jobs()
-    runs = [run(*arguments, **bigquery_service.settings(COLUMNS="40")) for _ in range(2)]
+    runs = [run(*arguments, **bigquery_service.settings(COLUMNS=width)) for width in ("200", "40")]
     return runs, bigquery_service.jobs() - before
 
 
 def test_a_query_runs_at_the_service(runs):
-    for run in runs[0]:
-        assert run.code == 0, run.words
-        assert "bq://acme-analytics:" in run.out, "the next task got the table"
+    wide, narrow = runs[0]
+    assert (wide.code, narrow.code) == (0, 0), wide.words + narrow.words
+    assert "bq://acme-analytics:" in wide.out, "the next task got the table"
 
 
 def test_each_run_is_a_new_job_even_with_seeded_random_numbers(runs):
@@ -63,10 +68,9 @@ def test_a_notebook_needs_no_bucket(databricks_service):
     assert "Databricks Console: https://" in run.err
 
 
-@pytest.mark.parametrize("task", ["on_databricks", "on_old_databricks"])
-def test_code_needs_a_bucket_and_is_never_run_here_instead(databricks_service, task):
+def test_code_needs_a_bucket_and_is_never_run_here_instead(databricks_service):
     before = databricks_service.jobs()
-    run = pyflyte_run("flyte1.py", task, "--day", "2026-03-01", **databricks_service.settings())
+    run = pyflyte_run("flyte1.py", "on_databricks", "--day", "2026-03-01", **databricks_service.settings())
     assert run.code == 1
     assert "pyflyte run --raw-output-data-prefix s3://BUCKET/PATH" in run.words
     assert "not here" not in run.words and databricks_service.jobs() == before

@@ -26,7 +26,9 @@ def test_connectors_run_in_this_process(settings):
 
 
 def test_connectors_of_flyte_2_run_in_this_process():
-    run = flyte_run("own_connector2.py", "greet", "--name", "ada", OUTRIGGER_ENDPOINTS="snowflake=http://127.0.0.1:1")
+    run = flyte_run(
+        "own_connector2.py", "greet", "--name", "ada", OUTRIGGER_ENDPOINTS="snowflake=http://127.0.0.1:1"
+    )
     assert run.code == 0, run.words
     assert "hello ada, in this process" in run.words
 

@@ -58,14 +58,13 @@ def authorization() -> tuple[tuple[str, str], ...]:
 
     Raises ServiceError when the token cannot be read. No error holds the token.
     """
-    token = os.environ.get(TOKEN, "").strip()
+    source, token = TOKEN, os.environ.get(TOKEN, "").strip()
     file = os.environ.get(TOKEN_FILE)
     if not token and file:
-        token = read(TOKEN_FILE, file).decode("ascii", "replace").strip()
+        source, token = TOKEN_FILE, read(TOKEN_FILE, file).decode("ascii", "replace").strip()
         if not token:
             raise ServiceError(f"{TOKEN_FILE} names {file}, which is empty")
-    if not token:
-        return ()
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise ServiceError(f"{TOKEN if os.environ.get(TOKEN) else TOKEN_FILE} holds no token: it has blanks or other characters that no token has")
-    return (("authorization", f"Bearer {token}"),)
+        token = ""  # A traceback may show variables.
+        raise ServiceError(f"{source} holds no token: it has blanks or other characters that no token has")
+    return (("authorization", f"Bearer {token}"),) if token else ()

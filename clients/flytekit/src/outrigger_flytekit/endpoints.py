@@ -62,6 +62,8 @@ def by_task_type() -> dict[str, str]:
     for entry in filter(None, map(str.strip, os.environ.get(BY_TASK_TYPE, "").split(","))):
         task_type, equals, url = entry.partition("=")
         if not equals or not url.strip():
-            raise ServiceError(f"{BY_TASK_TYPE} has {entry!r}: write TASK_TYPE=http://HOST:PORT, with commas between")
+            raise ServiceError(
+                f"{BY_TASK_TYPE} has {entry!r}: write TASK_TYPE=http://HOST:PORT, with commas between"
+            )
         pairs[task_type.strip()] = url.strip()
     return pairs

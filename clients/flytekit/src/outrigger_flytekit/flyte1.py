@@ -105,7 +105,8 @@ def _template(task: Any, ctx: FlyteContext) -> Any:
     from flytekit.tools.translator import get_serializable
 
     settings = ctx.serialization_settings or SerializationSettings(ImageConfig.auto_default_image())
-    return get_serializable(OrderedDict(), settings, task).template
+    serializable: Any = get_serializable(OrderedDict(), settings, task)
+    return serializable.template
 
 
 def _runs_this_code(task: Any, template: Any) -> bool:

@@ -57,7 +57,8 @@ async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
 
     # Not Flyte's own random path: it repeats itself where a program seeds Python's random numbers,
     # and a service takes a prefix it knows for a repeated create.
-    prefix = f"{internal_ctx().data.task_context.raw_data_path.path.rstrip('/')}/{uuid.uuid4().hex}"
+    context: Any = internal_ctx().data.task_context
+    prefix = f"{context.raw_data_path.path.rstrip('/')}/{uuid.uuid4().hex}"
     job = await _job(task, inputs, prefix, endpoint)
     resource = await _in_a_thread(job)
     if resource.phase != SUCCEEDED:
@@ -122,7 +123,7 @@ async def _template(task: Any, inputs: Any, prefix: str) -> Any:
     from flyte._task import AsyncFunctionTaskTemplate
     from flyte.models import SerializationContext
 
-    context = internal_ctx().data.task_context
+    context: Any = internal_ctx().data.task_context
     of_a_function = isinstance(task, AsyncFunctionTaskTemplate)
     action = context.action
     serialization = SerializationContext(

@@ -20,7 +20,8 @@ FIRST_POLL, SLOWEST_POLL = 0.5, 10.0
 PATIENCE = 300.0
 
 
-@dataclass
+# Without repr: requests of Flyte 2 may hold secrets.
+@dataclass(repr=False)
 class Job:
     """One run of a task on a service.
 

@@ -74,12 +74,15 @@ class Service:
     def _in_words(self, code: grpc.StatusCode, details: str) -> ServiceError:
         where = self.endpoint.url
         if code in TEMPORARY:
-            return Unreachable(f"{where} does not answer ({details}): is the service running, and is {ONE} or {BY_TASK_TYPE} right?")
+            asked = f"is the service running, and is {ONE} or {BY_TASK_TYPE} right?"
+            return Unreachable(f"{where} does not answer ({details}): {asked}")
         if code == Code.UNAUTHENTICATED:
             wanted = "set another" if channel.has_token() else "none is set; set one"
-            return ServiceError(f"{where} wants a token that it accepts ({details}): {wanted} by {channel.TOKEN} or {channel.TOKEN_FILE}")
+            remedy = f"{wanted} by {channel.TOKEN} or {channel.TOKEN_FILE}"
+            return ServiceError(f"{where} wants a token that it accepts ({details}): {remedy}")
         if code == Code.PERMISSION_DENIED:
-            return ServiceError(f"{where} does not allow this caller to do that ({details}): whoever runs it grants it by a rule in its authentication file")
+            remedy = "whoever runs it grants it by a rule in its authentication file"
+            return ServiceError(f"{where} does not allow this caller to do that ({details}): {remedy}")
         if code in (Code.UNIMPLEMENTED, Code.NOT_FOUND):
             return ServiceError(f"{where} does not run tasks of this type: {self._served() or details}")
         return ServiceError(f"{where} answered {code.name}: {details}")
@@ -96,4 +99,4 @@ class Service:
 
 def plain(text: str) -> str:
     """``text`` without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
