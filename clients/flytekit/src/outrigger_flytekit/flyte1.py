@@ -26,7 +26,8 @@ def install() -> None:
     from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
 
     # Every such task inherits from this class first. It has no dispatch_execute of its own.
-    AsyncConnectorExecutorMixin.dispatch_execute = _dispatch_execute
+    mixin: Any = AsyncConnectorExecutorMixin
+    mixin.dispatch_execute = _dispatch_execute
 
 
 def _dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
@@ -35,7 +36,8 @@ def _dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMa
 
     endpoint = _endpoint(task, ctx)
     if endpoint is None:
-        return super(AsyncConnectorExecutorMixin, task).dispatch_execute(ctx, input_literal_map)
+        as_ever: Any = super(AsyncConnectorExecutorMixin, task)
+        return as_ever.dispatch_execute(ctx, input_literal_map)
     return _run(task, ctx, input_literal_map, endpoint)
 
 

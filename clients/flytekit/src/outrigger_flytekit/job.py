@@ -25,7 +25,7 @@ PATIENCE = 300.0
 class Job:
     """One run of a task on a service.
 
-    ``create`` is the request. ``same`` are the fields that get and delete repeat, and ``on_get`` those of get alone.
+    ``create`` is the request; ``same`` has the fields of get and delete alike, ``on_get`` those of get alone.
     """
 
     service: Service
