@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -226,10 +227,15 @@ def program(name):
     return str(pathlib.Path(sys.executable).parent / name)
 
 
+def interruptible():
+    """Lets Ctrl-C through: what a shell starts in the background ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(*command, cwd=None, **settings):
     return subprocess.Popen(
         command, cwd=cwd or HERE / "workflows", env=environment(**settings), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, text=True, preexec_fn=interruptible,
     )  # fmt: skip
 
 
