@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from .service import plain
 
@@ -20,7 +21,7 @@ class Progress:
     def __init__(self, task: str, where: str):
         self.task = task
         self._console = Console(stderr=True, highlight=False)
-        self._status = self._console.status(f"{plain(task)} on {where}", spinner="dots")
+        self._status = self._console.status(Text(plain(f"{task} on {where}")), spinner="dots")
         self._shows_spinner = False
         self._started = time.monotonic()
         self._told: set[object] = set()
