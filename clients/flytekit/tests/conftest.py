@@ -24,6 +24,10 @@ ROOT = HERE.parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", ROOT / "target" / "debug"))
 ISSUER = "https://laptop.example.com"
 AUDIENCE = "connectors"
+# A shell's background jobs ignore Ctrl-C, and so do their children; those of these tests must not. (Not with
+# preexec_fn: that forks, which gRPC's threads do not survive.)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 UPSTREAM = ("flytekit", "flyteidl", "flyte", "flyteidl2", "grpcio")
 
 
@@ -227,15 +231,10 @@ def program(name):
     return str(pathlib.Path(sys.executable).parent / name)
 
 
-def interruptible():
-    """Lets Ctrl-C through: what a shell starts in the background ignores it, and so do its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def start(*command, cwd=None, **settings):
     return subprocess.Popen(
         command, cwd=cwd or HERE / "workflows", env=environment(**settings), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=interruptible,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
