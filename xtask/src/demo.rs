@@ -195,6 +195,11 @@ The service goes on running; Ctrl-C stops it. To paste into another terminal:
     flyteidl2.connector.AsyncConnectorService/CreateTask < tests/golden/v2/bq_count_events.json
   grpcurl -plaintext -H "authorization: Bearer $TOKEN" {api} list
 
+  # Flyte's own SDK, locally; the query goes to the service (clients/flytekit/README.md)
+  pip install ./clients/flytekit flytekit==1.16.31 flytekitplugins-bigquery==1.16.31
+  OUTRIGGER_ENDPOINT=http://{api} OUTRIGGER_TOKEN=$TOKEN \
+    pyflyte run clients/flytekit/examples/orders.py orders --day 2026-03-01 --ids '[1, 2]'
+
   # For operators, and the API's documents
   curl -sS http://{admin}/metrics
   http://{admin}/docs/

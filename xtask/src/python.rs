@@ -29,6 +29,12 @@ pub(crate) const INTEROP: Suite =
 /// Charts, with Kubernetes' and Helm's programs.
 pub(crate) const CHARTS: Suite = Suite { tests: "tests/charts", environment: "charts/venv" };
 
+/// Flyte's SDKs, as clients of running services.
+pub(crate) const FLYTEKIT: Suite =
+    Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv" };
+/// Which Pythons flytekit 1.16 runs on.
+pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
+
 /// A ready environment.
 pub(crate) struct Python {
     suite: Suite,
@@ -76,6 +82,13 @@ impl Python {
         command
     }
 
+    /// Installs the package in `path` so that what is edited there counts at once, its entry points
+    /// included.
+    pub(crate) fn install_checkout(&self, path: &str) -> Result<()> {
+        let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"];
+        run(self.command().args(install).args(["--editable", path]))
+    }
+
     /// Copies Google's discovery document to where the fake looks for it.
     pub(crate) fn install_discovery(&self) -> Result<()> {
         const IN_PACKAGE: &str = "googleapiclient/discovery_cache/documents/bigquery.v2.json";
@@ -89,4 +102,10 @@ impl Python {
             .with_context(|| format!("cannot copy {}", document.display()))?;
         Ok(())
     }
+}
+
+/// Whether flytekit runs on this machine's Python.
+pub(crate) fn suits_flytekit() -> bool {
+    let suits = "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))";
+    works(program("python3").args(["-c", suits]))
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     flyte2, image_test, invariants,
     process::{cargo, program, run as run_program, works},
-    python::{self, CHARTS, INTEROP, Python},
+    python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
     target, template_notes, template_test,
 };
 
@@ -60,7 +60,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
     Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
@@ -71,6 +71,7 @@ const STEPS: [Step; 19] = [
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
     Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop_python },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop_flyte2 },
+    Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop_flytekit },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins made in a workspace hold", run: template },
     Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
@@ -207,6 +208,17 @@ fn interop_flyte2(_: &Environment) -> Result<Outcome> {
     }
     flyte2::check()?;
     Ok(Outcome::Passed)
+}
+
+fn interop_flytekit(_: &Environment) -> Result<Outcome> {
+    if !python::suits_flytekit() {
+        return Ok(Outcome::Skipped(python::FLYTEKITS_PYTHON.to_owned()));
+    }
+    let Some(python) = Python::prepare(FLYTEKIT)? else {
+        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
+    };
+    python.install_checkout("clients/flytekit")?;
+    passed(python.pytest())
 }
 
 /// Tools that cargo builds, with the versions that CI uses.

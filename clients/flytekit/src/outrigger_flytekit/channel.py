@@ -1,0 +1,70 @@
+"""Connections to services: TLS, and the caller's token."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+import grpc
+
+from .endpoints import Endpoint
+from .errors import ServiceError
+
+TOKEN = "OUTRIGGER_TOKEN"
+TOKEN_FILE = "OUTRIGGER_TOKEN_FILE"
+CA_FILE = "OUTRIGGER_CA_FILE"
+# Where Linux distributions keep the system's certificates, if Python does not know.
+SYSTEM_ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+def connect(endpoint: Endpoint) -> grpc.Channel:
+    """A channel to ``endpoint``; nothing is sent yet.
+
+    Raises ServiceError when the file of OUTRIGGER_CA_FILE cannot be read.
+    """
+    # A job's calls are few: a fresh look for the service is worth more than gRPC's growing pauses.
+    options = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 200)]
+    if not endpoint.tls:
+        return grpc.insecure_channel(endpoint.target, options)
+    return grpc.secure_channel(endpoint.target, grpc.ssl_channel_credentials(roots()), options)
+
+
+def roots() -> bytes | None:
+    """The certificates to believe, in PEM; ``None`` leaves it to gRPC's own list."""
+    named = os.environ.get(CA_FILE)
+    if named:
+        return read(CA_FILE, named)
+    for file in (ssl.get_default_verify_paths().cafile, *SYSTEM_ROOTS):
+        if file and Path(file).is_file():
+            return Path(file).read_bytes()
+    return None
+
+
+def read(variable: str, file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise ServiceError(f"{variable} names {file}, which cannot be read: {error.strerror}") from None
+
+
+def has_token() -> bool:
+    """Whether the environment names a token."""
+    return any(os.environ.get(name) for name in (TOKEN, TOKEN_FILE))
+
+
+def authorization() -> tuple[tuple[str, str], ...]:
+    """The metadata of a call; a token's file is read anew each time, as tokens are renewed.
+
+    Raises ServiceError when the token cannot be read. No error holds the token.
+    """
+    source, token = TOKEN, os.environ.get(TOKEN, "").strip()
+    file = os.environ.get(TOKEN_FILE)
+    if not token and file:
+        source, token = TOKEN_FILE, read(TOKEN_FILE, file).decode("ascii", "replace").strip()
+        if not token:
+            raise ServiceError(f"{TOKEN_FILE} names {file}, which is empty")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        token = ""  # A traceback may show variables.
+        raise ServiceError(f"{source} holds no token: it has blanks or other characters that no token has")
+    return (("authorization", f"Bearer {token}"),) if token else ()

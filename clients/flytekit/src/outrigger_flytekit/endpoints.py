@@ -1,0 +1,69 @@
+"""Which service runs which task type, as the environment says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .errors import ServiceError
+
+ONE = "OUTRIGGER_ENDPOINT"
+BY_TASK_TYPE = "OUTRIGGER_ENDPOINTS"
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a service listens."""
+
+    url: str
+    target: str
+    tls: bool
+
+    @classmethod
+    def parse(cls, url: str) -> Endpoint:
+        """Reads ``http://host:port`` or ``https://host:port``.
+
+        Raises ServiceError when it is anything else.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port or PORTS[parts.scheme]
+        except (KeyError, ValueError):
+            raise malformed(url) from None
+        if not parts.hostname or "@" in parts.netloc or parts.path.strip("/") or parts.query:
+            raise malformed(url)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return cls(f"{parts.scheme}://{host}:{port}", f"{host}:{port}", parts.scheme == "https")
+
+
+def malformed(url: str) -> ServiceError:
+    # What stands before an @ may be a password.
+    return ServiceError(f"{url.rpartition('@')[2]!r} is no endpoint: write http://HOST:PORT or https://HOST:PORT")
+
+
+def are_configured() -> bool:
+    """Whether the environment names any service."""
+    return any(os.environ.get(name, "").strip() for name in (ONE, BY_TASK_TYPE))
+
+
+def of_task_type(task_type: str) -> Endpoint | None:
+    """The service that runs ``task_type``; ``None`` where the environment names none.
+
+    Raises ServiceError when the environment cannot be read.
+    """
+    url = by_task_type().get(task_type) or os.environ.get(ONE, "").strip()
+    return Endpoint.parse(url) if url else None
+
+
+def by_task_type() -> dict[str, str]:
+    pairs = {}
+    for entry in filter(None, map(str.strip, os.environ.get(BY_TASK_TYPE, "").split(","))):
+        task_type, equals, url = entry.partition("=")
+        if not equals or not url.strip():
+            raise ServiceError(
+                f"{BY_TASK_TYPE} has {entry!r}: write TASK_TYPE=http://HOST:PORT, with commas between"
+            )
+        pairs[task_type.strip()] = url.strip()
+    return pairs

@@ -1,0 +1,29 @@
+"""What a caller reads when a service cannot be used."""
+
+
+class ServiceError(Exception):
+    """A service could not be asked, or refused; the text says what to do."""
+
+
+class Unreachable(ServiceError):
+    """The service did not answer; it may later."""
+
+
+class Stopped(Exception):
+    """The run ended before its job did."""
+
+
+def code_is_local(task: str, option: str) -> ServiceError:
+    """For a task whose code the vendor would have to read from this machine."""
+    return ServiceError(
+        f"{task} runs its code at the vendor, which cannot read this machine's files: "
+        f"name a bucket that both can reach, {option} s3://BUCKET/PATH"
+    )
+
+
+def wrote_nothing(prefix: str) -> ServiceError:
+    """For a job that ended well and left no outputs."""
+    return ServiceError(
+        f"the job succeeded, but {prefix}/outputs.pb cannot be read: "
+        "can what ran the code write there, and this machine read it?"
+    )

@@ -1,0 +1,224 @@
+"""Flyte 2's hook: connector tasks of local runs go to a running service.
+
+Flyte 2's SDK has no entry point for connectors of local runs. It does load those of ``flyte.plugins.types``
+when it starts and before it looks at any task's types, and calls what they name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from . import endpoints
+from .errors import code_is_local, wrote_nothing
+
+if TYPE_CHECKING:
+    from .endpoints import Endpoint
+    from .job import Job
+
+# Seconds that the end of the program waits for jobs to be stopped.
+STOPS_WITHIN = 20.0
+
+_running: dict[threading.Thread, Job] = {}
+
+
+def install() -> None:
+    """Makes Flyte 2's connector tasks look for a service first, if the environment names any."""
+    if not endpoints.are_configured():
+        return
+    from flyte.connectors import AsyncConnectorExecutorMixin
+
+    in_process = AsyncConnectorExecutorMixin.execute
+
+    async def execute(self: Any, **inputs: Any) -> Any:
+        endpoint = _endpoint(self)
+        return await (_run(self, inputs, endpoint) if endpoint else in_process(self, **inputs))
+
+    AsyncConnectorExecutorMixin.execute = execute
+
+
+def _endpoint(task: Any) -> Endpoint | None:
+    from flyte._context import internal_ctx
+
+    context = internal_ctx().data.task_context
+    is_local = context is not None and context.mode == "local"
+    return endpoints.of_task_type(task.task_type) if is_local else None
+
+
+async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
+    from flyte._context import internal_ctx
+    from flyte._internal.runtime import convert
+
+    from .job import SUCCEEDED
+
+    # Not Flyte's own random path: it repeats itself where a program seeds Python's random numbers,
+    # and a service takes a prefix it knows for a repeated create.
+    context: Any = internal_ctx().data.task_context
+    prefix = f"{context.raw_data_path.path.rstrip('/')}/{uuid.uuid4().hex}"
+    job = await _job(task, inputs, prefix, endpoint)
+    resource = await _in_a_thread(job)
+    if resource.phase != SUCCEEDED:
+        raise RuntimeError(f"{task.name} failed on {endpoint.url}: {resource.message}")
+    outputs = convert.Outputs(resource.outputs)
+    if task.native_interface.outputs and not resource.outputs.literals:
+        outputs = await _written_outputs(prefix)
+    return await convert.convert_outputs_to_native(task.native_interface, outputs)
+
+
+async def _job(task: Any, inputs: dict[str, Any], prefix: str, endpoint: Endpoint) -> Job:
+    from flyte._internal.runtime import convert
+    from flyteidl2.connector import connector_pb2
+    from flyteidl2.core import security_pb2
+    from google.protobuf.json_format import MessageToDict
+
+    from .job import Job
+    from .progress import Progress
+    from .service import Service
+
+    literals = await convert.convert_from_native_to_inputs(task.native_interface, **inputs)
+    template = await _template(task, literals, prefix)
+    secrets = _secrets(MessageToDict(template.custom).get("secrets", {}))
+    connection = security_pb2.Connection(task_type=template.type, secrets=secrets)
+    create = connector_pb2.CreateTaskRequest(
+        template=template, inputs=literals.proto_inputs, output_prefix=prefix, connection=connection
+    )
+    category = connector_pb2.TaskCategory(name=template.type, version=template.task_type_version)
+    same = {"task_category": category, "connection": connection}
+    progress = Progress(task.name, endpoint.url)
+    return Job(Service(endpoint, _protocol()), create, same, {"output_prefix": prefix}, progress)
+
+
+def _protocol() -> Any:
+    from flyteidl2.connector import connector_pb2, service_pb2_grpc
+
+    from .service import Protocol
+
+    def served(channel: Any) -> Any:
+        stub = service_pb2_grpc.ConnectorMetadataServiceStub(channel)
+        return lambda **options: [
+            category
+            for connector in stub.ListConnectors(connector_pb2.ListConnectorsRequest(), **options).connectors
+            for category in connector.supported_task_categories
+        ]
+
+    return Protocol(connector_pb2, service_pb2_grpc.AsyncConnectorServiceStub, served)
+
+
+def _secrets(named: dict[str, Any]) -> dict[str, str]:
+    """The secrets that the task names and this machine has: they travel with each call, as in a cluster.
+
+    Of the others the service knows, or says that it does not.
+    """
+    return {key: os.environ[name] for key, name in named.items() if isinstance(name, str) and os.environ.get(name)}
+
+
+async def _template(task: Any, inputs: Any, prefix: str) -> Any:
+    from flyte._context import internal_ctx
+    from flyte._initialize import get_init_config
+    from flyte._internal.runtime.task_serde import get_proto_task
+    from flyte._task import AsyncFunctionTaskTemplate
+    from flyte.models import SerializationContext
+
+    context: Any = internal_ctx().data.task_context
+    of_a_function = isinstance(task, AsyncFunctionTaskTemplate)
+    action = context.action
+    serialization = SerializationContext(
+        project=action.project,
+        domain=action.domain,
+        org=action.org,
+        version=context.version,
+        code_bundle=await _stage(task, inputs, prefix) if of_a_function else context.code_bundle,
+        image_cache=await _images(task) if of_a_function else context.compiled_image_cache,
+        root_dir=get_init_config().root_dir,
+    )
+    template = get_proto_task(task, serialization, context)
+    return _rendered(template, prefix) if of_a_function else template
+
+
+async def _stage(task: Any, inputs: Any, prefix: str) -> Any:
+    """Puts inputs and code where the job reads them.
+
+    Raises ServiceError when that would be on this machine.
+    """
+    from flyte import storage
+    from flyte._initialize import get_init_config
+    from flyte._internal.runtime import io
+    from flyte.connectors._connector import _build_and_upload_code_bundle
+
+    if not storage.is_remote(prefix):
+        raise code_is_local(task.name, "flyte run --local --raw-data-path")
+    await io.upload_inputs(inputs, io.inputs_path(prefix))
+    return await _build_and_upload_code_bundle(get_init_config().root_dir, prefix)
+
+
+async def _written_outputs(prefix: str) -> Any:
+    """The outputs that the job's code wrote. Raises ServiceError when it wrote none."""
+    from flyte._internal.runtime import io
+
+    try:
+        return await io.load_outputs(io.outputs_path(prefix))
+    except Exception as missing:
+        raise wrote_nothing(prefix) from missing
+
+
+async def _images(task: Any) -> Any:
+    from flyte._deploy import build_images
+
+    return await build_images.aio(task.parent_env()) if task.parent_env else None
+
+
+def _rendered(template: Any, prefix: str) -> Any:
+    from flyte.connectors.utils import _render_task_template
+
+    return _render_task_template(template, prefix)
+
+
+async def _in_a_thread(job: Job) -> Any:
+    """Runs ``job`` beside the event loop; whatever ends the wait, or the program, stops it."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    # A daemon: the end of the program is not to wait for the job, but to stop it.
+    thread = threading.Thread(target=_run_and_tell, args=(job, loop, done), daemon=True)
+    _running[thread] = job
+    thread.start()
+    try:
+        return await done
+    except asyncio.CancelledError:
+        job.stop.set()
+        await asyncio.to_thread(thread.join, STOPS_WITHIN)
+        raise
+
+
+def _run_and_tell(job: Job, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
+    result, error = None, None
+    try:
+        result = job.run()
+    except Exception as raised:
+        error = raised
+    finally:
+        _running.pop(threading.current_thread(), None)
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(_settle, done, result, error)
+
+
+def _settle(done: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    else:
+        done.set_exception(error)
+
+
+@atexit.register
+def _stop_what_runs() -> None:
+    """Stops the jobs of a program that ends: after Ctrl-C nobody waits for them."""
+    running = dict(_running)
+    for job in running.values():
+        job.stop.set()
+    for thread in running:
+        thread.join(STOPS_WITHIN)

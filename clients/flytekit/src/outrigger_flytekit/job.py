@@ -1,0 +1,99 @@
+"""The life of one job: create, get until it has ended, delete if nobody waits any more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ServiceError, Stopped, Unreachable
+from .progress import Progress
+from .service import Service
+
+# Of flyteidl.core.TaskExecution.Phase; Flyte 2 has the same.
+SUCCEEDED, ABORTED, FAILED, RETRYABLE_FAILED = 3, 4, 5, 8
+ENDED = (SUCCEEDED, ABORTED, FAILED, RETRYABLE_FAILED)
+
+# Seconds between polls, and how long a service may be away while a job runs.
+FIRST_POLL, SLOWEST_POLL = 0.5, 10.0
+PATIENCE = 300.0
+
+
+# Without repr: requests of Flyte 2 may hold secrets.
+@dataclass(repr=False)
+class Job:
+    """One run of a task on a service.
+
+    ``create`` is the request; ``same`` has the fields of get and delete alike, ``on_get`` those of get alone.
+    """
+
+    service: Service
+    create: Any
+    same: dict[str, Any]
+    on_get: dict[str, Any]
+    progress: Progress
+    stop: threading.Event = field(default_factory=threading.Event)
+    _handle: bytes = b""
+    _asked: bool = False
+    _ended: bool = False
+
+    def run(self) -> Any:
+        """Runs it to its end; the service's last answer, of whatever phase.
+
+        Whatever else ends the run, Ctrl-C among it, stops the job. Raises ServiceError when the service
+        cannot be used, and Stopped when ``stop`` was set.
+        """
+        try:
+            with self.progress:
+                self._asked = True
+                self._handle = self.service.create(self.create, self.stop)
+                return self._until_ended()
+        except ServiceError:
+            # Nothing is known to exist when a create fails.
+            self._asked = False
+            raise
+        finally:
+            self._stop_unless_ended()
+            self.service.close()
+
+    def _until_ended(self) -> Any:
+        request = self._about_it("GetTaskRequest", **self.on_get)
+        heard, pause = time.monotonic(), FIRST_POLL
+        while not self.stop.wait(pause):
+            try:
+                resource = self.service.get(request)
+                heard = time.monotonic()
+            except Unreachable as away:
+                if time.monotonic() - heard > PATIENCE:
+                    raise
+                self.progress.phase("cannot be asked;", f"waiting: {away}", ())
+                continue
+            finally:
+                pause = min(pause * 1.2, SLOWEST_POLL)
+            self.progress.phase(self._phase_name(resource), resource.message, resource.log_links)
+            if resource.phase in ENDED:
+                self._ended = True
+                return resource
+        raise Stopped(f"{self.progress.task} was stopped")
+
+    def _phase_name(self, resource: Any) -> str:
+        phases = resource.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number
+        return phases[resource.phase].name if resource.phase in phases else str(resource.phase)
+
+    def _about_it(self, message: str, **fields: Any) -> Any:
+        request = getattr(self.service.messages, message)
+        return request(resource_meta=self._handle, **self.same, **fields)
+
+    def _stop_unless_ended(self) -> None:
+        if self._ended or not (self._asked or self._handle):
+            return
+        self.progress.say("stopping the job")
+        try:
+            # A create whose answer was not waited for: the same request finds its job.
+            self._handle = self._handle or self.service.create(self.create, self.stop)
+            self.service.delete(self._about_it("DeleteTaskRequest"))
+        except ServiceError as refused:
+            self.progress.say(f"the job may go on: {refused}")
+        else:
+            self.progress.say("the job was told to stop")

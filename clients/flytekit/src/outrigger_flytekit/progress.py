@@ -1,0 +1,54 @@
+"""What a person sees of a job while it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from .service import plain
+
+# A terminal has one place for a spinner.
+_spinner = threading.Lock()
+
+
+class Progress:
+    """Tells of one job on standard error: each phase, message and link once; in a terminal, that it goes on."""
+
+    def __init__(self, task: str, where: str):
+        self.task = task
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status(Text(plain(f"{task} on {where}")), spinner="dots")
+        self._shows_spinner = False
+        self._started = time.monotonic()
+        self._told: set[object] = set()
+
+    def __enter__(self) -> Progress:
+        self._shows_spinner = self._console.is_terminal and _spinner.acquire(blocking=False)
+        if self._shows_spinner:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shows_spinner:
+            self._status.stop()
+            _spinner.release()
+
+    def say(self, what: str) -> None:
+        """Prints one line, whole: a link that is broken in two is none."""
+        seconds = time.monotonic() - self._started
+        self._console.print(plain(f"{self.task}: {what} ({seconds:.0f} s)"), markup=False, soft_wrap=True)
+
+    def phase(self, name: str, message: str, links: Any) -> None:
+        """Tells what is new in an answer of the service."""
+        for link in links:
+            self._once(link.uri, f"{link.name}: {link.uri}")
+        self._once((name, message), f"{name} {message}".rstrip())
+
+    def _once(self, key: object, what: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self.say(what)

@@ -1,0 +1,103 @@
+"""The calls of a Flyte connector service, with deadlines, repeats, and errors in words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from . import channel
+from .endpoints import BY_TASK_TYPE, ONE, Endpoint
+from .errors import ServiceError, Unreachable
+
+Code = grpc.StatusCode
+
+# Seconds that a call may take, and those between tries of a create.
+DEADLINE = 30.0
+PAUSES = (0.5, 1.0, 2.0)
+TEMPORARY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One of Flyte's two protocols: its messages, its calls on jobs, and how it lists what is served."""
+
+    messages: Any
+    jobs: Callable[[grpc.Channel], Any]
+    list: Callable[[grpc.Channel], Callable[..., Any]]
+
+
+class Service:
+    """A running service that speaks ``protocol``."""
+
+    def __init__(self, endpoint: Endpoint, protocol: Protocol):
+        self.endpoint, self.messages = endpoint, protocol.messages
+        self._channel = channel.connect(endpoint)
+        self._jobs = protocol.jobs(self._channel)
+        self._list = protocol.list(self._channel)
+
+    def create(self, request: Any, stop: threading.Event) -> bytes:
+        """Starts a job; its handle.
+
+        A try that got no answer is repeated with the same request, which starts no second job.
+        Raises ServiceError when the service cannot be asked or refuses.
+        """
+        for pause in PAUSES:
+            try:
+                return self._call(self._jobs.CreateTask, request).resource_meta
+            except Unreachable:
+                if stop.wait(pause):
+                    break
+        return self._call(self._jobs.CreateTask, request).resource_meta
+
+    def get(self, request: Any) -> Any:
+        """How a job is. Raises ServiceError; Unreachable where asking again may help."""
+        return self._call(self._jobs.GetTask, request).resource
+
+    def delete(self, request: Any) -> None:
+        """Stops a job. Raises ServiceError when it could not be told."""
+        self._call(self._jobs.DeleteTask, request)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _call(self, call: Callable[..., Any], request: Any) -> Any:
+        try:
+            return call(request, timeout=DEADLINE, metadata=channel.authorization())
+        except grpc.RpcError as failure:
+            code, details = failure.code(), failure.details()
+        # Outside of the handler: gRPC's frames hold the metadata, and with it the token.
+        raise self._in_words(code, plain(details or ""))
+
+    def _in_words(self, code: grpc.StatusCode, details: str) -> ServiceError:
+        where = self.endpoint.url
+        if code in TEMPORARY:
+            asked = f"is the service running, and is {ONE} or {BY_TASK_TYPE} right?"
+            return Unreachable(f"{where} does not answer ({details}): {asked}")
+        if code == Code.UNAUTHENTICATED:
+            wanted = "set another" if channel.has_token() else "none is set; set one"
+            remedy = f"{wanted} by {channel.TOKEN} or {channel.TOKEN_FILE}"
+            return ServiceError(f"{where} wants a token that it accepts ({details}): {remedy}")
+        if code == Code.PERMISSION_DENIED:
+            remedy = "whoever runs it grants it by a rule in its authentication file"
+            return ServiceError(f"{where} does not allow this caller to do that ({details}): {remedy}")
+        if code in (Code.UNIMPLEMENTED, Code.NOT_FOUND):
+            return ServiceError(f"{where} does not run tasks of this type: {self._served() or details}")
+        return ServiceError(f"{where} answered {code.name}: {details}")
+
+    def _served(self) -> str:
+        """What the service runs, for who asked for something else; nothing if it does not say."""
+        try:
+            categories = self._list(timeout=DEADLINE, metadata=channel.authorization())
+        except grpc.RpcError:
+            return ""
+        names = sorted({category.name for category in categories})
+        return f"it runs {', '.join(names) or 'none'}. {BY_TASK_TYPE} names a service for each type"
+
+
+def plain(text: str) -> str:
+    """``text`` without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)

@@ -1,0 +1,259 @@
+"""Services on fake vendors, as separate programs; the environment of callers."""
+
+import base64
+import contextlib
+import dataclasses
+import hashlib
+import hmac
+import importlib.metadata
+import json
+import os
+import pathlib
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", ROOT / "target" / "debug"))
+ISSUER = "https://laptop.example.com"
+AUDIENCE = "connectors"
+# A shell's background jobs ignore Ctrl-C, and so do their children; those of these tests must not. (Not with
+# preexec_fn: that forks, which gRPC's threads do not survive.)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+UPSTREAM = ("flytekit", "flyteidl", "flyte", "flyteidl2", "grpcio")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says what of Flyte's own code ran."""
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in UPSTREAM)
+    terminalreporter.write_line(f"with {', '.join(versions)}")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def fetch(url, **headers):
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@dataclasses.dataclass
+class Service:
+    """A running service, and the fake vendor behind it."""
+
+    url: str
+    upstream: str
+    secret: str
+    process: subprocess.Popen
+    files: pathlib.Path
+
+    def token(self, subject="ada", **claims):
+        """An HS256 token that the service takes."""
+
+        def part(data):
+            return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+        header = part(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": int(time.time()) + 600, **claims}
+        message = header + b"." + part(json.dumps(claims).encode())
+        signature = hmac.new(self.secret.encode(), message, hashlib.sha256).digest()
+        return (message + b"." + part(signature)).decode()
+
+    def settings(self, **more):
+        """The environment of a caller that uses this service."""
+        return {"OUTRIGGER_ENDPOINT": self.url, "OUTRIGGER_TOKEN": self.token(), **more}
+
+    def jobs(self):
+        """How many jobs the vendor has started."""
+        name = {"bigquery": "jobs", "databricks": "runs", "snowflake": "statements"}[self.vendor]
+        return fetch(f"{self.upstream}/fake/{name}")
+
+    @property
+    def vendor(self):
+        return pathlib.Path(self.process.args[0]).name
+
+
+def wait_until_ready(admin, process, log):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"http://{admin}/readyz", timeout=1)
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the service is not ready: {log.read_text()}")
+
+
+@contextlib.contextmanager
+def fake_upstream(*arguments):
+    """A fake vendor; its URL."""
+    fake = subprocess.Popen([PROGRAMS / "fake-upstream", *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        yield fake.stdout.readline().strip()
+    finally:
+        fake.kill()
+        fake.wait()
+
+
+def write_auth(files):
+    """Writes an authentication file in which everybody is a user, but eve; the issuer's secret."""
+    secret = secrets.token_hex(32)
+    (files / "issuer.secret").write_text(secret)
+    (files / "auth.yaml").write_text(
+        f"""
+issuers:
+  - name: laptop
+    issuer: {ISSUER}
+    audiences: [{AUDIENCE}]
+    key: {{hs256_secret_file: {files}/issuer.secret}}
+rules:
+  - {{issuer: laptop, sub: eve, role: user, verbs: [get, list]}}
+  - {{issuer: laptop, role: user}}
+"""
+    )
+    return secret
+
+
+def without_identities(**more):
+    """This environment, without whose vendors' credentials are in it."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")}
+    return {**kept, **more}
+
+
+@contextlib.contextmanager
+def service(files, vendor, upstream, *flags, port=None, **environment):
+    """The service of ``vendor`` in front of ``upstream``."""
+    secret = write_auth(files)
+    (files / "handle.key").write_bytes(secrets.token_bytes(32))
+    api, admin = (f"127.0.0.1:{p}" for p in (port or free_port(), free_port()))
+    command = [PROGRAMS / vendor, f"--listen={api}", f"--admin-listen={admin}", f"--auth={files}/auth.yaml"]
+    command += [f"--handle-keys={files}/handle.key", f"--endpoint={upstream}", "--drain-delay=0s", *flags]
+    with open(files / "log", "w") as log:
+        process = subprocess.Popen(
+            command, env=without_identities(**environment), stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_until_ready(admin, process, files / "log")
+        yield Service(f"http://{api}", upstream, secret, process, files)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def bigquery(files, *scripted, **more):
+    with fake_upstream("bigquery", *scripted) as upstream:
+        host = upstream.removeprefix("http://")
+        with service(files, "bigquery", upstream, GCE_METADATA_HOST=host, **more) as running:
+            yield running
+
+
+@contextlib.contextmanager
+def databricks(files, *scripted, flags=()):
+    flags = ("--instances=acme.cloud.databricks.com", *flags)
+    with fake_upstream("databricks", *scripted) as upstream:
+        with service(files, "databricks", upstream, *flags, _FSEC_DATABRICKS_TOKEN="dapi-test") as running:
+            yield running
+
+
+@contextlib.contextmanager
+def snowflake(files, *scripted):
+    subprocess.run(
+        ["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-out", files / "user.pem"], check=True, timeout=60
+    )
+    key = (files / "user.pem").read_text()
+    with fake_upstream("snowflake", f"--key={files}/user.pem", *scripted) as upstream:
+        with service(
+            files, "snowflake", upstream, "--accounts=ACMEORG-ANALYTICS", _FSEC_SNOWFLAKE_PRIVATE_KEY=key
+        ) as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+def bigquery_service(tmp_path_factory):
+    with bigquery(tmp_path_factory.mktemp("bigquery")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def databricks_service(tmp_path_factory):
+    with databricks(tmp_path_factory.mktemp("databricks"), flags=["--spark"]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def snowflake_service(tmp_path_factory):
+    with snowflake(tmp_path_factory.mktemp("snowflake")) as running:
+        yield running
+
+
+@pytest.fixture
+def stuck_bigquery(tmp_path):
+    with bigquery(tmp_path, "--ending=stuck") as running:
+        yield running
+
+
+def environment(**settings):
+    """A caller's environment: the machine's, without what other runs have set."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OUTRIGGER_", "FLYTE"))}
+    return {**kept, "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1", **settings}
+
+
+@dataclasses.dataclass
+class Run:
+    """What a caller's program printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self):
+        """All it printed, in one line: terminals break lines anywhere."""
+        return " ".join((self.out + " " + self.err).split())
+
+
+def program(name):
+    """A program of this Python's environment."""
+    return str(pathlib.Path(sys.executable).parent / name)
+
+
+def start(*command, cwd=None, **settings):
+    return subprocess.Popen(
+        command, cwd=cwd or HERE / "workflows", env=environment(**settings), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finish(process, timeout=120):
+    out, err = process.communicate(timeout=timeout)
+    return Run(process.returncode, out, err)
+
+
+def pyflyte_run(*arguments, **settings):
+    """``pyflyte run`` in a process of its own."""
+    return finish(start(program("pyflyte"), "run", *arguments, **settings))
+
+
+def flyte_run(*arguments, **settings):
+    """Flyte 2's ``flyte run --local`` in a process of its own."""
+    return finish(start(program("flyte"), "run", "--local", *arguments, **settings))
+
+
+@pytest.fixture
+def python():
+    """Runs a program of workflows/ with this Python."""
+    return lambda name, **settings: finish(start(sys.executable, name, **settings))

@@ -1,0 +1,137 @@
+"""Accidents between caller and service; tokens that change; TLS."""
+
+import signal
+import subprocess
+import threading
+import time
+
+import grpc
+import pytest
+from conftest import fetch, finish, program, pyflyte_run, start
+from forwarder import forwarder
+
+ARGUMENTS = {"pyflyte": ("flyte1.py", "report", "--day", "2026-03-01", "--ids", "[1, 2]"),
+             "flyte": ("--local", "flyte2.py", "report", "--word", "hello")}  # fmt: skip
+
+
+@pytest.fixture(params=ARGUMENTS)
+def report(request):
+    """A run that is under way."""
+    name = request.param
+    return lambda **settings: start(program(name), "run", *ARGUMENTS[name], **settings)
+
+
+def test_a_create_whose_answer_is_lost_is_repeated_and_starts_one_job(report, bigquery_service):
+    before = bigquery_service.jobs()
+    with forwarder(bigquery_service) as (network, port):
+        network.lost_answers = 1
+        run = finish(report(**bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")))
+    assert run.code == 0, run.words
+    first, second = network.requests_to("CreateTask")
+    assert first == second
+    assert bigquery_service.jobs() == before + 1
+
+
+def test_an_outage_while_the_job_runs_is_waited_for(bigquery_service):
+    with forwarder(bigquery_service) as (network, port):
+        process = start(
+            program("pyflyte"), "run", *ARGUMENTS["pyflyte"],
+            **bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"),
+        )  # fmt: skip
+        wait_for_line(process, "QUEUED")
+        network.outage = 2
+        run = finish(process)
+    assert run.code == 0, run.words
+    assert all(0 < left < 31 for left in network.time_left), "every call has a deadline"
+    assert "cannot be asked; waiting:" in run.words and "the cable is out" in run.words
+
+
+def test_a_token_file_is_read_anew_for_each_call(report, bigquery_service, tmp_path):
+    file = tmp_path / "token"
+    first, second = bigquery_service.token(n=1), bigquery_service.token(n=2)
+    file.write_text(first + "\n")
+    with forwarder(bigquery_service) as (network, port):
+        endpoint = f"http://127.0.0.1:{port}"
+        process = report(OUTRIGGER_ENDPOINT=endpoint, OUTRIGGER_TOKEN_FILE=str(file))
+        wait_for_line(process, "QUEUED")
+        file.write_text(second + "\n")
+        run = finish(process)
+    assert run.code == 0, run.words
+    assert network.tokens[0] == f"Bearer {first}" and network.tokens[-1] == f"Bearer {second}"
+    assert first not in run.words and second not in run.words
+
+
+def test_ctrl_c_stops_the_job_at_the_vendor(report, stuck_bigquery):
+    process = report(**stuck_bigquery.settings())
+    wait_for_line(process, "RUNNING")
+    assert states(stuck_bigquery) == ["RUNNING"]
+    process.send_signal(signal.SIGINT)
+    run = finish(process, timeout=60)
+    assert run.code != 0
+    assert "the job was told to stop" in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
+def test_ctrl_c_while_the_create_is_unanswered_stops_the_job_too(report, stuck_bigquery):
+    with forwarder(stuck_bigquery) as (network, port):
+        network.holds_creates = True
+        process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
+        wait_until(lambda: stuck_bigquery.jobs() == 1)
+        process.send_signal(signal.SIGINT)
+        threading.Timer(1, network.released.set).start()
+        run = finish(process, timeout=60)
+    assert "the job was told to stop" in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
+def wait_for_line(process, word):
+    """Reads what ``process`` prints until ``word`` is in it."""
+    seen = ""
+    while word not in seen:
+        line = process.stderr.readline()
+        assert line, f"{seen}{process.stdout.read()}"
+        seen += line
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def states(service):
+    """The states of the vendor's jobs, asked of the vendor itself."""
+    metadata = f"{service.upstream}/computeMetadata/v1/instance/service-accounts/default/token"
+    token = fetch(metadata, **{"metadata-flavor": "Google"})["access_token"]
+    jobs = fetch(f"{service.upstream}/bigquery/v2/projects/acme-analytics/jobs", authorization=f"Bearer {token}")
+    return [job["state"] for job in jobs["jobs"]]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate of this machine, and its key."""
+    files = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+            "-keyout", files / "key.pem", "-out", files / "cert.pem", "-days", "1",
+        ],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return files / "cert.pem", files / "key.pem"
+
+
+def test_tls_believes_the_named_authority_and_no_other(bigquery_service, certificate):
+    cert, key = certificate
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
+    with forwarder(bigquery_service, credentials) as (network, port):
+        settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"https://localhost:{port}")
+        believed = pyflyte_run(*ARGUMENTS["pyflyte"], **settings, OUTRIGGER_CA_FILE=str(cert))
+        assert believed.code == 0, believed.words
+        passed = len(network.calls)
+        refused = pyflyte_run(*ARGUMENTS["pyflyte"], **settings)
+    assert refused.code == 1
+    assert f"https://localhost:{port} does not answer" in refused.words
+    assert len(network.calls) == passed, "no token was sent"

@@ -1,0 +1,67 @@
+"""Workflows as users of flytekit write them: nothing in here knows of Outrigger."""
+
+import random
+
+from flytekit import StructuredDataset, kwtypes, task, workflow
+from flytekitplugins.bigquery import BigQueryConfig, BigQueryTask
+from flytekitplugins.snowflake import SnowflakeConfig, SnowflakeTask
+from flytekitplugins.spark import Databricks, DatabricksV2
+
+# Programs that compute do so; runs are different ones all the same.
+random.seed(1)
+
+orders = BigQueryTask(
+    name="orders_of_a_day",
+    inputs=kwtypes(day=str, ids=list[int]),
+    output_structured_dataset_type=StructuredDataset,
+    query_template="SELECT * FROM shop.orders WHERE DATE(ts) = DATE(@day) AND customer IN UNNEST(@ids)",
+    task_config=BigQueryConfig(ProjectID="acme-analytics", Location="EU"),
+)
+
+users = SnowflakeTask(
+    name="users_of_a_country",
+    inputs=kwtypes(country=str),
+    output_schema_type=StructuredDataset,
+    query_template="SELECT * FROM USERS WHERE COUNTRY = %(country)s",
+    task_config=SnowflakeConfig(
+        account="ACMEORG-ANALYTICS", user="FLYTE_SVC", database="SALES", schema="PUBLIC", warehouse="COMPUTE_WH"
+    ),
+)
+
+
+def elsewhere():
+    raise AssertionError("this runs at the vendor, not here")
+
+
+CLUSTER = {"run_name": "daily", "existing_cluster_id": "0923-164208-meows279"}
+INSTANCE = "acme.cloud.databricks.com"
+IMAGE = "ghcr.io/acme/etl:1.4"
+
+
+@task(task_config=DatabricksV2(databricks_instance=INSTANCE, databricks_conf=CLUSTER), container_image=IMAGE)
+def on_databricks(day: str) -> int:
+    return elsewhere()
+
+
+@task(task_config=Databricks(databricks_instance=INSTANCE, databricks_conf=CLUSTER), container_image=IMAGE)
+def on_old_databricks(day: str):
+    elsewhere()
+
+
+@task(
+    task_config=DatabricksV2(databricks_instance=INSTANCE, databricks_conf=CLUSTER, notebook_path="/Shared/count"),
+    container_image=IMAGE,
+)
+def notebook() -> str:
+    return elsewhere()
+
+
+@task
+def uri_of(table: StructuredDataset) -> str:
+    """Runs here, on what the vendor's job gave."""
+    return table._literal_sd.uri
+
+
+@workflow
+def report(day: str, ids: list[int]) -> str:
+    return uri_of(table=orders(day=day, ids=ids))
