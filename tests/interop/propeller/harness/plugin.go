@@ -62,7 +62,7 @@ func Deployment(endpoint string) connector.Deployment {
 // registration is held while the process's configuration is one test's.
 var registration sync.Mutex
 
-// Load registers and loads the plugin. All wires must have a connector that answers.
+// Load registers and loads the plugin. Behind the wires are all connectors of the configuration, and they answer.
 func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 	t.Helper()
 	registration.Lock()
@@ -71,9 +71,7 @@ func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 	plugin := &Plugin{Discovery: &connector.ConnectorService{}}
 	connector.RegisterConnectorPlugin(plugin.Discovery)
 	plugin.load(t)
-	for _, wire := range wires {
-		Eventually(t, "the plugin's watch has begun", func() bool { return len(wire.CallsTo("ListAgents")) >= 2 })
-	}
+	Eventually(t, "the plugin's watch has begun", func() bool { return listed(wires) >= 2*len(endpoints(cfg)) })
 	return plugin
 }
 
@@ -81,6 +79,22 @@ func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 func LoadOn(t testing.TB, wire *Wire) *Plugin {
 	t.Helper()
 	return Load(t, Config(wire.Address()), wire)
+}
+
+func listed(wires []*Wire) (calls int) {
+	for _, wire := range wires {
+		calls += len(wire.CallsTo("ListAgents"))
+	}
+	return calls
+}
+
+func endpoints(cfg *connector.Config) map[string]bool {
+	named := map[string]bool{cfg.DefaultConnector.Endpoint: true}
+	for _, deployment := range cfg.ConnectorDeployments {
+		named[deployment.Endpoint] = true
+	}
+	delete(named, "")
+	return named
 }
 
 func (p *Plugin) load(t testing.TB) {

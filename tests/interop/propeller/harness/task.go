@@ -126,6 +126,9 @@ func (task *Task) WriteOutputs(t testing.TB, outputs *idl.LiteralMap) {
 	require.NoError(t, task.store.WriteProtobuf(context.Background(), task.paths.GetOutputPath(), storage.Options{}, outputs))
 }
 
+// OutputPrefix names this attempt and no other.
+func (task *Task) OutputPrefix() string { return task.paths.GetOutputPrefixPath().String() }
+
 // Template is what the task was registered with.
 func (task *Task) Template() *idl.TaskTemplate { return task.request.GetTemplate() }
 

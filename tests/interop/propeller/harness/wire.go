@@ -16,7 +16,8 @@ type Wire struct {
 	target   string
 	mutex    sync.Mutex
 	calls    []Call
-	closed   []net.Conn
+	refused  int
+	open     []net.Conn
 }
 
 // Call is a gRPC call that ended.
@@ -36,7 +37,12 @@ type Call struct {
 // NewWire lays a wire to the address of a service. It listens from now on; whether the service does is another matter.
 func NewWire(t testing.TB, target string) *Wire {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return newWire(t, "127.0.0.1:0", target)
+}
+
+func newWire(t testing.TB, at, target string) *Wire {
+	t.Helper()
+	listener, err := net.Listen("tcp", at)
 	require.NoError(t, err)
 	wire := &Wire{listener: listener, target: target}
 	go wire.accept()
@@ -78,6 +84,13 @@ func (w *Wire) CallsTo(method string) []Call {
 	return calls
 }
 
+// Refused says how many connections found no service.
+func (w *Wire) Refused() int {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.refused
+}
+
 func (w *Wire) ended(call Call) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -88,7 +101,7 @@ func (w *Wire) cut() {
 	w.listener.Close()
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	for _, connection := range w.closed {
+	for _, connection := range w.open {
 		connection.Close()
 	}
 }
@@ -105,13 +118,14 @@ func (w *Wire) accept() {
 
 func (w *Wire) join(client net.Conn) {
 	service, err := net.Dial("tcp", w.target)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
 	if err != nil {
+		w.refused++
 		client.Close()
 		return
 	}
-	w.mutex.Lock()
-	w.closed = append(w.closed, client, service)
-	w.mutex.Unlock()
+	w.open = append(w.open, client, service)
 	conversation := newConversation(w.ended)
 	go copyAndRead(service, client, conversation.readRequests)
 	go copyAndRead(client, service, conversation.readAnswers)
