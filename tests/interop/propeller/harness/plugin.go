@@ -67,11 +67,19 @@ func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 	t.Helper()
 	registration.Lock()
 	defer registration.Unlock()
+	plugin := LoadDown(t, cfg)
+	Eventually(t, "the plugin's watch has begun", func() bool { return listed(wires) >= 2*len(endpoints(cfg)) })
+	return plugin
+}
+
+// LoadDown registers and loads the plugin whether its connectors answer or not. Whoever uses it owns the process's
+// configuration.
+func LoadDown(t testing.TB, cfg *connector.Config) *Plugin {
+	t.Helper()
 	require.NoError(t, connector.SetConfig(cfg))
 	plugin := &Plugin{Discovery: &connector.ConnectorService{}}
 	connector.RegisterConnectorPlugin(plugin.Discovery)
 	plugin.load(t)
-	Eventually(t, "the plugin's watch has begun", func() bool { return listed(wires) >= 2*len(endpoints(cfg)) })
 	return plugin
 }
 

@@ -84,6 +84,13 @@ func (w *Wire) CallsTo(method string) []Call {
 	return calls
 }
 
+// Await waits until so many calls of a method ended. The reader may be a moment behind the bytes.
+func (w *Wire) Await(t testing.TB, method string, calls int) []Call {
+	t.Helper()
+	Eventually(t, method+" was called", func() bool { return len(w.CallsTo(method)) >= calls })
+	return w.CallsTo(method)
+}
+
 // Refused says how many connections found no service.
 func (w *Wire) Refused() int {
 	w.mutex.Lock()

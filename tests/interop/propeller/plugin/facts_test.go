@@ -98,7 +98,7 @@ func TestSixFailedPollsAndNoAnswerFailTheTaskAndLeaveTheJob(t *testing.T) {
 	ended := task.UntilItEnds(t, plugin)
 
 	require.Equal(t, core.PhasePermanentFailure, ended.Phase())
-	require.Equal(t, "CacheFailed", ended.Err().GetCode())
+	require.Equal(t, "AutoRefreshCacheFailed", ended.Err().GetCode())
 	require.Contains(t, ended.Err().GetMessage(), "the vendor is down")
 	require.NoError(t, plugin.Finalize(context.Background(), task))
 	require.Zero(t, connector.Deletes())
@@ -200,7 +200,7 @@ func TestPropellerSendsNoCredentials(t *testing.T) {
 	wire, plugin := scripted(t, harness.NewScripted())
 	scriptedTask(t).UntilItRuns(t, plugin)
 
-	known := []string{":method", ":scheme", ":path", ":authority", "content-type", "user-agent", "te", "grpc-timeout"}
+	known := []string{":method", ":scheme", ":path", ":authority", "content-type", "user-agent", "te", "grpc-timeout", "grpc-accept-encoding"}
 	require.NotEmpty(t, wire.Calls())
 	for _, call := range wire.Calls() {
 		for name := range call.Header {
@@ -225,8 +225,8 @@ func TestAVersionThatNobodyListsGoesToTheDefaultConnector(t *testing.T) {
 	listed.Handle(t, plugin)
 	newer.Handle(t, plugin)
 
-	require.Len(t, named.CallsTo("CreateTask"), 1)
-	require.Len(t, fallback.CallsTo("CreateTask"), 1)
+	require.Len(t, named.Await(t, "CreateTask", 1), 1)
+	require.Len(t, fallback.Await(t, "CreateTask", 1), 1)
 }
 
 func TestAVersionThatOurServiceDoesNotServeIsRefusedInWords(t *testing.T) {

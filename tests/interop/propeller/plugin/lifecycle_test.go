@@ -39,7 +39,7 @@ func TestAnAbortStopsTheJob(t *testing.T) {
 
 		require.NoError(t, stage.plugin.Abort(context.Background(), task))
 
-		require.Len(t, stage.wire.CallsTo("DeleteTask"), 1)
+		require.Len(t, stage.wire.Await(t, "DeleteTask", 1), 1)
 		require.Equal(t, 1, stage.upstream.Deletes())
 	})
 }
@@ -62,7 +62,7 @@ func TestAJobOutlivesTheServiceThatStartedIt(t *testing.T) {
 		task := stage.task(t)
 		task.WriteOutputs(t, number("o0"))
 		task.Handle(t, stage.plugin)
-		harness.Eventually(t, "the job is polled", func() bool { return len(stage.wire.CallsTo("GetTask")) == 1 })
+		stage.wire.Await(t, "GetTask", 1)
 
 		stage.service.Stop()
 		stage.service.Start(t)
@@ -77,7 +77,7 @@ func TestAPollWhileTheServiceIsDownCostsTheJobNothing(t *testing.T) {
 	stage := set(t, harness.Bigquery, "--polls=1")
 	task := stage.task(t)
 	task.Handle(t, stage.plugin)
-	harness.Eventually(t, "the job is polled", func() bool { return len(stage.wire.CallsTo("GetTask")) == 1 })
+	stage.wire.Await(t, "GetTask", 1)
 	stage.service.Kill()
 	connections := stage.wire.Refused()
 
@@ -136,7 +136,7 @@ func TestACreateThatTookTooLongAndIsRepeatedStartsOneJob(t *testing.T) {
 		require.Equal(t, core.PhaseRetryableFailure, late.Phase())
 		require.Contains(t, late.Err().GetMessage(), "DeadlineExceeded")
 		require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, plugin).Phase())
-		require.Len(t, wire.CallsTo("CreateTask"), 2)
+		require.Len(t, wire.Await(t, "CreateTask", 2), 2)
 		require.Equal(t, 1, upstream.Jobs())
 	})
 }
@@ -150,7 +150,7 @@ func TestACreateWhoseAnswerPropellerLostStartsOneJob(t *testing.T) {
 		task.HandleAndForget(t, stage.plugin)
 
 		require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, stage.plugin).Phase())
-		require.Len(t, stage.wire.CallsTo("CreateTask"), 2)
+		require.Len(t, stage.wire.Await(t, "CreateTask", 2), 2)
 		require.Equal(t, 1, stage.upstream.Jobs())
 	})
 }
