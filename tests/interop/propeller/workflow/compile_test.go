@@ -42,7 +42,7 @@ func compile(t *testing.T, steps ...step) *v1alpha1.FlyteWorkflow {
 	closure, err := compiler.CompileWorkflow(template, nil, tasks, nil)
 	require.NoError(t, err)
 	id := &idl.WorkflowExecutionIdentifier{Project: "flytesnacks", Domain: "development", Name: fmt.Sprintf("w%d", executions.Add(1))}
-	w, err := k8s.BuildFlyteWorkflow(closure, nil, id, "flytesnacks-development")
+	w, err := k8s.BuildFlyteWorkflow(closure, &idl.LiteralMap{}, id, "flytesnacks-development")
 	require.NoError(t, err)
 	w.ExecutionID = v1alpha1.ExecutionID{WorkflowExecutionIdentifier: id}
 	w.RawOutputDataConfig = v1alpha1.RawOutputDataConfig{RawOutputDataConfig: &admin.RawOutputDataConfig{}}

@@ -15,8 +15,6 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/event"
-	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery"
-	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/core"
 	"github.com/flyteorg/flyte/flyteplugins/go/tasks/plugins/webapi/connector"
 	eventmocks "github.com/flyteorg/flyte/flytepropeller/events/mocks"
 	"github.com/flyteorg/flyte/flytepropeller/pkg/apis/flyteworkflow/v1alpha1"
@@ -30,6 +28,7 @@ import (
 	"github.com/flyteorg/flyte/flytepropeller/pkg/controller/nodes/interfaces"
 	recoverymocks "github.com/flyteorg/flyte/flytepropeller/pkg/controller/nodes/recovery/mocks"
 	"github.com/flyteorg/flyte/flytepropeller/pkg/controller/nodes/subworkflow/launchplan"
+	taskconfig "github.com/flyteorg/flyte/flytepropeller/pkg/controller/nodes/task/config"
 	"github.com/flyteorg/flyte/flytepropeller/pkg/controller/workflow"
 	"github.com/flyteorg/flyte/flytepropeller/pkg/controller/workflowstore"
 	"github.com/flyteorg/flyte/flytestdlib/promutils"
@@ -40,7 +39,6 @@ import (
 type propeller struct {
 	executor executors.Workflow
 	store    *storage.DataStore
-	fallback *fallbackPlugin
 	mutex    sync.Mutex
 	events   []*event.TaskExecutionEvent
 }
@@ -50,8 +48,9 @@ func launch(t *testing.T, cfg *connector.Config) *propeller {
 	t.Helper()
 	ctx := context.Background()
 	require.NoError(t, connector.SetConfig(cfg))
-	p := &propeller{fallback: &fallbackPlugin{}}
-	pluginmachinery.PluginRegistry().RegisterCorePlugin(p.fallback.entry())
+	// As the documentation has it: pods by default, and connectors.
+	taskconfig.GetConfig().TaskPlugins.EnabledPlugins = []string{"container", connector.ID}
+	p := &propeller{}
 	store, err := storage.NewDataStore(&storage.Config{Type: storage.TypeMemory}, promutils.NewTestScope())
 	require.NoError(t, err)
 	p.store = store
@@ -142,33 +141,3 @@ func (p *propeller) untilItEnds(t *testing.T, w *v1alpha1.FlyteWorkflow) *v1alph
 	t.Helper()
 	return p.until(t, w, func(w *v1alpha1.FlyteWorkflow) bool { return w.Status.IsTerminated() })
 }
-
-// fallbackPlugin stands for the plugin of pods: it takes what no other plugin takes.
-type fallbackPlugin struct {
-	mutex sync.Mutex
-	types []string
-}
-
-func (f *fallbackPlugin) entry() core.PluginEntry {
-	return core.PluginEntry{
-		ID:                  "fallback",
-		RegisteredTaskTypes: []string{"container"},
-		IsDefault:           true,
-		LoadPlugin:          func(context.Context, core.SetupContext) (core.Plugin, error) { return f, nil },
-	}
-}
-
-func (f *fallbackPlugin) GetID() string                        { return "fallback" }
-func (f *fallbackPlugin) GetProperties() core.PluginProperties { return core.PluginProperties{} }
-func (f *fallbackPlugin) Handle(ctx context.Context, task core.TaskExecutionContext) (core.Transition, error) {
-	template, err := task.TaskReader().Read(ctx)
-	if err != nil {
-		return core.UnknownTransition, err
-	}
-	f.mutex.Lock()
-	defer f.mutex.Unlock()
-	f.types = append(f.types, template.GetType())
-	return core.DoTransition(core.PhaseInfoFailure("NotMine", "no pod for this", nil)), nil
-}
-func (f *fallbackPlugin) Abort(context.Context, core.TaskExecutionContext) error    { return nil }
-func (f *fallbackPlugin) Finalize(context.Context, core.TaskExecutionContext) error { return nil }

@@ -13,6 +13,7 @@ import (
 	idl "github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/core"
 	"github.com/flyteorg/flyte/flyteplugins/go/tasks/plugins/webapi/connector"
 	"github.com/flyteorg/flyte/flytepropeller/pkg/apis/flyteworkflow/v1alpha1"
+	"github.com/flyteorg/flyte/flytestdlib/storage"
 
 	"outrigger.dev/tests/interop/propeller/harness"
 )
@@ -53,18 +54,25 @@ func twoNodes(t *testing.T, propeller *propeller, bigquery service) {
 
 	require.Equal(t, v1alpha1.WorkflowPhaseSuccess, w.Status.Phase, w.Status.Error)
 	require.Equal(t, 2, bigquery.upstream.Jobs())
-	for _, node := range []string{"n0", "n1"} {
-		outputs := &idl.LiteralMap{}
-		path := w.Status.NodeStatus[node].GetOutputDir() + "/outputs.pb"
-		require.NoError(t, propeller.store.ReadProtobuf(context.Background(), path, outputs))
-		require.Contains(t, outputs.GetLiterals()["results"].GetScalar().GetStructuredDataset().GetUri(), "bq://")
-	}
-	links := 0
+	var results []string
 	for _, told := range propeller.told(w) {
-		links += len(told.GetLogs())
+		if told.GetPhase() == idl.TaskExecution_SUCCEEDED {
+			results = append(results, resultsOf(t, propeller, told.GetOutputUri()))
+			require.NotEmpty(t, told.GetLogs(), "users find the link to the console in events")
+		}
 	}
-	require.NotZero(t, links, "users find the console's link in events")
+	require.Len(t, results, 2)
+	for _, uri := range results {
+		require.Contains(t, uri, "bq://")
+	}
 	require.Zero(t, bigquery.upstream.Deletes())
+}
+
+func resultsOf(t *testing.T, propeller *propeller, path string) string {
+	t.Helper()
+	outputs := &idl.LiteralMap{}
+	require.NoError(t, propeller.store.ReadProtobuf(context.Background(), storage.DataReference(path), outputs))
+	return outputs.GetLiterals()["results"].GetScalar().GetStructuredDataset().GetUri()
 }
 
 func retry(t *testing.T, propeller *propeller, databricks service) {
@@ -115,6 +123,6 @@ func unlisted(t *testing.T, propeller *propeller, bigquery service) {
 	w = propeller.untilItEnds(t, w)
 
 	require.Equal(t, v1alpha1.WorkflowPhaseFailed, w.Status.Phase)
-	require.Equal(t, []string{"nobody_serves_this"}, propeller.fallback.types)
+	require.Contains(t, w.Status.Error.GetMessage(), "unable to determine Pod configuration", "the plugin of pods was asked, and finds no container")
 	require.Len(t, bigquery.wire.CallsTo("CreateTask"), before)
 }
