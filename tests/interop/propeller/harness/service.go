@@ -58,6 +58,9 @@ func (s *Service) Start(t testing.TB) {
 	awaitReady(t, admin)
 }
 
+// Log is what it wrote since it was started.
+func (s *Service) Log() string { return s.process.log.String() }
+
 // Stop ends it as Kubernetes does.
 func (s *Service) Stop() { s.process.end() }
 
