@@ -33,6 +33,15 @@ pub(crate) struct ServerArgs {
     )]
     pub(crate) admin_listen: SocketAddr,
 
+    /// The certificate that the API port shows, in PEM, its chain after it. The port then speaks
+    /// TLS alone. Read again when it changes. Together with --tls-key.
+    #[arg(long, env = "PLUGIN_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM.
+    #[arg(long, env = "PLUGIN_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// YAML file of issuers and rules: who may call, and do what. See docs/operating.md.
     #[arg(long, env = "PLUGIN_AUTH", value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
@@ -166,7 +175,10 @@ pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `90s`, `2m` or `1h 30m`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with it, and how durations are written.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = |error: jiff::Error| format!("{error}; write for example 90s, 2m or 1h30m");
     let duration: SignedDuration = text.parse().map_err(wrong)?;
     Duration::try_from(duration).map_err(wrong)

@@ -229,7 +229,8 @@ impl Error {
     }
 
     /// The whole chain for the log, one cause after the other; `None` without a source.
-    pub(crate) fn chain(&self) -> Option<String> {
+    #[must_use]
+    pub fn chain(&self) -> Option<String> {
         let mut next = self.source();
         let mut text = String::new();
         while let Some(cause) = next {

@@ -1,12 +1,18 @@
 //! `<service> health-check`: asks a running service whether it serves, for probes that run a program.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use clap::{Args, FromArgMatches as _};
+use clap::{Args, FromArgMatches as _, error::ErrorKind};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::{Instant, timeout_at},
+};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{ClientConfig, pki_types::ServerName},
 };
 use tonic::{
     Code, Status,
@@ -20,6 +26,7 @@ use url::Url;
 use crate::{
     config::{ServerArgs, parse_timeout},
     error::{Error, Kind, Result},
+    tls::client_config,
 };
 
 const NAME: &str = "health-check";
@@ -27,10 +34,14 @@ const NAME: &str = "health-check";
 /// Which service is asked, and how long it may take to answer.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HealthCheck {
-    /// `http://host[:port]` of the service's API port. By default that of --listen (PLUGIN_LISTEN), on
-    /// this machine.
+    /// `http://host[:port]` of the service's API port, or `https://` if it has a certificate. By default
+    /// that of --listen (PLUGIN_LISTEN), on this machine.
     #[arg(value_name = "URL", value_parser = parse_url)]
     url: Option<Url>,
+
+    /// The authorities that the service's certificate may be from, in PEM, instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// How long the answer may take.
     #[arg(long, default_value = "5s", value_parser = parse_timeout)]
@@ -48,13 +59,28 @@ pub(crate) fn command() -> clap::Command {
 fn parse_url(text: &str) -> Result<Url, String> {
     let wrong = |why: &str| format!("{why}; write for example http://bigquery.flyte:8000");
     let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-    if url.scheme() != "http" {
-        return Err(wrong("services speak HTTP/2 without TLS, so the scheme is http"));
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("the scheme is http, or https for a service with a certificate"));
     }
     if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
         return Err(wrong("give no more than scheme, host and port"));
     }
     Ok(url)
+}
+
+/// Where the service that is configured here is reached.
+fn here(matches: &clap::ArgMatches) -> Result<Option<Url>, clap::Error> {
+    let Ok(server) = ServerArgs::from_arg_matches(matches) else {
+        return Ok(None);
+    };
+    if server.tls_certificate.is_some() {
+        return Err(clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            "the service has a certificate (--tls-certificate), and that is for a name: give the URL, for \
+             example https://bigquery.flyte:8000, and --ca-file\n",
+        ));
+    }
+    Ok(reached_at(server.listen).ok())
 }
 
 /// Where a service that listens on `address` is reached from the same machine.
@@ -78,8 +104,11 @@ impl HealthCheck {
             return Ok(None);
         };
         let check = Self::from_arg_matches(own)?;
-        let here = || reached_at(ServerArgs::from_arg_matches(matches).ok()?.listen).ok();
-        Ok(Some(Self { url: check.url.or_else(here), ..check }))
+        let url = match check.url {
+            Some(url) => Some(url),
+            None => here(matches)?,
+        };
+        Ok(Some(Self { url, ..check }))
     }
 
     /// Asks, and prints the answer.
@@ -88,7 +117,11 @@ impl HealthCheck {
     /// Why the service does not serve, or cannot be asked.
     pub(crate) async fn run(self) -> Result<()> {
         let url = self.url.ok_or_else(|| Error::internal("no URL"))?;
-        let status = ask(&url, Instant::now() + self.timeout).await?;
+        let tls = match url.scheme() {
+            "https" => Some(client_config(self.ca_file.as_deref()).await?),
+            _ => None,
+        };
+        let status = ask(&url, tls, Instant::now() + self.timeout).await?;
         println!("{}", status.as_str_name());
         match status {
             ServingStatus::Serving => Ok(()),
@@ -103,13 +136,23 @@ impl HealthCheck {
 }
 
 /// Each step fails in words of its own: whoever reads them has a probe that fails, and little time.
-async fn ask(url: &Url, deadline: Instant) -> Result<ServingStatus> {
+async fn ask(
+    url: &Url,
+    tls: Option<Arc<ClientConfig>>,
+    deadline: Instant,
+) -> Result<ServingStatus> {
     let late = |what: &str| Error::new(Kind::DeadlineExceeded, format!("{url}: {what} in time"));
     let connecting = timeout_at(deadline, connect(url)).await;
     let stream = connecting.map_err(|_| {
         late("no connection came about (a NetworkPolicy, a firewall or a wrong address?)")
     })??;
-    let asking = timeout_at(deadline, call(url, stream)).await;
+    let asking = async {
+        match tls {
+            Some(tls) => call(url, secured(url, tls, stream).await?).await,
+            None => call(url, stream).await,
+        }
+    };
+    let asking = timeout_at(deadline, asking).await;
     asking.map_err(|_| late("something accepts connections and did not answer (does it hang?)"))?
 }
 
@@ -134,7 +177,26 @@ async fn connect(url: &Url) -> Result<TcpStream> {
     })
 }
 
-async fn call(url: &Url, stream: TcpStream) -> Result<ServingStatus> {
+async fn secured(
+    url: &Url,
+    tls: Arc<ClientConfig>,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(url.host_str().unwrap_or_default().to_owned())
+        .map_err(|error| Error::invalid(format!("{url}: no name for TLS")).with_source(error))?;
+    TlsConnector::from(tls).connect(name, stream).await.map_err(|error| {
+        Error::unavailable(format!(
+            "{url}: no TLS: {error} (is it from another authority than --ca-file names, or for another \
+             name, or does the port speak plain HTTP?)"
+        ))
+        .with_source(error)
+    })
+}
+
+async fn call<S>(url: &Url, stream: S) -> Result<ServingStatus>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let channel = channel(url, stream).await.map_err(|error| no_grpc(url).with_source(error))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
     match answer {
@@ -144,19 +206,23 @@ async fn call(url: &Url, stream: TcpStream) -> Result<ServingStatus> {
 }
 
 /// A channel over a connection that is there: errors of TCP are told apart before gRPC wraps them.
-async fn channel(url: &Url, stream: TcpStream) -> Result<Channel, tonic::transport::Error> {
+async fn channel<S>(url: &Url, stream: S) -> Result<Channel, tonic::transport::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut stream = Some(TokioIo::new(stream));
     let once = tower::service_fn(move |_: http::Uri| {
         std::future::ready(stream.take().ok_or("the connection ended"))
     });
-    let endpoint = Endpoint::from_shared(url.to_string())?;
-    endpoint.connect_with_connector(once).await
+    // TLS, if any, is in the stream; to tonic the connection is plain.
+    let plain = url.as_str().replacen("https://", "http://", 1);
+    Endpoint::from_shared(plain)?.connect_with_connector(once).await
 }
 
 fn no_grpc(url: &Url) -> Error {
     Error::unavailable(format!(
-        "{url}: something listens there and does not speak gRPC over HTTP/2 without TLS (is it the API \
-         port, and not behind TLS?)"
+        "{url}: something listens there and does not speak gRPC over HTTP/2 (is it the API port, and does it speak \
+         TLS where the URL says http?)"
     ))
 }
 

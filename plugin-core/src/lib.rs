@@ -8,7 +8,10 @@
 //! Read in this order: [`plugin`] (what an author writes), [`task`] and [`context`] (what it is
 //! given), [`status`] and [`error`] (what it returns), [`http`] (how it calls the vendor).
 //! `ARCHITECTURE.md` has the map of the rest.
+//!
+//! A program that is no plugin takes [`listen`], [`serving`], [`admin`], [`telemetry`] and [`tls`].
 
+pub mod admin;
 mod bundle;
 pub mod caller;
 mod config;
@@ -19,22 +22,25 @@ pub mod error;
 mod handle;
 mod health_check;
 pub mod http;
+pub mod listen;
 pub mod plugin;
 mod run;
 mod secrets;
 mod server;
+pub mod serving;
 pub mod status;
 pub mod task;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tls;
 pub mod value;
 mod verbs;
 mod wire;
 
 pub use self::{
     bundle::Bundle,
-    config::{command, command_sync},
+    config::{command, command_sync, parse_duration},
     context::Context,
     error::{Error, Kind, Result},
     http::{Http, HttpBuilder},

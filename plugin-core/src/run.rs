@@ -1,9 +1,8 @@
 //! Start-up: settings → telemetry → plugin → serve → exit code.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{ArgMatches, Command};
-use tokio::signal::unix::{self, SignalKind};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -16,12 +15,10 @@ use crate::{
     plugin::{Plugin, SyncPlugin},
     secrets::SecretReader,
     server::{Auth, Running, Service},
-    telemetry::{Telemetry, metrics::Metrics},
+    serving::Signals,
+    telemetry::{LogLevel, Telemetry, metrics::Metrics},
     verbs::{Shared, Verbs},
 };
-
-/// How long the last traces may take to leave.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which service this is. [`service_info!`](crate::service_info) fills it in.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +102,7 @@ async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) 
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
     let names = plugins.iter().map(|plugin| plugin.name).collect::<Vec<_>>().join(", ");
     let running = tokio::select! {
-        running = start(info, settings, plugins, &telemetry) => running?,
+        running = start(info, settings, plugins, telemetry.log_level()) => running?,
         _ = signals.next() => return Ok(()),
     };
     tracing::info!(
@@ -116,18 +113,8 @@ async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) 
         "serving {}",
         info.name
     );
-    let at_once = match signals.next().await {
-        Signal::Terminate => false,
-        // Somebody at a terminal, and no load balancer.
-        Signal::Interrupt => true,
-    };
-    tokio::select! {
-        () = running.shut_down(at_once) => {}
-        _ = signals.next() => tracing::warn!("a second signal: stopped at once"),
-    }
-    // It blocks until the exporter gives up, which a runtime worker must not.
-    let flushed = tokio::task::spawn_blocking(|| telemetry.shut_down());
-    let _ = tokio::time::timeout(FLUSH_TIMEOUT, flushed).await;
+    running.serving.until_stopped(&mut signals).await;
+    telemetry.shut_down().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -137,9 +124,9 @@ pub(crate) async fn start(
     info: ServiceInfo,
     settings: Settings,
     plugins: Vec<Configured>,
-    telemetry: &Telemetry,
+    log_level: LogLevel,
 ) -> Result<Running> {
-    let metrics = Arc::clone(&telemetry.metrics);
+    let metrics = Arc::new(Metrics::new(info));
     let plugins = plugins
         .into_iter()
         .map(|plugin| make(info, &settings.upstream, plugin, &metrics))
@@ -161,7 +148,7 @@ pub(crate) async fn start(
         verbs: Arc::new(Verbs::new(&plugins, shared)?),
         auth,
         metrics,
-        log_level: telemetry.log_level.clone(),
+        log_level,
         tasks,
     };
     service.start(&settings.server).await
@@ -218,45 +205,5 @@ fn auth(args: &ServerArgs, metrics: &Arc<Metrics>) -> Result<Auth> {
         (Some(_), true) => Err(Error::invalid(
             "--auth (PLUGIN_AUTH) and --insecure-no-auth (PLUGIN_INSECURE_NO_AUTH) exclude each other",
         )),
-    }
-}
-
-/// What asks a process to stop.
-#[derive(Debug, Clone, Copy)]
-enum Signal {
-    Terminate,
-    Interrupt,
-}
-
-impl Signal {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Terminate => "SIGTERM",
-            Self::Interrupt => "SIGINT",
-        }
-    }
-}
-
-struct Signals {
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let of = |kind| unix::signal(kind).map_err(Error::internal);
-        Ok(Self {
-            terminate: of(SignalKind::terminate())?,
-            interrupt: of(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        let signal = tokio::select! {
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.interrupt.recv() => Signal::Interrupt,
-        };
-        tracing::info!(signal = signal.name(), "asked to stop");
-        signal
     }
 }

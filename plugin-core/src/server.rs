@@ -1,38 +1,38 @@
 //! One port for gRPC and REST, one for operators.
 
-mod admin;
 mod auth;
 mod deadline;
 mod grpc;
 mod limits;
-mod listen;
 mod observe;
 mod readiness;
 mod respond;
 mod rest;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
 };
-use prometheus_client::metrics::counter::Counter;
-use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tonic_health::server::HealthReporter;
 use tower::ServiceBuilder;
 use tower_http::limit::RequestBodyLimitLayer;
 
 pub(crate) use self::auth::Auth;
 pub use self::rest::openapi;
-use self::{limits::ConcurrencyLimit, listen::Connections, readiness::Readiness};
+use self::{limits::ConcurrencyLimit, readiness::Readiness};
 use crate::{
+    admin::{self, Observed},
     config::ServerArgs,
-    error::{Error, Result},
+    error::Result,
+    listen::{self, Connections, Listener},
     run::ServiceInfo,
+    serving::Serving,
     telemetry::{LogLevel, metrics::Metrics},
+    tls::ServerCertificate,
     verbs::Verbs,
 };
 
@@ -82,89 +82,66 @@ pub(crate) struct Service {
 pub(crate) struct Running {
     pub(crate) api: SocketAddr,
     pub(crate) admin: SocketAddr,
-    draining: CancellationToken,
-    stop: CancellationToken,
-    stop_admin: CancellationToken,
-    /// Connections, and what outlives calls.
-    tasks: TaskTracker,
-    admin_tasks: TaskTracker,
-    drain_delay: Duration,
-    drain_timeout: Duration,
+    pub(crate) serving: Serving,
 }
 
 impl Service {
     /// Binds both ports and starts serving.
     ///
     /// # Errors
-    /// `Unavailable` that names the address that cannot be bound.
+    /// `Unavailable` that names the address that cannot be bound; `InvalidArgument` that names the
+    /// certificate's file.
     pub(crate) async fn start(self, args: &ServerArgs) -> Result<Running> {
-        let (api_listener, api) = bind(args.listen).await?;
-        let (admin_listener, admin) = bind(args.admin_listen).await?;
-        let running = Running {
-            api,
-            admin,
-            draining: CancellationToken::new(),
-            stop: CancellationToken::new(),
-            stop_admin: CancellationToken::new(),
-            tasks: self.tasks.clone(),
-            admin_tasks: TaskTracker::new(),
-            drain_delay: args.drain_delay,
-            drain_timeout: args.drain_timeout,
-        };
+        let tls = certificate(args).await?;
+        let (api_listener, api) = Listener::tcp(args.listen).await?;
+        let (admin_listener, admin) = Listener::tcp(args.admin_listen).await?;
+        let serving = Serving::new(self.tasks.clone(), args.drain_delay, args.drain_timeout);
         let (router, health) = api_router(&self, args).await?;
-        let readiness = Readiness::new(self.auth.clone(), running.draining.clone());
-        self.auth.keep_fresh(&running.admin_tasks, &running.stop_admin);
-        running.admin_tasks.spawn(readiness.clone().report(health));
+        let readiness = Readiness::new(self.auth.clone(), serving.draining.clone());
+        self.auth.keep_fresh(&serving.background, &serving.stop_background);
+        serving.background.spawn(readiness.clone().report(health));
+        if let Some(tls) = &tls {
+            let stop = serving.stop_background.clone();
+            serving.background.spawn(Arc::clone(tls).keep_fresh(stop));
+        }
         let connections = Connections {
             max: args.max_connections,
             age: Some(args.connection_age),
             grace: args.request_timeout,
+            tls,
             accepted: self.metrics.connections(),
-            stop: running.stop.clone(),
-            tasks: running.tasks.clone(),
+            stop: serving.stop.clone(),
+            tasks: serving.tasks.clone(),
         };
-        running.tasks.spawn(listen::serve(api_listener, router, connections));
-        let connections = Connections {
-            max: 100,
-            age: None,
-            grace: Duration::from_secs(1),
-            accepted: Counter::default(),
-            stop: running.stop_admin.clone(),
-            tasks: running.admin_tasks.clone(),
-        };
-        let admin = admin::routes(readiness, self.metrics, self.log_level);
-        running.admin_tasks.spawn(listen::serve(admin_listener, admin, connections));
-        Ok(running)
+        serving.tasks.spawn(listen::serve(api_listener, router, connections));
+        let observed = Arc::new(Watched { readiness, metrics: self.metrics });
+        let routes = admin::routes(observed, self.log_level).merge(rest::docs());
+        serving.serve_admin(admin_listener, routes);
+        Ok(Running { api, admin, serving })
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let bound = async {
-        let listener = TcpListener::bind(address).await?;
-        let local = listener.local_addr()?;
-        Ok((listener, local))
+/// The certificate of the API port, if it has one.
+async fn certificate(args: &ServerArgs) -> Result<Option<Arc<ServerCertificate>>> {
+    let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) else {
+        return Ok(None);
     };
-    bound.await.map_err(|error: std::io::Error| {
-        Error::unavailable(format!("cannot listen on {address}: {error}")).with_source(error)
-    })
+    let read = ServerCertificate::read(certificate.clone(), key.clone()).await?;
+    Ok(Some(Arc::new(read)))
 }
 
-impl Running {
-    /// Stops without failing a call: not ready, a while to be noticed, no more connections, GOAWAY,
-    /// what runs may finish, the rest is dropped. `at_once` leaves out the while.
-    pub(crate) async fn shut_down(self, at_once: bool) {
-        self.draining.cancel();
-        let delay = if at_once { Duration::ZERO } else { self.drain_delay };
-        tracing::info!(?delay, "not ready any more");
-        tokio::time::sleep(delay).await;
-        self.stop.cancel();
-        self.tasks.close();
-        tracing::info!(calls_and_connections = self.tasks.len(), "draining");
-        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "some calls did not finish in time");
-        }
-        self.stop_admin.cancel();
-        self.admin_tasks.close();
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.admin_tasks.wait()).await;
+/// What the admin port tells of a service.
+struct Watched {
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+}
+
+impl Observed for Watched {
+    fn ready(&self) -> Result<(), &'static str> {
+        self.readiness.check()
+    }
+
+    fn metrics(&self) -> Result<String, std::fmt::Error> {
+        self.metrics.encode()
     }
 }

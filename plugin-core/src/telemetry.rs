@@ -4,7 +4,7 @@ pub(crate) mod metrics;
 pub(crate) mod record;
 pub(crate) mod upstream_call;
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
@@ -24,7 +24,6 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::metrics::Metrics;
 use crate::{
     error::{Error, Result},
     run::ServiceInfo,
@@ -34,11 +33,13 @@ use crate::{
 pub(crate) const TRACE_TARGET: &str = "plugin_core::trace";
 /// The target of the one line per request.
 pub(crate) const REQUEST_TARGET: &str = "request";
+/// How long the last traces may take to leave.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the service logs and traces.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Telemetry")]
-pub(crate) struct TelemetryArgs {
+pub struct TelemetryArgs {
     /// How log lines look.
     #[arg(long, env = "PLUGIN_LOG_FORMAT", value_enum, default_value = "json")]
     pub(crate) log_format: LogFormat,
@@ -73,7 +74,7 @@ pub(crate) enum LogFormat {
 
 /// Changes what is logged while the service runs.
 #[derive(Clone)]
-pub(crate) struct LogLevel(reload::Handle<EnvFilter, Registry>);
+pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
 impl LogLevel {
     pub(crate) fn get(&self) -> Result<String> {
@@ -92,15 +93,17 @@ fn filter(directives: &str) -> Result<EnvFilter> {
 }
 
 /// The running telemetry; [`shut_down`](Self::shut_down) flushes it.
-pub(crate) struct Telemetry {
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) log_level: LogLevel,
+pub struct Telemetry {
+    log_level: LogLevel,
     traces: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
     /// Starts logging and, when configured, tracing, for the whole process.
-    pub(crate) fn start(args: &TelemetryArgs, info: ServiceInfo) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names a wrong setting.
+    pub fn start(args: &TelemetryArgs, info: ServiceInfo) -> Result<Self> {
         let (filter, log_level) = reload::Layer::new(filter(&args.log_level)?);
         let log_level = LogLevel(log_level);
         let traces = args.otlp_endpoint.as_deref().map(|url| exporter(url, args.trace_ratio, info));
@@ -111,21 +114,23 @@ impl Telemetry {
             .with(tracer.map(trace_layer))
             .try_init()
             .map_err(Error::internal)?;
-        Ok(Self { metrics: Arc::new(Metrics::new(info)), log_level, traces })
+        Ok(Self { log_level, traces })
     }
 
-    /// Telemetry that logs nowhere, for services spawned inside a test.
-    #[cfg(feature = "testing")]
-    pub(crate) fn for_tests(info: ServiceInfo, log_level: LogLevel) -> Self {
-        Self { metrics: Arc::new(Metrics::new(info)), log_level, traces: None }
+    /// What changes the log's level.
+    #[must_use]
+    pub fn log_level(&self) -> LogLevel {
+        self.log_level.clone()
     }
 
-    /// Sends what is still buffered. Blocks for at most the exporter's timeout, so call it off the
-    /// runtime's workers.
-    pub(crate) fn shut_down(self) {
-        if let Some(traces) = self.traces
-            && let Err(error) = traces.shutdown()
-        {
+    /// Sends what is still buffered, for a few seconds at most.
+    pub async fn shut_down(self) {
+        let Some(traces) = self.traces else {
+            return;
+        };
+        // It blocks until the exporter gives up, which a runtime worker must not.
+        let sent = tokio::task::spawn_blocking(move || traces.shutdown());
+        if let Ok(Ok(Err(error))) = tokio::time::timeout(FLUSH_TIMEOUT, sent).await {
             tracing::warn!(%error, "the last traces were not sent");
         }
     }

@@ -39,6 +39,8 @@ OPENED = {
     "grpcRoute": GATEWAY,
     "networkPolicy": {"clients": [PEER]},
 }
+TLS = {"tls": {"enabled": True, "certificate": {"create": True, "issuerRef": {"name": "internal", "kind": "ClusterIssuer"}}}}
+TLS_MADE_ELSEWHERE = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 MONITORED = {"metrics": {"monitor": "service", "rules": {"enabled": True}, "dashboard": {"enabled": True}}}
 SCHEDULED = {
     "priorityClassName": "high",
@@ -70,7 +72,7 @@ IDENTITY = {
 }
 EVERYTHING = merged(
     {"secrets": {**SECRETS["existing"], **SECRETS["of-a-namespace"], **SECRETS["external"], "forbidInRequests": True}},
-    *(OPENED, MONITORED, SCHEDULED, EXTRAS, IDENTITY),
+    *(OPENED, TLS, MONITORED, SCHEDULED, EXTRAS, IDENTITY),
     {
         "image": {"digest": "sha256:" + "0" * 64},
         "imagePullSecrets": [{"name": "registry"}],
@@ -98,6 +100,8 @@ MATRIX = {
     "defaults": {},
     "everything": EVERYTHING,
     "opened": OPENED,
+    "tls": TLS,
+    "tls-made-elsewhere": TLS_MADE_ELSEWHERE,
     "monitored": MONITORED,
     "scheduled": SCHEDULED,
     "extras": EXTRAS,

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from charts import container, one
 
@@ -21,15 +21,24 @@ API_SERVER = "https://kubernetes.default.svc"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
-def certificate(key):
-    """Of 127.0.0.1, and its own authority."""
+def certificate(key, names=()):
+    """Of 127.0.0.1 and some names, and its own authority."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kubernetes")])
     now = datetime.datetime.now(datetime.timezone.utc)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, names)])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(now - datetime.timedelta(minutes=5))
     builder = builder.not_valid_after(now + datetime.timedelta(hours=1)).add_extension(address, critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def tls_secret(names):
+    """What cert-manager puts into a Secret, of a new certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    its_own = certificate(key, names)
+    private_key = key.private_bytes(serialization.Encoding.PEM, *private).decode()
+    return {"tls.crt": its_own, "tls.key": private_key, "ca.crt": its_own}
 
 
 class Cluster:

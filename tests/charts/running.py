@@ -27,12 +27,12 @@ def eventually(holds, *, within, what):
     return said
 
 
-def http_status(url, token=None, method="GET", data=None):
+def http_status(url, token=None, method="GET", data=None, **options):
     """The status of an answer, or None without one."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, method=method, headers=headers, data=data)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10, **options) as answer:
             return answer.status
     except urllib.error.HTTPError as refused:
         return refused.code

@@ -6,19 +6,25 @@ import pytest
 import yaml
 
 import flyte
+import schemas
 from charts import ROOT, TOOLS
 
 FLAVOURS = [("1.13", "core"), ("1.13", "binary"), ("1.16", "core"), ("1.16", "binary")]
 
 
-def configuration(chart, *values):
-    """Everything that Flyte is configured with, as it merges its files."""
+def render(chart, *values):
+    """Every object of Flyte's chart."""
     command = [TOOLS / "helm", "template", "flyte", chart, "--namespace=flyte"]
     done = subprocess.run([*command, *(f"--values={file}" for file in values)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def configuration(chart, *values):
+    """Everything that Flyte is configured with, as it merges its files."""
     merged = {}
-    for document in yaml.safe_load_all(done.stdout):
-        if document and document["kind"] in ("ConfigMap", "Secret"):
+    for document in render(chart, *values):
+        if document["kind"] in ("ConfigMap", "Secret"):
             files = {**(document.get("data") or {}), **(document.get("stringData") or {})}
             for name in sorted(files):
                 # Other files hold templates, or are no configuration.
@@ -71,3 +77,36 @@ def test_every_other_task_type_stays_where_it_was(rendered):
     for name, plugin in before.get("plugins", {}).items():
         if name != section:
             assert after["plugins"][name] == plugin
+
+
+def containers(objects, name):
+    """The pod that has a container of that name."""
+    pods = [each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment"]
+    return [pod for pod in pods if name in [container["name"] for container in pod["containers"]]]
+
+
+@pytest.mark.parametrize(("release", "kind"), FLAVOURS, ids=map("-".join, FLAVOURS))
+def test_the_sidecar_is_beside_propeller_and_propeller_calls_it(release, kind, tmp_path):
+    values = ROOT / "docs" / "flyte-values" / f"{kind}-{release}-proxy.yaml"
+    chart = flyte.chart(release, f"flyte-{kind}", tmp_path)
+    objects = render(chart, values)
+    (pod,) = containers(objects, "propeller-proxy")
+    ours = {"core": "flytepropeller", "binary": "flyte"}[kind]
+    main, proxy = ({each["name"]: each for each in pod["containers"]}[name] for name in (ours, "propeller-proxy"))
+    alone = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "alone"}, "spec": {"containers": [proxy]}}
+    assert [problem for kube in schemas.versions() for problem in schemas.problems(alone, kube)] == []
+
+    listens = [arg.removeprefix("--route=").split("=") for arg in proxy["args"] if arg.startswith("--route=")]
+    service = configuration(chart, values)["plugins"]
+    service = service["agent-service" if release == "1.13" else "connector-service"]
+    called = {each["endpoint"] for each in (service.get("connectors") or service["agents"]).values()}
+    assert {f"dns:///{listen}" for listen, _ in listens} == called
+    ports = {port["containerPort"] for port in main.get("ports", [])}
+    assert ports.isdisjoint(int(listen.rpartition(":")[2]) for listen, _ in listens)
+
+    (token,) = [volume for volume in pod["volumes"] if volume["name"] == "outrigger-token"]
+    (mount,) = [mount for mount in proxy["volumeMounts"] if mount["name"] == "outrigger-token"]
+    (source,) = token["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "flyte-connectors"
+    path = f"{mount['mountPath']}/{source['serviceAccountToken']['path']}"
+    assert f"--token-file={path}" in proxy["args"]

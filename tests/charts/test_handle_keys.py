@@ -1,16 +1,20 @@
-"""The Secret with the keys of handles is made once: later renderings keep every key that is there, and make what is missing."""
+"""The Secret of a handle key is made once, as a hook: later renderings leave it out, and so does what they are rolled back to."""
 
 import base64
+import hashlib
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
 
-from charts import CHARTS, nested, of_kind, one, render, run_tool
+from charts import CHARTS, container, nested, of_kind, one, render, run_tool
 
-SECRET = "/api/v1/namespaces/flyte/secrets/bigquery-handle-keys"
+SECRETS = "/api/v1/namespaces/flyte/secrets"
+# What charts of template version 4 and before had.
+FORMER = f"{SECRETS}/bigquery-handle-keys"
 KINDS = {
     "v1": ["secrets Secret", "services Service", "configmaps ConfigMap", "serviceaccounts ServiceAccount", "pods Pod"],
     "apps/v1": ["deployments Deployment"],
@@ -67,58 +71,100 @@ def cluster():
 
 @pytest.fixture
 def rendered(cluster):
-    """The Secret that Helm renders on the cluster as it is."""
+    """The Secrets that Helm renders on the cluster as it is, by name; `install` puts them there."""
 
-    def secret(*files):
+    def secrets(*files, install=False):
         arguments = ["--namespace=flyte", "--dry-run=server", f"--kube-apiserver={cluster['url']}", "--values=-"]
-        arguments += ["--show-only=templates/secret-handle-keys.yaml", "--disable-openapi-validation"]
         values = json.dumps(nested("handleKeys.files", list(files)) if files else {})
-        done = run_tool("helm", "template", "bigquery", CHARTS / "bigquery", *arguments, stdin=values)
+        chart = CHARTS / "bigquery"
+        done = run_tool("helm", "template", "bigquery", chart, *arguments, "--disable-openapi-validation", stdin=values)
         assert done.returncode == 0, done.stderr
-        return yaml.safe_load(done.stdout)
+        made = {each["metadata"]["name"]: each for each in of_kind(yaml.safe_load_all(done.stdout), "Secret")}
+        if install:
+            cluster.update({f"{SECRETS}/{name}": made[name] for name in made})
+        return made
 
-    return secret
+    return secrets
+
+
+def name_of(file, fullname="bigquery"):
+    return f"{fullname}-key-{hashlib.sha256(file.encode()).hexdigest()[:12]}"
+
+
+def former(release, **keys):
+    """The Secret of a release that had one for all; without a release, one that somebody made."""
+    metadata = {"name": "bigquery-handle-keys", "namespace": "flyte"}
+    if release:
+        metadata["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
+        metadata["annotations"] = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": "flyte"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": keys}
 
 
 def test_a_key_has_32_random_bytes(rendered):
-    once, again = (base64.b64decode(rendered()["data"]["handle.key"]) for _ in range(2))
+    once, again = (base64.b64decode(rendered()[name_of("handle.key")]["data"]["handle.key"]) for _ in range(2))
     assert len(base64.b64decode(once)) == 32
     assert once != again
 
 
-def installed_by_helm(secret):
-    """With what Helm writes on what it installs."""
-    secret["metadata"]["annotations"] |= {"meta.helm.sh/release-name": "bigquery", "meta.helm.sh/release-namespace": "flyte"}
-    return secret
+def test_a_key_that_is_there_is_left_alone_and_another_gets_a_secret_of_its_own(rendered):
+    assert rendered(install=True).keys() == {name_of("handle.key")}
+    assert rendered() == {}
+    assert rendered("handle.key", "next.key", install=True).keys() == {name_of("next.key")}
+    assert rendered("next.key", "handle.key") == rendered("next.key") == {}
 
 
-def test_keys_stay_and_are_rotated(rendered, cluster):
-    installed = cluster[SECRET] = installed_by_helm(rendered())
-    assert rendered()["data"] == installed["data"]
-    added = cluster[SECRET] = installed_by_helm(rendered("handle.key", "next.key"))
-    assert added["data"].keys() == {"handle.key", "next.key"}
-    assert added["data"]["handle.key"] == installed["data"]["handle.key"]
-    # Handles of running jobs may need it still.
-    assert rendered("next.key")["data"] == added["data"]
+def test_they_are_in_no_manifest_that_could_take_them_away():
+    (secret,) = of_kind(render("bigquery"), "Secret")
+    annotations = secret["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+    # Or Helm would delete one that is there before it makes the next.
+    assert annotations["helm.sh/hook-delete-policy"] == "hook-failed"
+    assert annotations["helm.sh/resource-policy"] == "keep"
 
 
-def test_they_outlive_the_release():
-    secret = one(render("bigquery"), "Secret")
-    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+def test_keys_of_a_release_with_one_secret_are_copied(rendered, cluster):
+    cluster[FORMER] = former("bigquery", **{"handle.key": "b25l", "old.key": "dHdv"})
+    made = rendered("handle.key", "next.key")
+    assert made[name_of("handle.key")]["data"] == {"handle.key": "b25l"}
+    assert made[name_of("next.key")]["data"].keys() == {"next.key"}
+    # As it was: a rollback finds it.
+    kept = made["bigquery-handle-keys"]
+    assert kept["data"] == cluster[FORMER]["data"] and "helm.sh/hook" not in kept["metadata"]["annotations"]
+    assert kept["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_a_secret_of_that_name_that_is_not_the_releases_stays_its_owners(rendered, cluster):
+    for release in (None, "another"):
+        cluster[FORMER] = former(release, **{"handle.key": "b25l"})
+        assert rendered().keys() == {name_of("handle.key")}
+
+
+def handle_keys_volume(objects):
+    (volume,) = (v for v in one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"] if v["name"] == "handle-keys")
+    return [(source["secret"]["name"], source["secret"]["items"]) for source in volume["projected"]["sources"]]
 
 
 def test_the_first_file_seals_and_all_are_mounted():
-    values = nested("handleKeys.files", ["b.key", "a.key"])
-    deployment = one(render("bigquery", values), "Deployment")["spec"]["template"]["spec"]
-    (variable,) = (v for v in deployment["containers"][0]["env"] if v["name"] == "PLUGIN_HANDLE_KEYS")
+    objects = render("bigquery", nested("handleKeys.files", ["b.key", "a.key"]))
+    (variable,) = (v for v in container(objects)["env"] if v["name"] == "PLUGIN_HANDLE_KEYS")
     assert variable["value"] == "/etc/outrigger/handle-keys/b.key,/etc/outrigger/handle-keys/a.key"
-    (volume,) = (v for v in deployment["volumes"] if v["name"] == "handle-keys")
-    assert [item["path"] for item in volume["secret"]["items"]] == ["b.key", "a.key"]
+    mounted = [(name_of(file), [{"key": file, "path": file}]) for file in ("b.key", "a.key")]
+    assert handle_keys_volume(objects) == mounted
+    assert {secret["metadata"]["name"] for secret in of_kind(objects, "Secret")} == {name for name, _ in mounted}
+
+
+@pytest.mark.parametrize("file", ["Handle_Key", "1", "true", "k" * 253])
+def test_whatever_a_file_is_called_its_secret_has_a_name(file):
+    (secret,) = of_kind(render("bigquery", nested("handleKeys.files", [file]), release="r" * 53), "Secret")
+    assert re.fullmatch(r"r+-[0-9a-f]{8}-key-[0-9a-f]{12}", secret["metadata"]["name"])
+    assert len(secret["metadata"]["name"]) <= 63
+    assert list(secret["data"]) == [file]
 
 
 def test_a_secret_made_elsewhere_is_taken_as_it_is():
     objects = render("bigquery", nested("handleKeys.existingSecret", "mine"))
     assert not of_kind(objects, "Secret")
+    assert [name for name, _ in handle_keys_volume(objects)] == ["mine"]
 
 
 def test_a_sync_plugin_has_no_jobs_and_no_keys(sync_plugin):

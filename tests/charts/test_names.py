@@ -54,7 +54,7 @@ def test_the_usual_release_has_the_plugins_name():
 
 def test_an_override_names_everything():
     found = {document["metadata"]["name"] for document in render("bigquery", {"fullnameOverride": "sql"})}
-    assert found == {"sql", "sql-auth", "sql-handle-keys", "sql-headless", "sql-health-check"}
+    assert found == {"sql", "sql-auth", "sql-key-b38df953f0ae", "sql-headless", "sql-health-check"}
 
 
 def test_the_containers_name_is_short_enough(long_plugin):

@@ -139,6 +139,7 @@ def references(objects):
 def test_what_the_pod_needs_is_made_or_was_named_by_a_value(request, objects):
     values = json.dumps(MATRIX[request.node.callspec.params["objects"]])
     made = {(document["kind"], document["metadata"]["name"]) for document in objects if document["kind"] in SELF_MADE}
+    made |= {("Secret", certificate["spec"]["secretName"]) for certificate in of_kind(objects, "Certificate")}
     made |= {("Secret", external["spec"]["target"]["name"]) for external in of_kind(objects, "ExternalSecret")}
     for kind, name in references(objects):
         # Every namespace has the cluster's root certificate.

@@ -1,14 +1,21 @@
 """The plugins run in the pods that the charts describe: with their variables, files and probes."""
 
+import http.client
+import re
+import ssl
 import subprocess
 import time
+import urllib.request
 
+import grpc
 import jwt
 import pytest
+from flyteidl.admin import agent_pb2
+from flyteidl.service import agent_pb2_grpc
 
-from cases import KEYED_ISSUER
-from charts import PLUGINS, PROGRAMS, default_values, merged, notes, one, render
-from pod import Cluster, Pod
+from cases import KEYED_ISSUER, TLS
+from charts import CHARTS, PLUGINS, PROGRAMS, ROOT, default_values, merged, notes, one, render
+from pod import Cluster, Pod, tls_secret
 from running import eventually, free_port, http_status, service
 
 SHARED_SECRET = "a secret of at least thirty-two bytes"
@@ -35,7 +42,16 @@ NEEDED = {
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }
-SECRETS = {"issuers": {"ci.secret": SHARED_SECRET}, "credentials": {"vendor_token": "x"}, "team-a": {"token": "y"}}
+# What the chart asks cert-manager for, and Flyte calls.
+TLS_NAMES = one(render("bigquery", TLS), "Certificate")["spec"]["dnsNames"]
+HEADLESS = "bigquery-headless.flyte.svc.cluster.local"
+TLS_SECRET = tls_secret(TLS_NAMES)
+SECRETS = {
+    "issuers": {"ci.secret": SHARED_SECRET},
+    "credentials": {"vendor_token": "x"},
+    "team-a": {"token": "y"},
+    "bigquery-tls": TLS_SECRET,
+}
 
 
 @pytest.fixture
@@ -127,21 +143,60 @@ def test_what_a_service_does_not_run_without_is_asked_for(start, plugin):
     for name in empty:
         assert f"settings.{name} is empty" in notes(plugin)
         assert f"settings.{name}" not in notes(plugin, NEEDED[plugin])
+        for page in (CHARTS / plugin / "README.md", ROOT / "docs" / "plugins" / f"{plugin}.md"):
+            assert f"--set-literal settings.{name}=" in page.read_text()
         flag = f"--{name.split('_', 1)[1].lower()}"
         with pytest.raises(AssertionError, match=flag):
             start(plugin, {"settings": {name: ""}})
 
 
-def test_the_health_check_tells_whether_it_serves(start):
-    pod, started = start("bigquery", {})
+def health_check(pod, directory):
+    """The exit code of what `helm test` runs, on this machine."""
     (tested,) = one(pod.objects, "Pod")["spec"]["containers"]
-    arguments = [argument.replace("//bigquery:", "//127.0.0.1:") for argument in tested["args"]]
+    (directory / "ca.crt").write_text(TLS_SECRET["ca.crt"])
+    arguments = [re.sub(r"//[^:]+:", "//127.0.0.1:", argument) for argument in tested["args"]]
+    arguments = [argument.replace("/etc/outrigger/tls", str(directory)) for argument in arguments]
+    return subprocess.run([PROGRAMS / "bigquery", *arguments], env={}, capture_output=True, timeout=30).returncode
 
-    def health_check():
-        command = [PROGRAMS / "bigquery", *arguments]
-        return subprocess.run(command, env={}, capture_output=True, timeout=30).returncode
 
+@pytest.mark.parametrize("values", [{}, TLS], ids=["plaintext", "tls"])
+def test_the_health_check_tells_whether_it_serves(start, tmp_path, values):
+    pod, started = start("bigquery", values)
     # gRPC's health follows readiness, a moment later.
-    eventually(lambda: health_check() == 0, within=10, what="SERVING")
+    eventually(lambda: health_check(pod, tmp_path) == 0, within=10, what="SERVING")
     started.kill()
-    assert health_check() == 1
+    assert health_check(pod, tmp_path) == 1
+
+
+def agents(started, token, *, called=HEADLESS, trusted=TLS_SECRET):
+    """What Flyte's client is told by a service that it calls by a name; nothing if it does not believe it."""
+    credentials = grpc.ssl_channel_credentials(trusted["ca.crt"].encode())
+    with grpc.secure_channel(started.api, credentials, [("grpc.ssl_target_name_override", called)]) as channel:
+        stub = agent_pb2_grpc.AgentMetadataServiceStub(channel)
+        bearer = [("authorization", f"Bearer {token}")]
+        try:
+            return stub.ListAgents(agent_pb2.ListAgentsRequest(), metadata=bearer, timeout=10).agents
+        except grpc.RpcError as refused:
+            assert refused.code() == grpc.StatusCode.UNAVAILABLE
+            return None
+
+
+def test_with_tls_flyte_believes_it_by_the_certificates_names(start, cluster):
+    _, started = start("bigquery", TLS)
+    context = ssl.create_default_context(cadata=TLS_SECRET["ca.crt"])
+    assert http_status(f"https://{started.api}/plugins/v1", cluster.token(), context=context) == 200
+    for name in TLS_NAMES:
+        assert agents(started, cluster.token(), called=name)
+    assert not agents(started, cluster.token(), called="another.flyte.svc.cluster.local")
+    assert not agents(started, cluster.token(), trusted=tls_secret(TLS_NAMES))
+    with pytest.raises((OSError, http.client.HTTPException)):
+        urllib.request.urlopen(f"http://{started.api}/plugins/v1", timeout=10)
+
+
+def test_a_renewed_certificate_is_taken_up(start, cluster):
+    pod, started = start("bigquery", TLS)
+    renewed = tls_secret(TLS_NAMES)
+    for file in ("tls.crt", "tls.key"):
+        (pod.root / "etc/outrigger/tls" / file).write_text(renewed[file])
+    eventually(lambda: agents(started, cluster.token(), trusted=renewed), within=30, what="the new certificate")
+    assert not agents(started, cluster.token())

@@ -14,7 +14,7 @@ from charts import PLUGINS, STABLE, merged, of_kind, one, render, text
 
 SKIPS = yaml.safe_load((pathlib.Path(__file__).parent / "checkov-skips.yaml").read_text())
 RENDERED = {plugin: (plugin, {}) for plugin in PLUGINS}
-CASES = ("everything", "no-auth", "no-cluster-auth", "hpa", "keda", "secrets-csi")
+CASES = ("everything", "no-auth", "no-cluster-auth", "hpa", "keda", "secrets-csi", "tls")
 RENDERED |= {case: ("bigquery", MATRIX[case]) for case in CASES}
 
 

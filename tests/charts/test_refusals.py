@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cases import ISSUER, RULE
+from cases import ISSUER, RULE, TLS, TLS_MADE_ELSEWHERE
 from charts import CHARTS, HELMS, Refused, merged, nested, render
 
 SCHEMA = json.loads((CHARTS / "bigquery" / "values.schema.json").read_text())
@@ -45,6 +45,14 @@ WRONG = [
     ("serviceAccount.tokens", [{"audience": "a", "path": "x", "expirationSeconds": 60}]),
     ("ports.api", 0),
     ("ports.admin", 70000),
+    ("tls.existingSecret", "Not A Name"),
+    ("tls.caKey", "../ca.crt"),
+    ("tls.certificate.issuerRef.kind", "issuer"),
+    ("tls.certificate.duration", "90d"),
+    ("tls.certificate.dnsNames", [""]),
+    ("tls.certificate.privateKey.size", 1024),
+    ("tls.certificate.privateKey", {"algorithm": "RSA"}),
+    ("settings", {"PLUGIN_TLS_KEY": "/elsewhere"}),
     ("service.appProtocol", "TCP"),
     ("ingress", {"enabled": True}),
     ("httpRoute", {"enabled": True}),
@@ -83,6 +91,11 @@ CONTRADICTIONS = [
     ({"secrets": {"csi": {"secretProviderClass": "x"}, "existingSecret": "y"}}, "takes the whole of /etc/secrets"),
     ({"secrets": {"externalSecret": {"enabled": True}}}, "needs storeName"),
     ({"autoscaling": {"mode": "hpa", "minReplicas": 9, "maxReplicas": 3}}, "is more than autoscaling.maxReplicas"),
+    ({"tls": {"enabled": True}}, "set tls.existingSecret or tls.certificate.create"),
+    (merged(TLS, TLS_MADE_ELSEWHERE), "are two certificates"),
+    ({"tls": {"enabled": True, "certificate": {"create": True}}}, "needs tls.certificate.issuerRef.name"),
+    (merged(TLS, {"service": {"appProtocol": "kubernetes.io/h2c"}}), "without TLS"),
+    ({"service": {"appProtocol": "https"}}, "tls.enabled is off"),
     ({"ports": {"admin": 8000}}, "are the same"),
 ]
 

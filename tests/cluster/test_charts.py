@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import shutil
 
 import pytest
 
@@ -12,7 +13,7 @@ from namespace import ROOT, Refused
 EACH_HELM = pytest.mark.parametrize("helm", ["helm", "helm3"])
 HPA = {"autoscaling": {"mode": "hpa", "minReplicas": 3}}
 TWO_KEYS = {"handleKeys": {"files": ["handle.key", "next.key"]}}
-KEPT = "Secret/bigquery-handle-keys"
+ONE_KEY = {"handleKeys": {"files": ["next.key"]}}
 
 
 @contextlib.contextmanager
@@ -23,8 +24,16 @@ def untouched(namespace, release):
     assert namespace.settled_versions(release) == before
 
 
+def handle_key_secrets(namespace, release="bigquery"):
+    found = namespace.every("secrets", release)
+    return [secret for secret in found if secret["metadata"]["labels"].get("app.kubernetes.io/component") == "handle-key"]
+
+
 def handle_keys(namespace, release="bigquery"):
-    return namespace.get("secret", f"{release}-handle-keys")["data"]
+    """Of all Secrets of a release: each has one."""
+    pairs = [pair for secret in handle_key_secrets(namespace, release) for pair in secret["data"].items()]
+    assert len(pairs) == len(handle_key_secrets(namespace, release)) == len(dict(pairs))
+    return dict(pairs)
 
 
 def deployed(namespace, release="bigquery"):
@@ -105,18 +114,55 @@ def test_a_second_handle_key_leaves_the_first_as_it_is(plugins):
     plugins.upgrade("bigquery", TWO_KEYS)
     both = handle_keys(plugins)
     assert both.keys() == {"handle.key", "next.key"} and first.items() < both.items()
-    plugins.upgrade("bigquery", {"handleKeys": {"files": ["next.key"]}})
+    plugins.upgrade("bigquery", ONE_KEY)
     assert handle_keys(plugins) == both
 
 
 @EACH_HELM
-@pytest.mark.xfail(strict=True, reason="the Secret is in the manifest that is rolled back to, with the keys of its time")
-def test_a_rollback_takes_no_handle_key_away(plugins):
+def test_no_rollback_takes_a_handle_key_away(plugins):
     plugins.install("bigquery")
     plugins.upgrade("bigquery", TWO_KEYS)
     both = handle_keys(plugins)
-    plugins.helm("rollback", "bigquery", 1)
-    assert handle_keys(plugins) == both
+    plugins.upgrade("bigquery", ONE_KEY)
+    for revision in (1, 2, 3, 1):
+        plugins.helm("rollback", "bigquery", revision)
+        assert handle_keys(plugins) == both
+        assert set(mounted_secrets(plugins)) <= {secret["metadata"]["name"] for secret in handle_key_secrets(plugins)}
+
+
+def mounted_secrets(namespace):
+    volumes = {volume["name"]: volume for volume in deployed(namespace)["template"]["spec"]["volumes"]}
+    return [source["secret"]["name"] for source in volumes["handle-keys"]["projected"]["sources"]]
+
+
+FORMER = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: bigquery-handle-keys, namespace: "{{ .Release.Namespace }}", annotations: {helm.sh/resource-policy: keep}}
+data: {handle.key: Zmlyc3Q=, next.key: c2Vjb25k}
+"""
+
+
+@pytest.fixture
+def former_chart(tmp_path):
+    """One that keeps all handle keys in one Secret of its manifest, as charts of template version 4 and before."""
+    chart = shutil.copytree(ROOT / "charts" / "bigquery", tmp_path / "bigquery")
+    (chart / "templates" / "secrets-handle-keys.yaml").write_text(FORMER)
+    return chart
+
+
+@EACH_HELM
+def test_handle_keys_that_share_a_secret_are_copied_and_stay(plugins, former_chart):
+    plugins.helm("install", "bigquery", former_chart, "--values=-", values=TWO_KEYS)
+    former = plugins.get("secret", "bigquery-handle-keys")["data"]
+    plugins.upgrade("bigquery", TWO_KEYS)
+    assert handle_keys(plugins) == former == {"handle.key": "Zmlyc3Q=", "next.key": "c2Vjb25k"}
+    plugins.upgrade("bigquery", ONE_KEY)
+    for revision in (1, 2, 3):
+        plugins.helm("rollback", "bigquery", revision)
+        assert handle_keys(plugins) == plugins.get("secret", "bigquery-handle-keys")["data"] == former
+    plugins.helm("uninstall", "bigquery")
+    assert plugins.get("secret", "bigquery-handle-keys")["data"] == former
 
 
 @EACH_HELM
@@ -139,7 +185,8 @@ def test_an_uninstall_leaves_the_handle_keys_alone(plugins):
         plugins.wait_for_pods(plugin, 2)
     with untouched(plugins, "snowflake"):
         plugins.helm("uninstall", "bigquery")
-        eventually(lambda: plugins.objects("bigquery").keys() == {KEPT}, what=lambda: plugins.objects("bigquery").keys())
+        kept = {f"Secret/{secret['metadata']['name']}" for secret in handle_key_secrets(plugins)}
+        eventually(lambda: plugins.objects("bigquery").keys() == kept, what=lambda: plugins.objects("bigquery").keys())
 
 
 def test_scaling_one_plugin_leaves_the_other_as_it_is(plugins):
@@ -189,7 +236,7 @@ def test_releases_of_one_chart_do_not_collide(plugins):
         plugins.install("bigquery", release=release)
     owners = [{pod["metadata"]["name"] for pod in plugins.wait_for_pods(release, 2)} for release in RELEASES]
     assert len(set().union(*owners)) == 2 * len(RELEASES)
-    keys = [handle_keys(plugins, release)["handle.key"] for release in ("bigquery", "bigquery-eu", "prod-bigquery")]
+    keys = [handle_keys(plugins, release)["handle.key"] for release in RELEASES]
     assert len(set(keys)) == len(RELEASES)
     with untouched(plugins, "bigquery"), untouched(plugins, "prod"):
         plugins.helm("uninstall", "bigquery-eu")
@@ -239,6 +286,7 @@ FEATURES = {
         },
         "auth": {"keysSecret": "issuers", "issuers": [ISSUER], "rules": [{"issuer": "idp", "role": "user", "sub": "nightly"}]},
     },
+    "tls": {"tls": {"enabled": True, "existingSecret": "certificate"}},
     "watched": {
         "metrics": {"monitor": "service", "rules": {"enabled": True}, "dashboard": {"enabled": True}},
         "otel": {"endpoint": "http://otel-collector.monitoring:4317"},

@@ -70,6 +70,16 @@ fn section(values: &Json) -> &Json {
     plugins.as_object().unwrap().values().next().unwrap()
 }
 
+/// Where the sidecar's route from `endpoint` leads, if the values have a sidecar.
+fn through_the_proxy<'a>(values: &'a Json, endpoint: &str) -> Option<&'a str> {
+    let sidecars = values["flytepropeller"]["additionalContainers"]
+        .as_array()
+        .or(values["deployment"]["sidecars"].as_array())?;
+    let route = format!("--route={}=", endpoint.strip_prefix("dns:///").unwrap());
+    let args = sidecars[0]["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+    Some(args.filter_map(|arg| arg.strip_prefix(&route)).next().expect("a route"))
+}
+
 #[tokio::test]
 async fn flyte_is_told_what_the_services_tell() {
     let served = all_served().await;
@@ -91,6 +101,7 @@ async fn flyte_is_told_what_the_services_tell() {
         let routed = either("connectorForTaskTypes", "agentForTaskTypes");
         for (plugin, types) in &served {
             let endpoint = connectors[*plugin]["endpoint"].as_str().unwrap();
+            let endpoint = through_the_proxy(&values, endpoint).unwrap_or(endpoint);
             assert!(endpoint.starts_with(&format!("dns:///{plugin}-headless.")), "{endpoint}");
             assert!(endpoint.ends_with(&format!(":{}", default_port())), "{endpoint}");
             for each in types {
@@ -100,5 +111,5 @@ async fn flyte_is_told_what_the_services_tell() {
         assert_eq!(routed.len(), all.len());
         flavours += 1;
     }
-    assert_eq!(flavours, 5);
+    assert_eq!(flavours, 10);
 }

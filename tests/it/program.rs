@@ -26,7 +26,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// The program with nothing of this process' environment.
-fn command(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn command(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program(name));
     command.args(args).env_clear().envs(variables.iter().copied());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

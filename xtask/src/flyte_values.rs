@@ -6,6 +6,7 @@ use tera::Context;
 
 use crate::{
     exit::{self, Exit, usage},
+    image::PROXY,
     scaffold::{
         generator::Generator,
         plugin_toml::{Mode, TaskType},
@@ -41,6 +42,15 @@ pub(crate) struct Args {
     /// The domain of the cluster's names.
     #[arg(long, default_value = "cluster.local")]
     cluster_domain: String,
+
+    /// Send calls through a sidecar of propeller's pod, propeller-proxy, that gives them the token of its
+    /// ServiceAccount; the services then know who calls.
+    #[arg(long)]
+    proxy: bool,
+
+    /// The sidecar's image; by default that of this version.
+    #[arg(long, value_name = "IMAGE", requires = "proxy")]
+    proxy_image: Option<String>,
 
     /// Send this optional task type, too; may be given more than once.
     #[arg(long = "with", value_name = "TYPE")]
@@ -89,6 +99,14 @@ const BALANCING: &str = r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#;
 /// And sends those again that never reached a replica.
 const RETRYING: &str = r#"{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}"#;
 
+/// Where the sidecar listens for the first plugin, the next for the second: above what Flyte's own
+/// programs listen on.
+const FIRST_PROXY_PORT: u16 = 18001;
+/// What the sidecar listens on for probes, unless told otherwise.
+const PROXY_ADMIN_PORT: u16 = 9091;
+/// What charts expect Flyte's token to be for.
+const AUDIENCE: &str = "flyte-connectors";
+
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if args.flyte == Flyte::V2 && args.chart == Chart::Core {
         return Err(usage("Flyte 2 has no flyte-core: say --chart binary"));
@@ -105,7 +123,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
             member.name()
         );
     }
-    print!("{}", values(args, &served)?);
+    print!("{}", values(args, &served, generator)?);
     Ok(Exit::Ok)
 }
 
@@ -129,7 +147,7 @@ fn types<'a>(args: &'a Args, member: &'a Member) -> impl Iterator<Item = &'a Tas
     plugin.task_types.iter().chain(plugin.optional_task_types.iter().filter(wanted))
 }
 
-fn values(args: &Args, members: &[Member]) -> Result<String> {
+fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<String> {
     let named = |member: &Member| {
         let plugin = member.name().to_owned();
         types(args, member)
@@ -138,13 +156,17 @@ fn values(args: &Args, members: &[Member]) -> Result<String> {
     };
     let all = members.iter().flat_map(named).collect::<Vec<_>>();
     let jobs = members.iter().filter(|member| member.file.plugin.mode == Mode::Async);
-    let plugins = members.iter().map(|member| {
+    let plugins = members.iter().zip(FIRST_PROXY_PORT..).map(|(member, proxy_port)| {
         let (name, port) = (member.name(), member.file.ports.api);
         let Args { namespace, cluster_domain, .. } = args;
+        let target = format!("dns:///{name}-headless.{namespace}.svc.{cluster_domain}:{port}");
+        let listen = format!("127.0.0.1:{proxy_port}");
         json!({
             "name": name,
             "mode": member.file.plugin.mode,
-            "endpoint": format!("dns:///{name}-headless.{namespace}.svc.{cluster_domain}:{port}"),
+            "endpoint": if args.proxy { format!("dns:///{listen}") } else { target.clone() },
+            "listen": listen,
+            "target": target,
         })
     });
     let mut context = Context::from_serialize(&json!({
@@ -159,14 +181,39 @@ fn values(args: &Args, members: &[Member]) -> Result<String> {
         "plugins": plugins.collect::<Vec<_>>(),
         "balancing": BALANCING,
         "retrying": RETRYING,
+        "proxy": proxy(args, generator)?,
     }))?;
     let engine = render::of_charts(&[
         ("connectors", include_str!("flyte_values/connectors.yaml")),
         ("values", include_str!("flyte_values/values.yaml")),
+        ("proxy", include_str!("flyte_values/proxy.yaml")),
     ])?;
     let connectors = engine.render("connectors", &context)?;
     context.insert("connectors", connectors.trim_end());
-    Ok(engine.render("values", &context)?)
+    let values = engine.render("values", &context)?;
+    Ok(if args.proxy { values + &engine.render("proxy", &context)? } else { values })
+}
+
+/// What the sidecar is made of.
+fn proxy(args: &Args, generator: &Generator) -> Result<Json> {
+    let image = match &args.proxy_image {
+        Some(image) => image.clone(),
+        None => {
+            let registry = &generator.template.manifest.image_registry;
+            format!("{registry}/{PROXY}:{}", generator.project.version()?)
+        }
+    };
+    let volumes = match args.chart {
+        Chart::Core => "additionalVolumes",
+        Chart::Binary => "extraVolumes",
+    };
+    Ok(json!({
+        "image": image,
+        "directory": "/var/run/secrets/outrigger",
+        "admin_port": PROXY_ADMIN_PORT,
+        "volumes": volumes,
+        "audience": AUDIENCE,
+    }))
 }
 
 fn version(flyte: Flyte) -> &'static str {
@@ -183,12 +230,15 @@ fn command(args: &Args) -> String {
     let chart = if args.chart == Chart::Core { "core" } else { "binary" };
     let names = args.names.iter().map(|name| format!(" {name}")).collect::<String>();
     let with = args.optional.iter().map(|each| format!(" --with {each}")).collect::<String>();
+    let proxy = if args.proxy { " --proxy" } else { "" };
+    let image = args.proxy_image.iter().map(|image| format!(" --proxy-image {image}"));
+    let image = image.collect::<String>();
     let domain = match args.cluster_domain.as_str() {
         "cluster.local" => String::new(),
         domain => format!(" --cluster-domain {domain}"),
     };
     format!(
-        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{with}",
+        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{image}{with}",
         args.namespace
     )
 }
@@ -196,6 +246,14 @@ fn command(args: &Args) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sidecar_is_what_the_charts_and_its_own_program_expect() {
+        let values = include_str!("../../template/chart/values.yaml");
+        assert!(values.contains(&format!("audience: {AUDIENCE}\n")));
+        let program = include_str!("../../services/propeller-proxy/src/args.rs");
+        assert!(program.contains(&format!("default_value = \"0.0.0.0:{PROXY_ADMIN_PORT}\"")));
+    }
 
     /// The notes after an install say the same as these values.
     #[test]

@@ -20,12 +20,20 @@ use crate::{
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
     /// The plugin.
-    #[arg(value_name = "NAME", required_unless_present = "bundle", conflicts_with = "bundle")]
+    #[arg(
+        value_name = "NAME",
+        required_unless_present_any = ["bundle", "proxy"],
+        conflicts_with_all = ["bundle", "proxy"]
+    )]
     name: Option<String>,
 
     /// services/bundle: several plugins in one program.
     #[arg(long)]
     bundle: bool,
+
+    /// services/propeller-proxy: the sidecar that gives propeller's calls a token.
+    #[arg(long, conflicts_with = "bundle")]
+    proxy: bool,
 
     /// Where the archive goes; by default target/image/NAME.tar.
     #[arg(long, value_name = "FILE")]
@@ -38,10 +46,13 @@ struct Wanted {
     /// Without a tag.
     repository: String,
     description: String,
-    ports: [u16; 2],
+    ports: Vec<u16>,
 }
 
-const BUNDLE: &str = "bundle";
+/// The package of the bundle.
+pub(crate) const BUNDLE: &str = "bundle";
+/// The package of the sidecar.
+pub(crate) const PROXY: &str = "propeller-proxy";
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let wanted = wanted(args, generator)?;
@@ -56,11 +67,11 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 fn wanted(args: &Args, generator: &Generator) -> Result<Wanted> {
     let Some(name) = &args.name else {
-        return Ok(Wanted {
-            package: BUNDLE.to_owned(),
-            repository: format!("{}/{BUNDLE}", generator.template.manifest.image_registry),
-            description: "Runs Flyte's tasks on several services".to_owned(),
-            ports: [8000, 9090],
+        return Ok(if args.proxy {
+            // Which ports it listens on, its routes say.
+            apart(PROXY, "Gives FlytePropeller's calls a token", vec![], generator)
+        } else {
+            apart(BUNDLE, "Runs Flyte's tasks on several services", vec![8000, 9090], generator)
         });
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
@@ -69,8 +80,18 @@ fn wanted(args: &Args, generator: &Generator) -> Result<Wanted> {
         package: name.clone(),
         repository: generator.image(member)?,
         description: member.file.plugin.description.clone(),
-        ports: [member.file.ports.api, member.file.ports.admin],
+        ports: vec![member.file.ports.api, member.file.ports.admin],
     })
+}
+
+/// A program of this repository that is no plugin.
+fn apart(package: &str, description: &str, ports: Vec<u16>, generator: &Generator) -> Wanted {
+    Wanted {
+        package: package.to_owned(),
+        repository: format!("{}/{package}", generator.template.manifest.image_registry),
+        description: description.to_owned(),
+        ports,
+    }
 }
 
 /// A static program for this machine's architecture, without this machine's paths in it.
@@ -120,7 +141,7 @@ fn pack(wanted: &Wanted, version: &str, binary: &Path, output: &Path) -> Result<
     for (key, value) in labels {
         command.args(["--label", &format!("org.opencontainers.image.{key}={value}")]);
     }
-    for port in wanted.ports {
+    for port in &wanted.ports {
         command.args(["--port", &port.to_string()]);
     }
     run_program(&mut command)

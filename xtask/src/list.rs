@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     exit::{Exit, usage},
+    image::{BUNDLE, PROXY},
     process::{cargo, program},
     scaffold::{
         generator::Generator,
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Github => println!("{}", json!({ "include": rows })),
         Format::Bake => {
+            let rows = rows.into_iter().chain(apart(generator)).collect::<Vec<_>>();
             let bake = bake(&rows, &generator.project.version()?);
             println!("{}", serde_json::to_string_pretty(&bake)?);
         }
@@ -81,6 +83,21 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
         "dockerfile": generator.project.layout.path(&plugin.name, "Dockerfile"),
         "chart": generator.project.layout.path(&plugin.name, "chart/").trim_end_matches('/'),
     }))
+}
+
+/// Programs of this repository that have an image and are no plugins.
+fn apart(generator: &Generator) -> impl Iterator<Item = Json> {
+    let registry = generator.template.manifest.image_registry.clone();
+    let root = generator.project.root.clone();
+    [BUNDLE, PROXY].into_iter().filter_map(move |name| {
+        let dockerfile = format!("services/{name}/Dockerfile");
+        let row = json!({
+            "name": name,
+            "image": format!("{registry}/{name}"),
+            "dockerfile": dockerfile,
+        });
+        root.join(dockerfile).is_file().then_some(row)
+    })
 }
 
 /// What `docker buildx bake` reads.

@@ -26,11 +26,14 @@ fn committed_values_are_fresh() {
         ("1.16", "binary"),
         ("2", "binary"),
     ];
-    for (flyte, chart) in flavours {
-        let args = [&OURS[..], &["--flyte", flyte, "--chart", chart]].concat();
+    let ways = [(&[][..], ""), (&["--proxy"], "-proxy")];
+    for ((flyte, chart), (more, name)) in
+        flavours.iter().flat_map(|flavour| ways.map(|way| (flavour, way)))
+    {
+        let args = [&OURS[..], &["--flyte", flyte, "--chart", chart], more].concat();
         let (code, values, error) = printed(&args);
         assert_eq!(code, 0, "{error}");
-        let file = directory.join(format!("{chart}-{flyte}.yaml"));
+        let file = directory.join(format!("{chart}-{flyte}{name}.yaml"));
         if std::env::var_os("UPDATE_FLYTE_VALUES").is_some() {
             std::fs::write(&file, &values).unwrap();
         }
@@ -56,6 +59,17 @@ fn an_optional_task_type_is_routed_on_demand() {
     assert!(with.contains("databricks-headless.plugins.svc.cluster.local:8000"), "{with}");
     let (code, _, error) = printed(&[&args[..], &["--with", "nothing"]].concat());
     assert!(code == 2 && error.contains("--with nothing"), "{error}");
+}
+
+#[test]
+fn the_sidecar_s_image_may_be_a_mirror_s() {
+    let args =
+        ["--flyte", "1.16", "--chart", "core", "--proxy-image", "mirror.example.com/proxy:1"];
+    let (code, _, error) = printed(&args);
+    assert!(code == 2 && error.contains("--proxy"), "{error}");
+    let (code, values, _) = printed(&[&args[..], &["--proxy"]].concat());
+    assert_eq!(code, 0);
+    assert!(values.contains("image: mirror.example.com/proxy:1\n"), "{values}");
 }
 
 #[test]

@@ -4,6 +4,12 @@
   value: {{ printf "%s:%d" .Values.ports.host (int .Values.ports.api) | quote }}
 - name: PLUGIN_ADMIN_LISTEN
   value: {{ printf "%s:%d" .Values.ports.host (int .Values.ports.admin) | quote }}
+{{- if .Values.tls.enabled }}
+- name: PLUGIN_TLS_CERTIFICATE
+  value: /etc/outrigger/tls/tls.crt
+- name: PLUGIN_TLS_KEY
+  value: /etc/outrigger/tls/tls.key
+{{- end }}
 {{- if .Values.auth.insecureNoAuth }}
 - name: PLUGIN_INSECURE_NO_AUTH
   value: "true"
@@ -47,6 +53,11 @@
 {{- end }}
 
 {{- define "bigquery.volumeMounts" -}}
+{{- if .Values.tls.enabled }}
+- name: tls
+  mountPath: /etc/outrigger/tls
+  readOnly: true
+{{- end }}
 {{- if not .Values.auth.insecureNoAuth }}
 - name: auth
   mountPath: /etc/outrigger/auth

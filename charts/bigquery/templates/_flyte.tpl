@@ -1,6 +1,16 @@
+{{/* The pods' own addresses, by name and port. */}}
+{{- define "bigquery.headless" -}}
+{{ include "bigquery.fullname" . }}-headless.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.ports.api }}
+{{- end }}
+
 {{/* Where Flyte finds every pod. */}}
 {{- define "bigquery.endpoint" -}}
-dns:///{{ include "bigquery.fullname" . }}-headless.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.ports.api }}
+dns:///{{ include "bigquery.headless" . }}
+{{- end }}
+
+{{/* What the API port speaks, as meshes and gateways are told. */}}
+{{- define "bigquery.appProtocol" -}}
+{{- .Values.service.appProtocol | default (.Values.tls.enabled | ternary "https" "kubernetes.io/h2c") -}}
 {{- end }}
 
 {{/* Which plugin of Flyte's runs our task types. */}}
@@ -23,7 +33,7 @@ connector-service:
   connectors:
     {{ include "bigquery.fullname" . }}:
       endpoint: {{ include "bigquery.endpoint" . }}
-      insecure: true
+      insecure: {{ not .Values.tls.enabled }}
       defaultTimeout: 10s
       {{- if include "bigquery.hasJobs" . }}
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]

@@ -25,8 +25,14 @@ not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 {{- end -}}
 {{- end }}
 
-{{- define "bigquery.handleKeysSecret" -}}
-{{- .Values.handleKeys.existingSecret | default (printf "%s-handle-keys" (include "bigquery.fullname" .)) -}}
+{{/* Where the handle key of a file is: root, file. A Secret of its own, unless somebody else made one for all. */}}
+{{- define "bigquery.handleKeySecret" -}}
+{{- $own := printf "%s-key-%s" (include "bigquery.fullname" .root) (sha256sum .file | trunc 12) -}}
+{{- .root.Values.handleKeys.existingSecret | default $own -}}
+{{- end }}
+
+{{- define "bigquery.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "bigquery.fullname" .)) -}}
 {{- end }}
 
 {{- define "bigquery.authConfigMap" -}}

@@ -25,8 +25,14 @@ not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 {{- end -}}
 {{- end }}
 
-{{- define "databricks.handleKeysSecret" -}}
-{{- .Values.handleKeys.existingSecret | default (printf "%s-handle-keys" (include "databricks.fullname" .)) -}}
+{{/* Where the handle key of a file is: root, file. A Secret of its own, unless somebody else made one for all. */}}
+{{- define "databricks.handleKeySecret" -}}
+{{- $own := printf "%s-key-%s" (include "databricks.fullname" .root) (sha256sum .file | trunc 12) -}}
+{{- .root.Values.handleKeys.existingSecret | default $own -}}
+{{- end }}
+
+{{- define "databricks.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "databricks.fullname" .)) -}}
 {{- end }}
 
 {{- define "databricks.authConfigMap" -}}

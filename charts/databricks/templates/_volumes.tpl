@@ -1,4 +1,15 @@
 {{- define "databricks.volumes" -}}
+{{- if .Values.tls.enabled }}
+- name: tls
+  secret:
+    secretName: {{ include "databricks.tlsSecret" . }}
+    defaultMode: 0440
+    items:
+      - key: tls.crt
+        path: tls.crt
+      - key: tls.key
+        path: tls.key
+{{- end }}
 {{- if not .Values.auth.insecureNoAuth }}
 - name: auth
   configMap:
@@ -12,13 +23,15 @@
 {{- end }}
 {{- if include "databricks.hasJobs" . }}
 - name: handle-keys
-  secret:
-    secretName: {{ include "databricks.handleKeysSecret" . }}
+  projected:
     defaultMode: 0440
-    items:
+    sources:
       {{- range .Values.handleKeys.files }}
-      - key: {{ . }}
-        path: {{ . }}
+      - secret:
+          name: {{ include "databricks.handleKeySecret" (dict "root" $ "file" .) }}
+          items:
+            - key: {{ . | quote }}
+              path: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- if include "databricks.readsCluster" . }}

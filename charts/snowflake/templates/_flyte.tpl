@@ -1,6 +1,16 @@
+{{/* The pods' own addresses, by name and port. */}}
+{{- define "snowflake.headless" -}}
+{{ include "snowflake.fullname" . }}-headless.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.ports.api }}
+{{- end }}
+
 {{/* Where Flyte finds every pod. */}}
 {{- define "snowflake.endpoint" -}}
-dns:///{{ include "snowflake.fullname" . }}-headless.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.ports.api }}
+dns:///{{ include "snowflake.headless" . }}
+{{- end }}
+
+{{/* What the API port speaks, as meshes and gateways are told. */}}
+{{- define "snowflake.appProtocol" -}}
+{{- .Values.service.appProtocol | default (.Values.tls.enabled | ternary "https" "kubernetes.io/h2c") -}}
 {{- end }}
 
 {{/* Which plugin of Flyte's runs our task types. */}}
@@ -23,7 +33,7 @@ connector-service:
   connectors:
     {{ include "snowflake.fullname" . }}:
       endpoint: {{ include "snowflake.endpoint" . }}
-      insecure: true
+      insecure: {{ not .Values.tls.enabled }}
       defaultTimeout: 10s
       {{- if include "snowflake.hasJobs" . }}
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]

@@ -25,8 +25,14 @@ not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 {{- end -}}
 {{- end }}
 
-{{- define "snowflake.handleKeysSecret" -}}
-{{- .Values.handleKeys.existingSecret | default (printf "%s-handle-keys" (include "snowflake.fullname" .)) -}}
+{{/* Where the handle key of a file is: root, file. A Secret of its own, unless somebody else made one for all. */}}
+{{- define "snowflake.handleKeySecret" -}}
+{{- $own := printf "%s-key-%s" (include "snowflake.fullname" .root) (sha256sum .file | trunc 12) -}}
+{{- .root.Values.handleKeys.existingSecret | default $own -}}
+{{- end }}
+
+{{- define "snowflake.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "snowflake.fullname" .)) -}}
 {{- end }}
 
 {{- define "snowflake.authConfigMap" -}}

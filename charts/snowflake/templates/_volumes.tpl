@@ -1,4 +1,15 @@
 {{- define "snowflake.volumes" -}}
+{{- if .Values.tls.enabled }}
+- name: tls
+  secret:
+    secretName: {{ include "snowflake.tlsSecret" . }}
+    defaultMode: 0440
+    items:
+      - key: tls.crt
+        path: tls.crt
+      - key: tls.key
+        path: tls.key
+{{- end }}
 {{- if not .Values.auth.insecureNoAuth }}
 - name: auth
   configMap:
@@ -12,13 +23,15 @@
 {{- end }}
 {{- if include "snowflake.hasJobs" . }}
 - name: handle-keys
-  secret:
-    secretName: {{ include "snowflake.handleKeysSecret" . }}
+  projected:
     defaultMode: 0440
-    items:
+    sources:
       {{- range .Values.handleKeys.files }}
-      - key: {{ . }}
-        path: {{ . }}
+      - secret:
+          name: {{ include "snowflake.handleKeySecret" (dict "root" $ "file" .) }}
+          items:
+            - key: {{ . | quote }}
+              path: {{ . | quote }}
       {{- end }}
 {{- end }}
 {{- if include "snowflake.readsCluster" . }}

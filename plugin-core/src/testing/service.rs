@@ -18,7 +18,7 @@ use crate::{
     plugin::{Plugin, SyncPlugin},
     run::{ServiceInfo, start},
     server::Running,
-    telemetry::{Telemetry, captured},
+    telemetry::captured,
 };
 
 const INFO: ServiceInfo = ServiceInfo { name: "plugin-under-test", version: "0.0.0" };
@@ -109,8 +109,7 @@ async fn spawn_program(
     let matches = matches.unwrap_or_else(|error| panic!("{error}"));
     let settings = Settings::read(&matches).expect("arguments");
     let plugins = configure(&matches).unwrap_or_else(|error| panic!("{error}"));
-    let telemetry = Telemetry::for_tests(info, log_level);
-    let running = start(info, settings, plugins, &telemetry).await;
+    let running = start(info, settings, plugins, log_level).await;
     TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir: temporary }
 }
 
@@ -218,7 +217,7 @@ impl TestService {
 
     /// Stops it as SIGTERM would.
     pub async fn stop(self) {
-        self.running.shut_down(false).await;
+        self.running.serving.shut_down(false).await;
     }
 }
 

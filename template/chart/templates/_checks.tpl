@@ -15,6 +15,21 @@
 {{- else if not (or $auth.cluster.enabled (and $auth.issuers $auth.rules)) -}}
 {{- fail "no authentication is configured: set auth.cluster.enabled, or auth.issuers with auth.rules, or auth.existingConfigMap; to serve everybody who reaches the port, set auth.insecureNoAuth" -}}
 {{- end -}}
+{{- $tls := .Values.tls -}}
+{{- if $tls.enabled -}}
+{{- if and $tls.existingSecret $tls.certificate.create -}}
+{{- fail "tls.existingSecret and tls.certificate.create are two certificates: set one of them" -}}
+{{- else if not (or $tls.existingSecret $tls.certificate.create) -}}
+{{- fail "tls.enabled needs a certificate: set tls.existingSecret or tls.certificate.create" -}}
+{{- else if and $tls.certificate.create (not $tls.certificate.issuerRef.name) -}}
+{{- fail "tls.certificate.create needs tls.certificate.issuerRef.name" -}}
+{{- end -}}
+{{- if eq .Values.service.appProtocol "kubernetes.io/h2c" -}}
+{{- fail "service.appProtocol kubernetes.io/h2c is HTTP/2 without TLS, which tls.enabled turns off: leave it empty" -}}
+{{- end -}}
+{{- else if has .Values.service.appProtocol (list "https" "tls") -}}
+{{- fail "service.appProtocol says TLS, and tls.enabled is off" -}}
+{{- end -}}
 {{- $secrets := .Values.secrets -}}
 {{- if and $secrets.csi.secretProviderClass (or $secrets.existingSecret $secrets.namespaces $secrets.externalSecret.enabled) -}}
 {{- fail "secrets.csi takes the whole of /etc/secrets: use it alone, or the other secrets without it" -}}

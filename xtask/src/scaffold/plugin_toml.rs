@@ -173,6 +173,15 @@ pub(crate) struct Chart {
     pub(crate) values: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Chart {
+    /// The variables that whoever installs the chart must give: those that `settings` has empty.
+    pub(crate) fn required_settings(&self) -> Vec<&str> {
+        let settings = self.values.get("settings").and_then(|settings| settings.as_object());
+        let empty = settings.into_iter().flatten().filter(|(_, value)| **value == "");
+        empty.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
 impl PluginToml {
     /// Reads `text`.
     ///
@@ -341,6 +350,13 @@ mod tests {
             let error = format!("{:#}", PluginToml::parse(&text).unwrap_err());
             assert!(error.contains(named), "{named}: {error}");
         }
+    }
+
+    #[test]
+    fn settings_that_are_empty_are_required() {
+        let text = format!("{LEAST}[chart.values.settings]\nA_HOSTS = \"\"\nA_LIMIT = 0\n");
+        assert_eq!(PluginToml::parse(&text).unwrap().chart.required_settings(), ["A_HOSTS"]);
+        assert!(PluginToml::parse(LEAST).unwrap().chart.required_settings().is_empty());
     }
 
     #[test]

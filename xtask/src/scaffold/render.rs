@@ -118,6 +118,7 @@ impl<'a> Renderer<'a> {
                 "task_types": plugin.task_types,
                 "env_prefix": plugin.name.to_shouty_snake_case(),
             },
+            "required_settings": file.chart.required_settings(),
             "ports": file.ports,
             "image": { "repository": self.image(file) },
             "version": self.version,

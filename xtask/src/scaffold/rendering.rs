@@ -26,6 +26,7 @@ admin = 9190
 repository = "registry.example/acme/batch"
 [chart.values]
 replicas = 3
+settings.ACME_BATCH_HOSTS = ""
 "#;
 
 /// The digest of what `template` renders, before rustfmt.

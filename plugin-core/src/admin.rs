@@ -1,6 +1,6 @@
-//! The admin port: probes, metrics, log level and the API's documents. No tokens, nothing secret.
+//! The admin port: probes, metrics and log level. No tokens, nothing secret.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{
     Router,
@@ -10,31 +10,41 @@ use axum::{
 };
 use http::{StatusCode, header};
 
-use super::{readiness::Readiness, rest};
-use crate::{
-    error::Error,
-    telemetry::{LogLevel, metrics::Metrics},
-};
+use crate::{error::Error, telemetry::LogLevel};
+
+/// What the admin port tells of a program.
+pub trait Observed: Send + Sync + 'static {
+    /// Whether it should be sent calls.
+    ///
+    /// # Errors
+    /// Why it should not, in a few words.
+    fn ready(&self) -> Result<(), &'static str>;
+
+    /// Its metrics as OpenMetrics' text.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn metrics(&self) -> Result<String, fmt::Error>;
+}
 
 #[derive(Clone)]
 struct Admin {
-    readiness: Readiness,
-    metrics: Arc<Metrics>,
+    observed: Arc<dyn Observed>,
     log_level: LogLevel,
 }
 
-pub(super) fn routes(readiness: Readiness, metrics: Arc<Metrics>, log_level: LogLevel) -> Router {
+/// `/livez`, `/readyz`, `/metrics` and `/log-level`.
+pub fn routes(observed: Arc<dyn Observed>, log_level: LogLevel) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/log-level", get(log_level_get).put(log_level_put))
-        .with_state(Admin { readiness, metrics, log_level })
-        .merge(rest::docs())
+        .with_state(Admin { observed, log_level })
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    match admin.readiness.check() {
+    match admin.observed.ready() {
         Ok(()) => "ok\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
@@ -42,7 +52,7 @@ async fn ready(State(admin): State<Admin>) -> Response {
 
 async fn metrics_text(State(admin): State<Admin>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match admin.metrics.encode() {
+    match admin.observed.metrics() {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -1,0 +1,145 @@
+//! One call through the proxy.
+
+use std::{
+    error::Error as _,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response, header, uri};
+use hyper::body::Incoming;
+use tower::Service;
+
+use crate::{
+    answer::{self, Answer, Call},
+    balance::{Balancer, Chosen},
+    token::Token,
+};
+
+/// How many connections may refuse a call before its caller hears of it.
+const MOST_TRIES: u32 = 10;
+
+/// Forwards the calls of one listener.
+#[derive(Clone)]
+pub(crate) struct Forwarder {
+    balancer: Arc<Balancer>,
+    token: Arc<Token>,
+    wait: Duration,
+}
+
+/// Why a call was not answered.
+enum Unanswered {
+    /// It never left.
+    Unsent(Request<Incoming>),
+    /// The replica says that it has not processed it; its body has left.
+    Unprocessed,
+    /// The replica may have processed it.
+    Lost(hyper::Error),
+}
+
+impl Forwarder {
+    pub(crate) fn new(balancer: Arc<Balancer>, token: Arc<Token>, wait: Duration) -> Self {
+        Self { balancer, token, wait }
+    }
+
+    /// # Errors
+    /// `REFUSED_STREAM`, with which HTTP/2 says that nobody has processed a call: gRPC's clients then
+    /// send it again by themselves, as we cannot without its body.
+    async fn forward(self, request: Request<Incoming>) -> Result<Response<Answer>, h2::Error> {
+        if !is_grpc(request.headers()) {
+            return Ok(answer::not_grpc());
+        }
+        let mut call = Call::new(self.balancer.metrics.clone());
+        let mut request = self.addressed(request);
+        for _ in 0..MOST_TRIES {
+            let Chosen { sender, pending } = match self.balancer.choose(self.wait).await {
+                Ok(chosen) => chosen,
+                Err(why) => return Ok(answer::unavailable(self.unreachable(&why), call)),
+            };
+            call.pending = Some(pending);
+            request = match send(sender, request).await {
+                Ok(response) => return Ok(answer::forwarded(response, call)),
+                Err(Unanswered::Unsent(request)) => request,
+                Err(Unanswered::Unprocessed) => return Err(h2::Reason::REFUSED_STREAM.into()),
+                Err(Unanswered::Lost(error)) => {
+                    tracing::warn!(target = %self.balancer.target, %error, "a call was lost");
+                    return Ok(answer::unavailable(self.lost(), call));
+                }
+            };
+            self.balancer.metrics.retries.inc();
+        }
+        Ok(answer::unavailable(self.unreachable("its connections end at once"), call))
+    }
+
+    /// The call as the holder of the token makes it, to the target. All else stays as it came.
+    fn addressed(&self, mut request: Request<Incoming>) -> Request<Incoming> {
+        let target = &self.balancer.target;
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(target.scheme.clone());
+        parts.authority = Some(target.authority.clone());
+        // gRPC's requests have a path; without one there is none that could be served.
+        parts.path_and_query.get_or_insert(uri::PathAndQuery::from_static("/"));
+        *request.uri_mut() = uri::Uri::from_parts(parts).unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.remove(header::HOST);
+        headers.insert(header::AUTHORIZATION, self.token.authorization());
+        *request.version_mut() = http::Version::HTTP_2;
+        request
+    }
+
+    fn unreachable(&self, why: &str) -> String {
+        format!("propeller-proxy: no replica of {} can be reached: {why}", self.balancer.target)
+    }
+
+    fn lost(&self) -> String {
+        let target = &self.balancer.target;
+        format!("propeller-proxy: the connection to a replica of {target} broke before it answered")
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+async fn send(
+    mut sender: crate::replica::Sender,
+    request: Request<Incoming>,
+) -> Result<Response<Incoming>, Unanswered> {
+    sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
+        Some(request) => Unanswered::Unsent(request),
+        None if is_unprocessed(error.error()) => Unanswered::Unprocessed,
+        None => Unanswered::Lost(error.into_error()),
+    })
+}
+
+/// RFC 9113 §8.7: refused, or above the last stream that a GOAWAY names; h2 ends only such streams with
+/// the remote's GOAWAY.
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(cause) = cause.downcast_ref::<h2::Error>() {
+            let refused = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return cause.is_remote() && (refused || cause.is_go_away());
+        }
+        next = cause.source();
+    }
+    false
+}
+
+impl Service<Request<Incoming>> for Forwarder {
+    type Response = Response<Answer>;
+    type Error = h2::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        Box::pin(self.clone().forward(request))
+    }
+}

@@ -1,0 +1,148 @@
+//! A sidecar for the pod of FlytePropeller, which itself can send no token.
+//!
+//! It listens on loopback or a Unix socket, one listener for each plugin, and forwards gRPC untouched
+//! but for `authorization`. It finds the plugin's replicas by itself and gives each call to one of them.
+//! A call that no replica has seen goes to another; one that a replica may have seen is never repeated.
+
+mod answer;
+mod args;
+mod balance;
+mod forward;
+mod metrics;
+mod replica;
+mod resolve;
+mod token;
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser as _;
+use plugin_core::{
+    Error, Result, ServiceInfo,
+    admin::{self, Observed},
+    listen::{Connections, Listener, serve},
+    serving::{Serving, Signals},
+    telemetry::{LogLevel, Telemetry},
+    tls,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::args::{Args, Listen, Route, Target};
+use self::{balance::Balancer, forward::Forwarder, metrics::Metrics, token::Token};
+
+const INFO: ServiceInfo = plugin_core::service_info!();
+/// Enough for one pod's propeller, however it multiplies.
+const MAX_CONNECTIONS: usize = 1000;
+/// The work is to move bytes; a node's every core would only cost memory.
+const THREADS: usize = 2;
+
+/// Runs the proxy until SIGTERM or SIGINT: a whole `main`.
+///
+/// Wrong settings end it with a message on standard error: code 2 for the command line's, 1 for all
+/// others.
+#[must_use]
+pub fn run() -> ExitCode {
+    match block_on(until_stopped(Args::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", INFO.name);
+            if let Some(cause) = error.chain() {
+                eprintln!("  because: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(THREADS).enable_all().build().map_err(Error::internal)?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+async fn until_stopped(args: Args) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let telemetry = Telemetry::start(&args.telemetry, INFO)?;
+    let serving = start(&args, telemetry.log_level()).await?;
+    serving.until_stopped(&mut signals).await;
+    telemetry.shut_down().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Binds every listener, and then serves: an address that is taken leaves nothing half done.
+async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
+    let token = Arc::new(Token::read(args.token_file.clone()).await?);
+    let tls = match args.routes.iter().any(|route| route.target.is_tls()) {
+        true => Some(tls::client_config(args.ca_file.as_deref()).await?),
+        false => None,
+    };
+    let mut bound = Vec::new();
+    for route in &args.routes {
+        let (listener, listen) = bind(&route.listen).await?;
+        bound.push((listener, listen, &route.target));
+    }
+    let (admin_listener, admin) = Listener::tcp(args.admin_listen).await?;
+
+    let serving = Serving::new(TaskTracker::new(), args.drain_delay, args.drain_timeout);
+    let metrics = Arc::new(Metrics::new(INFO));
+    serving.background.spawn(Arc::clone(&token).keep_fresh(serving.stop_background.clone()));
+    for (listener, listen, target) in bound {
+        tracing::info!(listen, %target, "forwarding");
+        let tls = tls.clone().filter(|_| target.is_tls());
+        let balancer = Balancer::start(target, tls, &serving, &metrics);
+        let forwarder = Forwarder::new(balancer, Arc::clone(&token), args.wait);
+        let connections = connections(args, &serving);
+        serving.tasks.spawn(serve(listener, forwarder, connections));
+    }
+    tracing::info!(version = INFO.version, %admin, "serving {}", INFO.name);
+    let observed = Watched { draining: serving.draining.clone(), metrics };
+    serving.serve_admin(admin_listener, admin::routes(Arc::new(observed), log_level));
+    Ok(serving)
+}
+
+/// Listens, and says where: a port that was left open is known only now.
+async fn bind(listen: &Listen) -> Result<(Listener, String)> {
+    match listen {
+        Listen::Tcp(address) => {
+            let (listener, address) = Listener::tcp(*address).await?;
+            Ok((listener, address.to_string()))
+        }
+        Listen::Unix(path) => Ok((Listener::unix(path).await?, path.display().to_string())),
+    }
+}
+
+fn connections(args: &Args, serving: &Serving) -> Connections {
+    Connections {
+        max: MAX_CONNECTIONS,
+        // Calls are balanced here, whatever connection they come on.
+        age: None,
+        grace: args.drain_timeout,
+        tls: None,
+        accepted: prometheus_client::metrics::counter::Counter::default(),
+        stop: serving.stop.clone(),
+        tasks: serving.tasks.clone(),
+    }
+}
+
+/// What the admin port tells.
+struct Watched {
+    draining: CancellationToken,
+    metrics: Arc<Metrics>,
+}
+
+impl Observed for Watched {
+    /// Whether plugins can be reached is not asked: in flyte-binary this decides about the whole pod,
+    /// and a plugin that is down must not take Flyte's own API along.
+    fn ready(&self) -> Result<(), &'static str> {
+        if self.draining.is_cancelled() { Err("shutting down") } else { Ok(()) }
+    }
+
+    fn metrics(&self) -> Result<String, std::fmt::Error> {
+        self.metrics.encode()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! What an operator sees of the proxy. Labels are the targets of the command line, and gRPC's codes.
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use plugin_core::ServiceInfo;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::Histogram,
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+
+const SECONDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    target: String,
+    grpc_code: &'static str,
+}
+
+#[derive(Debug, Clone)]
+struct Buckets;
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(SECONDS)
+    }
+}
+
+/// Every metric of the proxy.
+pub(crate) struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    durations: Family<TargetLabels, Histogram, Buckets>,
+    retries: Family<TargetLabels, Counter>,
+    replicas: Family<TargetLabels, Gauge<u64, AtomicU64>>,
+}
+
+/// The metrics of one target.
+#[derive(Clone)]
+pub(crate) struct TargetMetrics {
+    target: String,
+    calls: Family<CallLabels, Counter>,
+    duration: Histogram,
+    pub(crate) retries: Counter,
+    /// How many replicas can be reached.
+    pub(crate) replicas: Gauge<u64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(info: ServiceInfo) -> Self {
+        let mut registry = Registry::with_prefix("propeller_proxy");
+        let build = Info::new(vec![("version", info.version)]);
+        registry.register("build", "Which version this is", build);
+        let calls = Family::default();
+        registry.register("calls", "Calls that were answered", calls.clone());
+        let durations = Family::new_with_constructor(Buckets);
+        let help = "How long calls took, to the last byte of their answers";
+        registry.register_with_unit("call_duration", help, Unit::Seconds, durations.clone());
+        let retries = Family::default();
+        let help = "Calls that went to another replica, because the first never saw them";
+        registry.register("retries", help, retries.clone());
+        let replicas = Family::default();
+        registry.register("replicas", "Replicas that can be reached", replicas.clone());
+        Self { registry, calls, durations, retries, replicas }
+    }
+
+    pub(crate) fn of(&self, target: String) -> TargetMetrics {
+        let labels = TargetLabels { target: target.clone() };
+        TargetMetrics {
+            calls: self.calls.clone(),
+            duration: self.durations.get_or_create_owned(&labels),
+            retries: self.retries.get_or_create_owned(&labels),
+            replicas: self.replicas.get_or_create_owned(&labels),
+            target,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl TargetMetrics {
+    pub(crate) fn answered(&self, grpc_code: &'static str, took: Duration) {
+        let labels = CallLabels { target: self.target.clone(), grpc_code };
+        self.calls.get_or_create(&labels).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+}

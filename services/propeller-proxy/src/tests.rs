@@ -1,0 +1,285 @@
+//! Calls through the proxy to replicas that are real servers.
+
+mod replica;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use self::replica::{Misbehaving, Replica};
+use super::*;
+
+/// The proxy in front of replicas.
+struct Stage {
+    address: SocketAddr,
+    balancer: Arc<Balancer>,
+    forwarder: Forwarder,
+    metrics: Arc<Metrics>,
+    serving: Serving,
+}
+
+/// One answer, read to its end.
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    trailers: HeaderMap,
+}
+
+impl Stage {
+    async fn set(replicas: &[SocketAddr]) -> Self {
+        let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::from_secs(5));
+        let metrics = Arc::new(Metrics::new(INFO));
+        let target = "dns:///bigquery-headless.plugins:8000".parse().unwrap();
+        let balancer = Arc::new(Balancer::new(&target, None, &serving, &metrics));
+        balancer.set_replicas(replicas);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "the-token").unwrap();
+        let token = Arc::new(Token::read(file.path().to_owned()).await.unwrap());
+        let forwarder = Forwarder::new(Arc::clone(&balancer), token, Duration::from_secs(2));
+        let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let stage = Self { address, balancer, forwarder, metrics, serving };
+        stage.serve(listener);
+        stage
+    }
+
+    /// Serves one more listener.
+    fn serve(&self, listener: Listener) {
+        let connections = Connections {
+            max: 10,
+            age: None,
+            grace: Duration::from_secs(5),
+            tls: None,
+            accepted: prometheus_client::metrics::counter::Counter::default(),
+            stop: self.serving.stop.clone(),
+            tasks: self.serving.tasks.clone(),
+        };
+        self.serving.tasks.spawn(serve(listener, self.forwarder.clone(), connections));
+    }
+
+    async fn connect(&self) -> http2::SendRequest<Empty<Bytes>> {
+        self.speak(TcpStream::connect(self.address).await.unwrap()).await
+    }
+
+    async fn speak<S>(&self, stream: S) -> http2::SendRequest<Empty<Bytes>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let executor = TokioExecutor::new();
+        let (sender, connection) = http2::handshake(executor, TokioIo::new(stream)).await.unwrap();
+        self.serving.background.spawn(connection);
+        sender
+    }
+
+    async fn call(&self) -> Result<Answered, hyper::Error> {
+        call_with(&mut self.connect().await, grpc()).await
+    }
+
+    /// Waits for what metrics say.
+    async fn metrics_say(&self, line: &str) {
+        let said = async {
+            while !self.metrics.encode().unwrap().lines().any(|each| each == line) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let said = tokio::time::timeout(Duration::from_secs(10), said).await;
+        said.unwrap_or_else(|_| panic!("{line} in {}", self.metrics.encode().unwrap()));
+    }
+
+    async fn reaches(&self, replicas: usize) {
+        let target = r#"target="bigquery-headless.plugins:8000""#;
+        self.metrics_say(&format!("propeller_proxy_replicas{{{target}}} {replicas}")).await;
+    }
+}
+
+/// A call as grpc-go makes it.
+fn grpc() -> http::request::Builder {
+    Request::post("http://127.0.0.1:8081/flyteidl.service.AsyncAgentService/GetTask")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", "9S")
+        .header("user-agent", "grpc-go/1.83.1")
+}
+
+async fn call_with(
+    sender: &mut http2::SendRequest<Empty<Bytes>>,
+    request: http::request::Builder,
+) -> Result<Answered, hyper::Error> {
+    let request = request.body(Empty::new()).unwrap();
+    let (parts, body) = sender.send_request(request).await?.into_parts();
+    let collected = body.collect().await?;
+    let trailers = collected.trailers().cloned().unwrap_or_default();
+    let body = collected.to_bytes();
+    Ok(Answered { status: parts.status, headers: parts.headers, body, trailers })
+}
+
+impl Answered {
+    fn grpc_status(&self) -> &str {
+        let status = self.trailers.get("grpc-status").or(self.headers.get("grpc-status"));
+        status.unwrap().to_str().unwrap()
+    }
+
+    fn replica(&self) -> String {
+        self.headers["x-replica"].to_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_call_gets_the_token_and_stays_as_it_is_otherwise() {
+    let replica = Replica::start().await;
+    let stage = Stage::set(&[replica.address]).await;
+    let request = grpc().header("authorization", "Bearer another").header("x-of-flyte", "1");
+    let answer = call_with(&mut stage.connect().await, request).await.unwrap();
+    assert_eq!((answer.status, answer.grpc_status()), (StatusCode::OK, "0"));
+    assert_eq!(&answer.body[..], b"\0\0\0\0\x01.", "bytes are passed on as they are");
+    assert_eq!(answer.trailers["x-trailer"], "last");
+
+    let seen = replica.seen().pop().unwrap();
+    assert_eq!(
+        seen.uri,
+        "http://bigquery-headless.plugins:8000/flyteidl.service.AsyncAgentService/GetTask"
+    );
+    for (name, value) in [
+        ("authorization", "Bearer the-token"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("grpc-timeout", "9S"),
+        ("user-agent", "grpc-go/1.83.1"),
+        ("x-of-flyte", "1"),
+    ] {
+        let values = seen.headers.get_all(name).iter().collect::<Vec<_>>();
+        assert_eq!(values, [value], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn calls_of_one_connection_are_spread_over_replicas() {
+    let replicas = [Replica::start().await, Replica::start().await, Replica::start().await];
+    let stage = Stage::set(&replicas.each_ref().map(|replica| replica.address)).await;
+    stage.reaches(3).await;
+    let mut connection = stage.connect().await;
+    let mut answers = BTreeMap::<_, u32>::new();
+    for _ in 0..150 {
+        let answer = call_with(&mut connection, grpc()).await.unwrap();
+        *answers.entry(answer.replica()).or_default() += 1;
+    }
+    assert!(answers.len() == 3 && answers.values().all(|calls| *calls > 20), "{answers:?}");
+}
+
+#[tokio::test]
+async fn connections_that_age_and_replicas_that_go_cost_no_call() {
+    let young = Duration::from_millis(30);
+    let (stays, leaves) = (Replica::that_ages(young).await, Replica::that_ages(young).await);
+    let stage = Stage::set(&[stays.address, leaves.address]).await;
+    stage.reaches(2).await;
+    let mut connection = stage.connect().await;
+    for call in 0..300 {
+        if call == 150 {
+            leaves.stop();
+        }
+        let answer = call_with(&mut connection, grpc()).await.unwrap();
+        assert_eq!(answer.grpc_status(), "0", "call {call}: {:?}", answer.headers);
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_is_none_any_more_finishes_its_calls() {
+    let replica = Replica::start().await;
+    let stage = Stage::set(&[replica.address]).await;
+    stage.reaches(1).await;
+    replica.hold();
+    let (answer, ()) = tokio::join!(stage.call(), async {
+        replica.is_held().await;
+        stage.balancer.set_replicas(&[]);
+        stage.reaches(0).await;
+        replica.release();
+    });
+    assert_eq!(answer.unwrap().grpc_status(), "0");
+}
+
+#[tokio::test]
+async fn a_call_that_a_replica_may_have_seen_is_not_repeated() {
+    let replica = Misbehaving::that_breaks_off().await;
+    let stage = Stage::set(&[replica.address]).await;
+    let answer = stage.call().await.unwrap();
+    assert_eq!(answer.grpc_status(), "14");
+    let message = answer.headers["grpc-message"].to_str().unwrap();
+    assert!(message.contains("broke%20before%20it%20answered"), "{message}");
+    assert_eq!(replica.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_a_replica_refused_unseen_is_refused_so_that_its_caller_repeats_it() {
+    let replica = Misbehaving::that_refuses().await;
+    let stage = Stage::set(&[replica.address]).await;
+    let error = stage.call().await.err().unwrap();
+    let cause = std::error::Error::source(&error).unwrap();
+    let reason = cause.downcast_ref::<h2::Error>().unwrap().reason();
+    assert_eq!(reason, Some(h2::Reason::REFUSED_STREAM));
+    assert_eq!(replica.calls(), 1);
+}
+
+#[tokio::test]
+async fn without_a_replica_a_call_waits_and_is_then_told_why() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let stage = Stage::set(&[nobody]).await;
+    let answer = stage.call().await.unwrap();
+    assert_eq!((answer.status, answer.grpc_status()), (StatusCode::OK, "14"));
+    let message = tonic::Status::from_header_map(&answer.headers).unwrap().message().to_owned();
+    let expected = "propeller-proxy: no replica of bigquery-headless.plugins:8000 can be reached: \
+                    connection refused";
+    assert_eq!(message, expected);
+
+    let replica = Replica::start().await;
+    let (answer, ()) = tokio::join!(stage.call(), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stage.balancer.set_replicas(&[replica.address]);
+    });
+    assert_eq!(answer.unwrap().grpc_status(), "0");
+}
+
+#[tokio::test]
+async fn only_grpc_is_forwarded() {
+    let replica = Replica::start().await;
+    let stage = Stage::set(&[replica.address]).await;
+    let request = Request::get("http://127.0.0.1:8081/plugins/v1");
+    let answer = call_with(&mut stage.connect().await, request).await.unwrap();
+    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert!(replica.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_socket_that_somebody_left_behind_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bigquery.sock");
+    let listen = Listen::Unix(path.clone());
+    drop(bind(&listen).await.unwrap());
+    assert!(path.exists(), "a process that is killed leaves it");
+
+    let (listener, _) = bind(&listen).await.unwrap();
+    let refused = bind(&listen).await.err().unwrap().to_string();
+    assert!(refused.contains("bigquery.sock: Address already in use"), "{refused}");
+
+    let stage = Stage::set(&[Replica::start().await.address]).await;
+    stage.serve(listener);
+    let stream = tokio::net::UnixStream::connect(path).await.unwrap();
+    let answer = call_with(&mut stage.speak(stream).await, grpc()).await.unwrap();
+    assert_eq!(answer.grpc_status(), "0");
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_target_and_code() {
+    let replica = Replica::start().await;
+    let stage = Stage::set(&[replica.address]).await;
+    stage.call().await.unwrap();
+    let labels = r#"target="bigquery-headless.plugins:8000",grpc_code="OK""#;
+    stage.metrics_say(&format!("propeller_proxy_calls_total{{{labels}}} 1")).await;
+}

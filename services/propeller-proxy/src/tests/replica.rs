@@ -1,0 +1,159 @@
+//! Replicas: servers that answer, and servers that do not.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper::body::Incoming;
+use plugin_core::listen::{Connections, Listener, serve};
+use prometheus_client::metrics::counter::Counter;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::service_fn;
+
+/// What a replica was sent.
+pub(super) struct Seen {
+    pub(super) uri: String,
+    pub(super) headers: HeaderMap,
+}
+
+/// A replica that answers.
+pub(super) struct Replica {
+    pub(super) address: SocketAddr,
+    state: Arc<State>,
+    stop: CancellationToken,
+}
+
+struct State {
+    seen: Mutex<Vec<Seen>>,
+    held: watch::Sender<bool>,
+    waiting: watch::Sender<bool>,
+}
+
+impl Replica {
+    pub(super) async fn start() -> Self {
+        Self::that_ages(Duration::from_secs(600)).await
+    }
+
+    /// One that ends its connections after `age`.
+    pub(super) async fn that_ages(age: Duration) -> Self {
+        let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let state = Arc::new(State {
+            seen: Mutex::default(),
+            held: watch::Sender::new(false),
+            waiting: watch::Sender::new(false),
+        });
+        let connections = Connections {
+            max: 100,
+            age: Some(age),
+            grace: Duration::from_secs(5),
+            tls: None,
+            accepted: Counter::default(),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        };
+        let answering = Arc::clone(&state);
+        let service = service_fn(move |request| answer(Arc::clone(&answering), address, request));
+        tasks.spawn(serve(listener, service, connections));
+        Self { address, state, stop }
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Answers wait from now on.
+    pub(super) fn hold(&self) {
+        self.state.held.send_replace(true);
+    }
+
+    pub(super) async fn is_held(&self) {
+        self.state.waiting.subscribe().wait_for(|waiting| *waiting).await.unwrap();
+    }
+
+    pub(super) fn release(&self) {
+        self.state.held.send_replace(false);
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.state.seen.lock().unwrap())
+    }
+}
+
+type Frames = futures_util::stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 2>>;
+
+async fn answer(
+    state: Arc<State>,
+    address: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<StreamBody<Frames>>, Infallible> {
+    let (uri, headers) = (request.uri().to_string(), request.headers().clone());
+    state.seen.lock().unwrap().push(Seen { uri, headers });
+    state.waiting.send_replace(true);
+    state.held.subscribe().wait_for(|held| !held).await.unwrap();
+    let trailers = [("grpc-status", "0"), ("x-trailer", "last")]
+        .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()));
+    let frames = [
+        Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x01."))),
+        Ok(Frame::trailers(HeaderMap::from_iter(trailers))),
+    ];
+    let answer = Response::builder()
+        .header("content-type", "application/grpc")
+        .header("x-replica", address.to_string())
+        .body(StreamBody::new(futures_util::stream::iter(frames)));
+    Ok(answer.unwrap())
+}
+
+/// A replica that reads a call and does not answer it.
+pub(super) struct Misbehaving {
+    pub(super) address: SocketAddr,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Misbehaving {
+    /// It ends the connection.
+    pub(super) async fn that_breaks_off() -> Self {
+        Self::start(false).await
+    }
+
+    /// It says that it has not processed the call.
+    pub(super) async fn that_refuses() -> Self {
+        Self::start(true).await
+    }
+
+    async fn start(refuses: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        TaskTracker::new().spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, mut answer))) = connection.accept().await {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    if !refuses {
+                        break;
+                    }
+                    answer.send_reset(h2::Reason::REFUSED_STREAM);
+                }
+            }
+        });
+        Self { address, calls }
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,107 @@
+"""With TLS all that calls the API port, or is told how to, does so by names that the certificate has."""
+
+import re
+
+import pytest
+import yaml
+
+from cases import TLS, TLS_MADE_ELSEWHERE
+from charts import CHARTS, PLUGINS, container, merged, notes, of_kind, one, render
+
+BOTH = pytest.mark.parametrize("values", [TLS, TLS_MADE_ELSEWHERE], ids=["cert-manager", "made-elsewhere"])
+
+
+def connector(values, release="bigquery"):
+    """Flyte's configuration of it, as the notes have it."""
+    _, fragment = notes("bigquery", values, release=release).split("Values of flyte-core (1.16):\n")
+    parsed = yaml.safe_load(fragment.split("Values of flyte-binary")[0])
+    (found,) = parsed["configmap"]["enabled_plugins"]["plugins"]["connector-service"]["connectors"].values()
+    return found
+
+
+def host(url):
+    return re.sub(r"^[a-z]+:/+(.*):[0-9]+$", r"\1", url)
+
+
+def health_check(objects):
+    pod = one(objects, "Pod")["spec"]
+    return pod["containers"][0], pod.get("volumes")
+
+
+def mounted(objects):
+    (volume,) = (v for v in one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"] if v["name"] == "tls")
+    return volume["secret"]
+
+
+@pytest.mark.parametrize("release", ["bigquery", "prod", "r" * 53])
+def test_the_certificate_has_every_name_that_callers_use(release):
+    values = merged(TLS, {"clusterDomain": "example.local", "tls": {"certificate": {"dnsNames": ["sql.example.com"]}}})
+    objects = render("bigquery", values, release=release)
+    names = one(objects, "Certificate")["spec"]["dnsNames"]
+    assert len(names) == len(set(names)) and "sql.example.com" in names
+    assert host(connector(values, release)["endpoint"]) in names
+    assert host(health_check(objects)[0]["args"][1]) in names
+    for service in of_kind(objects, "Service"):
+        name = service["metadata"]["name"]
+        assert {name, f"{name}.flyte", f"{name}.flyte.svc", f"{name}.flyte.svc.example.local"} <= set(names)
+
+
+@BOTH
+def test_flyte_is_told(values):
+    assert connector(values)["insecure"] is False
+    assert connector({})["insecure"] is True
+    assert mounted(render("bigquery", values))["secretName"] in notes("bigquery", values)
+
+
+@BOTH
+def test_meshes_are_told(values):
+    def protocols(values):
+        services = of_kind(render("bigquery", values), "Service")
+        return {port["appProtocol"] for service in services for port in service["spec"]["ports"] if port["name"] == "grpc"}
+
+    assert protocols(values) == {"https"}
+    assert protocols(merged(values, {"service": {"appProtocol": "tls"}})) == {"tls"}
+    assert protocols({}) == {"kubernetes.io/h2c"}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_service_has_the_certificate_and_no_more_of_its_secret(plugin):
+    objects = render(plugin, TLS)
+    assert mounted(objects)["secretName"] == one(objects, "Certificate")["spec"]["secretName"]
+    assert [item["key"] for item in mounted(objects)["items"]] == ["tls.crt", "tls.key"]
+    (mount,) = (m for m in container(objects)["volumeMounts"] if m["name"] == "tls")
+    # A part of a volume would never be renewed.
+    assert mount["readOnly"] and "subPath" not in mount
+
+
+@BOTH
+def test_probes_need_no_certificate(values):
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container(render("bigquery", values))[probe]["httpGet"] == container(render("bigquery"))[probe]["httpGet"]
+        assert container(render("bigquery", values))[probe]["httpGet"]["port"] == "http-admin"
+
+
+def test_helm_test_trusts_the_secrets_authority_or_the_usual_ones():
+    checked, volumes = health_check(render("bigquery", merged(TLS_MADE_ELSEWHERE, {"tls": {"caKey": "root.pem"}})))
+    assert checked["args"][2:] == ["--ca-file=/etc/outrigger/tls/ca.crt"]
+    (volume,) = volumes
+    assert volume["secret"]["secretName"] == "certificate"
+    assert volume["secret"]["items"] == [{"key": "root.pem", "path": "ca.crt"}], "and not the key"
+    checked, volumes = health_check(render("bigquery", merged(TLS_MADE_ELSEWHERE, {"tls": {"caKey": ""}})))
+    assert len(checked["args"]) == 2 and volumes is None
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_readme_shows_what_renders(plugin):
+    (values,) = re.findall(r"```yaml\n(tls:.*?)```", (CHARTS / plugin / "README.md").read_text(), re.DOTALL)
+    assert one(render(plugin, yaml.safe_load(values)), "Certificate")["spec"]["issuerRef"]["name"] == "internal"
+
+
+def test_without_it_nothing_is_made_or_mounted():
+    objects = render("bigquery", merged(TLS, {"tls": {"enabled": False}}))
+    assert not of_kind(objects, "Certificate")
+    assert objects_without_keys(objects) == objects_without_keys(render("bigquery"))
+
+
+def objects_without_keys(objects):
+    return [document for document in objects if document["kind"] != "Secret"]

@@ -1,0 +1,148 @@
+//! The sidecar's program between callers without a token and services that want one.
+
+use std::{net::SocketAddr, time::Duration};
+
+use plugin_core::testing::{Client, Dialect, Refusal};
+use serde_json::Value as Json;
+use tempfile::NamedTempFile;
+use tests::golden::{Flyte, Golden};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+use crate::{
+    program::{command, output},
+    stage::Stage,
+    tls::Secured,
+};
+
+const UNAUTHENTICATED: i32 = tonic::Code::Unauthenticated as i32;
+const UNAVAILABLE: i32 = tonic::Code::Unavailable as i32;
+
+/// A running proxy with one route.
+struct Proxy {
+    child: Child,
+    log: Lines<BufReader<ChildStdout>>,
+    listen: SocketAddr,
+    _token: NamedTempFile,
+}
+
+impl Proxy {
+    async fn start(target: &str, token: &str, args: &[&str]) -> Self {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), token).unwrap();
+        let route = format!("--route=127.0.0.1:0={target}");
+        let token = format!("--token-file={}", file.path().display());
+        let own = [&*route, &*token, "--admin-listen=127.0.0.1:0", "--drain-delay=0s"];
+        let args = own.iter().chain(args).copied().collect::<Vec<_>>();
+        let mut child = command("propeller-proxy", &args, &[]).spawn().unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let listen =
+            timeout(Duration::from_secs(10), forwarding(&mut log)).await.expect("it forwards");
+        Self { child, log, listen, _token: file }
+    }
+
+    /// A caller that has no token.
+    async fn client(&self, dialect: Dialect) -> Client {
+        Client::connect(dialect, self.listen, None).await
+    }
+
+    /// Sends SIGTERM; answers with the exit code and the rest of the log.
+    async fn terminate(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        let mut rest = String::new();
+        while let Some(line) = self.log.next_line().await.unwrap() {
+            rest += &line;
+        }
+        let status = timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends");
+        (status.unwrap().code(), rest)
+    }
+}
+
+async fn forwarding(log: &mut Lines<BufReader<ChildStdout>>) -> SocketAddr {
+    while let Some(line) = log.next_line().await.unwrap() {
+        let line: Json = serde_json::from_str(&line).unwrap();
+        if line["message"] == "forwarding" {
+            return line["listen"].as_str().unwrap().parse().unwrap();
+        }
+    }
+    panic!("it ended");
+}
+
+fn url_of(stage: &Stage) -> String {
+    format!("http://{}", stage.service.api())
+}
+
+fn task() -> Json {
+    Golden::read(Flyte::V1, "bq_scalars").unwrap().json
+}
+
+#[tokio::test]
+async fn callers_without_a_token_are_served_through_it_in_both_flytes() {
+    for dialect in [Dialect::Flyte1, Dialect::Flyte2] {
+        let stage = Stage::set().await;
+        let (target, token) = (url_of(&stage), stage.service.token("propeller"));
+        let proxy = Proxy::start(&target, &token, &[]).await;
+        let direct = Client::connect(dialect, stage.service.api(), None).await;
+        let Refusal { code, .. } = direct.create(&task()).await.unwrap_err();
+        assert_eq!(code, UNAUTHENTICATED, "without it");
+
+        let client = proxy.client(dialect).await;
+        let handle = client.create(&task()).await.unwrap();
+        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "QUEUED");
+        client.delete(&task(), &handle).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_in_the_service_s_words() {
+    let stage = Stage::set().await;
+    let proxy = Proxy::start(&url_of(&stage), "no.real.token", &[]).await;
+    let refused = proxy.client(Dialect::Flyte1).await.create(&task()).await.unwrap_err();
+    assert_eq!(refused.code, UNAUTHENTICATED);
+    assert!(refused.message.contains("token"), "{refused:?}");
+    let (code, log) = proxy.terminate().await;
+    assert_eq!(code, Some(0));
+    assert!(!log.contains("no.real.token"), "{log}");
+}
+
+#[tokio::test]
+async fn a_service_with_a_certificate_is_called_over_tls() {
+    let secured = Secured::start().await;
+    let (url, token) = (secured.url("https"), secured.service.token("propeller"));
+    let proxy = Proxy::start(&url, &token, &[&secured.ca_file()]).await;
+    let client = proxy.client(Dialect::Flyte2).await;
+    client.create(&task()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_untrusted_certificate_is_told_to_who_calls() {
+    let (secured, other) = (Secured::start().await, Secured::start().await);
+    let args = [other.ca_file(), "--wait=300ms".to_owned()];
+    let proxy =
+        Proxy::start(&secured.url("https"), "token", &args.each_ref().map(String::as_str)).await;
+    let refused = proxy.client(Dialect::Flyte1).await.create(&task()).await.unwrap_err();
+    assert_eq!(refused.code, UNAVAILABLE);
+    assert!(
+        refused.message.contains("can be reached: no TLS: invalid peer certificate"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn wrong_settings_are_named() {
+    let route = "--route=127.0.0.1:0=dns:///bigquery:8000";
+    for (args, expected, words) in [
+        (&["--token-file=/token"][..], 2, "--route <LISTEN=TARGET>"),
+        (&[route], 2, "--token-file <FILE>"),
+        (&["--route=bigquery:8000", "--token-file=/token"], 2, "write LISTEN=TARGET"),
+        (&[route, "--token-file=/nowhere/token"], 1, "/nowhere/token cannot be read"),
+    ] {
+        let (code, said) = output("propeller-proxy", args, &[]).await;
+        assert_eq!(code, Some(expected), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
