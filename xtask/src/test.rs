@@ -67,7 +67,11 @@ const STEPS: [Step; 19] = [
     Step { name: "rust", what: "unit, conformance and integration tests", run: rust },
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
     Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop_python },
-    Step { name: "interop-propeller", what: "Flyte 1's own plugin and executor", run: interop_propeller },
+    Step {
+        name: "interop-propeller",
+        what: "Flyte 1's own plugin and executor",
+        run: interop_propeller,
+    },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins made in a workspace hold", run: template },
     Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
@@ -197,7 +201,9 @@ fn interop_python(_: &Environment) -> Result<Outcome> {
 
 fn interop_propeller(_: &Environment) -> Result<Outcome> {
     if !works(program("go").arg("version")) {
-        return Ok(Outcome::Skipped("go is not installed: it builds propeller's plugin".to_owned()));
+        return Ok(Outcome::Skipped(
+            "go is not installed: it builds propeller's plugin".to_owned(),
+        ));
     }
     let artefacts = target("interop/propeller");
     std::fs::create_dir_all(&artefacts)?;

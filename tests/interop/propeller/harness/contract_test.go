@@ -63,7 +63,7 @@ func TestACallThatTheClientGaveUpIsJudgedByItsTime(t *testing.T) {
 	Eventually(t, "the call ended", func() bool { return len(wire.Calls()) == 1 })
 	violations := Contract{Latest: 50 * time.Millisecond, LargestAnswer: 1, LargestHandle: 1}.Violations(wire.Calls())
 	require.Len(t, violations, 1)
-	require.Contains(t, violations[0], "GetTask: answered after 1")
+	require.Contains(t, violations[0], "GetTask: answered after ")
 }
 
 func dial(t *testing.T, wire *Wire) *grpc.ClientConn {

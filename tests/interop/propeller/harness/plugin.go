@@ -67,8 +67,9 @@ func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 	t.Helper()
 	registration.Lock()
 	defer registration.Unlock()
+	before := listed(wires)
 	plugin := LoadDown(t, cfg)
-	Eventually(t, "the plugin's watch has begun", func() bool { return listed(wires) >= 2*len(endpoints(cfg)) })
+	Eventually(t, "the plugin's watch has begun", func() bool { return listed(wires)-before >= 2*len(endpoints(cfg)) })
 	return plugin
 }
 
