@@ -155,7 +155,7 @@ func TestACreateWhoseAnswerPropellerLostStartsOneJob(t *testing.T) {
 	})
 }
 
-func TestATaskThatEndedLeavesPropellerASmallState(t *testing.T) {
+func TestTheStateThatPropellerKeepsOfATaskIsSmall(t *testing.T) {
 	t.Parallel()
 	stage := set(t, harness.Databricks, "--ending=stuck")
 	task := stage.task(t)

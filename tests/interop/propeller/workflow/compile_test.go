@@ -23,6 +23,8 @@ type step struct {
 	retries uint32
 	after   string
 	change  func(*idl.TaskTemplate)
+	// mapped runs the task for each of two equal inputs.
+	mapped bool
 }
 
 var executions atomic.Int64
@@ -68,7 +70,25 @@ func build(t *testing.T, id string, step step) (*idl.TaskTemplate, *idl.Node) {
 	}
 	for name, literal := range request.GetInputs().GetLiterals() {
 		value := &idl.BindingData{Value: &idl.BindingData_Scalar{Scalar: literal.GetScalar()}}
+		if step.mapped {
+			both := &idl.BindingDataCollection{Bindings: []*idl.BindingData{value, value}}
+			value = &idl.BindingData{Value: &idl.BindingData_Collection{Collection: both}}
+		}
 		node.Inputs = append(node.Inputs, &idl.Binding{Var: name, Binding: value})
 	}
+	if step.mapped {
+		collect(task.GetInterface())
+		each := &idl.Node{Id: id, Metadata: node.GetMetadata(), Target: node.GetTarget()}
+		node.Target = &idl.Node_ArrayNode{ArrayNode: &idl.ArrayNode{Node: each}}
+	}
 	return task, node
+}
+
+// collect makes lists of all values, as SDKs do with the interface of a task that is mapped.
+func collect(face *idl.TypedInterface) {
+	for _, values := range []*idl.VariableMap{face.GetInputs(), face.GetOutputs()} {
+		for _, value := range values.GetVariables() {
+			value.Type = &idl.LiteralType{Type: &idl.LiteralType_CollectionType{CollectionType: value.GetType()}}
+		}
+	}
 }

@@ -46,7 +46,8 @@ type propeller struct {
 // launch starts propeller on connectors.
 func launch(t *testing.T, cfg *connector.Config) *propeller {
 	t.Helper()
-	ctx := context.Background()
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
 	require.NoError(t, connector.SetConfig(cfg))
 	// As the documentation has it: pods by default, and connectors.
 	taskconfig.GetConfig().TaskPlugins.EnabledPlugins = []string{"container", connector.ID}

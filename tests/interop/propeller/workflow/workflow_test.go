@@ -39,12 +39,16 @@ func TestAWholePropeller(t *testing.T) {
 	bigquery := serve(t, cfg, harness.Bigquery, "--polls=0")
 	databricks := serve(t, cfg, harness.Databricks, "--polls=0", "--ending="+harness.Databricks.Flaky)
 	snowflake := serve(t, cfg, harness.Snowflake, "--ending=stuck")
+	mapped := harness.NewWire(t, harness.NewScripted().Serve(t))
+	deployment := harness.Deployment(mapped.Address())
+	cfg.ConnectorDeployments["scripted"] = &deployment
 	propeller := launch(t, cfg)
 
 	t.Run("runs two nodes one after the other", func(t *testing.T) { twoNodes(t, propeller, bigquery) })
 	t.Run("retries with a new job and stops the old one", func(t *testing.T) { retry(t, propeller, databricks) })
 	t.Run("stops the job of a cancelled workflow", func(t *testing.T) { cancel(t, propeller, snowflake) })
 	t.Run("gives an unlisted type to its default plugin", func(t *testing.T) { unlisted(t, propeller, bigquery) })
+	t.Run("cannot run a map of connector tasks", func(t *testing.T) { mapTask(t, propeller, mapped) })
 }
 
 func twoNodes(t *testing.T, propeller *propeller, bigquery service) {
@@ -126,3 +130,19 @@ func unlisted(t *testing.T, propeller *propeller, bigquery service) {
 	require.Contains(t, w.Status.Error.GetMessage(), "unable to determine Pod configuration", "the plugin of pods was asked, and finds no container")
 	require.Len(t, bigquery.wire.CallsTo("CreateTask"), before)
 }
+
+// Propeller keeps no state of a connector's for the elements of a map: it hands the plugin that of a pod, which it cannot read.
+func mapTask(t *testing.T, propeller *propeller, connector *harness.Wire) {
+	w := compile(t, step{golden: "bq_docs_example", change: scripted, mapped: true})
+
+	var err error
+	for looks := 0; err == nil && looks < 10; looks++ {
+		err = propeller.executor.HandleFlyteWorkflow(context.Background(), w)
+		w = kept(t, w)
+	}
+
+	require.ErrorContains(t, err, "CorruptedPluginState")
+	require.Empty(t, connector.CallsTo("CreateTask"))
+}
+
+func scripted(task *idl.TaskTemplate) { task.Type = harness.ScriptedType }
