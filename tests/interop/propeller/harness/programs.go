@@ -3,6 +3,7 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -113,13 +115,25 @@ func (b *logBuffer) firstLine() string {
 	return line
 }
 
+// nextPort walks through ports that no system gives to connections by itself: between being found free and being listened at,
+// nobody takes them. Test processes begin in different places.
+var nextPort atomic.Int64
+
+func init() { nextPort.Store(int64(os.Getpid()%200) * 100) }
+
 // FreeAddress is a loopback address that nobody listens at.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 12000+nextPort.Add(1)%20000)
+		listener, err := net.Listen("tcp", address)
+		if err == nil {
+			require.NoError(t, listener.Close())
+			return address
+		}
+	}
+	require.FailNow(t, "no port is free")
+	return ""
 }
 
 // Eventually waits for a condition, half a minute at most.
