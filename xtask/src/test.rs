@@ -8,7 +8,7 @@ use crate::{
     flyte2, image_test, invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
-    target, template_notes, template_test,
+    root, target, template_notes, template_test,
 };
 
 /// Checks the repository as CI does.
@@ -60,7 +60,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
     Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
@@ -70,6 +70,11 @@ const STEPS: [Step; 20] = [
     Step { name: "rust", what: "unit, conformance and integration tests", run: rust },
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
     Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop_python },
+    Step {
+        name: "interop-propeller",
+        what: "Flyte 1's own plugin and executor",
+        run: interop_propeller,
+    },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop_flyte2 },
     Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop_flytekit },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
@@ -197,6 +202,29 @@ fn interop_python(_: &Environment) -> Result<Outcome> {
         }
         None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
     }
+}
+
+fn interop_propeller(_: &Environment) -> Result<Outcome> {
+    if !works(program("go").arg("version")) {
+        return Ok(Outcome::Skipped(
+            "go is not installed: it builds propeller's plugin".to_owned(),
+        ));
+    }
+    let artefacts = target("interop/propeller");
+    std::fs::create_dir_all(&artefacts)?;
+    for check in [
+        &["vet", "./..."][..],
+        // Tests wait for propeller's polls, not for processors.
+        &["test", "-count=1", "-parallel=24", "-timeout=5m", "./..."],
+        &["run", "./versions"],
+    ] {
+        let mut go = program("go");
+        go.args(check).current_dir(root().join("tests/interop/propeller"));
+        // Go's sum database does not know every release of Flyte's modules; go.sum still pins them.
+        go.env("GONOSUMDB", "github.com/flyteorg/*").env("GOWORK", "off").env("TMPDIR", &artefacts);
+        run_program(&mut go)?;
+    }
+    Ok(Outcome::Passed)
 }
 
 fn interop_flyte2(_: &Environment) -> Result<Outcome> {

@@ -1,0 +1,148 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/admin"
+	idl "github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/core"
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/core"
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/io"
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/ioutils"
+	"github.com/flyteorg/flyte/flytestdlib/promutils"
+	"github.com/flyteorg/flyte/flytestdlib/storage"
+)
+
+// Golden is a request that one of Flyte's SDKs and propeller made.
+func Golden(t testing.TB, name string) *admin.CreateTaskRequest {
+	t.Helper()
+	bytes, err := os.ReadFile(filepath.Join(Root(), "tests", "golden", "v1", name+".pb"))
+	require.NoError(t, err)
+	request := &admin.CreateTaskRequest{}
+	require.NoError(t, proto.Unmarshal(bytes, request))
+	return request
+}
+
+// Task is one attempt to run a task, as propeller keeps it between two looks. What it does not answer the plugin does not ask.
+type Task struct {
+	core.TaskExecutionContext
+	State    State
+	request  *admin.CreateTaskRequest
+	metadata metadata
+	store    *storage.DataStore
+	inputs   io.InputReader
+	outputs  ioutils.RemoteFileOutputWriter
+	paths    io.OutputFilePaths
+}
+
+var executions atomic.Int64
+
+// NewTask is the first attempt of a task in an execution of its own.
+func NewTask(t testing.TB, request *admin.CreateTaskRequest) *Task {
+	t.Helper()
+	ctx := context.Background()
+	store, err := storage.NewDataStore(&storage.Config{Type: storage.TypeMemory}, promutils.NewTestScope())
+	require.NoError(t, err)
+	execution := fmt.Sprintf("f%d", executions.Add(1))
+	request = proto.Clone(request).(*admin.CreateTaskRequest)
+	request.GetTaskExecutionMetadata().GetTaskExecutionId().GetNodeExecutionId().GetExecutionId().Name = execution
+	node := storage.DataReference("s3://my-bucket/metadata/propeller/flytesnacks-development-" + execution + "/n0/data")
+	inputs := ioutils.NewInputFilePaths(ctx, store, node)
+	require.NoError(t, store.WriteProtobuf(ctx, inputs.GetInputPath(), storage.Options{}, request.GetInputs()))
+	raw := ioutils.NewRawOutputPaths(ctx, "s3://my-bucket/raw/"+storage.DataReference(execution))
+	paths := ioutils.NewCheckpointRemoteFilePaths(ctx, store, node+"/0", raw, "")
+	return &Task{
+		request:  request,
+		metadata: metadata{request: request.GetTaskExecutionMetadata(), name: execution + "-n0-0"},
+		store:    store,
+		inputs:   ioutils.NewRemoteFileInputReader(ctx, store, inputs),
+		outputs:  ioutils.NewRemoteFileOutputWriter(ctx, store, paths),
+		paths:    paths,
+	}
+}
+
+// Handle lets the plugin look once, and keeps what it wants kept.
+func (task *Task) Handle(t testing.TB, plugin core.Plugin) core.PhaseInfo {
+	t.Helper()
+	info := task.HandleAndForget(t, plugin)
+	task.State.save()
+	return info
+}
+
+// HandleAndForget lets the plugin look once, and loses its state: as when the update of the workflow's object fails.
+func (task *Task) HandleAndForget(t testing.TB, plugin core.Plugin) core.PhaseInfo {
+	t.Helper()
+	transition, err := plugin.Handle(context.Background(), task)
+	require.NoError(t, err)
+	return transition.Info()
+}
+
+// Until looks again and again until the condition holds, as long as six polls of propeller take.
+func (task *Task) Until(t testing.TB, plugin core.Plugin, condition func(core.PhaseInfo) bool) core.PhaseInfo {
+	t.Helper()
+	deadline := time.Now().Add(12 * Resync)
+	for {
+		info := task.Handle(t, plugin)
+		if condition(info) {
+			return info
+		}
+		require.False(t, info.Phase().IsTerminal(), "ended as %s: %v", info.Phase(), info.Err())
+		require.True(t, time.Now().Before(deadline), "is still %s", info.Phase())
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// UntilItEnds looks until the task has ended, well or not.
+func (task *Task) UntilItEnds(t testing.TB, plugin core.Plugin) core.PhaseInfo {
+	t.Helper()
+	return task.Until(t, plugin, func(info core.PhaseInfo) bool { return info.Phase().IsTerminal() })
+}
+
+// UntilItRuns looks until a poll has found the job running.
+func (task *Task) UntilItRuns(t testing.TB, plugin core.Plugin) core.PhaseInfo {
+	t.Helper()
+	return task.Until(t, plugin, func(info core.PhaseInfo) bool { return info.Phase() == core.PhaseRunning })
+}
+
+// Outputs are what the plugin wrote for the next task to read.
+func (task *Task) Outputs(t testing.TB) *idl.LiteralMap {
+	t.Helper()
+	outputs := &idl.LiteralMap{}
+	require.NoError(t, task.store.ReadProtobuf(context.Background(), task.paths.GetOutputPath(), outputs))
+	return outputs
+}
+
+// WriteOutputs writes what a job writes that has a file of outputs.
+func (task *Task) WriteOutputs(t testing.TB, outputs *idl.LiteralMap) {
+	t.Helper()
+	require.NoError(t, task.store.WriteProtobuf(context.Background(), task.paths.GetOutputPath(), storage.Options{}, outputs))
+}
+
+// OutputPrefix names this attempt and no other.
+func (task *Task) OutputPrefix() string { return task.paths.GetOutputPrefixPath().String() }
+
+// Template is what the task was registered with.
+func (task *Task) Template() *idl.TaskTemplate { return task.request.GetTemplate() }
+
+func (task *Task) TaskReader() core.TaskReader                       { return reader{task.request.GetTemplate()} }
+func (task *Task) InputReader() io.InputReader                       { return task.inputs }
+func (task *Task) OutputWriter() io.OutputWriter                     { return task.outputs }
+func (task *Task) DataStore() *storage.DataStore                     { return task.store }
+func (task *Task) TaskExecutionMetadata() core.TaskExecutionMetadata { return task.metadata }
+func (task *Task) PluginStateReader() core.PluginStateReader         { return &task.State }
+func (task *Task) PluginStateWriter() core.PluginStateWriter         { return &task.State }
+
+type reader struct{ template *idl.TaskTemplate }
+
+func (r reader) Read(context.Context) (*idl.TaskTemplate, error) { return r.template, nil }
+func (r reader) Path(context.Context) (storage.DataReference, error) {
+	return "s3://my-bucket/task.pb", nil
+}

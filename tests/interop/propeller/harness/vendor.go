@@ -1,0 +1,83 @@
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Vendor is what the tests have to know about one of the services.
+type Vendor struct {
+	// Name is that of the service's program, and of its fake.
+	Name string
+	// TaskType is what it runs.
+	TaskType string
+	// Golden is a request whose task declares outputs.
+	Golden string
+	// Broken ends a fake's jobs with an error that no retry heals; Flaky with one that a retry may heal.
+	Broken, Flaky string
+
+	// createPath ends the path of the call that starts a job, and jobID leads to its id in the answer.
+	createPath string
+	jobID      []string
+	settings   func(t testing.TB, upstream string) (environment, arguments []string)
+}
+
+// Bigquery, Databricks and Snowflake are the services of this repository.
+var (
+	Bigquery = &Vendor{
+		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example",
+		Broken: "invalidQuery", Flaky: "backendError",
+		createPath: "/jobs", jobID: []string{"jobReference", "jobId"}, settings: bigquerySettings,
+	}
+	Databricks = &Vendor{
+		Name: "databricks", TaskType: "databricks", Golden: "dbx_new_cluster",
+		Broken: "UNAUTHORIZED_ERROR", Flaky: "CLUSTER_ERROR",
+		createPath: "/runs/submit", jobID: []string{"run_id"}, settings: databricksSettings,
+	}
+	Snowflake = &Vendor{
+		Name: "snowflake", TaskType: "snowflake", Golden: "sf_select_output",
+		Broken: "001003", Flaky: "000603",
+		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
+	}
+	Vendors = []*Vendor{Bigquery, Databricks, Snowflake}
+)
+
+// snowflakeKey signs for a user that exists nowhere.
+func snowflakeKey() string {
+	return filepath.Join(Root(), "services", "snowflake", "src", "key", "pem", "pkcs8.pem")
+}
+
+func (v *Vendor) fakeArguments(testing.TB) []string {
+	if v == Snowflake {
+		return []string{"--key=" + snowflakeKey()}
+	}
+	return nil
+}
+
+func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {
+	// The fake is the metadata server too.
+	return []string{"GCE_METADATA_HOST=" + strings.TrimPrefix(upstream, "http://")}, nil
+}
+
+func databricksSettings(t testing.TB, _ string) (environment, arguments []string) {
+	secrets := t.TempDir()
+	write(t, filepath.Join(secrets, "databricks_token"), "dapi-of-the-service-0123456789")
+	return nil, []string{"--instances=acme-prod.cloud.databricks.com", "--secrets-dir=" + secrets}
+}
+
+func snowflakeSettings(t testing.TB, _ string) (environment, arguments []string) {
+	key, err := os.ReadFile(snowflakeKey())
+	require.NoError(t, err)
+	secrets := t.TempDir()
+	write(t, filepath.Join(secrets, "snowflake_private_key"), string(key))
+	return nil, []string{"--accounts=ACMEORG-ANALYTICS", "--secrets-dir=" + secrets}
+}
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+}

@@ -1,0 +1,97 @@
+// Package plugin_test drives the services with propeller's connector plugin.
+package plugin_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	idl "github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/core"
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/core"
+
+	"outrigger.dev/tests/interop/propeller/harness"
+)
+
+// stage is a vendor's fake, its service, and the plugin on the service.
+type stage struct {
+	vendor   *harness.Vendor
+	upstream *harness.Upstream
+	service  *harness.Service
+	wire     *harness.Wire
+	plugin   *harness.Plugin
+}
+
+func set(t *testing.T, vendor *harness.Vendor, fake ...string) *stage {
+	t.Helper()
+	upstream := harness.StartUpstream(t, vendor, fake...)
+	service := harness.StartService(t, upstream)
+	wire := harness.Watch(t, service.Address())
+	return &stage{vendor, upstream, service, wire, harness.LoadOn(t, wire)}
+}
+
+func (s *stage) task(t *testing.T) *harness.Task {
+	t.Helper()
+	return harness.NewTask(t, harness.Golden(t, s.vendor.Golden))
+}
+
+// forEachVendor runs a test on all services at once.
+func forEachVendor(t *testing.T, test func(t *testing.T, vendor *harness.Vendor)) {
+	t.Parallel()
+	for _, vendor := range harness.Vendors {
+		t.Run(vendor.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, vendor)
+		})
+	}
+}
+
+func TestATaskSucceedsAndItsOutputsCanBeRead(t *testing.T) {
+	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
+		stage := set(t, vendor, "--polls=1")
+		task := stage.task(t)
+		if vendor == harness.Databricks {
+			// The run writes its outputs itself; the fake runs nothing.
+			task.WriteOutputs(t, number("o0"))
+		}
+
+		ended := task.UntilItEnds(t, stage.plugin)
+
+		require.Equal(t, core.PhaseSuccess, ended.Phase(), ended.Err())
+		require.NotEmpty(t, ended.Info().Logs, "a link to the vendor's console")
+		for name := range task.Template().GetInterface().GetOutputs().GetVariables() {
+			require.Contains(t, task.Outputs(t).GetLiterals(), name)
+		}
+		require.Equal(t, 1, stage.upstream.Jobs())
+		require.Zero(t, stage.upstream.Deletes(), "propeller deletes nothing that ended well")
+	})
+}
+
+func TestAFailureIsToldInTheVendorsWords(t *testing.T) {
+	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
+		stage := set(t, vendor, "--polls=0", "--ending="+vendor.Broken)
+
+		ended := stage.task(t).UntilItEnds(t, stage.plugin)
+
+		require.Equal(t, core.PhasePermanentFailure, ended.Phase())
+		require.Equal(t, idl.ExecutionError_USER, ended.Err().GetKind())
+		require.Contains(t, ended.Err().GetMessage(), "failed to run the job: ")
+		require.Contains(t, ended.Err().GetMessage(), vendor.Broken)
+	})
+}
+
+func TestAFailureThatMayHealIsRetried(t *testing.T) {
+	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
+		stage := set(t, vendor, "--polls=1", "--ending="+vendor.Flaky)
+
+		ended := stage.task(t).UntilItEnds(t, stage.plugin)
+
+		require.Equal(t, core.PhaseRetryableFailure, ended.Phase())
+		require.Contains(t, ended.Err().GetMessage(), vendor.Flaky)
+	})
+}
+
+func number(name string) *idl.LiteralMap {
+	value := &idl.Primitive{Value: &idl.Primitive_FloatValue{FloatValue: 3.14}}
+	scalar := &idl.Scalar{Value: &idl.Scalar_Primitive{Primitive: value}}
+	return &idl.LiteralMap{Literals: map[string]*idl.Literal{name: {Value: &idl.Literal_Scalar{Scalar: scalar}}}}
+}

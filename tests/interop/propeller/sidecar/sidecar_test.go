@@ -1,0 +1,139 @@
+// Package sidecar_test takes the authenticated path: propeller's plugin, propeller-proxy, and a service that asks for tokens.
+package sidecar_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/core"
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/plugins/webapi/connector"
+
+	"outrigger.dev/tests/interop/propeller/harness"
+)
+
+// guarded is a service that takes no call without a token of its issuer.
+type guarded struct {
+	vendor   *harness.Vendor
+	upstream *harness.Upstream
+	service  *harness.Service
+	issuer   *harness.Issuer
+	key      harness.Key
+}
+
+func guard(t *testing.T, vendor *harness.Vendor, fake ...string) *guarded {
+	t.Helper()
+	key := harness.NewKey(t, "first")
+	issuer := harness.NewIssuer(t, key)
+	upstream := harness.StartUpstream(t, vendor, fake...)
+	return &guarded{vendor, upstream, harness.StartService(t, upstream, issuer.Auth(t)), issuer, key}
+}
+
+func (g *guarded) task(t *testing.T) *harness.Task {
+	t.Helper()
+	golden := harness.Golden(t, g.vendor.Golden)
+	golden.GetTemplate().GetInterface().Outputs = nil
+	return harness.NewTask(t, golden)
+}
+
+func TestATaskRunsThroughTheSidecar(t *testing.T) {
+	t.Parallel()
+	for _, vendor := range harness.Vendors {
+		t.Run(vendor.Name, func(t *testing.T) {
+			t.Parallel()
+			guarded := guard(t, vendor, "--polls=0")
+			token := guarded.issuer.Token(t, guarded.key, nil)
+			wire := harness.Watch(t, harness.StartSidecar(t, guarded.service.Address(), token).Address())
+			plugin := harness.LoadOn(t, wire)
+
+			require.Equal(t, core.PhaseSuccess, guarded.task(t).UntilItEnds(t, plugin).Phase())
+			stopped := guarded.task(t)
+			stopped.Handle(t, plugin)
+			require.NoError(t, plugin.Abort(context.Background(), stopped))
+
+			require.Equal(t, 2, guarded.upstream.Jobs())
+			require.Len(t, wire.Await(t, "DeleteTask", 1), 1)
+		})
+	}
+}
+
+// configured is a configuration that sends the type to an endpoint whether it was discovered or not.
+func configured(vendor *harness.Vendor, endpoint string) *connector.Config {
+	cfg := harness.Config(endpoint)
+	cfg.SupportedTaskTypes = []string{vendor.TaskType}
+	return cfg
+}
+
+func TestWhoeverHasNoGoodTokenIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	guarded := guard(t, harness.Bigquery)
+	foreign := harness.NewKey(t, "foreign")
+	past := time.Now().Add(-time.Hour).Unix()
+	// Users learn what they can do about it, the service's log for operators which check it was.
+	for name, refused := range map[string]struct{ token, words, logged string }{
+		"no token":         {"", "a bearer token is required", "token: missing"},
+		"a wrong audience": {guarded.issuer.Token(t, guarded.key, map[string]any{"aud": "vault"}), "the token is not accepted", "token: audience"},
+		"an expired token": {guarded.issuer.Token(t, guarded.key, map[string]any{"exp": past}), "the token is not accepted", "token: expired"},
+		"a foreign key":    {guarded.issuer.Token(t, foreign, nil), "the token is not accepted", "token: unknown_key"},
+		"another account": {
+			guarded.issuer.Token(t, guarded.key, map[string]any{"sub": "system:serviceaccount:shop:default"}),
+			"no rule admits your token", "token: no_rule",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			endpoint := guarded.service.Address()
+			if refused.token != "" {
+				endpoint = harness.StartSidecar(t, endpoint, refused.token).Address()
+			}
+			wire := harness.NewWire(t, endpoint)
+			plugin := harness.Load(t, configured(guarded.vendor, wire.Address()), wire)
+
+			failed := guarded.task(t).Handle(t, plugin)
+
+			require.Equal(t, core.PhaseRetryableFailure, failed.Phase())
+			require.Contains(t, failed.Err().GetMessage(), refused.words)
+			harness.Eventually(t, "operators are told", func() bool { return strings.Contains(guarded.service.Log(), refused.logged) })
+			require.Zero(t, guarded.upstream.Jobs())
+		})
+	}
+}
+
+func TestTokensAndKeysThatChangeWhileATaskRunsFailNoCall(t *testing.T) {
+	t.Parallel()
+	guarded := guard(t, harness.Bigquery, "--polls=4")
+	inner := harness.NewWire(t, guarded.service.Address())
+	first := guarded.issuer.Token(t, guarded.key, nil)
+	sidecar := harness.StartSidecar(t, inner.Address(), first)
+	wire := harness.Watch(t, sidecar.Address())
+	plugin := harness.LoadOn(t, wire)
+	task := guarded.task(t)
+	task.UntilItRuns(t, plugin)
+
+	// As clusters rotate: the next key is published before it signs, and the old one goes when nothing it signed is left.
+	next := harness.NewKey(t, "next")
+	guarded.issuer.Publish(guarded.key, next)
+	second := guarded.issuer.Token(t, next, nil)
+	sidecar.Rotate(t, second)
+	harness.Eventually(t, "the new token is used", func() bool { return used(inner, second) })
+	guarded.issuer.Publish(next)
+
+	require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, plugin).Phase())
+	require.True(t, used(inner, first))
+	for _, call := range inner.Calls() {
+		require.Equal(t, "0", call.Status, call.Method)
+	}
+	require.Equal(t, 1, guarded.upstream.Jobs())
+}
+
+func used(wire *harness.Wire, token string) bool {
+	for _, call := range wire.CallsTo("GetTask") {
+		if call.Header["authorization"] == "Bearer "+token {
+			return true
+		}
+	}
+	return false
+}

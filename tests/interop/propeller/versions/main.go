@@ -1,0 +1,30 @@
+// Versions prints which releases of Flyte and of gRPC the tests are built with.
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	// What the tests are built with.
+	_ "outrigger.dev/tests/interop/propeller/harness"
+)
+
+func main() {
+	modules := map[string]string{
+		"github.com/flyteorg/flyte/flyteplugins":   "flyteplugins",
+		"github.com/flyteorg/flyte/flytepropeller": "flytepropeller",
+		"google.golang.org/grpc":                   "grpc-go",
+	}
+	info, _ := debug.ReadBuildInfo()
+	var told []string
+	for _, module := range info.Deps {
+		if name, wanted := modules[module.Path]; wanted {
+			if module.Replace != nil {
+				module = module.Replace
+			}
+			told = append(told, name+" "+module.Version)
+		}
+	}
+	fmt.Println("   ran " + strings.Join(told, ", "))
+}
