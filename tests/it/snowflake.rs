@@ -232,6 +232,21 @@ async fn a_create_that_is_refused_with_a_retryable_code_is_tried_again() {
 }
 
 #[tokio::test]
+async fn flyte_is_told_the_code_of_a_create_that_it_tries_again() {
+    let refused = Ending::Failure {
+        status: 422,
+        code: "000603".to_owned(),
+        message: "as scripted".to_owned(),
+    };
+    let options = Options { polls: 0, ending: refused, ..Options::default() };
+    let stage = Stage::set_with(options, &[]).await;
+    for dialect in [Dialect::Flyte1, Dialect::Flyte2] {
+        let refusal = stage.client(dialect).await.create(&task()).await.unwrap_err();
+        assert!(refusal.message.starts_with("000603: as scripted"), "{}", refusal.message);
+    }
+}
+
+#[tokio::test]
 async fn a_job_of_a_removed_account_can_be_deleted() {
     let stage = Stage::set().await;
     let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();

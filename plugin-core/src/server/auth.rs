@@ -1,6 +1,7 @@
 //! Who is calling: one layer for REST and gRPC alike.
 
 mod config;
+mod failure;
 mod keys;
 mod policy;
 mod published;
@@ -20,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     config::AuthFile,
+    failure::AuthFailure,
     keys::Keys,
     policy::Policy,
     token::{Issuer, MAX_TOKEN_BYTES, Unverified},
@@ -27,7 +29,7 @@ use self::{
 use crate::{
     caller::{Caller, Verb},
     context::sha256,
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     telemetry::{metrics::Metrics, record::Record},
 };
 
@@ -61,56 +63,6 @@ struct Remembered {
     expires_at: Timestamp,
     issuer: usize,
     generation: Option<u64>,
-}
-
-/// Why a caller was turned away.
-pub(crate) enum AuthFailure {
-    /// No token.
-    Missing,
-    /// More than one token, or one where none can be read.
-    Ambiguous,
-    /// A token that does not count, and why: a metric's label, not the caller's business.
-    Invalid(&'static str),
-    /// A good token that no rule matches.
-    NoRule,
-    /// The issuer's keys were never loaded.
-    KeysUnavailable,
-}
-
-impl AuthFailure {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Ambiguous => "ambiguous",
-            Self::Invalid(reason) => reason,
-            Self::NoRule => "no_rule",
-            Self::KeysUnavailable => "keys_unavailable",
-        }
-    }
-}
-
-impl From<AuthFailure> for Error {
-    fn from(failure: AuthFailure) -> Self {
-        let reason = failure.reason();
-        let error = match failure {
-            AuthFailure::Missing => Self::new(Kind::Unauthenticated, "a bearer token is required"),
-            AuthFailure::Ambiguous => {
-                Self::invalid("send exactly one bearer token").with_code("invalid_request")
-            }
-            AuthFailure::Invalid(_) => {
-                Self::new(Kind::Unauthenticated, "the token is not accepted")
-                    .with_code("invalid_token")
-            }
-            AuthFailure::NoRule => Self::new(Kind::PermissionDenied, "no rule admits your token")
-                .with_code("insufficient_scope"),
-            AuthFailure::KeysUnavailable => {
-                Self::unavailable("tokens cannot be verified yet; try again")
-                    .with_retry_after(Duration::from_secs(5))
-            }
-        };
-        // An operator reads in the log what a stranger is not told.
-        error.with_source(format!("token: {reason}"))
-    }
 }
 
 impl Auth {

@@ -49,7 +49,12 @@ impl IntoResponse for Error {
 /// As gRPC handlers return it; the layer finds the error again as the status' source.
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let mut status = Self::new(error.kind().grpc(), error.message());
+        // Propeller shows users the message and nothing else.
+        let message = match error.code().filter(|_| error.is_upstream()) {
+            Some(code) => format!("{code}: {}", error.message()),
+            None => error.message().to_owned(),
+        };
+        let mut status = Self::new(error.kind().grpc(), message);
         if let Some(wait) = error.retry_after()
             && let Ok(millis) = wait.as_millis().to_string().parse()
         {

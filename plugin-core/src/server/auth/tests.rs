@@ -3,7 +3,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::{caller::Role, run::ServiceInfo};
+use crate::{caller::Role, error::Kind, run::ServiceInfo};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
@@ -183,6 +183,20 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         let error = bearer(&auth, &token).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unauthenticated, "{what}");
         assert_eq!(error.code(), Some("invalid_token"), "{what}");
+    }
+    for (token, words) in [
+        (token(&json!({"exp": now() - 31})), "it has expired"),
+        (token(&json!({"aud": "vault"})), "it is for another audience"),
+        (token(&json!({"iss": "https://evil.example.com"})), "its issuer is none of those"),
+        (
+            sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER),
+            "not signed with a key of its issuer",
+        ),
+        ("x".to_owned(), "it is no signed JWT"),
+    ] {
+        let error = bearer(&auth, &token).await.unwrap_err();
+        assert!(error.message().starts_with("the token is not accepted: "), "{error}");
+        assert!(error.message().contains(words), "{error}");
     }
     let dates =
         [json!({"exp": now() - 25}), json!({"nbf": now() + 25}), json!({"iat": now() + 25})];

@@ -75,9 +75,9 @@ func TestWhoeverHasNoGoodTokenIsRefusedInWords(t *testing.T) {
 	// Users learn what they can do about it, the service's log for operators which check it was.
 	for name, refused := range map[string]struct{ token, words, logged string }{
 		"no token":         {"", "a bearer token is required", "token: missing"},
-		"a wrong audience": {guarded.issuer.Token(t, guarded.key, map[string]any{"aud": "vault"}), "the token is not accepted", "token: audience"},
-		"an expired token": {guarded.issuer.Token(t, guarded.key, map[string]any{"exp": past}), "the token is not accepted", "token: expired"},
-		"a foreign key":    {guarded.issuer.Token(t, foreign, nil), "the token is not accepted", "token: unknown_key"},
+		"a wrong audience": {guarded.issuer.Token(t, guarded.key, map[string]any{"aud": "vault"}), "the token is not accepted: it is for another audience", "token: audience"},
+		"an expired token": {guarded.issuer.Token(t, guarded.key, map[string]any{"exp": past}), "the token is not accepted: it has expired", "token: expired"},
+		"a foreign key":    {guarded.issuer.Token(t, foreign, nil), "the token is not accepted: it is not signed with a key of its issuer", "token: unknown_key"},
 		"another account": {
 			guarded.issuer.Token(t, guarded.key, map[string]any{"sub": "system:serviceaccount:shop:default"}),
 			"no rule admits your token", "token: no_rule",
