@@ -135,7 +135,7 @@ impl Balancer {
         if new.is_empty() && gone.is_empty() {
             return;
         }
-        tracing::info!(target = %self.target, replicas = addresses.len(), "replicas changed");
+        tracing::info!(service = %self.target, replicas = addresses.len(), "replicas changed");
         self.replicas.store(Arc::new(kept.iter().cloned().chain(new).collect()));
         gone.iter().for_each(|replica| replica.gone.cancel());
     }

@@ -65,7 +65,7 @@ impl Forwarder {
                 Err(Unanswered::Unsent(request)) => *request,
                 Err(Unanswered::Unprocessed) => return Err(h2::Reason::REFUSED_STREAM.into()),
                 Err(Unanswered::Lost(error)) => {
-                    tracing::warn!(target = %self.balancer.target, %error, "a call was lost");
+                    tracing::warn!(service = %self.balancer.target, %error, "a call was lost");
                     return Ok(answer::unavailable(self.lost(), call));
                 }
             };

@@ -89,7 +89,7 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     let metrics = Arc::new(Metrics::new(INFO));
     serving.background.spawn(Arc::clone(&token).keep_fresh(serving.stop_background.clone()));
     for (listener, listen, target) in bound {
-        tracing::info!(listen, %target, "forwarding");
+        tracing::info!(listen, service = %target, "forwarding");
         let tls = tls.clone().filter(|_| target.is_tls());
         let balancer = Balancer::start(target, tls, &serving, &metrics);
         let forwarder = Forwarder::new(balancer, Arc::clone(&token), args.wait);

@@ -31,7 +31,7 @@ pub(crate) async fn keep_resolved(balancer: Arc<Balancer>, stop: CancellationTok
                 Err(why) => {
                     balancer.unresolved(&why);
                     if std::mem::take(&mut answered) {
-                        tracing::warn!(target = %balancer.target, why, "no replicas are known from DNS");
+                        tracing::warn!(service = %balancer.target, why, "no replicas are known from DNS");
                     }
                     sleep(ASK_AGAIN).await;
                 }
