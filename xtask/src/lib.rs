@@ -5,6 +5,7 @@
     reason = "those rules are for services: here is no runtime to block and no time to pause"
 )]
 
+mod beside;
 mod demo;
 mod exit;
 mod flyte2;

@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -78,10 +78,14 @@ impl Background {
         matches!(self.0.try_wait(), Ok(None))
     }
 
+    /// What the system calls it.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Waits until it ends.
-    pub(crate) fn wait(mut self) -> Result<()> {
-        self.0.wait()?;
-        Ok(())
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.0.wait()?)
     }
 }
 

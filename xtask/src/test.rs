@@ -5,6 +5,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
+    beside::Beside,
     flyte2, image_test, invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
@@ -55,6 +56,9 @@ struct Environment {
     ci: bool,
 }
 
+/// The steps that run beside the others.
+const BESIDE: [&str; 5] =
+    ["interop-propeller", "interop-flyte2", "interop-flytekit", "charts", "cluster"];
 /// The steps of `--template`.
 const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
@@ -100,10 +104,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let wanted = |step: &&Step| chosen.is_empty() || chosen.contains(&step.name);
     let environment = Environment { ci: is_ci() };
     let mut skipped = Vec::new();
-    for step in STEPS.iter().filter(wanted) {
+    if !chosen.is_empty() {
+        run_steps(STEPS.iter().filter(wanted), &environment, &mut skipped)?;
+    } else {
+        run_everything(&environment, &mut skipped)?;
+    }
+    match skipped.as_slice() {
+        [] => println!("Everything passed."),
+        some => println!("Passed, but for what was skipped: {}", some.join(", ")),
+    }
+    Ok(())
+}
+
+/// Every step, some beside the others once there are programs to try and until they are built anew.
+fn run_everything(environment: &Environment, skipped: &mut Vec<&'static str>) -> Result<()> {
+    let steps = || STEPS.iter().filter(|step| !BESIDE.contains(&step.name));
+    let before = |step: &&Step| step.name != "doc";
+    let after = |step: &&Step| step.name == "demo";
+    run_steps(steps().take_while(before), environment, skipped)?;
+    let beside = Beside::start(&BESIDE)?;
+    run_steps(steps().skip_while(before).filter(|step| !after(step)), environment, skipped)?;
+    beside.finish()?;
+    run_steps(steps().filter(after), environment, skipped)
+}
+
+fn run_steps<'a>(
+    steps: impl Iterator<Item = &'a Step>,
+    environment: &Environment,
+    skipped: &mut Vec<&'static str>,
+) -> Result<()> {
+    for step in steps {
         println!("── {}: {}", step.name, step.what);
         let started = Instant::now();
-        match (step.run)(&environment)? {
+        match (step.run)(environment)? {
             Outcome::Passed => println!("── {} passed in {:.0?}\n", step.name, started.elapsed()),
             Outcome::Skipped(why) if environment.ci => bail!("{} cannot run: {why}", step.name),
             Outcome::Skipped(why) | Outcome::NotServed(why) => {
@@ -111,10 +144,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 skipped.push(step.name);
             }
         }
-    }
-    match skipped.as_slice() {
-        [] => println!("Everything passed."),
-        some => println!("Passed, but for what was skipped: {}", some.join(", ")),
     }
     Ok(())
 }
