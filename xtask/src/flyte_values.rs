@@ -52,6 +52,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IMAGE", requires = "proxy")]
     proxy_image: Option<String>,
 
+    /// Call the services over TLS: their charts have `tls.enabled`.
+    #[arg(long)]
+    tls: bool,
+
+    /// The Secret in Flyte's namespace whose `ca.crt` signed their certificates; by default the sidecar
+    /// trusts the system's authorities.
+    #[arg(long, value_name = "SECRET", requires_all = ["tls", "proxy"])]
+    ca_secret: Option<String>,
+
     /// Send this optional task type, too; may be given more than once.
     #[arg(long = "with", value_name = "TYPE")]
     optional: Vec<String>,
@@ -159,15 +168,16 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
     let plugins = members.iter().zip(FIRST_PROXY_PORT..).map(|(member, proxy_port)| {
         let (name, port) = (member.name(), member.file.ports.api);
         let Args { namespace, cluster_domain, .. } = args;
-        let target = format!("dns:///{name}-headless.{namespace}.svc.{cluster_domain}:{port}");
+        let host = format!("{name}-headless.{namespace}.svc.{cluster_domain}:{port}");
+        let direct = format!("dns:///{host}");
         let listen = format!("127.0.0.1:{proxy_port}");
         let proxied = format!("dns:///{listen}");
         json!({
             "name": name,
             "mode": member.file.plugin.mode,
-            "endpoint": if args.proxy { &proxied } else { &target },
+            "endpoint": if args.proxy { &proxied } else { &direct },
             "listen": listen,
-            "target": target,
+            "target": if args.tls { format!("https://{host}") } else { direct },
         })
     });
     let mut context = Context::from_serialize(&json!({
@@ -182,6 +192,8 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
         "plugins": plugins.collect::<Vec<_>>(),
         "balancing": BALANCING,
         "retrying": RETRYING,
+        // What is called through the sidecar is called on loopback.
+        "insecure": args.proxy || !args.tls,
         "proxy": proxy(args, generator)?,
     }))?;
     let engine = render::of_charts(&[
@@ -214,6 +226,7 @@ fn proxy(args: &Args, generator: &Generator) -> Result<Json> {
         "admin_port": PROXY_ADMIN_PORT,
         "volumes": volumes,
         "audience": AUDIENCE,
+        "ca_secret": args.ca_secret.as_deref().unwrap_or_default(),
     }))
 }
 
@@ -234,12 +247,15 @@ fn command(args: &Args) -> String {
     let proxy = if args.proxy { " --proxy" } else { "" };
     let image = args.proxy_image.iter().map(|image| format!(" --proxy-image {image}"));
     let image = image.collect::<String>();
+    let tls = if args.tls { " --tls" } else { "" };
+    let secret = args.ca_secret.iter().map(|secret| format!(" --ca-secret {secret}"));
+    let secret = secret.collect::<String>();
     let domain = match args.cluster_domain.as_str() {
         "cluster.local" => String::new(),
         domain => format!(" --cluster-domain {domain}"),
     };
     format!(
-        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{image}{with}",
+        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{image}{tls}{secret}{with}",
         args.namespace
     )
 }

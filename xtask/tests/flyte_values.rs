@@ -62,6 +62,26 @@ fn an_optional_task_type_is_routed_on_demand() {
 }
 
 #[test]
+fn services_with_certificates_are_called_over_tls() {
+    let args = ["bigquery", "--flyte", "1.16", "--chart", "core", "--tls"];
+    let direct = printed(&args).1;
+    assert!(direct.contains("            insecure: false\n"), "{direct}");
+    assert!(direct.contains("endpoint: dns:///bigquery-headless."), "{direct}");
+
+    let through = printed(&[&args[..], &["--proxy", "--ca-secret", "plugins-ca"]].concat()).1;
+    for line in [
+        "            insecure: true\n",
+        "=https://bigquery-headless.flyte.svc.cluster.local:8000\n",
+        "        - --ca-file=/var/run/secrets/outrigger/ca.crt\n",
+        "              name: plugins-ca\n",
+    ] {
+        assert!(through.contains(line), "{line} in {through}");
+    }
+    let (code, _, error) = printed(&[&args[..], &["--ca-secret", "plugins-ca"]].concat());
+    assert!(code == 2 && error.contains("--proxy"), "{error}");
+}
+
+#[test]
 fn the_sidecar_s_image_may_be_a_mirror_s() {
     let args =
         ["--flyte", "1.16", "--chart", "core", "--proxy-image", "mirror.example.com/proxy:1"];
