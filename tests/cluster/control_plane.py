@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import secrets
 import signal
 import socket
@@ -22,9 +23,12 @@ NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    # Below those that the system gives to connections: it could give one away before a program listens.
+    for port in random.sample(range(12000, 32000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def eventually(holds, *, within=30, what):

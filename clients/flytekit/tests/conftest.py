@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import random
 import secrets
 import signal
 import socket
@@ -38,9 +39,12 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    # Below those that the system gives to connections: it could give one away before a program listens.
+    for port in random.sample(range(12000, 32000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def fetch(url, **headers):

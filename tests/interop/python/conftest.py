@@ -7,7 +7,9 @@ import hmac
 import json
 import os
 import pathlib
+import random
 import secrets
+import socket
 import subprocess
 import time
 import urllib.error
@@ -24,11 +26,12 @@ AUDIENCE = "connectors"
 
 
 def free_port():
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    # Below those that the system gives to connections: it could give one away before a program listens.
+    for port in random.sample(range(12000, 32000), 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Service:
