@@ -23,7 +23,7 @@ impl Beside {
         write(&log, "")?;
         println!("── beside what follows: {}; {} tells\n", steps.join(", "), log.display());
         let output = File::options().append(true).open(&log)?;
-        let mut command = program(std::env::current_exe()?);
+        let mut command = program(this_program()?);
         command.arg("test").args(steps.iter().flat_map(|step| ["--only", step]));
         command.stdout(output.try_clone()?).stderr(output);
         // A group of its own, so that what it has started ends with it.
@@ -44,6 +44,12 @@ impl Beside {
         }
         Ok(())
     }
+}
+
+/// This program, which cargo may have built anew under its name since it was started.
+fn this_program() -> Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    Ok(if cfg!(target_os = "linux") { running } else { std::env::current_exe()? })
 }
 
 impl Drop for Beside {
