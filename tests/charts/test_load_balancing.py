@@ -28,9 +28,13 @@ FOUND_WITHIN = AGE * 1.1 + FLOOR + 5
 NAMESPACE = "flyte"
 
 
+def values_of(fragment):
+    return yaml.safe_load((ROOT / "docs" / "flyte-values" / fragment).read_text())
+
+
 def connector(fragment):
     """What Flyte is told of the plugin."""
-    values = yaml.safe_load((ROOT / "docs" / "flyte-values" / fragment).read_text())
+    values = values_of(fragment)
     if fragment.startswith("core"):
         plugins = values["configmap"]["enabled_plugins"]["plugins"]
     else:
@@ -39,9 +43,17 @@ def connector(fragment):
     return (section.get("connectors") or section["agents"])["bigquery"]
 
 
+def endpoint_of(fragment):
+    """Where Flyte's calls end, past the sidecar if there is one."""
+    values, called = values_of(fragment), connector(fragment)["endpoint"]
+    sidecars = values.get("flytepropeller", {}).get("additionalContainers") or values.get("deployment", {}).get("sidecars", [])
+    args = [arg.removeprefix("--route=").split("=") for sidecar in sidecars for arg in sidecar["args"] if arg.startswith("--route=")]
+    return {f"dns:///{listen}": target for listen, target in args}.get(called, called)
+
+
 def headless_name(fragment):
     """The name in Flyte's endpoint, which is that of a headless Service of the chart."""
-    endpoint = re.fullmatch(r"dns:///([^:]+):(\d+)", connector(fragment)["endpoint"])
+    endpoint = re.fullmatch(r"dns:///([^:]+):(\d+)", endpoint_of(fragment))
     (headless,) = (s for s in of_kind(render("bigquery"), "Service") if s["spec"].get("clusterIP") == "None")
     assert endpoint[1] == f"{headless['metadata']['name']}.{NAMESPACE}.svc.cluster.local"
     assert int(endpoint[2]) in [port["port"] for port in headless["spec"]["ports"]]
