@@ -29,7 +29,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) metrics: TargetMetrics,
     pub(crate) pending: Option<Pending>,
-    grpc_code: &'static str,
+    pub(crate) grpc_code: &'static str,
 }
 
 impl Call {

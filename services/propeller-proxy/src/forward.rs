@@ -63,7 +63,10 @@ impl Forwarder {
             request = match send(sender, request).await {
                 Ok(response) => return Ok(answer::forwarded(response, call)),
                 Err(Unanswered::Unsent(request)) => *request,
-                Err(Unanswered::Unprocessed) => return Err(h2::Reason::REFUSED_STREAM.into()),
+                Err(Unanswered::Unprocessed) => {
+                    call.grpc_code = "UNAVAILABLE";
+                    return Err(h2::Reason::REFUSED_STREAM.into());
+                }
                 Err(Unanswered::Lost(error)) => {
                     tracing::warn!(service = %self.balancer.target, %error, "a call was lost");
                     return Ok(answer::unavailable(self.lost(), call));

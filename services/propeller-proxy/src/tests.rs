@@ -225,6 +225,8 @@ async fn a_call_that_a_replica_refused_unseen_is_refused_so_that_its_caller_repe
     let reason = cause.downcast_ref::<h2::Error>().unwrap().reason();
     assert_eq!(reason, Some(h2::Reason::REFUSED_STREAM));
     assert_eq!(replica.calls(), 1);
+    let labels = r#"target="bigquery-headless.plugins:8000",grpc_code="UNAVAILABLE""#;
+    stage.metrics_say(&format!("propeller_proxy_calls_total{{{labels}}} 1")).await;
 }
 
 #[tokio::test]
