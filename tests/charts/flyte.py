@@ -23,7 +23,7 @@ def sources(release, scratch):
     version, digest = RELEASES[release]
     command = ["go", "mod", "download", "-json", f"{MODULE}@{version}"]
     # Compared with the digest here: Go's own database of digests does not know every release.
-    environment = {**os.environ, "GONOSUMDB": MODULE, "GOFLAGS": "-mod=mod"}
+    environment = {**os.environ, "GONOSUMDB": MODULE, "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=mod"}
     done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)

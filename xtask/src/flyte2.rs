@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use crate::process::{program, run};
+use crate::{go::go_in, process::run};
 
 const DIRECTORY: &str = "tests/interop/flyte2";
 /// A module and its version, as `go list -m` is asked for them.
@@ -62,11 +62,9 @@ pub(crate) fn check() -> Result<()> {
     run(&mut go(&["test", "-count=1", "./..."]))
 }
 
-/// `go` in the tests' module, whatever workspace is around it.
+/// `go` in the tests' module.
 fn go(args: &[&str]) -> Command {
-    let mut command = program("go");
-    command.current_dir(crate::root().join(DIRECTORY)).env("GOWORK", "off").args(args);
-    command
+    go_in(DIRECTORY, args)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod flyte2;
 mod flyte_values;
+mod go;
 mod guide;
 mod image;
 mod image_test;

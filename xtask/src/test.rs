@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 
 use crate::{
     beside::Beside,
-    flyte2, image_test, invariants,
+    flyte2, go, image_test, invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
-    root, target, template_notes, template_test,
+    target, template_notes, template_test,
 };
 
 /// Checks the repository as CI does.
@@ -234,7 +234,7 @@ fn interop_python(_: &Environment) -> Result<Outcome> {
 }
 
 fn interop_propeller(_: &Environment) -> Result<Outcome> {
-    if !works(program("go").arg("version")) {
+    if !go::is_installed() {
         return Ok(Outcome::Skipped(
             "go is not installed: it builds propeller's plugin".to_owned(),
         ));
@@ -247,17 +247,16 @@ fn interop_propeller(_: &Environment) -> Result<Outcome> {
         &["test", "-count=1", "-parallel=24", "-timeout=5m", "./..."],
         &["run", "./versions"],
     ] {
-        let mut go = program("go");
-        go.args(check).current_dir(root().join("tests/interop/propeller"));
+        let mut go = go::go_in("tests/interop/propeller", check);
         // Go's sum database does not know every release of Flyte's modules; go.sum still pins them.
-        go.env("GONOSUMDB", "github.com/flyteorg/*").env("GOWORK", "off").env("TMPDIR", &artefacts);
+        go.env("GONOSUMDB", "github.com/flyteorg/*").env("TMPDIR", &artefacts);
         run_program(&mut go)?;
     }
     Ok(Outcome::Passed)
 }
 
 fn interop_flyte2(_: &Environment) -> Result<Outcome> {
-    if !works(program("go").arg("version")) {
+    if !go::is_installed() {
         return Ok(Outcome::Skipped("go is not installed: it builds Flyte's executor".to_owned()));
     }
     if let Some(refused) = flyte2::refused()? {
@@ -341,11 +340,11 @@ fn charts(_: &Environment) -> Result<Outcome> {
     };
     run_program(python.command().arg("tests/charts/tools.py").arg(target("charts")))?;
     run_program(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
-    passed(python.pytest())
+    passed(go::with_caches(python.pytest()))
 }
 
 fn cluster(_: &Environment) -> Result<Outcome> {
-    if !works(program("go").arg("version")) {
+    if !go::is_installed() {
         return Ok(Outcome::Skipped(
             "go is not installed: it builds Kubernetes' programs".to_owned(),
         ));
@@ -354,7 +353,8 @@ fn cluster(_: &Environment) -> Result<Outcome> {
         return Ok(Outcome::Skipped(python::MISSING.to_owned()));
     };
     run_program(python.command().arg("tests/charts/tools.py").arg(target("charts")))?;
-    run_program(python.command().arg("tests/cluster/build.py").arg(target("cluster")))?;
+    let mut build = go::with_caches(python.command());
+    run_program(build.arg("tests/cluster/build.py").arg(target("cluster")))?;
     passed(python.pytest_on("tests/cluster"))
 }
 
