@@ -1,6 +1,11 @@
 //! How a command ends: the exit codes that scripts and CI can rely on.
 
-use std::process::ExitCode;
+use std::{
+    panic::{self, AssertUnwindSafe, PanicHookInfo},
+    process::ExitCode,
+};
+
+use anyhow::Result;
 
 /// What happened, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +28,33 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+/// Runs `command`, says what went wrong, and ends as it should.
+pub(crate) fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !is_nobody_reading(panic) {
+            report(panic);
+        }
+    }));
+    // Whoever panics has said so, but for an output that nobody reads: there is nobody to tell.
+    let Ok(result) = panic::catch_unwind(AssertUnwindSafe(command)) else {
+        return Exit::Failed.into();
+    };
+    let exit = result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        error.downcast_ref::<With>().map_or(Exit::Failed, |with| with.0)
+    });
+    exit.into()
+}
+
+/// Whether this is `println!`, whose reader has seen enough (`| head`). It panics then, which stops what
+/// was started in the background; the signal that ends other programs would leave that running.
+fn is_nobody_reading(panic: &PanicHookInfo<'_>) -> bool {
+    panic.payload_as_str().is_some_and(|words| {
+        words.starts_with("failed printing to stdout") && words.contains("Broken pipe")
+    })
 }
 
 /// For `--help`.

@@ -85,7 +85,7 @@ pub fn run(cli: Cli) -> ExitCode {
     if let Some(root) = cli.root {
         work_in(&std::path::absolute(&root).unwrap_or(root));
     }
-    ended(dispatch(cli.command))
+    exit::of(|| dispatch(cli.command))
 }
 
 /// Runs the command line of `cargo outrigger`, with the template that `files` are by their path.
@@ -93,7 +93,7 @@ pub fn run(cli: Cli) -> ExitCode {
 pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
     // The first call, and the only one.
     let _ = TOOL.set("cargo outrigger");
-    ended(outrigger::run(outrigger, files))
+    exit::of(|| outrigger::run(outrigger, files))
 }
 
 fn dispatch(command: Command) -> Result<Exit> {
@@ -111,15 +111,6 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),
     }
-}
-
-/// Says what went wrong, and ends as it should.
-fn ended(result: Result<Exit>) -> ExitCode {
-    let exit = result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        error.downcast_ref::<exit::With>().map_or(Exit::Failed, |with| with.0)
-    });
-    exit.into()
 }
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();

@@ -1,0 +1,17 @@
+//! What a command does with its output.
+#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::process::{Command, Stdio};
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_defect() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut list = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output =
+        list.arg("list").stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
