@@ -82,6 +82,7 @@ EVERYTHING = merged(
         "flyte": {"podLabels": {"app": "flytepropeller"}},
         "auth": {"keysSecret": "issuers", "issuers": [ISSUER, KEYED_ISSUER], "rules": [RULE]},
         "handleKeys": {"files": ["handle.key", "next.key"]},
+        "ports": {"host": "[::]"},
         "service": {"annotations": {"example.com/service": "yes"}, "ipFamilyPolicy": "PreferDualStack"},
         "networkPolicy": {
             "cidrs": ["10.0.0.0/8", "2001:db8::/32"],

@@ -122,6 +122,14 @@ def test_they_are_in_no_manifest_that_could_take_them_away():
     assert annotations["helm.sh/resource-policy"] == "keep"
 
 
+def test_where_the_cluster_is_not_asked_nothing_takes_their_place():
+    """Each rendering has another key. Argo CD makes Secrets of no chart that says Skip, and kubectl changes none for good."""
+    (secret,) = of_kind(render("bigquery"), "Secret")
+    # It comes before Helm's: https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-hooks
+    assert secret["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "Skip"
+    assert secret["immutable"] is True
+
+
 def test_keys_of_a_release_with_one_secret_are_copied(rendered, cluster):
     cluster[FORMER] = former("bigquery", **{"handle.key": "b25l", "old.key": "dHdv"})
     made = rendered("handle.key", "next.key")

@@ -58,6 +58,16 @@ ALERTS = [
         )
         for quick, fires in [(STANDS, {"operation": "get"}), ("0+10x60", None)]
     ),
+    # A create may take thirty.
+    (
+        "OutriggerSlow",
+        "30m",
+        [
+            ('flyte_connector_request_latency_seconds_bucket{%s,operation="create",le="10.0"}', POD, "0+10x60"),
+            ('flyte_connector_request_latency_seconds_bucket{%s,operation="create",le="+Inf"}', POD, "0+10x60"),
+        ],
+        None,
+    ),
     ("OutriggerStale", "30m", [('plugin_stale_answers_total{%s,task_type="t"}', POD, RISES)], {"task_type": "t"}),
     ("OutriggerStale", "30m", [('plugin_stale_answers_total{%s,task_type="t"}', POD, STANDS)], None),
     ("OutriggerThrottled", "45m", [("plugin_upstream_throttled_total{%s}", POD, RISES)], {}),

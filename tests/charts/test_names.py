@@ -2,11 +2,13 @@
 
 import itertools
 import re
+import shutil
 
 import pytest
+import yaml
 
 from cases import EVERYTHING
-from charts import PLUGINS, container, one, render
+from charts import CHARTS, PLUGINS, STABLE, container, merged, of_kind, one, render
 
 SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 LONGEST = "r" * 53
@@ -50,6 +52,18 @@ def test_labels_of_the_longest_names_are_no_longer_than_labels(long_plugin):
 def test_the_usual_release_has_the_plugins_name():
     for plugin in PLUGINS:
         assert one(render(plugin), "Deployment")["metadata"]["name"] == plugin
+
+
+def test_one_chart_twice_in_another_keeps_its_pods_apart(tmp_path):
+    parts = [{"name": "bigquery", "version": "*", "alias": alias} for alias in ("eu", "us")]
+    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": parts}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
+    shutil.copytree(CHARTS / "bigquery", tmp_path / "charts" / "bigquery")
+    values = {alias: merged(STABLE, {"fullnameOverride": f"bigquery-{alias}"}) for alias in ("eu", "us")}
+    objects = render(tmp_path, values, release="parent")
+    for service in of_kind(objects, "Service"):
+        pods = [pod["spec"]["template"]["metadata"]["labels"] for pod in of_kind(objects, "Deployment")]
+        assert len(pods) == 2 and sum(service["spec"]["selector"].items() <= labels.items() for labels in pods) == 1
 
 
 def test_an_override_names_everything():

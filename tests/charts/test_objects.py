@@ -101,10 +101,21 @@ def test_a_drain_gets_on(objects):
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-@pytest.mark.parametrize("case", ["one-replica", "hpa-from-one", "keda-from-one"])
-def test_one_replica_has_no_budget(case):
-    assert not of_kind(render("bigquery", MATRIX[case]), "PodDisruptionBudget")
-    assert of_kind(render("bigquery"), "PodDisruptionBudget")
+def test_only_one_replica_for_good_has_no_budget():
+    assert not of_kind(render("bigquery", MATRIX["one-replica"]), "PodDisruptionBudget")
+    for case in ("defaults", "hpa-from-one", "keda-from-one"):
+        assert of_kind(render("bigquery", MATRIX[case]), "PodDisruptionBudget"), case
+
+
+def test_recreate_goes_without_what_rolling_updates_have():
+    """https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/: only if the type is RollingUpdate."""
+    objects = render("bigquery", {"strategy": {"type": "Recreate"}})
+    assert one(objects, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_ipv6_addresses_are_listened_on_in_brackets():
+    environment = container(render("bigquery", {"ports": {"host": "[::]"}}))["env"]
+    assert {"name": "PLUGIN_LISTEN", "value": "[::]:8000"} in environment
 
 
 def test_the_pod_outlives_its_drain(objects):

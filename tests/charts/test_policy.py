@@ -5,12 +5,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 
 import pytest
 import yaml
 
 from cases import MATRIX
-from charts import PLUGINS, STABLE, merged, of_kind, one, render, text
+from charts import CHARTS, PLUGINS, STABLE, container, merged, of_kind, one, render, text
 
 SKIPS = yaml.safe_load((pathlib.Path(__file__).parent / "checkov-skips.yaml").read_text())
 RENDERED = {plugin: (plugin, {}) for plugin in PLUGINS}
@@ -112,6 +113,28 @@ def test_the_network_admits_prometheus_to_metrics_alone():
 def test_the_network_lets_traces_out(endpoint, port):
     policy = one(render("bigquery", {"otel": {"endpoint": endpoint}}), "NetworkPolicy", "bigquery")
     assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy["spec"]["egress"]
+
+
+def test_names_resolve_where_dns_has_another_port_behind_its_service():
+    """OpenShift's is at 5353: https://github.com/openshift/cluster-dns-operator/blob/master/assets/dns/service.yaml"""
+    for policy in of_kind(render("bigquery"), "NetworkPolicy"):
+        ports = {(port["protocol"], port["port"]) for port in policy["spec"]["egress"][0]["ports"]}
+        assert ports == {(protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)}
+
+
+def test_the_documents_values_for_a_mesh_let_it_through():
+    """docs/operating.md, By mesh."""
+    document = (CHARTS.parent / "docs" / "operating.md").read_text()
+    section = document.split("### By mesh\n")[1].split("\n### ")[0]
+    values = yaml.safe_load(textwrap.dedent(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1]))
+    objects = render("bigquery", values)
+    policy = one(objects, "NetworkPolicy", "bigquery")
+    assert policy["spec"]["egress"][-1]["ports"] == [{"port": 15012, "protocol": "TCP"}]
+    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    allowed = one(objects, "AuthorizationPolicy")
+    assert allowed["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    ports = {port for rule in allowed["spec"]["rules"] for to in rule["to"] for port in to["operation"]["ports"]}
+    assert ports == {str(port["containerPort"]) for port in container(objects)["ports"]}
 
 
 def test_the_network_can_be_left_to_others():

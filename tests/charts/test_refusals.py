@@ -43,7 +43,13 @@ WRONG = [
     ("secrets.externalSecret.refreshInterval", "often"),
     ("serviceAccount.tokens", [{"path": "x"}]),
     ("serviceAccount.tokens", [{"audience": "a", "path": "x", "expirationSeconds": 60}]),
+    ("ports.host", "::"),
+    ("ports.host", "localhost"),
     ("ports.api", 0),
+    ("strategy.rollingUpdate", {"maxSurge": "some"}),
+    ("strategy.type", "Recrate"),
+    ("auth.cluster.algorithms", ["HS256"]),
+    ("networkPolicy.dnsPorts", []),
     ("ports.admin", 70000),
     ("tls.existingSecret", "Not A Name"),
     ("tls.caKey", "../ca.crt"),
@@ -97,13 +103,16 @@ CONTRADICTIONS = [
     (merged(TLS, {"service": {"appProtocol": "kubernetes.io/h2c"}}), "without TLS"),
     ({"service": {"appProtocol": "https"}}, "tls.enabled is off"),
     ({"ports": {"admin": 8000}}, "are the same"),
+    ({"service": {"ipFamilyPolicy": "PreferDualStack"}}, "needs ports.host"),
+    ({"service": {"ipFamilyPolicy": "RequireDualStack"}}, "needs ports.host"),
+    ({"auth": {"issuers": [{**ISSUER, "name": "cluster"}]}}, "auth.issuers has one named cluster"),
+    ({"auth": {"issuers": [{**ISSUER, "issuer": "https://kubernetes.default.svc.cluster.local"}]}}, "is auth.cluster's"),
 ]
 
 # Objects with whatever keys: maps, and parts of Kubernetes' own objects, which the API server checks.
 MAPS = ["labels", "strings", "quantities"]
 KUBERNETES = {
     "global",
-    "strategy",
     "affinity",
     "podSecurityContext",
     "securityContext",

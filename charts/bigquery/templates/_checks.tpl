@@ -43,6 +43,18 @@
 {{- if not (regexMatch "^[a-z]" (include "bigquery.fullname" .)) -}}
 {{- fail "a Service's name begins with a letter: name the release otherwise, or set fullnameOverride" -}}
 {{- end -}}
+{{- if and $auth.cluster.enabled (not $auth.insecureNoAuth) -}}
+{{- range $auth.issuers -}}
+{{- if eq .name "cluster" -}}
+{{- fail "auth.issuers has one named cluster, which auth.cluster is: leave it out, or set auth.cluster.enabled to false" -}}
+{{- else if eq .issuer $auth.cluster.issuer -}}
+{{- fail (printf "the issuer of auth.issuers' %s is auth.cluster's: leave one of them out" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (hasSuffix "DualStack" .Values.service.ipFamilyPolicy) (not (hasPrefix "[" .Values.ports.host)) -}}
+{{- fail "service.ipFamilyPolicy promises IPv6, which needs ports.host [::]" -}}
+{{- end -}}
 {{- if eq (int .Values.ports.api) (int .Values.ports.admin) -}}
 {{- fail "ports.api and ports.admin are the same" -}}
 {{- end -}}

@@ -1,12 +1,15 @@
-{{/* What a Deployment or Service tells its pods by. Never changed: a Deployment's selector cannot be. */}}
+{{/*
+What a Deployment or Service tells its pods by. Never changed: a Deployment's selector cannot be. The chart's name is its alias
+where it is a part of another, maybe twice.
+*/}}
 {{- define "bigquery.selector" -}}
-app.kubernetes.io/name: bigquery
+app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* And the pod of `helm test`, which is none of them. */}}
 {{- define "bigquery.healthCheckSelector" -}}
-app.kubernetes.io/name: bigquery-health-check
+app.kubernetes.io/name: {{ .Chart.Name | trunc 50 }}-health-check
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -44,7 +47,3 @@ annotations:
 namespace="{{ .Release.Namespace }}",pod=~"{{ include "bigquery.fullname" . }}-[a-z0-9]+-[a-z0-9]{5}"
 {{- end }}
 
-{{/* The least number of pods there is. */}}
-{{- define "bigquery.minReplicas" -}}
-{{- eq .Values.autoscaling.mode "none" | ternary .Values.replicas .Values.autoscaling.minReplicas -}}
-{{- end }}

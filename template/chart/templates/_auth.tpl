@@ -4,6 +4,10 @@ name: cluster
 issuer: {{ .Values.auth.cluster.issuer | quote }}
 audiences:
   - {{ .Values.auth.cluster.audience | quote }}
+{{- with .Values.auth.cluster.algorithms }}
+algorithms:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 jwks:
   url: https://kubernetes.default.svc/openid/v1/jwks
   ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt

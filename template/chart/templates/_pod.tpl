@@ -34,6 +34,16 @@ tolerations:
 {{- toYaml $context -}}
 {{- end }}
 
+{{/* Where pods ask for names, of a NetworkPolicy. */}}
+{{- define "<[ plugin.name ]>.dnsPorts" -}}
+{{- range .Values.networkPolicy.dnsPorts }}
+- port: {{ . }}
+  protocol: UDP
+- port: {{ . }}
+  protocol: TCP
+{{- end }}
+{{- end }}
+
 {{- define "<[ plugin.name ]>.topologySpread" -}}
 {{- $keys := dict "topology.kubernetes.io/zone" .Values.topologySpread.zone "kubernetes.io/hostname" .Values.topologySpread.host -}}
 {{- range $key, $unsatisfiable := $keys }}
