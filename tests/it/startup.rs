@@ -10,7 +10,12 @@ use tests::{
     fakes::bigquery::{FakeBigQuery, Options},
     golden::{Flyte, Golden},
 };
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+    sync::mpsc,
+    time::timeout,
+};
 
 use crate::program::{self, ANYWHERE, Running};
 
@@ -254,4 +259,69 @@ async fn the_admin_port_is_apart_from_the_api() {
         let address = if port == "api" { &running.api } else { &running.admin };
         assert_eq!(status(address, path).await, code, "{port} {path}");
     }
+}
+
+/// A proxy that refuses; it tells whom it was to connect to.
+async fn proxy() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, targets) = mpsc::channel(100);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            let _ =
+                stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+            asked.send(target).await.unwrap();
+        }
+    });
+    (url, targets)
+}
+
+#[tokio::test]
+async fn the_clusters_keys_are_fetched_without_a_proxy() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let token = file("token", "t");
+    let auth = file(
+        "auth.yaml",
+        &format!(
+            "issuers:
+- {{name: cluster, issuer: c, audiences: [a], jwks: {{url: 'https://cluster.invalid/', bearer_token_file: {token}}}}}
+- {{name: idp, issuer: i, audiences: [a], jwks: {{url: 'https://idp.invalid/'}}}}
+rules: [{{issuer: idp, role: user}}]
+"
+        ),
+    );
+    let key = file("handle.key", &"7".repeat(32));
+    let (proxy, mut targets) = proxy().await;
+    let running =
+        start(&["--auth", &auth, "--handle-keys", &key], &[("HTTPS_PROXY", &proxy)]).await;
+
+    let metrics = format!("http://{}/metrics", running.admin);
+    let failed =
+        |issuer| format!("plugin_jwks_fetches_total{{issuer=\"{issuer}\",result=\"error\"}}");
+    let both = async {
+        loop {
+            let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+            if text.contains(&failed("cluster")) && text.contains(&failed("idp")) {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), both).await.expect("both are asked");
+    let mut asked = Vec::new();
+    while let Ok(target) = targets.try_recv() {
+        asked.push(target);
+    }
+    assert!(
+        !asked.is_empty() && asked.iter().all(|target| target == "idp.invalid:443"),
+        "{asked:?}"
+    );
 }

@@ -31,18 +31,19 @@ impl Beside {
         Ok(Self { process, log })
     }
 
-    /// Waits for them, and prints what they said.
+    /// Waits for them, prints what they said, and returns it.
     ///
     /// # Errors
     /// When one has failed.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(mut self) -> Result<String> {
         println!("── waiting for what runs beside\n");
         let status = self.process.wait()?;
-        print!("{}", std::fs::read_to_string(&self.log)?);
+        let said = std::fs::read_to_string(&self.log)?;
+        print!("{said}");
         if !status.success() {
             bail!("a step that ran beside the others failed: {status}");
         }
-        Ok(())
+        Ok(said)
     }
 }
 

@@ -124,7 +124,8 @@ fn run_everything(environment: &Environment, skipped: &mut Vec<&'static str>) ->
     run_steps(steps().take_while(before), environment, skipped)?;
     let beside = Beside::start(&BESIDE)?;
     run_steps(steps().skip_while(before).filter(|step| !after(step)), environment, skipped)?;
-    beside.finish()?;
+    let said = beside.finish()?;
+    skipped.extend(BESIDE.iter().filter(|name| said.contains(&skips(name))));
     run_steps(steps().filter(after), environment, skipped)
 }
 
@@ -140,12 +141,17 @@ fn run_steps<'a>(
             Outcome::Passed => println!("── {} passed in {:.0?}\n", step.name, started.elapsed()),
             Outcome::Skipped(why) if environment.ci => bail!("{} cannot run: {why}", step.name),
             Outcome::Skipped(why) | Outcome::NotServed(why) => {
-                println!("── {} skipped: {why}\n", step.name);
+                println!("{}{why}\n", skips(step.name));
                 skipped.push(step.name);
             }
         }
     }
     Ok(())
+}
+
+/// What is printed before the reason why a step is skipped.
+fn skips(name: &str) -> String {
+    format!("── {name} skipped: ")
 }
 
 impl Args {

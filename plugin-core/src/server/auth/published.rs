@@ -2,11 +2,7 @@
 //!
 //! A caller that goes away therefore neither stops a fetch nor uses up the next one.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt as _;
@@ -74,7 +70,7 @@ impl Published {
             issuer: issuer.to_owned(),
             url,
             bearer_token_file: file.bearer_token_file.clone(),
-            client: client(file.ca_file.as_deref()).map_err(|error| wrong(error.to_string()))?,
+            client: client(file).map_err(|error| wrong(error.to_string()))?,
             current: ArcSwapOption::empty(),
             wanted: Notify::new(),
             fetched: watch::Sender::default(),
@@ -214,9 +210,13 @@ impl Fetched {
     clippy::disallowed_methods,
     reason = "key sets are fetched with their own trust and limits"
 )]
-fn client(ca_file: Option<&Path>) -> Result<reqwest::Client> {
+fn client(file: &JwksFile) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    if let Some(path) = ca_file {
+    if file.bearer_token_file.is_some() {
+        // The cluster's own API server: proxies for what is outside know no name of a Service.
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = &file.ca_file {
         let certificates = reqwest::Certificate::from_pem_bundle(&read(path)?)
             .map_err(|error| Error::invalid(format!("ca_file {}: {error}", path.display())))?;
         builder = builder.tls_certs_merge(certificates);
