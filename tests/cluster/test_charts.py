@@ -276,6 +276,7 @@ FEATURES = {
         },
         "httpRoute": GATEWAY,
         "grpcRoute": GATEWAY,
+        "ports": {"host": "[::]"},
         "service": {"ipFamilyPolicy": "PreferDualStack", "trafficDistribution": "PreferClose"},
         "networkPolicy": {
             "clients": [PEER],
@@ -286,7 +287,7 @@ FEATURES = {
         },
         "auth": {"keysSecret": "issuers", "issuers": [ISSUER], "rules": [{"issuer": "idp", "role": "user", "sub": "nightly"}]},
     },
-    "tls": {"tls": {"enabled": True, "existingSecret": "certificate"}},
+    "tls": {"tls": {"enabled": True, "existingSecret": "certificate"}, "strategy": {"type": "Recreate"}},
     "watched": {
         "metrics": {"monitor": "service", "rules": {"enabled": True}, "dashboard": {"enabled": True}},
         "otel": {"endpoint": "http://otel-collector.monitoring:4317"},
