@@ -27,3 +27,15 @@ def wrote_nothing(prefix: str) -> ServiceError:
         f"the job succeeded, but {prefix}/outputs.pb cannot be read: "
         "can what ran the code write there, and this machine read it?"
     )
+
+
+def cannot_be_read(path: str) -> ServiceError:
+    """For a job whose code may have failed, where its bucket does not say."""
+    return ServiceError(
+        f"{path} cannot be looked for, which is where code that failed says so: can this machine read the bucket?"
+    )
+
+
+def no_value(where: str, names: list[str]) -> ServiceError:
+    """For a job that ended well, whose outputs the service was to give."""
+    return ServiceError(f"the job succeeded, but {where} gave no value for the outputs {', '.join(names)}")

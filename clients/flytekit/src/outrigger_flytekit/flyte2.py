@@ -14,11 +14,11 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from . import endpoints
-from .errors import code_is_local, wrote_nothing
+from .errors import ServiceError, no_value
 
 if TYPE_CHECKING:
     from .endpoints import Endpoint
-    from .job import Job
+    from .job import Failure, Job
 
 # Seconds that the end of the program waits for jobs to be stopped.
 STOPS_WITHIN = 20.0
@@ -52,8 +52,9 @@ def _endpoint(task: Any) -> Endpoint | None:
 async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
     from flyte._context import internal_ctx
     from flyte._internal.runtime import convert
+    from flyte._task import AsyncFunctionTaskTemplate
 
-    from .job import SUCCEEDED
+    from . import bucket2
 
     # Not Flyte's own random path: it repeats itself where a program seeds Python's random numbers,
     # and a service takes a prefix it knows for a repeated create.
@@ -61,12 +62,31 @@ async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
     prefix = f"{context.raw_data_path.path.rstrip('/')}/{uuid.uuid4().hex}"
     job = await _job(task, inputs, prefix, endpoint)
     resource = await _in_a_thread(job)
-    if resource.phase != SUCCEEDED:
-        raise RuntimeError(f"{task.name} failed on {endpoint.url}: {resource.message}")
+    in_bucket = isinstance(task, AsyncFunctionTaskTemplate)
+    if failure := await _failure(resource, prefix if in_bucket else None):
+        raise RuntimeError(f"{task.name} failed on {endpoint.url}: {failure.message}")
     outputs = convert.Outputs(resource.outputs)
-    if task.native_interface.outputs and not resource.outputs.literals:
-        outputs = await _written_outputs(prefix)
+    given = {literal.name for literal in resource.outputs.literals}
+    missing = [name for name in task.native_interface.outputs if name not in given]
+    if missing and not in_bucket:
+        raise no_value(endpoint.url, missing)
+    if missing:
+        outputs = await bucket2.written_outputs(prefix)
     return await convert.convert_outputs_to_native(task.native_interface, outputs)
+
+
+async def _failure(resource: Any, prefix: str | None) -> Failure | None:
+    """Why the job failed; what its code left below ``prefix`` tells more than the vendor, which may not know."""
+    from . import bucket2
+    from .job import Failure
+
+    told = Failure.of(resource)
+    try:
+        return (prefix and await bucket2.written_error(prefix)) or told
+    except ServiceError:
+        if told:
+            return told
+        raise
 
 
 async def _job(task: Any, inputs: dict[str, Any], prefix: str, endpoint: Endpoint) -> Job:
@@ -123,6 +143,8 @@ async def _template(task: Any, inputs: Any, prefix: str) -> Any:
     from flyte._task import AsyncFunctionTaskTemplate
     from flyte.models import SerializationContext
 
+    from . import bucket2
+
     context: Any = internal_ctx().data.task_context
     of_a_function = isinstance(task, AsyncFunctionTaskTemplate)
     action = context.action
@@ -131,38 +153,12 @@ async def _template(task: Any, inputs: Any, prefix: str) -> Any:
         domain=action.domain,
         org=action.org,
         version=context.version,
-        code_bundle=await _stage(task, inputs, prefix) if of_a_function else context.code_bundle,
+        code_bundle=await bucket2.stage(task, inputs, prefix) if of_a_function else context.code_bundle,
         image_cache=await _images(task) if of_a_function else context.compiled_image_cache,
         root_dir=get_init_config().root_dir,
     )
     template = get_proto_task(task, serialization, context)
     return _rendered(template, prefix) if of_a_function else template
-
-
-async def _stage(task: Any, inputs: Any, prefix: str) -> Any:
-    """Puts inputs and code where the job reads them.
-
-    Raises ServiceError when that would be on this machine.
-    """
-    from flyte import storage
-    from flyte._initialize import get_init_config
-    from flyte._internal.runtime import io
-    from flyte.connectors._connector import _build_and_upload_code_bundle
-
-    if not storage.is_remote(prefix):
-        raise code_is_local(task.name, "flyte run --local --raw-data-path")
-    await io.upload_inputs(inputs, io.inputs_path(prefix))
-    return await _build_and_upload_code_bundle(get_init_config().root_dir, prefix)
-
-
-async def _written_outputs(prefix: str) -> Any:
-    """The outputs that the job's code wrote. Raises ServiceError when it wrote none."""
-    from flyte._internal.runtime import io
-
-    try:
-        return await io.load_outputs(io.outputs_path(prefix))
-    except Exception as missing:
-        raise wrote_nothing(prefix) from missing
 
 
 async def _images(task: Any) -> Any:

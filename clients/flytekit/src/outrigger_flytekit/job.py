@@ -20,6 +20,21 @@ FIRST_POLL, SLOWEST_POLL = 0.5, 10.0
 PATIENCE = 300.0
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed, and whether another attempt may help."""
+
+    message: str
+    is_recoverable: bool
+
+    @classmethod
+    def of(cls, resource: Any) -> Failure | None:
+        """What a service says of a job that has ended; nothing of one that succeeded."""
+        if resource.phase == SUCCEEDED:
+            return None
+        return cls(resource.message, resource.phase == RETRYABLE_FAILED)
+
+
 # Without repr: requests of Flyte 2 may hold secrets.
 @dataclass(repr=False)
 class Job:

@@ -43,6 +43,11 @@ def on_databricks(day: str) -> int:
     return elsewhere()
 
 
+@task(task_config=DatabricksV2(databricks_instance=INSTANCE, databricks_conf=CLUSTER), container_image=IMAGE)
+def export(day: str):
+    elsewhere()
+
+
 @task(task_config=Databricks(databricks_instance=INSTANCE, databricks_conf=CLUSTER), container_image=IMAGE)
 def on_old_databricks(day: str):
     elsewhere()

@@ -47,6 +47,11 @@ async def on_databricks(day: str) -> int:
     raise AssertionError("this runs at the vendor, not here")
 
 
+@clusters.task
+async def export_on_databricks(day: str):
+    raise AssertionError("this runs at the vendor, not here")
+
+
 here = flyte.TaskEnvironment(name="here", depends_on=[queries, clusters])
 
 
@@ -65,3 +70,8 @@ async def people(country: str) -> str:
 @here.task
 async def daily(day: str) -> int:
     return await on_databricks(day=day)
+
+
+@here.task
+async def export(day: str):
+    await export_on_databricks(day=day)
