@@ -52,9 +52,13 @@ def test_a_job_that_writes_no_outputs_says_so(databricks_service):
     assert "the job succeeded, but memory://bucket/runs/" in run.words
 
 
+def without_outputs(resource):
+    resource.ClearField("outputs")
+
+
 def test_a_notebook_that_gave_no_value_is_not_looked_for_on_this_machine(databricks_service):
     with forwarder(databricks_service) as (network, port):
-        network.takes_outputs_out()
+        network.edit_polls(without_outputs)
         settings = databricks_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = pyflyte_run("flyte1.py", "notebook", **settings)
     assert run.code == 1
@@ -63,7 +67,7 @@ def test_a_notebook_that_gave_no_value_is_not_looked_for_on_this_machine(databri
 
 def test_a_query_of_flyte_2_that_gave_no_value_is_not_looked_for_on_this_machine(bigquery_service):
     with forwarder(bigquery_service) as (network, port):
-        network.takes_outputs_out()
+        network.edit_polls(without_outputs)
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = flyte_run("flyte2.py", "report", "--word", "hello", **settings)
     assert run.code == 1

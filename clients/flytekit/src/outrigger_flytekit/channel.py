@@ -17,14 +17,21 @@ CA_FILE = "OUTRIGGER_CA_FILE"
 # Where Linux distributions keep the system's certificates, if Python does not know.
 SYSTEM_ROOTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
+OPTIONS = (
+    # A job's calls are few: a fresh look for the service is worth more than gRPC's growing pauses.
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    # Results may be larger than gRPC's 4 MiB; the service has its own limit.
+    ("grpc.max_receive_message_length", -1),
+)
+
 
 def connect(endpoint: Endpoint) -> grpc.Channel:
     """A channel to ``endpoint``; nothing is sent yet.
 
     Raises ServiceError when the file of OUTRIGGER_CA_FILE cannot be read.
     """
-    # A job's calls are few: a fresh look for the service is worth more than gRPC's growing pauses.
-    options = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 200)]
+    options = [*OPTIONS, ("grpc.enable_http_proxy", int(not endpoint.is_loopback))]
     if not endpoint.tls:
         return grpc.insecure_channel(endpoint.target, options)
     return grpc.secure_channel(endpoint.target, grpc.ssl_channel_credentials(roots()), options)

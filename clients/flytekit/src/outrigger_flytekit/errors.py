@@ -5,8 +5,12 @@ class ServiceError(Exception):
     """A service could not be asked, or refused; the text says what to do."""
 
 
-class Unreachable(ServiceError):
-    """The service did not answer; it may later."""
+class Unavailable(ServiceError):
+    """The service did not answer, or not with what was asked for; it may later, ``pushback`` seconds on."""
+
+    def __init__(self, words: str, pushback: float = 0.0):
+        super().__init__(words)
+        self.pushback = pushback
 
 
 class Stopped(Exception):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import ServiceError, Stopped, Unreachable
+from .errors import ServiceError, Stopped, Unavailable
 from .progress import Progress
 from .service import Service
 
@@ -74,18 +74,18 @@ class Job:
 
     def _until_ended(self) -> Any:
         request = self._about_it("GetTaskRequest", **self.on_get)
-        heard, pause = time.monotonic(), FIRST_POLL
-        while not self.stop.wait(pause):
+        heard, pause, pushback = time.monotonic(), FIRST_POLL, 0.0
+        while not self.stop.wait(max(pause, pushback)):
+            pause, pushback = min(pause * 1.2, SLOWEST_POLL), 0.0
             try:
                 resource = self.service.get(request)
                 heard = time.monotonic()
-            except Unreachable as away:
+            except Unavailable as away:
                 if time.monotonic() - heard > PATIENCE:
                     raise
+                pushback = away.pushback
                 self.progress.phase("cannot be asked;", f"waiting: {away}", ())
                 continue
-            finally:
-                pause = min(pause * 1.2, SLOWEST_POLL)
             self.progress.phase(self._phase_name(resource), resource.message, resource.log_links)
             if resource.phase in ENDED:
                 self._ended = True

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from .service import plain
+from .status import plain
 
 # A terminal has one place for a spinner.
 _spinner = threading.Lock()

@@ -11,14 +11,12 @@ import grpc
 
 from . import channel
 from .endpoints import BY_TASK_TYPE, ONE, Endpoint
-from .errors import ServiceError, Unreachable
-
-Code = grpc.StatusCode
+from .errors import ServiceError, Unavailable
+from .status import Code, Status
 
 # Seconds that a call may take, and those between tries of a create.
 DEADLINE = 30.0
 PAUSES = (0.5, 1.0, 2.0)
-TEMPORARY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED)
 
 
 @dataclass(frozen=True)
@@ -42,19 +40,19 @@ class Service:
     def create(self, request: Any, stop: threading.Event) -> bytes:
         """Starts a job; its handle.
 
-        A try that got no answer is repeated with the same request, which starts no second job.
+        A try that got no answer, or one that may pass, is repeated with the same request, which starts no second job.
         Raises ServiceError when the service cannot be asked or refuses.
         """
         for pause in PAUSES:
             try:
                 return self._call(self._jobs.CreateTask, request).resource_meta
-            except Unreachable:
-                if stop.wait(pause):
+            except Unavailable as away:
+                if stop.wait(max(pause, away.pushback)):
                     break
         return self._call(self._jobs.CreateTask, request).resource_meta
 
     def get(self, request: Any) -> Any:
-        """How a job is. Raises ServiceError; Unreachable where asking again may help."""
+        """How a job is. Raises ServiceError; Unavailable where asking again may help."""
         return self._call(self._jobs.GetTask, request).resource
 
     def delete(self, request: Any) -> None:
@@ -68,15 +66,15 @@ class Service:
         try:
             return call(request, timeout=DEADLINE, metadata=channel.authorization())
         except grpc.RpcError as failure:
-            code, details = failure.code(), failure.details()
+            status = Status.of(failure)
         # Outside of the handler: gRPC's frames hold the metadata, and with it the token.
-        raise self._in_words(code, plain(details or ""))
+        raise self._in_words(status)
 
-    def _in_words(self, code: grpc.StatusCode, details: str) -> ServiceError:
-        where = self.endpoint.url
-        if code in TEMPORARY:
+    def _in_words(self, status: Status) -> ServiceError:
+        where, code, details = self.endpoint.url, status.code, status.details
+        if not status.is_an_answer:
             asked = f"is the service running, and is {ONE} or {BY_TASK_TYPE} right?"
-            return Unreachable(f"{where} does not answer ({details}): {asked}")
+            return self._error(status, f"{where} does not answer ({details}): {asked}")
         if code == Code.UNAUTHENTICATED:
             wanted = "set another" if channel.has_token() else "none is set; set one"
             remedy = f"{wanted} by {channel.TOKEN} or {channel.TOKEN_FILE}"
@@ -86,7 +84,10 @@ class Service:
             return ServiceError(f"{where} does not allow this caller to do that ({details}): {remedy}")
         if code in (Code.UNIMPLEMENTED, Code.NOT_FOUND):
             return ServiceError(f"{where} does not run tasks of this type: {self._served() or details}")
-        return ServiceError(f"{where} answered {code.name}: {details}")
+        return self._error(status, f"{where} answered {code.name}: {details}")
+
+    def _error(self, status: Status, words: str) -> ServiceError:
+        return Unavailable(words, status.pushback) if status.is_temporary else ServiceError(words)
 
     def _served(self) -> str:
         """What the service runs, for who asked for something else; nothing if it does not say."""
@@ -97,7 +98,3 @@ class Service:
         names = sorted({category.name for category in categories})
         return f"it runs {', '.join(names) or 'none'}. {BY_TASK_TYPE} names a service for each type"
 
-
-def plain(text: str) -> str:
-    """``text`` without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
