@@ -109,6 +109,10 @@ def test_each_task_type_may_have_its_own_service(bigquery_service, snowflake_ser
         ),
         ({"OUTRIGGER_TOKEN_FILE": "/dev/null"}, "which is empty"),
         ({"OUTRIGGER_TOKEN": "canary of a token"}, "OUTRIGGER_TOKEN holds no token"),
+        (
+            {"OUTRIGGER_TOKEN": "canary", "OUTRIGGER_TOKEN_FILE": "/dev/null"},
+            "OUTRIGGER_TOKEN and OUTRIGGER_TOKEN_FILE are both set: unset the one",
+        ),
     ],
 )
 def test_a_token_that_cannot_be_sent_is_told_apart(monkeypatch, settings, words):

@@ -2,19 +2,31 @@
 
 
 class ServiceError(Exception):
-    """A service could not be asked, or refused; the text says what to do."""
+    """A service could not be asked, or refused; the text says what to do.
+
+    ``pushback`` is how many seconds not to ask again.
+    """
+
+    pushback = 0.0
 
 
 class Unavailable(ServiceError):
-    """The service did not answer, or not with what was asked for; it may later, ``pushback`` seconds on."""
+    """The service did not answer, or not with what was asked for; it may later."""
 
     def __init__(self, words: str, pushback: float = 0.0):
         super().__init__(words)
         self.pushback = pushback
 
 
+class StaleToken(ServiceError):
+    """A file's token cannot be read or is not accepted; what renews the file may only be late."""
+
+
 class Stopped(Exception):
     """The run ended before its job did."""
+
+    def __str__(self) -> str:
+        return "the run was stopped"
 
 
 def code_is_local(task: str, option: str) -> ServiceError:

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import ServiceError, Stopped, Unavailable
+from .errors import ServiceError, StaleToken, Stopped, Unavailable
 from .progress import Progress
 from .service import Service
+from .stop import Stop
 
 # Of flyteidl.core.TaskExecution.Phase; Flyte 2 has the same.
 SUCCEEDED, ABORTED, FAILED, RETRYABLE_FAILED = 3, 4, 5, 8
@@ -18,6 +19,10 @@ ENDED = (SUCCEEDED, ABORTED, FAILED, RETRYABLE_FAILED)
 # Seconds between polls, and how long a service may be away while a job runs.
 FIRST_POLL, SLOWEST_POLL = 0.5, 10.0
 PATIENCE = 300.0
+# Seconds for telling a service to stop a job, and between tries. A service may not find a young job at once.
+STOPS_FOR, STOP_PAUSE = 15.0, 1.0
+# What may pass while a job runs: its handle is worth waiting for.
+PASSING = (Unavailable, StaleToken)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Job:
     same: dict[str, Any]
     on_get: dict[str, Any]
     progress: Progress
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
+    finished: threading.Event = field(default_factory=threading.Event)
     _handle: bytes = b""
     _asked: bool = False
     _ended: bool = False
@@ -71,6 +77,7 @@ class Job:
         finally:
             self._stop_unless_ended()
             self.service.close()
+            self.finished.set()
 
     def _until_ended(self) -> Any:
         request = self._about_it("GetTaskRequest", **self.on_get)
@@ -78,9 +85,9 @@ class Job:
         while not self.stop.wait(max(pause, pushback)):
             pause, pushback = min(pause * 1.2, SLOWEST_POLL), 0.0
             try:
-                resource = self.service.get(request)
+                resource = self.service.get(request, self.stop)
                 heard = time.monotonic()
-            except Unavailable as away:
+            except PASSING as away:
                 if time.monotonic() - heard > PATIENCE:
                     raise
                 pushback = away.pushback
@@ -90,7 +97,7 @@ class Job:
             if resource.phase in ENDED:
                 self._ended = True
                 return resource
-        raise Stopped(f"{self.progress.task} was stopped")
+        raise Stopped
 
     def _phase_name(self, resource: Any) -> str:
         phases = resource.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number
@@ -105,10 +112,25 @@ class Job:
             return
         self.progress.say("stopping the job")
         try:
-            # A create whose answer was not waited for: the same request finds its job.
-            self._handle = self._handle or self.service.create(self.create, self.stop)
-            self.service.delete(self._about_it("DeleteTaskRequest"))
+            self._delete_within(STOPS_FOR)
         except ServiceError as refused:
             self.progress.say(f"the job may go on: {refused}")
         else:
             self.progress.say("the job was told to stop")
+
+    def _delete_within(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return self._delete(until)
+            except PASSING as away:
+                pause = max(STOP_PAUSE, away.pushback)
+                if time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause)
+
+    def _delete(self, until: float) -> None:
+        if not self._handle:
+            # A create whose answer was not waited for: the same request finds its job.
+            self._handle = self.service.create_once(self.create, until)
+        self.service.delete(self._about_it("DeleteTaskRequest"), until)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ import grpc
 
 from . import channel
 from .endpoints import BY_TASK_TYPE, ONE, Endpoint
-from .errors import ServiceError, Unavailable
+from .errors import ServiceError, StaleToken, Stopped, Unavailable
 from .status import Code, Status
+from .stop import Stop
 
 # Seconds that a call may take, and those between tries of a create.
 DEADLINE = 30.0
@@ -37,34 +39,41 @@ class Service:
         self._jobs = protocol.jobs(self._channel)
         self._list = protocol.list(self._channel)
 
-    def create(self, request: Any, stop: threading.Event) -> bytes:
+    def create(self, request: Any, stop: Stop) -> bytes:
         """Starts a job; its handle.
 
-        A try that got no answer, or one that may pass, is repeated with the same request, which starts no second job.
-        Raises ServiceError when the service cannot be asked or refuses.
+        A try that got no answer, or one that may pass, is repeated with the same request, which starts no
+        second job. Raises ServiceError when the service cannot be asked or refuses.
         """
         for pause in PAUSES:
             try:
-                return self._call(self._jobs.CreateTask, request).resource_meta
+                return self._call(self._jobs.CreateTask, request, stop).resource_meta
             except Unavailable as away:
                 if stop.wait(max(pause, away.pushback)):
-                    break
-        return self._call(self._jobs.CreateTask, request).resource_meta
+                    raise Stopped from None
+        return self._call(self._jobs.CreateTask, request, stop).resource_meta
 
-    def get(self, request: Any) -> Any:
-        """How a job is. Raises ServiceError; Unavailable where asking again may help."""
-        return self._call(self._jobs.GetTask, request).resource
+    def create_once(self, request: Any, until: float) -> bytes:
+        """As create, but one try that ends when time.monotonic() is ``until``."""
+        return self._call(self._jobs.CreateTask, request, Stop(), until).resource_meta
 
-    def delete(self, request: Any) -> None:
-        """Stops a job. Raises ServiceError when it could not be told."""
-        self._call(self._jobs.DeleteTask, request)
+    def get(self, request: Any, stop: Stop) -> Any:
+        """How a job is. Raises ServiceError; Unavailable and StaleToken where asking again may help."""
+        return self._call(self._jobs.GetTask, request, stop).resource
+
+    def delete(self, request: Any, until: float) -> None:
+        """Stops a job, in one try that ends when time.monotonic() is ``until``. Raises as get does."""
+        self._call(self._jobs.DeleteTask, request, Stop(), until)
 
     def close(self) -> None:
         self._channel.close()
 
-    def _call(self, call: Callable[..., Any], request: Any) -> Any:
+    def _call(self, call: Any, request: Any, stop: Stop, until: float = math.inf) -> Any:
+        timeout = max(0.0, min(DEADLINE, until - time.monotonic()))
         try:
-            return call(request, timeout=DEADLINE, metadata=channel.authorization())
+            return stop.result(call.future(request, timeout=timeout, metadata=channel.authorization()))
+        except grpc.FutureCancelledError:
+            raise Stopped from None
         except grpc.RpcError as failure:
             status = Status.of(failure)
         # Outside of the handler: gRPC's frames hold the metadata, and with it the token.
@@ -78,7 +87,8 @@ class Service:
         if code == Code.UNAUTHENTICATED:
             wanted = "set another" if channel.has_token() else "none is set; set one"
             remedy = f"{wanted} by {channel.TOKEN} or {channel.TOKEN_FILE}"
-            return ServiceError(f"{where} wants a token that it accepts ({details}): {remedy}")
+            refused = StaleToken if channel.token_file() else ServiceError
+            return refused(f"{where} wants a token that it accepts ({details}): {remedy}")
         if code == Code.PERMISSION_DENIED:
             remedy = "whoever runs it grants it by a rule in its authentication file"
             return ServiceError(f"{where} does not allow this caller to do that ({details}): {remedy}")
@@ -93,7 +103,7 @@ class Service:
         """What the service runs, for who asked for something else; nothing if it does not say."""
         try:
             categories = self._list(timeout=DEADLINE, metadata=channel.authorization())
-        except grpc.RpcError:
+        except (grpc.RpcError, ServiceError):
             return ""
         names = sorted({category.name for category in categories})
         return f"it runs {', '.join(names) or 'none'}. {BY_TASK_TYPE} names a service for each type"
