@@ -126,6 +126,18 @@ def test_ctrl_c_stops_the_job_at_the_vendor(report, stuck_bigquery):
     assert states(stuck_bigquery) == ["DONE"]
 
 
+def test_ctrl_c_stops_the_job_of_another_thread(stuck_bigquery):
+    """flytekit runs the tasks of an eager workflow beside the main thread, which alone hears of Ctrl-C."""
+    workflow = ("flyte1.py", "later", "--day", "2026-03-01", "--ids", "[1, 2]")
+    process = start(program("pyflyte"), "run", *workflow, **stuck_bigquery.settings())
+    wait_for_line(process, "RUNNING")
+    process.send_signal(signal.SIGINT)
+    run = finish(process, timeout=60)
+    assert run.code != 0
+    assert "the job was told to stop" in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
 def test_ctrl_c_while_the_create_is_unanswered_stops_the_job_too(report, stuck_bigquery):
     with forwarder(stuck_bigquery) as (network, port):
         network.holds_creates = True

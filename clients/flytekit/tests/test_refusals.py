@@ -130,3 +130,13 @@ def test_a_traceback_with_local_variables_holds_no_token(bigquery_service, pytho
     assert "wants a token that it accepts" in run.words
     assert "locals" in run.words, "they are shown"
     assert token[:20] not in run.words.replace(" ", "")
+
+
+def test_a_traceback_with_local_variables_holds_no_secret_of_flyte_2(snowflake_service, python):
+    token = snowflake_service.token(iss="https://elsewhere.example.com")
+    run = python("locals2.py", **snowflake_service.settings(OUTRIGGER_TOKEN=token, LAPTOP_KEY="canary-of-a-key"))
+    assert run.code == 1
+    assert "wants a token that it accepts" in run.words
+    assert "locals" in run.words and "job.py" in run.words, "they are shown"
+    shown = run.words.replace(" ", "")
+    assert "canary" not in shown and token[:20] not in shown

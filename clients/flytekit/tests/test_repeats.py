@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from conftest import pyflyte_run
+from conftest import bigquery, flyte_run, pyflyte_run
 from forwarder import forwarder
 
 Code = grpc.StatusCode
@@ -70,3 +70,22 @@ def test_this_machine_is_reached_through_no_proxy(bigquery_service, name):
     nobody = {name: "http://127.0.0.1:1", "no_proxy": ""}
     run = pyflyte_run(*REPORT, **bigquery_service.settings(**nobody))
     assert run.code == 0, run.words
+
+
+@pytest.mark.parametrize(("ending", "jobs"), [("invalidQuery", 1), ("backendError", 3)])
+def test_flyte_2_tries_again_only_what_may_pass(tmp_path, ending, jobs):
+    with bigquery(tmp_path, f"--ending={ending}") as failing:
+        run = flyte_run("flyte2.py", "insistent", "--word", "hello", **failing.settings())
+        assert run.code == 1
+        assert "as scripted" in run.words
+        assert failing.jobs() == jobs
+
+
+def test_flyte_2_does_not_try_again_what_a_service_refuses(bigquery_service):
+    with forwarder(bigquery_service) as (network, port):
+        network.refuse("CreateTask", *[(Code.INVALID_ARGUMENT, "no such column")] * 3)
+        settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
+        run = flyte_run("flyte2.py", "insistent", "--word", "hello", **settings)
+    assert run.code == 1
+    assert "answered INVALID_ARGUMENT: no such column" in run.words
+    assert len(network.requests_to("CreateTask")) == 1

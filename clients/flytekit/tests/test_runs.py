@@ -89,3 +89,17 @@ def test_the_old_databricks_task_runs_where_spark_is_served(databricks_service):
     run = pyflyte_run(*arguments, "--day", "2026-03-01", **databricks_service.settings())
     assert run.code == 0, run.words
     assert databricks_service.jobs() == before + 1
+
+
+def test_a_mapped_task_is_refused_and_never_run_here_instead(databricks_service):
+    before = databricks_service.jobs()
+    run = pyflyte_run("flyte1.py", "on_each_day", "--days", '["2026-03-01"]', **databricks_service.settings())
+    assert run.code == 1
+    assert "flytekit maps no such tasks" in run.words and "call it for each item in a @dynamic" in run.words
+    assert "not here" not in run.words and databricks_service.jobs() == before
+
+
+def test_links_are_shown_where_flyte_2_shows_its_own(bigquery_service, python):
+    run = python("tracked2.py", **bigquery_service.settings())
+    assert run.code == 0, run.words
+    assert "BigQuery Console https://console.cloud.google.com/bigquery?project=acme-analytics" in run.out

@@ -29,6 +29,27 @@ class Stopped(Exception):
         return "the run was stopped"
 
 
+def other_release(sdk: str, mismatch: object) -> ServiceError:
+    """For a release of ``sdk`` that this package cannot send tasks of."""
+    return ServiceError(
+        f"outrigger-flytekit does not fit this release of {sdk} ({mismatch}): install 'outrigger-flytekit[{sdk}]', "
+        f"which names those that it fits, or unset OUTRIGGER_ENDPOINT and OUTRIGGER_ENDPOINTS"
+    )
+
+
+def is_of_another_package(error: Exception, sdk: str) -> bool:
+    """Whether ``error`` is that a module is missing that is none of ``sdk``."""
+    return isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] != sdk
+
+
+def cannot_be_mapped(task: str) -> ServiceError:
+    """For a map task, whose items flytekit would run on this machine."""
+    return ServiceError(
+        f"{task} runs at a service, and flytekit maps no such tasks, neither here nor in a cluster: "
+        "call it for each item in a @dynamic workflow"
+    )
+
+
 def code_is_local(task: str, option: str) -> ServiceError:
     """For a task whose code the vendor would have to read from this machine."""
     return ServiceError(

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from . import endpoints
-from .errors import ServiceError, no_value
+from .errors import ServiceError, cannot_be_mapped, no_value, other_release
 
 if TYPE_CHECKING:
     from flytekit import FlyteContext
@@ -24,11 +24,48 @@ if TYPE_CHECKING:
 
 def install() -> None:
     """Makes flytekit's connector tasks look for a service first."""
+    try:
+        from flytekit.core.array_node_map_task import ArrayNodeMapTask
+        from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
+
+        # Every such task inherits from this class first.
+        mixin: Any = AsyncConnectorExecutorMixin
+        if "dispatch_execute" in vars(mixin):
+            raise AttributeError("its connector tasks have a dispatch_execute of their own")
+        _map_here = ArrayNodeMapTask._raw_execute
+    except (ImportError, AttributeError) as mismatch:
+        return _refuse_tasks(mismatch)
+    mixin.dispatch_execute = _dispatch_execute
+
+    def _raw_execute(mapped: Any, **inputs: Any) -> Any:
+        # flytekit calls the mapped task's function, past its dispatch_execute.
+        _refuse_to_map(mapped.python_function_task)
+        return _map_here(mapped, **inputs)
+
+    ArrayNodeMapTask._raw_execute = _raw_execute  # type: ignore[method-assign]
+
+
+def _refuse_tasks(mismatch: Exception) -> None:
+    """Makes tasks fail in local runs. Here an error would be one of importing flytekit."""
+    from flytekit.core.base_task import PythonTask
+
+    as_ever, refused = PythonTask.dispatch_execute, other_release("flytekit", mismatch)
+
+    def dispatch_execute(task: Any, ctx: FlyteContext, inputs: LiteralMap) -> Any:
+        if _is_local(ctx):
+            raise refused
+        return as_ever(task, ctx, inputs)
+
+    PythonTask.dispatch_execute = dispatch_execute  # type: ignore[method-assign]
+
+
+def _refuse_to_map(task: Any) -> None:
+    from flytekit import FlyteContextManager
     from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
 
-    # Every such task inherits from this class first. It has no dispatch_execute of its own.
-    mixin: Any = AsyncConnectorExecutorMixin
-    mixin.dispatch_execute = _dispatch_execute
+    context = FlyteContextManager.current_context()
+    if isinstance(task, AsyncConnectorExecutorMixin) and _endpoint(task, context):
+        raise cannot_be_mapped(task.name)
 
 
 def _dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
@@ -42,18 +79,21 @@ def _dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMa
     return _run(task, ctx, input_literal_map, endpoint)
 
 
+def _is_local(ctx: FlyteContext) -> bool:
+    return ctx.execution_state is not None and ctx.execution_state.is_local_execution()
+
+
 def _endpoint(task: PythonTask, ctx: FlyteContext) -> Endpoint | None:
-    is_local = ctx.execution_state is not None and ctx.execution_state.is_local_execution()
     # flytekit gives a plain Spark task to no connector either; Databricks' old task has the same type.
     is_plain_spark = task.task_type == "spark" and not hasattr(task.task_config, "databricks_conf")
-    return endpoints.of_task_type(task.task_type) if is_local and not is_plain_spark else None
+    return endpoints.of_task_type(task.task_type) if _is_local(ctx) and not is_plain_spark else None
 
 
 def _run(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -> LiteralMap:
     from flytekit.exceptions.user import FlyteUserException
     from flytekit.models.literals import LiteralMap
 
-    from . import bucket1
+    from . import bucket1, running
 
     # As flytekit has it, but of fresh randomness whatever was seeded: a service takes a prefix it
     # knows for a repeated create.
@@ -62,7 +102,7 @@ def _run(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -
     in_bucket = bucket1.runs_this_code(task, template)
     if in_bucket:
         inputs = bucket1.stage(task, ctx, inputs, template, prefix)
-    resource = _job(task.name, template, inputs, prefix, endpoint).run()
+    resource = running.run(_job(task.name, template, inputs, prefix, endpoint))
     if failure := _failure(ctx, resource, prefix if in_bucket else None):
         raise FlyteUserException(f"{task.name} failed on {endpoint.url}: {failure.message}")
     missing = [name for name in task.interface.outputs if name not in resource.outputs.literals]
@@ -90,6 +130,7 @@ def _job(name: str, template: Any, inputs: LiteralMap, prefix: str, endpoint: En
 
     from .job import Job
     from .progress import Progress
+    from .requests import Requests
     from .service import Service
 
     create = agent_pb2.CreateTaskRequest(
@@ -97,8 +138,8 @@ def _job(name: str, template: Any, inputs: LiteralMap, prefix: str, endpoint: En
     )
     category = agent_pb2.TaskCategory(name=template.type, version=template.task_type_version)
     same = {"task_type": template.type, "task_category": category}
-    progress = Progress(name, endpoint.url)
-    return Job(Service(endpoint, _protocol()), create, same, {"output_prefix": prefix}, progress)
+    requests = Requests(agent_pb2, create, same, {"output_prefix": prefix})
+    return Job(Service(endpoint, _protocol()), requests, Progress(name, endpoint.url))
 
 
 def _protocol() -> Any:
@@ -115,7 +156,7 @@ def _protocol() -> Any:
             for category in agent.supported_task_categories
         ]
 
-    return Protocol(agent_pb2, agent_pb2_grpc.AsyncAgentServiceStub, served)
+    return Protocol(agent_pb2_grpc.AsyncAgentServiceStub, served)
 
 
 def _template(task: Any, ctx: FlyteContext) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import ServiceError, StaleToken, Stopped, Unavailable
 from .progress import Progress
+from .requests import Requests
 from .service import Service
 from .stop import Stop
 
@@ -40,18 +41,12 @@ class Failure:
         return cls(resource.message, resource.phase == RETRYABLE_FAILED)
 
 
-# Without repr: requests of Flyte 2 may hold secrets.
-@dataclass(repr=False)
+@dataclass(eq=False)
 class Job:
-    """One run of a task on a service.
-
-    ``create`` is the request; ``same`` has the fields of get and delete alike, ``on_get`` those of get alone.
-    """
+    """One run of a task on a service."""
 
     service: Service
-    create: Any
-    same: dict[str, Any]
-    on_get: dict[str, Any]
+    requests: Requests
     progress: Progress
     stop: Stop = field(default_factory=Stop)
     finished: threading.Event = field(default_factory=threading.Event)
@@ -68,7 +63,7 @@ class Job:
         try:
             with self.progress:
                 self._asked = True
-                self._handle = self.service.create(self.create, self.stop)
+                self._handle = self.service.create(self.requests.create, self.stop)
                 return self._until_ended()
         except ServiceError:
             # Nothing is known to exist when a create fails.
@@ -80,12 +75,11 @@ class Job:
             self.finished.set()
 
     def _until_ended(self) -> Any:
-        request = self._about_it("GetTaskRequest", **self.on_get)
         heard, pause, pushback = time.monotonic(), FIRST_POLL, 0.0
         while not self.stop.wait(max(pause, pushback)):
             pause, pushback = min(pause * 1.2, SLOWEST_POLL), 0.0
             try:
-                resource = self.service.get(request, self.stop)
+                resource = self.service.get(lambda: self.requests.get(self._handle), self.stop)
                 heard = time.monotonic()
             except PASSING as away:
                 if time.monotonic() - heard > PATIENCE:
@@ -102,10 +96,6 @@ class Job:
     def _phase_name(self, resource: Any) -> str:
         phases = resource.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number
         return phases[resource.phase].name if resource.phase in phases else str(resource.phase)
-
-    def _about_it(self, message: str, **fields: Any) -> Any:
-        request = getattr(self.service.messages, message)
-        return request(resource_meta=self._handle, **self.same, **fields)
 
     def _stop_unless_ended(self) -> None:
         if self._ended or not (self._asked or self._handle):
@@ -132,5 +122,5 @@ class Job:
     def _delete(self, until: float) -> None:
         if not self._handle:
             # A create whose answer was not waited for: the same request finds its job.
-            self._handle = self.service.create_once(self.create, until)
-        self.service.delete(self._about_it("DeleteTaskRequest"), until)
+            self._handle = self.service.create_once(self.requests.create, until)
+        self.service.delete(lambda: self.requests.delete(self._handle), until)
