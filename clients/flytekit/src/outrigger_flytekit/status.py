@@ -34,7 +34,7 @@ class Status:
     @property
     def is_an_answer(self) -> bool:
         """Whether a service said so. gRPC itself says much the same when nobody does."""
-        return self.code not in TEMPORARY or REQUEST_ID in self.metadata
+        return not self.is_temporary or REQUEST_ID in self.metadata
 
     @property
     def is_temporary(self) -> bool:
