@@ -260,4 +260,4 @@ def flyte_run(*arguments, **settings):
 @pytest.fixture
 def python():
     """Runs a program of workflows/ with this Python."""
-    return lambda name, **settings: finish(start(sys.executable, name, **settings))
+    return lambda name, *arguments, **settings: finish(start(sys.executable, name, *arguments, **settings))

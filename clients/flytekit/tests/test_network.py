@@ -1,5 +1,6 @@
 """Accidents between caller and service; tokens that change; TLS."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -12,6 +13,9 @@ from forwarder import forwarder
 
 ARGUMENTS = {"pyflyte": ("flyte1.py", "report", "--day", "2026-03-01", "--ids", "[1, 2]"),
              "flyte": ("--local", "flyte2.py", "report", "--word", "hello")}  # fmt: skip
+
+
+UNAVAILABLE, UNAUTHENTICATED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.fixture(params=ARGUMENTS)
@@ -54,17 +58,79 @@ def test_a_token_file_is_read_anew_for_each_call(report, bigquery_service, tmp_p
         endpoint = f"http://127.0.0.1:{port}"
         process = report(OUTRIGGER_ENDPOINT=endpoint, OUTRIGGER_TOKEN_FILE=str(file))
         wait_for_line(process, "QUEUED")
-        file.write_text(second + "\n")
+        replace(file, second)
         run = finish(process)
     assert run.code == 0, run.words
     assert network.tokens[0] == f"Bearer {first}" and network.tokens[-1] == f"Bearer {second}"
     assert first not in run.words and second not in run.words
 
 
+@pytest.mark.parametrize("bad", ["", "truncat", None], ids=["empty", "refused", "missing"])
+def test_a_token_file_that_is_late_costs_a_running_job_nothing(report, stuck_bigquery, tmp_path, bad):
+    file = tmp_path / "token"
+    file.write_text(stuck_bigquery.token())
+    process = report(OUTRIGGER_ENDPOINT=stuck_bigquery.url, OUTRIGGER_TOKEN_FILE=str(file))
+    wait_for_line(process, "RUNNING")
+    file.unlink() if bad is None else file.write_text(bad)
+    wait_for_line(process, "waiting:")
+    process.send_signal(signal.SIGINT)
+    wait_for_line(process, "stopping the job")
+    replace(file, stuck_bigquery.token())
+    run = finish(process, timeout=60)
+    assert "the job was told to stop" in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
+def test_a_token_that_is_refused_once_and_comes_from_no_file_ends_the_run(bigquery_service):
+    with forwarder(bigquery_service) as (network, port):
+        network.refuse("GetTask", (UNAUTHENTICATED, "it has run out"))
+        settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
+        run = pyflyte_run(*ARGUMENTS["pyflyte"], **settings)
+    assert run.code == 1
+    assert "wants a token that it accepts (it has run out)" in run.words
+    assert "the job was told to stop" in run.words
+
+
+def test_a_delete_that_fails_in_passing_is_repeated(report, stuck_bigquery):
+    with forwarder(stuck_bigquery) as (network, port):
+        network.refuse("DeleteTask", *[(UNAVAILABLE, "the vendor does not list the job yet; repeat the request")] * 3)
+        process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
+        wait_for_line(process, "RUNNING")
+        process.send_signal(signal.SIGINT)
+        run = finish(process, timeout=60)
+    assert "the job was told to stop" in run.words
+    assert len(network.requests_to("DeleteTask")) == 4
+    assert all(left < 16 for left in network.time_left_to("DeleteTask")), "less than the program's end waits"
+    assert states(stuck_bigquery) == ["DONE"]
+
+
+def test_ctrl_c_while_a_poll_is_unanswered_does_not_wait_for_it(report, stuck_bigquery):
+    with forwarder(stuck_bigquery) as (network, port):
+        network.holds_polls = True
+        process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
+        wait_until(lambda: network.requests_to("GetTask"))
+        process.send_signal(signal.SIGINT)
+        run = finish(process, timeout=60)
+    assert "the job was told to stop" in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
 def test_ctrl_c_stops_the_job_at_the_vendor(report, stuck_bigquery):
     process = report(**stuck_bigquery.settings())
     wait_for_line(process, "RUNNING")
     assert states(stuck_bigquery) == ["RUNNING"]
+    process.send_signal(signal.SIGINT)
+    run = finish(process, timeout=60)
+    assert run.code != 0
+    assert "the job was told to stop" in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
+def test_ctrl_c_stops_the_job_of_another_thread(stuck_bigquery):
+    """flytekit runs the tasks of an eager workflow beside the main thread, which alone hears of Ctrl-C."""
+    workflow = ("flyte1.py", "later", "--day", "2026-03-01", "--ids", "[1, 2]")
+    process = start(program("pyflyte"), "run", *workflow, **stuck_bigquery.settings())
+    wait_for_line(process, "RUNNING")
     process.send_signal(signal.SIGINT)
     run = finish(process, timeout=60)
     assert run.code != 0
@@ -82,6 +148,13 @@ def test_ctrl_c_while_the_create_is_unanswered_stops_the_job_too(report, stuck_b
         run = finish(process, timeout=60)
     assert "the job was told to stop" in run.words
     assert states(stuck_bigquery) == ["DONE"]
+
+
+def replace(file, token):
+    """As programs renew tokens: a reader sees the old one or the new one."""
+    new = file.with_suffix(".new")
+    new.write_text(token + "\n")
+    os.replace(new, file)
 
 
 def wait_for_line(process, word):

@@ -109,6 +109,10 @@ def test_each_task_type_may_have_its_own_service(bigquery_service, snowflake_ser
         ),
         ({"OUTRIGGER_TOKEN_FILE": "/dev/null"}, "which is empty"),
         ({"OUTRIGGER_TOKEN": "canary of a token"}, "OUTRIGGER_TOKEN holds no token"),
+        (
+            {"OUTRIGGER_TOKEN": "canary", "OUTRIGGER_TOKEN_FILE": "/dev/null"},
+            "OUTRIGGER_TOKEN and OUTRIGGER_TOKEN_FILE are both set: unset the one",
+        ),
     ],
 )
 def test_a_token_that_cannot_be_sent_is_told_apart(monkeypatch, settings, words):
@@ -126,3 +130,13 @@ def test_a_traceback_with_local_variables_holds_no_token(bigquery_service, pytho
     assert "wants a token that it accepts" in run.words
     assert "locals" in run.words, "they are shown"
     assert token[:20] not in run.words.replace(" ", "")
+
+
+def test_a_traceback_with_local_variables_holds_no_secret_of_flyte_2(snowflake_service, python):
+    token = snowflake_service.token(iss="https://elsewhere.example.com")
+    run = python("locals2.py", **snowflake_service.settings(OUTRIGGER_TOKEN=token, LAPTOP_KEY="canary-of-a-key"))
+    assert run.code == 1
+    assert "wants a token that it accepts" in run.words
+    assert "locals" in run.words and "job.py" in run.words, "they are shown"
+    shown = run.words.replace(" ", "")
+    assert "canary" not in shown and token[:20] not in shown

@@ -91,15 +91,15 @@ def test_the_old_databricks_task_runs_where_spark_is_served(databricks_service):
     assert databricks_service.jobs() == before + 1
 
 
-@pytest.mark.parametrize("program", ["bucket1.py", "bucket2.py"])
-def test_code_reads_its_inputs_from_a_bucket_and_writes_its_outputs_there(databricks_service, python, program):
-    run = python(program, **databricks_service.settings())
-    assert run.code == 0, run.words
-    assert run.out.split()[-2:] == ["2026-03-01", "42"], "what the cluster read, and what it wrote"
-
-
-def test_a_job_that_writes_no_outputs_says_so(databricks_service):
-    arguments = ("--raw-output-data-prefix", "memory://bucket/runs", "flyte1.py", "on_databricks")
-    run = pyflyte_run(*arguments, "--day", "2026-03-01", **databricks_service.settings())
+def test_a_mapped_task_is_refused_and_never_run_here_instead(databricks_service):
+    before = databricks_service.jobs()
+    run = pyflyte_run("flyte1.py", "on_each_day", "--days", '["2026-03-01"]', **databricks_service.settings())
     assert run.code == 1
-    assert "the job succeeded, but memory://bucket/runs/" in run.words
+    assert "flytekit maps no such tasks" in run.words and "call it for each item in a @dynamic" in run.words
+    assert "not here" not in run.words and databricks_service.jobs() == before
+
+
+def test_links_are_shown_where_flyte_2_shows_its_own(bigquery_service, python):
+    run = python("tracked2.py", **bigquery_service.settings())
+    assert run.code == 0, run.words
+    assert "BigQuery Console https://console.cloud.google.com/bigquery?project=acme-analytics" in run.out

@@ -9,7 +9,8 @@ use crate::{
     request::Object,
 };
 
-/// Makes Flyte's entrypoint end with an error when the task's code fails.
+/// Makes flytekit's entrypoint end with an error when the task's code fails; Flyte 2's does not
+/// read it.
 const FAIL_ON_ERROR: (&str, &str) = ("FLYTE_FAIL_ON_ERROR", "true");
 /// The entry of `environment_variables` that is ours, where the task has none.
 const VARIABLES_KEY: &str = "flyte";

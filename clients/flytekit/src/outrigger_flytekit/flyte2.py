@@ -6,39 +6,70 @@ when it starts and before it looks at any task's types, and calls what they name
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import os
-import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import endpoints
-from .errors import code_is_local, wrote_nothing
+from .errors import ServiceError, Unavailable, is_of_another_package, no_value, other_release
 
 if TYPE_CHECKING:
     from .endpoints import Endpoint
-    from .job import Job
-
-# Seconds that the end of the program waits for jobs to be stopped.
-STOPS_WITHIN = 20.0
-
-_running: dict[threading.Thread, Job] = {}
+    from .job import Failure, Job
+    from .progress import RecordLinks
+    from .requests import Requests
 
 
 def install() -> None:
     """Makes Flyte 2's connector tasks look for a service first, if the environment names any."""
     if not endpoints.are_configured():
         return
-    from flyte.connectors import AsyncConnectorExecutorMixin
+    try:
+        from flyte.connectors import AsyncConnectorExecutorMixin
 
-    in_process = AsyncConnectorExecutorMixin.execute
+        _look_for_a_service(AsyncConnectorExecutorMixin)
+    except (ImportError, AttributeError) as mismatch:
+        # Without what flyte[connector] installs there are no connector tasks.
+        if not is_of_another_package(mismatch, "flyte"):
+            _refuse_tasks(mismatch)
+
+
+def _look_for_a_service(mixin: Any) -> None:
+    in_process = mixin.execute
 
     async def execute(self: Any, **inputs: Any) -> Any:
-        endpoint = _endpoint(self)
-        return await (_run(self, inputs, endpoint) if endpoint else in_process(self, **inputs))
+        with _retries_only_what_may_pass():
+            if endpoint := _endpoint(self):
+                return await _run(self, inputs, endpoint)
+        return await in_process(self, **inputs)
 
-    AsyncConnectorExecutorMixin.execute = execute
+    mixin.execute = execute
+
+
+def _refuse_tasks(mismatch: Exception) -> None:
+    """Makes local runs fail. Flyte swallows an error of an entry point, and would run the tasks here."""
+    from flyte._internal.controllers._local_controller import LocalController
+
+    refused = other_release("flyte", mismatch)
+
+    async def submit(*_: Any, **__: Any) -> Any:
+        raise refused
+
+    LocalController.submit = submit  # type: ignore[method-assign]
+
+
+@contextmanager
+def _retries_only_what_may_pass() -> Iterator[None]:
+    from flyte.errors import NonRecoverableError
+
+    try:
+        yield
+    except Unavailable:
+        raise
+    except ServiceError as refused:
+        raise NonRecoverableError(str(refused)) from refused
 
 
 def _endpoint(task: Any) -> Endpoint | None:
@@ -52,28 +83,51 @@ def _endpoint(task: Any) -> Endpoint | None:
 async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
     from flyte._context import internal_ctx
     from flyte._internal.runtime import convert
+    from flyte._task import AsyncFunctionTaskTemplate
 
-    from .job import SUCCEEDED
+    from . import bucket2, running
 
     # Not Flyte's own random path: it repeats itself where a program seeds Python's random numbers,
     # and a service takes a prefix it knows for a repeated create.
     context: Any = internal_ctx().data.task_context
     prefix = f"{context.raw_data_path.path.rstrip('/')}/{uuid.uuid4().hex}"
     job = await _job(task, inputs, prefix, endpoint)
-    resource = await _in_a_thread(job)
-    if resource.phase != SUCCEEDED:
-        raise RuntimeError(f"{task.name} failed on {endpoint.url}: {resource.message}")
+    resource = await running.run_beside(job)
+    in_bucket = isinstance(task, AsyncFunctionTaskTemplate)
+    if failure := await _failure(resource, prefix if in_bucket else None):
+        raise _error(failure, f"{task.name} failed on {endpoint.url}: {failure.message}")
     outputs = convert.Outputs(resource.outputs)
-    if task.native_interface.outputs and not resource.outputs.literals:
-        outputs = await _written_outputs(prefix)
+    given = {literal.name for literal in resource.outputs.literals}
+    missing = [name for name in task.native_interface.outputs if name not in given]
+    if missing and not in_bucket:
+        raise no_value(endpoint.url, missing)
+    if missing:
+        outputs = await bucket2.written_outputs(prefix)
     return await convert.convert_outputs_to_native(task.native_interface, outputs)
+
+
+def _error(failure: Failure, words: str) -> Exception:
+    from flyte.errors import NonRecoverableError, RuntimeUserError
+
+    return RuntimeUserError("JobFailed", words) if failure.is_recoverable else NonRecoverableError(words, "JobFailed")
+
+
+async def _failure(resource: Any, prefix: str | None) -> Failure | None:
+    """Why the job failed; what its code left below ``prefix`` tells more than the vendor, which may not know."""
+    from . import bucket2
+    from .job import Failure
+
+    told = Failure.of(resource)
+    try:
+        return (prefix and await bucket2.written_error(prefix)) or told
+    except ServiceError:
+        if told:
+            return told
+        raise
 
 
 async def _job(task: Any, inputs: dict[str, Any], prefix: str, endpoint: Endpoint) -> Job:
     from flyte._internal.runtime import convert
-    from flyteidl2.connector import connector_pb2
-    from flyteidl2.core import security_pb2
-    from google.protobuf.json_format import MessageToDict
 
     from .job import Job
     from .progress import Progress
@@ -81,6 +135,17 @@ async def _job(task: Any, inputs: dict[str, Any], prefix: str, endpoint: Endpoin
 
     literals = await convert.convert_from_native_to_inputs(task.native_interface, **inputs)
     template = await _template(task, literals, prefix)
+    service, progress = Service(endpoint, _protocol()), Progress(task.name, endpoint.url, _record_links())
+    return Job(service, _requests(template, literals, prefix), progress)
+
+
+def _requests(template: Any, literals: Any, prefix: str) -> Requests:
+    from flyteidl2.connector import connector_pb2
+    from flyteidl2.core import security_pb2
+    from google.protobuf.json_format import MessageToDict
+
+    from .requests import Requests
+
     secrets = _secrets(MessageToDict(template.custom).get("secrets", {}))
     connection = security_pb2.Connection(task_type=template.type, secrets=secrets)
     create = connector_pb2.CreateTaskRequest(
@@ -88,8 +153,18 @@ async def _job(task: Any, inputs: dict[str, Any], prefix: str, endpoint: Endpoin
     )
     category = connector_pb2.TaskCategory(name=template.type, version=template.task_type_version)
     same = {"task_category": category, "connection": connection}
-    progress = Progress(task.name, endpoint.url)
-    return Job(Service(endpoint, _protocol()), create, same, {"output_prefix": prefix}, progress)
+    return Requests(connector_pb2, create, same, {"output_prefix": prefix})
+
+
+def _record_links() -> RecordLinks | None:
+    """Shows links where Flyte shows those of its own connectors, if it does."""
+    from flyte._context import internal_ctx
+
+    data: Any = internal_ctx().data
+    if data.tracker is None:
+        return None
+    action = data.task_context.action.name
+    return lambda links: data.tracker.record_log_links(action_id=action, log_links=links)
 
 
 def _protocol() -> Any:
@@ -105,7 +180,7 @@ def _protocol() -> Any:
             for category in connector.supported_task_categories
         ]
 
-    return Protocol(connector_pb2, service_pb2_grpc.AsyncConnectorServiceStub, served)
+    return Protocol(service_pb2_grpc.AsyncConnectorServiceStub, served)
 
 
 def _secrets(named: dict[str, Any]) -> dict[str, str]:
@@ -123,6 +198,8 @@ async def _template(task: Any, inputs: Any, prefix: str) -> Any:
     from flyte._task import AsyncFunctionTaskTemplate
     from flyte.models import SerializationContext
 
+    from . import bucket2
+
     context: Any = internal_ctx().data.task_context
     of_a_function = isinstance(task, AsyncFunctionTaskTemplate)
     action = context.action
@@ -131,38 +208,12 @@ async def _template(task: Any, inputs: Any, prefix: str) -> Any:
         domain=action.domain,
         org=action.org,
         version=context.version,
-        code_bundle=await _stage(task, inputs, prefix) if of_a_function else context.code_bundle,
+        code_bundle=await bucket2.stage(task, inputs, prefix) if of_a_function else context.code_bundle,
         image_cache=await _images(task) if of_a_function else context.compiled_image_cache,
         root_dir=get_init_config().root_dir,
     )
     template = get_proto_task(task, serialization, context)
     return _rendered(template, prefix) if of_a_function else template
-
-
-async def _stage(task: Any, inputs: Any, prefix: str) -> Any:
-    """Puts inputs and code where the job reads them.
-
-    Raises ServiceError when that would be on this machine.
-    """
-    from flyte import storage
-    from flyte._initialize import get_init_config
-    from flyte._internal.runtime import io
-    from flyte.connectors._connector import _build_and_upload_code_bundle
-
-    if not storage.is_remote(prefix):
-        raise code_is_local(task.name, "flyte run --local --raw-data-path")
-    await io.upload_inputs(inputs, io.inputs_path(prefix))
-    return await _build_and_upload_code_bundle(get_init_config().root_dir, prefix)
-
-
-async def _written_outputs(prefix: str) -> Any:
-    """The outputs that the job's code wrote. Raises ServiceError when it wrote none."""
-    from flyte._internal.runtime import io
-
-    try:
-        return await io.load_outputs(io.outputs_path(prefix))
-    except Exception as missing:
-        raise wrote_nothing(prefix) from missing
 
 
 async def _images(task: Any) -> Any:
@@ -175,50 +226,3 @@ def _rendered(template: Any, prefix: str) -> Any:
     from flyte.connectors.utils import _render_task_template
 
     return _render_task_template(template, prefix)
-
-
-async def _in_a_thread(job: Job) -> Any:
-    """Runs ``job`` beside the event loop; whatever ends the wait, or the program, stops it."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    # A daemon: the end of the program is not to wait for the job, but to stop it.
-    thread = threading.Thread(target=_run_and_tell, args=(job, loop, done), daemon=True)
-    _running[thread] = job
-    thread.start()
-    try:
-        return await done
-    except asyncio.CancelledError:
-        job.stop.set()
-        await asyncio.to_thread(thread.join, STOPS_WITHIN)
-        raise
-
-
-def _run_and_tell(job: Job, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
-    result, error = None, None
-    try:
-        result = job.run()
-    except Exception as raised:
-        error = raised
-    finally:
-        _running.pop(threading.current_thread(), None)
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(_settle, done, result, error)
-
-
-def _settle(done: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(result)
-    else:
-        done.set_exception(error)
-
-
-@atexit.register
-def _stop_what_runs() -> None:
-    """Stops the jobs of a program that ends: after Ctrl-C nobody waits for them."""
-    running = dict(_running)
-    for job in running.values():
-        job.stop.set()
-    for thread in running:
-        thread.join(STOPS_WITHIN)

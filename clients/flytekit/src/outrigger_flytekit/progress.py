@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from .service import plain
+from .status import plain
+
+RecordLinks = Callable[[list[tuple[str, str]]], None]
 
 # A terminal has one place for a spinner.
 _spinner = threading.Lock()
 
 
 class Progress:
-    """Tells of one job on standard error: each phase, message and link once; in a terminal, that it goes on."""
+    """Tells of one job on standard error: each phase, message and link once; in a terminal, that it goes on.
 
-    def __init__(self, task: str, where: str):
-        self.task = task
+    ``record_links`` is given the links, as names and addresses.
+    """
+
+    def __init__(self, task: str, where: str, record_links: RecordLinks | None = None):
+        self.task, self._record_links = task, record_links
         self._console = Console(stderr=True, highlight=False)
         self._status = self._console.status(Text(plain(f"{task} on {where}")), spinner="dots")
         self._shows_spinner = False
@@ -44,6 +50,8 @@ class Progress:
 
     def phase(self, name: str, message: str, links: Any) -> None:
         """Tells what is new in an answer of the service."""
+        if links and self._record_links:
+            self._record_links([(link.name, link.uri) for link in links])
         for link in links:
             self._once(link.uri, f"{link.name}: {link.uri}")
         self._once((name, message), f"{name} {message}".rstrip())

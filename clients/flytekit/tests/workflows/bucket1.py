@@ -1,29 +1,28 @@
-"""A Databricks task with a bucket that lasts as long as this program, which plays the cluster, too."""
+"""Runs the Databricks task that is named; the cluster's code ends as named: it returns, or raises."""
 
+import sys
 import tempfile
-import threading
-import time
 
-import fsspec
-from flyte1 import on_databricks
-from flyteidl.core import literals_pb2
+import cluster
+import flyte1
+from flyteidl.core import errors_pb2, literals_pb2
 from flytekit import FlyteContextManager
 from flytekit.core.data_persistence import FileAccessProvider
 
-bucket = fsspec.filesystem("memory")
+_, task, ending = sys.argv
 
 
-def cluster():
-    while not (inputs := bucket.glob("/bucket/**/inputs.pb")):
-        time.sleep(0.05)
-    read = literals_pb2.LiteralMap.FromString(bucket.cat(inputs[0]))
-    print(read.literals["day"].scalar.primitive.string_value)
+def play(inputs):
+    print(literals_pb2.LiteralMap.FromString(inputs).literals["day"].scalar.primitive.string_value)
+    if ending == "raises":
+        error = errors_pb2.ContainerError(code="USER:ValueError", message="ValueError: no orders on this day")
+        return {"error.pb": errors_pb2.ErrorDocument(error=error)}
     wrote = literals_pb2.LiteralMap()
     wrote.literals["o0"].scalar.primitive.integer = 42
-    bucket.pipe(inputs[0].replace("inputs.pb", "outputs.pb"), wrote.SerializeToString())
+    return {"outputs.pb": wrote}
 
 
-threading.Thread(target=cluster, daemon=True).start()
-access = FileAccessProvider(tempfile.mkdtemp(), "memory://bucket/runs")
+cluster.start(play)
+access = FileAccessProvider(tempfile.mkdtemp(), cluster.RUNS)
 with FlyteContextManager.with_context(FlyteContextManager.current_context().with_file_access(access)):
-    print(on_databricks(day="2026-03-01"))
+    print(getattr(flyte1, task)(day="2026-03-01"))

@@ -1,27 +1,27 @@
 """As bucket1.py, for Flyte 2."""
 
-import threading
-import time
+import sys
 
+import cluster
 import flyte
-import fsspec
-from flyte2 import daily
+import flyte2
+from flyteidl2.core import execution_pb2
 from flyteidl2.task import common_pb2
 
-bucket = fsspec.filesystem("memory")
+_, task, ending = sys.argv
 
 
-def cluster():
-    while not (inputs := bucket.glob("/bucket/**/inputs.pb")):
-        time.sleep(0.05)
-    read = common_pb2.Inputs.FromString(bucket.cat(inputs[0]))
-    print(read.literals[0].value.scalar.primitive.string_value)
+def play(inputs):
+    print(common_pb2.Inputs.FromString(inputs).literals[0].value.scalar.primitive.string_value)
+    if ending == "raises":
+        error = execution_pb2.ContainerError(code="ValueError", message="ValueError: no orders on this day")
+        return {"error.pb": execution_pb2.ErrorDocument(error=error)}
     wrote = common_pb2.Outputs()
     wrote.literals.add(name="o0").value.scalar.primitive.integer = 42
-    bucket.pipe(inputs[0].replace("inputs.pb", "outputs.pb"), wrote.SerializeToString())
+    return {"outputs.pb": wrote}
 
 
-threading.Thread(target=cluster, daemon=True).start()
+cluster.start(play)
 flyte.init()
-run = flyte.with_runcontext(mode="local", raw_data_path="memory://bucket/runs").run(daily, day="2026-03-01")
+run = flyte.with_runcontext(mode="local", raw_data_path=cluster.RUNS).run(getattr(flyte2, task), day="2026-03-01")
 print(run.outputs()[0])

@@ -2,7 +2,7 @@
 
 import random
 
-from flytekit import StructuredDataset, kwtypes, task, workflow
+from flytekit import StructuredDataset, eager, kwtypes, map_task, task, workflow
 from flytekitplugins.bigquery import BigQueryConfig, BigQueryTask
 from flytekitplugins.snowflake import SnowflakeConfig, SnowflakeTask
 from flytekitplugins.spark import Databricks, DatabricksV2
@@ -43,6 +43,11 @@ def on_databricks(day: str) -> int:
     return elsewhere()
 
 
+@task(task_config=DatabricksV2(databricks_instance=INSTANCE, databricks_conf=CLUSTER), container_image=IMAGE)
+def export(day: str):
+    elsewhere()
+
+
 @task(task_config=Databricks(databricks_instance=INSTANCE, databricks_conf=CLUSTER), container_image=IMAGE)
 def on_old_databricks(day: str):
     elsewhere()
@@ -65,3 +70,13 @@ def uri_of(table: StructuredDataset) -> str:
 @workflow
 def report(day: str, ids: list[int]) -> str:
     return uri_of(table=orders(day=day, ids=ids))
+
+
+@eager
+async def later(day: str, ids: list[int]) -> str:
+    return uri_of(table=orders(day=day, ids=ids))
+
+
+@workflow
+def on_each_day(days: list[str]) -> list[int]:
+    return map_task(on_databricks)(day=days)

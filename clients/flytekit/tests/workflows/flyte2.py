@@ -19,6 +19,15 @@ events = BigQueryTask(
     output_dataframe_type=DataFrame,
 )
 
+insistent_events = BigQueryTask(
+    name="count_events_insistently",
+    query_template="SELECT COUNT(*) AS n FROM events WHERE word = @word",
+    plugin_config=BigQueryConfig(ProjectID="acme-analytics", Location="EU"),
+    inputs={"word": str},
+    output_dataframe_type=DataFrame,
+    retries=2,
+)
+
 users = Snowflake(
     name="count_users",
     inputs={"country": str},
@@ -30,7 +39,7 @@ users = Snowflake(
     output_dataframe_type=DataFrame,
 )
 
-queries = flyte.TaskEnvironment.from_task("queries", events, users)
+queries = flyte.TaskEnvironment.from_task("queries", events, insistent_events, users)
 
 clusters = flyte.TaskEnvironment(
     name="clusters",
@@ -44,6 +53,11 @@ clusters = flyte.TaskEnvironment(
 
 @clusters.task
 async def on_databricks(day: str) -> int:
+    raise AssertionError("this runs at the vendor, not here")
+
+
+@clusters.task
+async def export_on_databricks(day: str):
     raise AssertionError("this runs at the vendor, not here")
 
 
@@ -65,3 +79,14 @@ async def people(country: str) -> str:
 @here.task
 async def daily(day: str) -> int:
     return await on_databricks(day=day)
+
+
+@here.task
+async def export(day: str):
+    await export_on_databricks(day=day)
+
+
+@here.task
+async def insistent(word: str) -> str:
+    table = await insistent_events(word=word)
+    return table.uri

@@ -1,0 +1,69 @@
+"""The jobs that run in this program, and the program's end, which stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .job import Job
+
+# Seconds that the end of the program waits for jobs to be stopped: more than job.STOPS_FOR.
+STOPS_WITHIN = 20.0
+
+_running: set[Job] = set()
+
+
+def run(job: Job) -> Any:
+    """Runs ``job`` in this thread, which may be one that ends with the program."""
+    _running.add(job)
+    try:
+        return job.run()
+    finally:
+        _running.discard(job)
+
+
+async def run_beside(job: Job) -> Any:
+    """Runs ``job`` beside the event loop; whatever ends the wait, or the program, stops it."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    # A daemon: the end of the program is not to wait for the job, but to stop it.
+    threading.Thread(target=_run_and_tell, args=(job, loop, done), daemon=True).start()
+    try:
+        return await done
+    except asyncio.CancelledError:
+        job.stop.set()
+        await asyncio.to_thread(job.finished.wait, STOPS_WITHIN)
+        raise
+
+
+def _run_and_tell(job: Job, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
+    result, error = None, None
+    try:
+        result = run(job)
+    except Exception as raised:
+        error = raised
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(_settle, done, result, error)
+
+
+def _settle(done: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    else:
+        done.set_exception(error)
+
+
+@atexit.register
+def _stop_what_runs() -> None:
+    """Stops the jobs of threads that end with the program: after Ctrl-C nobody waits for them."""
+    running, until = list(_running), time.monotonic() + STOPS_WITHIN
+    for job in running:
+        job.stop.set()
+    for job in running:
+        job.finished.wait(max(0.0, until - time.monotonic()))
