@@ -196,7 +196,7 @@ The service goes on running; Ctrl-C stops it. To paste into another terminal:
   grpcurl -plaintext -H "authorization: Bearer $TOKEN" {api} list
 
   # Flyte's own SDK, locally; the query goes to the service (clients/flytekit/README.md)
-  pip install ./clients/flytekit flytekit==1.16.31 flytekitplugins-bigquery==1.16.31
+  pip install './clients/flytekit[flytekit]' flytekitplugins-bigquery==1.16.31
   OUTRIGGER_ENDPOINT=http://{api} OUTRIGGER_TOKEN=$TOKEN \
     pyflyte run clients/flytekit/examples/orders.py orders --day 2026-03-01 --ids '[1, 2]'
 
