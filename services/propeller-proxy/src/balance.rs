@@ -8,9 +8,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use plugin_core::serving::Serving;
+use plugin_core::{serving::Serving, tls::Authorities};
 use tokio::{sync::watch, time::timeout};
-use tokio_rustls::rustls::ClientConfig;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -50,7 +49,7 @@ impl Balancer {
     /// Looks for replicas, and connects to them, until the program ends.
     pub(crate) fn start(
         target: &Target,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<Arc<Authorities>>,
         serving: &Serving,
         metrics: &Metrics,
     ) -> Arc<Self> {
@@ -63,7 +62,7 @@ impl Balancer {
     /// One that knows of no replica.
     pub(crate) fn new(
         target: &Target,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<Arc<Authorities>>,
         serving: &Serving,
         metrics: &Metrics,
     ) -> Self {

@@ -13,15 +13,13 @@ use std::{
 use arc_swap::ArcSwapOption;
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use plugin_core::tls::Authorities;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, pki_types::ServerName},
-};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{args::Target, balance::Changes};
@@ -129,7 +127,7 @@ impl Drop for Pending {
 #[derive(Clone)]
 pub(crate) struct Dialer {
     host: String,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<Arc<Authorities>>,
 }
 
 /// Why there is no connection, for propeller's log.
@@ -152,7 +150,7 @@ impl From<io::Error> for NoConnection {
 }
 
 impl Dialer {
-    pub(crate) fn new(target: &Target, tls: Option<Arc<ClientConfig>>) -> Self {
+    pub(crate) fn new(target: &Target, tls: Option<Arc<Authorities>>) -> Self {
         // As URLs write addresses of IPv6.
         let host = target.host.trim_start_matches('[').trim_end_matches(']');
         Self { host: host.to_owned(), tls }
@@ -165,14 +163,14 @@ impl Dialer {
         let stream = stream.map_err(late)??;
         // Calls are small; waiting to fill a packet only adds latency.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.tls else {
+        let Some(authorities) = &self.tls else {
             let (sender, connection) = handshake(stream).await?;
             replica.serve(sender, connection, changes).await;
             return Ok(());
         };
         let name = ServerName::try_from(self.host.clone())
             .map_err(|error| NoConnection(format!("no name for TLS: {error}")))?;
-        let securing = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
+        let securing = TlsConnector::from(authorities.config()).connect(name, stream);
         let secured = timeout(CONNECT_TIMEOUT, securing).await.map_err(late)?;
         let secured = secured.map_err(|error| NoConnection(format!("no TLS: {error}")))?;
         let (sender, connection) = handshake(secured).await?;

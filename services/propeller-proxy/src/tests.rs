@@ -1,5 +1,6 @@
 //! Calls through the proxy to replicas that are real servers.
 
+mod renewal;
 mod replica;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -36,10 +37,14 @@ struct Answered {
 
 impl Stage {
     async fn set(replicas: &[SocketAddr]) -> Self {
+        Self::to("dns:///bigquery-headless.plugins:8000", None, replicas).await
+    }
+
+    async fn to(target: &str, tls: Option<Arc<Authorities>>, replicas: &[SocketAddr]) -> Self {
         let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::from_secs(5));
         let metrics = Arc::new(Metrics::new(INFO));
-        let target = "dns:///bigquery-headless.plugins:8000".parse().unwrap();
-        let balancer = Arc::new(Balancer::new(&target, None, &serving, &metrics));
+        let target = target.parse().unwrap();
+        let balancer = Arc::new(Balancer::new(&target, tls, &serving, &metrics));
         balancer.set_replicas(replicas);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "the-token").unwrap();

@@ -15,7 +15,10 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper::body::Incoming;
-use plugin_core::listen::{Connections, Listener, serve};
+use plugin_core::{
+    listen::{Connections, Listener, serve},
+    tls::ServerCertificate,
+};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -47,6 +50,15 @@ impl Replica {
 
     /// One that ends its connections after `age`.
     pub(super) async fn that_ages(age: Duration) -> Self {
+        Self::with(age, None).await
+    }
+
+    /// One that speaks TLS.
+    pub(super) async fn with_certificate(certificate: ServerCertificate) -> Self {
+        Self::with(Duration::from_secs(600), Some(Arc::new(certificate))).await
+    }
+
+    async fn with(age: Duration, tls: Option<Arc<ServerCertificate>>) -> Self {
         let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = Arc::new(State {
@@ -58,7 +70,7 @@ impl Replica {
             max: 100,
             age: Some(age),
             grace: Duration::from_secs(5),
-            tls: None,
+            tls,
             accepted: Counter::default(),
             stop: stop.clone(),
             tasks: tasks.clone(),
