@@ -3,7 +3,7 @@
 //! Ours, because tonic's server lifts hyper's limit on reset streams and ends old connections without
 //! a GOAWAY, and `axum::serve` has no timeouts at all.
 
-mod counted;
+mod on_read;
 
 use std::{
     fs::Permissions,
@@ -39,7 +39,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{BoxError, Service};
 
-use self::counted::Counted;
+pub use self::on_read::OnRead;
 use crate::{
     error::{Error, Result},
     tls::ServerCertificate,
@@ -240,7 +240,7 @@ impl Connections {
         service: impl Answers,
     ) {
         let read = Arc::new(AtomicUsize::new(0));
-        let io = TokioIo::new(Counted { stream, read: Arc::clone(&read) });
+        let io = TokioIo::new(OnRead::new(stream, counting(Arc::clone(&read))));
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
         tokio::select! {
@@ -274,6 +274,12 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS);
     builder
+}
+
+fn counting(read: Arc<AtomicUsize>) -> impl FnMut(&[u8]) {
+    move |bytes| {
+        read.fetch_add(bytes.len(), Ordering::Relaxed);
+    }
 }
 
 /// Ends once a connection has not even sent a preface in time.
