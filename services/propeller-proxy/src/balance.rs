@@ -14,8 +14,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     args::Target,
+    dial::{Dialer, Sender},
     metrics::{Metrics, TargetMetrics},
-    replica::{Dialer, Pending, Replica, Sender},
+    replica::{Pending, Replica},
     resolve,
 };
 

@@ -16,6 +16,7 @@ use tower::Service;
 use crate::{
     answer::{self, Answer, Call},
     balance::{Balancer, Chosen},
+    dial::Sender,
     token::Token,
 };
 
@@ -109,7 +110,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 async fn send(
-    mut sender: crate::replica::Sender,
+    mut sender: Sender,
     request: Request<Incoming>,
 ) -> Result<Response<Incoming>, Unanswered> {
     sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {

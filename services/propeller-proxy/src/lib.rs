@@ -7,6 +7,7 @@
 mod answer;
 mod args;
 mod balance;
+mod dial;
 mod forward;
 mod metrics;
 mod replica;

@@ -1,5 +1,6 @@
 //! Calls through the proxy to replicas that are real servers.
 
+mod connecting;
 mod renewal;
 mod replica;
 
