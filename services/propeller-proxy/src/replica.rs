@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -29,6 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     sender: ArcSwapOption<Sender>,
+    /// When its last connection ended, or it was heard of, while it has none.
+    unconnected_since: Mutex<Option<Instant>>,
     /// Calls that have not ended.
     pending: AtomicUsize,
     /// The replica is no longer one.
@@ -40,14 +42,25 @@ pub(crate) struct Pending(Arc<Replica>);
 
 impl Replica {
     pub(crate) fn new(address: SocketAddr, gone: CancellationToken) -> Self {
-        let (sender, pending) = (ArcSwapOption::empty(), AtomicUsize::new(0));
-        Self { address, sender, pending, gone }
+        Self {
+            address,
+            sender: ArcSwapOption::empty(),
+            unconnected_since: Mutex::new(Some(Instant::now())),
+            pending: AtomicUsize::new(0),
+            gone,
+        }
     }
 
     /// What can send a call now, if it is connected.
     pub(crate) fn sender(&self) -> Option<Sender> {
         let sender = self.sender.load();
         sender.as_deref().filter(|sender| !sender.is_closed()).cloned()
+    }
+
+    /// How long it has had no connection; nothing while it has one.
+    pub(crate) fn unconnected(&self) -> Option<Duration> {
+        let since = *self.unconnected_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed())
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -88,11 +101,11 @@ impl Replica {
             return Ok(Duration::ZERO);
         };
         let began = Instant::now();
-        self.sender.store(Some(Arc::new(sender)));
+        self.set_sender(Some(sender));
         changes.connected();
         tracing::info!(replica = %self.address, "connected");
         let ended = self.serve(connection).await;
-        self.sender.store(None);
+        self.set_sender(None);
         changes.disconnected();
         ended.map(|()| began.elapsed())
     }
@@ -108,6 +121,12 @@ impl Replica {
         };
         tracing::info!(replica = %self.address, why, "the connection ended");
         if why == SILENT { Err(NoConnection(why)) } else { Ok(()) }
+    }
+
+    fn set_sender(&self, sender: Option<Sender>) {
+        let since = sender.is_none().then(Instant::now);
+        self.sender.store(sender.map(Arc::new));
+        *self.unconnected_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 }
 

@@ -90,3 +90,17 @@ async fn a_replica_that_answers_no_pings_gets_no_more_calls() {
     assert_eq!(stage.why_unreachable().await, "it answers no pings");
     stage.reaches(0).await;
 }
+
+#[tokio::test]
+async fn a_replica_without_a_connection_is_forgotten_and_one_with_a_connection_is_not() {
+    let (good, refuses) = (Replica::start().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = refuses.local_addr().unwrap();
+    drop(refuses);
+    let stage = Stage::set(&[address, good.address]).await;
+    stage.reaches(1).await;
+    stage.balancer.forget_unconnected(Duration::ZERO);
+    let known = stage.balancer.replicas.load();
+    let known = known.iter().map(|replica| replica.address).collect::<Vec<_>>();
+    assert_eq!(known, [good.address]);
+    assert_eq!(stage.call().await.unwrap().grpc_status(), "0");
+}
