@@ -20,6 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A replica that has not answered a ping for both together is dead, whatever TCP says.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer's headers may be, in bytes. A refusal's message is one, and hyper's 16 KiB would
+/// make a long one a broken call.
+const MAX_HEADERS: u32 = 1 << 20;
 /// The type of HTTP/2's frame of settings.
 const SETTINGS: u8 = 4;
 
@@ -122,7 +125,8 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
+        .keep_alive_while_idle(true)
+        .max_header_list_size(MAX_HEADERS);
     builder
 }
 

@@ -65,7 +65,7 @@ impl Forwarder {
                 Ok(response) => return Ok(answer::forwarded(response, call)),
                 Err(Unanswered::Unsent(request)) => *request,
                 Err(Unanswered::Unprocessed) => {
-                    call.grpc_code = "UNAVAILABLE";
+                    call.set_unavailable();
                     return Err(h2::Reason::REFUSED_STREAM.into());
                 }
                 Err(Unanswered::Lost(error)) => {

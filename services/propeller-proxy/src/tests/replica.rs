@@ -1,12 +1,9 @@
-//! Replicas: servers that answer, and servers that do not.
+//! Replicas that answer.
 
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -20,7 +17,7 @@ use plugin_core::{
     tls::ServerCertificate,
 };
 use prometheus_client::metrics::counter::Counter;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::service_fn;
 
@@ -125,47 +122,4 @@ async fn answer(
         .header("x-replica", address.to_string())
         .body(StreamBody::new(futures_util::stream::iter(frames)));
     Ok(answer.unwrap())
-}
-
-/// A replica that reads a call and does not answer it.
-pub(super) struct Misbehaving {
-    pub(super) address: SocketAddr,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Misbehaving {
-    /// It ends the connection.
-    pub(super) async fn that_breaks_off() -> Self {
-        Self::start(false).await
-    }
-
-    /// It says that it has not processed the call.
-    pub(super) async fn that_refuses() -> Self {
-        Self::start(true).await
-    }
-
-    async fn start(refuses: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&calls);
-        TaskTracker::new().spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let mut connection = h2::server::handshake(stream).await.unwrap();
-                while let Some(Ok((_, mut answer))) = connection.accept().await {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    if !refuses {
-                        break;
-                    }
-                    answer.send_reset(h2::Reason::REFUSED_STREAM);
-                }
-            }
-        });
-        Self { address, calls }
-    }
-
-    pub(super) fn calls(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
-    }
 }
