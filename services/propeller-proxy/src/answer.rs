@@ -85,8 +85,8 @@ pub(crate) fn unavailable(message: String, mut call: Call) -> Response<Answer> {
 
 /// What somebody gets who does not speak gRPC.
 pub(crate) fn not_grpc() -> Response<Answer> {
-    let text = "propeller-proxy forwards gRPC alone; call the service itself over REST, with a token of \
-                your own\n";
+    let text = "propeller-proxy forwards gRPC over HTTP/2 alone; call the service itself over REST, with a \
+                token of your own\n";
     let mut response = Response::new(Either::Right(Full::from(text)));
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");

@@ -1,7 +1,7 @@
 //! A sidecar for the pod of FlytePropeller, which itself can send no token.
 //!
 //! It listens on loopback or a Unix socket, one listener for each plugin, and forwards gRPC untouched
-//! but for `authorization`. It finds the plugin's replicas by itself and gives each call to one of them.
+//! but for its token. It finds the plugin's replicas by itself and gives each call to one of them.
 //! A call that no replica has seen goes to another; one that a replica may have seen is never repeated.
 
 mod answer;

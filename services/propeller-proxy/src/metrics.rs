@@ -69,7 +69,7 @@ impl Metrics {
         let help = "How long calls took, to the last byte of their answers";
         registry.register_with_unit("call_duration", help, Unit::Seconds, durations.clone());
         let retries = Family::default();
-        let help = "Calls that went to another replica, because the first never saw them";
+        let help = "Times a call was sent again, because it had not left";
         registry.register("retries", help, retries.clone());
         let replicas = Family::default();
         registry.register("replicas", "Replicas that can be reached", replicas.clone());

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
 };
 
@@ -152,7 +152,10 @@ impl Answered {
 async fn a_call_gets_the_token_and_stays_as_it_is_otherwise() {
     let replica = Replica::start().await;
     let stage = Stage::set(&[replica.address]).await;
-    let request = grpc().header("authorization", "Bearer another").header("x-of-flyte", "1");
+    let request = grpc()
+        .header("authorization", "Bearer another")
+        .header("flyte-authorization", "Bearer another")
+        .header("x-of-flyte", "1");
     let answer = call_with(&mut stage.connect().await, request).await.unwrap();
     assert_eq!((answer.status, answer.grpc_status()), (StatusCode::OK, "0"));
     assert_eq!(&answer.body[..], b"\0\0\0\0\x01.", "bytes are passed on as they are");
@@ -174,6 +177,7 @@ async fn a_call_gets_the_token_and_stays_as_it_is_otherwise() {
         let values = seen.headers.get_all(name).iter().collect::<Vec<_>>();
         assert_eq!(values, [value], "{name}");
     }
+    assert_eq!(seen.headers.get("flyte-authorization"), None, "services refuse two tokens");
 }
 
 #[tokio::test]
@@ -244,9 +248,36 @@ async fn without_a_replica_a_call_waits_and_is_then_told_why() {
 async fn only_grpc_is_forwarded() {
     let replica = Replica::start().await;
     let stage = Stage::set(&[replica.address]).await;
+    let mut sender = stage.connect().await;
+    for (kind, status) in [
+        ("application/grpc", StatusCode::OK),
+        ("application/grpc+proto", StatusCode::OK),
+        ("application/grpc;charset=utf-8", StatusCode::OK),
+        ("application/grpc-web", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/grpc-web+proto", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/json", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let request = Request::post("http://127.0.0.1:8081/a/b").header("content-type", kind);
+        let answer = call_with(&mut sender, request).await.unwrap();
+        assert_eq!(answer.status, status, "{kind}");
+    }
     let request = Request::get("http://127.0.0.1:8081/plugins/v1");
-    let answer = call_with(&mut stage.connect().await, request).await.unwrap();
+    let answer = call_with(&mut sender, request).await.unwrap();
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(replica.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn grpc_over_http_1_is_not_forwarded() {
+    let replica = Replica::start().await;
+    let stage = Stage::set(&[replica.address]).await;
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    let request = "POST /a/b HTTP/1.1\r\nhost: a\r\ncontent-type: application/grpc\r\n\
+                   content-length: 0\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
     assert!(replica.seen().is_empty());
 }
 
