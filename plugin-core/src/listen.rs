@@ -3,11 +3,13 @@
 //! Ours, because tonic's server lifts hyper's limit on reset streams and ends old connections without
 //! a GOAWAY, and `axum::serve` has no timeouts at all.
 
-mod counted;
+mod on_read;
 
 use std::{
+    fs::Permissions,
     io,
     net::SocketAddr,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::Path,
     pin::pin,
     sync::{
@@ -37,7 +39,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{BoxError, Service};
 
-use self::counted::Counted;
+pub use self::on_read::OnRead;
 use crate::{
     error::{Error, Result},
     tls::ServerCertificate,
@@ -52,6 +54,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_STREAMS: u32 = 250;
+/// Connecting takes the right to write.
+const SOCKET_MODE: u32 = 0o666;
 
 /// Where connections come from.
 #[derive(Debug)]
@@ -101,21 +105,23 @@ impl Listener {
         bound.await.map_err(|error| cannot_listen(address, error))
     }
 
-    /// Listens on a socket in the file system, in place of one that nobody listens on any more.
+    /// Listens on a socket in the file system, in place of one that nobody listens on any more; any
+    /// other file stays. Whoever reaches the socket may connect, as with a port.
     ///
     /// # Errors
     /// `Unavailable` that names the path.
     pub async fn unix(path: &Path) -> Result<Self> {
-        let abandoned = matches!(
-            UnixStream::connect(path).await,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused
-        );
-        if abandoned {
+        if is_abandoned(path).await {
             // Where it cannot be removed, binding fails and says so.
             let _ = tokio::fs::remove_file(path).await;
         }
-        let bound = UnixListener::bind(path);
-        bound.map(Self::Unix).map_err(|error| cannot_listen(path.display(), error))
+        let bound = async {
+            let listener = UnixListener::bind(path)?;
+            // Left to the umask, a caller of another user could not connect.
+            tokio::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).await?;
+            Ok(Self::Unix(listener))
+        };
+        bound.await.map_err(|error| cannot_listen(path.display(), error))
     }
 
     async fn accept(&self) -> Stream {
@@ -136,6 +142,14 @@ impl Listener {
             }
         }
     }
+}
+
+/// Whether `path` is a socket that nobody listens on. Connecting alone does not tell: any file refuses.
+async fn is_abandoned(path: &Path) -> bool {
+    let found = tokio::fs::symlink_metadata(path).await;
+    let is_socket = found.is_ok_and(|found| found.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).await.is_err_and(refused)
 }
 
 fn cannot_listen(address: impl std::fmt::Display, error: io::Error) -> Error {
@@ -226,7 +240,7 @@ impl Connections {
         service: impl Answers,
     ) {
         let read = Arc::new(AtomicUsize::new(0));
-        let io = TokioIo::new(Counted { stream, read: Arc::clone(&read) });
+        let io = TokioIo::new(OnRead::new(stream, counting(Arc::clone(&read))));
         let builder = builder();
         let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
         tokio::select! {
@@ -262,6 +276,12 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
+fn counting(read: Arc<AtomicUsize>) -> impl FnMut(&[u8]) {
+    move |bytes| {
+        read.fetch_add(bytes.len(), Ordering::Relaxed);
+    }
+}
+
 /// Ends once a connection has not even sent a preface in time.
 async fn silent(read: &AtomicUsize) {
     sleep(FIRST_BYTES).await;
@@ -269,3 +289,6 @@ async fn silent(read: &AtomicUsize) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ use crate::{
 /// How long what the admin port is answering may take once all else has ended.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS: usize = 100;
+/// How long one of them lives: those that nobody ends would take them all.
+const ADMIN_AGE: Duration = Duration::from_secs(60);
 
 /// A program that listens, and what it takes to stop it without failing a call.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl Serving {
     pub fn serve_admin(&self, listener: Listener, admin: Router) {
         let connections = Connections {
             max: ADMIN_CONNECTIONS,
-            age: None,
+            age: Some(ADMIN_AGE),
             grace: ADMIN_GRACE,
             tls: None,
             accepted: Counter::default(),
@@ -144,3 +146,6 @@ impl Signals {
         signal
     }
 }
+
+#[cfg(test)]
+mod tests;

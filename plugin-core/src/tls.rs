@@ -1,5 +1,7 @@
 //! TLS by files: the certificate that a port shows, and the authorities that calls trust.
 
+mod authorities;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -7,15 +9,16 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio_rustls::rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::authorities::Authorities;
+pub(crate) use self::authorities::client_config;
 use crate::{
     context::sha256,
     error::{Error, Result},
@@ -24,6 +27,36 @@ use crate::{
 /// How often the files are looked at. Kubernetes takes a minute to bring a changed one.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+type Digest = [u8; 32];
+
+/// What is made of files that somebody renews.
+trait FromFiles: Send + Sync {
+    /// The file that log lines name.
+    fn file(&self) -> &Path;
+
+    /// Takes what the files hold now, unless that is what `known` is the digest of; its own digest.
+    fn read_again(&self, known: Digest) -> impl Future<Output = Result<Option<Digest>>> + Send;
+}
+
+/// Reads the files again when they change, until `stop`. Files that are wrong, or do not belong
+/// together, change nothing and are logged.
+async fn keep_fresh(files: &impl FromFiles, mut digest: Digest, stop: &CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        match files.read_again(digest).await {
+            Ok(None) => {}
+            Ok(Some(new)) => {
+                digest = new;
+                tracing::info!(file = %files.file().display(), "the certificate was renewed");
+            }
+            Err(error) => tracing::warn!(
+                %error,
+                cause = error.chain(),
+                "the certificate could not be read again: the former one serves on"
+            ),
+        }
+    }
+}
+
 /// A certificate and its key, read again whenever the files change.
 #[derive(Debug)]
 pub struct ServerCertificate {
@@ -31,7 +64,7 @@ pub struct ServerCertificate {
     key: PathBuf,
     current: ArcSwap<ServerConfig>,
     /// Of both files, as they were at first.
-    digest: [u8; 32],
+    digest: Digest,
 }
 
 /// What both files held at one time.
@@ -59,25 +92,16 @@ impl ServerCertificate {
     /// Reads the files again when they change, until `stop`. Files that are wrong, or do not belong
     /// together, change nothing and are logged.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
-        let mut digest = self.digest;
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            match self.read_again(digest).await {
-                Ok(None) => {}
-                Ok(Some(new)) => {
-                    digest = new;
-                    tracing::info!(file = %self.certificate.display(), "the certificate was renewed");
-                }
-                Err(error) => tracing::warn!(
-                    %error,
-                    cause = error.chain(),
-                    "the certificate could not be read again: the former one serves on"
-                ),
-            }
-        }
+        keep_fresh(&*self, self.digest, &stop).await;
+    }
+}
+
+impl FromFiles for ServerCertificate {
+    fn file(&self) -> &Path {
+        &self.certificate
     }
 
-    /// The digest of what the files hold now, if that is not what `known` is of.
-    async fn read_again(&self, known: [u8; 32]) -> Result<Option<[u8; 32]>> {
+    async fn read_again(&self, known: Digest) -> Result<Option<Digest>> {
         let files = Files::read(&self.certificate, &self.key).await?;
         let digest = files.digest();
         if digest == known {
@@ -93,7 +117,7 @@ impl Files {
         Ok(Self { certificate: read(certificate).await?, key: read(key).await?.into() })
     }
 
-    fn digest(&self) -> [u8; 32] {
+    fn digest(&self) -> Digest {
         sha256(&[&sha256(&[&self.certificate]), &sha256(&[self.key.expose_secret()])])
     }
 
@@ -116,37 +140,8 @@ impl Files {
     }
 }
 
-/// What calls over HTTP/2 trust: the authorities in `ca_file` and no others, or, without it, the
-/// system's.
-///
-/// # Errors
-/// `InvalidArgument` that names the file; `Internal` if the system has no authorities.
-pub async fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(Error::internal)?;
-    let mut config = match ca_file {
-        Some(path) => {
-            builder.with_root_certificates(roots(path, &read(path).await?)?).with_no_client_auth()
-        }
-        None => builder.with_platform_verifier().map_err(Error::internal)?.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Arc::new(config))
-}
-
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
-}
-
-fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore> {
-    let mut store = RootCertStore::empty();
-    for certificate in certificates(path, pem)? {
-        store
-            .add(certificate)
-            .map_err(|error| wrong(path, "holds no authority's certificate").with_source(error))?;
-    }
-    Ok(store)
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {

@@ -39,7 +39,7 @@ async fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
     let first = certificate.config();
 
     pair.renew();
-    let renewed = changed(&certificate, &first).await;
+    let renewed = another(&first, || certificate.config()).await;
 
     let key = std::fs::read(pair.path("tls.key")).unwrap();
     std::fs::write(pair.path("tls.key"), "half a k").unwrap();
@@ -48,20 +48,41 @@ async fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
 
     std::fs::write(pair.path("tls.key"), key).unwrap();
     pair.renew();
-    changed(&certificate, &renewed).await;
+    another(&renewed, || certificate.config()).await;
 
     stop.cancel();
     tasks.close();
     tasks.wait().await;
 }
 
-/// Waits until another configuration is served.
-async fn changed(certificate: &ServerCertificate, former: &Arc<ServerConfig>) -> Arc<ServerConfig> {
+#[tokio::test(start_paused = true)]
+async fn a_renewed_authority_is_trusted_and_a_broken_one_is_not() {
+    let pair = Pair::new();
+    let authorities = Authorities::read(Some(&pair.path("tls.crt"))).await.unwrap();
+    let authorities = Arc::new(authorities);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tasks.spawn(Arc::clone(&authorities).keep_fresh(stop.clone()));
+    let first = authorities.config();
+
+    pair.renew();
+    let renewed = another(&first, || authorities.config()).await;
+
+    std::fs::write(pair.path("tls.crt"), "half a c").unwrap();
+    tokio::time::sleep(LOOK_EVERY * 3).await;
+    assert!(Arc::ptr_eq(&authorities.config(), &renewed), "the former ones are trusted on");
+
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Waits until `current` is another than `former`.
+async fn another<T>(former: &Arc<T>, current: impl Fn() -> Arc<T>) -> Arc<T> {
     let waiting = async {
-        while Arc::ptr_eq(&certificate.config(), former) {
+        while Arc::ptr_eq(&current(), former) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        certificate.config()
+        current()
     };
     timeout(waiting).await
 }

@@ -32,7 +32,7 @@ pub struct Args {
     pub token_file: PathBuf,
 
     /// The authorities that plugins' certificates may be from, in PEM, instead of the system's. Of
-    /// https targets alone.
+    /// https targets alone. Read again when it changes.
     #[arg(long, env = "PROPELLER_PROXY_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 

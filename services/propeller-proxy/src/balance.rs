@@ -8,15 +8,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use plugin_core::serving::Serving;
-use tokio::{sync::watch, time::timeout};
-use tokio_rustls::rustls::ClientConfig;
+use plugin_core::{serving::Serving, tls::Authorities};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     args::Target,
+    dial::{Dialer, Sender},
     metrics::{Metrics, TargetMetrics},
-    replica::{Dialer, Pending, Replica, Sender},
+    replica::{Pending, Replica},
     resolve,
 };
 
@@ -24,8 +27,8 @@ use crate::{
 pub(crate) struct Balancer {
     pub(crate) target: Target,
     pub(crate) metrics: TargetMetrics,
-    replicas: ArcSwap<Vec<Arc<Replica>>>,
-    changes: Changes,
+    pub(crate) replicas: ArcSwap<Vec<Arc<Replica>>>,
+    pub(crate) changes: Changes,
     dialer: Dialer,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -35,6 +38,8 @@ pub(crate) struct Balancer {
 #[derive(Clone)]
 pub(crate) struct Changes {
     happened: watch::Sender<()>,
+    /// Tells who asks DNS that its last answer may be out of date.
+    doubted: Arc<Notify>,
     /// Why the last attempt to reach a replica failed.
     problem: Arc<Mutex<Option<String>>>,
     metrics: TargetMetrics,
@@ -50,7 +55,7 @@ impl Balancer {
     /// Looks for replicas, and connects to them, until the program ends.
     pub(crate) fn start(
         target: &Target,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<Arc<Authorities>>,
         serving: &Serving,
         metrics: &Metrics,
     ) -> Arc<Self> {
@@ -63,13 +68,14 @@ impl Balancer {
     /// One that knows of no replica.
     pub(crate) fn new(
         target: &Target,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<Arc<Authorities>>,
         serving: &Serving,
         metrics: &Metrics,
     ) -> Self {
         let metrics = metrics.of(target.to_string());
         let changes = Changes {
             happened: watch::Sender::new(()),
+            doubted: Arc::default(),
             problem: Arc::default(),
             metrics: metrics.clone(),
         };
@@ -135,8 +141,25 @@ impl Balancer {
         if new.is_empty() && gone.is_empty() {
             return;
         }
-        tracing::info!(service = %self.target, replicas = addresses.len(), "replicas changed");
-        self.replicas.store(Arc::new(kept.iter().cloned().chain(new).collect()));
+        self.publish(kept.into_iter().chain(new).collect(), &gone);
+    }
+
+    /// Forgets replicas that have had no connection for so `long`: nobody tells any more whose their
+    /// addresses are.
+    pub(crate) fn forget_unconnected(&self, long: Duration) {
+        let former = self.replicas.load_full();
+        let is_kept = |replica: &Arc<Replica>| replica.unconnected().is_none_or(|time| time < long);
+        let (kept, gone): (Vec<_>, Vec<_>) = former.iter().cloned().partition(is_kept);
+        if !gone.is_empty() {
+            self.publish(kept, &gone);
+        }
+    }
+
+    fn publish(&self, replicas: Vec<Arc<Replica>>, gone: &[Arc<Replica>]) {
+        tracing::info!(service = %self.target, replicas = replicas.len(), "replicas changed");
+        self.replicas.store(Arc::new(replicas));
+        // One that connected before it was in the list told nobody who could find it.
+        self.changes.happened.send_replace(());
         gone.iter().for_each(|replica| replica.gone.cancel());
     }
 
@@ -150,7 +173,12 @@ impl Balancer {
 
     /// DNS could not be asked, or knows of no replica.
     pub(crate) fn unresolved(&self, why: &str) {
-        self.changes.failed(&why);
+        self.changes.set_problem(Some(why.to_owned()));
+    }
+
+    /// Waits until DNS may know better: a connection failed or ended since the last time.
+    pub(crate) async fn doubted(&self) {
+        self.changes.doubted.notified().await;
     }
 }
 
@@ -164,10 +192,12 @@ impl Changes {
     pub(crate) fn disconnected(&self) {
         self.metrics.replicas.dec();
         self.happened.send_replace(());
+        self.doubted.notify_one();
     }
 
     pub(crate) fn failed(&self, why: &dyn fmt::Display) {
         self.set_problem(Some(why.to_string()));
+        self.doubted.notify_one();
     }
 
     fn set_problem(&self, problem: Option<String>) {
@@ -177,5 +207,24 @@ impl Changes {
     fn why(&self) -> String {
         let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         problem.clone().unwrap_or_else(|| "its connections ended".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::ServiceInfo;
+
+    use super::*;
+
+    const INFO: ServiceInfo = plugin_core::service_info!();
+
+    #[tokio::test]
+    async fn who_waits_looks_again_once_a_replica_is_in_the_list() {
+        let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::ZERO);
+        let target = "dns:///bigquery-headless.plugins:8000".parse().unwrap();
+        let balancer = Balancer::new(&target, None, &serving, &Metrics::new(INFO));
+        let waiting = balancer.changes.happened.subscribe();
+        balancer.set_replicas(&["127.0.0.1:1".parse().unwrap()]);
+        assert!(waiting.has_changed().unwrap());
     }
 }

@@ -9,16 +9,19 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Request, Response, header, uri};
+use http::{HeaderName, Request, Response, Version, header, uri};
 use hyper::body::Incoming;
 use tower::Service;
 
 use crate::{
     answer::{self, Answer, Call},
     balance::{Balancer, Chosen},
+    dial::Sender,
     token::Token,
 };
 
+/// Where services look for a token beside `authorization`; they refuse a call that has both.
+const FLYTE_AUTHORIZATION: HeaderName = HeaderName::from_static("flyte-authorization");
 /// How many connections may refuse a call before its caller hears of it.
 const MOST_TRIES: u32 = 10;
 
@@ -49,22 +52,25 @@ impl Forwarder {
     /// `REFUSED_STREAM`, with which HTTP/2 says that nobody has processed a call: gRPC's clients then
     /// send it again by themselves, as we cannot without its body.
     async fn forward(self, request: Request<Incoming>) -> Result<Response<Answer>, h2::Error> {
-        if !is_grpc(request.headers()) {
+        if !is_grpc(&request) {
             return Ok(answer::not_grpc());
         }
         let mut call = Call::new(self.balancer.metrics.clone());
         let mut request = self.addressed(request);
-        for _ in 0..MOST_TRIES {
+        for earlier_tries in 0..MOST_TRIES {
             let Chosen { sender, pending } = match self.balancer.choose(self.wait).await {
                 Ok(chosen) => chosen,
                 Err(why) => return Ok(answer::unavailable(self.unreachable(&why), call)),
             };
+            if earlier_tries > 0 {
+                self.balancer.metrics.retries.inc();
+            }
             call.pending = Some(pending);
             request = match send(sender, request).await {
                 Ok(response) => return Ok(answer::forwarded(response, call)),
                 Err(Unanswered::Unsent(request)) => *request,
                 Err(Unanswered::Unprocessed) => {
-                    call.grpc_code = "UNAVAILABLE";
+                    call.set_unavailable();
                     return Err(h2::Reason::REFUSED_STREAM.into());
                 }
                 Err(Unanswered::Lost(error)) => {
@@ -72,7 +78,6 @@ impl Forwarder {
                     return Ok(answer::unavailable(self.lost(), call));
                 }
             };
-            self.balancer.metrics.retries.inc();
         }
         Ok(answer::unavailable(self.unreachable("its connections end at once"), call))
     }
@@ -88,8 +93,9 @@ impl Forwarder {
         *request.uri_mut() = uri::Uri::from_parts(parts).unwrap_or_default();
         let headers = request.headers_mut();
         headers.remove(header::HOST);
+        headers.remove(FLYTE_AUTHORIZATION);
         headers.insert(header::AUTHORIZATION, self.token.authorization());
-        *request.version_mut() = http::Version::HTTP_2;
+        *request.version_mut() = Version::HTTP_2;
         request
     }
 
@@ -103,13 +109,16 @@ impl Forwarder {
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+/// gRPC itself, in any encoding; gRPC-Web's content types begin in the same way.
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let encoding = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    let is_own = encoding.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
+    is_own && request.version() == Version::HTTP_2
 }
 
 async fn send(
-    mut sender: crate::replica::Sender,
+    mut sender: Sender,
     request: Request<Incoming>,
 ) -> Result<Response<Incoming>, Unanswered> {
     sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
@@ -119,8 +128,8 @@ async fn send(
     })
 }
 
-/// RFC 9113 §8.7: refused, or above the last stream that a GOAWAY names; h2 ends only such streams with
-/// the remote's GOAWAY.
+/// RFC 9113 §8.7: refused, or above the last stream that a GOAWAY names. h2 ends other streams with the
+/// remote's GOAWAY only if it comes while they open, and resets them before their bodies leave.
 fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {

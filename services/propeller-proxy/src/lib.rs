@@ -1,12 +1,13 @@
 //! A sidecar for the pod of FlytePropeller, which itself can send no token.
 //!
 //! It listens on loopback or a Unix socket, one listener for each plugin, and forwards gRPC untouched
-//! but for `authorization`. It finds the plugin's replicas by itself and gives each call to one of them.
+//! but for its token. It finds the plugin's replicas by itself and gives each call to one of them.
 //! A call that no replica has seen goes to another; one that a replica may have seen is never repeated.
 
 mod answer;
 mod args;
 mod balance;
+mod dial;
 mod forward;
 mod metrics;
 mod replica;
@@ -22,7 +23,7 @@ use plugin_core::{
     listen::{Connections, Listener, serve},
     serving::{Serving, Signals},
     telemetry::{LogLevel, Telemetry},
-    tls,
+    tls::Authorities,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -71,13 +72,10 @@ async fn until_stopped(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Binds every listener, and then serves: an address that is taken leaves nothing half done.
+/// Binds every listener, and only then serves: where an address is taken, no call was begun.
 async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     let token = Arc::new(Token::read(args.token_file.clone()).await?);
-    let tls = match args.routes.iter().any(|route| route.target.is_tls()) {
-        true => Some(tls::client_config(args.ca_file.as_deref()).await?),
-        false => None,
-    };
+    let authorities = authorities(args).await?;
     let mut bound = Vec::new();
     for route in &args.routes {
         let (listener, listen) = bind(&route.listen).await?;
@@ -87,11 +85,11 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
 
     let serving = Serving::new(TaskTracker::new(), args.drain_delay, args.drain_timeout);
     let metrics = Arc::new(Metrics::new(INFO));
-    serving.background.spawn(Arc::clone(&token).keep_fresh(serving.stop_background.clone()));
+    keep_fresh(&serving, &token, authorities.as_ref());
     for (listener, listen, target) in bound {
         tracing::info!(listen, service = %target, "forwarding");
-        let tls = tls.clone().filter(|_| target.is_tls());
-        let balancer = Balancer::start(target, tls, &serving, &metrics);
+        let authorities = authorities.clone().filter(|_| target.is_tls());
+        let balancer = Balancer::start(target, authorities, &serving, &metrics);
         let forwarder = Forwarder::new(balancer, Arc::clone(&token), args.wait);
         let connections = connections(args, &serving);
         serving.tasks.spawn(serve(listener, forwarder, connections));
@@ -100,6 +98,23 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     let observed = Watched { draining: serving.draining.clone(), metrics };
     serving.serve_admin(admin_listener, admin::routes(Arc::new(observed), log_level));
     Ok(serving)
+}
+
+/// What certificates are checked with, if a target has one.
+async fn authorities(args: &Args) -> Result<Option<Arc<Authorities>>> {
+    if !args.routes.iter().any(|route| route.target.is_tls()) {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Authorities::read(args.ca_file.as_deref()).await?)))
+}
+
+/// Reads what others renew, until the program ends.
+fn keep_fresh(serving: &Serving, token: &Arc<Token>, authorities: Option<&Arc<Authorities>>) {
+    let stop = &serving.stop_background;
+    serving.background.spawn(Arc::clone(token).keep_fresh(stop.clone()));
+    if let Some(authorities) = authorities {
+        serving.background.spawn(Arc::clone(authorities).keep_fresh(stop.clone()));
+    }
 }
 
 /// Listens, and says where: a port that was left open is known only now.

@@ -64,12 +64,12 @@ impl Metrics {
         let build = Info::new(vec![("version", info.version)]);
         registry.register("build", "Which version this is", build);
         let calls = Family::default();
-        registry.register("calls", "Calls that were answered", calls.clone());
+        registry.register("calls", "Calls that ended, by how", calls.clone());
         let durations = Family::new_with_constructor(Buckets);
         let help = "How long calls took, to the last byte of their answers";
         registry.register_with_unit("call_duration", help, Unit::Seconds, durations.clone());
         let retries = Family::default();
-        let help = "Calls that went to another replica, because the first never saw them";
+        let help = "Times a call was sent again, because it had not left";
         registry.register("retries", help, retries.clone());
         let replicas = Family::default();
         registry.register("replicas", "Replicas that can be reached", replicas.clone());
@@ -95,7 +95,12 @@ impl Metrics {
 }
 
 impl TargetMetrics {
-    pub(crate) fn answered(&self, grpc_code: &'static str, took: Duration) {
+    /// The target's name.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(crate) fn ended(&self, grpc_code: &'static str, took: Duration) {
         let labels = CallLabels { target: self.target.clone(), grpc_code };
         self.calls.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());

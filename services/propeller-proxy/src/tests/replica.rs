@@ -1,12 +1,9 @@
-//! Replicas: servers that answer, and servers that do not.
+//! Replicas that answer.
 
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,9 +12,12 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper::body::Incoming;
-use plugin_core::listen::{Connections, Listener, serve};
+use plugin_core::{
+    listen::{Connections, Listener, serve},
+    tls::ServerCertificate,
+};
 use prometheus_client::metrics::counter::Counter;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::service_fn;
 
@@ -47,6 +47,15 @@ impl Replica {
 
     /// One that ends its connections after `age`.
     pub(super) async fn that_ages(age: Duration) -> Self {
+        Self::with(age, None).await
+    }
+
+    /// One that speaks TLS.
+    pub(super) async fn with_certificate(certificate: ServerCertificate) -> Self {
+        Self::with(Duration::from_secs(600), Some(Arc::new(certificate))).await
+    }
+
+    async fn with(age: Duration, tls: Option<Arc<ServerCertificate>>) -> Self {
         let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = Arc::new(State {
@@ -58,7 +67,7 @@ impl Replica {
             max: 100,
             age: Some(age),
             grace: Duration::from_secs(5),
-            tls: None,
+            tls,
             accepted: Counter::default(),
             stop: stop.clone(),
             tasks: tasks.clone(),
@@ -113,47 +122,4 @@ async fn answer(
         .header("x-replica", address.to_string())
         .body(StreamBody::new(futures_util::stream::iter(frames)));
     Ok(answer.unwrap())
-}
-
-/// A replica that reads a call and does not answer it.
-pub(super) struct Misbehaving {
-    pub(super) address: SocketAddr,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Misbehaving {
-    /// It ends the connection.
-    pub(super) async fn that_breaks_off() -> Self {
-        Self::start(false).await
-    }
-
-    /// It says that it has not processed the call.
-    pub(super) async fn that_refuses() -> Self {
-        Self::start(true).await
-    }
-
-    async fn start(refuses: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&calls);
-        TaskTracker::new().spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let mut connection = h2::server::handshake(stream).await.unwrap();
-                while let Some(Ok((_, mut answer))) = connection.accept().await {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    if !refuses {
-                        break;
-                    }
-                    answer.send_reset(h2::Reason::REFUSED_STREAM);
-                }
-            }
-        });
-        Self { address, calls }
-    }
-
-    pub(super) fn calls(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
-    }
 }

@@ -1,24 +1,27 @@
-//! A stream that counts what it has read.
+//! A stream that shows what it reads.
 
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Counts what a connection has sent.
-pub(super) struct Counted<S> {
-    pub(super) stream: S,
-    pub(super) read: Arc<AtomicUsize>,
+/// A stream that shows a closure whatever it reads, piece by piece.
+pub struct OnRead<S, F> {
+    stream: S,
+    on_read: F,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S, F: FnMut(&[u8])> OnRead<S, F> {
+    /// Shows `on_read` what `stream` reads. It is never shown an empty piece.
+    pub fn new(stream: S, on_read: F) -> Self {
+        Self { stream, on_read }
+    }
+}
+
+impl<S: AsyncRead + Unpin, F: FnMut(&[u8]) + Unpin> AsyncRead for OnRead<S, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -26,12 +29,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.read.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() {
+            (self.on_read)(read);
+        }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for OnRead<S, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
