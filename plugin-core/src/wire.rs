@@ -1,6 +1,7 @@
 //! Our types ⇄ Flyte's messages. Beside this module only the two protocols' edges see a proto type.
 
 mod answer;
+mod declared;
 pub(crate) mod json;
 mod literal;
 pub mod proto;

@@ -6,11 +6,14 @@ use jiff::{SignedDuration, civil};
 use prost_types::{Struct, Value as ProtoValue, value::Kind as ProtoKind};
 use serde_json::{Map, Number, Value as Json};
 
-use super::proto::flyteidl::core::{
-    Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar, Schema,
-    SimpleType, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType, Void,
-    literal::Value as LiteralValue, literal_type::Type as ProtoType, primitive::Value as Prim,
-    scalar::Value as ScalarValue,
+use super::{
+    declared::{fit, of_optional},
+    proto::flyteidl::core::{
+        Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar,
+        Schema, SimpleType, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType,
+        Void, literal::Value as LiteralValue, literal_type::Type as ProtoType,
+        primitive::Value as Prim, scalar::Value as ScalarValue,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -19,7 +22,7 @@ use crate::{
 };
 
 /// The largest whole number that no other one is rounded to when it becomes a double.
-const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// Flyte's datetimes count from here.
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
@@ -31,8 +34,17 @@ pub(super) fn input(
 ) -> Result<Input> {
     let value = value(path, literal)?;
     let declared = declared.map_or(Type::Unknown, kind);
-    let ty =
-        if declared == Type::Unknown { Type::of(&value) } else { resolved(literal, &declared) };
+    if declared == Type::Unknown {
+        return Ok(Input { ty: Type::of(&value), value });
+    }
+    let ty = resolved(literal, &declared);
+    if matches!(scalar(literal), Some(ScalarValue::Union(_))) {
+        return Ok(Input { value: fit(path, value, &ty)?, ty });
+    }
+    let value = fit(path, value, &declared)?;
+    // No literal names the member; the value does.
+    let is_open = matches!(of_optional(&declared), Type::Union(_)) && value != Value::Null;
+    let ty = if is_open { Type::of(&value) } else { ty };
     Ok(Input { value, ty })
 }
 

@@ -110,6 +110,33 @@ fn simple(simple: SimpleType) -> LiteralType {
 }
 
 #[test]
+fn an_attribute_of_a_dataclass_has_the_type_that_the_task_declares() {
+    let packed = |json: Json| {
+        let value = rmp_serde::to_vec_named(&json).unwrap().into();
+        let scalar = ScalarValue::Binary(Binary { value, tag: "msgpack".to_owned() });
+        let scalar = Scalar { value: Some(scalar) };
+        Literal { value: Some(LiteralValue::Scalar(Box::new(scalar))), hash: String::new() }
+    };
+    let numbers = LiteralType {
+        r#type: Some(ProtoType::CollectionType(Box::new(simple(SimpleType::Integer)))),
+    };
+    let read = input("x", &packed(json!([1, 2])), Some(&numbers)).unwrap();
+    let expected = Value::List(vec![Value::Integer(1), Value::Integer(2)]);
+    assert_eq!((read.value, read.ty), (expected, Type::List(Box::new(Type::Integer))));
+
+    let either = LiteralType {
+        r#type: Some(ProtoType::UnionType(super::super::proto::flyteidl::core::UnionType {
+            variants: [SimpleType::Integer, SimpleType::String].map(simple).to_vec(),
+        })),
+    };
+    let read = input("x", &packed(json!("a")), Some(&either)).unwrap();
+    assert_eq!((read.value, read.ty), (Value::String("a".to_owned()), Type::String));
+
+    let read = input("x", &literal(&Value::Float(3.0)), Some(&simple(SimpleType::Integer)));
+    assert_eq!(read.unwrap().value, Value::Integer(3));
+}
+
+#[test]
 fn an_offloaded_value_is_refused_by_name() {
     let literal = Literal {
         value: Some(LiteralValue::OffloadedMetadata(
