@@ -107,8 +107,11 @@ impl Published {
         self.wanted.notify_one();
         let fetch = async {
             if has_keys {
-                // One that began before may have missed the change.
-                let new = |fetched: &Fetched| fetched.began.is_some_and(|began| began >= asked);
+                // One that began before may have missed the change; after one for another unknown key
+                // there is none for a while.
+                let new = |fetched: &Fetched| {
+                    fetched.too_soon() || fetched.began.is_some_and(|began| began >= asked)
+                };
                 fetched.wait_for(new).await.is_ok()
             } else {
                 fetched.changed().await.is_ok()

@@ -253,6 +253,28 @@ async fn a_good_token_that_no_rule_names_is_forbidden() {
     }
 }
 
+#[tokio::test]
+async fn rules_see_every_claim() {
+    let rules = "
+  - {issuer: ci, claim: {azp: bot}, role: user, verbs: [get]}
+  - {issuer: ci, claim: {client_id: bot}, role: user, verbs: [list]}
+  - {issuer: ci, role: admin}
+";
+    let issuers = ISSUERS.replace("claims_present: [form]", "claims_present: [client_id]");
+    let auth = file(&issuers, rules).unwrap();
+    for (claim, role) in [("azp", Role::User), ("client_id", Role::User), ("other", Role::Admin)] {
+        let caller = bearer(&auth, &token(&json!({claim: "bot"}))).await.unwrap();
+        assert_eq!(caller.role(), role, "{claim}");
+    }
+    let refused = json!({
+        "iss": "https://flyte.example.com", "aud": "https://flyte.example.com", "client_id": "bot",
+        "iat": now(),
+    });
+    let refused = sign(&json!({"alg": "HS256"}), &claims(&refused), OTHER);
+    let error = bearer(&auth, &refused).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated);
+}
+
 #[test]
 fn a_wrong_file_is_refused_with_the_reason() {
     let rule = "  - {issuer: ci, role: user}";

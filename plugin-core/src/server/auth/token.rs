@@ -100,6 +100,21 @@ struct Claims {
     rest: Map<String, Json>,
 }
 
+impl Claims {
+    /// Every claim that rules may name; serde leaves those with fields of their own out of `rest`.
+    fn by_name(&mut self) -> Map<String, Json> {
+        let texts = [("sub", &self.sub), ("client_id", &self.client_id), ("azp", &self.azp)];
+        let texts = texts.map(|(name, text)| (name, text.as_deref().map(Json::from)));
+        let dates = [("exp", Some(self.exp)), ("iat", self.iat)];
+        let dates = dates.map(|(name, date)| (name, date.map(Json::from)));
+        let mut all = std::mem::take(&mut self.rest);
+        for (name, value) in texts.into_iter().chain(dates) {
+            all.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        all
+    }
+}
+
 impl<'a> Unverified<'a> {
     pub(super) fn read(token: &'a str) -> Result<Self, AuthFailure> {
         #[derive(Deserialize)]
@@ -188,7 +203,7 @@ impl Issuer {
         validation
     }
 
-    fn check_claims(&self, claims: Claims) -> Result<Verified, AuthFailure> {
+    fn check_claims(&self, mut claims: Claims) -> Result<Verified, AuthFailure> {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let latest = Timestamp::now().as_second().saturating_add(seconds(self.clock_skew));
         if claims.iat.is_some_and(|issued| issued > latest) {
@@ -203,15 +218,16 @@ impl Issuer {
         if claims.cnf {
             return Err(AuthFailure::Invalid("bound_to_a_key"));
         }
-        let scopes = scopes(&claims.rest, &self.scope_claims);
-        self.check_purpose(&claims.rest, &scopes)?;
+        let all = claims.by_name();
+        let scopes = scopes(&all, &self.scope_claims);
+        self.check_purpose(&all, &scopes)?;
         let subject = [claims.sub, claims.client_id, claims.azp];
         let subject = subject.into_iter().flatten().find(|subject| !subject.is_empty());
         Ok(Verified {
             issuer: Arc::clone(&self.name),
             subject: subject.ok_or(AuthFailure::Invalid("subject"))?,
             scopes,
-            claims: claims.rest,
+            claims: all,
             expires_at: Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX),
         })
     }

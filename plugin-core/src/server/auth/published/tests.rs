@@ -11,6 +11,7 @@ use super::{super::Auth, *};
 use crate::{error::Kind, run::ServiceInfo};
 use http::HeaderMap;
 use jiff::Timestamp;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A signing key with its id and its public half.
@@ -48,14 +49,16 @@ impl Signer {
 
 /// An issuer's endpoint: what it answers, and how often it was asked.
 #[derive(Clone)]
-struct Endpoint(Arc<Mutex<(StatusCode, String, u32)>>);
+struct Endpoint(Arc<Mutex<(StatusCode, String, u32)>>, Arc<RwLock<()>>);
 
 impl Endpoint {
     async fn start() -> (Self, String) {
-        let endpoint = Self(Arc::new(Mutex::new((StatusCode::OK, String::new(), 0))));
-        let answer = async |AxumState(Self(state)): AxumState<Self>| {
-            let mut state = state.lock().unwrap();
-            state.2 += 1;
+        let state = Arc::new(Mutex::new((StatusCode::OK, String::new(), 0)));
+        let endpoint = Self(state, Arc::default());
+        let answer = async |AxumState(Self(state, held)): AxumState<Self>| {
+            state.lock().unwrap().2 += 1;
+            let _ = held.read().await;
+            let state = state.lock().unwrap();
             (state.0, state.1.clone())
         };
         let router = Router::new().fallback(answer).with_state(endpoint.clone());
@@ -73,6 +76,11 @@ impl Endpoint {
     fn answer(&self, status: StatusCode, body: &str) {
         let mut state = self.0.lock().unwrap();
         (state.0, state.1) = (status, body.to_owned());
+    }
+
+    /// Keeps answers back as long as the guard lives.
+    async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.1).write_owned().await
     }
 
     fn asked(&self) -> u32 {
@@ -171,6 +179,29 @@ async fn a_caller_that_leaves_does_not_use_up_the_fetch() {
     let mut leaving = std::pin::pin!(kind(&fresh, &token));
     assert!(futures_util::poll!(&mut leaving).is_pending());
     assert_eq!(kind(&fresh, &token).await, Ok(()));
+}
+
+#[tokio::test]
+async fn who_comes_while_changed_keys_are_fetched_is_served_by_that_fetch() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    endpoint.publish(&[&old]);
+    let fresh = Fresh::new(&url).await;
+    endpoint.publish(&[&new]);
+    let (token, held) = (new.token(), endpoint.hold().await);
+    let later = async {
+        while endpoint.asked() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let mut asking = std::pin::pin!(kind(&fresh, &token));
+        assert!(futures_util::poll!(&mut asking).is_pending());
+        drop(held);
+        asking.await
+    };
+    let both = async { tokio::join!(kind(&fresh, &token), later) };
+    let both = tokio::time::timeout(FETCH_TIMEOUT / 2, both).await;
+    assert_eq!(both.expect("no second fetch is waited for"), (Ok(()), Ok(())));
+    assert_eq!(endpoint.asked(), 2);
 }
 
 #[tokio::test]
