@@ -72,7 +72,9 @@ pub(crate) fn from_proto_json(json: &Json) -> Result<CreateTaskRequest> {
     let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
     let read = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options);
     let message = read.map_err(|error| Error::invalid(format!("{}: {error}", track.path())))?;
-    CreateTaskRequest::decode(message.encode_to_vec().as_slice()).map_err(Error::internal)
+    // JSON may go deeper than protobuf.
+    CreateTaskRequest::decode(message.encode_to_vec().as_slice())
+        .map_err(|error| Error::invalid("body: is nested too deeply").with_source(error))
 }
 
 /// Flyte 2 writes named values as lists where Flyte 1 writes maps.
@@ -93,4 +95,29 @@ pub(crate) fn to_proto_json<M: Named>(message: &M) -> Result<Json> {
     let options =
         SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(true);
     dynamic.serialize_with_options(serde_json::value::Serializer, &options).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn flyte_2s_timeout_is_read() {
+        let template =
+            json!({"interface": {"inputs": {"variables": []}}, "metadata": {"timeout": "1200s"}});
+        assert!(is_flyte2(&json!({ "template": template })));
+        let request = from_proto_json(&json!({ "template": template })).unwrap();
+        let metadata = request.template.unwrap().metadata.unwrap();
+        assert_eq!(metadata.timeout.unwrap().seconds, 1200);
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_the_callers_mistake() {
+        let deep = (0..50).fold(json!(1), |inner, _| json!({ "a": inner }));
+        let error = from_proto_json(&json!({"template": {"custom": deep}})).unwrap_err();
+        assert_eq!(error.kind(), crate::error::Kind::InvalidArgument);
+        assert_eq!(error.to_string(), "body: is nested too deeply");
+    }
 }
