@@ -52,7 +52,7 @@ pub(crate) enum Job {
 pub(crate) struct Owner {
     issuer: String,
     subject: String,
-    role: Role,
+    pub(crate) role: Role,
 }
 
 impl Owner {

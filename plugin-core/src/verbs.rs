@@ -87,6 +87,8 @@ pub(crate) struct Shared {
 /// What makes up a [`Context`] beside what all calls share.
 struct Particulars {
     key: IdempotencyKey,
+    /// Who said of which execution the job is.
+    said_by: Role,
     execution: Arc<Execution>,
     output_prefix: String,
     created_at: Timestamp,
@@ -201,7 +203,7 @@ impl Verbs {
         call: Particulars,
     ) -> Context {
         // Anyone but Flyte could name another team's namespace, and run with that team's secrets.
-        let namespace = match caller.role() {
+        let namespace = match call.said_by {
             Role::Propeller | Role::Anonymous => call.execution.namespace.as_str().into(),
             Role::User | Role::Admin => "".into(),
         };
@@ -234,6 +236,7 @@ impl Verbs {
         let handle = &opened.handle;
         let call = Particulars {
             key: handle.key,
+            said_by: handle.owner.role,
             execution: Arc::clone(&handle.execution),
             output_prefix: String::new(),
             created_at: handle.created_at,

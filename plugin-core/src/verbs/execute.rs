@@ -95,6 +95,7 @@ impl Verbs {
             let _place = place;
             let particulars = Particulars {
                 key: job,
+                said_by: caller.role(),
                 execution: submission.execution,
                 output_prefix: submission.output_prefix,
                 created_at: Timestamp::now(),

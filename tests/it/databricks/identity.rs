@@ -31,6 +31,20 @@ async fn namespaces_use_tokens_of_their_own() {
 }
 
 #[tokio::test]
+async fn an_admin_reaches_jobs_of_namespaces_with_their_own_tokens() {
+    let secrets = [("team-a/databricks_token", "dapi-of-team-a-0123456789")];
+    for dialect in Dialect::ALL {
+        let stage = Stage::set_with(Options::default(), &secrets, &[]).await;
+        let task = task_in("team-a");
+        let handle = stage.client(dialect).await.create(&task).await.unwrap();
+        let admin = stage.service.client(dialect, "admin").await;
+        admin.get(&task, &handle).await.unwrap();
+        admin.delete(&task, &handle).await.unwrap();
+        assert_eq!(stage.fake.requests_to("runs/cancel"), 1, "{dialect:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_of_ones_own_is_never_replaced_by_the_services() {
     let stage = Stage::set().await;
     let golden = Golden::read(Flyte::V1, "dbx_token_secret").unwrap();
