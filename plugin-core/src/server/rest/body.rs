@@ -114,7 +114,10 @@ impl CreateJob {
         let inputs = match self.inputs {
             None => BTreeMap::new(),
             Some(Value::Object(inputs)) => {
-                inputs.iter().map(|(name, json)| (name.clone(), from_plain_json(json))).collect()
+                let read = inputs.iter().map(|(name, json)| {
+                    Ok((name.clone(), from_plain_json(&format!("inputs.{name}"), json)?))
+                });
+                read.collect::<Result<_>>()?
             }
             Some(_) => return Err(Error::invalid("inputs: must be an object")),
         };
