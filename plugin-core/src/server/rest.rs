@@ -265,6 +265,7 @@ fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A secret that stopping the job takes is missing; it may still run", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The vendor asks for patience", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The job may still run; try again", body = Problem, content_type = "application/problem+json"),
@@ -300,8 +301,10 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     path = "/plugins/v1",
     responses(
         (status = 200, description = "Every task type of this service", body = ServedPlugins),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The service is overloaded or starting", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
@@ -325,9 +328,11 @@ async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
     ),
     responses(
         (status = 200, description = "A JSON Schema (2020-12)", body = serde_json::Value, content_type = "application/schema+json"),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The task type or version is not served", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The service is overloaded or starting", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn schema(
