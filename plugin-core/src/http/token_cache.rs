@@ -206,3 +206,6 @@ impl<S: TokenSource> Credentials for CachedTokens<S> {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;
