@@ -114,6 +114,9 @@ impl<'a> Request<'a> {
             };
             self.http.shared.metrics.upstream_retry();
             tokio::time::sleep(pause).await;
+            if !cx.is_wanted() {
+                return Err(failed.error);
+            }
         }
     }
 
@@ -139,6 +142,10 @@ impl<'a> Request<'a> {
 
         let throttle = &self.http.shared.throttle;
         let _place = throttle.admit(cx.deadline()).await.map_err(Failed::unsent)?;
+        // Signing and the queue took their time. What starts nothing may still tell what was started.
+        if !self.method.is_safe() && !cx.is_wanted() {
+            return Err(Failed::unsent(unwanted()));
+        }
         let mut call =
             UpstreamCall::start(&self.http.shared.metrics, &self.method, &self.url, resend);
         let exchange = self.exchange(request, signature, &mut call);
@@ -247,6 +254,10 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
         path.push(segment);
     }
     Ok(())
+}
+
+fn unwanted() -> Error {
+    Error::new(Kind::DeadlineExceeded, "nobody waits for the call any more; it was not made")
 }
 
 fn no_signature() -> Error {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    context::Context,
+    context::{Context, Waiter, Waiting},
     run::ServiceInfo,
     testing::{Answer, Upstream, context},
 };
@@ -63,6 +63,42 @@ async fn a_call_that_never_reached_anyone_is_made_again_whatever_it_does() {
     assert!(http.shared.metrics.encode().unwrap().lines().any(|line| {
         line.strip_prefix("plugin_upstream_retries_total ").is_some_and(|count| count != "0")
     }));
+}
+
+/// A call that outlives its callers, and the one of them there is.
+fn waited_for() -> (Context, Waiter) {
+    let waiting = Waiting::default();
+    let waiter = waiting.join();
+    (context(Duration::from_secs(10)).with_waiting(Some(waiting)), waiter)
+}
+
+async fn leave_after(time: Duration, waiter: Waiter) {
+    tokio::time::sleep(time).await;
+    drop(waiter);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_again_once_nobody_waits() {
+    let upstream = Upstream::start().await;
+    let too_many = Answer::new(429, json!({})).header("retry-after", "1");
+    upstream.say([too_many, Answer::new(200, json!({}))]);
+    let (http, (cx, waiter)) = (http(&upstream), waited_for());
+    let call = http.post(&["jobs"]).idempotent().send(&cx);
+    let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
+    assert_eq!(answer.unwrap_err().kind(), Kind::ResourceExhausted);
+    assert_eq!(upstream.take_received().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_whose_turn_comes_when_nobody_waits() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    let (http, (cx, waiter)) = (http(&upstream), waited_for());
+    http.shared.throttle.throttled(Some(Duration::from_secs(1)));
+    let call = http.post(&["jobs"]).send(&cx);
+    let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
+    assert_eq!(answer.unwrap_err().kind(), Kind::DeadlineExceeded);
+    assert_eq!(upstream.count(), 0);
 }
 
 #[tokio::test]
@@ -178,4 +214,29 @@ async fn an_answer_that_is_no_json_is_not_the_callers_fault() {
     let cx = context(Duration::from_secs(1));
     let read = http(&upstream).get(&["jobs"]).send_json::<Vec<u8>>(&cx).await;
     assert_eq!(read.unwrap_err().kind(), Kind::Unavailable);
+}
+
+/// Fetches with the client of an issuer.
+struct Issuer(Http);
+
+impl TokenSource for Issuer {
+    async fn identity(&self, _: &Context) -> Result<Identity> {
+        Ok(Identity::of(&[]))
+    }
+
+    async fn fetch(&self, cx: &Context) -> Result<Token> {
+        self.0.post(&["token"]).idempotent().send(cx).await?;
+        Ok(Token { value: "t".into(), lifetime: Duration::from_secs(3600) })
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_for_all_and_fetched_though_nobody_waits_for_the_first_call() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[503, 200]));
+    let cache = TokenCache::default().of(Issuer(http(&upstream)));
+    let (cx, waiter) = waited_for();
+    drop(waiter);
+    assert!(Credentials::headers(&cache, &cx).await.is_ok());
+    assert_eq!(upstream.take_received().len(), 2);
 }

@@ -160,7 +160,9 @@ impl Kept {
         {
             return Err(error.clone());
         }
-        match source.fetch(cx).await.and_then(|token| Cached::new(&token)) {
+        // Its end is everyone's, whoever waits for the call that came first.
+        let cx = cx.with_waiting(None);
+        match source.fetch(&cx).await.and_then(|token| Cached::new(&token)) {
             Ok(cached) => {
                 let header = cached.header.clone();
                 self.current.store(Some(Arc::new(cached)));
