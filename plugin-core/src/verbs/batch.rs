@@ -50,7 +50,8 @@ pub(super) struct Batches {
 
 /// One of them.
 struct Waiting {
-    key: IdempotencyKey,
+    /// What the job is remembered by.
+    job: IdempotencyKey,
     poll: Poll,
     answer: oneshot::Sender<Answer>,
 }
@@ -150,7 +151,7 @@ impl Verbs {
         }
         let (answer, answered) = oneshot::channel();
         let poll = Poll { meta: meta.to_vec(), created_at: cx.created_at() };
-        if batches.join(slot, Waiting { key: opened.handle.key, poll, answer }) {
+        if batches.join(slot, Waiting { job: opened.remembered_as, poll, answer }) {
             let (this, served, cx) = (Arc::clone(self), opened.served.clone(), cx.clone());
             let work = async move { this.poll_batches(slot, &served, &cx).await };
             self.shared.tasks.spawn(work.in_current_span());
@@ -209,12 +210,12 @@ impl Verbs {
     fn answer(&self, served: &ServedAsync, one: &Waiting, told: BatchStatus) -> Answer {
         let status = match told {
             BatchStatus::Status(status) => {
-                self.remember(served, one.key, &status);
+                self.remember(served, one.job, &status);
                 Some(status)
             }
             BatchStatus::NotEnded => {
                 let first = || self.describe(served, &one.poll.meta);
-                served.memory.last_seen.still_running(one.key, one.poll.created_at, first)
+                served.memory.last_seen.still_running(one.job, one.poll.created_at, first)
             }
             BatchStatus::Alone => None,
         };
