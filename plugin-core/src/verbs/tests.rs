@@ -1,5 +1,7 @@
 //! What the verbs' tests stand on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,9 @@ use crate::{
 
 /// A vendor whose jobs have all ended, and say which statement they ran.
 #[derive(Default)]
-pub(super) struct Vendor;
+pub(super) struct Vendor {
+    creates: AtomicUsize,
+}
 
 #[derive(clap::Args)]
 pub(super) struct Settings {}
@@ -45,6 +49,7 @@ impl Plugin for &'static Vendor {
     }
 
     async fn create(&self, _: &Context, task: Task<Nothing>) -> Result<Ran> {
+        self.creates.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok(Ran { statement: task.statement.unwrap_or_default() })
     }
@@ -67,6 +72,10 @@ impl Plugin for &'static Vendor {
 }
 
 impl Vendor {
+    pub(super) fn creates(&self) -> usize {
+        self.creates.load(Ordering::Relaxed)
+    }
+
     pub(super) fn served() -> (&'static Self, Arc<Verbs>) {
         let vendor: &'static Self = Box::leak(Box::default());
         let verbs = Verbs::new(&[("sql", AnyPlugin::Async(Arc::new(vendor)))], shared());
