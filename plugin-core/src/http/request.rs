@@ -248,7 +248,8 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
     let mut path = url.path_segments_mut().map_err(|()| Error::internal("the base has no path"))?;
     path.pop_if_empty();
     for segment in segments.iter().map(AsRef::as_ref) {
-        if matches!(segment, "" | "." | "..") {
+        // The parser drops tabs and line ends before it looks for dots.
+        if matches!(segment, "" | "." | "..") || segment.contains(['\t', '\n', '\r']) {
             return Err(Error::invalid(format!("{segment:?} cannot name anything at the vendor")));
         }
         path.push(segment);

@@ -122,7 +122,7 @@ async fn paths_are_encoded_and_cannot_be_left() {
     let cx = context(Duration::from_secs(1));
     http.get(&["p/q?r", "ü"]).query("l", Some("a&b")).query("none", None).send(&cx).await.unwrap();
     assert_eq!(upstream.take_received()[0].target, "/api/v2/p%2Fq%3Fr/%C3%BC?l=a%26b");
-    for segment in ["..", ".", ""] {
+    for segment in ["..", ".", "", ".\t.", "\n..", "a\tb", "a\rb"] {
         let error = http.get(&["jobs", segment]).send(&cx).await.unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidArgument);
     }
