@@ -137,7 +137,8 @@ impl<'a> Request<'a> {
     async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
         // Before a place is taken: credentials may be fetched from the same host.
         let signing = timeout_at(self.until(cx), self.sign(cx)).await;
-        let signature = signing.unwrap_or_else(|_| Err(no_signature())).map_err(Failed::unsent)?;
+        let signature = signing.unwrap_or_else(|_| Err(no_signature()));
+        let signature = signature.map_err(|error| Failed::unsent(of_credentials(error)))?;
         let request = self.build(&signature).map_err(Failed::unsent)?;
 
         let throttle = &self.http.shared.throttle;
@@ -255,6 +256,14 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
         path.push(segment);
     }
     Ok(())
+}
+
+/// What is missing, or there already, when a call is signed is not what the call is about.
+fn of_credentials(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound | Kind::AlreadyExists => error.with_kind(Kind::FailedPrecondition),
+        _ => error,
+    }
 }
 
 fn unwanted() -> Error {

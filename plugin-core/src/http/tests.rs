@@ -199,6 +199,20 @@ async fn credentials_from_the_same_host_do_not_wait_for_the_calls_they_sign() {
 }
 
 #[tokio::test]
+async fn what_credentials_do_not_find_is_not_the_job() {
+    let upstream = Upstream::start().await;
+    let http = http(&upstream);
+    let signed = http.signed_by(FromTheSameHost(http.clone()));
+    for status in [404, 409] {
+        upstream.say(answers(&[status]));
+        let cx = context(Duration::from_secs(1));
+        let error = signed.get(&["jobs"]).send(&cx).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::FailedPrecondition, "{status}");
+        assert!(error.message().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
     upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
