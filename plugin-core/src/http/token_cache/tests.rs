@@ -72,6 +72,21 @@ async fn a_rejected_token_is_not_used_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_refuses_every_token_does_not_have_each_call_fetch_one() {
+    let (source, cache) = cache(false);
+    let cx = context(Duration::from_secs(5));
+    for _ in 0..20 {
+        let refused = Credentials::headers(&cache, &cx).await.unwrap();
+        Credentials::rejected(&cache, &cx, &refused).await;
+    }
+    assert!(source.fetches.load(Ordering::Relaxed) <= 2);
+    advance(Duration::from_secs(30)).await;
+    let refused = Credentials::headers(&cache, &cx).await.unwrap();
+    Credentials::rejected(&cache, &cx, &refused).await;
+    assert_eq!(token(&cache).await.unwrap(), "Bearer token-2", "it is tried again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn tenants_do_not_share_a_token() {
     let (_, cache) = cache(false);
     assert_eq!(token(&cache).await.unwrap(), "Bearer token-0");
