@@ -112,7 +112,9 @@ impl<'a> Request<'a> {
             let Some(pause) = tries.pause_after(&failed) else {
                 return Err(failed.error);
             };
-            self.http.shared.metrics.upstream_retry();
+            if !failed.crowded {
+                self.http.shared.metrics.upstream_retry();
+            }
             tokio::time::sleep(pause).await;
             if !cx.is_wanted() {
                 return Err(failed.error);
@@ -142,7 +144,7 @@ impl<'a> Request<'a> {
         let request = self.build(&signature).map_err(Failed::unsent)?;
 
         let throttle = &self.http.shared.throttle;
-        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::unsent)?;
+        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::crowded)?;
         // Signing and the queue took their time. What starts nothing may still tell what was started.
         if !self.method.is_safe() && !cx.is_wanted() {
             return Err(Failed::unsent(unwanted()));
@@ -234,7 +236,7 @@ impl<'a> Request<'a> {
         let unauthorized =
             response.status == StatusCode::UNAUTHORIZED || failure.kind == Kind::Unauthenticated;
         let refused_signature = unauthorized.then(|| Box::new(signature));
-        Failed { error, unsent: false, refused_signature, retry_after }
+        Failed { error, unsent: false, crowded: false, refused_signature, retry_after }
     }
 }
 
