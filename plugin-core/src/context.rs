@@ -236,6 +236,11 @@ impl Context {
         Self(Arc::new(Inner { deadline, ..Inner::clone(&self.0) }))
     }
 
+    /// The same call with others who wait, or none to ask after.
+    pub(crate) fn with_waiting(&self, waiting: Option<Waiting>) -> Self {
+        Self(Arc::new(Inner { waiting, ..Inner::clone(&self.0) }))
+    }
+
     /// Reads the secret `name` anew the next time: the vendor refused it.
     pub fn forget_secret(&self, name: &str) {
         self.0.secrets.forget(name);

@@ -163,6 +163,12 @@ impl Error {
         Self::internal(format!("panic: {text}"))
     }
 
+    /// The same failure as one of another kind.
+    #[must_use]
+    pub(crate) fn with_kind(self, kind: Kind) -> Self {
+        self.edit(|inner| inner.kind = kind)
+    }
+
     /// Adds the machine-readable code, for example the vendor's `invalidQuery`.
     #[must_use]
     pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {

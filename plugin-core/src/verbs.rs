@@ -22,11 +22,11 @@ use self::served::Memory;
 pub(crate) use self::served::{Served, ServedAsync, ServedSync};
 use crate::{
     caller::{Caller, Role, Verb},
-    context::{Context, Execution, IdempotencyKey, Inner, Waiting},
+    context::{Context, Execution, IdempotencyKey, Inner, Waiting, sha256},
     deadline::Deadline,
     erased::AnyPlugin,
     error::{Error, Kind, Result},
-    handle::{Handle, HandleKeys},
+    handle::{Handle, HandleKeys, Job},
     plugin::TaskType,
     secrets::{SecretReader, Secrets},
     telemetry::{
@@ -64,6 +64,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Opened {
     pub(crate) handle: Handle,
     pub(crate) served: ServedAsync,
+    /// What this replica remembers the job by. The key alone may be used at two places of a vendor.
+    remembered_as: IdempotencyKey,
 }
 
 /// The plugins of a service, and what its calls share.
@@ -192,7 +194,8 @@ impl Verbs {
                 "the job's handle is of a {other} task, not served here"
             )));
         };
-        Ok(Opened { served: with_jobs(served)?, handle })
+        let remembered_as = remembered_as(&handle);
+        Ok(Opened { served: with_jobs(served)?, handle, remembered_as })
     }
 
     fn context(
@@ -257,6 +260,13 @@ impl Verbs {
     /// Counts a call under flytekit's metric names.
     fn count<T>(&self, task_type: TaskType, verb: Verb, since: Instant, result: &Result<T>) {
         self.shared.metrics.operation(task_type.name, verb, since.elapsed(), result.as_ref().err());
+    }
+}
+
+fn remembered_as(handle: &Handle) -> IdempotencyKey {
+    match &handle.job {
+        Job::Created(meta) => IdempotencyKey::from_bytes(sha256(&[handle.key.as_bytes(), meta])),
+        Job::Refused { .. } => handle.key,
     }
 }
 

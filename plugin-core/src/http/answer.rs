@@ -42,6 +42,8 @@ pub(super) struct Failed {
     pub(super) error: Error,
     /// The vendor never saw the call, so that repeating it is safe whatever it does.
     pub(super) unsent: bool,
+    /// It did not get a turn: no try, but a wait for one.
+    pub(super) crowded: bool,
     /// The headers that signed it, if the vendor did not accept them.
     pub(super) refused_signature: Option<Box<HeaderMap>>,
     pub(super) retry_after: Option<Duration>,
@@ -61,7 +63,11 @@ impl Failed {
 
     pub(super) fn unsent(error: Error) -> Self {
         let retry_after = error.retry_after();
-        Self { error, unsent: true, refused_signature: None, retry_after }
+        Self { error, unsent: true, crowded: false, refused_signature: None, retry_after }
+    }
+
+    pub(super) fn crowded(error: Error) -> Self {
+        Self { crowded: true, ..Self::unsent(error) }
     }
 
     pub(super) fn timed_out() -> Self {

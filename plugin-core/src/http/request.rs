@@ -112,8 +112,13 @@ impl<'a> Request<'a> {
             let Some(pause) = tries.pause_after(&failed) else {
                 return Err(failed.error);
             };
-            self.http.shared.metrics.upstream_retry();
+            if !failed.crowded {
+                self.http.shared.metrics.upstream_retry();
+            }
             tokio::time::sleep(pause).await;
+            if !cx.is_wanted() {
+                return Err(failed.error);
+            }
         }
     }
 
@@ -134,11 +139,16 @@ impl<'a> Request<'a> {
     async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
         // Before a place is taken: credentials may be fetched from the same host.
         let signing = timeout_at(self.until(cx), self.sign(cx)).await;
-        let signature = signing.unwrap_or_else(|_| Err(no_signature())).map_err(Failed::unsent)?;
+        let signature = signing.unwrap_or_else(|_| Err(no_signature()));
+        let signature = signature.map_err(|error| Failed::unsent(of_credentials(error)))?;
         let request = self.build(&signature).map_err(Failed::unsent)?;
 
         let throttle = &self.http.shared.throttle;
-        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::unsent)?;
+        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::crowded)?;
+        // Signing and the queue took their time. What starts nothing may still tell what was started.
+        if !self.method.is_safe() && !cx.is_wanted() {
+            return Err(Failed::unsent(unwanted()));
+        }
         let mut call =
             UpstreamCall::start(&self.http.shared.metrics, &self.method, &self.url, resend);
         let exchange = self.exchange(request, signature, &mut call);
@@ -226,7 +236,7 @@ impl<'a> Request<'a> {
         let unauthorized =
             response.status == StatusCode::UNAUTHORIZED || failure.kind == Kind::Unauthenticated;
         let refused_signature = unauthorized.then(|| Box::new(signature));
-        Failed { error, unsent: false, refused_signature, retry_after }
+        Failed { error, unsent: false, crowded: false, refused_signature, retry_after }
     }
 }
 
@@ -241,12 +251,25 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
     let mut path = url.path_segments_mut().map_err(|()| Error::internal("the base has no path"))?;
     path.pop_if_empty();
     for segment in segments.iter().map(AsRef::as_ref) {
-        if matches!(segment, "" | "." | "..") {
+        // The parser drops tabs and line ends before it looks for dots.
+        if matches!(segment, "" | "." | "..") || segment.contains(['\t', '\n', '\r']) {
             return Err(Error::invalid(format!("{segment:?} cannot name anything at the vendor")));
         }
         path.push(segment);
     }
     Ok(())
+}
+
+/// What is missing, or there already, when a call is signed is not what the call is about.
+fn of_credentials(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound | Kind::AlreadyExists => error.with_kind(Kind::FailedPrecondition),
+        _ => error,
+    }
+}
+
+fn unwanted() -> Error {
+    Error::new(Kind::DeadlineExceeded, "nobody waits for the call any more; it was not made")
 }
 
 fn no_signature() -> Error {

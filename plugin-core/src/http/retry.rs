@@ -45,7 +45,7 @@ impl Tries {
     ///
     /// A call is repeated if the vendor never saw it, or if it is idempotent and the failure may pass.
     pub(super) fn pause_after(&mut self, failed: &Failed) -> Option<Duration> {
-        self.count += 1;
+        self.count += u32::from(!failed.crowded);
         let safe = failed.unsent || self.idempotent;
         if !safe || !failed.error.kind().is_transient() || self.count >= MAX_TRIES {
             return None;
@@ -56,7 +56,7 @@ impl Tries {
 
     /// Full jitter: evenly between nothing and a bound that doubles with each try.
     fn jitter(&self) -> Duration {
-        let bound = FIRST_PAUSE * 2_u32.pow(self.count - 1);
+        let bound = FIRST_PAUSE * 2_u32.pow(self.count.saturating_sub(1));
         bound.min(LONGEST_PAUSE).mul_f64(rand::random())
     }
 }
@@ -86,6 +86,7 @@ mod tests {
         Failed {
             error: Error::new(kind, "x"),
             unsent,
+            crowded: false,
             refused_signature: None,
             retry_after: retry_after.map(Duration::from_secs),
         }
@@ -130,6 +131,17 @@ mod tests {
         let failure = failed(Kind::Unavailable, false, None);
         let repeated = std::iter::repeat_with(|| tries.pause_after(&failure)).take(10).flatten();
         assert_eq!(repeated.count(), MAX_TRIES as usize - 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn to_wait_for_a_turn_is_no_try() {
+        let mut tries = Tries::new(Deadline::after(Duration::from_secs(30)), false);
+        let crowded = Error::new(Kind::ResourceExhausted, "x").with_retry_after(FIRST_PAUSE);
+        let crowded = Failed::crowded(crowded);
+        assert!((0..100).all(|_| tries.pause_after(&crowded).is_some()));
+        assert_eq!(tries.count(), 0);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(tries.pause_after(&crowded).is_none(), "it ends with the deadline");
     }
 
     #[test]

@@ -1,19 +1,14 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde_json::json;
-use tokio::time::advance;
 
 use super::*;
 use crate::{
-    context::Context,
+    context::{Context, Waiter, Waiting},
     run::ServiceInfo,
-    testing::{Answer, Upstream, context, context_in},
+    testing::{Answer, Upstream, context},
 };
 
 fn builder(upstream: &str) -> HttpBuilder {
@@ -70,6 +65,42 @@ async fn a_call_that_never_reached_anyone_is_made_again_whatever_it_does() {
     }));
 }
 
+/// A call that outlives its callers, and the one of them there is.
+fn waited_for() -> (Context, Waiter) {
+    let waiting = Waiting::default();
+    let waiter = waiting.join();
+    (context(Duration::from_secs(10)).with_waiting(Some(waiting)), waiter)
+}
+
+async fn leave_after(time: Duration, waiter: Waiter) {
+    tokio::time::sleep(time).await;
+    drop(waiter);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_again_once_nobody_waits() {
+    let upstream = Upstream::start().await;
+    let too_many = Answer::new(429, json!({})).header("retry-after", "1");
+    upstream.say([too_many, Answer::new(200, json!({}))]);
+    let (http, (cx, waiter)) = (http(&upstream), waited_for());
+    let call = http.post(&["jobs"]).idempotent().send(&cx);
+    let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
+    assert_eq!(answer.unwrap_err().kind(), Kind::ResourceExhausted);
+    assert_eq!(upstream.take_received().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_begun_whose_turn_comes_when_nobody_waits() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    let (http, (cx, waiter)) = (http(&upstream), waited_for());
+    http.shared.throttle.throttled(Some(Duration::from_secs(1)));
+    let call = http.post(&["jobs"]).send(&cx);
+    let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
+    assert_eq!(answer.unwrap_err().kind(), Kind::DeadlineExceeded);
+    assert_eq!(upstream.count(), 0);
+}
+
 #[tokio::test]
 async fn no_try_outlasts_the_deadline() {
     let upstream = Upstream::start().await;
@@ -91,7 +122,7 @@ async fn paths_are_encoded_and_cannot_be_left() {
     let cx = context(Duration::from_secs(1));
     http.get(&["p/q?r", "ü"]).query("l", Some("a&b")).query("none", None).send(&cx).await.unwrap();
     assert_eq!(upstream.take_received()[0].target, "/api/v2/p%2Fq%3Fr/%C3%BC?l=a%26b");
-    for segment in ["..", ".", ""] {
+    for segment in ["..", ".", "", ".\t.", "\n..", "a\tb", "a\rb"] {
         let error = http.get(&["jobs", segment]).send(&cx).await.unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidArgument);
     }
@@ -168,6 +199,20 @@ async fn credentials_from_the_same_host_do_not_wait_for_the_calls_they_sign() {
 }
 
 #[tokio::test]
+async fn what_credentials_do_not_find_is_not_the_job() {
+    let upstream = Upstream::start().await;
+    let http = http(&upstream);
+    let signed = http.signed_by(FromTheSameHost(http.clone()));
+    for status in [404, 409] {
+        upstream.say(answers(&[status]));
+        let cx = context(Duration::from_secs(1));
+        let error = signed.get(&["jobs"]).send(&cx).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::FailedPrecondition, "{status}");
+        assert!(error.message().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
     upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
@@ -185,87 +230,27 @@ async fn an_answer_that_is_no_json_is_not_the_callers_fault() {
     assert_eq!(read.unwrap_err().kind(), Kind::Unavailable);
 }
 
-/// Counts how often it is asked, and takes a while to answer.
-struct Slow {
-    fetches: AtomicU32,
-    fails: bool,
-}
+/// Fetches with the client of an issuer.
+struct Issuer(Http);
 
-impl TokenSource for &'static Slow {
-    async fn identity(&self, cx: &Context) -> Result<Identity> {
-        Ok(Identity::of(&[&cx.execution().namespace]))
+impl TokenSource for Issuer {
+    async fn identity(&self, _: &Context) -> Result<Identity> {
+        Ok(Identity::of(&[]))
     }
 
-    async fn fetch(&self, _: &Context) -> Result<Token> {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-        if self.fails {
-            return Err(Error::unavailable("no token"));
-        }
-        let value = SecretString::from(format!("token-{number}"));
-        Ok(Token { value, lifetime: Duration::from_secs(3600) })
+    async fn fetch(&self, cx: &Context) -> Result<Token> {
+        self.0.post(&["token"]).idempotent().send(cx).await?;
+        Ok(Token { value: "t".into(), lifetime: Duration::from_secs(3600) })
     }
 }
 
-fn cache(fails: bool) -> (&'static Slow, impl Credentials) {
-    let source: &'static Slow = Box::leak(Box::new(Slow { fetches: AtomicU32::new(0), fails }));
-    (source, TokenCache::default().of(source))
-}
-
-async fn token(cache: &impl Credentials) -> Result<String> {
-    let headers = Credentials::headers(cache, &context(Duration::from_secs(5))).await?;
-    let value = &headers[http::header::AUTHORIZATION];
-    assert!(value.is_sensitive(), "{value:?} could be printed");
-    Ok(value.to_str().unwrap().to_owned())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_is_fetched_once_for_all_who_wait() {
-    let (source, cache) = cache(false);
-    let all = futures_util::future::join_all((0..20).map(|_| token(&cache))).await;
-    assert!(all.into_iter().all(|token| token.unwrap() == "Bearer token-0"));
-    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_is_renewed_before_it_ends_and_serves_meanwhile() {
-    let (source, cache) = cache(false);
-    token(&cache).await.unwrap();
-    advance(Duration::from_secs(3600 - 299)).await;
-    let both = tokio::join!(token(&cache), token(&cache));
-    assert_eq!(both.0.unwrap(), "Bearer token-1", "one renews");
-    assert_eq!(both.1.unwrap(), "Bearer token-0", "the other goes on");
-    assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_not_used_again() {
-    let (_, cache) = cache(false);
-    let cx = context(Duration::from_secs(5));
-    let refused = Credentials::headers(&cache, &cx).await.unwrap();
-    Credentials::rejected(&cache, &cx, &refused).await;
-    assert_eq!(token(&cache).await.unwrap(), "Bearer token-1");
-    Credentials::rejected(&cache, &cx, &refused).await;
-    assert_eq!(token(&cache).await.unwrap(), "Bearer token-1", "the fresh one is kept");
-}
-
-#[tokio::test(start_paused = true)]
-async fn tenants_do_not_share_a_token() {
-    let (_, cache) = cache(false);
-    assert_eq!(token(&cache).await.unwrap(), "Bearer token-0");
-    let cx = context_in(Duration::from_secs(5), "team-b");
-    let headers = Credentials::headers(&cache, &cx).await.unwrap();
-    assert_eq!(headers[http::header::AUTHORIZATION], "Bearer token-1");
-    assert_eq!(token(&cache).await.unwrap(), "Bearer token-0");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failing_issuer_is_asked_once_a_second() {
-    let (source, cache) = cache(true);
-    let all = futures_util::future::join_all((0..20).map(|_| token(&cache))).await;
-    assert!(all.into_iter().all(|token| token.is_err()));
-    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
-    advance(Duration::from_secs(2)).await;
-    assert!(token(&cache).await.is_err());
-    assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
+#[tokio::test]
+async fn a_token_is_for_all_and_fetched_though_nobody_waits_for_the_first_call() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[503, 200]));
+    let cache = TokenCache::default().of(Issuer(http(&upstream)));
+    let (cx, waiter) = waited_for();
+    drop(waiter);
+    assert!(Credentials::headers(&cache, &cx).await.is_ok());
+    assert_eq!(upstream.take_received().len(), 2);
 }

@@ -22,6 +22,8 @@ use crate::{
 const SLOWEST: f64 = 1.0;
 /// Complaints about calls that were under way together count once.
 const ONE_COMPLAINT: Duration = Duration::from_secs(1);
+/// How far ahead turns are given. Who has more time comes back, and does not crowd out who has less.
+const LONGEST_QUEUE: Duration = Duration::from_secs(5);
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// How long after the last complaint the pace is nobody's business again.
 const FORGIVEN: Duration = Duration::from_secs(300);
@@ -68,7 +70,7 @@ impl Throttle {
     /// Waits for a call's turn; it holds its place until the permit is dropped.
     ///
     /// # Errors
-    /// `ResourceExhausted` when its turn would come after the deadline.
+    /// `ResourceExhausted` when its turn would come after the deadline, or too late to book it.
     pub(super) async fn admit(&self, deadline: Deadline) -> Result<SemaphorePermit<'_>> {
         let place = timeout_at(deadline.instant(), self.concurrent.acquire()).await;
         let place = place.map_err(|_| too_many(None))?.map_err(Error::internal)?;
@@ -105,7 +107,7 @@ impl Pace {
     fn reserve(&mut self, deadline: Deadline) -> Result<Instant> {
         let now = Instant::now();
         let start = self.next.max(now);
-        if start >= deadline.instant() {
+        if start >= deadline.instant() || start - now > LONGEST_QUEUE {
             return Err(too_many(Some(start - now)));
         }
         if let Some(limit) = &self.limit {
@@ -204,6 +206,22 @@ mod tests {
         let error = throttle.admit(soon()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::ResourceExhausted);
         assert!(error.retry_after().unwrap() > Duration::from_secs(29));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_time_does_not_crowd_out_who_has_not() {
+        let throttle = Throttle::new(100);
+        throttle.throttled(None);
+        let patient = || throttle.admit(Deadline::after(Duration::from_secs(60)));
+        let patient = futures_util::future::join_all((0..50).map(|_| patient()));
+        let hasty = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            throttle.admit(soon()).await.map(drop)
+        };
+        let (patient, hasty) = tokio::join!(patient, hasty);
+        hasty.unwrap();
+        let waits = patient.iter().filter_map(|turn| turn.as_ref().err()?.retry_after());
+        assert!(waits.clone().count() > 40 && waits.max() < Some(2 * LONGEST_QUEUE));
     }
 
     #[tokio::test(start_paused = true)]

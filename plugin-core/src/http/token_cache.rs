@@ -24,6 +24,9 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a renewal may take, and how long after a failed one the next is tried: there is a token.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+/// How long a token is kept whatever the vendor says of it, once a refused one was dropped: who refuses
+/// every token would otherwise have each call fetch one.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
 /// The longest that an issuer's word on a token's life is believed.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How many identities are kept apart; the least recently used goes first.
@@ -79,6 +82,8 @@ struct CachedTokens<S> {
 #[derive(Default)]
 struct Kept {
     current: ArcSwapOption<Cached>,
+    /// When a token was last dropped because the vendor refused it.
+    dropped_at: ArcSwapOption<Instant>,
     fetching: Mutex<Option<(Instant, Error)>>,
 }
 
@@ -141,6 +146,19 @@ impl Kept {
         Ok(cached.header.clone())
     }
 
+    /// Drops the token that `refused` has, but none that another call fetched since.
+    fn reject(&self, refused: Option<&HeaderValue>) {
+        let Some(current) = self.current.load_full() else {
+            return;
+        };
+        let dropped_at = self.dropped_at.load();
+        let lately = dropped_at.as_ref().is_some_and(|at| at.elapsed() < REFUSAL_PAUSE);
+        if Some(&current.header) == refused && !lately {
+            self.dropped_at.store(Some(Arc::new(Instant::now())));
+            self.current.compare_and_swap(&Some(current), None);
+        }
+    }
+
     async fn wait_for_fetch(&self, source: &impl TokenSource, cx: &Context) -> Result<HeaderValue> {
         let mut failed = self.fetching.lock().await;
         match self.valid() {
@@ -160,7 +178,9 @@ impl Kept {
         {
             return Err(error.clone());
         }
-        match source.fetch(cx).await.and_then(|token| Cached::new(&token)) {
+        // Its end is everyone's, whoever waits for the call that came first.
+        let cx = cx.with_waiting(None);
+        match source.fetch(&cx).await.and_then(|token| Cached::new(&token)) {
             Ok(cached) => {
                 let header = cached.header.clone();
                 self.current.store(Some(Arc::new(cached)));
@@ -195,14 +215,12 @@ impl<S: TokenSource> Credentials for CachedTokens<S> {
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, header)]))
     }
 
-    /// Another call may have fetched a fresh token since: only the refused one is dropped.
     async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
-        let Ok(kept) = self.kept(cx).await else {
-            return;
-        };
-        let current = kept.current.load_full();
-        if current.as_ref().map(|cached| &cached.header) == headers.get(header::AUTHORIZATION) {
-            kept.current.compare_and_swap(&current, None);
+        if let Ok(kept) = self.kept(cx).await {
+            kept.reject(headers.get(header::AUTHORIZATION));
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

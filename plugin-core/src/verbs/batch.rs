@@ -11,7 +11,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout, timeout_at},
 };
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::{Opened, ServedAsync, Verbs};
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Kind, Result},
     plugin::{BatchKey, BatchStatus},
     status::Status,
+    telemetry::TRACE_TARGET,
 };
 
 /// With fewer polls than this their own calls are as cheap, and say more.
@@ -50,7 +51,8 @@ pub(super) struct Batches {
 
 /// One of them.
 struct Waiting {
-    key: IdempotencyKey,
+    /// What the job is remembered by.
+    job: IdempotencyKey,
     poll: Poll,
     answer: oneshot::Sender<Answer>,
 }
@@ -150,10 +152,10 @@ impl Verbs {
         }
         let (answer, answered) = oneshot::channel();
         let poll = Poll { meta: meta.to_vec(), created_at: cx.created_at() };
-        if batches.join(slot, Waiting { key: opened.handle.key, poll, answer }) {
+        if batches.join(slot, Waiting { job: opened.remembered_as, poll, answer }) {
             let (this, served, cx) = (Arc::clone(self), opened.served.clone(), cx.clone());
-            let work = async move { this.poll_batches(slot, &served, &cx).await };
-            self.shared.tasks.spawn(work.in_current_span());
+            // Outside of this request's span: who sees to a slot may do so for hours.
+            self.shared.tasks.spawn(async move { this.poll_batches(slot, &served, &cx).await });
         }
         // In time to still ask for it by itself.
         match timeout(cx.deadline().remaining() / 3, answered).await {
@@ -191,7 +193,7 @@ impl Verbs {
     ) {
         let answers = match batch.len() {
             ..WORTHWHILE => Vec::new(),
-            _ => self.ask_for_many(slot, served, cx, &batch).await,
+            many => self.ask_for_many(slot, served, cx, &batch).instrument(round(many)).await,
         };
         let mut answers = answers.into_iter();
         for one in batch {
@@ -209,12 +211,12 @@ impl Verbs {
     fn answer(&self, served: &ServedAsync, one: &Waiting, told: BatchStatus) -> Answer {
         let status = match told {
             BatchStatus::Status(status) => {
-                self.remember(served, one.key, &status);
+                self.remember(served, one.job, &status);
                 Some(status)
             }
             BatchStatus::NotEnded => {
                 let first = || self.describe(served, &one.poll.meta);
-                served.memory.last_seen.still_running(one.key, one.poll.created_at, first)
+                served.memory.last_seen.still_running(one.job, one.poll.created_at, first)
             }
             BatchStatus::Alone => None,
         };
@@ -252,6 +254,17 @@ impl Verbs {
             }
         }
     }
+}
+
+/// The span of one call for `polls`, which come from as many requests and so from none.
+fn round(polls: usize) -> Span {
+    tracing::info_span!(
+        target: TRACE_TARGET,
+        parent: None,
+        "polls",
+        otel.name = "joined polls",
+        polls,
+    )
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@ use serde_json::Value as Json;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{Incoming, Particulars, ServedAsync, Verbs, in_flight::Outcome, key::Key};
+use super::{
+    Incoming, Particulars, ServedAsync, Verbs,
+    in_flight::Outcome,
+    key::{Asked, Key},
+};
 use crate::{
     caller::Verb,
     context::{Context, Waiting},
@@ -59,9 +63,10 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Created> {
+        let asked = Asked::of(&request);
         let submission = Submission::read(request);
         self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
-        let key = Key::of(&incoming.caller, served.task_type, &submission, header);
+        let key = Key::of(&incoming.caller, served.task_type, &submission, asked, header);
         incoming.note(served.task_type.name, &submission.execution, key.key);
         incoming.caller.check_task_type(served.task_type.name)?;
 
@@ -151,3 +156,6 @@ pub(super) fn is_refusal(error: &Error) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

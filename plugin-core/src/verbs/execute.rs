@@ -8,7 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::{
-    Incoming, Particulars, ServedSync, Verbs, create::is_refusal, in_flight::Outcome, key::Key,
+    Incoming, Particulars, ServedSync, Verbs,
+    create::is_refusal,
+    in_flight::Outcome,
+    key::{Asked, Key},
 };
 use crate::{
     caller::Verb,
@@ -65,9 +68,10 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Executed> {
+        let asked = Asked::of(&request);
         let submission = Submission::read(request);
         self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
-        let key = Key::of(&incoming.caller, served.task_type, &submission, header);
+        let key = Key::of(&incoming.caller, served.task_type, &submission, asked, header);
         incoming.note(served.task_type.name, &submission.execution, key.key);
         incoming.caller.check_task_type(served.task_type.name)?;
 

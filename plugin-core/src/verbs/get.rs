@@ -32,10 +32,12 @@ impl Verbs {
         let started = Instant::now();
         let status = match &opened.handle.job {
             Job::Refused { code, message } => Arc::new(Status::failed(code.as_deref(), message)),
-            Job::Created(meta) => match opened.served.memory.last_seen.ended(opened.handle.key) {
-                Some(ended) => ended,
-                None => self.look(incoming, opened, meta, connection).await,
-            },
+            Job::Created(meta) => {
+                match opened.served.memory.last_seen.ended(opened.remembered_as) {
+                    Some(ended) => ended,
+                    None => self.look(incoming, opened, meta, connection).await,
+                }
+            }
         };
         incoming.record.fields().phase = Some(status.phase);
         self.count(opened.served.task_type, Verb::Get, started, &Ok(()));
@@ -60,7 +62,7 @@ impl Verbs {
                 self.shared.metrics.stale_answer(opened.served.task_type.name);
                 let first = || self.describe(&opened.served, meta);
                 let last_seen = &opened.served.memory.last_seen;
-                last_seen.instead(opened.handle.key, &error, first)
+                last_seen.instead(opened.remembered_as, &error, first)
             }
         }
     }
@@ -80,7 +82,7 @@ impl Verbs {
                 None => {
                     let plugin = Arc::clone(&opened.served.plugin);
                     let status = plugin.get(cx, meta.to_vec()).await?;
-                    self.remember(&opened.served, opened.handle.key, &status);
+                    self.remember(&opened.served, opened.remembered_as, &status);
                     Ok(status)
                 }
             }
@@ -139,3 +141,6 @@ impl Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

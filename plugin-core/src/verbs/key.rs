@@ -1,16 +1,34 @@
 //! By what a repeated request is known.
 
+use prost::Message as _;
+
 use crate::{
     caller::{Caller, Role},
-    context::IdempotencyKey,
+    context::{IdempotencyKey, sha256},
     plugin::TaskType,
-    wire::Submission,
+    wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
 /// A task's idempotency key, and whether the same request again has the same one.
 pub(super) struct Key {
     pub(super) key: IdempotencyKey,
     pub(super) repeatable: bool,
+    asked: Asked,
+}
+
+/// What a request asks for, which tells a repeat from another request under the same key.
+pub(super) struct Asked(IdempotencyKey);
+
+impl Asked {
+    /// The connection is left out: its secrets may have been renewed before a repeat.
+    pub(super) fn of(request: &CreateTaskRequest) -> Self {
+        // The same bytes for the same task: every map is an ordered one.
+        let template = request.template.as_ref().map(|template| template.encode_to_vec());
+        let inputs = request.inputs.as_ref().map(|inputs| inputs.encode_to_vec());
+        let (template, inputs) = (template.unwrap_or_default(), inputs.unwrap_or_default());
+        let parts: [&[u8]; 3] = [&template.len().to_be_bytes(), &template, &inputs];
+        Self(IdempotencyKey::from_bytes(sha256(&parts)))
+    }
 }
 
 impl Key {
@@ -19,30 +37,40 @@ impl Key {
         caller: &Caller,
         task_type: TaskType,
         submission: &Submission,
+        asked: Asked,
         header: Option<&str>,
     ) -> Self {
-        let theirs = |what, text| {
-            let parts = [caller.issuer(), caller.subject(), what, task_type.name, text];
-            Self { key: IdempotencyKey::of_parts(&parts), repeatable: true }
-        };
-        if let Some(header) = header {
-            return theirs("Idempotency-Key", header);
-        }
-        let attempt = [&submission.output_prefix, &submission.attempt_id];
-        let Some(attempt) = attempt.into_iter().find(|text| !text.is_empty()) else {
-            return Self { key: IdempotencyKey::random(), repeatable: false };
-        };
-        match caller.role() {
-            Role::Propeller | Role::Anonymous => {
-                Self { key: IdempotencyKey::of_attempt(attempt), repeatable: true }
-            }
-            Role::User | Role::Admin => theirs("output_prefix", attempt),
-        }
+        let named = named(caller, task_type, submission, header);
+        let repeatable = named.is_some();
+        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, asked }
     }
 
-    /// Where work under this key is joined. Two callers never share its outcome, whatever key they
-    /// name.
+    /// Where work under this key is joined, by who asks for the same. Two callers never share its
+    /// outcome, whatever key they name.
     pub(super) fn slot(&self, caller: &Caller) -> IdempotencyKey {
-        IdempotencyKey::of_parts(&[&self.key.hex(), caller.issuer(), caller.subject()])
+        let (key, asked) = (self.key.hex(), self.asked.0.hex());
+        IdempotencyKey::of_parts(&[&key, &asked, caller.issuer(), caller.subject()])
     }
+}
+
+/// The key that repeats of the request have, too; `None` if it names nothing to know them by.
+fn named(
+    caller: &Caller,
+    task_type: TaskType,
+    submission: &Submission,
+    header: Option<&str>,
+) -> Option<IdempotencyKey> {
+    let theirs = |what, text| {
+        let parts = [caller.issuer(), caller.subject(), what, task_type.name, text];
+        IdempotencyKey::of_parts(&parts)
+    };
+    if let Some(header) = header {
+        return Some(theirs("Idempotency-Key", header));
+    }
+    let attempt = [&submission.output_prefix, &submission.attempt_id];
+    let attempt = attempt.into_iter().find(|text| !text.is_empty())?;
+    Some(match caller.role() {
+        Role::Propeller | Role::Anonymous => IdempotencyKey::of_attempt(attempt),
+        Role::User | Role::Admin => theirs("output_prefix", attempt),
+    })
 }

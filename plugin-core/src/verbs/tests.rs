@@ -1,7 +1,94 @@
 //! What the verbs' tests stand on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::*;
-use crate::{run::ServiceInfo, secrets::SecretArgs};
+use crate::{
+    http::HttpBuilder,
+    plugin::{BatchKey, BatchStatus, Plugin, Polled},
+    run::ServiceInfo,
+    secrets::SecretArgs,
+    status::{Phase, Status},
+    task::Task,
+};
+
+/// A vendor whose jobs have all ended, and say which statement they ran.
+#[derive(Default)]
+pub(super) struct Vendor {
+    creates: AtomicUsize,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Settings {}
+
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Nothing {}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Ran {
+    statement: String,
+}
+
+impl Ran {
+    fn status(&self) -> Status {
+        Status::new(Phase::Succeeded).message(self.statement.clone())
+    }
+}
+
+impl Plugin for &'static Vendor {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "sql", version: 0 }];
+    type Settings = Settings;
+    type Custom = Nothing;
+    type Meta = Ran;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Err(Error::internal("made by the test"))
+    }
+
+    async fn create(&self, _: &Context, task: Task<Nothing>) -> Result<Ran> {
+        self.creates.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(Ran { statement: task.statement.unwrap_or_default() })
+    }
+
+    async fn get(&self, _: &Context, ran: Ran) -> Result<Status> {
+        Ok(ran.status())
+    }
+
+    async fn batch_key(&self, _: &Context, _: &Ran) -> Result<Option<BatchKey>> {
+        Ok(Some(BatchKey::of(&[])))
+    }
+
+    async fn get_many(&self, _: &Context, jobs: &[Polled<Ran>]) -> Result<Vec<BatchStatus>> {
+        Ok(jobs.iter().map(|job| BatchStatus::Status(job.job.status())).collect())
+    }
+
+    async fn delete(&self, _: &Context, _: Ran) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Vendor {
+    pub(super) fn creates(&self) -> usize {
+        self.creates.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn served() -> (&'static Self, Arc<Verbs>) {
+        let vendor: &'static Self = Box::leak(Box::default());
+        let verbs = Verbs::new(&[("sql", AnyPlugin::Async(Arc::new(vendor)))], shared());
+        (vendor, Arc::new(verbs.unwrap()))
+    }
+}
+
+/// What the job of `handle` says.
+pub(super) async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> String {
+    let incoming = incoming(Duration::from_secs(10));
+    let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
+    verbs.get(&incoming, &opened, ConnectionSecrets::new()).await.message.clone()
+}
 
 pub(super) fn shared() -> Shared {
     let sources = SecretArgs {

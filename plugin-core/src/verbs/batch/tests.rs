@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::{Subscriber, info_span, span::Id};
+use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::LookupSpan};
 
 use super::*;
 use crate::{
@@ -75,22 +77,46 @@ async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
     verbs.get(&incoming, &opened, ConnectionSecrets::new()).await.phase
 }
 
+fn handles(verbs: &Verbs) -> Vec<Vec<u8>> {
+    let handle = || Handle {
+        task_type: "vague".to_owned(),
+        owner: Owner::of(&Caller::anonymous()),
+        created_at: Timestamp::now(),
+        key: IdempotencyKey::random(),
+        execution: Arc::default(),
+        job: Job::Created(b"{}".to_vec()),
+    };
+    (0..10).map(|_| handle().seal(&verbs.shared.keys).unwrap()).collect()
+}
+
+/// Counts the requests' spans that have ended.
+struct Ended(Arc<AtomicUsize>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ended {
+    fn on_close(&self, id: Id, cx: layer::Context<'_, S>) {
+        let is_request = cx.metadata(&id).is_some_and(|span| span.name() == "request");
+        self.0.fetch_add(usize::from(is_request), Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_ends_though_polls_are_joined_for_longer() {
+    let ended = Arc::<AtomicUsize>::default();
+    let subscriber = tracing_subscriber::registry().with(Ended(Arc::clone(&ended)));
+    let _current = tracing::subscriber::set_default(subscriber);
+    let verbs = verbs(Box::leak(Box::default()));
+    let handles = handles(&verbs);
+    let polls = handles.iter().map(|handle| poll(&verbs, handle).instrument(info_span!("request")));
+    futures_util::future::join_all(polls).await;
+    assert!(!verbs.shared.tasks.is_empty(), "somebody still sees to the slot");
+    assert_eq!(ended.load(Ordering::Relaxed), handles.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn that_a_job_has_not_ended_is_enough_for_some_minutes() {
     let vendor: &'static Vague = Box::leak(Box::default());
     let verbs = verbs(vendor);
-    let handles = (0..10).map(|_| {
-        let handle = Handle {
-            task_type: "vague".to_owned(),
-            owner: Owner::of(&Caller::anonymous()),
-            created_at: Timestamp::now(),
-            key: IdempotencyKey::random(),
-            execution: Arc::default(),
-            job: Job::Created(b"{}".to_vec()),
-        };
-        handle.seal(&verbs.shared.keys).unwrap()
-    });
-    let handles = handles.collect::<Vec<_>>();
+    let handles = handles(&verbs);
     // The clock of handles does not stand still, so a job's first minutes pass with its first look.
     let alone = poll(&verbs, &handles[0]).await;
     assert_eq!((alone, vendor.gets.load(Ordering::Relaxed)), (Phase::Running, 1));

@@ -5,6 +5,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::*;
@@ -73,7 +74,13 @@ fn stage() -> (&'static Slow, Arc<Verbs>) {
 }
 
 async fn execute(verbs: &Arc<Verbs>, time: Duration) -> Result<Phase> {
-    let task = serde_json::json!({"template": {"type": "slow"}, "output_prefix": "s3://b/1"});
+    execute_with(verbs, time, 1).await
+}
+
+async fn execute_with(verbs: &Arc<Verbs>, time: Duration, input: u64) -> Result<Phase> {
+    let input = json!({"scalar": {"primitive": {"integer": input}}});
+    let inputs = json!({"literals": {"x": input}});
+    let task = json!({"template": {"type": "slow"}, "inputs": inputs, "output_prefix": "s3://b/1"});
     let request = from_proto_json(&task).unwrap();
     Ok(verbs.execute(&incoming(time), request, None).await?.status.phase)
 }
@@ -101,6 +108,15 @@ async fn a_repeat_gets_the_answer_that_its_first_caller_left() {
     assert_eq!(execute(&verbs, TAKES * 2).await.unwrap(), Phase::Succeeded);
     assert!(started.elapsed() <= TAKES / 2 + Duration::from_millis(1));
     assert_eq!(slow.counts(), [1, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_inputs_under_the_same_prefix_are_executed_by_themselves() {
+    let (slow, verbs) = stage();
+    let with = |input| execute_with(&verbs, TAKES * 2, input);
+    let (first, other, repeat) = tokio::join!(with(1), with(2), with(1));
+    assert!([first, other, repeat].iter().all(Result::is_ok));
+    assert_eq!(slow.counts(), [2, 2, 0], "the repeat joined");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,43 @@
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    caller::Caller,
+    context::IdempotencyKey,
+    handle::{Handle, Owner},
+    verbs::tests::{Vendor, poll},
+};
+
+/// Handles of three jobs under one key.
+fn handles(verbs: &Verbs) -> Vec<(String, Vec<u8>)> {
+    let key = IdempotencyKey::random();
+    let handle = |statement: &str| Handle {
+        task_type: "sql".to_owned(),
+        owner: Owner::of(&Caller::anonymous()),
+        created_at: Timestamp::now(),
+        key,
+        execution: Arc::default(),
+        job: Job::Created(json!({ "statement": statement }).to_string().into_bytes()),
+    };
+    let sealed = |statement: &str| handle(statement).seal(&verbs.shared.keys).unwrap();
+    ["a", "b", "c"].map(|statement| (statement.to_owned(), sealed(statement))).into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_under_one_key_have_each_its_own_end() {
+    let (_, verbs) = Vendor::served();
+    for (statement, handle) in handles(&verbs) {
+        assert_eq!(poll(&verbs, &handle).await, statement);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_under_one_key_that_are_polled_together_have_each_its_own_end() {
+    let (_, verbs) = Vendor::served();
+    let handles = handles(&verbs);
+    join_all(handles.iter().map(|(_, handle)| poll(&verbs, handle))).await;
+    for (statement, handle) in &handles {
+        assert_eq!(&poll(&verbs, handle).await, statement, "it is remembered");
+    }
+}
