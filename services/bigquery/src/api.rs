@@ -153,7 +153,8 @@ impl Job {
         let of_query = |name: &str| {
             Some(self.statistics["query"][name].clone()).filter(|json| !json.is_null())
         };
-        let job = super::Job { project: project_id, location, id: job_id, results: false };
+        let job =
+            super::Job { project: project_id, location, id: job_id, results: false, key: None };
         described(status, &job)
             .info("statement_type", of_query("statementType"))
             .info("total_bytes_processed", statistic("totalBytesProcessed"))
