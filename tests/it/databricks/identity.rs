@@ -248,6 +248,29 @@ async fn a_workspace_taken_off_the_list_is_called_no_more() {
     assert_eq!(stage.fake.requests(), asked);
 }
 
+/// An error is repeated; a success would leave the run to go on.
+#[tokio::test]
+async fn a_delete_that_cannot_sign_in_is_not_done() {
+    let token = "e30.e30.signature";
+    let options = Options { trusted: vec![token.to_owned()], ..Options::default() };
+    let federation = "--auth-type=oidc_federation";
+    let stage = Stage::set_with(options, &[("oidc", token)], &[]).await;
+    let endpoint = format!("--endpoint={}", stage.fake.url());
+    let file = format!("--oidc-token-file={}", stage.dir.path().join("oidc").display());
+    let open = spawn::<Databricks>(&[HOSTS, &endpoint, federation, &file]).await;
+    let bound = [HOSTS, &endpoint, federation, &file, "--client-id=b"];
+    let bound = spawn::<Databricks>(&bound).await;
+    for dialect in Dialect::ALL {
+        let mut task = task();
+        task["template"]["custom"]["databricksClientId"] = "a".into();
+        let handle = open.client(dialect, "propeller").await.create(&task).await.unwrap();
+        let later = bound.client(dialect, "propeller").await;
+        let refusal = later.delete(&task, &handle).await.unwrap_err();
+        assert!(refusal.message.contains("custom.databricksClientId:"), "{refusal:?}");
+    }
+    assert_eq!(stage.fake.requests_to("runs/cancel"), 0);
+}
+
 #[tokio::test]
 async fn a_caller_keeps_to_its_targets() {
     let dir = tempfile::tempdir().unwrap();
