@@ -39,6 +39,28 @@ async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
     }
 }
 
+/// A workspace where other jobs come and go.
+#[tokio::test]
+async fn a_joint_poll_costs_little_more_than_the_polls_it_replaces() {
+    let options = Options { polls: 1_000_000, ..Options::default() };
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut handles = Vec::new();
+    for number in 0..400 {
+        handles.push(client.create(&task(number)).await.unwrap());
+    }
+    stage.fake.end(300);
+    for (ours, most) in [(397..400, 1), (300..303, 2 + 3 + 3), (297..300, 2 + 1), (0..3, 2 + 3 + 3)]
+    {
+        let before = stage.fake.requests();
+        let seen = phases(&client, &handles[ours.clone()]).await;
+        let calls = stage.fake.requests() - before;
+        assert!(calls <= most, "{ours:?}: {calls} calls");
+        let expected = if ours.start < 300 { "SUCCEEDED" } else { "INITIALIZING" };
+        assert_eq!(seen, [expected; 3]);
+    }
+}
+
 #[tokio::test]
 async fn a_failure_is_looked_at_by_itself() {
     let ending = Ending::Failure { error: "ValueError: no rows".to_owned(), trace: String::new() };
