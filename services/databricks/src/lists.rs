@@ -77,6 +77,8 @@ impl Lists<'_> {
             let page = self.http.get(&api::path("list"));
             let page = page.query("run_type", Some("SUBMIT_RUN")).query(which, Some("true"));
             let page = page.query("limit", Some(PAGE)).query("start_time_from", Some(&since));
+            // For the links to a task's cluster.
+            let page = page.query("expand_tasks", Some("true"));
             let page = page.query("page_token", token.as_deref());
             let RunList { runs, next_page_token } = page.send_json(self.cx).await?;
             let by_id = runs.into_iter().filter_map(|run| Some((run.run_id?, run)));

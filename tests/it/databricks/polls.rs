@@ -62,6 +62,26 @@ async fn a_joint_poll_costs_little_more_than_the_polls_it_replaces() {
 }
 
 #[tokio::test]
+async fn a_joint_poll_has_every_link() {
+    let options = Options { polls: 1_000_000, ..Options::default() };
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut handles = Vec::new();
+    for number in 0..3 {
+        handles.push(client.create(&task(number)).await.unwrap());
+        client.get(&task(number), &handles[number]).await.unwrap();
+    }
+    let gets = stage.fake.requests_to("runs/get");
+    let task = task(0);
+    let polls = handles.iter().map(async |handle| client.get(&task, handle).await.unwrap());
+    for seen in join_all(polls).await {
+        let names = seen.links.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names, ["Databricks Console", "Driver Logs", "Spark UI"]);
+    }
+    assert_eq!(stage.fake.requests_to("runs/get"), gets, "nobody was looked at alone");
+}
+
+#[tokio::test]
 async fn a_failure_is_looked_at_by_itself() {
     let ending = Ending::Failure { error: "ValueError: no rows".to_owned(), trace: String::new() };
     let stage = Stage::set_with(
