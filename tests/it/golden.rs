@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bigquery::BigQuery;
+use futures_util::future::join_all;
 use plugin_core::testing::{Answer, Dialect, Upstream, proto::flyteidl::admin::Resource, spawn};
 use serde_json::{Value as Json, json};
 use tests::{
-    fakes::bigquery::{Ending, Options, service_account_key},
+    fakes::bigquery::{Ending, FakeBigQuery, Options, service_account_key},
     golden::{Flyte, Golden},
 };
 use tokio::{net::TcpListener, time::timeout};
@@ -95,9 +96,7 @@ async fn every_bigquery_request_can_be_cancelled() {
     for golden in all("bq_").iter().filter(|golden| runs(golden)) {
         let stage = Stage::set_with(Options { polls: 100, ..Options::default() }, &[]).await;
         let handle = stage.send(golden).await.unwrap();
-        let dialect = if golden.flyte == Flyte::V1 { Dialect::Flyte1 } else { Dialect::Flyte2 };
-        let client = stage.client(dialect).await;
-        client.delete(&golden.json, &handle).await.unwrap();
+        replay::stop(&stage.service, golden, &handle).await.unwrap();
         let (phase, _) = stage.poll(golden, &handle).await;
         assert_eq!(phase, "FAILED", "{}", golden.name);
         assert_eq!(stage.fake.violations(), [""; 0]);
@@ -164,6 +163,49 @@ async fn a_key_that_is_none_is_refused_without_its_text() {
     assert_eq!(stage.fake.requests(), 0);
     let nobody = timeout(Duration::from_millis(200), listener.accept()).await;
     assert!(nobody.is_err(), "somebody called the key's own host");
+}
+
+/// Flyte 2's executor sends the value under the key's name; without it that name is the service's own.
+#[tokio::test]
+async fn a_key_that_flyte_did_not_send_is_never_replaced_by_the_services() {
+    let stage = Stage::set().await;
+    let mut task = Golden::read(Flyte::V2, "bq_secret").unwrap().json;
+    task["connection"] = json!({});
+    for dialect in Dialect::ALL {
+        let client = stage.client(dialect).await;
+        let words = match client.create(&task).await {
+            Ok(handle) => {
+                let seen = client.get(&task, &handle).await.unwrap();
+                assert_eq!(seen.phase, "FAILED");
+                seen.message
+            }
+            Err(refused) => refused.message,
+        };
+        assert!(words.contains("secret GCP_SA_JSON not found"), "{words}");
+    }
+    assert_eq!(stage.fake.requests(), 0);
+    task["template"]["custom"]["secrets"][KEY_SECRET] = Json::Null;
+    stage.client(Dialect::Flyte2).await.create(&task).await.expect("no key is named");
+}
+
+#[tokio::test]
+async fn a_named_key_is_found_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("gcp_sa_json"), service_account_key()).unwrap();
+    let secrets = format!("--secrets-dir={}", dir.path().display());
+    let fake = FakeBigQuery::start(Options::default()).await.unwrap();
+    let service = spawn::<BigQuery>(&[&format!("--endpoint={}", fake.url()), &secrets]).await;
+    let mut task = Golden::read(Flyte::V2, "bq_secret").unwrap().json;
+    task["connection"] = json!({});
+    for dialect in Dialect::ALL {
+        let client = service.client(dialect, "propeller").await;
+        let handle = client.create(&task).await.unwrap();
+        let polls = (0..5).map(async |_| client.get(&task, &handle).await.unwrap().phase);
+        let phases = join_all(polls).await;
+        assert!(phases.iter().all(|phase| phase != "FAILED"), "{dialect:?}: {phases:?}");
+        client.delete(&task, &handle).await.unwrap();
+    }
+    assert_eq!(fake.jobs(), 1);
 }
 
 /// What BigQuery said to the official connector, and what we make of it.

@@ -23,6 +23,7 @@ mod propeller_proxy;
 mod raw;
 mod replay;
 mod rest;
+mod results;
 mod snowflake;
 mod snowflake_golden;
 mod stage;

@@ -105,9 +105,10 @@ impl Job {
     }
 
     /// Whether it ran as a child of a script and is one of its statements, not the evaluation of an
-    /// expression.
+    /// expression. A script goes on after one that failed if it handles that.
     pub(crate) fn is_statement_of_script(&self) -> bool {
-        self.statistics["scriptStatistics"]["evaluationKind"] == "STATEMENT"
+        let is_statement = self.statistics["scriptStatistics"]["evaluationKind"] == "STATEMENT";
+        is_statement && self.status.error_result.is_none()
     }
 
     /// Where the job stands, in Flyte's terms, but for its results.
@@ -127,10 +128,17 @@ impl Job {
     /// The table with the rows: what the query was told to write, what BigQuery chose, or what a DDL
     /// statement made. A script has none of its own.
     pub(crate) fn results(&self) -> Option<Value> {
-        let written = &self.configuration["query"]["destinationTable"];
-        let made = &self.statistics["query"]["ddlTargetTable"];
-        let table = [written, made].into_iter().find_map(|table| Table::deserialize(table).ok())?;
+        let written = Some(&self.configuration["query"]["destinationTable"]);
+        let made = Some(&self.statistics["query"]["ddlTargetTable"]).filter(|_| !self.drops());
+        let mut tables = [written, made].into_iter().flatten();
+        let table = tables.find_map(|table| Table::deserialize(table).ok())?;
         Some(Value::structured_dataset(table.uri()))
+    }
+
+    /// Whether its DDL statement took its target away.
+    fn drops(&self) -> bool {
+        let statement_type = self.statistics["query"]["statementType"].as_str();
+        statement_type.is_some_and(|statement_type| statement_type.starts_with("DROP"))
     }
 
     /// The statement that the job runs, if the answer says so.
@@ -145,7 +153,8 @@ impl Job {
         let of_query = |name: &str| {
             Some(self.statistics["query"][name].clone()).filter(|json| !json.is_null())
         };
-        let job = super::Job { project: project_id, location, id: job_id, results: false };
+        let job =
+            super::Job { project: project_id, location, id: job_id, results: false, key: None };
         described(status, &job)
             .info("statement_type", of_query("statementType"))
             .info("total_bytes_processed", statistic("totalBytesProcessed"))

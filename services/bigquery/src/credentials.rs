@@ -14,7 +14,7 @@ use http::{Extensions, HeaderMap};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use plugin_core::{Context, Error, Kind, Result, http::Credentials};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use tokio::time::Instant;
 
 /// The secret that holds a service account's key: Flyte 2's name for it.
@@ -30,6 +30,36 @@ const MAX_IDENTITIES: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
 /// How old credentials must be before they are made anew because Google refused them.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
+
+/// The longest name of a key, which lies in the job's handle.
+const MAX_NAME: usize = 253;
+
+/// The name that a task's author gave the secret with a key, if they named one.
+///
+/// # Errors
+/// `InvalidArgument` when it is not a name.
+pub(crate) fn key_name(secrets: Option<&Map<String, Json>>) -> Result<Option<String>> {
+    let invalid = |why| Error::invalid(format!("custom.secrets.{KEY_SECRET}: {why}"));
+    match secrets.and_then(|secrets| secrets.get(KEY_SECRET)) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(name)) if name.len() > MAX_NAME => Err(invalid("is too long")),
+        Some(Json::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
+        Some(_) => Err(invalid("must be a text")),
+    }
+}
+
+/// The key to sign in with, if not as the service. Flyte 2 sends the one that an author calls `name`
+/// under the name of ours, which is never taken in its place.
+///
+/// # Errors
+/// `FailedPrecondition` that says where `name` was looked for.
+pub(crate) async fn key(cx: &Context, name: Option<&str>) -> Result<Option<SecretString>> {
+    let Some(name) = name else { return cx.find_secret(KEY_SECRET).await };
+    match cx.connection_secret(KEY_SECRET)? {
+        Some(key) => Ok(Some(key)),
+        None => cx.secret(name).await.map(Some),
+    }
+}
 
 /// Google identities: a key from the task's secrets where there is one, else the service's own,
 /// found as Google's libraries find it (key file, metadata server, external account, …).
@@ -128,15 +158,22 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
         .map_err(|error| unusable("is not a valid service account key").with_source(error))
 }
 
-impl Credentials for Google {
+/// Who a job's calls are made as.
+pub(crate) struct Signer {
+    pub(crate) google: Arc<Google>,
+    /// The secret with the key that the job's author named.
+    pub(crate) key: Option<String>,
+}
+
+impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let key = cx.find_secret(KEY_SECRET).await?;
-        match self.made(key.as_ref())?.credentials.headers(Extensions::new()).await {
+        let key = key(cx, self.key.as_deref()).await?;
+        match self.google.made(key.as_ref())?.credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
             Ok(CacheableResource::NotModified) => Err(Error::internal("no headers were asked for")),
             Err(error) => {
                 if !error.is_transient() {
-                    self.renew(key.as_ref());
+                    self.google.renew(key.as_ref());
                 }
                 Err(no_token(error, key.is_some()))
             }
@@ -144,8 +181,8 @@ impl Credentials for Google {
     }
 
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
-        if let Ok(key) = cx.find_secret(KEY_SECRET).await {
-            self.renew(key.as_ref());
+        if let Ok(key) = key(cx, self.key.as_deref()).await {
+            self.google.renew(key.as_ref());
         }
     }
 }

@@ -24,8 +24,13 @@ const FIELDS: &str = "nextPageToken,jobs(jobReference,status,configuration/query
                       statistics(totalBytesProcessed,totalSlotMs,numChildJobs,\
                       query(totalBytesBilled,cacheHit,statementType,ddlTargetTable)))";
 /// What is read of a script's children.
-const CHILD_FIELDS: &str = "nextPageToken,jobs(jobReference,configuration/query/destinationTable,\
-     statistics(scriptStatistics/evaluationKind,query/ddlTargetTable))";
+const CHILD_FIELDS: &str = "nextPageToken,jobs(jobReference,status/errorResult,\
+     configuration/query/destinationTable,\
+     statistics(scriptStatistics/evaluationKind,query(statementType,ddlTargetTable)))";
+/// Why a task that declares `results` has none.
+const NO_TABLE: &str = "the task declares the output results, but its statement makes no table";
+const TOO_MANY: &str = "the task declares the output results, but its script runs too many statements to \
+                        tell which made the last table";
 
 fn is_young(created_at: Timestamp) -> bool {
     Timestamp::now().duration_since(created_at) < YOUNG
@@ -78,19 +83,23 @@ impl Jobs {
         if !found.succeeded() {
             return Ok(status);
         }
-        let results = match found.results() {
-            None if job.results => self.results_of_script(cx, job).await?,
-            own => own,
-        };
-        if job.results && results.is_none() {
-            let message = "the task declares the output results, but its statement makes no table";
-            return Ok(api::described(Status::new(Phase::Failed).message(message), job));
+        let own = found.results();
+        if own.is_some() || !job.results {
+            return Ok(status.output("results", own));
         }
-        Ok(status.output("results", results))
+        Ok(match self.results_of_script(cx, job).await? {
+            Ok(table) => status.output("results", Some(table)),
+            Err(why) => api::described(Status::new(Phase::Failed).message(why), job),
+        })
     }
 
-    /// The table of a script's last statement that made one; each statement is a job of its own.
-    async fn results_of_script(&self, cx: &Context, job: &Job) -> Result<Option<Value>> {
+    /// The table of a script's last statement that made one, or why there is none; each statement is a
+    /// job of its own.
+    async fn results_of_script(
+        &self,
+        cx: &Context,
+        job: &Job,
+    ) -> Result<Result<Value, &'static str>> {
         let mut page_token = None::<String>;
         for _ in 0..MOST_PAGES {
             let children = self.list(&job.project, CHILD_FIELDS);
@@ -99,14 +108,14 @@ impl Jobs {
             let page: api::JobList = children.send_json(cx).await?;
             let mut statements = page.jobs.iter().filter(|child| child.is_statement_of_script());
             if let Some(results) = statements.find_map(api::Job::results) {
-                return Ok(Some(results));
+                return Ok(Ok(results));
             }
             page_token = page.next_page_token;
             if page_token.is_none() {
-                return Ok(None);
+                return Ok(Err(NO_TABLE));
             }
         }
-        Err(Error::unavailable("the script has too many statements to find its results"))
+        Ok(Err(TOO_MANY))
     }
 
     /// Looks at many jobs of one project, by lists of its jobs.

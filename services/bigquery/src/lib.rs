@@ -9,9 +9,11 @@ mod query;
 mod sql;
 mod task_types;
 
+use std::sync::Arc;
+
 use plugin_core::{
-    BatchKey, BatchStatus, Context, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status, Task,
-    TaskType,
+    BatchKey, BatchStatus, Context, Http, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status,
+    Task, TaskType,
 };
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    credentials::{Google, KEY_SECRET},
+    credentials::{Google, Signer},
     jobs::Jobs,
 };
 
@@ -28,7 +30,9 @@ const API: &str = "https://bigquery.googleapis.com/bigquery/v2";
 
 /// The BigQuery plugin.
 pub struct BigQuery {
-    jobs: Jobs,
+    http: Http,
+    /// None at an emulator.
+    google: Option<Arc<Google>>,
 }
 
 /// What an operator sets.
@@ -78,6 +82,9 @@ pub struct Job {
     /// Whether the task declares the output `results`.
     #[serde(default)]
     results: bool,
+    /// The secret with the key that the author named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 impl Plugin for BigQuery {
@@ -88,44 +95,47 @@ impl Plugin for BigQuery {
     type Meta = Job;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let http = match settings.emulator_host {
-            Some(host) => http.emulator(&host)?,
-            None => http.credentials(Google::new(settings.impersonate)?),
+        let (http, google) = match settings.emulator_host {
+            Some(host) => (http.emulator(&host)?, None),
+            None => (http, Some(Arc::new(Google::new(settings.impersonate)?))),
         };
-        Ok(Self { jobs: Jobs(http.failures(api::failure).build(API)?) })
+        Ok(Self { http: http.failures(api::failure).build(API)?, google })
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         cx.caller().check_target(&task.custom.project)?;
-        if task.custom.secrets.as_ref().is_some_and(|secrets| secrets.contains_key(KEY_SECRET)) {
-            // The author chose an identity: never fall back to the service's own.
-            cx.secret(KEY_SECRET).await?;
-        }
+        let key = credentials::key_name(task.custom.secrets.as_ref())?;
+        // Before anything is sent: an identity that its author chose is never the service's own.
+        credentials::key(cx, key.as_deref()).await?;
         let job = Job {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
             id: format!("flyte-{}", cx.idempotency_key().hex()),
             results: task.declares_output("results"),
+            key,
         };
-        self.jobs.insert(cx, &query::insert(cx, &task, &job)?, job).await
+        self.jobs(&job).insert(cx, &query::insert(cx, &task, &job)?, job).await
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
-        match self.jobs.get(cx, &job).await {
-            Ok(found) => self.jobs.status(cx, &job, found).await,
+        let jobs = self.jobs(&job);
+        match jobs.get(cx, &job).await {
+            Ok(found) => jobs.status(cx, &job, found).await,
             Err(error) if error.kind() == Kind::NotFound => Err(jobs::not_found(&job, &error)),
             Err(error) => Err(error),
         }
     }
 
     async fn batch_key(&self, cx: &Context, job: &Job) -> Result<Option<BatchKey>> {
-        let key = cx.find_secret(KEY_SECRET).await?;
+        let key = credentials::key(cx, job.key.as_deref()).await?;
         let identity = key.as_ref().map_or("", |key| key.expose_secret());
-        Ok(Some(BatchKey::of(&[&job.project, identity])))
+        let name = job.key.as_deref().unwrap_or_default();
+        Ok(Some(BatchKey::of(&[&job.project, name, identity])))
     }
 
     async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<BatchStatus>> {
-        self.jobs.get_many(cx, jobs).await
+        let Some(Polled { job, .. }) = jobs.first() else { return Ok(Vec::new()) };
+        self.jobs(job).get_many(cx, jobs).await
     }
 
     fn describe(&self, job: &Job) -> Status {
@@ -133,6 +143,29 @@ impl Plugin for BigQuery {
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        self.jobs.cancel(cx, &job).await
+        self.jobs(&job).cancel(cx, &job).await
+    }
+}
+
+impl BigQuery {
+    /// The calls about `job`, made as who its author says.
+    fn jobs(&self, job: &Job) -> Jobs {
+        let signer = |google| Signer { google: Arc::clone(google), key: job.key.clone() };
+        let signed = self.google.as_ref().map(|google| self.http.signed_by(signer(google)));
+        Jobs(signed.unwrap_or_else(|| self.http.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn handles_of_jobs_from_before_open() {
+        let handle = json!({"project": "acme", "location": "EU", "id": "flyte-1"});
+        let job = serde_json::from_value::<Job>(handle).unwrap();
+        assert_eq!((job.results, job.key), (false, None));
     }
 }

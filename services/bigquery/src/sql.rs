@@ -117,7 +117,12 @@ fn of_input(name: &str, value: &Value) -> Result<Filling> {
 
 /// `bq://project:dataset.table` as a name that SQL can select from.
 fn table(name: &str, uri: &str) -> Result<String> {
-    let path = uri.trim_start_matches("bq://").replacen(':', ".", 1);
+    // The project itself may have a colon: `example.com:acme`.
+    let path = uri.trim_start_matches("bq://");
+    let path = match path.rsplit_once(':') {
+        Some((project, table)) => format!("{project}.{table}"),
+        None => path.to_owned(),
+    };
     if path.chars().all(is_path_character) {
         return Ok(format!("`{path}`"));
     }
@@ -361,6 +366,10 @@ mod tests {
             (Value::Null, "@x"),
             (Value::List(vec![]), "@x"),
             (Value::structured_dataset("bq://acme-1:shop.orders"), "`acme-1.shop.orders`"),
+            (
+                Value::structured_dataset("bq://example.com:acme:shop.orders"),
+                "`example.com:acme.shop.orders`",
+            ),
         ] {
             assert_eq!(fill("SELECT ", &value).unwrap(), expected, "{value:?}");
         }

@@ -93,11 +93,13 @@ impl Choice {
     /// `InvalidArgument` when the names are too long.
     pub(crate) fn of(custom: &Custom) -> Result<Self> {
         let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+        let token = chosen(custom, &custom.databricks_token_secret, TOKEN_SECRETS[0]);
+        let oauth = chosen(custom, &custom.databricks_oauth_secret, OAUTH_SECRETS[0]);
         let this = Self {
-            auth: custom.databricks_auth_type,
+            auth: custom.databricks_auth_type.or_else(|| implied(&token, &oauth)),
             client_id: named(&custom.databricks_client_id),
-            token: chosen(custom, &custom.databricks_token_secret, TOKEN_SECRETS[0]),
-            oauth: chosen(custom, &custom.databricks_oauth_secret, OAUTH_SECRETS[0]),
+            token,
+            oauth,
         };
         let is_odd =
             |id: &String| !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
@@ -135,6 +137,15 @@ fn chosen(custom: &Custom, of_flyte1: &Option<String>, of_flyte2: &str) -> Optio
     }
     let name = custom.secrets.as_ref()?.get(of_flyte2)?.as_str()?;
     Some(Chosen { key: Some(of_flyte2.to_owned()), name: name.to_owned() })
+}
+
+/// How the secret that an author names signs in; the operator's way would leave it aside.
+fn implied(token: &Option<Chosen>, oauth: &Option<Chosen>) -> Option<AuthType> {
+    match (token, oauth) {
+        (Some(_), None) => Some(AuthType::Pat),
+        (None, Some(_)) => Some(AuthType::OauthM2m),
+        _ => None,
+    }
 }
 
 /// Where a secret is looked for: the one that the task's author chose and no other, or the service's.

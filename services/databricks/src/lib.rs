@@ -169,13 +169,14 @@ impl Plugin for Databricks {
 
     async fn delete(&self, cx: &Context, run: Run) -> Result<()> {
         // Nothing can be stopped there, and Flyte 2 would repeat a failed delete for ever.
-        let Ok((_, http)) = self.find(&run) else {
+        let Ok(workspace) = self.workspaces.of_run(&run.workspace) else {
             tracing::warn!(
                 run_id = run.id,
                 "a run's workspace is not listed any more: not cancelled"
             );
             return Ok(());
         };
+        let http = self.identities.sign(workspace, &run.identity)?;
         let request = http.post(&api::path("cancel")).idempotent();
         match request.json(&json!({ "run_id": run.id })).send(cx).await {
             Err(error) if api::has_ended(&error) => Ok(()),

@@ -39,8 +39,13 @@ struct Read {
 impl Lists<'_> {
     pub(crate) async fn get_many(&self, runs: &[Polled<Run>]) -> Result<Vec<BatchStatus>> {
         // In this order: what ends between the two is in the second.
-        let active = self.read("active_only", ACTIVE_PAGES, runs).await?;
-        let ended = self.read("completed_only", ENDED_PAGES, runs).await?;
+        let all = runs.iter().collect::<Vec<_>>();
+        let active = self.read("active_only", ACTIVE_PAGES, &all).await?;
+        let is_missing = |polled: &&Polled<Run>| !active.found.contains_key(&polled.job.id);
+        let missing = runs.iter().filter(is_missing).collect::<Vec<_>>();
+        // No more pages than gets would be calls.
+        let pages = ENDED_PAGES.min(missing.len());
+        let ended = self.read("completed_only", pages, &missing).await?;
         let status = |polled: &Polled<Run>| {
             let run = &polled.job;
             match ended.found.get(&run.id).or_else(|| active.found.get(&run.id)) {
@@ -62,7 +67,8 @@ impl Lists<'_> {
         }
     }
 
-    async fn read(&self, which: &str, pages: usize, jobs: &[Polled<Run>]) -> Result<Read> {
+    /// Reads a list until all of `jobs` are found, for so many pages at most.
+    async fn read(&self, which: &str, pages: usize, jobs: &[&Polled<Run>]) -> Result<Read> {
         let created = jobs.iter().map(|polled| polled.created_at.as_millisecond());
         let since = (created.min().unwrap_or_default() - SLACK_MILLIS).to_string();
         let mut read = Read { found: HashMap::new(), complete: false };
@@ -71,6 +77,8 @@ impl Lists<'_> {
             let page = self.http.get(&api::path("list"));
             let page = page.query("run_type", Some("SUBMIT_RUN")).query(which, Some("true"));
             let page = page.query("limit", Some(PAGE)).query("start_time_from", Some(&since));
+            // For the links to a task's cluster.
+            let page = page.query("expand_tasks", Some("true"));
             let page = page.query("page_token", token.as_deref());
             let RunList { runs, next_page_token } = page.send_json(self.cx).await?;
             let by_id = runs.into_iter().filter_map(|run| Some((run.run_id?, run)));

@@ -76,6 +76,48 @@ async fn a_secret_that_flyte_did_not_send_is_never_replaced_by_the_services() {
     assert_eq!(stage.fake.requests(), 0);
 }
 
+/// Without `databricksAuthType` the secret that is named says how to sign in.
+#[tokio::test]
+async fn a_named_secret_decides_how_to_sign_in() {
+    let options = Options {
+        clients: vec![("of-the-service".to_owned(), "s".to_owned())],
+        ..Options::default()
+    };
+    let secrets =
+        [("databricks-oauth", r#"{"client_id": "of-the-service", "client_secret": "s"}"#)];
+    let stage = Stage::set_with(options, &secrets, &["--auth-type=oauth_m2m"]).await;
+    let golden = Golden::read(Flyte::V2, "dbx_existing_cluster").unwrap();
+    let handle = stage.send(&golden).await.unwrap();
+    let (phase, _) = stage.poll_to_the_end(&golden, &handle).await;
+    assert_eq!(phase, "SUCCEEDED");
+    assert_eq!(stage.fake.submitters(), ["dapi0123456789abcdef"]);
+    let asked = stage.fake.requests();
+    let mut task = golden.json;
+    task["connection"] = json!({});
+    task["output_prefix"] = "s3://bucket/without-its-secret".into();
+    let client = stage.client(Dialect::Flyte2).await;
+    let handle = client.create(&task).await.unwrap();
+    assert_eq!(client.get(&task, &handle).await.unwrap().phase, "FAILED");
+    assert_eq!((stage.fake.requests(), stage.fake.requests_to("token")), (asked, 0));
+}
+
+#[tokio::test]
+async fn a_named_oauth_secret_is_not_replaced_by_the_services_token() {
+    let options = Options {
+        clients: vec![("of-the-service".to_owned(), "s".to_owned())],
+        ..Options::default()
+    };
+    let secrets = [("databricks_token", TOKEN), ("team-a-oauth", "s")];
+    let stage = Stage::set_with(options, &secrets, &["--client-id=of-the-service"]).await;
+    for dialect in Dialect::ALL {
+        let mut task = task();
+        task["template"]["custom"]["databricksOauthSecret"] = "team-a-oauth".into();
+        task["output_prefix"] = format!("s3://bucket/{dialect:?}").into();
+        stage.client(dialect).await.create(&task).await.unwrap();
+    }
+    assert_eq!(stage.fake.submitters(), ["token-1-of-of-the-service"; 3]);
+}
+
 /// A null would hide what Flyte adds to a cluster.
 #[tokio::test]
 async fn nulls_within_tasks_count_as_absent() {
@@ -218,6 +260,29 @@ async fn a_workspace_taken_off_the_list_is_called_no_more() {
     assert_eq!(seen.phase, "RUNNING", "until the grace is over");
     client.delete(&task(), &handle).await.expect("an error would be repeated for ever");
     assert_eq!(stage.fake.requests(), asked);
+}
+
+/// An error is repeated; a success would leave the run to go on.
+#[tokio::test]
+async fn a_delete_that_cannot_sign_in_is_not_done() {
+    let token = "e30.e30.signature";
+    let options = Options { trusted: vec![token.to_owned()], ..Options::default() };
+    let federation = "--auth-type=oidc_federation";
+    let stage = Stage::set_with(options, &[("oidc", token)], &[]).await;
+    let endpoint = format!("--endpoint={}", stage.fake.url());
+    let file = format!("--oidc-token-file={}", stage.dir.path().join("oidc").display());
+    let open = spawn::<Databricks>(&[HOSTS, &endpoint, federation, &file]).await;
+    let bound = [HOSTS, &endpoint, federation, &file, "--client-id=b"];
+    let bound = spawn::<Databricks>(&bound).await;
+    for dialect in Dialect::ALL {
+        let mut task = task();
+        task["template"]["custom"]["databricksClientId"] = "a".into();
+        let handle = open.client(dialect, "propeller").await.create(&task).await.unwrap();
+        let later = bound.client(dialect, "propeller").await;
+        let refusal = later.delete(&task, &handle).await.unwrap_err();
+        assert!(refusal.message.contains("custom.databricksClientId:"), "{refusal:?}");
+    }
+    assert_eq!(stage.fake.requests_to("runs/cancel"), 0);
 }
 
 #[tokio::test]

@@ -39,6 +39,48 @@ async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
     }
 }
 
+/// A workspace where other jobs come and go.
+#[tokio::test]
+async fn a_joint_poll_costs_little_more_than_the_polls_it_replaces() {
+    let options = Options { polls: 1_000_000, ..Options::default() };
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut handles = Vec::new();
+    for number in 0..400 {
+        handles.push(client.create(&task(number)).await.unwrap());
+    }
+    stage.fake.end(300);
+    for (ours, most) in [(397..400, 1), (300..303, 2 + 3 + 3), (297..300, 2 + 1), (0..3, 2 + 3 + 3)]
+    {
+        let before = stage.fake.requests();
+        let seen = phases(&client, &handles[ours.clone()]).await;
+        let calls = stage.fake.requests() - before;
+        assert!(calls <= most, "{ours:?}: {calls} calls");
+        let expected = if ours.start < 300 { "SUCCEEDED" } else { "INITIALIZING" };
+        assert_eq!(seen, [expected; 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_joint_poll_has_every_link() {
+    let options = Options { polls: 1_000_000, ..Options::default() };
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut handles = Vec::new();
+    for number in 0..3 {
+        handles.push(client.create(&task(number)).await.unwrap());
+        client.get(&task(number), &handles[number]).await.unwrap();
+    }
+    let gets = stage.fake.requests_to("runs/get");
+    let task = task(0);
+    let polls = handles.iter().map(async |handle| client.get(&task, handle).await.unwrap());
+    for seen in join_all(polls).await {
+        let names = seen.links.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names, ["Databricks Console", "Driver Logs", "Spark UI"]);
+    }
+    assert_eq!(stage.fake.requests_to("runs/get"), gets, "nobody was looked at alone");
+}
+
 #[tokio::test]
 async fn a_failure_is_looked_at_by_itself() {
     let ending = Ending::Failure { error: "ValueError: no rows".to_owned(), trace: String::new() };

@@ -5,6 +5,7 @@
 //! ones this fake (as metadata server) or a service account's key issued. With Google's discovery
 //! document at hand every request and every answer is checked against it.
 
+mod fields;
 mod job;
 mod routes;
 

@@ -117,6 +117,9 @@ impl Job {
         job["statistics"]["totalSlotMs"] = "4321".into();
         job["statistics"]["query"]["totalBytesBilled"] = "10485760".into();
         job["statistics"]["query"]["cacheHit"] = false.into();
+        if self.statement_type() == "DROP_TABLE" {
+            job["statistics"]["query"]["ddlTargetTable"] = self.anonymous_table();
+        }
         let has_destination = self.query().get("destinationTable").is_some();
         if self.statement_type() == "SELECT" && !has_destination {
             job["configuration"]["query"]["destinationTable"] = self.anonymous_table();
@@ -135,31 +138,45 @@ impl Job {
         &self.configuration["query"]
     }
 
-    /// The jobs of a script's parts, newest first: its last statement, a query, and the evaluation of
-    /// an expression after it.
+    /// The jobs of a script's parts, newest first: what it ends with, the evaluation of an expression, a
+    /// query, and a statement before it.
     pub(super) fn children(&self) -> Vec<Value> {
         if self.statement_type() != "SCRIPT" {
             return Vec::new();
         }
-        let child = |number: u32, kind: &str, query: Value| {
-            let id = format!("script_job_{number}_{}", self.id);
-            json!({
-                "kind": "bigquery#job",
-                "id": format!("{}:{}.{id}", self.project, self.location),
-                "jobReference": {"projectId": self.project, "jobId": id, "location": self.location},
-                "state": "DONE",
-                "status": {"state": "DONE"},
-                "configuration": {"jobType": "QUERY", "query": query},
-                "statistics": {"parentJobId": self.id, "scriptStatistics": {"evaluationKind": kind}},
-            })
-        };
-        let table = self.anonymous_table();
         let elsewhere = json!({"projectId": self.project, "datasetId": "_x", "tableId": "anonx"});
-        vec![
-            child(2, "EXPRESSION", json!({ "destinationTable": elsewhere })),
-            child(1, "STATEMENT", json!({ "destinationTable": table })),
-            child(0, "STATEMENT", json!({})),
-        ]
+        let mut children = vec![
+            self.child(2, "EXPRESSION", &json!({ "destinationTable": elsewhere })),
+            self.child(1, "STATEMENT", &json!({ "destinationTable": self.anonymous_table() })),
+            self.child(0, "STATEMENT", &json!({})),
+        ];
+        let statement = self.query()["query"].as_str().unwrap_or_default();
+        if statement.contains("DROP TABLE") {
+            let mut drop = self.child(3, "STATEMENT", &json!({}));
+            drop["statistics"]["query"] =
+                json!({"statementType": "DROP_TABLE", "ddlTargetTable": elsewhere});
+            children.insert(0, drop);
+        }
+        if statement.contains("EXCEPTION WHEN ERROR") {
+            let mut failed = self.child(4, "STATEMENT", &json!({ "destinationTable": elsewhere }));
+            failed["status"]["errorResult"] =
+                json!({"reason": "invalidQuery", "message": "Division by zero"});
+            children.insert(0, failed);
+        }
+        children
+    }
+
+    fn child(&self, number: u32, kind: &str, query: &Value) -> Value {
+        let id = format!("script_job_{number}_{}", self.id);
+        json!({
+            "kind": "bigquery#job",
+            "id": format!("{}:{}.{id}", self.project, self.location),
+            "jobReference": {"projectId": self.project, "jobId": id, "location": self.location},
+            "state": "DONE",
+            "status": {"state": "DONE"},
+            "configuration": {"jobType": "QUERY", "query": query},
+            "statistics": {"parentJobId": self.id, "scriptStatistics": {"evaluationKind": kind}},
+        })
     }
 
     fn state(&self) -> &str {
@@ -179,6 +196,7 @@ impl Job {
             "DELETE" => "DELETE",
             "INSERT" => "INSERT",
             "CREATE" => "CREATE_TABLE",
+            "DROP" => "DROP_TABLE",
             _ => "SCRIPT",
         }
     }

@@ -11,7 +11,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Fake, Job, Shared};
+use super::{Fake, Job, Shared, fields};
 use crate::discovery::{Direction, Discovery};
 
 /// Like Google's metadata server, tokens of which this fake takes.
@@ -200,7 +200,11 @@ async fn list(
         body["nextPageToken"] = (start + size).to_string().into();
     }
     body["jobs"] = all.into_iter().skip(start).take(size).collect();
-    shared.answer("JobList", body)
+    let fields = query.get("fields");
+    shared.answer(
+        "JobList",
+        fields.map_or_else(|| body.clone(), |fields| fields::select(&body, fields)),
+    )
 }
 
 impl Shared {

@@ -172,7 +172,14 @@ async fn list(State(shared): Fakes, Query(query): Params, headers: HeaderMap) ->
     let from = number("page_token").unwrap_or_default();
     let state = shared.state();
     let runs = state.runs.iter().rev().filter(|run| if run.is_done() { !active } else { !ended });
-    let mut runs = runs.skip(from).map(|run| run.to_json(&url(&headers))).collect::<Vec<_>>();
+    let item = |run: &Run| {
+        let mut item = run.to_json(&url(&headers));
+        if !flag("expand_tasks") {
+            item.as_object_mut().map(|item| item.remove("tasks"));
+        }
+        item
+    };
+    let mut runs = runs.skip(from).map(item).collect::<Vec<_>>();
     let mut answer = json!({ "has_more": runs.len() > limit });
     if runs.len() > limit {
         answer["next_page_token"] = (from + limit).to_string().into();

@@ -1,0 +1,81 @@
+//! The table that a BigQuery task's `results` are.
+
+use bigquery::BigQuery;
+use plugin_core::testing::{Answer, Dialect, Seen, Upstream, spawn};
+use serde_json::{Value as Json, json};
+use tests::{
+    fakes::bigquery::Options,
+    golden::{Flyte, Golden},
+};
+
+use crate::stage::{Stage, secrets_dir};
+
+fn task(statement: &str) -> Json {
+    let mut task = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
+    task["template"]["sql"]["statement"] = json!(statement);
+    task
+}
+
+/// Where `task` ends.
+async fn end(task: &Json, dialect: Dialect) -> Seen {
+    let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &[]).await;
+    let client = stage.client(dialect).await;
+    let handle = client.create(task).await.unwrap();
+    client.get(task, &handle).await.unwrap();
+    let seen = client.get(task, &handle).await.unwrap();
+    assert_eq!(stage.fake.violations(), [""; 0]);
+    seen
+}
+
+#[tokio::test]
+async fn the_results_of_a_script_are_what_its_last_query_made() {
+    for last in [
+        "SELECT 1;",
+        "SELECT 1; DROP TABLE scratch;",
+        "SELECT 1; BEGIN SELECT 1/0; EXCEPTION WHEN ERROR THEN SELECT 2; END;",
+    ] {
+        for dialect in Dialect::ALL {
+            let seen = end(&task(&format!("DECLARE d DATE; {last}")), dialect).await;
+            assert_eq!(seen.phase, "SUCCEEDED", "{last}: {}", seen.message);
+            let outputs = seen.outputs.to_string();
+            assert!(outputs.contains(":_d0c0ffee.anon"), "{last}: {outputs}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_table_is_no_result() {
+    let drop = task("DROP TABLE shop.orders");
+    let mut without_outputs = drop.clone();
+    without_outputs["template"]["interface"]["outputs"] = json!({});
+    for dialect in Dialect::ALL {
+        let seen = end(&drop, dialect).await;
+        assert_eq!(seen.phase, "FAILED");
+        assert!(seen.message.contains("its statement makes no table"), "{}", seen.message);
+        let seen = end(&without_outputs, dialect).await;
+        assert_eq!((seen.phase.as_str(), seen.outputs), ("SUCCEEDED", Json::Null));
+    }
+}
+
+/// Ten pages of a script's statements are read, and a poll that went on for ever would never end.
+#[tokio::test]
+async fn a_script_with_too_many_statements_ends() {
+    let upstream = Upstream::start().await;
+    let endpoint = format!("--endpoint={}", upstream.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-window=0s"]).await;
+    let id = json!({"projectId": "acme-analytics", "jobId": "j", "location": "EU"});
+    let job =
+        |state: &str| Answer::new(200, json!({"jobReference": id, "status": {"state": state}}));
+    let page = Answer::new(200, json!({"nextPageToken": "next", "jobs": []}));
+    for dialect in Dialect::ALL {
+        let client = service.client(dialect, "propeller").await;
+        let task = task("LOOP SELECT 1; END LOOP");
+        upstream.say([job("PENDING")]);
+        let handle = client.create(&task).await.unwrap();
+        upstream.say([vec![job("DONE")], vec![page.clone(); 10]].concat());
+        let seen = client.get(&task, &handle).await.unwrap();
+        assert_eq!(seen.phase, "FAILED", "{dialect:?}");
+        assert!(seen.message.contains("too many statements"), "{}", seen.message);
+    }
+}

@@ -1,0 +1,45 @@
+//! Partial answers: `fields=jobs(jobReference,statistics/query)`.
+//!
+//! <https://cloud.google.com/bigquery/docs/api-performance#partial-response>
+
+use serde_json::{Map, Value};
+
+/// What `fields` asks for of `value`.
+pub(super) fn select(value: &Value, fields: &str) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(|item| select(item, fields)).collect(),
+        Value::Object(object) => {
+            let mut selected = Map::new();
+            for (name, within) in split(fields) {
+                if let Some(value) = object.get(name) {
+                    let value =
+                        within.map_or_else(|| value.clone(), |within| select(value, within));
+                    selected.insert(name.to_owned(), value);
+                }
+            }
+            selected.into()
+        }
+        value => value.clone(),
+    }
+}
+
+/// The fields of a list, and what is wanted within each.
+fn split(fields: &str) -> Vec<(&str, Option<&str>)> {
+    let mut depth = 0_u32;
+    let is_between = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    fields.split(is_between).map(cut).collect()
+}
+
+fn cut(field: &str) -> (&str, Option<&str>) {
+    let Some(end) = field.find(['/', '(']) else { return (field, None) };
+    let (name, within) = field.split_at(end);
+    let group = within.strip_prefix('(').and_then(|within| within.strip_suffix(')'));
+    (name, group.or_else(|| within.strip_prefix('/')))
+}
