@@ -4,6 +4,7 @@ mod answer;
 mod declared;
 pub(crate) mod json;
 mod literal;
+mod plain;
 pub mod proto;
 mod task;
 
@@ -12,6 +13,7 @@ pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
     answer::{resource, unreadable_resource},
     json::{from_proto_json, to_proto_json},
-    literal::{from_plain_json, literal_map, to_struct},
+    literal::{literal_map, to_struct},
+    plain::from_plain_json,
     task::{Submission, category, connection},
 };

@@ -12,9 +12,13 @@ use crate::{
 };
 
 fn builder(upstream: &str) -> HttpBuilder {
+    builder_with(upstream, Duration::from_secs(1))
+}
+
+fn builder_with(upstream: &str, upstream_timeout: Duration) -> HttpBuilder {
     let args = UpstreamArgs {
         insecure_upstream: false,
-        upstream_timeout: Duration::from_secs(1),
+        upstream_timeout,
         upstream_concurrency: 64,
         poll_window: Duration::ZERO,
     };
@@ -147,8 +151,9 @@ async fn a_refusal_after_a_lost_answer_is_not_taken_for_the_outcome() {
 async fn the_beginning_of_an_answer_can_be_enough() {
     let upstream = Upstream::start().await;
     upstream.say([Answer::new(200, json!("x".repeat(20 << 20)))]);
-    let http = http(&upstream);
-    let cx = context(Duration::from_secs(5));
+    let time = Duration::from_secs(60);
+    let http = builder_with(&upstream.url(), time).build("https://vendor.example.com").unwrap();
+    let cx = context(time);
     let cut = http.get(&["rows"]).at_most(1000).send(&cx).await.unwrap();
     assert!(cut.is_cut && cut.body.len() < 1 << 20);
     assert!(http.get(&["rows"]).send(&cx).await.is_err(), "all of it is too much");

@@ -340,57 +340,8 @@ fn timestamp(at: civil::DateTime) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: seconds - i64::from(nanos < 0), nanos: nanos_forward }
 }
 
-/// A plain JSON value as an input: what REST's short form carries. `path` names it in errors.
-///
-/// # Errors
-/// `InvalidArgument` with the path of a whole number that would be rounded.
-pub(crate) fn from_plain_json(path: &str, json: &Json) -> Result<Value> {
-    Ok(match json {
-        Json::Null => Value::Null,
-        Json::Bool(truth) => Value::Boolean(*truth),
-        Json::Number(number) if number.is_u64() && !number.is_i64() => {
-            let message = format!("{path}: is beyond 64 bits with a sign; write it as a text");
-            return Err(Error::invalid(message));
-        }
-        Json::Number(number) => match number.as_i64() {
-            Some(whole) => Value::Integer(whole),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::String(text.clone()),
-        Json::Array(items) => {
-            let items = items.iter().enumerate();
-            let read =
-                items.map(|(index, item)| from_plain_json(&format!("{path}[{index}]"), item));
-            Value::List(read.collect::<Result<_>>()?)
-        }
-        Json::Object(object) => {
-            // They travel as doubles, of which only those are refused that were whole in JSON.
-            object
-                .iter()
-                .try_for_each(|(key, json)| check_whole(&format!("{path}.{key}"), json))?;
-            Value::Json(json.clone())
-        }
-    })
-}
-
-fn check_whole(path: &str, json: &Json) -> Result<()> {
-    let is_exact = |number: f64| number.abs() <= MAX_EXACT;
-    match json {
-        Json::Number(number) if !number.is_f64() && !number.as_f64().is_some_and(is_exact) => {
-            Err(rounded(path))
-        }
-        Json::Array(items) => {
-            let mut items = items.iter().enumerate();
-            items.try_for_each(|(index, item)| check_whole(&format!("{path}[{index}]"), item))
-        }
-        Json::Object(object) => {
-            object.iter().try_for_each(|(key, json)| check_whole(&format!("{path}.{key}"), json))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn rounded(path: &str) -> Error {
+/// Why a whole number is refused that a double would round.
+pub(super) fn rounded(path: &str) -> Error {
     Error::invalid(format!(
         "{path}: Flyte carries numbers as doubles, which are exact up to {MAX_EXACT}; write a larger \
          one as a text"

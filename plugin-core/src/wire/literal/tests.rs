@@ -51,24 +51,6 @@ fn a_rounded_number_is_refused_by_its_path() {
 }
 
 #[test]
-fn a_number_of_plain_json_is_exact_or_refused_by_its_path() {
-    let read = |json: Json| from_plain_json("inputs.x", &json).map(|value| value.to_json());
-    for exact in
-        [json!(i64::MIN), json!([1, 0.5]), json!({"a": [1e300, 9_007_199_254_740_991_i64]})]
-    {
-        assert_eq!(read(exact.clone()).unwrap(), exact);
-    }
-    for (json, path) in [
-        (json!(u64::MAX), "inputs.x: "),
-        (json!([1, u64::MAX]), "inputs.x[1]: "),
-        (json!({"a": [9_007_199_254_740_993_i64]}), "inputs.x.a[0]: "),
-    ] {
-        let error = read(json).unwrap_err().to_string();
-        assert!(error.starts_with(path) && error.ends_with("as a text"), "{error}");
-    }
-}
-
-#[test]
 fn a_list_of_unions_has_the_type_of_its_items() {
     let list = |items: Vec<Literal>| Literal {
         value: Some(LiteralValue::Collection(LiteralCollection { literals: items })),

@@ -1,0 +1,84 @@
+//! Inputs in plain JSON, as REST's short form has them.
+
+use serde_json::Value as Json;
+
+use super::literal::{MAX_EXACT, rounded};
+use crate::{
+    error::{Error, Result},
+    value::Value,
+};
+
+/// A JSON value as an input. `path` names it in errors.
+///
+/// # Errors
+/// `InvalidArgument` with the path of a whole number that would be rounded.
+pub(crate) fn from_plain_json(path: &str, json: &Json) -> Result<Value> {
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(truth) => Value::Boolean(*truth),
+        Json::Number(number) if number.is_u64() && !number.is_i64() => {
+            let message = format!("{path}: is beyond 64 bits with a sign; write it as a text");
+            return Err(Error::invalid(message));
+        }
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Integer(whole),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::String(text.clone()),
+        Json::Array(items) => {
+            let items = items.iter().enumerate();
+            let read =
+                items.map(|(index, item)| from_plain_json(&format!("{path}[{index}]"), item));
+            Value::List(read.collect::<Result<_>>()?)
+        }
+        Json::Object(object) => {
+            // They travel as doubles, of which only those are refused that were whole in JSON.
+            object
+                .iter()
+                .try_for_each(|(key, json)| check_whole(&format!("{path}.{key}"), json))?;
+            Value::Json(json.clone())
+        }
+    })
+}
+
+fn check_whole(path: &str, json: &Json) -> Result<()> {
+    let is_exact = |number: f64| number.abs() <= MAX_EXACT;
+    match json {
+        Json::Number(number) if !number.is_f64() && !number.as_f64().is_some_and(is_exact) => {
+            Err(rounded(path))
+        }
+        Json::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(index, item)| check_whole(&format!("{path}[{index}]"), item))
+        }
+        Json::Object(object) => {
+            object.iter().try_for_each(|(key, json)| check_whole(&format!("{path}.{key}"), json))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_of_plain_json_is_exact_or_refused_by_its_path() {
+        let read = |json: Json| from_plain_json("inputs.x", &json).map(|value| value.to_json());
+        for exact in
+            [json!(i64::MIN), json!([1, 0.5]), json!({"a": [1e300, 9_007_199_254_740_991_i64]})]
+        {
+            assert_eq!(read(exact.clone()).unwrap(), exact);
+        }
+        for (json, path) in [
+            (json!(u64::MAX), "inputs.x: "),
+            (json!([1, u64::MAX]), "inputs.x[1]: "),
+            (json!({"a": [9_007_199_254_740_993_i64]}), "inputs.x.a[0]: "),
+        ] {
+            let error = read(json).unwrap_err().to_string();
+            assert!(error.starts_with(path) && error.ends_with("as a text"), "{error}");
+        }
+    }
+}
