@@ -142,9 +142,9 @@ fn chosen(custom: &Custom, of_flyte1: &Option<String>, of_flyte2: &str) -> Optio
 /// How the secret that an author names signs in; the operator's way would leave it aside.
 fn implied(token: &Option<Chosen>, oauth: &Option<Chosen>) -> Option<AuthType> {
     match (token, oauth) {
-        (Some(_), None) => Some(AuthType::Pat),
+        (Some(_), _) => Some(AuthType::Pat),
         (None, Some(_)) => Some(AuthType::OauthM2m),
-        _ => None,
+        (None, None) => None,
     }
 }
 
@@ -285,6 +285,37 @@ impl Credentials for Pat {
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
         if let Ok(Some((name, _))) = self.0.find(cx).await {
             cx.forget_secret(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn chosen_in(custom: &Json) -> Option<AuthType> {
+        Choice::of(&serde_json::from_value(custom.clone()).unwrap()).unwrap().auth
+    }
+
+    #[test]
+    fn a_named_secret_decides_how_to_sign_in_unless_the_author_says() {
+        let (token, oauth) = (json!("t"), json!("o"));
+        for (custom, expected) in [
+            (json!({}), None),
+            (json!({"databricksTokenSecret": token}), Some(AuthType::Pat)),
+            (json!({"databricksOauthSecret": oauth}), Some(AuthType::OauthM2m)),
+            (
+                json!({"databricksTokenSecret": token, "databricksOauthSecret": oauth}),
+                Some(AuthType::Pat),
+            ),
+            (
+                json!({"databricksTokenSecret": token, "databricksAuthType": "oauth_m2m"}),
+                Some(AuthType::OauthM2m),
+            ),
+        ] {
+            assert_eq!(chosen_in(&custom), expected, "{custom}");
         }
     }
 }
