@@ -1,9 +1,10 @@
 //! Values as their task declares them.
 //!
-//! What a workflow takes out of a dataclass (`query(ids=settings.ids)`) reaches a task as `MessagePack`
-//! or, from a dataclass in the older form, as a double, whatever the task declares: propeller does not
-//! know the type there (`flytepropeller/pkg/controller/nodes/attr_path_resolver.go`). flytekit reads it
-//! by the declaration, and so does this.
+//! What a workflow takes out of a dataclass (`query(ids=settings.ids)`) reaches a task as `MessagePack`,
+//! a list item by item, or, from a dataclass in the older form, as a double, whatever the task declares:
+//! propeller does not know the type there
+//! (`flytepropeller/pkg/controller/nodes/attr_path_resolver.go`). flytekit reads it by the declaration,
+//! and so does this.
 
 use std::collections::BTreeMap;
 

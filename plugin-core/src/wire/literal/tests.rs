@@ -120,9 +120,13 @@ fn an_attribute_of_a_dataclass_has_the_type_that_the_task_declares() {
     let numbers = LiteralType {
         r#type: Some(ProtoType::CollectionType(Box::new(simple(SimpleType::Integer)))),
     };
-    let read = input("x", &packed(json!([1, 2])), Some(&numbers)).unwrap();
-    let expected = Value::List(vec![Value::Integer(1), Value::Integer(2)]);
-    assert_eq!((read.value, read.ty), (expected, Type::List(Box::new(Type::Integer))));
+    let items = [1, 2].map(|number| packed(json!(number))).to_vec();
+    let list = LiteralValue::Collection(LiteralCollection { literals: items });
+    for list in [packed(json!([1, 2])), Literal { value: Some(list), hash: String::new() }] {
+        let read = input("x", &list, Some(&numbers)).unwrap();
+        let expected = Value::List(vec![Value::Integer(1), Value::Integer(2)]);
+        assert_eq!((read.value, read.ty), (expected, Type::List(Box::new(Type::Integer))));
+    }
 
     let either = LiteralType {
         r#type: Some(ProtoType::UnionType(super::super::proto::flyteidl::core::UnionType {
