@@ -1,22 +1,18 @@
 //! The one seam between a plugin's types and a service that knows none of them.
 
-mod registration;
-
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 
-pub(crate) use self::registration::{Configured, Registration};
 use crate::{
     context::Context,
-    error::{Error, Kind, Result},
-    http::HttpBuilder,
-    plugin::{BatchKey, BatchStatus, Plugin, Polled, SyncPlugin, TaskType},
-    status::{Phase, Status},
-    task::Task,
+    plugin::{JointStatus, Plugin, Polled, SyncPlugin},
+    task::{Phase, Status, Task, TaskType},
+    upstream::HttpBuilder,
 };
 
 /// A plugin of either kind.
@@ -28,12 +24,12 @@ pub(crate) enum AnyPlugin {
 
 impl AnyPlugin {
     /// Makes a `P`.
-    fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
+    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
         Ok(Self::Async(Arc::new(P::new(settings, http)?)))
     }
 
     /// Makes a sync `P`.
-    fn of_sync<P: SyncPlugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
+    pub(crate) fn of_sync<P: SyncPlugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
         Ok(Self::Sync(Arc::new(P::new(settings, http)?)))
     }
 
@@ -103,16 +99,17 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
     /// What can be said of a job without asking the vendor.
     fn describe(&self, meta: &[u8]) -> Status;
-    fn batch_key(
+    /// The group that the job is polled with; `None` without joint polls.
+    fn group(
         self: Arc<Self>,
         cx: Context,
         meta: Vec<u8>,
-    ) -> BoxFuture<'static, Result<Option<BatchKey>>>;
+    ) -> BoxFuture<'static, Result<Option<Fingerprint>>>;
     fn get_many(
         self: Arc<Self>,
         cx: Context,
         polls: Vec<Poll>,
-    ) -> BoxFuture<'static, Result<Vec<BatchStatus>>>;
+    ) -> BoxFuture<'static, Result<Vec<JointStatus>>>;
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>>;
 }
 
@@ -125,7 +122,7 @@ pub(crate) struct Poll {
 
 impl<P: Plugin> DynPlugin for P {
     fn task_types(&self) -> &'static [TaskType] {
-        Plugin::task_types(self)
+        self.options().task_types
     }
 
     fn custom_schema(&self) -> Json {
@@ -155,24 +152,32 @@ impl<P: Plugin> DynPlugin for P {
         }
     }
 
-    fn batch_key(
+    fn group(
         self: Arc<Self>,
         cx: Context,
         meta: Vec<u8>,
-    ) -> BoxFuture<'static, Result<Option<BatchKey>>> {
-        Box::pin(async move { Plugin::batch_key(&*self, &cx, &read_meta(&meta)?).await })
+    ) -> BoxFuture<'static, Result<Option<Fingerprint>>> {
+        Box::pin(async move {
+            match self.options().joint {
+                Some(joint) => (joint.group)(&self, &cx, &read_meta(&meta)?).await,
+                None => Ok(None),
+            }
+        })
     }
 
     fn get_many(
         self: Arc<Self>,
         cx: Context,
         polls: Vec<Poll>,
-    ) -> BoxFuture<'static, Result<Vec<BatchStatus>>> {
+    ) -> BoxFuture<'static, Result<Vec<JointStatus>>> {
         Box::pin(async move {
+            let Some(joint) = self.options().joint else {
+                return Ok(Vec::new());
+            };
             let read =
-                |Poll { meta, created_at }: Poll| Ok(Polled { job: read_meta(&meta)?, created_at });
+                |Poll { meta, created_at }: Poll| Ok(Polled::new(read_meta(&meta)?, created_at));
             let jobs = polls.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-            Plugin::get_many(&*self, &cx, &jobs).await
+            (joint.get_many)(&self, &cx, &jobs).await
         })
     }
 

@@ -10,13 +10,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use prost::Message;
+use server_core::{Error, Result};
 
 pub(crate) use self::keys::HandleKeys;
-use crate::{
-    caller::{Caller, Role},
-    context::{Execution, IdempotencyKey},
-    error::{Error, Result},
-};
+use crate::context::{Caller, Execution, IdempotencyKey, Role};
 
 /// Flyte 1 keeps handles in a Kubernetes object and logs them, so they stay small.
 const LIMIT_BYTES: usize = 1024;

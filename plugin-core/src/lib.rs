@@ -1,53 +1,43 @@
 //! Runs a Flyte backend plugin as a service of its own.
 //!
-//! A plugin implements [`Plugin`]: three functions and four types. [`run()`] makes it a service that
+//! A plugin implements [`Plugin`]: three functions and three types. [`run()`] makes it a service that
 //! FlytePropeller 1.x and Flyte 2 call over gRPC and users over REST, with authentication, limits,
-//! retries, logs, metrics and traces. One that answers at once implements [`SyncPlugin`] and is run by
-//! [`run_sync()`]. A [`Bundle`] serves several in one process.
+//! retries, logs, metrics and traces. A plugin that answers within the call implements [`SyncPlugin`] and
+//! is run by [`run_sync()`]. A [`Bundle`] serves several plugins in one process.
 //!
-//! Read in this order: [`plugin`] (what an author writes), [`task`] and [`context`] (what it is
-//! given), [`status`] and [`error`] (what it returns), [`http`] (how it calls the vendor).
+//! Read in this order: [`Plugin`] (what an author writes), [`task`] and [`context`] (what it is given and
+//! returns), [`upstream`] (how it calls the vendor), [`testing`] (how it is tested).
 //! `ARCHITECTURE.md` has the map of the rest.
-//!
-//! A program that is no plugin takes [`listen`], [`serving`], [`admin`], [`telemetry`] and [`tls`].
 
-pub mod admin;
-mod bundle;
-pub mod caller;
-mod config;
 pub mod context;
-pub mod deadline;
 mod erased;
-pub mod error;
 mod handle;
-mod health_check;
-pub mod http;
-pub mod listen;
-pub mod plugin;
+mod metrics;
+mod plugin;
+mod record;
 mod run;
-mod secrets;
 mod server;
-pub mod serving;
-pub mod status;
 pub mod task;
-pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod tls;
-pub mod value;
+pub mod upstream;
 mod verbs;
 mod wire;
 
+pub use server_core::{
+    Error, Kind, Result, ServiceInfo,
+    digest::Fingerprint,
+    duration::{parse_duration, parse_timeout},
+    service_info,
+};
+/// Libraries whose types appear in a plugin's own code, so that it need not list them.
+pub use {clap, http, jiff, schemars, secrecy, serde_json};
+
 pub use self::{
-    bundle::Bundle,
-    config::{command, command_sync, parse_duration},
     context::Context,
-    error::{Error, Kind, Result},
-    http::{Http, HttpBuilder},
-    plugin::{BatchKey, BatchStatus, Plugin, Polled, SyncPlugin, TaskType},
-    run::{ServiceInfo, run, run_sync},
+    plugin::{JointPolls, JointStatus, Options, Plugin, Polled, SyncPlugin},
+    run::{Bundle, command, command_sync, run, run_sync},
     server::openapi,
-    status::{Phase, Status},
-    task::Task,
-    value::{Type, Value},
+    task::{Phase, Status, Task, TaskType, Type, Value},
+    upstream::{Http, HttpBuilder},
 };

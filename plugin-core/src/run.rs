@@ -1,44 +1,40 @@
 //! Start-up: settings → telemetry → plugin → serve → exit code.
 
+mod bundle;
+mod command;
+mod health_check;
+mod registration;
+
 use std::{process::ExitCode, sync::Arc};
 
 use clap::{ArgMatches, Command};
+use server_core::{
+    Error, Result, ServiceInfo,
+    program::{block_on, exit_code},
+    serving::Signals,
+    telemetry::{LogLevel, Telemetry},
+};
+use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::command::{Settings, command_of};
+use self::health_check::HealthCheck;
+pub(crate) use self::registration::{Configured, Registration};
+pub use self::{
+    bundle::Bundle,
+    command::{command, command_sync},
+};
 use crate::{
-    config::{ServerArgs, Settings, command_of},
-    erased::{AnyPlugin, Configured, Registration},
-    error::{Error, Result},
+    context::SecretReader,
+    erased::AnyPlugin,
     handle::HandleKeys,
-    health_check::HealthCheck,
-    http::{HttpBuilder, UpstreamArgs},
+    metrics::Metrics,
     plugin::{Plugin, SyncPlugin},
-    secrets::SecretReader,
-    server::{Auth, Running, Service},
-    serving::Signals,
-    telemetry::{LogLevel, Telemetry, metrics::Metrics},
+    server::{Auth, Running, Service, args::ServerArgs},
+    upstream::{HttpBuilder, UpstreamArgs},
     verbs::{Shared, Verbs},
 };
-
-/// Which service this is. [`service_info!`](crate::service_info) fills it in.
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceInfo {
-    /// The crate's name, which is the plugin's: `bigquery`.
-    pub name: &'static str,
-    /// The crate's version.
-    pub version: &'static str,
-}
-
-/// The [`ServiceInfo`] of the crate that calls it.
-#[macro_export]
-macro_rules! service_info {
-    () => {
-        $crate::ServiceInfo {
-            name: ::core::env!("CARGO_PKG_NAME"),
-            version: ::core::env!("CARGO_PKG_VERSION"),
-        }
-    };
-}
 
 /// Runs the plugin `P` as a service until SIGTERM or SIGINT: a whole `main`.
 ///
@@ -68,32 +64,18 @@ pub(crate) fn run_program(
     let matches = command.get_matches();
     let check = HealthCheck::asked_for(&matches).unwrap_or_else(|error| error.exit());
     let result = match check {
-        Some(check) => block_on(check.run()),
+        Some(check) => block_on(runtime(), check.run()),
         None => {
             let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
             let plugins = configure(&matches).unwrap_or_else(|error| error.exit());
-            block_on(serve(info, settings, plugins))
+            block_on(runtime(), serve(info, settings, plugins))
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error}", info.name);
-            if let Some(cause) = error.chain() {
-                eprintln!("  because: {cause}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(info.name, result)
 }
 
-fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::internal)?;
-    let result = runtime.block_on(work);
-    // What is left was given its time; a blocked thread must not keep the process.
-    runtime.shutdown_background();
-    result
+fn runtime() -> Builder {
+    Builder::new_multi_thread()
 }
 
 async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) -> Result<()> {

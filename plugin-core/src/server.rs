@@ -1,5 +1,6 @@
 //! One port for gRPC and REST, one for operators.
 
+pub(crate) mod args;
 mod auth;
 mod deadline;
 mod grpc;
@@ -16,6 +17,14 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
 };
+use server_core::{
+    Result, ServiceInfo,
+    admin::{self, Observed},
+    listen::{self, Connections, Listener},
+    serving::Serving,
+    telemetry::LogLevel,
+    tls::ServerCertificate,
+};
 use tokio_util::task::TaskTracker;
 use tonic_health::server::HealthReporter;
 use tower::ServiceBuilder;
@@ -24,17 +33,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 pub(crate) use self::auth::Auth;
 pub use self::rest::openapi;
 use self::{limits::ConcurrencyLimit, readiness::Readiness};
-use crate::{
-    admin::{self, Observed},
-    config::ServerArgs,
-    error::Result,
-    listen::{self, Connections, Listener},
-    run::ServiceInfo,
-    serving::Serving,
-    telemetry::{LogLevel, metrics::Metrics},
-    tls::ServerCertificate,
-    verbs::Verbs,
-};
+use crate::{metrics::Metrics, server::args::ServerArgs, verbs::Verbs};
 
 /// The API port. THE order of layers, outermost first.
 async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, HealthReporter)> {

@@ -1,11 +1,17 @@
 //! What `create` is given: the task template, read and checked.
 
 pub mod placeholder;
+mod status;
+mod task_type;
+mod value;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{
-    error::{Error, Result},
+use server_core::{Error, Result};
+
+pub use self::{
+    status::{Link, Phase, Status},
+    task_type::TaskType,
     value::{Type, Value},
 };
 

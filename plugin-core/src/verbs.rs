@@ -15,24 +15,25 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Durat
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use server_core::{
+    Error, Kind, Result,
+    digest::{Fingerprint, sha256},
+};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use self::served::Memory;
 pub(crate) use self::served::{Served, ServedAsync, ServedSync};
 use crate::{
-    caller::{Caller, Role, Verb},
-    context::{Context, Execution, IdempotencyKey, Inner, Waiting, sha256},
-    deadline::Deadline,
-    erased::AnyPlugin,
-    error::{Error, Kind, Result},
-    handle::{Handle, HandleKeys, Job},
-    plugin::TaskType,
-    secrets::{SecretReader, Secrets},
-    telemetry::{
-        metrics::Metrics,
-        record::{Record, fingerprint},
+    context::{
+        Caller, Context, Deadline, Execution, IdempotencyKey, Inner, Role, SecretReader, Secrets,
+        Verb, Waiting,
     },
+    erased::AnyPlugin,
+    handle::{Handle, HandleKeys, Job},
+    metrics::Metrics,
+    record::Record,
+    task::TaskType,
 };
 
 /// The code of a handle that this service cannot read.
@@ -65,7 +66,7 @@ pub(crate) struct Opened {
     pub(crate) handle: Handle,
     pub(crate) served: ServedAsync,
     /// What this replica remembers the job by. The key alone may be used at two places of a vendor.
-    remembered_as: IdempotencyKey,
+    remembered_as: Fingerprint,
 }
 
 /// The plugins of a service, and what its calls share.
@@ -263,10 +264,10 @@ impl Verbs {
     }
 }
 
-fn remembered_as(handle: &Handle) -> IdempotencyKey {
+fn remembered_as(handle: &Handle) -> Fingerprint {
     match &handle.job {
-        Job::Created(meta) => IdempotencyKey::from_bytes(sha256(&[handle.key.as_bytes(), meta])),
-        Job::Refused { .. } => handle.key,
+        Job::Created(meta) => Fingerprint::from_bytes(sha256(&[handle.key.as_bytes(), meta])),
+        Job::Refused { .. } => Fingerprint::from_bytes(*handle.key.as_bytes()),
     }
 }
 
@@ -290,7 +291,7 @@ impl Incoming {
         let mut fields = self.record.fields();
         fields.task_type = Some(task_type);
         fields.execution = Arc::clone(execution);
-        fields.job = Some(fingerprint(key));
+        fields.job = Some(key.short());
     }
 }
 

@@ -37,7 +37,7 @@ async fn act(cx: &Context, mood: Option<&str>) -> Result<()> {
 
 impl Plugin for Moody {
     const TASK_TYPES: &'static [TaskType] =
-        &[TaskType { name: "moody", version: 0 }, TaskType { name: "limited", version: 3 }];
+        &[TaskType::new("moody", 0), TaskType::new("limited", 3)];
     type Settings = Settings;
     type Custom = Mood;
     type Meta = Mood;

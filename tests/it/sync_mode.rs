@@ -31,7 +31,7 @@ struct Wish {
 
 impl SyncPlugin for Oracle {
     const TASK_TYPES: &'static [TaskType] =
-        &[TaskType { name: "oracle", version: 1 }, TaskType { name: "limited", version: 0 }];
+        &[TaskType::new("oracle", 1), TaskType::new("limited", 0)];
     type Settings = Settings;
     type Custom = Wish;
 

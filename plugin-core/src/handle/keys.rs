@@ -7,8 +7,7 @@ use aws_lc_rs::{
     digest,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-
-use crate::error::{Error, Result};
+use server_core::{Error, Result};
 
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;

@@ -3,9 +3,14 @@
 use clap::Args;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use server_core::Result;
 
 use super::TaskType;
-use crate::{context::Context, error::Result, http::HttpBuilder, status::Status, task::Task};
+use crate::{
+    context::Context,
+    task::{Status, Task},
+    upstream::HttpBuilder,
+};
 
 /// A service that tasks are answered by at once: within one call, without a job to come back for.
 ///
@@ -49,7 +54,7 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A definitive refusal is shown to the user as the task's failure and is not retried. A
-    /// [transient](crate::Kind::is_transient) one means: try again.
+    /// [transient](server_core::Kind::is_transient) one means: try again.
     fn execute(
         &self,
         cx: &Context,

@@ -17,6 +17,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, Method};
 use jiff::Timestamp;
 use moka::sync::Cache;
+use server_core::{Error, Result, digest::sha256};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -27,10 +28,9 @@ use self::{
     token::{Issuer, MAX_TOKEN_BYTES, Unverified},
 };
 use crate::{
-    caller::{Caller, Verb},
-    context::sha256,
-    error::{Error, Result},
-    telemetry::{metrics::Metrics, record::Record},
+    context::{Caller, Verb},
+    metrics::Metrics,
+    record::Record,
 };
 
 /// How long a verified token is not verified again.

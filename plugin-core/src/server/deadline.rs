@@ -8,13 +8,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
+use server_core::{Error, Kind, duration::parse_duration};
 use tokio::time::timeout_at;
 
-use crate::{
-    config::parse_duration,
-    deadline::Deadline,
-    error::{Error, Kind},
-};
+use crate::context::Deadline;
 
 /// Sets the call's [`Deadline`] and ends it there.
 pub(super) async fn bound(

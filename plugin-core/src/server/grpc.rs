@@ -5,13 +5,13 @@ mod sync;
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
+use server_core::{Error, Result};
 use tonic::{Request, Response, Status, server::NamedService as _, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    caller::Verb,
-    error::{Error, Result},
-    plugin::TaskType,
+    context::Verb,
+    task::TaskType,
     verbs::{Incoming, Opened, Served, UNREADABLE_HANDLE, Verbs},
     wire::{
         category, connection,

@@ -7,13 +7,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use server_core::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::auth;
 use crate::{
-    caller::{Caller, Verb},
-    error::{Error, Result},
-    telemetry::metrics::Metrics,
+    context::{Caller, Verb},
+    metrics::Metrics,
     verbs::Place,
 };
 

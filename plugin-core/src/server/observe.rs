@@ -14,6 +14,10 @@ use opentelemetry::{
     trace::TraceContextExt as _,
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use server_core::{
+    Error, Kind,
+    telemetry::{REQUEST_TARGET, TRACE_TARGET},
+};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tracing::{Instrument as _, Level, Span, field::Empty};
@@ -24,14 +28,10 @@ use super::{
     respond::{Protocol, render},
 };
 use crate::{
-    caller::{Caller, Verb},
-    error::{Error, Kind},
-    status::Phase,
-    telemetry::{
-        REQUEST_TARGET, TRACE_TARGET,
-        metrics::{ActiveRequest, Metrics},
-        record::Record,
-    },
+    context::{Caller, Verb},
+    metrics::{ActiveRequest, Metrics},
+    record::Record,
+    task::Phase,
     wire::json::method_label,
 };
 

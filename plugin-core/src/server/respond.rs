@@ -2,20 +2,13 @@
 
 use std::time::Duration;
 
-use axum::{
-    body::Body,
-    extract::Request,
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, extract::Request, middleware::Next, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
+use server_core::{Error, Kind};
 use tonic::{Code, Status};
 
-use crate::{
-    error::{Error, Kind},
-    telemetry::record::Record,
-};
+use crate::record::Record;
 
 /// When to come back where nothing says it better.
 const SOON: Duration = Duration::from_secs(1);
@@ -34,34 +27,6 @@ impl Protocol {
             Some(value) if value.starts_with(b"application/grpc") => Self::Grpc,
             _ => Self::Rest,
         }
-    }
-}
-
-/// Carries the error to the `respond` layer, which knows the protocol.
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
-        let mut response = self.kind().http().into_response();
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
-/// As gRPC handlers return it; the layer finds the error again as the status' source.
-impl From<Error> for Status {
-    fn from(error: Error) -> Self {
-        // Propeller shows users the message and nothing else.
-        let message = match error.code().filter(|_| error.is_upstream()) {
-            Some(code) => format!("{code}: {}", error.message()),
-            None => error.message().to_owned(),
-        };
-        let mut status = Self::new(error.kind().grpc(), message);
-        if let Some(wait) = error.retry_after()
-            && let Ok(millis) = wait.as_millis().to_string().parse()
-        {
-            status.metadata_mut().insert("grpc-retry-pushback-ms", millis);
-        }
-        status.set_source(std::sync::Arc::new(error));
-        status
     }
 }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use server_core::{Error, Kind, Result, ServiceInfo};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
@@ -22,11 +23,9 @@ use self::body::{
     CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, Problem, ServedPlugin, ServedPlugins,
 };
 use crate::{
-    caller::Verb,
-    error::{Error, Kind, Result},
+    context::Verb,
     handle::Job,
-    plugin::TaskType,
-    run::ServiceInfo,
+    task::TaskType,
     verbs::{self, Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
 };
 

@@ -14,7 +14,7 @@ use super::{
     service::{TestService, logs, spawn_with},
     upstream::Upstream,
 };
-use crate::{erased::Registration, plugin::Plugin};
+use crate::{plugin::Plugin, run::Registration};
 
 /// How long anything that must happen may take to.
 const SOON: Duration = Duration::from_secs(30);

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    caller::Caller,
-    context::{Context, Execution, IdempotencyKey, Inner},
-    deadline::Deadline,
-    plugin::TaskType,
-    secrets::{SecretArgs, SecretReader, Secrets},
+    context::{
+        Caller, Context, Deadline, Execution, IdempotencyKey, Inner, SecretArgs, SecretReader,
+        Secrets,
+    },
+    task::TaskType,
 };
 
 /// The context of a call that has `time` left, by a caller who may do everything. It finds no secrets.
@@ -35,7 +35,7 @@ pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
         caller: Caller::anonymous(),
         deadline: Deadline::after(time),
         key: IdempotencyKey::random(),
-        task_type: TaskType { name: "test", version: 0 },
+        task_type: TaskType::new("test", 0),
         execution: Arc::new(execution),
         output_prefix: String::new(),
         created_at: Timestamp::now(),

@@ -1,8 +1,7 @@
 //! A plugin's README tells of every setting that the plugin adds.
 
 use clap::{Arg, Command};
-
-use crate::run::ServiceInfo;
+use server_core::ServiceInfo;
 
 /// Makes a test that a README names every flag and variable of a plugin's own settings.
 ///

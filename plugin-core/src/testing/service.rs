@@ -7,18 +7,15 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{ArgMatches, Command};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
+use server_core::{ServiceInfo, telemetry::captured};
 use tempfile::TempDir;
 
 use super::client::{Client, Dialect};
 use crate::{
-    bundle::Bundle,
-    config::{Settings, command_of},
-    erased::{Configured, Registration},
     handle::{Handle, HandleKeys, Job},
     plugin::{Plugin, SyncPlugin},
-    run::{ServiceInfo, start},
+    run::{Bundle, Configured, Registration, Settings, command_of, start},
     server::Running,
-    telemetry::captured,
 };
 
 const INFO: ServiceInfo = ServiceInfo { name: "plugin-under-test", version: "0.0.0" };

@@ -14,7 +14,7 @@ use super::{
     service::{TestService, logs, spawn_with},
     upstream::{Answer, Upstream},
 };
-use crate::{erased::Registration, plugin::SyncPlugin};
+use crate::{plugin::SyncPlugin, run::Registration};
 
 /// How long anything that must happen may take to.
 const SOON: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use moka::sync::Cache;
+use server_core::{Error, Kind, Result, digest::Fingerprint, telemetry::TRACE_TARGET};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout, timeout_at},
@@ -15,13 +16,10 @@ use tracing::{Instrument as _, Span};
 
 use super::{Opened, ServedAsync, Verbs};
 use crate::{
-    context::{Context, IdempotencyKey},
-    deadline::Deadline,
+    context::{Context, Deadline},
     erased::Poll,
-    error::{Error, Kind, Result},
-    plugin::{BatchKey, BatchStatus},
-    status::Status,
-    telemetry::TRACE_TARGET,
+    plugin::JointStatus,
+    task::Status,
 };
 
 /// With fewer polls than this their own calls are as cheap, and say more.
@@ -35,7 +33,7 @@ const APART_FOR_NOW: Duration = Duration::from_secs(60);
 const MAX_SLOTS: u64 = 10_000;
 
 /// Which polls go together.
-type Slot = (&'static str, BatchKey);
+type Slot = (&'static str, Fingerprint);
 
 /// The polls that wait for others to join them.
 pub(super) struct Batches {
@@ -52,7 +50,7 @@ pub(super) struct Batches {
 /// One of them.
 struct Waiting {
     /// What the job is remembered by.
-    job: IdempotencyKey,
+    job: Fingerprint,
     poll: Poll,
     answer: oneshot::Sender<Answer>,
 }
@@ -66,7 +64,7 @@ enum Answer {
 
 /// What the vendor said of one.
 enum Found {
-    Told(BatchStatus),
+    Told(JointStatus),
     Trouble(Error),
 }
 
@@ -143,7 +141,7 @@ impl Verbs {
             return Ok(None);
         }
         let plugin = Arc::clone(&opened.served.plugin);
-        let Some(batch) = plugin.batch_key(cx.clone(), meta.to_vec()).await? else {
+        let Some(batch) = plugin.group(cx.clone(), meta.to_vec()).await? else {
             return Ok(None);
         };
         let slot = (opened.served.task_type.name, batch);
@@ -197,7 +195,7 @@ impl Verbs {
         };
         let mut answers = answers.into_iter();
         for one in batch {
-            let answer = match answers.next().unwrap_or(Found::Told(BatchStatus::Alone)) {
+            let answer = match answers.next().unwrap_or(Found::Told(JointStatus::Alone)) {
                 Found::Told(told) => self.answer(served, &one, told),
                 Found::Trouble(error) => Answer::Together(Err(error)),
             };
@@ -208,17 +206,17 @@ impl Verbs {
         }
     }
 
-    fn answer(&self, served: &ServedAsync, one: &Waiting, told: BatchStatus) -> Answer {
+    fn answer(&self, served: &ServedAsync, one: &Waiting, told: JointStatus) -> Answer {
         let status = match told {
-            BatchStatus::Status(status) => {
+            JointStatus::Status(status) => {
                 self.remember(served, one.job, &status);
                 Some(status)
             }
-            BatchStatus::NotEnded => {
+            JointStatus::NotEnded => {
                 let first = || self.describe(served, &one.poll.meta);
                 served.memory.last_seen.still_running(one.job, one.poll.created_at, first)
             }
-            BatchStatus::Alone => None,
+            JointStatus::Alone => None,
         };
         status.map_or(Answer::Alone, |status| Answer::Together(Ok(status)))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
+use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
@@ -13,10 +14,7 @@ use super::{
     key::{Asked, Key},
 };
 use crate::{
-    caller::Verb,
-    context::{Context, Waiting},
-    deadline::Deadline,
-    error::{Error, Kind, Result},
+    context::{Context, Deadline, Verb, Waiting},
     handle::{Handle, Job, Owner},
     task::Task,
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
@@ -151,9 +149,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
         Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound | Kind::AlreadyExists => {
             error.is_upstream()
         }
-        Kind::ResourceExhausted | Kind::DeadlineExceeded | Kind::Unavailable | Kind::Internal => {
-            false
-        }
+        _ => false,
     }
 }
 

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
+use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, get::is_settled};
 use crate::{
-    caller::Verb,
-    context::Context,
-    deadline::Deadline,
-    error::{Error, Kind, Result},
+    context::{Context, Deadline, Verb},
     handle::Job,
 };
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
+use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
@@ -14,12 +15,8 @@ use super::{
     key::{Asked, Key},
 };
 use crate::{
-    caller::Verb,
-    context::Context,
-    deadline::Deadline,
-    error::{Error, Kind, Result},
-    status::{Phase, Status},
-    task::Task,
+    context::{Context, Deadline, Verb},
+    task::{Phase, Status, Task},
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 

@@ -7,15 +7,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
 use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs};
 use crate::{
-    caller::Verb,
-    context::IdempotencyKey,
-    error::{Error, Kind, Result},
+    context::Verb,
     handle::Job,
-    status::{Phase, Status},
+    task::{Phase, Status},
 };
 
 /// How long a new job may be unknown to the vendor (googleapis/python-bigquery#2134 is one who is late).
@@ -93,7 +92,7 @@ impl Verbs {
     }
 
     /// Keeps what the vendor said of a job; what is only remembered is not kept anew.
-    pub(super) fn remember(&self, served: &ServedAsync, job: IdempotencyKey, status: &Status) {
+    pub(super) fn remember(&self, served: &ServedAsync, job: Fingerprint, status: &Status) {
         self.note_unknown_state(served.task_type.name, status);
         served.memory.last_seen.saw(job, &Arc::new(status.clone()));
     }

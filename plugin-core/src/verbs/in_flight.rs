@@ -5,13 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use server_core::{Error, Result, digest::Fingerprint};
 use tokio::sync::watch;
 
 use crate::{
-    caller::Verb,
-    context::{IdempotencyKey, Waiter, Waiting},
-    error::{Error, Result},
-    telemetry::{metrics::Metrics, record::fingerprint},
+    context::{IdempotencyKey, Verb, Waiter, Waiting},
+    metrics::Metrics,
 };
 
 /// The result of work, once there is one.
@@ -23,7 +22,7 @@ struct UnderWay<T> {
     waiting: Waiting,
 }
 
-type Table<T> = Mutex<HashMap<IdempotencyKey, UnderWay<T>>>;
+type Table<T> = Mutex<HashMap<Fingerprint, UnderWay<T>>>;
 
 /// Work under way.
 pub(super) struct InFlight<T> {
@@ -41,7 +40,7 @@ pub(super) struct Outcome<T> {
 
 /// A key's place in the table, held by the work itself and freed even when that panics.
 pub(super) struct Slot<T> {
-    slot: IdempotencyKey,
+    slot: Fingerprint,
     job: IdempotencyKey,
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
@@ -50,7 +49,7 @@ pub(super) struct Slot<T> {
     ending: watch::Sender<Ending<T>>,
 }
 
-fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<IdempotencyKey, UnderWay<T>>> {
+fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<Fingerprint, UnderWay<T>>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -63,7 +62,7 @@ impl<T: Clone> InFlight<T> {
     /// names it in the log.
     pub(super) fn join_or_start(
         &self,
-        slot: IdempotencyKey,
+        slot: Fingerprint,
         job: IdempotencyKey,
         start: impl FnOnce(Slot<T>),
     ) -> Outcome<T> {
@@ -113,14 +112,14 @@ impl<T> Slot<T> {
     pub(super) async fn run(self, work: impl Future<Output = Result<T>>) {
         let result = work.await;
         lock(&self.table).remove(&self.slot);
-        if self.waiting.nobody() {
+        if self.waiting.is_abandoned() {
             self.note_abandoned(&result);
         }
         self.ending.send_replace(Some(result));
     }
 
     fn note_abandoned(&self, result: &Result<T>) {
-        let (job, verb) = (fingerprint(self.job), self.verb.name());
+        let (job, verb) = (self.job.short(), self.verb.name());
         match result {
             Ok(_) => {
                 self.metrics.abandoned_create();
@@ -151,11 +150,15 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::run::ServiceInfo;
+    use server_core::ServiceInfo;
 
     fn in_flight() -> InFlight<u32> {
         let info = ServiceInfo { name: "test", version: "0" };
         InFlight::new(Verb::Create, Arc::new(Metrics::new(info)))
+    }
+
+    fn slot() -> Fingerprint {
+        Fingerprint::of(&["k"])
     }
 
     fn start(
@@ -163,7 +166,7 @@ mod tests {
         work: impl Future<Output = Result<u32>> + Send + 'static,
     ) -> Outcome<u32> {
         let key = IdempotencyKey::of_attempt("k");
-        in_flight.join_or_start(key, key, |slot| {
+        in_flight.join_or_start(slot(), key, |slot| {
             tokio_util::task::TaskTracker::new().spawn(slot.run(work));
         })
     }
@@ -199,16 +202,16 @@ mod tests {
         let in_flight = in_flight();
         let (tell, told) = oneshot::channel();
         let key = IdempotencyKey::of_attempt("k");
-        let outcome = in_flight.join_or_start(key, key, |slot| {
+        let outcome = in_flight.join_or_start(slot(), key, |slot| {
             assert!(tell.send(slot.waiting()).is_ok());
             tokio_util::task::TaskTracker::new().spawn(slot.run(std::future::pending()));
         });
         let waiting = told.await.unwrap();
-        assert!(!waiting.nobody());
+        assert!(!waiting.is_abandoned());
         drop(outcome);
-        assert!(waiting.nobody());
+        assert!(waiting.is_abandoned());
         let _repeat = start(&in_flight, async { panic!("started twice") });
-        assert!(!waiting.nobody(), "a repeat waits for the same work");
+        assert!(!waiting.is_abandoned(), "a repeat waits for the same work");
     }
 
     #[tokio::test]

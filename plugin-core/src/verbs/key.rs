@@ -1,11 +1,11 @@
 //! By what a repeated request is known.
 
 use prost::Message as _;
+use server_core::digest::{Fingerprint, sha256};
 
 use crate::{
-    caller::{Caller, Role},
-    context::{IdempotencyKey, sha256},
-    plugin::TaskType,
+    context::{Caller, IdempotencyKey, Role},
+    task::TaskType,
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
@@ -17,7 +17,7 @@ pub(super) struct Key {
 }
 
 /// What a request asks for, which tells a repeat from another request under the same key.
-pub(super) struct Asked(IdempotencyKey);
+pub(super) struct Asked(Fingerprint);
 
 impl Asked {
     /// The connection is left out: its secrets may have been renewed before a repeat.
@@ -27,7 +27,7 @@ impl Asked {
         let inputs = request.inputs.as_ref().map(|inputs| inputs.encode_to_vec());
         let (template, inputs) = (template.unwrap_or_default(), inputs.unwrap_or_default());
         let parts: [&[u8]; 3] = [&template.len().to_be_bytes(), &template, &inputs];
-        Self(IdempotencyKey::from_bytes(sha256(&parts)))
+        Self(Fingerprint::from_bytes(sha256(&parts)))
     }
 }
 
@@ -47,9 +47,9 @@ impl Key {
 
     /// Where work under this key is joined, by who asks for the same. Two callers never share its
     /// outcome, whatever key they name.
-    pub(super) fn slot(&self, caller: &Caller) -> IdempotencyKey {
-        let (key, asked) = (self.key.hex(), self.asked.0.hex());
-        IdempotencyKey::of_parts(&[&key, &asked, caller.issuer(), caller.subject()])
+    pub(super) fn slot(&self, caller: &Caller) -> Fingerprint {
+        let (key, asked) = (self.key.hex(), self.asked.0.to_string());
+        Fingerprint::of(&[&key, &asked, caller.issuer(), caller.subject()])
     }
 }
 
@@ -62,7 +62,7 @@ fn named(
 ) -> Option<IdempotencyKey> {
     let theirs = |what, text| {
         let parts = [caller.issuer(), caller.subject(), what, task_type.name, text];
-        IdempotencyKey::of_parts(&parts)
+        IdempotencyKey::from(Fingerprint::of(&parts))
     };
     if let Some(header) = header {
         return Some(theirs("Idempotency-Key", header));

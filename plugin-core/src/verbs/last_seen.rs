@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use moka::{Entry, policy::EvictionPolicy, sync::Cache};
+use server_core::{Error, digest::Fingerprint};
 use tokio::time::Instant;
 
-use crate::{context::IdempotencyKey, error::Error, status::Status};
+use crate::task::Status;
 
 /// How many jobs are remembered; the least recently polled go first.
 const MAX_JOBS: u64 = 10_000;
@@ -26,7 +27,7 @@ struct Seen {
 
 /// What this replica last saw of each job.
 pub(super) struct LastSeen {
-    jobs: Cache<IdempotencyKey, Seen>,
+    jobs: Cache<Fingerprint, Seen>,
     refused_grace: Duration,
 }
 
@@ -48,13 +49,13 @@ impl LastSeen {
     }
 
     /// Remembers what the vendor said.
-    pub(super) fn saw(&self, job: IdempotencyKey, status: &Arc<Status>) {
+    pub(super) fn saw(&self, job: Fingerprint, status: &Arc<Status>) {
         let (status, looked_at) = (Some(Arc::clone(status)), Some(Instant::now()));
         self.put(job, Seen { status, looked_at, refused_since: None });
     }
 
     /// Keeps what was seen, but for an end: an answer that was asked for before it may come after it.
-    fn put(&self, job: IdempotencyKey, seen: Seen) {
+    fn put(&self, job: Fingerprint, seen: Seen) {
         self.jobs.entry(job).and_upsert_with(|known| match known.map(Entry::into_value) {
             Some(known) if known.has_ended() => known,
             _ => seen,
@@ -65,7 +66,7 @@ impl LastSeen {
     /// is time to look again.
     pub(super) fn still_running(
         &self,
-        job: IdempotencyKey,
+        job: Fingerprint,
         created_at: Timestamp,
         first: impl FnOnce() -> Status,
     ) -> Option<Status> {
@@ -78,7 +79,7 @@ impl LastSeen {
     }
 
     /// How the job ended, if it was seen to: it will not change any more.
-    pub(super) fn ended(&self, job: IdempotencyKey) -> Option<Arc<Status>> {
+    pub(super) fn ended(&self, job: Fingerprint) -> Option<Arc<Status>> {
         self.jobs.get(&job)?.status.filter(|status| status.phase.is_terminal())
     }
 
@@ -89,7 +90,7 @@ impl LastSeen {
     /// that a task whose credentials are gone ends; an outage is never a reason.
     pub(super) fn instead(
         &self,
-        job: IdempotencyKey,
+        job: Fingerprint,
         error: &Error,
         first: impl FnOnce() -> Status,
     ) -> Arc<Status> {
@@ -113,18 +114,19 @@ impl LastSeen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::Kind, status::Phase};
+    use crate::task::Phase;
+    use server_core::Kind;
 
     const GRACE: Duration = Duration::from_secs(600);
 
-    fn phase(last_seen: &LastSeen, job: IdempotencyKey, kind: Kind) -> Phase {
+    fn phase(last_seen: &LastSeen, job: Fingerprint, kind: Kind) -> Phase {
         last_seen.instead(job, &Error::new(kind, "x"), || Status::new(Phase::Running)).phase
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_never_ends_a_task() {
         let last_seen = LastSeen::new(GRACE);
-        let job = IdempotencyKey::random();
+        let job = Fingerprint::from_bytes(rand::random());
         assert_eq!(phase(&last_seen, job, Kind::Unavailable), Phase::Running);
         last_seen.saw(job, &Arc::new(Status::new(Phase::Queued)));
         for _ in 0..100 {
@@ -136,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn refused_credentials_end_it_after_the_grace() {
         let last_seen = LastSeen::new(GRACE);
-        let job = IdempotencyKey::random();
+        let job = Fingerprint::from_bytes(rand::random());
         assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running);
         tokio::time::advance(GRACE / 2).await;
         assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running);
@@ -150,7 +152,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_running_job_is_looked_at_every_few_minutes() {
         let last_seen = LastSeen::new(GRACE);
-        let job = IdempotencyKey::random();
+        let job = Fingerprint::from_bytes(rand::random());
         let running = || Status::new(Phase::Running);
         let now = Timestamp::now();
         let long_ago = now - jiff::SignedDuration::from_mins(10);
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn only_an_end_is_final() {
         let last_seen = LastSeen::new(GRACE);
-        let job = IdempotencyKey::random();
+        let job = Fingerprint::from_bytes(rand::random());
         last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
         assert!(last_seen.ended(job).is_none());
         last_seen.saw(job, &Arc::new(Status::new(Phase::Succeeded)));
@@ -180,9 +182,9 @@ mod tests {
         let last_seen = LastSeen::new(GRACE);
         let done = Arc::new(Status::new(Phase::Succeeded));
         for _ in 0..MAX_JOBS * 2 {
-            last_seen.saw(IdempotencyKey::random(), &done);
+            last_seen.saw(Fingerprint::from_bytes(rand::random()), &done);
         }
-        let newest = (0..100).map(|_| IdempotencyKey::random()).collect::<Vec<_>>();
+        let newest = (0..100).map(|_| Fingerprint::from_bytes(rand::random())).collect::<Vec<_>>();
         newest.iter().for_each(|job| last_seen.saw(*job, &done));
         last_seen.jobs.run_pending_tasks();
         assert!(newest.iter().all(|job| last_seen.ended(*job).is_some()));

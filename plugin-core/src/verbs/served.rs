@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use server_core::{Error, Result};
+
 use super::{
     Shared, batch::Batches, create::Created, execute::Executed, in_flight::InFlight,
     last_seen::LastSeen,
 };
 use crate::{
-    caller::Verb,
+    context::Verb,
     erased::{AnyPlugin, DynPlugin, DynSyncPlugin},
-    error::{Error, Result},
-    plugin::TaskType,
+    task::TaskType,
 };
 
 /// A plugin under one of its task types.

@@ -4,15 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use server_core::ServiceInfo;
 
 use super::*;
 use crate::{
-    http::HttpBuilder,
-    plugin::{BatchKey, BatchStatus, Plugin, Polled},
-    run::ServiceInfo,
-    secrets::SecretArgs,
-    status::{Phase, Status},
-    task::Task,
+    context::SecretArgs,
+    plugin::{JointPolls, JointStatus, Options, Plugin, Polled},
+    task::{Phase, Status, Task},
+    upstream::HttpBuilder,
 };
 
 /// A vendor whose jobs have all ended, and say which statement they ran.
@@ -39,7 +38,7 @@ impl Ran {
 }
 
 impl Plugin for &'static Vendor {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "sql", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("sql", 0)];
     type Settings = Settings;
     type Custom = Nothing;
     type Meta = Ran;
@@ -58,16 +57,22 @@ impl Plugin for &'static Vendor {
         Ok(ran.status())
     }
 
-    async fn batch_key(&self, _: &Context, _: &Ran) -> Result<Option<BatchKey>> {
-        Ok(Some(BatchKey::of(&[])))
-    }
-
-    async fn get_many(&self, _: &Context, jobs: &[Polled<Ran>]) -> Result<Vec<BatchStatus>> {
-        Ok(jobs.iter().map(|job| BatchStatus::Status(job.job.status())).collect())
-    }
-
     async fn delete(&self, _: &Context, _: Ran) -> Result<()> {
         Ok(())
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default().joint_polls()
+    }
+}
+
+impl JointPolls for &'static Vendor {
+    async fn group(&self, _: &Context, _: &Ran) -> Result<Option<Fingerprint>> {
+        Ok(Some(Fingerprint::of(&[])))
+    }
+
+    async fn get_many(&self, _: &Context, jobs: &[Polled<Ran>]) -> Result<Vec<JointStatus>> {
+        Ok(jobs.iter().map(|job| JointStatus::Status(job.job.status())).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
         core::{TaskLog, execution_error::ErrorKind, task_execution, task_log::LinkType},
     },
 };
-use crate::status::{Link, Phase, Status};
+use crate::task::{Link, Phase, Status};
 
 /// `status` in Flyte's terms.
 ///

@@ -10,12 +10,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use serde_json::{Map, Value as Json};
+use server_core::{Error, Result};
 
 use super::literal::MAX_EXACT;
-use crate::{
-    error::{Error, Result},
-    value::{Type, Value},
-};
+use crate::task::{Type, Value};
 
 /// `value` as `declared`. `path` names it in errors.
 ///

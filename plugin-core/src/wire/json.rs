@@ -7,12 +7,12 @@ use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
 };
 use serde_json::Value as Json;
+use server_core::{Error, Result};
 
 use super::proto::{
     DESCRIPTORS,
     flyteidl::{admin::CreateTaskRequest, core::LiteralMap},
 };
-use crate::error::{Error, Result};
 
 #[expect(clippy::expect_used, reason = "build.rs wrote the descriptors, and every test reads them")]
 static POOL: LazyLock<DescriptorPool> =
@@ -117,7 +117,7 @@ mod tests {
     fn what_is_nested_too_deeply_is_the_callers_mistake() {
         let deep = (0..50).fold(json!(1), |inner, _| json!({ "a": inner }));
         let error = from_proto_json(&json!({"template": {"custom": deep}})).unwrap_err();
-        assert_eq!(error.kind(), crate::error::Kind::InvalidArgument);
+        assert_eq!(error.kind(), server_core::Kind::InvalidArgument);
         assert_eq!(error.to_string(), "body: is nested too deeply");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, civil};
 use prost_types::{Struct, Value as ProtoValue, value::Kind as ProtoKind};
 use serde_json::{Map, Number, Value as Json};
+use server_core::{Error, Result};
 
 use super::{
     declared::{fit, of_optional},
@@ -15,11 +16,7 @@ use super::{
         primitive::Value as Prim, scalar::Value as ScalarValue,
     },
 };
-use crate::{
-    error::{Error, Result},
-    task::Input,
-    value::{Type, Value},
-};
+use crate::task::{Input, Type, Value};
 
 /// The largest whole number that no other one is rounded to when it becomes a double.
 pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_991.0;

@@ -1,12 +1,10 @@
 //! Inputs in plain JSON, as REST's short form has them.
 
 use serde_json::Value as Json;
+use server_core::{Error, Result};
 
 use super::literal::{MAX_EXACT, rounded};
-use crate::{
-    error::{Error, Result},
-    value::Value,
-};
+use crate::task::Value;
 
 /// A JSON value as an input. `path` names it in errors.
 ///

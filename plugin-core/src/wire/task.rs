@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use prost::Message as _;
 use secrecy::SecretString;
 use serde_json::Value as Json;
+use server_core::{Error, Result};
 
 use super::{
     literal::{exact_struct, input, kind},
@@ -17,9 +18,7 @@ use super::{
 };
 use crate::{
     context::Execution,
-    error::{Error, Result},
-    task::{Container, Inputs, Task},
-    value::Type,
+    task::{Container, Inputs, Task, Type},
 };
 
 /// A create request, read.

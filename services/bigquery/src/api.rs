@@ -4,7 +4,7 @@
 //! <https://cloud.google.com/bigquery/docs/error-messages>.
 
 use http::StatusCode;
-use plugin_core::{Kind, Phase, Status, Value, http::Failure};
+use plugin_core::{Kind, Phase, Status, Value, upstream::Failure};
 use serde::Deserialize;
 use serde_json::Value as Json;
 

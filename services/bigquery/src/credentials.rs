@@ -12,7 +12,7 @@ use google_cloud_auth::{
 };
 use http::{Extensions, HeaderMap};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use plugin_core::{Context, Error, Kind, Result, http::Credentials};
+use plugin_core::{Context, Error, Kind, Result, upstream::Credentials};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value as Json};
 use tokio::time::Instant;

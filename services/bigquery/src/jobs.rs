@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use plugin_core::{
-    BatchStatus, Context, Error, Http, Kind, Phase, Polled, Result, Status, Value, http::Request,
+    Context, Error, Http, JointStatus, Kind, Phase, Polled, Result, Status, Value,
+    upstream::Request,
 };
 use serde_json::Value as Json;
 
@@ -123,8 +124,8 @@ impl Jobs {
         &self,
         cx: &Context,
         jobs: &[Polled<Job>],
-    ) -> Result<Vec<BatchStatus>> {
-        let mut statuses = vec![BatchStatus::Alone; jobs.len()];
+    ) -> Result<Vec<JointStatus>> {
+        let mut statuses = vec![JointStatus::Alone; jobs.len()];
         let young = jobs.iter().enumerate().filter(|(_, polled)| is_young(polled.created_at));
         let mut places =
             young.map(|(at, polled)| (polled.job.id.as_str(), at)).collect::<HashMap<_, _>>();
@@ -190,12 +191,12 @@ impl Job {
 }
 
 /// A job's status from a list; one with results that the list does not tell is looked at by itself.
-fn status_in_list(job: &Job, found: &api::Job) -> BatchStatus {
+fn status_in_list(job: &Job, found: &api::Job) -> JointStatus {
     let results = found.results();
     if found.succeeded() && job.results && results.is_none() {
-        return BatchStatus::Alone;
+        return JointStatus::Alone;
     }
-    BatchStatus::Status(found.status().output("results", results.filter(|_| found.succeeded())))
+    JointStatus::Status(found.status().output("results", results.filter(|_| found.succeeded())))
 }
 
 /// A job that BigQuery does not find any more.

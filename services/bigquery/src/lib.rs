@@ -12,8 +12,8 @@ mod task_types;
 use std::sync::Arc;
 
 use plugin_core::{
-    BatchKey, BatchStatus, Context, Http, HttpBuilder, Kind, Phase, Plugin, Polled, Result, Status,
-    Task, TaskType,
+    Context, Fingerprint, Http, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
+    Polled, Result, Status, Task, TaskType,
 };
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -126,24 +126,30 @@ impl Plugin for BigQuery {
         }
     }
 
-    async fn batch_key(&self, cx: &Context, job: &Job) -> Result<Option<BatchKey>> {
-        let key = credentials::key(cx, job.key.as_deref()).await?;
-        let identity = key.as_ref().map_or("", |key| key.expose_secret());
-        let name = job.key.as_deref().unwrap_or_default();
-        Ok(Some(BatchKey::of(&[&job.project, name, identity])))
-    }
-
-    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<BatchStatus>> {
-        let Some(Polled { job, .. }) = jobs.first() else { return Ok(Vec::new()) };
-        self.jobs(job).get_many(cx, jobs).await
-    }
-
     fn describe(&self, job: &Job) -> Status {
         api::described(Status::new(Phase::Running), job)
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
         self.jobs(&job).cancel(cx, &job).await
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default().joint_polls()
+    }
+}
+
+impl JointPolls for BigQuery {
+    async fn group(&self, cx: &Context, job: &Job) -> Result<Option<Fingerprint>> {
+        let key = credentials::key(cx, job.key.as_deref()).await?;
+        let identity = key.as_ref().map_or("", |key| key.expose_secret());
+        let name = job.key.as_deref().unwrap_or_default();
+        Ok(Some(Fingerprint::of(&[&job.project, name, identity])))
+    }
+
+    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<JointStatus>> {
+        let Some(Polled { job, .. }) = jobs.first() else { return Ok(Vec::new()) };
+        self.jobs(job).get_many(cx, jobs).await
     }
 }
 

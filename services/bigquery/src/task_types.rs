@@ -2,5 +2,4 @@
 
 use plugin_core::TaskType;
 
-pub(crate) const TASK_TYPES: &[TaskType] =
-    &[TaskType { name: "bigquery_query_job_task", version: 0 }];
+pub(crate) const TASK_TYPES: &[TaskType] = &[TaskType::new("bigquery_query_job_task", 0)];

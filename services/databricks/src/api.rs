@@ -3,7 +3,7 @@
 //! Field names and error codes: databricks-sdk 0.162.0, `service/jobs.py` and `errors/`.
 
 use http::StatusCode;
-use plugin_core::{Context, Error, Http, Kind, Result, http::Failure};
+use plugin_core::{Context, Error, Http, Kind, Result, upstream::Failure};
 use serde::Deserialize;
 use serde_json::Value as Json;
 

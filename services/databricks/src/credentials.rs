@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use http::{HeaderMap, header};
 use plugin_core::{
-    BatchKey, Context, Error, Http, Kind, Result,
-    http::{Credentials, TokenCache, bearer},
+    Context, Error, Fingerprint, Http, Kind, Result,
+    upstream::{Credentials, TokenCache, bearer},
 };
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -228,12 +228,12 @@ impl Identities {
     ///
     /// # Errors
     /// When a secret is missing.
-    pub(crate) async fn batch_key(
+    pub(crate) async fn group(
         &self,
         cx: &Context,
         workspace: &str,
         choice: &Choice,
-    ) -> Result<BatchKey> {
+    ) -> Result<Fingerprint> {
         let (kind, source) = match choice.auth.unwrap_or(self.args.auth_type) {
             AuthType::Pat => ("pat", Some(choice.token_source())),
             AuthType::OauthM2m => ("oauth_m2m", Some(choice.oauth_source())),
@@ -245,7 +245,7 @@ impl Identities {
             None => None,
         };
         let secret = secret.as_ref().map_or("", |secret| secret.expose_secret());
-        Ok(BatchKey::of(&[workspace, kind, client_id.unwrap_or_default(), secret]))
+        Ok(Fingerprint::of(&[workspace, kind, client_id.unwrap_or_default(), secret]))
     }
 
     /// The file is the service's own, so its operator may say who it is good for.

@@ -12,8 +12,8 @@ mod task_types;
 mod workspaces;
 
 use plugin_core::{
-    BatchKey, BatchStatus, Context, Http, HttpBuilder, Phase, Plugin, Polled, Result, Status, Task,
-    TaskType, Value,
+    Context, Fingerprint, Http, HttpBuilder, JointPolls, JointStatus, Options, Phase, Plugin,
+    Polled, Result, Status, Task, TaskType, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -88,11 +88,6 @@ impl Plugin for Databricks {
     type Custom = Custom;
     type Meta = Run;
 
-    fn task_types(&self) -> &'static [TaskType] {
-        let types = Self::TASK_TYPES;
-        if self.serves_spark { types } else { &types[..1] }
-    }
-
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let hosts = settings.default_instance.into_iter().chain(settings.instances);
         let hosts = hosts.filter(|host| !host.trim().is_empty()).collect::<Vec<_>>();
@@ -157,16 +152,6 @@ impl Plugin for Databricks {
         }
     }
 
-    async fn batch_key(&self, cx: &Context, run: &Run) -> Result<Option<BatchKey>> {
-        self.identities.batch_key(cx, &run.workspace, &run.identity).await.map(Some)
-    }
-
-    async fn get_many(&self, cx: &Context, runs: &[Polled<Run>]) -> Result<Vec<BatchStatus>> {
-        let Some(Polled { job, .. }) = runs.first() else { return Ok(Vec::new()) };
-        let (workspace, http) = self.find(job)?;
-        Lists { cx, http: &http, workspace, verdicts: &self.verdicts }.get_many(runs).await
-    }
-
     async fn delete(&self, cx: &Context, run: Run) -> Result<()> {
         // Nothing can be stopped there, and Flyte 2 would repeat a failed delete for ever.
         let Ok(workspace) = self.workspaces.of_run(&run.workspace) else {
@@ -182,6 +167,24 @@ impl Plugin for Databricks {
             Err(error) if api::has_ended(&error) => Ok(()),
             answer => answer.map(drop),
         }
+    }
+
+    fn options(&self) -> Options<Self> {
+        let types = Self::TASK_TYPES;
+        let served = if self.serves_spark { types } else { &types[..1] };
+        Options::default().task_types(served).joint_polls()
+    }
+}
+
+impl JointPolls for Databricks {
+    async fn group(&self, cx: &Context, run: &Run) -> Result<Option<Fingerprint>> {
+        self.identities.group(cx, &run.workspace, &run.identity).await.map(Some)
+    }
+
+    async fn get_many(&self, cx: &Context, runs: &[Polled<Run>]) -> Result<Vec<JointStatus>> {
+        let Some(Polled { job, .. }) = runs.first() else { return Ok(Vec::new()) };
+        let (workspace, http) = self.find(job)?;
+        Lists { cx, http: &http, workspace, verdicts: &self.verdicts }.get_many(runs).await
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use plugin_core::{BatchStatus, Context, Http, Phase, Polled, Result};
+use plugin_core::{Context, Http, JointStatus, Phase, Polled, Result};
 
 use crate::{
     Run,
@@ -37,7 +37,7 @@ struct Read {
 }
 
 impl Lists<'_> {
-    pub(crate) async fn get_many(&self, runs: &[Polled<Run>]) -> Result<Vec<BatchStatus>> {
+    pub(crate) async fn get_many(&self, runs: &[Polled<Run>]) -> Result<Vec<JointStatus>> {
         // In this order: what ends between the two is in the second.
         let all = runs.iter().collect::<Vec<_>>();
         let active = self.read("active_only", ACTIVE_PAGES, &all).await?;
@@ -50,20 +50,20 @@ impl Lists<'_> {
             let run = &polled.job;
             match ended.found.get(&run.id).or_else(|| active.found.get(&run.id)) {
                 Some(found) => self.status(run, found),
-                None if ended.complete && !active.complete => BatchStatus::NotEnded,
-                None => BatchStatus::Alone,
+                None if ended.complete && !active.complete => JointStatus::NotEnded,
+                None => JointStatus::Alone,
             }
         };
         Ok(runs.iter().map(status).collect())
     }
 
     /// A failure has its words, and a notebook its exit value, in a call of its own.
-    fn status(&self, run: &Run, found: &api::Run) -> BatchStatus {
+    fn status(&self, run: &Run, found: &api::Run) -> JointStatus {
         let status = found.status(self.verdicts, self.workspace.page(run.id));
         match status.phase() {
-            Phase::Failed | Phase::RetryableFailed => BatchStatus::Alone,
-            Phase::Succeeded if run.exit_value => BatchStatus::Alone,
-            _ => BatchStatus::Status(status),
+            Phase::Failed | Phase::RetryableFailed => JointStatus::Alone,
+            Phase::Succeeded if run.exit_value => JointStatus::Alone,
+            _ => JointStatus::Status(status),
         }
     }
 

@@ -3,4 +3,4 @@
 use plugin_core::TaskType;
 
 pub(crate) const TASK_TYPES: &[TaskType] =
-    &[TaskType { name: "databricks", version: 0 }, TaskType { name: "spark", version: 0 }];
+    &[TaskType::new("databricks", 0), TaskType::new("spark", 0)];

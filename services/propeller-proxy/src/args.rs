@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
 use http::uri::{Authority, Scheme};
-use plugin_core::telemetry::TelemetryArgs;
+use server_core::telemetry::TelemetryArgs;
 use url::Url;
 
 /// Gives FlytePropeller's calls a token and spreads them over a plugin's replicas.
@@ -46,16 +46,16 @@ pub struct Args {
     pub admin_listen: SocketAddr,
 
     /// How long a call waits for a replica while none can be reached; its own deadline may be shorter.
-    #[arg(long, env = "PROPELLER_PROXY_WAIT", default_value = "5s", value_parser = plugin_core::parse_duration)]
+    #[arg(long, env = "PROPELLER_PROXY_WAIT", default_value = "5s", value_parser = server_core::duration::parse_duration)]
     pub wait: Duration,
 
     /// How long connections are accepted after SIGTERM: propeller gets its own at the same time, and
     /// has calls to make.
-    #[arg(long, env = "PROPELLER_PROXY_DRAIN_DELAY", default_value = "5s", value_parser = plugin_core::parse_duration)]
+    #[arg(long, env = "PROPELLER_PROXY_DRAIN_DELAY", default_value = "5s", value_parser = server_core::duration::parse_duration)]
     pub drain_delay: Duration,
 
     /// How long running calls may take to finish after that.
-    #[arg(long, env = "PROPELLER_PROXY_DRAIN_TIMEOUT", default_value = "30s", value_parser = plugin_core::parse_duration)]
+    #[arg(long, env = "PROPELLER_PROXY_DRAIN_TIMEOUT", default_value = "30s", value_parser = server_core::duration::parse_duration)]
     pub drain_timeout: Duration,
 
     #[command(flatten)]

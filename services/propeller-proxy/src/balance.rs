@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use plugin_core::{serving::Serving, tls::Authorities};
+use server_core::{serving::Serving, tls::Authorities};
 use tokio::{
     sync::{Notify, watch},
     time::timeout,
@@ -212,11 +212,11 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
-    use plugin_core::ServiceInfo;
+    use server_core::ServiceInfo;
 
     use super::*;
 
-    const INFO: ServiceInfo = plugin_core::service_info!();
+    const INFO: ServiceInfo = server_core::service_info!();
 
     #[tokio::test]
     async fn who_waits_looks_again_once_a_replica_is_in_the_list() {

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::D
 
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use plugin_core::{listen::OnRead, tls::Authorities};
+use server_core::{listen::OnRead, tls::Authorities};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,

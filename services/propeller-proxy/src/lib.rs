@@ -17,20 +17,22 @@ mod token;
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
-use plugin_core::{
-    Error, Result, ServiceInfo,
+use server_core::{
+    Result, ServiceInfo,
     admin::{self, Observed},
     listen::{Connections, Listener, serve},
+    program::{block_on, exit_code},
     serving::{Serving, Signals},
     telemetry::{LogLevel, Telemetry},
     tls::Authorities,
 };
+use tokio::runtime::Builder;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::args::{Args, Listen, Route, Target};
 use self::{balance::Balancer, forward::Forwarder, metrics::Metrics, token::Token};
 
-const INFO: ServiceInfo = plugin_core::service_info!();
+const INFO: ServiceInfo = server_core::service_info!();
 /// Enough for one pod's propeller, however it multiplies.
 const MAX_CONNECTIONS: usize = 1000;
 /// The work is to move bytes; a node's every core would only cost memory.
@@ -42,24 +44,9 @@ const THREADS: usize = 2;
 /// others.
 #[must_use]
 pub fn run() -> ExitCode {
-    match block_on(until_stopped(Args::parse())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error}", INFO.name);
-            if let Some(cause) = error.chain() {
-                eprintln!("  because: {cause}");
-            }
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(THREADS).enable_all().build().map_err(Error::internal)?;
-    let result = runtime.block_on(work);
-    runtime.shutdown_background();
-    result
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(THREADS);
+    exit_code(INFO.name, block_on(runtime, until_stopped(Args::parse())))
 }
 
 async fn until_stopped(args: Args) -> Result<()> {

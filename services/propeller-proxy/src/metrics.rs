@@ -2,7 +2,6 @@
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
-use plugin_core::ServiceInfo;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -14,6 +13,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use server_core::ServiceInfo;
 
 const SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];

@@ -78,13 +78,13 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use plugin_core::{ServiceInfo, serving::Serving};
+    use server_core::{ServiceInfo, serving::Serving};
     use tokio_util::task::TaskTracker;
 
     use super::*;
     use crate::metrics::Metrics;
 
-    const INFO: ServiceInfo = plugin_core::service_info!();
+    const INFO: ServiceInfo = server_core::service_info!();
 
     fn balancer() -> Balancer {
         let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::ZERO);

@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use plugin_core::{Error, Result};
 use secrecy::{ExposeSecret as _, SecretString};
+use server_core::{Error, Result};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

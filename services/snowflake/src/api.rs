@@ -4,7 +4,7 @@
 //! (`specifications/sqlapi.yaml`) and <https://docs.snowflake.com/en/developer-guide/sql-api/reference>.
 
 use http::StatusCode;
-use plugin_core::{Error, Kind, Phase, Status, http::Failure};
+use plugin_core::{Error, Kind, Phase, Status, upstream::Failure};
 use serde::Deserialize;
 
 /// A statement is running because it was submitted so.

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Header};
 use plugin_core::{
-    Context, Error, Kind, Result,
-    http::{Credentials, Identity, SecretToken, Token, TokenCache, TokenSource},
+    Context, Error, Fingerprint, Kind, Result,
+    upstream::{Credentials, SecretToken, Token, TokenCache, TokenSource},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -187,10 +187,10 @@ impl KeyPair {
 }
 
 impl TokenSource for KeyPair {
-    async fn identity(&self, cx: &Context) -> Result<Identity> {
+    async fn identity(&self, cx: &Context) -> Result<Fingerprint> {
         let (key, passphrase) = self.names.find(cx).await?;
         let passphrase = passphrase.as_ref().map_or("", |text| text.expose_secret());
-        Ok(Identity::of(&[&self.account, &self.user, key.expose_secret(), passphrase]))
+        Ok(Fingerprint::of(&[&self.account, &self.user, key.expose_secret(), passphrase]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {

@@ -15,7 +15,7 @@ mod task_types;
 
 use plugin_core::{
     Context, Http, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
-    http::TokenCache,
+    upstream::TokenCache,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -2,4 +2,4 @@
 
 use plugin_core::TaskType;
 
-pub(crate) const TASK_TYPES: &[TaskType] = &[TaskType { name: "snowflake", version: 0 }];
+pub(crate) const TASK_TYPES: &[TaskType] = &[TaskType::new("snowflake", 0)];

@@ -4,10 +4,7 @@ mod api;
 mod task_types;
 
 {% if mode == "async" -%}
-use plugin_core::{
-    Context, Error, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType,
-    http::SecretToken,
-};
+use plugin_core::{upstream::SecretToken, Context, Error, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -87,10 +84,7 @@ fn linked(status: Status, job: &Job) -> Status {
     status.link("{{ title }}", format!("https://{{ crate_name | kebab_case }}.example.com/jobs/{}", job.id))
 }
 {% else -%}
-use plugin_core::{
-    Context, Error, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value,
-    http::SecretToken,
-};
+use plugin_core::{upstream::SecretToken, Context, Error, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;

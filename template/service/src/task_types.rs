@@ -4,6 +4,6 @@ use plugin_core::TaskType;
 
 pub(crate) const TASK_TYPES: &[TaskType] = &[
 {% for t in task_types -%}
-    TaskType { name: "{{ t[0] }}", version: {{ t[1] }} },
+    TaskType::new("{{ t[0] }}", {{ t[1] }}),
 {% endfor -%}
 ];

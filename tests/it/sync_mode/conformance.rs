@@ -2,7 +2,7 @@
 
 use plugin_core::{
     Context, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value,
-    http::SecretToken,
+    upstream::SecretToken,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,7 +28,7 @@ struct Translation {
 }
 
 impl SyncPlugin for Translate {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "translate", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("translate", 0)];
     type Settings = Settings;
     type Custom = Custom;
 

@@ -23,7 +23,7 @@ struct Custom {
 }
 
 impl SyncPlugin for Echo {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "echo", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("echo", 0)];
     type Settings = Settings;
     type Custom = Custom;
 

@@ -8,12 +8,9 @@ use std::{
 
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use server_core::{Error, Result, duration::parse_duration};
 
-use crate::{
-    caller::{Role, Verb},
-    config::parse_duration,
-    error::{Error, Result},
-};
+use crate::context::{Role, Verb};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

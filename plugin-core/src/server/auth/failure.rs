@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Kind};
+use server_core::{Error, Kind};
 
 /// Why a caller was turned away.
 pub(super) enum AuthFailure {

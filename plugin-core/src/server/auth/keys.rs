@@ -3,16 +3,14 @@
 use std::{path::Path, sync::Arc};
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use server_core::{Error, Result};
 use tokio::time::Instant;
 
 use super::{
     config::{IssuerFile, KeyFile},
     published::{Published, Unavailable},
 };
-use crate::{
-    error::{Error, Result},
-    telemetry::metrics::Metrics,
-};
+use crate::metrics::Metrics;
 
 const MAX_KEYS: usize = 64;
 

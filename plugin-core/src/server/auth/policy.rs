@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde_json::Value as Json;
 
 use super::{config::RuleFile, token::Verified};
-use crate::caller::{Caller, Grant, Role};
+use crate::context::{Caller, Grant, Role};
 
 /// The rules, in their order; what none matches is refused.
 pub(super) struct Policy(Vec<Rule>);

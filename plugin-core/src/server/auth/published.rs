@@ -7,6 +7,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt as _;
 use jsonwebtoken::Algorithm;
+use server_core::{Error, Result, digest::sha256};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
@@ -17,12 +18,7 @@ use super::{
     config::JwksFile,
     keys::{Key, KeySet, parse_set, read},
 };
-use crate::{
-    context::sha256,
-    error::{Error, Result},
-    http::require_tls,
-    telemetry::metrics::Metrics,
-};
+use crate::{metrics::Metrics, upstream::require_tls};
 
 /// How often published keys are fetched.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);

@@ -1,9 +1,10 @@
 use http::HeaderValue;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value as Json, json};
+use server_core::{Kind, ServiceInfo};
 
 use super::*;
-use crate::{caller::Role, error::Kind, run::ServiceInfo};
+use crate::context::Role;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";

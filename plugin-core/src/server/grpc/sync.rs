@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use server_core::{Error, Kind, Result};
 use tokio::time::{timeout, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Server;
 use crate::{
-    error::{Error, Kind, Result},
     verbs::Incoming,
     wire::{
         proto::flyteidl::{

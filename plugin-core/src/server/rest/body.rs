@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use server_core::{Error, Result};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    error::{Error, Result},
-    plugin::TaskType,
-    status::{Link, Phase, Status},
+    task::{Link, Phase, Status, TaskType},
     verbs::Served,
     wire::{
         self, from_plain_json,

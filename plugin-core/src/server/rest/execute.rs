@@ -5,13 +5,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::Value;
+use server_core::Result;
 
 use super::{
     Address, Rest, as_refusal,
     body::{self, CreateJob, JobStatus, Problem},
     idempotency_key, job_spec,
 };
-use crate::{error::Result, verbs::Incoming};
+use crate::verbs::Incoming;
 
 /// Does what the task asks for, and answers with how it ended.
 ///

@@ -8,13 +8,13 @@ use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::Look
 
 use super::*;
 use crate::{
-    caller::{Caller, Verb},
+    context::IdempotencyKey,
+    context::{Caller, Verb},
     erased::AnyPlugin,
     handle::{Handle, Job, Owner},
-    http::HttpBuilder,
-    plugin::{Plugin, Polled, TaskType},
-    status::Phase,
-    task::Task,
+    plugin::{JointPolls, Options, Plugin, Polled},
+    task::{Phase, Task, TaskType},
+    upstream::HttpBuilder,
     verbs::{
         ConnectionSecrets,
         tests::{incoming, shared},
@@ -35,7 +35,7 @@ struct Settings {}
 struct Nothing {}
 
 impl Plugin for &'static Vague {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "vague", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("vague", 0)];
     type Settings = Settings;
     type Custom = Nothing;
     type Meta = Nothing;
@@ -53,17 +53,23 @@ impl Plugin for &'static Vague {
         Ok(Status::new(Phase::Running))
     }
 
-    async fn batch_key(&self, _: &Context, _: &Nothing) -> Result<Option<BatchKey>> {
-        Ok(Some(BatchKey::of(&[])))
-    }
-
-    async fn get_many(&self, _: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<BatchStatus>> {
-        self.lists.fetch_add(1, Ordering::Relaxed);
-        Ok(vec![BatchStatus::NotEnded; jobs.len()])
-    }
-
     async fn delete(&self, _: &Context, _: Nothing) -> Result<()> {
         Ok(())
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default().joint_polls()
+    }
+}
+
+impl JointPolls for &'static Vague {
+    async fn group(&self, _: &Context, _: &Nothing) -> Result<Option<Fingerprint>> {
+        Ok(Some(Fingerprint::of(&[])))
+    }
+
+    async fn get_many(&self, _: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![JointStatus::NotEnded; jobs.len()])
     }
 }
 

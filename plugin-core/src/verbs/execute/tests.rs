@@ -11,8 +11,9 @@ use tokio::time::sleep;
 use super::*;
 use crate::{
     erased::AnyPlugin,
-    http::HttpBuilder,
-    plugin::{SyncPlugin, TaskType},
+    plugin::SyncPlugin,
+    task::TaskType,
+    upstream::HttpBuilder,
     verbs::tests::{incoming, shared},
     wire::from_proto_json,
 };
@@ -43,7 +44,7 @@ struct Settings {}
 struct Nothing {}
 
 impl SyncPlugin for &'static Slow {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType { name: "slow", version: 0 }];
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("slow", 0)];
     type Settings = Settings;
     type Custom = Nothing;
 

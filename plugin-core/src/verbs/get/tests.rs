@@ -3,8 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    caller::Caller,
-    context::IdempotencyKey,
+    context::{Caller, IdempotencyKey},
     handle::{Handle, Owner},
     verbs::tests::{Vendor, poll},
 };

@@ -5,17 +5,15 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::sleep;
 
 use crate::{
-    caller::Verb,
-    context::Context,
+    context::{Context, Verb},
     erased::AnyPlugin,
-    error::{Error, Kind, Result},
-    http::HttpBuilder,
-    plugin::{BatchKey, BatchStatus, Plugin, Polled, TaskType},
-    status::{Phase, Status},
-    task::Task,
+    plugin::{JointPolls, JointStatus, Options, Plugin, Polled},
+    task::{Phase, Status, Task, TaskType},
+    upstream::HttpBuilder,
     verbs::{
         ConnectionSecrets, Opened, Verbs,
         tests::{incoming, shared},
@@ -51,11 +49,8 @@ impl<const ENDS: bool> Vendor<ENDS> {
 }
 
 impl<const ENDS: bool> Plugin for &'static Vendor<ENDS> {
-    const TASK_TYPES: &'static [TaskType] = if ENDS {
-        &[TaskType { name: "ends", version: 0 }]
-    } else {
-        &[TaskType { name: "runs", version: 0 }]
-    };
+    const TASK_TYPES: &'static [TaskType] =
+        if ENDS { &[TaskType::new("ends", 0)] } else { &[TaskType::new("runs", 0)] };
     type Settings = Settings;
     type Custom = Nothing;
     type Meta = Nothing;
@@ -73,17 +68,23 @@ impl<const ENDS: bool> Plugin for &'static Vendor<ENDS> {
         Ok(Status::new(Vendor::<ENDS>::PHASE))
     }
 
-    async fn batch_key(&self, _: &Context, _: &Nothing) -> Result<Option<BatchKey>> {
-        Ok(Some(BatchKey::of(&["the same"])))
-    }
-
-    async fn get_many(&self, _: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<BatchStatus>> {
-        self.lists.lock().unwrap().push(jobs.len());
-        Ok(vec![BatchStatus::Status(Status::new(Vendor::<ENDS>::PHASE)); jobs.len()])
-    }
-
     async fn delete(&self, _: &Context, _: Nothing) -> Result<()> {
         Ok(())
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default().joint_polls()
+    }
+}
+
+impl<const ENDS: bool> JointPolls for &'static Vendor<ENDS> {
+    async fn group(&self, _: &Context, _: &Nothing) -> Result<Option<Fingerprint>> {
+        Ok(Some(Fingerprint::of(&["the same"])))
+    }
+
+    async fn get_many(&self, _: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
+        self.lists.lock().unwrap().push(jobs.len());
+        Ok(vec![JointStatus::Status(Status::new(Vendor::<ENDS>::PHASE)); jobs.len()])
     }
 }
 

@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use plugin_core::{
-    Context, Error, Kind, Result,
-    http::{Identity, Token, TokenSource},
+    Context, Error, Fingerprint, Kind, Result,
+    upstream::{Token, TokenSource},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -52,9 +52,9 @@ impl ClientCredentials {
 }
 
 impl TokenSource for ClientCredentials {
-    async fn identity(&self, cx: &Context) -> Result<Identity> {
+    async fn identity(&self, cx: &Context) -> Result<Fingerprint> {
         let Client { id, secret } = self.client(cx).await?;
-        Ok(Identity::of(&["oauth_m2m", &self.workspace.host, &id, secret.expose_secret()]))
+        Ok(Fingerprint::of(&["oauth_m2m", &self.workspace.host, &id, secret.expose_secret()]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
@@ -96,8 +96,8 @@ impl TokenExchange {
 }
 
 impl TokenSource for TokenExchange {
-    async fn identity(&self, _: &Context) -> Result<Identity> {
-        Ok(Identity::of(&["oidc_federation", &self.workspace.host, &self.client_id]))
+    async fn identity(&self, _: &Context) -> Result<Fingerprint> {
+        Ok(Fingerprint::of(&["oidc_federation", &self.workspace.host, &self.client_id]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {

@@ -1,7 +1,7 @@
 //! Authorities that are renewed while the proxy runs.
 
-use plugin_core::tls::ServerCertificate;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use server_core::tls::ServerCertificate;
 use tempfile::TempDir;
 
 use super::*;

@@ -12,11 +12,11 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper::body::Incoming;
-use plugin_core::{
+use prometheus_client::metrics::counter::Counter;
+use server_core::{
     listen::{Connections, Listener, serve},
     tls::ServerCertificate,
 };
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::service_fn;

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderValue, header};
-use plugin_core::{Context, Error, Kind, Result, http::Credentials};
+use plugin_core::{Context, Error, Kind, Result, upstream::Credentials};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// [`Credentials`] that send the token in a file, which whoever issues it renews.

@@ -8,9 +8,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::json;
 
 use super::{super::Auth, *};
-use crate::{error::Kind, run::ServiceInfo};
 use http::HeaderMap;
 use jiff::Timestamp;
+use server_core::{Kind, ServiceInfo};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

@@ -1,0 +1,104 @@
+//! Who the service is to the vendor.
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use server_core::{Error, Result};
+
+use crate::context::Context;
+
+/// Signs calls to the vendor.
+pub trait Credentials: Send + Sync + 'static {
+    /// The headers that sign a call made for `cx`, whose secrets may choose the identity.
+    ///
+    /// # Errors
+    /// Whatever keeps it from signing; the call is then not made.
+    fn headers(&self, cx: &Context) -> impl Future<Output = Result<HeaderMap>> + Send;
+
+    /// The vendor answered 401 to `headers`, made for `cx`: do not give them again. The call is
+    /// repeated once.
+    fn rejected(&self, cx: &Context, headers: &HeaderMap) -> impl Future<Output = ()> + Send {
+        let _ = (cx, headers);
+        std::future::ready(())
+    }
+}
+
+/// The dyn twin of [`Credentials`].
+pub(super) trait DynCredentials: Send + Sync {
+    fn headers<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<HeaderMap>>;
+    fn rejected<'a>(&'a self, cx: &'a Context, headers: &'a HeaderMap) -> BoxFuture<'a, ()>;
+}
+
+impl<C: Credentials> DynCredentials for C {
+    fn headers<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<HeaderMap>> {
+        Box::pin(Credentials::headers(self, cx))
+    }
+
+    fn rejected<'a>(&'a self, cx: &'a Context, headers: &'a HeaderMap) -> BoxFuture<'a, ()> {
+        Box::pin(Credentials::rejected(self, cx, headers))
+    }
+}
+
+/// [`Credentials`] that send a secret in the `Authorization` header.
+///
+/// ```
+/// use plugin_core::upstream::SecretToken;
+///
+/// let bearer = SecretToken::new("acme_token");
+/// let django = SecretToken::new("dbt_token").scheme("Token");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SecretToken {
+    name: String,
+    scheme: &'static str,
+}
+
+impl SecretToken {
+    /// Sends the secret `name`, found as [`Context::secret`] finds it, as `Bearer <secret>`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), scheme: BEARER }
+    }
+
+    /// Sends it as `<scheme> <secret>` instead.
+    pub fn scheme(mut self, scheme: &'static str) -> Self {
+        self.scheme = scheme;
+        self
+    }
+}
+
+impl Credentials for SecretToken {
+    async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
+        let token = cx.secret(&self.name).await?;
+        let value = authorization(self.scheme, &token)?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+    }
+
+    /// A secret that changed is found by the next call.
+    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
+        cx.forget_secret(&self.name);
+    }
+}
+
+const BEARER: &str = "Bearer";
+
+/// The value `Bearer <token>` of an `Authorization` header, marked as sensitive so that nothing prints
+/// it.
+///
+/// # Errors
+/// `Unavailable` when the token has characters that no header may have.
+pub fn bearer(token: &SecretString) -> Result<HeaderValue> {
+    authorization(BEARER, token)
+}
+
+/// The value `<scheme> <token>` of an `Authorization` header, marked as sensitive so that nothing prints
+/// it.
+///
+/// # Errors
+/// `Unavailable` when the token has characters that no header may have.
+pub fn authorization(scheme: &str, token: &SecretString) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("{scheme} {}", token.expose_secret()))
+        .map_err(|_| Error::unavailable("the access token is not a valid header value"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

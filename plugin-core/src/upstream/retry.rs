@@ -1,0 +1,161 @@
+//! When a call is made again: never in doubt of its effect, never past the deadline.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use jiff::{Timestamp, fmt::rfc2822};
+
+use super::answer::Failed;
+use crate::context::Deadline;
+
+const MAX_TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is believed of a Retry-After: clocks may differ, and vendors err.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The tries of one call.
+pub(super) struct Tries {
+    deadline: Deadline,
+    idempotent: bool,
+    count: u32,
+    refreshed: bool,
+}
+
+impl Tries {
+    pub(super) fn new(deadline: Deadline, idempotent: bool) -> Self {
+        Self { deadline, idempotent, count: 0, refreshed: false }
+    }
+
+    /// How many tries failed so far.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether fresh credentials may help: true once.
+    pub(super) fn refresh_once(&mut self) -> bool {
+        let first = !self.refreshed;
+        self.refreshed = true;
+        self.count += u32::from(first);
+        first
+    }
+
+    /// How long to wait before the next try; `None` ends the call.
+    ///
+    /// A call is repeated if the vendor never saw it, or if it is idempotent and the failure may pass.
+    pub(super) fn pause_after(&mut self, failed: &Failed) -> Option<Duration> {
+        self.count += u32::from(!failed.crowded);
+        let safe = failed.unsent || self.idempotent;
+        if !safe || !failed.error.kind().is_transient() || self.count >= MAX_TRIES {
+            return None;
+        }
+        let pause = failed.retry_after.unwrap_or_default().max(self.jitter());
+        (pause < self.deadline.remaining()).then_some(pause)
+    }
+
+    /// Full jitter: evenly between nothing and a bound that doubles with each try.
+    fn jitter(&self) -> Duration {
+        let bound = FIRST_PAUSE * 2_u32.pow(self.count.saturating_sub(1));
+        bound.min(LONGEST_PAUSE).mul_f64(rand::random())
+    }
+}
+
+/// An HTTP date is an RFC 2822 date whose zone is GMT.
+static HTTP_DATE: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
+
+/// `Retry-After`, as seconds or as a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = HTTP_DATE.parse_timestamp(text).ok()?;
+            Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use server_core::{Error, Kind};
+
+    fn failed(kind: Kind, unsent: bool, retry_after: Option<u64>) -> Failed {
+        Failed {
+            error: Error::new(kind, "x"),
+            unsent,
+            crowded: false,
+            refused_signature: None,
+            retry_after: retry_after.map(Duration::from_secs),
+        }
+    }
+
+    fn pause(idempotent: bool, failure: &Failed) -> Option<Duration> {
+        Tries::new(Deadline::after(Duration::from_secs(8)), idempotent).pause_after(failure)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_safe_and_hopeful_calls_are_repeated() {
+        for (kind, unsent, idempotent, repeated) in [
+            (Kind::Unavailable, false, true, true),
+            (Kind::ResourceExhausted, false, true, true),
+            (Kind::DeadlineExceeded, false, true, true),
+            (Kind::Unavailable, true, false, true),
+            (Kind::Unavailable, false, false, false),
+            (Kind::ResourceExhausted, false, false, false),
+            (Kind::InvalidArgument, false, true, false),
+            (Kind::PermissionDenied, false, true, false),
+            (Kind::FailedPrecondition, true, true, false),
+        ] {
+            let next = pause(idempotent, &failed(kind, unsent, None));
+            assert_eq!(
+                next.is_some(),
+                repeated,
+                "{kind:?} unsent={unsent} idempotent={idempotent}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_is_kept_and_never_outlasts_the_deadline() {
+        let wait = |seconds| pause(true, &failed(Kind::ResourceExhausted, false, Some(seconds)));
+        assert_eq!(wait(3), Some(Duration::from_secs(3)));
+        assert_eq!(wait(8), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_end() {
+        let mut tries = Tries::new(Deadline::after(Duration::from_secs(3600)), true);
+        let failure = failed(Kind::Unavailable, false, None);
+        let repeated = std::iter::repeat_with(|| tries.pause_after(&failure)).take(10).flatten();
+        assert_eq!(repeated.count(), MAX_TRIES as usize - 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn to_wait_for_a_turn_is_no_try() {
+        let mut tries = Tries::new(Deadline::after(Duration::from_secs(30)), false);
+        let crowded = Error::new(Kind::ResourceExhausted, "x").with_retry_after(FIRST_PAUSE);
+        let crowded = Failed::crowded(crowded);
+        assert!((0..100).all(|_| tries.pause_after(&crowded).is_some()));
+        assert_eq!(tries.count(), 0);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(tries.pause_after(&crowded).is_none(), "it ends with the deadline");
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_date() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        let later = read("Sun, 06 Nov 2094 08:49:37 GMT").unwrap();
+        assert_eq!(later, LONGEST_WAIT);
+        assert_eq!(read(&u64::MAX.to_string()), Some(LONGEST_WAIT));
+        assert_eq!(read("soon"), None);
+    }
+}

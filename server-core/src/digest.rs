@@ -1,0 +1,88 @@
+//! SHA-256, and fingerprints made with it.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+
+/// The SHA-256 of several strings together: a key for a map or cache that shows none of them, so
+/// that secrets may be among them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of `parts`. Each is preceded by its length, so that `["ab", "c"]` and
+    /// `["a", "bc"]` differ.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        let lengths = parts.iter().map(|part| part.len().to_be_bytes()).collect::<Vec<_>>();
+        let framed =
+            lengths.iter().zip(parts).flat_map(|(len, part)| [len.as_slice(), part.as_bytes()]);
+        Self(sha256(&framed.collect::<Vec<_>>()))
+    }
+
+    /// The fingerprint that is `bytes`, a SHA-256 already.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The SHA-256.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// The SHA-256 of `parts`, one after the other.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+/// `bytes` as lower-case hex digits, two for each.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cannot_be_shifted_into_one_another() {
+        let of = Fingerprint::of;
+        assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
+        assert_ne!(of(&["a\0b", "c"]), of(&["a", "b\0c"]));
+    }
+
+    #[test]
+    fn the_digest_is_what_sha256sum_prints() {
+        assert_eq!(
+            hex(&sha256(&[b"s3://bucket", b"/run/n0/0"])),
+            "96e5f4a3181475cccf7c59707462cf512cbbe504f19ebbed8ab97c5c87c75012"
+        );
+    }
+}

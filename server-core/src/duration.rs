@@ -1,0 +1,46 @@
+//! Durations as settings and headers spell them.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// Reads `90s`, `2m` or `1h 30m`.
+///
+/// # Errors
+/// A message that says why `text` is not a duration, with examples.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = |error: jiff::Error| format!("{error}; write for example 90s, 2m or 1h30m");
+    let duration: SignedDuration = text.parse().map_err(wrong)?;
+    Duration::try_from(duration).map_err(wrong)
+}
+
+/// [`parse_duration`] for a setting that must not be zero.
+///
+/// # Errors
+/// As of [`parse_duration`], and when the duration is zero.
+pub fn parse_timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("must be more than zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_no_sign() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(parse_duration("90").is_err());
+        assert!(parse_duration("-1s").is_err());
+    }
+
+    #[test]
+    fn a_timeout_is_more_than_zero() {
+        assert_eq!(parse_timeout("1ms"), Ok(Duration::from_millis(1)));
+        assert!(parse_timeout("0s").is_err());
+    }
+}
