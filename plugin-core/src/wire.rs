@@ -2,6 +2,7 @@
 
 mod answer;
 mod declared;
+mod exact;
 pub(crate) mod json;
 mod literal;
 mod plain;

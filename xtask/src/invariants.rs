@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
+    floors,
     image::{BUNDLE, PROXY},
     process::{cargo, program},
     root,
@@ -32,18 +33,23 @@ const NAMELESS: [&str; 4] = ["utils", "common", "helpers", "manager"];
 pub(crate) fn check() -> Result<()> {
     let files = tracked()?;
     let mut broken = Vec::new();
+    let mut sources = Vec::new();
     for file in &files {
         let path = file.to_string_lossy();
         check_markers(file, &mut broken);
         if path.ends_with(".rs") {
             let text = std::fs::read_to_string(root().join(file))?;
             check_rust(file, &text, &mut broken);
+            sources.push((file.as_path(), text));
         } else if path.ends_with("Cargo.toml") && path != "Cargo.toml" {
             let text = std::fs::read_to_string(root().join(file))?;
             check_manifest(&path, &text, &mut broken);
             check_direction(&path, &text, &mut broken);
         }
     }
+    let floors = floors::check(sources.iter().map(|(file, text)| (*file, text.as_str())));
+    floors.checked.iter().for_each(|line| println!("   {line}"));
+    broken.extend(floors.broken);
     check_dockerfiles(&mut broken)?;
     check_weight(&mut broken)?;
     if !broken.is_empty() {

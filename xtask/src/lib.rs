@@ -8,6 +8,7 @@
 mod beside;
 mod demo;
 mod exit;
+mod floors;
 mod flyte2;
 mod flyte_values;
 mod go;
@@ -30,17 +31,14 @@ mod template_test;
 mod test;
 mod token;
 mod verify;
+mod workspace;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::OnceLock,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
 pub use crate::outrigger::Outrigger;
+pub(crate) use crate::workspace::{root, target, tool};
 use crate::{
     exit::Exit,
     scaffold::{
@@ -83,7 +81,7 @@ enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     if let Some(root) = cli.root {
-        work_in(&std::path::absolute(&root).unwrap_or(root));
+        workspace::work_in(&std::path::absolute(&root).unwrap_or(root));
     }
     exit::of(|| dispatch(cli.command))
 }
@@ -91,8 +89,7 @@ pub fn run(cli: Cli) -> ExitCode {
 /// Runs the command line of `cargo outrigger`, with the template that `files` are by their path.
 #[must_use]
 pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
-    // The first call, and the only one.
-    let _ = TOOL.set("cargo outrigger");
+    workspace::name_tool("cargo outrigger");
     exit::of(|| outrigger::run(outrigger, files))
 }
 
@@ -113,8 +110,6 @@ fn dispatch(command: Command) -> Result<Exit> {
     }
 }
 
-static ROOT: OnceLock<PathBuf> = OnceLock::new();
-
 /// What the template of `files` is rendered to for a plugin of its own or, with `core = "workspace"`,
 /// of this repository: by path in the plugin's directory, or below `chart/` and `docs/`.
 ///
@@ -130,30 +125,4 @@ pub fn render(
     let plugin = PluginToml::parse(plugin_toml)?;
     let rendered = Renderer::new(&template, "0.0.0")?.render(&plugin, Layout::Standalone)?;
     Ok(rendered.into_iter().map(|file| (file.id, file.text)).collect())
-}
-
-/// Works on the repository at `root`, from the start.
-fn work_in(root: &Path) {
-    // Before anything asks for it; the first call counts.
-    let _ = ROOT.set(root.to_owned());
-}
-
-/// How people call this program.
-fn tool() -> &'static str {
-    TOOL.get().copied().unwrap_or("cargo xtask")
-}
-
-static TOOL: OnceLock<&str> = OnceLock::new();
-
-/// The repository to work on: by default the one that this was built from.
-fn root() -> &'static Path {
-    ROOT.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        manifest.parent().unwrap_or(manifest).to_owned()
-    })
-}
-
-/// A place below `target/`, where everything that these tools make lies.
-fn target(path: &str) -> PathBuf {
-    root().join("target").join(path)
 }

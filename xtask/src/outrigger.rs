@@ -48,13 +48,13 @@ pub(crate) fn run(outrigger: Outrigger, files: BTreeMap<String, String>) -> Resu
         None => std::env::current_dir()?,
     };
     if let Command::NewPlugin(args) = &outrigger.command {
-        crate::work_in(&here);
+        crate::workspace::work_in(&here);
         return new_plugin::run_standalone(args, &here, |project| {
             Generator::open(project, template.clone())
         });
     }
     let root = repository(&here)?;
-    crate::work_in(root);
+    crate::workspace::work_in(root);
     let generator = Generator::open(Project::at(root), template)?;
     match &outrigger.command {
         Command::NewPlugin(_) => Ok(Exit::Ok),

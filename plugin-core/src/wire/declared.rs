@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use serde_json::{Map, Value as Json};
 use server_core::{Error, Result};
 
-use super::literal::MAX_EXACT;
+use super::exact::MAX_EXACT;
 use crate::task::{Type, Value};
 
 /// `value` as `declared`. `path` names it in errors.

@@ -9,6 +9,7 @@ use server_core::{Error, Result};
 
 use super::{
     declared::{fit, of_optional},
+    exact::{MAX_EXACT, rounded},
     proto::flyteidl::core::{
         Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar,
         Schema, SimpleType, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType,
@@ -18,8 +19,6 @@ use super::{
 };
 use crate::task::{Input, Type, Value};
 
-/// The largest whole number that no other one is rounded to when it becomes a double.
-pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 /// Flyte's datetimes count from here.
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
@@ -335,14 +334,6 @@ fn timestamp(at: civil::DateTime) -> prost_types::Timestamp {
     let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
     let nanos_forward = nanos.rem_euclid(1_000_000_000);
     prost_types::Timestamp { seconds: seconds - i64::from(nanos < 0), nanos: nanos_forward }
-}
-
-/// Why a whole number is refused that a double would round.
-pub(super) fn rounded(path: &str) -> Error {
-    Error::invalid(format!(
-        "{path}: Flyte carries numbers as doubles, which are exact up to {MAX_EXACT}; write a larger \
-         one as a text"
-    ))
 }
 
 #[cfg(test)]

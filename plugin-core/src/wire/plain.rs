@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use server_core::{Error, Result};
 
-use super::literal::{MAX_EXACT, rounded};
+use super::exact::{MAX_EXACT, rounded};
 use crate::task::Value;
 
 /// A JSON value as an input. `path` names it in errors.
@@ -15,7 +15,7 @@ pub(crate) fn from_plain_json(path: &str, json: &Json) -> Result<Value> {
         Json::Null => Value::Null,
         Json::Bool(truth) => Value::Boolean(*truth),
         Json::Number(number) if number.is_u64() && !number.is_i64() => {
-            let message = format!("{path}: is beyond 64 bits with a sign; write it as a text");
+            let message = format!("{path}: is beyond 64 bits with a sign; write it as a string");
             return Err(Error::invalid(message));
         }
         Json::Number(number) => match number.as_i64() {
@@ -76,7 +76,7 @@ mod tests {
             (json!({"a": [9_007_199_254_740_993_i64]}), "inputs.x.a[0]: "),
         ] {
             let error = read(json).unwrap_err().to_string();
-            assert!(error.starts_with(path) && error.ends_with("as a text"), "{error}");
+            assert!(error.starts_with(path) && error.ends_with("as a string"), "{error}");
         }
     }
 }
