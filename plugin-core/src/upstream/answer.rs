@@ -139,9 +139,29 @@ pub(super) fn not_the_vendors(status: StatusCode) -> Failure {
     }
 }
 
-/// What a status means when its body says nothing.
+impl Failure {
+    /// The failure that `status` stands for by HTTP's own rules, with the vendor's `message`: for an API
+    /// whose error bodies have no more exact code.
+    ///
+    /// ```
+    /// use plugin_core::{Kind, http::StatusCode, upstream::Failure};
+    ///
+    /// let failure = Failure::of_status(StatusCode::CONFLICT, "the job exists");
+    /// assert_eq!(failure.kind, Kind::AlreadyExists);
+    /// ```
+    #[must_use]
+    pub fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { kind: kind_of(status), code: None, message: message.into() }
+    }
+}
+
+/// The failure of a response whose body says nothing.
 pub(super) fn by_status(status: StatusCode) -> Failure {
-    let kind = match status.as_u16() {
+    Failure::of_status(status, format!("the upstream answered {status}"))
+}
+
+fn kind_of(status: StatusCode) -> Kind {
+    match status.as_u16() {
         401 => Kind::Unauthenticated,
         403 => Kind::PermissionDenied,
         404 | 410 => Kind::NotFound,
@@ -153,6 +173,5 @@ pub(super) fn by_status(status: StatusCode) -> Failure {
         408 => Kind::Unavailable,
         400..=499 => Kind::InvalidArgument,
         _ => Kind::Unavailable,
-    };
-    Failure { kind, code: None, message: format!("the upstream answered {status}") }
+    }
 }

@@ -1,18 +1,18 @@
 //! The vendor's JSON, and what it means to Flyte.
 
 {% if mode == "async" -%}
-use plugin_core::{Phase, Status};
+use plugin_core::{Phase, Status, http::StatusCode, serde_json, upstream::Failure};
 use serde::Deserialize;
 
 /// A job as the vendor describes it.
 #[derive(Deserialize)]
-pub(crate) struct Description {
+pub(crate) struct Job {
     state: String,
     reason: Option<String>,
 }
 
-impl Description {
-    /// Every state that the vendor has, and any that it may add: an unknown one is a running job.
+impl Job {
+    /// Every state that the vendor documents. One that it adds later is a running job.
     pub(crate) fn status(self) -> Status {
         match self.state.as_str() {
             "waiting" => Status::new(Phase::Queued),
@@ -25,11 +25,23 @@ impl Description {
     }
 }
 {% else -%}
+use plugin_core::{http::StatusCode, serde_json, upstream::Failure};
 use serde::Deserialize;
 
-/// What the vendor answers.
+/// A translation as the vendor sends it.
 #[derive(Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct Translation {
     pub(crate) text: String,
 }
-{% endif -%}
+{% endif %}
+/// An error as the vendor describes it.
+#[derive(Deserialize)]
+struct Problem {
+    error: String,
+}
+
+/// Reads the vendor's error body; `None` if it is something else, such as a proxy's page.
+pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
+    let Problem { error } = serde_json::from_slice(body).ok()?;
+    Some(Failure::of_status(status, error))
+}

@@ -4,12 +4,13 @@ mod api;
 mod task_types;
 
 {% if mode == "async" -%}
-use plugin_core::{upstream::SecretToken, Context, Error, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType};
-use schemars::JsonSchema;
+use plugin_core::{
+    Context, Error, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType, clap, schemars,
+    serde_json::json, upstream::SecretToken,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-/// Where the vendor answers; `--endpoint` names another host.
+/// The vendor's API; `--endpoint` replaces its host.
 const API: &str = "https://{{ crate_name | kebab_case }}.example.com/v1";
 
 /// The {{ title }} plugin.
@@ -21,13 +22,13 @@ pub struct {{ type_name }} {
 /// What an operator sets: each field is a flag and an environment variable.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
-    /// Queue of tasks that name none.
+    /// The queue for tasks that name none.
     #[arg(long, env = "{{ crate_name | shouty_snake_case }}_QUEUE", default_value = "standard")]
     queue: String,
 }
 
 /// What a task's author writes in `custom`.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, schemars::JsonSchema)]
 pub struct Custom {
     /// The command and its arguments.
     command: Vec<String>,
@@ -35,7 +36,7 @@ pub struct Custom {
     queue: Option<String>,
 }
 
-/// What finds the job again: ids, never secrets or hosts.
+/// The ids that find the job again; never secrets or hosts.
 #[derive(Serialize, Deserialize)]
 pub struct Job {
     id: String,
@@ -49,24 +50,25 @@ impl Plugin for {{ type_name }} {
     type Meta = Job;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let http = http.credentials(SecretToken::new("{{ crate_name }}_token"));
-        Ok(Self { http: http.build(API)?, queue: settings.queue })
+        let token = SecretToken::new("{{ crate_name }}_token");
+        let http = http.credentials(token).failures(api::failure).build(API)?;
+        Ok(Self { http, queue: settings.queue })
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         if task.custom.command.is_empty() {
             return Err(Error::invalid("custom.command: empty"));
         }
-        // The vendor lets us choose the id, so the same task again is the same job.
+        // The vendor lets its callers choose the id, so a repeated create finds the same job.
         let job = Job { id: cx.idempotency_key().hex() };
         let queue = task.custom.queue.as_ref().unwrap_or(&self.queue);
-        let order = json!({ "command": task.custom.command, "queue": queue });
-        self.http.put(&["jobs", &job.id]).json(&order).send(cx).await?;
+        let body = json!({ "command": task.custom.command, "queue": queue });
+        self.http.put(&["jobs", &job.id]).json(&body).send(cx).await?;
         Ok(job)
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
-        let found: api::Description = self.http.get(&["jobs", &job.id]).send_json(cx).await?;
+        let found: api::Job = self.http.get(&["jobs", &job.id]).send_json(cx).await?;
         Ok(linked(found.status(), &job))
     }
 
@@ -84,12 +86,13 @@ fn linked(status: Status, job: &Job) -> Status {
     status.link("{{ title }}", format!("https://{{ crate_name | kebab_case }}.example.com/jobs/{}", job.id))
 }
 {% else -%}
-use plugin_core::{upstream::SecretToken, Context, Error, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value};
-use schemars::JsonSchema;
+use plugin_core::{
+    Context, Error, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value, clap,
+    schemars, serde_json::json, upstream::SecretToken,
+};
 use serde::Deserialize;
-use serde_json::json;
 
-/// Where the vendor answers; `--endpoint` names another host.
+/// The vendor's API; `--endpoint` replaces its host.
 const API: &str = "https://{{ crate_name | kebab_case }}.example.com/v1";
 
 /// The {{ title }} plugin.
@@ -101,13 +104,13 @@ pub struct {{ type_name }} {
 /// What an operator sets: each field is a flag and an environment variable.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
-    /// Language of tasks that name none.
+    /// The language for tasks that name none.
     #[arg(long, env = "{{ crate_name | shouty_snake_case }}_LANGUAGE", default_value = "en")]
     language: String,
 }
 
 /// What a task's author writes in `custom`.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize, schemars::JsonSchema)]
 pub struct Custom {
     /// What to translate.
     text: String,
@@ -122,8 +125,9 @@ impl SyncPlugin for {{ type_name }} {
     type Custom = Custom;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let http = http.credentials(SecretToken::new("{{ crate_name }}_token"));
-        Ok(Self { http: http.build(API)?, language: settings.language })
+        let token = SecretToken::new("{{ crate_name }}_token");
+        let http = http.credentials(token).failures(api::failure).build(API)?;
+        Ok(Self { http, language: settings.language })
     }
 
     async fn execute(&self, cx: &Context, task: Task<Custom>) -> Result<Status> {
@@ -131,11 +135,11 @@ impl SyncPlugin for {{ type_name }} {
             return Err(Error::invalid("custom.text: empty"));
         }
         let language = task.custom.language.as_ref().unwrap_or(&self.language);
-        let question = json!({ "text": task.custom.text, "language": language });
-        // Nothing lasts of it, so a call that failed may be made again.
-        let request = self.http.post(&["translate"]).json(&question).idempotent();
-        let answer: api::Answer = request.send_json(cx).await?;
-        let text = Value::String(answer.text);
+        let body = json!({ "text": task.custom.text, "language": language });
+        // A translation changes nothing at the vendor, so a failed call may be repeated.
+        let request = self.http.post(&["translate"]).json(&body).idempotent();
+        let translation: api::Translation = request.send_json(cx).await?;
+        let text = Value::String(translation.text);
         Ok(Status::new(Phase::Succeeded).output("text", Some(text)))
     }
 }
