@@ -62,7 +62,7 @@ def test_a_notebook_that_gave_no_value_is_not_looked_for_on_this_machine(databri
         settings = databricks_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = pyflyte_run("flyte1.py", "notebook", **settings)
     assert run.code == 1
-    assert "gave no value for the outputs o0" in run.words and "outputs.pb" not in run.words
+    assert "returned no value for the outputs o0" in run.words and "outputs.pb" not in run.words
 
 
 def test_a_query_of_flyte_2_that_gave_no_value_is_not_looked_for_on_this_machine(bigquery_service):
@@ -71,4 +71,4 @@ def test_a_query_of_flyte_2_that_gave_no_value_is_not_looked_for_on_this_machine
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = flyte_run("flyte2.py", "report", "--word", "hello", **settings)
     assert run.code == 1
-    assert "gave no value for the outputs" in run.words and "outputs.pb" not in run.words
+    assert "returned no value for the outputs" in run.words and "outputs.pb" not in run.words

@@ -47,7 +47,7 @@ def test_an_outage_while_the_job_runs_is_waited_for(bigquery_service):
         run = finish(process)
     assert run.code == 0, run.words
     assert all(0 < left < 31 for left in network.time_left), "every call has a deadline"
-    assert "cannot be asked; waiting:" in run.words and "the cable is out" in run.words
+    assert "service unavailable; waiting:" in run.words and "the cable is out" in run.words
 
 
 def test_a_token_file_is_read_anew_for_each_call(report, bigquery_service, tmp_path):
@@ -74,10 +74,10 @@ def test_a_token_file_that_is_late_costs_a_running_job_nothing(report, stuck_big
     file.unlink() if bad is None else file.write_text(bad)
     wait_for_line(process, "waiting:")
     process.send_signal(signal.SIGINT)
-    wait_for_line(process, "stopping the job")
+    wait_for_line(process, "cancelling the job")
     replace(file, stuck_bigquery.token())
     run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
@@ -87,8 +87,8 @@ def test_a_token_that_is_refused_once_and_comes_from_no_file_ends_the_run(bigque
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = pyflyte_run(*ARGUMENTS["pyflyte"], **settings)
     assert run.code == 1
-    assert "wants a token that it accepts (it has run out)" in run.words
-    assert "the job was told to stop" in run.words
+    assert "requires a valid token (it has run out)" in run.words
+    assert "the service is cancelling the job" in run.words
 
 
 def test_a_delete_that_fails_in_passing_is_repeated(report, stuck_bigquery):
@@ -98,7 +98,7 @@ def test_a_delete_that_fails_in_passing_is_repeated(report, stuck_bigquery):
         wait_for_line(process, "RUNNING")
         process.send_signal(signal.SIGINT)
         run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert len(network.requests_to("DeleteTask")) == 4
     assert all(left < 16 for left in network.time_left_to("DeleteTask")), "less than the program's end waits"
     assert states(stuck_bigquery) == ["DONE"]
@@ -111,7 +111,7 @@ def test_ctrl_c_while_a_poll_is_unanswered_does_not_wait_for_it(report, stuck_bi
         wait_until(lambda: network.requests_to("GetTask"))
         process.send_signal(signal.SIGINT)
         run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
@@ -122,7 +122,7 @@ def test_ctrl_c_stops_the_job_at_the_vendor(report, stuck_bigquery):
     process.send_signal(signal.SIGINT)
     run = finish(process, timeout=60)
     assert run.code != 0
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
@@ -134,7 +134,7 @@ def test_ctrl_c_stops_the_job_of_another_thread(stuck_bigquery):
     process.send_signal(signal.SIGINT)
     run = finish(process, timeout=60)
     assert run.code != 0
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
@@ -146,7 +146,7 @@ def test_ctrl_c_while_the_create_is_unanswered_stops_the_job_too(report, stuck_b
         process.send_signal(signal.SIGINT)
         threading.Timer(1, network.released.set).start()
         run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 

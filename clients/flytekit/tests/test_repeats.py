@@ -26,7 +26,7 @@ def test_a_service_that_answers_is_not_told_to_be_away(run):
     ended, network = run("CreateTask", *[(Code.UNAVAILABLE, "the vendor is down")] * 4)
     assert ended.code == 1
     assert "answered UNAVAILABLE: the vendor is down" in ended.words
-    assert "is the service running" not in ended.words
+    assert "check that the service is running" not in ended.words
     assert len(network.requests_to("CreateTask")) == 4
 
 

@@ -95,7 +95,7 @@ def test_a_mapped_task_is_refused_and_never_run_here_instead(databricks_service)
     before = databricks_service.jobs()
     run = pyflyte_run("flyte1.py", "on_each_day", "--days", '["2026-03-01"]', **databricks_service.settings())
     assert run.code == 1
-    assert "flytekit maps no such tasks" in run.words and "call it for each item in a @dynamic" in run.words
+    assert "flytekit does not support map tasks of connectors" in run.words and "call it for each item in a @dynamic" in run.words
     assert "not here" not in run.words and databricks_service.jobs() == before
 
 

@@ -49,7 +49,7 @@ def test_another_flytekit_can_be_imported_and_says_at_its_tasks_what_to_install(
     run = python("other_release1.py", OUTRIGGER_ENDPOINT="http://127.0.0.1:1")
     assert run.code == 1
     assert run.out.split() == ["imported"]
-    assert "does not fit this release of flytekit" in run.words
+    assert "does not support this release of flytekit" in run.words
     assert "install 'outrigger-flytekit[flytekit]'" in run.words and "unset OUTRIGGER_ENDPOINT" in run.words
 
 
@@ -57,7 +57,7 @@ def test_another_flyte_2_runs_nothing_and_says_what_to_install(python):
     run = python("other_release2.py", OUTRIGGER_ENDPOINT="http://127.0.0.1:1")
     assert run.code == 1
     assert "ran" not in run.out.split()
-    assert "does not fit this release of flyte" in run.words
+    assert "does not support this release of flyte" in run.words
     assert "install 'outrigger-flytekit[flyte]'" in run.words
 
 
