@@ -8,8 +8,8 @@ import yaml
 from charts import PLUGINS, ROOT, text
 
 BASES = ROOT / "kustomize"
-MADE = "# Made from charts/{plugin} by tests/charts/kustomize.py; do not edit.\n"
-# What speaks of Helm, of a namespace that kustomization.yaml sets, or of a file that Kustomize itself hashes.
+MADE = "# Generated from charts/{plugin} by tests/charts/kustomize.py; do not edit.\n"
+# Lines about Helm, the namespace that kustomization.yaml sets, or a file that Kustomize hashes itself.
 HELMS_OWN = re.compile(
     r"^( *helm\.sh/chart: .*| *app\.kubernetes\.io/managed-by: Helm|# Source: .*|  namespace: .*"
     r"| *# The file is read at start-up only\.| *checksum/auth: .*)\n",
@@ -21,7 +21,7 @@ kind: Kustomization
 namespace: flyte
 resources:
   - resources.yaml
-# Pods restart when it changes, because its name does.
+# A change to auth.yaml changes the ConfigMap's name, so the pods restart.
 configMapGenerator:
   - name: {plugin}-auth
     files:
@@ -30,7 +30,7 @@ configMapGenerator:
 
 
 def rendered(plugin):
-    """The base's files: name and text."""
+    """The files of the base: name to content."""
     values = {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}
     objects, auth = [], None
     for document in text(plugin, values, flags=("--no-hooks",)).split("---\n")[1:]:

@@ -1,19 +1,19 @@
 {{/*
-What a Deployment or Service tells its pods by. Never changed: a Deployment's selector cannot be. The chart's name is its alias
-where it is a part of another, maybe twice.
+Selector of the Deployment and the Services. It must never change, because a Deployment's selector is immutable. The chart's name
+is its alias where it is a dependency, possibly more than once.
 */}}
 {{- define "bigquery.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* And the pod of `helm test`, which is none of them. */}}
+{{/* Selector of the `helm test` pod, which is not one of the service's pods. */}}
 {{- define "bigquery.healthCheckSelector" -}}
 app.kubernetes.io/name: {{ .Chart.Name | trunc 50 }}-health-check
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* Labels of an object: ours win over `labels`, those over commonLabels. */}}
+{{/* Labels of an object: ours take precedence over `labels`, and those over commonLabels. */}}
 {{- define "bigquery.labels" -}}
 {{- $root := .root -}}
 {{- $standard := dict
@@ -25,7 +25,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- merge $selector $standard (.labels | default dict) $root.Values.commonLabels | toYaml -}}
 {{- end }}
 
-{{/* The inside of `metadata`: root, and where they differ suffix, labels and annotations. */}}
+{{/* The content of `metadata`. Arguments: root, and optionally suffix, labels and annotations. */}}
 {{- define "bigquery.metadata" -}}
 name: {{ include "bigquery.fullname" .root }}{{ .suffix | default "" }}
 namespace: {{ .root.Release.Namespace }}
@@ -37,12 +37,12 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* Not empty where jobs outlive a call: a sync plugin has none, and seals no handles. */}}
+{{/* Non-empty for plugins with jobs: a sync plugin has none, and seals no handles. */}}
 {{- define "bigquery.hasJobs" -}}
 {{- if ne (index .Chart.Annotations "outrigger/mode") "sync" }}yes{{ end -}}
 {{- end }}
 
-{{/* Selects the series of this release's pods. */}}
+{{/* Prometheus selector for the series of this release's pods. */}}
 {{- define "bigquery.series" -}}
 namespace="{{ .Release.Namespace }}",pod=~"{{ include "bigquery.fullname" . }}-[a-z0-9]+-[a-z0-9]{5}"
 {{- end }}

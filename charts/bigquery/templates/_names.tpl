@@ -1,8 +1,8 @@
 {{/*
-Name of everything: the release's, with ours behind it unless it begins with ours. So no two releases of this chart have
-one name in a namespace ("prod" and "prod-bigquery" neither). It ends at 46 characters, so that our suffixes and
-Kubernetes' own (ReplicaSet, pod) fit into 63. A release's name may be longer, and may have dots, which a Service's may
-not: then it is cut, and ends in a hash, so that such releases stay apart, too.
+Name of all objects: the release name, followed by ours unless it begins with ours. No two releases of this chart share a
+name in a namespace (not even "prod" and "prod-bigquery"). It is at most 46 characters long, so that our suffixes and
+Kubernetes' own (ReplicaSet, pod) fit into 63. A release name may be longer, and may contain dots, which are invalid in a
+Service's name: it is then truncated and ends in a hash, so that such releases do not collide either.
 */}}
 {{- define "bigquery.fullname" -}}
 {{- $name := .Release.Name -}}
@@ -25,7 +25,7 @@ not: then it is cut, and ends in a hash, so that such releases stay apart, too.
 {{- end -}}
 {{- end }}
 
-{{/* Where the handle key of a file is: root, file. A Secret of its own, unless somebody else made one for all. */}}
+{{/* Name of the Secret that holds a handle key. Arguments: root, file. Each key has its own Secret, unless existingSecret holds all. */}}
 {{- define "bigquery.handleKeySecret" -}}
 {{- $own := printf "%s-key-%s" (include "bigquery.fullname" .root) (sha256sum .file | trunc 12) -}}
 {{- .root.Values.handleKeys.existingSecret | default $own -}}

@@ -1,8 +1,8 @@
-{{/* What every pod of the chart has, the Deployment's and the test's. */}}
+{{/* Pod fields shared by the Deployment's pods and the test pod. */}}
 {{- define "bigquery.podBasics" -}}
 serviceAccountName: {{ include "bigquery.serviceAccountName" . }}
 automountServiceAccountToken: false
-# Variables of other Services are nobody's settings.
+# The environment variables that Kubernetes derives from other Services are not settings.
 enableServiceLinks: false
 {{- if not .Values.hostUsers }}
 hostUsers: false
@@ -25,7 +25,7 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* The pod's security context; OpenShift gives each namespace users and groups of its own. */}}
+{{/* The pod's security context; OpenShift assigns user and group IDs per namespace. */}}
 {{- define "bigquery.podSecurityContext" -}}
 {{- $context := .Values.podSecurityContext -}}
 {{- if and .Values.adaptToOpenShift (.Capabilities.APIVersions.Has "security.openshift.io/v1") -}}
@@ -34,7 +34,7 @@ tolerations:
 {{- toYaml $context -}}
 {{- end }}
 
-{{/* Where pods ask for names, of a NetworkPolicy. */}}
+{{/* DNS ports of a NetworkPolicy. */}}
 {{- define "bigquery.dnsPorts" -}}
 {{- range .Values.networkPolicy.dnsPorts }}
 - port: {{ . }}
@@ -54,19 +54,19 @@ tolerations:
   labelSelector:
     matchLabels:
       {{- include "bigquery.selector" $ | nindent 6 }}
-  # Pods of the version before, which are about to go, do not count.
+  # Pods of the previous version are about to terminate and do not count.
   matchLabelKeys:
     - pod-template-hash
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Whether the cluster has the `sleep` action: the image has no shell to sleep with. */}}
+{{/* Whether the cluster supports the `sleep` action: the image has no shell to run `sleep`. */}}
 {{- define "bigquery.preStopSeconds" -}}
 {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}{{ .Values.drain.preStopSeconds }}{{ else }}0{{ end -}}
 {{- end }}
 
-{{/* All that draining may take, and a little to flush traces. */}}
+{{/* The maximum duration of draining, plus some time to flush traces. */}}
 {{- define "bigquery.terminationSeconds" -}}
 {{- add (include "bigquery.preStopSeconds" .) .Values.drain.delaySeconds .Values.drain.timeoutSeconds 10 -}}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The cluster as an issuer, and Flyte's ServiceAccount as its subject. */}}
+{{/* The cluster as an issuer, and the rule for Flyte's ServiceAccount. */}}
 {{- define "snowflake.clusterIssuer" -}}
 name: cluster
 issuer: {{ .Values.auth.cluster.issuer | quote }}
@@ -20,7 +20,7 @@ sub: {{ printf "system:serviceaccount:%s:%s" .Values.flyte.namespace .Values.fly
 role: propeller
 {{- end }}
 
-{{/* The whole auth.yaml. */}}
+{{/* The complete auth.yaml. */}}
 {{- define "snowflake.authFile" -}}
 {{- $issuers := .Values.auth.issuers -}}
 {{- $rules := .Values.auth.rules -}}
@@ -31,7 +31,7 @@ role: propeller
 {{- dict "issuers" $issuers "rules" $rules | toYaml -}}
 {{- end }}
 
-{{/* Not empty where pods read the cluster's keys. */}}
+{{/* Non-empty if pods read the cluster's keys. */}}
 {{- define "snowflake.readsCluster" -}}
 {{- if and .Values.auth.cluster.enabled (not .Values.auth.insecureNoAuth) }}yes{{ end -}}
 {{- end }}

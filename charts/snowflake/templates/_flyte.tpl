@@ -1,19 +1,19 @@
-{{/* The pods' own addresses, by name and port. */}}
+{{/* Host and port of the headless Service, which resolves to the pods' addresses. */}}
 {{- define "snowflake.headless" -}}
 {{ include "snowflake.fullname" . }}-headless.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.ports.api }}
 {{- end }}
 
-{{/* Where Flyte finds every pod. */}}
+{{/* The endpoint that Flyte balances over. */}}
 {{- define "snowflake.endpoint" -}}
 dns:///{{ include "snowflake.headless" . }}
 {{- end }}
 
-{{/* What the API port speaks, as meshes and gateways are told. */}}
+{{/* Protocol of the API port, for meshes and gateways. */}}
 {{- define "snowflake.appProtocol" -}}
 {{- .Values.service.appProtocol | default (.Values.tls.enabled | ternary "https" "kubernetes.io/h2c") -}}
 {{- end }}
 
-{{/* Which plugin of Flyte's runs our task types. */}}
+{{/* The Flyte plugin that runs our task types. */}}
 {{- define "snowflake.flyteTasks" -}}
 task-plugins:
   default-for-task-types:
@@ -23,12 +23,12 @@ task-plugins:
 {{- end }}
 
 {{/*
-Flyte's configuration of this connector. Timeouts are a list, because viper lowers the case of map keys. The retry policy
+Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. The retry policy
 is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async.
 */}}
 {{- define "snowflake.flyteConnector" -}}
 connector-service:
-  # Helm replaces lists: name the task types of your other connectors here, too.
+  # Helm replaces lists: add the task types of your other connectors here.
   supportedTaskTypes: [{{ join ", " .Values.flyte.taskTypes }}]
   connectors:
     {{ include "snowflake.fullname" . }}:

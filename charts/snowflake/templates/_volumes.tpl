@@ -35,7 +35,7 @@
       {{- end }}
 {{- end }}
 {{- if include "snowflake.readsCluster" . }}
-# What automounting would mount, less the namespace: the cluster's keys are read with it, nothing else.
+# What automounting would mount, without the namespace. It is only used to read the cluster's keys.
 - name: cluster
   projected:
     defaultMode: 0440
@@ -68,7 +68,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What is mounted at /etc/secrets; empty if nothing is. */}}
+{{/* The volume mounted at /etc/secrets; empty if there is none. */}}
 {{- define "snowflake.secretsVolume" -}}
 {{- $secrets := .Values.secrets -}}
 {{- if $secrets.csi.secretProviderClass -}}

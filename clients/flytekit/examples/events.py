@@ -1,4 +1,4 @@
-"""A BigQuery task of Flyte 2's SDK: nothing in it knows where it runs."""
+"""A BigQuery task of Flyte 2's SDK: it does not depend on where it runs."""
 
 import flyte
 from flyte.io import DataFrame

@@ -1,4 +1,4 @@
-"""A BigQuery task of flytekit: nothing in it knows where it runs."""
+"""A BigQuery task of flytekit: it does not depend on where it runs."""
 
 from flytekit import StructuredDataset, kwtypes
 from flytekitplugins.bigquery import BigQueryConfig, BigQueryTask

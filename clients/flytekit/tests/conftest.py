@@ -1,4 +1,4 @@
-"""Services on fake vendors, as separate programs; the environment of callers."""
+"""Services with fake vendors, as separate programs; the environment of callers."""
 
 import base64
 import contextlib
@@ -33,13 +33,13 @@ UPSTREAM = ("flytekit", "flyteidl", "flyte", "flyteidl2", "grpcio")
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Says what of Flyte's own code ran."""
+    """Prints the versions of Flyte's own code that ran."""
     versions = (f"{name} {importlib.metadata.version(name)}" for name in UPSTREAM)
     terminalreporter.write_line(f"with {', '.join(versions)}")
 
 
 def free_port():
-    # Below those that the system gives to connections: it could give one away before a program listens.
+    # Below the ephemeral ports: the system could assign one of those before a program listens on it.
     for port in random.sample(range(12000, 32000), 100):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
@@ -55,7 +55,7 @@ def fetch(url, **headers):
 
 @dataclasses.dataclass
 class Service:
-    """A running service, and the fake vendor behind it."""
+    """A running service and its fake vendor."""
 
     url: str
     upstream: str
@@ -64,7 +64,7 @@ class Service:
     files: pathlib.Path
 
     def token(self, subject="ada", **claims):
-        """An HS256 token that the service takes."""
+        """An HS256 token that the service accepts."""
 
         def part(data):
             return base64.urlsafe_b64encode(data).rstrip(b"=")
@@ -76,11 +76,11 @@ class Service:
         return (message + b"." + part(signature)).decode()
 
     def settings(self, **more):
-        """The environment of a caller that uses this service."""
+        """The environment of a caller of this service."""
         return {"OUTRIGGER_ENDPOINT": self.url, "OUTRIGGER_TOKEN": self.token(), **more}
 
     def jobs(self):
-        """How many jobs the vendor has started."""
+        """The number of jobs that the vendor has started."""
         name = {"bigquery": "jobs", "databricks": "runs", "snowflake": "statements"}[self.vendor]
         return fetch(f"{self.upstream}/fake/{name}")
 
@@ -113,7 +113,7 @@ def fake_upstream(*arguments):
 
 
 def write_auth(files):
-    """Writes an authentication file in which everybody is a user, but eve; the issuer's secret."""
+    """Writes an authentication file in which everyone except eve is a user. Returns the issuer's secret."""
     secret = secrets.token_hex(32)
     (files / "issuer.secret").write_text(secret)
     (files / "auth.yaml").write_text(
@@ -132,7 +132,7 @@ rules:
 
 
 def without_identities(**more):
-    """This environment, without whose vendors' credentials are in it."""
+    """This environment, without the vendors' credentials."""
     kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")}
     return {**kept, **more}
 
@@ -211,14 +211,14 @@ def stuck_bigquery(tmp_path):
 
 
 def environment(**settings):
-    """A caller's environment: the machine's, without what other runs have set."""
+    """A caller's environment: the machine's, without variables of other runs."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OUTRIGGER_", "FLYTE"))}
     return {**kept, "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1", **settings}
 
 
 @dataclasses.dataclass
 class Run:
-    """What a caller's program printed, and how it ended."""
+    """The output and exit code of a caller's program."""
 
     code: int
     out: str
@@ -226,12 +226,12 @@ class Run:
 
     @property
     def words(self):
-        """All it printed, in one line: terminals break lines anywhere."""
+        """All output in one line, because terminals break lines anywhere."""
         return " ".join((self.out + " " + self.err).split())
 
 
 def program(name):
-    """A program of this Python's environment."""
+    """A program in this Python environment."""
     return str(pathlib.Path(sys.executable).parent / name)
 
 

@@ -1,4 +1,4 @@
-"""A network between caller and service, with its accidents; over TLS, if it is given a key."""
+"""A faulty network between caller and service; over TLS if a key is given."""
 
 import contextlib
 import threading
@@ -10,7 +10,7 @@ from flyteidl.admin import agent_pb2
 
 
 class Forwarder(grpc.GenericRpcHandler):
-    """Hands every call on to a service, and remembers what passed."""
+    """Forwards every call to a service, and records it."""
 
     def __init__(self, target):
         self._channel = grpc.insecure_channel(target)
@@ -30,15 +30,15 @@ class Forwarder(grpc.GenericRpcHandler):
         return [request for path, request in self.calls if path.endswith(f"/{call}")]
 
     def times_of(self, call):
-        """When each of these calls came."""
+        """When each of these calls arrived."""
         return [when for (path, _), when in zip(self.calls, self.times) if path.endswith(f"/{call}")]
 
     def time_left_to(self, call):
-        """How long each of these calls was to take at most."""
+        """The remaining deadline of each of these calls."""
         return [left for (path, _), left in zip(self.calls, self.time_left) if path.endswith(f"/{call}")]
 
     def edit_polls(self, edit):
-        """Changes answers about jobs on their way. Flyte 2's are encoded like those of Flyte 1."""
+        """Changes answers about jobs in transit. Flyte 2's have the same encoding as Flyte 1's."""
         self._edit = edit
 
     def service(self, details):
@@ -64,7 +64,7 @@ class Forwarder(grpc.GenericRpcHandler):
         return answer
 
     def refuse(self, call, *answers):
-        """Answers the next calls in the service's place: a code, details, and what more it says."""
+        """Answers the next calls instead of the service: code, details and metadata."""
         self.refusals[call] = list(answers)
 
     def _refuse(self, call, context):
@@ -96,7 +96,7 @@ def edited(answer, edit):
 
 @contextlib.contextmanager
 def forwarder(service, credentials=None):
-    """A forwarder to ``service``, and its port."""
+    """A forwarder to ``service`` and its port."""
     handler = Forwarder(service.url.removeprefix("http://"))
     server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[handler])
     address = "127.0.0.1:0"

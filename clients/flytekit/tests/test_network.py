@@ -1,4 +1,4 @@
-"""Accidents between caller and service; tokens that change; TLS."""
+"""Network failures between caller and service; token renewal; TLS."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ UNAVAILABLE, UNAUTHENTICATED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAU
 
 @pytest.fixture(params=ARGUMENTS)
 def report(request):
-    """A run that is under way."""
+    """A run in progress."""
     name = request.param
     return lambda **settings: start(program(name), "run", *ARGUMENTS[name], **settings)
 
 
-def test_a_create_whose_answer_is_lost_is_repeated_and_starts_one_job(report, bigquery_service):
+def test_create_with_lost_answer_is_repeated_and_starts_one_job(report, bigquery_service):
     before = bigquery_service.jobs()
     with forwarder(bigquery_service) as (network, port):
         network.lost_answers = 1
@@ -36,7 +36,7 @@ def test_a_create_whose_answer_is_lost_is_repeated_and_starts_one_job(report, bi
     assert bigquery_service.jobs() == before + 1
 
 
-def test_an_outage_while_the_job_runs_is_waited_for(bigquery_service):
+def test_run_survives_outage(bigquery_service):
     with forwarder(bigquery_service) as (network, port):
         process = start(
             program("pyflyte"), "run", *ARGUMENTS["pyflyte"],
@@ -47,10 +47,10 @@ def test_an_outage_while_the_job_runs_is_waited_for(bigquery_service):
         run = finish(process)
     assert run.code == 0, run.words
     assert all(0 < left < 31 for left in network.time_left), "every call has a deadline"
-    assert "cannot be asked; waiting:" in run.words and "the cable is out" in run.words
+    assert "service unavailable; waiting:" in run.words and "the cable is out" in run.words
 
 
-def test_a_token_file_is_read_anew_for_each_call(report, bigquery_service, tmp_path):
+def test_token_file_is_read_for_each_call(report, bigquery_service, tmp_path):
     file = tmp_path / "token"
     first, second = bigquery_service.token(n=1), bigquery_service.token(n=2)
     file.write_text(first + "\n")
@@ -66,7 +66,7 @@ def test_a_token_file_is_read_anew_for_each_call(report, bigquery_service, tmp_p
 
 
 @pytest.mark.parametrize("bad", ["", "truncat", None], ids=["empty", "refused", "missing"])
-def test_a_token_file_that_is_late_costs_a_running_job_nothing(report, stuck_bigquery, tmp_path, bad):
+def test_run_survives_late_token_renewal(report, stuck_bigquery, tmp_path, bad):
     file = tmp_path / "token"
     file.write_text(stuck_bigquery.token())
     process = report(OUTRIGGER_ENDPOINT=stuck_bigquery.url, OUTRIGGER_TOKEN_FILE=str(file))
@@ -74,71 +74,71 @@ def test_a_token_file_that_is_late_costs_a_running_job_nothing(report, stuck_big
     file.unlink() if bad is None else file.write_text(bad)
     wait_for_line(process, "waiting:")
     process.send_signal(signal.SIGINT)
-    wait_for_line(process, "stopping the job")
+    wait_for_line(process, "cancelling the job")
     replace(file, stuck_bigquery.token())
     run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
-def test_a_token_that_is_refused_once_and_comes_from_no_file_ends_the_run(bigquery_service):
+def test_rejected_token_from_environment_ends_run(bigquery_service):
     with forwarder(bigquery_service) as (network, port):
         network.refuse("GetTask", (UNAUTHENTICATED, "it has run out"))
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = pyflyte_run(*ARGUMENTS["pyflyte"], **settings)
     assert run.code == 1
-    assert "wants a token that it accepts (it has run out)" in run.words
-    assert "the job was told to stop" in run.words
+    assert "requires a valid token (it has run out)" in run.words
+    assert "the service is cancelling the job" in run.words
 
 
-def test_a_delete_that_fails_in_passing_is_repeated(report, stuck_bigquery):
+def test_transient_delete_error_is_repeated(report, stuck_bigquery):
     with forwarder(stuck_bigquery) as (network, port):
         network.refuse("DeleteTask", *[(UNAVAILABLE, "the vendor does not list the job yet; repeat the request")] * 3)
         process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
         wait_for_line(process, "RUNNING")
         process.send_signal(signal.SIGINT)
         run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert len(network.requests_to("DeleteTask")) == 4
     assert all(left < 16 for left in network.time_left_to("DeleteTask")), "less than the program's end waits"
     assert states(stuck_bigquery) == ["DONE"]
 
 
-def test_ctrl_c_while_a_poll_is_unanswered_does_not_wait_for_it(report, stuck_bigquery):
+def test_ctrl_c_does_not_wait_for_pending_poll(report, stuck_bigquery):
     with forwarder(stuck_bigquery) as (network, port):
         network.holds_polls = True
         process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
         wait_until(lambda: network.requests_to("GetTask"))
         process.send_signal(signal.SIGINT)
         run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
-def test_ctrl_c_stops_the_job_at_the_vendor(report, stuck_bigquery):
+def test_ctrl_c_cancels_job_at_vendor(report, stuck_bigquery):
     process = report(**stuck_bigquery.settings())
     wait_for_line(process, "RUNNING")
     assert states(stuck_bigquery) == ["RUNNING"]
     process.send_signal(signal.SIGINT)
     run = finish(process, timeout=60)
     assert run.code != 0
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
-def test_ctrl_c_stops_the_job_of_another_thread(stuck_bigquery):
-    """flytekit runs the tasks of an eager workflow beside the main thread, which alone hears of Ctrl-C."""
+def test_ctrl_c_cancels_job_of_another_thread(stuck_bigquery):
+    """flytekit runs the tasks of an eager workflow outside of the main thread, which alone receives Ctrl-C."""
     workflow = ("flyte1.py", "later", "--day", "2026-03-01", "--ids", "[1, 2]")
     process = start(program("pyflyte"), "run", *workflow, **stuck_bigquery.settings())
     wait_for_line(process, "RUNNING")
     process.send_signal(signal.SIGINT)
     run = finish(process, timeout=60)
     assert run.code != 0
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
-def test_ctrl_c_while_the_create_is_unanswered_stops_the_job_too(report, stuck_bigquery):
+def test_ctrl_c_during_create_cancels_job(report, stuck_bigquery):
     with forwarder(stuck_bigquery) as (network, port):
         network.holds_creates = True
         process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
@@ -146,19 +146,19 @@ def test_ctrl_c_while_the_create_is_unanswered_stops_the_job_too(report, stuck_b
         process.send_signal(signal.SIGINT)
         threading.Timer(1, network.released.set).start()
         run = finish(process, timeout=60)
-    assert "the job was told to stop" in run.words
+    assert "the service is cancelling the job" in run.words
     assert states(stuck_bigquery) == ["DONE"]
 
 
 def replace(file, token):
-    """As programs renew tokens: a reader sees the old one or the new one."""
+    """Replaces the file atomically, as token renewal does: a reader sees the old token or the new one."""
     new = file.with_suffix(".new")
     new.write_text(token + "\n")
     os.replace(new, file)
 
 
 def wait_for_line(process, word):
-    """Reads what ``process`` prints until ``word`` is in it."""
+    """Reads the output of ``process`` until it contains ``word``."""
     seen = ""
     while word not in seen:
         line = process.stderr.readline()
@@ -174,7 +174,7 @@ def wait_until(condition):
 
 
 def states(service):
-    """The states of the vendor's jobs, asked of the vendor itself."""
+    """The states of the vendor's jobs, according to the vendor."""
     metadata = f"{service.upstream}/computeMetadata/v1/instance/service-accounts/default/token"
     token = fetch(metadata, **{"metadata-flavor": "Google"})["access_token"]
     jobs = fetch(f"{service.upstream}/bigquery/v2/projects/acme-analytics/jobs", authorization=f"Bearer {token}")
@@ -183,7 +183,7 @@ def states(service):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A self-signed certificate of this machine, and its key."""
+    """A self-signed certificate for this machine, and its key."""
     files = tmp_path_factory.mktemp("tls")
     subprocess.run(
         [
@@ -196,7 +196,7 @@ def certificate(tmp_path_factory):
     return files / "cert.pem", files / "key.pem"
 
 
-def test_tls_believes_the_named_authority_and_no_other(bigquery_service, certificate):
+def test_tls_trusts_only_the_configured_ca(bigquery_service, certificate):
     cert, key = certificate
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
     with forwarder(bigquery_service, credentials) as (network, port):

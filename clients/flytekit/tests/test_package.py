@@ -1,4 +1,4 @@
-"""The package as it is installed."""
+"""The package as installed."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import zipfile
 from conftest import HERE, ROOT
 
 
-def test_a_wheel_has_the_projects_licence_and_every_module(tmp_path):
+def test_wheel_has_licence_and_every_module(tmp_path):
     build = f"import hatchling.build; print(hatchling.build.build_wheel({str(tmp_path)!r}))"
     built = subprocess.check_output([sys.executable, "-c", build], cwd=HERE.parent, text=True)
     wheel = zipfile.ZipFile(tmp_path / built.split()[-1])

@@ -1,4 +1,4 @@
-"""Runs that fail, in words that say what to do; and what is never told: the token."""
+"""Failed runs, whose errors say what to do and never contain the token."""
 
 import pytest
 from conftest import bigquery, flyte_run, free_port, pyflyte_run
@@ -16,22 +16,22 @@ def report(request):
     return lambda **settings: request.param(*ARGUMENTS[request.param], **settings)
 
 
-def test_a_wrong_token_is_refused_in_words(report, bigquery_service):
+def test_wrong_token_error_names_the_variables(report, bigquery_service):
     before = bigquery_service.jobs()
     run = report(**bigquery_service.settings(OUTRIGGER_TOKEN="canary-of-a-token"))
     assert run.code == 1
-    assert "wants a token that it accepts" in run.words and "OUTRIGGER_TOKEN_FILE" in run.words
+    assert "requires a valid token" in run.words and "OUTRIGGER_TOKEN_FILE" in run.words
     assert "canary" not in run.words
     assert bigquery_service.jobs() == before
 
 
-def test_without_a_token_it_is_said_that_none_is_set(bigquery_service):
+def test_missing_token_error_says_none_is_set(bigquery_service):
     run = pyflyte_run(*ARGUMENTS[pyflyte_run], **bigquery_service.settings(OUTRIGGER_TOKEN=""))
     assert run.code == 1
-    assert "none is set; set one by OUTRIGGER_TOKEN or OUTRIGGER_TOKEN_FILE" in run.words
+    assert "no token is set; set one in OUTRIGGER_TOKEN or OUTRIGGER_TOKEN_FILE" in run.words
 
 
-def test_who_may_not_create_reads_who_can_change_that(bigquery_service):
+def test_forbidden_create_error_names_authentication_file(bigquery_service):
     run = pyflyte_run(
         *ARGUMENTS[pyflyte_run], **bigquery_service.settings(OUTRIGGER_TOKEN=bigquery_service.token("eve"))
     )
@@ -39,15 +39,15 @@ def test_who_may_not_create_reads_who_can_change_that(bigquery_service):
     assert "your token does not allow create" in run.words and "authentication file" in run.words
 
 
-def test_a_service_that_is_down_is_named(report):
+def test_unreachable_service_is_named(report):
     url = f"http://127.0.0.1:{free_port()}"
     run = report(OUTRIGGER_ENDPOINT=url, OUTRIGGER_TOKEN="canary-of-a-token")
     assert run.code == 1
-    assert f"{url} does not answer" in run.words and "is the service running" in run.words
+    assert f"{url} does not answer" in run.words and "check that the service is running" in run.words
     assert "canary" not in run.words
 
 
-def test_another_task_type_is_answered_with_what_is_served(bigquery_service):
+def test_unserved_task_type_error_lists_served_types(bigquery_service):
     run = pyflyte_run("flyte1.py", "users", "--country", "NL", **bigquery_service.settings())
     assert run.code == 1
     assert "does not run tasks of this type: it runs bigquery_query_job_task" in run.words
@@ -62,7 +62,7 @@ def failing_bigquery(tmp_path):
         yield running
 
 
-def test_a_failed_job_is_told_in_the_vendors_words(report, failing_bigquery):
+def test_failed_job_has_vendor_message(report, failing_bigquery):
     run = report(**failing_bigquery.settings())
     assert run.code == 1
     assert "failed on http://" in run.words and "as scripted" in run.words
@@ -74,23 +74,23 @@ def test_a_failed_job_is_told_in_the_vendors_words(report, failing_bigquery):
     "url",
     ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://h:port", "http://h/path", "http://ada:canary@h"],
 )
-def test_an_endpoint_that_is_none_is_quoted(monkeypatch, url):
+def test_invalid_endpoint_is_quoted(monkeypatch, url):
     monkeypatch.setenv("OUTRIGGER_ENDPOINT", url)
-    with pytest.raises(ServiceError, match="is no endpoint: write http://HOST:PORT") as refused:
+    with pytest.raises(ServiceError, match="is not a valid endpoint: write http://HOST:PORT") as refused:
         endpoints.of_task_type("snowflake")
     assert "canary" not in str(refused.value)
 
 
 @pytest.mark.parametrize("entry", ["snowflake", "snowflake="])
-def test_an_entry_without_an_endpoint_is_quoted(monkeypatch, entry):
+def test_entry_without_endpoint_is_quoted(monkeypatch, entry):
     monkeypatch.setenv("OUTRIGGER_ENDPOINTS", f"a=http://h:1,{entry}")
     with pytest.raises(ServiceError, match=f"OUTRIGGER_ENDPOINTS has '{entry}'"):
         endpoints.of_task_type("snowflake")
 
 
-def test_each_task_type_may_have_its_own_service(bigquery_service, snowflake_service):
+def test_each_task_type_can_have_its_own_service(bigquery_service, snowflake_service):
     own = f"snowflake={snowflake_service.url}, bigquery_query_job_task={bigquery_service.url}"
-    # The issuers share no secret: a token is of one service.
+    # The issuers share no secret: a token is valid for one service only.
     settings = {"OUTRIGGER_ENDPOINT": "http://127.0.0.1:1", "OUTRIGGER_ENDPOINTS": own}
     run = pyflyte_run(
         "flyte1.py", "users", "--country", "NL", **settings, OUTRIGGER_TOKEN=snowflake_service.token()
@@ -108,14 +108,14 @@ def test_each_task_type_may_have_its_own_service(bigquery_service, snowflake_ser
             "OUTRIGGER_TOKEN_FILE names /nowhere/token, which cannot be read",
         ),
         ({"OUTRIGGER_TOKEN_FILE": "/dev/null"}, "which is empty"),
-        ({"OUTRIGGER_TOKEN": "canary of a token"}, "OUTRIGGER_TOKEN holds no token"),
+        ({"OUTRIGGER_TOKEN": "canary of a token"}, "OUTRIGGER_TOKEN does not contain a token"),
         (
             {"OUTRIGGER_TOKEN": "canary", "OUTRIGGER_TOKEN_FILE": "/dev/null"},
-            "OUTRIGGER_TOKEN and OUTRIGGER_TOKEN_FILE are both set: unset the one",
+            "OUTRIGGER_TOKEN and OUTRIGGER_TOKEN_FILE are both set: unset one",
         ),
     ],
 )
-def test_a_token_that_cannot_be_sent_is_told_apart(monkeypatch, settings, words):
+def test_unusable_token_error_names_the_cause(monkeypatch, settings, words):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ServiceError, match=words) as refused:
@@ -123,20 +123,20 @@ def test_a_token_that_cannot_be_sent_is_told_apart(monkeypatch, settings, words)
     assert "canary" not in str(refused.value)
 
 
-def test_a_traceback_with_local_variables_holds_no_token(bigquery_service, python):
+def test_traceback_with_locals_contains_no_token(bigquery_service, python):
     token = bigquery_service.token(iss="https://elsewhere.example.com")
     run = python("locals.py", **bigquery_service.settings(OUTRIGGER_TOKEN=token))
     assert run.code == 1
-    assert "wants a token that it accepts" in run.words
+    assert "requires a valid token" in run.words
     assert "locals" in run.words, "they are shown"
     assert token[:20] not in run.words.replace(" ", "")
 
 
-def test_a_traceback_with_local_variables_holds_no_secret_of_flyte_2(snowflake_service, python):
+def test_traceback_with_locals_contains_no_flyte_2_secret(snowflake_service, python):
     token = snowflake_service.token(iss="https://elsewhere.example.com")
     run = python("locals2.py", **snowflake_service.settings(OUTRIGGER_TOKEN=token, LAPTOP_KEY="canary-of-a-key"))
     assert run.code == 1
-    assert "wants a token that it accepts" in run.words
+    assert "requires a valid token" in run.words
     assert "locals" in run.words and "job.py" in run.words, "they are shown"
     shown = run.words.replace(" ", "")
     assert "canary" not in shown and token[:20] not in shown

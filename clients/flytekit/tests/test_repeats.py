@@ -1,4 +1,4 @@
-"""What is asked again, when, and how a service's refusals read."""
+"""Which calls are repeated, when, and how a service's errors read."""
 
 import grpc
 import pytest
@@ -11,7 +11,7 @@ REPORT = ("flyte1.py", "report", "--day", "2026-03-01", "--ids", "[1, 2]")
 
 @pytest.fixture
 def run(bigquery_service):
-    """Runs a query over a network where a call is answered so."""
+    """Runs a query over a network that answers a call in this way."""
 
     def refused(call, *answers):
         with forwarder(bigquery_service) as (network, port):
@@ -22,22 +22,22 @@ def run(bigquery_service):
     return refused
 
 
-def test_a_service_that_answers_is_not_told_to_be_away(run):
+def test_answer_of_service_is_not_reported_as_unreachable(run):
     ended, network = run("CreateTask", *[(Code.UNAVAILABLE, "the vendor is down")] * 4)
     assert ended.code == 1
     assert "answered UNAVAILABLE: the vendor is down" in ended.words
-    assert "is the service running" not in ended.words
+    assert "check that the service is running" not in ended.words
     assert len(network.requests_to("CreateTask")) == 4
 
 
-def test_a_poll_that_is_refused_in_passing_is_waited_for_in_the_services_words(run):
+def test_transient_poll_error_is_shown_while_waiting(run):
     ended, _ = run("GetTask", (Code.DEADLINE_EXCEEDED, "the vendor is slow"))
     assert ended.code == 0, ended.words
     assert "waiting: http://127.0.0.1:" in ended.words
     assert "answered DEADLINE_EXCEEDED: the vendor is slow" in ended.words
 
 
-def test_a_service_that_says_when_to_come_back_is_asked_no_sooner(run):
+def test_pushback_of_service_is_respected(run):
     told = ("grpc-retry-pushback-ms", "1500")
     ended, network = run("CreateTask", (Code.RESOURCE_EXHAUSTED, "too many", told))
     assert ended.code == 0, ended.words
@@ -46,7 +46,7 @@ def test_a_service_that_says_when_to_come_back_is_asked_no_sooner(run):
 
 
 @pytest.mark.parametrize("words", ["payload too large", "Received message larger than max (9 vs. 4)"])
-def test_a_request_that_is_too_large_is_sent_once(run, words):
+def test_too_large_request_is_sent_once(run, words):
     ended, network = run("CreateTask", *[(Code.RESOURCE_EXHAUSTED, words)] * 4)
     assert ended.code == 1
     assert f"answered RESOURCE_EXHAUSTED: {words}" in ended.words
@@ -57,7 +57,7 @@ def add_five_mebibytes(resource):
     resource.custom_info["unused"] = "x" * (5 << 20)
 
 
-def test_answers_may_be_large(bigquery_service):
+def test_large_answers_are_accepted(bigquery_service):
     with forwarder(bigquery_service) as (network, port):
         network.edit_polls(add_five_mebibytes)
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
@@ -66,14 +66,14 @@ def test_answers_may_be_large(bigquery_service):
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "grpc_proxy"])
-def test_this_machine_is_reached_through_no_proxy(bigquery_service, name):
+def test_loopback_bypasses_proxy(bigquery_service, name):
     nobody = {name: "http://127.0.0.1:1", "no_proxy": ""}
     run = pyflyte_run(*REPORT, **bigquery_service.settings(**nobody))
     assert run.code == 0, run.words
 
 
 @pytest.mark.parametrize(("ending", "jobs"), [("invalidQuery", 1), ("backendError", 3)])
-def test_flyte_2_tries_again_only_what_may_pass(tmp_path, ending, jobs):
+def test_flyte_2_retries_only_retryable_failures(tmp_path, ending, jobs):
     with bigquery(tmp_path, f"--ending={ending}") as failing:
         run = flyte_run("flyte2.py", "insistent", "--word", "hello", **failing.settings())
         assert run.code == 1
@@ -81,7 +81,7 @@ def test_flyte_2_tries_again_only_what_may_pass(tmp_path, ending, jobs):
         assert failing.jobs() == jobs
 
 
-def test_flyte_2_does_not_try_again_what_a_service_refuses(bigquery_service):
+def test_flyte_2_does_not_retry_refusals(bigquery_service):
     with forwarder(bigquery_service) as (network, port):
         network.refuse("CreateTask", *[(Code.INVALID_ARGUMENT, "no such column")] * 3)
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")

@@ -1,4 +1,4 @@
-"""Runs that work: ``pyflyte run`` and ``flyte run --local`` on real services."""
+"""Successful runs: ``pyflyte run`` and ``flyte run --local`` with real services."""
 
 import re
 
@@ -14,7 +14,7 @@ CONSOLE = re.compile(
 
 @pytest.fixture(params=[(pyflyte_run, REPORT), (flyte_run, REPORT_2)], ids=["flyte1", "flyte2"], scope="module")
 def runs(request, bigquery_service):
-    """Two runs of a workflow, the second in a narrow terminal; how many jobs they took.
+    """Two runs of a workflow, the second in a narrow terminal, and the number of jobs they started.
 
     The workflow has a query, and a task that runs here on what it gave.
     """
@@ -24,7 +24,7 @@ def runs(request, bigquery_service):
     return runs, bigquery_service.jobs() - before
 
 
-def test_a_query_runs_at_the_service(runs):
+def test_query_runs_at_service(runs):
     wide, narrow = runs[0]
     assert (wide.code, narrow.code) == (0, 0), wide.words + narrow.words
     assert "bq://acme-analytics:" in wide.out, "the next task got the table"
@@ -34,7 +34,7 @@ def test_each_run_is_a_new_job_even_with_seeded_random_numbers(runs):
     assert runs[1] == 2
 
 
-def test_progress_and_the_console_link_are_shown(runs):
+def test_progress_and_console_link_are_shown(runs):
     for run in runs[0]:
         assert CONSOLE.search(run.err), "one line, whatever the terminal's width"
         phases = re.findall(r"^\w+: (QUEUED|RUNNING|SUCCEEDED)", run.err, re.M)
@@ -61,14 +61,14 @@ def user_key(snowflake_service):
     return (snowflake_service.files / "user.pem").read_text()
 
 
-def test_a_notebook_needs_no_bucket(databricks_service):
+def test_notebook_needs_no_bucket(databricks_service):
     run = pyflyte_run("flyte1.py", "notebook", **databricks_service.settings())
     assert run.code == 0, run.words
     assert "42" in run.out.split(), "what the notebook ended with"
     assert "Databricks Console: https://" in run.err
 
 
-def test_code_needs_a_bucket_and_is_never_run_here_instead(databricks_service):
+def test_code_without_bucket_fails_and_does_not_run_locally(databricks_service):
     before = databricks_service.jobs()
     run = pyflyte_run("flyte1.py", "on_databricks", "--day", "2026-03-01", **databricks_service.settings())
     assert run.code == 1
@@ -76,14 +76,14 @@ def test_code_needs_a_bucket_and_is_never_run_here_instead(databricks_service):
     assert "not here" not in run.words and databricks_service.jobs() == before
 
 
-def test_code_of_flyte_2_needs_a_bucket_and_is_never_run_here_instead(databricks_service):
+def test_flyte_2_code_without_bucket_fails_and_does_not_run_locally(databricks_service):
     run = flyte_run("flyte2.py", "daily", "--day", "2026-03-01", **databricks_service.settings())
     assert run.code == 1
     assert "flyte run --local --raw-data-path s3://BUCKET/PATH" in run.words
     assert "not here" not in run.words
 
 
-def test_the_old_databricks_task_runs_where_spark_is_served(databricks_service):
+def test_old_databricks_task_runs_where_spark_is_served(databricks_service):
     before = databricks_service.jobs()
     arguments = ("--raw-output-data-prefix", "memory://bucket/runs", "flyte1.py", "on_old_databricks")
     run = pyflyte_run(*arguments, "--day", "2026-03-01", **databricks_service.settings())
@@ -91,15 +91,16 @@ def test_the_old_databricks_task_runs_where_spark_is_served(databricks_service):
     assert databricks_service.jobs() == before + 1
 
 
-def test_a_mapped_task_is_refused_and_never_run_here_instead(databricks_service):
+def test_map_task_is_rejected_and_does_not_run_locally(databricks_service):
     before = databricks_service.jobs()
     run = pyflyte_run("flyte1.py", "on_each_day", "--days", '["2026-03-01"]', **databricks_service.settings())
     assert run.code == 1
-    assert "flytekit maps no such tasks" in run.words and "call it for each item in a @dynamic" in run.words
+    assert "flytekit does not support map tasks of connectors" in run.words
+    assert "call it for each item in a @dynamic" in run.words
     assert "not here" not in run.words and databricks_service.jobs() == before
 
 
-def test_links_are_shown_where_flyte_2_shows_its_own(bigquery_service, python):
+def test_links_are_recorded_in_flyte_2_tracker(bigquery_service, python):
     run = python("tracked2.py", **bigquery_service.settings())
     assert run.code == 0, run.words
     assert "BigQuery Console https://console.cloud.google.com/bigquery?project=acme-analytics" in run.out

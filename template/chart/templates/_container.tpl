@@ -1,4 +1,4 @@
-{{/* Environment variables: what the chart knows, then `settings`. The rest is the service's defaults. */}}
+{{/* Environment variables: those the chart derives, then `settings`. All others keep the service's defaults. */}}
 {{- define "<[ plugin.name ]>.env" -}}
 - name: PLUGIN_LISTEN
   value: {{ printf "%s:%d" .Values.ports.host (int .Values.ports.api) | quote }}
@@ -40,7 +40,7 @@
   value: {{ $.Values.otel.traceRatio | quote }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
-{{- /* YAML's whole numbers come as floats, which print as 1e+06. */}}
+{{- /* Helm parses YAML integers as floats, which print as 1e+06. */}}
 {{- $text := kindIs "float64" $value | ternary (toJson $value) (toString $value) }}
 {{- if $text }}
 - name: {{ $name }}

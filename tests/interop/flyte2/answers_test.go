@@ -42,7 +42,7 @@ func answering(t *testing.T, phase core.TaskExecution_Phase) *run {
 }
 
 // Why every answer has a phase.
-func TestAnAnswerWithoutPhaseFailsATaskInTheEnd(t *testing.T) {
+func TestAnswersWithoutPhaseFailTaskEventually(t *testing.T) {
 	t.Parallel()
 	action := answering(t, core.TaskExecution_UNDEFINED).ends(pluginscore.PhasePermanentFailure)
 	failure := action.Status.ErrorState
@@ -51,7 +51,7 @@ func TestAnAnswerWithoutPhaseFailsATaskInTheEnd(t *testing.T) {
 	}
 }
 
-func TestAnAbortedJobIsAFailureWithoutItsMessage(t *testing.T) {
+func TestAbortedJobFailsWithoutMessage(t *testing.T) {
 	t.Parallel()
 	action := answering(t, core.TaskExecution_ABORTED).ends(pluginscore.PhasePermanentFailure)
 	if message := action.Status.ErrorState.Message; message != "failed to run the job with aborted phase." {
@@ -59,7 +59,7 @@ func TestAnAbortedJobIsAFailureWithoutItsMessage(t *testing.T) {
 	}
 }
 
-func TestWhereAMessageIsShown(t *testing.T) {
+func TestPhasesThatShowMessage(t *testing.T) {
 	t.Parallel()
 	shown := map[core.TaskExecution_Phase]struct {
 		as      pluginscore.Phase

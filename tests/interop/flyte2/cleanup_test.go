@@ -35,7 +35,7 @@ func (r *run) age() {
 	must(r.t, r.kube.Update(r.t.Context(), action))
 }
 
-func TestASucceededJobIsDeletedAnHourLater(t *testing.T) {
+func TestSucceededJobIsDeletedAfterAnHour(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		r := s.run(t)
@@ -45,7 +45,7 @@ func TestASucceededJobIsDeletedAnHourLater(t *testing.T) {
 	})
 }
 
-func TestAJobThatTheVendorForgotIsDeletedAnHourLater(t *testing.T) {
+func TestJobUnknownToVendorIsDeletedAfterAnHour(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		r := s.run(t)
@@ -86,7 +86,7 @@ func (s *stage) deletedAtOnce(t *testing.T, r *run) {
 }
 
 // Why a delete is answered well whatever became of the job.
-func TestADeleteThatFailsIsRepeatedForEver(t *testing.T) {
+func TestFailedDeleteIsRepeatedForever(t *testing.T) {
 	t.Parallel()
 	const failures = 20
 	s := stageOf(t, bigquery(), "stuck")

@@ -45,7 +45,7 @@ func (s sloppy) GetTask(context.Context, *connector.GetTaskRequest) (*connector.
 }
 
 // The checks of every call are worth something only if they can fail.
-func TestABreachOfTheContractIsNoticed(t *testing.T) {
+func TestContractBreachIsReported(t *testing.T) {
 	t.Parallel()
 	running := core.TaskExecution_RUNNING
 	breaches := map[string]struct {

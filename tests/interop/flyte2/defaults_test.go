@@ -8,7 +8,7 @@ import (
 )
 
 // What our services are made for, unless an operator says otherwise.
-func TestTheExecutorsDefaults(t *testing.T) {
+func TestExecutorDefaults(t *testing.T) {
 	t.Parallel()
 	plugin, executor := flyte.defaults, executorconfig.GetConfig()
 	times := map[string][2]time.Duration{

@@ -40,7 +40,7 @@ func (s *stage) checkOutputs(t *testing.T, r *run, attempt uint32) {
 	}
 }
 
-func TestATaskSucceedsAndItsOutputsAreRead(t *testing.T) {
+func TestTaskSucceedsAndOutputsAreRead(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		r := s.run(t)
@@ -88,7 +88,7 @@ func (s *stage) checkHeaders(t *testing.T) {
 	}
 }
 
-func TestAFailureIsToldInTheVendorsWords(t *testing.T) {
+func TestFailureCarriesVendorMessage(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, v.rejected)
 		r := s.run(t, retries(3))
@@ -107,7 +107,7 @@ func TestAFailureIsToldInTheVendorsWords(t *testing.T) {
 	})
 }
 
-func TestARetryableFailureIsTriedAgainAsAnotherJob(t *testing.T) {
+func TestRetryableFailureStartsAnotherJob(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, v.transient)
 		r := s.run(t, retries(1))
@@ -137,7 +137,7 @@ func (s *stage) checkPrefixes(t *testing.T, wanted ...string) {
 	}
 }
 
-func TestAnAbortedTaskIsCancelledUpstream(t *testing.T) {
+func TestAbortedTaskIsCancelledUpstream(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "stuck")
 		r := s.run(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/common"
 )
 
-func TestAJobOutlivesARestartOfItsService(t *testing.T) {
+func TestJobSurvivesServiceRestart(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		r := s.run(t)
@@ -69,7 +69,7 @@ func (s *stage) toldOnce(t *testing.T, r *run) {
 }
 
 // The executor forgets that it created if it cannot tell anybody, and creates again.
-func TestASlowCreateThatIsRepeatedStartsOneJob(t *testing.T) {
+func TestRepeatedSlowCreateStartsOneJob(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := newStage(t, <-flyte.hastyLanes, v, "success")
 		s.startService(t)
@@ -95,7 +95,7 @@ func TestASlowCreateThatIsRepeatedStartsOneJob(t *testing.T) {
 }
 
 // A retry is another attempt to the executor: what the slow create started nobody knows.
-func TestASlowCreateThatIsRetriedLeavesItsJobBehind(t *testing.T) {
+func TestRetriedSlowCreateLeavesOrphanedJob(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, <-flyte.hastyLanes, bigquery(), "success")
 	s.startService(t)
@@ -112,7 +112,7 @@ func TestASlowCreateThatIsRetriedLeavesItsJobBehind(t *testing.T) {
 }
 
 // While a service is down the executor forgets that it is there, and fails its tasks elsewhere.
-func TestAServiceThatWasDownIsFoundAgain(t *testing.T) {
+func TestServiceIsRediscoveredAfterOutage(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		stop(s.service.command)
@@ -145,7 +145,7 @@ func (s *stage) awaitOblivion(t *testing.T) {
 	await(t, "failed discovery", func() bool { return failed() > before+1 })
 }
 
-func TestPollsOfAForgottenServiceGoElsewhereAndComeBack(t *testing.T) {
+func TestForgottenServiceIsNotPolledUntilRediscovered(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, bigquery(), "success")
 	r := s.run(t)
@@ -164,7 +164,7 @@ func TestPollsOfAForgottenServiceGoElsewhereAndComeBack(t *testing.T) {
 }
 
 // Why a poll is never answered with an error for trouble at the vendor.
-func TestTheSixthFailedPollEndsATaskWithoutADelete(t *testing.T) {
+func TestSixthFailedPollFailsTaskWithoutDelete(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, bigquery(), "success")
 	s.fail("GetTask", 6)
@@ -177,7 +177,7 @@ func TestTheSixthFailedPollEndsATaskWithoutADelete(t *testing.T) {
 	}
 }
 
-func TestSixFailedPollsAfterAGoodOneLeaveATaskRunningForGood(t *testing.T) {
+func TestSixFailedPollsAfterSuccessfulPollLeaveTaskRunningForever(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, bigquery(), "success")
 	r := s.run(t)

@@ -17,7 +17,7 @@ import (
 )
 
 // What a service lists decides where a call goes, not whether the plugin has the task.
-func TestATaskTypeThatIsNotConfiguredFallsToTheDefaultPlugin(t *testing.T) {
+func TestUnconfiguredTaskTypeUsesDefaultPlugin(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, databricks(), "success")
 	await(t, "discovery of spark", func() bool { return flyte.connector.ContainTaskType("spark") })
@@ -33,7 +33,7 @@ func TestATaskTypeThatIsNotConfiguredFallsToTheDefaultPlugin(t *testing.T) {
 	}
 }
 
-func TestBothSettingsBringTaskTypesToThePlugin(t *testing.T) {
+func TestBothSettingsRouteTaskTypesToPlugin(t *testing.T) {
 	t.Parallel()
 	for _, v := range []vendor{bigquery(), databricks(), snowflake()} {
 		p, err := flyte.registry.ResolvePlugin(v.taskType)
@@ -44,14 +44,14 @@ func TestBothSettingsBringTaskTypesToThePlugin(t *testing.T) {
 	}
 }
 
-func TestAnEmptyListOfTaskTypesEndsTheExecutor(t *testing.T) {
+func TestEmptySupportedTaskTypesPanics(t *testing.T) {
 	t.Parallel()
 	if words := fmt.Sprint(flyte.refusesNoTaskTypes); !strings.Contains(words, "at least one task type") {
 		t.Fatalf("it says %s", words)
 	}
 }
 
-func TestAnotherVersionIsNotTheServices(t *testing.T) {
+func TestUnlistedVersionIsNotSentToService(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, bigquery(), "success")
 	r := s.run(t, func(template *core.TaskTemplate) { template.TaskTypeVersion = 7 })
@@ -61,7 +61,7 @@ func TestAnotherVersionIsNotTheServices(t *testing.T) {
 	}
 }
 
-func TestWhatACreateTellsAService(t *testing.T) {
+func TestCreateRequestContents(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, bigquery(), "success")
 	r := s.run(t, retries(1))

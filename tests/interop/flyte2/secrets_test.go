@@ -29,7 +29,7 @@ var secretTasks = map[string]secretTask{
 	"snowflake":  {"sf_count_users", "snowflake_private_key", "SNOWFLAKE_PRIVATE_KEY", "ACMEORG-ANALYTICS.FLYTE_SVC"},
 }
 
-func TestAConnectionsSecretSignsInAtTheVendor(t *testing.T) {
+func TestConnectionSecretAuthenticatesAtVendor(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		task := secretTasks[v.name]
 		v.golden = task.golden
@@ -89,7 +89,7 @@ func decoded(authorization string) string {
 	return text
 }
 
-func TestWithoutASecretManagerACreateFailsBeforeItsCall(t *testing.T) {
+func TestCreateFailsBeforeCallWithoutSecretManager(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		v.golden = secretTasks[v.name].golden
 		s := stageOf(t, v, "success")
@@ -109,7 +109,7 @@ func TestWithoutASecretManagerACreateFailsBeforeItsCall(t *testing.T) {
 }
 
 // The SDK writes null for a secret that its author left out; the executor looks for one without a name.
-func TestASecretThatIsNullFailsACreateBeforeItsCall(t *testing.T) {
+func TestNullSecretFailsCreateBeforeCall(t *testing.T) {
 	t.Parallel()
 	v := databricks()
 	v.golden = "dbx_no_token"
@@ -127,7 +127,7 @@ func TestASecretThatIsNullFailsACreateBeforeItsCall(t *testing.T) {
 	}
 }
 
-func TestWithoutSecretsTheServiceSignsInItself(t *testing.T) {
+func TestServiceUsesOwnCredentialsWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	v := databricks()
 	s := stageOf(t, v, "success")

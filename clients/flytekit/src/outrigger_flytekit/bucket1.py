@@ -1,4 +1,4 @@
-"""The bucket of a flytekit task whose own code runs at the vendor: its inputs, its outputs, its error."""
+"""The bucket of a flytekit task whose code runs at the vendor: inputs, outputs and error."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def runs_this_code(task: Any, template: Any) -> bool:
-    """Whether the job fetches the task's code and inputs: a function that is no notebook's stand-in."""
+    """Whether the job fetches the task's code and inputs: a function task that does not run a notebook."""
     from flytekit import PythonFunctionTask
 
     return isinstance(task, PythonFunctionTask) and not (template.custom or {}).get("notebookPath")
 
 
 def stage(task: Any, ctx: FlyteContext, inputs: LiteralMap, template: Any, prefix: str) -> LiteralMap:
-    """Puts the inputs where the job reads them and tells ``template`` where that is; the inputs as sent.
+    """Uploads the inputs and renders their location into ``template``. Returns the inputs as sent.
 
-    Raises ServiceError when that would be on this machine.
+    Raises ServiceError if the location is on this machine.
     """
     from flytekit.core import utils
     from flytekit.core.context_manager import ExecutionState, FlyteContextManager
@@ -31,7 +31,7 @@ def stage(task: Any, ctx: FlyteContext, inputs: LiteralMap, template: Any, prefi
 
     if not ctx.file_access.is_remote(ctx.file_access.raw_output_prefix):
         raise code_is_local(task.name, "pyflyte run --raw-output-data-prefix")
-    # In this mode flytekit uploads files and tables that are inputs.
+    # In this mode flytekit uploads input files and tables.
     mode = ctx.new_execution_state().with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
     with FlyteContextManager.with_context(ctx.new_builder().with_execution_state(mode)) as uploading:
         values = task._literal_map_to_python_input(inputs, ctx)
@@ -44,7 +44,7 @@ def stage(task: Any, ctx: FlyteContext, inputs: LiteralMap, template: Any, prefi
 
 
 def written_error(ctx: FlyteContext, prefix: str) -> Failure | None:
-    """What the job's code raised. Raises ServiceError when the bucket does not tell."""
+    """The error that the job's code raised. Raises ServiceError if the bucket cannot be read."""
     from flyteidl.core import errors_pb2
 
     path = f"{prefix}/error.pb"
@@ -58,7 +58,7 @@ def written_error(ctx: FlyteContext, prefix: str) -> Failure | None:
 
 
 def written_outputs(ctx: FlyteContext, prefix: str) -> LiteralMap:
-    """The outputs that the job's code wrote. Raises ServiceError when it wrote none."""
+    """The outputs that the job's code wrote. Raises ServiceError if there are none."""
     from flyteidl.core import literals_pb2
     from flytekit.models.literals import LiteralMap
 

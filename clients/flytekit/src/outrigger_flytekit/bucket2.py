@@ -1,4 +1,4 @@
-"""The bucket of a Flyte 2 task whose own code runs at the vendor: its code, its inputs, its outputs, its error."""
+"""The bucket of a Flyte 2 task whose code runs at the vendor: code, inputs, outputs and error."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .job import Failure
 
 
 async def stage(task: Any, inputs: Any, prefix: str) -> Any:
-    """Puts inputs and code where the job reads them; the bundle of code.
+    """Uploads inputs and code. Returns the code bundle.
 
-    Raises ServiceError when that would be on this machine.
+    Raises ServiceError if the location is on this machine.
     """
     from flyte import storage
     from flyte._initialize import get_init_config
@@ -25,7 +25,7 @@ async def stage(task: Any, inputs: Any, prefix: str) -> Any:
 
 
 async def written_error(prefix: str) -> Failure | None:
-    """What the job's code raised. Raises ServiceError when the bucket does not tell."""
+    """The error that the job's code raised. Raises ServiceError if the bucket cannot be read."""
     from flyte import storage
     from flyte._internal.runtime import io
     from flyteidl2.core import execution_pb2
@@ -34,7 +34,7 @@ async def written_error(prefix: str) -> Failure | None:
     try:
         if not await storage.exists(path):
             return None
-        # Not io.load_error, which drops whether another attempt may help.
+        # Not io.load_error, which drops whether the error is recoverable.
         parts = [part async for part in storage.get_stream(path=path)]
         error = execution_pb2.ErrorDocument.FromString(b"".join(parts)).error
     except Exception as unreadable:
@@ -43,7 +43,7 @@ async def written_error(prefix: str) -> Failure | None:
 
 
 async def written_outputs(prefix: str) -> Any:
-    """The outputs that the job's code wrote. Raises ServiceError when it wrote none."""
+    """The outputs that the job's code wrote. Raises ServiceError if there are none."""
     from flyte._internal.runtime import io
 
     try:

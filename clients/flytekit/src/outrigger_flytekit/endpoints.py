@@ -1,4 +1,4 @@
-"""Which service runs which task type, as the environment says."""
+"""Which service runs which task type, according to the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a service listens."""
+    """The address of a service."""
 
     url: str
     target: str
@@ -24,9 +24,9 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str) -> Endpoint:
-        """Reads ``http://host:port`` or ``https://host:port``.
+        """Parses ``http://host:port`` or ``https://host:port``.
 
-        Raises ServiceError when it is anything else.
+        Raises ServiceError for anything else.
         """
         try:
             parts = urlsplit(url)
@@ -40,7 +40,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, where no proxy leads."""
+        """Whether it is on this machine, which is reached without a proxy."""
         host = self.target.rpartition(":")[0].strip("[]")
         try:
             return ip_address(host).is_loopback
@@ -49,19 +49,20 @@ class Endpoint:
 
 
 def malformed(url: str) -> ServiceError:
-    # What stands before an @ may be a password.
-    return ServiceError(f"{url.rpartition('@')[2]!r} is no endpoint: write http://HOST:PORT or https://HOST:PORT")
+    # The part before an @ may be a password.
+    shown = url.rpartition("@")[2]
+    return ServiceError(f"{shown!r} is not a valid endpoint: write http://HOST:PORT or https://HOST:PORT")
 
 
 def are_configured() -> bool:
-    """Whether the environment names any service."""
+    """Whether the environment configures any service."""
     return any(os.environ.get(name, "").strip() for name in (ONE, BY_TASK_TYPE))
 
 
 def of_task_type(task_type: str) -> Endpoint | None:
-    """The service that runs ``task_type``; ``None`` where the environment names none.
+    """The service that runs ``task_type``; ``None`` if the environment configures none.
 
-    Raises ServiceError when the environment cannot be read.
+    Raises ServiceError if the environment is malformed.
     """
     url = by_task_type().get(task_type) or os.environ.get(ONE, "").strip()
     return Endpoint.parse(url) if url else None
@@ -73,7 +74,7 @@ def by_task_type() -> dict[str, str]:
         task_type, equals, url = entry.partition("=")
         if not equals or not url.strip():
             raise ServiceError(
-                f"{BY_TASK_TYPE} has {entry!r}: write TASK_TYPE=http://HOST:PORT, with commas between"
+                f"{BY_TASK_TYPE} has {entry!r}: write TASK_TYPE=http://HOST:PORT, separated by commas"
             )
         pairs[task_type.strip()] = url.strip()
     return pairs

@@ -1,25 +1,25 @@
-"""What a caller reads when a service cannot be used."""
+"""Errors for callers when a service cannot be used."""
 
 
 class ServiceError(Exception):
-    """A service could not be asked, or refused; the text says what to do.
+    """A call failed or was refused; the message says what to do.
 
-    ``pushback`` is how many seconds not to ask again.
+    ``pushback`` is the number of seconds to wait before another call.
     """
 
     pushback = 0.0
 
 
 class Unavailable(ServiceError):
-    """The service did not answer, or not with what was asked for; it may later."""
+    """The service did not answer, or returned a transient error."""
 
-    def __init__(self, words: str, pushback: float = 0.0):
-        super().__init__(words)
+    def __init__(self, message: str, pushback: float = 0.0):
+        super().__init__(message)
         self.pushback = pushback
 
 
 class StaleToken(ServiceError):
-    """A file's token cannot be read or is not accepted; what renews the file may only be late."""
+    """A token file cannot be read, or its token was rejected; it may be renewed soon."""
 
 
 class Stopped(Exception):
@@ -30,49 +30,50 @@ class Stopped(Exception):
 
 
 def other_release(sdk: str, mismatch: object) -> ServiceError:
-    """For a release of ``sdk`` that this package cannot send tasks of."""
+    """For a release of ``sdk`` that this package does not support."""
     return ServiceError(
-        f"outrigger-flytekit does not fit this release of {sdk} ({mismatch}): install 'outrigger-flytekit[{sdk}]', "
-        f"which names those that it fits, or unset OUTRIGGER_ENDPOINT and OUTRIGGER_ENDPOINTS"
+        f"outrigger-flytekit does not support this release of {sdk} ({mismatch}): install 'outrigger-flytekit[{sdk}]', "
+        f"which installs a supported one, or unset OUTRIGGER_ENDPOINT and OUTRIGGER_ENDPOINTS"
     )
 
 
 def is_of_another_package(error: Exception, sdk: str) -> bool:
-    """Whether ``error`` is that a module is missing that is none of ``sdk``."""
+    """Whether ``error`` is about a missing module outside of ``sdk``."""
     return isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] != sdk
 
 
 def cannot_be_mapped(task: str) -> ServiceError:
     """For a map task, whose items flytekit would run on this machine."""
     return ServiceError(
-        f"{task} runs at a service, and flytekit maps no such tasks, neither here nor in a cluster: "
+        f"{task} runs at a service, and flytekit does not support map tasks of connectors, locally or in a cluster: "
         "call it for each item in a @dynamic workflow"
     )
 
 
 def code_is_local(task: str, option: str) -> ServiceError:
-    """For a task whose code the vendor would have to read from this machine."""
+    """For a task whose code is only on this machine."""
     return ServiceError(
         f"{task} runs its code at the vendor, which cannot read this machine's files: "
-        f"name a bucket that both can reach, {option} s3://BUCKET/PATH"
+        f"set a bucket that both can access, {option} s3://BUCKET/PATH"
     )
 
 
 def wrote_nothing(prefix: str) -> ServiceError:
-    """For a job that ended well and left no outputs."""
+    """For a job that succeeded but wrote no outputs."""
     return ServiceError(
         f"the job succeeded, but {prefix}/outputs.pb cannot be read: "
-        "can what ran the code write there, and this machine read it?"
+        "check that the code can write there, and that this machine can read it"
     )
 
 
 def cannot_be_read(path: str) -> ServiceError:
-    """For a job whose code may have failed, where its bucket does not say."""
+    """For a job whose error file cannot be checked."""
     return ServiceError(
-        f"{path} cannot be looked for, which is where code that failed says so: can this machine read the bucket?"
+        f"cannot check whether {path} exists, where failed code writes its error: "
+        "check that this machine can read the bucket"
     )
 
 
 def no_value(where: str, names: list[str]) -> ServiceError:
-    """For a job that ended well, whose outputs the service was to give."""
-    return ServiceError(f"the job succeeded, but {where} gave no value for the outputs {', '.join(names)}")
+    """For a job that succeeded, but whose outputs the service did not return."""
+    return ServiceError(f"the job succeeded, but {where} returned no value for the outputs {', '.join(names)}")

@@ -1,7 +1,7 @@
-"""flytekit's hook: tasks that Flyte gives to a connector go to a running service in local runs, too.
+"""flytekit's hook: sends connector tasks of local runs to a running service.
 
-flytekit runs a task's connector in its own process. Here it is the task itself that is sent, before
-flytekit prepares to run anything: no local Spark session, no vendor's credentials on this machine.
+flytekit runs a task's connector in its own process. This hook sends the task itself instead, before
+flytekit prepares to run it: no local Spark session, no vendor credentials on this machine.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def install() -> None:
         from flytekit.core.array_node_map_task import ArrayNodeMapTask
         from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
 
-        # Every such task inherits from this class first.
+        # This class comes first in the bases of every such task.
         mixin: Any = AsyncConnectorExecutorMixin
         if "dispatch_execute" in vars(mixin):
-            raise AttributeError("its connector tasks have a dispatch_execute of their own")
+            raise AttributeError("its connector tasks define dispatch_execute themselves")
         _map_here = ArrayNodeMapTask._raw_execute
     except (ImportError, AttributeError) as mismatch:
         return _refuse_tasks(mismatch)
     mixin.dispatch_execute = _dispatch_execute
 
     def _raw_execute(mapped: Any, **inputs: Any) -> Any:
-        # flytekit calls the mapped task's function, past its dispatch_execute.
+        # flytekit calls the mapped task's function directly, bypassing its dispatch_execute.
         _refuse_to_map(mapped.python_function_task)
         return _map_here(mapped, **inputs)
 
@@ -46,15 +46,15 @@ def install() -> None:
 
 
 def _refuse_tasks(mismatch: Exception) -> None:
-    """Makes tasks fail in local runs. Here an error would be one of importing flytekit."""
+    """Makes tasks fail in local runs. Raising here would break the import of flytekit."""
     from flytekit.core.base_task import PythonTask
 
-    as_ever, refused = PythonTask.dispatch_execute, other_release("flytekit", mismatch)
+    original, refused = PythonTask.dispatch_execute, other_release("flytekit", mismatch)
 
     def dispatch_execute(task: Any, ctx: FlyteContext, inputs: LiteralMap) -> Any:
         if _is_local(ctx):
             raise refused
-        return as_ever(task, ctx, inputs)
+        return original(task, ctx, inputs)
 
     PythonTask.dispatch_execute = dispatch_execute  # type: ignore[method-assign]
 
@@ -69,13 +69,13 @@ def _refuse_to_map(task: Any) -> None:
 
 
 def _dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
-    """Runs ``task`` on the service for its type, or as flytekit does where there is none."""
+    """Runs ``task`` on the service for its type, or as flytekit does if there is none."""
     from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
 
     endpoint = _endpoint(task, ctx)
     if endpoint is None:
-        as_ever: Any = super(AsyncConnectorExecutorMixin, task)
-        return as_ever.dispatch_execute(ctx, input_literal_map)
+        original: Any = super(AsyncConnectorExecutorMixin, task)
+        return original.dispatch_execute(ctx, input_literal_map)
     return _run(task, ctx, input_literal_map, endpoint)
 
 
@@ -84,7 +84,7 @@ def _is_local(ctx: FlyteContext) -> bool:
 
 
 def _endpoint(task: PythonTask, ctx: FlyteContext) -> Endpoint | None:
-    # flytekit gives a plain Spark task to no connector either; Databricks' old task has the same type.
+    # flytekit uses no connector for plain Spark tasks either; Databricks' old task has the same type.
     is_plain_spark = task.task_type == "spark" and not hasattr(task.task_config, "databricks_conf")
     return endpoints.of_task_type(task.task_type) if _is_local(ctx) and not is_plain_spark else None
 
@@ -95,8 +95,8 @@ def _run(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -
 
     from . import bucket1, running
 
-    # As flytekit has it, but of fresh randomness whatever was seeded: a service takes a prefix it
-    # knows for a repeated create.
+    # As in flytekit, but random even if the program seeded random numbers: a service treats a known
+    # prefix as a repeated create.
     prefix = f"{ctx.file_access.get_random_remote_directory()}-{uuid.uuid4().hex}"
     template = _template(task, ctx)
     in_bucket = bucket1.runs_this_code(task, template)
@@ -112,16 +112,16 @@ def _run(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -
 
 
 def _failure(ctx: FlyteContext, resource: Any, prefix: str | None) -> Failure | None:
-    """Why the job failed; what its code left below ``prefix`` tells more than the vendor, which may not know."""
+    """Why the job failed. The code's own error below ``prefix`` takes precedence: the vendor may not know it."""
     from . import bucket1
     from .job import Failure
 
-    told = Failure.of(resource)
+    reported = Failure.of(resource)
     try:
-        return (prefix and bucket1.written_error(ctx, prefix)) or told
+        return (prefix and bucket1.written_error(ctx, prefix)) or reported
     except ServiceError:
-        if told:
-            return told
+        if reported:
+            return reported
         raise
 
 
@@ -168,6 +168,6 @@ def _template(task: Any, ctx: FlyteContext) -> Any:
     return serializable.template
 
 
-# flytekit loads its entry points and calls none.
+# flytekit only imports its entry points; it does not call them.
 if endpoints.are_configured():
     install()

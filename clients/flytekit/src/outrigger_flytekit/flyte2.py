@@ -1,7 +1,7 @@
-"""Flyte 2's hook: connector tasks of local runs go to a running service.
+"""Flyte 2's hook: sends connector tasks of local runs to a running service.
 
-Flyte 2's SDK has no entry point for connectors of local runs. It does load those of ``flyte.plugins.types``
-when it starts and before it looks at any task's types, and calls what they name.
+Flyte 2's SDK has no entry point for connectors in local runs. It does load and call those of ``flyte.plugins.types``
+when it starts, before it looks at any task's types.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def install() -> None:
-    """Makes Flyte 2's connector tasks look for a service first, if the environment names any."""
+    """Makes Flyte 2's connector tasks look for a service first, if the environment configures any."""
     if not endpoints.are_configured():
         return
     try:
@@ -31,7 +31,7 @@ def install() -> None:
 
         _look_for_a_service(AsyncConnectorExecutorMixin)
     except (ImportError, AttributeError) as mismatch:
-        # Without what flyte[connector] installs there are no connector tasks.
+        # Without the extra flyte[connector] there are no connector tasks.
         if not is_of_another_package(mismatch, "flyte"):
             _refuse_tasks(mismatch)
 
@@ -40,7 +40,7 @@ def _look_for_a_service(mixin: Any) -> None:
     in_process = mixin.execute
 
     async def execute(self: Any, **inputs: Any) -> Any:
-        with _retries_only_what_may_pass():
+        with _retries_only_transient_errors():
             if endpoint := _endpoint(self):
                 return await _run(self, inputs, endpoint)
         return await in_process(self, **inputs)
@@ -49,7 +49,7 @@ def _look_for_a_service(mixin: Any) -> None:
 
 
 def _refuse_tasks(mismatch: Exception) -> None:
-    """Makes local runs fail. Flyte swallows an error of an entry point, and would run the tasks here."""
+    """Makes local runs fail. Flyte ignores an error raised by an entry point, and would run the tasks locally."""
     from flyte._internal.controllers._local_controller import LocalController
 
     refused = other_release("flyte", mismatch)
@@ -61,7 +61,7 @@ def _refuse_tasks(mismatch: Exception) -> None:
 
 
 @contextmanager
-def _retries_only_what_may_pass() -> Iterator[None]:
+def _retries_only_transient_errors() -> Iterator[None]:
     from flyte.errors import NonRecoverableError
 
     try:
@@ -87,8 +87,8 @@ async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
 
     from . import bucket2, running
 
-    # Not Flyte's own random path: it repeats itself where a program seeds Python's random numbers,
-    # and a service takes a prefix it knows for a repeated create.
+    # Not Flyte's own random path: it repeats if a program seeds Python's random numbers, and a service
+    # treats a known prefix as a repeated create.
     context: Any = internal_ctx().data.task_context
     prefix = f"{context.raw_data_path.path.rstrip('/')}/{uuid.uuid4().hex}"
     job = await _job(task, inputs, prefix, endpoint)
@@ -106,23 +106,25 @@ async def _run(task: Any, inputs: dict[str, Any], endpoint: Endpoint) -> Any:
     return await convert.convert_outputs_to_native(task.native_interface, outputs)
 
 
-def _error(failure: Failure, words: str) -> Exception:
+def _error(failure: Failure, message: str) -> Exception:
     from flyte.errors import NonRecoverableError, RuntimeUserError
 
-    return RuntimeUserError("JobFailed", words) if failure.is_recoverable else NonRecoverableError(words, "JobFailed")
+    if failure.is_recoverable:
+        return RuntimeUserError("JobFailed", message)
+    return NonRecoverableError(message, "JobFailed")
 
 
 async def _failure(resource: Any, prefix: str | None) -> Failure | None:
-    """Why the job failed; what its code left below ``prefix`` tells more than the vendor, which may not know."""
+    """Why the job failed. The code's own error below ``prefix`` takes precedence: the vendor may not know it."""
     from . import bucket2
     from .job import Failure
 
-    told = Failure.of(resource)
+    reported = Failure.of(resource)
     try:
-        return (prefix and await bucket2.written_error(prefix)) or told
+        return (prefix and await bucket2.written_error(prefix)) or reported
     except ServiceError:
-        if told:
-            return told
+        if reported:
+            return reported
         raise
 
 
@@ -157,7 +159,7 @@ def _requests(template: Any, literals: Any, prefix: str) -> Requests:
 
 
 def _record_links() -> RecordLinks | None:
-    """Shows links where Flyte shows those of its own connectors, if it does."""
+    """Records links where Flyte shows those of its own connectors, if it does."""
     from flyte._context import internal_ctx
 
     data: Any = internal_ctx().data
@@ -184,9 +186,9 @@ def _protocol() -> Any:
 
 
 def _secrets(named: dict[str, Any]) -> dict[str, str]:
-    """The secrets that the task names and this machine has: they travel with each call, as in a cluster.
+    """The secrets that the task names and this machine has. They are sent with each call, as in a cluster.
 
-    Of the others the service knows, or says that it does not.
+    The service looks up all others.
     """
     return {key: os.environ[name] for key, name in named.items() if isinstance(name, str) and os.environ.get(name)}
 

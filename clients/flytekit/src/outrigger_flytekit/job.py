@@ -1,4 +1,4 @@
-"""The life of one job: create, get until it has ended, delete if nobody waits any more."""
+"""The life of one job: create, get until it has ended, delete if the run is cancelled."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .stop import Stop
 SUCCEEDED, ABORTED, FAILED, RETRYABLE_FAILED = 3, 4, 5, 8
 ENDED = (SUCCEEDED, ABORTED, FAILED, RETRYABLE_FAILED)
 
-# Seconds between polls, and how long a service may be away while a job runs.
+# Seconds between polls, and how long a service may be unavailable while a job runs.
 FIRST_POLL, SLOWEST_POLL = 0.5, 10.0
 PATIENCE = 300.0
-# Seconds for telling a service to stop a job, and between tries. A service may not find a young job at once.
+# Seconds for cancelling a job, and between attempts. A service may not find a new job at once.
 STOPS_FOR, STOP_PAUSE = 15.0, 1.0
-# What may pass while a job runs: its handle is worth waiting for.
-PASSING = (Unavailable, StaleToken)
+# Errors that a running job survives.
+TRANSIENT = (Unavailable, StaleToken)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed, and whether another attempt may help."""
+    """Why a job failed, and whether another attempt may succeed."""
 
     message: str
     is_recoverable: bool
 
     @classmethod
     def of(cls, resource: Any) -> Failure | None:
-        """What a service says of a job that has ended; nothing of one that succeeded."""
+        """The failure that a service reports for an ended job; ``None`` if it succeeded."""
         if resource.phase == SUCCEEDED:
             return None
         return cls(resource.message, resource.phase == RETRYABLE_FAILED)
@@ -55,10 +55,10 @@ class Job:
     _ended: bool = False
 
     def run(self) -> Any:
-        """Runs it to its end; the service's last answer, of whatever phase.
+        """Runs the job to its end. Returns the service's last answer, in any terminal phase.
 
-        Whatever else ends the run, Ctrl-C among it, stops the job. Raises ServiceError when the service
-        cannot be used, and Stopped when ``stop`` was set.
+        If the run ends for any other reason, including Ctrl-C, the job is cancelled. Raises ServiceError if the
+        service cannot be used, and Stopped if ``stop`` was set.
         """
         try:
             with self.progress:
@@ -66,7 +66,7 @@ class Job:
                 self._handle = self.service.create(self.requests.create, self.stop)
                 return self._until_ended()
         except ServiceError:
-            # Nothing is known to exist when a create fails.
+            # If a create fails, no job is known to exist.
             self._asked = False
             raise
         finally:
@@ -81,11 +81,11 @@ class Job:
             try:
                 resource = self.service.get(lambda: self.requests.get(self._handle), self.stop)
                 heard = time.monotonic()
-            except PASSING as away:
+            except TRANSIENT as away:
                 if time.monotonic() - heard > PATIENCE:
                     raise
                 pushback = away.pushback
-                self.progress.phase("cannot be asked;", f"waiting: {away}", ())
+                self.progress.phase("service unavailable;", f"waiting: {away}", ())
                 continue
             self.progress.phase(self._phase_name(resource), resource.message, resource.log_links)
             if resource.phase in ENDED:
@@ -100,20 +100,20 @@ class Job:
     def _stop_unless_ended(self) -> None:
         if self._ended or not (self._asked or self._handle):
             return
-        self.progress.say("stopping the job")
+        self.progress.say("cancelling the job")
         try:
             self._delete_within(STOPS_FOR)
         except ServiceError as refused:
-            self.progress.say(f"the job may go on: {refused}")
+            self.progress.say(f"the job may still be running: {refused}")
         else:
-            self.progress.say("the job was told to stop")
+            self.progress.say("the service is cancelling the job")
 
     def _delete_within(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while True:
             try:
                 return self._delete(until)
-            except PASSING as away:
+            except TRANSIENT as away:
                 pause = max(STOP_PAUSE, away.pushback)
                 if time.monotonic() + pause > until:
                     raise
@@ -121,6 +121,6 @@ class Job:
 
     def _delete(self, until: float) -> None:
         if not self._handle:
-            # A create whose answer was not waited for: the same request finds its job.
+            # A create that was interrupted: the same request finds its job.
             self._handle = self.service.create_once(self.requests.create, until)
         self.service.delete(lambda: self.requests.delete(self._handle), until)

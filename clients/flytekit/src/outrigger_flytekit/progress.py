@@ -1,4 +1,4 @@
-"""What a person sees of a job while it runs."""
+"""The progress output of a job."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .status import plain
 
 RecordLinks = Callable[[list[tuple[str, str]]], None]
 
-# A terminal has one place for a spinner.
+# A terminal can show only one spinner.
 _spinner = threading.Lock()
 
 
 class Progress:
-    """Tells of one job on standard error: each phase, message and link once; in a terminal, that it goes on.
+    """Prints one job's progress on standard error: each phase, message and link once; in a terminal, also a spinner.
 
-    ``record_links`` is given the links, as names and addresses.
+    ``record_links`` receives the links, as names and addresses.
     """
 
     def __init__(self, task: str, where: str, record_links: RecordLinks | None = None):
@@ -30,7 +30,7 @@ class Progress:
         self._status = self._console.status(Text(plain(f"{task} on {where}")), spinner="dots")
         self._shows_spinner = False
         self._started = time.monotonic()
-        self._told: set[object] = set()
+        self._printed: set[object] = set()
 
     def __enter__(self) -> Progress:
         self._shows_spinner = self._console.is_terminal and _spinner.acquire(blocking=False)
@@ -44,12 +44,12 @@ class Progress:
             _spinner.release()
 
     def say(self, what: str) -> None:
-        """Prints one line, whole: a link that is broken in two is none."""
+        """Prints one line without wrapping, so that links stay intact."""
         seconds = time.monotonic() - self._started
         self._console.print(plain(f"{self.task}: {what} ({seconds:.0f} s)"), markup=False, soft_wrap=True)
 
     def phase(self, name: str, message: str, links: Any) -> None:
-        """Tells what is new in an answer of the service."""
+        """Prints what is new in an answer of the service."""
         if links and self._record_links:
             self._record_links([(link.name, link.uri) for link in links])
         for link in links:
@@ -57,6 +57,6 @@ class Progress:
         self._once((name, message), f"{name} {message}".rstrip())
 
     def _once(self, key: object, what: str) -> None:
-        if key not in self._told:
-            self._told.add(key)
+        if key not in self._printed:
+            self._printed.add(key)
             self.say(what)

@@ -1,4 +1,4 @@
-"""The requests about one job."""
+"""The requests for one job."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class Requests:
-    """What is sent about one job. No dataclass, so that nothing prints it: Flyte 2's may hold secrets.
+    """The requests for one job. Not a dataclass, so that nothing prints it: Flyte 2's requests may contain secrets.
 
-    ``create`` is the first request; ``same`` has the fields of get and delete alike, ``on_get`` those of get alone.
+    ``create`` is the create request; ``same`` has the fields of both get and delete, ``on_get`` those of get only.
     """
 
     def __init__(self, messages: Any, create: Any, same: dict[str, Any], on_get: dict[str, Any]):

@@ -1,4 +1,4 @@
-"""The jobs that run in this program, and the program's end, which stops them."""
+"""The jobs of this program, which are cancelled when the program ends."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .job import Job
 
-# Seconds that the end of the program waits for jobs to be stopped: more than job.STOPS_FOR.
+# Seconds to wait for the cancellation of jobs when the program ends: more than job.STOPS_FOR.
 STOPS_WITHIN = 20.0
 
 _running: set[Job] = set()
 
 
 def run(job: Job) -> Any:
-    """Runs ``job`` in this thread, which may be one that ends with the program."""
+    """Runs ``job`` in this thread, which may be a daemon thread."""
     _running.add(job)
     try:
         return job.run()
@@ -27,11 +27,11 @@ def run(job: Job) -> Any:
 
 
 async def run_beside(job: Job) -> Any:
-    """Runs ``job`` beside the event loop; whatever ends the wait, or the program, stops it."""
+    """Runs ``job`` in a thread; cancelling the await, or ending the program, cancels the job."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
-    # A daemon: the end of the program is not to wait for the job, but to stop it.
-    threading.Thread(target=_run_and_tell, args=(job, loop, done), daemon=True).start()
+    # A daemon thread: when the program ends, it must cancel the job instead of waiting for it.
+    threading.Thread(target=_run_and_settle, args=(job, loop, done), daemon=True).start()
     try:
         return await done
     except asyncio.CancelledError:
@@ -40,7 +40,7 @@ async def run_beside(job: Job) -> Any:
         raise
 
 
-def _run_and_tell(job: Job, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
+def _run_and_settle(job: Job, loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any]) -> None:
     result, error = None, None
     try:
         result = run(job)
@@ -61,7 +61,7 @@ def _settle(done: asyncio.Future[Any], result: Any, error: Exception | None) -> 
 
 @atexit.register
 def _stop_what_runs() -> None:
-    """Stops the jobs of threads that end with the program: after Ctrl-C nobody waits for them."""
+    """Cancels the jobs of daemon threads, for example after Ctrl-C."""
     running, until = list(_running), time.monotonic() + STOPS_WITHIN
     for job in running:
         job.stop.set()

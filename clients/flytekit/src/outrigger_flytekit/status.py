@@ -1,4 +1,4 @@
-"""What gRPC says of a call that failed: whether the service itself spoke, and whether to ask again."""
+"""The status of a failed gRPC call: whether the service itself returned it, and whether to repeat the call."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import grpc
 Code = grpc.StatusCode
 
 TEMPORARY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED)
-# Messages beyond a limit have the code of too many requests; the words are Outrigger's and gRPC's own.
+# Oversized messages have the same code as too many requests; these phrases are Outrigger's and gRPC's own.
 TOO_LARGE = ("too large", "larger than max")
-# Every answer of an Outrigger service has it, a refusal's among its trailers.
+# Every answer of an Outrigger service has it, errors in their trailers.
 REQUEST_ID = "x-request-id"
 PUSHBACK = "grpc-retry-pushback-ms"
-# Seconds to leave a service alone that has too much to do, and the most that it may ask for.
+# Seconds to wait for an overloaded service, and the maximum that a service may request.
 BREATHER, LONGEST_PUSHBACK = 5.0, 60.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """The end of a call that failed."""
+    """The status of a failed call."""
 
     code: grpc.StatusCode
     details: str
@@ -33,18 +33,18 @@ class Status:
 
     @property
     def is_an_answer(self) -> bool:
-        """Whether a service said so. gRPC itself says much the same when nobody does."""
+        """Whether the service returned it. gRPC itself returns similar statuses if there is no answer."""
         return not self.is_temporary or REQUEST_ID in self.metadata
 
     @property
     def is_temporary(self) -> bool:
         """Whether the same request may succeed later."""
-        is_too_large = any(words in self.details.lower() for words in TOO_LARGE)
+        is_too_large = any(phrase in self.details.lower() for phrase in TOO_LARGE)
         return self.code in TEMPORARY and not (self.code == Code.RESOURCE_EXHAUSTED and is_too_large)
 
     @property
     def pushback(self) -> float:
-        """Seconds in which not to ask again."""
+        """Seconds to wait before another call."""
         asked = self.metadata.get(PUSHBACK, "")
         if asked.isdecimal():
             return min(int(asked) / 1000, LONGEST_PUSHBACK)
@@ -52,5 +52,5 @@ class Status:
 
 
 def plain(text: str) -> str:
-    """``text`` without what would steer a terminal."""
+    """``text`` without terminal control characters."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)

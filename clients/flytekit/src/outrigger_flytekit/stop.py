@@ -1,4 +1,4 @@
-"""The end of a run that another thread asks for."""
+"""Cancellation of a run from another thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Stop:
-    """Ends the pause or the call that a run waits for."""
+    """Ends the pause or call that a run is waiting for."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -19,11 +19,11 @@ class Stop:
             call.cancel()
 
     def wait(self, seconds: float) -> bool:
-        """Whether the end was asked for, within ``seconds``."""
+        """Waits up to ``seconds``; whether cancellation was requested."""
         return self._asked.wait(seconds)
 
     def result(self, call: Any) -> Any:
-        """What gRPC's ``call`` ends with. Raises grpc.FutureCancelledError when the run ends first."""
+        """The result of gRPC's ``call``. Raises grpc.FutureCancelledError if the run is cancelled first."""
         self._call = call
         if self._asked.is_set():
             call.cancel()

@@ -1,4 +1,4 @@
-"""Runs the Databricks task that is named; the cluster's code ends as named: it returns, or raises."""
+"""Runs the named Databricks task; the cluster's code returns or raises, as named."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""As bucket1.py, for Flyte 2."""
+"""Like bucket1.py, for Flyte 2."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A bucket that lasts as long as this program; a cluster that reads runs' inputs there and writes files beside them."""
+"""An in-memory bucket; a cluster that reads the inputs of runs there and writes files next to them."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ bucket = fsspec.filesystem("memory")
 
 
 def start(play):
-    """Gives the inputs of each run to ``play``, and writes the files that it returns, contents by name."""
+    """Passes the inputs of each run to ``play``, and writes the files that it returns, contents by name."""
     threading.Thread(target=serve, args=(play,), daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""Workflows as users of flytekit write them: nothing in here knows of Outrigger."""
+"""Workflows as users of flytekit write them, without any reference to Outrigger."""
 
 import random
 
@@ -7,7 +7,7 @@ from flytekitplugins.bigquery import BigQueryConfig, BigQueryTask
 from flytekitplugins.snowflake import SnowflakeConfig, SnowflakeTask
 from flytekitplugins.spark import Databricks, DatabricksV2
 
-# Programs that compute do so; runs are different ones all the same.
+# Programs may seed random numbers; runs must still be distinct.
 random.seed(1)
 
 orders = BigQueryTask(
@@ -63,7 +63,7 @@ def notebook() -> str:
 
 @task
 def uri_of(table: StructuredDataset) -> str:
-    """Runs here, on what the vendor's job gave."""
+    """Runs locally, on the result of the vendor's job."""
     return table._literal_sd.uri
 
 

@@ -1,4 +1,4 @@
-"""Tasks as users of Flyte 2 write them: nothing in here knows of Outrigger."""
+"""Tasks as users of Flyte 2 write them, without any reference to Outrigger."""
 
 import random
 
@@ -8,7 +8,7 @@ from flyteplugins.bigquery import BigQueryConfig, BigQueryTask
 from flyteplugins.databricks import Databricks
 from flyteplugins.snowflake import Snowflake, SnowflakeConfig
 
-# Programs that compute do so; runs are different ones all the same.
+# Programs may seed random numbers; runs must still be distinct.
 random.seed(1)
 
 events = BigQueryTask(

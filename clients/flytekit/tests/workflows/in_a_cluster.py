@@ -1,4 +1,4 @@
-"""Prints where a task goes that flytekit runs in a pod."""
+"""Prints the endpoint of a task that flytekit runs in a pod."""
 
 from flyte1 import orders
 from flytekit import FlyteContextManager

@@ -1,4 +1,4 @@
-"""A run whose error shows every variable on its way."""
+"""A run whose traceback shows all local variables."""
 
 import rich.traceback
 from flyte1 import orders

@@ -1,4 +1,4 @@
-"""As locals.py, for Flyte 2, which shows no errors as they were raised; this does, inside of the task."""
+"""Like locals.py, for Flyte 2, which does not show original tracebacks; this program prints them inside of the task."""
 
 import flyte
 from flyte.connectors import AsyncConnectorExecutorMixin

@@ -1,10 +1,10 @@
-"""A task in a flytekit that maps tasks in another way."""
+"""A task in a flytekit release that maps tasks differently."""
 
 import sys
 
 
 class OtherRelease:
-    """Changes flytekit before the client is loaded."""
+    """Modifies flytekit before the client is loaded."""
 
     def find_spec(self, name, *_):
         if name == "outrigger_flytekit.flyte1":

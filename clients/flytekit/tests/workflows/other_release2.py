@@ -1,4 +1,4 @@
-"""A task in a Flyte 2 whose connectors are elsewhere."""
+"""A task in a Flyte 2 release whose connectors are in another module."""
 
 import sys
 import types

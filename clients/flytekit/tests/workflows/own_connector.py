@@ -1,4 +1,4 @@
-"""A task type whose connector runs in the caller's process, as flytekit has it."""
+"""A task type whose connector runs in the caller's process, flytekit's default."""
 
 from dataclasses import dataclass
 

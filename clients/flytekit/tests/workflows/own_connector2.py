@@ -1,4 +1,4 @@
-"""As own_connector.py, for Flyte 2."""
+"""Like own_connector.py, for Flyte 2."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Prints where a Spark task goes that is none of Databricks'."""
+"""Prints the endpoint of a Spark task that is not a Databricks task."""
 
 from flytekit import FlyteContextManager, task
 from flytekitplugins.spark import Spark

@@ -1,4 +1,4 @@
-"""Prints the links that Flyte 2 would show of a run's actions."""
+"""Prints the links that Flyte 2 would show for a run's actions."""
 
 import flyte
 from flyte.cli._tui._tracker import ActionTracker

@@ -28,7 +28,7 @@ func watching(endpoint string) *connector.Config {
 	return cfg
 }
 
-func TestAServiceThatIsDownWhenPropellerStartsIsFoundLater(t *testing.T) {
+func TestServiceDownAtPropellerStartIsDiscoveredLater(t *testing.T) {
 	for _, vendor := range harness.Vendors {
 		t.Run(vendor.Name, func(t *testing.T) {
 			service := harness.NewService(t, harness.StartUpstream(t, vendor, "--polls=0"), harness.Keys(t))
@@ -43,7 +43,7 @@ func TestAServiceThatIsDownWhenPropellerStartsIsFoundLater(t *testing.T) {
 	}
 }
 
-func TestATypeIsForgottenWhileItsServiceIsDown(t *testing.T) {
+func TestTypeIsForgottenDuringServiceOutage(t *testing.T) {
 	service := harness.StartService(t, harness.StartUpstream(t, harness.Bigquery))
 	plugin := harness.LoadDown(t, watching(service.Address()))
 	known := func() bool { return plugin.Discovery.ContainTaskType(harness.Bigquery.TaskType) }
@@ -56,7 +56,7 @@ func TestATypeIsForgottenWhileItsServiceIsDown(t *testing.T) {
 	harness.Eventually(t, "the type is found again", known)
 }
 
-func TestATypeThatIsConfiguredIsNeverForgotten(t *testing.T) {
+func TestConfiguredTypeIsNeverForgotten(t *testing.T) {
 	service := harness.NewService(t, harness.StartUpstream(t, harness.Bigquery), harness.Keys(t))
 	cfg := watching("")
 	deployment := harness.Deployment(service.Address())
@@ -86,7 +86,7 @@ func taken(t *testing.T, vendor *harness.Vendor, plugin *harness.Plugin) (task *
 	return task
 }
 
-func TestACreateWaitsForAServiceThatStartsWhenThePluginIsToldTo(t *testing.T) {
+func TestWaitForReadyCreateWaitsForServiceStart(t *testing.T) {
 	service := harness.NewService(t, harness.StartUpstream(t, harness.Bigquery), harness.Keys(t))
 	cfg := watching(service.Address())
 	cfg.DefaultConnector.DefaultServiceConfig = `{
@@ -106,7 +106,7 @@ func TestACreateWaitsForAServiceThatStartsWhenThePluginIsToldTo(t *testing.T) {
 	<-ready
 }
 
-func TestPropellerDoesNotStartWithoutAnyTaskType(t *testing.T) {
+func TestPropellerDoesNotStartWithoutTaskTypes(t *testing.T) {
 	cfg := watching(harness.FreeAddress(t))
 	cfg.SupportedTaskTypes = nil
 
@@ -129,7 +129,7 @@ plugins:
       - bigquery_query_job_task: as-list
 `
 
-func TestTimeoutsCountOnlyAsAListAndDeploymentsHaveNoDefaults(t *testing.T) {
+func TestTimeoutsMustBeListAndConnectorsHaveNoDefaults(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(configFile), 0o600))
 	accessor := viper.NewAccessor(config.Options{SearchPaths: []string{file}})

@@ -16,7 +16,7 @@ import (
 )
 
 // A connector that breaks the contract must be seen; what no test could see, no test could promise.
-func TestEveryBreachOfTheContractIsSeen(t *testing.T) {
+func TestEveryContractBreachIsReported(t *testing.T) {
 	contract := Contract{Latest: time.Second, LargestAnswer: 1 << 20, LargestHandle: 1 << 10}
 	for name, breach := range map[string]struct {
 		breaks func(*Scripted)
@@ -43,12 +43,12 @@ func TestEveryBreachOfTheContractIsSeen(t *testing.T) {
 	}
 }
 
-func TestAnHonestConnectorKeepsTheContract(t *testing.T) {
+func TestCorrectConnectorHasNoBreaches(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, Flyte1.Violations(talk(t, NewScripted())))
 }
 
-func TestACallThatTheClientGaveUpIsJudgedByItsTime(t *testing.T) {
+func TestCancelledCallIsCheckedByDuration(t *testing.T) {
 	t.Parallel()
 	connector := NewScripted()
 	connector.Delay = time.Minute

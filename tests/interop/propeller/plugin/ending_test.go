@@ -45,7 +45,7 @@ func forEachVendor(t *testing.T, test func(t *testing.T, vendor *harness.Vendor)
 	}
 }
 
-func TestATaskSucceedsAndItsOutputsCanBeRead(t *testing.T) {
+func TestTaskSucceedsAndOutputsAreReadable(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=1")
 		task := stage.task(t)
@@ -66,7 +66,7 @@ func TestATaskSucceedsAndItsOutputsCanBeRead(t *testing.T) {
 	})
 }
 
-func TestAFailureIsToldInTheVendorsWords(t *testing.T) {
+func TestFailureCarriesVendorMessage(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=0", "--ending="+vendor.Broken)
 
@@ -79,7 +79,7 @@ func TestAFailureIsToldInTheVendorsWords(t *testing.T) {
 	})
 }
 
-func TestAFailureThatMayHealIsRetried(t *testing.T) {
+func TestRetryableFailureIsReported(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=1", "--ending="+vendor.Flaky)
 

@@ -62,7 +62,7 @@ func awaitPolls(t *testing.T, wire *harness.Wire, task *harness.Task, polls int)
 	}
 }
 
-func TestSixFailedPollsInTheLifeOfAJobEndPolling(t *testing.T) {
+func TestSixFailedPollsEndPolling(t *testing.T) {
 	t.Parallel()
 	connector := harness.NewScripted()
 	wire, plugin := scripted(t, connector)
@@ -86,7 +86,7 @@ func TestSixFailedPollsInTheLifeOfAJobEndPolling(t *testing.T) {
 	require.Zero(t, connector.Deletes())
 }
 
-func TestSixFailedPollsAndNoAnswerFailTheTaskAndLeaveTheJob(t *testing.T) {
+func TestSixFailedPollsWithoutAnswerFailTaskAndKeepJob(t *testing.T) {
 	t.Parallel()
 	connector := harness.NewScripted()
 	connector.FailNext(slices.Repeat([]error{errDown}, 6)...)
@@ -104,7 +104,7 @@ func TestSixFailedPollsAndNoAnswerFailTheTaskAndLeaveTheJob(t *testing.T) {
 	require.Zero(t, connector.Deletes())
 }
 
-func TestWhatPropellerMakesOfAPhase(t *testing.T) {
+func TestPhaseMapping(t *testing.T) {
 	t.Parallel()
 	for name, fact := range map[string]struct {
 		answer *admin.Resource
@@ -142,7 +142,7 @@ func TestWhatPropellerMakesOfAPhase(t *testing.T) {
 	}
 }
 
-func TestAPhaseThatPropellerDoesNotKnowIsAnErrorOfTheSystem(t *testing.T) {
+func TestUnknownPhaseIsSystemError(t *testing.T) {
 	t.Parallel()
 	connector := harness.NewScripted()
 	connector.Resource = &admin.Resource{Phase: 99}
@@ -157,7 +157,7 @@ func TestAPhaseThatPropellerDoesNotKnowIsAnErrorOfTheSystem(t *testing.T) {
 	})
 }
 
-func TestTheFirstPollFollowsTheCreateAtOnce(t *testing.T) {
+func TestFirstPollFollowsCreateImmediately(t *testing.T) {
 	t.Parallel()
 	wire, plugin := scripted(t, harness.NewScripted())
 	task := scriptedTask(t)
@@ -169,7 +169,7 @@ func TestTheFirstPollFollowsTheCreateAtOnce(t *testing.T) {
 	require.Less(t, time.Since(created), harness.Resync/5)
 }
 
-func TestASyncAnswerThatIsNotFinalKillsAWorker(t *testing.T) {
+func TestNonTerminalSyncAnswerKillsWorker(t *testing.T) {
 	t.Parallel()
 	sync := harness.NewScripted()
 	sync.Type, sync.IsSync = "scripted_sync", true
@@ -209,7 +209,7 @@ func TestPropellerSendsNoCredentials(t *testing.T) {
 	}
 }
 
-func TestAVersionThatNobodyListsGoesToTheDefaultConnector(t *testing.T) {
+func TestUnlistedVersionUsesDefaultConnector(t *testing.T) {
 	t.Parallel()
 	named := harness.NewWire(t, harness.NewScripted().Serve(t))
 	other := harness.NewScripted()
@@ -229,7 +229,7 @@ func TestAVersionThatNobodyListsGoesToTheDefaultConnector(t *testing.T) {
 	require.Len(t, fallback.Await(t, "CreateTask", 1), 1)
 }
 
-func TestAVersionThatOurServiceDoesNotServeIsRefusedInWords(t *testing.T) {
+func TestUnservedVersionIsRejectedWithMessage(t *testing.T) {
 	t.Parallel()
 	stage := set(t, harness.Bigquery)
 	task := harness.NewTask(t, harness.Golden(t, "bq_newer_version"))

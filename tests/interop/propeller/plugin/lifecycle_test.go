@@ -14,7 +14,7 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-func TestFlytesOwnEndToEndTestPasses(t *testing.T) {
+func TestFlyteEndToEndTestPasses(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=0")
 		golden := harness.Golden(t, vendor.Golden)
@@ -31,7 +31,7 @@ func TestFlytesOwnEndToEndTestPasses(t *testing.T) {
 	})
 }
 
-func TestAnAbortStopsTheJob(t *testing.T) {
+func TestAbortCancelsJob(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--ending=stuck")
 		task := stage.task(t)
@@ -44,7 +44,7 @@ func TestAnAbortStopsTheJob(t *testing.T) {
 	})
 }
 
-func TestAnAbortThatIsRepeatedSucceeds(t *testing.T) {
+func TestRepeatedAbortSucceeds(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=0")
 		task := stage.task(t)
@@ -56,7 +56,7 @@ func TestAnAbortThatIsRepeatedSucceeds(t *testing.T) {
 	})
 }
 
-func TestAJobOutlivesTheServiceThatStartedIt(t *testing.T) {
+func TestJobSurvivesServiceReplacement(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=1")
 		task := stage.task(t)
@@ -72,7 +72,7 @@ func TestAJobOutlivesTheServiceThatStartedIt(t *testing.T) {
 	})
 }
 
-func TestAPollWhileTheServiceIsDownCostsTheJobNothing(t *testing.T) {
+func TestPollDuringServiceOutageDoesNotAffectJob(t *testing.T) {
 	t.Parallel()
 	stage := set(t, harness.Bigquery, "--polls=1")
 	task := stage.task(t)
@@ -91,7 +91,7 @@ func TestAPollWhileTheServiceIsDownCostsTheJobNothing(t *testing.T) {
 	require.Equal(t, 1, stage.upstream.Jobs())
 }
 
-func TestReplicasShareTheCallsOfOneJob(t *testing.T) {
+func TestCallsOfOneJobAreBalancedOverReplicas(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		upstream := harness.StartUpstream(t, vendor, "--polls=2")
 		keys := harness.Keys(t)
@@ -118,7 +118,7 @@ func jobCalls(wire *harness.Wire) []harness.Call {
 	return append(wire.CallsTo("CreateTask"), wire.CallsTo("GetTask")...)
 }
 
-func TestACreateThatTookTooLongAndIsRepeatedStartsOneJob(t *testing.T) {
+func TestRepeatAfterSlowCreateStartsOneJob(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		upstream := harness.StartUpstream(t, vendor, "--polls=0")
 		service := harness.StartService(t, upstream)
@@ -141,7 +141,7 @@ func TestACreateThatTookTooLongAndIsRepeatedStartsOneJob(t *testing.T) {
 	})
 }
 
-func TestACreateWhoseAnswerPropellerLostStartsOneJob(t *testing.T) {
+func TestRepeatAfterLostAnswerStartsOneJob(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=0")
 		task := stage.task(t)
@@ -155,7 +155,7 @@ func TestACreateWhoseAnswerPropellerLostStartsOneJob(t *testing.T) {
 	})
 }
 
-func TestTheStateThatPropellerKeepsOfATaskIsSmall(t *testing.T) {
+func TestPluginStateIsSmall(t *testing.T) {
 	t.Parallel()
 	stage := set(t, harness.Databricks, "--ending=stuck")
 	task := stage.task(t)

@@ -39,7 +39,7 @@ func (g *guarded) task(t *testing.T) *harness.Task {
 	return harness.NewTask(t, golden)
 }
 
-func TestATaskRunsThroughTheSidecar(t *testing.T) {
+func TestTaskRunsThroughSidecar(t *testing.T) {
 	t.Parallel()
 	for _, vendor := range harness.Vendors {
 		t.Run(vendor.Name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func configured(vendor *harness.Vendor, endpoint string) *connector.Config {
 	return cfg
 }
 
-func TestWhoeverHasNoGoodTokenIsRefusedInWords(t *testing.T) {
+func TestInvalidTokenIsRejectedWithReason(t *testing.T) {
 	t.Parallel()
 	guarded := guard(t, harness.Bigquery)
 	foreign := harness.NewKey(t, "foreign")
@@ -102,7 +102,7 @@ func TestWhoeverHasNoGoodTokenIsRefusedInWords(t *testing.T) {
 	}
 }
 
-func TestTokensAndKeysThatChangeWhileATaskRunsFailNoCall(t *testing.T) {
+func TestTokenAndKeyRotationFailsNoCall(t *testing.T) {
 	t.Parallel()
 	guarded := guard(t, harness.Bigquery, "--polls=4")
 	inner := harness.NewWire(t, guarded.service.Address())

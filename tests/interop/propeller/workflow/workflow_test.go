@@ -34,7 +34,7 @@ func serve(t *testing.T, cfg *connector.Config, vendor *harness.Vendor, fake ...
 }
 
 // One propeller with three services: there is one propeller to a process, and one story to a service.
-func TestAWholePropeller(t *testing.T) {
+func TestPropeller(t *testing.T) {
 	cfg := harness.Config("")
 	bigquery := serve(t, cfg, harness.Bigquery, "--polls=0")
 	databricks := serve(t, cfg, harness.Databricks, "--polls=0", "--ending="+harness.Databricks.Flaky)
