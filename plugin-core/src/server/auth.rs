@@ -10,11 +10,12 @@ mod token;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use moka::sync::Cache;
 use server_core::{Error, Result, digest::sha256};
@@ -27,11 +28,8 @@ use self::{
     policy::Policy,
     token::{Issuer, MAX_TOKEN_BYTES, Unverified},
 };
-use crate::{
-    context::{Caller, Verb},
-    metrics::Metrics,
-    record::Record,
-};
+use super::route::Route;
+use crate::{context::Caller, metrics::Metrics, record::Record};
 
 /// How long a verified token is not verified again.
 const REMEMBER: Duration = Duration::from_secs(300);
@@ -188,10 +186,11 @@ impl Tokens {
 /// Finds out who is calling. Health is open to everybody: probes carry no token.
 pub(super) async fn authenticate(
     State(auth): State<Auth>,
+    Extension(route): Extension<Route>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if is_health(request.uri().path()) {
+    if route.verb.is_none() {
         return next.run(request).await;
     }
     match auth.caller(request.headers()).await {
@@ -207,11 +206,15 @@ pub(super) async fn authenticate(
 }
 
 /// Checks that the caller may do this at all, before anything of the body is read.
-pub(super) async fn authorise(State(auth): State<Auth>, request: Request, next: Next) -> Response {
-    let verb = verb(request.method(), request.uri().path());
-    let allowed = match request.extensions().get::<Caller>() {
-        Some(caller) => caller.check_verb(verb),
-        None => Ok(()),
+pub(super) async fn authorise(
+    State(auth): State<Auth>,
+    Extension(route): Extension<Route>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let allowed = match (request.extensions().get::<Caller>(), route.verb) {
+        (Some(caller), Some(verb)) => caller.check_verb(verb),
+        _ => Ok(()),
     };
     match allowed {
         Ok(()) => next.run(request).await,
@@ -219,31 +222,6 @@ pub(super) async fn authorise(State(auth): State<Auth>, request: Request, next: 
             auth.metrics.auth_failure("verb");
             error.into_response()
         }
-    }
-}
-
-pub(super) fn is_health(path: &str) -> bool {
-    path.starts_with("/grpc.health.v1.Health/")
-}
-
-/// What a request does, by its method and path.
-pub(super) fn verb(method: &Method, path: &str) -> Verb {
-    match path.rsplit('/').next() {
-        Some("CreateTask") => return Verb::Create,
-        Some("GetTask") => return Verb::Get,
-        Some("DeleteTask") => return Verb::Delete,
-        Some("ExecuteTaskSync") => return Verb::Execute,
-        _ => {}
-    }
-    let is_job =
-        path.strip_prefix("/plugins/v1/").is_some_and(|rest| rest.matches('/').count() == 1);
-    match *method {
-        Method::PUT if is_job => Verb::Create,
-        Method::POST if is_job => Verb::Execute,
-        // axum answers HEAD as it would GET.
-        Method::GET | Method::HEAD if is_job => Verb::Get,
-        Method::DELETE if is_job => Verb::Delete,
-        _ => Verb::List,
     }
 }
 
