@@ -1,9 +1,10 @@
 use http::HeaderValue;
+use jiff::Timestamp;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value as Json, json};
 use server_core::{Kind, ServiceInfo};
 
-use super::*;
+use super::{token::MAX_TOKEN_BYTES, *};
 use crate::context::{Role, Verb};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -84,11 +85,11 @@ fn token(over: &Json) -> String {
 }
 
 async fn ask(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
-    let mut headers = HeaderMap::new();
+    let mut request = http::Request::new(()).into_parts().0;
     for (name, value) in values {
-        headers.append(*name, HeaderValue::from_str(value).unwrap());
+        request.headers.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    auth.caller(&headers).await
+    auth.caller(&request).await
 }
 
 async fn bearer(auth: &Auth, token: &str) -> Result<Caller> {
