@@ -9,6 +9,7 @@ mod observe;
 mod readiness;
 mod respond;
 mod rest;
+mod route;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -46,6 +47,8 @@ async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, Hea
         .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
     let routes = rest.merge(grpc).fallback(async || http::StatusCode::NOT_FOUND);
     let layers = ServiceBuilder::new()
+        // Labels, permissions and limits depend on the route.
+        .layer(from_fn(route::identify))
         // Everything after it can name the request.
         .layer(from_fn(observe::request_id))
         // The span and the record under which all else happens; durations cover all of it.

@@ -4,6 +4,7 @@
 //! a GOAWAY, and `axum::serve` has no timeouts at all.
 
 mod on_read;
+mod peer;
 
 use std::{
     fs::Permissions,
@@ -37,9 +38,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, ServiceExt as _};
 
-pub use self::on_read::OnRead;
+pub use self::{on_read::OnRead, peer::Peer};
 use crate::{Error, Result, tls::ServerCertificate};
 
 /// How long a connection may take to say anything; a silent one holds a slot for nothing.
@@ -211,20 +212,31 @@ impl Connections {
             Stream::Tcp(stream) => {
                 // Answers are small; waiting to fill a packet only adds latency.
                 let _ = stream.set_nodelay(true);
+                let peer = Peer { address: stream.peer_addr().ok(), ..Peer::default() };
                 match self.tls.clone() {
-                    Some(tls) => self.serve_tls(&tls, stream, service).await,
-                    None => self.serve_http(stream, service).await,
+                    Some(tls) => self.serve_tls(&tls, stream, peer, service).await,
+                    None => self.serve_http(stream, peer, service).await,
                 }
             }
-            Stream::Unix(stream) => self.serve_http(stream, service).await,
+            Stream::Unix(stream) => self.serve_http(stream, Peer::default(), service).await,
         }
     }
 
-    async fn serve_tls(self, tls: &ServerCertificate, stream: TcpStream, service: impl Answers) {
+    async fn serve_tls(
+        self,
+        tls: &ServerCertificate,
+        stream: TcpStream,
+        mut peer: Peer,
+        service: impl Answers,
+    ) {
         let handshake = TlsAcceptor::from(tls.config()).accept(stream);
         let handshake = timeout(HANDSHAKE_TIMEOUT, handshake);
         match self.stop.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => self.serve_http(stream, service).await,
+            Some(Ok(Ok(stream))) => {
+                let (_, session) = stream.get_ref();
+                peer.certificates = session.peer_certificates().unwrap_or_default().into();
+                self.serve_http(stream, peer, service).await;
+            }
             Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
             Some(Err(_)) => tracing::debug!("a TLS handshake was not finished in time"),
             None => {}
@@ -234,8 +246,13 @@ impl Connections {
     async fn serve_http(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
         service: impl Answers,
     ) {
+        let service = service.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request
+        });
         let read = Arc::new(AtomicUsize::new(0));
         let io = TokioIo::new(OnRead::new(stream, counting(Arc::clone(&read))));
         let builder = builder();

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
 use server_core::{Error, Result};
-use tonic::{Request, Response, Status, server::NamedService as _, service::Routes};
+use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
+use super::route::services_with_health;
 use crate::{
     context::Verb,
     task::TaskType,
@@ -84,16 +85,7 @@ pub(super) async fn routes(
 
 /// Sets what health answers for the server and for each of its services.
 pub(super) async fn health_of_all(reporter: &HealthReporter, status: ServingStatus) {
-    let names = [
-        "",
-        AsyncAgentServiceServer::<Server>::NAME,
-        SyncAgentServiceServer::<Server>::NAME,
-        AgentMetadataServiceServer::<Server>::NAME,
-        AsyncConnectorServiceServer::<Server>::NAME,
-        ConnectorMetadataServiceServer::<Server>::NAME,
-        "grpc.health.v1.Health",
-    ];
-    for name in names {
+    for name in [""].into_iter().chain(services_with_health()) {
         reporter.set_service_status(name, status).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -10,12 +11,8 @@ use axum::{
 use server_core::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::auth;
-use crate::{
-    context::{Caller, Verb},
-    metrics::Metrics,
-    verbs::Place,
-};
+use super::route::Route;
+use crate::{context::Verb, metrics::Metrics, verbs::Place};
 
 /// How many calls may run at once.
 #[derive(Clone)]
@@ -57,14 +54,15 @@ impl ConcurrencyLimit {
 /// Gives a call its place, for as long as it or what it started runs.
 pub(super) async fn admit(
     State(limit): State<ConcurrencyLimit>,
+    Extension(route): Extension<Route>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    // Probes have no caller, and an overloaded service is still a healthy one.
-    if request.extensions().get::<Caller>().is_none() {
+    // A probe: an overloaded service is still a healthy one.
+    let Some(verb) = route.verb else {
         return next.run(request).await;
-    }
-    let place = match limit.place(auth::verb(request.method(), request.uri().path())).await {
+    };
+    let place = match limit.place(verb).await {
         Ok(place) => place,
         Err(error) => return error.into_response(),
     };

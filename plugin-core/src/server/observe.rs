@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    Extension,
+    extract::{Request, State},
     middleware::Next,
     response::Response,
 };
@@ -24,15 +25,14 @@ use tracing::{Instrument as _, Level, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
-    auth,
     respond::{Protocol, render},
+    route::Route,
 };
 use crate::{
     context::{Caller, Verb},
     metrics::{ActiveRequest, Metrics},
     record::Record,
     task::Phase,
-    wire::json::method_label,
 };
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,10 +59,11 @@ fn is_plain(id: &HeaderValue) -> bool {
 /// Puts the request under a span and a [`Record`], and writes its one log line.
 pub(super) async fn trace(
     State(metrics): State<Arc<Metrics>>,
+    Extension(route): Extension<Route>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let observed = Observed::start(metrics, &request);
+    let observed = Observed::start(metrics, route, &request);
     request.extensions_mut().insert(observed.record.clone());
     let span = observed.span.clone();
     let response = next.run(request).instrument(span).await;
@@ -78,36 +79,25 @@ struct Observed {
     started: Instant,
     protocol: Protocol,
     method: Method,
-    /// The route's pattern, or the gRPC method: a label from a closed set.
-    route: String,
-    rpc_method: &'static str,
-    /// What it does; probes do nothing.
-    verb: Option<Verb>,
+    route: Route,
     request_id: HeaderValue,
     outcome: Option<(StatusCode, Code)>,
     _active: ActiveRequest,
 }
 
 impl Observed {
-    fn start(metrics: Arc<Metrics>, request: &Request) -> Self {
+    fn start(metrics: Arc<Metrics>, route: Route, request: &Request) -> Self {
         let protocol = Protocol::of(request.headers());
-        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-        let rpc_method = method_label(request.uri().path());
         let request_id = request.headers().get(&REQUEST_ID).cloned();
-        let route = matched.unwrap_or("_OTHER");
-        let path = request.uri().path();
-        let is_probe = auth::is_health(path);
         Self {
             _active: metrics.active_request(),
             metrics,
             record: Record::default(),
-            span: server_span(request, protocol, route, rpc_method),
+            span: server_span(request, protocol, &route),
             started: Instant::now(),
             protocol,
             method: request.method().clone(),
-            route: route.to_owned(),
-            rpc_method,
-            verb: (!is_probe).then(|| auth::verb(request.method(), path)),
+            route,
             request_id: request_id.unwrap_or(HeaderValue::from_static("")),
             outcome: None,
         }
@@ -123,8 +113,12 @@ impl Observed {
         let cancelled = (StatusCode::from_u16(499).unwrap_or_default(), Code::Cancelled);
         let (status, code) = self.outcome.unwrap_or(cancelled);
         match self.protocol {
-            Protocol::Rest => self.metrics.http_served(&self.method, &self.route, status, took),
-            Protocol::Grpc => self.metrics.rpc_served(self.rpc_method, code_name(code), took),
+            Protocol::Rest => {
+                self.metrics.http_served(&self.method, self.route.pattern(), status, took);
+            }
+            Protocol::Grpc => {
+                self.metrics.rpc_served(self.route.rpc_method, code_name(code), took);
+            }
         }
     }
 
@@ -150,8 +144,8 @@ impl Observed {
         let execution = &fields.execution;
         let caller = fields.caller.as_ref();
         let route = match self.protocol {
-            Protocol::Rest => &self.route,
-            Protocol::Grpc => self.rpc_method,
+            Protocol::Rest => self.route.pattern(),
+            Protocol::Grpc => self.route.rpc_method,
         };
         // A macro, because an event's level is part of where it stands.
         macro_rules! line {
@@ -165,7 +159,7 @@ impl Observed {
                     route,
                     status = self.status(),
                     duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
-                    verb = self.verb.map(Verb::name),
+                    verb = self.route.verb.map(Verb::name),
                     task_type = fields.task_type,
                     flyte.project = non_empty(&execution.project),
                     flyte.domain = non_empty(&execution.domain),
@@ -234,15 +228,10 @@ fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn server_span(
-    request: &Request,
-    protocol: Protocol,
-    route: &str,
-    rpc_method: &'static str,
-) -> Span {
+fn server_span(request: &Request, protocol: Protocol, route: &Route) -> Span {
     let name = match protocol {
-        Protocol::Grpc => rpc_method.to_owned(),
-        Protocol::Rest => format!("{} {route}", request.method()),
+        Protocol::Grpc => route.rpc_method.to_owned(),
+        Protocol::Rest => format!("{} {}", request.method(), route.pattern()),
     };
     let span = tracing::info_span!(
         target: TRACE_TARGET,
@@ -251,11 +240,11 @@ fn server_span(
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = %request.method(),
-        http.route = route,
+        http.route = route.pattern(),
         http.response.status_code = Empty,
         url.path = request.uri().path(),
         rpc.system.name = (protocol == Protocol::Grpc).then_some("grpc"),
-        rpc.method = (protocol == Protocol::Grpc).then_some(rpc_method),
+        rpc.method = (protocol == Protocol::Grpc).then_some(route.rpc_method),
         rpc.response.status_code = Empty,
         error.type = Empty,
     );

@@ -25,10 +25,7 @@ impl Readiness {
         if self.draining.is_cancelled() {
             return Err("shutting down");
         }
-        if !self.auth.is_ready() {
-            return Err("no issuer's keys are loaded yet");
-        }
-        Ok(())
+        self.auth.ready()
     }
 
     /// Keeps gRPC health in step, until the service drains.

@@ -1,6 +1,6 @@
 //! Proto-JSON ⇄ our messages, for REST.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::sync::LazyLock;
 
 use prost::Message;
 use prost_reflect::{
@@ -33,27 +33,6 @@ impl Named for LiteralMap {
 
 fn descriptor(name: &str) -> Result<MessageDescriptor> {
     POOL.get_message_by_name(name).ok_or_else(|| Error::internal(format!("no message {name}")))
-}
-
-static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let standard = [
-        "grpc.health.v1.Health/Check",
-        "grpc.health.v1.Health/Watch",
-        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-    ];
-    let ours = POOL.services().flat_map(|service| {
-        let methods = service.methods();
-        let names = methods.map(|method| format!("{}/{}", service.full_name(), method.name()));
-        names.collect::<Vec<_>>()
-    });
-    standard.map(str::to_owned).into_iter().chain(ours).collect()
-});
-
-/// The gRPC method at `path` as `package.Service/Method`, or `_OTHER`: a label from a closed set.
-pub(crate) fn method_label(path: &str) -> &'static str {
-    let method = METHODS.get(path.strip_prefix('/').unwrap_or(path));
-    method.map_or("_OTHER", String::as_str)
 }
 
 /// Reads a create request in Flyte 1's or Flyte 2's spelling.

@@ -20,3 +20,32 @@ async fn a_file_that_is_no_socket_is_left_alone() {
     assert!(refused.contains("flyte.yaml: Address already in use"), "{refused}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody's");
 }
+
+#[tokio::test]
+async fn requests_carry_the_address_of_their_peer() {
+    let (listener, address) = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let connections = Connections {
+        max: 1,
+        age: None,
+        grace: Duration::ZERO,
+        tls: None,
+        accepted: Counter::default(),
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    };
+    let (stop, tasks) = (connections.stop.clone(), connections.tasks.clone());
+    let echo =
+        axum::Router::new().fallback(async |axum::Extension(peer): axum::Extension<Peer>| {
+            peer.address.map(|address| address.to_string()).unwrap_or_default()
+        });
+    tasks.spawn(serve(listener, echo, connections));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+    let mut response = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut response).await.unwrap();
+    assert!(response.ends_with(&stream.local_addr().unwrap().to_string()), "{response}");
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}

@@ -1,25 +1,27 @@
-//! Why a caller was turned away.
+//! Why a token was not accepted.
 
 use std::time::Duration;
 
 use server_core::{Error, Kind};
 
-/// Why a caller was turned away.
-pub(super) enum AuthFailure {
-    /// No token.
+use super::Refusal;
+
+/// Why a token was not accepted.
+pub(super) enum TokenFailure {
+    /// The request has no token.
     Missing,
-    /// More than one token, or one where none can be read.
+    /// The request has several tokens.
     Ambiguous,
-    /// A token that does not count, and why, as a metric's label has it.
+    /// The token is not valid, and why: a metric's label.
     Invalid(&'static str),
-    /// A good token that no rule matches.
+    /// The token is valid, but no rule matches it.
     NoRule,
     /// The issuer's keys were never loaded.
     KeysUnavailable,
 }
 
-impl AuthFailure {
-    pub(super) fn reason(&self) -> &'static str {
+impl TokenFailure {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Ambiguous => "ambiguous",
@@ -28,36 +30,37 @@ impl AuthFailure {
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
-}
 
-impl From<AuthFailure> for Error {
-    fn from(failure: AuthFailure) -> Self {
-        let reason = failure.reason();
-        let error = match failure {
-            AuthFailure::Missing => Self::new(Kind::Unauthenticated, "a bearer token is required"),
-            AuthFailure::Ambiguous => {
-                Self::invalid("send exactly one bearer token").with_code("invalid_request")
+    fn error(&self) -> Error {
+        match self {
+            Self::Missing => Error::new(Kind::Unauthenticated, "a bearer token is required"),
+            Self::Ambiguous => {
+                Error::invalid("send exactly one bearer token").with_code("invalid_request")
             }
-            AuthFailure::Invalid(reason) => Self::new(
+            Self::Invalid(reason) => Error::new(
                 Kind::Unauthenticated,
-                format!("the token is not accepted: {}", words(reason)),
+                format!("the token is not accepted: {}", message(reason)),
             )
             .with_code("invalid_token"),
-            AuthFailure::NoRule => Self::new(Kind::PermissionDenied, "no rule admits your token")
+            Self::NoRule => Error::new(Kind::PermissionDenied, "no rule admits your token")
                 .with_code("insufficient_scope"),
-            AuthFailure::KeysUnavailable => {
-                Self::unavailable("tokens cannot be verified yet; try again")
-                    .with_retry_after(Duration::from_secs(5))
-            }
-        };
-        // Operators find in the log what metrics count.
-        error.with_source(format!("token: {reason}"))
+            Self::KeysUnavailable => Error::unavailable("tokens cannot be verified yet; try again")
+                .with_retry_after(Duration::from_secs(5)),
+        }
     }
 }
 
-/// What is wrong with a token, for who sent it. What was expected of it is not told; audience and dates
-/// are looked at only once the signature holds, so a stranger learns nothing by trying.
-fn words(reason: &str) -> &'static str {
+impl From<TokenFailure> for Refusal {
+    fn from(failure: TokenFailure) -> Self {
+        let reason = failure.reason();
+        // The log has the same reason as the metric.
+        Self { reason, error: failure.error().with_source(format!("token: {reason}")) }
+    }
+}
+
+/// What is wrong with a token, for its sender. Expected values are not disclosed. Audience and dates are
+/// checked only once the signature holds, so a stranger learns nothing by guessing.
+fn message(reason: &str) -> &'static str {
     match reason {
         "expired" => "it has expired",
         "not_yet_valid" | "issued_in_future" => "it is not valid yet",

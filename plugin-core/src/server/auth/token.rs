@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    AuthFailure,
     config::{IssuerFile, RejectFile},
+    failure::TokenFailure,
     keys::{Key, Keys},
     policy::scopes,
     published::Unavailable,
@@ -116,12 +116,12 @@ impl Claims {
 }
 
 impl<'a> Unverified<'a> {
-    pub(super) fn read(token: &'a str) -> Result<Self, AuthFailure> {
+    pub(super) fn read(token: &'a str) -> Result<Self, TokenFailure> {
         #[derive(Deserialize)]
         struct Payload {
             iss: Option<String>,
         }
-        let malformed = || AuthFailure::Invalid("malformed");
+        let malformed = || TokenFailure::Invalid("malformed");
         let mut parts = token.split('.');
         let (header, payload) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(header), Some(payload), Some(_), None) => (header, payload),
@@ -153,23 +153,23 @@ impl Issuer {
         }
     }
 
-    pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<Verified, AuthFailure> {
+    pub(super) async fn verify(&self, token: &Unverified<'_>) -> Result<Verified, TokenFailure> {
         self.check_header(&token.header)?;
         let algorithm = token.header.alg;
         let kid = self.kid(&token.header)?;
         let keys = self.keys.candidates(kid, algorithm).await;
-        let keys = keys.map_err(|Unavailable| AuthFailure::KeysUnavailable)?;
+        let keys = keys.map_err(|Unavailable| TokenFailure::KeysUnavailable)?;
         let validation = self.validation(algorithm, token.iss.is_some());
         let claims = decode(token.token, &keys, &validation)?;
         self.check_claims(claims)
     }
 
-    fn check_header(&self, header: &Header) -> Result<(), AuthFailure> {
+    fn check_header(&self, header: &Header) -> Result<(), TokenFailure> {
         if !self.algorithms.contains(&header.alg) {
-            return Err(AuthFailure::Invalid("algorithm"));
+            return Err(TokenFailure::Invalid("algorithm"));
         }
         if header.crit || header.b64 {
-            return Err(AuthFailure::Invalid("critical_header"));
+            return Err(TokenFailure::Invalid("critical_header"));
         }
         let typ = header.typ.as_deref().unwrap_or_default();
         let allowed = if self.typ.is_empty() {
@@ -177,15 +177,15 @@ impl Issuer {
         } else {
             self.typ.iter().any(|allowed| allowed.eq_ignore_ascii_case(typ))
         };
-        if allowed { Ok(()) } else { Err(AuthFailure::Invalid("type")) }
+        if allowed { Ok(()) } else { Err(TokenFailure::Invalid("type")) }
     }
 
-    fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, AuthFailure> {
+    fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, TokenFailure> {
         const MAX_KID_BYTES: usize = 256;
         match self.kid_headers.iter().find_map(|name| header.rest.get(name)) {
             None => Ok(None),
             Some(Json::String(kid)) if kid.len() <= MAX_KID_BYTES => Ok(Some(kid)),
-            Some(_) => Err(AuthFailure::Invalid("key_id")),
+            Some(_) => Err(TokenFailure::Invalid("key_id")),
         }
     }
 
@@ -203,20 +203,20 @@ impl Issuer {
         validation
     }
 
-    fn check_claims(&self, mut claims: Claims) -> Result<Verified, AuthFailure> {
+    fn check_claims(&self, mut claims: Claims) -> Result<Verified, TokenFailure> {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let latest = Timestamp::now().as_second().saturating_add(seconds(self.clock_skew));
         if claims.iat.is_some_and(|issued| issued > latest) {
-            return Err(AuthFailure::Invalid("issued_in_future"));
+            return Err(TokenFailure::Invalid("issued_in_future"));
         }
         if let Some(longest) = self.max_lifetime {
             let lifetime = claims.iat.map(|issued| claims.exp.saturating_sub(issued));
             if lifetime.is_none_or(|lifetime| lifetime > seconds(longest)) {
-                return Err(AuthFailure::Invalid("lifetime"));
+                return Err(TokenFailure::Invalid("lifetime"));
             }
         }
         if claims.cnf {
-            return Err(AuthFailure::Invalid("bound_to_a_key"));
+            return Err(TokenFailure::Invalid("bound_to_a_key"));
         }
         let all = claims.by_name();
         let scopes = scopes(&all, &self.scope_claims);
@@ -225,7 +225,7 @@ impl Issuer {
         let subject = subject.into_iter().flatten().find(|subject| !subject.is_empty());
         Ok(Verified {
             issuer: Arc::clone(&self.name),
-            subject: subject.ok_or(AuthFailure::Invalid("subject"))?,
+            subject: subject.ok_or(TokenFailure::Invalid("subject"))?,
             scopes,
             claims: all,
             expires_at: Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX),
@@ -237,20 +237,20 @@ impl Issuer {
         &self,
         claims: &Map<String, Json>,
         scopes: &BTreeSet<String>,
-    ) -> Result<(), AuthFailure> {
+    ) -> Result<(), TokenFailure> {
         let prefix = self.reject.scope_prefix.as_deref();
         let by_scope = prefix.is_some_and(|prefix| scopes.iter().any(|s| s.starts_with(prefix)));
         let by_claim = self.reject.claims_present.iter().any(|name| claims.contains_key(name));
-        if by_scope || by_claim { Err(AuthFailure::Invalid("purpose")) } else { Ok(()) }
+        if by_scope || by_claim { Err(TokenFailure::Invalid("purpose")) } else { Ok(()) }
     }
 }
 
-fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, AuthFailure> {
-    let mut failure = AuthFailure::Invalid("unknown_key");
+fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, TokenFailure> {
+    let mut failure = TokenFailure::Invalid("unknown_key");
     for key in keys {
         match jsonwebtoken::decode::<Claims>(token, &key.decoding, validation) {
             Ok(decoded) => return Ok(decoded.claims),
-            Err(error) => failure = AuthFailure::Invalid(reason(error.kind())),
+            Err(error) => failure = TokenFailure::Invalid(reason(error.kind())),
         }
     }
     Err(failure)

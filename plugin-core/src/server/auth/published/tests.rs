@@ -3,12 +3,11 @@
 use std::sync::Mutex;
 
 use axum::{Router, extract::State as AxumState};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::json;
 
 use super::{super::Auth, *};
-use http::HeaderMap;
 use jiff::Timestamp;
 use server_core::{Kind, ServiceInfo};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
@@ -97,7 +96,7 @@ struct Fresh {
 impl Fresh {
     async fn new(url: &str) -> Self {
         let fresh = Self::starting(url);
-        while !fresh.auth.is_ready() {
+        while fresh.auth.ready().is_err() {
             sleep(Duration::from_millis(5)).await;
         }
         fresh
@@ -125,10 +124,9 @@ impl Drop for Fresh {
 }
 
 async fn kind(fresh: &Fresh, token: &str) -> Result<(), Kind> {
-    let mut headers = HeaderMap::new();
-    let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
-    headers.insert("authorization", value);
-    fresh.auth.caller(&headers).await.map(drop).map_err(|error| error.kind())
+    let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    fresh.auth.caller(&parts).await.map(drop).map_err(|error| error.kind())
 }
 
 #[tokio::test]
@@ -210,7 +208,7 @@ async fn an_issuer_that_is_not_up_yet_is_waited_for() {
     let signer = Signer::new("k");
     endpoint.answer(StatusCode::INTERNAL_SERVER_ERROR, "");
     let fresh = Fresh::starting(&url);
-    assert!(!fresh.auth.is_ready());
+    assert!(fresh.auth.ready().is_err());
     assert_eq!(
         kind(&fresh, &signer.token()).await,
         Err(Kind::Unavailable),
@@ -219,7 +217,7 @@ async fn an_issuer_that_is_not_up_yet_is_waited_for() {
     let bad_key = json!({"keys": [{"kty": "odd"}, {"kty": "oct", "k": "AAAA"}, signer.jwk()]});
     endpoint.answer(StatusCode::OK, &bad_key.to_string());
     assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "one bad key takes no other with it");
-    assert!(fresh.auth.is_ready());
+    assert!(fresh.auth.ready().is_ok());
 }
 
 #[tokio::test]

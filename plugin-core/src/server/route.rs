@@ -1,0 +1,215 @@
+//! The one table of what each route does: gRPC methods and REST operations with their verbs.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+};
+use http::Method;
+use tonic_health::pb::health_server::SERVICE_NAME as HEALTH;
+
+use crate::{
+    context::Verb,
+    wire::proto::{
+        flyteidl::service::{
+            agent_metadata_service_server::SERVICE_NAME as AGENT_METADATA,
+            async_agent_service_server::SERVICE_NAME as ASYNC_AGENT,
+            sync_agent_service_server::SERVICE_NAME as SYNC_AGENT,
+        },
+        flyteidl2::connector::{
+            async_connector_service_server::SERVICE_NAME as ASYNC_CONNECTOR,
+            connector_metadata_service_server::SERVICE_NAME as CONNECTOR_METADATA,
+        },
+    },
+};
+
+/// The label of a route or gRPC method that is not served.
+const OTHER: &str = "_OTHER";
+
+/// A gRPC service and its methods; a method without a verb is a probe.
+type Service = (&'static str, &'static [(&'static str, Option<Verb>)]);
+
+const JOBS: &[(&str, Option<Verb>)] = &[
+    ("CreateTask", Some(Verb::Create)),
+    ("GetTask", Some(Verb::Get)),
+    ("DeleteTask", Some(Verb::Delete)),
+];
+
+/// The services of Flyte 1 and Flyte 2.
+const FLYTE: [Service; 5] = [
+    (ASYNC_AGENT, JOBS),
+    (SYNC_AGENT, &[("ExecuteTaskSync", Some(Verb::Execute))]),
+    (AGENT_METADATA, &[("GetAgent", Some(Verb::List)), ("ListAgents", Some(Verb::List))]),
+    (ASYNC_CONNECTOR, JOBS),
+    (
+        CONNECTOR_METADATA,
+        &[("GetConnector", Some(Verb::List)), ("ListConnectors", Some(Verb::List))],
+    ),
+];
+
+/// The services of gRPC itself.
+const STANDARD: [Service; 3] = [
+    (HEALTH, &[("Check", None), ("Watch", None)]),
+    (
+        tonic_reflection::pb::v1::server_reflection_server::SERVICE_NAME,
+        &[("ServerReflectionInfo", Some(Verb::List))],
+    ),
+    (
+        tonic_reflection::pb::v1alpha::server_reflection_server::SERVICE_NAME,
+        &[("ServerReflectionInfo", Some(Verb::List))],
+    ),
+];
+
+/// The REST operations.
+static REST: [(Method, &str, Verb); 6] = [
+    (Method::PUT, "/plugins/v1/{task_type}/{version}", Verb::Create),
+    (Method::POST, "/plugins/v1/{task_type}/{version}", Verb::Execute),
+    (Method::GET, "/plugins/v1/{task_type}/{version}", Verb::Get),
+    (Method::DELETE, "/plugins/v1/{task_type}/{version}", Verb::Delete),
+    (Method::GET, "/plugins/v1", Verb::List),
+    (Method::GET, "/plugins/v1/{task_type}/{version}/schema", Verb::List),
+];
+
+/// Every gRPC method, as `package.Service/Method`.
+static METHODS: LazyLock<BTreeMap<String, Option<Verb>>> = LazyLock::new(|| {
+    let services = FLYTE.iter().chain(&STANDARD);
+    let methods = services.flat_map(|(service, methods)| {
+        methods.iter().map(move |(method, verb)| (format!("{service}/{method}"), *verb))
+    });
+    methods.collect()
+});
+
+/// The gRPC services that have a health status of their own.
+pub(super) fn services_with_health() -> impl Iterator<Item = &'static str> {
+    FLYTE.iter().map(|(name, _)| *name).chain([HEALTH])
+}
+
+/// The route of a request, as labels and permissions need it.
+#[derive(Clone)]
+pub(super) struct Route {
+    matched: Option<MatchedPath>,
+    /// The gRPC method as `package.Service/Method`, or `_OTHER`: a label from a closed set.
+    pub(super) rpc_method: &'static str,
+    /// What the request does. `None` for a probe, which takes neither a token nor a permit.
+    pub(super) verb: Option<Verb>,
+}
+
+impl Route {
+    fn of(request: &Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>().cloned();
+        let path = request.uri().path().trim_start_matches('/');
+        match METHODS.get_key_value(path) {
+            Some((method, verb)) => Self { matched, rpc_method: method, verb: *verb },
+            None => {
+                // All of the health service is open, its unknown methods included.
+                let is_probe = path.split('/').next() == Some(HEALTH);
+                let pattern = matched.as_ref().map_or(OTHER, MatchedPath::as_str);
+                let verb = (!is_probe).then(|| rest_verb(request.method(), pattern));
+                Self { matched, rpc_method: OTHER, verb }
+            }
+        }
+    }
+
+    /// The pattern of the path, or `_OTHER`: a label from a closed set.
+    pub(super) fn pattern(&self) -> &str {
+        self.matched.as_ref().map_or(OTHER, MatchedPath::as_str)
+    }
+}
+
+/// The verb of a REST operation; documents and everything unknown count as listing.
+fn rest_verb(method: &Method, pattern: &str) -> Verb {
+    // axum answers HEAD as it would GET.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let operation = REST.iter().find(|(m, path, _)| m == method && *path == pattern);
+    operation.map_or(Verb::List, |(_, _, verb)| *verb)
+}
+
+/// Attaches the [`Route`] to the request, for the layers within.
+pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+    let route = Route::of(&request);
+    request.extensions_mut().insert(route);
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost_reflect::DescriptorPool;
+
+    use super::*;
+    use crate::{server::openapi, wire::proto::DESCRIPTORS};
+
+    fn described(descriptors: &[u8]) -> BTreeSet<String> {
+        let pool = DescriptorPool::decode(descriptors).unwrap();
+        let methods = pool.services().flat_map(|service| {
+            let names = service.methods().map(|method| method.name().to_owned());
+            let service = service.full_name().to_owned();
+            names.map(move |name| format!("{service}/{name}")).collect::<Vec<_>>()
+        });
+        methods.collect()
+    }
+
+    fn listed(services: &[Service]) -> BTreeSet<String> {
+        let methods = services.iter().flat_map(|(service, methods)| {
+            methods.iter().map(move |(method, _)| format!("{service}/{method}"))
+        });
+        methods.collect()
+    }
+
+    #[test]
+    fn every_grpc_method_of_the_protos_has_a_verb() {
+        assert_eq!(listed(&FLYTE), described(DESCRIPTORS));
+        let standard = [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        assert_eq!(listed(&STANDARD), standard.into_iter().flat_map(described).collect());
+    }
+
+    #[test]
+    fn every_documented_rest_operation_has_a_verb() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap().iter();
+        let documented = paths.flat_map(|(path, operations)| {
+            let methods = operations.as_object().unwrap().keys();
+            methods.map(move |method| (method.to_uppercase(), path.clone()))
+        });
+        let listed = REST.iter().map(|(method, path, _)| (method.to_string(), (*path).to_owned()));
+        assert_eq!(documented.collect::<BTreeSet<_>>(), listed.collect());
+    }
+
+    fn route(method: &str, path: &str) -> Route {
+        let request = Request::builder().method(method).uri(path);
+        Route::of(&request.body(axum::body::Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn grpc_methods_are_labelled_and_have_their_verb() {
+        for (path, label, verb) in [
+            ("flyteidl.service.AsyncAgentService/CreateTask", None, Some(Verb::Create)),
+            ("flyteidl2.connector.AsyncConnectorService/GetTask", None, Some(Verb::Get)),
+            ("flyteidl2.connector.AsyncConnectorService/DeleteTask", None, Some(Verb::Delete)),
+            ("flyteidl.service.AgentMetadataService/ListAgents", None, Some(Verb::List)),
+            ("flyteidl.service.SyncAgentService/ExecuteTaskSync", None, Some(Verb::Execute)),
+            ("grpc.health.v1.Health/Check", None, None),
+            ("grpc.health.v1.Health/Unknown", Some(OTHER), None),
+            ("unknown.Service/CreateTask", Some(OTHER), Some(Verb::List)),
+        ] {
+            let route = route("POST", &format!("/{path}"));
+            assert_eq!((route.rpc_method, route.verb), (label.unwrap_or(path), verb), "{path}");
+        }
+    }
+
+    #[test]
+    fn rest_verbs_follow_method_and_pattern() {
+        let job = "/plugins/v1/{task_type}/{version}";
+        assert_eq!(rest_verb(&Method::HEAD, job), Verb::Get);
+        assert_eq!(rest_verb(&Method::DELETE, job), Verb::Delete);
+        assert_eq!(rest_verb(&Method::PATCH, job), Verb::List);
+        assert_eq!(rest_verb(&Method::GET, "/openapi.json"), Verb::List);
+    }
+}
