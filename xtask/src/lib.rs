@@ -7,6 +7,7 @@
 
 mod beside;
 mod demo;
+mod dependencies;
 mod exit;
 mod flyte2;
 mod flyte_values;
@@ -18,6 +19,7 @@ mod invariants;
 mod list;
 mod new_plugin;
 mod outrigger;
+mod prepare;
 mod process;
 mod prompt;
 mod python;
@@ -28,6 +30,7 @@ mod sync;
 mod template_notes;
 mod template_test;
 mod test;
+mod times;
 mod token;
 mod verify;
 

