@@ -11,7 +11,8 @@ use crate::{
 /// `-buildvcs=false`: nothing here asks a program for its commit, and Go refuses to look into another
 /// user's clone. The others: compiling without optimisations takes two thirds of the time, and
 /// programs run for a minute. Go's own library, with its garbage collector, keeps them.
-const FLAGS: &str = "-modcacherw -buildvcs=false '-gcflags=all=-N -l -dwarf=false' '-gcflags=std=-dwarf=false'";
+const FLAGS: &str =
+    "-modcacherw -buildvcs=false '-gcflags=all=-N -l -dwarf=false' '-gcflags=std=-dwarf=false'";
 
 /// Whether Go is installed.
 pub(crate) fn is_installed() -> bool {
