@@ -87,6 +87,15 @@ def nested(path, value):
     return value
 
 
+def flattened(values, path=""):
+    """Values by their paths. A map whose keys are not the chart's, such as labels, is one value."""
+    for key, value in values.items():
+        if isinstance(value, dict) and all(inside.isalnum() and inside[0].islower() for inside in value):
+            yield from flattened(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
 def of_kind(objects, kind):
     return [document for document in objects if document["kind"] == kind]
 

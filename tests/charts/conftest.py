@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from cases import EVERYTHING
-from charts import ONE_PLUGIN, PROGRAMS, ROOT
+from charts import ONE_PLUGIN, PROGRAMS, ROOT, flattened
 
 LONGEST = "a-plugin-whose-name-has-forty-characters"
 
@@ -39,19 +39,10 @@ def toml(value):
     return json.dumps(value)
 
 
-def overrides(values, path=""):
-    """Values by their paths. A map whose keys are not the chart's, such as labels, is one value."""
-    for key, value in values.items():
-        if isinstance(value, dict) and all(inside.isalnum() and inside[0].islower() for inside in value):
-            yield from overrides(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value
-
-
 @pytest.fixture(scope="session")
 def override_plugin(tmp_path_factory):
     """A plugin whose plugin.toml sets all that EVERYTHING does."""
-    flags = [f"--set=chart.values.{path}={toml(value)}" for path, value in overrides(EVERYTHING)]
+    flags = [f"--set=chart.values.{path}={toml(value)}" for path, value in flattened(EVERYTHING)]
     return new_plugin(tmp_path_factory.mktemp("override"), "overridden", "--task-type=bigquery_query_job_task", *flags)
 
 

@@ -14,6 +14,7 @@ use crate::{
 pub(crate) struct Beside {
     process: Background,
     log: PathBuf,
+    finished: bool,
 }
 
 impl Beside {
@@ -30,7 +31,7 @@ impl Beside {
         command.stdout(output.try_clone()?).stderr(output);
         // A group of its own, so that what it has started ends with it.
         let process = Background::start(command.process_group(0))?;
-        Ok(Self { process, log })
+        Ok(Self { process, log, finished: false })
     }
 
     /// Lets it go on with the steps that need the repository's programs.
@@ -39,7 +40,7 @@ impl Beside {
         self.process.write(GO_ON)
     }
 
-    /// Prints what it wrote if it has failed already, so that nobody waits for the rest.
+    /// Prints what it wrote if it has ended: a failure ends the run now rather than at its end.
     ///
     /// # Errors
     /// When it has failed.
@@ -52,6 +53,9 @@ impl Beside {
     /// # Errors
     /// When one of its steps has failed.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(());
+        }
         println!("── waiting for what runs beside\n");
         let status = self.process.wait()?;
         print!("{}", std::fs::read_to_string(&self.log)?);
