@@ -15,6 +15,9 @@ TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "ch
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", ROOT / "target" / "debug"))
 CHARTS = ROOT / "charts"
 PLUGINS = sorted(path.name for path in CHARTS.iterdir())
+# Stands for all of them where a case depends on the template alone: their templates differ in names only, which test_objects.py
+# compares, and what each renders with its own values is in golden/.
+ONE_PLUGIN = "bigquery"
 # Helm 4, and the oldest Helm 3 that the charts name.
 HELMS = ["helm", "helm3"]
 NEWEST = "1.37.0"
@@ -26,6 +29,11 @@ STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
 
 class Refused(Exception):
     """Helm's words."""
+
+
+def name_of(plugin):
+    """A plugin is the name of one of ours, or the directory of a chart."""
+    return pathlib.Path(plugin).name
 
 
 def run_tool(program, *arguments, stdin=None, **options):
@@ -45,9 +53,9 @@ def _helm(program, command, release, chart, flags, values):
 
 
 def text(plugin, values=None, *, release=None, kube=NEWEST, helm="helm", flags=()):
-    """What `helm template` prints; a plugin is the name of one of ours, or the directory of a chart."""
+    """What `helm template` prints."""
     flags = (f"--kube-version={kube}", *flags)
-    release = release or pathlib.Path(plugin).name
+    release = release or name_of(plugin)
     return _helm(helm, "template", release, plugin, flags, json.dumps(values or {}))
 
 
@@ -77,6 +85,15 @@ def nested(path, value):
     for key in reversed(path.split(".")):
         value = {key: value}
     return value
+
+
+def flattened(values, path=""):
+    """Values by their paths. A map whose keys are not the chart's, such as labels, is one value."""
+    for key, value in values.items():
+        if isinstance(value, dict) and all(inside.isalnum() and inside[0].islower() for inside in value):
+            yield from flattened(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def of_kind(objects, kind):

@@ -1,10 +1,12 @@
 """Charts that no plugin of this repository has: of a sync plugin, and with the longest name."""
 
+import json
 import subprocess
 
 import pytest
 
-from charts import PROGRAMS, ROOT
+from cases import EVERYTHING
+from charts import ONE_PLUGIN, PROGRAMS, ROOT, flattened
 
 LONGEST = "a-plugin-whose-name-has-forty-characters"
 
@@ -28,7 +30,23 @@ def long_plugin(tmp_path_factory):
     return new_plugin(tmp_path_factory.mktemp("long"), LONGEST)
 
 
+def toml(value):
+    """A value as plugin.toml has it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(inside)}" for key, inside in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
 @pytest.fixture(scope="session")
 def override_plugin(tmp_path_factory):
-    values = ["resources.limits.memory=512Mi", "networkPolicy.metadataServer=true", "settings.OVERRIDDEN_REGION=eu"]
-    return new_plugin(tmp_path_factory.mktemp("override"), "overridden", *(f"--set=chart.values.{value}" for value in values))
+    """A plugin whose plugin.toml sets all that EVERYTHING does."""
+    flags = [f"--set=chart.values.{path}={toml(value)}" for path, value in flattened(EVERYTHING)]
+    return new_plugin(tmp_path_factory.mktemp("override"), "overridden", "--task-type=bigquery_query_job_task", *flags)
+
+
+@pytest.fixture(params=["usual", "overridden"])
+def plugin(request):
+    """A chart with the template's values, and one with overrides of them; the other plugins' are between the two."""
+    return ONE_PLUGIN if request.param == "usual" else request.getfixturevalue("override_plugin")

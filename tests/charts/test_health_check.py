@@ -3,7 +3,7 @@
 import pytest
 
 from cases import EVERYTHING, MATRIX
-from charts import PLUGINS, container, one, render
+from charts import container, one, render
 
 HOOKS = {"helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}
 
@@ -13,11 +13,10 @@ def health_check(objects):
     return only
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
-def test_it_asks_the_service(plugin):
-    objects = render(plugin, {"ports": {"api": 8001}}, release="prod")
-    assert health_check(objects)["args"] == ["health-check", f"http://prod-{plugin}:8001"]
-    ports = one(objects, "Service", f"prod-{plugin}")["spec"]["ports"]
+def test_it_asks_the_service():
+    objects = render("bigquery", {"ports": {"api": 8001}}, release="prod")
+    assert health_check(objects)["args"] == ["health-check", "http://prod-bigquery:8001"]
+    ports = one(objects, "Service", "prod-bigquery")["spec"]["ports"]
     assert 8001 in {port["port"] for port in ports}
 
 

@@ -35,9 +35,9 @@ def test_every_plugin_has_one():
 
 
 @pytest.mark.parametrize("kube", ["1.30.0", NEWEST])
-@pytest.mark.parametrize("plugin", PLUGINS)
-def test_kubernetes_takes_a_base(plugin, kube):
-    objects = build(kustomize.BASES / plugin)
+def test_kubernetes_takes_a_base(kube):
+    """Of one plugin: each base is its chart's rendering, which test_render.py tries."""
+    objects = build(kustomize.BASES / "bigquery")
     assert not [problem for document in objects for problem in schemas.problems(document, kube)]
     assert {document["metadata"]["namespace"] for document in objects} == {"flyte"}
     assert "Helm" not in str([document["metadata"] for document in objects])

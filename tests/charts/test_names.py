@@ -1,5 +1,6 @@
 """Releases side by side keep apart."""
 
+import functools
 import itertools
 import re
 import shutil
@@ -17,6 +18,7 @@ RELEASES = ["prod", "prod-bigquery", "bigquery", "bigquery-eu", "eu.bigquery", "
 POD_SUFFIX = "-0123456789-01234"
 
 
+@functools.cache
 def names(plugin, release):
     objects = render(plugin, EVERYTHING, release=release)
     ours = [document for document in objects if document["metadata"]["name"] not in (f"{release}-map", f"{release}-text")]

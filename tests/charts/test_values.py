@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
-from cases import GATEWAY, ISSUER, PEER, RULE, SECRETS, TLS, TLS_MADE_ELSEWHERE
-from charts import CHARTS, PLUGINS, ROOT, STABLE, Refused, default_values, merged, nested, notes, text
+from cases import EVERYTHING, GATEWAY, ISSUER, PEER, RULE, SECRETS, TLS, TLS_MADE_ELSEWHERE
+from charts import CHARTS, PLUGINS, ROOT, STABLE, Refused, container, default_values, flattened, merged, nested, notes, render, text
 
 LABELS = {"example.com/a": "b"}
 OPENSHIFT = ("--api-versions=security.openshift.io/v1",)
@@ -290,9 +290,10 @@ def is_set(values, path):
         return False
 
 
-def test_an_override_in_plugin_toml_reaches_the_chart(override_plugin):
-    values = default_values(override_plugin)
-    assert values["resources"]["limits"]["memory"] == "512Mi"
-    assert values["networkPolicy"]["metadataServer"] is True
-    assert values["settings"] == {"OVERRIDDEN_REGION": "eu"}
-    assert "512Mi" in text(override_plugin) and "OVERRIDDEN_REGION" in text(override_plugin)
+def test_overrides_in_plugin_toml_are_what_whoever_installs_could_set(override_plugin):
+    for path, value in flattened(EVERYTHING):
+        assert at(default_values(override_plugin), path) == value, path
+    kinds = [document["kind"] for document in render(override_plugin)]
+    assert kinds == [document["kind"] for document in render("bigquery", EVERYTHING)]
+    environment = {variable["name"]: variable.get("value") for variable in container(render(override_plugin))["env"]}
+    assert environment["PLUGIN_REQUEST_TIMEOUT"] == "20s"

@@ -51,7 +51,7 @@ DEFINITIONS = [
 
 def go(*arguments, cwd):
     """What the go command prints; its complaints go to the terminal."""
-    # Without cgo there is no C compiler to be had, and programs run on any Linux.
+    # Without cgo no C compiler is needed. Whoever calls this may have set compiler flags in GOFLAGS.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
     try:
         done = subprocess.run(["go", *arguments], cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
@@ -74,7 +74,7 @@ def linker_flags(version):
 
 
 def build(package, version, target):
-    go("build", "-trimpath", "-buildvcs=false", "-ldflags", linker_flags(version), "-o", str(target), package, cwd=HERE)
+    go("build", "-buildvcs=false", "-ldflags", linker_flags(version), "-o", str(target), package, cwd=HERE)
 
 
 def copy_definitions(module, digest, files, directory):

@@ -1,7 +1,7 @@
 //! Steps of `cargo xtask test` that run beside the others: they wait for other programs and for clocks
 //! while cargo, whose last crate of a build takes one core, has the rest.
 
-use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf};
+use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::Stdio};
 
 use anyhow::{Result, bail};
 
@@ -14,37 +14,75 @@ use crate::{
 pub(crate) struct Beside {
     process: Background,
     log: PathBuf,
+    finished: bool,
 }
 
 impl Beside {
-    /// Starts `steps`, one after the other. Nothing of them is seen until [`finish`](Self::finish).
-    pub(crate) fn start(steps: &[&str]) -> Result<Self> {
+    /// Starts a process that prepares what steps need. Nothing of it is seen until
+    /// [`finish`](Self::finish).
+    pub(crate) fn start() -> Result<Self> {
         let log = target("xtask/beside.log");
         write(&log, "")?;
-        println!("── beside what follows: {}; {} tells\n", steps.join(", "), log.display());
+        let _ = std::fs::remove_file(times());
+        println!("── preparing tools beside what follows, into {}\n", log.display());
         let output = File::options().append(true).open(&log)?;
         let mut command = program(this_program()?);
-        command.arg("test").args(steps.iter().flat_map(|step| ["--only", step]));
+        command.args(["test", "--beside"]).stdin(Stdio::piped());
         command.stdout(output.try_clone()?).stderr(output);
         // A group of its own, so that what it has started ends with it.
         let process = Background::start(command.process_group(0))?;
-        Ok(Self { process, log })
+        Ok(Self { process, log, finished: false })
     }
 
-    /// Waits for them, prints what they said, and returns it.
+    /// Lets it go on with the steps that need the repository's programs.
+    pub(crate) fn programs_are_built(&mut self) -> Result<()> {
+        println!("── beside what follows: its steps; {} tells\n", self.log.display());
+        self.process.write(GO_ON)
+    }
+
+    /// Prints what it wrote if it has ended: a failure ends the run now rather than at its end.
     ///
     /// # Errors
-    /// When one has failed.
-    pub(crate) fn finish(mut self) -> Result<String> {
+    /// When it has failed.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        if self.process.is_running() { Ok(()) } else { self.finish() }
+    }
+
+    /// Waits for it, and prints what it wrote.
+    ///
+    /// # Errors
+    /// When one of its steps has failed.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(());
+        }
         println!("── waiting for what runs beside\n");
         let status = self.process.wait()?;
-        let said = std::fs::read_to_string(&self.log)?;
-        print!("{said}");
+        print!("{}", std::fs::read_to_string(&self.log)?);
         if !status.success() {
             bail!("a step that ran beside the others failed: {status}");
         }
-        Ok(said)
+        Ok(())
     }
+}
+
+/// Where that process keeps the times of its steps.
+pub(crate) fn times() -> PathBuf {
+    target("xtask/beside.json")
+}
+
+const GO_ON: &[u8] = b"\n";
+
+/// Waits, in that process, until the repository's programs are built.
+///
+/// # Errors
+/// When the process that was to say so has ended.
+pub(crate) fn wait_for_programs() -> Result<()> {
+    let mut line = String::new();
+    if std::io::stdin().read_line(&mut line)? == 0 {
+        bail!("the programs were not built");
+    }
+    Ok(())
 }
 
 /// This program, which cargo may have built anew under its name since it was started.

@@ -7,6 +7,7 @@
 
 mod beside;
 mod demo;
+mod dependencies;
 mod exit;
 mod floors;
 mod flyte2;
@@ -19,6 +20,7 @@ mod invariants;
 mod list;
 mod new_plugin;
 mod outrigger;
+mod prepare;
 mod process;
 mod prompt;
 mod python;
@@ -29,6 +31,7 @@ mod sync;
 mod template_notes;
 mod template_test;
 mod test;
+mod times;
 mod token;
 mod verify;
 mod workspace;

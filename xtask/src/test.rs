@@ -5,11 +5,12 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
-    beside::Beside,
-    flyte2, go, image_test, invariants,
-    process::{cargo, program, run as run_program, works},
+    beside::{self, Beside},
+    dependencies, flyte2, go, image_test, invariants, prepare,
+    process::{cargo, run as run_program},
     python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
     target, template_notes, template_test,
+    times::{End, Times},
 };
 
 /// Checks the repository as CI does.
@@ -33,6 +34,10 @@ pub(crate) struct Args {
     /// List the steps and end.
     #[arg(long)]
     list: bool,
+
+    /// Be the process that `beside.rs` starts.
+    #[arg(long, hide = true)]
+    beside: bool,
 }
 
 /// One step.
@@ -43,6 +48,7 @@ struct Step {
 }
 
 /// How a step ended, unless it failed.
+#[derive(Debug)]
 enum Outcome {
     Passed,
     Skipped(String),
@@ -56,7 +62,9 @@ struct Environment {
     ci: bool,
 }
 
-/// The steps that run beside the others.
+/// What runs beside the others from the start: nothing of it depends on the repository's programs.
+const PREPARE: &str = "prepare";
+/// The steps that run beside the others once there are programs to try.
 const BESIDE: [&str; 5] =
     ["interop-propeller", "interop-flyte2", "interop-flytekit", "charts", "cluster"];
 /// The steps of `--template`.
@@ -64,7 +72,8 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
+    Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
     Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
@@ -100,58 +109,84 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(unknown) = args.only.iter().find(|only| STEPS.iter().all(|s| s.name != **only)) {
         bail!("there is no step {unknown}; --list names them");
     }
-    let chosen = args.chosen();
-    let wanted = |step: &&Step| chosen.is_empty() || chosen.contains(&step.name);
+    let mut times = Times::new(args.beside.then(beside::times));
     let environment = Environment { ci: is_ci() };
-    let mut skipped = Vec::new();
-    if !chosen.is_empty() {
-        run_steps(STEPS.iter().filter(wanted), &environment, &mut skipped)?;
+    let chosen = args.chosen();
+    let ended = if args.beside {
+        run_beside(&environment, &mut times)
+    } else if chosen.is_empty() {
+        run_everything(&environment, &mut times)
     } else {
-        run_everything(&environment, &mut skipped)?;
+        run_steps(named(&chosen), &environment, &mut times)
+    };
+    if !args.beside {
+        println!("{}", times.table());
     }
-    match skipped.as_slice() {
+    ended?;
+    match times.skipped().as_slice() {
+        _ if args.beside => {}
         [] => println!("Everything passed."),
         some => println!("Passed, but for what was skipped: {}", some.join(", ")),
     }
     Ok(())
 }
 
-/// Every step, some beside the others once there are programs to try and until they are built anew.
-fn run_everything(environment: &Environment, skipped: &mut Vec<&'static str>) -> Result<()> {
-    let steps = || STEPS.iter().filter(|step| !BESIDE.contains(&step.name));
-    let before = |step: &&Step| step.name != "doc";
-    let after = |step: &&Step| step.name == "demo";
-    run_steps(steps().take_while(before), environment, skipped)?;
-    let beside = Beside::start(&BESIDE)?;
-    run_steps(steps().skip_while(before).filter(|step| !after(step)), environment, skipped)?;
-    let said = beside.finish()?;
-    skipped.extend(BESIDE.iter().filter(|name| said.contains(&skips(name))));
-    run_steps(steps().filter(after), environment, skipped)
+/// The steps with these names, in the order of [`STEPS`].
+fn named(names: &[&str]) -> impl Iterator<Item = &'static Step> {
+    STEPS.iter().filter(|step| names.contains(&step.name))
 }
 
-fn run_steps<'a>(
-    steps: impl Iterator<Item = &'a Step>,
+/// Every step, some beside the others: first what prepares them, then those that need programs to try,
+/// until these are built anew.
+fn run_everything(environment: &Environment, times: &mut Times) -> Result<()> {
+    let mut beside = Beside::start()?;
+    let ended = run_lane(&mut beside, environment, times);
+    times.add_saved(&beside::times());
+    ended?;
+    run_steps(named(&["demo"]), environment, times)
+}
+
+/// The steps that do not run beside the others, but for the last.
+fn run_lane(beside: &mut Beside, environment: &Environment, times: &mut Times) -> Result<()> {
+    let elsewhere = |name: &str| name == PREPARE || name == "demo" || BESIDE.contains(&name);
+    for step in STEPS.iter().filter(|step| !elsewhere(step.name)) {
+        if step.name == "doc" {
+            beside.programs_are_built()?;
+        }
+        run_steps([step], environment, times)?;
+        beside.check()?;
+    }
+    beside.finish()
+}
+
+/// What [`Beside`] starts.
+fn run_beside(environment: &Environment, times: &mut Times) -> Result<()> {
+    run_steps(named(&[PREPARE]), environment, times)?;
+    beside::wait_for_programs()?;
+    run_steps(named(&BESIDE), environment, times)
+}
+
+fn run_steps(
+    steps: impl IntoIterator<Item = &'static Step>,
     environment: &Environment,
-    skipped: &mut Vec<&'static str>,
+    times: &mut Times,
 ) -> Result<()> {
     for step in steps {
         println!("── {}: {}", step.name, step.what);
         let started = Instant::now();
-        match (step.run)(environment)? {
-            Outcome::Passed => println!("── {} passed in {:.0?}\n", step.name, started.elapsed()),
+        times.step(step.name, || match (step.run)(environment)? {
+            Outcome::Passed => {
+                println!("── {} passed in {:.0?}\n", step.name, started.elapsed());
+                Ok(End::Passed)
+            }
             Outcome::Skipped(why) if environment.ci => bail!("{} cannot run: {why}", step.name),
             Outcome::Skipped(why) | Outcome::NotServed(why) => {
-                println!("{}{why}\n", skips(step.name));
-                skipped.push(step.name);
+                println!("── {} skipped: {why}\n", step.name);
+                Ok(End::Skipped)
             }
-        }
+        })?;
     }
     Ok(())
-}
-
-/// What is printed before the reason why a step is skipped.
-fn skips(name: &str) -> String {
-    format!("── {name} skipped: ")
 }
 
 impl Args {
@@ -170,6 +205,11 @@ pub(crate) fn is_ci() -> bool {
 
 fn passed(mut command: Command) -> Result<Outcome> {
     run_program(&mut command)?;
+    Ok(Outcome::Passed)
+}
+
+fn prepare_tools(environment: &Environment) -> Result<Outcome> {
+    prepare::everything(environment.ci)?;
     Ok(Outcome::Passed)
 }
 
@@ -245,18 +285,15 @@ fn interop_propeller(_: &Environment) -> Result<Outcome> {
             "go is not installed: it builds propeller's plugin".to_owned(),
         ));
     }
+    prepare::propeller()?;
     let artefacts = target("interop/propeller");
     std::fs::create_dir_all(&artefacts)?;
     for check in [
-        &["vet", "./..."][..],
-        // Tests wait for propeller's polls, not for processors.
-        &["test", "-count=1", "-parallel=24", "-timeout=5m", "./..."],
+        // Tests wait for propeller's polls, not for processors. They are vetted already.
+        &["test", "-count=1", "-parallel=24", "-timeout=5m", "-vet=off", "./..."][..],
         &["run", "./versions"],
     ] {
-        let mut go = go::go_in("tests/interop/propeller", check);
-        // Go's sum database does not know every release of Flyte's modules; go.sum still pins them.
-        go.env("GONOSUMDB", "github.com/flyteorg/*").env("TMPDIR", &artefacts);
-        run_program(&mut go)?;
+        run_program(go::propeller(check).env("TMPDIR", &artefacts))?;
     }
     Ok(Outcome::Passed)
 }
@@ -283,37 +320,9 @@ fn interop_flytekit(_: &Environment) -> Result<Outcome> {
     passed(python.pytest())
 }
 
-/// Tools that cargo builds, with the versions that CI uses.
-const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
-const CARGO_MACHETE: (&str, &str) = ("cargo-machete", "0.9.2");
-
 fn dependencies(environment: &Environment) -> Result<Outcome> {
-    for tool in [CARGO_DENY, CARGO_MACHETE] {
-        if environment.ci {
-            install(tool)?;
-        } else if !works(tool_command(tool.0).arg("--version")) {
-            let (name, version) = tool;
-            return Ok(Outcome::Skipped(format!(
-                "{name} is not installed: cargo install --locked {name}@{version} --root target/tools"
-            )));
-        }
-    }
-    // Advisories need a database from the network; see CONTRIBUTING.md.
-    run_program(tool_command(CARGO_DENY.0).args(["check", "bans", "licenses", "sources"]))?;
-    run_program(&mut tool_command(CARGO_MACHETE.0))?;
-    Ok(Outcome::Passed)
-}
-
-fn tool_command(name: &str) -> Command {
-    program(target("tools/bin").join(name))
-}
-
-fn install((name, version): (&str, &str)) -> Result<()> {
-    let root = target("tools");
-    // They run for a second and build for minutes: without optimisations for fewer.
-    let package = format!("{name}@{version}");
-    let mut command = cargo(&["install", "--locked", "--quiet", "--debug", &package]);
-    run_program(command.arg("--root").arg(root))
+    let missing = dependencies::check(environment.ci)?;
+    Ok(missing.map_or(Outcome::Passed, Outcome::Skipped))
 }
 
 fn template(_: &Environment) -> Result<Outcome> {
@@ -344,7 +353,7 @@ fn charts(_: &Environment) -> Result<Outcome> {
     let Some(python) = Python::prepare(CHARTS)? else {
         return Ok(Outcome::Skipped(python::MISSING.to_owned()));
     };
-    run_program(python.command().arg("tests/charts/tools.py").arg(target("charts")))?;
+    prepare::chart_tools(&python)?;
     run_program(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
     passed(go::with_caches(python.pytest()))
 }
@@ -358,9 +367,8 @@ fn cluster(_: &Environment) -> Result<Outcome> {
     let Some(python) = Python::prepare(CHARTS)? else {
         return Ok(Outcome::Skipped(python::MISSING.to_owned()));
     };
-    run_program(python.command().arg("tests/charts/tools.py").arg(target("charts")))?;
-    let mut build = go::with_caches(python.command());
-    run_program(build.arg("tests/cluster/build.py").arg(target("cluster")))?;
+    prepare::chart_tools(&python)?;
+    prepare::control_plane(&python)?;
     passed(python.pytest_on("tests/cluster"))
 }
 

@@ -1,8 +1,10 @@
 """Services with fake vendors, as separate programs; the environment of callers."""
 
+import atexit
 import base64
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import hmac
 import importlib.metadata
@@ -19,6 +21,7 @@ import time
 import urllib.request
 
 import pytest
+from fork_server import ForkServer
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -235,11 +238,21 @@ def program(name):
     return str(pathlib.Path(sys.executable).parent / name)
 
 
+@functools.cache
+def fork_server():
+    server = ForkServer(environment())
+    atexit.register(server.close)
+    return server
+
+
 def start(*command, cwd=None, **settings):
+    cwd, env = cwd or HERE / "workflows", environment(**settings)
+    # Flyte 2 imports little, and its own release decides what.
+    if command[0] == program("pyflyte") and hasattr(os, "pidfd_open"):
+        return fork_server().start(*command, cwd=cwd, env=env)
     return subprocess.Popen(
-        command, cwd=cwd or HERE / "workflows", env=environment(**settings), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process, timeout=120):
@@ -248,7 +261,7 @@ def finish(process, timeout=120):
 
 
 def pyflyte_run(*arguments, **settings):
-    """``pyflyte run`` in a process of its own."""
+    """``pyflyte run`` in a process of its own, which shares what it imports of others with the next."""
     return finish(start(program("pyflyte"), "run", *arguments, **settings))
 
 

@@ -1,7 +1,12 @@
 // Package plugin_test drives the services with propeller's connector plugin.
+//
+// Each service runs one task to its end and has another aborted. The other behaviours are propeller's and plugin-core's, whichever
+// vendor is behind the service, so BigQuery's service stands for all. What each service answers about its vendor's jobs, their
+// errors and repeated creates is in tests/it and in each service's conformance tests.
 package plugin_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,60 +39,62 @@ func (s *stage) task(t *testing.T) *harness.Task {
 	return harness.NewTask(t, harness.Golden(t, s.vendor.Golden))
 }
 
-// forEachVendor runs a test on all services at once.
-func forEachVendor(t *testing.T, test func(t *testing.T, vendor *harness.Vendor)) {
+func TestATaskSucceedsWithOutputsAndAnotherIsAborted(t *testing.T) {
 	t.Parallel()
 	for _, vendor := range harness.Vendors {
 		t.Run(vendor.Name, func(t *testing.T) {
 			t.Parallel()
-			test(t, vendor)
+			succeedAndAbort(t, vendor)
 		})
 	}
 }
 
-func TestTaskSucceedsAndOutputsAreReadable(t *testing.T) {
-	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
-		stage := set(t, vendor, "--polls=1")
-		task := stage.task(t)
-		if vendor == harness.Databricks {
-			// The run writes its outputs itself; the fake runs nothing.
-			task.WriteOutputs(t, number("o0"))
-		}
+func succeedAndAbort(t *testing.T, vendor *harness.Vendor) {
+	t.Helper()
+	stage := set(t, vendor, "--polls=1")
+	task := stage.task(t)
+	if vendor == harness.Databricks {
+		// The run writes its outputs itself; the fake runs nothing.
+		task.WriteOutputs(t, number("o0"))
+	}
 
-		ended := task.UntilItEnds(t, stage.plugin)
+	ended := task.UntilItEnds(t, stage.plugin)
 
-		require.Equal(t, core.PhaseSuccess, ended.Phase(), ended.Err())
-		require.NotEmpty(t, ended.Info().Logs, "a link to the vendor's console")
-		for name := range task.Template().GetInterface().GetOutputs().GetVariables() {
-			require.Contains(t, task.Outputs(t).GetLiterals(), name)
-		}
-		require.Equal(t, 1, stage.upstream.Jobs())
-		require.Zero(t, stage.upstream.Deletes(), "propeller deletes nothing that ended well")
-	})
+	require.Equal(t, core.PhaseSuccess, ended.Phase(), ended.Err())
+	require.NotEmpty(t, ended.Info().Logs, "a link to the vendor's console")
+	for name := range task.Template().GetInterface().GetOutputs().GetVariables() {
+		require.Contains(t, task.Outputs(t).GetLiterals(), name)
+	}
+	require.Equal(t, 1, stage.upstream.Jobs())
+	require.Zero(t, stage.upstream.Deletes(), "propeller deletes nothing that ended well")
+	aborted := stage.task(t)
+	aborted.Handle(t, stage.plugin)
+	require.NoError(t, stage.plugin.Abort(context.Background(), aborted))
+	require.Len(t, stage.wire.Await(t, "DeleteTask", 1), 1)
+	require.Equal(t, 2, stage.upstream.Jobs())
+	require.Equal(t, 1, stage.upstream.Deletes())
 }
 
 func TestFailureCarriesVendorMessage(t *testing.T) {
-	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
-		stage := set(t, vendor, "--polls=0", "--ending="+vendor.Broken)
+	t.Parallel()
+	stage := set(t, harness.Bigquery, "--polls=0", "--ending="+harness.Bigquery.Broken)
 
-		ended := stage.task(t).UntilItEnds(t, stage.plugin)
+	ended := stage.task(t).UntilItEnds(t, stage.plugin)
 
-		require.Equal(t, core.PhasePermanentFailure, ended.Phase())
-		require.Equal(t, idl.ExecutionError_USER, ended.Err().GetKind())
-		require.Contains(t, ended.Err().GetMessage(), "failed to run the job: ")
-		require.Contains(t, ended.Err().GetMessage(), vendor.Broken)
-	})
+	require.Equal(t, core.PhasePermanentFailure, ended.Phase())
+	require.Equal(t, idl.ExecutionError_USER, ended.Err().GetKind())
+	require.Contains(t, ended.Err().GetMessage(), "failed to run the job: ")
+	require.Contains(t, ended.Err().GetMessage(), harness.Bigquery.Broken)
 }
 
 func TestRetryableFailureIsReported(t *testing.T) {
-	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
-		stage := set(t, vendor, "--polls=1", "--ending="+vendor.Flaky)
+	t.Parallel()
+	stage := set(t, harness.Bigquery, "--polls=1", "--ending="+harness.Bigquery.Flaky)
 
-		ended := stage.task(t).UntilItEnds(t, stage.plugin)
+	ended := stage.task(t).UntilItEnds(t, stage.plugin)
 
-		require.Equal(t, core.PhaseRetryableFailure, ended.Phase())
-		require.Contains(t, ended.Err().GetMessage(), vendor.Flaky)
-	})
+	require.Equal(t, core.PhaseRetryableFailure, ended.Phase())
+	require.Contains(t, ended.Err().GetMessage(), harness.Bigquery.Flaky)
 }
 
 func number(name string) *idl.LiteralMap {

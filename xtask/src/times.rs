@@ -1,0 +1,156 @@
+//! How long the steps of `cargo xtask test` took.
+
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::process::write;
+
+/// The steps of a run, in the order in which they started.
+pub(crate) struct Times {
+    started: Instant,
+    steps: Vec<Timed>,
+    /// Where another process reads them, after each change.
+    file: Option<PathBuf>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Timed {
+    name: String,
+    time: Duration,
+    end: End,
+    /// Whether it ran beside the others.
+    #[serde(default)]
+    beside: bool,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum End {
+    Passed,
+    Skipped,
+    Failed,
+    /// It was running when the run ended.
+    Interrupted,
+}
+
+impl Times {
+    pub(crate) fn new(file: Option<PathBuf>) -> Self {
+        Self { started: Instant::now(), steps: Vec::new(), file }
+    }
+
+    /// Times `step`, which answers how it ended.
+    ///
+    /// # Errors
+    /// The step's.
+    pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> Result<End>) -> Result<()> {
+        let started = Instant::now();
+        let end = End::Interrupted;
+        self.steps.push(Timed { name: name.to_owned(), time: Duration::ZERO, end, beside: false });
+        self.save()?;
+        let ended = step();
+        if let Some(last) = self.steps.last_mut() {
+            last.time = started.elapsed();
+            last.end = *ended.as_ref().unwrap_or(&End::Failed);
+        }
+        self.save()?;
+        ended.map(drop)
+    }
+
+    fn save(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| write(file, serde_json::to_string(&self.steps)?))
+    }
+
+    /// Adds the steps that another process has saved in `file`, as steps that ran beside these.
+    pub(crate) fn add_saved(&mut self, file: &std::path::Path) {
+        let saved = std::fs::read(file).ok();
+        let saved = saved.and_then(|bytes| serde_json::from_slice::<Vec<Timed>>(&bytes).ok());
+        let beside = saved.into_iter().flatten().map(|step| Timed { beside: true, ..step });
+        self.steps.extend(beside);
+    }
+
+    /// The names of the steps that were skipped.
+    pub(crate) fn skipped(&self) -> Vec<&str> {
+        let skipped = self.steps.iter().filter(|step| step.end == End::Skipped);
+        skipped.map(|step| step.name.as_str()).collect()
+    }
+
+    /// A table of the steps, slowest first, and the total.
+    pub(crate) fn table(&self) -> String {
+        let mut slowest = self.steps.iter().collect::<Vec<_>>();
+        slowest.sort_by_key(|step| std::cmp::Reverse(step.time));
+        let mut table = String::from("── steps, slowest first\n");
+        for step in slowest {
+            let end = match step.end {
+                End::Passed => String::new(),
+                other => format!("  {other:?}").to_lowercase(),
+            };
+            let lane = if step.beside { "  beside the others" } else { "" };
+            // Writing to a String cannot fail.
+            let _ = writeln!(table, "   {:<18}{:>6}{end}{lane}", step.name, minutes(step.time));
+        }
+        let of = |beside| {
+            let lane = self.steps.iter().filter(|step| step.beside == beside);
+            minutes(lane.map(|step| step.time).sum())
+        };
+        let total = minutes(self.started.elapsed());
+        let _ = writeln!(table, "   {:<18}{total:>6}", "total");
+        if self.steps.iter().any(|step| step.beside) {
+            let _ = writeln!(table, "   {} one after the other, {} beside", of(false), of(true));
+        }
+        table
+    }
+}
+
+fn minutes(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round();
+    format!("{}:{:02}", (seconds / 60.0).floor(), seconds % 60.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_step_is_first_and_failures_are_named() {
+        let mut times = Times::new(None);
+        times.step("quick", || Ok(End::Passed)).unwrap();
+        let slow = || {
+            std::thread::sleep(Duration::from_millis(5));
+            anyhow::bail!("it failed")
+        };
+        times.step("slow", slow).unwrap_err();
+        times.step("absent", || Ok(End::Skipped)).unwrap();
+        let table = times.table();
+        let lines = table.lines().map(str::trim).collect::<Vec<_>>();
+        assert_eq!(lines[1], "slow                0:00  failed", "{table}");
+        assert!(lines.contains(&"absent              0:00  skipped"), "{table}");
+        assert_eq!(lines.last(), Some(&"total               0:00"), "{table}");
+        assert_eq!(times.skipped(), ["absent"]);
+    }
+
+    #[test]
+    fn saved_steps_are_added_as_those_of_another_lane() {
+        let directory = std::env::temp_dir().join(format!("xtask-times-{}", std::process::id()));
+        let file = directory.join("beside.json");
+        let mut other = Times::new(Some(file.clone()));
+        other.step("cluster", || Ok(End::Passed)).unwrap();
+        let mut times = Times::new(None);
+        times.add_saved(&directory.join("none.json"));
+        times.add_saved(&file);
+        assert!(times.table().contains("cluster             0:00  beside the others"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn times_are_minutes_and_seconds() {
+        let of = |seconds| minutes(Duration::from_secs_f64(seconds));
+        assert_eq!([of(0.2), of(59.6), of(605.0)], ["0:00", "1:00", "10:05"]);
+    }
+}
