@@ -16,7 +16,7 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/core"
 )
 
-// What a service lists decides where a call goes, not whether the plugin has the task.
+// The types that a service lists determine where a call goes, but not whether the plugin handles the task.
 func TestUnconfiguredTaskTypeUsesDefaultPlugin(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, databricks(), "success")
@@ -47,7 +47,7 @@ func TestBothSettingsRouteTaskTypesToPlugin(t *testing.T) {
 func TestEmptySupportedTaskTypesPanics(t *testing.T) {
 	t.Parallel()
 	if words := fmt.Sprint(flyte.refusesNoTaskTypes); !strings.Contains(words, "at least one task type") {
-		t.Fatalf("it says %s", words)
+		t.Fatalf("the message is %s", words)
 	}
 }
 
@@ -68,7 +68,7 @@ func TestCreateRequestContents(t *testing.T) {
 	r.created()
 	call := s.calls("CreateTask")[0]
 	if seconds := call.allowed.Seconds(); seconds < 9 || seconds > 10 {
-		t.Errorf("it gives %v", call.allowed)
+		t.Errorf("the deadline is %v", call.allowed)
 	}
 	var create connector.CreateTaskRequest
 	must(t, proto.Unmarshal(call.request, &create))
@@ -89,6 +89,6 @@ func TestCreateRequestContents(t *testing.T) {
 		t.Errorf("the labels are %s", names)
 	}
 	if metadata.GetMaxAttempts() != 0 {
-		t.Errorf("it tells of %d attempts", metadata.GetMaxAttempts())
+		t.Errorf("max_attempts is %d", metadata.GetMaxAttempts())
 	}
 }

@@ -1,4 +1,4 @@
-// Package plugin_test drives the services with propeller's connector plugin.
+// Package plugin_test tests the services with propeller's connector plugin.
 package plugin_test
 
 import (
@@ -12,7 +12,7 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-// stage is a vendor's fake, its service, and the plugin on the service.
+// stage is a fake vendor, its service, and the plugin connected to the service.
 type stage struct {
 	vendor   *harness.Vendor
 	upstream *harness.Upstream
@@ -34,7 +34,7 @@ func (s *stage) task(t *testing.T) *harness.Task {
 	return harness.NewTask(t, harness.Golden(t, s.vendor.Golden))
 }
 
-// forEachVendor runs a test on all services at once.
+// forEachVendor runs a test for all services in parallel.
 func forEachVendor(t *testing.T, test func(t *testing.T, vendor *harness.Vendor)) {
 	t.Parallel()
 	for _, vendor := range harness.Vendors {
@@ -50,7 +50,7 @@ func TestTaskSucceedsAndOutputsAreReadable(t *testing.T) {
 		stage := set(t, vendor, "--polls=1")
 		task := stage.task(t)
 		if vendor == harness.Databricks {
-			// The run writes its outputs itself; the fake runs nothing.
+			// A run writes its outputs itself, but the fake does not run code.
 			task.WriteOutputs(t, number("o0"))
 		}
 
@@ -62,7 +62,7 @@ func TestTaskSucceedsAndOutputsAreReadable(t *testing.T) {
 			require.Contains(t, task.Outputs(t).GetLiterals(), name)
 		}
 		require.Equal(t, 1, stage.upstream.Jobs())
-		require.Zero(t, stage.upstream.Deletes(), "propeller deletes nothing that ended well")
+		require.Zero(t, stage.upstream.Deletes(), "propeller deletes no job that succeeded")
 	})
 }
 

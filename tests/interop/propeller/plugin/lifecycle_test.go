@@ -18,7 +18,7 @@ func TestFlyteEndToEndTestPasses(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, vendor *harness.Vendor) {
 		stage := set(t, vendor, "--polls=0")
 		golden := harness.Golden(t, vendor.Golden)
-		// Its state is nowhere but in memory, and a run of Databricks would have to write there.
+		// The state exists in memory only, where a Databricks run cannot write its outputs.
 		golden.GetTemplate().GetInterface().Outputs = nil
 		pause := func(context.Context, core.TaskExecutionContext) error {
 			time.Sleep(20 * time.Millisecond)
@@ -81,7 +81,7 @@ func TestPollDuringServiceOutageDoesNotAffectJob(t *testing.T) {
 	stage.service.Kill()
 	connections := stage.wire.Refused()
 
-	harness.Eventually(t, "a poll finds nobody", func() bool {
+	harness.Eventually(t, "a poll fails", func() bool {
 		task.Handle(t, stage.plugin)
 		return stage.wire.Refused() > connections
 	})
@@ -108,8 +108,8 @@ func TestCallsOfOneJobAreBalancedOverReplicas(t *testing.T) {
 
 		calls := append(wires[0].Calls(), wires[1].Calls()...)
 		require.Empty(t, harness.Flyte1.Violations(calls))
-		require.NotEmpty(t, jobCalls(wires[0]), "the first replica was asked of the job")
-		require.NotEmpty(t, jobCalls(wires[1]), "the second replica was asked of the job")
+		require.NotEmpty(t, jobCalls(wires[0]), "the first replica received calls for the job")
+		require.NotEmpty(t, jobCalls(wires[1]), "the second replica received calls for the job")
 		require.Equal(t, 1, upstream.Jobs())
 	})
 }
@@ -162,5 +162,5 @@ func TestPluginStateIsSmall(t *testing.T) {
 
 	task.UntilItRuns(t, stage.plugin)
 
-	require.Less(t, task.State.Size(), 2048, "of the workflow's object")
+	require.Less(t, task.State.Size(), 2048, "the state in the workflow's object must be small")
 }

@@ -1,4 +1,4 @@
-// Versions prints which releases of Flyte and of gRPC the tests are built with.
+// Versions prints the releases of Flyte and gRPC that the tests are built with.
 package main
 
 import (
@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	// What the tests are built with.
+	// The modules that the tests are built with.
 	_ "outrigger.dev/tests/interop/propeller/harness"
 )
 
