@@ -78,7 +78,7 @@ func TestPhasesThatShowMessage(t *testing.T) {
 				return is(wanted.as)(action) && len(r.answers()) > 0
 			})
 			event := r.answers()[0]
-			if told := strings.Contains(event.String(), "xxxxxxxx"); told != wanted.message {
+			if hasMessage := strings.Contains(event.String(), "xxxxxxxx"); hasMessage != wanted.message {
 				t.Fatalf("the console received %s", event)
 			}
 		})

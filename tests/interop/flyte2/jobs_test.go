@@ -101,8 +101,8 @@ func TestFailureCarriesVendorMessage(t *testing.T) {
 			t.Fatalf("a permanent failure was retried: %+v", action.Status)
 		}
 		events := r.events.events()
-		if told := events[len(events)-1].GetErrorInfo().GetMessage(); told != failure.Message {
-			t.Fatalf("the console received %q", told)
+		if message := events[len(events)-1].GetErrorInfo().GetMessage(); message != failure.Message {
+			t.Fatalf("the console received %q", message)
 		}
 	})
 }

@@ -46,7 +46,7 @@ func TestReplicasServeEachOthersJobs(t *testing.T) {
 		})
 		r.until("a running job", is(pluginscore.PhaseRunning))
 		r.delete()
-		s.toldOnce(t, r)
+		s.reportedOnce(t, r)
 		s.jobsAre(t, 1)
 		if cancelled := s.upstream.calls(cancels); len(cancelled) != 1 {
 			t.Fatalf("cancelled upstream: %v", cancelled)
@@ -55,7 +55,7 @@ func TestReplicasServeEachOthersJobs(t *testing.T) {
 }
 
 // reportedOnce checks that changes within a phase are not reported.
-func (s *stage) toldOnce(t *testing.T, r *run) {
+func (s *stage) reportedOnce(t *testing.T, r *run) {
 	t.Helper()
 	running := 0
 	for _, event := range r.answers() {
@@ -116,15 +116,15 @@ func TestServiceIsRediscoveredAfterOutage(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		stop(s.service.command)
-		s.awaitOblivion(t)
+		s.awaitForgotten(t)
 		lost := s.run(t)
 		action := lost.ends(pluginscore.PhasePermanentFailure)
 		// Types in supportedTaskTypes go to the default connector, which has no address; others go nowhere.
-		words := "empty target"
+		message := "empty target"
 		if v.name == "snowflake" {
-			words = "no connector found for task type [snowflake] and version [0]"
+			message = "no connector found for task type [snowflake] and version [0]"
 		}
-		if !strings.Contains(action.Status.ErrorState.Message, words) {
+		if !strings.Contains(action.Status.ErrorState.Message, message) {
 			t.Fatalf("the message is %q", action.Status.ErrorState.Message)
 		}
 		if creates := s.calls("CreateTask"); len(creates) != 0 {
@@ -137,8 +137,8 @@ func TestServiceIsRediscoveredAfterOutage(t *testing.T) {
 	})
 }
 
-// awaitOblivion waits until the plugin's discovery of the service has failed.
-func (s *stage) awaitOblivion(t *testing.T) {
+// awaitForgotten waits until the plugin's discovery of the service has failed.
+func (s *stage) awaitForgotten(t *testing.T) {
 	t.Helper()
 	failed := func() int { return len(s.calls("ListConnectors")) - len(s.answered("ListConnectors")) }
 	before := failed()
@@ -152,7 +152,7 @@ func TestForgottenServiceIsNotPolledUntilRediscovered(t *testing.T) {
 	r.created()
 	await(t, "a poll", func() bool { return len(s.answered("GetTask")) == 1 })
 	stop(s.service.command)
-	s.awaitOblivion(t)
+	s.awaitForgotten(t)
 	before := len(s.calls("GetTask"))
 	time.Sleep(quiet)
 	if during := len(s.calls("GetTask")); during != before {

@@ -46,8 +46,8 @@ func TestBothSettingsRouteTaskTypesToPlugin(t *testing.T) {
 
 func TestEmptySupportedTaskTypesPanics(t *testing.T) {
 	t.Parallel()
-	if words := fmt.Sprint(flyte.refusesNoTaskTypes); !strings.Contains(words, "at least one task type") {
-		t.Fatalf("the message is %s", words)
+	if message := fmt.Sprint(flyte.refusesNoTaskTypes); !strings.Contains(message, "at least one task type") {
+		t.Fatalf("the message is %s", message)
 	}
 }
 
@@ -75,10 +75,10 @@ func TestCreateRequestContents(t *testing.T) {
 	metadata := create.GetTaskExecutionMetadata()
 	id := metadata.GetTaskExecutionId()
 	node := id.GetNodeExecutionId()
-	told := fmt.Sprint(node.GetExecutionId().GetProject(), node.GetExecutionId().GetDomain(), node.GetExecutionId().GetName(),
+	got := fmt.Sprint(node.GetExecutionId().GetProject(), node.GetExecutionId().GetDomain(), node.GetExecutionId().GetName(),
 		node.GetNodeId(), id.GetRetryAttempt(), id.GetTaskId().GetName())
-	if wanted := fmt.Sprint(s.project, domain, "run", "action", 0, create.GetTemplate().GetId().GetName()); told != wanted {
-		t.Errorf("the task is %s, not %s", told, wanted)
+	if wanted := fmt.Sprint(s.project, domain, "run", "action", 0, create.GetTemplate().GetId().GetName()); got != wanted {
+		t.Errorf("the task is %s, not %s", got, wanted)
 	}
 	wanted := "ACTION_NAME RUN_NAME _U_ORG_NAME _U_RUN_BASE"
 	if names := strings.Join(sorted(metadata.GetEnvironmentVariables()), " "); names != wanted {

@@ -87,7 +87,7 @@ func (c *conversation) request(s *stream, frame http2.Frame) {
 func (c *conversation) answer(s *stream, frame http2.Frame) {
 	switch frame := frame.(type) {
 	case *http2.MetaHeadersFrame:
-		if status, told := fields(frame)["grpc-status"]; told {
+		if status, ended := fields(frame)["grpc-status"]; ended {
 			s.call.Status = status
 		}
 		s.responded = s.responded || frame.StreamEnded()

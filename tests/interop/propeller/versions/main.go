@@ -17,14 +17,14 @@ func main() {
 		"google.golang.org/grpc":                   "grpc-go",
 	}
 	info, _ := debug.ReadBuildInfo()
-	var told []string
+	var releases []string
 	for _, module := range info.Deps {
 		if name, wanted := modules[module.Path]; wanted {
 			if module.Replace != nil {
 				module = module.Replace
 			}
-			told = append(told, name+" "+module.Version)
+			releases = append(releases, name+" "+module.Version)
 		}
 	}
-	fmt.Println("   ran " + strings.Join(told, ", "))
+	fmt.Println("   ran " + strings.Join(releases, ", "))
 }

@@ -87,23 +87,23 @@ func (p *propeller) nodes(t *testing.T) interfaces.Node {
 func (p *propeller) sink() *eventmocks.MockEventSink {
 	sink := eventmocks.NewMockEventSink()
 	sink.SinkCb = func(_ context.Context, message proto.Message) error {
-		if told, isTask := message.(*event.TaskExecutionEvent); isTask {
+		if taskEvent, isTask := message.(*event.TaskExecutionEvent); isTask {
 			p.mutex.Lock()
 			defer p.mutex.Unlock()
-			p.events = append(p.events, told)
+			p.events = append(p.events, taskEvent)
 		}
 		return nil
 	}
 	return sink
 }
 
-// told are the events of one execution's tasks, oldest first.
-func (p *propeller) told(w *v1alpha1.FlyteWorkflow) (events []*event.TaskExecutionEvent) {
+// taskEvents are the events of one execution's tasks, oldest first.
+func (p *propeller) taskEvents(w *v1alpha1.FlyteWorkflow) (events []*event.TaskExecutionEvent) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	for _, told := range p.events {
-		if told.GetParentNodeExecutionId().GetExecutionId().GetName() == w.ExecutionID.GetName() {
-			events = append(events, told)
+	for _, taskEvent := range p.events {
+		if taskEvent.GetParentNodeExecutionId().GetExecutionId().GetName() == w.ExecutionID.GetName() {
+			events = append(events, taskEvent)
 		}
 	}
 	return events

@@ -59,10 +59,10 @@ func twoNodes(t *testing.T, propeller *propeller, bigquery service) {
 	require.Equal(t, v1alpha1.WorkflowPhaseSuccess, w.Status.Phase, w.Status.Error)
 	require.Equal(t, 2, bigquery.upstream.Jobs())
 	var results []string
-	for _, told := range propeller.told(w) {
-		if told.GetPhase() == idl.TaskExecution_SUCCEEDED {
-			results = append(results, resultsOf(t, propeller, told.GetOutputUri()))
-			require.NotEmpty(t, told.GetLogs(), "users find the console link in events")
+	for _, taskEvent := range propeller.taskEvents(w) {
+		if taskEvent.GetPhase() == idl.TaskExecution_SUCCEEDED {
+			results = append(results, resultsOf(t, propeller, taskEvent.GetOutputUri()))
+			require.NotEmpty(t, taskEvent.GetLogs(), "users find the console link in events")
 		}
 	}
 	require.Len(t, results, 2)
@@ -89,7 +89,7 @@ func retry(t *testing.T, propeller *propeller, databricks service) {
 	require.Equal(t, 2, databricks.upstream.Jobs(), "each attempt has its own job")
 	require.Len(t, prefixes(t, databricks.wire), 2, "each attempt has its own prefix")
 	require.Len(t, databricks.wire.Await(t, "DeleteTask", 1), 1, "the failed attempt's, before the next")
-	last := propeller.told(w)[len(propeller.told(w))-1]
+	last := propeller.taskEvents(w)[len(propeller.taskEvents(w))-1]
 	require.Equal(t, uint32(1), last.GetRetryAttempt())
 	require.Contains(t, last.GetError().GetMessage(), harness.Databricks.Flaky)
 }
