@@ -1,4 +1,4 @@
-"""Values that people set, by what they are after. `since` is the Kubernetes that first knows the fields."""
+"""Values that people set, by purpose. `since` is the first Kubernetes version that has the fields."""
 
 from charts import merged
 

@@ -1,4 +1,4 @@
-"""What the charts render, by the Helm that tools.py has put in place."""
+"""Renders the charts with the Helm that tools.py installed."""
 
 import copy
 import functools
@@ -15,20 +15,20 @@ TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "ch
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", ROOT / "target" / "debug"))
 CHARTS = ROOT / "charts"
 PLUGINS = sorted(path.name for path in CHARTS.iterdir())
-# Stands for all of them where a case depends on the template alone: their templates differ in names only, which test_objects.py
-# compares, and what each renders with its own values is in golden/.
+# Stands for all plugins where a case depends on the template alone: test_objects.py checks that their templates differ in names
+# only, and golden/ has what each renders with its own values.
 ONE_PLUGIN = "bigquery"
-# Helm 4, and the oldest Helm 3 that the charts name.
+# Helm 4, and the oldest Helm 3 that the charts support.
 HELMS = ["helm", "helm3"]
 NEWEST = "1.37.0"
-# In C, where PyYAML has it.
+# The C implementation, if PyYAML has it.
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Without it every rendering has another key.
+# Without it, every rendering has a different key.
 STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
 
 
 class Refused(Exception):
-    """Helm's words."""
+    """Helm's error message."""
 
 
 def name_of(plugin):
@@ -37,7 +37,7 @@ def name_of(plugin):
 
 
 def run_tool(program, *arguments, stdin=None, **options):
-    """Runs one of our tools, with no settings of whoever runs the tests."""
+    """Runs one of our tools, without the settings of the user who runs the tests."""
     environment = {"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), "KUBECONFIG": ""}
     command = [str(TOOLS / program), *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, **options)
@@ -65,13 +65,13 @@ def render(plugin, values=None, **options):
 
 
 def notes(plugin, values=None, release=None):
-    """What is printed after an install."""
+    """The notes printed after an install."""
     printed = _helm("helm", "install", release or plugin, plugin, ("--dry-run=client",), json.dumps(values or {}))
     return printed.split("\nNOTES:\n", 1)[1]
 
 
 def merged(*values):
-    """Values over values, as Helm lays them."""
+    """Merges values as Helm does."""
     result = {}
     for layer in values:
         for key, value in layer.items():

@@ -1,4 +1,4 @@
-"""Charts that no plugin of this repository has: of a sync plugin, and with the longest name."""
+"""Charts that differ from those of this repository's plugins: for a sync plugin, and with the longest name."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ LONGEST = "a-plugin-whose-name-has-forty-characters"
 
 
 def new_plugin(directory, name, *arguments):
-    """The chart of a new plugin, made by the generator from this repository's template."""
+    """The chart of a new plugin, generated from this repository's template."""
     command = [PROGRAMS / "cargo-outrigger", "outrigger", "new-plugin", name, "--no-input", "--no-verify"]
     command += [f"--template={ROOT / 'template'}", f"--root={directory}", "--description=Runs it", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)

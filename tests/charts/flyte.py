@@ -1,6 +1,6 @@
-"""Flyte's own charts, out of its releases as Go modules.
+"""Flyte's own charts, from its releases as Go modules.
 
-Flyte 2 is not there: its module is not to be had.
+Flyte 2 is missing, because its module is not available.
 """
 
 import json
@@ -19,24 +19,24 @@ RELEASES = {
 
 
 def sources(release, scratch):
-    """The sources of a release, as Go keeps them, fetched once."""
+    """The sources of a release in Go's module cache, fetched once."""
     version, digest = RELEASES[release]
     command = ["go", "mod", "download", "-json", f"{MODULE}@{version}"]
-    # Compared with the digest here: Go's own database of digests does not know every release.
+    # Checked against our digest: Go's checksum database does not contain every release.
     environment = {**os.environ, "GONOSUMDB": MODULE, "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=mod"}
     done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
-    assert found["Sum"] == digest, f"{MODULE} {version} is not what it was"
+    assert found["Sum"] == digest, f"{MODULE} {version} has a different digest than expected"
     return pathlib.Path(found["Dir"])
 
 
 def chart(release, name, directory):
-    """A copy of the chart `name` of a release in `directory`, without charts of others that it can bring along."""
+    """A copy of the chart `name` of a release in `directory`, without third-party subcharts."""
     copy = directory / name
     shutil.copytree(sources(release, directory) / "charts" / name, copy, ignore=shutil.ignore_patterns("Chart.lock"))
     for path in [copy, *copy.rglob("*")]:
-        # Go keeps its modules from being written to.
+        # Go's module cache is read-only.
         path.chmod(path.stat().st_mode | 0o200)
     about = yaml.safe_load((copy / "Chart.yaml").read_text())
     about.pop("dependencies", None)

@@ -1,4 +1,4 @@
-"""A DNS server for one name, whose addresses are those of a headless Service's pods: a fresh answer each time, TTL 1 s."""
+"""A DNS server for one name, which stands for a headless Service: it resolves to the current addresses, with a TTL of 1 s."""
 
 import socket
 import struct
@@ -8,7 +8,7 @@ A, IN = 1, 1
 
 
 def question(query):
-    """The name that is asked for, its type, and where the question ends."""
+    """The queried name, its type, and the end of the question."""
     labels, at = [], 12
     while length := query[at]:
         labels.append(query[at + 1 : at + 1 + length].decode())
@@ -21,14 +21,14 @@ def answer(query, name, addresses):
     asked, kind, end = question(query)
     known = asked.lower() == name
     found = addresses if known and kind == A else []
-    # A response, authoritative, recursion desired and available; no such name, where it is not the one.
+    # An authoritative response, recursion desired and available; NXDOMAIN for any other name.
     header = query[:2] + struct.pack("!HHHHH", 0x8580 if known else 0x8583, 1, len(found), 0, 0)
     records = (struct.pack("!HHHIH", 0xC00C, A, IN, 1, 4) + socket.inet_aton(address) for address in found)
     return header + query[12:end] + b"".join(records)
 
 
 class NameServer:
-    """Answers until it is closed; `addresses` may be changed at any time."""
+    """Answers until closed; `addresses` may be changed at any time."""
 
     def __init__(self, name, addresses):
         self.name, self.addresses, self.asked = name.rstrip(".").lower(), list(addresses), 0
@@ -51,7 +51,7 @@ class NameServer:
             self.socket.sendto(answer(query, self.name, self.addresses), client)
 
     def close(self):
-        # Its own word wakes it.
+        # A message to itself wakes it.
         self.socket.sendto(b"", self.socket.getsockname())
         self.thread.join()
         self.socket.close()

@@ -1,4 +1,4 @@
-"""A rendered pod without Kubernetes: its files and environment, and a stand-in for the cluster's API server."""
+"""A rendered pod without Kubernetes: its files and environment, and a fake of the cluster's API server."""
 
 import base64
 import datetime
@@ -22,7 +22,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
 def certificate(key, names=()):
-    """Of 127.0.0.1 and some names, and its own authority."""
+    """A self-signed certificate for 127.0.0.1 and some names."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kubernetes")])
     now = datetime.datetime.now(datetime.timezone.utc)
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, names)])
@@ -33,7 +33,7 @@ def certificate(key, names=()):
 
 
 def tls_secret(names):
-    """What cert-manager puts into a Secret, of a new certificate."""
+    """The content of cert-manager's Secret for a new certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     private = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     its_own = certificate(key, names)
@@ -42,7 +42,7 @@ def tls_secret(names):
 
 
 class Cluster:
-    """Signs tokens of ServiceAccounts, and shows its keys to whom the pod's own token names."""
+    """Signs ServiceAccount tokens, and serves its keys to the holder of the pod's own token."""
 
     pod_token = "the pod's own token"
 
@@ -93,7 +93,7 @@ class Cluster:
 
 
 class Pod:
-    """The files and variables of the Deployment's pod. `secrets` are those that others made: `{name: {key: text}}`."""
+    """The files and variables of the Deployment's pod. `secrets` are existing Secrets: `{name: {key: value}}`."""
 
     def __init__(self, objects, root, cluster, secrets=None):
         self.objects, self.root, self.cluster, self.secrets = objects, root, cluster, secrets or {}
@@ -107,13 +107,13 @@ class Pod:
                 file.write_text(self.relocated(content))
 
     def relocated(self, text):
-        """What names a mounted file, or the API server, names ours."""
+        """Replaces paths of mounted files, and the API server's address, with ours."""
         mounts = "|".join(re.escape(mount["mountPath"]) for mount in self.container["volumeMounts"])
         text = re.sub(mounts, lambda mount: f"{self.root}{mount[0]}", text)
         return text.replace(API_SERVER + "/", self.cluster.url + "/")
 
     def files(self, source):
-        """Names and contents of a volume, or of a part of a projected one."""
+        """Names and contents of the files of a volume, or of a source of a projected one."""
         for part in source.get("projected", {}).get("sources", []):
             yield from self.files(part)
         if "serviceAccountToken" in source:
@@ -136,7 +136,7 @@ class Pod:
 
     def environment(self):
         variables = {variable["name"]: self.relocated(variable["value"]) for variable in self.container["env"]}
-        # The services look there without being told.
+        # The services' default directory.
         return {**variables, "PLUGIN_SECRETS_DIR": f"{self.root}/etc/secrets"}
 
     def probe(self, name):

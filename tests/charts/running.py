@@ -1,4 +1,4 @@
-"""Services that run: the real programs, on loopback addresses."""
+"""Running services: the real programs, on loopback addresses."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from charts import PROGRAMS
 
 
 def free_port():
-    # Below those that the system gives to connections: it could give one away before a program listens.
+    # Below the ephemeral ports: the system could assign one of those before a program listens on it.
     for port in random.sample(range(12000, 32000), 100):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
@@ -23,7 +23,7 @@ def free_port():
 
 
 def eventually(holds, *, within, what):
-    """Waits until something holds, and answers what it says then."""
+    """Waits until a condition holds, and returns its value."""
     deadline = time.monotonic() + within
     while not (said := holds()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
@@ -32,7 +32,7 @@ def eventually(holds, *, within, what):
 
 
 def http_status(url, token=None, method="GET", data=None, **options):
-    """The status of an answer, or None without one."""
+    """The HTTP status of an answer, or None if there is none."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, method=method, headers=headers, data=data)
     try:
@@ -77,7 +77,7 @@ class Service:
             return answer.read().decode()
 
     def terminate(self):
-        """Asks it to end, as Kubernetes does."""
+        """Asks it to terminate, as Kubernetes does."""
         self.process.send_signal(signal.SIGTERM)
 
     def kill(self):
@@ -96,7 +96,7 @@ def service(program, environment, log):
 
 @contextlib.contextmanager
 def fake_bigquery():
-    """The address of a stand-in for BigQuery."""
+    """The address of a fake BigQuery."""
     fake = subprocess.Popen([PROGRAMS / "fake-upstream", "bigquery"], stdout=subprocess.PIPE, text=True)
     try:
         yield fake.stdout.readline().strip()

@@ -15,7 +15,7 @@ CUSTOM = yaml.safe_load((pathlib.Path(__file__).parent / "custom_resources.yaml"
 
 
 def versions():
-    """Every version of Kubernetes whose schemas are there, oldest first."""
+    """Every version of Kubernetes with schemas, oldest first."""
     found = (re.fullmatch(r"v(1\.(\d+)\.0)-local-strict", path.name) for path in KUBERNETES.iterdir())
     return [match[1] for match in sorted(filter(None, found), key=lambda match: int(match[2]))]
 
@@ -40,7 +40,7 @@ def _validator(api_version, kind, kube):
 
 
 def problems(document, kube):
-    """What Kubernetes would not take of an object, unknown fields included."""
+    """The fields of an object that Kubernetes would reject, including unknown ones."""
     validator = _validator(document["apiVersion"], document["kind"], kube)
     name = f"{document['kind']} {document['metadata']['name']}"
     return [f"{name}: {error.json_path}: {error.message[:300]}" for error in validator.iter_errors(document)]

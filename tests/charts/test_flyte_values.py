@@ -1,4 +1,4 @@
-"""docs/flyte-values, through Flyte's own charts: our task types go to us, and everything else stays as it was."""
+"""docs/flyte-values, rendered with Flyte's own charts: our task types are routed to our services, and nothing else changes."""
 
 import subprocess
 
@@ -21,13 +21,13 @@ def render(chart, *values):
 
 
 def configuration(chart, *values):
-    """Everything that Flyte is configured with, as it merges its files."""
+    """Flyte's whole configuration, merged from its files as Flyte does."""
     merged = {}
     for document in render(chart, *values):
         if document["kind"] in ("ConfigMap", "Secret"):
             files = {**(document.get("data") or {}), **(document.get("stringData") or {})}
             for name in sorted(files):
-                # Other files hold templates, or are no configuration.
+                # Other files contain templates, or are not configuration.
                 if name.endswith(".yaml") and ("plugins" in files[name] or "task-plugins" in files[name]):
                     merge(merged, yaml.safe_load(files[name]))
     return merged
@@ -43,7 +43,7 @@ def merge(into, more):
 
 @pytest.fixture(scope="module", params=FLAVOURS, ids="-".join)
 def rendered(request, tmp_path_factory):
-    """A flavour of Flyte: its configuration without and with our values, and what the values say."""
+    """A flavour of Flyte: its configuration without and with our values, and the values."""
     release, kind = request.param
     values = ROOT / "docs" / "flyte-values" / f"{kind}-{release}.yaml"
     chart = flyte.chart(release, f"flyte-{kind}", tmp_path_factory.mktemp("flyte"))
@@ -67,7 +67,7 @@ def test_our_task_types_are_routed_to_their_services(rendered):
     assert {defaults[task_type] for task_type in routed} == {section}
 
 
-def test_every_other_task_type_stays_where_it_was(rendered):
+def test_other_task_types_are_unchanged(rendered):
     before, after, section = rendered
     were, are = (each["tasks"]["task-plugins"] for each in (before, after))
     assert are["enabled-plugins"] == were["enabled-plugins"]
@@ -80,13 +80,13 @@ def test_every_other_task_type_stays_where_it_was(rendered):
 
 
 def containers(objects, name):
-    """The pod that has a container of that name."""
+    """The pod with a container of that name."""
     pods = [each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment"]
     return [pod for pod in pods if name in [container["name"] for container in pod["containers"]]]
 
 
 @pytest.mark.parametrize(("release", "kind"), FLAVOURS, ids=map("-".join, FLAVOURS))
-def test_the_sidecar_is_beside_propeller_and_propeller_calls_it(release, kind, tmp_path):
+def test_sidecar_is_in_propellers_pod_and_is_called(release, kind, tmp_path):
     values = ROOT / "docs" / "flyte-values" / f"{kind}-{release}-proxy.yaml"
     chart = flyte.chart(release, f"flyte-{kind}", tmp_path)
     objects = render(chart, values)

@@ -1,6 +1,6 @@
-"""What each chart renders with defaults, and one with TLS, stands in golden/.
+"""golden/ has what each chart renders with default values, and what one renders with TLS.
 
-After a wanted change: CHARTS_UPDATE=1 pytest tests/charts/test_golden.py
+After an intended change: CHARTS_UPDATE=1 pytest tests/charts/test_golden.py
 """
 
 import os
@@ -16,7 +16,7 @@ RENDERED = {plugin: (plugin, STABLE) for plugin in PLUGINS} | {"bigquery-tls": (
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_what_is_rendered(name):
+def test_rendering_matches_golden(name):
     file = GOLDEN / f"{name}.yaml"
     rendered = text(*RENDERED[name])
     if os.environ.get("CHARTS_UPDATE"):
@@ -25,5 +25,5 @@ def test_what_is_rendered(name):
     assert rendered == file.read_text()
 
 
-def test_there_are_no_others():
+def test_no_golden_file_is_unused():
     assert {file.stem for file in GOLDEN.iterdir()} == set(RENDERED)

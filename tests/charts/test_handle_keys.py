@@ -1,4 +1,4 @@
-"""The Secret of a handle key is made once, as a hook: later renderings leave it out, and so does what they are rolled back to."""
+"""A hook creates the Secret of a handle key once: later renderings omit it, and so do the revisions that a rollback restores."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ import yaml
 from charts import CHARTS, container, nested, of_kind, one, render, run_tool
 
 SECRETS = "/api/v1/namespaces/flyte/secrets"
-# What charts of template version 4 and before had.
+# The Secret of charts of template version 4 and earlier.
 FORMER = f"{SECRETS}/bigquery-handle-keys"
 KINDS = {
     "v1": ["secrets Secret", "services Service", "configmaps ConfigMap", "serviceaccounts ServiceAccount", "pods Pod"],
@@ -31,7 +31,7 @@ def resources(version, kinds):
 
 
 def discovery():
-    """As much of an API server as Helm asks before it looks up a Secret."""
+    """The part of an API server that Helm needs to look up a Secret."""
     groups = [version for version in KINDS if "/" in version]
     versions = [{"name": group.split("/")[0], "versions": [{"groupVersion": group, "version": "v1"}]} for group in groups]
     paths = {f"/apis/{group}": resources(group, KINDS[group]) for group in groups}
@@ -45,7 +45,7 @@ def discovery():
 
 @pytest.fixture
 def cluster():
-    """A cluster's objects, by path; with the URL of its API server."""
+    """A cluster's objects, by path, and the URL of its API server."""
     objects = discovery()
 
     class Handler(BaseHTTPRequestHandler):
@@ -71,7 +71,7 @@ def cluster():
 
 @pytest.fixture
 def rendered(cluster):
-    """The Secrets that Helm renders on the cluster as it is, by name; `install` puts them there."""
+    """The Secrets that Helm renders for the current state of the cluster, by name; `install` adds them to it."""
 
     def secrets(*files, install=False):
         arguments = ["--namespace=flyte", "--dry-run=server", f"--kube-apiserver={cluster['url']}", "--values=-"]
@@ -92,7 +92,7 @@ def name_of(file, fullname="bigquery"):
 
 
 def former(release, **keys):
-    """The Secret of a release that had one for all; without a release, one that somebody made."""
+    """The Secret of a release with one Secret for all keys; without a release, one that a user created."""
     metadata = {"name": "bigquery-handle-keys", "namespace": "flyte"}
     if release:
         metadata["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
@@ -100,48 +100,48 @@ def former(release, **keys):
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": keys}
 
 
-def test_a_key_has_32_random_bytes(rendered):
+def test_key_has_32_random_bytes(rendered):
     once, again = (base64.b64decode(rendered()[name_of("handle.key")]["data"]["handle.key"]) for _ in range(2))
     assert len(base64.b64decode(once)) == 32
     assert once != again
 
 
-def test_a_key_that_is_there_is_left_alone_and_another_gets_a_secret_of_its_own(rendered):
+def test_existing_key_is_kept_and_new_key_gets_its_own_secret(rendered):
     assert rendered(install=True).keys() == {name_of("handle.key")}
     assert rendered() == {}
     assert rendered("handle.key", "next.key", install=True).keys() == {name_of("next.key")}
     assert rendered("next.key", "handle.key") == rendered("next.key") == {}
 
 
-def test_they_are_in_no_manifest_that_could_take_them_away():
+def test_keys_are_not_in_the_manifest():
     (secret,) = of_kind(render("bigquery"), "Secret")
     annotations = secret["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
-    # Or Helm would delete one that is there before it makes the next.
+    # Otherwise Helm would delete an existing Secret before it creates the next.
     assert annotations["helm.sh/hook-delete-policy"] == "hook-failed"
     assert annotations["helm.sh/resource-policy"] == "keep"
 
 
-def test_where_the_cluster_is_not_asked_nothing_takes_their_place():
-    """Each rendering has another key. Argo CD makes Secrets of no chart that says Skip, and kubectl changes none for good."""
+def test_rendering_without_cluster_replaces_no_key():
+    """Each rendering has a different key. Argo CD skips hooks named Skip, and kubectl cannot change immutable objects."""
     (secret,) = of_kind(render("bigquery"), "Secret")
-    # It comes before Helm's: https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-hooks
+    # It takes precedence over Helm's: https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-hooks
     assert secret["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "Skip"
     assert secret["immutable"] is True
 
 
-def test_keys_of_a_release_with_one_secret_are_copied(rendered, cluster):
+def test_keys_of_shared_secret_are_copied(rendered, cluster):
     cluster[FORMER] = former("bigquery", **{"handle.key": "b25l", "old.key": "dHdv"})
     made = rendered("handle.key", "next.key")
     assert made[name_of("handle.key")]["data"] == {"handle.key": "b25l"}
     assert made[name_of("next.key")]["data"].keys() == {"next.key"}
-    # As it was: a rollback finds it.
+    # Unchanged: a rollback finds it.
     kept = made["bigquery-handle-keys"]
     assert kept["data"] == cluster[FORMER]["data"] and "helm.sh/hook" not in kept["metadata"]["annotations"]
     assert kept["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-def test_a_secret_of_that_name_that_is_not_the_releases_stays_its_owners(rendered, cluster):
+def test_foreign_secret_of_that_name_is_not_taken_over(rendered, cluster):
     for release in (None, "another"):
         cluster[FORMER] = former(release, **{"handle.key": "b25l"})
         assert rendered().keys() == {name_of("handle.key")}
@@ -152,7 +152,7 @@ def handle_keys_volume(objects):
     return [(source["secret"]["name"], source["secret"]["items"]) for source in volume["projected"]["sources"]]
 
 
-def test_the_first_file_seals_and_all_are_mounted():
+def test_first_file_seals_and_all_are_mounted():
     objects = render("bigquery", nested("handleKeys.files", ["b.key", "a.key"]))
     (variable,) = (v for v in container(objects)["env"] if v["name"] == "PLUGIN_HANDLE_KEYS")
     assert variable["value"] == "/etc/outrigger/handle-keys/b.key,/etc/outrigger/handle-keys/a.key"
@@ -162,20 +162,20 @@ def test_the_first_file_seals_and_all_are_mounted():
 
 
 @pytest.mark.parametrize("file", ["Handle_Key", "1", "true", "k" * 253])
-def test_whatever_a_file_is_called_its_secret_has_a_name(file):
+def test_secret_name_is_valid_for_any_file_name(file):
     (secret,) = of_kind(render("bigquery", nested("handleKeys.files", [file]), release="r" * 53), "Secret")
     assert re.fullmatch(r"r+-[0-9a-f]{8}-key-[0-9a-f]{12}", secret["metadata"]["name"])
     assert len(secret["metadata"]["name"]) <= 63
     assert list(secret["data"]) == [file]
 
 
-def test_a_secret_made_elsewhere_is_taken_as_it_is():
+def test_existing_secret_is_used_unchanged():
     objects = render("bigquery", nested("handleKeys.existingSecret", "mine"))
     assert not of_kind(objects, "Secret")
     assert [name for name, _ in handle_keys_volume(objects)] == ["mine"]
 
 
-def test_a_sync_plugin_has_no_jobs_and_no_keys(sync_plugin):
+def test_sync_plugin_has_no_jobs_and_no_keys(sync_plugin):
     objects = render(sync_plugin)
     assert not of_kind(objects, "Secret")
     assert "PLUGIN_HANDLE_KEYS" not in str(objects)

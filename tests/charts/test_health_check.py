@@ -1,4 +1,4 @@
-"""`helm test` asks the service from a pod of the plugin's own image."""
+"""`helm test` calls the service from a pod with the plugin's own image."""
 
 import pytest
 
@@ -13,14 +13,14 @@ def health_check(objects):
     return only
 
 
-def test_it_asks_the_service():
+def test_pod_calls_the_service():
     objects = render("bigquery", {"ports": {"api": 8001}}, release="prod")
     assert health_check(objects)["args"] == ["health-check", "http://prod-bigquery:8001"]
     ports = one(objects, "Service", "prod-bigquery")["spec"]["ports"]
     assert 8001 in {port["port"] for port in ports}
 
 
-def test_it_is_there_while_the_test_runs_only():
+def test_pod_exists_only_during_the_test():
     for kind in ("Pod", "NetworkPolicy"):
         annotations = one(render("bigquery"), kind, "bigquery-health-check")["metadata"]["annotations"]
         assert HOOKS.items() <= annotations.items()
@@ -28,7 +28,7 @@ def test_it_is_there_while_the_test_runs_only():
 
 
 @pytest.mark.parametrize("case", ["defaults", "everything", "scheduled", "bare"])
-def test_it_is_a_pod_like_the_others(case):
+def test_pod_has_the_usual_pod_settings(case):
     objects = render("bigquery", MATRIX[case])
     deployed, tested = one(objects, "Deployment")["spec"]["template"]["spec"], one(objects, "Pod")["spec"]
     shared = ("serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "hostUsers")
@@ -39,7 +39,7 @@ def test_it_is_a_pod_like_the_others(case):
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING])
-def test_the_network_lets_it_reach_the_api(values):
+def test_network_policy_allows_pod_to_reach_api(values):
     objects = render("bigquery", values)
     asks, serves = one(objects, "Pod")["metadata"]["labels"], one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
     (into,) = [rule for rule in rules(objects, "bigquery", "ingress") if admits(rule["from"], asks)]
@@ -54,6 +54,6 @@ def rules(objects, policy, direction):
 
 
 def admits(peers, labels):
-    """Whether one of the peers is pods of this namespace with such labels."""
+    """Whether one of the peers selects pods of this namespace with these labels."""
     selectors = [peer["podSelector"]["matchLabels"] for peer in peers if peer.keys() == {"podSelector"}]
     return any(selector.items() <= labels.items() for selector in selectors)

@@ -1,4 +1,4 @@
-"""The bases for Kustomize are what the charts render, and can be built upon as their README shows."""
+"""The Kustomize bases match the charts' output, and can be customised as their README shows."""
 
 import re
 import shutil
@@ -24,19 +24,19 @@ def names(objects):
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_a_base_is_what_the_chart_renders(plugin):
-    """Or run: python tests/charts/kustomize.py"""
+def test_base_matches_chart(plugin):
+    """If it fails, run: python tests/charts/kustomize.py"""
     committed = {file.name: file.read_text() for file in (kustomize.BASES / plugin).iterdir()}
     assert committed == kustomize.rendered(plugin)
 
 
-def test_every_plugin_has_one():
+def test_every_plugin_has_a_base():
     assert sorted(path.name for path in kustomize.BASES.iterdir() if path.is_dir()) == PLUGINS
 
 
 @pytest.mark.parametrize("kube", ["1.30.0", NEWEST])
-def test_kubernetes_takes_a_base(kube):
-    """Of one plugin: each base is its chart's rendering, which test_render.py tries."""
+def test_kubernetes_accepts_a_base(kube):
+    """For one plugin: each base is the rendering of its chart, which test_render.py covers."""
     objects = build(kustomize.BASES / "bigquery")
     assert not [problem for document in objects for problem in schemas.problems(document, kube)]
     assert {document["metadata"]["namespace"] for document in objects} == {"flyte"}
@@ -44,10 +44,10 @@ def test_kubernetes_takes_a_base(kube):
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_a_base_has_what_the_chart_has(plugin):
+def test_base_has_the_objects_of_the_chart(plugin):
     chart = render(plugin, {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}, flags=("--no-hooks",))
     base = build(kustomize.BASES / plugin)
-    # The name of the ConfigMap ends in a hash of what is in it.
+    # The name of the ConfigMap ends in a hash of its content.
     (config,) = of_kind(base, "ConfigMap")
     hashed, config["metadata"]["name"] = config["metadata"]["name"], f"{plugin}-auth"
     assert names(base) == names(chart)
@@ -57,7 +57,7 @@ def test_a_base_has_what_the_chart_has(plugin):
     assert container(base) == container(chart)
 
 
-def test_what_the_readme_builds_upon_a_base(tmp_path):
+def test_readme_overlay_builds(tmp_path):
     shutil.copytree(kustomize.BASES, tmp_path / "kustomize")
     mine = tmp_path / "my-databricks"
     mine.mkdir()

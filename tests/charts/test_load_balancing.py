@@ -1,8 +1,8 @@
-"""Flyte's client spreads calls over the pods, finds a new one, and loses no call to one that goes.
+"""Flyte's client balances calls over the pods, finds new pods, and loses no call when a pod terminates.
 
-gRPC's own client, with the endpoint and the service configuration that docs/flyte-values gives to Flyte, on real services at
-127.0.0.2 and on, behind a name server that answers for the headless Service. Two times are shorter than in a cluster: the age of
-connections (two minutes there), and gRPC's least time between two looks at DNS (30 s there).
+The gRPC client has the endpoint and the service configuration of docs/flyte-values. It calls real services at
+127.0.0.2 and following, behind a name server that stands for the headless Service. Two times are shorter than in a cluster: the
+maximum age of connections (two minutes there), and gRPC's minimum time between DNS queries (30 s there).
 """
 
 import collections
@@ -23,7 +23,7 @@ from name_server import NameServer
 from running import eventually, free_port, service
 
 AGE, FLOOR = 2, 1
-# The age is jittered by a tenth, and a busy machine takes its time.
+# The age has a jitter of 10%, and a busy machine is slow.
 FOUND_WITHIN = AGE * 1.1 + FLOOR + 5
 NAMESPACE = "flyte"
 
@@ -33,7 +33,7 @@ def values_of(fragment):
 
 
 def connector(fragment):
-    """What Flyte is told of the plugin."""
+    """The plugin's part of Flyte's configuration."""
     values = values_of(fragment)
     if fragment.startswith("core"):
         plugins = values["configmap"]["enabled_plugins"]["plugins"]
@@ -44,7 +44,7 @@ def connector(fragment):
 
 
 def endpoint_of(fragment):
-    """Where Flyte's calls end, past the sidecar if there is one."""
+    """The endpoint of the service, behind the sidecar if there is one."""
     values, called = values_of(fragment), connector(fragment)["endpoint"]
     sidecars = values.get("flytepropeller", {}).get("additionalContainers") or values.get("deployment", {}).get("sidecars", [])
     args = [arg.removeprefix("--route=").split("=") for sidecar in sidecars for arg in sidecar["args"] if arg.startswith("--route=")]
@@ -52,7 +52,7 @@ def endpoint_of(fragment):
 
 
 def headless_name(fragment):
-    """The name in Flyte's endpoint, which is that of a headless Service of the chart."""
+    """The host name in Flyte's endpoint, which is that of the chart's headless Service."""
     endpoint = re.fullmatch(r"dns:///([^:]+):(\d+)", endpoint_of(fragment))
     (headless,) = (s for s in of_kind(render("bigquery"), "Service") if s["spec"].get("clusterIP") == "None")
     assert endpoint[1] == f"{headless['metadata']['name']}.{NAMESPACE}.svc.cluster.local"
@@ -61,7 +61,7 @@ def headless_name(fragment):
 
 
 class Replicas:
-    """Services that share a port and keys, each on an address of its own."""
+    """Services that share a port and keys, each on its own address."""
 
     def __init__(self, directory, stack):
         self.directory, self.stack = directory, stack
@@ -94,11 +94,11 @@ class Replicas:
 
 
 class Caller:
-    """Polls as FlytePropeller does, one call after the other on one channel, and remembers what failed."""
+    """Polls like FlytePropeller, one call after the other on one channel, and records failures."""
 
     def __init__(self, channel):
         self.polls = agent_pb2_grpc.AsyncAgentServiceStub(channel)
-        # The service configuration has no retries for these, so nothing hides a failure.
+        # The service configuration does not retry these calls, so every failure is visible.
         self.lists = agent_pb2_grpc.AgentMetadataServiceStub(channel)
         self.results = collections.Counter()
         self.stopped = threading.Event()
@@ -131,7 +131,7 @@ class Caller:
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Two replicas and the name server that knows them."""
+    """Two replicas and their name server."""
     with contextlib.ExitStack() as stack:
         replicas = Replicas(tmp_path, stack)
         addresses = [replicas.add(number) for number in range(2)]
@@ -151,14 +151,14 @@ def dial(replicas, names, configuration, scheme="dns"):
 
 
 def assert_spread(before, after):
-    """No replica has less than half, or more than twice, of its share."""
+    """Every replica has between half and twice its share of the calls."""
     shares = [after[address] - before.get(address, 0) for address in after]
     assert min(shares) * 2 >= sum(shares) / len(shares), shares
     assert max(shares) <= 2 * sum(shares) / len(shares), shares
 
 
 def wait_for_calls(replicas, addresses, more, within):
-    """Waits until each address has served so many calls more; the counts before and after."""
+    """Waits until each address has served that many more calls. Returns the counts before and after."""
     before = replicas.served()
 
     def enough():
@@ -169,14 +169,14 @@ def wait_for_calls(replicas, addresses, more, within):
 
 
 @pytest.mark.parametrize("fragment", sorted(path.name for path in (ROOT / "docs" / "flyte-values").iterdir()))
-def test_flyte_is_told_of_the_headless_service_and_to_balance(fragment):
+def test_flyte_values_use_headless_service_and_round_robin(fragment):
     assert headless_name(fragment)
     configuration = connector(fragment)["defaultServiceConfig"]
     assert configuration == connector("core-1.16.yaml")["defaultServiceConfig"]
     assert yaml.safe_load(configuration)["loadBalancingConfig"] == [{"round_robin": {}}]
 
 
-def test_calls_spread_over_replicas_that_come_and_go(cluster):
+def test_calls_are_balanced_over_starting_and_stopping_replicas(cluster):
     replicas, names = cluster
     configuration = connector("core-1.16.yaml")["defaultServiceConfig"]
     with dial(replicas, names, configuration) as channel, Caller(channel) as caller:
@@ -188,7 +188,7 @@ def test_calls_spread_over_replicas_that_come_and_go(cluster):
         wait_for_calls(replicas, [third], more=1, within=FOUND_WITHIN)
         assert_spread(*wait_for_calls(replicas, [first, second, third], more=100, within=10))
 
-        # As Kubernetes does: out of the Service, and SIGTERM.
+        # As Kubernetes does: removed from the Service, then SIGTERM.
         names.addresses.remove(first)
         leaving = replicas.running.pop(first)
         leaving.terminate()
@@ -197,12 +197,12 @@ def test_calls_spread_over_replicas_that_come_and_go(cluster):
     caller.assert_nothing_failed()
 
 
-def test_without_round_robin_one_replica_has_all_calls(cluster):
-    """Why Flyte must be told: its default for connectors is gRPC's, the first address alone."""
+def test_without_round_robin_one_replica_gets_all_calls(cluster):
+    """Why Flyte needs the setting: the default for connectors is gRPC's, which uses the first address only."""
     replicas, names = cluster
     with dial(replicas, names, '{"loadBalancingConfig":[{"pick_first":{}}]}') as channel, Caller(channel):
         began = time.monotonic()
         eventually(lambda: max(replicas.served().values()) >= 100, within=10, what="100 calls")
-        # Not for ever: at the end of its age a connection may come to another.
+        # Not forever: at its maximum age, a connection may be replaced by one to another address.
         if time.monotonic() - began < AGE * 0.9:
             assert min(replicas.served().values()) == 0

@@ -1,4 +1,4 @@
-"""The alerts fire when they should, and what they and the dashboard look at is what the services tell."""
+"""The alerts fire when they should, and alerts and dashboard query metrics that the services expose."""
 
 import json
 import re
@@ -17,7 +17,7 @@ ANOTHER_RELEASES = 'namespace="flyte",pod="bigquery-eu-7d9f8c6b5d-abcde"'
 ANOTHER_NAMESPACES = 'namespace="other",pod="bigquery-7d9f8c6b5d-abcde"'
 RISES, STANDS, APPEARS = "0+1x200", "0x200", "_ _ 1x200"
 
-# An alert, when it is asked for, the series until then, and the labels that it fires with; None where it must not.
+# An alert, the time of evaluation, the series until then, and the labels it fires with; None if it must not fire.
 ALERTS = [
     ("OutriggerDown", "10m", [("target_info{%s}", ANOTHER_RELEASES, "1x60")], {"namespace": "flyte"}),
     ("OutriggerDown", "10m", [("target_info{%s}", ANOTHER_NAMESPACES, "1x60")], {"namespace": "flyte"}),
@@ -58,7 +58,7 @@ ALERTS = [
         )
         for quick, fires in [(STANDS, {"operation": "get"}), ("0+10x60", None)]
     ),
-    # A create may take thirty.
+    # A create may take 30 seconds.
     (
         "OutriggerSlow",
         "30m",
@@ -110,7 +110,7 @@ def alerts():
 
 
 def fired(alert, labels):
-    """What promtool expects of a fired alert: its texts have its labels' values in them."""
+    """The alert that promtool expects: its annotations contain the values of its labels."""
     rule = alerts()[alert]
     template = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
     annotations = {name: template.sub(lambda label: labels[label[1]], text) for name, text in rule["annotations"].items()}
@@ -134,17 +134,17 @@ def promtool(directory, *arguments, **files):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_prometheus_takes_the_rules(tmp_path, plugin):
+def test_prometheus_accepts_rules(tmp_path, plugin):
     promtool(tmp_path, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml", rules=rules(plugin))
 
 
 @pytest.mark.parametrize("case", ALERTS, ids=lambda case: f"{case[0]}-{'stays calm' if case[3] is None else 'fires'}")
-def test_an_alert(tmp_path, case):
+def test_alert(tmp_path, case):
     tests = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [unit_test(*case)]}
     promtool(tmp_path, "test", "rules", "tests.yaml", rules=rules(), tests=tests)
 
 
-def test_every_alert_fires_in_a_test():
+def test_every_alert_has_a_case():
     assert {alert for alert, _, _, labels in ALERTS if labels is not None} == set(alerts())
 
 
@@ -157,14 +157,14 @@ def queries():
     return [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
 
 
-def test_prometheus_takes_the_dashboards_queries(tmp_path):
+def test_prometheus_accepts_dashboard_queries(tmp_path):
     recorded = [
         {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "5m")} for number, query in enumerate(queries())
     ]
     promtool(tmp_path, "check", "rules", "rules.yaml", rules={"groups": [{"name": "dashboard", "rules": recorded}]})
 
 
-def test_a_dashboard_is_of_its_release(plugin):
+def test_dashboard_selects_its_release(plugin):
     board = dashboard(plugin)
     assert f"flyte/{name_of(plugin)}" in board["title"] and len(board["uid"]) <= 40
     assert "__" not in re.sub(r"\$__rate_interval", "", json.dumps(board))
@@ -173,7 +173,7 @@ def test_a_dashboard_is_of_its_release(plugin):
 
 
 def registered():
-    """Every series' name that metrics.rs registers, in Prometheus' spelling."""
+    """The name of every series that metrics.rs registers, in Prometheus' spelling."""
     source = (TELEMETRY / "metrics.rs").read_text()
     types = dict(re.findall(r"^    (\w+): ([\w<>, ]+),$", source, re.MULTILINE))
     suffixes = {"Histograms": ("_bucket", "_sum", "_count"), "Counter": ("_total",), "Gauge": ("",)}
@@ -191,12 +191,12 @@ def looked_at():
     return expressions + [trigger["metadata"]["query"] for trigger in triggers if trigger["type"] == "prometheus"]
 
 
-def test_every_series_that_is_looked_at_is_one_of_the_services():
+def test_queried_series_exist():
     used = {name for expression in looked_at() for name in re.findall(r"([a-z_]+)\{", expression)}
     assert len(used) > 20 and used <= set(registered())
 
 
-def test_every_label_that_is_looked_at_is_one_of_theirs():
+def test_queried_labels_exist():
     source = (TELEMETRY / "metrics" / "labels.rs").read_text()
     theirs = set(re.findall(r"pub\(super\) (\w+):", source)) | {"namespace", "pod", "le"}
     for expression in looked_at():
@@ -205,7 +205,7 @@ def test_every_label_that_is_looked_at_is_one_of_theirs():
         assert set(grouped + selected) <= theirs, expression
 
 
-def test_a_running_service_tells_what_is_registered(tmp_path):
+def test_running_service_exposes_registered_metrics(tmp_path):
     (tmp_path / "handle.key").write_bytes(secrets.token_bytes(32))
     environment = {
         "PLUGIN_LISTEN": f"127.0.0.1:{free_port()}",
@@ -222,8 +222,8 @@ def test_a_running_service_tells_what_is_registered(tmp_path):
             tasks = f"http://{running.api}/plugins/v1/bigquery_query_job_task/0"
             assert http_status(tasks, method="PUT", data=request) == 200
             assert http_status(f"{tasks}?job_id=e30") == 400, "no handle"
-            told = set(re.findall(r"^([a-z_]+)[ {]", running.metrics(), re.MULTILINE))
-    assert told <= set(registered())
+            exposed = set(re.findall(r"^([a-z_]+)[ {]", running.metrics(), re.MULTILINE))
+    assert exposed <= set(registered())
     families = {"http_server", "http_client", "flyte_connector_requests_success", "flyte_connector_request_latency"}
     families |= {"plugin_unreadable_handles", "plugin_connections", "target_info"}
-    assert all(any(name.startswith(family) for name in told) for family in families), told
+    assert all(any(name.startswith(family) for name in exposed) for family in families), exposed

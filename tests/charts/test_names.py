@@ -1,4 +1,4 @@
-"""Releases side by side keep apart."""
+"""Several releases in one namespace do not collide."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ from charts import CHARTS, PLUGINS, STABLE, container, merged, of_kind, one, ren
 SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 LONGEST = "r" * 53
 RELEASES = ["prod", "prod-bigquery", "bigquery", "bigquery-eu", "eu.bigquery", "eu-bigquery", LONGEST, LONGEST[1:] + "s"]
-# A Deployment's pod has the hash of a ReplicaSet and five characters of its own.
+# The name of a Deployment's pod has the hash of a ReplicaSet and five random characters.
 POD_SUFFIX = "-0123456789-01234"
 
 
@@ -32,13 +32,13 @@ def test_two_releases_of_a_chart_share_no_name(one_release, other):
 
 @pytest.mark.parametrize(("plugin", "other"), itertools.combinations(PLUGINS, 2))
 def test_two_plugins_share_no_name(plugin, other):
-    # "prod" for both is one parent chart that holds both.
+    # "prod" for both is a parent chart that contains both.
     for release, its in [(plugin, other), ("prod", "prod"), ("prod", "eu"), (f"{plugin}-eu", f"{other}-eu")]:
         assert not names(plugin, release) & names(other, its), (release, its)
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_names_are_names(long_plugin, release):
+def test_names_are_valid(long_plugin, release):
     for plugin in ("bigquery", long_plugin):
         for kind, name in names(plugin, release):
             assert len(name) <= 63 and SERVICE_NAME.fullmatch(name), (kind, name)
@@ -46,17 +46,17 @@ def test_names_are_names(long_plugin, release):
         assert len(deployment["metadata"]["name"] + POD_SUFFIX) <= 63
 
 
-def test_labels_of_the_longest_names_are_no_longer_than_labels(long_plugin):
+def test_labels_of_longest_names_are_valid(long_plugin):
     for document in render(long_plugin, EVERYTHING, release=LONGEST):
         assert all(len(value) <= 63 for value in document["metadata"].get("labels", {}).values())
 
 
-def test_the_usual_release_has_the_plugins_name():
+def test_release_named_like_plugin_has_plugin_name():
     for plugin in PLUGINS:
         assert one(render(plugin), "Deployment")["metadata"]["name"] == plugin
 
 
-def test_one_chart_twice_in_another_keeps_its_pods_apart(tmp_path):
+def test_two_instances_in_parent_chart_select_their_own_pods(tmp_path):
     parts = [{"name": "bigquery", "version": "*", "alias": alias} for alias in ("eu", "us")]
     about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": parts}
     (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
@@ -68,10 +68,10 @@ def test_one_chart_twice_in_another_keeps_its_pods_apart(tmp_path):
         assert len(pods) == 2 and sum(service["spec"]["selector"].items() <= labels.items() for labels in pods) == 1
 
 
-def test_an_override_names_everything():
+def test_fullname_override_names_everything():
     found = {document["metadata"]["name"] for document in render("bigquery", {"fullnameOverride": "sql"})}
     assert found == {"sql", "sql-auth", "sql-key-b38df953f0ae", "sql-headless", "sql-health-check"}
 
 
-def test_the_containers_name_is_short_enough(long_plugin):
+def test_container_name_is_short_enough(long_plugin):
     assert len(container(render(long_plugin))["name"]) <= 63

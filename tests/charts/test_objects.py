@@ -1,4 +1,4 @@
-"""What the charts' objects say of each other holds, whatever is set."""
+"""References between the charts' objects are correct for all values."""
 
 import json
 import re
@@ -41,24 +41,24 @@ def test_selectors_match_the_pods_and_nothing_else(objects):
         assert not any(selects(selector, other) for other in others), "the test's pod would serve"
 
 
-def test_labels_are_labels(objects):
+def test_labels_are_valid(objects):
     for document in objects:
         for value in document["metadata"].get("labels", {}).values():
             assert LABEL.fullmatch(value), value
 
 
-def test_every_object_of_ours_is_in_the_namespace_and_there_once(objects):
+def test_every_object_is_in_the_namespace_and_unique(objects):
     ours = [o for o in objects if "app.kubernetes.io/part-of" in o["metadata"].get("labels", {})]
     assert {document["metadata"]["namespace"] for document in ours} == {"flyte"}
     names = [(document["kind"], document["metadata"]["name"]) for document in objects]
     assert len(names) == len(set(names))
 
 
-def test_ports_that_are_named_exist(objects):
+def test_referenced_ports_exist(objects):
     ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
     for service in of_kind(objects, "Service"):
         for port in service["spec"]["ports"]:
-            # A headless Service's clients dial the pod's own port.
+            # Clients of a headless Service connect to the pod's own port.
             assert ports[port["targetPort"]] == port["port"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container(objects)[probe]["httpGet"]["port"] in ports
@@ -69,14 +69,14 @@ def test_ports_that_are_named_exist(objects):
         assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports
 
 
-def test_a_service_monitor_scrapes_each_pod_once(objects):
+def test_service_monitor_scrapes_each_pod_once(objects):
     for monitor in of_kind(objects, "ServiceMonitor"):
         selector = monitor["spec"]["selector"]["matchLabels"]
         (service,) = (s for s in of_kind(objects, "Service") if selects(selector, s["metadata"]["labels"]))
         assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
-def test_routes_lead_to_a_service(objects):
+def test_routes_refer_to_a_service(objects):
     services = {service["metadata"]["name"]: service["spec"]["ports"] for service in of_kind(objects, "Service")}
     for ingress in of_kind(objects, "Ingress"):
         backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
@@ -86,7 +86,7 @@ def test_routes_lead_to_a_service(objects):
         assert backend["port"] in {port["port"] for port in services[backend["name"]]}
 
 
-def test_one_thing_alone_sets_the_number_of_pods(objects):
+def test_number_of_pods_has_one_source(objects):
     scalers = of_kind(objects, "HorizontalPodAutoscaler") + of_kind(objects, "ScaledObject")
     deployment = one(objects, "Deployment")
     assert len(scalers) + ("replicas" in deployment["spec"]) == 1
@@ -94,38 +94,38 @@ def test_one_thing_alone_sets_the_number_of_pods(objects):
         assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
 
 
-def test_a_drain_gets_on(objects):
+def test_drain_makes_progress(objects):
     for budget in of_kind(objects, "PodDisruptionBudget"):
         assert "minAvailable" not in budget["spec"]
         assert budget["spec"]["maxUnavailable"] not in (0, "0%")
         assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-def test_only_one_replica_for_good_has_no_budget():
+def test_only_fixed_single_replica_has_no_budget():
     assert not of_kind(render("bigquery", MATRIX["one-replica"]), "PodDisruptionBudget")
     for case in ("defaults", "hpa-from-one", "keda-from-one"):
         assert of_kind(render("bigquery", MATRIX[case]), "PodDisruptionBudget"), case
 
 
-def test_recreate_goes_without_what_rolling_updates_have():
+def test_recreate_has_no_rolling_update():
     """https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/: only if the type is RollingUpdate."""
     objects = render("bigquery", {"strategy": {"type": "Recreate"}})
     assert one(objects, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_ipv6_addresses_are_listened_on_in_brackets():
+def test_ipv6_host_is_in_brackets():
     environment = container(render("bigquery", {"ports": {"host": "[::]"}}))["env"]
     assert {"name": "PLUGIN_LISTEN", "value": "[::]:8000"} in environment
 
 
-def test_the_pod_outlives_its_drain(objects):
+def test_grace_period_covers_drain(objects):
     environment = {variable["name"]: variable.get("value") for variable in container(objects)["env"]}
     before = container(objects).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     drain = sum(int(environment[f"PLUGIN_DRAIN_{part}"].removesuffix("s")) for part in ("DELAY", "TIMEOUT"))
     assert pod(objects)["spec"]["terminationGracePeriodSeconds"] > before + drain
 
 
-def test_what_is_mounted_is_a_volume_and_each_volume_is_mounted(objects):
+def test_mounts_and_volumes_match(objects):
     mounts = container(objects).get("volumeMounts", [])
     volumes = [volume["name"] for volume in pod(objects)["spec"].get("volumes", [])]
     assert sorted(mount["name"] for mount in mounts) == sorted(volumes)
@@ -136,7 +136,7 @@ def test_what_is_mounted_is_a_volume_and_each_volume_is_mounted(objects):
 
 
 def references(objects):
-    """Objects that the pod needs: kind and name."""
+    """Objects that the pod refers to: kind and name."""
     spec = pod(objects)["spec"]
     yield "ServiceAccount", spec["serviceAccountName"]
     for volume in spec.get("volumes", []):
@@ -147,24 +147,24 @@ def references(objects):
                 yield "Secret", source["secret"].get("secretName", source["secret"].get("name"))
 
 
-def test_what_the_pod_needs_is_made_or_was_named_by_a_value(request, objects):
+def test_objects_needed_by_pod_are_created_or_configured(request, objects):
     values = json.dumps(MATRIX[request.node.callspec.params["objects"]])
     made = {(document["kind"], document["metadata"]["name"]) for document in objects if document["kind"] in SELF_MADE}
     made |= {("Secret", certificate["spec"]["secretName"]) for certificate in of_kind(objects, "Certificate")}
     made |= {("Secret", external["spec"]["target"]["name"]) for external in of_kind(objects, "ExternalSecret")}
     for kind, name in references(objects):
-        # Every namespace has the cluster's root certificate.
+        # Every namespace has the cluster's CA certificate.
         assert (kind, name) in made or f'"{name}"' in values or name == "kube-root-ca.crt", (kind, name)
 
 
-def test_secrets_stay_in_secrets(objects):
+def test_secrets_appear_only_in_secrets(objects):
     for secret in of_kind(objects, "Secret"):
         elsewhere = json.dumps([document for document in objects if document is not secret])
         assert all(value not in elsewhere for value in secret["data"].values())
     assert "args" not in container(objects) and "command" not in container(objects)
 
 
-def test_a_namespace_has_its_secrets_where_they_are_looked_for():
+def test_namespace_secrets_are_mounted_at_lookup_path():
     objects = render("bigquery", {"secrets": merged(SECRETS["existing"], SECRETS["of-a-namespace"])})
     (volume,) = (v for v in pod(objects)["spec"]["volumes"] if v["name"] == "secrets")
     (everybodys, namespaces) = volume["projected"]["sources"]
@@ -173,7 +173,7 @@ def test_a_namespace_has_its_secrets_where_they_are_looked_for():
 
 
 @pytest.mark.parametrize("other", PLUGINS[1:])
-def test_charts_of_two_plugins_differ_in_names_only(other):
+def test_charts_of_two_plugins_differ_only_in_names(other):
     def templates(plugin):
         files = sorted((CHARTS / plugin / "templates").rglob("*.*"))
         return {file.relative_to(CHARTS / plugin): file.read_text().replace(plugin, "PLUGIN") for file in files}

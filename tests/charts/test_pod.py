@@ -1,4 +1,4 @@
-"""The plugins run in the pods that the charts describe: with their variables, files and probes."""
+"""The plugins run with the environment variables, files and probes of the pods that the charts render."""
 
 import http.client
 import re
@@ -37,12 +37,12 @@ CONFIGURED = {
     "otel": {"endpoint": "http://127.0.0.1:9", "traceRatio": 0.5},
     "log": {"level": "warn,request=info", "format": "pretty"},
 }
-# What values.yaml leaves empty, and no service runs without.
+# Settings that values.yaml leaves empty, but that the services require.
 NEEDED = {
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }
-# What the chart asks cert-manager for, and Flyte calls.
+# The name that the chart requests from cert-manager, and that Flyte calls.
 TLS_NAMES = one(render("bigquery", TLS), "Certificate")["spec"]["dnsNames"]
 HEADLESS = "bigquery-headless.flyte.svc.cluster.local"
 TLS_SECRET = tls_secret(TLS_NAMES)
@@ -63,7 +63,7 @@ def cluster(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, cluster):
-    """Runs a plugin's pod with values; answers the pod and the service, ready."""
+    """Runs a plugin's pod with values. Returns the pod and the service, ready."""
     running = []
 
     def run(plugin, values):
@@ -81,12 +81,12 @@ def start(tmp_path, cluster):
 
 
 def listed(started, token=None):
-    """The status of a list of what is served, which takes no more than being let in."""
+    """The HTTP status of listing the task types served, which any authorised caller may do."""
     return http_status(f"http://{started.api}/plugins/v1", token)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_the_defaults_run_and_admit_flyte_alone(start, cluster, plugin):
+def test_defaults_accept_only_flyte(start, cluster, plugin):
     pod, started = start(plugin, {})
     assert {http_status(pod.probe(probe)) for probe in ("startup", "readiness", "liveness")} == {200}
     assert listed(started, cluster.token()) == 200
@@ -97,7 +97,7 @@ def test_the_defaults_run_and_admit_flyte_alone(start, cluster, plugin):
     assert listed(started, cluster.token(issuer="https://other.example.com")) == 401
 
 
-def test_all_that_can_be_configured_runs(start, cluster):
+def test_pod_with_all_settings_runs(start, cluster):
     pod, started = start("bigquery", CONFIGURED)
     nightly = {"iss": SECRET_ISSUER["issuer"], "aud": "a", "sub": "nightly", "exp": int(time.time()) + 60}
     assert listed(started, jwt.encode(nightly, SHARED_SECRET, "HS256")) == 200
@@ -108,19 +108,19 @@ def test_all_that_can_be_configured_runs(start, cluster):
     assert (pod.root / "var/run/secrets/tokens/vendor").exists()
 
 
-def test_without_authentication_everybody_is_served(start):
+def test_insecure_no_auth_accepts_requests_without_token(start):
     _, started = start("bigquery", {"auth": {"insecureNoAuth": True}})
     assert listed(started) == 200
 
 
-def test_without_the_clusters_issuer_its_tokens_are_not_taken(start, cluster):
+def test_cluster_tokens_are_rejected_without_cluster_issuer(start, cluster):
     values = merged(CONFIGURED, {"auth": {"cluster": {"enabled": False}}})
     pod, started = start("bigquery", values)
     assert listed(started, cluster.token()) == 401
     assert "/var/run/secrets/kubernetes.io" not in str(pod.container["volumeMounts"])
 
 
-def test_a_pod_that_is_told_to_end_drains_within_its_grace(start, cluster):
+def test_terminated_pod_drains_within_grace_period(start, cluster):
     pod, started = start("bigquery", {})
     began = time.monotonic()
     started.terminate()
@@ -131,13 +131,13 @@ def test_a_pod_that_is_told_to_end_drains_within_its_grace(start, cluster):
     assert time.monotonic() - began >= 1, "the delay"
 
 
-def test_a_setting_that_a_plugin_does_not_know_how_to_read_ends_it(start, tmp_path):
+def test_invalid_setting_ends_the_service(start, tmp_path):
     with pytest.raises(AssertionError, match="PLUGIN_MAX_REQUESTS|max-requests"):
         start("bigquery", {"settings": {"PLUGIN_MAX_REQUESTS": "many"}})
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_what_a_service_does_not_run_without_is_asked_for(start, plugin):
+def test_required_settings_are_requested(start, plugin):
     empty = {name for name, value in default_values(plugin)["settings"].items() if value == ""}
     assert empty == set(NEEDED.get(plugin, {}).get("settings", {}))
     for name in empty:
@@ -151,7 +151,7 @@ def test_what_a_service_does_not_run_without_is_asked_for(start, plugin):
 
 
 def health_check(pod, directory):
-    """The exit code of what `helm test` runs, on this machine."""
+    """The exit code of the `helm test` command, run on this machine."""
     (tested,) = one(pod.objects, "Pod")["spec"]["containers"]
     (directory / "ca.crt").write_text(TLS_SECRET["ca.crt"])
     arguments = [re.sub(r"//[^:]+:", "//127.0.0.1:", argument) for argument in tested["args"]]
@@ -160,16 +160,16 @@ def health_check(pod, directory):
 
 
 @pytest.mark.parametrize("values", [{}, TLS], ids=["plaintext", "tls"])
-def test_the_health_check_tells_whether_it_serves(start, tmp_path, values):
+def test_health_check_reports_serving(start, tmp_path, values):
     pod, started = start("bigquery", values)
-    # gRPC's health follows readiness, a moment later.
+    # gRPC health follows readiness with a short delay.
     eventually(lambda: health_check(pod, tmp_path) == 0, within=10, what="SERVING")
     started.kill()
     assert health_check(pod, tmp_path) == 1
 
 
 def agents(started, token, *, called=HEADLESS, trusted=TLS_SECRET):
-    """What Flyte's client is told by a service that it calls by a name; nothing if it does not believe it."""
+    """The answer to Flyte's client when it calls a service by a name; nothing if it does not trust the certificate."""
     credentials = grpc.ssl_channel_credentials(trusted["ca.crt"].encode())
     with grpc.secure_channel(started.api, credentials, [("grpc.ssl_target_name_override", called)]) as channel:
         stub = agent_pb2_grpc.AgentMetadataServiceStub(channel)
@@ -181,7 +181,7 @@ def agents(started, token, *, called=HEADLESS, trusted=TLS_SECRET):
             return None
 
 
-def test_with_tls_flyte_believes_it_by_the_certificates_names(start, cluster):
+def test_flyte_trusts_service_by_certificate_names(start, cluster):
     _, started = start("bigquery", TLS)
     context = ssl.create_default_context(cadata=TLS_SECRET["ca.crt"])
     assert http_status(f"https://{started.api}/plugins/v1", cluster.token(), context=context) == 200
@@ -193,7 +193,7 @@ def test_with_tls_flyte_believes_it_by_the_certificates_names(start, cluster):
         urllib.request.urlopen(f"http://{started.api}/plugins/v1", timeout=10)
 
 
-def test_a_renewed_certificate_is_taken_up(start, cluster):
+def test_renewed_certificate_is_loaded(start, cluster):
     pod, started = start("bigquery", TLS)
     renewed = tls_secret(TLS_NAMES)
     for file in ("tls.crt", "tls.key"):

@@ -1,4 +1,4 @@
-"""checkov finds nothing but what checkov-skips.yaml gives a reason for; the pods are restricted."""
+"""checkov reports only findings that checkov-skips.yaml justifies; the pods meet the restricted standard."""
 
 import json
 import pathlib
@@ -30,7 +30,7 @@ def report(tmp_path_factory):
 
 
 def failures(report):
-    """Pairs of a check and Kind/name, with the file that it is in."""
+    """Pairs of a check and Kind/name, with the file."""
     for failed in report["results"]["failed_checks"]:
         kind, _, name = failed["resource"].split(".", 2)
         yield failed["check_id"], f"{kind}/{name}", pathlib.Path(failed["file_path"]).stem
@@ -40,19 +40,19 @@ def skipped(check, subject):
     return any(skip["check"] == check and re.fullmatch(skip["objects"], subject) for skip in SKIPS)
 
 
-def test_every_failure_has_a_reason(report):
+def test_every_finding_is_justified(report):
     assert report["summary"]["parsing_errors"] == 0 and report["summary"]["passed"] > 1000
     unexplained = [failure for failure in failures(report) if not skipped(*failure[:2])]
     assert not unexplained
 
 
-def test_every_reason_is_needed(report):
+def test_every_justification_is_needed(report):
     failed = {check for check, _, _ in failures(report)}
     assert {skip["check"] for skip in SKIPS} == failed
     assert all(skip["reason"] for skip in SKIPS)
 
 
-def test_an_image_with_a_digest_is_pinned(report):
+def test_image_with_digest_is_pinned(report):
     assert "CKV_K8S_43" not in {check for check, _, file in failures(report) if file == "everything"}
 
 
@@ -60,7 +60,7 @@ def pods(objects):
     return [one(objects, "Deployment")["spec"]["template"]["spec"], one(objects, "Pod")["spec"]]
 
 
-def test_pods_keep_the_restricted_standard(plugin):
+def test_pods_meet_the_restricted_standard(plugin):
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
     objects = render(plugin)
     volumes = [volume for pod in pods(objects) for volume in pod.get("volumes", [])]
@@ -77,18 +77,18 @@ def test_pods_keep_the_restricted_standard(plugin):
             assert not any("hostPort" in port for port in container.get("ports", []))
 
 
-def test_openshift_chooses_users_and_groups_itself():
+def test_openshift_assigns_users_and_groups():
     for pod in pods(render("bigquery", flags=("--api-versions=security.openshift.io/v1",))):
         assert pod["securityContext"].keys() == {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"}
 
 
-def test_no_rights_in_the_cluster():
+def test_no_rbac_permissions():
     for values in MATRIX.values():
         kinds = {document["kind"] for document in render("bigquery", values)}
         assert not kinds & {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
 
 
-def test_the_network_admits_flyte_alone():
+def test_network_policy_allows_only_flyte():
     ingress = one(render("bigquery"), "NetworkPolicy", "bigquery")["spec"]["ingress"]
     (api,) = ingress
     flyte, health_check = api["from"]
@@ -97,7 +97,7 @@ def test_the_network_admits_flyte_alone():
     assert api["ports"] == [{"port": "grpc", "protocol": "TCP"}]
 
 
-def test_the_network_admits_prometheus_to_metrics_alone():
+def test_network_policy_allows_prometheus_only_to_metrics():
     policy = one(render("bigquery", MATRIX["monitored"]), "NetworkPolicy", "bigquery")
     _, metrics = policy["spec"]["ingress"]
     assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
@@ -108,19 +108,19 @@ def test_the_network_admits_prometheus_to_metrics_alone():
     ("endpoint", "port"),
     [("http://otel:4317", 4317), ("https://otel.example.com", 443), ("http://otel", 80), ("http://[::1]:4318", 4318)],
 )
-def test_the_network_lets_traces_out(endpoint, port):
+def test_network_policy_allows_traces(endpoint, port):
     policy = one(render("bigquery", {"otel": {"endpoint": endpoint}}), "NetworkPolicy", "bigquery")
     assert {"ports": [{"port": port, "protocol": "TCP"}]} in policy["spec"]["egress"]
 
 
-def test_names_resolve_where_dns_has_another_port_behind_its_service():
+def test_network_policy_allows_openshift_dns_port():
     """OpenShift's is at 5353: https://github.com/openshift/cluster-dns-operator/blob/master/assets/dns/service.yaml"""
     for policy in of_kind(render("bigquery"), "NetworkPolicy"):
         ports = {(port["protocol"], port["port"]) for port in policy["spec"]["egress"][0]["ports"]}
         assert ports == {(protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)}
 
 
-def test_the_documents_values_for_a_mesh_let_it_through():
+def test_documented_mesh_values_allow_mesh_traffic():
     """docs/operating.md, By mesh."""
     document = (CHARTS.parent / "docs" / "operating.md").read_text()
     section = document.split("### By mesh\n")[1].split("\n### ")[0]
@@ -135,5 +135,5 @@ def test_the_documents_values_for_a_mesh_let_it_through():
     assert ports == {str(port["containerPort"]) for port in container(objects)["ports"]}
 
 
-def test_the_network_can_be_left_to_others():
+def test_network_policy_can_be_disabled():
     assert not of_kind(render("bigquery", {"networkPolicy": {"enabled": False}}), "NetworkPolicy")

@@ -1,4 +1,4 @@
-"""Values that would not work, or not safely, are refused before anything is installed, and Helm says where."""
+"""Values that would not work, or not be safe, are rejected before anything is installed, and Helm names the location."""
 
 import json
 
@@ -9,7 +9,7 @@ from charts import CHARTS, HELMS, Refused, merged, nested, render
 
 SCHEMA = json.loads((CHARTS / "bigquery" / "values.schema.json").read_text())
 
-# Values that the schema refuses.
+# Values that the schema rejects.
 WRONG = [
     ("image.repository", "Not A Repository"),
     ("image.tag", "a tag"),
@@ -84,7 +84,7 @@ WRONG = [
     ("extraVolumeMounts", [{"name": "x"}]),
 ]
 
-# What only the templates can see.
+# Combinations that only the templates can check.
 CONTRADICTIONS = [
     ({"auth": {"cluster": {"enabled": False}}}, "no authentication is configured"),
     ({"auth": {"cluster": {"enabled": False}, "issuers": [ISSUER]}}, "no authentication is configured"),
@@ -109,7 +109,7 @@ CONTRADICTIONS = [
     ({"auth": {"issuers": [{**ISSUER, "issuer": "https://kubernetes.default.svc.cluster.local"}]}}, "has the same issuer as auth.cluster"),
 ]
 
-# Objects with whatever keys: maps, and parts of Kubernetes' own objects, which the API server checks.
+# Objects with arbitrary keys: maps, and parts of Kubernetes' own objects, which the API server validates.
 MAPS = ["labels", "strings", "quantities"]
 KUBERNETES = {
     "global",
@@ -139,7 +139,7 @@ KUBERNETES = {
 
 
 def objects(schema, path=""):
-    """Every object that values may have: its path, and the schema that says so."""
+    """Every object in the values: its path and its schema."""
     if schema is False:
         return []
     if "$ref" in schema:
@@ -167,7 +167,7 @@ def pointer(path):
     return "/" + path.replace("[]", "/0").replace(".", "/") if path else ""
 
 
-def test_every_object_is_closed_unless_its_keys_are_not_ours():
+def test_every_object_of_ours_is_closed():
     maps = [SCHEMA["definitions"][name] for name in MAPS]
     open_ones = {path for path, schema in objects(SCHEMA) if "properties" not in schema and schema not in maps}
     assert open_ones == KUBERNETES
@@ -175,7 +175,7 @@ def test_every_object_is_closed_unless_its_keys_are_not_ours():
 
 
 @pytest.mark.parametrize("path", CLOSED)
-def test_an_unknown_key_is_refused(path):
+def test_unknown_key_is_rejected(path):
     with pytest.raises(Refused) as refused:
         render("bigquery", value_at(path, {"unheardOf": 1}))
     assert f"at '{pointer(path)}'" in str(refused.value)
@@ -183,7 +183,7 @@ def test_an_unknown_key_is_refused(path):
 
 
 @pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda part: json.dumps(part)[:40])
-def test_a_wrong_value_is_refused(path, value):
+def test_wrong_value_is_rejected(path, value):
     with pytest.raises(Refused) as refused:
         render("bigquery", nested(path, value))
     assert f"at '{pointer(path)}" in str(refused.value)
@@ -191,22 +191,22 @@ def test_a_wrong_value_is_refused(path, value):
 
 @pytest.mark.parametrize(("values", "why"), CONTRADICTIONS, ids=lambda part: part if isinstance(part, str) else "")
 @pytest.mark.parametrize("helm", HELMS)
-def test_a_contradiction_is_refused(helm, values, why):
+def test_contradiction_is_rejected(helm, values, why):
     with pytest.raises(Refused, match=why):
         render("bigquery", values, helm=helm)
 
 
-def test_the_oldest_helm_checks_values_too():
+def test_oldest_helm_validates_values():
     for values in ({"replica": 1}, *(nested(path, value) for path, value in WRONG[:10])):
         with pytest.raises(Refused, match="don't meet the specifications of the schema"):
             render("bigquery", values, helm="helm3")
 
 
-def test_a_release_whose_name_no_service_can_have_is_refused():
+def test_release_name_invalid_for_service_is_rejected():
     with pytest.raises(Refused, match="set fullnameOverride"):
         render("bigquery", release="1st")
     render("bigquery", {"fullnameOverride": "first"}, release="1st")
 
 
-def test_a_parent_chart_may_say_what_it_says_to_all():
+def test_global_and_enabled_values_are_accepted():
     render("bigquery", merged({"enabled": True}, {"global": {"imageRegistry": "x"}}))

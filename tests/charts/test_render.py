@@ -1,4 +1,4 @@
-"""Helm and Kubernetes take the charts, with their defaults and with what people set."""
+"""Helm and Kubernetes accept the charts, with default values and with those of cases.py."""
 
 import pytest
 import yaml
@@ -17,7 +17,7 @@ def assert_accepted(objects, kube):
     assert not found, "\n".join(found)
 
 
-def test_the_newest_kubernetes_is_the_newest_there_is():
+def test_newest_kubernetes_is_tested():
     assert NEWEST == SUPPORTED[-1]
     assert {"1.28.0", "1.30.0"} < set(SUPPORTED)
 
@@ -40,7 +40,7 @@ def test_each_plugins_own_defaults(name):
     assert_accepted(render(name), NEWEST)
 
 
-# 1.30 is the first with preStop's sleep.
+# 1.30 is the first version with the sleep action of preStop.
 @pytest.mark.parametrize("kube", [OLDEST, "1.30.0", NEWEST])
 @pytest.mark.parametrize("case", MATRIX)
 def test_values(case, kube):
@@ -53,14 +53,14 @@ def test_both_helms_render_the_same(case):
     assert render("bigquery", values) == render("bigquery", values, helm="helm3")
 
 
-def test_what_only_newer_kubernetes_knows():
+def test_newer_fields_need_newer_kubernetes():
     values = {"service": {"trafficDistribution": "PreferClose"}}
     assert_accepted(render("bigquery", values, kube="1.31.0"), "1.31.0")
     assert any("trafficDistribution" in problem for o in render("bigquery", values) for problem in schemas.problems(o, "1.27.0"))
 
 
 @pytest.mark.parametrize("case", ["defaults", "everything", "keda", "monitored"])
-def test_a_sync_plugin(sync_plugin, case):
+def test_sync_plugin(sync_plugin, case):
     values = {name: value for name, value in MATRIX[case].items() if name != "handleKeys"}
     objects = render(sync_plugin, values)
     assert_accepted(objects, NEWEST)
@@ -68,6 +68,6 @@ def test_a_sync_plugin(sync_plugin, case):
     assert run_tool("helm", "lint", "--strict", sync_plugin).returncode == 0
 
 
-def test_an_older_kubernetes_is_refused():
+def test_older_kubernetes_is_rejected():
     with pytest.raises(Refused, match="incompatible with Kubernetes"):
         render("bigquery", kube="1.26.0")

@@ -1,4 +1,4 @@
-"""With TLS all that calls the API port, or is told how to, does so by names that the certificate has."""
+"""With TLS, everything that calls the API port, or is configured to, uses a name in the certificate."""
 
 import re
 
@@ -12,7 +12,7 @@ BOTH = pytest.mark.parametrize("values", [TLS, TLS_MADE_ELSEWHERE], ids=["cert-m
 
 
 def connector(values, release="bigquery"):
-    """Flyte's configuration of it, as the notes have it."""
+    """Flyte's configuration of the plugin, from the notes."""
     _, fragment = notes("bigquery", values, release=release).split("Values of flyte-core (1.16):\n")
     parsed = yaml.safe_load(fragment.split("Values of flyte-binary")[0])
     (found,) = parsed["configmap"]["enabled_plugins"]["plugins"]["connector-service"]["connectors"].values()
@@ -34,7 +34,7 @@ def mounted(objects):
 
 
 @pytest.mark.parametrize("release", ["bigquery", "prod", "r" * 53])
-def test_the_certificate_has_every_name_that_callers_use(release):
+def test_certificate_has_every_name_that_callers_use(release):
     values = merged(TLS, {"clusterDomain": "example.local", "tls": {"certificate": {"dnsNames": ["sql.example.com"]}}})
     objects = render("bigquery", values, release=release)
     names = one(objects, "Certificate")["spec"]["dnsNames"]
@@ -47,14 +47,14 @@ def test_the_certificate_has_every_name_that_callers_use(release):
 
 
 @BOTH
-def test_flyte_is_told(values):
+def test_flyte_values_use_tls(values):
     assert connector(values)["insecure"] is False
     assert connector({})["insecure"] is True
     assert mounted(render("bigquery", values))["secretName"] in notes("bigquery", values)
 
 
 @BOTH
-def test_meshes_are_told(values):
+def test_app_protocol_is_https(values):
     def protocols(values):
         services = of_kind(render("bigquery", values), "Service")
         return {port["appProtocol"] for service in services for port in service["spec"]["ports"] if port["name"] == "grpc"}
@@ -64,23 +64,23 @@ def test_meshes_are_told(values):
     assert protocols({}) == {"kubernetes.io/h2c"}
 
 
-def test_the_service_has_the_certificate_and_no_more_of_its_secret(plugin):
+def test_only_certificate_and_key_are_mounted(plugin):
     objects = render(plugin, TLS)
     assert mounted(objects)["secretName"] == one(objects, "Certificate")["spec"]["secretName"]
     assert [item["key"] for item in mounted(objects)["items"]] == ["tls.crt", "tls.key"]
     (mount,) = (m for m in container(objects)["volumeMounts"] if m["name"] == "tls")
-    # A part of a volume would never be renewed.
+    # A subPath mount is never updated.
     assert mount["readOnly"] and "subPath" not in mount
 
 
 @BOTH
-def test_probes_need_no_certificate(values):
+def test_probes_use_no_tls(values):
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container(render("bigquery", values))[probe]["httpGet"] == container(render("bigquery"))[probe]["httpGet"]
         assert container(render("bigquery", values))[probe]["httpGet"]["port"] == "http-admin"
 
 
-def test_helm_test_trusts_the_secrets_authority_or_the_usual_ones():
+def test_helm_test_trusts_secret_ca_or_system_cas():
     checked, volumes = health_check(render("bigquery", merged(TLS_MADE_ELSEWHERE, {"tls": {"caKey": "root.pem"}})))
     assert checked["args"][2:] == ["--ca-file=/etc/outrigger/tls/ca.crt"]
     (volume,) = volumes
@@ -90,13 +90,13 @@ def test_helm_test_trusts_the_secrets_authority_or_the_usual_ones():
     assert len(checked["args"]) == 2 and volumes is None
 
 
-def test_the_readme_shows_what_renders():
-    """Every chart's README has these lines: `cargo xtask sync --check` compares them with the template's."""
+def test_readme_values_render():
+    """Every chart's README has these lines: `cargo xtask sync --check` compares them with the template."""
     (values,) = re.findall(r"```yaml\n(tls:.*?)```", (CHARTS / "bigquery" / "README.md").read_text(), re.DOTALL)
     assert one(render("bigquery", yaml.safe_load(values)), "Certificate")["spec"]["issuerRef"]["name"] == "internal"
 
 
-def test_without_it_nothing_is_made_or_mounted():
+def test_without_tls_nothing_is_created_or_mounted():
     objects = render("bigquery", merged(TLS, {"tls": {"enabled": False}}))
     assert not of_kind(objects, "Certificate")
     assert objects_without_keys(objects) == objects_without_keys(render("bigquery"))

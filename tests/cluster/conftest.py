@@ -1,7 +1,7 @@
 """One control plane for all tests, and a namespace for each: python -B -m pytest -p no:cacheprovider tests/cluster
 
-build.py and tests/charts/tools.py put in place what runs. OUTRIGGER_CLUSTER_DIR, OUTRIGGER_TOOLS_DIR and OUTRIGGER_BIN_DIR
-tell where, if not below target.
+build.py and tests/charts/tools.py install the programs. OUTRIGGER_CLUSTER_DIR, OUTRIGGER_TOOLS_DIR and OUTRIGGER_BIN_DIR
+set the directories; by default they are below target.
 """
 
 import itertools
@@ -16,7 +16,7 @@ NUMBERS = itertools.count(1)
 
 
 def has_started(namespace):
-    """The controllers made what every namespace has."""
+    """The controllers have created the default objects of a namespace."""
     try:
         namespace.kubectl("get", "serviceaccount/default", "configmap/kube-root-ca.crt")
         return True
@@ -41,7 +41,7 @@ def plane(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def flyte(plane):
-    """Propeller's namespace, with its ServiceAccount and another one."""
+    """Propeller's namespace, with its ServiceAccount and one other."""
     namespace = make_namespace(plane, "flyte")
     for account in ("flytepropeller", "flyteadmin"):
         namespace.kubectl("create", "serviceaccount", account)
@@ -50,28 +50,28 @@ def flyte(plane):
 
 @pytest.fixture
 def helm():
-    """Which of the programs; a test that is for both says so."""
+    """The Helm to use; tests for both versions override it."""
     return "helm"
 
 
 @pytest.fixture
 def plugins(plane, helm):
-    """A namespace for plugins, which enforces the restricted pod security standard."""
+    """A namespace for plugins that enforces the restricted pod security standard."""
     return make_namespace(plane, f"plugins-{next(NUMBERS)}", helm, RESTRICTED)
 
 
 @pytest.fixture(scope="session")
 def definitions(plane):
-    """Of custom resources, as their projects publish them."""
+    """Custom resource definitions, as published by their projects."""
     namespace = Namespace(plane, "default")
-    # Not applied: that would note each in an annotation, for which some are too large.
+    # Not `kubectl apply`, which stores each definition in an annotation; some are too large for that.
     namespace.kubectl("create", f"--filename={BUILT}/definitions")
     namespace.kubectl("wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinitions", "--all")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows what the control plane said."""
+    """Shows the control plane's logs if a test fails."""
     report = yield
     plane = getattr(item, "funcargs", {}).get("plane")
     if plane and report.failed:

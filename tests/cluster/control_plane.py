@@ -1,4 +1,4 @@
-"""A control plane of Kubernetes on loopback addresses: etcd, the API server and the controller manager. It has no nodes."""
+"""A Kubernetes control plane on loopback addresses: etcd, the API server and the controller manager. It has no nodes."""
 
 import contextlib
 import ctypes
@@ -17,13 +17,13 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILT = pathlib.Path(os.environ.get("OUTRIGGER_CLUSTER_DIR", ROOT / "target" / "cluster"))
-# As kubeadm names it, and the charts' default.
+# kubeadm's name for it, and the charts' default.
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127.0.0.1"
 
 
 def free_port():
-    # Below those that the system gives to connections: it could give one away before a program listens.
+    # Below the ephemeral ports: the system could assign one of those before a program listens on it.
     for port in random.sample(range(12000, 32000), 100):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
@@ -32,7 +32,7 @@ def free_port():
 
 
 def eventually(holds, *, within=30, what):
-    """Waits until something holds, and answers what it says then."""
+    """Waits until a condition holds, and returns its value."""
     deadline = time.monotonic() + within
     while not (said := holds()):
         assert time.monotonic() < deadline, f"not within {within} s: {what() if callable(what) else what}"
@@ -41,7 +41,7 @@ def eventually(holds, *, within=30, what):
 
 
 def http_status(url, token=None, **options):
-    """The status of an answer, or None without one."""
+    """The HTTP status of an answer, or None if there is none."""
     request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"} if token else {})
     try:
         with urllib.request.urlopen(request, timeout=10, **options) as answer:
@@ -53,14 +53,14 @@ def http_status(url, token=None, **options):
 
 
 def die_with_parent():
-    """So that tests that are killed leave nothing running."""
+    """Ends the process with the tests, even if they are killed."""
     set_death_signal = 1
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def running(program, *arguments, log, environment=None):
-    """A program while it is needed. It is killed: nothing that it would put in order is used again."""
+    """A running program. It is killed at the end, because nothing that it would clean up is used again."""
     with open(log, "w") as output:
         process = subprocess.Popen(
             [program, *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
@@ -78,7 +78,7 @@ def openssl(directory, *arguments):
 
 
 def make_keys(directory):
-    """An authority, the API server's certificate by it, and the key that signs ServiceAccounts' tokens."""
+    """A CA, the API server's certificate, and the key that signs ServiceAccount tokens."""
     new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days=2"]
     openssl(directory, *new, "-subj=/CN=kubernetes-ca", "-keyout=ca.key", "-out=ca.crt")
     of_server = ["-subj=/CN=kube-apiserver", f"-addext=subjectAltName={NAMES}", "-addext=basicConstraints=CA:FALSE"]
@@ -87,7 +87,7 @@ def make_keys(directory):
 
 
 class ControlPlane:
-    """Where it is, and who may do anything there."""
+    """The address of the control plane, and its administrator."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -107,7 +107,7 @@ class ControlPlane:
         }
         file = self.directory / f"{user.replace(':', '-')}.kubeconfig"
         file.write_text(json.dumps(config))
-        # Helm warns of others.
+        # Helm warns about other permissions.
         file.chmod(0o600)
         return file
 
@@ -120,17 +120,17 @@ class ControlPlane:
         client, peers = f"http://{self.etcd}", f"http://{self.etcd_peers}"
         urls = [f"--{kind}-client-urls={client}" for kind in ("listen", "advertise")]
         urls += [f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}", f"--initial-cluster=it={peers}"]
-        # What is in it need not outlive a crash.
+        # The data need not survive a crash.
         return ["--name=it", f"--data-dir={self.directory}/etcd", "--unsafe-no-fsync", "--log-level=warn", *urls]
 
     def server_flags(self):
-        """Admission and features are Kubernetes' defaults, PodSecurity among them."""
+        """Admission and feature gates are Kubernetes' defaults, which include PodSecurity."""
         files = self.directory
         return [
             f"--etcd-servers=http://{self.etcd}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.url.rsplit(':', 1)[1]}",
-            # Nobody goes there; a Service has no loopback addresses, and there may be no other.
+            # Not used; a Service cannot have loopback addresses, and the machine may have no other.
             "--advertise-address=192.0.2.1",
             "--endpoint-reconciler-type=none",
             f"--tls-cert-file={files}/server.crt",
@@ -152,10 +152,10 @@ class ControlPlane:
             f"--cert-dir={files}/manager",
             f"--root-ca-file={files}/ca.crt",
             f"--service-account-private-key-file={files}/service-accounts.key",
-            # Every controller as itself, with RBAC's rights for it and no others.
+            # Every controller runs with its own RBAC permissions only.
             "--use-service-account-credentials",
             "--leader-elect=false",
-            # Fifteen times as often as it would.
+            # Fifteen times as often as the default.
             "--horizontal-pod-autoscaler-sync-period=1s",
         ]
 
@@ -164,12 +164,12 @@ class ControlPlane:
         return self.get("/readyz") == 200
 
     def get(self, path, token=None):
-        """The status of an answer to the administrator, or to who has a token."""
+        """The HTTP status of an answer to the administrator, or to the holder of a token."""
         context = ssl.create_default_context(cafile=self.directory / "ca.crt")
         return http_status(f"{self.url}{path}", token or self.tokens["admin"], context=context)
 
     def tail(self):
-        """The ends of the logs, less that nothing measures pods."""
+        """The ends of the logs, without errors about missing pod metrics."""
         lines = {log: log.read_text().splitlines() for log in self.logs if log.exists()}
         told = {log: [line[:400] for line in lines[log] if "pods.metrics.k8s.io" not in line] for log in lines}
         return "\n".join("\n".join([f"{log}:", *told[log][-12:]]) for log in told)
@@ -177,7 +177,7 @@ class ControlPlane:
 
 @contextlib.contextmanager
 def control_plane(directory):
-    """One that answers; its data and logs are in the directory."""
+    """A control plane that is ready; its data and logs are in the directory."""
     make_keys(directory)
     plane = ControlPlane(directory)
     plane.write_users()

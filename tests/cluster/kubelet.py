@@ -14,7 +14,7 @@ API_SERVER = "https://kubernetes.default.svc/"
 
 
 class Pod:
-    """Of a pod that the API server has, the files and variables."""
+    """The files and environment variables of a pod in the API server."""
 
     def __init__(self, namespace, pod, root):
         self.namespace, self.pod, self.root = namespace, pod, root
@@ -31,13 +31,13 @@ class Pod:
         file.write_text(self.relocated(content))
 
     def relocated(self, text):
-        """With our addresses and paths, and otherwise the same."""
+        """Replaces addresses and paths with ours."""
         mounts = "|".join(re.escape(mount["mountPath"]) for mount in self.container["volumeMounts"])
         text = re.sub(mounts, lambda mount: f"{self.root}{mount[0]}", text)
         return text.replace(API_SERVER, f"{self.namespace.plane.url}/")
 
     def files(self, source):
-        """Names and contents of a volume, or of a part of a projected one."""
+        """Names and contents of the files of a volume, or of a source of a projected one."""
         for part in source.get("projected", {}).get("sources", []):
             yield from self.files(part)
         if "serviceAccountToken" in source:
@@ -52,7 +52,7 @@ class Pod:
         return data if kind == "configMap" else {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def token(self, source=None):
-        """Of the pod's ServiceAccount, and worth something only as long as the pod is there."""
+        """A token of the pod's ServiceAccount, valid only as long as the pod exists."""
         source = source or {}
         of = [f"--bound-object-{key}={self.pod['metadata'][key]}" for key in ("name", "uid")]
         of += [f"--duration={source.get('expirationSeconds', 3600)}s", "--bound-object-kind=Pod"]
@@ -67,7 +67,7 @@ class Pod:
 
     @contextlib.contextmanager
     def run(self):
-        """The container's program, when it is ready."""
+        """The container's program, once it is ready."""
         log = self.root / "log"
         program = PROGRAMS / self.container["name"]
         with running(program, log=log, environment=self.environment()) as process:
@@ -80,5 +80,5 @@ class Pod:
             yield self
 
     def status(self, token=None, path="/plugins/v1"):
-        """How it answers a call."""
+        """The HTTP status of a call."""
         return http_status(f"http://{self.api}{path}", token)

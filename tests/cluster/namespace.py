@@ -1,4 +1,4 @@
-"""A namespace of the cluster, and what Helm and kubectl do in it."""
+"""A namespace of the cluster, and Helm and kubectl in it."""
 
 import functools
 import json
@@ -8,14 +8,14 @@ import subprocess
 
 from control_plane import ROOT, eventually
 
-# Where tests/charts/tools.py puts them.
+# The directory of tests/charts/tools.py.
 TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "charts")) / "bin"
-# What a release's objects are found by; Kubernetes copies it to what it makes of them.
+# The label that identifies a release's objects; Kubernetes copies it to the objects derived from them.
 OF_RELEASE = "app.kubernetes.io/instance={}"
 
 
 class Refused(Exception):
-    """What the program said."""
+    """The error output of the program."""
 
 
 class Namespace:
@@ -23,7 +23,7 @@ class Namespace:
         self.plane, self.name, self.helm_program = plane, name, helm
 
     def run(self, program, *arguments, stdin=None):
-        """What one of our tools prints, without any settings of whoever runs the tests."""
+        """The output of one of our tools, without the settings of the user who runs the tests."""
         home = str(self.plane.directory)
         environment = {"PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": str(self.plane.kubeconfig)}
         command = [str(TOOLS / program), *map(str, arguments), f"--namespace={self.name}"]
@@ -43,7 +43,7 @@ class Namespace:
         self.helm("install", release or plugin, ROOT / "charts" / plugin, "--values=-", values=values or {})
 
     def upgrade(self, plugin, values=None):
-        # Else Helm takes the former values where there are no new ones.
+        # Otherwise Helm reuses the previous values if there are no new ones.
         self.helm("upgrade", plugin, ROOT / "charts" / plugin, "--reset-values", "--values=-", values=values or {})
 
     def create(self, document):
@@ -53,42 +53,42 @@ class Namespace:
         return json.loads(self.kubectl("get", kind, name, "--output=json"))
 
     def every(self, kinds, release=None):
-        """The objects of some kinds, `a,b`; of a release, if one is named."""
+        """The objects of some kinds, `a,b`; those of a release if one is given."""
         of_release = [f"--selector={OF_RELEASE.format(release)}"] if release else []
         return json.loads(self.kubectl("get", kinds, "--output=json", *of_release))["items"]
 
     @functools.cached_property
     def kinds(self):
-        """Every kind of object that a namespace may have, less the tidings of others."""
+        """Every kind of namespaced object, except events."""
         kinds = self.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
         return ",".join(kind for kind in kinds if not kind.startswith("events"))
 
     def objects(self, release):
-        """All that there is of a release, by kind and name."""
+        """All objects of a release, by kind and name."""
         return {f"{found['kind']}/{found['metadata']['name']}": found for found in self.every(self.kinds, release)}
 
     def pods(self, release):
         return self.every("pods", release)
 
     def wait_for_pods(self, release, number):
-        """The controllers have made as many pods. Without nodes they stay pending."""
+        """Waits until the controllers have created this many pods. Without nodes they stay pending."""
         eventually(lambda: len(self.pods(release)) == number, what=lambda: f"{number} pods of {release}: {self.refusals()}")
         return self.pods(release)
 
     def refusals(self):
-        """Why pods were not made."""
+        """Why pods were not created."""
         return [event["message"] for event in self.every("events") if event["reason"] == "FailedCreate"]
 
     def replicas(self, name):
         return self.get("deployment", name)["spec"]["replicas"]
 
     def versions(self, release):
-        """By which the API server tells one state of an object from the next."""
+        """The resource version, which changes with every state of an object."""
         told = ("uid", "generation", "resourceVersion")
         return {key: tuple(found["metadata"].get(name) for name in told) for key, found in self.objects(release).items()}
 
     def settled_versions(self, release):
-        """The same, when the controllers are done with what was there."""
+        """The objects once the controllers have settled."""
         seen = [self.versions(release)]
 
         def are_still():

@@ -1,4 +1,4 @@
-"""The charts' default authentication: tokens of a real API server, which the real service is asked with."""
+"""The charts' default authentication: calls of the real service with tokens of a real API server."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from kubelet import PROGRAMS, Pod
 
 KEYS = "/openid/v1/jwks"
 AUDIENCE = "flyte-connectors"
-# Whose token, for whom, and what the service answers.
+# The token's ServiceAccount, its audience, and the service's answer.
 CALLERS = [
     ("flyte", "flytepropeller", AUDIENCE, 200),
     ("flyte", "flytepropeller", "another", 401),
@@ -37,14 +37,14 @@ def token(namespace, account, audience):
     return namespace.kubectl("create", "token", account, *for_audience).strip()
 
 
-def test_a_plugin_reads_the_clusters_keys_without_any_rights(plane, plugins, pod):
+def test_plugin_reads_cluster_keys_without_permissions(plane, plugins, pod):
     assert plugins.every("roles,rolebindings") == []
     assert plane.get(KEYS, pod.token()) == 200
     assert plane.get(KEYS, "no token") == 401, "they are not for everybody"
     assert plane.get(f"/api/v1/namespaces/{plugins.name}/secrets", pod.token()) == 403
 
 
-def test_flyte_alone_is_let_in(flyte, plugins, service):
+def test_only_flyte_is_accepted(flyte, plugins, service):
     plugins.kubectl("create", "serviceaccount", "flytepropeller")
     namespaces = {"flyte": flyte, "plugins": plugins}
     answers = [(*caller, service.status(token(namespaces[namespace], *caller))) for namespace, *caller, _ in CALLERS]
@@ -52,5 +52,5 @@ def test_flyte_alone_is_let_in(flyte, plugins, service):
     assert service.status() == 401
 
 
-def test_the_service_does_not_take_its_own_token(service):
+def test_service_rejects_its_own_token(service):
     assert service.status(service.token()) == 401

@@ -1,4 +1,4 @@
-"""What the charts make of a cluster: beside each other, over their releases' lives, with nothing edited."""
+"""The charts in a cluster: next to each other, over the lifecycle of their releases, unmodified."""
 
 import base64
 import contextlib
@@ -18,7 +18,7 @@ ONE_KEY = {"handleKeys": {"files": ["next.key"]}}
 
 @contextlib.contextmanager
 def untouched(namespace, release):
-    """Nothing that a release has changes meanwhile."""
+    """Asserts that no object of a release changes meanwhile."""
     before = namespace.settled_versions(release)
     yield
     assert namespace.settled_versions(release) == before
@@ -30,7 +30,7 @@ def handle_key_secrets(namespace, release="bigquery"):
 
 
 def handle_keys(namespace, release="bigquery"):
-    """Of all Secrets of a release: each has one."""
+    """All handle keys of a release: each Secret has one."""
     pairs = [pair for secret in handle_key_secrets(namespace, release) for pair in secret["data"].items()]
     assert len(pairs) == len(handle_key_secrets(namespace, release)) == len(dict(pairs))
     return dict(pairs)
@@ -46,7 +46,7 @@ def variables(namespace):
 
 
 @EACH_HELM
-def test_two_plugins_stand_side_by_side(plugins):
+def test_two_plugins_coexist(plugins):
     for plugin in ("bigquery", "snowflake"):
         plugins.install(plugin)
         assert not plugins.warnings
@@ -67,7 +67,7 @@ LOOSENED = {
 
 
 def loosened(deployment, name, where, change):
-    """The chart's Deployment, less one thing that keeps it safe."""
+    """The chart's Deployment, without one of its security settings."""
     spec = json.loads(json.dumps(deployment["spec"]))
     for labels in (spec["selector"]["matchLabels"], spec["template"]["metadata"]["labels"]):
         labels["app.kubernetes.io/instance"] = name
@@ -76,7 +76,7 @@ def loosened(deployment, name, where, change):
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def test_a_pod_that_may_do_more_would_be_refused(plugins):
+def test_pod_without_security_setting_is_rejected(plugins):
     plugins.install("bigquery")
     original = plugins.get("deployment", "bigquery")
     for name, (where, change) in LOOSENED.items():
@@ -93,7 +93,7 @@ def test_a_pod_that_may_do_more_would_be_refused(plugins):
 
 
 @EACH_HELM
-def test_handle_keys_are_made_once(plugins):
+def test_handle_keys_are_created_once(plugins):
     plugins.install("bigquery")
     first = handle_keys(plugins)
     assert len(base64.b64decode(base64.b64decode(first["handle.key"]))) == 32
@@ -108,7 +108,7 @@ def test_handle_keys_are_made_once(plugins):
 
 
 @EACH_HELM
-def test_a_second_handle_key_leaves_the_first_as_it_is(plugins):
+def test_second_handle_key_leaves_first_unchanged(plugins):
     plugins.install("bigquery")
     first = handle_keys(plugins)
     plugins.upgrade("bigquery", TWO_KEYS)
@@ -119,7 +119,7 @@ def test_a_second_handle_key_leaves_the_first_as_it_is(plugins):
 
 
 @EACH_HELM
-def test_no_rollback_takes_a_handle_key_away(plugins):
+def test_rollback_deletes_no_handle_key(plugins):
     plugins.install("bigquery")
     plugins.upgrade("bigquery", TWO_KEYS)
     both = handle_keys(plugins)
@@ -145,14 +145,14 @@ data: {handle.key: Zmlyc3Q=, next.key: c2Vjb25k}
 
 @pytest.fixture
 def former_chart(tmp_path):
-    """One that keeps all handle keys in one Secret of its manifest, as charts of template version 4 and before."""
+    """A chart with all handle keys in one Secret of its manifest, like charts of template version 4 and earlier."""
     chart = shutil.copytree(ROOT / "charts" / "bigquery", tmp_path / "bigquery")
     (chart / "templates" / "secrets-handle-keys.yaml").write_text(FORMER)
     return chart
 
 
 @EACH_HELM
-def test_handle_keys_that_share_a_secret_are_copied_and_stay(plugins, former_chart):
+def test_handle_keys_in_shared_secret_are_copied_and_kept(plugins, former_chart):
     plugins.helm("install", "bigquery", former_chart, "--values=-", values=TWO_KEYS)
     former = plugins.get("secret", "bigquery-handle-keys")["data"]
     plugins.upgrade("bigquery", TWO_KEYS)
@@ -166,7 +166,7 @@ def test_handle_keys_that_share_a_secret_are_copied_and_stay(plugins, former_cha
 
 
 @EACH_HELM
-def test_a_rollback_restores_the_former_values(plugins):
+def test_rollback_restores_previous_values(plugins):
     for plugin in ("bigquery", "snowflake"):
         plugins.install(plugin)
         plugins.wait_for_pods(plugin, 2)
@@ -179,7 +179,7 @@ def test_a_rollback_restores_the_former_values(plugins):
 
 
 @EACH_HELM
-def test_an_uninstall_leaves_the_handle_keys_alone(plugins):
+def test_uninstall_keeps_handle_keys(plugins):
     for plugin in ("bigquery", "snowflake"):
         plugins.install(plugin)
         plugins.wait_for_pods(plugin, 2)
@@ -189,7 +189,7 @@ def test_an_uninstall_leaves_the_handle_keys_alone(plugins):
         eventually(lambda: plugins.objects("bigquery").keys() == kept, what=lambda: plugins.objects("bigquery").keys())
 
 
-def test_scaling_one_plugin_leaves_the_other_as_it_is(plugins):
+def test_scaling_one_plugin_does_not_change_the_other(plugins):
     for plugin in ("bigquery", "snowflake"):
         plugins.install(plugin)
         plugins.wait_for_pods(plugin, 2)
@@ -200,7 +200,7 @@ def test_scaling_one_plugin_leaves_the_other_as_it_is(plugins):
 
 
 @EACH_HELM
-def test_an_autoscaled_plugin_keeps_its_size_over_upgrades(plugins):
+def test_autoscaled_plugin_keeps_size_over_upgrades(plugins):
     for plugin in ("bigquery", "snowflake"):
         plugins.install(plugin)
         plugins.wait_for_pods(plugin, 2)
@@ -219,10 +219,10 @@ def test_an_autoscaled_plugin_keeps_its_size_over_upgrades(plugins):
 
 @EACH_HELM
 @pytest.mark.xfail(strict=True, reason="a Deployment whose replicas are no longer told has one")
-def test_a_plugin_keeps_its_size_when_autoscaling_begins(plugins):
+def test_plugin_keeps_size_when_autoscaling_begins(plugins):
     plugins.install("bigquery", {"replicas": 4})
     plugins.upgrade("bigquery", HPA)
-    # One is fewer than the fewest, which the controller does not leave so.
+    # One is below the minimum, which the controller corrects.
     size = eventually(lambda: (found := plugins.replicas("bigquery")) > 1 and found, what="more than one replica")
     assert size == 4
 
@@ -254,7 +254,7 @@ def test_services_and_policies_select_the_pods_of_their_release(plugins):
 
 
 def selectors(objects):
-    """What the objects name pods by, as kubectl has it."""
+    """The objects' pod selectors, in kubectl's syntax."""
     for found in objects:
         selector = found["spec"].get("podSelector") or found["spec"]["selector"]
         labels = selector.get("matchLabels", selector)
@@ -326,26 +326,26 @@ FEATURES = {
 
 
 def rendered(namespace, plugin, feature):
-    """By Helm, which asks the API server what it can."""
+    """Rendered by Helm with the API server's capabilities."""
     chart = ROOT / "charts" / plugin
     return namespace.helm("template", plugin, chart, "--dry-run=server", "--values=-", values=FEATURES[feature])
 
 
 def try_to_apply(namespace, plugin, documents):
-    # A dry run does not make it, and without it no pod is taken, of which `helm test` has one.
+    # A dry run does not create the ServiceAccount, without which the pod of `helm test` is rejected.
     namespace.kubectl("create", "serviceaccount", plugin)
     namespace.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-", stdin=documents)
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_the_api_server_takes_every_feature(plugins, definitions, feature):
-    """Features are the template's. That the plugins' templates differ in names only is in tests/charts/test_objects.py."""
+def test_api_server_accepts_every_feature(plugins, definitions, feature):
+    """One plugin is enough: features come from the template, and tests/charts/test_objects.py compares the plugins' templates."""
     try_to_apply(plugins, "bigquery", rendered(plugins, "bigquery", feature))
     assert not plugins.warnings, "of pods that the namespace would refuse, for one"
 
 
 @pytest.mark.parametrize("field", ["appProtocol", "scaleTargetRef", "interval", "parentRefs"])
-def test_it_would_refuse_an_unknown_field(plugins, definitions, field):
+def test_api_server_rejects_unknown_field(plugins, definitions, field):
     documents = (rendered(plugins, "bigquery", feature) for feature in ("opened", "watched", "keda"))
     (document, *_) = (text for text in documents if f" {field}:" in text)
     with pytest.raises(Refused, match="field not declared|unknown field"):

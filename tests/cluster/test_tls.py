@@ -1,4 +1,4 @@
-"""A chart with a certificate of the cluster's kind: the real service shows it by the names of its Services."""
+"""A chart with a certificate in a TLS Secret: the real service presents it under the names of its Services."""
 
 import ssl
 
@@ -12,7 +12,7 @@ NAMES = "DNS:bigquery-headless.plugins.svc.cluster.local,IP:127.0.0.1"
 
 @pytest.fixture
 def certificate(plugins, tmp_path):
-    """Its file, which is its own authority; the Secret has the key, too."""
+    """The file of a self-signed certificate; the Secret also has its key."""
     new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days=2"]
     openssl(tmp_path, *new, "-subj=/CN=bigquery", f"-addext=subjectAltName={NAMES}", "-keyout=tls.key", "-out=tls.crt")
     files = [f"--cert={tmp_path}/tls.crt", f"--key={tmp_path}/tls.key"]
@@ -21,7 +21,7 @@ def certificate(plugins, tmp_path):
 
 
 @pytest.mark.skipif(not (PROGRAMS / "bigquery").exists(), reason="cargo build -p bigquery")
-def test_the_service_shows_the_certificate_of_a_tls_secret(flyte, plugins, certificate, tmp_path):
+def test_service_presents_certificate_of_tls_secret(flyte, plugins, certificate, tmp_path):
     plugins.install("bigquery", {"tls": {"enabled": True, "existingSecret": "certificate"}})
     pod, _ = plugins.wait_for_pods("bigquery", 2)
     token = flyte.kubectl("create", "token", "flytepropeller", "--audience=flyte-connectors").strip()

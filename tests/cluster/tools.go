@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package cluster names the programs that build.py builds, so that go.mod has what they need.
+// Package cluster imports the programs that build.py builds, so that go.mod has their dependencies.
 package cluster
 
 import (

@@ -15,9 +15,9 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/workflow"
 )
 
-// What the executor makes of answers, those among them that no service of ours gives.
+// The executor's handling of answers, including answers that our services never return.
 
-// serve serves s, and tells where.
+// serve serves s and returns the address.
 func (s sloppy) serve(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,7 +30,7 @@ func (s sloppy) serve(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// answering is the run of a task whose polls are answered with phase and 8 times x.
+// answering runs a task whose polls return phase and the message "xxxxxxxx".
 func answering(t *testing.T, phase core.TaskExecution_Phase) *run {
 	t.Helper()
 	s := &stage{lane: <-flyte.lanes, vendor: bigquery()}
@@ -47,7 +47,7 @@ func TestAnswersWithoutPhaseFailTaskEventually(t *testing.T) {
 	action := answering(t, core.TaskExecution_UNDEFINED).ends(pluginscore.PhasePermanentFailure)
 	failure := action.Status.ErrorState
 	if failure.Code != controller.MaxSystemFailuresExceededCode || failure.Kind != "SYSTEM" || action.Status.SystemFailures != 4 {
-		t.Fatalf("it is %+v after %d failures", failure, action.Status.SystemFailures)
+		t.Fatalf("the error is %+v after %d failures", failure, action.Status.SystemFailures)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestAbortedJobFailsWithoutMessage(t *testing.T) {
 	t.Parallel()
 	action := answering(t, core.TaskExecution_ABORTED).ends(pluginscore.PhasePermanentFailure)
 	if message := action.Status.ErrorState.Message; message != "failed to run the job with aborted phase." {
-		t.Fatalf("it says %q", message)
+		t.Fatalf("the message is %q", message)
 	}
 }
 
@@ -78,14 +78,14 @@ func TestPhasesThatShowMessage(t *testing.T) {
 				return is(wanted.as)(action) && len(r.answers()) > 0
 			})
 			event := r.answers()[0]
-			if told := strings.Contains(event.String(), "xxxxxxxx"); told != wanted.message {
-				t.Fatalf("the console is told %s", event)
+			if hasMessage := strings.Contains(event.String(), "xxxxxxxx"); hasMessage != wanted.message {
+				t.Fatalf("the console received %s", event)
 			}
 		})
 	}
 }
 
-// answers are the events that come of a service's answers, not of the executor's own doing.
+// answers are the events caused by a service's answers, not by the executor itself.
 func (r *run) answers() []*workflow.ActionEvent {
 	var answers []*workflow.ActionEvent
 	for _, event := range r.events.events() {

@@ -11,10 +11,10 @@ import (
 	pluginscore "github.com/flyteorg/flyte/v2/flyteplugins/go/tasks/pluginmachinery/core"
 )
 
-// collectGarbage sweeps once, as the executor does every half hour.
+// collectGarbage runs one sweep, as the executor does every half hour.
 func (r *run) collectGarbage() {
 	r.t.Helper()
-	// The collector sweeps, and then ends with its context.
+	// The collector sweeps once, and ends when its context is cancelled.
 	ctx, cancel := context.WithCancel(r.t.Context())
 	cancel()
 	must(r.t, controller.NewGarbageCollector(r.kube, r.kube, time.Hour, time.Hour, noop.NewMeterProvider()).Start(ctx))
@@ -26,7 +26,7 @@ func (r *run) age() {
 	action := r.now()
 	label := action.Labels[controller.LabelCompletedTime]
 	if label == "" {
-		r.t.Fatal("the TaskAction does not say when it ended")
+		r.t.Fatal("the TaskAction has no end time")
 	}
 	const format = "2006-01-02.15-04"
 	ended, err := time.Parse(format, label)
@@ -53,39 +53,39 @@ func TestJobUnknownToVendorIsDeletedAfterAnHour(t *testing.T) {
 		created := time.Now()
 		r.ends(pluginscore.PhaseSuccess)
 		s.upstream.change(t, startFake(t, v, 1, "success"))
-		// Vendors may be late to list a job: in its first minute it is not taken for forgotten.
+		// Vendors may list a job late: in its first minute, an unknown job is not treated as gone.
 		await(t, "a minute", func() bool { return time.Since(created) > 61*time.Second })
 		r.collect()
 		s.deletedAtOnce(t, r)
 	})
 }
 
-// collect lets the garbage collector have a TaskAction that is over, once it is old enough.
+// collect runs the garbage collector on an ended TaskAction before and after it is old enough.
 func (r *run) collect() {
 	r.t.Helper()
 	r.collectGarbage()
 	if !r.now().DeletionTimestamp.IsZero() {
-		r.t.Fatal("it is collected at once")
+		r.t.Fatal("it was collected immediately")
 	}
 	r.age()
 	r.collectGarbage()
 	if r.now().DeletionTimestamp.IsZero() {
-		r.t.Fatal("it is not collected")
+		r.t.Fatal("it was not collected")
 	}
 }
 
-// deletedAtOnce: the finalizer's one DeleteTask succeeds.
+// deletedAtOnce checks that the finalizer's only DeleteTask succeeds.
 func (s *stage) deletedAtOnce(t *testing.T, r *run) {
 	t.Helper()
 	if !r.isGone() {
-		t.Errorf("one round did not do")
+		t.Errorf("one round was not enough")
 	}
 	if deletes := s.calls("DeleteTask"); len(deletes) != 1 || deletes[0].err != nil {
 		t.Fatalf("%d deletes, the first with %v", len(deletes), deletes[0].err)
 	}
 }
 
-// Why a delete is answered well whatever became of the job.
+// The reason why a delete succeeds whatever the state of the job.
 func TestFailedDeleteIsRepeatedForever(t *testing.T) {
 	t.Parallel()
 	const failures = 20

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// sloppy is a service that breaks its promises as told.
+// sloppy is a service that breaks the contract as configured.
 type sloppy struct {
 	connector.UnimplementedAsyncConnectorServiceServer
 	connector.UnimplementedConnectorMetadataServiceServer
@@ -44,7 +44,7 @@ func (s sloppy) GetTask(context.Context, *connector.GetTaskRequest) (*connector.
 	return &connector.GetTaskResponse{Resource: resource}, nil
 }
 
-// The checks of every call are worth something only if they can fail.
+// The checks of every call are useful only if they can fail.
 func TestContractBreachIsReported(t *testing.T) {
 	t.Parallel()
 	running := core.TaskExecution_RUNNING
@@ -71,7 +71,7 @@ func TestContractBreachIsReported(t *testing.T) {
 	}
 }
 
-// callThroughRelay calls s as the plugin does, and tells which breaches were noticed.
+// callThroughRelay calls s as the plugin does, and returns the breaches that were reported.
 func callThroughRelay(t *testing.T, s sloppy) []string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,13 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// limits are what the executor can take of a service.
+// limits are the limits of the executor for a service.
 type limits struct {
-	// handle is what one may weigh: it is kept in the TaskAction, which all of etcd shares.
+	// handle is the maximum size of a handle: it is stored in the TaskAction, in etcd.
 	handle int
-	// answer is what grpc-go's clients take unless told otherwise.
+	// answer is the default limit of grpc-go's clients.
 	answer int
-	// time is the plugin's deadline unless configured otherwise.
+	// time is the plugin's default deadline.
 	time time.Duration
 }
 
@@ -24,13 +24,13 @@ var executorLimits = limits{handle: 1 << 10, answer: 4 << 20, time: 10 * time.Se
 // categories are the versions that a service offers, by task type.
 type categories map[string]int32
 
-// judge tells which promises an answer breaks. Errors are no answers: tests look at those.
+// judge returns the breaches of the contract in an answer. Errors are not checked here but by the tests.
 func (r *relay) judge(call rpc) []string {
 	var broken []string
 	breaks := func(format string, arguments ...any) {
 		broken = append(broken, call.method+": "+fmt.Sprintf(format, arguments...))
 	}
-	// A test may give less time than the limit; what then comes too late breaks nothing.
+	// A test may set a deadline below the limit; an answer after it is not a breach.
 	if call.took > r.limits.time || call.abandoned && call.took > r.limits.time*9/10 {
 		breaks("took %v", call.took)
 	}
@@ -63,7 +63,7 @@ func decode(message []byte, into proto.Message, breaks breaksFunc) {
 	}
 }
 
-// offers reads which versions a service lists: one of each task type, or the last would win.
+// offers reads the versions that a service lists: one per task type, because the last one would win.
 func offers(call rpc, breaks breaksFunc) categories {
 	var answer connector.ListConnectorsResponse
 	decode(call.answer, &answer, breaks)

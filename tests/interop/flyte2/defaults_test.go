@@ -7,7 +7,7 @@ import (
 	executorconfig "github.com/flyteorg/flyte/v2/executor/pkg/config"
 )
 
-// What our services are made for, unless an operator says otherwise.
+// The defaults of Flyte that our services are designed for.
 func TestExecutorDefaults(t *testing.T) {
 	t.Parallel()
 	plugin, executor := flyte.defaults, executorconfig.GetConfig()
@@ -37,6 +37,6 @@ func TestExecutorDefaults(t *testing.T) {
 	}
 	if connector := plugin.DefaultConnector; !connector.Insecure ||
 		connector.DefaultServiceConfig != `{"loadBalancingConfig": [{"round_robin":{}}]}` {
-		t.Errorf("it connects by %+v", connector)
+		t.Errorf("it connects with %+v", connector)
 	}
 }

@@ -28,15 +28,15 @@ import (
 	"github.com/flyteorg/flyte/v2/flytestdlib/promutils/labeled"
 )
 
-// executor is what Flyte 2's executor sets up once: its plugins, and where they find connectors.
+// executor is the part of Flyte 2's executor that is set up once: its plugins and their connectors.
 type executor struct {
 	registry  *plugin.Registry
 	connector *connectorplugin.ConnectorService
 	scheme    *runtime.Scheme
 	kube      client.Client
-	// defaults are the plugin's settings where nobody sets any.
+	// defaults are the plugin's default settings.
 	defaults connectorplugin.Config
-	// refusesNoTaskTypes is what registering without task types panicked with.
+	// refusesNoTaskTypes is the panic of registering without task types.
 	refusesNoTaskTypes any
 	lanes, hastyLanes  chan *lane
 }
@@ -51,7 +51,7 @@ const (
 	domain = "development"
 	// enough for all tests at once.
 	laneCount, hastyCount = 64, 6
-	// hasty is the deadline of creates in hasty lanes.
+	// hasty is the short deadline of creates in hasty lanes.
 	hasty = 2 * time.Second
 )
 
@@ -75,7 +75,7 @@ func startExecutor() (*executor, error) {
 	return e, e.load()
 }
 
-// registerWithoutTaskTypes tells what the explicit `supportedTaskTypes: []` panics with.
+// registerWithoutTaskTypes returns the panic of an explicit `supportedTaskTypes: []`.
 func registerWithoutTaskTypes() (panicked any) {
 	defer func() { panicked = recover() }()
 	cfg := *connectorplugin.GetConfig()
@@ -110,13 +110,13 @@ func (e *executor) configure() error {
 	if err := connectorplugin.SetConfig(&cfg); err != nil {
 		return err
 	}
-	// The third task type comes to the plugin on the other way that there is.
+	// The third task type is routed to the plugin by the other setting.
 	return executorconfig.SetTaskPluginConfig(&executorconfig.TaskPluginConfig{
 		DefaultForTaskTypes: map[string]string{snowflake().taskType: connectorplugin.ID},
 	})
 }
 
-// newLane has the default connector's settings, but for where it is.
+// newLane uses the default connector's settings, except for the address.
 func newLane(number int, settings connectorplugin.Deployment) (*lane, *connectorplugin.Deployment, error) {
 	r, err := startRelay(executorLimits)
 	if err != nil {
@@ -128,7 +128,7 @@ func newLane(number int, settings connectorplugin.Deployment) (*lane, *connector
 	return l, &settings, nil
 }
 
-// load loads the plugins as the executor does at its start.
+// load loads the plugins as the executor does at start.
 func (e *executor) load() error {
 	connectorplugin.RegisterConnectorPlugin(e.connector)
 	setup := plugin.NewSetupContext(e, plugin.NewNoopSecretManager(), plugin.NewNoopResourceRegistrar(),

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// writeOutputs does what the code that runs at the vendor does.
+// writeOutputs writes the outputs like the code that runs at the vendor.
 func (r *run) writeOutputs(attempt uint32) {
 	r.t.Helper()
 	text := &core.Primitive{Value: &core.Primitive_StringValue{StringValue: "of the run"}}
@@ -24,13 +24,13 @@ func (r *run) writeOutputs(attempt uint32) {
 	must(r.t, r.store.WriteProtobuf(r.t.Context(), r.prefix(attempt)+"/outputs.pb", storage.Options{}, outputs))
 }
 
-// checkOutputs looks at what the next action would read.
+// checkOutputs checks the outputs that the next action would read.
 func (s *stage) checkOutputs(t *testing.T, r *run, attempt uint32) {
 	t.Helper()
 	outputs := r.outputs(attempt).GetLiterals()
 	if s.vendor.writesOutputs {
 		if text := outputs["o0"].GetScalar().GetPrimitive().GetStringValue(); text != "of the run" {
-			t.Fatalf("the run's outputs are %v", outputs)
+			t.Fatalf("the outputs of the run are %v", outputs)
 		}
 		return
 	}
@@ -57,12 +57,12 @@ func TestTaskSucceedsAndOutputsAreRead(t *testing.T) {
 	})
 }
 
-// checkLinks: the console shows a link with the first answer, and learns where the service is.
+// checkLinks checks that the console gets a link with the first answer, and the service's endpoint.
 func (s *stage) checkLinks(t *testing.T, r *run) {
 	t.Helper()
 	answers := r.answers()
 	if len(answers) == 0 {
-		t.Fatal("the console is told nothing")
+		t.Fatal("the console received nothing")
 	}
 	for _, event := range answers {
 		if len(event.GetLogInfo()) == 0 {
@@ -74,16 +74,16 @@ func (s *stage) checkLinks(t *testing.T, r *run) {
 	}
 }
 
-// checkHeaders: nothing in a call says who makes it.
+// checkHeaders checks that calls contain no credentials.
 func (s *stage) checkHeaders(t *testing.T) {
 	t.Helper()
 	for _, method := range []string{"CreateTask", "GetTask", "ListConnectors"} {
 		headers := s.calls(method)[0].headers
 		if names := strings.Join(sorted(headers), " "); names != ":authority content-type grpc-accept-encoding user-agent" {
-			t.Fatalf("%s comes with the headers %s", method, names)
+			t.Fatalf("%s has the headers %s", method, names)
 		}
 		if agent := headers.Get("user-agent")[0]; !strings.HasPrefix(agent, "grpc-go/") {
-			t.Fatalf("%s comes from %s", method, agent)
+			t.Fatalf("%s has the user agent %s", method, agent)
 		}
 	}
 }
@@ -95,14 +95,14 @@ func TestFailureCarriesVendorMessage(t *testing.T) {
 		action := r.ends(pluginscore.PhasePermanentFailure)
 		failure := action.Status.ErrorState
 		if !strings.HasPrefix(failure.Message, "failed to run the job: ") || !strings.Contains(failure.Message, v.rejected) {
-			t.Fatalf("it says %q", failure.Message)
+			t.Fatalf("the message is %q", failure.Message)
 		}
 		if failure.Kind != "USER" || action.Status.Attempts != 1 {
-			t.Fatalf("a final failure was tried again: %+v", action.Status)
+			t.Fatalf("a permanent failure was retried: %+v", action.Status)
 		}
 		events := r.events.events()
-		if told := events[len(events)-1].GetErrorInfo().GetMessage(); told != failure.Message {
-			t.Fatalf("the console is told %q", told)
+		if message := events[len(events)-1].GetErrorInfo().GetMessage(); message != failure.Message {
+			t.Fatalf("the console received %q", message)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestRetryableFailureStartsAnotherJob(t *testing.T) {
 	})
 }
 
-// checkPrefixes: each attempt is told from the others by its output prefix.
+// checkPrefixes checks that each attempt has its own output prefix.
 func (s *stage) checkPrefixes(t *testing.T, wanted ...string) {
 	t.Helper()
 	var seen []string
@@ -148,19 +148,19 @@ func TestAbortedTaskIsCancelledUpstream(t *testing.T) {
 		}
 		events := r.events.events()
 		if phase := events[len(events)-1].GetPhase().String(); phase != "ACTION_PHASE_ABORTED" {
-			t.Fatalf("the console is told %s", phase)
+			t.Fatalf("the console received %s", phase)
 		}
 	})
 }
 
-// delete deletes the TaskAction, and reconciles until it is gone.
+// delete deletes the TaskAction and reconciles until it is gone.
 func (r *run) delete() {
 	r.t.Helper()
 	must(r.t, r.kube.Delete(r.t.Context(), r.now()))
 	await(r.t, "the TaskAction is gone", r.isGone)
 }
 
-// isGone reconciles once more, and tells whether the TaskAction is left.
+// isGone reconciles once more and returns whether the TaskAction is gone.
 func (r *run) isGone() bool {
 	must(r.t, r.reconcile())
 	err := r.kube.Get(context.Background(), r.key, &flyteorgv1.TaskAction{})

@@ -46,7 +46,7 @@ func TestReplicasServeEachOthersJobs(t *testing.T) {
 		})
 		r.until("a running job", is(pluginscore.PhaseRunning))
 		r.delete()
-		s.toldOnce(t, r)
+		s.reportedOnce(t, r)
 		s.jobsAre(t, 1)
 		if cancelled := s.upstream.calls(cancels); len(cancelled) != 1 {
 			t.Fatalf("cancelled upstream: %v", cancelled)
@@ -54,8 +54,8 @@ func TestReplicasServeEachOthersJobs(t *testing.T) {
 	})
 }
 
-// toldOnce: what changes within a phase nobody is told of.
-func (s *stage) toldOnce(t *testing.T, r *run) {
+// reportedOnce checks that changes within a phase are not reported.
+func (s *stage) reportedOnce(t *testing.T, r *run) {
 	t.Helper()
 	running := 0
 	for _, event := range r.answers() {
@@ -64,11 +64,11 @@ func (s *stage) toldOnce(t *testing.T, r *run) {
 		}
 	}
 	if polls := len(s.answered("GetTask")); running != 1 || polls < 2 {
-		t.Fatalf("%d polls, and the console is told %d times", polls, running)
+		t.Fatalf("%d polls, and the console received %d events", polls, running)
 	}
 }
 
-// The executor forgets that it created if it cannot tell anybody, and creates again.
+// If the executor cannot record a create, it creates again.
 func TestRepeatedSlowCreateStartsOneJob(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := newStage(t, <-flyte.hastyLanes, v, "success")
@@ -80,7 +80,7 @@ func TestRepeatedSlowCreateStartsOneJob(t *testing.T) {
 		if err := r.reconcile(); err == nil {
 			t.Fatal("the executor stored its failure")
 		}
-		// The service tells that it is late shortly before the deadline, or is cut off at it.
+		// The service returns an error shortly before the deadline, or is cut off at it.
 		switch failure := s.calls("CreateTask")[0].err; status.Code(failure) {
 		case codes.DeadlineExceeded, codes.Canceled:
 		default:
@@ -94,7 +94,7 @@ func TestRepeatedSlowCreateStartsOneJob(t *testing.T) {
 	})
 }
 
-// A retry is another attempt to the executor: what the slow create started nobody knows.
+// To the executor a retry is another attempt; it does not know the job that the slow create started.
 func TestRetriedSlowCreateLeavesOrphanedJob(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, <-flyte.hastyLanes, bigquery(), "success")
@@ -111,24 +111,24 @@ func TestRetriedSlowCreateLeavesOrphanedJob(t *testing.T) {
 	}
 }
 
-// While a service is down the executor forgets that it is there, and fails its tasks elsewhere.
+// While a service is down, the executor forgets it and its tasks fail at other connectors.
 func TestServiceIsRediscoveredAfterOutage(t *testing.T) {
 	everyVendor(t, func(t *testing.T, v vendor) {
 		s := stageOf(t, v, "success")
 		stop(s.service.command)
-		s.awaitOblivion(t)
+		s.awaitForgotten(t)
 		lost := s.run(t)
 		action := lost.ends(pluginscore.PhasePermanentFailure)
-		// Types in supportedTaskTypes go to the default connector, which has no address; others nowhere.
-		words := "empty target"
+		// Types in supportedTaskTypes go to the default connector, which has no address; others go nowhere.
+		message := "empty target"
 		if v.name == "snowflake" {
-			words = "no connector found for task type [snowflake] and version [0]"
+			message = "no connector found for task type [snowflake] and version [0]"
 		}
-		if !strings.Contains(action.Status.ErrorState.Message, words) {
-			t.Fatalf("it says %q", action.Status.ErrorState.Message)
+		if !strings.Contains(action.Status.ErrorState.Message, message) {
+			t.Fatalf("the message is %q", action.Status.ErrorState.Message)
 		}
 		if creates := s.calls("CreateTask"); len(creates) != 0 {
-			t.Fatalf("%d creates came to the service's address", len(creates))
+			t.Fatalf("the service's address received %d creates", len(creates))
 		}
 		s.service.start(t, v)
 		s.awaitDiscovery(t)
@@ -137,8 +137,8 @@ func TestServiceIsRediscoveredAfterOutage(t *testing.T) {
 	})
 }
 
-// awaitOblivion waits until the plugin has looked for the service in vain.
-func (s *stage) awaitOblivion(t *testing.T) {
+// awaitForgotten waits until the plugin's discovery of the service has failed.
+func (s *stage) awaitForgotten(t *testing.T) {
 	t.Helper()
 	failed := func() int { return len(s.calls("ListConnectors")) - len(s.answered("ListConnectors")) }
 	before := failed()
@@ -152,25 +152,25 @@ func TestForgottenServiceIsNotPolledUntilRediscovered(t *testing.T) {
 	r.created()
 	await(t, "a poll", func() bool { return len(s.answered("GetTask")) == 1 })
 	stop(s.service.command)
-	s.awaitOblivion(t)
+	s.awaitForgotten(t)
 	before := len(s.calls("GetTask"))
 	time.Sleep(quiet)
 	if during := len(s.calls("GetTask")); during != before {
-		t.Fatalf("%d polls came to the service's address", during-before)
+		t.Fatalf("the service's address received %d polls", during-before)
 	}
 	s.service.start(t, s.vendor)
 	r.ends(pluginscore.PhaseSuccess)
 	s.jobsAre(t, 1)
 }
 
-// Why a poll is never answered with an error for trouble at the vendor.
+// The reason why a poll never returns an error for an outage at the vendor.
 func TestSixthFailedPollFailsTaskWithoutDelete(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, bigquery(), "success")
 	s.fail("GetTask", 6)
 	action := s.run(t, retries(3)).ends(pluginscore.PhasePermanentFailure)
 	if action.Status.ErrorState.Code != "AutoRefreshCacheFailed" || action.Status.Attempts != 1 {
-		t.Fatalf("it is %+v after %d attempts", action.Status.ErrorState, action.Status.Attempts)
+		t.Fatalf("the error is %+v after %d attempts", action.Status.ErrorState, action.Status.Attempts)
 	}
 	if deletes := s.calls("DeleteTask"); len(deletes) != 0 {
 		t.Fatalf("%d deletes", len(deletes))
@@ -182,13 +182,13 @@ func TestSixFailedPollsAfterSuccessfulPollLeaveTaskRunningForever(t *testing.T) 
 	s := stageOf(t, bigquery(), "success")
 	r := s.run(t)
 	r.created()
-	await(t, "a good poll", func() bool { return len(s.answered("GetTask")) == 1 })
+	await(t, "a successful poll", func() bool { return len(s.answered("GetTask")) == 1 })
 	s.fail("GetTask", 6)
 	await(t, "six failed polls", func() bool { return len(s.calls("GetTask")) == 7 })
 	time.Sleep(quiet)
 	must(t, r.reconcile())
 	if polls := len(s.calls("GetTask")); polls != 7 {
-		t.Fatalf("it is still polled, %d times in all", polls)
+		t.Fatalf("it is still polled, %d times in total", polls)
 	}
 	if phase := r.now().Status.PluginPhase; phase == pluginscore.PhaseSuccess.String() || phase == pluginscore.PhasePermanentFailure.String() {
 		t.Fatalf("it ended in %s", phase)

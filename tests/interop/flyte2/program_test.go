@@ -25,11 +25,11 @@ func program(name string) string {
 	return filepath.Join(root, "target", "debug", name)
 }
 
-// ports are handed out from below those that outgoing connections get: a service that is down for a
+// ports are assigned from below the ephemeral ports: a service that is down for a
 // while must find its port free.
 var ports atomic.Int32
 
-// freeAddress is a loopback address that nobody listens on.
+// freeAddress returns a loopback address that is not in use.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	const lowest, count = 20000, 10000
@@ -41,11 +41,11 @@ func freeAddress(t *testing.T) string {
 			return address
 		}
 	}
-	t.Fatal("every port is taken")
+	t.Fatal("no port is free")
 	return ""
 }
 
-// files is where a test's artefacts go: kept, for who looks into a failure.
+// files is the directory for a test's artefacts, kept for the analysis of failures.
 func files(t *testing.T) string {
 	t.Helper()
 	directory := filepath.Join(root, "target", "interop", "flyte2", filepath.FromSlash(t.Name()))
@@ -59,7 +59,7 @@ func writeFile(t *testing.T, path string, content []byte) string {
 	return path
 }
 
-// startFake starts a vendor that plays a scripted part; its URL.
+// startFake starts a fake vendor with scripted behaviour and returns its URL.
 func startFake(t *testing.T, v vendor, polls int, ending string) string {
 	t.Helper()
 	arguments := []string{v.name, fmt.Sprintf("--polls=%d", polls), "--ending=" + ending}
@@ -73,13 +73,13 @@ func startFake(t *testing.T, v vendor, polls int, ending string) string {
 	return strings.TrimSpace(line)
 }
 
-// stop ends a program at once.
+// stop kills a program.
 func stop(command *exec.Cmd) {
 	_ = command.Process.Kill()
 	_ = command.Wait()
 }
 
-// service is a plugin of ours, as a program. It comes back under the same address.
+// service is one of our plugins, run as a program. It keeps its address over restarts.
 type service struct {
 	address, admin string
 	arguments      []string
@@ -120,7 +120,7 @@ func (s *service) start(t *testing.T, v vendor) {
 	})
 }
 
-// environment is ours, without what could be credentials.
+// environment is this process's environment, without possible credentials.
 func environment() []string {
 	var kept []string
 	for _, variable := range os.Environ() {
@@ -131,7 +131,7 @@ func environment() []string {
 	return kept
 }
 
-// patience is how long conditions are waited for. A job takes two or three polls, 5 s apart.
+// patience is how long await waits. A job takes two or three polls, 5 s apart.
 const patience = 90 * time.Second
 
 func await(t *testing.T, what string, isSo func() bool) {
@@ -139,7 +139,7 @@ func await(t *testing.T, what string, isSo func() bool) {
 	deadline := time.Now().Add(patience)
 	for !isSo() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("timed out waiting for: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

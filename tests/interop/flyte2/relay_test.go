@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// relay stands between the plugin and the replicas of a service. It passes bytes on, records every
-// call, and holds the service to its contract.
+// relay is a proxy between the plugin and the replicas of a service. It forwards bytes, records every
+// call, and checks the contract.
 type relay struct {
 	// addresses are what the plugin resolves: one per replica.
 	addresses []string
@@ -27,7 +27,7 @@ type relay struct {
 	seen      []rpc
 	offered   categories
 	broken    []string
-	// failing is how many calls of a method are still to be answered with an error.
+	// failing is how many calls of a method will still be answered with an error.
 	failing map[string]int
 }
 
@@ -39,9 +39,9 @@ type rpc struct {
 	request, answer []byte
 	err             error
 	took            time.Duration
-	// allowed is the time that the plugin gave.
+	// allowed is the deadline that the plugin set.
 	allowed time.Duration
-	// abandoned: it passed before there was an answer.
+	// abandoned: the deadline passed before there was an answer.
 	abandoned bool
 }
 
@@ -64,7 +64,7 @@ func startRelay(l limits) (*relay, error) {
 
 const hugeMessage = 64 << 20
 
-// to makes the replicas those at addresses, in turns; without any the service is down.
+// to sets the addresses of the replicas, which are used in turn; without any, the service is down.
 func (r *relay) to(addresses ...string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,7 +126,7 @@ func (r *relay) forward(ctx context.Context, replica int, method string, call rp
 	return answer, err
 }
 
-// passedOn are the headers that gRPC does not write itself.
+// passedOn are the headers that gRPC does not set itself.
 func passedOn(headers metadata.MD) metadata.MD {
 	kept := metadata.MD{}
 	for name, values := range headers {
@@ -158,19 +158,19 @@ func (r *relay) calls(method string) []rpc {
 	return calls
 }
 
-// answered are those of them that the service answered well.
+// answered are the calls that the service answered without an error.
 func (r *relay) answered(method string) []rpc {
 	return slices.DeleteFunc(r.calls(method), func(call rpc) bool { return call.err != nil })
 }
 
-// fail answers the next calls of a method with an error.
+// fail makes the next calls of a method return an error.
 func (r *relay) fail(method string, calls int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failing[method] = calls
 }
 
-// violations are the promises that the service broke so far.
+// violations are the breaches of the contract so far.
 func (r *relay) violations() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

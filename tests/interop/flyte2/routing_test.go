@@ -16,7 +16,7 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/core"
 )
 
-// What a service lists decides where a call goes, not whether the plugin has the task.
+// The types that a service lists determine where a call goes, but not whether the plugin handles the task.
 func TestUnconfiguredTaskTypeUsesDefaultPlugin(t *testing.T) {
 	t.Parallel()
 	s := stageOf(t, databricks(), "success")
@@ -46,8 +46,8 @@ func TestBothSettingsRouteTaskTypesToPlugin(t *testing.T) {
 
 func TestEmptySupportedTaskTypesPanics(t *testing.T) {
 	t.Parallel()
-	if words := fmt.Sprint(flyte.refusesNoTaskTypes); !strings.Contains(words, "at least one task type") {
-		t.Fatalf("it says %s", words)
+	if message := fmt.Sprint(flyte.refusesNoTaskTypes); !strings.Contains(message, "at least one task type") {
+		t.Fatalf("the message is %s", message)
 	}
 }
 
@@ -68,17 +68,17 @@ func TestCreateRequestContents(t *testing.T) {
 	r.created()
 	call := s.calls("CreateTask")[0]
 	if seconds := call.allowed.Seconds(); seconds < 9 || seconds > 10 {
-		t.Errorf("it gives %v", call.allowed)
+		t.Errorf("the deadline is %v", call.allowed)
 	}
 	var create connector.CreateTaskRequest
 	must(t, proto.Unmarshal(call.request, &create))
 	metadata := create.GetTaskExecutionMetadata()
 	id := metadata.GetTaskExecutionId()
 	node := id.GetNodeExecutionId()
-	told := fmt.Sprint(node.GetExecutionId().GetProject(), node.GetExecutionId().GetDomain(), node.GetExecutionId().GetName(),
+	got := fmt.Sprint(node.GetExecutionId().GetProject(), node.GetExecutionId().GetDomain(), node.GetExecutionId().GetName(),
 		node.GetNodeId(), id.GetRetryAttempt(), id.GetTaskId().GetName())
-	if wanted := fmt.Sprint(s.project, domain, "run", "action", 0, create.GetTemplate().GetId().GetName()); told != wanted {
-		t.Errorf("the task is %s, not %s", told, wanted)
+	if wanted := fmt.Sprint(s.project, domain, "run", "action", 0, create.GetTemplate().GetId().GetName()); got != wanted {
+		t.Errorf("the task is %s, not %s", got, wanted)
 	}
 	wanted := "ACTION_NAME RUN_NAME _U_ORG_NAME _U_RUN_BASE"
 	if names := strings.Join(sorted(metadata.GetEnvironmentVariables()), " "); names != wanted {
@@ -89,6 +89,6 @@ func TestCreateRequestContents(t *testing.T) {
 		t.Errorf("the labels are %s", names)
 	}
 	if metadata.GetMaxAttempts() != 0 {
-		t.Errorf("it tells of %d attempts", metadata.GetMaxAttempts())
+		t.Errorf("max_attempts is %d", metadata.GetMaxAttempts())
 	}
 }

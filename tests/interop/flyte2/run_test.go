@@ -29,7 +29,7 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/workflow"
 )
 
-// run is one TaskAction and the reconciler that moves it.
+// run is one TaskAction and its reconciler.
 type run struct {
 	t          *testing.T
 	lane       *lane
@@ -51,14 +51,14 @@ func request(t *testing.T, golden string) *connector.CreateTaskRequest {
 	return request
 }
 
-// retries are how often a failed task may be tried again.
+// retries sets how often a failed task may be retried.
 func retries(number uint32) func(*core.TaskTemplate) {
 	return func(template *core.TaskTemplate) {
 		template.Metadata.Retries = &core.RetryStrategy{Retries: number}
 	}
 }
 
-// newRun puts a golden request's task into l's project.
+// newRun creates a golden request's task in l's project.
 func newRun(t *testing.T, l *lane, golden string, edits ...func(*core.TaskTemplate)) *run {
 	t.Helper()
 	request := request(t, golden)
@@ -100,7 +100,7 @@ func (r *run) action(template *core.TaskTemplate) *flyteorgv1.TaskAction {
 	content, err := proto.Marshal(template)
 	must(r.t, err)
 	return &flyteorgv1.TaskAction{
-		// The plugin's cache goes by this name.
+		// The plugin's cache is keyed by this name.
 		ObjectMeta: metav1.ObjectMeta{Name: "run-" + r.lane.project, Namespace: "flyte"},
 		Spec: flyteorgv1.TaskActionSpec{
 			RunName: "run", Project: r.lane.project, Domain: domain, ActionName: "action",
@@ -110,13 +110,13 @@ func (r *run) action(template *core.TaskTemplate) *flyteorgv1.TaskAction {
 	}
 }
 
-// reconcile is what the controller's queue does once.
+// reconcile runs one iteration of the controller's queue.
 func (r *run) reconcile() error {
 	_, err := r.reconciler.Reconcile(r.t.Context(), ctrl.Request{NamespacedName: r.key})
 	return err
 }
 
-// now is the TaskAction as it is stored.
+// now is the stored TaskAction.
 func (r *run) now() *flyteorgv1.TaskAction {
 	r.t.Helper()
 	action := &flyteorgv1.TaskAction{}
@@ -124,7 +124,7 @@ func (r *run) now() *flyteorgv1.TaskAction {
 	return action
 }
 
-// until reconciles on and on until the TaskAction is as wanted.
+// until reconciles until the TaskAction meets the condition.
 func (r *run) until(what string, isSo func(*flyteorgv1.TaskAction) bool) *flyteorgv1.TaskAction {
 	r.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -135,18 +135,18 @@ func (r *run) until(what string, isSo func(*flyteorgv1.TaskAction) bool) *flyteo
 			return action
 		}
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited in vain for %s; it is %+v", what, action.Status)
+			r.t.Fatalf("timed out waiting for %s; the status is %+v", what, action.Status)
 		}
 		time.Sleep(r.reconciler.RequeueDuration)
 	}
 }
 
-// is tells whether a phase was reached.
+// is returns a condition: whether a phase was reached.
 func is(phase pluginscore.Phase) func(*flyteorgv1.TaskAction) bool {
 	return func(action *flyteorgv1.TaskAction) bool { return action.Status.PluginPhase == phase.String() }
 }
 
-// ends reconciles until the TaskAction is over, which must be in phase.
+// ends reconciles until the TaskAction has ended, which must be in phase.
 func (r *run) ends(phase pluginscore.Phase) *flyteorgv1.TaskAction {
 	r.t.Helper()
 	return r.until("the end in "+phase.String(), func(action *flyteorgv1.TaskAction) bool {
@@ -194,13 +194,13 @@ func (r *recorder) Record(_ context.Context, request *connect.Request[workflow.R
 	defer r.mu.Unlock()
 	if r.failing > 0 {
 		r.failing--
-		return nil, connect.NewError(connect.CodeUnavailable, errors.New("no events are taken"))
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("events are rejected"))
 	}
 	r.seen = append(r.seen, request.Msg.GetEvents()...)
 	return connect.NewResponse(&workflow.RecordResponse{}), nil
 }
 
-// fail refuses the next events: the executor then stores no status either.
+// fail rejects the next events: the executor then stores no status either.
 func (r *recorder) fail(events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,10 +16,10 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/core"
 )
 
-// secretTask is a task whose connection names a secret, and what of it reaches the vendor.
+// secretTask is a task whose connection names a secret, and the credentials that reach the vendor.
 type secretTask struct {
 	golden, argument, name string
-	// signedBy is part of what the vendor is shown, decoded where it is a token.
+	// signedBy is part of the credentials that the vendor receives, decoded if they are a token.
 	signedBy string
 }
 
@@ -37,7 +37,7 @@ func TestConnectionSecretAuthenticatesAtVendor(t *testing.T) {
 		r := s.run(t)
 		r.ends(pluginscore.PhaseSuccess)
 		if shown := decoded(s.upstream.calls(creates)[0].authorization); !strings.Contains(shown, task.signedBy) {
-			t.Fatalf("the vendor was shown %q", shown)
+			t.Fatalf("the vendor received %q", shown)
 		}
 		if id := "u__org__flyte__domain__" + domain + "__project__" + s.project + "__key__" + task.name; r.secrets.asked[0] != id {
 			t.Fatalf("asked for %s", r.secrets.asked[0])
@@ -47,34 +47,34 @@ func TestConnectionSecretAuthenticatesAtVendor(t *testing.T) {
 		var last connector.DeleteTaskRequest
 		must(t, proto.Unmarshal(s.calls("DeleteTask")[0].request, &last))
 		if last.GetConnection().GetSecrets()[task.argument] != secrets()[task.name] {
-			t.Fatal("the delete does not carry it")
+			t.Fatal("the delete does not contain the secret")
 		}
 	})
 }
 
-// checkSecret looks where the secret went: into every call and etcd, but not into the service's log.
+// checkSecret checks where the secret appears: in every call and etcd, but not in the service's log.
 func (s *stage) checkSecret(t *testing.T, r *run, task secretTask) {
 	t.Helper()
 	secret := secrets()[task.name]
 	var create connector.CreateTaskRequest
 	must(t, proto.Unmarshal(s.calls("CreateTask")[0].request, &create))
 	if create.GetConnection().GetSecrets()[task.argument] != secret {
-		t.Fatal("the create does not carry it")
+		t.Fatal("the create does not contain the secret")
 	}
 	for _, poll := range s.calls("GetTask") {
 		var get connector.GetTaskRequest
 		must(t, proto.Unmarshal(poll.request, &get))
 		if get.GetConnection().GetSecrets()[task.argument] != secret {
-			t.Fatal("a poll does not carry it")
+			t.Fatal("a poll does not contain the secret")
 		}
 	}
 	if !bytes.Contains(r.now().Status.PluginState, []byte(secret)) {
-		t.Fatal("the TaskAction does not hold it in plain text")
+		t.Fatal("the TaskAction does not contain the secret in plain text")
 	}
 	log, err := os.ReadFile(filepath.Join(files(t), s.vendor.name+".log"))
 	must(t, err)
 	if first, _, _ := strings.Cut(secret, "\n"); strings.Contains(string(log), first) {
-		t.Fatal("the service logs it")
+		t.Fatal("the service logs the secret")
 	}
 }
 
@@ -97,7 +97,7 @@ func TestCreateFailsBeforeCallWithoutSecretManager(t *testing.T) {
 		r.reconciler.SecretManager = plugin.NewNoopSecretManager()
 		action := r.ends(pluginscore.PhasePermanentFailure)
 		if !strings.Contains(action.Status.ErrorState.Message, "secrets are not supported by the executor's no-op secret manager") {
-			t.Fatalf("it says %q", action.Status.ErrorState.Message)
+			t.Fatalf("the message is %q", action.Status.ErrorState.Message)
 		}
 		if action.Status.Attempts != 2 {
 			t.Fatalf("%d attempts", action.Status.Attempts)
@@ -108,7 +108,7 @@ func TestCreateFailsBeforeCallWithoutSecretManager(t *testing.T) {
 	})
 }
 
-// The SDK writes null for a secret that its author left out; the executor looks for one without a name.
+// The SDK writes null for an omitted secret; the executor looks up an empty name.
 func TestNullSecretFailsCreateBeforeCall(t *testing.T) {
 	t.Parallel()
 	v := databricks()
@@ -117,7 +117,7 @@ func TestNullSecretFailsCreateBeforeCall(t *testing.T) {
 	r := s.run(t)
 	action := r.ends(pluginscore.PhasePermanentFailure)
 	if !strings.Contains(action.Status.ErrorState.Message, "Failed to get secret value") {
-		t.Fatalf("it says %q", action.Status.ErrorState.Message)
+		t.Fatalf("the message is %q", action.Status.ErrorState.Message)
 	}
 	if id := r.secrets.asked[0]; !strings.HasSuffix(id, "__key__") {
 		t.Fatalf("asked for %s", id)
@@ -134,6 +134,6 @@ func TestServiceUsesOwnCredentialsWithoutSecrets(t *testing.T) {
 	r := s.run(t, func(template *core.TaskTemplate) { delete(template.GetCustom().GetFields(), "secrets") })
 	r.ends(pluginscore.PhaseSuccess)
 	if shown := s.upstream.calls(creates)[0].authorization; shown != "Bearer dapi-of-the-service" {
-		t.Fatalf("the vendor was shown %q", shown)
+		t.Fatalf("the vendor received %q", shown)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/flyteorg/flyte/v2/gen/go/flyteidl2/core"
 )
 
-// stage is a service on a fake vendor, with a lane that leads to it.
+// stage is a service with a fake vendor, and its lane.
 type stage struct {
 	*lane
 	vendor   vendor
@@ -22,7 +22,7 @@ type stage struct {
 	keys     string
 }
 
-// stageOf sets up a service whose vendor ends jobs so, after one poll that finds them unfinished.
+// stageOf sets up a service whose vendor ends jobs in this way, after one poll that finds them running.
 func stageOf(t *testing.T, v vendor, ending string) *stage {
 	t.Helper()
 	s := newStage(t, <-flyte.lanes, v, ending)
@@ -30,7 +30,7 @@ func stageOf(t *testing.T, v vendor, ending string) *stage {
 	return s
 }
 
-// newStage is one without a service.
+// newStage creates a stage without a service.
 func newStage(t *testing.T, l *lane, v vendor, ending string) *stage {
 	t.Helper()
 	s := &stage{lane: l, vendor: v}
@@ -50,18 +50,18 @@ func (s *stage) startService(t *testing.T) {
 	s.awaitDiscovery(t)
 }
 
-// awaitDiscovery waits until the plugin knows what the service serves: it looks at one connector
-// after the other, and takes what it found when it is through.
+// awaitDiscovery waits until the plugin knows the service's task types: it queries one connector
+// after the other, and applies the result at the end of a round.
 func (s *stage) awaitDiscovery(t *testing.T) {
 	t.Helper()
 	before := len(s.answered("ListConnectors"))
 	await(t, "discovery", func() bool { return len(s.answered("ListConnectors")) > before+1 })
 }
 
-// close looks whether the service kept its contract, in every call of the test.
+// close checks that the service met the contract in every call of the test.
 func (s *stage) close(t *testing.T) {
 	for _, broken := range s.violations() {
-		t.Errorf("the service broke its contract: %s", broken)
+		t.Errorf("the service broke the contract: %s", broken)
 	}
 	_ = s.to()
 }
@@ -85,7 +85,7 @@ func (s *stage) jobsAre(t *testing.T, wanted int) {
 	}
 }
 
-// secretManager resolves names like Flyte's managed one, and remembers what it was asked for.
+// secretManager resolves names like Flyte's managed one, and records the requested names.
 type secretManager struct {
 	values map[string]string
 	mu     sync.Mutex
@@ -104,5 +104,5 @@ func (s *secretManager) Get(_ context.Context, id string) (string, error) {
 	return "", fmt.Errorf("there is no secret %s among %v", id, sorted(s.values))
 }
 
-// quiet waits for two polls' time.
+// quiet is the time of two polls.
 const quiet = 11 * time.Second

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// upstream stands between a service and the fake vendor: it records the service's calls, can hold
-// answers to creates back, and can change to another fake.
+// upstream is a proxy between a service and the fake vendor: it records the service's calls, can hold
+// back answers to creates, and can switch to another fake.
 type upstream struct {
 	url  string
 	mu   sync.Mutex
@@ -29,7 +29,7 @@ type vendorCall struct {
 	status        int
 }
 
-// verb is what a call to a vendor is about.
+// verb is the operation of a call to a vendor.
 type verb string
 
 const (
@@ -44,7 +44,7 @@ func startUpstream(t *testing.T, v vendor, fake string) *upstream {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(request *httputil.ProxyRequest) {
 			request.SetURL(u.current())
-			// A link in an answer tells the host that was called.
+			// Links in answers contain the host that was called.
 			request.Out.Host = request.In.Host
 		},
 		ModifyResponse: func(answer *http.Response) error {
@@ -64,7 +64,7 @@ func startUpstream(t *testing.T, v vendor, fake string) *upstream {
 	return u
 }
 
-// change makes fake the vendor from now on. It knows nothing of its predecessor's jobs.
+// change switches to another fake vendor, which does not know the previous one's jobs.
 func (u *upstream) change(t *testing.T, fake string) {
 	t.Helper()
 	parsed, err := url.Parse(fake)
@@ -80,7 +80,7 @@ func (u *upstream) current() *url.URL {
 	return u.fake
 }
 
-// hold keeps the answers to creates back: the vendor has the job, and nobody hears of it.
+// hold holds back the answers to creates: the vendor has the job, but the service gets no answer.
 func (u *upstream) hold() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -13,21 +13,21 @@ import (
 	"testing"
 )
 
-// vendor is what differs between the three services.
+// vendor contains the differences between the three services.
 type vendor struct {
 	name     string
 	taskType string
 	// golden is the request in tests/golden/v2 that the tasks are taken from.
 	golden string
-	// rejected and transient are endings that are final, and that a retry may mend.
+	// rejected is a permanent failure, transient one that a retry may fix.
 	rejected, transient string
 	serviceFlags        []string
 	fakeFlags           []string
-	// count is where the fake tells how many jobs it has.
+	// count is the path of the fake's job count.
 	count string
 	// variables give the service credentials of its own.
 	variables func(upstream string) []string
-	// writesOutputs: the code that runs at the vendor writes outputs.pb, not the executor.
+	// writesOutputs: the vendor's job writes outputs.pb, not the executor.
 	writesOutputs bool
 	create        string
 }
@@ -45,7 +45,7 @@ func (v vendor) verb(request *http.Request) verb {
 	return ""
 }
 
-// The secrets that the tests give.
+// The secrets of the tests.
 const (
 	databricksToken = "dapi-0123456789abcdef"
 	serviceAccount  = "etl@acme-analytics.iam.gserviceaccount.com"
@@ -68,7 +68,7 @@ func databricks() vendor {
 	return vendor{
 		name: "databricks", taskType: "databricks", golden: "dbx_existing_cluster",
 		rejected: "INVALID_RUN_CONFIGURATION", transient: "CLUSTER_ERROR",
-		// It serves a second task type then, which no executor is told of.
+		// It then serves a second task type, which is not in the executor's configuration.
 		serviceFlags: []string{"--instances=myorg.cloud.databricks.com", "--spark"},
 		count:        "/fake/runs", create: "/runs/submit", writesOutputs: true,
 		variables: func(string) []string { return []string{"_FSEC_DATABRICKS_TOKEN=dapi-of-the-service"} },
@@ -86,7 +86,7 @@ func snowflake() vendor {
 	}
 }
 
-// everyVendor runs a test for each service, side by side.
+// everyVendor runs a test for each service, in parallel.
 func everyVendor(t *testing.T, test func(*testing.T, vendor)) {
 	t.Parallel()
 	for _, v := range []vendor{bigquery(), databricks(), snowflake()} {
@@ -97,7 +97,7 @@ func everyVendor(t *testing.T, test func(*testing.T, vendor)) {
 	}
 }
 
-// secrets are what the tasks' connections name.
+// secrets are the secrets named by the tasks' connections.
 func secrets() map[string]string {
 	account, _ := json.Marshal(map[string]string{
 		"type": "service_account", "project_id": "acme-analytics", "private_key_id": "1",
@@ -111,7 +111,7 @@ func secrets() map[string]string {
 	}
 }
 
-// keyFile holds the signing key, for the fake Snowflake to know its owner.
+// keyFile contains the signing key, so that the fake Snowflake knows its owner.
 var keyFile = filepath.Join(root, "target", "interop", "flyte2", "snowflake.pem")
 
 // newKey makes the private key of a Google service account and of a Snowflake user.

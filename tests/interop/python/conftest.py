@@ -1,4 +1,4 @@
-"""A BigQuery service on a fake BigQuery, as separate programs."""
+"""A BigQuery service with a fake BigQuery, as separate programs."""
 
 import base64
 import contextlib
@@ -26,7 +26,7 @@ AUDIENCE = "connectors"
 
 
 def free_port():
-    # Below those that the system gives to connections: it could give one away before a program listens.
+    # Below the ephemeral ports: the system could assign one of those before a program listens on it.
     for port in random.sample(range(12000, 32000), 100):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
@@ -39,7 +39,7 @@ class Service:
         self.api, self.admin, self._secret = api, admin, secret
 
     def token(self, subject="propeller", **claims):
-        """An HS256 token that the service takes."""
+        """An HS256 token that the service accepts."""
 
         def part(data):
             return base64.urlsafe_b64encode(data).rstrip(b"=")
@@ -82,7 +82,7 @@ def wait_until_ready(admin, process):
 
 @contextlib.contextmanager
 def fake_upstream(*arguments):
-    """A fake vendor as a program of its own; its URL."""
+    """A fake vendor as a separate program. Returns its URL."""
     fake = subprocess.Popen([PROGRAMS / "fake-upstream", *arguments], stdout=subprocess.PIPE, text=True)
     try:
         yield fake.stdout.readline().strip()
@@ -92,7 +92,7 @@ def fake_upstream(*arguments):
 
 
 def write_auth(files):
-    """Writes an auth file; the secret of its issuer."""
+    """Writes an auth file. Returns the secret of its issuer."""
     secret = secrets.token_hex(32)
     (files / "issuer.secret").write_text(secret)
     (files / "auth.yaml").write_text(
@@ -111,7 +111,7 @@ rules:
 
 @pytest.fixture(scope="session")
 def sync_service(tmp_path_factory):
-    """A sync plugin; it has no jobs, so it needs no key for handles."""
+    """A sync plugin; it has no jobs, so it needs no handle key."""
     files = tmp_path_factory.mktemp("sync_service")
     secret = write_auth(files)
     api, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))

@@ -1,4 +1,4 @@
-"""Databricks' own client on the fake Databricks: it must not be only our opinion."""
+"""Databricks' own client against our fake Databricks, as an independent check of the fake."""
 
 import json
 import pathlib
@@ -15,8 +15,8 @@ SNAPSHOTS = pathlib.Path(__file__).parents[2] / "it" / "databricks" / "snapshots
 
 
 @pytest.mark.parametrize("file", sorted(SNAPSHOTS.glob("*.snap")), ids=lambda file: file.stem.rsplit("__")[-1])
-def test_the_services_requests_are_the_clients(file):
-    """What the service sends for a golden request survives the SDK's types: none of it is unknown to them."""
+def test_sdk_types_know_every_field_of_requests(file):
+    """The SDK's types know every field that the service sends for a golden request."""
     body = json.loads(file.read_text().split("---", 2)[2])
     assert body["tasks"] == [jobs.SubmitTask.from_dict(task).as_dict() for task in body["tasks"]]
     if "git_source" in body:
@@ -24,7 +24,7 @@ def test_the_services_requests_are_the_clients(file):
     entries = body.get("environment_variables", [])
     assert entries == [jobs.JobEnvironmentVariables.from_dict(entry).as_dict() for entry in entries]
     for environment in body.get("environments", []):
-        # The connector's place for variables, below version 5.
+        # The connector's field for variables, below version 5.
         environment["spec"].pop("environment_vars", None)
         assert environment == jobs.JobEnvironment.from_dict(environment).as_dict()
 
@@ -71,7 +71,7 @@ def poll_to_the_end(client, run_id):
     raise AssertionError(f"never ends: {seen}")
 
 
-def test_a_run_to_its_end(client):
+def test_run_to_its_end(client):
     run_id = submit(client, code(), timeout_seconds=3600)
     run, seen = poll_to_the_end(client, run_id)
     state = jobs.RunLifeCycleState
@@ -84,7 +84,7 @@ def test_a_run_to_its_end(client):
     assert output.metadata.run_id == run_id
 
 
-def test_a_notebook_and_serverless(client):
+def test_notebook_and_serverless(client):
     task = jobs.SubmitTask(
         task_key="notebook",
         environment_key="default",
@@ -98,7 +98,7 @@ def test_a_notebook_and_serverless(client):
     assert client.jobs.get_run_output(run.tasks[0].run_id).notebook_output.result == "42"
 
 
-def test_a_token_leads_to_one_run(client):
+def test_idempotency_token_starts_one_run(client):
     token = uuid.uuid4().hex * 2
     first = submit(client, code(), idempotency_token=token)
     assert submit(client, code(), idempotency_token=token) == first
@@ -116,7 +116,7 @@ def test_cancel_and_list(client):
     client.jobs.cancel_run(run_id)
 
 
-def test_errors_are_read(client):
+def test_errors_are_parsed(client):
     with pytest.raises(ResourceDoesNotExist):
         client.jobs.get_run(1)
     stranger = sdk.WorkspaceClient(host=client.config.host, token="None", auth_type="pat")

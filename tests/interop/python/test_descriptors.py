@@ -1,4 +1,4 @@
-"""What the service says of itself by reflection, field by field against the published packages."""
+"""Compares the service's reflection with the published packages, field by field."""
 
 import importlib
 
@@ -20,7 +20,7 @@ SERVICES = [
 
 
 class WithToken:
-    """A channel whose calls carry a token: the reflection client has no place for one."""
+    """A channel that adds a token to calls, because the reflection client cannot."""
 
     def __init__(self, channel, metadata):
         self._channel, self._metadata = channel, metadata
@@ -54,7 +54,7 @@ def published():
 
 
 def messages(pool):
-    """Every message that the services' methods reach, nested ones included."""
+    """Every message that the services' methods use, including nested ones."""
     seen, todo = {}, []
     for name in SERVICES:
         for method in pool.FindServiceByName(name).methods:
@@ -74,7 +74,7 @@ def is_map(field):
 
 
 def shape(field, spelling=lambda name: name):
-    """All of a field that its encoding and its JSON depend on."""
+    """Everything in a field that determines its encoding and JSON."""
     if is_map(field):
         entry = field.message_type.fields_by_name
         return (field.name, field.number, "map", shape(entry["key"], spelling), shape(entry["value"], spelling))
@@ -88,7 +88,7 @@ def flyte1(name):
 
 
 def counterpart(name, published):
-    """The message of Flyte 2 that a message of Flyte 1 became."""
+    """The Flyte 2 message that corresponds to a Flyte 1 message."""
     for package in ("flyteidl2.connector.", "flyteidl2.core."):
         candidate = name.replace("flyteidl.admin.", package).replace("flyteidl.core.", package)
         try:
@@ -105,7 +105,7 @@ def find(published, name):
         return None
 
 
-def test_every_field_is_flytes(ours, published):
+def test_every_field_matches_flyte(ours, published):
     additions = []
     for name, message in messages(ours).items():
         theirs = find(published, name)
@@ -120,8 +120,8 @@ def test_every_field_is_flytes(ours, published):
             assert shape(field) == shape(added.fields_by_name[field.name], flyte1), f"{name}.{field.name}"
             assert theirs is None or field.number not in theirs.fields_by_number, f"{name}.{field.name}"
             additions.append(f"{name}.{field.name}")
-    # What Flyte 2 added and one set of Rust types carries for both: known by heart, so that nothing
-    # slips in.
+    # Fields that Flyte 2 added and that the shared Rust types carry: listed explicitly, so that no
+    # other field is added unnoticed.
     assert sorted(a for a in additions if not a.startswith("flyteidl.core.Connection.")) == [
         "flyteidl.admin.CreateTaskRequest.connection",
         "flyteidl.admin.DeleteTaskRequest.connection",
@@ -131,7 +131,7 @@ def test_every_field_is_flytes(ours, published):
     ]
 
 
-def test_every_enum_value_is_flytes(ours, published):
+def test_every_enum_value_matches_flyte(ours, published):
     checked = 0
     for name, message in messages(ours).items():
         for field in message.fields:
@@ -147,7 +147,7 @@ def test_every_enum_value_is_flytes(ours, published):
     assert checked > 20
 
 
-def test_every_method_is_flytes(ours, published):
+def test_every_method_matches_flyte(ours, published):
     for name in SERVICES:
         theirs = published.FindServiceByName(name).methods_by_name
         for method in ours.FindServiceByName(name).methods:
@@ -169,7 +169,7 @@ def wire(field):
     return (field.number, field.type, field.is_repeated)
 
 
-# The twins of build.rs whose names differ.
+# Corresponding messages in build.rs whose names differ.
 RENAMED = {
     "flyteidl2.task.Inputs": "flyteidl.core.LiteralMap",
     "flyteidl2.task.Outputs": "flyteidl.core.LiteralMap",
@@ -179,11 +179,11 @@ RENAMED = {
     "flyteidl2.connector.ListConnectorsRequest": "flyteidl.admin.ListAgentsRequest",
     "flyteidl2.connector.ListConnectorsResponse": "flyteidl.admin.ListAgentsResponse",
 }
-# Only ever seen as the entries of a list that its twin spells as a map.
+# Used only as entries of a list that is a map in the corresponding message.
 ENTRIES = {"flyteidl2.task.NamedLiteral", "flyteidl2.core.VariableEntry"}
 
 
-def test_every_message_of_flyte_2_encodes_like_its_twin(ours):
+def test_flyte_2_messages_encode_like_flyte_1_messages(ours):
     checked = 0
     for name, message in messages(ours).items():
         if not name.startswith("flyteidl2.") or name in ENTRIES or message.GetOptions().map_entry:

@@ -1,4 +1,4 @@
-"""The fake Snowflake, driven by an independent client: what it takes is not our own opinion."""
+"""An independent client against our fake Snowflake, as a check of the fake."""
 
 import urllib.request
 
@@ -7,7 +7,7 @@ import pytest
 import snowflake_sql_api as sql_api
 from conftest import ROOT, fake_upstream
 
-# A key that nobody trusts.
+# A key that is not registered anywhere.
 KEY = ROOT / "services" / "snowflake" / "src" / "key" / "pem" / "pkcs8.pem"
 URL = None
 
@@ -20,7 +20,7 @@ def fake():
 
 
 class ToFake(httpx.HTTPTransport):
-    """Takes https calls of the vendor's host to the fake."""
+    """Redirects https calls of the vendor's host to the fake."""
 
     def __init__(self, lose_first_answer=False):
         super().__init__()
@@ -55,7 +55,7 @@ def statements():
         return int(answer.read())
 
 
-def test_a_query_brings_rows():
+def test_query_returns_rows():
     rows = client().query("SELECT COUNT(*) AS TOTAL FROM T WHERE A = ? AND B = ?", [1, "x"])
     assert [list(row.values()) if isinstance(row, dict) else list(row) for row in rows] == [[42]]
 
@@ -69,7 +69,7 @@ def test_every_type_is_bound():
     client().query(f"SELECT {marks}", values)
 
 
-def test_an_answer_that_got_lost_runs_nothing_twice():
+def test_repeat_after_lost_answer_runs_nothing_twice():
     before = statements()
     client(lose_first_answer=True).query("SELECT 1")
     assert statements() == before + 1
@@ -81,19 +81,19 @@ def test_bindings_must_match_the_statement():
     assert refused.value.status_code == 400
 
 
-def test_several_statements_must_be_announced():
+def test_several_statements_need_a_count():
     with pytest.raises(sql_api.SnowflakeError) as refused:
         client().query("SELECT 1; SELECT 2")
     assert refused.value.status_code == 422
     assert "Actual statement count 2" in str(refused.value)
 
 
-def test_an_asynchronous_statement_is_polled_to_its_end():
+def test_asynchronous_statement_is_polled_to_its_end():
     rows = client().submit("SELECT COUNT(*) AS TOTAL FROM T").result()
     assert len(rows) == 1
 
 
-def test_a_cancelled_statement_ends():
+def test_cancelled_statement_ends():
     handle = client().submit("SELECT COUNT(*) AS TOTAL FROM T")
     handle.cancel()
     with pytest.raises(sql_api.SnowflakeError) as ended:

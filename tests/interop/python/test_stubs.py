@@ -1,4 +1,4 @@
-"""Flyte's published stubs drive the service: create, get and delete, on golden requests."""
+"""Flyte's published stubs call the service: create, get and delete, with golden requests."""
 
 import json
 
@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from conftest import GOLDEN
 
 PHASE = execution_pb2.TaskExecution.Phase
-# BigQuery cannot run these; the Rust tests say what the user reads instead.
+# BigQuery cannot run these; the Rust tests check the error messages.
 REFUSED = {"bq_empty_sql", "bq_no_sql_target", "bq_secret", "bq_newer_version"}
 
 
@@ -25,7 +25,7 @@ def golden(version):
 
 
 def poll(get):
-    """Polls until the job ends, as propeller does, and answers with all phases."""
+    """Polls until the job ends, as propeller does. Returns all phases."""
     phases = []
     for _ in range(10):
         resource = get().resource
@@ -124,7 +124,7 @@ def test_without_a_token(service):
     assert (status, problem["error_code"]) == (401, "UNAUTHENTICATED")
 
 
-def test_an_unreadable_handle(service):
+def test_unreadable_handle(service):
     metadata = service.metadata()
     with service.channel() as channel:
         stub = agent_pb2_grpc.AsyncAgentServiceStub(channel)

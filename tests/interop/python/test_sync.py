@@ -1,4 +1,4 @@
-"""Flyte's published stub executes tasks at once, in the ways that Flyte's propellers do."""
+"""Flyte's published stub executes sync tasks, in the same ways as Flyte's propellers."""
 
 import threading
 
@@ -43,7 +43,7 @@ def test_header_and_inputs(sync_service):
     assert resource.custom_info["inputs"] == 2
 
 
-def test_a_stream_that_ends_only_after_the_answer(sync_service):
+def test_stream_that_ends_after_the_answer(sync_service):
     answered = threading.Event()
 
     def messages():
@@ -57,7 +57,7 @@ def test_a_stream_that_ends_only_after_the_answer(sync_service):
     assert resource.phase == PHASE.SUCCEEDED
 
 
-def test_a_refusal_is_a_failed_task_with_its_code(sync_service):
+def test_refusal_is_failed_task_with_code(sync_service):
     resource = execute(sync_service, iter([header(text="hi", refuse="not today"), inputs()]))
     assert resource.phase == PHASE.FAILED
     assert resource.message == "REFUSED: not today"

@@ -1,5 +1,5 @@
-// Package discovery_test looks at how propeller finds services. The plugin's watch looks with the process's configuration,
-// so these tests are a process of their own, and run one after the other.
+// Package discovery_test tests how propeller discovers services. The plugin's watch uses the process's configuration,
+// so these tests run in a process of their own, one after the other.
 package discovery_test
 
 import (
@@ -19,11 +19,11 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-// watching is a configuration that looks for connectors all the time.
+// watching is a configuration with continuous discovery of connectors.
 func watching(endpoint string) *connector.Config {
 	cfg := harness.Config(endpoint)
 	cfg.PollInterval = config.Duration{Duration: 200 * time.Millisecond}
-	// Without any type propeller does not start while its connectors are down.
+	// Without any type, propeller does not start while its connectors are down.
 	cfg.SupportedTaskTypes = []string{"placeholder"}
 	return cfg
 }
@@ -71,13 +71,13 @@ func TestConfiguredTypeIsNeverForgotten(t *testing.T) {
 	taken(t, harness.Bigquery, plugin)
 }
 
-// taken is a task that was created. The plugin's own connection does not know that the service is up until its back-off ends;
-// discovery, which connects anew each time, does.
+// taken is a task that was created. The plugin's own connection notices that the service is up only after its back-off;
+// discovery opens a new connection each time and notices it at once.
 func taken(t *testing.T, vendor *harness.Vendor, plugin *harness.Plugin) (task *harness.Task) {
 	t.Helper()
 	golden := harness.Golden(t, vendor.Golden)
 	golden.GetTemplate().GetInterface().Outputs = nil
-	harness.Eventually(t, "a task is taken", func() bool {
+	harness.Eventually(t, "a task is created", func() bool {
 		task = harness.NewTask(t, golden)
 		return task.Handle(t, plugin).Phase() == core.PhaseQueued
 	})

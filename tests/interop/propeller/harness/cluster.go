@@ -20,7 +20,7 @@ import (
 	"github.com/flyteorg/flyte/flytestdlib/resolver"
 )
 
-// cluster knows the Services of all tests. Propeller's own resolver asks it, as it asks Kubernetes.
+// cluster contains the Services of all tests. Propeller's own resolver queries it instead of Kubernetes.
 var cluster = struct {
 	mutex    sync.Mutex
 	services map[string]*v1.Endpoints
@@ -41,7 +41,7 @@ func init() {
 	grpcresolver.Register(resolver.NewBuilder(context.Background(), client, resolver.Schema))
 }
 
-// WireReplicas lays a wire to each replica of a service; the endpoint is the name of the Service that has them all.
+// WireReplicas creates a wire to each replica of a service; the endpoint is the name of a Service with all of them.
 func WireReplicas(t testing.TB, name string, replicas ...*Service) (endpoint string, wires []*Wire) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(FreeAddress(t))

@@ -10,11 +10,11 @@ import (
 	"github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/core"
 )
 
-// Contract is what propeller can bear.
+// Contract contains propeller's limits.
 type Contract struct {
-	// Latest is when an answer must be there.
+	// Latest is the deadline of an answer.
 	Latest time.Duration
-	// LargestAnswer is what its client takes, LargestHandle what belongs into a Kubernetes object.
+	// LargestAnswer is the limit of propeller's client, LargestHandle what fits into a Kubernetes object.
 	LargestAnswer, LargestHandle int
 }
 
@@ -43,7 +43,7 @@ func (c Contract) Violations(calls []Call) []string {
 	return found
 }
 
-// advertise notes what a service lists; propeller understands only one version of each type, listed in both fields.
+// advertise records what a service lists; propeller supports only one version of each type, listed in both fields.
 func advertise(call Call, advertised map[category]bool) (found []string) {
 	var answer admin.ListAgentsResponse
 	if err := proto.Unmarshal(call.Answer, &answer); err != nil {
@@ -89,7 +89,7 @@ func (c Contract) judge(call Call, advertised map[category]bool) (found []string
 	return found
 }
 
-// read tells which category a call was for, and what is wrong with its answer.
+// read returns the category of a call, and the breaches in its answer.
 func (c Contract) read(call Call) (asked category, broken string) {
 	switch call.name() {
 	case "CreateTask":

@@ -15,7 +15,7 @@ import (
 	"github.com/flyteorg/flyte/flyteidl/gen/pb-go/flyteidl/service"
 )
 
-// A connector that breaks the contract must be seen; what no test could see, no test could promise.
+// Breaches must be reported; otherwise the checks would prove nothing.
 func TestEveryContractBreachIsReported(t *testing.T) {
 	contract := Contract{Latest: time.Second, LargestAnswer: 1 << 20, LargestHandle: 1 << 10}
 	for name, breach := range map[string]struct {
@@ -74,7 +74,7 @@ func dial(t *testing.T, wire *Wire) *grpc.ClientConn {
 	return connection
 }
 
-// talk asks a connector for a list, a job and its status.
+// talk lists a connector's types, creates a job and gets its status.
 func talk(t *testing.T, connector *Scripted) []Call {
 	t.Helper()
 	wire := NewWire(t, connector.Serve(t))

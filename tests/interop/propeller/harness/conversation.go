@@ -52,7 +52,7 @@ func (c *conversation) read(bytes io.Reader, take func(*stream, http2.Frame)) {
 	}
 }
 
-// taken adds a frame to its stream, and tells of the call when both sides are done with it.
+// taken adds a frame to its stream, and reports the call when both sides have ended it.
 func (c *conversation) taken(id uint32, frame http2.Frame, take func(*stream, http2.Frame)) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -65,7 +65,7 @@ func (c *conversation) taken(id uint32, frame http2.Frame, take func(*stream, ht
 		s.call.Took = time.Since(s.started)
 		s.call.Request, s.call.Answer = message(s.request), message(s.answer)
 		c.ended(s.call)
-		// Frames that cross in flight must not begin the call again.
+		// Frames that arrive after the end must not start the call again.
 		s.call.Method = ""
 	}
 }
@@ -87,7 +87,7 @@ func (c *conversation) request(s *stream, frame http2.Frame) {
 func (c *conversation) answer(s *stream, frame http2.Frame) {
 	switch frame := frame.(type) {
 	case *http2.MetaHeadersFrame:
-		if status, told := fields(frame)["grpc-status"]; told {
+		if status, ended := fields(frame)["grpc-status"]; ended {
 			s.call.Status = status
 		}
 		s.responded = s.responded || frame.StreamEnded()

@@ -20,23 +20,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Audience is what tokens for the services are for.
+// Audience is the audience of tokens for the services.
 const Audience = "flyte-connectors"
 
-// Issuer is a cluster that gives ServiceAccounts their tokens, and publishes the keys.
+// Issuer is a cluster that issues ServiceAccount tokens and publishes its keys.
 type Issuer struct {
 	url       string
 	mutex     sync.Mutex
 	published []Key
 }
 
-// Key is one of an issuer's.
+// Key is a key of an issuer.
 type Key struct {
 	id      string
 	private *rsa.PrivateKey
 }
 
-// NewKey makes a key. Nobody trusts it until it is published.
+// NewKey generates a key. It is not trusted until it is published.
 func NewKey(t testing.TB, id string) Key {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -76,7 +76,7 @@ func (i *Issuer) serve(answer http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(answer).Encode(map[string]any{"keys": keys})
 }
 
-// Auth is the argument of a service that takes tokens of propeller's ServiceAccount and no others.
+// Auth is the argument of a service that accepts only tokens of propeller's ServiceAccount.
 func (i *Issuer) Auth(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "auth.yaml")
@@ -89,7 +89,7 @@ rules:
 	return "--auth=" + file
 }
 
-// Token is a projected token of propeller's ServiceAccount, with other claims where they are given.
+// Token is a projected token of propeller's ServiceAccount; the given claims override the defaults.
 func (i *Issuer) Token(t testing.TB, key Key, others map[string]any) string {
 	t.Helper()
 	now := time.Now().Unix()

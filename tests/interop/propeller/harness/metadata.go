@@ -9,7 +9,7 @@ import (
 	"github.com/flyteorg/flyte/flytepropeller/pkg/controller/nodes/task/codex"
 )
 
-// metadata is what propeller knows of an attempt, as it stands in a golden request.
+// metadata is propeller's metadata of an attempt, taken from a golden request.
 type metadata struct {
 	core.TaskExecutionMetadata
 	request *admin.TaskExecutionMetadata
@@ -45,16 +45,16 @@ func (id taskID) GetID() idl.TaskExecutionIdentifier {
 	}
 }
 
-// State is the plugin's, encoded as propeller encodes it into the workflow's object.
+// State is the plugin's state, encoded as in the workflow's object.
 type State struct {
 	saved, next []byte
 	version     uint8
 }
 
-// Size is how many bytes the workflow's object carries for this task.
+// Size is the number of bytes in the workflow's object for this task.
 func (s *State) Size() int { return len(s.saved) }
 
-// GetStateVersion is the plugin's own.
+// GetStateVersion is the version set by the plugin.
 func (s *State) GetStateVersion() uint8 { return s.version }
 
 // Get decodes the last state that was saved.
@@ -75,7 +75,7 @@ func (s *State) Put(version uint8, state any) error {
 	return nil
 }
 
-// Reset forgets what was put.
+// Reset discards the unsaved state.
 func (s *State) Reset() error {
 	s.next = nil
 	return nil

@@ -24,17 +24,17 @@ func init() {
 	labeled.SetMetricKeys(contextutils.ProjectKey, contextutils.DomainKey, contextutils.WorkflowIDKey, contextutils.TaskIDKey)
 }
 
-// Resync is how often propeller polls: the least that it allows.
+// Resync is propeller's polling interval: the minimum that it allows.
 const Resync = 5 * time.Second
 
 // Plugin is propeller's connector plugin, as propeller registers and loads it.
 type Plugin struct {
 	core.Plugin
-	// Discovery is what propeller asks whether a connector takes a task type.
+	// Discovery is the registry in which propeller looks up whether a connector serves a task type.
 	Discovery *connector.ConnectorService
 }
 
-// Config is the plugin's own default configuration, polling as often as it may.
+// Config is the plugin's default configuration, with the shortest polling interval.
 func Config(endpoint string) *connector.Config {
 	cfg := *connector.GetConfig()
 	cfg.WebAPI.ResourceQuotas = nil
@@ -43,8 +43,8 @@ func Config(endpoint string) *connector.Config {
 	cfg.ConnectorDeployments = map[string]*connector.Deployment{}
 	cfg.ConnectorForTaskTypes = map[string]string{}
 	cfg.SupportedTaskTypes = nil
-	// The plugin never stops to look for connectors, and looks with whatever configuration the process has by then:
-	// one look at registration and one at the start of its watch must do, or tests would meet each other's.
+	// The plugin never stops discovering connectors, and uses the process's current configuration:
+	// wait only for one refresh at registration and one at the start of its watch, so that tests do not see each other's connectors.
 	cfg.PollInterval = config.Duration{Duration: math.MaxInt64}
 	return &cfg
 }
@@ -59,10 +59,10 @@ func Deployment(endpoint string) connector.Deployment {
 	}
 }
 
-// registration is held while the process's configuration is one test's.
+// registration is locked while a test owns the process's configuration.
 var registration sync.Mutex
 
-// Load registers and loads the plugin. Behind the wires are all connectors of the configuration, and they answer.
+// Load registers and loads the plugin. The wires lead to all connectors of the configuration, which must be up.
 func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 	t.Helper()
 	registration.Lock()
@@ -73,7 +73,7 @@ func Load(t testing.TB, cfg *connector.Config, wires ...*Wire) *Plugin {
 	return plugin
 }
 
-// LoadDown registers and loads the plugin whether its connectors answer or not. Whoever uses it owns the process's
+// LoadDown registers and loads the plugin whether its connectors answer or not. Its caller owns the process's
 // configuration.
 func LoadDown(t testing.TB, cfg *connector.Config) *Plugin {
 	t.Helper()

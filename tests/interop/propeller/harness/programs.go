@@ -20,13 +20,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Root is the repository's.
+// Root is the root of the repository.
 func Root() string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "..", "..", "..", "..")
 }
 
-// Program is the path of a program that `cargo build` made, or of one in the directory that OUTRIGGER_PROGRAMS names.
+// Program is the path of a program built by `cargo build`, or in the directory OUTRIGGER_PROGRAMS.
 func Program(name string) string {
 	if directory := os.Getenv("OUTRIGGER_PROGRAMS"); directory != "" {
 		return filepath.Join(directory, name)
@@ -41,15 +41,15 @@ type process struct {
 	stop    sync.Once
 }
 
-// start runs a program. A test that fails shows what it wrote.
+// start runs a program. If the test fails, its output is shown.
 func start(t testing.TB, name string, environment []string, arguments ...string) *process {
 	t.Helper()
 	p := &process{command: exec.Command(Program(name), arguments...), log: &logBuffer{}}
 	p.command.Env = append(bareEnvironment(), environment...)
 	p.command.Stdout, p.command.Stderr = p.log, p.log
-	// A test process that is killed takes its programs along.
+	// If the test process is killed, its programs are killed, too.
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, p.command.Start(), "cargo build --workspace --bins makes %s", name)
+	require.NoError(t, p.command.Start(), "%s is built by cargo build --workspace --bins", name)
 	t.Cleanup(func() {
 		p.end()
 		if t.Failed() {
@@ -59,7 +59,7 @@ func start(t testing.TB, name string, environment []string, arguments ...string)
 	return p
 }
 
-// end asks the program to end, and waits until it has.
+// end terminates the program and waits for it.
 func (p *process) end() {
 	p.stop.Do(func() {
 		_ = p.command.Process.Signal(syscall.SIGTERM)
@@ -67,7 +67,7 @@ func (p *process) end() {
 	})
 }
 
-// kill ends the program as a lost node does.
+// kill kills the program, as if its node was lost.
 func (p *process) kill() {
 	p.stop.Do(func() {
 		_ = p.command.Process.Kill()
@@ -75,7 +75,7 @@ func (p *process) kill() {
 	})
 }
 
-// bareEnvironment has nothing that could configure a service.
+// bareEnvironment is an environment without settings for services.
 func bareEnvironment() []string {
 	return []string{"PATH=" + os.Getenv("PATH")}
 }
@@ -84,7 +84,7 @@ func bareEnvironment() []string {
 func (p *process) firstLine(t testing.TB) string {
 	t.Helper()
 	line := ""
-	Eventually(t, "the program tells its address", func() bool {
+	Eventually(t, "the program prints its address", func() bool {
 		text, whole := strings.CutSuffix(p.log.firstLine(), "\n")
 		line = text
 		return whole
@@ -92,7 +92,7 @@ func (p *process) firstLine(t testing.TB) string {
 	return line
 }
 
-// logBuffer keeps what a program writes.
+// logBuffer stores the output of a program.
 type logBuffer struct {
 	mutex sync.Mutex
 	bytes bytes.Buffer
@@ -115,13 +115,13 @@ func (b *logBuffer) firstLine() string {
 	return line
 }
 
-// nextPort walks through ports that no system gives to connections by itself: between being found free and being listened at,
-// nobody takes them. Test processes begin in different places.
+// nextPort iterates over ports below the ephemeral range: between being found free and being listened on,
+// no other process is assigned one. Each test process starts at a different port.
 var nextPort atomic.Int64
 
 func init() { nextPort.Store(int64(os.Getpid()%200) * 100) }
 
-// FreeAddress is a loopback address that nobody listens at.
+// FreeAddress returns a loopback address that is not in use.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
@@ -136,19 +136,19 @@ func FreeAddress(t testing.TB) string {
 	return ""
 }
 
-// Eventually waits for a condition, half a minute at most.
+// Eventually waits up to 30 s for a condition.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !condition() {
 		if time.Now().After(deadline) {
-			require.FailNow(t, "not within 30 s: "+what)
+			require.FailNow(t, "timed out after 30 s: "+what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// awaitReady waits until the admin port says that the service is ready.
+// awaitReady waits until the admin port reports that the service is ready.
 func awaitReady(t testing.TB, admin string) {
 	t.Helper()
 	Eventually(t, "the service is ready", func() bool {

@@ -18,18 +18,18 @@ import (
 // ScriptedType is the only type that a scripted connector lists.
 const ScriptedType = "scripted"
 
-// Scripted is a connector that answers what it is told to: also what none of our services would answer.
+// Scripted is a connector with configurable answers, including answers that our services never return.
 type Scripted struct {
 	service.UnimplementedAsyncAgentServiceServer
 	service.UnimplementedSyncAgentServiceServer
 	service.UnimplementedAgentMetadataServiceServer
 
-	// Type, Version, IsSync and NoCategory say what it lists.
+	// Type, Version, IsSync and NoCategory determine what it lists.
 	Type       string
 	Version    int32
 	IsSync     bool
 	NoCategory bool
-	// Handle is what it answers to a create, Resource to a get, after Delay.
+	// Handle is the answer to a create, Resource the answer to a get, after Delay.
 	Handle   []byte
 	Resource *admin.Resource
 	Delay    time.Duration
@@ -39,7 +39,7 @@ type Scripted struct {
 	deletes  int
 }
 
-// NewScripted is a connector whose jobs run for ever.
+// NewScripted creates a connector whose jobs run forever.
 func NewScripted() *Scripted {
 	return &Scripted{
 		Type:     ScriptedType,
@@ -48,7 +48,7 @@ func NewScripted() *Scripted {
 	}
 }
 
-// Serve serves it at an address of its own.
+// Serve serves it on its own address and returns the address.
 func (c *Scripted) Serve(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,21 +62,21 @@ func (c *Scripted) Serve(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// FailNext lets the next gets fail.
+// FailNext makes the next gets fail.
 func (c *Scripted) FailNext(failures ...error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.failures = append(c.failures, failures...)
 }
 
-// SetResource changes what it answers to gets.
+// SetResource changes the answer to gets.
 func (c *Scripted) SetResource(resource *admin.Resource) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.Resource = resource
 }
 
-// Deletes says how many deletes came.
+// Deletes returns the number of deletes received.
 func (c *Scripted) Deletes() int {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

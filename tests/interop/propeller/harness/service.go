@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Service is a service as a program of its own. It can be ended and started again at the same address.
+// Service is a service that runs as a separate program. It can be stopped and started again on the same address.
 type Service struct {
 	vendor    *Vendor
 	upstream  *Upstream
@@ -16,7 +16,7 @@ type Service struct {
 	process   *process
 }
 
-// Keys makes a file of keys for handles. Replicas share it.
+// Keys creates a file of handle keys. Replicas share it.
 func Keys(t testing.TB) string {
 	t.Helper()
 	key := make([]byte, 32)
@@ -26,7 +26,7 @@ func Keys(t testing.TB) string {
 	return file
 }
 
-// NewService prepares a service on upstream. Arguments that begin with --auth take the place of open access.
+// NewService prepares a service for upstream. Without an argument that begins with --auth, it accepts unauthenticated requests.
 func NewService(t testing.TB, upstream *Upstream, keys string, arguments ...string) *Service {
 	t.Helper()
 	if len(arguments) == 0 {
@@ -36,7 +36,7 @@ func NewService(t testing.TB, upstream *Upstream, keys string, arguments ...stri
 	return &Service{vendor: upstream.vendor, upstream: upstream, arguments: arguments, address: FreeAddress(t)}
 }
 
-// StartService starts a service on upstream.
+// StartService starts a service for upstream.
 func StartService(t testing.TB, upstream *Upstream, arguments ...string) *Service {
 	t.Helper()
 	service := NewService(t, upstream, Keys(t), arguments...)
@@ -44,10 +44,10 @@ func StartService(t testing.TB, upstream *Upstream, arguments ...string) *Servic
 	return service
 }
 
-// Address is where it serves gRPC.
+// Address is its gRPC address.
 func (s *Service) Address() string { return s.address }
 
-// Start runs it, and waits until it is ready.
+// Start runs it and waits until it is ready.
 func (s *Service) Start(t testing.TB) {
 	t.Helper()
 	admin := FreeAddress(t)
@@ -58,11 +58,11 @@ func (s *Service) Start(t testing.TB) {
 	awaitReady(t, admin)
 }
 
-// Log is what it wrote since it was started.
+// Log is its output since it was started.
 func (s *Service) Log() string { return s.process.log.String() }
 
-// Stop ends it as Kubernetes does.
+// Stop terminates it as Kubernetes does.
 func (s *Service) Stop() { s.process.end() }
 
-// Kill ends it as a lost node does.
+// Kill kills it, as if its node was lost.
 func (s *Service) Kill() { s.process.kill() }

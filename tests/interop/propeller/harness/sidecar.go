@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Sidecar is a propeller-proxy beside propeller: it gives calls a token.
+// Sidecar is a propeller-proxy in front of a service: it adds a token to calls.
 type Sidecar struct {
 	address string
 	token   string
 }
 
-// StartSidecar starts one before the service at target.
+// StartSidecar starts one in front of the service at target.
 func StartSidecar(t testing.TB, target, token string) *Sidecar {
 	t.Helper()
 	sidecar := &Sidecar{address: FreeAddress(t), token: filepath.Join(t.TempDir(), "token")}
@@ -26,10 +26,10 @@ func StartSidecar(t testing.TB, target, token string) *Sidecar {
 	return sidecar
 }
 
-// Address is what propeller has as endpoint.
+// Address is the endpoint in propeller's configuration.
 func (s *Sidecar) Address() string { return s.address }
 
-// Rotate replaces the token as a kubelet does: at once, by a new file.
+// Rotate replaces the token as a kubelet does: atomically, with a new file.
 func (s *Sidecar) Rotate(t testing.TB, token string) {
 	t.Helper()
 	write(t, s.token+".new", token)

@@ -21,7 +21,7 @@ import (
 	"github.com/flyteorg/flyte/flytestdlib/storage"
 )
 
-// Golden is a request that one of Flyte's SDKs and propeller made.
+// Golden is a request made with one of Flyte's SDKs, as propeller sends it.
 func Golden(t testing.TB, name string) *admin.CreateTaskRequest {
 	t.Helper()
 	bytes, err := os.ReadFile(filepath.Join(Root(), "tests", "golden", "v1", name+".pb"))
@@ -31,7 +31,7 @@ func Golden(t testing.TB, name string) *admin.CreateTaskRequest {
 	return request
 }
 
-// Task is one attempt to run a task, as propeller keeps it between two looks. What it does not answer the plugin does not ask.
+// Task is one attempt of a task, as propeller keeps it between two evaluations. Methods that are not implemented are not used by the plugin.
 type Task struct {
 	core.TaskExecutionContext
 	State    State
@@ -45,7 +45,7 @@ type Task struct {
 
 var executions atomic.Int64
 
-// NewTask is the first attempt of a task in an execution of its own.
+// NewTask creates the first attempt of a task in a new execution.
 func NewTask(t testing.TB, request *admin.CreateTaskRequest) *Task {
 	t.Helper()
 	ctx := context.Background()
@@ -69,7 +69,7 @@ func NewTask(t testing.TB, request *admin.CreateTaskRequest) *Task {
 	}
 }
 
-// Handle lets the plugin look once, and keeps what it wants kept.
+// Handle calls the plugin once and saves its state.
 func (task *Task) Handle(t testing.TB, plugin core.Plugin) core.PhaseInfo {
 	t.Helper()
 	info := task.HandleAndForget(t, plugin)
@@ -77,7 +77,7 @@ func (task *Task) Handle(t testing.TB, plugin core.Plugin) core.PhaseInfo {
 	return info
 }
 
-// HandleAndForget lets the plugin look once, and loses its state: as when the update of the workflow's object fails.
+// HandleAndForget calls the plugin once and loses its state, as if the update of the workflow's object had failed.
 func (task *Task) HandleAndForget(t testing.TB, plugin core.Plugin) core.PhaseInfo {
 	t.Helper()
 	transition, err := plugin.Handle(context.Background(), task)
@@ -85,7 +85,7 @@ func (task *Task) HandleAndForget(t testing.TB, plugin core.Plugin) core.PhaseIn
 	return transition.Info()
 }
 
-// Until looks again and again until the condition holds, as long as six polls of propeller take.
+// Until calls the plugin until the condition holds, for at most the time of six polls.
 func (task *Task) Until(t testing.TB, plugin core.Plugin, condition func(core.PhaseInfo) bool) core.PhaseInfo {
 	t.Helper()
 	deadline := time.Now().Add(12 * Resync)
@@ -100,19 +100,19 @@ func (task *Task) Until(t testing.TB, plugin core.Plugin, condition func(core.Ph
 	}
 }
 
-// UntilItEnds looks until the task has ended, well or not.
+// UntilItEnds calls the plugin until the task has succeeded or failed.
 func (task *Task) UntilItEnds(t testing.TB, plugin core.Plugin) core.PhaseInfo {
 	t.Helper()
 	return task.Until(t, plugin, func(info core.PhaseInfo) bool { return info.Phase().IsTerminal() })
 }
 
-// UntilItRuns looks until a poll has found the job running.
+// UntilItRuns calls the plugin until a poll has found the job running.
 func (task *Task) UntilItRuns(t testing.TB, plugin core.Plugin) core.PhaseInfo {
 	t.Helper()
 	return task.Until(t, plugin, func(info core.PhaseInfo) bool { return info.Phase() == core.PhaseRunning })
 }
 
-// Outputs are what the plugin wrote for the next task to read.
+// Outputs are the outputs that the plugin wrote for the next task.
 func (task *Task) Outputs(t testing.TB) *idl.LiteralMap {
 	t.Helper()
 	outputs := &idl.LiteralMap{}
@@ -120,16 +120,16 @@ func (task *Task) Outputs(t testing.TB) *idl.LiteralMap {
 	return outputs
 }
 
-// WriteOutputs writes what a job writes that has a file of outputs.
+// WriteOutputs writes the outputs file of a job.
 func (task *Task) WriteOutputs(t testing.TB, outputs *idl.LiteralMap) {
 	t.Helper()
 	require.NoError(t, task.store.WriteProtobuf(context.Background(), task.paths.GetOutputPath(), storage.Options{}, outputs))
 }
 
-// OutputPrefix names this attempt and no other.
+// OutputPrefix is unique for this attempt.
 func (task *Task) OutputPrefix() string { return task.paths.GetOutputPrefixPath().String() }
 
-// Template is what the task was registered with.
+// Template is the template of the registered task.
 func (task *Task) Template() *idl.TaskTemplate { return task.request.GetTemplate() }
 
 func (task *Task) TaskReader() core.TaskReader                       { return reader{task.request.GetTemplate()} }

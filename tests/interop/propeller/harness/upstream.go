@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Upstream is a fake vendor, behind a proxy that remembers what the service asked of it.
+// Upstream is a fake vendor behind a proxy that records the service's requests.
 type Upstream struct {
 	vendor  *Vendor
 	server  *httptest.Server
@@ -41,38 +41,38 @@ func StartUpstream(t testing.TB, vendor *Vendor, arguments ...string) *Upstream 
 	return upstream
 }
 
-// URL is what a service takes as --endpoint.
+// URL is the value of a service's --endpoint.
 func (u *Upstream) URL() string { return u.server.URL }
 
-// Jobs says how many different jobs the vendor created.
+// Jobs returns how many different jobs the vendor created.
 func (u *Upstream) Jobs() int {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
 	return len(u.jobs)
 }
 
-// Creates says how often the service asked for a job.
+// Creates returns the number of create requests.
 func (u *Upstream) Creates() int {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
 	return u.creates
 }
 
-// Deletes says how often the service asked to stop a job.
+// Deletes returns the number of cancel requests.
 func (u *Upstream) Deletes() int {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
 	return u.deletes
 }
 
-// Hold keeps the answers to creates back; the jobs exist all the same.
+// Hold holds back the answers to creates; the jobs exist nevertheless.
 func (u *Upstream) Hold() {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
 	u.held = make(chan struct{})
 }
 
-// Release lets the answers out.
+// Release sends the held answers.
 func (u *Upstream) Release() {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
@@ -109,7 +109,7 @@ func (u *Upstream) count(what *int) {
 	*what++
 }
 
-// remember keeps the id of the job that an answer names.
+// remember stores the job id in an answer.
 func (u *Upstream) remember(answer *http.Response) error {
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
@@ -117,7 +117,7 @@ func (u *Upstream) remember(answer *http.Response) error {
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	var job any
-	// Numbers as they are written: a run's id is longer than a float holds.
+	// Keep numbers as written: a run's id does not fit into a float.
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	if answer.StatusCode >= 300 || decoder.Decode(&job) != nil {

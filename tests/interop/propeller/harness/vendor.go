@@ -9,18 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Vendor is what the tests have to know about one of the services.
+// Vendor contains the differences between the services.
 type Vendor struct {
-	// Name is that of the service's program, and of its fake.
+	// Name is the name of the service's program, and of its fake.
 	Name string
-	// TaskType is what it runs.
+	// TaskType is the task type that it runs.
 	TaskType string
 	// Golden is a request whose task declares outputs.
 	Golden string
-	// Broken ends a fake's jobs with an error that no retry heals; Flaky with one that a retry may heal.
+	// Broken makes a fake's jobs fail permanently; Flaky with an error that a retry may fix.
 	Broken, Flaky string
 
-	// createPath ends the path of the call that starts a job, and jobID leads to its id in the answer.
+	// createPath is the suffix of the path that starts a job; jobID is the location of its id in the answer.
 	createPath string
 	jobID      []string
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
@@ -46,7 +46,7 @@ var (
 	Vendors = []*Vendor{Bigquery, Databricks, Snowflake}
 )
 
-// snowflakeKey signs for a user that exists nowhere.
+// snowflakeKey is the key of a user that does not exist.
 func snowflakeKey() string {
 	return filepath.Join(Root(), "services", "snowflake", "src", "key", "pem", "pkcs8.pem")
 }
@@ -59,7 +59,7 @@ func (v *Vendor) fakeArguments(testing.TB) []string {
 }
 
 func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {
-	// The fake is the metadata server too.
+	// The fake is also the metadata server.
 	return []string{"GCE_METADATA_HOST=" + strings.TrimPrefix(upstream, "http://")}, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Wire lies between propeller and a service and changes nothing: it copies bytes, and reads along which calls they are.
+// Wire is a transparent proxy between propeller and a service: it copies bytes and records the calls.
 type Wire struct {
 	listener net.Listener
 	target   string
@@ -24,17 +24,17 @@ type Wire struct {
 type Call struct {
 	// Method is for example /flyteidl.service.AsyncAgentService/CreateTask.
 	Method string
-	// Header is what the client sent along.
+	// Header is the request's metadata.
 	Header map[string]string
-	// Request and Answer are the messages, as they were encoded.
+	// Request and Answer are the encoded messages.
 	Request, Answer []byte
-	// Status is the gRPC code; empty when the client hung up first.
+	// Status is the gRPC code; empty if the client closed the call first.
 	Status string
 	// Took is the time from the first byte of the request to the last of the answer.
 	Took time.Duration
 }
 
-// NewWire lays a wire to the address of a service. It listens from now on; whether the service does is another matter.
+// NewWire creates a wire to the address of a service. It listens immediately, whether the service does or not.
 func NewWire(t testing.TB, target string) *Wire {
 	t.Helper()
 	return newWire(t, "127.0.0.1:0", target)
@@ -50,12 +50,12 @@ func newWire(t testing.TB, at, target string) *Wire {
 	return wire
 }
 
-// Watch lays a wire to a service and fails the test if it ever breaks the contract.
+// Watch creates a wire to a service and fails the test if the service breaks the contract.
 func Watch(t testing.TB, target string) *Wire {
 	t.Helper()
 	wire := NewWire(t, target)
 	t.Cleanup(func() {
-		require.NotEmpty(t, wire.Calls(), "no call passed the wire: nothing was checked")
+		require.NotEmpty(t, wire.Calls(), "no call passed through the wire, so nothing was checked")
 		for _, violation := range Flyte1.Violations(wire.Calls()) {
 			t.Error(violation)
 		}
@@ -63,10 +63,10 @@ func Watch(t testing.TB, target string) *Wire {
 	return wire
 }
 
-// Address is what propeller has as endpoint.
+// Address is the endpoint in propeller's configuration.
 func (w *Wire) Address() string { return w.listener.Addr().String() }
 
-// Calls are all that ended so far.
+// Calls are all calls that have ended so far.
 func (w *Wire) Calls() []Call {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -84,14 +84,14 @@ func (w *Wire) CallsTo(method string) []Call {
 	return calls
 }
 
-// Await waits until so many calls of a method ended. The reader may be a moment behind the bytes.
+// Await waits until this many calls of a method have ended. The recorder may be slightly behind.
 func (w *Wire) Await(t testing.TB, method string, calls int) []Call {
 	t.Helper()
 	Eventually(t, method+" was called", func() bool { return len(w.CallsTo(method)) >= calls })
 	return w.CallsTo(method)
 }
 
-// Refused says how many connections found no service.
+// Refused returns how many connections were refused by the service's address.
 func (w *Wire) Refused() int {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -138,12 +138,12 @@ func (w *Wire) join(client net.Conn) {
 	go copyAndRead(client, service, conversation.readAnswers)
 }
 
-// copyAndRead passes bytes on, and shows them to read first.
+// copyAndRead forwards bytes after passing them to read.
 func copyAndRead(to, from net.Conn, read func(io.Reader)) {
 	reader, writer := io.Pipe()
 	go func() {
 		read(reader)
-		// What it cannot read it need not see, but the bytes go on.
+		// Unreadable bytes are not recorded, but still forwarded.
 		_, _ = io.Copy(io.Discard, reader)
 	}()
 	_, _ = io.Copy(to, io.TeeReader(from, writer))

@@ -17,7 +17,7 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-// stage is a vendor's fake, its service, and the plugin on the service.
+// stage is a fake vendor, its service, and the plugin connected to the service.
 type stage struct {
 	vendor   *harness.Vendor
 	upstream *harness.Upstream

@@ -19,10 +19,10 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-// What propeller does with answers that our services do not give. The services are built around these facts: a test that
-// fails here after an upgrade of Flyte says which of them changed. docs/flyte-behaviour.md lists them.
+// Propeller's handling of answers that our services never return. The services are designed around these facts: if a test
+// fails here after an upgrade of Flyte, it shows which fact changed. docs/flyte-behaviour.md lists them.
 
-// scripted is the plugin on a connector that answers as the test says.
+// scripted is the plugin connected to a scripted connector.
 func scripted(t *testing.T, connector *harness.Scripted) (*harness.Wire, *harness.Plugin) {
 	t.Helper()
 	wire := harness.NewWire(t, connector.Serve(t))
@@ -50,7 +50,7 @@ func pollsOf(wire *harness.Wire, task *harness.Task) (polls int) {
 	return polls
 }
 
-// awaitPolls waits until a task was polled so often, however long that takes.
+// awaitPolls waits until a task has been polled this often, however long that takes.
 func awaitPolls(t *testing.T, wire *harness.Wire, task *harness.Task, polls int) {
 	t.Helper()
 	for already := pollsOf(wire, task); already < polls; {
@@ -81,7 +81,7 @@ func TestSixFailedPollsEndPolling(t *testing.T) {
 	witness.UntilItRuns(t, plugin)
 	awaitPolls(t, wire, witness, 3)
 
-	require.Equal(t, 8, pollsOf(wire, task), "the job ended well and nobody asks")
+	require.Equal(t, 8, pollsOf(wire, task), "the job succeeded, but is not polled")
 	require.Equal(t, core.PhaseRunning, task.Handle(t, plugin).Phase())
 	require.Zero(t, connector.Deletes())
 }
@@ -151,7 +151,7 @@ func TestUnknownPhaseIsSystemError(t *testing.T) {
 	task.Handle(t, plugin)
 	awaitPolls(t, wire, task, 1)
 
-	harness.Eventually(t, "the look fails", func() bool {
+	harness.Eventually(t, "the evaluation fails", func() bool {
 		_, err := plugin.Handle(context.Background(), task)
 		return err != nil
 	})

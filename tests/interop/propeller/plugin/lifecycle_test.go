@@ -77,7 +77,7 @@ func TestPollDuringServiceOutageDoesNotAffectJob(t *testing.T) {
 	stage.service.Kill()
 	connections := stage.wire.Refused()
 
-	harness.Eventually(t, "a poll finds nobody", func() bool {
+	harness.Eventually(t, "a poll fails", func() bool {
 		task.Handle(t, stage.plugin)
 		return stage.wire.Refused() > connections
 	})
@@ -155,5 +155,5 @@ func TestPluginStateIsSmall(t *testing.T) {
 
 	task.UntilItRuns(t, stage.plugin)
 
-	require.Less(t, task.State.Size(), 2048, "of the workflow's object")
+	require.Less(t, task.State.Size(), 2048, "the state in the workflow's object must be small")
 }

@@ -1,4 +1,4 @@
-// Package sidecar_test takes the authenticated path: propeller's plugin, propeller-proxy, and a service that asks for tokens.
+// Package sidecar_test tests the authenticated path: propeller's plugin, propeller-proxy, and a service that requires tokens.
 package sidecar_test
 
 import (
@@ -15,7 +15,7 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-// guarded is a service that takes no call without a token of its issuer.
+// guarded is a service that accepts only calls with a token of its issuer.
 type guarded struct {
 	vendor   *harness.Vendor
 	upstream *harness.Upstream
@@ -56,7 +56,7 @@ func TestTaskRunsThroughSidecar(t *testing.T) {
 	require.Len(t, wire.Await(t, "DeleteTask", 1), 1)
 }
 
-// configured is a configuration that sends the type to an endpoint whether it was discovered or not.
+// configured is a configuration that routes the type to an endpoint whether it was discovered or not.
 func configured(vendor *harness.Vendor, endpoint string) *connector.Config {
 	cfg := harness.Config(endpoint)
 	cfg.SupportedTaskTypes = []string{vendor.TaskType}
@@ -68,7 +68,7 @@ func TestInvalidTokenIsRejectedWithReason(t *testing.T) {
 	guarded := guard(t, harness.Bigquery)
 	foreign := harness.NewKey(t, "foreign")
 	past := time.Now().Add(-time.Hour).Unix()
-	// Users learn what they can do about it, the service's log for operators which check it was.
+	// Users get the reason; the service's log has the failed check, for operators.
 	for name, refused := range map[string]struct{ token, words, logged string }{
 		"no token":         {"", "a bearer token is required", "token: missing"},
 		"a wrong audience": {guarded.issuer.Token(t, guarded.key, map[string]any{"aud": "vault"}), "the token is not accepted: it is for another audience", "token: audience"},
@@ -92,7 +92,7 @@ func TestInvalidTokenIsRejectedWithReason(t *testing.T) {
 
 			require.Equal(t, core.PhaseRetryableFailure, failed.Phase())
 			require.Contains(t, failed.Err().GetMessage(), refused.words)
-			harness.Eventually(t, "operators are told", func() bool { return strings.Contains(guarded.service.Log(), refused.logged) })
+			harness.Eventually(t, "the log has the failed check", func() bool { return strings.Contains(guarded.service.Log(), refused.logged) })
 			require.Zero(t, guarded.upstream.Jobs())
 		})
 	}
@@ -109,7 +109,7 @@ func TestTokenAndKeyRotationFailsNoCall(t *testing.T) {
 	task := guarded.task(t)
 	task.UntilItRuns(t, plugin)
 
-	// As clusters rotate: the next key is published before it signs, and the old one goes when nothing it signed is left.
+	// As in clusters: the next key is published before it signs, and the old key is removed when none of its tokens is valid.
 	next := harness.NewKey(t, "next")
 	guarded.issuer.Publish(guarded.key, next)
 	second := guarded.issuer.Token(t, next, nil)

@@ -1,4 +1,4 @@
-// Versions prints which releases of Flyte and of gRPC the tests are built with.
+// Versions prints the releases of Flyte and gRPC that the tests are built with.
 package main
 
 import (
@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	// What the tests are built with.
+	// The modules that the tests are built with.
 	_ "outrigger.dev/tests/interop/propeller/harness"
 )
 
@@ -17,14 +17,14 @@ func main() {
 		"google.golang.org/grpc":                   "grpc-go",
 	}
 	info, _ := debug.ReadBuildInfo()
-	var told []string
+	var releases []string
 	for _, module := range info.Deps {
 		if name, wanted := modules[module.Path]; wanted {
 			if module.Replace != nil {
 				module = module.Replace
 			}
-			told = append(told, name+" "+module.Version)
+			releases = append(releases, name+" "+module.Version)
 		}
 	}
-	fmt.Println("   ran " + strings.Join(told, ", "))
+	fmt.Println("   ran " + strings.Join(releases, ", "))
 }

@@ -29,7 +29,7 @@ type step struct {
 
 var executions atomic.Int64
 
-// compile makes a workflow as flyteadmin makes it: with propeller's compiler.
+// compile compiles a workflow as flyteadmin does: with propeller's compiler.
 func compile(t *testing.T, steps ...step) *v1alpha1.FlyteWorkflow {
 	t.Helper()
 	template := &idl.WorkflowTemplate{
@@ -84,7 +84,7 @@ func build(t *testing.T, id string, step step) (*idl.TaskTemplate, *idl.Node) {
 	return task, node
 }
 
-// collect makes lists of all values, as SDKs do with the interface of a task that is mapped.
+// collect turns all values into lists, as SDKs do with the interface of a mapped task.
 func collect(face *idl.TypedInterface) {
 	for _, values := range []*idl.VariableMap{face.GetInputs(), face.GetOutputs()} {
 		for _, value := range values.GetVariables() {

@@ -1,5 +1,5 @@
-// Package workflow_test runs a whole propeller, but for Kubernetes: its compiler, its executors of workflows, nodes and tasks,
-// its retries, aborts and events. What it keeps in a custom resource is kept here as the same JSON.
+// Package workflow_test runs a whole propeller without Kubernetes: its compiler, its executors of workflows, nodes and tasks,
+// its retries, aborts and events. Its custom resource is stored as the same JSON.
 package workflow_test
 
 import (
@@ -35,7 +35,7 @@ import (
 	"github.com/flyteorg/flyte/flytestdlib/storage"
 )
 
-// propeller is the one of this process: it registers its plugins once.
+// propeller exists once per process, because it registers its plugins once.
 type propeller struct {
 	executor executors.Workflow
 	store    *storage.DataStore
@@ -43,13 +43,13 @@ type propeller struct {
 	events   []*event.TaskExecutionEvent
 }
 
-// launch starts propeller on connectors.
+// launch starts propeller with connectors.
 func launch(t *testing.T, cfg *connector.Config) *propeller {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	require.NoError(t, connector.SetConfig(cfg))
-	// As the documentation has it: pods by default, and connectors.
+	// As documented: pods by default, and connectors.
 	taskconfig.GetConfig().TaskPlugins.EnabledPlugins = []string{"container", connector.ID}
 	p := &propeller{}
 	store, err := storage.NewDataStore(&storage.Config{Type: storage.TypeMemory}, promutils.NewTestScope())
@@ -83,33 +83,33 @@ func (p *propeller) nodes(t *testing.T) interfaces.Node {
 	return executor
 }
 
-// sink is where flyteadmin would hear of events.
+// sink receives the events that flyteadmin would receive.
 func (p *propeller) sink() *eventmocks.MockEventSink {
 	sink := eventmocks.NewMockEventSink()
 	sink.SinkCb = func(_ context.Context, message proto.Message) error {
-		if told, isTask := message.(*event.TaskExecutionEvent); isTask {
+		if taskEvent, isTask := message.(*event.TaskExecutionEvent); isTask {
 			p.mutex.Lock()
 			defer p.mutex.Unlock()
-			p.events = append(p.events, told)
+			p.events = append(p.events, taskEvent)
 		}
 		return nil
 	}
 	return sink
 }
 
-// told are the events of one execution's tasks, oldest first.
-func (p *propeller) told(w *v1alpha1.FlyteWorkflow) (events []*event.TaskExecutionEvent) {
+// taskEvents are the events of one execution's tasks, oldest first.
+func (p *propeller) taskEvents(w *v1alpha1.FlyteWorkflow) (events []*event.TaskExecutionEvent) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	for _, told := range p.events {
-		if told.GetParentNodeExecutionId().GetExecutionId().GetName() == w.ExecutionID.GetName() {
-			events = append(events, told)
+	for _, taskEvent := range p.events {
+		if taskEvent.GetParentNodeExecutionId().GetExecutionId().GetName() == w.ExecutionID.GetName() {
+			events = append(events, taskEvent)
 		}
 	}
 	return events
 }
 
-// look is one evaluation of a workflow, and what Kubernetes would keep of it.
+// look evaluates a workflow once, and stores it as Kubernetes would.
 func (p *propeller) look(t *testing.T, w *v1alpha1.FlyteWorkflow) *v1alpha1.FlyteWorkflow {
 	t.Helper()
 	require.NoError(t, p.executor.HandleFlyteWorkflow(context.Background(), w))

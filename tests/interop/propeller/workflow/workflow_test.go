@@ -18,7 +18,7 @@ import (
 	"outrigger.dev/tests/interop/propeller/harness"
 )
 
-// service is a service that propeller knows as a connector.
+// service is a service that is a connector in propeller's configuration.
 type service struct {
 	upstream *harness.Upstream
 	wire     *harness.Wire
@@ -33,7 +33,7 @@ func serve(t *testing.T, cfg *connector.Config, vendor *harness.Vendor, fake ...
 	return service{upstream, wire}
 }
 
-// One propeller with three services: there is one propeller to a process, and one story to a service.
+// One propeller with three services, because there can be only one propeller per process. Each service has its own scenario.
 func TestPropeller(t *testing.T) {
 	cfg := harness.Config("")
 	bigquery := serve(t, cfg, harness.Bigquery, "--polls=0")
@@ -59,10 +59,10 @@ func twoNodes(t *testing.T, propeller *propeller, bigquery service) {
 	require.Equal(t, v1alpha1.WorkflowPhaseSuccess, w.Status.Phase, w.Status.Error)
 	require.Equal(t, 2, bigquery.upstream.Jobs())
 	var results []string
-	for _, told := range propeller.told(w) {
-		if told.GetPhase() == idl.TaskExecution_SUCCEEDED {
-			results = append(results, resultsOf(t, propeller, told.GetOutputUri()))
-			require.NotEmpty(t, told.GetLogs(), "users find the link to the console in events")
+	for _, taskEvent := range propeller.taskEvents(w) {
+		if taskEvent.GetPhase() == idl.TaskExecution_SUCCEEDED {
+			results = append(results, resultsOf(t, propeller, taskEvent.GetOutputUri()))
+			require.NotEmpty(t, taskEvent.GetLogs(), "users find the console link in events")
 		}
 	}
 	require.Len(t, results, 2)
@@ -86,10 +86,10 @@ func retry(t *testing.T, propeller *propeller, databricks service) {
 
 	require.Equal(t, v1alpha1.WorkflowPhaseFailed, w.Status.Phase)
 	require.Contains(t, w.Status.Error.GetMessage(), harness.Databricks.Flaky)
-	require.Equal(t, 2, databricks.upstream.Jobs(), "each attempt has a job of its own")
-	require.Len(t, prefixes(t, databricks.wire), 2, "each attempt has a prefix of its own")
+	require.Equal(t, 2, databricks.upstream.Jobs(), "each attempt has its own job")
+	require.Len(t, prefixes(t, databricks.wire), 2, "each attempt has its own prefix")
 	require.Len(t, databricks.wire.Await(t, "DeleteTask", 1), 1, "the failed attempt's, before the next")
-	last := propeller.told(w)[len(propeller.told(w))-1]
+	last := propeller.taskEvents(w)[len(propeller.taskEvents(w))-1]
 	require.Equal(t, uint32(1), last.GetRetryAttempt())
 	require.Contains(t, last.GetError().GetMessage(), harness.Databricks.Flaky)
 }
@@ -127,11 +127,11 @@ func unlisted(t *testing.T, propeller *propeller, bigquery service) {
 	w = propeller.untilItEnds(t, w)
 
 	require.Equal(t, v1alpha1.WorkflowPhaseFailed, w.Status.Phase)
-	require.Contains(t, w.Status.Error.GetMessage(), "unable to determine Pod configuration", "the plugin of pods was asked, and finds no container")
+	require.Contains(t, w.Status.Error.GetMessage(), "unable to determine Pod configuration", "the pod plugin handles the task, and finds no container")
 	require.Len(t, bigquery.wire.CallsTo("CreateTask"), before)
 }
 
-// Propeller keeps no state of a connector's for the elements of a map: it hands the plugin that of a pod, which it cannot read.
+// Propeller stores no connector state for the elements of a map task: it passes a pod's state to the plugin, which cannot read it.
 func mapTask(t *testing.T, propeller *propeller, connector *harness.Wire) {
 	w := compile(t, step{golden: "bq_docs_example", change: scripted, mapped: true})
 
