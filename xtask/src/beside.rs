@@ -1,5 +1,5 @@
-//! Steps of `cargo xtask test` that run beside the others: they wait for other programs and for clocks
-//! while cargo, whose last crate of a build takes one core, has the rest.
+//! Steps of `cargo xtask test` that run in parallel with the others. They mostly wait for other programs
+//! and for timers, and use the cores that cargo leaves idle: a build's last crate takes only one.
 
 use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf};
 
@@ -10,44 +10,44 @@ use crate::{
     target,
 };
 
-/// Steps that run in a process of their own.
+/// Steps running in a separate process.
 pub(crate) struct Beside {
     process: Background,
     log: PathBuf,
 }
 
 impl Beside {
-    /// Starts `steps`, one after the other. Nothing of them is seen until [`finish`](Self::finish).
+    /// Starts `steps`, one after the other. Their output is held back until [`finish`](Self::finish).
     pub(crate) fn start(steps: &[&str]) -> Result<Self> {
         let log = target("xtask/beside.log");
         write(&log, "")?;
-        println!("── beside what follows: {}; {} tells\n", steps.join(", "), log.display());
+        println!("── in parallel: {}; log: {}\n", steps.join(", "), log.display());
         let output = File::options().append(true).open(&log)?;
         let mut command = program(this_program()?);
         command.arg("test").args(steps.iter().flat_map(|step| ["--only", step]));
         command.stdout(output.try_clone()?).stderr(output);
-        // A group of its own, so that what it has started ends with it.
+        // A separate process group, so that its children end with it.
         let process = Background::start(command.process_group(0))?;
         Ok(Self { process, log })
     }
 
-    /// Waits for them, prints what they said, and returns it.
+    /// Waits for the steps, then prints and returns their output.
     ///
     /// # Errors
-    /// When one has failed.
+    /// If a step failed.
     pub(crate) fn finish(mut self) -> Result<String> {
-        println!("── waiting for what runs beside\n");
+        println!("── waiting for the parallel steps\n");
         let status = self.process.wait()?;
         let said = std::fs::read_to_string(&self.log)?;
         print!("{said}");
         if !status.success() {
-            bail!("a step that ran beside the others failed: {status}");
+            bail!("a parallel step failed: {status}");
         }
         Ok(said)
     }
 }
 
-/// This program, which cargo may have built anew under its name since it was started.
+/// The running executable: cargo may have rebuilt the file at its path since it was started.
 fn this_program() -> Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     Ok(if cfg!(target_os = "linux") { running } else { std::env::current_exe()? })

@@ -1,11 +1,12 @@
-//! The repository's own tools: one file for each command.
+//! The repository's development tools, one module per command.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "those rules are for services: here is no runtime to block and no time to pause"
+    reason = "those rules are for services: these tools have no async runtime to block and no clock to pause"
 )]
 
 mod beside;
+mod ci;
 mod demo;
 mod exit;
 mod flyte2;
@@ -52,11 +53,11 @@ use crate::{
     },
 };
 
-/// Tools to try, check and maintain Outrigger, and to make plugins.
+/// Development tools for Outrigger: create, sync, check, package and demo plugins.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub struct Cli {
-    /// The repository to work on, if not the one this was built from.
+    /// Repository to work on [default: the one this program was built from].
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
 
@@ -75,7 +76,7 @@ enum Command {
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Test(test::Args),
-    /// Prints a token that a service started by `demo` takes.
+    /// Prints a token that a service started by `demo` accepts.
     Token(token::Args),
 }
 
@@ -88,10 +89,10 @@ pub fn run(cli: Cli) -> ExitCode {
     exit::of(|| dispatch(cli.command))
 }
 
-/// Runs the command line of `cargo outrigger`, with the template that `files` are by their path.
+/// Runs the command line of `cargo outrigger` with the template in `files`, keyed by path.
 #[must_use]
 pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
-    // The first call, and the only one.
+    // Set only here; `set` cannot fail.
     let _ = TOOL.set("cargo outrigger");
     exit::of(|| outrigger::run(outrigger, files))
 }
@@ -115,13 +116,13 @@ fn dispatch(command: Command) -> Result<Exit> {
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();
 
-/// What the template of `files` is rendered to for a plugin of its own or, with `core = "workspace"`,
-/// of this repository: by path in the plugin's directory, or below `chart/` and `docs/`.
+/// Renders the template in `files` for a plugin.
 ///
-/// Rust is not formatted yet: that is the last step, and rustfmt's.
+/// The plugin is standalone or, with `core = "workspace"`, one of this repository. The result is keyed by
+/// path in the plugin's directory, or below `chart/` and `docs/`. Rust files are not yet formatted.
 ///
 /// # Errors
-/// A template or a plugin.toml that is wrong.
+/// If the template or the plugin.toml is invalid.
 pub fn render(
     files: BTreeMap<String, String>,
     plugin_toml: &str,
@@ -132,20 +133,20 @@ pub fn render(
     Ok(rendered.into_iter().map(|file| (file.id, file.text)).collect())
 }
 
-/// Works on the repository at `root`, from the start.
+/// Sets the repository to work on. Must be called before [`root`].
 fn work_in(root: &Path) {
-    // Before anything asks for it; the first call counts.
+    // Only the first call has an effect.
     let _ = ROOT.set(root.to_owned());
 }
 
-/// How people call this program.
+/// The command that runs this program, for messages.
 fn tool() -> &'static str {
     TOOL.get().copied().unwrap_or("cargo xtask")
 }
 
 static TOOL: OnceLock<&str> = OnceLock::new();
 
-/// The repository to work on: by default the one that this was built from.
+/// The repository to work on: by default the one that this program was built from.
 fn root() -> &'static Path {
     ROOT.get_or_init(|| {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -153,7 +154,7 @@ fn root() -> &'static Path {
     })
 }
 
-/// A place below `target/`, where everything that these tools make lies.
+/// A path below `target/`, where these tools keep all their files.
 fn target(path: &str) -> PathBuf {
     root().join("target").join(path)
 }

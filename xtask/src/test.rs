@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI checks, in the order of what fails soonest.
+//! `cargo xtask test`: everything that CI checks, fastest checks first.
 
 use std::{process::Command, time::Instant};
 
@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     beside::Beside,
+    ci::is_ci,
     flyte2, go, image_test, invariants,
     process::{cargo, program, run as run_program, works},
     python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
@@ -14,15 +15,15 @@ use crate::{
 
 /// Checks the repository as CI does.
 ///
-/// Prepares what it needs below target/. A step whose tools are missing is skipped and said so; with
+/// Prepares what it needs below target/. A step whose tools are missing is reported as skipped; with
 /// the variable CI set, tools are installed and nothing is skipped.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run only this step; may be given more than once.
+    /// Run only this step; may be repeated.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
 
-    /// Run only the steps that try the template: plugins made from it, compiled and tested.
+    /// Run only the steps for the template: compile and test plugins created from it.
     #[arg(long)]
     template: bool,
 
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long)]
     repo: bool,
 
-    /// List the steps and end.
+    /// List the steps and exit.
     #[arg(long)]
     list: bool,
 }
@@ -46,17 +47,17 @@ struct Step {
 enum Outcome {
     Passed,
     Skipped(String),
-    /// What it tries is not served to this network, and no tool that CI could install changes that:
-    /// skipped in CI, too, rather than failing every change for ever.
+    /// A download it needs is refused on this network, and no tool that CI could install changes that:
+    /// skipped in CI, too, because otherwise no change could ever pass.
     NotServed(String),
 }
 
-/// What steps share.
+/// Settings shared by all steps.
 struct Environment {
     ci: bool,
 }
 
-/// The steps that run beside the others.
+/// The steps that run in parallel with the others.
 const BESIDE: [&str; 5] =
     ["interop-propeller", "interop-flyte2", "interop-flytekit", "charts", "cluster"];
 /// The steps of `--template`.
@@ -66,8 +67,8 @@ const REPO: [&str; 2] = ["invariants", "generated"];
 
 const STEPS: [Step; 21] = [
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
-    Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
-    Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
+    Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
+    Step { name: "generated", what: "plugins match what the template renders", run: generated },
     Step { name: "clippy", what: "lints, as errors", run: clippy },
     Step { name: "build", what: "every program", run: build },
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
@@ -82,13 +83,13 @@ const STEPS: [Step; 21] = [
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop_flyte2 },
     Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop_flytekit },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
-    Step { name: "template", what: "plugins made in a workspace hold", run: template },
-    Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
+    Step { name: "template", what: "plugins created in a workspace pass", run: template },
+    Step { name: "standalone", what: "plugins in separate repositories pass", run: standalone },
     Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
     Step { name: "guide", what: "docs/writing-a-plugin.md, run from top to bottom", run: guide },
     Step { name: "charts", what: "charts, with Helm's and Kubernetes' own programs", run: charts },
     Step { name: "cluster", what: "charts on a real control plane", run: cluster },
-    Step { name: "image", what: "an image is reproducible, small and runs as nobody", run: image },
+    Step { name: "image", what: "an image is reproducible, small and unprivileged", run: image },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
 
@@ -98,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     if let Some(unknown) = args.only.iter().find(|only| STEPS.iter().all(|s| s.name != **only)) {
-        bail!("there is no step {unknown}; --list names them");
+        bail!("unknown step {unknown}; --list shows all");
     }
     let chosen = args.chosen();
     let wanted = |step: &&Step| chosen.is_empty() || chosen.contains(&step.name);
@@ -111,12 +112,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     match skipped.as_slice() {
         [] => println!("Everything passed."),
-        some => println!("Passed, but for what was skipped: {}", some.join(", ")),
+        some => println!("Passed, except for skipped steps: {}", some.join(", ")),
     }
     Ok(())
 }
 
-/// Every step, some beside the others once there are programs to try and until they are built anew.
+/// Runs every step. The parallel ones start once the programs are built and end before these are rebuilt.
 fn run_everything(environment: &Environment, skipped: &mut Vec<&'static str>) -> Result<()> {
     let steps = || STEPS.iter().filter(|step| !BESIDE.contains(&step.name));
     let before = |step: &&Step| step.name != "doc";
@@ -149,7 +150,7 @@ fn run_steps<'a>(
     Ok(())
 }
 
-/// What is printed before the reason why a step is skipped.
+/// The prefix printed before the reason for skipping a step.
 fn skips(name: &str) -> String {
     format!("── {name} skipped: ")
 }
@@ -161,11 +162,6 @@ impl Args {
         let repo = self.repo.then_some(REPO).into_iter().flatten();
         self.only.iter().map(String::as_str).chain(template).chain(repo).collect()
     }
-}
-
-/// Whether this is CI's run.
-pub(crate) fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 fn passed(mut command: Command) -> Result<Outcome> {
@@ -215,9 +211,9 @@ fn python_environment(_: &Environment) -> Result<Outcome> {
 
 fn rust(_: &Environment) -> Result<Outcome> {
     let mut command = cargo(&["test", "--workspace", "--locked", "--quiet"]);
-    // A step of its own.
+    // It is a separate step.
     command.args(["--exclude", "template-parity"]);
-    // A snapshot that is missing must fail, not be written.
+    // A missing snapshot must fail the test, not be written.
     command.env("INSTA_UPDATE", "no");
     passed(command)
 }
@@ -249,12 +245,12 @@ fn interop_propeller(_: &Environment) -> Result<Outcome> {
     std::fs::create_dir_all(&artefacts)?;
     for check in [
         &["vet", "./..."][..],
-        // Tests wait for propeller's polls, not for processors.
+        // The tests wait for propeller's polls and use little CPU.
         &["test", "-count=1", "-parallel=24", "-timeout=5m", "./..."],
         &["run", "./versions"],
     ] {
         let mut go = go::go_in("tests/interop/propeller", check);
-        // Go's sum database does not know every release of Flyte's modules; go.sum still pins them.
+        // Go's checksum database does not have every release of Flyte's modules; go.sum still pins them.
         go.env("GONOSUMDB", "github.com/flyteorg/*").env("TMPDIR", &artefacts);
         run_program(&mut go)?;
     }
@@ -283,7 +279,7 @@ fn interop_flytekit(_: &Environment) -> Result<Outcome> {
     passed(python.pytest())
 }
 
-/// Tools that cargo builds, with the versions that CI uses.
+/// Tools installed with cargo, in the versions that CI uses.
 const CARGO_DENY: (&str, &str) = ("cargo-deny", "0.20.2");
 const CARGO_MACHETE: (&str, &str) = ("cargo-machete", "0.9.2");
 
@@ -310,7 +306,7 @@ fn tool_command(name: &str) -> Command {
 
 fn install((name, version): (&str, &str)) -> Result<()> {
     let root = target("tools");
-    // They run for a second and build for minutes: without optimisations for fewer.
+    // They run for a second but build for minutes: skip optimisations.
     let package = format!("{name}@{version}");
     let mut command = cargo(&["install", "--locked", "--quiet", "--debug", &package]);
     run_program(command.arg("--root").arg(root))
@@ -329,7 +325,7 @@ fn standalone(_: &Environment) -> Result<Outcome> {
 fn parity(_: &Environment) -> Result<Outcome> {
     let mut command = cargo(&["test", "--package", "template-parity", "--locked", "--quiet"]);
     if std::env::var_os("USER").is_none() {
-        // cargo-generate wants to know who runs it.
+        // cargo-generate requires a user name.
         command.env("USER", "nobody");
     }
     passed(command)
