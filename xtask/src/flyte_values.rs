@@ -91,7 +91,7 @@ impl Flyte {
     }
 
     /// The names of the configuration keys.
-    fn words(self) -> Json {
+    fn keys(self) -> Json {
         match self {
             Self::V1_13 => json!({
                 "connectors": "agents", "for_types": "agentForTaskTypes", "list": "ListAgents",
@@ -182,7 +182,7 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
         "flyte": version(args.flyte),
         "command": command(args),
         "section": args.flyte.section(),
-        "words": args.flyte.words(),
+        "keys": args.flyte.keys(),
         "types": all,
         "jobs": jobs.flat_map(named).collect::<Vec<_>>(),
         "plugins": plugins.collect::<Vec<_>>(),

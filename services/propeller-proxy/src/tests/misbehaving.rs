@@ -114,7 +114,7 @@ async fn possibly_processed_call_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn refused_call_is_refused_to_the_caller_who_can_retry() {
+async fn refused_call_is_refused_to_its_caller() {
     let replica = Misbehaving::that(Behaviour::Refuse).await;
     let stage = Stage::set(&[replica.address]).await;
     let error = stage.call().await.err().unwrap();
