@@ -1,5 +1,4 @@
-//! `cargo outrigger`: the generator of `cargo xtask`, with the template inside, for plugins in
-//! repositories of their own.
+//! `cargo outrigger`: the generator of `cargo xtask` with the template built in, for standalone plugins.
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -8,7 +7,8 @@ use include_dir::{Dir, include_dir};
 
 static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../template");
 
-/// How cargo calls its subcommands: with their name first.
+/// Creates Outrigger plugins in separate repositories and keeps them in sync with the template.
+// cargo passes the subcommand's name as the first argument.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo", bin_name = "cargo")]
 enum Cargo {

@@ -1,4 +1,4 @@
-//! An image as the OCI specification lays it out, in one archive.
+//! Packs an image as an OCI image layout in one archive.
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>
 
@@ -11,10 +11,10 @@ use tar::{Builder, EntryType};
 
 use crate::layer::{Layer, append, digest};
 
-/// Nobody's id, as images without a shell use it.
+/// The unprivileged user and group that distroless images use.
 const USER: &str = "65532:65532";
 
-/// What an image runs on.
+/// The platform of an image.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Platform {
     #[value(name = "linux/amd64")]
@@ -32,9 +32,9 @@ impl Platform {
     }
 }
 
-/// What goes into an image.
+/// The contents and metadata of an image.
 pub(crate) struct Image {
-    /// With its tag.
+    /// The name with its tag.
     pub(crate) name: String,
     pub(crate) platform: Platform,
     pub(crate) labels: BTreeMap<String, String>,
@@ -46,9 +46,9 @@ pub(crate) struct Image {
 /// An image in an archive.
 pub(crate) struct Packed {
     pub(crate) archive: Vec<u8>,
-    /// Of its manifest: what a registry knows it by.
+    /// The digest of its manifest, which identifies it in a registry.
     pub(crate) digest: String,
-    /// The size of all layers, in bytes.
+    /// The compressed size of all layers, in bytes.
     pub(crate) compressed: usize,
 }
 
@@ -58,10 +58,10 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 impl Image {
-    /// Packs it.
+    /// Packs the image.
     ///
     /// # Errors
-    /// What an archive cannot hold.
+    /// If an entry does not fit in an archive.
     pub(crate) fn pack(&self) -> Result<Packed> {
         let config = self.config().to_string().into_bytes();
         let layers = self.layers.iter().map(|layer| descriptor(LAYER, &layer.blob));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_found_by_its_digest() {
+    fn every_blob_is_stored_under_its_digest() {
         let packed = image().pack().unwrap();
         assert_eq!(packed.digest, image().pack().unwrap().digest);
         let files = files(&packed.archive);

@@ -1,4 +1,4 @@
-//! A layer of an image: a compressed archive that is the same whenever it is made.
+//! A layer of an image: a reproducible compressed archive.
 
 use std::{collections::BTreeSet, io::Write as _, path::Path};
 
@@ -9,17 +9,17 @@ use tar::{Builder, EntryType, Header};
 
 /// A layer.
 pub(crate) struct Layer {
-    /// Compressed.
+    /// The compressed archive.
     pub(crate) blob: Vec<u8>,
-    /// The digest of what was compressed; an image is known by these.
+    /// The digest of the uncompressed archive; the image's configuration lists these.
     pub(crate) diff_id: String,
 }
 
-/// The layer of `files`: path, contents and mode each. They and their directories are root's, and
-/// were made in 1970.
+/// The layer with `files`, each a path, contents and a mode. They and their directories belong to root and
+/// have the modification time 0.
 ///
 /// # Errors
-/// A path that an archive cannot hold.
+/// If a path does not fit in an archive.
 pub(crate) fn of(files: &[(&str, &[u8], u32)]) -> Result<Layer> {
     let mut archive = Builder::new(Vec::new());
     let mut directories = BTreeSet::new();
@@ -54,7 +54,7 @@ fn ancestors(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// Appends an entry that says nothing of who made it and when.
+/// Appends an entry without a builder's identity or time.
 pub(crate) fn append(
     archive: &mut Builder<Vec<u8>>,
     path: &str,
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_come_before_what_is_in_them_and_bytes_do_not_vary() {
+    fn directories_precede_their_files_and_layers_are_reproducible() {
         let files = [("etc/ssl/a.crt", b"a".as_slice(), 0o644), ("etc/b", b"b", 0o600)];
         let layer = of(&files).unwrap();
         assert_eq!(layer.blob, of(&files).unwrap().blob);

@@ -1,8 +1,8 @@
 //! Packs a static program into a reproducible OCI image, without a container engine.
 //!
-//! The image is `FROM scratch`: the program and the CA certificates that it trusts. The same program
-//! gives the same bytes, whoever packs it and when.
-#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+//! The image is `FROM scratch` and contains the program and CA certificates. The same program always
+//! produces the same bytes.
+#![allow(clippy::disallowed_methods, reason = "there is no async runtime to block")]
 
 mod image;
 mod layer;
@@ -19,7 +19,7 @@ use crate::image::{Image, Platform};
 /// Packs a static program into an OCI image archive.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The program.
+    /// The program, a statically linked ELF binary.
     #[arg(long, value_name = "FILE")]
     program: PathBuf,
 
@@ -27,29 +27,29 @@ struct Args {
     #[arg(long)]
     name: String,
 
-    /// Where the archive goes.
+    /// Where to write the archive.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
-    /// What it runs on.
+    /// Platform of the program.
     #[arg(long, value_enum)]
     platform: Platform,
 
-    /// Labels, each `key=value`: those of the OCI image specification, for example.
+    /// A label of the image, for example `org.opencontainers.image.title=bigquery`; may be repeated.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Ports that it listens on; for people who read the image.
+    /// A port that the program listens on, as documentation; may be repeated.
     #[arg(long = "port")]
     ports: Vec<u16>,
 
-    /// When it was made, in seconds since 1970.
+    /// The image's creation time, in seconds since 1970.
     #[arg(long, env = "SOURCE_DATE_EPOCH", default_value_t = 0)]
     created: i64,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -58,7 +58,9 @@ fn main() -> Result<()> {
     let file = args.program.display().to_string();
     let program = std::fs::read(&args.program).with_context(|| format!("cannot read {file}"))?;
     if is_dynamic(&program)? {
-        bail!("{file} needs shared libraries, and the image has none: build it with crt-static");
+        bail!(
+            "{file} is dynamically linked, but the image has no shared libraries: build it with crt-static"
+        );
     }
     let layers = vec![
         layer::of(&[("etc/ssl/certs/ca-certificates.crt", roots::pem().as_bytes(), 0o644)])?,
@@ -79,7 +81,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Whether an ELF program asks for an interpreter, the dynamic linker.
+/// Whether an ELF program requests an interpreter, the dynamic linker.
 fn is_dynamic(program: &[u8]) -> Result<bool> {
     const INTERPRETER: u32 = 3;
     let word = |at: usize, size: usize| -> Option<u64> {
@@ -87,7 +89,7 @@ fn is_dynamic(program: &[u8]) -> Result<bool> {
         Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
     };
     if !program.starts_with(b"\x7fELF\x02\x01") {
-        bail!("the program is no 64-bit little-endian ELF file");
+        bail!("the program is not a 64-bit little-endian ELF file");
     }
     let headers = || {
         let (start, size, count) = (word(0x20, 8)?, word(0x36, 2)?, word(0x38, 2)?);
@@ -95,7 +97,7 @@ fn is_dynamic(program: &[u8]) -> Result<bool> {
             .map(|number| word(usize::try_from(start + number * size).ok()?, 4))
             .collect::<Option<Vec<_>>>()
     };
-    let headers = headers().context("the program's ELF header is cut off")?;
+    let headers = headers().context("the program's ELF header is truncated")?;
     Ok(headers.contains(&u64::from(INTERPRETER)))
 }
 
@@ -104,14 +106,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_needs_libraries_is_told_apart() {
+    fn dynamically_linked_programs_are_detected() {
         let mut elf = [b"\x7fELF\x02\x01".as_slice(), &[0; 0x40 - 6 + 0x38]].concat();
         (elf[0x20], elf[0x36], elf[0x38]) = (0x40, 0x38, 1);
         assert!(!is_dynamic(&elf).unwrap());
         elf[0x40] = 3;
         assert!(is_dynamic(&elf).unwrap());
         elf[0x38] = 9;
-        assert!(is_dynamic(&elf).unwrap_err().to_string().contains("cut off"));
+        assert!(is_dynamic(&elf).unwrap_err().to_string().contains("truncated"));
         assert!(is_dynamic(b"#!/bin/sh").is_err());
     }
 }

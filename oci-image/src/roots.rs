@@ -1,4 +1,4 @@
-//! The CA certificates that Mozilla trusts, as programs look for them.
+//! Mozilla's CA certificates, in the format that programs expect.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 

@@ -1,4 +1,4 @@
-//! Several plugins in one process, as far apart as in several.
+//! Several plugins in one process, isolated from each other.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use crate::{
     stage::replica,
 };
 
-/// Answers at once.
+/// A sync plugin.
 struct Echo;
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ impl SyncPlugin for Echo {
     }
 }
 
-/// Three vendors, and what their plugins need to call them.
+/// Three fake vendors and the secrets that their plugins need.
 struct Vendors {
     bigquery: FakeBigQuery,
     databricks: FakeDatabricks,
@@ -71,7 +71,7 @@ const WORKSPACES: &str = "acme-prod.cloud.databricks.com,myorg.cloud.databricks.
 const ACCOUNTS: &str = "ACMEORG-ANALYTICS,xy12345.eu-central-1,ORG-ACC";
 
 impl Vendors {
-    async fn open() -> Self {
+    async fn start() -> Self {
         let secrets = tempfile::tempdir().unwrap();
         for (name, value) in [
             ("google_application_credentials", service_account_key().as_str()),
@@ -90,7 +90,7 @@ impl Vendors {
         }
     }
 
-    /// A service of all plugins within this process.
+    /// A service with all plugins, within this process.
     async fn service(&self, args: &[&str]) -> TestService {
         let bundle = Bundle::new(plugin_core::service_info!())
             .plugin::<BigQuery>("bigquery")
@@ -111,7 +111,7 @@ impl Vendors {
         spawn_bundle(bundle, &args, &own).await
     }
 
-    /// The program with variables that lead to the vendors, and `variables`.
+    /// The bundle's program, configured for the vendors and with `variables`.
     async fn program(&self, variables: &[(&str, &str)]) -> Running {
         let (bigquery, databricks, snowflake) =
             (self.bigquery.url(), self.databricks.url(), self.snowflake.url());
@@ -127,7 +127,7 @@ impl Vendors {
         Running::start("bundle", &["--insecure-no-auth", "--drain-delay=0s"], &variables).await
     }
 
-    /// How many jobs each was sent.
+    /// The number of jobs at each vendor.
     fn jobs(&self) -> [usize; 3] {
         [self.bigquery.jobs(), self.databricks.runs(), self.snowflake.statements()]
     }
@@ -138,7 +138,7 @@ impl Vendors {
     }
 }
 
-/// A task for each vendor, all with one `output_prefix`: one key.
+/// A task for each vendor, all with the same `output_prefix` and thus the same key.
 fn tasks() -> [Json; 3] {
     ["bq_scalars", "dbx_existing_cluster", "sf_scalars"].map(|name| {
         let mut task = Golden::read(Flyte::V1, name).unwrap().json;
@@ -148,16 +148,16 @@ fn tasks() -> [Json; 3] {
 }
 
 #[tokio::test]
-async fn each_plugin_works_through_one_service() {
+async fn every_plugin_works_in_one_service() {
     for dialect in Dialect::ALL {
-        let vendors = Vendors::open().await;
+        let vendors = Vendors::start().await;
         let service = vendors.service(&[]).await;
         let client = service.client(dialect, "propeller").await;
         let tasks = tasks();
         let creates = tasks.each_ref().map(|task| client.create(task));
         let handles = futures_util::future::join_all(creates).await;
         let handles = handles.into_iter().map(Result::unwrap).collect::<Vec<_>>();
-        assert_eq!(vendors.jobs(), [1, 1, 1], "one key is three jobs at three vendors");
+        assert_eq!(vendors.jobs(), [1, 1, 1], "one job per vendor with the same key");
         let mut ends = Vec::new();
         for (task, handle) in tasks.iter().zip(&handles) {
             while client.get(task, handle).await.unwrap().phase != "SUCCEEDED" {}
@@ -173,7 +173,7 @@ async fn each_plugin_works_through_one_service() {
     }
 }
 
-/// What a get answers that says of which task type the handle is.
+/// The response to a get that sends the task type with the handle.
 async fn get_as(
     service: &TestService,
     method: &'static str,
@@ -192,9 +192,9 @@ async fn get_as(
 }
 
 #[tokio::test]
-async fn a_handle_of_one_plugin_is_refused_under_anothers_task_type() {
+async fn handle_is_rejected_under_another_plugins_task_type() {
     let why = "the job's handle is of a bigquery_query_job_task task, not ";
-    let vendors = Vendors::open().await;
+    let vendors = Vendors::start().await;
     let service = vendors.service(&[]).await;
     let client = service.client(Dialect::Rest, "propeller").await;
     let [bigquery, databricks, snowflake] = tasks();
@@ -217,12 +217,12 @@ async fn a_handle_of_one_plugin_is_refused_under_anothers_task_type() {
         }
     }
     assert_eq!([vendors.databricks.requests(), vendors.snowflake.requests()], [0, 0]);
-    assert_eq!(client.get(&bigquery, &handle).await.unwrap().phase, "QUEUED", "nothing stopped it");
+    assert_eq!(client.get(&bigquery, &handle).await.unwrap().phase, "QUEUED", "not stopped");
 }
 
 #[tokio::test]
-async fn a_job_moves_between_a_bundle_and_a_service_of_its_own() {
-    let vendors = Vendors::open().await;
+async fn bundle_and_single_service_share_jobs() {
+    let vendors = Vendors::start().await;
     let bundle = vendors.service(&[]).await;
     let alone = replica(&vendors.bigquery, &[]).await;
     let [task, ..] = tasks();
@@ -232,12 +232,12 @@ async fn a_job_moves_between_a_bundle_and_a_service_of_its_own() {
         assert_ne!(client.get(&task, &handle).await.unwrap().phase, "FAILED");
         client.create(&task).await.unwrap();
     }
-    assert_eq!(vendors.bigquery.jobs(), 1, "both know it by one key");
+    assert_eq!(vendors.bigquery.jobs(), 1, "both use the same key");
 }
 
 #[tokio::test]
-async fn a_vendor_in_trouble_holds_up_its_own_plugin_alone() {
-    let vendors = Vendors::open().await;
+async fn vendor_outage_affects_only_its_plugin() {
+    let vendors = Vendors::start().await;
     let service = vendors.service(&[]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     let [bigquery, _, snowflake] = tasks();
@@ -253,8 +253,8 @@ async fn a_vendor_in_trouble_holds_up_its_own_plugin_alone() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_answers_at_once_may_be_among_them() {
-    let vendors = Vendors::open().await;
+async fn bundle_may_contain_sync_plugins() {
+    let vendors = Vendors::start().await;
     let service = vendors.service(&["--plugins=echo,bigquery"]).await;
     let echo = json!({"template": {"type": "echo", "custom": {}}, "output_prefix": "s3://b/1"});
     for dialect in Dialect::SYNC {
@@ -284,7 +284,7 @@ async fn plugins(api: &str, token: Option<String>) -> Vec<String> {
 
 #[tokio::test]
 async fn discovery_lists_every_plugin_by_its_own_name() {
-    let vendors = Vendors::open().await;
+    let vendors = Vendors::start().await;
     let service = vendors.service(&[]).await;
     for method in [
         "/flyteidl.service.AgentMetadataService/ListAgents",
@@ -310,8 +310,8 @@ async fn discovery_lists_every_plugin_by_its_own_name() {
 }
 
 #[tokio::test]
-async fn an_agent_is_found_by_its_plugins_name() {
-    let vendors = Vendors::open().await;
+async fn agents_are_found_by_plugin_name() {
+    let vendors = Vendors::start().await;
     let service = vendors.service(&["--plugins=snowflake,echo"]).await;
     let get = async |name: &str| {
         let request = GetAgentRequest { name: name.to_owned() }.encode_to_vec();
@@ -326,8 +326,8 @@ async fn an_agent_is_found_by_its_plugins_name() {
 }
 
 #[tokio::test]
-async fn the_program_reads_each_plugins_own_variables() {
-    let vendors = Vendors::open().await;
+async fn each_plugin_reads_its_own_variables() {
+    let vendors = Vendors::start().await;
     let running = vendors.program(&[]).await;
     for dialect in Dialect::ALL {
         let client = running.client(dialect).await;
@@ -346,9 +346,9 @@ async fn the_program_reads_each_plugins_own_variables() {
 }
 
 #[tokio::test]
-async fn only_what_is_chosen_is_served_and_configured() {
-    let vendors = Vendors::open().await;
-    // What the others need is missing or wrong.
+async fn only_selected_plugins_are_configured_and_served() {
+    let vendors = Vendors::start().await;
+    // The settings of the other plugins are missing or invalid.
     let running = vendors
         .program(&[
             ("PLUGIN_BUNDLE_PLUGINS", "databricks"),
@@ -365,10 +365,10 @@ async fn only_what_is_chosen_is_served_and_configured() {
 }
 
 #[tokio::test]
-async fn what_keeps_it_from_starting_is_told_with_its_plugin() {
+async fn startup_errors_name_the_plugin() {
     let none = ("PLUGIN_AUTH", "");
     let (key, host) = ("/nowhere/key.json", "http://bigquery.example.com");
-    for (plugins, variable, code, said) in [
+    for (plugins, variable, code, expected) in [
         ("snowflake", none, 2, "snowflake: the following required arguments were not provided"),
         ("snowflake", none, 2, "SNOWFLAKE_ACCOUNTS"),
         (
@@ -388,8 +388,8 @@ async fn what_keeps_it_from_starting_is_told_with_its_plugin() {
     ] {
         let plugins = format!("--plugins={plugins}");
         let args = [&ANYWHERE[..], &["--insecure-no-auth", &plugins]].concat();
-        let (exit, all) = output("bundle", &args, &[variable]).await;
-        assert_eq!(exit, Some(code), "{all}");
-        assert!(all.contains(said), "{all}");
+        let (exit, text) = output("bundle", &args, &[variable]).await;
+        assert_eq!(exit, Some(code), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 }

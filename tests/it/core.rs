@@ -1,4 +1,4 @@
-//! What the core does for every plugin, shown with one that misbehaves on request.
+//! The core's behaviour for every plugin, tested with one that misbehaves on request.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
 }
 
 #[tokio::test]
-async fn a_panic_costs_one_call() {
+async fn panic_fails_only_its_call() {
     each(async |service, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };
         let refused = client.create(&task(json!({"create": "panic"}))).await.unwrap_err();
@@ -100,7 +100,7 @@ async fn a_panic_costs_one_call() {
 }
 
 #[tokio::test]
-async fn what_hangs_is_answered_in_time() {
+async fn hanging_plugin_is_answered_at_the_deadline() {
     each(async |_, client, dialect| {
         let late = if dialect.is_grpc() { 4 } else { 503 };
         let hasty = client.clone().with_timeout(Duration::from_secs(1));
@@ -117,14 +117,14 @@ async fn what_hangs_is_answered_in_time() {
 }
 
 #[tokio::test]
-async fn overload_refuses_creates_and_keeps_polls_waiting() {
+async fn overload_rejects_creates_and_queues_polls() {
     let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=4s"]).await;
     let hanging = service.client(Dialect::Flyte1, "propeller").await;
     let hang = task(json!({"create": "hang"}));
     let mut other = task(json!({}));
     other["output_prefix"] = json!("s3://b/2");
     let refused = async {
-        // The hanging call has to be there first.
+        // Wait until the hanging call has started.
         while service.metric("http_server_active_requests").await < 1.0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -157,7 +157,7 @@ async fn overload_refuses_creates_and_keeps_polls_waiting() {
 }
 
 #[tokio::test]
-async fn a_service_may_serve_several_types_each_with_its_version() {
+async fn service_may_have_several_versioned_task_types() {
     each(async |_, client, dialect| {
         let not_found = if dialect.is_grpc() { 5 } else { 404 };
         for (name, version, served) in
@@ -182,7 +182,7 @@ async fn a_service_may_serve_several_types_each_with_its_version() {
 }
 
 #[tokio::test]
-async fn a_rule_limits_task_types_and_targets() {
+async fn rules_limit_task_types_and_targets() {
     for dialect in Dialect::ALL {
         let service = service().await;
         let client = service.client(dialect, "limited").await;
@@ -196,35 +196,35 @@ async fn a_rule_limits_task_types_and_targets() {
         allowed["template"]["custom"] = json!({"create": "target"});
         allowed["output_prefix"] = json!("s3://b/2");
         let target = client.create(&allowed).await.unwrap_err();
-        assert_eq!(target.code, forbidden, "an error of ours, not a refusal by the vendor");
+        assert_eq!(target.code, forbidden, "the service's own error, not the vendor's");
         assert_eq!(target.message, "your token does not allow the target another");
     }
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_named_with_where_it_was_looked_for() {
+async fn missing_secret_error_lists_the_locations() {
     each(async |_, client, dialect| {
         let task = task(json!({"create": "secret"}));
-        let words = match client.create(&task).await {
+        let message = match client.create(&task).await {
             Ok(handle) => client.get(&task, &handle).await.unwrap().message,
             Err(refused) => refused.message,
         };
         for part in ["secret api_token not found", "_FSEC_API_TOKEN", "/secrets/api_token"] {
-            assert!(words.contains(part), "{dialect:?}: {words}");
+            assert!(message.contains(part), "{dialect:?}: {message}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_job_that_is_gone_fails_its_task_and_is_deleted() {
+async fn missing_job_fails_its_task_and_can_be_deleted() {
     each(async |service, client, dialect| {
         let task = task(json!({"get": "gone", "delete": "gone"}));
         let young = client.create(&task).await.unwrap();
         assert_eq!(client.get(&task, &young).await.unwrap().phase, "QUEUED", "not listed yet");
         let unavailable = if dialect.is_grpc() { 14 } else { 503 };
         let again = client.delete(&task, &young).await.unwrap_err();
-        assert_eq!(again.code, unavailable, "it may yet run");
+        assert_eq!(again.code, unavailable, "it may still start");
 
         let old = service.aged(&young, Duration::from_secs(60));
         let seen = client.get(&task, &old).await.unwrap();
@@ -235,7 +235,7 @@ async fn a_job_that_is_gone_fails_its_task_and_is_deleted() {
 }
 
 #[tokio::test]
-async fn the_vendors_no_is_not_ours() {
+async fn vendor_permission_error_does_not_fail_the_task() {
     each(async |_, client, dialect| {
         let task = task(json!({"get": "forbid", "delete": "forbid"}));
         let handle = client.create(&task).await.unwrap();
@@ -247,7 +247,7 @@ async fn the_vendors_no_is_not_ours() {
 }
 
 #[tokio::test]
-async fn a_create_keeps_its_place_after_its_caller_has_gone() {
+async fn abandoned_create_keeps_its_permit() {
     let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=20s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     let hasty = client.clone().with_timeout(Duration::from_secs(1));
@@ -259,7 +259,7 @@ async fn a_create_keeps_its_place_after_its_caller_has_gone() {
 }
 
 #[tokio::test]
-async fn a_meta_that_is_too_large_is_a_defect_of_the_plugin() {
+async fn oversized_meta_is_an_internal_error() {
     each(async |_, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };
         let refused = client.create(&task(json!({"create": "fat"}))).await.unwrap_err();

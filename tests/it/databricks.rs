@@ -1,4 +1,4 @@
-//! Databricks: the requests that Flyte's SDKs really make, and who they are made as.
+//! Databricks: real requests of Flyte's SDKs, and the credentials used for them.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct Stage {
 }
 
 const HOSTS: &str = "--instances=acme-prod.cloud.databricks.com,myorg.cloud.databricks.com";
-/// The token of a service that has only one.
+/// The service's own token.
 const TOKEN: &str = "dapi-of-the-service-0123456789";
 
 impl Stage {
@@ -38,7 +38,7 @@ impl Stage {
         Self::set_with(Options::default(), &[("databricks_token", TOKEN)], &[]).await
     }
 
-    /// A stage whose service finds `secrets`, by their paths.
+    /// A stage with `secrets`, each a path and a value.
     async fn set_with(options: Options, secrets: &[(&str, &str)], args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, value) in secrets {
@@ -73,7 +73,7 @@ impl Stage {
     }
 }
 
-/// A request on a cluster that is there.
+/// A request for an existing cluster.
 fn task() -> Json {
     Golden::read(Flyte::V1, "dbx_existing_cluster").unwrap().json
 }

@@ -1,4 +1,4 @@
-//! Who is let in, and what everyone else reads.
+//! Authentication, authorisation, discovery and invalid requests.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
@@ -23,16 +23,16 @@ async fn channel(stage: &Stage) -> Channel {
 }
 
 #[tokio::test]
-async fn without_a_token_no_verb_is_served_in_any_protocol() {
+async fn unauthenticated_calls_are_rejected_in_every_protocol() {
     let stage = Stage::set().await;
     for dialect in Dialect::ALL {
         let unauthenticated = if dialect.is_grpc() { 16 } else { 401 };
         for token in [None, Some("nonsense".to_owned())] {
             let client = Client::connect(dialect, stage.service.api(), token).await;
             let created = client.create(&task()).await.map(drop).unwrap_err();
-            let got = client.get(&task(), b"x").await.map(drop).unwrap_err();
+            let polled = client.get(&task(), b"x").await.map(drop).unwrap_err();
             let deleted = client.delete(&task(), b"x").await.unwrap_err();
-            for refusal in [created, got, deleted] {
+            for refusal in [created, polled, deleted] {
                 assert_eq!(refusal.code, unauthenticated, "{dialect:?}");
             }
         }
@@ -41,7 +41,7 @@ async fn without_a_token_no_verb_is_served_in_any_protocol() {
 }
 
 #[tokio::test]
-async fn a_token_opens_what_its_rule_grants_and_no_more() {
+async fn rules_limit_verbs_and_access_to_jobs() {
     let stage = Stage::set().await;
     for dialect in Dialect::ALL {
         let forbidden = if dialect.is_grpc() { 7 } else { 403 };
@@ -51,12 +51,12 @@ async fn a_token_opens_what_its_rule_grants_and_no_more() {
         assert_eq!(reader.get(&task(), &anothers).await.unwrap_err().code, forbidden);
         assert_eq!(reader.delete(&task(), &anothers).await.unwrap_err().code, forbidden);
         let admin = stage.service.client(dialect, "admin").await;
-        assert!(admin.get(&task(), &anothers).await.is_ok(), "an admin sees every job");
+        assert!(admin.get(&task(), &anothers).await.is_ok(), "an admin may access every job");
     }
 }
 
 #[tokio::test]
-async fn rest_says_how_to_authenticate() {
+async fn rest_sends_www_authenticate_challenges() {
     let stage = Stage::set().await;
     let url = format!("http://{}/plugins/v1", stage.service.api());
     let http = reqwest::Client::new();
@@ -84,7 +84,7 @@ async fn rest_says_how_to_authenticate() {
 }
 
 #[tokio::test]
-async fn health_alone_is_open() {
+async fn only_health_checks_need_no_token() {
     const SERVING: &[u8] = &[8, 1];
     let stage = Stage::set().await;
     let check = "/grpc.health.v1.Health/Check";
@@ -137,7 +137,7 @@ async fn discovery_lists_each_task_type_once_in_both_fields() {
 }
 
 #[tokio::test]
-async fn what_no_route_serves_is_said_in_the_callers_protocol() {
+async fn unknown_methods_and_paths_fail_in_the_callers_protocol() {
     let stage = Stage::set().await;
     let token = stage.service.token("propeller");
     for method in [
@@ -164,7 +164,7 @@ async fn what_no_route_serves_is_said_in_the_callers_protocol() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_large_is_refused_in_both_protocols() {
+async fn oversized_request_is_rejected() {
     let stage = Stage::set_with(Default::default(), &["--max-body-bytes=10000"]).await;
     let mut task = task();
     task["template"]["sql"]["statement"] = format!("SELECT '{}'", "x".repeat(20_000)).into();
@@ -176,7 +176,7 @@ async fn a_request_that_is_too_large_is_refused_in_both_protocols() {
 }
 
 #[tokio::test]
-async fn a_request_of_megabytes_is_served_in_every_protocol() {
+async fn request_of_several_megabytes_is_accepted() {
     let stage = Stage::set().await;
     let mut task = task();
     task["inputs"]["literals"]["text"] =
@@ -187,9 +187,9 @@ async fn a_request_of_megabytes_is_served_in_every_protocol() {
     }
 }
 
-/// axum answers HEAD by the handler of GET: it is authorised as one.
+/// axum routes HEAD to the handler of GET, so it needs the same authorisation.
 #[tokio::test]
-async fn head_is_a_get() {
+async fn head_is_authorised_like_get() {
     let stage = Stage::set().await;
     let handle = stage.client(Dialect::Rest).await.create(&task()).await.unwrap();
     let job = BASE64_URL_SAFE_NO_PAD.encode(handle);
@@ -207,7 +207,7 @@ async fn head_is_a_get() {
 }
 
 #[tokio::test]
-async fn names_cannot_lead_a_call_elsewhere() {
+async fn names_with_url_syntax_are_rejected() {
     let stage = Stage::set().await;
     for (field, name) in [
         ("ProjectID", "../../v3/projects/other"),
@@ -225,7 +225,7 @@ async fn names_cannot_lead_a_call_elsewhere() {
 }
 
 #[tokio::test]
-async fn garbage_is_an_invalid_argument() {
+async fn malformed_protobuf_is_an_invalid_argument() {
     let stage = Stage::set().await;
     let token = stage.service.token("propeller");
     let method = "/flyteidl.service.AsyncAgentService/CreateTask";

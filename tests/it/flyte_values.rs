@@ -1,5 +1,5 @@
-//! docs/flyte-values sends Flyte's tasks where they are answered: to the ports and task types that the
-//! services themselves tell of.
+//! docs/flyte-values matches the services: it routes the task types that they serve to the ports that they
+//! listen on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use tonic::transport::Channel;
 
 use crate::raw;
 
-/// What a service says that it serves, over both Flytes' services.
+/// The task types that a service lists to Flyte 1 and Flyte 2.
 async fn served(service: &TestService) -> BTreeSet<String> {
     let url = format!("http://{}", service.api());
     let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
     let token = service.token("propeller");
-    let mut said = Vec::new();
+    let mut lists = Vec::new();
     for method in [
         "/flyteidl.service.AgentMetadataService/ListAgents",
         "/flyteidl2.connector.ConnectorMetadataService/ListConnectors",
@@ -26,13 +26,13 @@ async fn served(service: &TestService) -> BTreeSet<String> {
         let listed = raw::call(channel.clone(), method, Vec::new(), Some(&token)).await.unwrap();
         let agents = ListAgentsResponse::decode(listed).unwrap().agents;
         let categories = agents.into_iter().flat_map(|agent| agent.supported_task_categories);
-        said.push(categories.map(|category| category.name).collect::<BTreeSet<_>>());
+        lists.push(categories.map(|category| category.name).collect::<BTreeSet<_>>());
     }
-    assert_eq!(said[0], said[1], "both Flytes are told the same");
-    said.remove(0)
+    assert_eq!(lists[0], lists[1], "both Flytes get the same list");
+    lists.remove(0)
 }
 
-/// The plugins' defaults: what runs when a chart changes nothing.
+/// The task types that each plugin serves by default.
 async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         (
@@ -51,7 +51,7 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
     ])
 }
 
-/// The API port that a service listens on unless told otherwise.
+/// The default API port of a service.
 fn default_port() -> String {
     let info = ServiceInfo { name: "x", version: "0" };
     let command = plugin_core::command::<bigquery::BigQuery>(info);
@@ -60,7 +60,7 @@ fn default_port() -> String {
     address.rsplit_once(':').unwrap().1.to_owned()
 }
 
-/// The configuration of the plugin that calls services, wherever the values put it.
+/// The configuration of Flyte's plugin that calls services, in the values of either chart.
 fn section(values: &Json) -> &Json {
     let plugins = [
         &values["configmap"]["enabled_plugins"]["plugins"],
@@ -70,7 +70,7 @@ fn section(values: &Json) -> &Json {
     plugins.as_object().unwrap().values().next().unwrap()
 }
 
-/// Where the sidecar's route from `endpoint` leads, if the values have a sidecar.
+/// The target of the sidecar's route from `endpoint`, if the values have a sidecar.
 fn through_the_proxy<'a>(values: &'a Json, endpoint: &str) -> Option<&'a str> {
     let sidecars = values["flytepropeller"]["additionalContainers"]
         .as_array()
@@ -81,7 +81,7 @@ fn through_the_proxy<'a>(values: &'a Json, endpoint: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn flyte_is_told_what_the_services_tell() {
+async fn values_match_the_served_task_types_and_ports() {
     let served = all_served().await;
     let all = served.values().flatten().cloned().collect::<BTreeSet<_>>();
     let directory = tests::repository().join("docs/flyte-values");

@@ -1,4 +1,4 @@
-//! The requests that Flyte's SDKs really make, from the wire to BigQuery and back.
+//! Real requests of Flyte's SDKs, end to end to BigQuery.
 
 use std::time::Duration;
 
@@ -36,10 +36,10 @@ fn phase_and_message(seen: Resource) -> (String, String) {
     (seen.phase().as_str_name().to_owned(), seen.message)
 }
 
-/// The secret that Flyte 2 sends a service account's key in.
+/// The secret in which Flyte 2 sends a service account key.
 const KEY_SECRET: &str = "google_application_credentials";
 
-/// Golden requests that BigQuery cannot run, and what the user must read.
+/// Golden requests that BigQuery cannot run, with the expected message.
 const REFUSED: [(&str, &str); 2] = [
     ("bq_empty_sql", "template.sql.statement: empty"),
     ("bq_no_sql_target", "template.sql: missing"),
@@ -50,19 +50,19 @@ fn all(prefix: &str) -> Vec<Golden> {
     all.extend(Golden::all(Flyte::V2, prefix).unwrap());
     assert!(!all.is_empty());
     let key = service_account_key();
-    let real = |golden: Golden| golden.with_secrets(&[(KEY_SECRET, &key)]).unwrap();
-    all.into_iter().map(real).collect()
+    let with_key = |golden: Golden| golden.with_secrets(&[(KEY_SECRET, &key)]).unwrap();
+    all.into_iter().map(with_key).collect()
 }
 
 #[tokio::test]
-async fn every_bigquery_request_runs_to_success_with_its_results() {
+async fn every_bigquery_request_succeeds_with_results() {
     for golden in all("bq_").into_iter().filter(|golden| golden.name != "bq_newer_version") {
         let stage = Stage::set().await;
         let handle = stage.send(&golden).await.unwrap();
         let (phase, message) = stage.poll_to_the_end(&golden, &handle).await;
-        if let Some((_, words)) = REFUSED.iter().find(|(name, _)| *name == golden.name) {
+        if let Some((_, expected)) = REFUSED.iter().find(|(name, _)| *name == golden.name) {
             assert_eq!(phase, "FAILED", "{}", golden.name);
-            assert!(message.contains(words), "{}: {message}", golden.name);
+            assert!(message.contains(expected), "{}: {message}", golden.name);
             assert_eq!(stage.fake.jobs(), 0);
             continue;
         }
@@ -77,7 +77,7 @@ async fn every_bigquery_request_runs_to_success_with_its_results() {
 }
 
 #[tokio::test]
-async fn every_bigquery_request_fails_in_googles_words() {
+async fn every_failed_bigquery_request_has_googles_message() {
     for golden in all("bq_").iter().filter(|golden| runs(golden)) {
         let ending = Ending::Failure {
             reason: "invalidQuery".to_owned(),
@@ -109,7 +109,7 @@ fn runs(golden: &Golden) -> bool {
 }
 
 #[tokio::test]
-async fn a_second_attempt_is_another_job() {
+async fn second_attempt_starts_another_job() {
     let stage = Stage::set().await;
     for name in ["bq_docs_example", "bq_docs_example_retry1"] {
         stage.send(&Golden::read(Flyte::V1, name).unwrap()).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_second_attempt_is_another_job() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused_with_what_is() {
+async fn unserved_task_types_are_rejected_with_the_served_ones() {
     let stage = Stage::set().await;
     let newer = Golden::read(Flyte::V1, "bq_newer_version").unwrap();
     let others = all("sf_").into_iter().chain(all("dbx_")).chain(all("spark_"));
@@ -131,49 +131,53 @@ async fn what_is_not_served_is_refused_with_what_is() {
 }
 
 #[tokio::test]
-async fn rest_takes_both_spellings_of_the_same_requests() {
+async fn rest_and_grpc_requests_are_the_same_job() {
     let has_secrets = |golden: &&Golden| golden.json["connection"]["secrets"].is_object();
     for golden in all("bq_").iter().filter(|golden| runs(golden) && !has_secrets(golden)) {
         let stage = Stage::set().await;
         let by_rest = stage.client(Dialect::Rest).await.create(&golden.json).await.unwrap();
         let by_grpc = stage.send(golden).await.unwrap();
         assert_eq!(stage.fake.jobs(), 1, "{}", golden.name);
-        assert_eq!(stage.poll(golden, &by_rest).await.0, "RUNNING", "the repeat looked at it once");
+        assert_eq!(
+            stage.poll(golden, &by_rest).await.0,
+            "RUNNING",
+            "the repeated create polled it once"
+        );
         assert_eq!(stage.poll(golden, &by_grpc).await.0, "RUNNING", "the same job");
     }
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused_without_its_text() {
+async fn invalid_key_is_rejected_without_exposing_it() {
     let stage = Stage::set().await;
     let golden = Golden::read(Flyte::V2, "bq_secret").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let elsewhere = format!("http://{}", listener.local_addr().unwrap());
     let foreign = service_account_key().replace("https://oauth2.googleapis.com", &elsewhere);
     let foreign = golden.clone().with_secrets(&[(KEY_SECRET, &foreign)]).unwrap();
-    for (golden, words) in
+    for (golden, expected) in
         [(golden, "no access token can be made"), (foreign, "token_uri must be Google's")]
     {
         let handle = stage.send(&golden).await.unwrap();
         let (phase, message) = stage.poll(&golden, &handle).await;
         assert_eq!(phase, "FAILED");
-        assert!(message.contains(&format!("secret {KEY_SECRET}: {words}")), "{message}");
+        assert!(message.contains(&format!("secret {KEY_SECRET}: {expected}")), "{message}");
         assert!(!message.contains("PRIVATE KEY"), "{message}");
     }
     assert_eq!(stage.fake.requests(), 0);
-    let nobody = timeout(Duration::from_millis(200), listener.accept()).await;
-    assert!(nobody.is_err(), "somebody called the key's own host");
+    let connection = timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(connection.is_err(), "the key's own host was called");
 }
 
-/// Flyte 2's executor sends the value under the key's name; without it that name is the service's own.
+/// Flyte 2's executor sends the value under the key's name, which without it would be the service's own.
 #[tokio::test]
-async fn a_key_that_flyte_did_not_send_is_never_replaced_by_the_services() {
+async fn key_not_sent_by_flyte_does_not_fall_back_to_the_services_key() {
     let stage = Stage::set().await;
     let mut task = Golden::read(Flyte::V2, "bq_secret").unwrap().json;
     task["connection"] = json!({});
     for dialect in Dialect::ALL {
         let client = stage.client(dialect).await;
-        let words = match client.create(&task).await {
+        let expected = match client.create(&task).await {
             Ok(handle) => {
                 let seen = client.get(&task, &handle).await.unwrap();
                 assert_eq!(seen.phase, "FAILED");
@@ -181,7 +185,7 @@ async fn a_key_that_flyte_did_not_send_is_never_replaced_by_the_services() {
             }
             Err(refused) => refused.message,
         };
-        assert!(words.contains("secret GCP_SA_JSON not found"), "{words}");
+        assert!(expected.contains("secret GCP_SA_JSON not found"), "{expected}");
     }
     assert_eq!(stage.fake.requests(), 0);
     task["template"]["custom"]["secrets"][KEY_SECRET] = Json::Null;
@@ -189,7 +193,7 @@ async fn a_key_that_flyte_did_not_send_is_never_replaced_by_the_services() {
 }
 
 #[tokio::test]
-async fn a_named_key_is_found_by_its_name() {
+async fn named_key_is_read_from_secrets() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("gcp_sa_json"), service_account_key()).unwrap();
     let secrets = format!("--secrets-dir={}", dir.path().display());
@@ -208,14 +212,14 @@ async fn a_named_key_is_found_by_its_name() {
     assert_eq!(fake.jobs(), 1);
 }
 
-/// What BigQuery said to the official connector, and what we make of it.
+/// Responses recorded with the official connector, with the expected phase.
 const STATES: [(&str, &str); 13] = [
     ("cancelled", "FAILED"),
     ("done_with_warnings", "SUCCEEDED"),
     ("failed", "FAILED"),
-    // Not before the grace is over.
+    // Fails only after the grace period.
     ("http_403", "RUNNING"),
-    // A job of seconds may not be listed yet.
+    // A job that is seconds old may not be listed yet.
     ("http_404", "QUEUED"),
     ("http_429_once", "SUCCEEDED"),
     ("http_503_once", "SUCCEEDED"),
@@ -228,21 +232,21 @@ const STATES: [(&str, &str); 13] = [
 ];
 
 #[tokio::test]
-async fn every_answer_that_the_official_connector_was_given_has_its_phase() {
+async fn responses_recorded_by_the_official_connector_map_to_phases() {
     for flyte in [Flyte::V1, Flyte::V2] {
         let answers = Golden::official(flyte, "_states_bq").unwrap()["backend_answers"].take();
         for (name, answer) in answers.as_object().unwrap() {
             let (_, expected) = STATES
                 .iter()
                 .find(|(state, _)| state == name)
-                .unwrap_or_else(|| panic!("{name} is new"));
-            assert_eq!(seen_after(answer).await, *expected, "{flyte:?} {name}");
+                .unwrap_or_else(|| panic!("no expected phase for {name}"));
+            assert_eq!(phase_after(answer).await, *expected, "{flyte:?} {name}");
         }
     }
 }
 
-/// The phase of a job about which BigQuery answers so, and then that it went well.
-async fn seen_after(answer: &Json) -> String {
+/// The phase of a job for which BigQuery returns `answer` and then, if polled again, success.
+async fn phase_after(answer: &Json) -> String {
     let upstream = Upstream::start().await;
     let id = json!({"projectId": "acme-analytics", "jobId": "j", "location": "EU"});
     let table = json!({"projectId": "p", "datasetId": "d", "tableId": "t"});
@@ -256,11 +260,11 @@ async fn seen_after(answer: &Json) -> String {
         let body = json!({"error": {"message": "m", "errors": [{"reason": ""}]}});
         Answer::new(u16::try_from(status.as_u64().unwrap()).unwrap(), body)
     };
-    let well = job(&json!({"status": {"state": "DONE"}, "dest": true}));
+    let success = job(&json!({"status": {"state": "DONE"}, "dest": true}));
     let script = match answer {
         Json::Number(_) => vec![error(answer)],
-        Json::Array(once) => vec![error(&once[0]), well],
-        // A job that made no table is asked for its children, and has none.
+        Json::Array(once) => vec![error(&once[0]), success],
+        // A job without a destination table is asked for its children, and has none.
         _ => vec![job(answer), Answer::new(200, json!({"jobs": []}))],
     };
     let endpoint = format!("--endpoint={}", upstream.url());

@@ -1,4 +1,4 @@
-//! One task, one job: whatever goes wrong in between.
+//! A task starts exactly one job, despite retries, lost responses and cancellations.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ async fn repeated_create_starts_one_job() {
 }
 
 #[tokio::test]
-async fn a_caller_killed_mid_create_leaves_one_job() {
+async fn cancelled_create_is_joined_by_its_retry() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
         let task = task();
         stage.fake.hold_inserts();
         let client = stage.client(dialect).await;
         tokio::select! {
-            created = client.create(&task) => panic!("the answer was held: {created:?}"),
+            created = client.create(&task) => panic!("the response was held back: {created:?}"),
             () = until(|| stage.fake.jobs() == 1) => {}
         }
         drop(client);
@@ -48,7 +48,7 @@ async fn a_caller_killed_mid_create_leaves_one_job() {
 }
 
 #[tokio::test]
-async fn a_repeat_at_another_replica_finds_the_job_of_the_first() {
+async fn repeated_create_at_another_replica_finds_the_job() {
     let stage = Stage::set().await;
     let other = replica(&stage.fake, &[]).await;
     let first = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
@@ -56,11 +56,14 @@ async fn a_repeat_at_another_replica_finds_the_job_of_the_first() {
     there.create(&task()).await.unwrap();
     assert_eq!(stage.fake.jobs(), 1);
     let seen = there.get(&task(), &first).await.unwrap();
-    assert_eq!(seen.phase, "RUNNING", "any replica answers; the repeat looked at the job once");
+    assert_eq!(
+        seen.phase, "RUNNING",
+        "any replica can answer; the repeated create polled the job once"
+    );
 }
 
 #[tokio::test]
-async fn an_answer_lost_upstream_is_asked_for_again_and_adopted() {
+async fn create_is_retried_and_its_job_adopted_after_a_lost_response() {
     let stage = Stage::set().await;
     stage.fake.lose_answers(2);
     let client = stage.client(Dialect::Flyte1).await;
@@ -70,7 +73,7 @@ async fn an_answer_lost_upstream_is_asked_for_again_and_adopted() {
 }
 
 #[tokio::test]
-async fn a_create_that_outlasts_its_deadline_goes_on_and_is_found() {
+async fn create_past_its_deadline_completes_and_is_found() {
     let stage = Stage::set().await;
     stage.fake.hold_inserts();
     let hasty = stage.client(Dialect::Flyte1).await.with_timeout(Duration::from_secs(1));
@@ -80,22 +83,22 @@ async fn a_create_that_outlasts_its_deadline_goes_on_and_is_found() {
     let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
     assert_eq!(stage.fake.jobs(), 1);
     let seen = stage.client(Dialect::Rest).await.get(&task(), &handle).await.unwrap();
-    assert_eq!(seen.phase, "RUNNING", "the repeat looked at the job once");
+    assert_eq!(seen.phase, "RUNNING", "the repeated create polled the job once");
 }
 
 #[tokio::test]
-async fn nobody_adopts_anothers_job_by_naming_its_prefix() {
+async fn same_prefix_from_different_callers_starts_separate_jobs() {
     let stage = Stage::set().await;
     for subject in ["propeller", "ann", "bob"] {
         for dialect in [Dialect::Rest, Dialect::Flyte1] {
             stage.service.client(dialect, subject).await.create(&task()).await.unwrap();
         }
     }
-    assert_eq!(stage.fake.jobs(), 3, "one for each");
+    assert_eq!(stage.fake.jobs(), 3, "one for each caller");
 }
 
 #[tokio::test]
-async fn without_a_prefix_the_attempt_identifies_the_job() {
+async fn attempt_identifies_the_job_without_a_prefix() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut task = task();
@@ -108,9 +111,9 @@ async fn without_a_prefix_the_attempt_identifies_the_job() {
     assert_eq!(stage.fake.jobs(), 2);
 }
 
-/// Outside the US and EU a job is found only with its location, which the lost answer told.
+/// Outside the US and EU a job is found only with its location, which was in the lost response.
 #[tokio::test]
-async fn a_job_is_adopted_wherever_it_runs() {
+async fn job_is_adopted_outside_us_and_eu() {
     let stage = Stage::set().await;
     let mut task = task();
     task["template"]["custom"]["Location"] = json!("asia-northeast1");
@@ -122,18 +125,18 @@ async fn a_job_is_adopted_wherever_it_runs() {
 }
 
 #[tokio::test]
-async fn a_key_is_not_used_for_another_statement() {
+async fn key_reused_with_another_statement_is_rejected() {
     let stage = Stage::set().await;
     stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
     let mut other = task();
     other["template"]["sql"]["statement"] = json!("SELECT 'something else'");
     for dialect in Dialect::ALL {
         let client = stage.client(dialect).await;
-        let words = match client.create(&other).await {
+        let message = match client.create(&other).await {
             Ok(handle) => client.get(&other, &handle).await.unwrap().message,
             Err(refused) => refused.message,
         };
-        assert!(words.contains("another statement"), "{words}");
+        assert!(message.contains("another statement"), "{message}");
     }
     assert_eq!(stage.fake.jobs(), 1);
 }

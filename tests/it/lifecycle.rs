@@ -1,4 +1,4 @@
-//! Connections come and go, services start and stop, and no call notices.
+//! Calls succeed while connections end and services stop, restart or lose their vendor.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn task() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn six_failed_polls_upstream_are_six_good_answers() {
+async fn failed_polls_return_the_last_known_phase() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
         let client = stage.client(dialect).await;
@@ -30,7 +30,7 @@ async fn six_failed_polls_upstream_are_six_good_answers() {
             let seen = hasty.get(&task(), &handle).await.unwrap();
             assert_eq!(seen.phase, "QUEUED", "the last known phase");
             assert!(seen.message.starts_with("last known state"), "{}", seen.message);
-            assert!(!seen.links.is_empty(), "and what was known of it");
+            assert!(!seen.links.is_empty(), "the last known links");
         }
         assert!(stage.fake.requests() - before >= 6);
         stage.fake.fail_with([]);
@@ -39,7 +39,7 @@ async fn six_failed_polls_upstream_are_six_good_answers() {
 }
 
 #[tokio::test]
-async fn a_job_outlives_the_service_that_created_it() {
+async fn restarted_service_finds_existing_jobs() {
     let stage = Stage::set().await;
     let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
     let Stage { fake, service } = stage;
@@ -52,7 +52,7 @@ async fn a_job_outlives_the_service_that_created_it() {
 }
 
 #[tokio::test]
-async fn a_stopping_service_finishes_what_it_began() {
+async fn shutdown_waits_for_running_creates() {
     let stage = Stage::set().await;
     stage.fake.hold_inserts();
     let client = stage.client(Dialect::Flyte1).await;
@@ -78,9 +78,9 @@ async fn a_stopping_service_finishes_what_it_began() {
 }
 
 #[tokio::test]
-async fn old_connections_end_without_failing_a_call() {
+async fn connection_age_limit_fails_no_call() {
     let stage = Stage::set_with(Default::default(), &["--connection-age=200ms"]).await;
-    // Not tonic's client: it fails a call that it had not yet sent when the GOAWAY came.
+    // Not tonic's client, which fails a call that was not yet sent when the GOAWAY arrived.
     let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let url = format!("http://{}/plugins/v1", stage.service.api());
     let token = stage.service.token("propeller");
@@ -97,38 +97,38 @@ async fn old_connections_end_without_failing_a_call() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_closed() {
+async fn silent_connection_is_closed() {
     let stage = Stage::set().await;
     let half_preface = b"PRI * HTTP/2.0\r\n".as_slice();
     let half_head = b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: 1".as_slice();
-    let closed = async |said: &[u8], within: u64| {
+    let closed = async |sent: &[u8], within: u64| {
         let mut stream = TcpStream::connect(stage.service.api()).await.unwrap();
-        stream.write_all(said).await.unwrap();
+        stream.write_all(sent).await.unwrap();
         let mut rest = Vec::new();
         let read = timeout(Duration::from_secs(within), stream.read_to_end(&mut rest)).await;
-        assert!(read.is_ok(), "still open after {within} s: {:?}", String::from_utf8_lossy(said));
+        assert!(read.is_ok(), "still open after {within} s: {:?}", String::from_utf8_lossy(sent));
     };
     tokio::join!(closed(b"", 7), closed(half_preface, 7), closed(half_head, 12));
 }
 
 #[tokio::test]
-async fn a_new_job_that_is_not_listed_yet_is_queued() {
+async fn recently_created_missing_job_is_queued() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     let handle = client.create(&task()).await.unwrap();
     stage.fake.forget_jobs();
     let seen = client.get(&task(), &handle).await.unwrap();
     assert_eq!(seen.phase, "QUEUED", "{}", seen.message);
-    assert!(!seen.links.is_empty(), "its link is made of its ids");
+    assert!(!seen.links.is_empty(), "its link is derived from its ids");
     let again = client.delete(&task(), &handle).await.unwrap_err();
-    assert_eq!(again.code, 14, "it may yet run: {}", again.message);
+    assert_eq!(again.code, 14, "it may still start: {}", again.message);
     let old = stage.service.aged(&handle, Duration::from_secs(60));
     client.delete(&task(), &old).await.expect("there is nothing to stop");
     assert_eq!(client.get(&task(), &old).await.unwrap().phase, "FAILED");
 }
 
 #[tokio::test]
-async fn a_draining_service_says_so_to_every_probe() {
+async fn draining_service_is_not_serving_for_every_probe() {
     let stage = Stage::set_with(Default::default(), &["--drain-delay=2s"]).await;
     let (api, admin) = (stage.service.api(), stage.service.admin());
     let channel = || async move {
@@ -136,7 +136,7 @@ async fn a_draining_service_says_so_to_every_probe() {
         endpoint.connect().await.unwrap()
     };
     let health = async |service: &str| {
-        // HealthCheckRequest{service} and HealthCheckResponse{status}, by hand.
+        // HealthCheckRequest{service} and HealthCheckResponse{status}, encoded by hand.
         let request = [&[10, u8::try_from(service.len()).unwrap()], service.as_bytes()].concat();
         let method = "/grpc.health.v1.Health/Check";
         crate::raw::call(channel().await, method, request, None).await.unwrap()

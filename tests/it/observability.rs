@@ -1,4 +1,4 @@
-//! What an operator sees.
+//! Logs, metrics and the admin port.
 
 use plugin_core::testing::{Dialect, logs};
 use serde_json::{Value as Json, json};
@@ -10,7 +10,7 @@ fn task() -> Json {
     Golden::read(Flyte::V1, "bq_scalars").unwrap().json
 }
 
-/// The request lines of the log that `wanted` picks.
+/// The request lines of the log that match `wanted`.
 fn lines(wanted: impl Fn(&Json) -> bool) -> Vec<Json> {
     let log = logs();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
@@ -19,7 +19,7 @@ fn lines(wanted: impl Fn(&Json) -> bool) -> Vec<Json> {
 }
 
 #[tokio::test]
-async fn every_request_is_one_line_with_flytes_names() {
+async fn every_request_logs_one_line_with_flyte_identifiers() {
     let stage = Stage::set().await;
     for dialect in Dialect::ALL {
         let mut task = task();
@@ -53,7 +53,7 @@ async fn every_request_is_one_line_with_flytes_names() {
 }
 
 #[tokio::test]
-async fn a_cause_goes_to_the_log_and_not_to_the_caller() {
+async fn error_cause_is_logged_and_not_returned() {
     let stage = Stage::set_with(Default::default(), &["--endpoint=http://127.0.0.1:1"]).await;
     let mut task = task();
     task["output_prefix"] = json!("s3://bucket/cause");
@@ -70,7 +70,7 @@ async fn a_cause_goes_to_the_log_and_not_to_the_caller() {
 }
 
 #[tokio::test]
-async fn metrics_have_the_conventions_and_flytekits_names() {
+async fn metrics_have_opentelemetry_and_flytekit_names() {
     let stage = Stage::set().await;
     for dialect in Dialect::ALL {
         let client = stage.client(dialect).await;
@@ -103,7 +103,7 @@ async fn metrics_have_the_conventions_and_flytekits_names() {
 }
 
 #[tokio::test]
-async fn an_invented_task_type_makes_no_series() {
+async fn unknown_task_types_create_no_time_series() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     for number in 0..20 {
@@ -114,7 +114,7 @@ async fn an_invented_task_type_makes_no_series() {
 }
 
 #[tokio::test]
-async fn probes_and_the_log_level_need_no_token() {
+async fn admin_endpoints_need_no_token() {
     let stage = Stage::set().await;
     assert_eq!(stage.service.admin_text("/livez").await, "ok\n");
     assert_eq!(stage.service.admin_text("/readyz").await, "ok\n");
@@ -125,13 +125,13 @@ async fn probes_and_the_log_level_need_no_token() {
     let set = http.put(&level).body("trace").send().await.unwrap();
     assert_eq!(set.text().await.unwrap(), "trace\n");
     assert_eq!(stage.service.admin_text("/log-level").await, "trace\n");
-    // It is the whole process', and TRACE is slow.
+    // The level applies to the whole process, and TRACE is slow.
     http.put(&level).body("info").send().await.unwrap();
     assert!(stage.service.admin_text("/openapi.json").await.contains("\"openapi\""));
 }
 
 #[tokio::test]
-async fn a_request_id_is_the_callers_or_a_new_one() {
+async fn valid_request_id_is_kept_and_otherwise_generated() {
     let stage = Stage::set().await;
     let url = format!("http://{}/plugins/v1", stage.service.api());
     for (sent, kept) in [(Some("abc-1"), true), (Some("no spaces"), false), (None, false)] {

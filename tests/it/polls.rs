@@ -1,4 +1,4 @@
-//! A thousand tasks at once.
+//! A thousand concurrent tasks.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ fn task(number: usize) -> Json {
     task
 }
 
-/// Runs all of `calls`, a hundred at a time.
+/// Runs `calls`, a hundred at a time.
 async fn all<T>(calls: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     futures_util::stream::iter(calls).buffered(100).collect().await
 }
@@ -38,7 +38,7 @@ async fn phases(client: &Client, handles: &[Vec<u8>]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
+async fn thousand_concurrent_polls_are_batched() {
     let args = ["--connection-age=1h"];
     let stage = Stage::set_with(Options { polls: 3, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
@@ -52,15 +52,15 @@ async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
         println!("BigQuery, round {round}: {JOBS} polls, {calls} calls upstream, {}", seen[0]);
         assert!(calls <= 20, "{calls} calls for {JOBS} polls");
     }
-    assert!(ended, "every job was seen to end");
+    assert!(ended, "every job ended");
     assert_eq!(stage.fake.violations(), [""; 0]);
     let before = stage.fake.requests();
     phases(&client, &handles).await;
-    assert_eq!(stage.fake.requests(), before, "what has ended is not asked for again");
+    assert_eq!(stage.fake.requests(), before, "ended jobs are not polled again");
 }
 
 #[tokio::test]
-async fn polls_can_be_kept_apart() {
+async fn zero_poll_window_disables_batching() {
     let stage = Stage::set_with(Options::default(), &["--poll-window=0s"]).await;
     let client = stage.client(Dialect::Flyte2).await;
     let handles = create_all(&client, 5).await;
@@ -70,7 +70,7 @@ async fn polls_can_be_kept_apart() {
 }
 
 #[tokio::test]
-async fn a_job_that_a_list_does_not_tell_is_looked_at_by_itself() {
+async fn job_incomplete_in_the_list_is_polled_individually() {
     let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &[]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = create_all(&client, 4).await;
@@ -87,11 +87,11 @@ async fn a_job_that_a_list_does_not_tell_is_looked_at_by_itself() {
 }
 
 #[tokio::test]
-async fn tasks_queue_while_the_vendor_throttles() {
+async fn throttled_creates_are_delayed_and_do_not_fail() {
     let stage = Stage::set().await;
     stage.fake.fail_with([429; 40]);
     let client = stage.client(Dialect::Flyte1).await;
     create_all(&client, 100).await;
-    assert_eq!(stage.fake.jobs(), 100, "none failed, and none was started twice");
+    assert_eq!(stage.fake.jobs(), 100, "none failed or was started twice");
     assert!(stage.service.metric("plugin_upstream_throttled_total").await >= 40.0);
 }

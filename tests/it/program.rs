@@ -1,4 +1,4 @@
-//! A service's program as cargo built it, run as a process of its own.
+//! Runs a service's binary, as cargo built it, in a separate process.
 
 use std::{
     path::PathBuf,
@@ -14,10 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-/// Ports that are free.
+/// Arguments for listening on free ports.
 pub(crate) const ANYWHERE: [&str; 2] = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"];
 
-/// The program `name` that cargo built beside this test.
+/// The binary `name` that cargo built next to this test.
 fn program(name: &str) -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let program = deps.ancestors().nth(2).unwrap().join(name);
@@ -25,7 +25,7 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-/// The program with nothing of this process' environment.
+/// The binary with an environment of only `variables`.
 pub(crate) fn command(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program(name));
     command.args(args).env_clear().envs(variables.iter().copied());
@@ -33,7 +33,7 @@ pub(crate) fn command(name: &str, args: &[&str], variables: &[(&str, &str)]) -> 
     command
 }
 
-/// The exit code of the program, and all that it says.
+/// Runs the binary to completion; returns its exit code, stdout and stderr.
 pub(crate) async fn output(
     name: &str,
     args: &[&str],
@@ -41,7 +41,7 @@ pub(crate) async fn output(
 ) -> (Option<i32>, String) {
     let run = command(name, args, variables).output();
     let Output { status, stdout, stderr } =
-        timeout(Duration::from_secs(10), run).await.expect("it ends").unwrap();
+        timeout(Duration::from_secs(10), run).await.expect("ends within the timeout").unwrap();
     let text = [stdout, stderr].concat();
     (status.code(), String::from_utf8_lossy(&text).into_owned())
 }
@@ -66,9 +66,10 @@ impl Running {
                     return line;
                 }
             }
-            panic!("it ended");
+            panic!("the program ended early");
         };
-        let line = timeout(Duration::from_secs(10), serving).await.expect("it serves");
+        let line =
+            timeout(Duration::from_secs(10), serving).await.expect("serves within the timeout");
         let address = |name: &str| line[name].as_str().unwrap().to_owned();
         let (api, admin) = (address("api"), address("admin"));
         Self { child, log, api, admin }
@@ -78,13 +79,13 @@ impl Running {
         Client::connect(dialect, self.api.parse().unwrap(), None).await
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     pub(crate) async fn signal(&self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
     }
 
-    /// Sends SIGTERM and waits; answers with the exit code and the rest of the log.
+    /// Sends SIGTERM and waits; returns the exit code and the rest of the log.
     pub(crate) async fn terminate(mut self) -> (Option<i32>, String) {
         self.signal().await;
         let mut rest = String::new();
@@ -93,8 +94,10 @@ impl Running {
                 rest += &line;
             }
         };
-        timeout(Duration::from_secs(20), read).await.expect("it ends");
-        let status = timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends");
+        timeout(Duration::from_secs(20), read).await.expect("ends within the timeout");
+        let status = timeout(Duration::from_secs(10), self.child.wait())
+            .await
+            .expect("ends within the timeout");
         (status.unwrap().code(), rest)
     }
 }

@@ -1,4 +1,4 @@
-//! The sidecar's program between callers without a token and services that want one.
+//! The `propeller-proxy` binary between callers without a token and services that require one.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -39,17 +39,18 @@ impl Proxy {
         let args = own.iter().chain(args).copied().collect::<Vec<_>>();
         let mut child = command("propeller-proxy", &args, &[]).spawn().unwrap();
         let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
-        let listen =
-            timeout(Duration::from_secs(10), forwarding(&mut log)).await.expect("it forwards");
+        let listen = timeout(Duration::from_secs(10), forwarding(&mut log))
+            .await
+            .expect("forwards within the timeout");
         Self { child, log, listen, _token: file }
     }
 
-    /// A caller that has no token.
+    /// A client without a token.
     async fn client(&self, dialect: Dialect) -> Client {
         Client::connect(dialect, self.listen, None).await
     }
 
-    /// Sends SIGTERM; answers with the exit code and the rest of the log.
+    /// Sends SIGTERM and returns the exit code and the rest of the log.
     async fn terminate(mut self) -> (Option<i32>, String) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
@@ -57,7 +58,9 @@ impl Proxy {
         while let Some(line) = self.log.next_line().await.unwrap() {
             rest += &line;
         }
-        let status = timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends");
+        let status = timeout(Duration::from_secs(10), self.child.wait())
+            .await
+            .expect("ends within the timeout");
         (status.unwrap().code(), rest)
     }
 }
@@ -69,7 +72,7 @@ async fn forwarding(log: &mut Lines<BufReader<ChildStdout>>) -> SocketAddr {
             return line["listen"].as_str().unwrap().parse().unwrap();
         }
     }
-    panic!("it ended");
+    panic!("the proxy ended early");
 }
 
 fn url_of(stage: &Stage) -> String {
@@ -81,14 +84,14 @@ fn task() -> Json {
 }
 
 #[tokio::test]
-async fn callers_without_a_token_are_served_through_it_in_both_flytes() {
+async fn callers_without_a_token_are_served_through_the_proxy() {
     for dialect in [Dialect::Flyte1, Dialect::Flyte2] {
         let stage = Stage::set().await;
         let (target, token) = (url_of(&stage), stage.service.token("propeller"));
         let proxy = Proxy::start(&target, &token, &[]).await;
         let direct = Client::connect(dialect, stage.service.api(), None).await;
         let Refusal { code, .. } = direct.create(&task()).await.unwrap_err();
-        assert_eq!(code, UNAUTHENTICATED, "without it");
+        assert_eq!(code, UNAUTHENTICATED, "without the proxy");
 
         let client = proxy.client(dialect).await;
         let handle = client.create(&task()).await.unwrap();
@@ -98,7 +101,7 @@ async fn callers_without_a_token_are_served_through_it_in_both_flytes() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_told_in_the_service_s_words() {
+async fn rejected_token_fails_with_the_services_message() {
     let stage = Stage::set().await;
     let proxy = Proxy::start(&url_of(&stage), "no.real.token", &[]).await;
     let refused = proxy.client(Dialect::Flyte1).await.create(&task()).await.unwrap_err();
@@ -110,7 +113,7 @@ async fn a_refused_token_is_told_in_the_service_s_words() {
 }
 
 #[tokio::test]
-async fn a_service_with_a_certificate_is_called_over_tls() {
+async fn https_targets_are_called_over_tls() {
     let secured = Secured::start().await;
     let (url, token) = (secured.url("https"), secured.service.token("propeller"));
     let proxy = Proxy::start(&url, &token, &[&secured.ca_file()]).await;
@@ -119,7 +122,7 @@ async fn a_service_with_a_certificate_is_called_over_tls() {
 }
 
 #[tokio::test]
-async fn an_untrusted_certificate_is_told_to_who_calls() {
+async fn untrusted_certificate_is_reported_to_the_caller() {
     let (secured, other) = (Secured::start().await, Secured::start().await);
     let args = [other.ca_file(), "--wait=300ms".to_owned()];
     let proxy =
@@ -127,22 +130,22 @@ async fn an_untrusted_certificate_is_told_to_who_calls() {
     let refused = proxy.client(Dialect::Flyte1).await.create(&task()).await.unwrap_err();
     assert_eq!(refused.code, UNAVAILABLE);
     assert!(
-        refused.message.contains("can be reached: no TLS: invalid peer certificate"),
+        refused.message.contains("is reachable: TLS handshake failed: invalid peer certificate"),
         "{refused:?}"
     );
 }
 
 #[tokio::test]
-async fn wrong_settings_are_named() {
+async fn invalid_settings_are_reported() {
     let route = "--route=127.0.0.1:0=dns:///bigquery:8000";
-    for (args, expected, words) in [
+    for (args, expected, message) in [
         (&["--token-file=/token"][..], 2, "--route <LISTEN=TARGET>"),
         (&[route], 2, "--token-file <FILE>"),
-        (&["--route=bigquery:8000", "--token-file=/token"], 2, "write LISTEN=TARGET"),
+        (&["--route=bigquery:8000", "--token-file=/token"], 2, "expected LISTEN=TARGET"),
         (&[route, "--token-file=/nowhere/token"], 1, "/nowhere/token cannot be read"),
     ] {
-        let (code, said) = output("propeller-proxy", args, &[]).await;
-        assert_eq!(code, Some(expected), "{said}");
-        assert!(said.contains(words), "{said}");
+        let (code, output) = output("propeller-proxy", args, &[]).await;
+        assert_eq!(code, Some(expected), "{output}");
+        assert!(output.contains(message), "{output}");
     }
 }

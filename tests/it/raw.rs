@@ -1,4 +1,4 @@
-//! Calls that send bytes as they are: what Flyte's SDKs wrote, not what our types keep of it.
+//! Calls that send bytes unchanged: the SDKs' own encoding, with fields that our types do not have.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;

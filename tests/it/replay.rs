@@ -1,4 +1,4 @@
-//! Golden requests sent as their callers send them: the bytes of Flyte's SDKs, with their connection.
+//! Sends golden requests as their callers do: the original bytes, with the connection.
 
 use bytes::Bytes;
 use plugin_core::testing::{
@@ -13,13 +13,13 @@ use tonic::{Status, transport::Channel};
 
 use crate::raw;
 
-/// A connection of its own to `service`.
+/// A new connection to `service`.
 pub(crate) async fn channel(service: &TestService) -> Channel {
     let url = format!("http://{}", service.api());
     Channel::from_shared(url).unwrap().connect().await.unwrap()
 }
 
-/// A call as the caller of `golden` makes it: propeller, or Flyte 2's executor.
+/// Calls `service` as the sender of `golden` does: propeller, or Flyte 2's executor.
 async fn call(
     service: &TestService,
     golden: &Golden,
@@ -32,7 +32,7 @@ async fn call(
     raw::call(channel(service).await, method, message, Some(&token)).await
 }
 
-/// Submits it, and answers with its handle.
+/// Submits `golden` and returns the handle.
 pub(crate) async fn send(service: &TestService, golden: &Golden) -> Result<Vec<u8>, Status> {
     let v1 = "/flyteidl.service.AsyncAgentService/CreateTask";
     let v2 = "/flyteidl2.connector.AsyncConnectorService/CreateTask";
@@ -40,7 +40,7 @@ pub(crate) async fn send(service: &TestService, golden: &Golden) -> Result<Vec<u
     Ok(CreateTaskResponse::decode(answer).unwrap().resource_meta.to_vec())
 }
 
-/// Looks at its job.
+/// Polls the job once.
 pub(crate) async fn poll(service: &TestService, golden: &Golden, handle: &[u8]) -> Resource {
     let v1 = "/flyteidl.service.AsyncAgentService/GetTask";
     let v2 = "/flyteidl2.connector.AsyncConnectorService/GetTask";
@@ -53,7 +53,7 @@ pub(crate) async fn poll(service: &TestService, golden: &Golden, handle: &[u8]) 
     GetTaskResponse::decode(answer).unwrap().resource.unwrap()
 }
 
-/// Looks at its job until that has ended.
+/// Polls the job until it has ended.
 pub(crate) async fn poll_to_the_end(
     service: &TestService,
     golden: &Golden,
@@ -65,10 +65,10 @@ pub(crate) async fn poll_to_the_end(
             return seen;
         }
     }
-    panic!("{}: never ends", golden.name)
+    panic!("{}: did not end", golden.name)
 }
 
-/// Stops its job.
+/// Deletes the job.
 pub(crate) async fn stop(
     service: &TestService,
     golden: &Golden,

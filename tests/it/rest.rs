@@ -1,4 +1,4 @@
-//! What a person with curl sees.
+//! The REST API.
 
 use http::Method;
 use serde_json::{Value as Json, json};
@@ -49,7 +49,7 @@ fn short() -> Json {
 }
 
 #[tokio::test]
-async fn the_short_form_runs_from_submit_to_results() {
+async fn short_form_runs_to_success() {
     let stage = Stage::set().await;
     let key = [("idempotency-key", "nightly-2026-03-01")];
     let (status, created) = stage.rest_with(Method::PUT, PATH, Some(short()), &key).await;
@@ -92,7 +92,7 @@ async fn the_short_form_runs_from_submit_to_results() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_makes_one_job_and_none_says_that_it_does_not() {
+async fn idempotency_key_starts_one_job_and_its_absence_is_reported() {
     let stage = Stage::set().await;
     for key in ["a", "a", "b"] {
         let key = [("idempotency-key", key)];
@@ -106,12 +106,12 @@ async fn an_idempotency_key_makes_one_job_and_none_says_that_it_does_not() {
 }
 
 #[tokio::test]
-async fn a_leading_v_is_allowed_and_an_unknown_address_names_what_is_served() {
+async fn version_may_start_with_v_and_unknown_paths_list_served_types() {
     let stage = Stage::set().await;
     let (status, _) =
         stage.rest(Method::PUT, "/plugins/v1/bigquery_query_job_task/v0", Some(short())).await;
     assert_eq!(status, 200);
-    for (path, words) in [
+    for (path, expected) in [
         ("/plugins/v1/bigquery_query_job_task/1", "bigquery_query_job_task version 0"),
         ("/plugins/v1/snowflake/0", "bigquery_query_job_task version 0"),
         ("/plugins/v1/bigquery_query_job_task/latest", "is not a number"),
@@ -119,12 +119,12 @@ async fn a_leading_v_is_allowed_and_an_unknown_address_names_what_is_served() {
     ] {
         let (status, problem) = stage.rest(Method::PUT, path, Some(short())).await;
         assert_eq!(status, 404, "{path}");
-        assert!(problem["message"].as_str().unwrap().contains(words), "{problem}");
+        assert!(problem["message"].as_str().unwrap().contains(expected), "{problem}");
     }
 }
 
 #[tokio::test]
-async fn a_wrong_request_names_its_field_and_submits_nothing() {
+async fn invalid_request_names_the_field_and_submits_nothing() {
     let stage = Stage::set().await;
     let golden = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
     let with = |path: &str, value: Json| {
@@ -132,7 +132,7 @@ async fn a_wrong_request_names_its_field_and_submits_nothing() {
         *body.pointer_mut(path).unwrap() = value;
         body
     };
-    for (body, words) in [
+    for (body, expected) in [
         (json!("{"), "EOF"),
         (json!("[]"), "invalid"),
         (json!("{} x"), "trailing"),
@@ -160,22 +160,22 @@ async fn a_wrong_request_names_its_field_and_submits_nothing() {
         let (status, problem) = stage.rest(Method::PUT, PATH, Some(body.clone())).await;
         assert_eq!(status, 400, "{body}: {problem}");
         let message = problem["message"].as_str().unwrap();
-        assert!(message.contains(words), "{body}: {message}");
+        assert!(message.contains(expected), "{body}: {message}");
     }
-    for (query, words) in [
+    for (query, expected) in [
         ("", "job_id: missing"),
         ("?job_id=a&resource_id=b", "not both"),
         ("?job=1", "unknown field"),
     ] {
         let (status, problem) = stage.rest(Method::GET, &format!("{PATH}{query}"), None).await;
         assert_eq!(status, 400);
-        assert!(problem["message"].as_str().unwrap().contains(words), "{problem}");
+        assert!(problem["message"].as_str().unwrap().contains(expected), "{problem}");
     }
     assert_eq!(stage.fake.requests(), 0);
 }
 
 #[tokio::test]
-async fn a_refusal_is_422_in_googles_words_with_its_code() {
+async fn rejected_query_is_422_with_googles_message_and_code() {
     let stage = Stage::set().await;
     let body = json!({"custom": {"ProjectID": "p"}, "sql": "SELECT @missing"});
     let (status, problem) = stage.rest(Method::PUT, PATH, Some(body)).await;
@@ -185,7 +185,7 @@ async fn a_refusal_is_422_in_googles_words_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_failed_job_carries_its_code_apart_from_its_words() {
+async fn failed_job_has_separate_code_and_message() {
     let ending = Ending::Failure {
         reason: "invalidQuery".to_owned(),
         message: "Division by zero".to_owned(),
@@ -204,7 +204,7 @@ async fn a_failed_job_carries_its_code_apart_from_its_words() {
 }
 
 #[tokio::test]
-async fn what_is_served_can_be_looked_up() {
+async fn listing_schema_and_openapi_are_served() {
     let stage = Stage::set().await;
     let (status, listing) = stage.rest(Method::GET, "/plugins/v1", None).await;
     assert_eq!(status, 200);

@@ -1,4 +1,4 @@
-//! The table that a BigQuery task's `results` are.
+//! The table in the `results` output of a BigQuery task.
 
 use bigquery::BigQuery;
 use plugin_core::testing::{Answer, Dialect, Seen, Upstream, spawn};
@@ -16,7 +16,7 @@ fn task(statement: &str) -> Json {
     task
 }
 
-/// Where `task` ends.
+/// The final status of `task`.
 async fn end(task: &Json, dialect: Dialect) -> Seen {
     let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &[]).await;
     let client = stage.client(dialect).await;
@@ -28,7 +28,7 @@ async fn end(task: &Json, dialect: Dialect) -> Seen {
 }
 
 #[tokio::test]
-async fn the_results_of_a_script_are_what_its_last_query_made() {
+async fn script_results_are_the_table_of_its_last_query() {
     for last in [
         "SELECT 1;",
         "SELECT 1; DROP TABLE scratch;",
@@ -44,7 +44,7 @@ async fn the_results_of_a_script_are_what_its_last_query_made() {
 }
 
 #[tokio::test]
-async fn a_dropped_table_is_no_result() {
+async fn dropped_table_is_not_a_result() {
     let drop = task("DROP TABLE shop.orders");
     let mut without_outputs = drop.clone();
     without_outputs["template"]["interface"]["outputs"] = json!({});
@@ -57,9 +57,9 @@ async fn a_dropped_table_is_no_result() {
     }
 }
 
-/// Ten pages of a script's statements are read, and a poll that went on for ever would never end.
+/// At most ten pages of a script's statements are read, so that a poll always ends.
 #[tokio::test]
-async fn a_script_with_too_many_statements_ends() {
+async fn script_with_too_many_statements_fails() {
     let upstream = Upstream::start().await;
     let endpoint = format!("--endpoint={}", upstream.url());
     let secrets = format!("--secrets-dir={}", secrets_dir().display());

@@ -1,4 +1,4 @@
-//! One statement in the right account: whatever goes wrong in between.
+//! Snowflake: a task runs exactly one statement, in the right account.
 
 mod credentials;
 
@@ -15,7 +15,7 @@ use tests::{
 };
 use tokio::net::TcpListener;
 
-/// The accounts that the golden requests name.
+/// The accounts in the golden requests.
 const ACCOUNTS: &str = "--accounts=ACMEORG-ANALYTICS,xy12345.eu-central-1,ORG-ACC";
 
 pub(crate) struct Stage {
@@ -58,7 +58,7 @@ fn secrets_dir() -> &'static Path {
     dir.path()
 }
 
-/// A key beside the one that all tests share.
+/// A key other than the one that all tests share.
 fn other_key() -> &'static str {
     include_str!("../../services/snowflake/src/key/pem/pkcs8.pem")
 }
@@ -79,7 +79,7 @@ fn task() -> Json {
 }
 
 #[tokio::test]
-async fn a_repeated_create_runs_one_statement() {
+async fn repeated_create_runs_one_statement() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
         let other = replica(&stage.fake, &[]).await;
@@ -93,7 +93,7 @@ async fn a_repeated_create_runs_one_statement() {
 }
 
 #[tokio::test]
-async fn a_create_whose_first_answer_got_lost_runs_one_statement() {
+async fn create_with_lost_responses_runs_one_statement() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
         stage.fake.lose_answers(2);
@@ -106,12 +106,12 @@ async fn a_create_whose_first_answer_got_lost_runs_one_statement() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_mid_create_leaves_one_statement() {
+async fn cancelled_create_runs_one_statement() {
     let stage = Stage::set().await;
     stage.fake.hold_submits();
     let (client, task) = (stage.client(Dialect::Flyte1).await, task());
     tokio::select! {
-        created = client.create(&task) => panic!("the answer was held: {created:?}"),
+        created = client.create(&task) => panic!("the response was held back: {created:?}"),
         () = until(|| stage.fake.statements() == 1) => {}
     }
     stage.fake.release_submits();
@@ -120,7 +120,7 @@ async fn a_caller_who_leaves_mid_create_leaves_one_statement() {
 }
 
 #[tokio::test]
-async fn another_attempt_is_another_statement() {
+async fn another_attempt_runs_another_statement() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut task = task();
@@ -134,7 +134,7 @@ async fn another_attempt_is_another_statement() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_configured_is_refused_and_nobody_is_called() {
+async fn unconfigured_account_is_rejected_and_never_contacted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let theirs = listener.local_addr().unwrap().to_string();
     let stage = Stage::set().await;
@@ -163,7 +163,7 @@ async fn an_account_that_is_not_configured_is_refused_and_nobody_is_called() {
 }
 
 #[tokio::test]
-async fn an_account_that_a_caller_may_not_use_is_refused() {
+async fn rules_limit_accounts() {
     let stage = Stage::set().await;
     let limited = stage.service.client(Dialect::Rest, "limited").await;
     let refusal = limited.create(&task()).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn an_account_that_a_caller_may_not_use_is_refused() {
 }
 
 #[tokio::test]
-async fn an_outage_of_snowflake_fails_no_task() {
+async fn snowflake_outage_fails_no_task() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     let handle = client.create(&task()).await.unwrap();
@@ -187,11 +187,11 @@ async fn an_outage_of_snowflake_fails_no_task() {
     }
     let asked = stage.fake.requests();
     client.get(&task(), &handle).await.unwrap();
-    assert_eq!(stage.fake.requests(), asked, "an end is remembered");
+    assert_eq!(stage.fake.requests(), asked, "a terminal status is cached");
 }
 
 #[tokio::test]
-async fn a_statement_ends_as_snowflake_says() {
+async fn snowflake_errors_map_to_phases() {
     for (status, code, phase) in [
         (422, "001003", "FAILED"),
         (422, "000603", "RETRYABLE_FAILED"),
@@ -212,7 +212,7 @@ async fn a_statement_ends_as_snowflake_says() {
 }
 
 #[tokio::test]
-async fn a_create_that_is_refused_with_a_retryable_code_is_tried_again() {
+async fn retryable_create_errors_are_unavailable() {
     let refused = |code: &str| Ending::Failure {
         status: 422,
         code: code.to_owned(),
@@ -232,7 +232,7 @@ async fn a_create_that_is_refused_with_a_retryable_code_is_tried_again() {
 }
 
 #[tokio::test]
-async fn flyte_is_told_the_code_of_a_create_that_it_tries_again() {
+async fn retryable_create_error_includes_the_code() {
     let refused = Ending::Failure {
         status: 422,
         code: "000603".to_owned(),
@@ -247,7 +247,7 @@ async fn flyte_is_told_the_code_of_a_create_that_it_tries_again() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_removed_account_can_be_deleted() {
+async fn job_of_a_removed_account_can_be_deleted() {
     let stage = Stage::set().await;
     let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
     let asked = stage.fake.requests();
@@ -260,7 +260,7 @@ async fn a_job_of_a_removed_account_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_statement_that_is_not_there_yet_is_queued() {
+async fn recently_created_missing_statement_is_queued() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     let handle = client.create(&task()).await.unwrap();
@@ -271,14 +271,14 @@ async fn a_statement_that_is_not_there_yet_is_queued() {
     let seen = client.get(&task(), &handle).await.unwrap();
     assert_eq!((seen.phase.as_str(), seen.links.len()), ("QUEUED", 1));
     let again = client.delete(&task(), &handle).await.unwrap_err();
-    assert_eq!(again.code, 14, "it may yet run: {}", again.message);
+    assert_eq!(again.code, 14, "it may still start: {}", again.message);
     let old = elsewhere.aged(&handle, Duration::from_secs(60));
     client.delete(&task(), &old).await.expect("there is nothing to stop");
 }
 
-/// The first partition of a result comes with the status, and may be large.
+/// The status response includes the first partition of the result, which may be large.
 #[tokio::test]
-async fn rows_by_the_megabyte_do_not_hide_that_a_statement_has_ended() {
+async fn large_result_does_not_hide_the_end_of_a_statement() {
     let upstream = Upstream::start().await;
     let answer = |status: u16, code: &str, data: Json| {
         let rows = json!({"numRows": 1, "rowType": [{"name": "V"}]});
@@ -301,7 +301,7 @@ async fn rows_by_the_megabyte_do_not_hide_that_a_statement_has_ended() {
 }
 
 #[tokio::test]
-async fn an_operators_defaults_fill_what_a_task_leaves_open() {
+async fn defaults_of_the_operator_apply_to_missing_values() {
     let args = [
         "--accounts=ACMEORG-ANALYTICS",
         "--user=default_user",
@@ -334,7 +334,7 @@ async fn an_operators_defaults_fill_what_a_task_leaves_open() {
 
 #[tokio::test]
 #[should_panic(expected = "--accounts <ACCOUNT[=HOST]>")]
-async fn no_service_starts_without_accounts() {
+async fn startup_requires_accounts() {
     spawn::<snowflake::Snowflake>(&[]).await;
 }
 

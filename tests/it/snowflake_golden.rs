@@ -1,4 +1,4 @@
-//! The requests that Flyte's SDKs really make, from the wire to Snowflake and back.
+//! Real requests of Flyte's SDKs, end to end to Snowflake.
 
 use plugin_core::testing::proto::flyteidl::admin::Resource;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::{replay, snowflake::Stage};
 const PLAIN_KEY: &str = include_str!("../../services/snowflake/src/key/pem/pkcs8.pem");
 const ENCRYPTED_KEY: &str = include_str!("../../services/snowflake/src/key/pem/aes256.pem");
 
-/// Golden requests that cannot be run, and what the user must read.
+/// Golden requests that cannot be run, with the expected message.
 const REFUSED: [(&str, &str); 3] = [
     ("sf_missing_param", "inputs.y: no such input; the task has [x]"),
     ("sf_missing_warehouse", "warehouse: missing; neither custom.warehouse (Flyte 2) nor"),
@@ -48,11 +48,11 @@ fn all() -> Vec<Golden> {
     let mut all = Golden::all(Flyte::V1, "sf_").unwrap();
     all.extend(Golden::all(Flyte::V2, "sf_").unwrap());
     assert_eq!(all.len(), 18);
-    all.into_iter().map(real).collect()
+    all.into_iter().map(with_key).collect()
 }
 
-/// With a key that the fake knows, encrypted where a passphrase comes with it.
-fn real(golden: Golden) -> Golden {
+/// Replaces the key with one that the fake accepts, encrypted if there is a passphrase.
+fn with_key(golden: Golden) -> Golden {
     let passphrase = &golden.json["connection"]["secrets"]["snowflake_private_key_passphrase"];
     let key = if passphrase.is_string() { ENCRYPTED_KEY } else { PLAIN_KEY };
     let secrets = [("snowflake_private_key", key), ("snowflake_private_key_passphrase", "secret")];
@@ -75,7 +75,7 @@ fn uri(resource: &Resource) -> String {
 }
 
 #[tokio::test]
-async fn every_snowflake_request_runs_to_success_with_its_results() {
+async fn every_snowflake_request_succeeds_with_results() {
     for golden in all().iter().filter(runs) {
         let stage = stage(Options::default()).await;
         let handle = stage.send(golden).await;
@@ -95,27 +95,28 @@ async fn every_snowflake_request_runs_to_success_with_its_results() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_refused_by_name() {
+async fn invalid_requests_fail_with_the_reason() {
     for golden in all().iter().filter(|golden| !runs(golden)) {
         let stage = stage(Options::default()).await;
         let handle = stage.send(golden).await;
         let seen = stage.poll(golden, &handle).await;
         assert_eq!(seen.phase().as_str_name(), "FAILED", "{}", golden.name);
-        let (_, words) = REFUSED.iter().find(|(name, _)| *name == golden.name).unwrap();
-        assert!(seen.message.contains(words), "{}: {}", golden.name, seen.message);
+        let (_, expected) = REFUSED.iter().find(|(name, _)| *name == golden.name).unwrap();
+        assert!(seen.message.contains(expected), "{}: {}", golden.name, seen.message);
         assert_eq!(stage.fake.requests(), 0);
     }
 }
 
 #[tokio::test]
-async fn every_snowflake_request_fails_in_snowflakes_words() {
+async fn every_failed_snowflake_request_has_snowflakes_message() {
     for golden in all().iter().filter(runs) {
         let stage = stage(Options { ending: Ending::syntax_error(), ..Options::default() }).await;
         let handle = stage.send(golden).await;
         let seen = stage.poll_to_the_end(golden, &handle).await;
         assert_eq!(seen.phase().as_str_name(), "FAILED", "{}", golden.name);
-        let words = "001003: syntax error line 1 at position 7 unexpected 'FRM'. (SQLSTATE 42000)";
-        assert_eq!(seen.message, words, "{}", golden.name);
+        let expected =
+            "001003: syntax error line 1 at position 7 unexpected 'FRM'. (SQLSTATE 42000)";
+        assert_eq!(seen.message, expected, "{}", golden.name);
         assert_eq!(seen.log_links.len(), 1, "{}", golden.name);
     }
 }
@@ -128,14 +129,14 @@ async fn every_snowflake_request_can_be_cancelled() {
         stage.stop(golden, &handle).await;
         let seen = stage.poll(golden, &handle).await;
         assert_eq!(seen.phase().as_str_name(), "FAILED", "{}", golden.name);
-        // An ended statement needs no stopping.
+        // Stopping an ended statement succeeds.
         stage.stop(golden, &handle).await;
         assert_eq!(stage.fake.violations(), [""; 0]);
     }
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused_without_its_text() {
+async fn invalid_key_is_rejected_without_exposing_it() {
     let stage = Stage::set_with(Options::default(), &[]).await;
     let golden = Golden::read(Flyte::V2, "sf_count_users").unwrap();
     let handle = stage.send(&golden).await;

@@ -1,4 +1,4 @@
-//! A BigQuery service with its fake, ready to be called.
+//! A running BigQuery service with a fake BigQuery.
 
 use std::{path::Path, sync::OnceLock, time::Duration};
 
@@ -15,13 +15,13 @@ pub(crate) struct Stage {
     pub(crate) service: TestService,
 }
 
-/// The discovery document, which must be there where nothing may be skipped.
+/// The discovery document; required in CI.
 pub(crate) fn discovery() -> Option<Discovery> {
     let installed = Discovery::installed().unwrap();
     let ci = option_env!("CI").is_some() || std::env::vars().any(|(name, _)| name == "CI");
     assert!(installed.is_some() || !ci, "{} is missing", Discovery::path().display());
     if installed.is_none() {
-        eprintln!("not checked against {}: it is not installed", Discovery::path().display());
+        eprintln!("{} is not installed: requests are not checked", Discovery::path().display());
     }
     installed
 }
@@ -49,7 +49,7 @@ impl Stage {
     }
 }
 
-/// A directory with the key of a service account.
+/// A directory with a service account key.
 pub(crate) fn secrets_dir() -> &'static Path {
     static DIR: OnceLock<TempDir> = OnceLock::new();
     let dir = DIR.get_or_init(|| {
@@ -61,7 +61,7 @@ pub(crate) fn secrets_dir() -> &'static Path {
     dir.path()
 }
 
-/// A service for `fake`; every one opens the handles of all others.
+/// A service for `fake`. All services share their handle keys.
 pub(crate) async fn replica(fake: &FakeBigQuery, args: &[&str]) -> TestService {
     let endpoint = format!("--endpoint={}", fake.url());
     let secrets = format!("--secrets-dir={}", secrets_dir().display());

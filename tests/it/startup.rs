@@ -1,4 +1,4 @@
-//! The program itself: what it says, when it refuses, how it ends.
+//! The service's program: its messages, settings, startup and shutdown.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,27 +28,27 @@ async fn start(args: &[&str], variables: &[(&str, &str)]) -> Running {
 }
 
 #[tokio::test]
-async fn it_refuses_to_serve_everybody_unless_told_to() {
-    let (code, said) = output(&ANYWHERE, &[]).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("--handle-keys (PLUGIN_HANDLE_KEYS) is missing"), "{said}");
+async fn unauthenticated_service_must_be_enabled_explicitly() {
+    let (code, text) = output(&ANYWHERE, &[]).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("--handle-keys (PLUGIN_HANDLE_KEYS) is missing"), "{text}");
 
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("handle.key");
     std::fs::write(&key, [7; 32]).unwrap();
-    let (code, said) = output(&ANYWHERE, &[("PLUGIN_HANDLE_KEYS", key.to_str().unwrap())]).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("--auth (PLUGIN_AUTH) is missing"), "{said}");
+    let (code, text) = output(&ANYWHERE, &[("PLUGIN_HANDLE_KEYS", key.to_str().unwrap())]).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("--auth (PLUGIN_AUTH) is missing"), "{text}");
 
     let both = [ANYWHERE[0], ANYWHERE[1], "--insecure-no-auth", "--auth=x"];
-    let (code, said) = output(&both, &[]).await;
+    let (code, text) = output(&both, &[]).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("exclude each other"), "{said}");
+    assert!(text.contains("exclude each other"), "{text}");
 }
 
 #[tokio::test]
-async fn wrong_settings_are_named() {
-    for (args, code, words) in [
+async fn invalid_settings_are_reported() {
+    for (args, code, expected) in [
         (vec!["--listen=here"], 2, "--listen"),
         (vec!["--request-timeout=90"], 2, "--request-timeout"),
         (vec!["--log-format=xml"], 2, "--log-format"),
@@ -65,24 +65,24 @@ async fn wrong_settings_are_named() {
             !args.iter().any(|arg| arg.split('=').next() == flag)
         };
         let all = ANYWHERE.iter().copied().filter(named).chain(args.iter().copied());
-        let (actual, said) = output(&all.collect::<Vec<_>>(), &[]).await;
-        assert_eq!(actual, Some(code), "{args:?}: {said}");
-        assert!(said.contains(words), "{args:?}: {said}");
+        let (actual, text) = output(&all.collect::<Vec<_>>(), &[]).await;
+        assert_eq!(actual, Some(code), "{args:?}: {text}");
+        assert!(text.contains(expected), "{args:?}: {text}");
     }
 }
 
 #[tokio::test]
-async fn help_names_every_setting() {
+async fn help_lists_settings_and_subcommands() {
     let (code, help) = output(&["--help"], &[]).await;
     assert_eq!(code, Some(0));
     let settings = ["--listen", "PLUGIN_LISTEN", "BIGQUERY_ENDPOINT", "BIGQUERY_EMULATOR_HOST"];
-    for words in settings.into_iter().chain(["health-check"]) {
-        assert!(help.contains(words), "{words}");
+    for expected in settings.into_iter().chain(["health-check"]) {
+        assert!(help.contains(expected), "{expected}");
     }
 }
 
 #[tokio::test]
-async fn a_health_check_asks_the_service_that_runs() {
+async fn health_check_reports_the_state_of_the_service() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let emulator = fake.unwrap().url();
     let variables = [("BIGQUERY_EMULATOR_HOST", emulator.as_str())];
@@ -93,26 +93,27 @@ async fn a_health_check_asks_the_service_that_runs() {
     assert_eq!(output(&["health-check"], &listen).await, (Some(0), "SERVING\n".to_owned()));
 
     let admin = format!("http://{}", running.admin);
-    let (code, said) = output(&["health-check", &admin], &[]).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("is it the API port, or the admin port?"), "{said}");
+    let (code, text) = output(&["health-check", &admin], &[]).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("is it the API port, or the admin port?"), "{text}");
 
     running.signal().await;
     let draining = async {
         loop {
-            let (code, said) = output(&["health-check", &url], &[]).await;
+            let (code, text) = output(&["health-check", &url], &[]).await;
             if code != Some(0) {
-                return (code, said);
+                return (code, text);
             }
         }
     };
-    let (code, said) = timeout(Duration::from_secs(4), draining).await.expect("it drains");
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("NOT_SERVING\nbigquery: "), "{said}");
+    let (code, text) =
+        timeout(Duration::from_secs(4), draining).await.expect("drains within the timeout");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.starts_with("NOT_SERVING\nbigquery: "), "{text}");
 }
 
 #[tokio::test]
-async fn environment_variables_are_read_as_people_write_them() {
+async fn environment_variables_accept_common_spellings() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let emulator = fake.unwrap().url();
     let running = start(
@@ -127,21 +128,21 @@ async fn environment_variables_are_read_as_people_write_them() {
     )
     .await;
     assert_eq!(running.terminate().await.0, Some(0));
-    let (code, said) = output(&ANYWHERE, &[("PLUGIN_INSECURE_NO_AUTH", "maybe")]).await;
-    assert_eq!(code, Some(2), "{said}");
+    let (code, text) = output(&ANYWHERE, &[("PLUGIN_INSECURE_NO_AUTH", "maybe")]).await;
+    assert_eq!(code, Some(2), "{text}");
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_be_used_stop_the_start() {
+async fn unusable_credentials_prevent_startup() {
     let args = [ANYWHERE[0], ANYWHERE[1], "--insecure-no-auth"];
     let variables = [("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")];
-    let (code, said) = output(&args, &variables).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("Google credentials cannot be used"), "{said}");
+    let (code, text) = output(&args, &variables).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("Google credentials cannot be used"), "{text}");
 }
 
 #[tokio::test]
-async fn its_own_identity_comes_from_the_metadata_server() {
+async fn identity_comes_from_the_metadata_server() {
     let fake = FakeBigQuery::start(Options::default()).await.unwrap();
     let metadata = fake.url().replace("http://", "");
     let running = start(
@@ -161,7 +162,7 @@ async fn its_own_identity_comes_from_the_metadata_server() {
 }
 
 #[tokio::test]
-async fn an_emulator_is_called_without_credentials() {
+async fn emulator_is_called_without_credentials() {
     let options = Options { require_token: false, ..Options::default() };
     let fake = FakeBigQuery::start(options).await.unwrap();
     for host in [fake.url(), fake.url().replace("http://", "")] {
@@ -191,7 +192,7 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<Bytes>) {
 }
 
 #[tokio::test]
-async fn traces_reach_a_collector() {
+async fn traces_are_exported() {
     let (endpoint, mut received) = collector().await;
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let fake = fake.unwrap();
@@ -209,24 +210,24 @@ async fn traces_reach_a_collector() {
     assert_eq!(traced.send().await.unwrap().status(), 200);
     let (code, log) = running.terminate().await;
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains(&format!("\"trace_id\":\"{parent}\"")), "the caller's trace is taken up");
+    assert!(log.contains(&format!("\"trace_id\":\"{parent}\"")), "the caller's trace is continued");
     let mut traces = Vec::new();
     while let Ok(Some(batch)) = timeout(Duration::from_secs(1), received.recv()).await {
         traces.extend(batch);
     }
     let traces = String::from_utf8_lossy(&traces).into_owned();
-    for words in
+    for expected in
         ["flyteidl.service.AsyncAgentService/CreateTask", "/bigquery/v2/projects/", "service.name"]
     {
-        assert!(traces.contains(words), "no {words}");
+        assert!(traces.contains(expected), "no {expected}");
     }
 }
 
 #[tokio::test]
-async fn a_collector_that_hears_nothing_delays_nobody() {
+async fn unresponsive_collector_does_not_delay_calls() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let fake = fake.unwrap();
-    // Accepts connections and never answers.
+    // Accepts connections but never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let running = start(
@@ -240,7 +241,7 @@ async fn a_collector_that_hears_nothing_delays_nobody() {
 }
 
 #[tokio::test]
-async fn the_admin_port_is_apart_from_the_api() {
+async fn admin_and_api_ports_serve_separate_routes() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let emulator = fake.unwrap().url();
     let running = start(&["--insecure-no-auth"], &[("BIGQUERY_EMULATOR_HOST", &emulator)]).await;
@@ -261,7 +262,7 @@ async fn the_admin_port_is_apart_from_the_api() {
     }
 }
 
-/// A proxy that refuses; it tells whom it was to connect to.
+/// A proxy that rejects every request; the receiver gets the requested targets.
 async fn proxy() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -281,7 +282,7 @@ async fn proxy() -> (String, mpsc::Receiver<String>) {
 }
 
 #[tokio::test]
-async fn the_clusters_keys_are_fetched_without_a_proxy() {
+async fn cluster_keys_are_fetched_without_a_proxy() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -315,7 +316,7 @@ rules: [{{issuer: idp, role: user}}]
             }
         }
     };
-    timeout(Duration::from_secs(20), both).await.expect("both are asked");
+    timeout(Duration::from_secs(20), both).await.expect("both keys are fetched within the timeout");
     let mut asked = Vec::new();
     while let Ok(target) = targets.try_recv() {
         asked.push(target);

@@ -1,4 +1,4 @@
-//! The API port with a certificate of its own.
+//! The API port with TLS.
 
 use plugin_core::testing::TestService;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -52,7 +52,7 @@ fn write_certificate(files: &TempDir) {
 }
 
 #[tokio::test]
-async fn rest_is_served_over_tls_in_both_versions_of_http() {
+async fn rest_over_tls_supports_http1_and_http2() {
     let secured = Secured::start().await;
     let token = secured.service.token("propeller");
     for (client, version) in
@@ -69,38 +69,38 @@ async fn rest_is_served_over_tls_in_both_versions_of_http() {
 async fn grpc_is_served_over_tls() {
     let secured = Secured::start().await;
     let (url, ca) = (secured.url("https"), secured.ca_file());
-    let (code, said) = output("bigquery", &["health-check", &url, &ca], &[]).await;
-    assert_eq!((code, said.trim()), (Some(0), "SERVING"));
+    let (code, text) = output("bigquery", &["health-check", &url, &ca], &[]).await;
+    assert_eq!((code, text.trim()), (Some(0), "SERVING"));
 }
 
 #[tokio::test]
-async fn who_trusts_another_authority_or_speaks_plain_http_is_told_so() {
+async fn health_check_explains_tls_failures() {
     let (secured, other) = (Secured::start().await, Secured::start().await);
-    for (url, ca, words) in [
+    for (url, ca, expected) in [
         (secured.url("https"), Some(other.ca_file()), "is it from another authority"),
         (secured.url("http"), None, "does it speak TLS where the URL says http?"),
     ] {
         let args = ["health-check", &url].into_iter().chain(ca.as_deref()).collect::<Vec<_>>();
-        let (code, said) = output("bigquery", &args, &[]).await;
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(words), "{said}");
+        let (code, text) = output("bigquery", &args, &[]).await;
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_certificate_without_its_key_is_refused() {
+async fn certificate_without_key_is_rejected() {
     let files = tempfile::tempdir().unwrap();
     write_certificate(&files);
     let certificate = flag("tls-certificate", &files, "tls.crt");
-    let (code, said) = output("bigquery", &["--insecure-no-auth", &certificate], &[]).await;
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("--tls-key <FILE>"), "{said}");
+    let (code, text) = output("bigquery", &["--insecure-no-auth", &certificate], &[]).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("--tls-key <FILE>"), "{text}");
 }
 
 #[tokio::test]
-async fn a_program_with_a_certificate_is_asked_by_name() {
+async fn health_check_of_a_tls_service_requires_a_url() {
     let files = [("PLUGIN_TLS_CERTIFICATE", "/tls/tls.crt"), ("PLUGIN_TLS_KEY", "/tls/tls.key")];
-    let (code, said) = output("bigquery", &["health-check"], &files).await;
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("give the URL"), "{said}");
+    let (code, text) = output("bigquery", &["health-check"], &files).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("give the URL"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Checks JSON against a Google discovery document: Google's own word on what its API takes.
+//! Validates JSON against a Google discovery document, the published schema of a Google API.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 #[derive(Debug)]
 pub struct Discovery(Json);
 
-/// Which way a message goes: what is output only must not be sent.
+/// The direction of a message: output-only fields must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// To Google.
@@ -19,16 +19,16 @@ pub enum Direction {
 }
 
 impl Discovery {
-    /// Where `cargo xtask test` puts `bigquery.v2.json`.
+    /// The path where `cargo xtask test` puts `bigquery.v2.json`.
     #[must_use]
     pub fn path() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/bigquery.v2.json")
     }
 
-    /// The document at [`path`](Self::path); `None` when it is not there.
+    /// Reads the document at [`path`](Self::path); `None` if it does not exist.
     ///
     /// # Errors
-    /// When it is there and is no JSON.
+    /// If it exists but is not JSON.
     pub fn installed() -> Result<Option<Self>> {
         let path = Self::path();
         if !path.exists() {
@@ -42,7 +42,7 @@ impl Discovery {
     /// Checks a body against the schema `name`.
     ///
     /// # Errors
-    /// The path of the first thing that the schema does not allow.
+    /// The path of the first value that the schema does not allow.
     pub fn check_body(&self, name: &str, body: &Json, direction: Direction) -> Result<(), String> {
         let Some(schema) = self.0["schemas"].get(name) else {
             return Err(format!("{name}: no such schema"));
@@ -50,10 +50,10 @@ impl Discovery {
         self.check(name, schema, body, direction)
     }
 
-    /// Checks that `method` (as in `jobs.get`) takes every parameter of `query`.
+    /// Checks that `method` (for example `jobs.get`) has every parameter of `query`.
     ///
     /// # Errors
-    /// The first parameter that it does not take.
+    /// The first unknown parameter.
     pub fn check_query<'a>(
         &self,
         method: &str,
@@ -63,20 +63,26 @@ impl Discovery {
         let known = &self.0["resources"][resource]["methods"][verb]["parameters"];
         for name in query {
             if known.get(name).is_none() && self.0["parameters"].get(name).is_none() {
-                return Err(format!("{method} takes no parameter {name}"));
+                return Err(format!("{method} has no parameter {name}"));
             }
         }
         Ok(())
     }
 
-    fn check(&self, path: &str, schema: &Json, value: &Json, way: Direction) -> Result<(), String> {
+    fn check(
+        &self,
+        path: &str,
+        schema: &Json,
+        value: &Json,
+        direction: Direction,
+    ) -> Result<(), String> {
         if let Some(name) = schema["$ref"].as_str() {
             let named = self.0["schemas"].get(name).ok_or_else(|| format!("{name}: no schema"))?;
-            return self.check(path, named, value, way);
+            return self.check(path, named, value, direction);
         }
         match schema["type"].as_str() {
-            Some("object") => self.check_object(path, schema, value, way),
-            Some("array") => self.check_array(path, schema, value, way),
+            Some("object") => self.check_object(path, schema, value, direction),
+            Some("array") => self.check_array(path, schema, value, direction),
             Some(scalar) => check_scalar(path, scalar, schema, value),
             None => Ok(()),
         }
@@ -87,7 +93,7 @@ impl Discovery {
         path: &str,
         schema: &Json,
         value: &Json,
-        way: Direction,
+        direction: Direction,
     ) -> Result<(), String> {
         let object = value.as_object().ok_or_else(|| format!("{path}: is not an object"))?;
         for (name, member) in object {
@@ -95,10 +101,10 @@ impl Discovery {
             let known =
                 schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
             let known = known.ok_or_else(|| format!("{path}: no such field"))?;
-            if way == Direction::Request && known["readOnly"] == true {
+            if direction == Direction::Request && known["readOnly"] == true {
                 return Err(format!("{path}: is output only"));
             }
-            self.check(&path, known, member, way)?;
+            self.check(&path, known, member, direction)?;
         }
         Ok(())
     }
@@ -108,11 +114,11 @@ impl Discovery {
         path: &str,
         schema: &Json,
         value: &Json,
-        way: Direction,
+        direction: Direction,
     ) -> Result<(), String> {
         let items = value.as_array().ok_or_else(|| format!("{path}: is not a list"))?;
         items.iter().enumerate().try_for_each(|(index, item)| {
-            self.check(&format!("{path}[{index}]"), &schema["items"], item, way)
+            self.check(&format!("{path}[{index}]"), &schema["items"], item, direction)
         })
     }
 }
@@ -148,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_document_does_not_allow_is_found() {
+    fn values_outside_the_schema_are_reported() {
         let discovery = Discovery(json!({
             "parameters": {"alt": {}},
             "resources": {"jobs": {"methods": {"get": {"parameters": {"location": {}}}}}},

@@ -1,4 +1,4 @@
-//! Vendors that play scripted parts over real sockets.
+//! Fakes of vendors' APIs with scripted behaviour, over real sockets.
 
 pub mod bigquery;
 pub mod databricks;

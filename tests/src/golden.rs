@@ -1,4 +1,4 @@
-//! The golden requests: what Flyte's own SDKs really send.
+//! The golden requests: real requests of Flyte's own SDKs.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use plugin_core::testing::proto::flyteidl::{admin::CreateTaskRequest, core::Conn
 use prost::Message as _;
 use serde_json::Value as Json;
 
-/// Which Flyte made a request.
+/// The version of Flyte that made a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flyte {
     /// flytekit.
@@ -19,13 +19,13 @@ pub enum Flyte {
 /// One golden request.
 #[derive(Debug, Clone)]
 pub struct Golden {
-    /// Whose it is.
+    /// The version of Flyte that made it.
     pub flyte: Flyte,
     /// Its name, for example `bq_scalars`.
     pub name: String,
-    /// The bytes on the wire.
+    /// The request as protobuf.
     pub bytes: Vec<u8>,
-    /// The same as proto-JSON.
+    /// The request as proto-JSON.
     pub json: Json,
 }
 
@@ -43,7 +43,7 @@ impl Golden {
     /// Reads the request `name`.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub fn read(flyte: Flyte, name: &str) -> Result<Self> {
         let path = |extension| flyte.dir().join(format!("{name}.{extension}"));
         let bytes = std::fs::read(path("pb")).with_context(|| format!("golden request {name}"))?;
@@ -51,21 +51,21 @@ impl Golden {
         Ok(Self { flyte, name: name.to_owned(), bytes, json })
     }
 
-    /// What the official connector did in the case `name`.
+    /// The recorded behaviour of the official connector in the case `name`.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub fn official(flyte: Flyte, name: &str) -> Result<Json> {
         let text = std::fs::read(flyte.dir().join(format!("{name}.official.json")))
             .with_context(|| format!("golden case {name}"))?;
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// The same request with these secrets in its connection, where it has secrets of these names: those
-    /// of the golden requests are not real.
+    /// Replaces the secrets of these names in the request's connection, if it has them: the secrets of the
+    /// golden requests are not real.
     ///
     /// # Errors
-    /// When the request cannot be read.
+    /// If the request cannot be decoded.
     pub fn with_secrets(mut self, secrets: &[(&str, &str)]) -> Result<Self> {
         let mut request = CreateTaskRequest::decode(self.bytes.as_slice())?;
         let Some(connection) = &mut request.connection else {
@@ -81,16 +81,16 @@ impl Golden {
         Ok(self)
     }
 
-    /// What Flyte 2 sends with every call about the job.
+    /// The connection, which Flyte 2 sends with every call about the job.
     #[must_use]
     pub fn connection(&self) -> Option<Connection> {
         CreateTaskRequest::decode(self.bytes.as_slice()).ok()?.connection
     }
 
-    /// Every request whose name starts with `prefix`, in the order of their names.
+    /// Every request whose name starts with `prefix`, sorted by name.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// If a request cannot be read.
     pub fn all(flyte: Flyte, prefix: &str) -> Result<Vec<Self>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(flyte.dir())? {

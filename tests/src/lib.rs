@@ -1,4 +1,4 @@
-//! Fakes of the vendors' APIs, and what the tests and the demo share.
+//! Fakes of the vendors' APIs, and code shared by the tests and the demo.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ pub mod documents;
 pub mod fakes;
 pub mod golden;
 
-/// Where this repository is checked out.
+/// The root of this repository.
 #[must_use]
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -1,5 +1,5 @@
-//! Steps of `cargo xtask test` that run beside the others: they wait for other programs and for clocks
-//! while cargo, whose last crate of a build takes one core, has the rest.
+//! Steps of `cargo xtask test` that run in parallel with the others. They mostly wait for other programs
+//! and for timers, and use the cores that cargo leaves idle: a build's last crate takes only one.
 
 use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::Stdio};
 
@@ -10,7 +10,7 @@ use crate::{
     target,
 };
 
-/// Steps that run in a process of their own.
+/// Steps running in a separate process.
 pub(crate) struct Beside {
     process: Background,
     log: PathBuf,
@@ -29,7 +29,7 @@ impl Beside {
         let mut command = program(this_program()?);
         command.args(["test", "--beside"]).stdin(Stdio::piped());
         command.stdout(output.try_clone()?).stderr(output);
-        // A group of its own, so that what it has started ends with it.
+        // A separate process group, so that its children end with it.
         let process = Background::start(command.process_group(0))?;
         Ok(Self { process, log, finished: false })
     }
@@ -60,7 +60,7 @@ impl Beside {
         let status = self.process.wait()?;
         print!("{}", std::fs::read_to_string(&self.log)?);
         if !status.success() {
-            bail!("a step that ran beside the others failed: {status}");
+            bail!("a parallel step failed: {status}");
         }
         Ok(())
     }

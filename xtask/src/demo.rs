@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: one plugin's whole life on this machine.
+//! `cargo xtask demo`: runs one plugin end to end on this machine.
 
 use std::{
     fs::File,
@@ -15,13 +15,13 @@ use crate::{
     target, token,
 };
 
-/// Builds the BigQuery service, starts it with authentication on against a fake BigQuery, and shows
-/// what Flyte 1, Flyte 2 and a person with curl see of it.
+/// Runs the BigQuery service against a fake BigQuery and calls it as Flyte and as curl would.
 ///
-/// Needs nothing but Rust. Ends with success only if every step held.
+/// Builds the service, starts it with authentication on, and shows the requests and responses of
+/// Flyte 1, Flyte 2 and a person with curl. Needs only Rust. Succeeds only if every step succeeds.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Leave the service running at the end, and print calls to paste.
+    /// Leave the service running at the end and print commands to paste.
     #[arg(long)]
     keep: bool,
 
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     release: bool,
 }
 
-/// What its authentication file expects of a token: what `cargo xtask token` mints unasked.
+/// Issuer and audience in the service's authentication file: the defaults of `cargo xtask token`.
 const ISSUER: &str = "https://demo.example.com";
 const AUDIENCE: &str = "connectors";
 
@@ -40,7 +40,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) fn run(args: &Args) -> Result<()> {
     println!("Building the service and the fake BigQuery (the first time takes a few minutes) …");
     build(args.release)?;
-    let files = Files::lay_down()?;
+    let files = Files::create()?;
 
     println!("\nStarting a fake BigQuery …");
     let mut fake = program(binary("fake-upstream", args.release));
@@ -81,7 +81,7 @@ fn binary(name: &str, release: bool) -> PathBuf {
     target(profile).join(name)
 }
 
-/// What the service is configured with.
+/// The service's configuration files and its log.
 struct Files {
     auth: PathBuf,
     handle_key: PathBuf,
@@ -89,7 +89,7 @@ struct Files {
 }
 
 impl Files {
-    fn lay_down() -> Result<Self> {
+    fn create() -> Result<Self> {
         let files = Self {
             auth: target("demo/auth.yaml"),
             handle_key: target("demo/handle.key"),
@@ -116,7 +116,7 @@ impl Files {
 
 fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    let mut source = File::open("/dev/urandom").context("no source of randomness")?;
+    let mut source = File::open("/dev/urandom").context("cannot open /dev/urandom")?;
     std::io::Read::read_exact(&mut source, &mut bytes)?;
     Ok(bytes)
 }
@@ -125,11 +125,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `preferred` on loopback, or a free port where that is taken.
+/// `preferred` on loopback, or any free port if that one is taken.
 fn free_address(preferred: u16) -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", preferred))
         .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
-        .context("loopback has no free port")?;
+        .context("no free port on loopback")?;
     Ok(listener.local_addr()?)
 }
 
@@ -148,10 +148,10 @@ fn start_service(
         .arg(format!("--auth={}", files.auth.display()))
         .arg(format!("--handle-keys={}", files.handle_key.display()))
         .arg(format!("--endpoint={upstream}"))
-        // The fake stands in for Google's metadata server, too: that is where the service finds its
-        // own identity, as it would on Google Cloud.
+        // The fake is also Google's metadata server, from which the service gets its own identity as
+        // it would on Google Cloud.
         .env("GCE_METADATA_HOST", upstream.trim_start_matches("http://"))
-        // And nowhere else: not with the credentials of whoever runs the demo.
+        // Do not pick up the credentials of the person who runs the demo.
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env_remove("HOME")
         .stdout(log.try_clone()?)
@@ -175,11 +175,11 @@ fn print_calls(api: SocketAddr, admin: SocketAddr) -> Result<()> {
     let token = token::of_the_demo("you")?;
     println!(
         r#"
-The service goes on running; Ctrl-C stops it. To paste into another terminal:
+The service keeps running; stop it with Ctrl-C. Commands to paste into another terminal:
 
   export TOKEN={token}
 
-  # REST: submit, look (put the job_id in), stop
+  # REST: submit, get (replace JOB_ID with the job_id returned), delete
   curl -sS -X PUT http://{api}/plugins/v1/bigquery_query_job_task/0 \
     -H "authorization: Bearer $TOKEN" -H "idempotency-key: try-1" \
     -d '{{"custom": {{"ProjectID": "acme-analytics", "Location": "EU"}},
@@ -187,8 +187,8 @@ The service goes on running; Ctrl-C stops it. To paste into another terminal:
   curl -sS "http://{api}/plugins/v1/bigquery_query_job_task/0?job_id=JOB_ID" -H "authorization: Bearer $TOKEN"
   curl -sS -X DELETE "http://{api}/plugins/v1/bigquery_query_job_task/0?job_id=JOB_ID" -H "authorization: Bearer $TOKEN"
 
-  # gRPC, as FlytePropeller and as Flyte 2 call it (grpcurl reads the services by reflection; this
-  # service knows of Flyte's messages what it needs, hence -allow-unknown-fields)
+  # gRPC, as FlytePropeller and Flyte 2 call it (grpcurl finds the services by reflection; this service
+  # declares only the fields of Flyte's messages that it reads, hence -allow-unknown-fields)
   grpcurl -plaintext -allow-unknown-fields -H "authorization: Bearer $TOKEN" -d @ {api} \
     flyteidl.service.AsyncAgentService/CreateTask < tests/golden/v1/bq_scalars.json
   grpcurl -plaintext -allow-unknown-fields -H "authorization: Bearer $TOKEN" -d @ {api} \
@@ -200,7 +200,7 @@ The service goes on running; Ctrl-C stops it. To paste into another terminal:
   OUTRIGGER_ENDPOINT=http://{api} OUTRIGGER_TOKEN=$TOKEN \
     pyflyte run clients/flytekit/examples/orders.py orders --day 2026-03-01 --ids '[1, 2]'
 
-  # For operators, and the API's documents
+  # Metrics and API documentation
   curl -sS http://{admin}/metrics
   http://{admin}/docs/
 "#

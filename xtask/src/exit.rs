@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes that scripts and CI can rely on.
+//! Exit codes that scripts and CI can rely on.
 
 use std::{
     panic::{self, AssertUnwindSafe, PanicHookInfo},
@@ -7,20 +7,20 @@ use std::{
 
 use anyhow::Result;
 
-/// What happened, worst last.
+/// The outcome of a command, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// All is well.
+    /// Success.
     Ok = 0,
-    /// Input, output or a program that was run failed.
+    /// I/O or a child process failed.
     Failed = 1,
-    /// The command line is wrong, or a name is.
+    /// The command line, or a name in it, is invalid.
     Usage = 2,
-    /// Generated files are not what they should be.
+    /// Generated files differ from their expected contents.
     Drift = 3,
-    /// Conflicts are in the tree.
+    /// The tree contains merge conflicts.
     Conflicts = 4,
-    /// Refused, because somebody has to decide.
+    /// Refused: the user has to decide.
     Refused = 5,
 }
 
@@ -30,15 +30,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Runs `command`, says what went wrong, and ends as it should.
+/// Runs `command`, prints its error and returns its exit code.
 pub(crate) fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
-        if !is_nobody_reading(panic) {
+        if !is_broken_pipe(panic) {
             report(panic);
         }
     }));
-    // Whoever panics has said so, but for an output that nobody reads: there is nobody to tell.
+    // The hook has reported the panic already, unless stdout was closed.
     let Ok(result) = panic::catch_unwind(AssertUnwindSafe(command)) else {
         return Exit::Failed.into();
     };
@@ -49,25 +49,25 @@ pub(crate) fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
     exit.into()
 }
 
-/// Whether this is `println!`, whose reader has seen enough (`| head`). It panics then, which stops what
-/// was started in the background; the signal that ends other programs would leave that running.
-fn is_nobody_reading(panic: &PanicHookInfo<'_>) -> bool {
-    panic.payload_as_str().is_some_and(|words| {
-        words.starts_with("failed printing to stdout") && words.contains("Broken pipe")
+/// Whether `println!` panicked because the reader closed the pipe (`| head`). Unwinding stops the
+/// background processes; ending by SIGPIPE, as other programs do, would leave them running.
+fn is_broken_pipe(panic: &PanicHookInfo<'_>) -> bool {
+    panic.payload_as_str().is_some_and(|message| {
+        message.starts_with("failed printing to stdout") && message.contains("Broken pipe")
     })
 }
 
-/// For `--help`.
+/// The exit codes, as `--help` lists them.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  all is well
-  1  input, output or a program that was run failed
-  2  the command line, or a name in it, is wrong
-  3  generated files are not what they should be (--check)
-  4  conflicts are in the tree
-  5  refused: a collision, a generated file that was edited by hand, a file with uncommitted changes";
+  0  success
+  1  I/O or a child process failed
+  2  the command line, or a name in it, is invalid
+  3  generated files differ from their expected contents (--check)
+  4  the tree contains merge conflicts
+  5  refused: a name collision, a generated file edited by hand, or a file with uncommitted changes";
 
-/// An error that is to end the program with a code of its own.
+/// An error with a specific exit code.
 #[derive(Debug)]
 pub(crate) struct With(pub(crate) Exit, pub(crate) String);
 
@@ -79,12 +79,12 @@ impl std::fmt::Display for With {
 
 impl std::error::Error for With {}
 
-/// A wrong command line.
+/// An error in the command line.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     With(Exit::Usage, message.into()).into()
 }
 
-/// Something that needs somebody to decide.
+/// An operation refused because the user has to decide.
 pub(crate) fn refused(message: impl Into<String>) -> anyhow::Error {
     With(Exit::Refused, message.into()).into()
 }

@@ -45,16 +45,17 @@ const FLOORS: [(&str, &[Floor]); 3] = [
     (
         "xtask",
         &[
-            &["exit", "prompt", "workspace"],
+            &["ci", "exit", "prompt", "workspace"],
             &["process"],
-            &["floors", "go", "python", "scaffold"],
-            &["flyte2", "guide", "image", "template_notes", "token", "verify"],
+            &["floors", "go", "python", "scaffold", "times"],
+            &["dependencies", "flyte2", "guide", "image", "template_notes", "token", "verify"],
             &[
                 "beside",
                 "demo",
                 "flyte_values",
                 "image_test",
                 "list",
+                "prepare",
                 "remove_plugin",
                 "status",
                 "sync",

@@ -1,4 +1,4 @@
-//! What `cargo xtask test` tries with Flyte 2's own executor, a Go module: `tests/interop/flyte2`.
+//! The step of `cargo xtask test` that runs Flyte 2's own executor, a Go module: `tests/interop/flyte2`.
 
 use std::process::Command;
 
@@ -11,15 +11,15 @@ use crate::{
 };
 
 const DIRECTORY: &str = "tests/interop/flyte2";
-/// A module and its version, as `go list -m` is asked for them.
+/// The template for `go list -m`: a module and its version.
 const VERSION: &str =
     "   upstream: {{.Path}} {{.Version}}{{with .Replace}} => {{.Path}} {{.Version}}{{end}}";
-/// Flyte's own modules: the executor, and the storage that it is built with.
+/// Flyte's own modules: the executor and the storage library it is built with.
 const FLYTE: [&str; 2] = ["github.com/flyteorg/flyte/v2", "github.com/flyteorg/stow"];
-/// Those whose versions decide what is tried besides.
+/// Other modules whose versions affect the result.
 const BESIDES: [&str; 2] = ["google.golang.org/grpc", "sigs.k8s.io/controller-runtime"];
 
-/// What `go mod download -json` tells of a module.
+/// One module in the output of `go mod download -json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Download {
@@ -28,10 +28,11 @@ struct Download {
     error: Option<String>,
 }
 
-/// Which of Flyte's modules the Go proxy does not hand out, in its words; `None` if it has them all.
+/// The first of Flyte's modules that the Go proxy refuses to serve, with the proxy's message; `None` if
+/// it serves them all.
 ///
 /// # Errors
-/// When that cannot be told: there is no network, or a digest differs from go.sum's.
+/// If this cannot be determined: no network, or a checksum differs from go.sum's.
 pub(crate) fn refused() -> Result<Option<String>> {
     let output = go(&["mod", "download", "-json"]).args(FLYTE).output().context("cannot run go")?;
     let downloads = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Download>();
@@ -42,23 +43,23 @@ pub(crate) fn refused() -> Result<Option<String>> {
     for Download { path, version, error } in downloads {
         let Some(error) = error else { continue };
         let Some(words) = refusal(&error) else { bail!("{error}") };
-        return Ok(Some(format!("{path} {version} is not to be had from the Go proxy: {words}")));
+        return Ok(Some(format!("the Go proxy does not serve {path} {version}: {words}")));
     }
     Ok(None)
 }
 
-/// The proxy's words, if it answered that it does not serve a module.
+/// The proxy's message, if it answered that it does not serve the module.
 fn refusal(error: &str) -> Option<&str> {
-    // https://go.dev/ref/mod#goproxy-protocol has 404 and 410; a proxy with rules of its own says 403.
+    // https://go.dev/ref/mod#goproxy-protocol defines 404 and 410; a proxy with access rules answers 403.
     let statuses = ["403 Forbidden", "404 Not Found", "410 Gone"];
     let at = statuses.iter().find_map(|status| error.find(status))?;
     error.get(at..)?.lines().next()
 }
 
-/// Checks and runs the tests, after saying which versions they run with.
+/// Prints the versions in use, then vets and runs the tests.
 ///
 /// # Errors
-/// What does not hold.
+/// If vetting or a test fails.
 pub(crate) fn check() -> Result<()> {
     run(go(&["list", "-m", "-f", VERSION]).args(FLYTE).args(BESIDES))?;
     run(&mut go(&["vet", "./..."]))?;
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_proxys_refusal_is_one() {
+    fn only_403_404_and_410_are_refusals() {
         let refused =
             "reading https://proxy.example.com/m/@v/v1.info: 403 Forbidden\n\tserver response: No.";
         assert_eq!(refusal(refused), Some("403 Forbidden"));

@@ -1,4 +1,4 @@
-//! `cargo xtask flyte-values`: Helm values that make Flyte send task types to their services.
+//! `cargo xtask flyte-values`: Helm values that make Flyte route task types to the plugins' services.
 
 use anyhow::Result;
 use serde_json::{Value as Json, json};
@@ -15,58 +15,58 @@ use crate::{
     },
 };
 
-/// Prints Helm values of Flyte that send the plugins' task types to their services.
+/// Prints Helm values for Flyte that route task types to the plugins' services.
 ///
-/// Types of these plugins go to them, whether they answer or not; every other type goes where it went
-/// before. The values are for plugins that are installed under their own names, as in `helm install
-/// bigquery charts/bigquery`.
+/// The plugins' task types always go to these services, even while they are unavailable; the routing of
+/// all other types does not change. The values assume that each Helm release has its plugin's name, as
+/// in `helm install bigquery charts/bigquery`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
-    /// The plugins that are installed; all, if none is named.
+    /// Installed plugins [default: all].
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// The version of Flyte, or the one it is most like: 1.13 to 1.15, 1.16, or 2.
+    /// Flyte's version: `1.13` for 1.13 to 1.15, `1.16` or `2`.
     #[arg(long, value_enum)]
     flyte: Flyte,
 
-    /// Flyte's chart.
+    /// Flyte's Helm chart: flyte-core or flyte-binary.
     #[arg(long, value_enum)]
     chart: Chart,
 
-    /// The namespace that the plugins are installed in.
+    /// Namespace of the plugins.
     #[arg(long, default_value = "flyte")]
     namespace: String,
 
-    /// The domain of the cluster's names.
+    /// DNS domain of the cluster.
     #[arg(long, default_value = "cluster.local")]
     cluster_domain: String,
 
-    /// Send calls through a sidecar of propeller's pod, propeller-proxy, that gives them the token of its
-    /// ServiceAccount; the services then know who calls.
+    /// Send calls through propeller-proxy, a sidecar in propeller's pod that adds the token of the pod's
+    /// ServiceAccount, so that the services can authenticate Flyte.
     #[arg(long)]
     proxy: bool,
 
-    /// The sidecar's image; by default that of this version.
+    /// The sidecar's image [default: the image of this version].
     #[arg(long, value_name = "IMAGE", requires = "proxy")]
     proxy_image: Option<String>,
 
-    /// Call the services over TLS: their charts have `tls.enabled`.
+    /// Call the services over TLS; requires `tls.enabled` in their charts.
     #[arg(long)]
     tls: bool,
 
-    /// The Secret in Flyte's namespace whose `ca.crt` signed their certificates; by default the sidecar
-    /// trusts the system's authorities.
+    /// Secret in Flyte's namespace with the CA certificate of the services, `ca.crt` [default: the system's
+    /// certificate authorities].
     #[arg(long, value_name = "SECRET", requires_all = ["tls", "proxy"])]
     ca_secret: Option<String>,
 
-    /// Send this optional task type, too; may be given more than once.
+    /// Also route this optional task type; may be repeated.
     #[arg(long = "with", value_name = "TYPE")]
     optional: Vec<String>,
 }
 
-/// A version of Flyte, by what its configuration is called.
+/// A version of Flyte, as far as its configuration keys differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Flyte {
     #[value(name = "1.13")]
@@ -85,13 +85,13 @@ enum Chart {
 }
 
 impl Flyte {
-    /// The section of its configuration.
+    /// The name of the configuration section.
     const fn section(self) -> &'static str {
         if matches!(self, Self::V1_13) { "agent-service" } else { "connector-service" }
     }
 
-    /// What its keys are called.
-    fn words(self) -> Json {
+    /// The names of the configuration keys.
+    fn keys(self) -> Json {
         match self {
             Self::V1_13 => json!({
                 "connectors": "agents", "for_types": "agentForTaskTypes", "list": "ListAgents",
@@ -103,34 +103,30 @@ impl Flyte {
     }
 }
 
-/// Spreads calls over the replicas that a headless Service names.
+/// gRPC service config: balances calls over the addresses of a headless Service.
 const BALANCING: &str = r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#;
-/// And sends those again that never reached a replica.
+/// [`BALANCING`] with retries of calls that never reached a replica.
 const RETRYING: &str = r#"{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}"#;
 
-/// Where the sidecar listens for the first plugin, the next for the second: above what Flyte's own
-/// programs listen on.
+/// The sidecar's port for the first plugin; the others follow. Above the ports of Flyte's own programs.
 const FIRST_PROXY_PORT: u16 = 18001;
-/// What the sidecar listens on for probes, unless told otherwise.
+/// The sidecar's default port for probes.
 const PROXY_ADMIN_PORT: u16 = 9091;
-/// What charts expect Flyte's token to be for.
+/// The audience that the charts expect in Flyte's token.
 const AUDIENCE: &str = "flyte-connectors";
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if args.flyte == Flyte::V2 && args.chart == Chart::Core {
-        return Err(usage("Flyte 2 has no flyte-core: say --chart binary"));
+        return Err(usage("Flyte 2 has no flyte-core chart; use --chart binary"));
     }
     let members = generator.project.chosen(&args.names)?;
     check_optional(args, &members)?;
-    // Flyte 2 knows no tasks that are answered at once.
+    // Flyte 2 has no sync connectors.
     let (served, not): (Vec<_>, Vec<_>) = members
         .into_iter()
         .partition(|member| args.flyte != Flyte::V2 || member.file.plugin.mode == Mode::Async);
     for member in &not {
-        eprintln!(
-            "left out: {} is a sync plugin, and Flyte 2 has no call for those",
-            member.name()
-        );
+        eprintln!("left out: {} is a sync plugin, which Flyte 2 cannot call", member.name());
     }
     print!("{}", values(args, &served, generator)?);
     Ok(Exit::Ok)
@@ -142,14 +138,14 @@ fn check_optional(args: &Args, members: &[Member]) -> Result<()> {
         types.into_iter().any(|each| each.name == **name)
     };
     match args.optional.iter().find(|name| !known(name)) {
-        Some(unknown) => {
-            Err(usage(format!("--with {unknown}: no plugin here has it as an optional task type")))
-        }
+        Some(unknown) => Err(usage(format!(
+            "--with {unknown}: not an optional task type of any selected plugin"
+        ))),
         None => Ok(()),
     }
 }
 
-/// The task types of `member` that Flyte is to send to it.
+/// The task types to route to `member`.
 fn types<'a>(args: &'a Args, member: &'a Member) -> impl Iterator<Item = &'a TaskType> {
     let plugin = &member.file.plugin;
     let wanted = |each: &&TaskType| args.optional.contains(&each.name);
@@ -186,17 +182,17 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
         "flyte": version(args.flyte),
         "command": command(args),
         "section": args.flyte.section(),
-        "words": args.flyte.words(),
+        "keys": args.flyte.keys(),
         "types": all,
         "jobs": jobs.flat_map(named).collect::<Vec<_>>(),
         "plugins": plugins.collect::<Vec<_>>(),
         "balancing": BALANCING,
         "retrying": RETRYING,
-        // What is called through the sidecar is called on loopback.
+        // The sidecar is called on loopback, without TLS.
         "insecure": args.proxy || !args.tls,
         "proxy": proxy(args, generator)?,
     }))?;
-    let engine = render::of_charts(&[
+    let engine = render::chart_engine(&[
         ("connectors", include_str!("flyte_values/connectors.yaml")),
         ("values", include_str!("flyte_values/values.yaml")),
         ("proxy", include_str!("flyte_values/proxy.yaml")),
@@ -207,7 +203,7 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
     Ok(if args.proxy { values + &engine.render("proxy", &context)? } else { values })
 }
 
-/// What the sidecar is made of.
+/// Template variables for the sidecar.
 fn proxy(args: &Args, generator: &Generator) -> Result<Json> {
     let image = match &args.proxy_image {
         Some(image) => image.clone(),
@@ -238,7 +234,7 @@ fn version(flyte: Flyte) -> &'static str {
     }
 }
 
-/// The command that makes these values again.
+/// The command that prints these values.
 fn command(args: &Args) -> String {
     let flyte = if args.flyte == Flyte::V1_13 { "1.13" } else { version(args.flyte) };
     let chart = if args.chart == Chart::Core { "core" } else { "binary" };
@@ -265,16 +261,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sidecar_is_what_the_charts_and_its_own_program_expect() {
+    fn audience_and_admin_port_match_chart_and_proxy_defaults() {
         let values = include_str!("../../template/chart/values.yaml");
         assert!(values.contains(&format!("audience: {AUDIENCE}\n")));
         let program = include_str!("../../services/propeller-proxy/src/args.rs");
         assert!(program.contains(&format!("default_value = \"0.0.0.0:{PROXY_ADMIN_PORT}\"")));
     }
 
-    /// The notes after an install say the same as these values.
     #[test]
-    fn the_chart_s_notes_balance_and_retry_alike() {
+    fn the_charts_notes_have_the_same_service_configs() {
         let notes = include_str!("../../template/chart/templates/_flyte.tpl");
         for config in [BALANCING, RETRYING] {
             assert!(notes.contains(&format!("defaultServiceConfig: '{config}'")), "{config}");

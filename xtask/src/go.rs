@@ -1,4 +1,4 @@
-//! Go's programs, with its modules and what it builds below `target/go`.
+//! Runs Go, with its module and build caches below `target/go`.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ pub(crate) fn is_installed() -> bool {
     works(program("go").arg("version"))
 }
 
-/// `go` with `args` in the module at `path`, whatever workspace is around it.
+/// `go` with `args` in the module at `path`, ignoring any Go workspace around it.
 pub(crate) fn go_in(path: &str, args: &[&str]) -> Command {
     let mut command = program("go");
     command.current_dir(root().join(path)).args(args);

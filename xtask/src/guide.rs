@@ -1,19 +1,19 @@
-//! Runs docs/writing-a-plugin.md from top to bottom, as a reader would.
+//! Runs the code blocks of docs/writing-a-plugin.md in order, as a reader would.
 
 use std::{fmt::Write as _, net::TcpListener, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The ports that the guide names, in its services' settings where they have one.
+/// Ports in the guide, with the environment variable that sets them if there is one.
 const PORTS: [(&str, Option<&str>); 3] =
     [("8000", Some("PLUGIN_LISTEN")), ("9090", Some("PLUGIN_ADMIN_LISTEN")), ("9000", None)];
 
 /// A fenced block of Markdown.
 #[derive(Debug, PartialEq, Eq)]
 struct Block<'a> {
-    /// The line of its fence, from 1.
+    /// The line number of its opening fence, starting at 1.
     line: usize,
-    /// What stands behind the fence.
+    /// The info string after the fence.
     info: &'a str,
     text: String,
 }
@@ -40,7 +40,7 @@ fn blocks(markdown: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// One shell script that does what the blocks say: runs commands, and writes files.
+/// A shell script that runs the blocks' commands and writes their files.
 fn script(blocks: &[Block<'_>]) -> Result<String> {
     let mut script = String::from(
         "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nset -m\n",
@@ -52,16 +52,17 @@ fn script(blocks: &[Block<'_>]) -> Result<String> {
                 writeln!(script, "cat > {file} <<'END_OF_BLOCK'\n{text}END_OF_BLOCK")?
             }
             None if *info == "sh" => script += text,
-            None => bail!("line {line}: a block '{info}' that nothing can run"),
+            None => bail!("line {line}: cannot run a block of type '{info}'"),
         }
     }
     Ok(script)
 }
 
-/// Runs the guide `markdown` in `workspace`, where `cargo xtask` and, by `path`, `cargo outrigger` work.
+/// Runs the guide `markdown` with `bash` in `workspace`, where `cargo xtask` and `cargo outrigger` must
+/// work.
 ///
 /// # Errors
-/// A command that failed, with what was printed.
+/// If a command fails; the error contains the output.
 pub(crate) fn run(markdown: &str, workspace: &Path, mut bash: Command) -> Result<()> {
     let mut script = script(&blocks(markdown))?;
     for (port, variable) in PORTS {
@@ -76,7 +77,7 @@ pub(crate) fn run(markdown: &str, workspace: &Path, mut bash: Command) -> Result
     let output = bash.current_dir(workspace).arg(&file).output().context("cannot run bash")?;
     if !output.status.success() {
         bail!(
-            "docs/writing-a-plugin.md fails:\n{}\n{}",
+            "docs/writing-a-plugin.md failed:\n{}\n{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_run_and_files_written() {
+    fn script_runs_commands_and_writes_files() {
         let found = blocks("# A\n```sh\necho 1\n```\ntext\n```rust file=a/b.rs\nfn x() {}\n```\n");
         assert_eq!(found.len(), 2);
         assert_eq!((found[1].line, found[1].info), (6, "rust file=a/b.rs"));
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_nothing_runs_is_refused() {
+    fn block_of_unknown_type_is_rejected() {
         let error = script(&blocks("```python\n1\n```\n")).unwrap_err();
         assert!(error.to_string().contains("line 1"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask image`: a plugin's image, reproducibly and without a container engine.
+//! `cargo xtask image`: builds a plugin's image reproducibly and without a container engine.
 
 use std::path::{Path, PathBuf};
 
@@ -11,15 +11,15 @@ use crate::{
     target,
 };
 
-/// Builds a static program and packs it into an OCI image archive: `FROM scratch`, user 65532, with the
-/// CA certificates that Mozilla trusts.
+/// Builds a plugin's OCI image archive without a container engine.
 ///
-/// The same sources give the same bytes. `skopeo copy oci-archive:FILE docker://NAME` pushes it,
-/// `podman load -i FILE` runs it here.
+/// The image is `FROM scratch`, runs as user 65532, and contains a static binary and Mozilla's CA
+/// certificates. The same sources produce the same bytes. Push it with `skopeo copy oci-archive:FILE
+/// docker://NAME`, or load it locally with `podman load -i FILE`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
-    /// The plugin.
+    /// The plugin to package.
     #[arg(
         value_name = "NAME",
         required_unless_present_any = ["bundle", "proxy"],
@@ -27,21 +27,21 @@ pub(crate) struct Args {
     )]
     name: Option<String>,
 
-    /// services/bundle: several plugins in one program.
+    /// Package services/bundle: several plugins in one program.
     #[arg(long)]
     bundle: bool,
 
-    /// services/propeller-proxy: the sidecar that gives propeller's calls a token.
+    /// Package services/propeller-proxy: the sidecar that adds a token to propeller's calls.
     #[arg(long, conflicts_with = "bundle")]
     proxy: bool,
 
-    /// Where the archive goes; by default target/image/NAME.tar.
+    /// Where to write the archive [default: target/image/NAME.tar].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// What to build.
-struct Wanted {
+/// The image to build.
+struct Image {
     package: String,
     /// Without a tag.
     repository: String,
@@ -55,28 +55,29 @@ pub(crate) const BUNDLE: &str = "bundle";
 pub(crate) const PROXY: &str = "propeller-proxy";
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
-    let wanted = wanted(args, generator)?;
+    let image = image(args, generator)?;
     let version = generator.project.version()?;
-    let binary = build(&generator.project, &wanted.package)?;
-    let default = || target("image").join(format!("{}.tar", wanted.package));
+    let binary = build(&generator.project, &image.package)?;
+    let default = || target("image").join(format!("{}.tar", image.package));
     let output = args.output.clone().unwrap_or_else(default);
-    pack(&wanted, &version, &binary, &output)?;
+    pack(&image, &version, &binary, &output)?;
     println!("{}", output.display());
     Ok(Exit::Ok)
 }
 
-fn wanted(args: &Args, generator: &Generator) -> Result<Wanted> {
+fn image(args: &Args, generator: &Generator) -> Result<Image> {
     let Some(name) = &args.name else {
         return Ok(if args.proxy {
-            // Which ports it listens on, its routes say.
-            apart(PROXY, "Gives FlytePropeller's calls a token", vec![], generator)
+            // Its ports depend on its routes.
+            not_a_plugin(PROXY, "Gives FlytePropeller's calls a token", vec![], generator)
         } else {
-            apart(BUNDLE, "Runs Flyte's tasks on several services", vec![8000, 9090], generator)
+            let ports = vec![8000, 9090];
+            not_a_plugin(BUNDLE, "Runs Flyte's tasks on several services", ports, generator)
         });
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
-    Ok(Wanted {
+    Ok(Image {
         package: name.clone(),
         repository: generator.image(member)?,
         description: member.file.plugin.description.clone(),
@@ -84,9 +85,9 @@ fn wanted(args: &Args, generator: &Generator) -> Result<Wanted> {
     })
 }
 
-/// A program of this repository that is no plugin.
-fn apart(package: &str, description: &str, ports: Vec<u16>, generator: &Generator) -> Wanted {
-    Wanted {
+/// The image of a program of this repository that is not a plugin.
+fn not_a_plugin(package: &str, description: &str, ports: Vec<u16>, generator: &Generator) -> Image {
+    Image {
         package: package.to_owned(),
         repository: format!("{}/{package}", generator.template.manifest.image_registry),
         description: description.to_owned(),
@@ -94,24 +95,24 @@ fn apart(package: &str, description: &str, ports: Vec<u16>, generator: &Generato
     }
 }
 
-/// A static program for this machine's architecture, without this machine's paths in it.
+/// Builds a static binary for this machine's architecture, with local paths remapped.
 fn build(project: &Project, package: &str) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     if !cfg!(target_os = "linux") {
         return Err(usage(
-            "a static program is built on Linux; elsewhere docker build -f its Dockerfile does",
+            "a static binary can only be built on Linux; elsewhere use docker build with the Dockerfile",
         ));
     }
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let root = project.root.display();
-    // Randomness by system call: in an image there may be no /dev/urandom.
+    // Use the getrandom system call: an image may have no /dev/urandom.
     let flags = format!(
         "-Ctarget-feature=+crt-static --cfg=getrandom_backend=\"linux_getrandom\" --remap-path-prefix={root}=/src --remap-path-prefix={}=/cargo",
         home.unwrap_or_default()
     );
-    eprintln!("building {package} for {triple} (the first time takes some minutes) …");
-    // With the target named, build scripts and macros are built without these flags.
+    eprintln!("building {package} for {triple} (the first time takes a few minutes) …");
+    // With an explicit target, build scripts and macros are built without these flags.
     let args =
         ["build", "--release", "--locked", "--quiet", "--package", package, "--target", &triple];
     let directory = target("image/build");
@@ -124,11 +125,11 @@ fn build(project: &Project, package: &str) -> Result<PathBuf> {
     Ok(directory.join(triple).join("release").join(package))
 }
 
-fn pack(wanted: &Wanted, version: &str, binary: &Path, output: &Path) -> Result<()> {
+fn pack(image: &Image, version: &str, binary: &Path, output: &Path) -> Result<()> {
     let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
     let labels = [
-        ("title", wanted.package.as_str()),
-        ("description", &wanted.description),
+        ("title", image.package.as_str()),
+        ("description", &image.description),
         ("licenses", "Apache-2.0"),
         ("source", "https://github.com/outrigger/outrigger"),
         ("version", version),
@@ -136,18 +137,18 @@ fn pack(wanted: &Wanted, version: &str, binary: &Path, output: &Path) -> Result<
     ];
     let mut command = cargo(&["run", "--quiet", "--package", "oci-image", "--", "--program"]);
     command.arg(binary).arg("--output").arg(output);
-    command.args(["--name", &format!("{}:{version}", wanted.repository)]);
+    command.args(["--name", &format!("{}:{version}", image.repository)]);
     command.args(["--platform", &format!("linux/{architecture}")]);
     for (key, value) in labels {
         command.args(["--label", &format!("org.opencontainers.image.{key}={value}")]);
     }
-    for port in &wanted.ports {
+    for port in &image.ports {
         command.args(["--port", &port.to_string()]);
     }
     run_program(&mut command)
 }
 
-/// The commit that is built; with changes that are not committed, no more than that.
+/// The commit being built, with `-dirty` appended if there are uncommitted changes.
 fn revision() -> String {
     let git = |args: &[&str]| {
         let output = program("git").args(args).output().ok()?;

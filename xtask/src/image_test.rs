@@ -1,5 +1,5 @@
-//! What `cargo xtask test` tries of an image: other programs read it, rebuilding gives the same bytes, and
-//! it runs as nobody where there is nothing else.
+//! The step of `cargo xtask test` for images: other tools can read one, rebuilding gives the same bytes,
+//! and it runs unprivileged in an otherwise empty root directory.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -17,9 +17,9 @@ use crate::{
     root, target,
 };
 
-/// The plugin whose image is tried; all are made alike.
+/// The plugin whose image is tested; all images are built the same way.
 const PLUGIN: &str = "bigquery";
-/// What an image may weigh, compressed.
+/// The maximum size of a compressed image.
 const MAX_BYTES: u64 = 12 << 20;
 /// The files that shape images.
 const SHAPES: [&str; 7] = [
@@ -34,26 +34,26 @@ const SHAPES: [&str; 7] = [
 /// How long a service may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
-/// What is missing to try images here; `None` if nothing is.
+/// What is missing to test images here; `None` if nothing is.
 pub(crate) fn missing() -> Option<&'static str> {
     let there = |name: &str| works(program(name).arg("--version"));
     if !cfg!(target_os = "linux") || !there("skopeo") || !there("umoci") {
         return Some("skopeo and umoci are not installed");
     }
-    // To change the root directory and the user.
+    // chroot and changing the user need root.
     let is_root = program("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    (!is_root).then_some("only root can run a program in a root directory of its own")
+    (!is_root).then_some("running a program in a chroot requires root")
 }
 
-/// Tries the image.
+/// Tests the image.
 ///
 /// # Errors
-/// What does not hold.
+/// If a check fails.
 pub(crate) fn check() -> Result<()> {
     let (first, again) = (target("image/first.tar"), target("image/again.tar"));
     let bytes = build(&first)?;
     if bytes > MAX_BYTES {
-        bail!("the image weighs {bytes} bytes, compressed; at most {MAX_BYTES}");
+        bail!("the compressed image is {bytes} bytes; the limit is {MAX_BYTES}");
     }
     let (shape, recorded) = (shape()?, target("image/reproducible"));
     if std::fs::read_to_string(&recorded).is_ok_and(|recorded| recorded == shape) {
@@ -96,10 +96,10 @@ fn build(output: &Path) -> Result<u64> {
         bail!("cargo xtask image {PLUGIN} failed: {}", built.status);
     }
     let bytes = said.split_whitespace().nth(1).and_then(|bytes| bytes.parse().ok());
-    bytes.with_context(|| format!("cargo xtask image says no size: {said}"))
+    bytes.with_context(|| format!("cargo xtask image printed no size: {said}"))
 }
 
-/// Builds it once more, the plugin from its sources.
+/// Builds the image again after removing the plugin's build output.
 fn rebuild(output: &Path) -> Result<()> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let clean = ["clean", "--quiet", "--release", "--package", PLUGIN];
@@ -107,7 +107,7 @@ fn rebuild(output: &Path) -> Result<()> {
     build(output).map(drop)
 }
 
-/// Unpacks the image with other people's programs, and returns its root directory.
+/// Unpacks the image with skopeo and umoci and returns its root directory.
 fn unpack(archive: &Path) -> Result<PathBuf> {
     let (layout, bundle) = (target("image/layout"), target("image/bundle"));
     for stale in [&layout, &bundle] {
@@ -119,7 +119,7 @@ fn unpack(archive: &Path) -> Result<PathBuf> {
         .with_context(|| format!("skopeo: {}", String::from_utf8_lossy(&config.stderr)))?;
     if config["config"]["User"] != "65532:65532" || config["config"]["Entrypoint"][0] != "/service"
     {
-        bail!("the image's configuration is not what it should be: {config}");
+        bail!("unexpected image configuration: {config}");
     }
     let to = format!("oci:{}:tried", layout.display());
     run(program("skopeo").args(["copy", "--quiet", &archive, &to]))?;
@@ -128,7 +128,7 @@ fn unpack(archive: &Path) -> Result<PathBuf> {
     Ok(bundle.join("rootfs"))
 }
 
-/// Starts the service as nobody, with the image's files and no others, and asks it for its health.
+/// Starts the service unprivileged, with only the image's files, and runs its health check.
 fn run_as_nobody(root: &Path) -> Result<()> {
     let (api, admin) = (free_address()?, free_address()?);
     let mut service = in_root(root);
@@ -141,17 +141,17 @@ fn run_as_nobody(root: &Path) -> Result<()> {
     let deadline = Instant::now() + STARTS_WITHIN;
     while !answers_ok(admin, "/readyz") {
         if !service.is_running() || Instant::now() > deadline {
-            bail!("the service does not start in an empty root directory");
+            bail!("the service did not start in a root directory with only the image's files");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     run(in_root(root).args(["health-check", &format!("http://{api}")]))
 }
 
-/// The image's program, as nobody.
+/// The image's program, run unprivileged in `root`.
 fn in_root(root: &Path) -> Command {
     let mut command = program("chroot");
-    // Nothing of this machine's but where chroot itself is.
+    // Only the path on which chroot itself is found.
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command.arg("--userspec=65532:65532").arg(root).arg("/service");
     command

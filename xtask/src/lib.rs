@@ -1,11 +1,12 @@
-//! The repository's own tools: one file for each command.
+//! The repository's development tools, one module per command.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "those rules are for services: here is no runtime to block and no time to pause"
+    reason = "those rules are for services: these tools have no async runtime to block and no clock to pause"
 )]
 
 mod beside;
+mod ci;
 mod demo;
 mod dependencies;
 mod exit;
@@ -53,11 +54,11 @@ use crate::{
     },
 };
 
-/// Tools to try, check and maintain Outrigger, and to make plugins.
+/// Development tools for Outrigger: create, sync, check, package and demo plugins.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub struct Cli {
-    /// The repository to work on, if not the one this was built from.
+    /// Repository to work on [default: the one this program was built from].
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
 
@@ -76,7 +77,7 @@ enum Command {
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Test(test::Args),
-    /// Prints a token that a service started by `demo` takes.
+    /// Prints a token that a service started by `demo` accepts.
     Token(token::Args),
 }
 
@@ -89,7 +90,7 @@ pub fn run(cli: Cli) -> ExitCode {
     exit::of(|| dispatch(cli.command))
 }
 
-/// Runs the command line of `cargo outrigger`, with the template that `files` are by their path.
+/// Runs the command line of `cargo outrigger` with the template in `files`, keyed by path.
 #[must_use]
 pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
     workspace::name_tool("cargo outrigger");
@@ -116,10 +117,11 @@ fn dispatch(command: Command) -> Result<Exit> {
 /// What the template of `files` is rendered to for a plugin of its own or, with `core = "workspace"`,
 /// of this repository: by path in the plugin's directory, or below `chart/` and `docs/`.
 ///
-/// Rust is not formatted yet: that is the last step, and rustfmt's.
+/// The plugin is standalone or, with `core = "workspace"`, one of this repository. The result is keyed by
+/// path in the plugin's directory, or below `chart/` and `docs/`. Rust files are not yet formatted.
 ///
 /// # Errors
-/// A template or a plugin.toml that is wrong.
+/// If the template or the plugin.toml is invalid.
 pub fn render(
     files: BTreeMap<String, String>,
     plugin_toml: &str,

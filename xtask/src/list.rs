@@ -1,4 +1,4 @@
-//! `cargo xtask list`: which plugins there are, for people, matrices of CI and image builds.
+//! `cargo xtask list`: lists the plugins for people, CI matrices and image builds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,33 +15,33 @@ use crate::{
     },
 };
 
-/// Lists plugins, with what CI and image builds need to know of them.
+/// Lists plugins, with the details that CI and image builds need.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only plugins that changed since a revision, themselves or through what they depend on.
+    /// Only plugins that changed since --base, themselves or through their dependencies.
     #[arg(long, requires = "base")]
     affected: bool,
 
-    /// The revision to compare with, for example origin/main.
+    /// Revision to compare with, for example origin/main.
     #[arg(long, value_name = "REV", requires = "affected")]
     base: Option<String>,
 
-    /// How results are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// How plugins are listed.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 enum Format {
-    /// For people.
+    /// Human-readable.
     #[default]
     Text,
     /// One JSON document.
     Json,
-    /// A matrix of GitHub Actions, for `fromJSON`, on one line.
+    /// A GitHub Actions matrix on one line, for `fromJSON`.
     Github,
-    /// For `docker buildx bake -f -`: an image of each, for amd64 and arm64.
+    /// A file for `docker buildx bake -f -`: every image, for amd64 and arm64.
     Bake,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Github => println!("{}", json!({ "include": rows })),
         Format::Bake => {
-            let rows = rows.into_iter().chain(apart(generator)).collect::<Vec<_>>();
+            let rows = rows.into_iter().chain(other_images(generator)).collect::<Vec<_>>();
             let bake = bake(&rows, &generator.project.version()?);
             println!("{}", serde_json::to_string_pretty(&bake)?);
         }
@@ -85,8 +85,8 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
     }))
 }
 
-/// Programs of this repository that have an image and are no plugins.
-fn apart(generator: &Generator) -> impl Iterator<Item = Json> {
+/// Images of this repository's programs that are not plugins.
+fn other_images(generator: &Generator) -> impl Iterator<Item = Json> {
     let registry = generator.template.manifest.image_registry.clone();
     let root = generator.project.root.clone();
     [BUNDLE, PROXY].into_iter().filter_map(move |name| {
@@ -100,7 +100,7 @@ fn apart(generator: &Generator) -> impl Iterator<Item = Json> {
     })
 }
 
-/// What `docker buildx bake` reads.
+/// The file for `docker buildx bake`.
 fn bake(rows: &[Json], version: &str) -> Json {
     let name = |row: &Json| row["name"].as_str().unwrap_or_default().to_owned();
     let target = |row: &Json| {
@@ -124,7 +124,7 @@ fn bake(rows: &[Json], version: &str) -> Json {
 /// Files that every package depends on.
 const SHARED: [&str; 4] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"];
 
-/// The plugins that `base` differs in; `None` for all.
+/// The packages that changed since `base`; `None` for all.
 fn affected(project: &Project, base: &str) -> Result<Option<BTreeSet<String>>> {
     let changed = changed(project, base)?;
     if changed.iter().any(|file| SHARED.contains(&file.as_str())) {
@@ -145,11 +145,11 @@ fn affected(project: &Project, base: &str) -> Result<Option<BTreeSet<String>>> {
     }
 }
 
-/// The package, or the plugin whose chart or page, `file` is of.
+/// The package that `file` belongs to, or the plugin whose chart or page it is.
 fn owner(file: &str, packages: &BTreeMap<String, Package>) -> Option<String> {
-    let beside = file.strip_prefix("charts/").and_then(|rest| rest.split('/').next());
+    let chart = file.strip_prefix("charts/").and_then(|rest| rest.split('/').next());
     let page = file.strip_prefix("docs/plugins/").and_then(|rest| rest.strip_suffix(".md"));
-    if let Some(name) = beside.or(page) {
+    if let Some(name) = chart.or(page) {
         return Some(name.to_owned());
     }
     let holds = |package: &&(&String, &Package)| {
@@ -161,14 +161,14 @@ fn owner(file: &str, packages: &BTreeMap<String, Package>) -> Option<String> {
     deepest.map(|(name, _)| name.clone())
 }
 
-/// The files that differ from where this branch left `base`, committed or not, below the root.
+/// Files below the root that differ from the merge base with `base`, committed or not.
 fn changed(project: &Project, base: &str) -> Result<Vec<String>> {
     let git = |args: &[&str]| -> Result<Vec<String>> {
         let output = program("git").current_dir(&project.root).args(args).output();
         let output = output.context("cannot run git")?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(usage(format!("git {}: {}", args.join(" "), said.trim())));
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Err(usage(format!("git {}: {}", args.join(" "), message.trim())));
         }
         let names = String::from_utf8(output.stdout)?;
         Ok(names.split('\0').filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect())
@@ -190,9 +190,9 @@ fn changed(project: &Project, base: &str) -> Result<Vec<String>> {
 
 /// A member of the workspace.
 struct Package {
-    /// Below the root.
+    /// Relative to the root.
     directory: String,
-    /// Other members.
+    /// Other members that it depends on.
     depends_on: Vec<String>,
 }
 

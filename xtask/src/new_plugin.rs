@@ -1,4 +1,4 @@
-//! `cargo xtask new-plugin`: from a name to a service that passes its tests.
+//! `cargo xtask new-plugin`: creates a service that compiles and passes its tests.
 
 use std::path::{Path, PathBuf};
 
@@ -23,60 +23,61 @@ use crate::{
     tool, verify,
 };
 
-/// Makes a plugin: a service that compiles and passes the conformance suite, with its chart,
-/// Dockerfile and page, before a line of it is written by hand.
+/// Creates a plugin: a service that compiles and passes the conformance suite.
 ///
-/// No file that is there is changed, but for Cargo.lock, where cargo enters the new package. What is
-/// not said is asked on a terminal; elsewhere, and with --no-input, it has a default.
+/// The chart, Dockerfile and documentation page are created, too. No existing file changes except
+/// Cargo.lock, to which cargo adds the new package. Missing arguments are prompted for on a terminal;
+/// elsewhere, and with --no-input, they have defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
-    /// What it is called: lower-case letters, digits and single dashes, a letter first, at most 40.
+    /// The plugin's name: lower-case letters, digits and single dashes, starting with a letter, at most
+    /// 40 characters.
     name: Option<String>,
 
-    /// A task type that it answers, `name` or `name:version`; may be given more than once. By default
-    /// the plugin's name with underscores.
+    /// A task type that the plugin serves, `name` or `name:version`; may be repeated [default: the
+    /// plugin's name with underscores].
     #[arg(long = "task-type", value_name = "TYPE[:VERSION]", value_parser = task_type)]
     task_types: Vec<TaskType>,
 
-    /// Whether a task is a job that Flyte polls, or a call that answers within seconds.
+    /// Whether a task is a job that Flyte polls, or a call that responds within seconds.
     #[arg(long, value_enum)]
     mode: Option<Mode>,
 
-    /// What it does, in a line.
+    /// What the plugin does, in one line.
     #[arg(long)]
     description: Option<String>,
 
-    /// Who looks after it.
+    /// Who maintains the plugin.
     #[arg(long)]
     owner: Option<String>,
 
-    /// Sets a value of plugin.toml by its path, such as `chart.values.replicas=3`; may be given more
-    /// than once. The value is TOML, or else a text: `x=1.10` is a number, `x='"1.10"'` a text.
+    /// Set a value of plugin.toml by its path, such as `chart.values.replicas=3`; may be repeated. The
+    /// value is parsed as TOML, otherwise taken as a string: `x=1.10` is a number, `x='"1.10"'` a string.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     values: Vec<String>,
 
-    /// Begins with this plugin.toml, for example another plugin's; the name is the new one.
+    /// Start from this plugin.toml, for example another plugin's, with the new name.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 
-    /// Write nothing, and print what would be made.
+    /// Write nothing and print what would be created.
     #[arg(long, short = 'n')]
     dry_run: bool,
 
-    /// With --dry-run: print the files, too.
+    /// With --dry-run: also print the files.
     #[arg(long, requires = "dry_run")]
     diff: bool,
 
-    /// Ask nothing, even on a terminal.
+    /// Do not prompt, even on a terminal.
     #[arg(long)]
     no_input: bool,
 
-    /// Do not compile and test what was made.
+    /// Do not compile and test the new plugin.
     #[arg(long)]
     no_verify: bool,
 
-    /// How the plan is printed.
+    /// Output format of the plan.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -85,10 +86,12 @@ fn task_type(text: &str) -> Result<TaskType, String> {
     text.parse()
 }
 
-/// Makes a plugin in the repository of `generator`.
+/// Creates a plugin in the repository of `generator`.
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if generator.project.layout == Layout::Standalone {
-        return Err(refused("this repository is one plugin's; run this above it"));
+        return Err(refused(
+            "this repository belongs to a single plugin; run this in its parent directory",
+        ));
     }
     if !args.dry_run {
         generator.recover()?;
@@ -98,7 +101,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     make(args, &prompt, &name, CoreSource::Workspace, generator)
 }
 
-/// Makes a plugin in a directory of its own, which is named like it and lies in `above`.
+/// Creates a plugin in a new directory in `above`, named after the plugin.
 pub(crate) fn run_standalone(
     args: &Args,
     above: &Path,
@@ -108,7 +111,7 @@ pub(crate) fn run_standalone(
     let name = named(args, &prompt, &name::Taken::default())?;
     let root = above.join(&name);
     if root.exists() {
-        return Err(refused(format!("{} is there already", root.display())));
+        return Err(refused(format!("{} already exists", root.display())));
     }
     make(
         args,
@@ -119,14 +122,14 @@ pub(crate) fn run_standalone(
     )
 }
 
-/// The plugin's name: the one that was given, or the first legal one that is answered.
+/// The plugin's name: the one that was given, or the first valid one that is entered.
 fn named(args: &Args, prompt: &Prompt, taken: &name::Taken) -> Result<String> {
     let check = |name: &str| name::check(name, taken).map_err(|refusal| refusal.to_string());
     let name = match &args.name {
         Some(name) => Some(name.clone()),
         None => prompt.ask_for("Name", None, check)?,
     };
-    let name = name.ok_or_else(|| usage(format!("name the plugin: {} new-plugin NAME", tool())))?;
+    let name = name.ok_or_else(|| usage(format!("missing name: {} new-plugin NAME", tool())))?;
     check(&name).map_err(usage)?;
     Ok(name)
 }
@@ -146,7 +149,7 @@ fn make(
     let others =
         if core == CoreSource::Workspace { generator.project.members()? } else { Vec::new() };
     check_task_types(&[others, vec![member.clone()]].concat())
-        .map_err(|taken| usage(taken.to_string()))?;
+        .map_err(|error| usage(error.to_string()))?;
     let plan = plan(generator, &member)?;
     show(args, generator, &plan)?;
     if args.dry_run {
@@ -157,12 +160,12 @@ fn make(
         init_repository(&generator.project.root)?;
     }
     let verified = if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, name) };
-    verified.with_context(|| format!("{name} was made, but does not hold"))?;
-    say_what_is_next(&generator.project, &member);
+    verified.with_context(|| format!("{name} was created, but does not pass verification"))?;
+    print_next_steps(&generator.project, &member);
     Ok(Exit::Ok)
 }
 
-/// The text of the new plugin.toml.
+/// The contents of the new plugin.toml.
 fn plugin_toml(
     args: &Args,
     prompt: &Prompt,
@@ -175,15 +178,16 @@ fn plugin_toml(
         None => rendered(args, prompt, name, core, generator)?,
     };
     for pair in &args.values {
-        let (path, value) =
-            pair.split_once('=').ok_or_else(|| usage(format!("--set {pair}: write PATH=VALUE")))?;
+        let (path, value) = pair
+            .split_once('=')
+            .ok_or_else(|| usage(format!("--set {pair}: expected PATH=VALUE")))?;
         let keys = toml_edit::Key::parse(path)
             .map_err(|error| usage(format!("--set {pair}: {}", error.to_string().trim())))?;
         let path = keys.iter().map(toml_edit::Key::get).collect::<Vec<_>>();
         if path == ["plugin", "name"] {
             return Err(usage("--set plugin.name: the name is the first argument"));
         }
-        // A TOML value, or else a text without its quotes.
+        // A TOML value, or else a string without quotes.
         let value = value.parse().unwrap_or_else(|_| value.into());
         text = plugin_toml::with_value(&text, &path, value)
             .map_err(|error| usage(format!("--set {pair}: {error:#}")))?;
@@ -210,7 +214,7 @@ fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Resul
             text = plugin_toml::with_value(&text, &["plugin", key], value)?;
         }
     }
-    // What is the other plugin's own: its names, its image, what its owner ejected.
+    // Settings specific to the other plugin: its names, its image, the files its owner ejected.
     let own = ["title", "type", "optional-task-types"].map(|key| vec!["plugin", key]);
     for path in own.iter().chain(&[vec!["image"], vec!["unmanaged"]]) {
         text = plugin_toml::without(&text, path)?;
@@ -258,7 +262,7 @@ fn rendered(
     Ok(own.with_context(|| format!("the template has no {}", plugin_toml::FILE))?.text)
 }
 
-/// Refuses a plugin that is called like something it depends on.
+/// Refuses a plugin with the name of one of its dependencies.
 fn check_dependencies(generator: &Generator, member: &Member) -> Result<()> {
     let rendered = generator.render(std::slice::from_ref(member))?;
     let manifest = rendered.iter().flatten().find(|file| file.id == "Cargo.toml");
@@ -281,7 +285,7 @@ fn plan(generator: &Generator, member: &Member) -> Result<Plan> {
     let there =
         plan.steps.iter().find(|step| step.state != State::New && step.state != State::Ejected);
     match there {
-        Some(step) => Err(refused(format!("{} is there already; nothing was written", step.path))),
+        Some(step) => Err(refused(format!("{} already exists; nothing was written", step.path))),
         None => Ok(plan),
     }
 }
@@ -302,7 +306,7 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Makes a git repository of `root`, unless it lies in one.
+/// Initialises a git repository in `root`, unless it already is inside one.
 fn init_repository(root: &Path) -> Result<()> {
     let inside = ["rev-parse", "--is-inside-work-tree"];
     if works(program("git").current_dir(root).args(inside)) {
@@ -311,15 +315,15 @@ fn init_repository(root: &Path) -> Result<()> {
     run_program(program("git").current_dir(root).args(["init", "--quiet"]))
 }
 
-/// Where writing a plugin is taught.
+/// The guide to writing a plugin.
 const GUIDE: &str = "https://github.com/outrigger/outrigger/blob/main/docs/writing-a-plugin.md";
 
-fn say_what_is_next(project: &Project, member: &Member) {
+fn print_next_steps(project: &Project, member: &Member) {
     let name = member.name();
     let at = |id: &str| project.layout.path(name, id);
     eprintln!("\nnext:");
     eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
-    eprintln!("  record  {}: what the vendor really answers", at("tests/recorded.json"));
+    eprintln!("  record  {}: real responses of the vendor", at("tests/recorded.json"));
     eprintln!("  test    cargo test -p {name}");
     eprintln!(
         "  read    {}",

@@ -1,4 +1,4 @@
-//! `cargo outrigger`: the generator outside of this repository.
+//! `cargo outrigger`: the generator for plugins outside this repository.
 
 use std::{
     collections::BTreeMap,
@@ -14,15 +14,15 @@ use crate::{
     status, sync,
 };
 
-/// Make Outrigger plugins in repositories of their own, and keep them in step with the template.
+/// Creates Outrigger plugins in separate repositories and keeps them in sync with the template.
 #[derive(Debug, clap::Args)]
 #[command(version)]
 pub struct Outrigger {
-    /// Where to work, if not here.
+    /// Directory to work in [default: the current directory].
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
 
-    /// A checkout of the template, in place of the one that this was built with.
+    /// Directory of the template [default: the template built into this program].
     #[arg(long, global = true, value_name = "DIR")]
     template: Option<PathBuf>,
 
@@ -69,6 +69,6 @@ fn repository(here: &Path) -> Result<&Path> {
     let is_plugin = |directory: &&Path| directory.join(plugin_toml::FILE).is_file();
     here.ancestors()
         .find(is_plugin)
-        .ok_or_else(|| usage(format!("no {} here or above", plugin_toml::FILE)))
+        .ok_or_else(|| usage(format!("no {} in this directory or its parents", plugin_toml::FILE)))
         .with_context(|| here.display().to_string())
 }

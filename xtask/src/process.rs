@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// `program` in the repository's root. What it calls on this machine it calls without a proxy.
+/// `program` in the repository's root. Its connections to this machine bypass proxies.
 pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(crate::root());
@@ -27,7 +27,7 @@ pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
 
 /// `cargo` with `args`.
 pub(crate) fn cargo(args: &[&str]) -> Command {
-    // The cargo that runs us, so that both use one toolchain.
+    // The cargo that runs this program, so that both use one toolchain.
     let mut command = program(option_env!("CARGO").unwrap_or("cargo"));
     command.args(args);
     command
@@ -58,19 +58,19 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What `command` runs, without its environment: there are tokens in it.
+/// The command line of `command`, without its environment, which contains tokens.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether `command` can be run at all.
+/// Whether `command` runs successfully.
 pub(crate) fn works(command: &mut Command) -> bool {
     let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// A program that is stopped when this is dropped.
+/// A child process that is killed when this is dropped.
 pub(crate) struct Background(Child);
 
 impl Background {
@@ -78,9 +78,9 @@ impl Background {
         command.spawn().map(Self).with_context(|| format!("cannot run {}", line(command)))
     }
 
-    /// The first line that it prints.
+    /// The first line of its stdout.
     pub(crate) fn first_line(&mut self) -> Result<String> {
-        let stdout = self.0.stdout.as_mut().context("its output is not ours to read")?;
+        let stdout = self.0.stdout.as_mut().context("stdout is not piped")?;
         let mut line = String::new();
         let mut byte = [0];
         while stdout.read(&mut byte)? == 1 && byte[0] != b'\n' {
@@ -100,12 +100,12 @@ impl Background {
         matches!(self.0.try_wait(), Ok(None))
     }
 
-    /// What the system calls it.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Waits until it ends.
+    /// Waits until it exits.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.0.wait()?)
     }
@@ -118,7 +118,7 @@ impl Drop for Background {
     }
 }
 
-/// Whether a GET of `path` is answered with 200.
+/// Whether a GET of `path` returns 200.
 pub(crate) fn answers_ok(address: SocketAddr, path: &str) -> bool {
     let get = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
@@ -131,9 +131,9 @@ pub(crate) fn answers_ok(address: SocketAddr, path: &str) -> bool {
     get().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// Writes `text` to `path`, with its directory.
+/// Writes `text` to `path`, creating its directory.
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
-    let parent = path.parent().context("a file has a directory")?;
+    let parent = path.parent().context("the path has no parent directory")?;
     std::fs::create_dir_all(parent)?;
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,25 +1,25 @@
-//! Asks people what a command line did not say.
+//! Prompts for arguments that are missing on the command line.
 
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 
 use anyhow::Result;
 
-/// Whether there is anybody to ask.
+/// A prompt on the terminal, if there is one.
 pub(crate) struct Prompt {
-    anybody: bool,
+    interactive: bool,
 }
 
 impl Prompt {
     /// Asks on a terminal, unless `silent`.
     pub(crate) fn new(silent: bool) -> Self {
-        Self { anybody: !silent && stdin().is_terminal() && stdout().is_terminal() }
+        Self { interactive: !silent && stdin().is_terminal() && stdout().is_terminal() }
     }
 
-    /// The first answer that `check` accepts; `None` if nobody is there, or nothing was said. What is not
-    /// accepted is asked again, with the reason.
+    /// The first answer that `check` accepts; `None` without a terminal or if the answer is empty. A
+    /// rejected answer prints the reason and prompts again.
     ///
     /// # Errors
-    /// A terminal that went away.
+    /// If the terminal cannot be read or written.
     pub(crate) fn ask_for(
         &self,
         what: &str,
@@ -36,7 +36,7 @@ impl Prompt {
     }
 
     fn ask(&self, what: &str, default: Option<&str>) -> Result<Option<String>> {
-        if !self.anybody {
+        if !self.interactive {
             return Ok(None);
         }
         match default {

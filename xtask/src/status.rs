@@ -1,4 +1,4 @@
-//! `cargo xtask status`: how every plugin stands to the template.
+//! `cargo xtask status`: compares every plugin with the template.
 
 use anyhow::Result;
 use serde_json::json;
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// Shows how every plugin stands to the template: its version, its files, what was ejected and why.
+/// Shows each plugin's template version and state, its files, and which were ejected and why.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How results are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

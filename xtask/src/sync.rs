@@ -1,4 +1,4 @@
-//! `cargo xtask sync`: keeps what is generated what it should be.
+//! `cargo xtask sync`: updates generated files.
 
 use std::path::Path;
 
@@ -18,12 +18,11 @@ use crate::{
     tool,
 };
 
-/// Brings plugins in step with the template and their plugin.toml.
+/// Updates plugins to the current template and their plugin.toml.
 ///
-/// What is generated is rendered and compared byte by byte; of files that were scaffolded once, what
-/// the template changed since is merged into what their authors made of them. Nothing that anybody
-/// wrote is overwritten: a generated file that was edited by hand is refused, a file that was deleted
-/// stays deleted.
+/// Generated files are rendered and compared byte by byte. For files that were scaffolded once, the
+/// template's changes since then are merged into the author's version. Nothing written by hand is
+/// overwritten: a generated file that was edited is refused, and a deleted file stays deleted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
@@ -35,15 +34,15 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "names")]
     all: bool,
 
-    /// Write nothing, and fail if anything that is generated is not what it should be.
+    /// Write nothing and fail if a generated file is out of date.
     #[arg(long)]
     check: bool,
 
-    /// Write nothing, and print what would be done.
+    /// Write nothing and print what would change.
     #[arg(long, short = 'n', conflicts_with = "check")]
     dry_run: bool,
 
-    /// Print how each file changes.
+    /// Print the diff of each file.
     #[arg(long)]
     diff: bool,
 
@@ -51,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Bring back files that were deleted.
+    /// Restore files that were deleted.
     #[arg(long)]
     restore: bool,
 
@@ -59,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_dirty: bool,
 
-    /// Stop managing this file of the one plugin named.
+    /// Stop managing this file of the given plugin.
     #[arg(long, value_name = "FILE", requires = "reason", conflicts_with = "adopt")]
     eject: Option<String>,
 
@@ -67,12 +66,12 @@ pub(crate) struct Args {
     #[arg(long, requires = "eject")]
     reason: Option<String>,
 
-    /// Manage this file of the one plugin named: one that was ejected, or that was there before the
-    /// generator. A generated one is rendered anew; one of the author's stays as it is.
+    /// Manage this file of the given plugin: one that was ejected, or that existed before the generator.
+    /// A generated file is rendered again; an author's file stays as it is.
     #[arg(long, value_name = "FILE")]
     adopt: Option<String>,
 
-    /// How results are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -80,7 +79,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let standalone = generator.project.layout == Layout::Standalone;
     if args.names.is_empty() && !args.all && !standalone {
-        return Err(usage("name plugins, or say --all"));
+        return Err(usage("name the plugins to sync, or use --all"));
     }
     if !args.check && !args.dry_run {
         generator.recover()?;
@@ -89,14 +88,15 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     check_task_types(&generator.project.members()?)?;
     let mut allowed = Allowed {
         force: args.force,
-        restore: args.restore, // Where nothing is written, nothing is in danger.
+        restore: args.restore,
+        // --check writes nothing.
         dirty: args.allow_dirty || args.check,
         adopt: None,
     };
     let mut writes = Vec::new();
     if let Some(file) = args.eject.as_ref().or(args.adopt.as_ref()) {
         let [member] = members.as_mut_slice() else {
-            return Err(usage("--eject and --adopt are for one plugin: name it"));
+            return Err(usage("--eject and --adopt need exactly one plugin: name it"));
         };
         let id = find(generator, member, file)?;
         writes.extend(set_managed(generator, member, &id, args.reason.as_deref())?);
@@ -124,12 +124,12 @@ fn finish(
     }
     for stray in strays {
         eprintln!(
-            "stray: {stray} is of no plugin: there is no plugin.toml for it; delete it, or bring that back"
+            "stray: {stray} belongs to no plugin, because its plugin.toml is missing; delete it or restore the plugin.toml"
         );
     }
     if args.check {
         if exit == Exit::Drift {
-            eprintln!("to mend it: {} sync --all", tool());
+            eprintln!("to fix it: {} sync --all", tool());
         }
         return Ok(exit);
     }
@@ -141,18 +141,18 @@ fn finish(
     Ok(exit)
 }
 
-/// The id of the file that somebody calls `file`: its id, or its path from the root.
+/// The id of `file`, which is an id or a path relative to the root.
 fn find(generator: &Generator, member: &Member, file: &str) -> Result<String> {
     let rendered = generator.render(std::slice::from_ref(member))?;
     let files = rendered.into_iter().flatten().collect::<Vec<_>>();
     let named = files.iter().find(|each| each.id == file || each.path == file);
     named.map(|each| each.id.clone()).ok_or_else(|| {
         let ids = files.iter().map(|each| each.id.as_str()).collect::<Vec<_>>();
-        usage(format!("the template has no file '{file}'; it has: {}", ids.join(", ")))
+        usage(format!("the template has no file '{file}'; available: {}", ids.join(", ")))
     })
 }
 
-/// Adds `id` to the `[unmanaged]` of the member's plugin.toml, with a reason, or takes it out.
+/// Adds `id` to `[unmanaged]` in the member's plugin.toml, if there is a reason; otherwise removes it.
 fn set_managed(
     generator: &Generator,
     member: &mut Member,
@@ -161,8 +161,10 @@ fn set_managed(
 ) -> Result<Option<Write>> {
     let ejected = member.file.unmanaged.contains_key(id);
     let text = match reason {
-        Some(reason) if reason.trim().is_empty() => return Err(usage("--reason: say why")),
-        Some(_) if ejected => return Err(refused(format!("{id} is ejected already"))),
+        Some(reason) if reason.trim().is_empty() => {
+            return Err(usage("--reason must not be empty"));
+        }
+        Some(_) if ejected => return Err(refused(format!("{id} is already ejected"))),
         Some(reason) => plugin_toml::with_value(&member.text, &["unmanaged", id], reason.into())?,
         None if ejected => plugin_toml::without(&member.text, &["unmanaged", id])?,
         None => return Ok(None),
@@ -172,9 +174,9 @@ fn set_managed(
     Ok(Some(Write { path, text: Some(text) }))
 }
 
-/// Prints what changes, as git shows it.
+/// Prints the diffs in git's format.
 pub(crate) fn print_diffs(plans: &[Plan], scratch: &Path, format: Format) -> Result<()> {
-    // Programs read the result from stdout, and nothing else there.
+    // With a machine-readable format, stdout contains only the result.
     let say =
         |line: &str| if format == Format::Text { println!("{line}") } else { eprintln!("{line}") };
 

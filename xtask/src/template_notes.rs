@@ -1,23 +1,22 @@
-//! What was told of a version of the template stays told.
+//! Keeps the published change notes of the template unchanged.
 
 use anyhow::{Result, bail};
 
-use crate::{process::program, test::is_ci};
+use crate::{ci::is_ci, process::program};
 
-/// Where the notes are.
+/// The directory of the notes.
 const NOTES: &str = "template/changes";
 
-/// Refuses notes that differ from those of the branch that this one is to join: a change of what is
-/// rendered takes a new one.
+/// Refuses notes that differ from the default branch's: a change of rendered files needs a new note.
 ///
 /// # Errors
-/// The notes that were changed or taken away.
+/// If existing notes were changed or removed, or git cannot compare them.
 pub(crate) fn check() -> Result<()> {
     let joined = match git(&["merge-base", "HEAD", "origin/HEAD"]) {
         Some(joined) => joined,
         // A shallow checkout would compare this branch with itself.
         None if is_ci() => {
-            bail!("origin/HEAD is not there to compare with: fetch the whole history")
+            bail!("cannot compare with origin/HEAD, which is missing: fetch the full history")
         }
         None => "HEAD".to_owned(),
     };
@@ -25,11 +24,11 @@ pub(crate) fn check() -> Result<()> {
     match git(&changed) {
         Some(changed) if !changed.is_empty() => {
             bail!(
-                "written before, and to stay as they are: {changed}; add a note of the next version"
+                "published notes must not change: {changed}; add a note for the next version instead"
             )
         }
         Some(_) => Ok(()),
-        None => bail!("cannot ask git for changes of {NOTES}"),
+        None => bail!("git cannot list the changes of {NOTES}"),
     }
 }
 

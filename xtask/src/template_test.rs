@@ -1,5 +1,5 @@
-//! What `cargo xtask test` tries of the template: plugins made from it, in a workspace like this one
-//! and in repositories of their own, compiled and tested.
+//! The steps of `cargo xtask test` for the template: compile and test plugins created from it, in a
+//! workspace like this one and in separate repositories.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,8 @@ use crate::{
     root, target,
 };
 
-/// A directory outside of the repository, where cargo finds neither its workspace nor its settings.
+/// A temporary directory outside the repository, where cargo finds neither its workspace nor its
+/// configuration.
 struct Outside(PathBuf);
 
 impl Outside {
@@ -34,8 +35,8 @@ impl Drop for Outside {
     }
 }
 
-/// A workspace with the repository's manifest, lockfile, rules and template, and no plugins. Its
-/// `plugin-core` is the repository's, so that what was compiled of it is used again.
+/// A workspace with the repository's manifest, lockfile, lint rules and template, and no plugins. It
+/// shares the repository's `plugin-core`, so that its compiled dependencies are reused.
 struct Workspace(Outside);
 
 impl Workspace {
@@ -48,7 +49,7 @@ impl Workspace {
         workspace.write(".gitignore", "/target/\n")?;
         workspace.write(".cargo/config.toml", &aliases(workspace.directory()))?;
         copy(&root().join("template"), &workspace.directory().join("template"))?;
-        // The packages that are not in this workspace leave its lockfile.
+        // `cargo metadata` removes packages that are not in this workspace from the lockfile.
         workspace.write(
             "services/first/Cargo.toml",
             "[package]\nname = \"first\"\nedition = \"2024\"\n",
@@ -84,7 +85,7 @@ impl Workspace {
         commit(self.directory())
     }
 
-    /// A plugin is made, holds, and is removed again without a trace.
+    /// Creates, checks and removes a plugin; removal must leave nothing behind.
     fn try_plugin(&self, name: &str, more: &[&str]) -> Result<()> {
         run(self.cargo(&["xtask", "new-plugin", name, "--no-input"]).args(more))?;
         let changed = self.git(&["status", "--porcelain"])?;
@@ -92,7 +93,7 @@ impl Workspace {
             changed.lines().all(|line| line.starts_with("?? ") || line == " M Cargo.lock");
         let taken_away = self.git(&["diff", "--numstat", "Cargo.lock"])?;
         if !only_new || taken_away.split('\t').nth(1) != Some("0") {
-            bail!("new-plugin changed what was there:\n{changed}{taken_away}");
+            bail!("new-plugin changed existing files:\n{changed}{taken_away}");
         }
         run(&mut self.cargo(&["fmt", "--check", "--package", name]))?;
         let clippy = ["clippy", "--quiet", "--package", name, "--all-targets", "--", "-Dwarnings"];
@@ -101,14 +102,14 @@ impl Workspace {
         run(&mut self.cargo(&["xtask", "remove-plugin", name]))?;
         let left = self.git(&["status", "--porcelain"])?;
         if !left.is_empty() {
-            bail!("remove-plugin left:\n{left}");
+            bail!("remove-plugin left changes behind:\n{left}");
         }
         Ok(())
     }
 }
 
 impl Workspace {
-    /// A change of one plugin affects that plugin; one of what all depend on, all.
+    /// `list --affected`: a change in one plugin affects that plugin, a change in shared files all.
     fn try_affected(&self) -> Result<()> {
         for name in ["first-plugin", "other-plugin"] {
             let make = ["xtask", "new-plugin", name, "--no-input", "--no-verify"];
@@ -134,7 +135,7 @@ impl Workspace {
             let listed = listed.lines().filter_map(|line| line.split_whitespace().next());
             let listed = listed.collect::<Vec<_>>().join(" ");
             if !output.status.success() || listed != wanted {
-                bail!("a change of {file} affects '{wanted}', not '{listed}'");
+                bail!("a change of {file} must affect '{wanted}', but affects '{listed}'");
             }
             self.git(&["checkout", "--quiet", file])?;
         }
@@ -142,13 +143,15 @@ impl Workspace {
     }
 }
 
-/// The repository's manifest, with the plugins of a workspace of its own.
+/// The repository's manifest, adapted to a workspace with its own plugins.
 fn manifest() -> Result<String> {
     let mut manifest: DocumentMut = std::fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
-    let workspace = manifest["workspace"].as_table_mut().context("Cargo.toml has a workspace")?;
+    let workspace = manifest["workspace"].as_table_mut().context("Cargo.toml has no workspace")?;
     workspace["members"] = toml_edit::value(toml_edit::Array::from_iter(["services/*"]));
     workspace.remove("default-members");
-    let dependencies = workspace["dependencies"].as_table_mut().context("it has dependencies")?;
+    let dependencies = workspace["dependencies"]
+        .as_table_mut()
+        .context("Cargo.toml has no workspace.dependencies")?;
     for (_, dependency) in dependencies.iter_mut() {
         let path = dependency.as_table_like_mut().and_then(|table| table.get_mut("path"));
         if let Some(path) = path {
@@ -159,7 +162,7 @@ fn manifest() -> Result<String> {
     Ok(manifest.to_string())
 }
 
-/// `cargo xtask`, working on the workspace in `directory`.
+/// A cargo configuration in which `cargo xtask` works on the workspace in `directory`.
 fn aliases(directory: &Path) -> String {
     let manifest = root().join("xtask/Cargo.toml");
     let words = ["run", "--quiet", "--manifest-path", &manifest.to_string_lossy(), "--", "--root"];
@@ -198,7 +201,7 @@ fn commit(directory: &Path) -> Result<()> {
     git(directory, &["commit", "--quiet", "--message", "as it is"]).map(drop)
 }
 
-/// Plugins of both modes in a workspace.
+/// Tests plugins of both modes in a workspace.
 pub(crate) fn in_a_workspace() -> Result<()> {
     let workspace = Workspace::lay_down("workspace")?;
     workspace.try_plugin("redshift", &[])?;
@@ -207,7 +210,7 @@ pub(crate) fn in_a_workspace() -> Result<()> {
     workspace.try_plugin(&longest, &["--mode=sync", "--task-type=one:3", "--task-type=two"])
 }
 
-/// A plugin in a repository of its own, with `plugin-core` from git and from a registry.
+/// Tests plugins in separate repositories, with `plugin-core` from git and from a registry.
 pub(crate) fn in_a_repository_of_its_own() -> Result<()> {
     run(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
     let outside = Outside::new("standalone")?;
@@ -228,11 +231,11 @@ pub(crate) fn in_a_repository_of_its_own() -> Result<()> {
     Ok(())
 }
 
-/// Compiles and tests the plugin in `directory`, without GitHub and without a registry's help.
+/// Compiles and tests the plugin in `directory`, without GitHub and without a registry.
 fn compile(directory: &Path, core: &str, mirror: &Path) -> Result<()> {
     let mut command = cargo(&["test", "--quiet"]);
     command.current_dir(directory).env("CARGO_TARGET_DIR", target(""));
-    // As the workspace has it, so that what was compiled is used again.
+    // The workspace's setting, so that compiled dependencies are reused.
     command.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
     if core == "git" {
         command
@@ -248,7 +251,7 @@ fn compile(directory: &Path, core: &str, mirror: &Path) -> Result<()> {
     run(&mut command)
 }
 
-/// A repository with what is in this one now, tagged as a release.
+/// A git repository with the current contents of this one, tagged as a release.
 fn mirror(above: &Path) -> Result<PathBuf> {
     let mirror = above.join("outrigger");
     let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
@@ -263,7 +266,7 @@ fn mirror(above: &Path) -> Result<PathBuf> {
     Ok(mirror)
 }
 
-/// The guide, as its readers follow it.
+/// Runs the guide as its readers do.
 pub(crate) fn guide() -> Result<()> {
     run(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
     let workspace = Workspace::lay_down("guide")?;

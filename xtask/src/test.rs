@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI checks, in the order of what fails soonest.
+//! `cargo xtask test`: everything that CI checks, fastest checks first.
 
 use std::{process::Command, time::Instant};
 
@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     beside::{self, Beside},
+    ci::is_ci,
     dependencies, flyte2, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
     python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
@@ -15,15 +16,15 @@ use crate::{
 
 /// Checks the repository as CI does.
 ///
-/// Prepares what it needs below target/. A step whose tools are missing is skipped and said so; with
+/// Prepares what it needs below target/. A step whose tools are missing is reported as skipped; with
 /// the variable CI set, tools are installed and nothing is skipped.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run only this step; may be given more than once.
+    /// Run only this step; may be repeated.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
 
-    /// Run only the steps that try the template: plugins made from it, compiled and tested.
+    /// Run only the steps for the template: compile and test plugins created from it.
     #[arg(long)]
     template: bool,
 
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long)]
     repo: bool,
 
-    /// List the steps and end.
+    /// List the steps and exit.
     #[arg(long)]
     list: bool,
 
@@ -52,12 +53,12 @@ struct Step {
 enum Outcome {
     Passed,
     Skipped(String),
-    /// What it tries is not served to this network, and no tool that CI could install changes that:
-    /// skipped in CI, too, rather than failing every change for ever.
+    /// A download it needs is refused on this network, and no tool that CI could install changes that:
+    /// skipped in CI, too, because otherwise no change could ever pass.
     NotServed(String),
 }
 
-/// What steps share.
+/// Settings shared by all steps.
 struct Environment {
     ci: bool,
 }
@@ -75,8 +76,8 @@ const REPO: [&str; 2] = ["invariants", "generated"];
 const STEPS: [Step; 22] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
-    Step { name: "invariants", what: "house rules that no lint knows", run: house_rules },
-    Step { name: "generated", what: "plugins are what the template makes of them", run: generated },
+    Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
+    Step { name: "generated", what: "plugins match what the template renders", run: generated },
     Step { name: "clippy", what: "lints, as errors", run: clippy },
     Step { name: "build", what: "every program", run: build },
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
@@ -91,13 +92,13 @@ const STEPS: [Step; 22] = [
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop_flyte2 },
     Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop_flytekit },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
-    Step { name: "template", what: "plugins made in a workspace hold", run: template },
-    Step { name: "standalone", what: "plugins in repositories of their own hold", run: standalone },
+    Step { name: "template", what: "plugins created in a workspace pass", run: template },
+    Step { name: "standalone", what: "plugins in separate repositories pass", run: standalone },
     Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
     Step { name: "guide", what: "docs/writing-a-plugin.md, run from top to bottom", run: guide },
     Step { name: "charts", what: "charts, with Helm's and Kubernetes' own programs", run: charts },
     Step { name: "cluster", what: "charts on a real control plane", run: cluster },
-    Step { name: "image", what: "an image is reproducible, small and runs as nobody", run: image },
+    Step { name: "image", what: "an image is reproducible, small and unprivileged", run: image },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
 
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     if let Some(unknown) = args.only.iter().find(|only| STEPS.iter().all(|s| s.name != **only)) {
-        bail!("there is no step {unknown}; --list names them");
+        bail!("unknown step {unknown}; --list shows all");
     }
     let mut times = Times::new(args.beside.then(beside::times));
     let environment = Environment { ci: is_ci() };
@@ -126,7 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match times.skipped().as_slice() {
         _ if args.beside => {}
         [] => println!("Everything passed."),
-        some => println!("Passed, but for what was skipped: {}", some.join(", ")),
+        some => println!("Passed, except for skipped steps: {}", some.join(", ")),
     }
     Ok(())
 }
@@ -198,11 +199,6 @@ impl Args {
     }
 }
 
-/// Whether this is CI's run.
-pub(crate) fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
-}
-
 fn passed(mut command: Command) -> Result<Outcome> {
     run_program(&mut command)?;
     Ok(Outcome::Passed)
@@ -255,9 +251,9 @@ fn python_environment(_: &Environment) -> Result<Outcome> {
 
 fn rust(_: &Environment) -> Result<Outcome> {
     let mut command = cargo(&["test", "--workspace", "--locked", "--quiet"]);
-    // A step of its own.
+    // It is a separate step.
     command.args(["--exclude", "template-parity"]);
-    // A snapshot that is missing must fail, not be written.
+    // A missing snapshot must fail the test, not be written.
     command.env("INSTA_UPDATE", "no");
     passed(command)
 }
@@ -338,7 +334,7 @@ fn standalone(_: &Environment) -> Result<Outcome> {
 fn parity(_: &Environment) -> Result<Outcome> {
     let mut command = cargo(&["test", "--package", "template-parity", "--locked", "--quiet"]);
     if std::env::var_os("USER").is_none() {
-        // cargo-generate wants to know who runs it.
+        // cargo-generate requires a user name.
         command.env("USER", "nobody");
     }
     passed(command)

@@ -1,4 +1,4 @@
-//! Compiles and tests a plugin, and says what held.
+//! Compiles and tests a plugin, and reports each check that passed.
 
 use std::{path::PathBuf, process::Command, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::{
 /// Verifies the plugin `name` of `project`.
 ///
 /// # Errors
-/// What does not hold, with what the tool said.
+/// If a check fails; the error contains the tool's output.
 pub(crate) fn plugin(project: &Project, name: &str) -> Result<()> {
     eprintln!("verifying: compiling and testing {name} (the first time takes a few minutes) …");
     passes(project, "cargo metadata", &mut cargo(&["metadata", "--format-version=1"]))?;
@@ -35,13 +35,13 @@ fn lint_chart(project: &Project, name: &str) -> Result<()> {
     passes(project, "helm lint", program(helm).args(["lint", "--strict"]).arg(chart)).map(drop)
 }
 
-/// The helm that tests install, or else the machine's.
+/// The helm that the tests install, or else the one on the path.
 fn helm() -> PathBuf {
     let own = crate::target("tools/bin/helm");
     if own.exists() { own } else { PathBuf::from("helm") }
 }
 
-/// Runs `command` in the project, and says that it passed; its output, if it did not.
+/// Runs `command` in the project and reports that it passed. If it fails, the error contains its output.
 fn passes(project: &Project, what: &str, command: &mut Command) -> Result<String> {
     let started = Instant::now();
     let output = command.current_dir(&project.root).output();
@@ -54,7 +54,7 @@ fn passes(project: &Project, what: &str, command: &mut Command) -> Result<String
     Ok(text)
 }
 
-/// How many tests a run of `cargo test` passed.
+/// The number of passed tests in the output of `cargo test`.
 fn passed_tests(output: &str) -> u32 {
     let counts = output.lines().filter_map(|line| {
         let rest = line.strip_prefix("test result: ok. ")?;

@@ -1,5 +1,5 @@
-//! The Flyte values of this repository's own plugins are those that the command prints.
-#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+//! Tests of `cargo xtask flyte-values`, and of the values committed in docs/flyte-values.
+#![allow(clippy::disallowed_methods, reason = "there is no async runtime to block")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{path::Path, process::Command};
@@ -17,7 +17,7 @@ fn printed(args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn committed_values_are_fresh() {
+fn committed_values_are_up_to_date() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/flyte-values");
     let flavours = [
         ("1.13", "core"),
@@ -47,7 +47,7 @@ fn committed_values_are_fresh() {
 }
 
 #[test]
-fn an_optional_task_type_is_routed_on_demand() {
+fn optional_task_type_is_routed_on_request() {
     let args = ["databricks", "--flyte", "1.16", "--chart", "core"];
     assert!(!printed(&args).1.contains("spark"));
     let with = printed(&[&args[..], &["--with", "spark", "--namespace", "plugins"]].concat()).1;
@@ -62,7 +62,7 @@ fn an_optional_task_type_is_routed_on_demand() {
 }
 
 #[test]
-fn services_with_certificates_are_called_over_tls() {
+fn tls_option_enables_tls() {
     let args = ["bigquery", "--flyte", "1.16", "--chart", "core", "--tls"];
     let direct = printed(&args).1;
     assert!(direct.contains("            insecure: false\n"), "{direct}");
@@ -82,7 +82,7 @@ fn services_with_certificates_are_called_over_tls() {
 }
 
 #[test]
-fn the_sidecar_s_image_may_be_a_mirror_s() {
+fn proxy_image_overrides_the_default() {
     let args =
         ["--flyte", "1.16", "--chart", "core", "--proxy-image", "mirror.example.com/proxy:1"];
     let (code, _, error) = printed(&args);
@@ -93,9 +93,9 @@ fn the_sidecar_s_image_may_be_a_mirror_s() {
 }
 
 #[test]
-fn what_does_not_exist_is_refused() {
+fn unknown_charts_and_plugins_are_rejected() {
     let (code, _, error) = printed(&["--flyte", "2", "--chart", "core"]);
     assert!(code == 2 && error.contains("--chart binary"), "{error}");
     let (code, _, error) = printed(&["nobody", "--flyte", "2", "--chart", "binary"]);
-    assert!(code == 2 && error.contains("no plugin 'nobody'"), "{error}");
+    assert!(code == 2 && error.contains("unknown plugin 'nobody'"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! The generator as its users meet it: the program, on a repository with a template and no plugins.
-#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+//! End-to-end tests of the generator: the program runs on a repository with a template and no plugins.
+#![allow(clippy::disallowed_methods, reason = "there is no async runtime to block")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
@@ -12,19 +12,19 @@ use std::{
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-/// A repository of its own, with the real template.
+/// A temporary repository with the real template.
 struct Repository {
     directory: TempDir,
 }
 
-/// What the program did.
-struct Ran {
+/// The output of a run of the program.
+struct Output {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Ran {
+impl Output {
     #[track_caller]
     fn ends(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
@@ -32,7 +32,7 @@ impl Ran {
     }
 
     #[track_caller]
-    fn says(self, text: &str) -> Self {
+    fn prints(self, text: &str) -> Self {
         assert!(
             self.stdout.contains(text) || self.stderr.contains(text),
             "{}{}",
@@ -54,14 +54,14 @@ impl Repository {
             "[workspace]\nmembers = [\"services/*\"]\n[workspace.package]\nversion = \"0.1.0\"\n",
         );
         repository.write(".gitignore", "/target/\n");
-        repository.begin_versions();
+        repository.reset_version();
         repository.git(&["init", "-q"]);
         repository.commit();
         repository
     }
 
-    /// Makes the template's version the first, whatever it is by now.
-    fn begin_versions(&self) {
+    /// Resets the template's version to 1.
+    fn reset_version(&self) {
         let manifest = self.read("template/manifest.toml");
         let line = manifest.lines().find(|line| line.starts_with("version = ")).unwrap();
         self.write("template/manifest.toml", &manifest.replace(line, "version = 1"));
@@ -72,10 +72,10 @@ impl Repository {
         later.for_each(|path| fs::remove_file(path).unwrap());
     }
 
-    /// One with a plugin `redshift`, committed.
+    /// A repository with a committed plugin `redshift`.
     fn with_redshift() -> Self {
         let repository = Self::new();
-        repository.make("redshift");
+        repository.new_plugin("redshift");
         repository.commit();
         repository
     }
@@ -122,7 +122,7 @@ impl Repository {
         self.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
     }
 
-    fn xtask(&self, args: &[&str]) -> Ran {
+    fn xtask(&self, args: &[&str]) -> Output {
         let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .arg("--root")
             .arg(self.directory.path())
@@ -130,7 +130,7 @@ impl Repository {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        Ran {
+        Output {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -138,16 +138,16 @@ impl Repository {
     }
 
     #[track_caller]
-    fn make(&self, name: &str) {
+    fn new_plugin(&self, name: &str) {
         self.xtask(&["new-plugin", name, "--no-input", "--no-verify"]).ends(0);
     }
 
     #[track_caller]
-    fn check(&self, code: i32) -> Ran {
+    fn check(&self, code: i32) -> Output {
         self.xtask(&["sync", "--all", "--check"]).ends(code)
     }
 
-    /// A new version of the template, in which `path` has `to` for `from`.
+    /// Creates a new version of the template in which `from` is replaced by `to` in `path`.
     fn bump(&self, path: &str, from: &str, to: &str) {
         self.replace(&format!("template/{path}"), from, to);
         let manifest = self.read("template/manifest.toml");
@@ -155,12 +155,12 @@ impl Repository {
         let next = line.trim_start_matches("version = ").parse::<u32>().unwrap() + 1;
         self.write("template/manifest.toml", &manifest.replace(line, &format!("version = {next}")));
         let note = format!(
-            "version = {next}\nkind = \"change\"\nsummary = \"says it otherwise\"\nmigration = \"read it\"\nrendering = \"\"\n"
+            "version = {next}\nkind = \"change\"\nsummary = \"rewords it\"\nmigration = \"read it\"\nrendering = \"\"\n"
         );
         self.write(&format!("template/changes/{next:04}-x.toml"), &note);
     }
 
-    /// Every file below the root but git's and target's, with its text.
+    /// The contents of every file below the root, except in `.git` and `target`.
     fn tree(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         collect(self.directory.path(), self.directory.path(), &mut found);
@@ -198,10 +198,10 @@ fn collect(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) 
 }
 
 #[test]
-fn a_new_plugin_only_adds_files_and_removing_it_leaves_no_trace() {
+fn new_plugin_only_adds_files_and_removal_leaves_none() {
     let repository = Repository::new();
     let before = repository.tree();
-    repository.make("red-shift");
+    repository.new_plugin("red-shift");
     assert!(repository.git(&["status", "--porcelain"]).lines().all(|line| line.starts_with("?? ")));
     assert!(repository.read("services/red-shift/src/lib.rs").contains("impl Plugin for RedShift"));
     assert_eq!(repository.read("services/red-shift/src/main.rs").matches('\n').count(), 4);
@@ -217,35 +217,35 @@ fn a_new_plugin_only_adds_files_and_removing_it_leaves_no_trace() {
 }
 
 #[test]
-fn a_name_that_will_not_do_is_refused_with_the_rule_and_one_that_will() {
+fn invalid_names_are_rejected_with_the_rule_and_an_alternative() {
     let repository = Repository::new();
-    repository.make("bigquery");
+    repository.new_plugin("bigquery");
     let before = repository.tree();
     let long = "a".repeat(41);
     let table = [
         ("BigQuery", "lower-case letters", "big-query-jobs"),
         ("self", "Rust reserves", "self-jobs"),
-        ("9lives", "begins with a letter", "lives"),
+        ("9lives", "start with a letter", "lives"),
         ("con", "Windows reserves", "con-jobs"),
         ("gen", "Rust reserves", "gen-jobs"),
-        ("big-query", "'bigquery' in dashes only", "big-query-jobs"),
+        ("big-query", "'bigquery' only in dashes", "big-query-jobs"),
         ("bigquery", "a plugin of that name", "bigquery-jobs"),
         (&long, "at most 40 characters", &"a".repeat(40)),
     ];
     for (name, rule, nearest) in table {
         let ran = repository.xtask(&["new-plugin", name, "--no-input", "--no-verify"]);
-        ran.ends(2).says(rule).says(&format!("Try: {nearest}"));
+        ran.ends(2).prints(rule).prints(&format!("Try: {nearest}"));
     }
     let taken = ["new-plugin", "other", "--task-type", "bigquery:1", "--no-input", "--no-verify"];
-    repository.xtask(&taken).ends(2).says("is taken by 'bigquery'").says("Try: bigquery_2");
+    repository.xtask(&taken).ends(2).prints("is taken by 'bigquery'").prints("Try: bigquery_2");
     let odd = ["new-plugin", "other", "--task-type", "a b", "--no-input", "--no-verify"];
-    repository.xtask(&odd).ends(2).says("cannot be a task type");
-    repository.xtask(&["new-plugin", "--no-input"]).ends(2).says("new-plugin NAME");
+    repository.xtask(&odd).ends(2).prints("is not a valid task type");
+    repository.xtask(&["new-plugin", "--no-input"]).ends(2).prints("new-plugin NAME");
     assert_eq!(repository.tree(), before);
 }
 
 #[test]
-fn every_answer_has_a_flag() {
+fn every_prompt_has_a_flag() {
     let repository = Repository::new();
     repository
         .xtask(&[
@@ -291,55 +291,59 @@ fn every_answer_has_a_flag() {
     repository.check(0);
 
     let wrong = ["new-plugin", "third", "--no-input", "--no-verify", "--set"];
-    repository.xtask(&[&wrong[..], &["chart.value.x=1"]].concat()).ends(2).says("value");
-    repository.xtask(&[&wrong[..], &["nothing"]].concat()).ends(2).says("PATH=VALUE");
+    repository.xtask(&[&wrong[..], &["chart.value.x=1"]].concat()).ends(2).prints("value");
+    repository.xtask(&[&wrong[..], &["nothing"]].concat()).ends(2).prints("PATH=VALUE");
 }
 
 #[test]
-fn a_dry_run_writes_nothing() {
+fn dry_run_writes_nothing() {
     let repository = Repository::new();
     let before = repository.tree();
     let args = ["new-plugin", "redshift", "--no-input", "--dry-run", "--diff"];
     repository
         .xtask(&args)
         .ends(0)
-        .says("create  services/redshift/src/lib.rs")
-        .says("+impl Plugin for Redshift");
+        .prints("create  services/redshift/src/lib.rs")
+        .prints("+impl Plugin for Redshift");
     assert_eq!(repository.tree(), before);
 }
 
 #[test]
-fn a_new_plugin_that_cannot_be_written_leaves_nothing_behind() {
+fn failed_new_plugin_leaves_nothing_behind() {
     let repository = Repository::new();
-    // The chart's directory cannot be made where a file is.
+    // A file where the chart's directory would be created.
     repository.write("charts", "a file\n");
     let before = repository.tree();
     let args = ["new-plugin", "redshift", "--no-input", "--no-verify"];
-    repository.xtask(&args).ends(1).says("nothing was changed");
+    repository.xtask(&args).ends(1).prints("nothing was changed");
     assert_eq!(repository.tree(), before);
 }
 
 #[test]
-fn a_new_plugin_overwrites_nothing() {
+fn new_plugin_does_not_overwrite_files() {
     let repository = Repository::new();
     repository.write("docs/plugins/redshift.md", "mine\n");
     let before = repository.tree();
     let args = ["new-plugin", "redshift", "--no-input", "--no-verify"];
-    repository.xtask(&args).ends(5).says("docs/plugins/redshift.md is there already");
+    repository.xtask(&args).ends(5).prints("docs/plugins/redshift.md already exists");
     assert_eq!(repository.tree(), before);
 }
 
 #[test]
-fn fifty_plugins_follow_a_new_version_of_the_template() {
+fn sync_updates_fifty_plugins_to_a_new_template_version() {
     let repository = Repository::new();
     for number in 1..=50 {
-        repository.make(&format!("plugin-{number}x"));
+        repository.new_plugin(&format!("plugin-{number}x"));
     }
     repository.commit();
-    repository.check(0).says("50 plugins");
+    repository.check(0).prints("50 plugins");
     repository.bump("service/Dockerfile", "FROM scratch", "# Nothing else in it.\nFROM scratch");
-    repository.check(3).says("services/plugin-7x/Dockerfile");
-    repository.xtask(&["sync", "--all"]).ends(0).says("template version 2").says("to do: read it");
+    repository.check(3).prints("services/plugin-7x/Dockerfile");
+    repository
+        .xtask(&["sync", "--all"])
+        .ends(0)
+        .prints("template version 2")
+        .prints("to do: read it");
     repository.check(0);
     let changed = repository.git(&["status", "--porcelain", "services", "charts", "docs"]);
     assert_eq!(changed.lines().count(), 100, "a Dockerfile and a record each\n{changed}");
@@ -348,27 +352,27 @@ fn fifty_plugins_follow_a_new_version_of_the_template() {
 }
 
 #[test]
-fn a_generated_file_that_was_edited_by_hand_is_refused_until_it_is_ejected() {
+fn edited_generated_file_is_refused_until_ejected() {
     let repository = Repository::with_redshift();
     let file = "services/redshift/Dockerfile";
     repository.replace(file, "FROM scratch", "FROM gcr.io/distroless/static");
     let edited = repository.read(file);
-    repository.check(5).says("--eject Dockerfile");
+    repository.check(5).prints("--eject Dockerfile");
     repository.xtask(&["sync", "redshift"]).ends(5);
     assert_eq!(repository.read(file), edited);
 
     let eject = ["sync", "redshift", "--eject", "Dockerfile"];
-    repository.xtask(&eject).ends(2).says("--reason");
+    repository.xtask(&eject).ends(2).prints("--reason");
     repository.xtask(&[&eject[..], &["--reason", "needs a shell"]].concat()).ends(0);
     repository.check(0);
     assert_eq!(repository.read(file), edited);
-    repository.xtask(&["status"]).ends(0).says("ejected Dockerfile: needs a shell");
+    repository.xtask(&["status"]).ends(0).prints("ejected Dockerfile: needs a shell");
     repository
         .xtask(&[&eject[..], &["--reason", "again"]].concat())
         .ends(5)
-        .says("ejected already");
+        .prints("already ejected");
 
-    repository.xtask(&["sync", "redshift", "--adopt", "Dockerfile"]).ends(5).says("uncommitted");
+    repository.xtask(&["sync", "redshift", "--adopt", "Dockerfile"]).ends(5).prints("uncommitted");
     repository.commit();
     repository.xtask(&["sync", "redshift", "--adopt", file]).ends(0);
     assert!(repository.read(file).contains("FROM scratch"));
@@ -376,7 +380,7 @@ fn a_generated_file_that_was_edited_by_hand_is_refused_until_it_is_ejected() {
     repository
         .xtask(&["sync", "redshift", "--adopt", "nothing"])
         .ends(2)
-        .says("has no file 'nothing'");
+        .prints("has no file 'nothing'");
 
     repository.replace(file, "FROM scratch", "FROM alpine");
     repository.xtask(&["sync", "redshift", "--force"]).ends(0);
@@ -384,14 +388,14 @@ fn a_generated_file_that_was_edited_by_hand_is_refused_until_it_is_ejected() {
 }
 
 #[test]
-fn what_an_author_wrote_is_merged_with_what_the_template_changed() {
+fn author_and_template_changes_are_merged() {
     let repository = Repository::with_redshift();
     let file = "services/redshift/src/lib.rs";
     repository.replace(file, "/// The queue to run in.", "/// Which queue.");
     repository.check(0);
     repository.bump("service/src/lib.rs", "/// What an operator sets:", "/// What operators set:");
-    repository.check(0).says("behind").says("merge cleanly");
-    repository.xtask(&["sync", "--all"]).ends(5).says("uncommitted");
+    repository.check(0).prints("behind").prints("merge cleanly");
+    repository.xtask(&["sync", "--all"]).ends(5).prints("uncommitted");
     assert!(!repository.read(file).contains("What operators set"));
     repository.commit();
     repository.xtask(&["sync", "--all"]).ends(0);
@@ -401,7 +405,7 @@ fn what_an_author_wrote_is_merged_with_what_the_template_changed() {
 }
 
 #[test]
-fn what_both_changed_is_a_conflict_until_somebody_decides() {
+fn conflicting_changes_are_a_conflict_until_resolved() {
     let repository = Repository::with_redshift();
     let file = "services/redshift/src/lib.rs";
     repository.replace(file, "/// The queue to run in.", "/// Mine.");
@@ -414,7 +418,7 @@ fn what_both_changed_is_a_conflict_until_somebody_decides() {
     }
     let checked = repository.xtask(&["sync", "--all", "--check", "--format", "github"]).ends(4);
     let line = conflicted.lines().position(|line| line.starts_with("<<<<<<<")).unwrap() + 1;
-    checked.says(&format!("::error file={file},line={line}::conflict"));
+    checked.prints(&format!("::error file={file},line={line}::conflict"));
     repository.xtask(&["sync", "--all", "--force", "--allow-dirty"]).ends(4);
     assert_eq!(repository.read(file), conflicted);
 
@@ -427,7 +431,7 @@ fn what_both_changed_is_a_conflict_until_somebody_decides() {
 }
 
 #[test]
-fn a_file_that_its_owner_deleted_stays_deleted() {
+fn deleted_files_stay_deleted_until_restored() {
     let repository = Repository::with_redshift();
     for file in ["services/redshift/examples/upstream.rs", "services/redshift/Dockerfile"] {
         fs::remove_file(repository.at(file)).unwrap();
@@ -438,22 +442,22 @@ fn a_file_that_its_owner_deleted_stays_deleted() {
     repository.check(0);
     assert!(!repository.at("services/redshift/examples/upstream.rs").exists());
     assert!(!repository.at("services/redshift/Dockerfile").exists());
-    repository.xtask(&["status"]).ends(0).says("removed Dockerfile");
+    repository.xtask(&["status"]).ends(0).prints("removed Dockerfile");
     repository.xtask(&["sync", "--all", "--restore"]).ends(0);
     assert!(repository.read("services/redshift/Dockerfile").contains("# x"));
     repository.check(0);
 }
 
 #[test]
-fn a_file_that_the_template_dropped_goes_unless_it_was_changed() {
+fn files_dropped_from_the_template_are_deleted_unless_changed() {
     let repository = Repository::new();
-    repository.make("touched");
-    repository.make("untouched");
+    repository.new_plugin("touched");
+    repository.new_plugin("untouched");
     repository.replace("services/touched/examples/upstream.rs", "//! A", "//! Mine: a");
     repository.commit();
     fs::remove_file(repository.at("template/service/examples/upstream.rs")).unwrap();
     repository.bump("service/Dockerfile", "FROM scratch", "# x\nFROM scratch");
-    repository.check(3).says("orphan").says("dropped");
+    repository.check(3).prints("orphan").prints("dropped");
     repository.xtask(&["sync", "--all"]).ends(0);
     repository.check(0);
     assert!(repository.read("services/touched/examples/upstream.rs").contains("Mine"));
@@ -462,12 +466,12 @@ fn a_file_that_the_template_dropped_goes_unless_it_was_changed() {
 }
 
 #[test]
-fn plugin_toml_is_where_a_plugin_is_changed() {
+fn changes_to_plugin_toml_are_rendered() {
     let repository = Repository::with_redshift();
     repository.replace("services/redshift/plugin.toml", "\"redshift:0\"", "\"redshift:3\"");
     repository.replace("services/redshift/plugin.toml", "Runs Flyte's redshift tasks", "Runs SQL");
-    repository.check(3).says("src/task_types.rs").says("services/redshift/Cargo.toml");
-    // The head of lib.rs says it, too, and is its author's.
+    repository.check(3).prints("src/task_types.rs").prints("services/redshift/Cargo.toml");
+    // The description is also in lib.rs, which has uncommitted changes.
     repository.xtask(&["sync", "redshift", "--allow-dirty"]).ends(0);
     assert!(repository.read("services/redshift/src/task_types.rs").contains("version: 3"));
     assert!(repository.read("services/redshift/Cargo.toml").contains("\"Runs SQL\""));
@@ -476,18 +480,18 @@ fn plugin_toml_is_where_a_plugin_is_changed() {
     repository
         .xtask(&["sync", "redshift"])
         .ends(1)
-        .says("services/redshift/plugin.toml")
-        .says("mood");
+        .prints("services/redshift/plugin.toml")
+        .prints("mood");
 }
 
 #[test]
-fn a_manifest_s_other_keys_are_its_author_s() {
+fn only_managed_keys_of_a_manifest_are_reset() {
     let repository = Repository::with_redshift();
     let file = "services/redshift/Cargo.toml";
     repository.replace(file, "[dependencies]\n", "[dependencies]\n# Why.\naxum.workspace = true\n");
     repository.check(0);
     repository.replace(file, "publish = false", "publish = true");
-    repository.check(3).says(file);
+    repository.check(3).prints(file);
     repository.xtask(&["sync", "--all"]).ends(0);
     let text = repository.read(file);
     assert!(
@@ -497,23 +501,23 @@ fn a_manifest_s_other_keys_are_its_author_s() {
 }
 
 #[test]
-fn a_plugin_with_work_in_it_is_not_removed_unasked() {
+fn plugin_with_manual_changes_is_removed_only_with_force() {
     let repository = Repository::with_redshift();
     repository.replace("services/redshift/src/lib.rs", "queue", "line");
     repository.write("services/redshift/src/mine.rs", "//! Mine.\n");
     let before = repository.tree();
     let refused = repository.xtask(&["remove-plugin", "redshift"]).ends(5);
-    refused.says("services/redshift/src/lib.rs").says("services/redshift/src/mine.rs");
+    refused.prints("services/redshift/src/lib.rs").prints("services/redshift/src/mine.rs");
     assert_eq!(repository.tree(), before);
     repository.xtask(&["remove-plugin", "redshift", "--force"]).ends(0);
     assert!(
         !repository.at("services/redshift").exists() && !repository.at("charts/redshift").exists()
     );
-    repository.xtask(&["remove-plugin", "redshift"]).ends(2).says("there is no plugin 'redshift'");
+    repository.xtask(&["remove-plugin", "redshift"]).ends(2).prints("unknown plugin 'redshift'");
 }
 
 #[test]
-fn programs_can_read_every_answer() {
+fn every_command_has_machine_readable_output() {
     let repository = Repository::with_redshift();
     let json = |args: &[&str]| {
         let ran = repository.xtask(&[args, &["--format", "json"]].concat()).ends(0);
@@ -538,14 +542,14 @@ fn programs_can_read_every_answer() {
 }
 
 #[test]
-fn a_command_line_without_names_does_nothing() {
+fn sync_requires_known_names_or_all() {
     let repository = Repository::with_redshift();
-    repository.xtask(&["sync"]).ends(2).says("--all");
-    repository.xtask(&["sync", "nobody"]).ends(2).says("there is no plugin 'nobody'");
+    repository.xtask(&["sync"]).ends(2).prints("--all");
+    repository.xtask(&["sync", "nobody"]).ends(2).prints("unknown plugin 'nobody'");
 }
 
 #[test]
-fn line_ends_of_a_checkout_are_no_difference() {
+fn line_endings_are_ignored() {
     let repository = Repository::with_redshift();
     for file in ["services/redshift/Dockerfile", "services/redshift/src/lib.rs"] {
         let text = repository.read(file).replace('\n', "\r\n");
@@ -555,15 +559,15 @@ fn line_ends_of_a_checkout_are_no_difference() {
 }
 
 #[test]
-fn two_plugins_cannot_come_to_answer_one_task_type() {
+fn sync_rejects_two_plugins_with_the_same_task_type() {
     let repository = Repository::with_redshift();
-    repository.make("other");
+    repository.new_plugin("other");
     repository.replace("services/other/plugin.toml", "\"other:0\"", "\"redshift:1\"");
-    repository.xtask(&["sync", "--all", "--check"]).ends(5).says("'redshift'").says("taken by");
+    repository.xtask(&["sync", "--all", "--check"]).ends(5).prints("'redshift'").prints("taken by");
 }
 
 #[test]
-fn a_replace_over_the_whole_tree_loses_nothing() {
+fn edited_merge_base_does_not_lose_changes() {
     let repository = Repository::with_redshift();
     for file in ["src/lib.rs", ".scaffold/base/src/lib.rs"] {
         repository.replace(&format!("services/redshift/{file}"), "\"standard\"", "\"premium\"");
@@ -577,21 +581,21 @@ fn a_replace_over_the_whole_tree_loses_nothing() {
 }
 
 #[test]
-fn a_name_cannot_be_smuggled_in() {
+fn name_cannot_be_overridden() {
     let repository = Repository::with_redshift();
     let before = repository.tree();
     let make = ["new-plugin", "good", "--no-input", "--no-verify"];
     for path in ["plugin.name=../../evil", "plugin.name=Big_Query"] {
-        repository.xtask(&[&make[..], &["--set", path]].concat()).ends(2).says("first argument");
+        repository.xtask(&[&make[..], &["--set", path]].concat()).ends(2).prints("first argument");
     }
     assert_eq!(repository.tree(), before);
-    repository.xtask(&["new-plugin", "job", "--no-input"]).ends(2).says("Rust type would be Job");
+    repository.xtask(&["new-plugin", "job", "--no-input"]).ends(2).prints("Rust type would be Job");
     repository.replace("services/redshift/plugin.toml", "name = \"redshift\"", "name = \"../x\"");
-    repository.check(1).says("plugin.name: '../x'");
+    repository.check(1).prints("plugin.name: '../x'");
 }
 
 #[test]
-fn a_plugin_that_begins_with_anothers_answers_is_whole() {
+fn plugin_created_from_another_is_complete() {
     let repository = Repository::with_redshift();
     let eject = ["sync", "redshift", "--eject", "src/lib.rs", "--reason", "mine"];
     repository.xtask(&eject).ends(0);
@@ -611,7 +615,7 @@ fn a_plugin_that_begins_with_anothers_answers_is_whole() {
 }
 
 #[test]
-fn what_flags_said_of_a_plugin_is_no_work_in_it() {
+fn values_set_by_flags_are_not_manual_changes() {
     let repository = Repository::new();
     let before = repository.tree();
     let make = ["new-plugin", "redshift", "--no-input", "--no-verify", "--set"];
@@ -627,7 +631,7 @@ fn what_flags_said_of_a_plugin_is_no_work_in_it() {
 }
 
 #[test]
-fn force_is_for_what_the_generator_wrote() {
+fn force_does_not_overwrite_files_of_the_author() {
     let repository = Repository::with_redshift();
     repository.write("services/redshift/src/error.rs", "//! Mine.\n");
     repository.write("template/service/src/error.rs", "//! Theirs.\n");
@@ -636,13 +640,13 @@ fn force_is_for_what_the_generator_wrote() {
         "  \"service/src/main.rs\",",
         "  \"service/src/main.rs\",\n  \"service/src/error.rs\",",
     );
-    repository.xtask(&["sync", "--all", "--force"]).ends(5).says("collision");
+    repository.xtask(&["sync", "--all", "--force"]).ends(5).prints("collision");
     assert_eq!(repository.read("services/redshift/src/error.rs"), "//! Mine.\n");
     repository.xtask(&["sync", "--all", "--dry-run"]).ends(0);
 }
 
 #[test]
-fn a_renamed_plugin_takes_its_chart_along() {
+fn renaming_a_plugin_renames_its_chart_and_page() {
     let repository = Repository::with_redshift();
     repository.git(&["mv", "services/redshift", "services/spectrum"]);
     repository.replace(
@@ -662,24 +666,24 @@ fn a_renamed_plugin_takes_its_chart_along() {
 }
 
 #[test]
-fn what_is_left_of_a_plugin_is_found() {
+fn files_without_a_plugin_are_reported() {
     let repository = Repository::with_redshift();
     fs::remove_dir_all(repository.at("services/redshift")).unwrap();
-    repository.check(3).says("stray: charts/redshift").says("stray: docs/plugins/redshift.md");
+    repository.check(3).prints("stray: charts/redshift").prints("stray: docs/plugins/redshift.md");
 }
 
 #[test]
-fn a_file_that_git_ignores_is_not_left_behind_unsaid() {
+fn removal_reports_ignored_files() {
     let repository = Repository::with_redshift();
     repository.write(".gitignore", "/target/\n*.local\n");
     repository.write("services/redshift/.env.local", "x\n");
     repository.write("services/redshift/notes-ü.md", "x\n");
     let refused = repository.xtask(&["remove-plugin", "redshift"]).ends(5);
-    refused.says("services/redshift/.env.local").says("services/redshift/notes-ü.md");
+    refused.prints("services/redshift/.env.local").prints("services/redshift/notes-ü.md");
 }
 
 #[test]
-fn programs_read_one_document_whatever_is_printed_beside_it() {
+fn json_output_is_the_only_stdout() {
     let repository = Repository::with_redshift();
     repository.bump("service/Dockerfile", "FROM scratch", "# x\nFROM scratch");
     let ran = repository.xtask(&["sync", "--all", "--diff", "--format", "json"]).ends(0);
@@ -693,7 +697,7 @@ fn programs_read_one_document_whatever_is_printed_beside_it() {
 }
 
 #[test]
-fn a_version_that_changes_nothing_of_a_plugin_is_no_drift() {
+fn new_template_version_without_changes_is_not_drift() {
     let repository = Repository::with_redshift();
     repository.bump(
         "plugin.schema.json",
@@ -703,21 +707,25 @@ fn a_version_that_changes_nothing_of_a_plugin_is_no_drift() {
     repository.check(0);
     repository.replace("services/redshift/src/lib.rs", "/// The queue to run in.", "/// Mine.");
     repository.bump("service/src/lib.rs", "/// What an operator sets:", "/// What operators set:");
-    repository.xtask(&["status"]).ends(0).says("behind");
+    repository.xtask(&["status"]).ends(0).prints("behind");
 }
 
 #[test]
-fn help_teaches() {
+fn help_describes_the_command_and_its_exit_codes() {
     let repository = Repository::new();
-    repository.xtask(&["sync", "--help"]).ends(0).says("compared byte by byte").says("Exit codes");
+    repository
+        .xtask(&["sync", "--help"])
+        .ends(0)
+        .prints("compared byte by byte")
+        .prints("Exit codes");
     repository
         .xtask(&["new-plugin", "--help"])
         .ends(0)
-        .says("before a line of it is written by hand");
+        .prints("compiles and passes the conformance suite");
 }
 
 #[test]
-fn a_plugin_that_others_depend_on_is_not_removed() {
+fn plugin_that_others_depend_on_is_not_removed() {
     let repository = Repository::with_redshift();
     let manifest = repository.read("Cargo.toml");
     let depended = format!(
@@ -727,11 +735,11 @@ fn a_plugin_that_others_depend_on_is_not_removed() {
     repository
         .xtask(&["remove-plugin", "redshift", "--force"])
         .ends(5)
-        .says("workspace.dependencies");
+        .prints("workspace.dependencies");
     assert!(repository.at("services/redshift/Cargo.toml").exists());
 }
 
-/// What people see who answer `answers` on a terminal.
+/// Runs `new-plugin` on a terminal with `answers` as input; returns its success and output.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(repository: &Repository, answers: &str) -> (bool, String) {
     use std::io::Write as _;
@@ -751,13 +759,13 @@ fn on_a_terminal(repository: &Repository, answers: &str) -> (bool, String) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn on_a_terminal_what_is_missing_is_asked_until_it_is_right() {
+fn missing_arguments_are_prompted_for_until_valid() {
     let repository = Repository::new();
     let answers = "BigQuery\nred-shift\na b\nred_shift:2\n\n";
-    let (done, said) = on_a_terminal(&repository, answers);
-    assert!(done, "{said}");
-    for text in ["Try: big-query", "cannot be a task type", "[Runs Flyte's red_shift tasks]"] {
-        assert!(said.contains(text), "{said}");
+    let (success, output) = on_a_terminal(&repository, answers);
+    assert!(success, "{output}");
+    for text in ["Try: big-query", "not a valid task type", "[Runs Flyte's red_shift tasks]"] {
+        assert!(output.contains(text), "{output}");
     }
     let types = repository.read("services/red-shift/src/task_types.rs");
     assert!(types.contains("\"red_shift\", version: 2"), "{types}");

@@ -1,11 +1,11 @@
-//! What a command does with its output.
-#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+//! Tests of commands whose output is closed early.
+#![allow(clippy::disallowed_methods, reason = "there is no async runtime to block")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::process::{Command, Stdio};
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_defect() {
+fn closed_stdout_is_not_reported_as_a_panic() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut list = Command::new(env!("CARGO_BIN_EXE_xtask"));

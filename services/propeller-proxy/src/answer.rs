@@ -1,4 +1,4 @@
-//! What callers get back: a replica's answer as it comes, or the proxy's own.
+//! Responses to callers: a streamed response of a replica, or the proxy's own.
 
 use std::{
     convert::Infallible,
@@ -16,23 +16,23 @@ use tonic::Status;
 
 use crate::{metrics::TargetMetrics, replica::Pending};
 
-/// The body of an answer.
+/// The body of a response.
 pub(crate) type Answer = Either<Forwarded, Full<Bytes>>;
 
-/// A replica's answer, passed on as it comes.
+/// The streamed body of a replica's response.
 pub(crate) struct Forwarded {
     body: Incoming,
-    /// It was cut short: no more of it is to come.
+    /// Whether it ended early and the stream is over.
     broken: bool,
     call: Call,
 }
 
-/// A call until its last byte; what becomes of it is counted when it is dropped.
+/// A call until the last byte of its response; its outcome is counted when this is dropped.
 pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) metrics: TargetMetrics,
     pub(crate) pending: Option<Pending>,
-    /// How it ended, once that is known.
+    /// The outcome, once it is known.
     grpc_code: Option<&'static str>,
 }
 
@@ -41,53 +41,53 @@ impl Call {
         Self { started: Instant::now(), metrics, pending: None, grpc_code: None }
     }
 
-    /// Nobody has processed it, or nobody tells.
+    /// Sets the outcome of a call that was not processed, or whose outcome is lost.
     pub(crate) fn set_unavailable(&mut self) {
         self.grpc_code = Some("UNAVAILABLE");
     }
 
-    /// Its answer has ended, with a code or without.
+    /// Marks the response as ended, with or without a status.
     fn end(&mut self) {
         self.grpc_code.get_or_insert("UNKNOWN");
     }
 
-    /// Learns how the call ended, where headers or trailers tell.
-    fn learn(&mut self, headers: &HeaderMap) {
+    /// Reads the outcome from headers or trailers that contain a status.
+    fn record_status(&mut self, headers: &HeaderMap) {
         if let Some(code) = headers.get("grpc-status") {
-            self.grpc_code = Some(name_of(code.as_bytes()));
+            self.grpc_code = Some(code_name(code.as_bytes()));
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        // Whoever drops it before its end has cancelled it.
+        // If it is dropped before its end, the caller has cancelled it.
         self.metrics.ended(self.grpc_code.unwrap_or("CANCELLED"), self.started.elapsed());
     }
 }
 
-/// A replica's answer.
+/// Forwards a replica's response.
 pub(crate) fn forwarded(response: Response<Incoming>, mut call: Call) -> Response<Answer> {
-    // An answer without a body has its status in the headers.
-    call.learn(response.headers());
+    // A response without a body has its status in the headers.
+    call.record_status(response.headers());
     if response.body().is_end_stream() {
         call.end();
     }
     response.map(|body| Either::Left(Forwarded { body, broken: false, call }))
 }
 
-/// The proxy's own answer, in gRPC's form.
+/// A gRPC response from the proxy itself, with status `UNAVAILABLE`.
 pub(crate) fn unavailable(message: String, mut call: Call) -> Response<Answer> {
     let response = Status::unavailable(message).into_http::<Empty<Bytes>>();
-    call.learn(response.headers());
+    call.record_status(response.headers());
     response.map(|_| Either::Right(Full::default()))
 }
 
-/// What somebody gets who does not speak gRPC.
+/// The response to a request that is not gRPC.
 pub(crate) fn not_grpc() -> Response<Answer> {
-    let text = "propeller-proxy forwards gRPC over HTTP/2 alone; call the service itself over REST, with a \
-                token of your own\n";
-    let mut response = Response::new(Either::Right(Full::from(text)));
+    let message = "propeller-proxy forwards only gRPC over HTTP/2; for REST, call the service directly with \
+                   your own token\n";
+    let mut response = Response::new(Either::Right(Full::from(message)));
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
@@ -95,10 +95,10 @@ pub(crate) fn not_grpc() -> Response<Answer> {
 }
 
 impl Forwarded {
-    /// Learns from a frame on its way.
+    /// Records the status in a frame and passes it on.
     fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(trailers) = frame.trailers_ref() {
-            self.call.learn(trailers);
+            self.call.record_status(trailers);
         }
         if self.body.is_end_stream() {
             self.call.end();
@@ -106,15 +106,16 @@ impl Forwarded {
         frame
     }
 
-    /// Ends the answer in gRPC's words: cut short like the replica's, HTTP/2 would call it an error of ours.
+    /// Ends the response with a gRPC status. If it simply broke off like the replica's, HTTP/2 would report
+    /// an error of this proxy.
     fn break_off(&mut self, error: &hyper::Error) -> Frame<Bytes> {
         let target = self.call.metrics.target();
-        tracing::warn!(service = target, %error, "an answer was cut short");
+        tracing::warn!(service = target, %error, "a response ended early");
         let message = format!(
-            "propeller-proxy: the connection to a replica of {target} broke before its answer ended"
+            "propeller-proxy: the connection to a replica of {target} broke before its response was complete"
         );
         let mut trailers = HeaderMap::new();
-        // Fails for metadata of its own alone, and it has none.
+        // Can fail only for a status with metadata, and this one has none.
         let _ = Status::unavailable(message).add_header(&mut trailers);
         self.broken = true;
         self.call.set_unavailable();
@@ -154,8 +155,9 @@ impl Body for Forwarded {
     }
 }
 
-/// Names of <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>, as a closed set of labels.
-fn name_of(code: &[u8]) -> &'static str {
+/// The name of a status code, from <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>: a closed set
+/// of label values.
+fn code_name(code: &[u8]) -> &'static str {
     const NAMES: [&str; 17] = [
         "OK",
         "CANCELLED",

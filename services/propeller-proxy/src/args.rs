@@ -7,16 +7,16 @@ use http::uri::{Authority, Scheme};
 use server_core::telemetry::TelemetryArgs;
 use url::Url;
 
-/// Gives FlytePropeller's calls a token and spreads them over a plugin's replicas.
+/// A sidecar proxy for FlytePropeller that adds a token to its calls and balances them over replicas.
 ///
-/// A sidecar: propeller calls it on loopback, and it calls the plugin as the holder of the token.
-/// Whoever can reach its listeners does so, too; keep them within the pod.
+/// Propeller calls it on loopback, and it calls the plugin's service with the token. Anyone who can reach
+/// its listeners can make calls with this token, so keep them within the pod.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "propeller-proxy", version)]
 pub struct Args {
-    /// Where one plugin's calls come in, and where they go: `127.0.0.1:8081=dns:///bigquery-headless.flyte:8000`.
-    /// LISTEN is an address, or unix:///PATH. TARGET is dns:///HOST:PORT or http://HOST:PORT (HTTP/2
-    /// without TLS), or https://HOST:PORT; name the headless Service. May be given more than once.
+    /// Route of one plugin, for example `127.0.0.1:8081=dns:///bigquery-headless.flyte:8000`. LISTEN is an
+    /// address or unix:///PATH. TARGET is dns:///HOST:PORT or http://HOST:PORT (HTTP/2 without TLS), or
+    /// https://HOST:PORT; HOST must be the headless Service. May be repeated.
     #[arg(
         long = "route",
         env = "PROPELLER_PROXY_ROUTES",
@@ -26,17 +26,17 @@ pub struct Args {
     )]
     pub routes: Vec<Route>,
 
-    /// The file of the token that calls are given, a projected ServiceAccount token for example. Read
-    /// again every five seconds.
+    /// File with the token to send, for example a projected ServiceAccount token. Reloaded every five
+    /// seconds.
     #[arg(long, env = "PROPELLER_PROXY_TOKEN_FILE", value_name = "FILE")]
     pub token_file: PathBuf,
 
-    /// The authorities that plugins' certificates may be from, in PEM, instead of the system's. Of
-    /// https targets alone. Read again when it changes.
+    /// File with the CA certificates that https targets are verified with, in PEM, instead of the system's.
+    /// Reloaded when it changes.
     #[arg(long, env = "PROPELLER_PROXY_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// Where /livez, /readyz, /metrics and /log-level are served.
+    /// Address on which /livez, /readyz, /metrics and /log-level are served.
     #[arg(
         long,
         env = "PROPELLER_PROXY_ADMIN_LISTEN",
@@ -45,50 +45,50 @@ pub struct Args {
     )]
     pub admin_listen: SocketAddr,
 
-    /// How long a call waits for a replica while none can be reached; its own deadline may be shorter.
+    /// How long a call waits while no replica is reachable; its own deadline may be shorter.
     #[arg(long, env = "PROPELLER_PROXY_WAIT", default_value = "5s", value_parser = server_core::duration::parse_duration)]
     pub wait: Duration,
 
-    /// How long connections are accepted after SIGTERM: propeller gets its own at the same time, and
-    /// has calls to make.
+    /// How long connections are still accepted after SIGTERM: propeller receives SIGTERM at the same time
+    /// and may still make calls.
     #[arg(long, env = "PROPELLER_PROXY_DRAIN_DELAY", default_value = "5s", value_parser = server_core::duration::parse_duration)]
     pub drain_delay: Duration,
 
-    /// How long running calls may take to finish after that.
+    /// How long running calls may take to finish after the drain delay.
     #[arg(long, env = "PROPELLER_PROXY_DRAIN_TIMEOUT", default_value = "30s", value_parser = server_core::duration::parse_duration)]
     pub drain_timeout: Duration,
 
     #[command(flatten)]
-    #[allow(missing_docs, reason = "its own documents it")]
+    #[allow(missing_docs, reason = "a doc comment would replace the program's description")]
     pub telemetry: TelemetryArgs,
 }
 
-/// One plugin's way through the proxy.
+/// The route of one plugin's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Where its calls come in.
+    /// The listener for incoming calls.
     pub listen: Listen,
-    /// Where they go.
+    /// The service that they are forwarded to.
     pub target: Target,
 }
 
-/// Where calls come in.
+/// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// A port.
+    /// A TCP address.
     Tcp(SocketAddr),
-    /// A socket in the file system.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// Where calls go.
+/// A service to forward calls to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// `http` or `https`.
     pub scheme: Scheme,
     /// Host and port.
     pub authority: Authority,
-    /// What is looked up.
+    /// The name that is looked up in DNS.
     pub host: String,
     /// The port of every replica.
     pub port: u16,
@@ -112,7 +112,7 @@ impl FromStr for Route {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (listen, target) = text.split_once('=').ok_or("write LISTEN=TARGET")?;
+        let (listen, target) = text.split_once('=').ok_or("expected LISTEN=TARGET")?;
         Ok(Self { listen: listen.parse()?, target: target.parse()? })
     }
 }
@@ -122,15 +122,18 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("unix:") {
-            // As gRPC has it: unix:path or unix:///path.
+            // gRPC's syntax: unix:path or unix:///path.
             let path = path.strip_prefix("//").unwrap_or(path);
             return match path.is_empty() {
-                true => Err(format!("{text:?} names no socket; write unix:///run/bigquery.sock")),
+                true => Err(format!(
+                    "{text:?} has no path; expected for example unix:///run/bigquery.sock"
+                )),
                 false => Ok(Self::Unix(path.into())),
             };
         }
-        let wrong = |_| format!("{text:?} is no address; write 127.0.0.1:8081 or unix:///PATH");
-        text.parse().map(Self::Tcp).map_err(wrong)
+        let invalid =
+            |_| format!("{text:?} is not an address; expected 127.0.0.1:8081 or unix:///PATH");
+        text.parse().map(Self::Tcp).map_err(invalid)
     }
 }
 
@@ -138,23 +141,24 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong =
-            |why: &str| format!("{text:?}: {why}; write dns:///HOST:PORT or https://HOST:PORT");
+        let invalid = |reason: &str| {
+            format!("{text:?}: {reason}; expected dns:///HOST:PORT or https://HOST:PORT")
+        };
         let plain = text.replacen("dns:///", "http://", 1);
-        let url = Url::parse(&plain).map_err(|error| wrong(&error.to_string()))?;
+        let url = Url::parse(&plain).map_err(|error| invalid(&error.to_string()))?;
         let scheme = match url.scheme() {
             "http" => Scheme::HTTP,
             "https" => Scheme::HTTPS,
-            _ => return Err(wrong("the scheme is dns, http or https")),
+            _ => return Err(invalid("the scheme must be dns, http or https")),
         };
         let more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
         if more || !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("give no more than host and port"));
+            return Err(invalid("only a host and a port are allowed"));
         }
-        let host = url.host_str().ok_or_else(|| wrong("there is no host"))?.to_owned();
-        let port = url.port_or_known_default().ok_or_else(|| wrong("there is no port"))?;
+        let host = url.host_str().ok_or_else(|| invalid("the host is missing"))?.to_owned();
+        let port = url.port_or_known_default().ok_or_else(|| invalid("the port is missing"))?;
         let authority = format!("{host}:{port}");
-        let authority = authority.parse().map_err(|_| wrong("this is no host"))?;
+        let authority = authority.parse().map_err(|_| invalid("the host is not valid"))?;
         Ok(Self { scheme, authority, host, port })
     }
 }
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_read_as_grpc_writes_them() {
+    fn routes_use_grpc_name_syntax() {
         for (text, listen, target, tls) in [
             (
                 "127.0.0.1:8081=dns:///bigquery-headless.flyte:8000",
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_every_setting() {
+    fn readme_lists_every_setting() {
         let readme = include_str!("../README.md");
         let command = Args::command();
         let own = command.get_arguments().filter(|argument| argument.get_help_heading().is_none());
@@ -214,18 +218,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_route_is_refused_in_words() {
-        for (text, words) in [
-            ("127.0.0.1:8081", "write LISTEN=TARGET"),
-            ("localhost:8081=http://h:1", "is no address"),
-            ("unix://=http://h:1", "names no socket"),
-            ("127.0.0.1:1=bigquery:8000", "the scheme is dns, http or https"),
-            ("127.0.0.1:1=http://h:1/path", "no more than host and port"),
-            ("127.0.0.1:1=http://user@h:1", "no more than host and port"),
-            ("127.0.0.1:1=dns:///", "write dns:///HOST:PORT"),
+    fn invalid_routes_are_rejected_with_the_expected_syntax() {
+        for (text, message) in [
+            ("127.0.0.1:8081", "expected LISTEN=TARGET"),
+            ("localhost:8081=http://h:1", "is not an address"),
+            ("unix://=http://h:1", "has no path"),
+            ("127.0.0.1:1=bigquery:8000", "the scheme must be dns, http or https"),
+            ("127.0.0.1:1=http://h:1/path", "only a host and a port"),
+            ("127.0.0.1:1=http://user@h:1", "only a host and a port"),
+            ("127.0.0.1:1=dns:///", "expected dns:///HOST:PORT"),
         ] {
             let error = route(text).unwrap_err();
-            assert!(error.contains(words), "{text}: {error}");
+            assert!(error.contains(message), "{text}: {error}");
         }
     }
 }

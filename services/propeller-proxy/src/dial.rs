@@ -1,4 +1,4 @@
-//! A connection to a replica, from TCP to HTTP/2.
+//! Connects to a replica: TCP, TLS and HTTP/2.
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -15,31 +15,31 @@ use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerNam
 
 use crate::args::Target;
 
-/// How long TCP, TLS and HTTP/2 may take, each.
+/// The timeout of TCP, TLS and HTTP/2, each.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A replica that has not answered a ping for both together is dead, whatever TCP says.
+/// The interval of pings. A replica that does not answer one within the timeout is considered dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an answer's headers may be, in bytes. A refusal's message is one, and hyper's 16 KiB would
-/// make a long one a broken call.
+/// The maximum size of a response's headers, in bytes. They include the message of an error, which with
+/// hyper's default of 16 KiB could fail the call.
 const MAX_HEADERS: u32 = 1 << 20;
-/// The type of HTTP/2's frame of settings.
+/// The type of a SETTINGS frame in HTTP/2.
 const SETTINGS: u8 = 4;
 
-/// What sends calls over a connection.
+/// Sends calls over a connection.
 pub(crate) type Sender = http2::SendRequest<Incoming>;
-/// What the connection does meanwhile; it ends when no further call can begin on it. Calls that are
-/// under way then go on: hyper runs them apart from it.
+/// Drives a connection; it completes when no further call can start on it. Running calls continue, because
+/// hyper runs them in separate tasks.
 pub(crate) type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
-/// How replicas of one target are connected to.
+/// Connects to the replicas of one target.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     host: String,
     tls: Option<Arc<Authorities>>,
 }
 
-/// Why there is no connection, for propeller's log.
+/// The reason why there is no connection, which propeller logs.
 #[derive(Debug)]
 pub(crate) struct NoConnection(pub(crate) String);
 
@@ -60,7 +60,7 @@ impl From<io::Error> for NoConnection {
 
 impl Dialer {
     pub(crate) fn new(target: &Target, tls: Option<Arc<Authorities>>) -> Self {
-        // As URLs write addresses of IPv6.
+        // URLs write IPv6 addresses in brackets.
         let host = target.host.trim_start_matches('[').trim_end_matches(']');
         Self { host: host.to_owned(), tls }
     }
@@ -70,8 +70,8 @@ impl Dialer {
         &self,
         address: SocketAddr,
     ) -> Result<(Sender, Connection), NoConnection> {
-        let stream = in_time(TcpStream::connect(address)).await??;
-        // Calls are small; waiting to fill a packet only adds latency.
+        let stream = with_timeout(TcpStream::connect(address)).await??;
+        // Calls are small: waiting to fill a packet only adds latency.
         let _ = stream.set_nodelay(true);
         match &self.tls {
             Some(authorities) => handshake(self.secured(stream, authorities).await?).await,
@@ -85,37 +85,39 @@ impl Dialer {
         authorities: &Authorities,
     ) -> Result<TlsStream<TcpStream>, NoConnection> {
         let name = ServerName::try_from(self.host.clone())
-            .map_err(|error| NoConnection(format!("no name for TLS: {error}")))?;
+            .map_err(|error| NoConnection(format!("invalid TLS server name: {error}")))?;
         let securing = TlsConnector::from(authorities.config()).connect(name, stream);
-        in_time(securing).await?.map_err(|error| NoConnection(format!("no TLS: {error}")))
+        let secured = with_timeout(securing).await?;
+        secured.map_err(|error| NoConnection(format!("TLS handshake failed: {error}")))
     }
 }
 
-async fn in_time<T>(connecting: impl Future<Output = T>) -> Result<T, NoConnection> {
+async fn with_timeout<T>(connecting: impl Future<Output = T>) -> Result<T, NoConnection> {
     let connected = timeout(CONNECT_TIMEOUT, connecting).await;
-    connected.map_err(|_| NoConnection("no connection in time".to_owned()))
+    connected.map_err(|_| NoConnection("timed out connecting".to_owned()))
 }
 
-/// Waits for the replica's first frame: until then hyper only knows that somebody accepted, which the
-/// kernel does for a process that hangs, and a mesh for one that is gone.
+/// Connects with HTTP/2 and waits for the replica's first frame. Until then hyper only knows that the
+/// connection was accepted, which the kernel also does for a hanging process, and a service mesh for one
+/// that is gone.
 async fn handshake<S>(stream: S) -> Result<(Sender, Connection), NoConnection>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (tell, greeted) = oneshot::channel();
-    let stream = OnRead::new(stream, once_greeted(tell));
+    let (sender, first_frame) = oneshot::channel();
+    let stream = OnRead::new(stream, on_first_read(sender));
     let connected = builder().handshake(TokioIo::new(stream)).await;
     let (sender, connection) = connected.map_err(|error| NoConnection(error.to_string()))?;
     let mut connection: Connection = Box::pin(connection);
-    let greeting = async {
+    let is_http2 = async {
         tokio::select! {
-            settings = greeted => settings == Ok(true),
+            settings = first_frame => settings == Ok(true),
             _ = &mut connection => false,
         }
     };
-    match timeout(CONNECT_TIMEOUT, greeting).await {
+    match timeout(CONNECT_TIMEOUT, is_http2).await {
         Ok(true) => Ok((sender, connection)),
-        Ok(false) | Err(_) => Err(NoConnection("it does not speak HTTP/2".to_owned())),
+        Ok(false) | Err(_) => Err(NoConnection("the replica does not speak HTTP/2".to_owned())),
     }
 }
 
@@ -130,13 +132,13 @@ fn builder() -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Tells whether what is read first are settings: RFC 9113 §3.4 has a server begin with them.
-fn once_greeted(tell: oneshot::Sender<bool>) -> impl FnMut(&[u8]) {
-    let mut tell = Some(tell);
+/// Sends whether the first bytes are a SETTINGS frame, which RFC 9113 §3.4 requires a server to send first.
+fn on_first_read(sender: oneshot::Sender<bool>) -> impl FnMut(&[u8]) {
+    let mut sender = Some(sender);
     move |bytes| {
-        if let Some(tell) = tell.take() {
-            // Too few to tell are no frame of another type.
-            let _ = tell.send(bytes.get(3).is_none_or(|kind| *kind == SETTINGS));
+        if let Some(sender) = sender.take() {
+            // If there are too few bytes to decide, assume that it is.
+            let _ = sender.send(bytes.get(3).is_none_or(|kind| *kind == SETTINGS));
         }
     }
 }

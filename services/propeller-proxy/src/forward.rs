@@ -1,4 +1,4 @@
-//! One call through the proxy.
+//! Forwards calls to replicas.
 
 use std::{
     error::Error as _,
@@ -20,10 +20,10 @@ use crate::{
     token::Token,
 };
 
-/// Where services look for a token beside `authorization`; they refuse a call that has both.
+/// The header that services accept instead of `authorization`; they reject a call that has both.
 const FLYTE_AUTHORIZATION: HeaderName = HeaderName::from_static("flyte-authorization");
-/// How many connections may refuse a call before its caller hears of it.
-const MOST_TRIES: u32 = 10;
+/// The maximum number of connections that a call is attempted on.
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Forwards the calls of one listener.
 #[derive(Clone)]
@@ -33,11 +33,11 @@ pub(crate) struct Forwarder {
     wait: Duration,
 }
 
-/// Why a call was not answered.
+/// Why a call got no response.
 enum Unanswered {
-    /// It never left.
+    /// It was not sent.
     Unsent(Box<Request<Incoming>>),
-    /// The replica says that it has not processed it; its body has left.
+    /// The replica reports that it has not processed it, but its body has been sent.
     Unprocessed,
     /// The replica may have processed it.
     Lost(hyper::Error),
@@ -49,20 +49,20 @@ impl Forwarder {
     }
 
     /// # Errors
-    /// `REFUSED_STREAM`, with which HTTP/2 says that nobody has processed a call: gRPC's clients then
-    /// send it again by themselves, as we cannot without its body.
+    /// `REFUSED_STREAM`, which means in HTTP/2 that the call was not processed: gRPC clients then retry it
+    /// themselves. The proxy cannot, because it no longer has the body.
     async fn forward(self, request: Request<Incoming>) -> Result<Response<Answer>, h2::Error> {
         if !is_grpc(&request) {
             return Ok(answer::not_grpc());
         }
         let mut call = Call::new(self.balancer.metrics.clone());
         let mut request = self.addressed(request);
-        for earlier_tries in 0..MOST_TRIES {
+        for earlier_attempts in 0..MAX_ATTEMPTS {
             let Chosen { sender, pending } = match self.balancer.choose(self.wait).await {
                 Ok(chosen) => chosen,
                 Err(why) => return Ok(answer::unavailable(self.unreachable(&why), call)),
             };
-            if earlier_tries > 0 {
+            if earlier_attempts > 0 {
                 self.balancer.metrics.retries.inc();
             }
             call.pending = Some(pending);
@@ -79,16 +79,16 @@ impl Forwarder {
                 }
             };
         }
-        Ok(answer::unavailable(self.unreachable("its connections end at once"), call))
+        Ok(answer::unavailable(self.unreachable("connections end immediately"), call))
     }
 
-    /// The call as the holder of the token makes it, to the target. All else stays as it came.
+    /// The call with the token and the target's authority. Everything else is unchanged.
     fn addressed(&self, mut request: Request<Incoming>) -> Request<Incoming> {
         let target = &self.balancer.target;
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         parts.scheme = Some(target.scheme.clone());
         parts.authority = Some(target.authority.clone());
-        // gRPC's requests have a path; without one there is none that could be served.
+        // gRPC requests always have a path.
         parts.path_and_query.get_or_insert(uri::PathAndQuery::from_static("/"));
         *request.uri_mut() = uri::Uri::from_parts(parts).unwrap_or_default();
         let headers = request.headers_mut();
@@ -100,16 +100,18 @@ impl Forwarder {
     }
 
     fn unreachable(&self, why: &str) -> String {
-        format!("propeller-proxy: no replica of {} can be reached: {why}", self.balancer.target)
+        format!("propeller-proxy: no replica of {} is reachable: {why}", self.balancer.target)
     }
 
     fn lost(&self) -> String {
         let target = &self.balancer.target;
-        format!("propeller-proxy: the connection to a replica of {target} broke before it answered")
+        format!(
+            "propeller-proxy: the connection to a replica of {target} broke before it responded"
+        )
     }
 }
 
-/// gRPC itself, in any encoding; gRPC-Web's content types begin in the same way.
+/// Whether this is gRPC, in any encoding. gRPC-Web's content types have the same prefix.
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
     let encoding = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
@@ -128,8 +130,9 @@ async fn send(
     })
 }
 
-/// RFC 9113 §8.7: refused, or above the last stream that a GOAWAY names. h2 ends other streams with the
-/// remote's GOAWAY only if it comes while they open, and resets them before their bodies leave.
+/// Whether the replica did not process the call, by RFC 9113 §8.7: it was refused, or is above the last
+/// stream in a GOAWAY. h2 ends other streams with the remote's GOAWAY only if it arrives while they open,
+/// and resets them before their bodies are sent.
 fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,12 +1,13 @@
-//! A sidecar for the pod of FlytePropeller, which itself can send no token.
+//! A sidecar for the pod of FlytePropeller, which cannot send a token itself.
 //!
-//! It listens on loopback or a Unix socket, one listener for each plugin, and forwards gRPC untouched
-//! but for its token. It finds the plugin's replicas by itself and gives each call to one of them.
-//! A call that no replica has seen goes to another; one that a replica may have seen is never repeated.
+//! It has one listener per plugin, on loopback or a Unix socket, and forwards gRPC unchanged except for
+//! the token. It discovers the plugin's replicas and balances calls over them. A call that was not sent is
+//! retried on another replica; one that a replica may have processed is never repeated.
 
 mod answer;
 mod args;
 mod balance;
+mod changes;
 mod dial;
 mod forward;
 mod metrics;
@@ -30,18 +31,20 @@ use tokio::runtime::Builder;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::args::{Args, Listen, Route, Target};
-use self::{balance::Balancer, forward::Forwarder, metrics::Metrics, token::Token};
+use self::{
+    balance::Balancer, forward::Forwarder, metrics::Metrics, resolve::keep_resolved, token::Token,
+};
 
 const INFO: ServiceInfo = server_core::service_info!();
-/// Enough for one pod's propeller, however it multiplies.
+/// More than propeller in one pod ever opens.
 const MAX_CONNECTIONS: usize = 1000;
-/// The work is to move bytes; a node's every core would only cost memory.
+/// The proxy only copies bytes: a thread for each of the node's cores would only cost memory.
 const THREADS: usize = 2;
 
-/// Runs the proxy until SIGTERM or SIGINT: a whole `main`.
+/// Runs the proxy until SIGTERM or SIGINT: a complete `main`.
 ///
-/// Wrong settings end it with a message on standard error: code 2 for the command line's, 1 for all
-/// others.
+/// Prints errors to standard error and exits with code 2 for an invalid command line, 1 for all other
+/// errors.
 #[must_use]
 pub fn run() -> ExitCode {
     let mut runtime = Builder::new_multi_thread();
@@ -59,7 +62,7 @@ async fn until_stopped(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Binds every listener, and only then serves: where an address is taken, no call was begun.
+/// Binds every listener before serving, so that no call has started if an address is in use.
 async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     let token = Arc::new(Token::read(args.token_file.clone()).await?);
     let authorities = authorities(args).await?;
@@ -76,18 +79,20 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     for (listener, listen, target) in bound {
         tracing::info!(listen, service = %target, "forwarding");
         let authorities = authorities.clone().filter(|_| target.is_tls());
-        let balancer = Balancer::start(target, authorities, &serving, &metrics);
+        let balancer = Arc::new(Balancer::new(target, authorities, &serving, &metrics));
+        let resolving = keep_resolved(Arc::clone(&balancer), serving.stop_background.clone());
+        serving.background.spawn(resolving);
         let forwarder = Forwarder::new(balancer, Arc::clone(&token), args.wait);
         let connections = connections(args, &serving);
         serving.tasks.spawn(serve(listener, forwarder, connections));
     }
     tracing::info!(version = INFO.version, %admin, "serving {}", INFO.name);
-    let observed = Watched { draining: serving.draining.clone(), metrics };
+    let observed = Admin { draining: serving.draining.clone(), metrics };
     serving.serve_admin(admin_listener, admin::routes(Arc::new(observed), log_level));
     Ok(serving)
 }
 
-/// What certificates are checked with, if a target has one.
+/// The CA certificates to verify targets with, if a target uses TLS.
 async fn authorities(args: &Args) -> Result<Option<Arc<Authorities>>> {
     if !args.routes.iter().any(|route| route.target.is_tls()) {
         return Ok(None);
@@ -95,7 +100,7 @@ async fn authorities(args: &Args) -> Result<Option<Arc<Authorities>>> {
     Ok(Some(Arc::new(Authorities::read(args.ca_file.as_deref()).await?)))
 }
 
-/// Reads what others renew, until the program ends.
+/// Reloads the token and the CA certificates until the program ends.
 fn keep_fresh(serving: &Serving, token: &Arc<Token>, authorities: Option<&Arc<Authorities>>) {
     let stop = &serving.stop_background;
     serving.background.spawn(Arc::clone(token).keep_fresh(stop.clone()));
@@ -104,7 +109,7 @@ fn keep_fresh(serving: &Serving, token: &Arc<Token>, authorities: Option<&Arc<Au
     }
 }
 
-/// Listens, and says where: a port that was left open is known only now.
+/// Binds a listener and returns its address, which may differ from the configured one if the port is 0.
 async fn bind(listen: &Listen) -> Result<(Listener, String)> {
     match listen {
         Listen::Tcp(address) => {
@@ -118,7 +123,7 @@ async fn bind(listen: &Listen) -> Result<(Listener, String)> {
 fn connections(args: &Args, serving: &Serving) -> Connections {
     Connections {
         max: MAX_CONNECTIONS,
-        // Calls are balanced here, whatever connection they come on.
+        // Connections need not be rebalanced: each call is balanced individually.
         age: None,
         grace: args.drain_timeout,
         tls: None,
@@ -128,15 +133,15 @@ fn connections(args: &Args, serving: &Serving) -> Connections {
     }
 }
 
-/// What the admin port tells.
-struct Watched {
+/// The state that the admin port reports.
+struct Admin {
     draining: CancellationToken,
     metrics: Arc<Metrics>,
 }
 
-impl Observed for Watched {
-    /// Whether plugins can be reached is not asked: in flyte-binary this decides about the whole pod,
-    /// and a plugin that is down must not take Flyte's own API along.
+impl Observed for Admin {
+    /// Does not depend on the plugins: in flyte-binary this determines the readiness of the whole pod, and
+    /// an unavailable plugin must not make Flyte's own API unavailable.
     fn ready(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() { Err("shutting down") } else { Ok(()) }
     }

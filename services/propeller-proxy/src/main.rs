@@ -1,4 +1,4 @@
-//! The sidecar's program.
+//! The `propeller-proxy` binary.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What an operator sees of the proxy. Labels are the targets of the command line, and gRPC's codes.
+//! The proxy's metrics. Labels are the configured targets and the gRPC status codes.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -54,7 +54,7 @@ pub(crate) struct TargetMetrics {
     calls: Family<CallLabels, Counter>,
     duration: Histogram,
     pub(crate) retries: Counter,
-    /// How many replicas can be reached.
+    /// The number of connected replicas.
     pub(crate) replicas: Gauge<u64, AtomicU64>,
 }
 
@@ -62,17 +62,17 @@ impl Metrics {
     pub(crate) fn new(info: ServiceInfo) -> Self {
         let mut registry = Registry::with_prefix("propeller_proxy");
         let build = Info::new(vec![("version", info.version)]);
-        registry.register("build", "Which version this is", build);
+        registry.register("build", "The version of the proxy", build);
         let calls = Family::default();
-        registry.register("calls", "Calls that ended, by how", calls.clone());
+        registry.register("calls", "Finished calls, by gRPC status code", calls.clone());
         let durations = Family::new_with_constructor(Buckets);
-        let help = "How long calls took, to the last byte of their answers";
+        let help = "Duration of calls, to the last byte of the response";
         registry.register_with_unit("call_duration", help, Unit::Seconds, durations.clone());
         let retries = Family::default();
-        let help = "Times a call was sent again, because it had not left";
+        let help = "Retries of calls that were not sent because the connection ended";
         registry.register("retries", help, retries.clone());
         let replicas = Family::default();
-        registry.register("replicas", "Replicas that can be reached", replicas.clone());
+        registry.register("replicas", "Connected replicas", replicas.clone());
         Self { registry, calls, durations, retries, replicas }
     }
 

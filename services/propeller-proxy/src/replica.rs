@@ -1,4 +1,4 @@
-//! One replica of a plugin, and the connection to it.
+//! One replica of a plugin and the connection to it.
 
 use std::{
     net::SocketAddr,
@@ -14,14 +14,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    balance::Changes,
+    changes::Changes,
     dial::{Connection, Dialer, NoConnection, Sender},
 };
 
-/// What lived so long may be made again at once.
+/// After a connection that lasted longer than this, reconnecting does not pause.
 const STABLE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest after a connection that came about and ended soon.
+/// The longest pause after a connection that was established but ended soon.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -29,15 +29,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     sender: ArcSwapOption<Sender>,
-    /// When its last connection ended, or it was heard of, while it has none.
+    /// When its last connection ended, or when it was discovered; `None` while connected.
     unconnected_since: Mutex<Option<Instant>>,
-    /// Calls that have not ended.
+    /// The number of calls in flight.
     pending: AtomicUsize,
-    /// The replica is no longer one.
+    /// Cancelled when the replica is removed or the proxy stops.
     pub(crate) gone: CancellationToken,
 }
 
-/// Counts a call for as long as it lives.
+/// Counts a call as in flight until it is dropped.
 pub(crate) struct Pending(Arc<Replica>);
 
 impl Replica {
@@ -51,13 +51,13 @@ impl Replica {
         }
     }
 
-    /// What can send a call now, if it is connected.
+    /// The sender, if the replica is connected.
     pub(crate) fn sender(&self) -> Option<Sender> {
         let sender = self.sender.load();
         sender.as_deref().filter(|sender| !sender.is_closed()).cloned()
     }
 
-    /// How long it has had no connection; nothing while it has one.
+    /// How long it has been unconnected; `None` while connected.
     pub(crate) fn unconnected(&self) -> Option<Duration> {
         let since = *self.unconnected_since.lock().unwrap_or_else(PoisonError::into_inner);
         since.map(|since| since.elapsed())
@@ -72,7 +72,7 @@ impl Replica {
         Pending(Arc::clone(self))
     }
 
-    /// Connects, and again whenever the connection ends, until the replica is gone.
+    /// Connects, and reconnects whenever the connection ends, until the replica is gone.
     pub(crate) async fn keep_connected(self: Arc<Self>, dialer: Dialer, changes: Changes) {
         let mut pause = FIRST_PAUSE;
         while !self.gone.is_cancelled() {
@@ -87,14 +87,14 @@ impl Replica {
                     changes.failed(&error);
                 }
             }
-            // Not all proxies at once.
+            // Jitter, so that proxies do not reconnect at the same time.
             let jittered = pause.mul_f64(rand::random_range(0.5..1.0));
             self.gone.run_until_cancelled(sleep(jittered)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Connects, and serves until the connection ends; how long it lived.
+    /// Connects and runs the connection to its end; returns how long it lasted.
     async fn connect(&self, dialer: &Dialer, changes: &Changes) -> Result<Duration, NoConnection> {
         let dialed = self.gone.run_until_cancelled(dialer.dial(self.address)).await;
         let Some((sender, connection)) = dialed.transpose()? else {
@@ -104,22 +104,23 @@ impl Replica {
         self.set_sender(Some(sender));
         changes.connected();
         tracing::info!(replica = %self.address, "connected");
-        let ended = self.serve(connection).await;
+        let ended = self.run(connection).await;
         self.set_sender(None);
         changes.disconnected();
         ended.map(|()| began.elapsed())
     }
 
-    /// Waits for the end of the connection. One that fell silent is none that may be made again at once.
-    async fn serve(&self, connection: Connection) -> Result<(), NoConnection> {
-        const SILENT: &str = "it answers no pings";
+    /// Runs the connection to its end. An unresponsive replica is an error, so that it is not reconnected
+    /// immediately.
+    async fn run(&self, connection: Connection) -> Result<(), NoConnection> {
+        const SILENT: &str = "the replica does not answer pings";
         let why = match self.gone.run_until_cancelled(connection).await {
-            Some(Ok(())) => "the replica wants no more calls on it".to_owned(),
+            Some(Ok(())) => "the replica closed it".to_owned(),
             Some(Err(error)) if error.is_timeout() => SILENT.to_owned(),
             Some(Err(error)) => error.to_string(),
-            None => "the replica is none any more".to_owned(),
+            None => "the replica was removed, or the proxy is stopping".to_owned(),
         };
-        tracing::info!(replica = %self.address, why, "the connection ended");
+        tracing::info!(replica = %self.address, why, "connection ended");
         if why == SILENT { Err(NoConnection(why)) } else { Ok(()) }
     }
 

@@ -1,4 +1,4 @@
-//! Where a target's replicas are.
+//! Keeps the addresses of a target's replicas up to date from DNS.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,62 +10,62 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balance::Balancer;
 
-/// How often DNS is asked. Kubernetes' own answers may be five seconds old.
-const ASK_EVERY: Duration = Duration::from_secs(5);
-/// How often it is asked at most, when a connection failed or ended.
-const ASK_AT_MOST: Duration = Duration::from_secs(1);
-/// How often it is asked while it has no answer.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// Three nameservers, asked twice, have five seconds each: an answer of the last one must not come too
-/// late for ever.
+/// The interval between DNS lookups. Kubernetes' own answers may be five seconds old.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The minimum interval, used when a connection failed or ended.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval after a failed lookup.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// The timeout of a lookup. The resolver asks three nameservers twice, five seconds each: the answer of the
+/// last one must not always be too late.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long DNS may have no answer before a replica without a connection is forgotten. Its address goes
-/// to another pod sooner or later, which would be sent the token.
+/// How long DNS may fail before an unconnected replica is forgotten. Its address will eventually belong to
+/// another pod, which must not receive the token.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
-/// Asks DNS again and again, until `stop`. While it has no answer, the replicas stay that are
-/// connected: DNS being down must not take plugins along.
+/// Looks up the replicas periodically until `stop`. While lookups fail, connected replicas stay in use: a
+/// DNS outage must not make plugins unavailable.
 pub(crate) async fn keep_resolved(balancer: Arc<Balancer>, stop: CancellationToken) {
     let target = &balancer.target;
-    let asking = follow(&balancer, || resolve(&target.host, target.port));
-    stop.run_until_cancelled(asking).await;
+    let looking_up = follow(&balancer, || resolve(&target.host, target.port));
+    stop.run_until_cancelled(looking_up).await;
 }
 
-async fn follow<A>(balancer: &Balancer, ask: impl Fn() -> A)
+async fn follow<L>(balancer: &Balancer, look_up: impl Fn() -> L)
 where
-    A: Future<Output = Result<Vec<SocketAddr>, String>>,
+    L: Future<Output = Result<Vec<SocketAddr>, String>>,
 {
     let mut answered = Instant::now();
     let mut is_known = true;
     loop {
-        match ask().await {
+        match look_up().await {
             Ok(addresses) => {
                 balancer.set_replicas(&addresses);
                 (answered, is_known) = (Instant::now(), true);
-                sleep(ASK_AT_MOST).await;
-                let _ = timeout(ASK_EVERY - ASK_AT_MOST, balancer.doubted()).await;
+                sleep(MIN_INTERVAL).await;
+                let _ = timeout(INTERVAL - MIN_INTERVAL, balancer.outdated()).await;
             }
             Err(why) => {
                 balancer.unresolved(&why);
                 if std::mem::take(&mut is_known) {
-                    tracing::warn!(service = %balancer.target, why, "no replicas are known from DNS");
+                    tracing::warn!(service = %balancer.target, why, "cannot look up replicas in DNS");
                 }
                 if answered.elapsed() >= FORGET_AFTER {
                     balancer.forget_unconnected(FORGET_AFTER);
                 }
-                sleep(ASK_AGAIN).await;
+                sleep(RETRY_INTERVAL).await;
             }
         }
     }
 }
 
-/// Every address of `host`, each once.
+/// The distinct addresses of `host`.
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let asked = timeout(ANSWER_TIMEOUT, lookup_host(format!("{host}:{port}"))).await;
-    let found = asked.map_err(|_| format!("DNS did not say in time where {host} is"))?;
+    let looked_up = timeout(ANSWER_TIMEOUT, lookup_host(format!("{host}:{port}"))).await;
+    let found = looked_up.map_err(|_| format!("the DNS lookup of {host} timed out"))?;
     let found = found.map_err(|_| {
         format!(
-            "DNS knows no address of {host} (is it running, and is this its name and namespace?)"
+            "DNS has no address for {host} (is the plugin running, and are the Service's name and namespace correct?)"
         )
     })?;
     let mut addresses = found.collect::<Vec<_>>();
@@ -93,54 +93,54 @@ mod tests {
     }
 
     /// An address that refuses connections.
-    fn nobody() -> SocketAddr {
+    fn refusing() -> SocketAddr {
         std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn replicas_without_a_connection_are_forgotten_once_dns_has_been_silent_for_a_minute() {
-        let (balancer, address, asked) = (balancer(), nobody(), AtomicUsize::new(0));
-        let ask = || {
-            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+    async fn unconnected_replicas_are_forgotten_after_a_minute_without_dns() {
+        let (balancer, address, lookups) = (balancer(), refusing(), AtomicUsize::new(0));
+        let look_up = || {
+            let first = lookups.fetch_add(1, Ordering::Relaxed) == 0;
             async move { if first { Ok(vec![address]) } else { Err("DNS is down".to_owned()) } }
         };
         let known = || balancer.replicas.load().len();
         tokio::select! {
-            () = follow(&balancer, ask) => {}
+            () = follow(&balancer, look_up) => {}
             () = async {
-                sleep(FORGET_AFTER - ASK_EVERY).await;
-                assert_eq!(known(), 1, "it may be DNS alone that is down");
-                sleep(ASK_EVERY * 2).await;
+                sleep(FORGET_AFTER - INTERVAL).await;
+                assert_eq!(known(), 1, "only DNS may be down");
+                sleep(INTERVAL * 2).await;
                 assert_eq!(known(), 0);
             } => {}
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn dns_is_asked_at_once_when_a_connection_fails_but_not_more_often_than_every_second() {
-        let (balancer, asked) = (balancer(), AtomicUsize::new(0));
-        let ask = || {
-            asked.fetch_add(1, Ordering::Relaxed);
+    async fn failed_connection_triggers_a_lookup_at_most_once_a_second() {
+        let (balancer, lookups) = (balancer(), AtomicUsize::new(0));
+        let look_up = || {
+            lookups.fetch_add(1, Ordering::Relaxed);
             std::future::ready(Ok(Vec::new()))
         };
-        let asked_within = async |time| {
-            let before = asked.load(Ordering::Relaxed);
+        let lookups_within = async |time| {
+            let before = lookups.load(Ordering::Relaxed);
             sleep(time).await;
-            asked.load(Ordering::Relaxed) - before
+            lookups.load(Ordering::Relaxed) - before
         };
         let failing = async {
             loop {
                 balancer.changes.failed(&"connection refused");
-                sleep(ASK_AT_MOST / 100).await;
+                sleep(MIN_INTERVAL / 100).await;
             }
         };
         tokio::select! {
             biased;
-            () = follow(&balancer, ask) => {}
+            () = follow(&balancer, look_up) => {}
             () = async {
-                assert_eq!(asked_within(ASK_EVERY * 10).await, 10, "while nothing happens");
+                assert_eq!(lookups_within(INTERVAL * 10).await, 10, "without failures");
                 tokio::select! {
-                    times = asked_within(ASK_AT_MOST * 5) => assert_eq!(times, 5),
+                    times = lookups_within(MIN_INTERVAL * 5) => assert_eq!(times, 5),
                     () = failing => {}
                 }
             } => {}

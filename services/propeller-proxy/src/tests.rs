@@ -1,4 +1,4 @@
-//! Calls through the proxy to replicas that are real servers.
+//! Calls through the proxy to replicas that run as real servers.
 
 mod connecting;
 mod misbehaving;
@@ -29,7 +29,7 @@ struct Stage {
     serving: Serving,
 }
 
-/// One answer, read to its end.
+/// A complete response.
 struct Answered {
     status: StatusCode,
     headers: HeaderMap,
@@ -81,7 +81,7 @@ impl Stage {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        // As grpc-go has it.
+        // grpc-go's default.
         let builder = builder.max_header_list_size(16 << 20);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         self.serving.background.spawn(connection);
@@ -92,27 +92,28 @@ impl Stage {
         call_with(&mut self.connect().await, grpc()).await
     }
 
-    /// Waits for what metrics say.
-    async fn metrics_say(&self, line: &str) {
-        let said = async {
+    /// Waits until the metrics contain `line`.
+    async fn wait_for_metric(&self, line: &str) {
+        let found = async {
             while !self.metrics.encode().unwrap().lines().any(|each| each == line) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let said = tokio::time::timeout(Duration::from_secs(10), said).await;
-        said.unwrap_or_else(|_| panic!("{line} in {}", self.metrics.encode().unwrap()));
+        let found = tokio::time::timeout(Duration::from_secs(10), found).await;
+        found.unwrap_or_else(|_| panic!("{line} in {}", self.metrics.encode().unwrap()));
     }
 
-    /// Waits until so many calls ended with `grpc_code`.
+    /// Waits until `calls` calls have ended with `grpc_code`.
     async fn counted(&self, grpc_code: &str, calls: usize) {
         let target = "bigquery-headless.plugins:8000";
         let labels = format!(r#"target="{target}",grpc_code="{grpc_code}""#);
-        self.metrics_say(&format!("propeller_proxy_calls_total{{{labels}}} {calls}")).await;
+        self.wait_for_metric(&format!("propeller_proxy_calls_total{{{labels}}} {calls}")).await;
     }
 
+    /// Waits until `replicas` replicas are connected.
     async fn reaches(&self, replicas: usize) {
         let target = r#"target="bigquery-headless.plugins:8000""#;
-        self.metrics_say(&format!("propeller_proxy_replicas{{{target}}} {replicas}")).await;
+        self.wait_for_metric(&format!("propeller_proxy_replicas{{{target}}} {replicas}")).await;
     }
 }
 
@@ -149,7 +150,7 @@ impl Answered {
 }
 
 #[tokio::test]
-async fn a_call_gets_the_token_and_stays_as_it_is_otherwise() {
+async fn call_is_forwarded_with_the_token_and_otherwise_unchanged() {
     let replica = Replica::start().await;
     let stage = Stage::set(&[replica.address]).await;
     let request = grpc()
@@ -158,12 +159,12 @@ async fn a_call_gets_the_token_and_stays_as_it_is_otherwise() {
         .header("x-of-flyte", "1");
     let answer = call_with(&mut stage.connect().await, request).await.unwrap();
     assert_eq!((answer.status, answer.grpc_status()), (StatusCode::OK, "0"));
-    assert_eq!(&answer.body[..], b"\0\0\0\0\x01.", "bytes are passed on as they are");
+    assert_eq!(&answer.body[..], b"\0\0\0\0\x01.", "the body is unchanged");
     assert_eq!(answer.trailers["x-trailer"], "last");
 
-    let seen = replica.seen().pop().unwrap();
+    let received = replica.received().pop().unwrap();
     assert_eq!(
-        seen.uri,
+        received.uri,
         "http://bigquery-headless.plugins:8000/flyteidl.service.AsyncAgentService/GetTask"
     );
     for (name, value) in [
@@ -174,14 +175,14 @@ async fn a_call_gets_the_token_and_stays_as_it_is_otherwise() {
         ("user-agent", "grpc-go/1.83.1"),
         ("x-of-flyte", "1"),
     ] {
-        let values = seen.headers.get_all(name).iter().collect::<Vec<_>>();
+        let values = received.headers.get_all(name).iter().collect::<Vec<_>>();
         assert_eq!(values, [value], "{name}");
     }
-    assert_eq!(seen.headers.get("flyte-authorization"), None, "services refuse two tokens");
+    assert_eq!(received.headers.get("flyte-authorization"), None, "services reject two tokens");
 }
 
 #[tokio::test]
-async fn calls_of_one_connection_are_spread_over_replicas() {
+async fn calls_on_one_connection_are_balanced_over_replicas() {
     let replicas = [Replica::start().await, Replica::start().await, Replica::start().await];
     let stage = Stage::set(&replicas.each_ref().map(|replica| replica.address)).await;
     stage.reaches(3).await;
@@ -195,7 +196,7 @@ async fn calls_of_one_connection_are_spread_over_replicas() {
 }
 
 #[tokio::test]
-async fn connections_that_age_and_replicas_that_go_cost_no_call() {
+async fn ageing_connections_and_stopping_replicas_fail_no_call() {
     let young = Duration::from_millis(30);
     let (stays, leaves) = (Replica::that_ages(young).await, Replica::that_ages(young).await);
     let stage = Stage::set(&[stays.address, leaves.address]).await;
@@ -211,7 +212,7 @@ async fn connections_that_age_and_replicas_that_go_cost_no_call() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_none_any_more_finishes_its_calls() {
+async fn removed_replica_finishes_its_calls() {
     let replica = Replica::start().await;
     let stage = Stage::set(&[replica.address]).await;
     stage.reaches(1).await;
@@ -226,13 +227,14 @@ async fn a_replica_that_is_none_any_more_finishes_its_calls() {
 }
 
 #[tokio::test]
-async fn without_a_replica_a_call_waits_and_is_then_told_why() {
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let stage = Stage::set(&[nobody]).await;
+async fn call_waits_for_a_replica_and_then_fails_with_the_reason() {
+    let refusing =
+        tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let stage = Stage::set(&[refusing]).await;
     let answer = stage.call().await.unwrap();
     assert_eq!((answer.status, answer.grpc_status()), (StatusCode::OK, "14"));
     let message = tonic::Status::from_header_map(&answer.headers).unwrap().message().to_owned();
-    let expected = "propeller-proxy: no replica of bigquery-headless.plugins:8000 can be reached: \
+    let expected = "propeller-proxy: no replica of bigquery-headless.plugins:8000 is reachable: \
                     connection refused";
     assert_eq!(message, expected);
 
@@ -264,7 +266,7 @@ async fn only_grpc_is_forwarded() {
     let request = Request::get("http://127.0.0.1:8081/plugins/v1");
     let answer = call_with(&mut sender, request).await.unwrap();
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    assert_eq!(replica.seen().len(), 3);
+    assert_eq!(replica.received().len(), 3);
 }
 
 #[tokio::test]
@@ -278,16 +280,16 @@ async fn grpc_over_http_1_is_not_forwarded() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
-    assert!(replica.seen().is_empty());
+    assert!(replica.received().is_empty());
 }
 
 #[tokio::test]
-async fn a_socket_that_somebody_left_behind_is_taken_over() {
+async fn stale_socket_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bigquery.sock");
     let listen = Listen::Unix(path.clone());
     drop(bind(&listen).await.unwrap());
-    assert!(path.exists(), "a process that is killed leaves it");
+    assert!(path.exists(), "a killed process leaves it behind");
 
     let (listener, _) = bind(&listen).await.unwrap();
     let refused = bind(&listen).await.err().unwrap().to_string();

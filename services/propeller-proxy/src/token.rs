@@ -1,4 +1,4 @@
-//! The token that calls are given.
+//! The token that is added to calls.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,14 +9,14 @@ use server_core::{Error, Result};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// How often the file is read. The kubelet brings a new token when four fifths of the old one's life
-/// are over, so a few seconds are soon enough.
+/// The interval between reads of the file. The kubelet renews a token after four fifths of its lifetime, so
+/// a few seconds are soon enough.
 const READ_EVERY: Duration = Duration::from_secs(5);
 
-/// A token in a file that somebody renews.
+/// A token in a file that is renewed.
 pub(crate) struct Token {
     file: PathBuf,
-    /// Marked as sensitive: neither `Debug` nor HTTP/2's compression table has it.
+    /// Marked as sensitive, so that neither `Debug` nor HTTP/2's compression table contains it.
     current: ArcSwap<HeaderValue>,
 }
 
@@ -24,31 +24,31 @@ impl Token {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// `InvalidArgument` that names the file.
+    /// `InvalidArgument` with the file's name.
     pub(crate) async fn read(file: PathBuf) -> Result<Self> {
         let current = ArcSwap::from_pointee(header(&file).await?);
         Ok(Self { file, current })
     }
 
-    /// The value of `authorization`.
+    /// The value of the `authorization` header.
     pub(crate) fn authorization(&self) -> HeaderValue {
         HeaderValue::clone(&self.current.load())
     }
 
-    /// Reads the file again and again, until `stop`. While it cannot be read, or holds no token, the
-    /// former one serves on.
+    /// Reloads the file periodically until `stop`. While it cannot be read, or contains no valid token, the
+    /// previous token stays in use.
     pub(crate) async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(READ_EVERY)).await.is_some() {
             match header(&self.file).await {
                 Ok(new) if new == **self.current.load() => {}
                 Ok(new) => {
                     self.current.store(Arc::new(new));
-                    tracing::info!("the token was renewed");
+                    tracing::info!("token renewed");
                 }
                 Err(error) => tracing::warn!(
                     %error,
                     cause = error.chain(),
-                    "the token could not be read again: the former one serves on"
+                    "cannot reload the token; still using the previous one"
                 ),
             }
         }
@@ -56,16 +56,19 @@ impl Token {
 }
 
 async fn header(file: &PathBuf) -> Result<HeaderValue> {
-    let wrong = |what: &str| Error::invalid(format!("--token-file {} {what}", file.display()));
+    let invalid =
+        |problem: &str| Error::invalid(format!("--token-file {} {problem}", file.display()));
     let read = tokio::fs::read_to_string(file).await;
-    let token =
-        read.map(SecretString::from).map_err(|error| wrong("cannot be read").with_source(error))?;
+    let token = read
+        .map(SecretString::from)
+        .map_err(|error| invalid("cannot be read").with_source(error))?;
     let token = token.expose_secret().trim_ascii();
     if token.is_empty() {
-        return Err(wrong("is empty"));
+        return Err(invalid("is empty"));
     }
     let value = HeaderValue::try_from(format!("Bearer {token}"));
-    let mut value = value.map_err(|_| wrong("holds no token: it has characters that none has"))?;
+    let mut value =
+        value.map_err(|_| invalid("contains characters that are not allowed in a token"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_renewed_token_is_sent_and_an_unreadable_one_is_not() {
+    async fn renewed_token_is_used_and_invalid_one_is_ignored() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "first\n").unwrap();
         let token = Arc::new(Token::read(file.path().to_owned()).await.unwrap());
@@ -96,13 +99,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_without_a_token_is_named_and_its_contents_are_not() {
+    async fn invalid_token_file_is_named_without_its_contents() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for (contents, words) in [(" \n", "is empty"), ("canary\ncanary", "holds no token")] {
+        for (contents, problem) in [(" \n", "is empty"), ("canary\ncanary", "not allowed")] {
             std::fs::write(file.path(), contents).unwrap();
             let error = Token::read(file.path().to_owned()).await.err().unwrap();
-            let said = format!("{error} {error:?}");
-            assert!(said.contains(words) && !said.contains("canary"), "{said}");
+            let output = format!("{error} {error:?}");
+            assert!(output.contains(problem) && !output.contains("canary"), "{output}");
         }
         let missing = Token::read("/nowhere/token".into()).await.err().unwrap().to_string();
         assert_eq!(missing, "--token-file /nowhere/token cannot be read");

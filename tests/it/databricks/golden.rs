@@ -1,15 +1,15 @@
-//! Every golden request, to every end.
+//! Every golden request, with every outcome.
 
 use super::*;
 
-/// Golden requests that Databricks cannot run, and what the user must read.
+/// Golden requests that Databricks cannot run, with the expected message.
 const REFUSED: [(&str, &str); 3] = [
     ("dbx_no_compute", "custom.databricksConf: says nothing of compute"),
     ("dbx_no_conf", "custom.databricksConf: says nothing of compute"),
     ("dbx_null_conf_no_container", "template.container: missing"),
 ];
 
-/// The secrets that the goldens name.
+/// The secrets that the golden requests refer to.
 const SECRETS: [(&str, &str); 3] = [
     ("databricks_token", TOKEN),
     ("team-a-databricks", "dapi-of-team-a-0123456789"),
@@ -27,7 +27,7 @@ async fn stage(ending: Ending, polls: u32) -> Stage {
     Stage::set_with(options, &SECRETS, &[]).await
 }
 
-/// All of task type `databricks`.
+/// All requests of task type `databricks`.
 fn all() -> Vec<Golden> {
     let mut all = Golden::all(Flyte::V1, "dbx_").unwrap();
     all.retain(|golden| golden.name != "dbx_legacy_spark_type");
@@ -42,7 +42,7 @@ fn running() -> Vec<Golden> {
 }
 
 #[tokio::test]
-async fn every_request_runs_to_success() {
+async fn every_request_succeeds() {
     for golden in running() {
         let stage = stage(Ending::Success("42".to_owned()), 2).await;
         let handle = stage.send(&golden).await.unwrap();
@@ -59,7 +59,7 @@ async fn every_request_runs_to_success() {
 }
 
 #[tokio::test]
-async fn every_request_fails_in_the_words_of_its_code() {
+async fn every_failed_request_has_the_error_of_its_code() {
     for golden in running() {
         let ending = Ending::Failure {
             error: "ZeroDivisionError: division by zero".to_owned(),
@@ -96,20 +96,20 @@ async fn every_request_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn what_cannot_run_says_why_and_is_never_sent() {
-    for (name, words) in REFUSED {
+async fn invalid_requests_fail_with_the_reason_and_are_not_sent() {
+    for (name, expected) in REFUSED {
         let stage = stage(Ending::Success(String::new()), 1).await;
         let golden = Golden::read(Flyte::V1, name).unwrap();
         let handle = stage.send(&golden).await.unwrap();
         let (phase, resource) = stage.poll_to_the_end(&golden, &handle).await;
         assert_eq!(phase, "FAILED", "{name}");
-        assert!(resource.message.contains(words), "{name}: {}", resource.message);
+        assert!(resource.message.contains(expected), "{name}: {}", resource.message);
         assert_eq!(stage.fake.requests(), 0, "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_type_spark_is_left_to_kubernetes() {
+async fn spark_task_type_is_not_served_by_default() {
     let stage = Stage::set().await;
     for name in ["dbx_legacy_spark_type", "spark_k8s_not_databricks"] {
         let golden = Golden::read(Flyte::V1, name).unwrap();
@@ -120,7 +120,7 @@ async fn the_type_spark_is_left_to_kubernetes() {
 }
 
 #[tokio::test]
-async fn the_type_spark_is_served_where_an_operator_says_so() {
+async fn spark_task_type_is_served_if_enabled() {
     let secrets = [("databricks_token", TOKEN)];
     let stage = Stage::set_with(Options::default(), &secrets, &["--spark"]).await;
     let old = Golden::read(Flyte::V1, "dbx_legacy_spark_type").unwrap();
@@ -134,15 +134,15 @@ async fn the_type_spark_is_served_where_an_operator_says_so() {
     assert_eq!(stage.fake.submitted().len(), 1);
 }
 
-/// What Databricks said to the official connector, and what we make of it.
+/// States recorded with the official connector, with the expected phase.
 const STATES: [(&str, &str); 22] = [
     ("blocked", "RUNNING"),
     ("canceled", "FAILED"),
     ("excluded", "FAILED"),
     ("failed", "RETRYABLE_FAILED"),
-    // Not before the grace is over.
+    // Fails only after the grace period.
     ("http_401", "RUNNING"),
-    // A run of seconds may not be listed yet.
+    // A run that is seconds old may not be listed yet.
     ("http_404", "QUEUED"),
     ("http_429", "RUNNING"),
     ("http_500", "RUNNING"),
@@ -163,21 +163,21 @@ const STATES: [(&str, &str); 22] = [
 ];
 
 #[tokio::test]
-async fn every_answer_that_the_official_connector_was_given_has_its_phase() {
+async fn responses_recorded_by_the_official_connector_map_to_phases() {
     for flyte in [Flyte::V1, Flyte::V2] {
         let answers = Golden::official(flyte, "_states_dbx").unwrap()["backend_answers"].take();
         for (name, answer) in answers.as_object().unwrap() {
             let (_, expected) = STATES
                 .iter()
                 .find(|(state, _)| state == name)
-                .unwrap_or_else(|| panic!("{name} is new"));
-            assert_eq!(seen_after(answer).await, *expected, "{flyte:?} {name}");
+                .unwrap_or_else(|| panic!("no expected phase for {name}"));
+            assert_eq!(phase_after(answer).await, *expected, "{flyte:?} {name}");
         }
     }
 }
 
-/// The phase of a run about which Databricks answers so.
-async fn seen_after(answer: &Json) -> String {
+/// The phase of a run for which Databricks returns `answer`.
+async fn phase_after(answer: &Json) -> String {
     let upstream = Upstream::start().await;
     let answer = match answer.as_u64() {
         Some(404) => error(404, "RESOURCE_DOES_NOT_EXIST"),

@@ -1,4 +1,4 @@
-//! Who calls are made as, and where they may go.
+//! The credentials that calls use, and the workspaces that they may reach.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn task_in(namespace: &str) -> Json {
 }
 
 #[tokio::test]
-async fn namespaces_use_tokens_of_their_own() {
+async fn namespaces_use_their_own_tokens() {
     let secrets = [
         ("team-a/databricks_token", "dapi-of-team-a-0123456789"),
         ("team-b/databricks_token", "dapi-of-team-b-0123456789"),
@@ -31,7 +31,7 @@ async fn namespaces_use_tokens_of_their_own() {
 }
 
 #[tokio::test]
-async fn an_admin_reaches_jobs_of_namespaces_with_their_own_tokens() {
+async fn admin_reaches_jobs_of_namespaces_with_their_own_tokens() {
     let secrets = [("team-a/databricks_token", "dapi-of-team-a-0123456789")];
     for dialect in Dialect::ALL {
         let stage = Stage::set_with(Options::default(), &secrets, &[]).await;
@@ -45,7 +45,7 @@ async fn an_admin_reaches_jobs_of_namespaces_with_their_own_tokens() {
 }
 
 #[tokio::test]
-async fn a_secret_of_ones_own_is_never_replaced_by_the_services() {
+async fn missing_named_secret_does_not_fall_back_to_the_services_token() {
     let stage = Stage::set().await;
     let golden = Golden::read(Flyte::V1, "dbx_token_secret").unwrap();
     let handle = stage.send(&golden).await.unwrap();
@@ -59,26 +59,26 @@ async fn a_secret_of_ones_own_is_never_replaced_by_the_services() {
     assert_eq!(stage.fake.requests(), 0);
 }
 
-/// Flyte 2's executor sends the value under the key's name; without it that name is the service's own.
+/// Flyte 2's executor sends the value under the key's name, which without it would be the service's own.
 #[tokio::test]
-async fn a_secret_that_flyte_did_not_send_is_never_replaced_by_the_services() {
+async fn secret_not_sent_by_flyte_does_not_fall_back_to_the_services_token() {
     let stage = Stage::set().await;
     let mut task = Golden::read(Flyte::V2, "dbx_existing_cluster").unwrap().json;
     task["connection"] = json!({});
     for dialect in Dialect::ALL {
         let client = stage.client(dialect).await;
-        let words = match client.create(&task).await {
+        let message = match client.create(&task).await {
             Ok(handle) => client.get(&task, &handle).await.unwrap().message,
             Err(refused) => refused.message,
         };
-        assert!(words.contains("secret databricks_token_secret not found"), "{words}");
+        assert!(message.contains("secret databricks_token_secret not found"), "{message}");
     }
     assert_eq!(stage.fake.requests(), 0);
 }
 
-/// Without `databricksAuthType` the secret that is named says how to sign in.
+/// Without `databricksAuthType` the named secret determines the auth type.
 #[tokio::test]
-async fn a_named_secret_decides_how_to_sign_in() {
+async fn named_secret_determines_the_auth_type() {
     let options = Options {
         clients: vec![("of-the-service".to_owned(), "s".to_owned())],
         ..Options::default()
@@ -102,7 +102,7 @@ async fn a_named_secret_decides_how_to_sign_in() {
 }
 
 #[tokio::test]
-async fn a_named_oauth_secret_is_not_replaced_by_the_services_token() {
+async fn named_oauth_secret_takes_precedence_over_the_services_token() {
     let options = Options {
         clients: vec![("of-the-service".to_owned(), "s".to_owned())],
         ..Options::default()
@@ -118,9 +118,9 @@ async fn a_named_oauth_secret_is_not_replaced_by_the_services_token() {
     assert_eq!(stage.fake.submitters(), ["token-1-of-of-the-service"; 3]);
 }
 
-/// A null would hide what Flyte adds to a cluster.
+/// Otherwise a null would hide the settings that Flyte adds to a cluster.
 #[tokio::test]
-async fn nulls_within_tasks_count_as_absent() {
+async fn nulls_in_tasks_count_as_absent() {
     let stage = Stage::set().await;
     let mut task = Golden::read(Flyte::V1, "dbx_new_cluster").unwrap().json;
     let conf = &mut task["template"]["custom"]["databricksConf"];
@@ -133,7 +133,7 @@ async fn nulls_within_tasks_count_as_absent() {
 }
 
 #[tokio::test]
-async fn the_official_connectors_secrets_are_found() {
+async fn secret_names_of_the_official_connector_are_supported() {
     for name in ["databricks-token", "flyte_databricks_access_token"] {
         let secrets = [(name, "dapi-of-the-connector-0123")];
         let stage = Stage::set_with(Options::default(), &secrets, &[]).await;
@@ -143,7 +143,7 @@ async fn the_official_connectors_secrets_are_found() {
 }
 
 #[tokio::test]
-async fn a_service_principal_gets_one_token_for_all_its_calls() {
+async fn access_token_of_a_service_principal_is_cached() {
     let secret = r#"{"client_id": "principal-a", "client_secret": "an-oauth-secret"}"#;
     let options = Options {
         tokens: vec!["none".to_owned()],
@@ -163,20 +163,20 @@ async fn a_service_principal_gets_one_token_for_all_its_calls() {
 }
 
 #[tokio::test]
-async fn an_unknown_service_principal_is_told_so() {
+async fn unknown_service_principal_is_rejected() {
     let secrets = [("databricks_client_secret", "wrong-oauth-secret")];
     let args = ["--auth-type=oauth_m2m", "--client-id=principal-a"];
     let stage = Stage::set_with(Options::default(), &secrets, &args).await;
     let client = stage.client(Dialect::Rest).await;
     let refusal = client.create(&task()).await.unwrap_err();
     assert_eq!(refusal.code, 422);
-    let words = "Databricks gives no access token: Client authentication failed";
-    assert!(refusal.message.contains(words), "{refusal:?}");
+    let message = "Databricks gives no access token: Client authentication failed";
+    assert!(refusal.message.contains(message), "{refusal:?}");
     assert_eq!(stage.fake.runs(), 0);
 }
 
 #[tokio::test]
-async fn the_services_own_oidc_token_is_exchanged() {
+async fn oidc_token_with_the_right_audience_is_exchanged() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, token: &str| {
         let path = dir.path().join(name);
@@ -200,7 +200,7 @@ async fn the_services_own_oidc_token_is_exchanged() {
 }
 
 #[tokio::test]
-async fn an_author_cannot_choose_who_the_service_is() {
+async fn author_cannot_choose_the_services_identity() {
     let options = Options::default();
     let args = ["--oidc-token-file=/nowhere", "--client-id=p"];
     let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &args).await;
@@ -216,7 +216,7 @@ async fn an_author_cannot_choose_who_the_service_is() {
 }
 
 #[tokio::test]
-async fn a_host_that_nobody_configured_sees_no_connection() {
+async fn unconfigured_host_is_never_contacted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap();
     let secrets = [("databricks_token", TOKEN), ("databricks-oauth", "an-oauth-secret")];
@@ -228,7 +228,7 @@ async fn a_host_that_nobody_configured_sees_no_connection() {
                 let mut task = task();
                 task["template"]["custom"]["databricksInstance"] = spelling.as_str().into();
                 task["template"]["custom"]["databricksAuthType"] = auth_type.into();
-                let words = match client.create(&task).await {
+                let message = match client.create(&task).await {
                     Ok(handle) => {
                         let seen = client.get(&task, &handle).await.unwrap();
                         assert_eq!(seen.phase, "FAILED");
@@ -237,17 +237,17 @@ async fn a_host_that_nobody_configured_sees_no_connection() {
                     }
                     Err(refusal) => refusal.message,
                 };
-                assert!(words.contains("custom.databricksInstance: "), "{words}");
+                assert!(message.contains("custom.databricksInstance: "), "{message}");
             }
         }
     }
-    assert_eq!(stage.fake.requests(), 0, "nor does another");
-    let nobody = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
-    assert!(nobody.is_err(), "somebody called");
+    assert_eq!(stage.fake.requests(), 0, "nor is any other host");
+    let connection = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(connection.is_err(), "the host was called");
 }
 
 #[tokio::test]
-async fn a_workspace_taken_off_the_list_is_called_no_more() {
+async fn removed_workspace_is_not_called() {
     let stage = Stage::set().await;
     let handle = stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
     let asked = stage.fake.requests();
@@ -257,14 +257,14 @@ async fn a_workspace_taken_off_the_list_is_called_no_more() {
     let later = spawn::<Databricks>(&other).await;
     let client = later.client(Dialect::Flyte1, "propeller").await;
     let seen = client.get(&task(), &handle).await.unwrap();
-    assert_eq!(seen.phase, "RUNNING", "until the grace is over");
-    client.delete(&task(), &handle).await.expect("an error would be repeated for ever");
+    assert_eq!(seen.phase, "RUNNING", "until the end of the grace period");
+    client.delete(&task(), &handle).await.expect("an error would be retried forever");
     assert_eq!(stage.fake.requests(), asked);
 }
 
-/// An error is repeated; a success would leave the run to go on.
+/// Flyte retries after an error; after a success the run would continue.
 #[tokio::test]
-async fn a_delete_that_cannot_sign_in_is_not_done() {
+async fn delete_without_credentials_is_an_error() {
     let token = "e30.e30.signature";
     let options = Options { trusted: vec![token.to_owned()], ..Options::default() };
     let federation = "--auth-type=oidc_federation";
@@ -286,10 +286,10 @@ async fn a_delete_that_cannot_sign_in_is_not_done() {
 }
 
 #[tokio::test]
-async fn a_caller_keeps_to_its_targets() {
+async fn rules_limit_workspaces() {
     let dir = tempfile::tempdir().unwrap();
     let (rules, secret) = (dir.path().join("auth.yaml"), dir.path().join("issuer.secret"));
-    // What spawn signs its tokens with.
+    // The secret with which `spawn` signs its tokens.
     std::fs::write(&secret, "a secret of tests, longer than 32 bytes").unwrap();
     let auth = format!(
         "issuers:

@@ -1,4 +1,4 @@
-//! A thousand tasks at once.
+//! A thousand concurrent tasks.
 
 use futures_util::{StreamExt as _, future::join_all};
 
@@ -20,7 +20,7 @@ async fn phases(client: &Client, handles: &[Vec<u8>]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
+async fn thousand_concurrent_polls_are_batched() {
     let options = Options { polls: 1_000_000, ..Options::default() };
     let secrets = [("databricks_token", TOKEN)];
     let stage = Stage::set_with(options, &secrets, &["--connection-age=1h"]).await;
@@ -35,13 +35,13 @@ async fn a_thousand_polls_at_once_are_a_few_calls_upstream() {
         println!("Databricks, {ended} ended: {RUNS} polls, {calls} calls upstream");
         assert!(calls <= 20, "{calls} calls for {RUNS} polls");
         let succeeded = seen.iter().filter(|phase| *phase == "SUCCEEDED").count();
-        assert_eq!(succeeded, ended, "what ended is known, and nothing else");
+        assert_eq!(succeeded, ended, "exactly the ended runs have succeeded");
     }
 }
 
-/// A workspace where other jobs come and go.
+/// In a workspace with many other jobs.
 #[tokio::test]
-async fn a_joint_poll_costs_little_more_than_the_polls_it_replaces() {
+async fn batched_poll_needs_few_extra_calls() {
     let options = Options { polls: 1_000_000, ..Options::default() };
     let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
     let client = stage.client(Dialect::Flyte1).await;
@@ -62,7 +62,7 @@ async fn a_joint_poll_costs_little_more_than_the_polls_it_replaces() {
 }
 
 #[tokio::test]
-async fn a_joint_poll_has_every_link() {
+async fn batched_poll_returns_all_links() {
     let options = Options { polls: 1_000_000, ..Options::default() };
     let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
     let client = stage.client(Dialect::Flyte1).await;
@@ -78,11 +78,11 @@ async fn a_joint_poll_has_every_link() {
         let names = seen.links.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
         assert_eq!(names, ["Databricks Console", "Driver Logs", "Spark UI"]);
     }
-    assert_eq!(stage.fake.requests_to("runs/get"), gets, "nobody was looked at alone");
+    assert_eq!(stage.fake.requests_to("runs/get"), gets, "no run was polled individually");
 }
 
 #[tokio::test]
-async fn a_failure_is_looked_at_by_itself() {
+async fn failed_runs_are_polled_individually() {
     let ending = Ending::Failure { error: "ValueError: no rows".to_owned(), trace: String::new() };
     let stage = Stage::set_with(
         Options { polls: 0, ending, ..Options::default() },

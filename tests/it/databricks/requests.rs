@@ -1,8 +1,8 @@
-//! What is asked of Databricks, and what becomes of its answers.
+//! Requests to Databricks, and the handling of its responses.
 
 use super::*;
 
-/// What Databricks is asked to run for `custom`.
+/// The body that is submitted to Databricks for `custom`.
 async fn submitted(custom: Json, args: &[&str]) -> Json {
     let stage = Stage::set_with(Options::default(), &[("databricks_token", TOKEN)], args).await;
     let mut task = task();
@@ -13,7 +13,7 @@ async fn submitted(custom: Json, args: &[&str]) -> Json {
 }
 
 #[tokio::test]
-async fn a_repeated_create_is_one_run() {
+async fn repeated_create_starts_one_run() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
         let client = stage.client(dialect).await;
@@ -27,7 +27,7 @@ async fn a_repeated_create_is_one_run() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_asked_for_again() {
+async fn submit_is_retried_after_a_lost_response() {
     let stage = Stage::set().await;
     stage.fake.fail_with([503, 503]);
     stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
@@ -35,14 +35,14 @@ async fn an_answer_that_was_lost_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_create_whose_caller_was_killed_is_one_run() {
+async fn cancelled_create_starts_one_run() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
         let task = task();
         stage.fake.hold_submits();
         let client = stage.client(dialect).await;
         tokio::select! {
-            created = client.create(&task) => panic!("the answer was held: {created:?}"),
+            created = client.create(&task) => panic!("the response was held back: {created:?}"),
             () = until(|| stage.fake.runs() == 1) => {}
         }
         drop(client);
@@ -55,7 +55,7 @@ async fn a_create_whose_caller_was_killed_is_one_run() {
 }
 
 #[tokio::test]
-async fn a_task_that_names_no_workspace_runs_in_the_first() {
+async fn task_without_a_workspace_uses_the_default() {
     let stage = Stage::set_with(
         Options::default(),
         &[("databricks_token", TOKEN)],
@@ -71,7 +71,7 @@ async fn a_task_that_names_no_workspace_runs_in_the_first() {
         task["output_prefix"] = host.into();
         let client = stage.client(Dialect::Flyte1).await;
         let handle = client.create(&task).await.unwrap();
-        // The link of a run that cannot be asked about is made from its ids.
+        // The link of a run that cannot be polled is derived from its ids.
         stage.fake.forget_runs();
         stage.fake.fail_with([503; 100]);
         let hasty = client.with_timeout(Duration::from_millis(500));
@@ -83,7 +83,7 @@ async fn a_task_that_names_no_workspace_runs_in_the_first() {
 }
 
 #[tokio::test]
-async fn a_notebook_returns_its_exit_value() {
+async fn notebook_returns_its_exit_value() {
     let mut golden = Golden::read(Flyte::V1, "dbx_notebook").unwrap().json;
     let outputs = json!({"variables": {"o0": {"type": {"simple": "STRING"}}}});
     golden["template"]["interface"]["outputs"] = outputs;
@@ -102,7 +102,7 @@ async fn a_notebook_returns_its_exit_value() {
 }
 
 #[tokio::test]
-async fn who_is_to_blame_decides_on_a_retry() {
+async fn cause_of_a_failure_determines_whether_it_is_retryable() {
     for (code, result, args, expected) in [
         ("CLUSTER_ERROR", "FAILED", &["--failed-runs=final"][..], "RETRYABLE_FAILED"),
         ("INVALID_RUN_CONFIGURATION", "FAILED", &[], "FAILED"),
@@ -124,7 +124,7 @@ async fn who_is_to_blame_decides_on_a_retry() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_even_if_its_output_is_not() {
+async fn failure_is_reported_without_its_output() {
     let ending = Ending::Failure { error: "ZeroDivisionError".to_owned(), trace: String::new() };
     let options = Options { ending, polls: 0, ..Options::default() };
     let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
@@ -140,7 +140,7 @@ async fn a_failure_is_told_even_if_its_output_is_not() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_gone_fails_its_task() {
+async fn missing_run_fails_its_task() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     let handle = client.create(&task()).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_run_that_is_gone_fails_its_task() {
 }
 
 #[tokio::test]
-async fn tasks_of_ones_own_are_kept() {
+async fn author_defined_tasks_are_preserved() {
     let sql = json!({"task_key": "prepare", "sql_task": {"query": {"query_id": "q"}, "warehouse_id": "w"}});
     let conf = json!({
         "run_name": "two",
@@ -172,7 +172,7 @@ async fn tasks_of_ones_own_are_kept() {
 }
 
 #[tokio::test]
-async fn variables_go_where_the_environment_takes_them() {
+async fn variables_are_set_where_the_environment_supports_them() {
     let custom = |spec: Json| {
         let environments = json!([{"environment_key": "mine", "spec": spec}]);
         json!({"databricksConf": {"run_name": "r", "environments": environments}})
@@ -193,7 +193,7 @@ async fn variables_go_where_the_environment_takes_them() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_workspace_needs_no_repository() {
+async fn workspace_file_needs_no_git_source() {
     for (file, in_git) in
         [("jobs/etl.py", true), ("/Workspace/jobs/etl.py", false), ("dbfs:/jobs/etl.py", false)]
     {
@@ -207,7 +207,7 @@ async fn a_file_of_the_workspace_needs_no_repository() {
 }
 
 #[tokio::test]
-async fn a_wrong_field_is_named() {
+async fn invalid_field_is_named() {
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Rest).await;
     for (conf, field) in [

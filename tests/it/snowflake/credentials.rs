@@ -1,4 +1,4 @@
-//! The right key: the service's, a namespace's, an author's.
+//! Credentials: the service's, a namespace's or an author's.
 
 use plugin_core::testing::{Dialect, rsa_private_key, spawn};
 use serde_json::{Value as Json, json};
@@ -7,7 +7,7 @@ use tests::fakes::snowflake::{OAUTH_TOKEN, OIDC_TOKEN, Options, PAT};
 use super::{Stage, other_key, secrets_dir, task};
 
 #[tokio::test]
-async fn two_namespaces_use_different_keys() {
+async fn namespaces_use_their_own_keys() {
     let stage = Stage::set().await;
     let ours = stage.fake.register_key(rsa_private_key()).unwrap();
     let theirs = stage.fake.register_key(other_key()).unwrap();
@@ -23,7 +23,7 @@ async fn two_namespaces_use_different_keys() {
     }
 }
 
-/// [`task`], whose author names the secret `name` as the key.
+/// [`task`] with the secret `name` as its key.
 fn task_with_key(name: &str) -> Json {
     let mut task = task();
     task["template"]["custom"] = json!({"secrets": {"snowflake_private_key": name}});
@@ -31,7 +31,7 @@ fn task_with_key(name: &str) -> Json {
 }
 
 #[tokio::test]
-async fn a_key_that_an_author_names_is_the_only_one_used() {
+async fn named_key_takes_precedence_and_has_no_fallback() {
     let stage = Stage::set().await;
     let theirs = stage.fake.register_key(other_key()).unwrap();
     let client = stage.client(Dialect::Flyte2).await;
@@ -51,7 +51,7 @@ async fn a_key_that_an_author_names_is_the_only_one_used() {
 }
 
 #[tokio::test]
-async fn every_kind_of_credentials_works() {
+async fn every_auth_type_works() {
     let file = format!("--oidc-token-file={}", secrets_dir().join("oidc").display());
     for (kind, token) in [("oauth", OAUTH_TOKEN), ("pat", PAT), ("wif", OIDC_TOKEN)] {
         let args = [&format!("--auth-type={kind}"), file.as_str()];
@@ -64,7 +64,7 @@ async fn every_kind_of_credentials_works() {
 }
 
 #[tokio::test]
-async fn an_author_may_want_an_identity_that_the_service_has_not() {
+async fn unavailable_workload_identity_is_rejected() {
     let stage = Stage::set().await;
     let mut task = task();
     let kwargs = json!({"authenticator": "WORKLOAD_IDENTITY"});
@@ -77,6 +77,6 @@ async fn an_author_may_want_an_identity_that_the_service_has_not() {
 
 #[tokio::test]
 #[should_panic(expected = "--oidc-token-file <FILE>")]
-async fn no_service_federates_without_a_token() {
+async fn workload_identity_requires_a_token_file() {
     spawn::<snowflake::Snowflake>(&["--accounts=ORG-ACC", "--auth-type=wif"]).await;
 }

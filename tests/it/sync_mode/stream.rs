@@ -1,4 +1,4 @@
-//! `ExecuteTaskSync`, message by message.
+//! The message stream of `ExecuteTaskSync`.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn parts() -> [Part; 2] {
     sync_parts(&task)
 }
 
-/// `parts`, and then nothing: not even an end.
+/// A stream of `parts` that stays open.
 fn left_open(parts: impl IntoIterator<Item = Part>) -> impl Stream<Item = Part> + Send + 'static {
     stream::iter(parts.into_iter().collect::<Vec<_>>()).chain(stream::pending())
 }
@@ -46,7 +46,7 @@ async fn client(service: &plugin_core::testing::TestService) -> Client {
 }
 
 #[tokio::test]
-async fn a_caller_that_never_ends_its_stream_is_answered() {
+async fn open_stream_is_answered() {
     let asked = Instant::now();
     let seen = execute(left_open(parts())).await.unwrap();
     assert_eq!((seen.phase.as_str(), &seen.custom_info), ("SUCCEEDED", &json!({"inputs": 1})));
@@ -54,19 +54,19 @@ async fn a_caller_that_never_ends_its_stream_is_answered() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_its_stream_open_costs_no_connection() {
+async fn open_streams_do_not_exhaust_the_connection() {
     let service = service().await;
     let client = client(&service).await;
     for _ in 0..300 {
         assert!(
             client.execute_raw(left_open(parts())).await.is_ok(),
-            "more than HTTP/2 has streams"
+            "more calls than HTTP/2 allows concurrent streams"
         );
     }
 }
 
 #[tokio::test]
-async fn inputs_may_take_their_time() {
+async fn delayed_inputs_are_accepted() {
     let [header, inputs] = parts();
     let slow = stream::iter([header]).chain(stream::once(async {
         sleep(Duration::from_millis(300)).await;
@@ -77,14 +77,14 @@ async fn inputs_may_take_their_time() {
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_after_its_header_has_no_inputs() {
+async fn stream_with_only_a_header_has_no_inputs() {
     let [header, _] = parts();
     let seen = execute(stream::iter([header])).await.unwrap();
     assert_eq!((seen.phase.as_str(), &seen.custom_info), ("SUCCEEDED", &json!({"inputs": 0})));
 }
 
 #[tokio::test]
-async fn a_header_alone_is_answered_at_the_deadline() {
+async fn missing_inputs_fail_at_the_deadline() {
     let [header, _] = parts();
     let service = service().await;
     let hasty = client(&service).await.with_timeout(Duration::from_millis(500));
@@ -93,10 +93,10 @@ async fn a_header_alone_is_answered_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn what_comes_out_of_order_is_refused() {
+async fn out_of_order_parts_are_rejected() {
     let more = || Part::Inputs(LiteralMap::default());
     let [header, inputs] = parts();
-    for (parts, words) in [
+    for (parts, message) in [
         (vec![], "header: missing; the stream ended before it"),
         (vec![inputs.clone(), header.clone()], "inputs: came before the header"),
         (vec![header.clone(), header.clone()], "header: came twice"),
@@ -114,13 +114,13 @@ async fn what_comes_out_of_order_is_refused() {
                 false => execute(stream::iter(parts.clone())).await,
             };
             let refused = refused.unwrap_err();
-            assert_eq!((refused.code, refused.message.as_str()), (INVALID_ARGUMENT, words));
+            assert_eq!((refused.code, refused.message.as_str()), (INVALID_ARGUMENT, message));
         }
     }
 }
 
 #[tokio::test]
-async fn inputs_that_are_too_large_are_refused() {
+async fn oversized_messages_are_rejected() {
     let service =
         plugin_core::testing::spawn_sync::<super::Oracle>(&["--max-body-bytes=1000"]).await;
     let [_, inputs] = parts();
@@ -132,7 +132,7 @@ async fn inputs_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
-async fn discovery_says_that_the_plugin_is_sync() {
+async fn discovery_marks_the_plugin_as_sync() {
     let service = service().await;
     let token = service.token("propeller");
     let endpoint = Channel::from_shared(format!("http://{}", service.api())).unwrap();
@@ -160,14 +160,14 @@ async fn discovery_says_that_the_plugin_is_sync() {
 }
 
 #[tokio::test]
-async fn a_handle_leads_nowhere() {
+async fn handle_of_another_service_fails_its_task() {
     let service = service().await;
     let client = client(&service).await;
     let elsewhere = crate::stage::Stage::set().await;
     let theirs = elsewhere.client(Dialect::Flyte1).await;
     let job = tests::golden::Golden::read(tests::golden::Flyte::V1, "bq_scalars").unwrap().json;
     let handle = theirs.create(&job).await.unwrap();
-    // An error would be polled again.
+    // Flyte would retry after an error.
     let seen = client.get(&task("yes"), &handle).await.unwrap();
     assert_eq!(seen.phase, "FAILED");
     assert!(seen.message.contains("not served here"), "{}", seen.message);

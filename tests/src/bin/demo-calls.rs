@@ -1,4 +1,4 @@
-//! What `cargo xtask demo` shows: every kind of caller, step by step, each step checked.
+//! The calls of `cargo xtask demo`: every kind of caller, step by step, with checks.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,22 +9,22 @@ use plugin_core::testing::{Client, Dialect, Seen};
 use serde_json::Value as Json;
 use tests::golden::{Flyte, Golden};
 
-/// Calls a running BigQuery service in every way there is.
+/// Client of `cargo xtask demo`: calls a running BigQuery service over every protocol.
 #[derive(Parser)]
 struct Args {
-    /// The service's API.
+    /// Address of the service's API.
     #[arg(long)]
     api: SocketAddr,
 
-    /// Its admin port.
+    /// Address of the service's admin port.
     #[arg(long)]
     admin: SocketAddr,
 
-    /// The fake BigQuery, which counts the jobs.
+    /// URL of the fake BigQuery, which counts the jobs.
     #[arg(long)]
     upstream: String,
 
-    /// A token with the role of propeller.
+    /// Token with the role propeller.
     #[arg(long, env = "DEMO_TOKEN", hide_env_values = true)]
     token: String,
 }
@@ -34,7 +34,7 @@ struct Demo {
     http: reqwest::Client,
 }
 
-/// A job, and the request that made it.
+/// A job and the request that created it.
 struct Job {
     dialect: Dialect,
     task: Json,
@@ -54,7 +54,7 @@ async fn main() -> Result<()> {
     }
     demo.delete().await?;
     demo.metrics().await?;
-    println!("\nEvery step held.");
+    println!("\nEvery step passed.");
     Ok(())
 }
 
@@ -62,7 +62,7 @@ fn step(title: &str) {
     println!("● {title}");
 }
 
-fn held(what: &str) {
+fn passed(what: &str) {
     println!("  ✓ {what}");
 }
 
@@ -82,7 +82,7 @@ fn golden(dialect: Dialect) -> Result<Json> {
         Dialect::Rest => (Flyte::V1, "bq_output_columns"),
     };
     let mut task = Golden::read(flyte, name)?.json;
-    // The golden requests share an attempt; here each is a task of its own.
+    // The golden requests share an attempt; here each must be a separate task.
     task["output_prefix"] = format!("s3://my-bucket/demo/{name}/0").into();
     Ok(task)
 }
@@ -95,18 +95,23 @@ impl Demo {
     async fn refused_without_token(&self) -> Result<()> {
         step("A create without a token");
         for dialect in Dialect::ALL {
-            let stranger = Client::connect(dialect, self.args.api, None).await;
-            let refused = stranger.create(&golden(dialect)?).await;
+            let anonymous = Client::connect(dialect, self.args.api, None).await;
+            let refused = anonymous.create(&golden(dialect)?).await;
             let Err(refusal) = refused else { bail!("{} was served", name(dialect)) };
             let expected = if dialect.is_grpc() { 16 } else { 401 };
             ensure!(refusal.code == expected, "{refusal:?}");
-            held(&format!("{}: refused with {}: {}", name(dialect), refusal.code, refusal.message));
+            passed(&format!(
+                "{}: rejected with {}: {}",
+                name(dialect),
+                refusal.code,
+                refusal.message
+            ));
         }
         Ok(())
     }
 
     async fn create_all(&self) -> Result<Vec<Job>> {
-        step("A create by each caller, as Flyte's own SDKs wrote it");
+        step("A create by each caller, as Flyte's own SDKs send it");
         let mut jobs = Vec::new();
         for dialect in Dialect::ALL {
             let task = golden(dialect)?;
@@ -114,7 +119,7 @@ impl Demo {
             ensure!(handle.len() <= 1024, "a handle of {} bytes", handle.len());
             let job = Job { dialect, task, handle };
             let id = self.id(&job).await?;
-            held(&format!(
+            passed(&format!(
                 "{}: {id}, a sealed handle of {} bytes",
                 name(dialect),
                 job.handle.len()
@@ -130,18 +135,18 @@ impl Demo {
     }
 
     async fn create_again(&self, jobs: &[Job]) -> Result<()> {
-        step("The same creates again, as after a lost answer");
+        step("The same creates again, as after a lost response");
         let before = self.jobs_upstream().await?;
         for job in jobs {
             let handle = self.create(job.dialect, &job.task).await?;
             let again = Job { dialect: job.dialect, task: job.task.clone(), handle };
             let (first, second) = (self.id(job).await?, self.id(&again).await?);
             ensure!(first == second, "{first} and {second}");
-            held(&format!("{}: the same job", name(job.dialect)));
+            passed(&format!("{}: the same job", name(job.dialect)));
         }
         let after = self.jobs_upstream().await?;
         ensure!(before == after, "{before} jobs upstream became {after}");
-        held(&format!("the upstream has {after} jobs, as before"));
+        passed(&format!("the upstream still has {after} jobs"));
         Ok(())
     }
 
@@ -156,14 +161,14 @@ impl Demo {
                     println!("\n  {}", results(&seen)?);
                     let (link, uri) = seen.links.first().context("no link")?;
                     println!("  {link}: {uri}");
-                    held("outputs and a link for Flyte's console");
+                    passed("outputs and a link for Flyte's console");
                     return Ok(());
                 }
                 other => bail!("{other}: {}", seen.message),
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        bail!("it never ended")
+        bail!("the job did not end")
     }
 
     async fn get(&self, job: &Job) -> Result<Seen> {
@@ -181,16 +186,16 @@ impl Demo {
         for times in ["once", "twice"] {
             let deleted = client.delete(&job.task, &job.handle).await;
             deleted.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-            held(&format!("deleted {times}"));
+            passed(&format!("deleted {times}"));
         }
         let seen = self.get(&job).await?;
         ensure!(seen.phase == "FAILED" && seen.message.starts_with("stopped"), "{seen:?}");
-        held(&format!("it is {}: {}", seen.phase, seen.message));
+        passed(&format!("it is {}: {}", seen.phase, seen.message));
         Ok(())
     }
 
     async fn metrics(&self) -> Result<()> {
-        step("What an operator sees");
+        step("Metrics for operators");
         let text = self.text(&format!("http://{}/metrics", self.args.admin)).await?;
         for wanted in [
             "flyte_connector_requests_success_total",
@@ -200,11 +205,11 @@ impl Demo {
             let line = text.lines().find(|line| line.starts_with(wanted));
             println!("  {}", line.with_context(|| format!("no {wanted}"))?);
         }
-        held("metrics under OpenTelemetry's and flytekit's names");
+        passed("metrics with OpenTelemetry's and flytekit's names");
         Ok(())
     }
 
-    /// The job's id at BigQuery, as REST shows it to the job's owner.
+    /// The job's BigQuery id, which REST shows to the job's owner.
     async fn id(&self, job: &Job) -> Result<String> {
         let url = format!(
             "http://{}/plugins/v1/bigquery_query_job_task/0?job_id={}",

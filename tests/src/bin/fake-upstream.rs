@@ -1,4 +1,4 @@
-//! A vendor that plays a scripted part, for demos and for tests in other languages.
+//! A fake vendor with scripted behaviour, for demos and for tests in other languages.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,31 +13,31 @@ use tests::{
     },
 };
 
-/// Serves a vendor's API without the vendor.
+/// A fake of a vendor's API with scripted behaviour.
 #[derive(Parser)]
 struct Args {
-    /// Which vendor.
+    /// Vendor whose API to serve.
     #[arg(value_enum)]
     vendor: Vendor,
 
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// How many polls find a job unfinished.
+    /// Number of polls that find a job unfinished.
     #[arg(long, default_value_t = 2)]
     polls: u32,
 
-    /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example invalidQuery,
-    /// `CLUSTER_ERROR` or 001003.
+    /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
+    /// `CLUSTER_ERROR` or `001003`.
     #[arg(long, default_value = "success")]
     ending: String,
 
-    /// BigQuery: refuse what the published schema does not allow; it must be installed.
+    /// BigQuery: reject requests that violate the published schema, which must be installed.
     #[arg(long)]
     check: bool,
 
-    /// Snowflake: private keys (PEM) whose tokens are taken.
+    /// Snowflake: private key (PEM) whose tokens are accepted; may be repeated.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
 }
@@ -115,7 +115,7 @@ async fn serve_snowflake(args: Args) -> Result<()> {
     let fake = FakeSnowflake::start(snowflake::Options { listen, polls, ending }).await?;
     for file in &args.key {
         let pem = std::fs::read_to_string(file)
-            .with_context(|| format!("{} cannot be read", file.display()))?;
+            .with_context(|| format!("cannot read {}", file.display()))?;
         fake.register_key(&pem)?;
     }
     println!("{}", fake.url());

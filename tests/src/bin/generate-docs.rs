@@ -1,4 +1,4 @@
-//! Writes the documents that are generated from the code.
+//! Writes the documents that are generated from code.
 
 use anyhow::Result;
 use tests::{documents::DOCUMENTS, repository};

@@ -1,4 +1,4 @@
-//! Mints tokens for services whose issuer shares a secret: what `cargo xtask token` runs.
+//! Mints tokens for services whose issuer uses a shared secret; run by `cargo xtask token`.
 
 use std::{
     path::PathBuf,
@@ -10,26 +10,26 @@ use clap::Parser;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 
-/// Mints an HS256 token.
+/// Mints an HS256 token for a service.
 ///
-/// By default it is one that the service of `cargo xtask demo --keep` takes. For another service name
-/// the secret file, issuer and audience of its authentication file.
+/// By default, the service of `cargo xtask demo --keep` accepts it. For another service, pass the secret
+/// file, issuer and audience of its authentication file.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask token", bin_name = "cargo xtask token")]
 struct Args {
-    /// Who the token is for. The demo knows `propeller` and, as users, everybody else.
+    /// The token's `sub`. The demo's rules give `propeller` the role propeller, all others the role user.
     #[arg(long, default_value = "propeller")]
     subject: String,
 
-    /// Scopes, separated by blanks.
+    /// Scopes, separated by spaces.
     #[arg(long, default_value = "")]
     scope: String,
 
-    /// How many seconds it lasts.
+    /// Lifetime in seconds.
     #[arg(long, default_value_t = 3600)]
     ttl: u64,
 
-    /// The issuer's secret.
+    /// File with the issuer's secret.
     #[arg(long, value_name = "FILE", default_value_os_t = demo_secret())]
     secret_file: PathBuf,
 
@@ -42,7 +42,7 @@ struct Args {
     audience: String,
 }
 
-/// Where the demo keeps its issuer's secret.
+/// The file with the secret of the demo's issuer.
 fn demo_secret() -> PathBuf {
     tests::repository().join("target/demo/issuer.secret")
 }
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
 fn mint(args: &Args) -> Result<String> {
     let file = args.secret_file.display();
     let secret = std::fs::read(&args.secret_file).with_context(|| {
-        format!("cannot read {file}; cargo xtask demo makes it, or name one with --secret-file")
+        format!("cannot read {file}; run cargo xtask demo to create it, or use --secret-file")
     })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = json!({

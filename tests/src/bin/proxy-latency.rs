@@ -1,4 +1,4 @@
-//! How much propeller-proxy adds to a call: the same poll with and without it, by turns.
+//! Measures the latency that propeller-proxy adds: the same poll with and without it, alternating.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,25 +8,25 @@ use plugin_core::testing::{Client, Dialect};
 use serde_json::json;
 use tokio::time::Instant;
 
-/// Measures what propeller-proxy adds to a call.
+/// Benchmark of the latency that propeller-proxy adds to a call.
 ///
-/// Both ways end at one service, which is asked for a job that it does not know: all of a poll but the
-/// vendor.
+/// Polls one service directly and through the proxy for a job that it does not know, so that the vendor is
+/// not called.
 #[derive(Parser)]
 struct Args {
-    /// The service's API port.
+    /// Address of the service's API.
     #[arg(long)]
     direct: SocketAddr,
 
-    /// Where the proxy listens for it.
+    /// Address of the proxy's listener for the service.
     #[arg(long)]
     proxied: SocketAddr,
 
-    /// The token of direct calls.
+    /// Token for direct calls.
     #[arg(long, env = "LATENCY_TOKEN", hide_env_values = true)]
     token: String,
 
-    /// How many calls each way, one after the other.
+    /// Number of sequential calls, each directly and through the proxy.
     #[arg(long, default_value_t = 20_000)]
     calls: usize,
 }
@@ -62,7 +62,7 @@ async fn poll(client: &Client) -> Result<Duration> {
     Ok(took)
 }
 
-/// The median, and what one call in a hundred exceeds.
+/// The median and the 99th percentile.
 fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     let at = |share: f64| {

@@ -1,4 +1,4 @@
-//! A sync plugin without a vendor, for callers' own code to be tried with.
+//! A sync plugin without a vendor, for tests with callers' own code.
 
 use std::process::ExitCode;
 
@@ -16,9 +16,9 @@ struct Settings {}
 
 #[derive(Deserialize, JsonSchema)]
 struct Custom {
-    /// What to answer with.
+    /// The output to return.
     text: String,
-    /// Why not to.
+    /// The message of the error to return instead.
     refuse: Option<String>,
 }
 

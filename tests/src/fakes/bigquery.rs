@@ -1,9 +1,9 @@
-//! A BigQuery that runs no queries.
+//! A fake BigQuery that runs no queries.
 //!
-//! Jobs pass through PENDING and RUNNING to the [`Ending`] they were given. Ids are unique per project
-//! and location, jobs outside the US and EU are found only with their location, and tokens must be
-//! ones this fake (as metadata server) or a service account's key issued. With Google's discovery
-//! document at hand every request and every answer is checked against it.
+//! Jobs go through PENDING and RUNNING to the configured [`Ending`]. Ids are unique per project and
+//! location, jobs outside the US and EU are found only with their location, and tokens must be issued by
+//! this fake (as metadata server) or signed with a service account's key. If Google's discovery document
+//! is available, every request and response is checked against it.
 
 mod fields;
 mod job;
@@ -26,31 +26,31 @@ use crate::discovery::Discovery;
 /// How jobs end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Well, with a table of results.
+    /// Successfully, with a table of results.
     Success,
     /// With this error result.
     Failure {
         /// Google's reason, for example `invalidQuery`.
         reason: String,
-        /// Google's words.
+        /// Google's message.
         message: String,
     },
     /// Never: they stay in this state.
     Stuck(String),
 }
 
-/// How a fake is set up.
+/// The configuration of a fake.
 #[derive(Debug)]
 pub struct Options {
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// How many polls find a job unfinished.
+    /// The number of polls that find a job unfinished.
     pub polls: u32,
     /// How jobs end.
     pub ending: Ending,
-    /// What to check requests and answers against.
+    /// The document to check requests and responses against.
     pub discovery: Option<Discovery>,
-    /// Whether calls need a token; an emulator's do not.
+    /// Whether calls need a token; those to an emulator do not.
     pub require_token: bool,
 }
 
@@ -75,32 +75,32 @@ pub struct FakeBigQuery {
 struct Shared {
     options: Options,
     state: Mutex<Fake>,
-    /// Held while inserts must not be answered.
+    /// Shut while responses to inserts are held back.
     inserts: Gate,
 }
 
-/// What a fake knows and saw.
+/// The state of a fake.
 #[derive(Default)]
 struct Fake {
     jobs: BTreeMap<String, Job>,
     /// The bodies of all inserts that created a job, in order.
     inserted: Vec<Value>,
-    /// Inserts of a job that was there already.
+    /// The number of inserts of a job that already existed.
     duplicates: usize,
-    /// What did not agree with the discovery document.
+    /// Violations of the discovery document.
     violations: Vec<String>,
-    /// Answers to give instead of the right one, soonest first.
+    /// Statuses to return to the next requests instead of the regular response.
     outages: Vec<u16>,
-    /// How many inserts are still to be answered with 503 though their job was created.
+    /// The number of inserts that will still get 503 although their job is created.
     lost: usize,
     requests: usize,
 }
 
 impl FakeBigQuery {
-    /// Starts one.
+    /// Starts a fake.
     ///
     /// # Errors
-    /// When its address cannot be bound.
+    /// If its address cannot be bound.
     pub async fn start(options: Options) -> Result<Self> {
         let listen = options.listen;
         let shared =
@@ -109,7 +109,7 @@ impl FakeBigQuery {
         Ok(Self { shared, server })
     }
 
-    /// `http://127.0.0.1:port`: what to give `--endpoint`.
+    /// `http://127.0.0.1:port`, for `--endpoint`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
@@ -120,39 +120,39 @@ impl FakeBigQuery {
         self.state().jobs.clear();
     }
 
-    /// Holds the answers to inserts back; the jobs are created all the same.
+    /// Holds back responses to inserts; their jobs are created nevertheless.
     pub fn hold_inserts(&self) {
         self.shared.inserts.shut();
     }
 
-    /// Lets the answers out.
+    /// Releases the responses to inserts.
     pub fn release_inserts(&self) {
         self.shared.inserts.open();
     }
 
-    /// Answers the next requests with these statuses instead.
+    /// Fails the next requests with these statuses.
     pub fn fail_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.state().outages = statuses.into_iter().collect();
     }
 
-    /// Creates the jobs of the next inserts, and answers with 503 all the same.
+    /// Creates the jobs of the next inserts but responds with 503.
     pub fn lose_answers(&self, inserts: usize) {
         self.state().lost = inserts;
     }
 
-    /// How many jobs were created.
+    /// The number of jobs created.
     #[must_use]
     pub fn jobs(&self) -> usize {
         self.state().jobs.len()
     }
 
-    /// How many inserts found their job there already.
+    /// The number of inserts of a job that already existed.
     #[must_use]
     pub fn duplicates(&self) -> usize {
         self.state().duplicates
     }
 
-    /// How many requests came in all.
+    /// The total number of requests.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.state().requests
@@ -164,7 +164,7 @@ impl FakeBigQuery {
         self.state().inserted.clone()
     }
 
-    /// What did not agree with the discovery document so far.
+    /// Violations of the discovery document so far.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.state().violations.clone()
@@ -180,7 +180,7 @@ impl FakeBigQuery {
     }
 }
 
-/// The key of a service account, as the JSON that Google's console hands out.
+/// A service account key, in the JSON format of Google's console.
 #[must_use]
 pub fn service_account_key() -> String {
     json!({

@@ -1,8 +1,8 @@
-//! A Databricks that runs nothing.
+//! A fake Databricks that runs nothing.
 //!
-//! Runs pass through PENDING and RUNNING to the [`Ending`] they were given. An `idempotency_token` that
-//! came before leads to its run, and every submit is checked against the fields and types of
-//! databricks-sdk (fields.json). Calls need a token: one this fake was told of, or issued itself.
+//! Runs go through PENDING and RUNNING to the configured [`Ending`]. A repeated `idempotency_token` returns
+//! the existing run, and every submit is checked against the fields and types of databricks-sdk
+//! (fields.json). Calls need a token that was configured or issued by this fake.
 
 mod routes;
 mod run;
@@ -23,40 +23,40 @@ use super::server::{Gate, Server};
 /// How runs end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Well; a notebook exits with this value.
+    /// Successfully; a notebook exits with this value.
     Success(String),
     /// The code fails.
     Failure {
-        /// What it raised.
+        /// The exception.
         error: String,
-        /// Where.
+        /// The stack trace.
         trace: String,
     },
-    /// Databricks ends them, for this reason.
+    /// Databricks terminates them for this reason.
     Terminated {
-        /// The termination code, for example `CLUSTER_ERROR`; empty leaves the newer form out.
+        /// The termination code, for example `CLUSTER_ERROR`; if empty, the newer `status` is omitted.
         code: String,
-        /// The result of the older form, for example `FAILED`.
+        /// The result state of the older `state`, for example `FAILED`.
         result: String,
     },
     /// Never: they stay in this state.
     Stuck(String),
 }
 
-/// How a fake is set up.
+/// The configuration of a fake.
 #[derive(Debug)]
 pub struct Options {
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// How many polls find a run running.
+    /// The number of polls that find a run unfinished.
     pub polls: u32,
     /// How runs end.
     pub ending: Ending,
-    /// The personal access tokens it takes; none takes any.
+    /// The accepted personal access tokens; if empty, all are accepted.
     pub tokens: Vec<String>,
-    /// The service principals it knows, and their OAuth secrets.
+    /// The known service principals and their OAuth secrets.
     pub clients: Vec<(String, String)>,
-    /// The OIDC tokens that its federation policy trusts.
+    /// The OIDC tokens that the federation policy trusts.
     pub trusted: Vec<String>,
 }
 
@@ -82,11 +82,11 @@ pub struct FakeDatabricks {
 struct Shared {
     options: Options,
     state: Mutex<Fake>,
-    /// Held while submits must not be answered.
+    /// Shut while responses to submits are held back.
     submits: Gate,
 }
 
-/// What a fake knows and saw.
+/// The state of a fake.
 #[derive(Default)]
 struct Fake {
     runs: Vec<Run>,
@@ -94,22 +94,22 @@ struct Fake {
     issued: BTreeSet<String>,
     /// The bodies of all submits that started a run, in order.
     submitted: Vec<Value>,
-    /// Submits of a run that was there already.
+    /// The number of submits of a run that already existed.
     duplicates: usize,
-    /// Who submitted, by their tokens.
+    /// The tokens of all submits that started a run.
     submitters: Vec<String>,
-    /// What no client of Databricks would send.
+    /// Violations of Databricks' schema.
     violations: Vec<String>,
-    /// Answers to give instead of the right one, soonest first.
+    /// Statuses to return to the next requests instead of the regular response.
     outages: Vec<u16>,
     requests: BTreeMap<String, usize>,
 }
 
 impl FakeDatabricks {
-    /// Starts one.
+    /// Starts a fake.
     ///
     /// # Errors
-    /// When its address cannot be bound.
+    /// If its address cannot be bound.
     pub async fn start(options: Options) -> Result<Self> {
         let listen = options.listen;
         let shared =
@@ -118,24 +118,24 @@ impl FakeDatabricks {
         Ok(Self { shared, server })
     }
 
-    /// `http://127.0.0.1:port`: what to give `--endpoint`.
+    /// `http://127.0.0.1:port`, for `--endpoint`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Holds the answers to submits back; the runs are started all the same.
+    /// Holds back responses to submits; their runs are started nevertheless.
     pub fn hold_submits(&self) {
         self.shared.submits.shut();
     }
 
-    /// Lets the answers out.
+    /// Releases the responses to submits.
     pub fn release_submits(&self) {
         self.shared.submits.open();
     }
 
-    /// Answers the next requests with these statuses instead, 200 being the right answer. A submit
-    /// starts its run all the same: it is the answer that is lost.
+    /// Responds to the next requests with these statuses; 200 means the regular response. A submit starts
+    /// its run nevertheless: only the response is lost.
     pub fn fail_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.state().outages = statuses.into_iter().collect();
     }
@@ -145,25 +145,25 @@ impl FakeDatabricks {
         self.state().runs.clear();
     }
 
-    /// How many runs were started.
+    /// The number of runs started.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.state().submitted.len()
     }
 
-    /// How many submits found their run there already.
+    /// The number of submits of a run that already existed.
     #[must_use]
     pub fn duplicates(&self) -> usize {
         self.state().duplicates
     }
 
-    /// How many requests came to `call`, for example `runs/get`.
+    /// The number of requests to `call`, for example `runs/get`.
     #[must_use]
     pub fn requests_to(&self, call: &str) -> usize {
         self.state().requests.get(call).copied().unwrap_or_default()
     }
 
-    /// How many requests came in all.
+    /// The total number of requests.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.state().requests.values().sum()
@@ -181,7 +181,7 @@ impl FakeDatabricks {
         self.state().submitters.clone()
     }
 
-    /// What no client of Databricks would send.
+    /// Violations of Databricks' schema so far.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.state().violations.clone()

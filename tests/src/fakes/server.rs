@@ -1,4 +1,4 @@
-//! What every fake is: a server that ends with it, and answers that can be held back.
+//! The parts that all fakes share: a server that stops with the fake, and a gate to hold back responses.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use axum::Router;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
-/// A server on a port of its own.
+/// A server that stops when it is dropped.
 pub(super) struct Server {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -43,7 +43,7 @@ impl Drop for Server {
 
 const OPEN: usize = 1 << 20;
 
-/// Lets answers pass, unless it is shut.
+/// Holds back responses while it is shut.
 pub(super) struct Gate(Semaphore);
 
 impl Default for Gate {

@@ -1,8 +1,8 @@
-//! A Snowflake that runs no statements.
+//! A fake Snowflake that runs no statements.
 //!
-//! It speaks the SQL API: statements are submitted once for each request id that is marked as a retry,
-//! pass through 202 to the [`Ending`] they were given, and can be cancelled. Every request is checked
-//! against the documented schema, its headers and its token too; keys have to be registered first.
+//! It implements the SQL API: a request id marked as a retry returns the existing statement; statements go
+//! through 202 to the configured [`Ending`] and can be cancelled. Every request is checked against the
+//! documented schema, including its headers and its token; keys have to be registered first.
 
 mod request;
 mod routes;
@@ -21,17 +21,17 @@ use serde_json::Value;
 use self::{statement::Statement, token::Keys};
 use super::server::{Gate, Server};
 
-/// What the fake takes as OAuth access token.
+/// The OAuth access token that the fake accepts.
 pub const OAUTH_TOKEN: &str = "fake-oauth-token-of-the-service";
-/// What the fake takes as programmatic access token.
+/// The programmatic access token that the fake accepts.
 pub const PAT: &str = "fake-programmatic-access-token";
-/// What the fake takes as token of the OIDC provider that it trusts.
+/// The token of the trusted OIDC provider that the fake accepts.
 pub const OIDC_TOKEN: &str = "fake-oidc-token-of-the-service";
 
 /// How statements end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Well, with rows.
+    /// Successfully, with rows.
     Success,
     /// With this error.
     Failure {
@@ -39,7 +39,7 @@ pub enum Ending {
         status: u16,
         /// Snowflake's code, for example `001003`.
         code: String,
-        /// Snowflake's words.
+        /// Snowflake's message.
         message: String,
     },
     /// Never: they stay at 202 with this code.
@@ -58,12 +58,12 @@ impl Ending {
     }
 }
 
-/// How a fake is set up.
+/// The configuration of a fake.
 #[derive(Debug)]
 pub struct Options {
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// How many polls find a statement unfinished.
+    /// The number of polls that find a statement unfinished.
     pub polls: u32,
     /// How statements end.
     pub ending: Ending,
@@ -75,14 +75,14 @@ impl Default for Options {
     }
 }
 
-/// A statement that was submitted, and how.
+/// A submitted statement.
 #[derive(Debug, Clone)]
 pub struct Submitted {
     /// The body of the request.
     pub body: Value,
     /// The request id.
     pub request_id: String,
-    /// Whose token it was: `ACCOUNT.USER.SHA256:…`, or the token itself where it is none of ours.
+    /// The issuer of a key pair's token, `ACCOUNT.USER.SHA256:…`, or the token itself for other types.
     pub issuer: String,
 }
 
@@ -95,11 +95,11 @@ pub struct FakeSnowflake {
 struct Shared {
     options: Options,
     state: Mutex<Fake>,
-    /// Held while submits must not be answered.
+    /// Shut while responses to submits are held back.
     submits: Gate,
 }
 
-/// What a fake knows and saw.
+/// The state of a fake.
 #[derive(Default)]
 struct Fake {
     keys: Keys,
@@ -111,16 +111,16 @@ struct Fake {
     ending: Option<Ending>,
     violations: Vec<String>,
     outages: Vec<u16>,
-    /// How many submits are taken and answered with an outage all the same.
+    /// The number of submits that will still get 503 although their statement runs.
     lost_answers: usize,
     requests: usize,
 }
 
 impl FakeSnowflake {
-    /// Starts one.
+    /// Starts a fake.
     ///
     /// # Errors
-    /// When its address cannot be bound.
+    /// If its address cannot be bound.
     pub async fn start(options: Options) -> Result<Self> {
         let listen = options.listen;
         let shared =
@@ -129,17 +129,17 @@ impl FakeSnowflake {
         Ok(Self { shared, server })
     }
 
-    /// `http://127.0.0.1:port`: what to give `--endpoint`.
+    /// `http://127.0.0.1:port`, for `--endpoint`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Takes tokens that the private key in `pem` (PKCS#8) signed, whoever they are for; answers with
-    /// the fingerprint that they must carry.
+    /// Accepts tokens signed with the private key in `pem` (PKCS#8), for any user; returns the fingerprint
+    /// that they must contain.
     ///
     /// # Errors
-    /// When it is no key.
+    /// If `pem` is not a key.
     pub fn register_key(&self, pem: &str) -> Result<String> {
         self.state().keys.register(pem)
     }
@@ -149,39 +149,39 @@ impl FakeSnowflake {
         self.state().ending = Some(ending);
     }
 
-    /// Answers the next requests with these statuses instead.
+    /// Fails the next requests with these statuses.
     pub fn fail_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.state().outages = statuses.into_iter().collect();
     }
 
-    /// Takes the next submits, and answers them with 503 all the same.
+    /// Runs the statements of the next submits but responds with 503.
     pub fn lose_answers(&self, count: usize) {
         self.state().lost_answers = count;
     }
 
-    /// Holds the answers to submits back; the statements run all the same.
+    /// Holds back responses to submits; their statements run nevertheless.
     pub fn hold_submits(&self) {
         self.shared.submits.shut();
     }
 
-    /// Lets the answers out.
+    /// Releases the responses to submits.
     pub fn release_submits(&self) {
         self.shared.submits.open();
     }
 
-    /// How many statements were run.
+    /// The number of statements run.
     #[must_use]
     pub fn statements(&self) -> usize {
         self.state().statements.len()
     }
 
-    /// How many submits found their statement there already.
+    /// The number of submits of a statement that already existed.
     #[must_use]
     pub fn repeats(&self) -> usize {
         self.state().repeats
     }
 
-    /// How many requests came in all.
+    /// The total number of requests.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.state().requests
@@ -193,7 +193,7 @@ impl FakeSnowflake {
         self.state().submitted.clone()
     }
 
-    /// What did not agree with the documentation so far.
+    /// Violations of the documented schema so far.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.state().violations.clone()

@@ -1,6 +1,6 @@
-//! Holds tests only: `cargo generate` and `cargo xtask` render the same bytes.
+//! Tests that `cargo generate` and `cargo xtask` render the same bytes.
 #![cfg(test)]
-#![allow(clippy::disallowed_methods, reason = "here is no runtime to block")]
+#![allow(clippy::disallowed_methods, reason = "there is no async runtime to block")]
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ fn template() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template")
 }
 
-/// Every file below `directory`, by its path from there.
+/// Every file below `directory`, keyed by its relative path.
 fn files(directory: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
@@ -33,9 +33,9 @@ fn files(directory: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// What cargo-generate makes of the template, below `above`. It wants the variable USER to be set.
+/// Runs cargo-generate on the template below `above`. It requires the variable USER.
 fn generate(above: &Path, name: &str, answers: &[(&str, &str)], format: bool) -> PathBuf {
-    // Not what the machine's own configuration may say.
+    // Ignore the user's own configuration.
     let config = above.join("config.toml");
     fs::write(&config, "").unwrap();
     let service = template().join("service");
@@ -63,7 +63,7 @@ fn generated(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
     files(&generate(above.path(), name, answers, false))
 }
 
-/// What xtask makes of it; the service alone.
+/// The service's files as xtask renders them.
 fn rendered(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
     let answer = |wanted: &str| answers.iter().find(|(key, _)| *key == wanted).unwrap().1;
     let types = answer("task_type").split(',').filter(|each| !each.is_empty());
@@ -96,7 +96,7 @@ fn outrigger(directory: &Path, args: &[&str]) -> Output {
 }
 
 #[test]
-fn what_cargo_generate_made_is_kept_in_step() {
+fn sync_updates_a_plugin_created_by_cargo_generate() {
     let above = tempfile::tempdir().unwrap();
     let answers =
         [("task_type", "one"), ("mode", "async"), ("description", "Runs it"), ("owner", "")];
@@ -107,7 +107,7 @@ fn what_cargo_generate_made_is_kept_in_step() {
     assert!(directory.join("charts/my-warehouse/Chart.yaml").exists());
     assert_eq!(outrigger(&directory, &["sync", "--check"]).status.code(), Some(0));
 
-    // The next version of the template reaches it, and what its author wrote stays.
+    // The next template version is merged in, and the author's changes are preserved.
     let next = above.path().join("template");
     let manifest = fs::read_to_string(template().join("manifest.toml")).unwrap();
     let line = manifest.lines().find(|line| line.starts_with("version = ")).unwrap();
@@ -145,7 +145,7 @@ fn cargo_generate_renders_the_same_bytes() {
                         ("core", core),
                         ("mode", mode),
                         ("task_type", task_type),
-                        ("description", "Runs what it's told, <fast> & well"),
+                        ("description", "Runs the plugin's jobs, <fast> & well"),
                         ("owner", "@acme/data"),
                     ];
                     let (theirs, ours) = (generated(name, &answers), rendered(name, &answers));

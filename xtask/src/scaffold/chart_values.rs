@@ -1,7 +1,7 @@
-//! Lays a plugin's `[chart.values]` over the template's values.yaml, comments and all.
+//! Applies a plugin's `[chart.values]` to the template's values.yaml and keeps its comments.
 //!
-//! The template's file is plain block YAML, two blanks an indentation, each key on a line of its own:
-//! that is enough to find a value by its path and to replace it with JSON, which is YAML, too.
+//! The template's file is plain block YAML, indented by two spaces, with one key per line. That is enough
+//! to find a value by its path and to replace it with JSON, which is valid YAML.
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value as Json};
@@ -9,19 +9,19 @@ use serde_json::{Map, Value as Json};
 /// The file, below `template/`.
 pub(crate) const FILE: &str = "chart/values.yaml";
 
-/// `text` with every value of `overrides` in its place.
+/// `text` with the values of `overrides`.
 ///
 /// # Errors
-/// An override of what the file does not have, with the keys that it has there.
+/// If the file has no such top-level key; the error lists the available keys.
 pub(crate) fn overridden(text: &str, overrides: &Map<String, Json>) -> Result<String> {
     let mut lines = text.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
     let whole = 0..lines.len();
-    lay_over(&mut lines, whole, &mut Vec::new(), overrides)?;
+    apply(&mut lines, whole, &mut Vec::new(), overrides)?;
     Ok(lines.join("\n") + "\n")
 }
 
-/// Lays `overrides` over the lines of `block`, and says how many lines that is then.
-fn lay_over(
+/// Applies `overrides` to the lines of `block` and returns the block's new end.
+fn apply(
     lines: &mut Vec<String>,
     block: std::ops::Range<usize>,
     path: &mut Vec<String>,
@@ -33,13 +33,13 @@ fn lay_over(
         path.push(key.clone());
         match find(&lines[block.start..end], path.len() - 1, key) {
             Some(at) => set(lines, block.start + at, end, path, value)?,
-            // Maps below the top are Kubernetes' own, and the chart's schema knows which are closed.
+            // Nested maps are Kubernetes' own; the chart's schema says which accept other keys.
             None if path.len() > 1 => {
                 lines.insert(end, format!("{}{key}: {value}", indentation(path)))
             }
             None => {
                 let known = keys(&lines[block.start..end], 0).join(", ");
-                bail!("chart.values.{key}: the chart has no such value; there are: {known}");
+                bail!("chart.values.{key}: unknown chart value; available: {known}");
             }
         }
         path.pop();
@@ -58,12 +58,12 @@ fn set(
 ) -> Result<()> {
     let indent = lines[at].len() - lines[at].trim_start().len();
     let nested = lines[at + 1..end].iter().take_while(|line| belongs(line, indent)).count();
-    // Comments before the next key are that key's.
+    // Comments before the next key belong to that key.
     let nested =
         lines[at + 1..=at + nested].iter().rposition(|line| is_value(line)).map_or(0, |n| n + 1);
     match value {
         Json::Object(overrides) if nested > 0 && !lines[at + 1].trim_start().starts_with("- ") => {
-            lay_over(lines, at + 1..at + 1 + nested, path, overrides)?;
+            apply(lines, at + 1..at + 1 + nested, path, overrides)?;
         }
         value => {
             let (key, _) = lines[at].split_once(':').unwrap_or((&lines[at], ""));
@@ -74,7 +74,7 @@ fn set(
     Ok(())
 }
 
-/// What stands before the key that `path` ends in.
+/// The indentation of the last key of `path`.
 fn indentation(path: &[String]) -> String {
     "  ".repeat(path.len() - 1)
 }
@@ -87,7 +87,7 @@ fn keys(lines: &[String], depth: usize) -> Vec<&str> {
     lines.iter().filter_map(|line| key_of(line, depth)).collect()
 }
 
-/// The key in `line`, if it is one of `depth`.
+/// The key in `line`, if its depth is `depth`.
 fn key_of(line: &str, depth: usize) -> Option<&str> {
     let rest = line.strip_prefix(&"  ".repeat(depth))?;
     if rest.starts_with([' ', '#', '-']) {
@@ -100,7 +100,7 @@ fn is_value(line: &str) -> bool {
     !line.trim_start().is_empty() && !line.trim_start().starts_with('#')
 }
 
-/// Whether `line` is below a key that is indented by `indent`.
+/// Whether `line` belongs to the block of a key that is indented by `indent`.
 fn belongs(line: &str, indent: usize) -> bool {
     !is_value(line) || line.len() - line.trim_start().len() > indent
 }
@@ -139,7 +139,7 @@ end: true
     }
 
     #[test]
-    fn a_value_is_replaced_where_it_stands() {
+    fn values_are_replaced_in_place() {
         let text =
             with(&json!({"replicaCount": 3, "resources": {"limits": {"memory": "1Gi"}}})).unwrap();
         let wanted =
@@ -164,7 +164,7 @@ end: true
     }
 
     #[test]
-    fn a_map_takes_another_key() {
+    fn keys_are_added_to_nested_maps() {
         let text = with(&json!({"resources": {"limits": {"cpu": "1"}}})).unwrap();
         assert_eq!(
             text,
@@ -173,7 +173,7 @@ end: true
     }
 
     #[test]
-    fn what_the_chart_does_not_have_is_refused() {
+    fn unknown_top_level_keys_are_rejected() {
         let error = with(&json!({"resource": {}})).unwrap_err().to_string();
         assert!(error.contains("chart.values.resource:"), "{error}");
         assert!(error.contains("replicaCount, resources"), "{error}");

@@ -1,4 +1,4 @@
-//! From a repository and a template to plans.
+//! Renders a repository's plugins from the template and plans the changes.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::exit::refused;
 
-/// A repository with the template that its plugins are made from.
+/// A repository and the template of its plugins.
 pub(crate) struct Generator {
     pub(crate) project: Project,
     pub(crate) template: Template,
@@ -26,41 +26,41 @@ impl Generator {
     /// The generator of `project` with `template`.
     ///
     /// # Errors
-    /// A repository that has no version.
+    /// If the repository has no version.
     pub(crate) fn open(project: Project, template: Template) -> Result<Self> {
         let version = project.version()?;
         Ok(Self { project, template, version })
     }
 
-    /// Where files may lie that are needed only for a moment.
+    /// A directory for temporary files.
     pub(crate) fn scratch(&self) -> PathBuf {
         let root = &self.project.root;
-        // A repository that is yet to be made must not be there if making it fails.
+        // A new repository must not be left behind if creating it fails.
         let target = if root.is_dir() { root.join("target") } else { std::env::temp_dir() };
         target.join(format!("xtask-scratch-{}", std::process::id()))
     }
 
-    /// Undoes what a killed process left half done, before anything is written.
+    /// Undoes the incomplete writes of a killed process. Must be called before anything is written.
     ///
     /// # Errors
-    /// What cannot be undone.
+    /// If they cannot be undone.
     pub(crate) fn recover(&self) -> Result<()> {
         if self.project.root.is_dir() && recover(&self.project.root)? {
-            eprintln!("undone: what an interrupted run had begun to write");
+            eprintln!("undid the incomplete writes of an interrupted run");
         }
         Ok(())
     }
 
-    /// What each of `members` should be made of.
+    /// The files of each of `members` as the template renders them.
     ///
     /// # Errors
-    /// A template or a plugin.toml that does not render.
+    /// If the template cannot be rendered with a plugin.toml.
     pub(crate) fn render(&self, members: &[Member]) -> Result<Vec<Vec<Rendered>>> {
         let renderer = Renderer::new(&self.template, &self.version)?;
         let render = |member: &Member| {
             let rendered = renderer.render(&member.file, self.project.layout);
             let mut rendered = rendered.with_context(|| member.name().to_owned())?;
-            // What its owner says of the plugin is what there is to say.
+            // The plugin.toml is its owner's; the template's is only for new plugins.
             let own = rendered.iter_mut().filter(|file| file.id == plugin_toml::FILE);
             own.for_each(|file| file.text.clone_from(&member.text));
             Ok(rendered)
@@ -73,10 +73,10 @@ impl Generator {
         Ok(plugins)
     }
 
-    /// What to do for each of `members`.
+    /// The planned changes for each of `members`.
     ///
     /// # Errors
-    /// As [`render`](Self::render), and files that cannot be read.
+    /// As [`render`](Self::render), or if a file cannot be read.
     pub(crate) fn plan(&self, members: &[Member], allowed: &Allowed) -> Result<Vec<Plan>> {
         let scratch = self.scratch();
         let planner = Planner {
@@ -92,19 +92,19 @@ impl Generator {
         plans
     }
 
-    /// Where the image of `member` is pushed to.
+    /// The image repository of `member`.
     ///
     /// # Errors
-    /// A template that cannot be loaded.
+    /// If the template cannot be loaded.
     pub(crate) fn image(&self, member: &Member) -> Result<String> {
         Ok(Renderer::new(&self.template, &self.version)?.image(&member.file))
     }
 }
 
-/// Refuses two plugins that answer one task type: Flyte could ask only one of them.
+/// Refuses two plugins with the same task type: Flyte can route it to only one of them.
 ///
 /// # Errors
-/// The type and both plugins.
+/// If there are two; the error names the type and both plugins.
 pub(crate) fn check_task_types(members: &[Member]) -> Result<()> {
     let mut owners = BTreeMap::<&str, &str>::new();
     for member in members {
@@ -119,6 +119,6 @@ pub(crate) fn check_task_types(members: &[Member]) -> Result<()> {
 
 fn taken(task_type: &str, plugin: &str, other: &str) -> String {
     format!(
-        "plugin.task-types: '{task_type}' of '{plugin}' is taken by '{other}', and no two plugins answer one. Try: {task_type}_2"
+        "plugin.task-types: '{task_type}' of '{plugin}' is taken by '{other}'; a task type can belong to only one plugin. Try: {task_type}_2"
     )
 }

@@ -1,19 +1,19 @@
-//! Files of which the generator owns some keys, and their author the rest.
+//! TOML files in which the generator owns some keys and the author the others.
 
 use anyhow::{Context as _, Result};
 use toml_edit::{DocumentMut, Item, TableLike};
 
-/// `ours` with every key of `keys` as `theirs` has it. Comments, order and all other keys stay.
+/// `ours` with the values of `keys` from `theirs`. Comments, order and all other keys are preserved.
 ///
 /// # Errors
-/// A text that is no TOML, or a table that is something else.
+/// If a file is not TOML, or a key that must be a table is not one.
 pub(crate) fn merged<'a>(
     ours: &str,
     theirs: &str,
     keys: impl Iterator<Item = &'a str>,
 ) -> Result<String> {
     let mut document: DocumentMut = ours.parse()?;
-    let wanted: DocumentMut = theirs.parse().context("the template's")?;
+    let wanted: DocumentMut = theirs.parse().context("the template's file")?;
     for key in keys {
         let path = key.split('.').collect::<Vec<_>>();
         let Some(item) = get(wanted.as_table(), &path) else { continue };
@@ -34,7 +34,7 @@ fn put(table: &mut dyn TableLike, path: &[&str], item: &Item) -> Result<()> {
     let Some((key, rest)) = path.split_first() else { return Ok(()) };
     if rest.is_empty() {
         let mut item = item.clone();
-        // The comment behind a value is its author's.
+        // Keep the author's comment after the value.
         if let (Some(new), Some(old)) =
             (item.as_value_mut(), table.get(key).and_then(Item::as_value))
         {
@@ -45,10 +45,10 @@ fn put(table: &mut dyn TableLike, path: &[&str], item: &Item) -> Result<()> {
     }
     let empty = || Item::Table(toml_edit::Table::new());
     let below = table.entry(key).or_insert_with(empty);
-    put(below.as_table_like_mut().with_context(|| format!("{key} is no table"))?, rest, item)
+    put(below.as_table_like_mut().with_context(|| format!("{key} is not a table"))?, rest, item)
 }
 
-/// What an item says, without how it is laid out and what is remarked on it.
+/// The value of an item in a canonical form, without layout and comments.
 fn plain(item: &Item) -> String {
     if let Some(table) = item.as_table_like() {
         let mut pairs =
@@ -91,21 +91,21 @@ mod tests {
     }
 
     #[test]
-    fn another_layout_of_the_same_is_left_alone() {
+    fn equal_values_in_another_layout_are_unchanged() {
         let ours = "lints = { workspace = true }\n[dependencies]\ncore = { workspace = true }\n[package]\nname = 'x'\nversion = { workspace = true }\n";
         let quoted = ours.replace("'x'", "\"x\"");
         assert_eq!(merged(&quoted, THEIRS, keys()).unwrap(), quoted);
     }
 
     #[test]
-    fn remarks_and_line_breaks_are_no_difference() {
+    fn comments_and_line_breaks_are_ignored() {
         let theirs = "[dependencies]\ncore = { workspace = true, features = [\"testing\"] }\n";
         let ours = "[dependencies]\ncore = { workspace = true, features = [\n  \"testing\", # mine\n] } # why\n";
         assert_eq!(merged(ours, theirs, keys()).unwrap(), ours);
     }
 
     #[test]
-    fn what_is_no_toml_is_refused() {
+    fn invalid_toml_is_rejected() {
         assert!(merged("[", THEIRS, keys()).is_err());
     }
 }

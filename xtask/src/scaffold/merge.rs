@@ -1,4 +1,4 @@
-//! Three-way merges, by `git merge-file`.
+//! Three-way merges with `git merge-file`.
 
 use std::path::Path;
 
@@ -6,16 +6,16 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process::{program, write};
 
-/// What a merge came to.
+/// The result of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Merged {
-    /// Both sides' changes, side by side.
+    /// Both sides' changes, without conflicts.
     Clean(String),
-    /// Both changed the same lines: the text has markers around them.
+    /// Both sides changed the same lines, which are surrounded by conflict markers.
     Conflicts(String),
 }
 
-/// The three texts of a merge.
+/// The three versions of a file to merge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sides<'a> {
     pub(crate) base: &'a str,
@@ -23,10 +23,10 @@ pub(crate) struct Sides<'a> {
     pub(crate) theirs: &'a str,
 }
 
-/// Merges what happened to `base` on both sides.
+/// Merges both sides' changes to `base`.
 ///
 /// # Errors
-/// git is missing, or fails.
+/// If git is missing or fails.
 pub(crate) fn merge(sides: Sides<'_>, from: u32, to: u32, scratch: &Path) -> Result<Merged> {
     let directory = scratch.join("merge");
     let merged = in_directory(sides, from, to, &directory);
@@ -35,18 +35,18 @@ pub(crate) fn merge(sides: Sides<'_>, from: u32, to: u32, scratch: &Path) -> Res
 }
 
 fn in_directory(sides: Sides<'_>, from: u32, to: u32, directory: &Path) -> Result<Merged> {
-    let texts = [("ours", sides.ours), ("base", sides.base), ("theirs", sides.theirs)];
-    for (name, text) in texts {
+    let files = [("ours", sides.ours), ("base", sides.base), ("theirs", sides.theirs)];
+    for (name, text) in files {
         write(&directory.join(name), text)?;
     }
     let output = program("git")
         .args(["merge-file", "-p", "--zdiff3", "-L", "yours"])
         .args(["-L", &format!("template version {from}"), "-L", &format!("template version {to}")])
-        .args(texts.map(|(name, _)| directory.join(name)))
+        .args(files.map(|(name, _)| directory.join(name)))
         .output()
         .context("cannot run git")?;
-    let text = String::from_utf8(output.stdout).context("a merge of texts is text")?;
-    // The number of conflicts, at most 127; above that, an error.
+    let text = String::from_utf8(output.stdout).context("the merge result is not UTF-8")?;
+    // The exit code is the number of conflicts, up to 127; above that, an error.
     match output.status.code() {
         Some(0) => Ok(Merged::Clean(text)),
         Some(1..=127) => Ok(Merged::Conflicts(text)),
@@ -54,7 +54,7 @@ fn in_directory(sides: Sides<'_>, from: u32, to: u32, directory: &Path) -> Resul
     }
 }
 
-/// The line, from 1, of the first marker that a merge left in `text`.
+/// The line number, starting at 1, of the first conflict marker in `text`.
 pub(crate) fn marker(text: &str) -> Option<usize> {
     let is_marker = |line: &str| {
         ["<<<<<<< ", "||||||| ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker))
@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_different_lines_are_both_kept() {
+    fn changes_to_different_lines_are_merged() {
         let base = "a\nb\nc\nd\ne\nf\n";
         let clean = merged(base, &base.replace('a', "A"), &base.replace('f', "F"));
         assert_eq!(clean, Merged::Clean("A\nb\nc\nd\ne\nF\n".to_owned()));
     }
 
     #[test]
-    fn changes_of_the_same_line_are_marked() {
+    fn changes_to_the_same_line_are_marked() {
         let Merged::Conflicts(text) = merged("a\nb\nc\n", "a\nX\nc\n", "a\nY\nc\n") else {
             panic!("no conflict");
         };
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_base_nothing_is_lost_silently() {
+    fn merge_without_a_base_is_a_conflict() {
         assert!(matches!(merged("", "mine\n", "theirs\n"), Merged::Conflicts(_)));
     }
 }

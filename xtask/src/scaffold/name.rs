@@ -1,16 +1,16 @@
-//! The one rule for names: what a plugin and a task type may be called.
+//! Rules for the names of plugins and task types.
 //!
-//! A plugin's name is a directory, a Rust package, a Kubernetes object, a Helm chart and an image at
-//! once, so it obeys all of their rules.
+//! A plugin's name is also the name of a directory, a Rust package, a Kubernetes object, a Helm chart and
+//! an image, so it must follow the rules for all of them.
 
 use std::fmt;
 
 use heck::{ToKebabCase as _, ToPascalCase as _, ToSnakeCase as _};
 
-/// Leaves room for a release's name before it in Kubernetes' 63.
+/// Leaves room for a Helm release's name before it within Kubernetes' 63 characters.
 pub(crate) const MAX_LENGTH: usize = 40;
 
-/// What cannot be a crate's name: keywords of any edition, and crates that the compiler knows.
+/// Names that a crate cannot have: keywords of any edition and built-in crates.
 const RUST: &[&str] = &[
     "abstract",
     "alloc",
@@ -69,15 +69,15 @@ const RUST: &[&str] = &[
     "while",
     "yield",
 ];
-/// Directories that cargo makes below `target/`.
+/// Directories that cargo creates below `target/`.
 const CARGO: &[&str] = &["build", "deps", "examples", "incremental"];
-/// Devices that Windows knows in every directory.
+/// Device names, which Windows reserves in every directory.
 const WINDOWS: &[&str] = &[
     "aux", "com0", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "con",
     "conin", "conout", "lpt0", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8",
     "lpt9", "nul", "prn",
 ];
-/// What this repository calls its own parts, or refuses to call anything.
+/// Names of this repository's own parts, and names that it does not allow.
 const REPOSITORY: &[&str] = &[
     "bundle",
     "charts",
@@ -95,7 +95,7 @@ const REPOSITORY: &[&str] = &[
     "xtask",
 ];
 
-/// What a plugin's Rust type cannot be called: what its code uses, or always has.
+/// Names that a plugin's Rust type cannot have, because the plugin's code uses or defines them.
 const TYPES: &[&str] = &[
     "Box",
     "Context",
@@ -124,21 +124,21 @@ const TYPES: &[&str] = &[
     "Vec",
 ];
 
-/// Whether the plugin's code has something of the name of its Rust type.
+/// Whether the plugin's code already uses `name`, so that its Rust type cannot have it.
 pub(crate) fn is_taken_type(name: &str) -> bool {
     TYPES.contains(&name)
 }
 
-/// What is already called something.
+/// Names that are already taken.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// Plugins.
+    /// Names of plugins.
     pub(crate) plugins: Vec<String>,
-    /// Packages of the lockfile: another of the same name would make `cargo -p` ambiguous.
+    /// Packages in the lockfile: another package with the same name would make `cargo -p` ambiguous.
     pub(crate) packages: Vec<String>,
 }
 
-/// Why a name will not do, and what would.
+/// Why a name is not valid, with a valid alternative.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     name: String,
@@ -149,23 +149,23 @@ pub(crate) struct Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, rule, nearest } = self;
-        write!(f, "'{name}' cannot be a plugin's name: {rule}. Try: {nearest}")
+        write!(f, "'{name}' is not a valid plugin name: {rule}. Try: {nearest}")
     }
 }
 
 impl std::error::Error for Refusal {}
 
-/// Accepts `name`, or says why not and names the nearest that would be accepted.
+/// Accepts `name`, or returns the reason and the nearest valid name.
 pub(crate) fn check(name: &str, taken: &Taken) -> Result<(), Refusal> {
     broken_rule(name, taken).map_or(Ok(()), |rule| {
         Err(Refusal { name: name.to_owned(), rule, nearest: nearest(name, taken) })
     })
 }
 
-/// Accepts `name` if it could be a plugin's, were there no others.
+/// Accepts `name` if it is valid regardless of the names already taken.
 ///
 /// # Errors
-/// The rule that it breaks.
+/// The violated rule.
 pub(crate) fn check_own(name: &str) -> Result<(), String> {
     broken_form(name).or_else(|| reserved(name)).map_or(Ok(()), Err)
 }
@@ -181,15 +181,15 @@ fn broken_rule(name: &str, taken: &Taken) -> Option<String> {
 fn broken_form(name: &str) -> Option<String> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let rule = if !name.chars().all(legal) {
-        "lower-case letters a to z, digits and single dashes only"
+        "only lower-case letters a to z, digits and single dashes are allowed"
     } else if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        "it begins with a letter"
+        "it must start with a letter"
     } else if name.ends_with('-') || name.contains("--") {
-        "dashes stand alone, between letters or digits"
+        "dashes must be single, between letters or digits"
     } else if name.len() < 2 {
-        "at least 2 characters"
+        "it must have at least 2 characters"
     } else if name.len() > MAX_LENGTH {
-        return Some(format!("at most {MAX_LENGTH} characters; it has {}", name.len()));
+        return Some(format!("it must have at most {MAX_LENGTH} characters, not {}", name.len()));
     } else {
         return None;
     };
@@ -197,19 +197,18 @@ fn broken_form(name: &str) -> Option<String> {
 }
 
 fn reserved(name: &str) -> Option<String> {
-    let whose = [
+    let lists = [
         (RUST, "Rust reserves it"),
-        (CARGO, "cargo has a directory of that name below target/"),
-        (WINDOWS, "Windows reserves it as a device"),
-        (REPOSITORY, "this repository keeps that name for a part of its own, or for none"),
+        (CARGO, "cargo uses a directory of that name below target/"),
+        (WINDOWS, "Windows reserves it as a device name"),
+        (REPOSITORY, "this repository reserves it"),
     ];
-    whose.iter().find(|(names, _)| names.contains(&name)).map(|(_, rule)| (*rule).to_owned())
+    lists.iter().find(|(names, _)| names.contains(&name)).map(|(_, rule)| (*rule).to_owned())
 }
 
 fn taken_type(name: &str) -> Option<String> {
     let pascal = name.to_pascal_case();
-    let rule =
-        || format!("its Rust type would be {pascal}, and its code has something of that name");
+    let rule = || format!("its Rust type would be {pascal}, which the plugin's code already uses");
     is_taken_type(&pascal).then(rule)
 }
 
@@ -217,24 +216,25 @@ fn near_duplicate(name: &str, plugins: &[String]) -> Option<String> {
     let bare = |name: &str| name.replace('-', "");
     let other = plugins.iter().find(|other| bare(other) == bare(name))?;
     Some(if other == name {
-        "there is a plugin of that name".to_owned()
+        "a plugin of that name already exists".to_owned()
     } else {
-        format!("it differs from the plugin '{other}' in dashes only")
+        format!("it differs from the plugin '{other}' only in dashes")
     })
 }
 
 fn dependency(name: &str, packages: &[String]) -> Option<String> {
     let same = |package: &&String| package.replace('_', "-") == name;
     packages.iter().find(same).map(|package| {
-        format!("the workspace depends on a package '{package}', so `cargo -p {name}` would be ambiguous")
+        format!("the workspace depends on the package '{package}', so `cargo -p {name}` would be ambiguous")
     })
 }
 
-/// The legal name that looks most like `name`.
+/// The valid name that is most similar to `name`.
 fn nearest(name: &str, taken: &Taken) -> String {
     let kebab = name.to_kebab_case();
-    let kept = kebab.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>();
-    let from_letter = kept.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let ascii =
+        kebab.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>();
+    let from_letter = ascii.trim_start_matches(|c: char| !c.is_ascii_lowercase());
     let base = from_letter.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
     let cut = |length: usize| base.chars().take(length).collect::<String>();
     let shortened = cut(MAX_LENGTH).trim_end_matches('-').to_owned();
@@ -245,16 +245,16 @@ fn nearest(name: &str, taken: &Taken) -> String {
     candidates.into_iter().find(fits).unwrap_or_else(|| "my-plugin".to_owned())
 }
 
-/// Accepts what Flyte can route and a path can hold.
+/// Accepts task types that Flyte can route and that fit in a URL path.
 ///
-/// Flyte lowers the case of the keys in its configuration, and splits them at dots: a type with
-/// either could not be routed.
+/// Flyte lower-cases the keys in its configuration and splits them at dots: a type with capital letters or
+/// dots could not be routed.
 pub(crate) fn check_task_type(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
     if !starts || name.len() > 63 || !name.chars().all(legal) {
         return Err(format!(
-            "'{name}' cannot be a task type: 1 to 63 lower-case letters, digits, '_' and '-', a letter first. Try: {}",
+            "'{name}' is not a valid task type: use 1 to 63 lower-case letters, digits, '_' and '-', starting with a letter. Try: {}",
             name.to_snake_case().chars().filter(|c| legal(*c)).take(63).collect::<String>()
         ));
     }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_names_the_rule_and_a_name_that_is_accepted() {
+    fn refusal_has_the_rule_and_a_valid_alternative() {
         let forty_one = "a".repeat(41);
         let table = [
             ("BigQuery", "lower-case", "big-query-jobs"),
@@ -284,8 +284,8 @@ mod tests {
             ("self", "Rust reserves", "self-jobs"),
             ("gen", "Rust reserves", "gen-jobs"),
             ("proc-macro", "Rust reserves", "proc-macro-jobs"),
-            ("9lives", "begins with a letter", "lives"),
-            ("-x1", "begins with a letter", "x1"),
+            ("9lives", "start with a letter", "lives"),
+            ("-x1", "start with a letter", "x1"),
             ("con", "Windows", "con-jobs"),
             ("job", "Rust type would be Job", "job-jobs"),
             ("sync-plugin", "SyncPlugin", "sync-plugin-jobs"),
@@ -295,9 +295,9 @@ mod tests {
             ("a--b", "dashes", "a-b"),
             ("ab-", "dashes", "ab"),
             ("a", "at least 2", "a-jobs"),
-            ("", "begins with a letter", "my-plugin"),
-            (&forty_one, "at most 40 characters; it has 41", &"a".repeat(40)),
-            ("big-query", "'bigquery' in dashes only", "big-query-jobs"),
+            ("", "start with a letter", "my-plugin"),
+            (&forty_one, "at most 40 characters, not 41", &"a".repeat(40)),
+            ("big-query", "'bigquery' only in dashes", "big-query-jobs"),
             ("bigquery", "plugin of that name", "bigquery-jobs"),
             ("axum", "ambiguous", "axum-jobs"),
             ("serde-json", "'serde_json'", "serde-json-jobs"),
@@ -311,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn legal_names_are_accepted() {
+    fn valid_names_are_accepted() {
         for name in ["redshift", "ab", "s3-batch", "x9", &"a".repeat(40)] {
             assert_eq!(check(name, &taken()), Ok(()), "{name}");
         }
     }
 
     #[test]
-    fn task_types_are_what_a_path_can_hold() {
+    fn task_types_outside_the_path_alphabet_are_rejected() {
         for name in ["bigquery_query_job_task", "spark", "a-b2"] {
             assert_eq!(check_task_type(name), Ok(()), "{name}");
         }

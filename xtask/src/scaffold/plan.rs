@@ -1,7 +1,6 @@
-//! Compares what the template wants with what is there, and decides, file by file, before anything is
-//! written.
+//! Compares rendered files with existing ones and decides what to do with each before writing any.
 //!
-//! State-based: the bytes decide, never a version number.
+//! Decisions depend on the contents, never on a version number.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,99 +18,99 @@ use super::{
 };
 use crate::process::program;
 
-/// What is the matter with a file, and what `sync` does about it.
+/// The state of a file, which determines what `sync` does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing to do.
+    /// Up to date: nothing to do.
     InSync,
-    /// Missing: is made.
+    /// Missing: will be created.
     New,
-    /// An older rendering, or managed keys that differ: is replaced.
+    /// An older rendering, or different managed keys: will be replaced.
     Outdated,
-    /// Its author's, and the template has nothing new.
+    /// The author's file, and the template has no changes for it: left alone.
     Kept,
-    /// Both changed it: is merged.
+    /// Changed by the author and in the template: will be merged.
     Behind,
-    /// Both changed the same lines: is merged, with markers.
+    /// Changed by both in the same lines: will be merged with conflict markers.
     BehindInConflict,
-    /// A merge's markers are still in it, from this line on.
+    /// Contains conflict markers, starting at this line.
     Conflict(usize),
     /// A generated file that was edited by hand: refused.
     Edited,
-    /// Was there before the generator: refused.
+    /// Existed before the generator: refused.
     Collision,
-    /// Would be merged, but has changes that are not committed: refused.
+    /// Needs a merge but has uncommitted changes: refused.
     Dirty,
-    /// Was deleted by its owner: stays deleted.
+    /// Deleted by its owner: stays deleted.
     Removed,
-    /// The template has it no more, and nobody touched it: is deleted.
+    /// No longer in the template and unchanged: will be deleted.
     Dropped,
-    /// The template has it no more, but somebody changed it: is theirs now.
+    /// No longer in the template but changed: left to its author.
     Orphan,
     /// Named in `[unmanaged]`.
     Ejected,
 }
 
 impl State {
-    /// Whether `sync` leaves the file alone because somebody has to decide.
+    /// Whether `sync` refuses to touch the file, because the user has to decide.
     pub(crate) const fn is_refused(self) -> bool {
         matches!(self, Self::Edited | Self::Collision | Self::Dirty)
     }
 }
 
-/// One file's part of a plan.
+/// The part of a plan for one file.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) id: String,
     pub(crate) path: String,
     pub(crate) class: Class,
     pub(crate) state: State,
-    /// What is there.
+    /// The current contents; `None` for no file.
     pub(crate) before: Option<String>,
-    /// What will be; `None` for no file.
+    /// The planned contents; `None` for no file.
     pub(crate) after: Option<String>,
 }
 
-/// What is to happen to one plugin.
+/// The planned changes for one plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) plugin: String,
-    /// The version of the template that the plugin was last written from; none if never.
+    /// The template version that the plugin was last written from; `None` if never.
     pub(crate) from_version: Option<u32>,
     pub(crate) steps: Vec<Step>,
-    /// What to write: files first, the record of them last.
+    /// The files to write, followed by the record's own files.
     pub(crate) writes: Vec<Write>,
-    /// Whether the record is what it should be.
+    /// Whether the record is up to date.
     pub(crate) record_in_sync: bool,
 }
 
-/// What the caller allows.
+/// Operations that the caller allows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Allowed {
     /// Overwrite generated files that were edited by hand.
     pub(crate) force: bool,
-    /// Make files again that their owner deleted.
+    /// Restore files that their owner deleted.
     pub(crate) restore: bool,
     /// Merge into files that have uncommitted changes.
     pub(crate) dirty: bool,
-    /// Take this file as it is for the template's.
+    /// Start managing this file.
     pub(crate) adopt: Option<String>,
 }
 
-/// What plans are made from.
+/// Computes plans.
 pub(crate) struct Planner<'a> {
     pub(crate) project: &'a Project,
     pub(crate) manifest: &'a Manifest,
     pub(crate) allowed: &'a Allowed,
-    /// Where to put what is needed only while planning.
+    /// A directory for temporary files.
     pub(crate) scratch: &'a Path,
 }
 
-/// What is decided about a file.
+/// The decision about a file.
 struct Decision {
     state: State,
     after: Option<String>,
-    /// What to remember as written; `None` leaves the record of it as it is.
+    /// The contents to record as written; `None` leaves the file's record as it is.
     remember: Option<String>,
 }
 
@@ -129,12 +128,12 @@ impl Planner<'_> {
     /// Plans one plugin, whose files should be `rendered`.
     ///
     /// # Errors
-    /// A file or a record that cannot be read; a merge that fails.
+    /// If a file or the record cannot be read, or a merge fails.
     pub(crate) fn plan(&self, plugin: &PluginToml, rendered: &[Rendered]) -> Result<Plan> {
         let name = &plugin.plugin.name;
         let mut old = Record::read(&self.project.service(name))?;
-        let mut steps = self.left_behind(name, &mut old)?;
-        // What should be recorded now, and what once everything is written.
+        let mut steps = self.not_moved(name, &mut old)?;
+        // What should be recorded already, and what once everything is written.
         let (mut settled, mut record) = (old.clone(), old.clone());
         for file in rendered {
             let (step, remember) = self.step(plugin, file, &old)?;
@@ -163,7 +162,7 @@ impl Planner<'_> {
             name.clone_into(&mut record.plugin);
             self.manifest.name.clone_into(&mut record.template);
         }
-        // Bytes decide what is in step, not the version.
+        // The contents decide, not the version.
         let record_in_sync =
             old.version > 0 && self.record_writes(name, &old, &settled)?.is_empty();
         if !steps.iter().any(|step| step.state.is_refused()) {
@@ -181,23 +180,23 @@ impl Planner<'_> {
         })
     }
 
-    /// What lies where the plugin's files were under its former name. The files that did not move with
-    /// it are made again, so `old` forgets them.
-    fn left_behind(&self, name: &str, old: &mut Record) -> Result<Vec<Step>> {
-        let former = old.plugin.clone();
-        if former.is_empty() || former == name {
+    /// Steps for files that stayed behind under the plugin's previous name. They are created again under
+    /// the new name, so they are removed from `old`.
+    fn not_moved(&self, name: &str, old: &mut Record) -> Result<Vec<Step>> {
+        let previous = old.plugin.clone();
+        if previous.is_empty() || previous == name {
             return Ok(Vec::new());
         }
         let moved =
             |id: &String| self.project.root.join(self.project.layout.path(name, id)).exists();
         let missing = old.ids().map(str::to_owned).filter(|id| !moved(id)).collect::<Vec<_>>();
-        let steps = missing.iter().map(|id| self.dropped(&former, id, old));
+        let steps = missing.iter().map(|id| self.dropped(&previous, id, old));
         let steps = steps.collect::<Result<Vec<_>>>()?;
         missing.iter().for_each(|id| old.forget(id));
         Ok(steps.into_iter().filter(|step| step.before.is_some()).collect())
     }
 
-    /// What is to become of a file, and what is to be remembered of it.
+    /// The step for a file, and the contents to record for it.
     fn step(
         &self,
         plugin: &PluginToml,
@@ -263,7 +262,7 @@ impl Planner<'_> {
     }
 
     fn scaffolded(&self, file: &Rendered, ours: &str, old: &Record) -> Result<Decision> {
-        let as_it_is = |state| Decision {
+        let unchanged = |state| Decision {
             remember: Some(file.text.clone()),
             ..Decision::leave(state, Some(ours))
         };
@@ -272,11 +271,11 @@ impl Planner<'_> {
         }
         let base = old.base(&file.id);
         Ok(if ours == file.text {
-            as_it_is(State::InSync)
+            unchanged(State::InSync)
         } else if old.wrote(&file.id, ours) {
             Decision::write(State::Outdated, file.text.clone())
         } else if old.wrote(&file.id, &file.text) || self.adopts(file) {
-            as_it_is(State::Kept)
+            unchanged(State::Kept)
         } else if !old.knows(&file.id) {
             Decision::leave(State::Collision, Some(ours))
         } else if self.is_dirty(file) {
@@ -309,7 +308,7 @@ impl Planner<'_> {
         self.allowed.adopt.as_deref() == Some(&file.id)
     }
 
-    /// Whether git knows of changes to the file that are not committed, and that matters.
+    /// Whether the file has uncommitted changes and these are not allowed.
     fn is_dirty(&self, file: &Rendered) -> bool {
         let status = ["status", "--porcelain", "--", &file.path];
         let git = || program("git").current_dir(&self.project.root).args(status).output();
@@ -317,25 +316,26 @@ impl Planner<'_> {
     }
 
     fn read(&self, path: &str) -> Result<Option<String>> {
-        let whole = self.project.root.join(path);
-        if !whole.exists() {
+        let absolute = self.project.root.join(path);
+        if !absolute.exists() {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(whole).with_context(|| format!("cannot read {path}"))?;
+        let text =
+            std::fs::read_to_string(absolute).with_context(|| format!("cannot read {path}"))?;
         Ok(Some(normalized(&text)))
     }
 
-    /// How the files of the record have to change.
+    /// The writes that update the record's own files.
     fn record_writes(&self, name: &str, old: &Record, new: &Record) -> Result<Vec<Write>> {
         let path = |file: &String| self.project.layout.path(name, file);
         let stale = |files: &BTreeMap<String, String>| {
-            let kept = new.files();
-            files.keys().filter(|file| !kept.contains_key(*file)).map(path).collect::<Vec<_>>()
+            let current = new.files();
+            files.keys().filter(|file| !current.contains_key(*file)).map(path).collect::<Vec<_>>()
         };
         let mut writes = Vec::new();
-        for gone in stale(&old.files()) {
-            if self.read(&gone)?.is_some() {
-                writes.push(Write { path: gone, text: None });
+        for path in stale(&old.files()) {
+            if self.read(&path)?.is_some() {
+                writes.push(Write { path, text: None });
             }
         }
         for (file, text) in new.files() {

@@ -1,4 +1,4 @@
-//! `plugin.toml`: what a plugin is, as its owner says it.
+//! `plugin.toml`: a plugin's settings, written by its owner.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use super::name;
 
 /// The name of the file.
 pub(crate) const FILE: &str = "plugin.toml";
-/// The form of the file that this code reads.
+/// The schema version that this code reads.
 const SCHEMA: u32 = 1;
 
 /// A whole `plugin.toml`.
@@ -26,7 +26,7 @@ pub(crate) struct PluginToml {
     pub(crate) image: Image,
     #[serde(default)]
     pub(crate) chart: Chart,
-    /// Files that the generator leaves alone, with the reason.
+    /// Files that the generator does not manage, with the reason.
     #[serde(default)]
     pub(crate) unmanaged: BTreeMap<String, String>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Plugin {
     #[serde(default)]
     pub(crate) mode: Mode,
     pub(crate) task_types: Vec<TaskType>,
-    /// Answered only where a setting says so.
+    /// Served only if a setting enables them.
     #[serde(default)]
     pub(crate) optional_task_types: Vec<TaskType>,
     pub(crate) description: String,
@@ -53,12 +53,12 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// What people call it, for example `BigQuery`.
+    /// The name for people, for example `BigQuery`.
     pub(crate) fn title(&self) -> String {
         self.title.clone().unwrap_or_else(|| self.name.to_title_case())
     }
 
-    /// All that it can answer.
+    /// All task types, including the optional ones.
     pub(crate) fn all_task_types(&self) -> impl Iterator<Item = &TaskType> {
         self.task_types.iter().chain(&self.optional_task_types)
     }
@@ -69,14 +69,14 @@ impl Plugin {
     }
 }
 
-/// Whether a task is a job that is polled, or a call that answers at once.
+/// Whether a task is a job that Flyte polls, or a single call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Mode {
     /// Create, get and delete: a job that runs at the vendor while Flyte polls.
     #[default]
     Async,
-    /// One call that answers within seconds.
+    /// One call that responds within seconds.
     Sync,
 }
 
@@ -87,9 +87,9 @@ pub(crate) enum CoreSource {
     /// The workspace that the plugin is a member of.
     #[default]
     Workspace,
-    /// A tag of Outrigger's repository, for a plugin in a repository of its own.
+    /// A tag of Outrigger's repository, for a standalone plugin.
     Git,
-    /// The package registry, for a plugin in a repository of its own.
+    /// The package registry, for a standalone plugin.
     Registry,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct TaskType {
     pub(crate) version: i32,
 }
 
-/// How templates and JSON see a task type.
+/// A task type as serialized for templates and JSON.
 #[derive(Serialize)]
 struct TaskTypeFields {
     name: String,
@@ -122,7 +122,7 @@ impl FromStr for TaskType {
         name::check_task_type(name)?;
         let version = version.parse().ok().filter(|version| *version >= 0);
         let version = version.ok_or_else(|| {
-            format!("'{text}': the version after the colon is a whole number from 0 on")
+            format!("'{text}': the version after the colon must be a non-negative integer")
         })?;
         Ok(Self { name: name.to_owned(), version })
     }
@@ -142,7 +142,7 @@ impl fmt::Display for TaskType {
     }
 }
 
-/// `[ports]`: where the service listens in its container.
+/// `[ports]`: the ports on which the service listens in its container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ports {
@@ -160,7 +160,7 @@ impl Default for Ports {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Image {
-    /// Where the image is pushed to; by default the template's registry and the plugin's name.
+    /// The image repository; by default the template's registry and the plugin's name.
     pub(crate) repository: Option<String>,
 }
 
@@ -168,13 +168,13 @@ pub(crate) struct Image {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Chart {
-    /// Laid over the defaults of the template's values.yaml.
+    /// Overrides of the template's values.yaml.
     #[serde(default)]
     pub(crate) values: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Chart {
-    /// The variables that whoever installs the chart must give: those that `settings` has empty.
+    /// The variables that must be set to install the chart: those that are empty in `settings`.
     pub(crate) fn required_settings(&self) -> Vec<&str> {
         let settings = self.values.get("settings").and_then(|settings| settings.as_object());
         let empty = settings.into_iter().flatten().filter(|(_, value)| **value == "");
@@ -183,55 +183,55 @@ impl Chart {
 }
 
 impl PluginToml {
-    /// Reads `text`.
+    /// Parses `text`.
     ///
     /// # Errors
-    /// What is wrong, with the line.
+    /// If it is invalid; the error names the line or the key.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let file: Self = toml_edit::de::from_str(text)?;
         if file.schema != SCHEMA {
-            bail!("schema = {}: this version reads schema {SCHEMA}", file.schema);
+            bail!("schema = {}: not supported; this version reads schema {SCHEMA}", file.schema);
         }
         if file.plugin.task_types.is_empty() {
-            bail!("plugin.task-types: name at least one");
+            bail!("plugin.task-types: at least one is required");
         }
         if file.ports.api == file.ports.admin || file.ports.api == 0 || file.ports.admin == 0 {
-            bail!("ports: api and admin are two ports from 1 to 65535");
+            bail!("ports: api and admin must be different ports from 1 to 65535");
         }
         name::check_own(&file.plugin.name).map_err(|rule| {
-            anyhow!("plugin.name: '{}' cannot be a plugin's name: {rule}", file.plugin.name)
+            anyhow!("plugin.name: '{}' is not a valid plugin name: {rule}", file.plugin.name)
         })?;
         file.check_task_types()?;
-        file.check_texts()?;
+        file.check_strings()?;
         Ok(file)
     }
 
     fn check_task_types(&self) -> Result<()> {
         let names = self.plugin.all_task_types().map(|each| &each.name).collect::<Vec<_>>();
-        let twice = (1..names.len()).find(|at| names[..*at].contains(&names[*at]));
-        if let Some(at) = twice {
+        let duplicate = (1..names.len()).find(|at| names[..*at].contains(&names[*at]));
+        if let Some(at) = duplicate {
             bail!(
-                "plugin.task-types: '{}' is there twice; Flyte knows one version of a type",
+                "plugin.task-types: '{}' is listed twice; Flyte supports one version of a type",
                 names[at]
             );
         }
         Ok(())
     }
 
-    /// These stand in Rust, TOML, YAML and Dockerfiles as they are.
-    fn check_texts(&self) -> Result<()> {
+    /// Checks strings that are inserted into Rust, TOML, YAML and Dockerfiles without escaping.
+    fn check_strings(&self) -> Result<()> {
         let Plugin { title, type_name, description, owner, .. } = &self.plugin;
-        let texts =
+        let strings =
             [("title", title.as_ref()), ("description", Some(description)), ("owner", Some(owner))];
-        let unfit = |c: char| c.is_control() || "\"\\{}$\u{2028}\u{2029}".contains(c);
-        for (field, text) in texts {
-            if text.is_some_and(|text| text.contains(unfit) || text.trim() != text) {
+        let forbidden = |c: char| c.is_control() || "\"\\{}$\u{2028}\u{2029}".contains(c);
+        for (field, text) in strings {
+            if text.is_some_and(|text| text.contains(forbidden) || text.trim() != text) {
                 bail!(
-                    "plugin.{field}: one line without quotes, backslashes, braces and '$', and no blanks around it"
+                    "plugin.{field}: must be one line without quotes, backslashes, braces, '$' and surrounding whitespace"
                 );
             }
             if field != "owner" && text.is_some_and(String::is_empty) {
-                bail!("plugin.{field}: empty");
+                bail!("plugin.{field}: must not be empty");
             }
         }
         let is_type = |name: &String| {
@@ -241,7 +241,7 @@ impl PluginToml {
         };
         if let Some(wrong) = type_name.as_ref().filter(|name| !is_type(name)) {
             bail!(
-                "plugin.type: '{wrong}' cannot be the plugin's Rust type: letters and digits, a capital first, and none that its code uses"
+                "plugin.type: '{wrong}' is not a valid Rust type for the plugin: use letters and digits, starting with a capital, and no name that the plugin's code uses"
             );
         }
         self.check_others()
@@ -252,40 +252,40 @@ impl PluginToml {
         if self.image.repository.as_ref().is_some_and(|it| it.is_empty() || !it.chars().all(legal))
         {
             bail!(
-                "image.repository: a registry, a path and a name, in lower case: ghcr.io/acme/redshift"
+                "image.repository: must be a registry, path and name in lower case, such as ghcr.io/acme/redshift"
             );
         }
         if let Some((file, _)) = self.unmanaged.iter().find(|(_, reason)| reason.trim().is_empty())
         {
-            bail!("unmanaged.\"{file}\": say why");
+            bail!("unmanaged.\"{file}\": a reason is required");
         }
-        // What a date becomes when it is read as JSON.
+        // The key that a TOML date has when deserialized as JSON.
         let values = serde_json::Value::Object(self.chart.values.clone()).to_string();
         if values.contains("$__toml_private_datetime") {
-            bail!("chart.values: write dates as texts, in quotes");
+            bail!("chart.values: write dates as strings, in quotes");
         }
         Ok(())
     }
 }
 
-/// `text` with `value` at the dotted `path`; all else, comments too, stays as it is.
+/// `text` with `value` at `path`; everything else, including comments, is unchanged.
 ///
 /// # Errors
-/// Where `text` is no TOML, or something on the path is no table.
+/// If `text` is not TOML, or something on the path is not a table.
 pub(crate) fn with_value(text: &str, path: &[&str], value: toml_edit::Value) -> Result<String> {
     let mut document: DocumentMut = text.parse()?;
-    let (last, tables) = path.split_last().context("a value has a name")?;
+    let (last, tables) = path.split_last().context("the path is empty")?;
     table_at(&mut document, tables)?.insert(last, Item::Value(value));
     Ok(document.to_string())
 }
 
-/// `text` without what stands at `path`.
+/// `text` without the value at `path`.
 ///
 /// # Errors
 /// As [`with_value`].
 pub(crate) fn without(text: &str, path: &[&str]) -> Result<String> {
     let mut document: DocumentMut = text.parse()?;
-    let (last, tables) = path.split_last().context("a value has a name")?;
+    let (last, tables) = path.split_last().context("the path is empty")?;
     table_at(&mut document, tables)?.remove(last);
     Ok(document.to_string())
 }
@@ -297,11 +297,11 @@ fn table_at<'a>(
     let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
     for key in path {
         let item = table.entry(key).or_insert_with(|| {
-            let mut made = Table::new();
-            made.set_implicit(true);
-            Item::Table(made)
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
         });
-        table = item.as_table_like_mut().with_context(|| format!("{key} is no table"))?;
+        table = item.as_table_like_mut().with_context(|| format!("{key} is not a table"))?;
     }
     Ok(table)
 }
@@ -310,11 +310,11 @@ fn table_at<'a>(
 mod tests {
     use super::*;
 
-    const LEAST: &str = "schema = 1\n[plugin]\nname = \"red-shift\"\ntask-types = [\"redshift\", \"spectrum:2\"]\ndescription = \"Runs SQL\"\n";
+    const MINIMAL: &str = "schema = 1\n[plugin]\nname = \"red-shift\"\ntask-types = [\"redshift\", \"spectrum:2\"]\ndescription = \"Runs SQL\"\n";
 
     #[test]
-    fn what_is_not_said_has_a_default() {
-        let file = PluginToml::parse(LEAST).unwrap();
+    fn missing_keys_have_defaults() {
+        let file = PluginToml::parse(MINIMAL).unwrap();
         assert_eq!(file.plugin.title(), "Red Shift");
         assert_eq!(file.plugin.type_name(), "RedShift");
         assert_eq!(file.plugin.mode, Mode::Async);
@@ -323,28 +323,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_invalid_key() {
         let table = [
-            (LEAST.replace("schema = 1", "schema = 9"), "schema 1"),
-            (LEAST.replace("name =", "nmae ="), "nmae"),
-            (LEAST.replace("\"redshift\", \"spectrum:2\"", ""), "task-types"),
-            (LEAST.replace("spectrum:2", "spectrum:two"), "version"),
-            (LEAST.replace("spectrum:2", "spec trum"), "spec trum"),
-            (LEAST.replace("\"Runs SQL\"", "'Runs \"SQL\"'"), "plugin.description"),
-            (format!("{LEAST}type = \"red\"\n"), "plugin.type"),
-            (format!("{LEAST}[ports]\napi = 9090\n"), "ports"),
-            (format!("{LEAST}[chart]\nvals = 1\n"), "vals"),
-            (format!("{LEAST}type = \"Job\"\n"), "plugin.type"),
-            (format!("{LEAST}title = \"\"\n"), "plugin.title"),
-            (LEAST.replace("Runs SQL", "Runs\\u0007SQL"), "plugin.description"),
-            (LEAST.replace("Runs SQL", "Runs $SQL"), "plugin.description"),
-            (LEAST.replace("\"red-shift\"", "\"../../evil\""), "plugin.name"),
-            (LEAST.replace("\"red-shift\"", "\"Red_Shift\""), "plugin.name"),
-            (LEAST.replace("spectrum:2", "redshift:2"), "twice"),
-            (LEAST.replace("spectrum:2", "1"), "cannot be a task type"),
-            (format!("{LEAST}[image]\nrepository = \"a\\nb: c\"\n"), "image.repository"),
-            (format!("{LEAST}[unmanaged]\nDockerfile = \"\"\n"), "say why"),
-            (format!("{LEAST}[chart.values]\nx = 2024-01-01\n"), "chart.values"),
+            (MINIMAL.replace("schema = 1", "schema = 9"), "schema 1"),
+            (MINIMAL.replace("name =", "nmae ="), "nmae"),
+            (MINIMAL.replace("\"redshift\", \"spectrum:2\"", ""), "task-types"),
+            (MINIMAL.replace("spectrum:2", "spectrum:two"), "version"),
+            (MINIMAL.replace("spectrum:2", "spec trum"), "spec trum"),
+            (MINIMAL.replace("\"Runs SQL\"", "'Runs \"SQL\"'"), "plugin.description"),
+            (format!("{MINIMAL}type = \"red\"\n"), "plugin.type"),
+            (format!("{MINIMAL}[ports]\napi = 9090\n"), "ports"),
+            (format!("{MINIMAL}[chart]\nvals = 1\n"), "vals"),
+            (format!("{MINIMAL}type = \"Job\"\n"), "plugin.type"),
+            (format!("{MINIMAL}title = \"\"\n"), "plugin.title"),
+            (MINIMAL.replace("Runs SQL", "Runs\\u0007SQL"), "plugin.description"),
+            (MINIMAL.replace("Runs SQL", "Runs $SQL"), "plugin.description"),
+            (MINIMAL.replace("\"red-shift\"", "\"../../evil\""), "plugin.name"),
+            (MINIMAL.replace("\"red-shift\"", "\"Red_Shift\""), "plugin.name"),
+            (MINIMAL.replace("spectrum:2", "redshift:2"), "twice"),
+            (MINIMAL.replace("spectrum:2", "1"), "not a valid task type"),
+            (format!("{MINIMAL}[image]\nrepository = \"a\\nb: c\"\n"), "image.repository"),
+            (format!("{MINIMAL}[unmanaged]\nDockerfile = \"\"\n"), "reason is required"),
+            (format!("{MINIMAL}[chart.values]\nx = 2024-01-01\n"), "chart.values"),
         ];
         for (text, named) in table {
             let error = format!("{:#}", PluginToml::parse(&text).unwrap_err());
@@ -353,15 +353,15 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_are_empty_are_required() {
-        let text = format!("{LEAST}[chart.values.settings]\nA_HOSTS = \"\"\nA_LIMIT = 0\n");
+    fn empty_settings_are_required() {
+        let text = format!("{MINIMAL}[chart.values.settings]\nA_HOSTS = \"\"\nA_LIMIT = 0\n");
         assert_eq!(PluginToml::parse(&text).unwrap().chart.required_settings(), ["A_HOSTS"]);
-        assert!(PluginToml::parse(LEAST).unwrap().chart.required_settings().is_empty());
+        assert!(PluginToml::parse(MINIMAL).unwrap().chart.required_settings().is_empty());
     }
 
     #[test]
-    fn a_value_is_set_and_comments_stay() {
-        let text = format!("# why\n{LEAST}");
+    fn setting_a_value_keeps_comments() {
+        let text = format!("# why\n{MINIMAL}");
         let set = with_value(&text, &["chart", "values", "replicaCount"], 2.into()).unwrap();
         assert!(set.starts_with("# why\n"));
         assert_eq!(PluginToml::parse(&set).unwrap().chart.values["replicaCount"], 2);

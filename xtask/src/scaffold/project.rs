@@ -1,4 +1,4 @@
-//! The repository that plugins live in: where their files lie, and which there are.
+//! The repository of the plugins: its layout and its plugins.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use super::{
     record::DIRECTORY,
 };
 
-/// How a repository is laid out.
+/// The layout of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// Many plugins: `services/<name>`, `charts/<name>`, `docs/plugins/<name>.md`.
@@ -23,7 +23,7 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    /// Where the file `id` of the plugin `name` lies below the root.
+    /// The path of the file `id` of the plugin `name`, relative to the root.
     pub(crate) fn path(self, name: &str, id: &str) -> String {
         if let Some(below) = id.strip_prefix("chart/") {
             return format!("charts/{name}/{below}");
@@ -35,7 +35,7 @@ impl Layout {
         if directory.is_empty() { id.to_owned() } else { format!("{directory}/{id}") }
     }
 
-    /// The plugin's own directory below the root; empty for the root itself.
+    /// The plugin's directory relative to the root; empty for the root itself.
     pub(crate) fn service(self, name: &str) -> String {
         match self {
             Self::Workspace => format!("services/{name}"),
@@ -44,7 +44,7 @@ impl Layout {
     }
 }
 
-/// What a new package begins with.
+/// The version of a new package.
 const FIRST_VERSION: &str = "0.1.0";
 
 /// A repository.
@@ -58,7 +58,7 @@ pub(crate) struct Project {
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) file: PluginToml,
-    /// The text of its plugin.toml.
+    /// The contents of its plugin.toml.
     pub(crate) text: String,
 }
 
@@ -69,22 +69,22 @@ impl Member {
 }
 
 impl Project {
-    /// The repository at `root`: of one plugin, if a plugin.toml lies there.
+    /// The repository at `root`; it is standalone if it has a plugin.toml there.
     pub(crate) fn at(root: &Path) -> Self {
         let standalone = root.join(plugin_toml::FILE).is_file();
         let layout = if standalone { Layout::Standalone } else { Layout::Workspace };
         Self { root: root.to_owned(), layout }
     }
 
-    /// The plugin's own directory.
+    /// The plugin's directory.
     pub(crate) fn service(&self, name: &str) -> PathBuf {
         self.root.join(self.layout.service(name))
     }
 
-    /// Every plugin, by name.
+    /// Every plugin, sorted by name.
     ///
     /// # Errors
-    /// A plugin.toml that is none, or says another name than its directory.
+    /// If a plugin.toml is invalid, or its name differs from its directory's.
     pub(crate) fn members(&self) -> Result<Vec<Member>> {
         if self.layout == Layout::Standalone {
             return Ok(vec![read(&self.root, plugin_toml::FILE)?]);
@@ -97,8 +97,8 @@ impl Project {
         names.iter().map(|name| self.member(name)).collect()
     }
 
-    /// Files of plugins that are no more: below services/, charts/ and docs/plugins/ what the generator
-    /// writes, without a plugin.toml.
+    /// Files of removed plugins: paths below services/, charts/ and docs/plugins/ that the generator
+    /// writes, but without a plugin.toml.
     ///
     /// # Errors
     /// As [`members`](Self::members).
@@ -132,29 +132,29 @@ impl Project {
         let member = read(&self.root, &path)?;
         if member.name() != directory {
             bail!(
-                "{path}: plugin.name is '{}'; it is the directory's: '{directory}'",
+                "{path}: plugin.name is '{}', but must be the directory's name, '{directory}'",
                 member.name()
             );
         }
         Ok(member)
     }
 
-    /// Those of the plugins that `names` names; all, if it names none.
+    /// The plugins in `names`, or all plugins if `names` is empty.
     ///
     /// # Errors
-    /// A name that no plugin has.
+    /// If a plugin does not exist.
     pub(crate) fn chosen(&self, names: &[String]) -> Result<Vec<Member>> {
         let members = self.members()?;
         let known = |name: &&String| members.iter().any(|member| member.name() == **name);
         if let Some(unknown) = names.iter().find(|name| !known(name)) {
             let all = members.iter().map(Member::name).collect::<Vec<_>>().join(", ");
-            return Err(usage(format!("there is no plugin '{unknown}'; there are: {all}")));
+            return Err(usage(format!("unknown plugin '{unknown}'; available: {all}")));
         }
         let wanted = |member: &Member| names.is_empty() || names.iter().any(|n| n == member.name());
         Ok(members.into_iter().filter(wanted).collect())
     }
 
-    /// What names are taken.
+    /// The names that are already taken.
     ///
     /// # Errors
     /// As [`members`](Self::members).
@@ -163,7 +163,7 @@ impl Project {
         Ok(Taken { plugins, packages: self.packages()? })
     }
 
-    /// The packages of the lockfile.
+    /// The packages in the lockfile.
     fn packages(&self) -> Result<Vec<String>> {
         let Ok(text) = std::fs::read_to_string(self.root.join("Cargo.lock")) else {
             return Ok(Vec::new());
@@ -174,10 +174,10 @@ impl Project {
         Ok(packages.filter_map(|package| Some(package.get("name")?.as_str()?.to_owned())).collect())
     }
 
-    /// The version of the workspace, which charts and images have, too.
+    /// The version of the workspace, its charts and its images.
     ///
     /// # Errors
-    /// A manifest that says none.
+    /// If the manifest has no version.
     pub(crate) fn version(&self) -> Result<String> {
         let path = self.root.join("Cargo.toml");
         if self.layout == Layout::Standalone && !path.exists() {

@@ -1,7 +1,7 @@
-//! What the generator last wrote for a plugin: `.scaffold/` in the plugin's directory.
+//! The record of what the generator last wrote for a plugin: `.scaffold/` in the plugin's directory.
 //!
-//! Hashes tell a hand edit from an old rendering; the text of a file that is scaffolded once is kept
-//! whole, as the base of the next merge, because an old version of the template cannot be asked again.
+//! Hashes distinguish a manual edit from an old rendering. Files that are scaffolded once are stored in
+//! full as the base of the next merge, because old versions of the template are not available.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
@@ -12,12 +12,12 @@ use sha2::{Digest as _, Sha256};
 use super::template::Class;
 use crate::exit::{Exit, With};
 
-/// The directory, in the plugin's.
+/// The name of the directory.
 pub(crate) const DIRECTORY: &str = ".scaffold";
 const FILE: &str = "manifest.toml";
 const HEAD: &str = "# What cargo xtask last wrote here; it is cargo xtask's own file.\n";
 
-/// `.scaffold/manifest.toml`, and the texts beside it.
+/// `.scaffold/manifest.toml` and the merge bases next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
@@ -27,22 +27,22 @@ pub(crate) struct Record {
     /// Its version.
     #[serde(default)]
     pub(crate) version: u32,
-    /// The plugin's name when it was written: a plugin may be renamed.
+    /// The plugin's name when it was written: it may have been renamed since.
     #[serde(default)]
     pub(crate) plugin: String,
-    /// By id: the class's letter and the hash of what was written.
+    /// By file id: the letter of its class and the hash of what was written.
     #[serde(default)]
     files: BTreeMap<String, String>,
-    /// By id: the text that a file's author began with, or last merged.
+    /// By file id: the rendered contents that its author started from or last merged.
     #[serde(skip)]
     bases: BTreeMap<String, String>,
 }
 
 impl Record {
-    /// What is recorded below `service`; nothing, if nothing is.
+    /// Reads the record below `service`; it is empty if there is none.
     ///
     /// # Errors
-    /// A record that cannot be read.
+    /// If the record cannot be read or parsed.
     pub(crate) fn read(service: &Path) -> Result<Self> {
         let directory = service.join(DIRECTORY);
         let path = directory.join(FILE);
@@ -55,12 +55,11 @@ impl Record {
             let path = path.display();
             With(
                 Exit::Conflicts,
-                format!("{path}: {error}\nTake either side of a merge whole, and sync again: what is written is compared, not believed"),
+                format!("{path}: {error}\nAfter a merge conflict, take either side of this file and sync again: its contents are verified"),
             )
         })?;
         for id in record.files.keys() {
-            // One that is missing, or not what was written, makes the next merge a conflict; never a
-            // silent loss.
+            // Without a valid base the next merge is a conflict; changes are never lost silently.
             let base = std::fs::read_to_string(directory.join("base").join(id));
             if let Some(base) =
                 base.ok().map(|base| normalized(&base)).filter(|base| record.wrote(id, base))
@@ -88,7 +87,7 @@ impl Record {
         self.bases.get(id).map(String::as_str)
     }
 
-    /// Remembers `text` as written.
+    /// Records `text` as written.
     pub(crate) fn remember(&mut self, id: &str, class: Class, text: &str) {
         self.files.insert(id.to_owned(), format!("{}:{}", class.letter(), digest(text)));
         self.bases.remove(id);
@@ -97,7 +96,7 @@ impl Record {
         }
     }
 
-    /// Forgets a file.
+    /// Removes a file from the record.
     pub(crate) fn forget(&mut self, id: &str) {
         self.files.remove(id);
         self.bases.remove(id);
@@ -108,7 +107,7 @@ impl Record {
         self.files.keys().map(String::as_str)
     }
 
-    /// The files that the record itself is, by their path in the plugin's directory.
+    /// The record's own files, by their path in the plugin's directory.
     pub(crate) fn files(&self) -> BTreeMap<String, String> {
         let mut text = HEAD.to_owned();
         let Self { template, version, plugin, .. } = self;
@@ -125,7 +124,7 @@ impl Record {
     }
 }
 
-/// Text as it is compared: a checkout may have turned its line ends.
+/// `text` with line endings normalised for comparison: a checkout may have converted them.
 pub(crate) fn normalized(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn record_round_trips() {
         let mut record = Record { template: "plugin".to_owned(), version: 3, ..Record::default() };
         record.remember("src/lib.rs", Class::ScaffoldOnce, "one\n");
         record.remember("Dockerfile", Class::Generated, "FROM scratch\n");

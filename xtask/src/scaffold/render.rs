@@ -1,8 +1,8 @@
 //! Renders the template for one plugin.
 //!
-//! Two engines: `template/service` is written in what Tera and Liquid share, so that `cargo generate`
-//! renders it, too; `template/chart` and `template/docs` have delimiters of their own, because Helm's
-//! are Tera's.
+//! There are two engines: `template/service` uses the syntax that Tera and Liquid share, so that
+//! `cargo generate` can render it, too; `template/chart` and `template/docs` have other delimiters,
+//! because Helm uses Tera's.
 
 use anyhow::{Context as _, Result};
 use heck::{ToKebabCase, ToPascalCase, ToShoutySnakeCase, ToSnakeCase, ToTitleCase};
@@ -16,12 +16,12 @@ use super::{
     template::{Class, Source, Template},
 };
 
-/// A file as the template wants it for a plugin.
+/// A file as the template renders it for a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rendered {
-    /// What its owners call it: its path in the plugin's directory, or `chart/…` or `docs/…`.
+    /// Its path in the plugin's directory, or `chart/…` or `docs/…`.
     pub(crate) id: String,
-    /// Where it lies below the repository's root.
+    /// Its path relative to the repository's root.
     pub(crate) path: String,
     pub(crate) class: Class,
     pub(crate) text: String,
@@ -33,7 +33,7 @@ pub(crate) struct Renderer<'a> {
     sources: Vec<Source<'a>>,
     service: Tera,
     chart: Tera,
-    /// The version that charts and images have.
+    /// The version of charts and images.
     version: String,
 }
 
@@ -41,10 +41,10 @@ impl<'a> Renderer<'a> {
     /// Loads `template`.
     ///
     /// # Errors
-    /// What Tera cannot parse, with file and line.
+    /// If Tera cannot parse a file; the error names file and line.
     pub(crate) fn new(template: &'a Template, version: &str) -> Result<Self> {
         let mut service = engine(Delimiters::default())?;
-        let mut chart = of_charts(&[])?;
+        let mut chart = chart_engine(&[])?;
         let sources = template.sources()?;
         for source in &sources {
             let engine = if is_service(source.path) { &mut service } else { &mut chart };
@@ -53,10 +53,10 @@ impl<'a> Renderer<'a> {
         Ok(Self { template, sources, service, chart, version: version.to_owned() })
     }
 
-    /// Everything that `plugin` is rendered to. Rust is not formatted yet.
+    /// All rendered files of `plugin`. Rust files are not yet formatted.
     ///
     /// # Errors
-    /// A template that uses what is not defined; an override of a chart's value that does not exist.
+    /// If a template uses an undefined variable, or an overridden chart value does not exist.
     pub(crate) fn render(&self, plugin: &PluginToml, layout: Layout) -> Result<Vec<Rendered>> {
         let (service, chart) = (Self::service_context(plugin)?, self.chart_context(plugin)?);
         let wanted = self.sources.iter().filter(|source| source.is_for(plugin.plugin.core));
@@ -85,8 +85,8 @@ impl<'a> Renderer<'a> {
         Ok(Rendered { id, path, class: source.class, text })
     }
 
-    /// What `cargo generate` knows as well: its own variables, the placeholders, and what derive.rhai
-    /// sets. It has strings only.
+    /// Variables that `cargo generate` has, too: its own, the placeholders, and those that derive.rhai
+    /// sets. `cargo generate` supports only strings.
     fn service_context(file: &PluginToml) -> Result<Context> {
         let plugin = &file.plugin;
         let types = plugin.all_task_types();
@@ -125,7 +125,7 @@ impl<'a> Renderer<'a> {
         }))?)
     }
 
-    /// Where the plugin's image is pushed to.
+    /// The image repository of the plugin.
     pub(crate) fn image(&self, file: &PluginToml) -> String {
         let registry = &self.template.manifest.image_registry;
         let default = || format!("{registry}/{}", file.plugin.name);
@@ -146,7 +146,7 @@ fn engine(delimiters: Delimiters) -> Result<Tera> {
     let mut tera = Tera::new();
     tera.set_delimiters(delimiters)?;
     tera.autoescape_on(Vec::<&str>::new());
-    // The names that `cargo generate` has for them.
+    // The filter names of `cargo generate`.
     case(&mut tera, "kebab_case", |text| text.to_kebab_case());
     case(&mut tera, "pascal_case", |text| text.to_pascal_case());
     case(&mut tera, "shouty_snake_case", |text| text.to_shouty_snake_case());
@@ -159,11 +159,11 @@ fn case(tera: &mut Tera, name: &'static str, convert: fn(&str) -> String) {
     tera.register_filter(name, move |text: &str, _: Kwargs, _: &State<'_>| convert(text));
 }
 
-/// An engine that leaves Helm's braces alone, with `templates` by name.
+/// An engine that leaves Helm's braces alone, with `templates`, each with its name.
 ///
 /// # Errors
-/// What Tera cannot parse.
-pub(crate) fn of_charts(templates: &[(&str, &str)]) -> Result<Tera> {
+/// If Tera cannot parse a template.
+pub(crate) fn chart_engine(templates: &[(&str, &str)]) -> Result<Tera> {
     let mut tera = engine(Delimiters {
         block_start: "<%".into(),
         block_end: "%>".into(),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_rendered_in_what_tera_and_liquid_share() {
+    fn service_files_use_tera_syntax() {
         let text = "{{ crate_name | kebab_case }} {{ type_name }}\n\
                     {%- for t in task_types %} {{ t[0] }}={{ t[1] }}{% endfor %}\n\
                     {% if mode == \"async\" -%}\njobs{% else -%}\ncalls{% endif %}\n";
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn helm_s_own_braces_pass_through() {
+    fn helm_braces_pass_through() {
         let text = "name: {{ .Release.Name }}-<[ plugin.name ]>\nimage: <[ image.repository ]>\n";
         let files = rendered("chart/templates/x.yaml", text, &plugin("")).unwrap();
         assert_eq!(
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_defined_is_an_error_with_its_place() {
+    fn undefined_variables_are_errors_with_the_file() {
         let error = rendered("chart/a.yaml", "x: <[ plugin.nam ]>", &plugin("")).unwrap_err();
         let error = format!("{error:#}");
         assert!(error.contains("template/chart/a.yaml") && error.contains("nam"), "{error}");

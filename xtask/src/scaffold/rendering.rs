@@ -1,4 +1,4 @@
-//! A digest of everything that the template renders, so that no change of it goes unnoticed.
+//! A digest of everything that the template renders, so that no change goes unnoticed.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use super::{
     plugin_toml::PluginToml, project::Layout, record::digest, render::Renderer, template::Template,
 };
 
-/// Plugins that have all that a plugin can have, and one that has the least.
+/// Plugins that use every setting, and one that uses only the required ones.
 const PLUGINS: [(&str, &str, Layout); 5] = [
     ("mode = \"async\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     ("mode = \"sync\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
@@ -29,11 +29,11 @@ replicas = 3
 settings.ACME_BATCH_HOSTS = ""
 "#;
 
-/// The digest of what `template` renders, before rustfmt.
+/// The digest of the files that `template` renders, before rustfmt.
 ///
 /// # Errors
-/// A template that does not render.
-fn of(template: &Template) -> Result<String> {
+/// If the template cannot be rendered.
+fn rendering_digest(template: &Template) -> Result<String> {
     let renderer = Renderer::new(template, "0.0.0")?;
     let mut all = String::new();
     for (kind, more, layout) in PLUGINS {
@@ -68,23 +68,23 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_rendered_otherwise_is_a_new_version_of_the_template() {
+    fn changed_rendering_requires_a_new_template_version() {
         let template = Template::read(&repository().join("template")).unwrap();
-        let (now, last) = (of(&template).unwrap(), template.changes.last().unwrap());
+        let (now, last) = (rendering_digest(&template).unwrap(), template.changes.last().unwrap());
         assert_eq!(
             last.rendering,
             now,
-            "the template renders otherwise than version {} of it: raise `version` in \
-             template/manifest.toml, and tell of it in template/changes/{:04}-what.toml, with \
+            "the rendered files differ from template version {}: raise `version` in \
+             template/manifest.toml and add a note template/changes/{:04}-<summary>.toml with \
              rendering = \"{now}\"",
             last.version,
             last.version + 1,
         );
     }
 
-    /// A standalone plugin's manifest cannot inherit, so it repeats what the workspace says.
+    /// A standalone plugin's manifest cannot inherit from the workspace, so it repeats these values.
     #[test]
-    fn a_standalone_manifest_says_what_the_workspace_says() {
+    fn standalone_manifest_matches_the_workspace() {
         let workspace = toml("Cargo.toml");
         let package = &workspace["workspace"]["package"];
         for core in ["git", "registry"] {
@@ -103,15 +103,15 @@ mod tests {
             let version = package["version"].as_str().unwrap();
             for section in ["dependencies", "dev-dependencies"] {
                 for (name, dependency) in manifest[section].as_table().unwrap() {
-                    let said = dependency.get("version").unwrap_or(dependency).as_str();
+                    let theirs = dependency.get("version").unwrap_or(dependency).as_str();
                     let tag = dependency.get("tag").and_then(|tag| tag.as_str());
                     match (name, core) {
                         ("plugin-core", "git") => assert_eq!(tag, Some(&*format!("v{version}"))),
-                        ("plugin-core", _) => assert_eq!(said, Some(version)),
+                        ("plugin-core", _) => assert_eq!(theirs, Some(version)),
                         _ => {
                             let ours = &workspace["workspace"]["dependencies"][name];
                             let ours = ours.get("version").unwrap_or(ours).as_str();
-                            assert_eq!(said, ours, "{name}");
+                            assert_eq!(theirs, ours, "{name}");
                         }
                     }
                 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_that_editors_read_knows_every_key() {
+    fn json_schema_has_every_key() {
         let schema: serde_json::Value =
             serde_json::from_str(&text("template/plugin.schema.json")).unwrap();
         let keys = |at: &serde_json::Value| {

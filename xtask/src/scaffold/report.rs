@@ -1,4 +1,4 @@
-//! Tells what a plan found: to people, to programs, and to GitHub's annotations.
+//! Prints plans for people, for programs, and as GitHub annotations.
 
 use anyhow::Result;
 use serde_json::json;
@@ -9,23 +9,23 @@ use super::{
 };
 use crate::{exit::Exit, tool};
 
-/// How results are printed.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Human-readable.
     #[default]
     Text,
     /// One JSON document.
     Json,
-    /// Annotations of GitHub Actions.
+    /// GitHub Actions annotations.
     Github,
 }
 
-/// What is said of a file.
+/// The report on a file.
 struct Finding {
     word: &'static str,
     note: String,
-    /// How a check ends because of it.
+    /// The exit code of a check with this finding.
     check: Exit,
 }
 
@@ -48,42 +48,42 @@ impl Finding {
             }
             State::Conflict(line) => (
                 "conflict",
-                format!("line {line}: a merge's markers are still in it"),
+                format!("line {line}: contains merge conflict markers"),
                 Exit::Conflicts,
             ),
             State::Edited => (
                 "edited",
                 format!(
-                    "generated, and edited by hand: change plugin.toml instead, or --eject {id} --reason …, or --force to lose the edit ({tool} sync {name})"
+                    "generated, but edited by hand: change plugin.toml instead, or use --eject {id} --reason …, or --force to discard the edit ({tool} sync {name})"
                 ),
                 Exit::Refused,
             ),
             State::Collision => (
                 "collision",
                 format!(
-                    "not the generator's: move it away, or take it in with --adopt {id} ({tool} sync {name})"
+                    "not created by the generator: move it away, or manage it with --adopt {id} ({tool} sync {name})"
                 ),
                 Exit::Refused,
             ),
             State::Dirty => (
                 "dirty",
-                "has uncommitted changes: commit them first, or say --allow-dirty".to_owned(),
+                "has uncommitted changes: commit them first, or use --allow-dirty".to_owned(),
                 Exit::Refused,
             ),
             State::Removed => {
-                ("removed", "by its owner; --restore brings it back".to_owned(), Exit::Ok)
+                ("removed", "deleted by its owner; --restore creates it again".to_owned(), Exit::Ok)
             }
-            State::Dropped => ("dropped", "the template has it no more".to_owned(), Exit::Drift),
+            State::Dropped => ("dropped", "no longer in the template".to_owned(), Exit::Drift),
             State::Orphan => {
-                ("orphan", "the template has it no more; it is yours now".to_owned(), Exit::Drift)
+                ("orphan", "no longer in the template; now yours".to_owned(), Exit::Drift)
             }
-            State::Ejected => ("ejected", "named in [unmanaged]".to_owned(), Exit::Ok),
+            State::Ejected => ("ejected", "listed in [unmanaged]".to_owned(), Exit::Ok),
         };
         Self { word, note, check }
     }
 }
 
-/// How a check of `plans` ends.
+/// The exit code of a check of `plans`.
 pub(crate) fn verdict(plans: &[Plan]) -> Exit {
     let record = |plan: &Plan| if plan.record_in_sync { Exit::Ok } else { Exit::Drift };
     let of_plan = |plan: &Plan| {
@@ -93,7 +93,7 @@ pub(crate) fn verdict(plans: &[Plan]) -> Exit {
     plans.iter().map(of_plan).max().unwrap_or(Exit::Ok)
 }
 
-/// How writing `plans` ends.
+/// The exit code after writing `plans`.
 pub(crate) fn outcome(plans: &[Plan]) -> Exit {
     let of_state = |state: State| match state {
         State::Conflict(_) | State::BehindInConflict => Exit::Conflicts,
@@ -104,10 +104,10 @@ pub(crate) fn outcome(plans: &[Plan]) -> Exit {
     steps.map(|step| of_state(step.state)).max().unwrap_or(Exit::Ok)
 }
 
-/// Prints what `plans` found, in a run that ends with `exit`.
+/// Prints the findings of `plans`, in a run that ends with `exit`.
 ///
 /// # Errors
-/// Never, but for what JSON cannot say.
+/// If JSON serialization fails.
 pub(crate) fn print(plans: &[Plan], exit: Exit, format: Format) -> Result<()> {
     match format {
         Format::Text => print_text(plans),
@@ -129,13 +129,13 @@ fn print_text(plans: &[Plan]) {
         }
         let nothing_else = plan.steps.iter().all(|step| !is_worth_a_line(step));
         if !plan.record_in_sync && nothing_else {
-            println!("{:<10} {}  .scaffold is not what was last written", "outdated", plan.plugin);
+            println!("{:<10} {}  .scaffold does not match the files", "outdated", plan.plugin);
         }
     }
     let states = || plans.iter().flat_map(|plan| &plan.steps).map(|step| step.state);
     let count = |wanted: fn(&State) -> bool| states().filter(wanted).count();
     println!(
-        "{} {}, {} files: {} in step, {} of their owners, {} to write, {} refused, {} in conflict",
+        "{} {}, {} files: {} in sync, {} owned by authors, {} to write, {} refused, {} in conflict",
         plans.len(),
         if plans.len() == 1 { "plugin" } else { "plugins" },
         states().count(),
@@ -165,7 +165,7 @@ fn print_github(plans: &[Plan]) {
             );
         }
         if !plan.record_in_sync {
-            println!("::error::{}: .scaffold is not what was last written", plan.plugin);
+            println!("::error::{}: .scaffold does not match the files", plan.plugin);
         }
     }
 }
@@ -188,7 +188,7 @@ fn json(plans: &[Plan], exit: Exit) -> serde_json::Value {
     json!({ "exit": exit as u8, "plugins": plans.iter().map(plugin).collect::<Vec<_>>() })
 }
 
-/// Prints what the template's versions brought that `plans` cross.
+/// Prints the change notes of the template versions that `plans` go through.
 pub(crate) fn print_changes(plans: &[Plan], template: &Template) {
     let Some(oldest) = plans.iter().filter_map(|plan| plan.from_version).min() else { return };
     for change in template.changes_since(oldest) {

@@ -1,4 +1,4 @@
-//! The template: its files, and whose each of them is once it is rendered.
+//! The template: its files, and who owns each of them once rendered.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,21 +7,21 @@ use serde::Deserialize;
 
 use super::plugin_toml::CoreSource;
 
-/// Who owns a file that the template is rendered into.
+/// Who owns a rendered file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The generator: rendered anew each time, compared byte by byte.
+    /// The generator: rendered each time and compared byte by byte.
     Generated,
-    /// Both: the generator owns some keys of a TOML file.
+    /// Shared: the generator owns some keys of a TOML file, the author the others.
     ManagedKeys,
-    /// Its author; the template's changes are merged in.
+    /// The author; the template's changes are merged in.
     ScaffoldOnce,
-    /// Its author alone.
+    /// The author alone.
     User,
 }
 
 impl Class {
-    /// The letter that stands for it in records and lists.
+    /// Its letter in records and lists.
     pub(crate) const fn letter(self) -> char {
         match self {
             Self::Generated => 'G',
@@ -31,7 +31,7 @@ impl Class {
         }
     }
 
-    /// What to call it to people.
+    /// Its name for people.
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Generated => "generated",
@@ -47,15 +47,15 @@ impl Class {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Manifest {
     pub(crate) name: String,
-    /// Rises whenever anything is rendered otherwise than before.
+    /// Incremented whenever the rendered files change.
     pub(crate) version: u32,
-    /// Where images are pushed to, unless a plugin says otherwise.
+    /// The registry of images, unless a plugin overrides it.
     pub(crate) image_registry: String,
     files: Files,
     keys: Keys,
 }
 
-/// Dotted paths of the keys that are the generator's in files of managed keys.
+/// Dotted paths of the keys that the generator owns in files with managed keys.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Keys {
@@ -64,14 +64,14 @@ struct Keys {
 }
 
 impl Manifest {
-    /// The keys that are the generator's in files of managed keys.
+    /// The keys that the generator owns in files with managed keys.
     pub(crate) fn managed_keys(&self, core: CoreSource) -> impl Iterator<Item = &str> {
         let here = (core == CoreSource::Workspace).then_some(&self.keys.workspace_only);
         self.keys.always.iter().chain(here.into_iter().flatten()).map(String::as_str)
     }
 }
 
-/// Each pattern is a path below `template/`, or ends in `/**`.
+/// Patterns by class; each is a path below `template/`, or ends in `/**`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Files {
@@ -79,11 +79,11 @@ struct Files {
     managed_keys: Vec<String>,
     scaffold_once: Vec<String>,
     user: Vec<String>,
-    /// Parts of the template itself.
+    /// Files of the template itself.
     not_rendered: Vec<String>,
-    /// Only for plugins in a repository of their own; of one of the classes, too.
+    /// Only for standalone plugins; these also belong to one of the classes.
     standalone_only: Vec<String>,
-    /// Only for plugins in a workspace; of one of the classes, too.
+    /// Only for plugins in a workspace; these also belong to one of the classes.
     workspace_only: Vec<String>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct Source<'a> {
     pub(crate) class: Class,
     /// Whether it is for plugins in a workspace.
     in_workspaces: bool,
-    /// Whether it is for plugins in a repository of their own.
+    /// Whether it is for standalone plugins.
     standalone: bool,
 }
 
@@ -115,14 +115,14 @@ pub(crate) struct Template {
     pub(crate) files: BTreeMap<String, String>,
 }
 
-/// `template/changes/NNNN-*.toml`: what a version of the template brought.
+/// `template/changes/NNNN-*.toml`: the change note of a template version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Change {
     pub(crate) version: u32,
     pub(crate) kind: ChangeKind,
     pub(crate) summary: String,
-    /// What its owners have to do; needed where `breaking`.
+    /// What plugin authors have to do; required if `breaking`.
     #[serde(default)]
     pub(crate) migration: String,
     #[serde(default)]
@@ -131,7 +131,7 @@ pub(crate) struct Change {
     pub(crate) rendering: String,
 }
 
-/// What sort of change it is.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ChangeKind {
@@ -150,17 +150,17 @@ impl Template {
     /// Reads the template below `dir`.
     ///
     /// # Errors
-    /// What cannot be read, or is no template.
+    /// If a file cannot be read, or the files are not a valid template.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let mut files = BTreeMap::new();
         read_into(dir, dir, &mut files)?;
         Self::new(files).with_context(|| format!("the template in {}", dir.display()))
     }
 
-    /// The template that `files` are.
+    /// The template in `files`, keyed by path below `template/`.
     ///
     /// # Errors
-    /// What is wrong with the manifest or with a note of a change, or a file that has no class.
+    /// If the manifest or a change note is invalid, or a file has no class.
     pub(crate) fn new(mut files: BTreeMap<String, String>) -> Result<Self> {
         let text = files.remove(MANIFEST).with_context(|| format!("{MANIFEST} is missing"))?;
         let manifest: Manifest = toml_edit::de::from_str(&text).context(MANIFEST)?;
@@ -178,7 +178,7 @@ impl Template {
     /// Every file to render, with its class.
     ///
     /// # Errors
-    /// A file that the manifest gives no class, or two.
+    /// If the manifest gives a file no class, or two.
     pub(crate) fn sources(&self) -> Result<Vec<Source<'_>>> {
         let rendered =
             self.files.keys().filter(|path| !matches(&self.manifest.files.not_rendered, path));
@@ -206,7 +206,7 @@ impl Template {
         }
     }
 
-    /// What came after `version`, oldest first.
+    /// The change notes after `version`, oldest first.
     pub(crate) fn changes_since(&self, version: u32) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(move |change| change.version > version)
     }
@@ -224,13 +224,13 @@ fn check_changes(manifest: &Manifest, changes: &[Change]) -> Result<()> {
     let wanted = (1..=manifest.version).collect::<Vec<_>>();
     if versions != wanted {
         bail!(
-            "{MANIFEST} says version {}, {CHANGES} tells of {versions:?}: each version has one note",
+            "{MANIFEST} has version {}, but {CHANGES} has notes for {versions:?}: each version needs one note",
             manifest.version
         );
     }
-    let silent = changes.iter().find(|change| change.breaking && change.migration.is_empty());
-    if let Some(silent) = silent {
-        bail!("{CHANGES}: version {} breaks and says not how to migrate", silent.version);
+    let incomplete = changes.iter().find(|change| change.breaking && change.migration.is_empty());
+    if let Some(change) = incomplete {
+        bail!("{CHANGES}: version {} is breaking and needs a migration", change.version);
     }
     Ok(())
 }
@@ -274,7 +274,7 @@ workspace-only = []
 "#;
     const NOTE: &str = "version = 1\nkind = \"addition\"\nsummary = \"x\"\nrendering = \"\"\n";
 
-    /// A template of `files` and no other.
+    /// A template with only `files`.
     pub(crate) fn template(files: &[(&str, &str)]) -> Template {
         Template::new(map(files, FORM, NOTE)).unwrap()
     }
@@ -305,12 +305,12 @@ workspace-only = []
     }
 
     #[test]
-    fn every_version_has_its_note() {
+    fn every_version_needs_one_note() {
         let second = FORM.replace("version = 1", "version = 2");
         let error = Template::new(map(&[], &second, NOTE)).unwrap_err();
-        assert!(error.to_string().contains("each version has one note"), "{error}");
+        assert!(error.to_string().contains("each version needs one note"), "{error}");
         let breaking = format!("{NOTE}breaking = true\n");
         let error = Template::new(map(&[], FORM, &breaking)).unwrap_err();
-        assert!(error.to_string().contains("how to migrate"), "{error}");
+        assert!(error.to_string().contains("needs a migration"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
 //! Writes all of a plan's files, or none.
 //!
-//! New texts are laid down in a staging directory first, where a full disk harms nothing. Then each file
-//! takes its place in one step, so that none is ever missing or half there. What was done is undone
-//! after a failure, and by the [next run](recover) after the process was killed.
+//! New contents are written to a staging directory first, so that a full disk does no harm. Each file is
+//! then renamed into place, so that none is ever missing or incomplete. After a failure the changes are
+//! undone, or by the [next run](recover) if the process was killed.
 
 use std::{
     io,
@@ -11,23 +11,23 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// What is to become of a file.
+/// A file to write or delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Write {
-    /// Below the repository's root.
+    /// Its path relative to the repository's root.
     pub(crate) path: String,
-    /// Its new text; `None` deletes it.
+    /// Its new contents; `None` deletes it.
     pub(crate) text: Option<String>,
 }
 
-/// What writing needs of a file system.
+/// The file system operations that writing needs.
 pub(crate) trait Disk {
     fn write(&self, path: &Path, text: &str) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 }
 
-/// The one that the program runs on.
+/// The real file system.
 pub(crate) struct RealDisk;
 
 impl Disk for RealDisk {
@@ -44,42 +44,42 @@ impl Disk for RealDisk {
     }
 }
 
-/// How staging directories are called, beside the repository's files: places change within one file
-/// system only.
+/// The name prefix of staging directories. They are in the repository's root, because files can only be
+/// renamed within one file system.
 const STAGING: &str = ".xtask-staging-";
-/// The list of what is written, a path in each line, in a staging directory.
+/// The file in a staging directory that lists what is written, one path per line.
 const JOURNAL: &str = "journal";
-/// Stands before the path of a file that is made or replaced.
-const MADE: char = '+';
-/// Stands before the path of a file that is deleted.
+/// The prefix of a created or replaced file in the journal.
+const WRITTEN: char = '+';
+/// The prefix of a deleted file in the journal.
 const DELETED: char = '-';
 
 /// Writes all of `writes` below `root`.
 ///
 /// # Errors
-/// What failed; then every file is as it was, and no directory was left behind.
+/// If an operation fails; then every file is as before, and no directory is left behind.
 pub(crate) fn write_all(disk: &dyn Disk, root: &Path, writes: &[Write]) -> Result<()> {
     if writes.is_empty() {
         return Ok(());
     }
-    let made_root = !root.exists();
+    let creates_root = !root.exists();
     let staging =
         Staging { root, directory: root.join(format!("{STAGING}{}", std::process::id())) };
     let written = staging.write(disk, writes);
     if written.is_err() {
         staging.undo();
         let _ = std::fs::remove_dir_all(&staging.directory);
-        if made_root {
+        if creates_root {
             let _ = std::fs::remove_dir(root);
         }
     }
     written
 }
 
-/// Undoes what a killed process left half done below `root`; returns whether there was any.
+/// Undoes the incomplete writes of killed processes below `root`; returns whether there were any.
 ///
 /// # Errors
-/// A root that cannot be read.
+/// If the root cannot be read.
 pub(crate) fn recover(root: &Path) -> Result<bool> {
     let mut found = false;
     for entry in std::fs::read_dir(root).with_context(|| root.display().to_string())? {
@@ -97,14 +97,14 @@ pub(crate) fn recover(root: &Path) -> Result<bool> {
     Ok(found)
 }
 
-/// Where texts wait for their places, and what they replace is kept.
+/// A directory with new contents and the files that they replace.
 struct Staging<'a> {
     root: &'a Path,
     directory: PathBuf,
 }
 
 impl Staging<'_> {
-    fn waiting(&self, number: usize) -> PathBuf {
+    fn staged(&self, number: usize) -> PathBuf {
         self.directory.join(format!("new-{number}"))
     }
 
@@ -115,15 +115,15 @@ impl Staging<'_> {
     fn write(&self, disk: &dyn Disk, writes: &[Write]) -> Result<()> {
         let staging = self.directory.display().to_string();
         std::fs::create_dir_all(&self.directory)
-            .with_context(|| format!("cannot make {staging}"))?;
+            .with_context(|| format!("cannot create {staging}"))?;
         for (number, write) in writes.iter().enumerate() {
             let named = || format!("cannot write {}; nothing was changed", write.path);
             if let Some(text) = &write.text {
-                disk.write(&self.waiting(number), text).with_context(named)?;
+                disk.write(&self.staged(number), text).with_context(named)?;
             }
         }
         let line = |write: &Write| {
-            let sign = if write.text.is_some() { MADE } else { DELETED };
+            let sign = if write.text.is_some() { WRITTEN } else { DELETED };
             format!("{sign}{}", write.path)
         };
         let journal = writes.iter().map(line).collect::<Vec<_>>().join("\n");
@@ -133,7 +133,7 @@ impl Staging<'_> {
             self.place(disk, number, write)
                 .with_context(|| format!("cannot write {}; nothing was changed", write.path))?;
         }
-        // From here on there is nothing to undo.
+        // All files are in place: from here on nothing is undone.
         std::fs::remove_file(self.directory.join(JOURNAL))?;
         std::fs::remove_dir_all(&self.directory)?;
         for write in writes.iter().filter(|write| write.text.is_none()) {
@@ -148,21 +148,21 @@ impl Staging<'_> {
             return if path.exists() { disk.rename(&path, &self.replaced(number)) } else { Ok(()) };
         }
         if path.exists() {
-            // A second name, so that the file is there until the new one takes its place.
+            // A second link, so that the file exists until the new one replaces it.
             std::fs::hard_link(&path, self.replaced(number))?;
         }
         let parents = path.ancestors().skip(1);
         let missing = parents.take_while(|parent| !parent.exists()).collect::<Vec<_>>();
         missing.into_iter().rev().try_for_each(|directory| disk.create_dir(directory))?;
-        disk.rename(&self.waiting(number), &path)
+        disk.rename(&self.staged(number), &path)
     }
 
-    /// Brings back what the journal tells of.
+    /// Undoes the changes in the journal.
     fn undo(&self) {
         let journal = std::fs::read_to_string(self.directory.join(JOURNAL)).unwrap_or_default();
         let lines = journal.lines().collect::<Vec<_>>();
         for (number, line) in lines.iter().enumerate().rev() {
-            let (made, below) = match line.strip_prefix(MADE) {
+            let (written, below) = match line.strip_prefix(WRITTEN) {
                 Some(below) => (true, below),
                 None => (false, line.trim_start_matches(DELETED)),
             };
@@ -170,21 +170,21 @@ impl Staging<'_> {
             let old = self.replaced(number);
             let undone = if old.exists() {
                 std::fs::rename(&old, &path)
-            } else if made && !self.waiting(number).exists() && path.is_file() {
-                // Its new text waits no more: it took its place, where nothing was.
+            } else if written && !self.staged(number).exists() && path.is_file() {
+                // A new file that is no longer staged is in place and replaced nothing.
                 std::fs::remove_file(&path)
             } else {
                 Ok(())
             };
             if let Err(error) = undone {
-                eprintln!("warning: cannot undo what was done to {}: {error}", path.display());
+                eprintln!("warning: cannot undo the change to {}: {error}", path.display());
             }
             remove_emptied(self.root, Path::new(below));
         }
     }
 }
 
-/// Removes the directories that have nothing in them any more, from the one of `path` on.
+/// Removes empty directories, from the parent of `path` upwards.
 fn remove_emptied(root: &Path, path: &Path) {
     let parents = path.ancestors().skip(1).take_while(|parent| !parent.as_os_str().is_empty());
     for parent in parents {
@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk whose nth operation fails, and every one after it.
+    /// A disk on which all operations after the first `left` fail.
     struct Failing {
         left: Cell<usize>,
     }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_written() {
+    fn all_files_are_written() {
         let root = fresh("all");
         write_all(&RealDisk, &root, &writes()).unwrap();
         let files = tree(&root).into_iter().filter_map(|(path, text)| Some((path, text?)));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_fails_nothing_is_left_behind() {
+    fn failed_write_leaves_nothing_behind() {
         let root = fresh("none");
         let before = tree(&root);
         let mut failures = 0;
@@ -291,13 +291,13 @@ mod tests {
             assert_eq!(tree(&root), before, "after {failures} operations");
             failures += 1;
         }
-        assert_eq!(failures, 11, "four texts, three directories, four renames");
+        assert_eq!(failures, 11, "four writes, three directories, four renames");
         std::fs::remove_dir_all(root).unwrap();
     }
 
-    /// A disk that is pulled away: what was begun is not undone by the process that began it.
+    /// The staging directory remains, as after a killed process.
     #[test]
-    fn whatever_was_killed_is_undone_by_the_next_run() {
+    fn writes_of_a_killed_process_are_undone_by_the_next_run() {
         let root = fresh("killed");
         let before = tree(&root);
         for left in 0..11 {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_leaves_nothing_behind() {
+    fn unwritable_path_leaves_nothing_behind() {
         let root = fresh("blocked");
         let before = tree(&root);
         let through_a_file = Write { path: "a/kept/below".to_owned(), text: Some("x".to_owned()) };

@@ -1,4 +1,4 @@
-//! Calls to replicas that do not answer them, or not as they should.
+//! Calls to replicas that do not respond, or not correctly.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,45 +8,45 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use super::*;
 
-/// A replica that does the same with every call.
+/// A replica that treats every call in the same way.
 struct Misbehaving {
     address: SocketAddr,
     calls: Arc<AtomicUsize>,
-    broken_off: Arc<Notify>,
+    disconnect: Arc<Notify>,
 }
 
-/// What it does with a call.
+/// How it treats a call.
 #[derive(Clone, Copy)]
-enum Manner {
-    /// It ends the connection.
-    BreaksOff,
-    /// It begins to answer, and ends the connection when it is told to.
-    BreaksOffMidway,
-    /// It says that it has not processed the call.
-    Refuses,
-    /// It answers without a status.
-    TellsNoStatus,
-    /// It fails the call with a message of so many bytes.
-    FailsAtLength(usize),
+enum Behaviour {
+    /// Closes the connection.
+    Disconnect,
+    /// Sends part of a response, and closes the connection on request.
+    DisconnectMidway,
+    /// Reports that it has not processed the call.
+    Refuse,
+    /// Responds without a status.
+    OmitStatus,
+    /// Fails the call with a message of this many bytes.
+    FailWithMessage(usize),
 }
 
 impl Misbehaving {
-    async fn that(manner: Manner) -> Self {
+    async fn that(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (calls, broken_off) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-        let (counted, told) = (Arc::clone(&calls), Arc::clone(&broken_off));
+        let (calls, disconnect) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let (counter, notified) = (Arc::clone(&calls), Arc::clone(&disconnect));
         TaskTracker::new().spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                misbehave(manner, stream, &counted, &told).await;
+                misbehave(behaviour, stream, &counter, &notified).await;
             }
         });
-        Self { address, calls, broken_off }
+        Self { address, calls, disconnect }
     }
 
-    fn break_off(&self) {
-        self.broken_off.notify_one();
+    fn disconnect(&self) {
+        self.disconnect.notify_one();
     }
 
     fn calls(&self) -> usize {
@@ -54,30 +54,37 @@ impl Misbehaving {
     }
 }
 
-async fn misbehave(manner: Manner, stream: TcpStream, calls: &AtomicUsize, told: &Notify) {
+async fn misbehave(
+    behaviour: Behaviour,
+    stream: TcpStream,
+    calls: &AtomicUsize,
+    disconnect: &Notify,
+) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((_, answer))) = connection.accept().await {
         calls.fetch_add(1, Ordering::Relaxed);
-        match manner {
-            Manner::BreaksOff => return,
-            Manner::BreaksOffMidway => return break_off_midway(connection, answer, told).await,
-            Manner::Refuses => refuse(answer),
-            Manner::TellsNoStatus => tell_no_status(answer),
-            Manner::FailsAtLength(bytes) => fail(answer, &"x".repeat(bytes)),
+        match behaviour {
+            Behaviour::Disconnect => return,
+            Behaviour::DisconnectMidway => {
+                return disconnect_midway(connection, answer, disconnect).await;
+            }
+            Behaviour::Refuse => refuse(answer),
+            Behaviour::OmitStatus => omit_status(answer),
+            Behaviour::FailWithMessage(bytes) => fail(answer, &"x".repeat(bytes)),
         }
     }
 }
 
-async fn break_off_midway(
+async fn disconnect_midway(
     mut connection: Connection<TcpStream, Bytes>,
     mut answer: SendResponse<Bytes>,
-    told: &Notify,
+    disconnect: &Notify,
 ) {
     let mut body = answer.send_response(Response::default(), false).unwrap();
     body.send_data(Bytes::from_static(b"\0\0\0\0\x01."), false).unwrap();
     tokio::select! {
         _ = connection.accept() => {}
-        () = told.notified() => {}
+        () = disconnect.notified() => {}
     }
 }
 
@@ -85,7 +92,7 @@ fn refuse(mut answer: SendResponse<Bytes>) {
     answer.send_reset(h2::Reason::REFUSED_STREAM);
 }
 
-fn tell_no_status(mut answer: SendResponse<Bytes>) {
+fn omit_status(mut answer: SendResponse<Bytes>) {
     let mut body = answer.send_response(Response::default(), false).unwrap();
     body.send_data(Bytes::from_static(b"\0\0\0\0\x01."), true).unwrap();
 }
@@ -96,19 +103,19 @@ fn fail(mut answer: SendResponse<Bytes>, message: &str) {
 }
 
 #[tokio::test]
-async fn a_call_that_a_replica_may_have_seen_is_not_repeated() {
-    let replica = Misbehaving::that(Manner::BreaksOff).await;
+async fn possibly_processed_call_is_not_repeated() {
+    let replica = Misbehaving::that(Behaviour::Disconnect).await;
     let stage = Stage::set(&[replica.address]).await;
     let answer = stage.call().await.unwrap();
     assert_eq!(answer.grpc_status(), "14");
     let message = answer.headers["grpc-message"].to_str().unwrap();
-    assert!(message.contains("broke%20before%20it%20answered"), "{message}");
+    assert!(message.contains("broke%20before%20it%20responded"), "{message}");
     assert_eq!(replica.calls(), 1);
 }
 
 #[tokio::test]
-async fn a_call_that_a_replica_refused_unseen_is_refused_so_that_its_caller_repeats_it() {
-    let replica = Misbehaving::that(Manner::Refuses).await;
+async fn refused_call_is_refused_to_its_caller() {
+    let replica = Misbehaving::that(Behaviour::Refuse).await;
     let stage = Stage::set(&[replica.address]).await;
     let error = stage.call().await.err().unwrap();
     let cause = std::error::Error::source(&error).unwrap();
@@ -119,33 +126,33 @@ async fn a_call_that_a_replica_refused_unseen_is_refused_so_that_its_caller_repe
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_short_ends_as_unavailable() {
-    let replica = Misbehaving::that(Manner::BreaksOffMidway).await;
+async fn incomplete_response_ends_as_unavailable() {
+    let replica = Misbehaving::that(Behaviour::DisconnectMidway).await;
     let stage = Stage::set(&[replica.address]).await;
     let mut sender = stage.connect().await;
     let request = grpc().body(Empty::new()).unwrap();
     let mut body = sender.send_request(request).await.unwrap().into_body();
     assert!(body.frame().await.unwrap().unwrap().is_data());
-    replica.break_off();
+    replica.disconnect();
     let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
     let status = tonic::Status::from_header_map(&trailers).unwrap();
     assert_eq!(status.code(), tonic::Code::Unavailable);
-    assert!(status.message().ends_with("broke before its answer ended"), "{status}");
+    assert!(status.message().ends_with("broke before its response was complete"), "{status}");
     assert!(body.frame().await.is_none());
     stage.counted("UNAVAILABLE", 1).await;
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_is_counted_as_unknown() {
-    let replica = Misbehaving::that(Manner::TellsNoStatus).await;
+async fn response_without_a_status_is_counted_as_unknown() {
+    let replica = Misbehaving::that(Behaviour::OmitStatus).await;
     let stage = Stage::set(&[replica.address]).await;
     stage.call().await.unwrap();
     stage.counted("UNKNOWN", 1).await;
 }
 
 #[tokio::test]
-async fn a_long_refusal_comes_through() {
-    let replica = Misbehaving::that(Manner::FailsAtLength(100_000)).await;
+async fn long_error_message_is_forwarded() {
+    let replica = Misbehaving::that(Behaviour::FailWithMessage(100_000)).await;
     let stage = Stage::set(&[replica.address]).await;
     let answer = stage.call().await.unwrap();
     assert_eq!((answer.grpc_status(), answer.headers["grpc-message"].len()), ("3", 100_000));

@@ -1,4 +1,4 @@
-//! Authorities that are renewed while the proxy runs.
+//! CA certificates that are renewed while the proxy runs.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use server_core::tls::ServerCertificate;
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A certificate that is its own authority.
+/// Writes a new self-signed certificate.
 fn renew(files: &TempDir) {
     let name = "bigquery-headless.plugins".to_owned();
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name]).unwrap();
@@ -20,7 +20,7 @@ async fn replica(files: &TempDir) -> Replica {
 }
 
 #[tokio::test]
-async fn replicas_with_certificates_of_a_renewed_authority_are_connected_to() {
+async fn renewed_ca_certificate_is_used_for_new_connections() {
     let files = tempfile::tempdir().unwrap();
     renew(&files);
     let authorities = Authorities::read(Some(&files.path().join("tls.crt"))).await.unwrap();
@@ -31,9 +31,9 @@ async fn replicas_with_certificates_of_a_renewed_authority_are_connected_to() {
 
     renew(&files);
     let renewed = replica(&files).await;
-    let (former, stop) = (authorities.config(), stage.serving.stop_background.clone());
+    let (previous, stop) = (authorities.config(), stage.serving.stop_background.clone());
     stage.serving.background.spawn(Arc::clone(&authorities).keep_fresh(stop));
-    while Arc::ptr_eq(&authorities.config(), &former) {
+    while Arc::ptr_eq(&authorities.config(), &previous) {
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(10)).await;
         tokio::time::resume();

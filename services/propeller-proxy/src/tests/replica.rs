@@ -1,4 +1,4 @@
-//! Replicas that answer.
+//! A replica that responds to calls.
 
 use std::{
     convert::Infallible,
@@ -21,13 +21,13 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::service_fn;
 
-/// What a replica was sent.
-pub(super) struct Seen {
+/// A request that a replica received.
+pub(super) struct Received {
     pub(super) uri: String,
     pub(super) headers: HeaderMap,
 }
 
-/// A replica that answers.
+/// A replica that responds to calls.
 pub(super) struct Replica {
     pub(super) address: SocketAddr,
     state: Arc<State>,
@@ -35,7 +35,7 @@ pub(super) struct Replica {
 }
 
 struct State {
-    seen: Mutex<Vec<Seen>>,
+    received: Mutex<Vec<Received>>,
     held: watch::Sender<bool>,
     waiting: watch::Sender<bool>,
 }
@@ -45,12 +45,12 @@ impl Replica {
         Self::that_ages(Duration::from_secs(600)).await
     }
 
-    /// One that ends its connections after `age`.
+    /// A replica that closes its connections after `age`.
     pub(super) async fn that_ages(age: Duration) -> Self {
         Self::with(age, None).await
     }
 
-    /// One that speaks TLS.
+    /// A replica that speaks TLS.
     pub(super) async fn with_certificate(certificate: ServerCertificate) -> Self {
         Self::with(Duration::from_secs(600), Some(Arc::new(certificate))).await
     }
@@ -59,7 +59,7 @@ impl Replica {
         let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = Arc::new(State {
-            seen: Mutex::default(),
+            received: Mutex::default(),
             held: watch::Sender::new(false),
             waiting: watch::Sender::new(false),
         });
@@ -82,11 +82,12 @@ impl Replica {
         self.stop.cancel();
     }
 
-    /// Answers wait from now on.
+    /// Holds back responses from now on.
     pub(super) fn hold(&self) {
         self.state.held.send_replace(true);
     }
 
+    /// Waits until it has received a call.
     pub(super) async fn is_held(&self) {
         self.state.waiting.subscribe().wait_for(|waiting| *waiting).await.unwrap();
     }
@@ -95,8 +96,9 @@ impl Replica {
         self.state.held.send_replace(false);
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.state.seen.lock().unwrap())
+    /// Removes and returns the requests received so far.
+    pub(super) fn received(&self) -> Vec<Received> {
+        std::mem::take(&mut *self.state.received.lock().unwrap())
     }
 }
 
@@ -108,7 +110,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<StreamBody<Frames>>, Infallible> {
     let (uri, headers) = (request.uri().to_string(), request.headers().clone());
-    state.seen.lock().unwrap().push(Seen { uri, headers });
+    state.received.lock().unwrap().push(Received { uri, headers });
     state.waiting.send_replace(true);
     state.held.subscribe().wait_for(|held| !held).await.unwrap();
     let trailers = [("grpc-status", "0"), ("x-trailer", "last")]

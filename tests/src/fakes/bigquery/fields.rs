@@ -1,10 +1,10 @@
-//! Partial answers: `fields=jobs(jobReference,statistics/query)`.
+//! Partial responses: `fields=jobs(jobReference,statistics/query)`.
 //!
 //! <https://cloud.google.com/bigquery/docs/api-performance#partial-response>
 
 use serde_json::{Map, Value};
 
-/// What `fields` asks for of `value`.
+/// The part of `value` that `fields` selects.
 pub(super) fn select(value: &Value, fields: &str) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| select(item, fields)).collect(),
@@ -23,7 +23,7 @@ pub(super) fn select(value: &Value, fields: &str) -> Value {
     }
 }
 
-/// The fields of a list, and what is wanted within each.
+/// The fields of a list, with the selection within each.
 fn split(fields: &str) -> Vec<(&str, Option<&str>)> {
     let mut depth = 0_u32;
     let is_between = |c: char| {

@@ -1,4 +1,4 @@
-//! One job of the fake.
+//! A job of the fake.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,17 +12,17 @@ pub(super) struct Job {
     pub(super) location: String,
     configuration: Value,
     pub(super) created_ms: u128,
-    /// How many polls are left until it ends.
+    /// The number of polls until it ends.
     polls: u32,
     started: bool,
     ending: Ending,
 }
 
 impl Job {
-    /// The job that an insert describes.
+    /// The job of an insert.
     ///
     /// # Errors
-    /// Why Google would refuse it.
+    /// The reason why Google would reject it.
     pub(super) fn new(
         project: &str,
         body: &Value,
@@ -55,7 +55,7 @@ impl Job {
         })
     }
 
-    /// As Google writes it in its messages.
+    /// Its id in the form of Google's messages.
     pub(super) fn key(&self) -> String {
         format!("{}:{}.{}", self.project, self.location, self.id)
     }
@@ -68,7 +68,7 @@ impl Job {
         self.project == project && self.id == id
     }
 
-    /// Lets some time pass.
+    /// Advances towards its end by one poll.
     pub(super) fn advance(&mut self) {
         if self.started {
             self.polls = self.polls.saturating_sub(1);
@@ -138,8 +138,8 @@ impl Job {
         &self.configuration["query"]
     }
 
-    /// The jobs of a script's parts, newest first: what it ends with, the evaluation of an expression, a
-    /// query, and a statement before it.
+    /// The child jobs of a script, newest first: optional last statements, the evaluation of an expression,
+    /// a query, and a statement before it.
     pub(super) fn children(&self) -> Vec<Value> {
         if self.statement_type() != "SCRIPT" {
             return Vec::new();
@@ -206,7 +206,7 @@ fn now_ms() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
-/// As Google checks them: each named parameter the statement uses must be there.
+/// Checks parameters like Google: each named parameter in the statement must be given.
 fn check_parameters(query: &Value) -> Result<(), String> {
     let statement = query["query"].as_str().unwrap_or_default();
     let given = query["queryParameters"].as_array().into_iter().flatten();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Fake, Job, Shared, fields};
 use crate::discovery::{Direction, Discovery};
 
-/// Like Google's metadata server, tokens of which this fake takes.
+/// The token that this fake issues as Google's metadata server, and accepts.
 const METADATA_TOKEN: &str = "ya29.fake-token-of-the-metadata-server";
 
 /// <https://cloud.google.com/bigquery/quotas>
@@ -36,8 +36,8 @@ type Fakes = State<Arc<Shared>>;
 type Params = Query<BTreeMap<String, String>>;
 
 impl Shared {
-    /// Counts a request, and answers it at once if it is not to be served.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    /// Counts a request; an error is the response to a request that must not be served.
+    fn accept(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
         let mut state = self.state();
         state.requests += 1;
         if !state.outages.is_empty() {
@@ -67,7 +67,7 @@ impl Shared {
         result
     }
 
-    /// Sends `body`, which has to be of the schema `schema`.
+    /// A response with `body`, which must match the schema `schema`.
     fn answer(&self, schema: &str, body: Value) -> Response {
         let _ = self.check(|discovery| discovery.check_body(schema, &body, Direction::Response));
         Json(body).into_response()
@@ -83,7 +83,7 @@ impl Shared {
     }
 }
 
-/// A token of the metadata server, or one that a service account's key signed.
+/// Whether there is a token of the metadata server, or one signed with a service account's key.
 fn has_token(headers: &HeaderMap) -> bool {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|token| {
@@ -91,7 +91,7 @@ fn has_token(headers: &HeaderMap) -> bool {
     })
 }
 
-/// How many jobs there are, for those who run the fake as a program.
+/// The number of jobs, for users of the fake as a program.
 async fn count(State(shared): Fakes) -> String {
     shared.state().jobs.len().to_string()
 }
@@ -111,7 +111,7 @@ async fn insert(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    if let Err(refusal) = shared.admit(&headers) {
+    if let Err(refusal) = shared.accept(&headers) {
         return *refusal;
     }
     if let Err(violation) =
@@ -133,7 +133,7 @@ async fn insert(
             state.duplicates += 1;
             if state.lost > 0 {
                 state.lost -= 1;
-                return google_error(503, "backendError", "The answer got lost");
+                return google_error(503, "backendError", "The response was lost");
             }
             return google_error(409, "duplicate", &format!("Already Exists: Job {}", job.key()));
         }
@@ -144,7 +144,7 @@ async fn insert(
     };
     shared.inserts.pass().await;
     if shared.loses_answer() {
-        return google_error(503, "backendError", "The answer got lost");
+        return google_error(503, "backendError", "The response was lost");
     }
     shared.answer("Job", answer)
 }
@@ -155,7 +155,7 @@ async fn look(
     Query(query): Params,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(refusal) = shared.admit(&headers) {
+    if let Err(refusal) = shared.accept(&headers) {
         return *refusal;
     }
     if let Err(refusal) = shared.check_query("jobs.get", &query) {
@@ -182,7 +182,7 @@ async fn list(
     Query(query): Params,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(refusal) = shared.admit(&headers) {
+    if let Err(refusal) = shared.accept(&headers) {
         return *refusal;
     }
     if let Err(refusal) = shared.check_query("jobs.list", &query) {
@@ -214,7 +214,7 @@ impl Shared {
         job.map(Job::children).unwrap_or_default()
     }
 
-    /// A project's jobs created in a time, newest first; for each, some time passes.
+    /// A project's jobs created within a period, newest first. Each advances by one poll.
     fn list(&self, project: &str, since: Option<u128>, until: Option<u128>) -> Vec<Value> {
         let mut state = self.state();
         let mut jobs = state.jobs.values_mut().filter(|job| {
@@ -240,7 +240,7 @@ async fn cancel(
     Query(query): Params,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(refusal) = shared.admit(&headers) {
+    if let Err(refusal) = shared.accept(&headers) {
         return *refusal;
     }
     if let Err(refusal) = shared.check_query("jobs.cancel", &query) {
@@ -263,7 +263,7 @@ async fn cancel(
     }
 }
 
-/// Without a location Google finds jobs in the US and EU only.
+/// Finds a job; without a location, Google finds only jobs in the US and EU.
 fn find<'a>(
     state: &'a mut Fake,
     project: &str,

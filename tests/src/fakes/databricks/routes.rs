@@ -30,8 +30,8 @@ type Fakes = State<Arc<Shared>>;
 type Params = Query<BTreeMap<String, String>>;
 
 impl Shared {
-    /// Counts a request, and tells who makes it.
-    fn admit(&self, call: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
+    /// Counts a request and returns its token; an error is the response to a request without a valid one.
+    fn accept(&self, call: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
         let mut state = self.state();
         *state.requests.entry(call.to_owned()).or_default() += 1;
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -40,13 +40,13 @@ impl Shared {
             || self.options.tokens.iter().any(|known| known == token)
             || state.issued.contains(token);
         if token.is_empty() || token == "None" || !known {
-            let words = "Credential was not sent or was of an unsupported type for this API.";
-            return Err(Box::new(error(401, "401", words)));
+            let message = "Credential was not sent or was of an unsupported type for this API.";
+            return Err(Box::new(error(401, "401", message)));
         }
         Ok(token.to_owned())
     }
 
-    /// The answer that is given instead of the right one, if one is.
+    /// The response to return instead of the regular one, if there is one.
     fn outage(&self) -> Option<Response> {
         let mut state = self.state();
         let status = (!state.outages.is_empty()).then(|| state.outages.remove(0))?;
@@ -56,19 +56,19 @@ impl Shared {
     }
 }
 
-/// The address that a request came to, for links.
+/// The URL that a request was sent to, for links.
 fn url(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     format!("https://{}", host.unwrap_or("localhost"))
 }
 
-/// How many runs there are, for those who run the fake as a program.
+/// The number of runs, for users of the fake as a program.
 async fn count(State(shared): Fakes) -> String {
     shared.state().submitted.len().to_string()
 }
 
 async fn submit(State(shared): Fakes, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    let submitter = match shared.admit("runs/submit", &headers) {
+    let submitter = match shared.accept("runs/submit", &headers) {
         Ok(submitter) => submitter,
         Err(refusal) => return *refusal,
     };
@@ -82,7 +82,7 @@ async fn submit(State(shared): Fakes, headers: HeaderMap, Json(body): Json<Value
     shared.outage().unwrap_or(answer)
 }
 
-/// The run of a submit: a new one, unless its token is known.
+/// The run of a submit: a new one, unless its idempotency token is known.
 fn start(shared: &Shared, submitter: String, body: Value) -> i64 {
     let mut state = shared.state();
     let token = body["idempotency_token"].as_str().unwrap_or_default().to_owned();
@@ -99,7 +99,7 @@ fn start(shared: &Shared, submitter: String, body: Value) -> i64 {
     id
 }
 
-/// Answers about the run that `ids` say, or that there is none.
+/// Responds about the run `id`, or that it does not exist.
 fn about(
     shared: &Shared,
     call: &str,
@@ -107,7 +107,7 @@ fn about(
     id: Option<i64>,
     answer: impl FnOnce(&mut Run) -> Response,
 ) -> Response {
-    if let Err(refusal) = shared.admit(call, headers) {
+    if let Err(refusal) = shared.accept(call, headers) {
         return *refusal;
     }
     if let Some(outage) = shared.outage() {
@@ -151,7 +151,7 @@ async fn cancel(State(shared): Fakes, headers: HeaderMap, Json(body): Json<Value
 }
 
 async fn list(State(shared): Fakes, Query(query): Params, headers: HeaderMap) -> Response {
-    if let Err(refusal) = shared.admit("runs/list", &headers) {
+    if let Err(refusal) = shared.accept("runs/list", &headers) {
         return *refusal;
     }
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
@@ -191,7 +191,7 @@ async fn list(State(shared): Fakes, Query(query): Params, headers: HeaderMap) ->
     Json(answer).into_response()
 }
 
-/// Issues tokens to service principals it knows, and for OIDC tokens it trusts.
+/// Issues tokens to known service principals and for trusted OIDC tokens.
 async fn token(State(shared): Fakes, body: String) -> Response {
     let form = format!("/?{body}").parse().ok();
     let form = form.and_then(|uri| Params::try_from_uri(&uri).ok()).unwrap_or_default();
@@ -210,9 +210,9 @@ async fn token(State(shared): Fakes, body: String) -> Response {
     let mut state = shared.state();
     *state.requests.entry("token".to_owned()).or_default() += 1;
     if !known || field("scope") != "all-apis" {
-        let words =
+        let body =
             json!({"error": "invalid_client", "error_description": "Client authentication failed"});
-        return (StatusCode::UNAUTHORIZED, Json(words)).into_response();
+        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
     let token = format!("token-{}-of-{}", state.issued.len() + 1, field("client_id"));
     state.issued.insert(token.clone());

@@ -1,25 +1,25 @@
-//! One run of the fake.
+//! A run of the fake.
 
 use serde_json::{Value, json};
 
 use super::Ending;
 
 const JOB: i64 = 987_654_321;
-/// A run of a task has an id of its own.
+/// The offset of a task run's id from that of its run.
 const TASK: i64 = 1_000_000;
 
 pub(super) struct Run {
     pub(super) id: i64,
     body: Value,
-    /// How many polls are left until it ends.
+    /// The number of polls until it ends.
     polls: u32,
     started: bool,
     cancelled: bool,
     ending: Ending,
 }
 
-/// Both forms of a state.
-struct Stand {
+/// A state, in both its older and its newer form.
+struct RunState {
     life_cycle: String,
     result: Option<String>,
     code: String,
@@ -31,12 +31,12 @@ impl Run {
         Self { id, body, polls, started: false, cancelled: false, ending }
     }
 
-    /// Whether `id` is that of its task.
+    /// Whether `id` is the id of its task run.
     pub(super) fn has_task(&self, id: i64) -> bool {
         id == self.id + TASK
     }
 
-    /// Lets some time pass.
+    /// Advances towards its end by one poll.
     pub(super) fn advance(&mut self) {
         if self.started {
             self.polls = self.polls.saturating_sub(1);
@@ -44,7 +44,7 @@ impl Run {
         self.started = true;
     }
 
-    /// Lets the time pass until it ends.
+    /// Advances to its end.
     pub(super) fn end(&mut self) {
         (self.started, self.polls) = (true, 0);
     }
@@ -54,12 +54,12 @@ impl Run {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        let over = self.started && self.polls == 0 && !matches!(self.ending, Ending::Stuck(_));
-        self.cancelled || over
+        let ended = self.started && self.polls == 0 && !matches!(self.ending, Ending::Stuck(_));
+        self.cancelled || ended
     }
 
-    fn stand(&self) -> Stand {
-        let stand = |life_cycle: &str, result: Option<&str>, code: &str, message: &str| Stand {
+    fn state(&self) -> RunState {
+        let state = |life_cycle: &str, result: Option<&str>, code: &str, message: &str| RunState {
             life_cycle: life_cycle.to_owned(),
             result: result.map(str::to_owned),
             code: code.to_owned(),
@@ -67,23 +67,23 @@ impl Run {
         };
         match &self.ending {
             _ if self.cancelled => {
-                stand("TERMINATED", Some("CANCELED"), "USER_CANCELED", "Run cancelled.")
+                state("TERMINATED", Some("CANCELED"), "USER_CANCELED", "Run cancelled.")
             }
-            _ if !self.started => stand("PENDING", None, "", "Waiting for cluster"),
-            Ending::Stuck(state) => stand(state, None, "", ""),
-            _ if self.polls > 0 => stand("RUNNING", None, "", "In run"),
-            Ending::Success(_) => stand("TERMINATED", Some("SUCCESS"), "SUCCESS", ""),
+            _ if !self.started => state("PENDING", None, "", "Waiting for cluster"),
+            Ending::Stuck(life_cycle) => state(life_cycle, None, "", ""),
+            _ if self.polls > 0 => state("RUNNING", None, "", "In run"),
+            Ending::Success(_) => state("TERMINATED", Some("SUCCESS"), "SUCCESS", ""),
             Ending::Failure { .. } => {
                 let message = "Workload failed, see run output for details";
-                stand("TERMINATED", Some("FAILED"), "RUN_EXECUTION_ERROR", message)
+                state("TERMINATED", Some("FAILED"), "RUN_EXECUTION_ERROR", message)
             }
             Ending::Terminated { code, result } => {
-                stand("TERMINATED", Some(result), code, "ended as scripted")
+                state("TERMINATED", Some(result), code, "ended as scripted")
             }
         }
     }
 
-    /// What `runs/get` says, with a host for the links.
+    /// The response of `runs/get`, with `url` for the links.
     pub(super) fn to_json(&self, url: &str) -> Value {
         let mut run = json!({
             "job_id": JOB,
@@ -95,12 +95,12 @@ impl Run {
             "start_time": 1_790_000_000_000_i64,
             "tasks": [],
         });
-        let stand = self.stand();
-        stand.write(&mut run);
+        let state = self.state();
+        state.write(&mut run);
         let is_failed_code = matches!(self.ending, Ending::Failure { .. })
-            && stand.result.as_deref() == Some("FAILED");
+            && state.result.as_deref() == Some("FAILED");
         if is_failed_code {
-            // A run of tasks says it like this in the older form.
+            // The older form of this state for a run with tasks.
             run["state"]["life_cycle_state"] = "INTERNAL_ERROR".into();
             run["state"]["state_message"] =
                 format!("Task {} failed", self.body["tasks"][0]["task_key"]).into();
@@ -108,11 +108,11 @@ impl Run {
         if self.is_done() {
             run["end_time"] = 1_790_000_210_000_i64.into();
         }
-        run["tasks"] = self.tasks(&stand);
+        run["tasks"] = self.tasks(&state);
         run
     }
 
-    fn tasks(&self, stand: &Stand) -> Value {
+    fn tasks(&self, state: &RunState) -> Value {
         let Some(last) = self.body["tasks"].as_array().and_then(|tasks| tasks.last()) else {
             return json!([]);
         };
@@ -121,11 +121,11 @@ impl Run {
         if self.started {
             task["cluster_instance"] = json!({"cluster_id": "0923-164208-meows279", "spark_context_id": "4348585301701786933"});
         }
-        stand.write(&mut task);
+        state.write(&mut task);
         json!([task])
     }
 
-    /// What `runs/get-output` says of its task.
+    /// The response of `runs/get-output` for its task.
     pub(super) fn output(&self, url: &str) -> Value {
         let mut output = json!({ "metadata": self.to_json(url) });
         if !self.is_done() || self.cancelled {
@@ -145,7 +145,7 @@ impl Run {
     }
 }
 
-impl Stand {
+impl RunState {
     fn write(&self, run: &mut Value) {
         run["state"] = json!({
             "life_cycle_state": self.life_cycle,
@@ -161,7 +161,7 @@ impl Stand {
         }
     }
 
-    /// In the newer form, unless there is only the older one.
+    /// Writes the end in the newer form, unless there is only the older one.
     fn write_end(&self, run: &mut Value) {
         let ty = match self.code.as_str() {
             "SUCCESS" => "SUCCESS",

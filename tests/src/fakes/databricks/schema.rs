@@ -1,11 +1,11 @@
-//! What a submit may say: the fields and types of databricks-sdk, and what its doc-strings add.
+//! The schema of a submit: the fields and types of databricks-sdk, and the rules in its docstrings.
 
 use std::{collections::BTreeSet, sync::OnceLock};
 
 use serde_json::{Map, Value};
 
-/// From this version on an environment takes the request's `environment_variables`.
-const TAKES_VARIABLES: u32 = 5;
+/// The first environment version that supports the request's `environment_variables`.
+const SUPPORTS_VARIABLES: u32 = 5;
 
 fn types() -> &'static Value {
     static TYPES: OnceLock<Value> = OnceLock::new();
@@ -18,7 +18,7 @@ fn types() -> &'static Value {
 /// Checks the body of a submit.
 ///
 /// # Errors
-/// What is wrong with it, with its path.
+/// The first problem, with its path.
 pub(super) fn check(body: &Value) -> Result<(), String> {
     check_type("", &Value::from("SubmitRun"), body)?;
     let token = body["idempotency_token"].as_str().unwrap_or_default();
@@ -26,12 +26,12 @@ pub(super) fn check(body: &Value) -> Result<(), String> {
         return Err("idempotency_token: longer than 64 characters".to_owned());
     }
     let tasks = body["tasks"].as_array().filter(|tasks| !tasks.is_empty());
-    let tasks = tasks.ok_or("tasks: one is needed at least")?;
+    let tasks = tasks.ok_or("tasks: at least one is required")?;
     let mut keys = BTreeSet::new();
     for task in tasks {
         check_task(body, task)?;
         if !keys.insert(task["task_key"].to_string()) {
-            return Err(format!("tasks: {} is there twice", task["task_key"]));
+            return Err(format!("tasks: {} is listed twice", task["task_key"]));
         }
     }
     Ok(())
@@ -48,7 +48,7 @@ fn check_type(path: &str, ty: &Value, value: &Value) -> Result<(), String> {
     let ty = ty.as_str().unwrap_or_default();
     let fits = match ty {
         "text" => value.is_string(),
-        // Not 3.0: what JSON calls a number and Databricks an integer.
+        // Not 3.0, which is a number in JSON but not an integer for Databricks.
         "integer" => value.is_i64(),
         "boolean" => value.is_boolean(),
         "object" => value.is_object(),
@@ -71,11 +71,11 @@ fn check_object(path: &str, ty: &str, value: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Flyte's own connector puts variables here. No document says so; below version 5 there is no other
+/// Flyte's own connector puts variables here. This is undocumented, but below version 5 there is no other
 /// place.
 fn is_connectors(ty: &str, field: &str, environment: &Map<String, Value>) -> bool {
     (ty, field) == ("Environment", "environment_vars")
-        && version(environment).is_some_and(|version| version < TAKES_VARIABLES)
+        && version(environment).is_some_and(|version| version < SUPPORTS_VARIABLES)
 }
 
 fn version(environment: &Map<String, Value>) -> Option<u32> {
@@ -92,13 +92,13 @@ fn check_task(body: &Value, task: &Value) -> Result<(), String> {
     let fields = task.as_object().into_iter().flatten();
     let actions = fields.filter(|(field, _)| field.ends_with("_task")).count();
     if actions != 1 {
-        return Err(format!("tasks: {key} has {actions} things to do"));
+        return Err(format!("tasks: {key} has {actions} actions"));
     }
     let environment = entry(body, task, "environments", "environment_key")?;
     let variables = entry(body, task, "environment_variables", "environment_variables_key")?;
     if let (Some(environment), Some(_)) = (environment, variables) {
         let spec = environment["spec"].as_object().and_then(version);
-        if spec.is_some_and(|version| version < TAKES_VARIABLES) {
+        if spec.is_some_and(|version| version < SUPPORTS_VARIABLES) {
             return Err(format!(
                 "environment_variables_key: {key}'s environment is older than version 5"
             ));
@@ -107,7 +107,7 @@ fn check_task(body: &Value, task: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The entry of the request that a task names.
+/// The entry of the request that a task refers to.
 fn entry<'a>(
     body: &'a Value,
     task: &Value,

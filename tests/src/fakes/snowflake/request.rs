@@ -1,4 +1,4 @@
-//! What a submit may look like, by the documentation of the SQL API.
+//! Checks submits against the documentation of the SQL API.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ pub(super) fn check_body(body: &Value) -> Checked {
     check_parameters(&body["parameters"])?;
     check_bindings(statement, &body["bindings"])?;
     if count(&body["parameters"]) != Some(1) && body["bindings"].is_object() {
-        return Err("several statements take no bindings".to_owned());
+        return Err("bindings are not allowed with several statements".to_owned());
     }
     Ok(())
 }
@@ -91,12 +91,12 @@ fn check_parameters(parameters: &Value) -> Checked {
     Ok(())
 }
 
-/// Bindings are numbered from 1, and there are as many as the statement has `?`.
+/// Checks that bindings are numbered from 1 and match the number of `?` in the statement.
 fn check_bindings(statement: &str, bindings: &Value) -> Checked {
     let Some(bindings) = bindings.as_object() else { return Ok(()) };
-    let marks = open_text(statement).matches('?').count();
+    let marks = without_literals(statement).matches('?').count();
     if marks != bindings.len() {
-        return Err(format!("{} bindings for {marks} of '?'", bindings.len()));
+        return Err(format!("{} bindings for {marks} placeholders '?'", bindings.len()));
     }
     for number in 1..=bindings.len() {
         let binding = bindings.get(&number.to_string()).ok_or(format!("no binding {number}"))?;
@@ -121,18 +121,18 @@ fn fits(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// How many statements a request says that it has; `None` for as many as there are.
+/// The number of statements that a request declares; `None` for any number.
 fn count(parameters: &Value) -> Option<u64> {
     let lower = |(name, value): (&String, &Value)| (name.to_lowercase(), value.clone());
     let mut all = parameters.as_object().into_iter().flatten().map(lower);
-    let said = all.find(|(name, _)| name == "multi_statement_count").map(|(_, value)| value);
+    let declared = all.find(|(name, _)| name == "multi_statement_count").map(|(_, value)| value);
     let number = |value: Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    Some(said.map_or(Some(1), number).unwrap_or(1)).filter(|count| *count > 0)
+    Some(declared.map_or(Some(1), number).unwrap_or(1)).filter(|count| *count > 0)
 }
 
-/// How many statements there are, if that is not what the request says.
+/// Checks that the number of statements is the declared one.
 pub(super) fn check_count(body: &Value) -> Checked {
-    let text = open_text(body["statement"].as_str().unwrap_or_default());
+    let text = without_literals(body["statement"].as_str().unwrap_or_default());
     let actual = text.split(';').filter(|part| !part.trim().is_empty()).count() as u64;
     match count(&body["parameters"]) {
         Some(desired) if desired != actual => Err(format!(
@@ -142,8 +142,8 @@ pub(super) fn check_count(body: &Value) -> Checked {
     }
 }
 
-/// What of `statement` stands neither within quotes nor in a comment.
-fn open_text(statement: &str) -> String {
+/// `statement` without quoted text and comments.
+fn without_literals(statement: &str) -> String {
     let mut open = String::new();
     let mut rest = statement;
     let ends = [("'", "'"), ("\"", "\""), ("$$", "$$"), ("--", "\n"), ("//", "\n"), ("/*", "*/")];

@@ -31,8 +31,9 @@ type Params = Query<BTreeMap<String, String>>;
 type Refused = Box<Response>;
 
 impl Shared {
-    /// Counts a request, and answers it at once if it is not to be served; else tells whose it is.
-    fn admit(&self, headers: &HeaderMap, has_body: bool) -> Result<String, Refused> {
+    /// Counts a request and returns its issuer; an error is the response to a request that must not be
+    /// served.
+    fn accept(&self, headers: &HeaderMap, has_body: bool) -> Result<String, Refused> {
         let mut state = self.state();
         state.requests += 1;
         if !state.outages.is_empty() {
@@ -57,7 +58,7 @@ impl Shared {
 }
 
 impl Fake {
-    /// The statement that an earlier submit of the same request ran.
+    /// The statement of an earlier submit with the same request id.
     fn repeated(&mut self, query: &BTreeMap<String, String>) -> Option<String> {
         let is_retry = query.get("retry").is_some_and(|retry| retry == "true");
         let handle = self.request_ids.get(query.get("requestId")?).filter(|_| is_retry)?.clone();
@@ -77,7 +78,7 @@ impl Fake {
     }
 }
 
-/// How many statements there are, for those who run the fake as a program.
+/// The number of statements, for users of the fake as a program.
 async fn count(State(shared): Fakes) -> String {
     shared.state().statements.len().to_string()
 }
@@ -88,7 +89,7 @@ async fn submit(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    let issuer = match shared.admit(&headers, true) {
+    let issuer = match shared.accept(&headers, true) {
         Ok(issuer) => issuer,
         Err(refused) => return *refused,
     };
@@ -117,12 +118,12 @@ async fn submit(
     shared.submits.pass().await;
     match answer {
         Some(answer) if !lost => respond(answer),
-        _ => error(503, "390503", "The answer got lost"),
+        _ => error(503, "390503", "The response was lost"),
     }
 }
 
 async fn look(State(shared): Fakes, Path(handle): Path<String>, headers: HeaderMap) -> Response {
-    if let Err(refused) = shared.admit(&headers, false) {
+    if let Err(refused) = shared.accept(&headers, false) {
         return *refused;
     }
     let mut state = shared.state();
@@ -135,7 +136,7 @@ async fn look(State(shared): Fakes, Path(handle): Path<String>, headers: HeaderM
 }
 
 async fn cancel(State(shared): Fakes, Path(handle): Path<String>, headers: HeaderMap) -> Response {
-    if let Err(refused) = shared.admit(&headers, false) {
+    if let Err(refused) = shared.accept(&headers, false) {
         return *refused;
     }
     let mut state = shared.state();

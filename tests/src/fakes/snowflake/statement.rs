@@ -1,4 +1,4 @@
-//! One statement of the fake.
+//! A statement of the fake.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ pub(super) struct Statement {
     handle: String,
     text: String,
     several: bool,
-    /// How many polls are left until it ends.
+    /// The number of polls until it ends.
     polls: u32,
     ending: Ending,
 }
@@ -21,12 +21,12 @@ impl Statement {
         Self { handle, text, several, polls, ending }
     }
 
-    /// Lets some time pass.
+    /// Advances towards its end by one poll.
     pub(super) fn advance(&mut self) {
         self.polls = self.polls.saturating_sub(1);
     }
 
-    /// Runs to the end at once, as a synchronous call has it.
+    /// Advances to its end, as for a synchronous call.
     pub(super) fn finish(&mut self) {
         self.polls = 0;
     }
@@ -38,7 +38,7 @@ impl Statement {
     pub(super) fn cancel(&mut self) -> (StatusCode, Value) {
         if self.is_done() {
             let message = "Identified SQL statement is not currently executing.";
-            return (StatusCode::UNPROCESSABLE_ENTITY, self.says("000605", "02000", message));
+            return (StatusCode::UNPROCESSABLE_ENTITY, self.body("000605", "02000", message));
         }
         self.polls = 0;
         self.ending = Ending::Failure {
@@ -46,7 +46,7 @@ impl Statement {
             code: "000604".to_owned(),
             message: "SQL execution canceled".to_owned(),
         };
-        (StatusCode::OK, self.says("000604", "57014", "successfully canceled"))
+        (StatusCode::OK, self.body("000604", "57014", "successfully canceled"))
     }
 
     pub(super) fn answer(&self) -> (StatusCode, Value) {
@@ -56,13 +56,13 @@ impl Statement {
             Ending::Success => (StatusCode::OK, self.result()),
             Ending::Failure { status, code, message } => {
                 let status = StatusCode::from_u16(*status).unwrap_or_default();
-                (status, self.says(code, "42000", message))
+                (status, self.body(code, "42000", message))
             }
         }
     }
 
     fn progress(&self, code: &str) -> Value {
-        let mut answer = self.says(code, "00000", "Asynchronous execution in progress.");
+        let mut answer = self.body(code, "00000", "Asynchronous execution in progress.");
         answer["statementStatusUrl"] = format!("/api/v2/statements/{}", self.handle).into();
         answer
     }
@@ -70,7 +70,7 @@ impl Statement {
     fn result(&self) -> Value {
         let is_query = self.text.trim_start().to_uppercase().starts_with("SELECT");
         let column = if is_query { "TOTAL" } else { "number of rows inserted" };
-        let mut answer = self.says("090001", "00000", "Statement executed successfully.");
+        let mut answer = self.body("090001", "00000", "Statement executed successfully.");
         answer["createdOn"] = 1_790_000_000_000_u64.into();
         answer["resultSetMetaData"] = json!({
             "numRows": 1,
@@ -92,7 +92,7 @@ impl Statement {
         format!("{}{number:02}", &self.handle[..self.handle.len() - 2])
     }
 
-    fn says(&self, code: &str, state: &str, message: &str) -> Value {
+    fn body(&self, code: &str, state: &str, message: &str) -> Value {
         json!({
             "code": code,
             "sqlState": state,

@@ -1,4 +1,4 @@
-//! The tokens that the fake takes.
+//! The tokens that the fake accepts.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::{OAUTH_TOKEN, OIDC_TOKEN, PAT};
 
-/// Public keys by their fingerprints.
+/// Public keys by fingerprint.
 #[derive(Default)]
 pub(super) struct Keys(BTreeMap<String, Vec<u8>>);
 
@@ -29,17 +29,17 @@ impl Keys {
     pub(super) fn register(&mut self, pem: &str) -> Result<String> {
         let body = pem.lines().filter(|line| !line.starts_with("-----")).collect::<String>();
         let key = rsa::KeyPair::from_pkcs8(&BASE64_STANDARD.decode(body)?)?;
-        let public = key.public_key().as_der().context("a key without public half")?;
+        let public = key.public_key().as_der().context("the key has no public part")?;
         let hash = digest::digest(&digest::SHA256, public.as_ref());
         let fingerprint = format!("SHA256:{}", BASE64_STANDARD.encode(hash));
         self.0.insert(fingerprint.clone(), public.as_ref().to_vec());
         Ok(fingerprint)
     }
 
-    /// Whose token signs the request.
+    /// The issuer of the request's token.
     ///
     /// # Errors
-    /// Why it is not taken.
+    /// The reason why the token is not accepted.
     pub(super) fn issuer(&self, headers: &HeaderMap) -> Result<String, String> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let token = text(header::AUTHORIZATION.as_str())
@@ -53,7 +53,7 @@ impl Keys {
                 Some(OIDC_TOKEN) => Ok(OIDC_TOKEN.to_owned()),
                 _ => Err("not a token of the trusted OIDC provider".to_owned()),
             },
-            other => Err(format!("a token of type {other:?} that is not known")),
+            other => Err(format!("unknown token type {other:?}")),
         }
     }
 
@@ -72,14 +72,14 @@ impl Keys {
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|e| e.to_string())?;
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key)
             .verify(signed.as_bytes(), &signature)
-            .map_err(|_| "JWT: the signature is wrong")?;
+            .map_err(|_| "JWT: invalid signature")?;
         Ok(issuer)
     }
 }
 
 /// The issuer, if all claims have the documented shape.
 fn check_claims(claims: &Value) -> Result<String, String> {
-    let text = |name: &str| claims[name].as_str().ok_or(format!("JWT: {name} is not a text"));
+    let text = |name: &str| claims[name].as_str().ok_or(format!("JWT: {name} is not a string"));
     let number = |name: &str| claims[name].as_u64().ok_or(format!("JWT: {name} is not a number"));
     let (issuer, subject) = (text("iss")?, text("sub")?);
     let (issued, expires) = (number("iat")?, number("exp")?);
