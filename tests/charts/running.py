@@ -26,7 +26,7 @@ def eventually(holds, *, within, what):
     """Waits until a condition holds, and returns its value."""
     deadline = time.monotonic() + within
     while not (said := holds()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        assert time.monotonic() < deadline, f"timed out after {within} s: {what}"
         time.sleep(0.02)
     return said
 

@@ -38,7 +38,7 @@ def test_selectors_match_the_pods_and_nothing_else(objects):
     others = [other["metadata"]["labels"] for other in of_kind(objects, "Pod")]
     for selector in selectors:
         assert selects(selector, labels), selector
-        assert not any(selects(selector, other) for other in others), "the test's pod would serve"
+        assert not any(selects(selector, other) for other in others), "a Service would select the test pod"
 
 
 def test_labels_are_valid(objects):

@@ -85,7 +85,7 @@ def test_helm_test_trusts_secret_ca_or_system_cas():
     assert checked["args"][2:] == ["--ca-file=/etc/outrigger/tls/ca.crt"]
     (volume,) = volumes
     assert volume["secret"]["secretName"] == "certificate"
-    assert volume["secret"]["items"] == [{"key": "root.pem", "path": "ca.crt"}], "and not the key"
+    assert volume["secret"]["items"] == [{"key": "root.pem", "path": "ca.crt"}], "the key must not be mounted"
     checked, volumes = health_check(render("bigquery", merged(TLS_MADE_ELSEWHERE, {"tls": {"caKey": ""}})))
     assert len(checked["args"]) == 2 and volumes is None
 

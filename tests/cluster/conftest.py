@@ -34,7 +34,7 @@ def make_namespace(plane, name, helm="helm", labels=None):
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory):
     for directory, maker in ((BUILT / "bin", "tests/cluster/build.py"), (TOOLS, "tests/charts/tools.py")):
-        assert directory.is_dir(), f"{directory} is not there: python {maker}"
+        assert directory.is_dir(), f"{directory} not found: run python {maker}"
     with control_plane(tmp_path_factory.mktemp("control-plane")) as plane:
         yield plane
 

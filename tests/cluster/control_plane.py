@@ -35,7 +35,7 @@ def eventually(holds, *, within=30, what):
     """Waits until a condition holds, and returns its value."""
     deadline = time.monotonic() + within
     while not (said := holds()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what() if callable(what) else what}"
+        assert time.monotonic() < deadline, f"timed out after {within} s: {what() if callable(what) else what}"
         time.sleep(0.05)
     return said
 
@@ -171,8 +171,8 @@ class ControlPlane:
     def tail(self):
         """The ends of the logs, without errors about missing pod metrics."""
         lines = {log: log.read_text().splitlines() for log in self.logs if log.exists()}
-        told = {log: [line[:400] for line in lines[log] if "pods.metrics.k8s.io" not in line] for log in lines}
-        return "\n".join("\n".join([f"{log}:", *told[log][-12:]]) for log in told)
+        shown = {log: [line[:400] for line in lines[log] if "pods.metrics.k8s.io" not in line] for log in lines}
+        return "\n".join("\n".join([f"{log}:", *shown[log][-12:]]) for log in shown)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-// Not a program of this project: it pins the versions of Kubernetes' own programs and of etcd, which build.py builds for the
-// tests of the charts. Kubernetes' repository replaces its libraries by directories beside it, which modules do not have; here
-// their releases take that place. To raise the version of Kubernetes, change it everywhere (k8s.io/kubernetes v1.X.Y, the
-// libraries v0.X.Y), and `go mod tidy`.
+// Not a program of this project: it pins the versions of Kubernetes' programs and of etcd, which build.py builds for the chart
+// tests. Kubernetes' repository replaces its libraries with directories next to it, which are not in its module; here they are
+// replaced with their releases. To raise the version of Kubernetes, change it everywhere (k8s.io/kubernetes v1.X.Y, the
+// libraries v0.X.Y), and run `go mod tidy`.
 module outrigger.dev/tests/cluster
 
 go 1.24.0

@@ -83,9 +83,9 @@ class Namespace:
         return self.get("deployment", name)["spec"]["replicas"]
 
     def versions(self, release):
-        """The resource version, which changes with every state of an object."""
-        told = ("uid", "generation", "resourceVersion")
-        return {key: tuple(found["metadata"].get(name) for name in told) for key, found in self.objects(release).items()}
+        """The versions of a release's objects, which change with every update of an object."""
+        names = ("uid", "generation", "resourceVersion")
+        return {key: tuple(found["metadata"].get(name) for name in names) for key, found in self.objects(release).items()}
 
     def settled_versions(self, release):
         """The objects once the controllers have settled."""

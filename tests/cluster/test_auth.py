@@ -40,7 +40,7 @@ def token(namespace, account, audience):
 def test_plugin_reads_cluster_keys_without_permissions(plane, plugins, pod):
     assert plugins.every("roles,rolebindings") == []
     assert plane.get(KEYS, pod.token()) == 200
-    assert plane.get(KEYS, "no token") == 401, "they are not for everybody"
+    assert plane.get(KEYS, "no token") == 401, "the keys are not public"
     assert plane.get(f"/api/v1/namespaces/{plugins.name}/secrets", pod.token()) == 403
 
 

@@ -100,7 +100,7 @@ def test_handle_keys_are_created_once(plugins):
     plugins.upgrade("bigquery", {"log": {"level": "debug"}})
     assert handle_keys(plugins) == first
     plugins.upgrade("bigquery", {"handleKeys": {"existingSecret": "another"}})
-    assert handle_keys(plugins) == first, "not used, and kept"
+    assert handle_keys(plugins) == first, "no longer used, but kept"
     plugins.helm("uninstall", "bigquery")
     assert handle_keys(plugins) == first
     plugins.install("bigquery")
@@ -218,7 +218,7 @@ def test_autoscaled_plugin_keeps_size_over_upgrades(plugins):
 
 
 @EACH_HELM
-@pytest.mark.xfail(strict=True, reason="a Deployment whose replicas are no longer told has one")
+@pytest.mark.xfail(strict=True, reason="a Deployment without replicas in the manifest is scaled to one pod")
 def test_plugin_keeps_size_when_autoscaling_begins(plugins):
     plugins.install("bigquery", {"replicas": 4})
     plugins.upgrade("bigquery", HPA)

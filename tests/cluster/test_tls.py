@@ -29,4 +29,4 @@ def test_service_presents_certificate_of_tls_secret(flyte, plugins, certificate,
         url, context = f"https://{running.api}/plugins/v1", ssl.create_default_context(cafile=certificate)
         assert http_status(url, token, context=context) == 200
         assert http_status(url, context=context) == 401
-        assert http_status(url, token, context=ssl.create_default_context()) is None, "nobody knows its authority"
+        assert http_status(url, token, context=ssl.create_default_context()) is None, "its CA is not trusted"

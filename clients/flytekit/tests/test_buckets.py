@@ -14,7 +14,7 @@ ALL = [(program, task) for program, tasks in PROGRAMS.items() for task in tasks]
 def test_code_reads_inputs_from_and_writes_outputs_to_bucket(databricks_service, python, program, task):
     run = python(program, task, "returns", **databricks_service.settings())
     assert run.code == 0, run.words
-    assert run.out.split()[-2:] == ["2026-03-01", "42"], "what the cluster read, and what it wrote"
+    assert run.out.split()[-2:] == ["2026-03-01", "42"], "the input that the cluster read, and its output"
 
 
 @pytest.mark.parametrize(("program", "task"), ALL)
@@ -22,7 +22,7 @@ def test_raised_code_fails_although_job_succeeded(databricks_service, python, pr
     run = python(program, task, "raises", **databricks_service.settings())
     assert run.code == 1, run.words
     assert "failed on http://" in run.words and "ValueError: no orders on this day" in run.words
-    assert "cannot be read" not in run.words, "the bucket is not to blame"
+    assert "cannot be read" not in run.words, "the bucket was readable"
 
 
 @pytest.fixture(scope="module")

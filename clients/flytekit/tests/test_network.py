@@ -100,7 +100,7 @@ def test_transient_delete_error_is_repeated(report, stuck_bigquery):
         run = finish(process, timeout=60)
     assert "the service is cancelling the job" in run.words
     assert len(network.requests_to("DeleteTask")) == 4
-    assert all(left < 16 for left in network.time_left_to("DeleteTask")), "less than the program's end waits"
+    assert all(left < 16 for left in network.time_left_to("DeleteTask")), "less than the wait at program exit"
     assert states(stuck_bigquery) == ["DONE"]
 
 

@@ -66,7 +66,7 @@ def test_failed_job_has_vendor_message(report, failing_bigquery):
     run = report(**failing_bigquery.settings())
     assert run.code == 1
     assert "failed on http://" in run.words and "as scripted" in run.words
-    assert "page=queryresults" in run.err, "the link to look at it"
+    assert "page=queryresults" in run.err, "the link to the job"
     assert failing_bigquery.token().split(".")[0] not in run.words
 
 
@@ -128,7 +128,7 @@ def test_traceback_with_locals_contains_no_token(bigquery_service, python):
     run = python("locals.py", **bigquery_service.settings(OUTRIGGER_TOKEN=token))
     assert run.code == 1
     assert "requires a valid token" in run.words
-    assert "locals" in run.words, "they are shown"
+    assert "locals" in run.words, "local variables are shown"
     assert token[:20] not in run.words.replace(" ", "")
 
 
@@ -137,6 +137,6 @@ def test_traceback_with_locals_contains_no_flyte_2_secret(snowflake_service, pyt
     run = python("locals2.py", **snowflake_service.settings(OUTRIGGER_TOKEN=token, LAPTOP_KEY="canary-of-a-key"))
     assert run.code == 1
     assert "requires a valid token" in run.words
-    assert "locals" in run.words and "job.py" in run.words, "they are shown"
+    assert "locals" in run.words and "job.py" in run.words, "local variables are shown"
     shown = run.words.replace(" ", "")
     assert "canary" not in shown and token[:20] not in shown

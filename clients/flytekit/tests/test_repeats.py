@@ -38,8 +38,8 @@ def test_transient_poll_error_is_shown_while_waiting(run):
 
 
 def test_pushback_of_service_is_respected(run):
-    told = ("grpc-retry-pushback-ms", "1500")
-    ended, network = run("CreateTask", (Code.RESOURCE_EXHAUSTED, "too many", told))
+    pushback = ("grpc-retry-pushback-ms", "1500")
+    ended, network = run("CreateTask", (Code.RESOURCE_EXHAUSTED, "too many", pushback))
     assert ended.code == 0, ended.words
     first, second = network.times_of("CreateTask")
     assert second - first >= 1.5
@@ -67,8 +67,8 @@ def test_large_answers_are_accepted(bigquery_service):
 
 @pytest.mark.parametrize("name", ["http_proxy", "grpc_proxy"])
 def test_loopback_bypasses_proxy(bigquery_service, name):
-    nobody = {name: "http://127.0.0.1:1", "no_proxy": ""}
-    run = pyflyte_run(*REPORT, **bigquery_service.settings(**nobody))
+    unreachable = {name: "http://127.0.0.1:1", "no_proxy": ""}
+    run = pyflyte_run(*REPORT, **bigquery_service.settings(**unreachable))
     assert run.code == 0, run.words
 
 

@@ -36,7 +36,7 @@ def test_each_run_is_a_new_job_even_with_seeded_random_numbers(runs):
 
 def test_progress_and_console_link_are_shown(runs):
     for run in runs[0]:
-        assert CONSOLE.search(run.err), "one line, whatever the terminal's width"
+        assert CONSOLE.search(run.err), "one line, independent of the terminal's width"
         phases = re.findall(r"^\w+: (QUEUED|RUNNING|SUCCEEDED)", run.err, re.M)
         assert phases == ["QUEUED", "RUNNING", "SUCCEEDED"]
 
@@ -64,7 +64,7 @@ def user_key(snowflake_service):
 def test_notebook_needs_no_bucket(databricks_service):
     run = pyflyte_run("flyte1.py", "notebook", **databricks_service.settings())
     assert run.code == 0, run.words
-    assert "42" in run.out.split(), "what the notebook ended with"
+    assert "42" in run.out.split(), "the exit value of the notebook"
     assert "Databricks Console: https://" in run.err
 
 

@@ -32,7 +32,7 @@ type vendor struct {
 	create        string
 }
 
-// verb tells creates and cancels from the rest.
+// verb distinguishes creates, cancels and other calls.
 func (v vendor) verb(request *http.Request) verb {
 	switch path := request.URL.Path; {
 	case request.Method != http.MethodPost:

@@ -114,9 +114,9 @@ def test_every_field_matches_flyte(ours, published):
             if known is not None:
                 assert shape(field) == shape(known), f"{name}.{field.name}"
                 continue
-            assert not name.startswith("flyteidl2."), f"{name}.{field.name} is not Flyte's"
+            assert not name.startswith("flyteidl2."), f"{name}.{field.name} differs from Flyte's"
             added = counterpart(name, published)
-            assert added and field.name in added.fields_by_name, f"{name}.{field.name} is not Flyte's"
+            assert added and field.name in added.fields_by_name, f"{name}.{field.name} differs from Flyte's"
             assert shape(field) == shape(added.fields_by_name[field.name], flyte1), f"{name}.{field.name}"
             assert theirs is None or field.number not in theirs.fields_by_number, f"{name}.{field.name}"
             additions.append(f"{name}.{field.name}")

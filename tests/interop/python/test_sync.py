@@ -38,7 +38,7 @@ def execute(service, messages):
 def test_header_and_inputs(sync_service):
     resource = execute(sync_service, iter([header(text="hi"), inputs("a", "b")]))
     assert resource.phase == PHASE.SUCCEEDED
-    assert resource.state == agent_pb2.SUCCEEDED, "for propellers that read no phase"
+    assert resource.state == agent_pb2.SUCCEEDED, "for propellers that do not read the phase"
     assert resource.outputs.literals["text"].scalar.primitive.string_value == "hi"
     assert resource.custom_info["inputs"] == 2
 
