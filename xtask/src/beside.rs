@@ -18,13 +18,13 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Starts a process that prepares what steps need. Nothing of it is seen until
+    /// Starts a process that prepares the tools of the steps. Its output is held back until
     /// [`finish`](Self::finish).
     pub(crate) fn start() -> Result<Self> {
         let log = target("xtask/beside.log");
         write(&log, "")?;
         let _ = std::fs::remove_file(times());
-        println!("── preparing tools beside what follows, into {}\n", log.display());
+        println!("── in parallel: preparing tools; log: {}\n", log.display());
         let output = File::options().append(true).open(&log)?;
         let mut command = program(this_program()?);
         command.args(["test", "--beside"]).stdin(Stdio::piped());
@@ -34,29 +34,29 @@ impl Beside {
         Ok(Self { process, log, finished: false })
     }
 
-    /// Lets it go on with the steps that need the repository's programs.
+    /// Lets the process start the steps that need the repository's programs.
     pub(crate) fn programs_are_built(&mut self) -> Result<()> {
-        println!("── beside what follows: its steps; {} tells\n", self.log.display());
+        println!("── in parallel: the steps of the second lane; log: {}\n", self.log.display());
         self.process.write(GO_ON)
     }
 
-    /// Prints what it wrote if it has ended: a failure ends the run now rather than at its end.
+    /// Finishes if the process has ended, so that its failure ends the run early.
     ///
     /// # Errors
-    /// When it has failed.
+    /// If a step failed.
     pub(crate) fn check(&mut self) -> Result<()> {
         if self.process.is_running() { Ok(()) } else { self.finish() }
     }
 
-    /// Waits for it, and prints what it wrote.
+    /// Waits for the steps and prints their output.
     ///
     /// # Errors
-    /// When one of its steps has failed.
+    /// If a step failed.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(());
         }
-        println!("── waiting for what runs beside\n");
+        println!("── waiting for the parallel steps\n");
         let status = self.process.wait()?;
         print!("{}", std::fs::read_to_string(&self.log)?);
         if !status.success() {
@@ -66,7 +66,7 @@ impl Beside {
     }
 }
 
-/// Where that process keeps the times of its steps.
+/// The file in which that process saves the times of its steps.
 pub(crate) fn times() -> PathBuf {
     target("xtask/beside.json")
 }
@@ -76,7 +76,7 @@ const GO_ON: &[u8] = b"\n";
 /// Waits, in that process, until the repository's programs are built.
 ///
 /// # Errors
-/// When the process that was to say so has ended.
+/// If the parent process ended first.
 pub(crate) fn wait_for_programs() -> Result<()> {
     let mut line = String::new();
     if std::io::stdin().read_line(&mut line)? == 0 {
@@ -85,7 +85,7 @@ pub(crate) fn wait_for_programs() -> Result<()> {
     Ok(())
 }
 
-/// This program, which cargo may have built anew under its name since it was started.
+/// The running executable: cargo may have rebuilt the file at its path since it was started.
 fn this_program() -> Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     Ok(if cfg!(target_os = "linux") { running } else { std::env::current_exe()? })

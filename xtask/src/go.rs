@@ -7,10 +7,10 @@ use crate::{
     root, target,
 };
 
-/// `-modcacherw`: `cargo clean` could not remove modules that are kept from being written to.
-/// `-buildvcs=false`: nothing here asks a program for its commit, and Go refuses to look into another
-/// user's clone. The others: compiling without optimisations takes two thirds of the time, and
-/// programs run for a minute. Go's own library, with its garbage collector, keeps them.
+/// `-modcacherw`: `cargo clean` cannot remove read-only modules. `-buildvcs=false`: nothing here reads the
+/// commit from a binary, and Go refuses to read a clone owned by another user. The others: compiling
+/// without optimisations takes two thirds of the time, and the programs run for a minute. Go's standard
+/// library, with its garbage collector, keeps optimisations.
 const FLAGS: &str =
     "-modcacherw -buildvcs=false '-gcflags=all=-N -l -dwarf=false' '-gcflags=std=-dwarf=false'";
 
@@ -29,20 +29,20 @@ pub(crate) fn go_in(path: &str, args: &[&str]) -> Command {
 /// `go` with `args` in the tests of propeller's plugin.
 pub(crate) fn propeller(args: &[&str]) -> Command {
     let mut go = go_in("tests/interop/propeller", args);
-    // Go's sum database does not know every release of Flyte's modules; go.sum still pins them.
+    // Go's checksum database does not have every release of Flyte's modules; go.sum still pins them.
     go.env("GONOSUMDB", "github.com/flyteorg/*");
     go
 }
 
-/// Has the `go` that `command` is or runs keep its caches below `target/`, unless this process's
-/// environment says where.
+/// Makes the `go` that `command` is or runs keep its caches below `target/`, unless this process's
+/// environment sets their location.
 pub(crate) fn with_caches(mut command: Command) -> Command {
     for (variable, directory) in [("GOMODCACHE", "go/mod"), ("GOCACHE", "go/build")] {
         if std::env::var_os(variable).is_none() {
             command.env(variable, target(directory));
         }
     }
-    // Without cgo, and with one set of flags for all, Go's own library is compiled once.
+    // Without cgo and with the same flags everywhere, Go's standard library is compiled once.
     command.env("GOFLAGS", FLAGS).env("GOWORK", "off").env("CGO_ENABLED", "0");
     command
 }

@@ -1,5 +1,5 @@
-//! What the steps of `cargo xtask test` need and nothing of this repository changes: tools, Python
-//! environments, and Go's and Kubernetes' programs. All of it is kept below `target/`, by version.
+//! The tools of `cargo xtask test` that do not depend on this repository's code: Python environments, Go's
+//! and Kubernetes' programs, cargo-deny. All of them are kept below `target/`, by version.
 
 use anyhow::Result;
 
@@ -10,11 +10,11 @@ use crate::{
     target,
 };
 
-/// Makes all that can be made here, with a lower priority than builds and tests. The steps make what
-/// is still missing, and say why it cannot be had.
+/// Prepares all tools, at a lower priority than builds and tests. A step prepares what is still missing, or
+/// says why it is unavailable.
 ///
 /// # Errors
-/// A download or a build that failed.
+/// A failed download or build.
 pub(crate) fn everything(install: bool) -> Result<()> {
     let charts = Python::prepare(CHARTS)?;
     if let Some(python) = &charts {
@@ -38,7 +38,7 @@ pub(crate) fn chart_tools(python: &Python) -> Result<()> {
     run(python.command().arg("tests/charts/tools.py").arg(target("charts")))
 }
 
-/// Compiles what the tests with propeller are built of, by vetting them.
+/// Vets the tests of propeller's plugin, which compiles their dependencies.
 pub(crate) fn propeller() -> Result<()> {
     run(&mut nicely(&go::propeller(&["vet", "./..."])))
 }

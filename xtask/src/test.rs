@@ -63,9 +63,9 @@ struct Environment {
     ci: bool,
 }
 
-/// What runs beside the others from the start: nothing of it depends on the repository's programs.
+/// The step that runs in parallel from the start: it does not depend on the repository's programs.
 const PREPARE: &str = "prepare";
-/// The steps that run beside the others once there are programs to try.
+/// The steps that run in parallel with the others once the programs are built.
 const BESIDE: [&str; 5] =
     ["interop-propeller", "interop-flyte2", "interop-flytekit", "charts", "cluster"];
 /// The steps of `--template`.
@@ -137,8 +137,8 @@ fn named(names: &[&str]) -> impl Iterator<Item = &'static Step> {
     STEPS.iter().filter(|step| names.contains(&step.name))
 }
 
-/// Every step, some beside the others: first what prepares them, then those that need programs to try,
-/// until these are built anew.
+/// Every step, in two lanes: the parallel one prepares tools, then runs the steps that need the built
+/// programs, and ends before `demo` builds these again.
 fn run_everything(environment: &Environment, times: &mut Times) -> Result<()> {
     let mut beside = Beside::start()?;
     let ended = run_lane(&mut beside, environment, times);
@@ -147,7 +147,7 @@ fn run_everything(environment: &Environment, times: &mut Times) -> Result<()> {
     run_steps(named(&["demo"]), environment, times)
 }
 
-/// The steps that do not run beside the others, but for the last.
+/// The steps of this lane, except `demo`.
 fn run_lane(beside: &mut Beside, environment: &Environment, times: &mut Times) -> Result<()> {
     let elsewhere = |name: &str| name == PREPARE || name == "demo" || BESIDE.contains(&name);
     for step in STEPS.iter().filter(|step| !elsewhere(step.name)) {
@@ -160,7 +160,7 @@ fn run_lane(beside: &mut Beside, environment: &Environment, times: &mut Times) -
     beside.finish()
 }
 
-/// What [`Beside`] starts.
+/// The steps of the parallel lane, in the process that [`Beside`] starts.
 fn run_beside(environment: &Environment, times: &mut Times) -> Result<()> {
     run_steps(named(&[PREPARE]), environment, times)?;
     beside::wait_for_programs()?;
@@ -285,7 +285,7 @@ fn interop_propeller(_: &Environment) -> Result<Outcome> {
     let artefacts = target("interop/propeller");
     std::fs::create_dir_all(&artefacts)?;
     for check in [
-        // Tests wait for propeller's polls, not for processors. They are vetted already.
+        // The tests wait for propeller's polls and use little CPU. `prepare` has vetted them.
         &["test", "-count=1", "-parallel=24", "-timeout=5m", "-vet=off", "./..."][..],
         &["run", "./versions"],
     ] {

@@ -1,4 +1,4 @@
-//! How long the steps of `cargo xtask test` took.
+//! The times of the steps of `cargo xtask test`.
 
 use std::{
     fmt::Write as _,
@@ -15,7 +15,7 @@ use crate::process::write;
 pub(crate) struct Times {
     started: Instant,
     steps: Vec<Timed>,
-    /// Where another process reads them, after each change.
+    /// The file in which they are saved after each change, for another process.
     file: Option<PathBuf>,
 }
 
@@ -25,7 +25,7 @@ struct Timed {
     name: String,
     time: Duration,
     end: End,
-    /// Whether it ran beside the others.
+    /// Whether it ran in the parallel lane.
     #[serde(default)]
     beside: bool,
 }
@@ -45,10 +45,10 @@ impl Times {
         Self { started: Instant::now(), steps: Vec::new(), file }
     }
 
-    /// Times `step`, which answers how it ended.
+    /// Runs and times `step`, which returns how it ended.
     ///
     /// # Errors
-    /// The step's.
+    /// That of the step.
     pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> Result<End>) -> Result<()> {
         let started = Instant::now();
         let end = End::Interrupted;
@@ -67,7 +67,7 @@ impl Times {
         self.file.as_ref().map_or(Ok(()), |file| write(file, serde_json::to_string(&self.steps)?))
     }
 
-    /// Adds the steps that another process has saved in `file`, as steps that ran beside these.
+    /// Adds the steps that another process saved in `file`, as steps of the parallel lane.
     pub(crate) fn add_saved(&mut self, file: &std::path::Path) {
         let saved = std::fs::read(file).ok();
         let saved = saved.and_then(|bytes| serde_json::from_slice::<Vec<Timed>>(&bytes).ok());
@@ -91,7 +91,7 @@ impl Times {
                 End::Passed => String::new(),
                 other => format!("  {other:?}").to_lowercase(),
             };
-            let lane = if step.beside { "  beside the others" } else { "" };
+            let lane = if step.beside { "  in parallel" } else { "" };
             // Writing to a String cannot fail.
             let _ = writeln!(table, "   {:<18}{:>6}{end}{lane}", step.name, minutes(step.time));
         }
@@ -102,7 +102,7 @@ impl Times {
         let total = minutes(self.started.elapsed());
         let _ = writeln!(table, "   {:<18}{total:>6}", "total");
         if self.steps.iter().any(|step| step.beside) {
-            let _ = writeln!(table, "   {} one after the other, {} beside", of(false), of(true));
+            let _ = writeln!(table, "   {} in this lane, {} in parallel", of(false), of(true));
         }
         table
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn saved_steps_are_added_as_those_of_another_lane() {
+    fn saved_steps_belong_to_the_parallel_lane() {
         let directory = std::env::temp_dir().join(format!("xtask-times-{}", std::process::id()));
         let file = directory.join("beside.json");
         let mut other = Times::new(Some(file.clone()));
@@ -144,7 +144,7 @@ mod tests {
         let mut times = Times::new(None);
         times.add_saved(&directory.join("none.json"));
         times.add_saved(&file);
-        assert!(times.table().contains("cluster             0:00  beside the others"));
+        assert!(times.table().contains("cluster             0:00  in parallel"));
         std::fs::remove_dir_all(directory).unwrap();
     }
 
