@@ -8,6 +8,7 @@ mod get;
 mod in_flight;
 mod key;
 mod last_seen;
+mod metrics;
 mod served;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -23,7 +24,10 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use self::served::Memory;
-pub(crate) use self::served::{Served, ServedAsync, ServedSync};
+pub(crate) use self::{
+    metrics::Metrics,
+    served::{Served, ServedAsync, ServedSync},
+};
 use crate::{
     context::{
         Caller, Context, Deadline, Execution, IdempotencyKey, Inner, Role, SecretReader, Secrets,
@@ -31,7 +35,6 @@ use crate::{
     },
     erased::AnyPlugin,
     handle::{Handle, HandleKeys, Job},
-    metrics::Metrics,
     record::Record,
     task::TaskType,
 };
@@ -253,7 +256,7 @@ impl Verbs {
     /// Runs code of a plugin: its panic is a failure of this call, counted and logged.
     async fn guarded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-            self.shared.metrics.panic();
+            self.shared.metrics.panics.inc();
             Err(Error::panicked(&*panic))
         })
     }

@@ -63,6 +63,8 @@ async fn rest_is_served_over_tls_in_both_versions_of_http() {
         let answer = request.send().await.unwrap().error_for_status().unwrap();
         assert_eq!(answer.version(), version);
     }
+    let metrics = secured.service.admin_text("/metrics").await;
+    assert!(metrics.contains("url_scheme=\"https\""), "{metrics}");
 }
 
 #[tokio::test]

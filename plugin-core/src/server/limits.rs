@@ -11,8 +11,8 @@ use axum::{
 use server_core::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::route::Route;
-use crate::{context::Verb, metrics::Metrics, verbs::Place};
+use super::{metrics::Metrics, route::Route};
+use crate::{context::Verb, verbs::Place};
 
 /// How many calls may run at once.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl ConcurrencyLimit {
             Ok(permit) => Ok(Some(permit)),
             Err(TryAcquireError::Closed) => Ok(None),
             Err(TryAcquireError::NoPermits) => {
-                self.metrics.shed();
+                self.metrics.shed.inc();
                 let overloaded = Error::unavailable("the service is overloaded; try again");
                 Err(overloaded.with_retry_after(Duration::from_secs(1)))
             }

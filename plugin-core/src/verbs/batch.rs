@@ -200,7 +200,7 @@ impl Verbs {
                 Found::Trouble(error) => Answer::Together(Err(error)),
             };
             if matches!(answer, Answer::Together(Ok(_))) {
-                self.shared.metrics.batched_poll();
+                self.shared.metrics.joint_polls.inc();
             }
             let _ = one.answer.send(answer);
         }

@@ -109,7 +109,7 @@ impl Verbs {
     pub(super) fn describe(&self, served: &ServedAsync, meta: &[u8]) -> Status {
         let described = catch_unwind(AssertUnwindSafe(|| served.plugin.describe(meta)));
         described.unwrap_or_else(|_| {
-            self.shared.metrics.panic();
+            self.shared.metrics.panics.inc();
             Status::new(Phase::Running)
         })
     }

@@ -8,10 +8,8 @@ use std::{
 use server_core::{Error, Result, digest::Fingerprint};
 use tokio::sync::watch;
 
-use crate::{
-    context::{IdempotencyKey, Verb, Waiter, Waiting},
-    metrics::Metrics,
-};
+use super::metrics::Metrics;
+use crate::context::{IdempotencyKey, Verb, Waiter, Waiting};
 
 /// The result of work, once there is one.
 type Ending<T> = Option<Result<T>>;
@@ -68,7 +66,7 @@ impl<T: Clone> InFlight<T> {
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
         if let Some(under_way) = table.get(&slot) {
-            self.metrics.joined_create();
+            self.metrics.joined.inc();
             return under_way.outcome();
         }
         let (ending, receiver) = watch::channel(None);
@@ -122,7 +120,7 @@ impl<T> Slot<T> {
         let (job, verb) = (self.job.short(), self.verb.name());
         match result {
             Ok(_) => {
-                self.metrics.abandoned_create();
+                self.metrics.abandoned.inc();
                 tracing::info!(job, verb, "finished after its caller had gone");
             }
             Err(error) => tracing::info!(
@@ -147,14 +145,14 @@ impl<T> Drop for Slot<T> {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::{metrics::counter::Counter, registry::Registry};
     use tokio::sync::oneshot;
 
     use super::*;
-    use server_core::ServiceInfo;
 
     fn in_flight() -> InFlight<u32> {
-        let info = ServiceInfo { name: "test", version: "0" };
-        InFlight::new(Verb::Create, Arc::new(Metrics::new(info)))
+        let metrics = Metrics::register(&mut Registry::default(), Counter::default());
+        InFlight::new(Verb::Create, Arc::new(metrics))
     }
 
     fn slot() -> Fingerprint {

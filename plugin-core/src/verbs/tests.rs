@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use server_core::ServiceInfo;
 
 use super::*;
 use crate::{
@@ -104,7 +104,7 @@ pub(super) fn shared() -> Shared {
     Shared {
         keys: HandleKeys::repeated(&[7]),
         secrets: Arc::new(SecretReader::new(sources)),
-        metrics: Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" })),
+        metrics: Arc::new(Metrics::register(&mut Registry::default(), Counter::default())),
         tasks: TaskTracker::new(),
         request_timeout: Duration::from_secs(30),
         refused_grace: Duration::from_secs(600),
