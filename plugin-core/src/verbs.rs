@@ -3,12 +3,13 @@
 mod batch;
 mod create;
 mod delete;
+mod detached;
 mod execute;
 mod get;
 mod in_flight;
 mod key;
-mod last_seen;
 mod metrics;
+mod observations;
 mod served;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -47,9 +48,9 @@ pub(crate) type ConnectionSecrets = BTreeMap<String, SecretString>;
 
 /// A place among the calls served at once. What outlives its caller keeps it.
 #[derive(Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct Permit(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
-impl Place {
+impl Permit {
     pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
         Self(Arc::new(permit))
     }
@@ -61,7 +62,7 @@ pub(crate) struct Incoming {
     pub(crate) caller: Caller,
     pub(crate) deadline: Deadline,
     pub(crate) record: Record,
-    place: Option<Place>,
+    permit: Option<Permit>,
 }
 
 /// A handle that belongs to the caller, and the plugin it leads to.
@@ -69,7 +70,7 @@ pub(crate) struct Opened {
     pub(crate) handle: Handle,
     pub(crate) served: ServedAsync,
     /// What this replica remembers the job by. The key alone may be used at two places of a vendor.
-    remembered_as: Fingerprint,
+    fingerprint: Fingerprint,
 }
 
 /// The plugins of a service, and what its calls share.
@@ -91,10 +92,10 @@ pub(crate) struct Shared {
 }
 
 /// What makes up a [`Context`] beside what all calls share.
-struct Particulars {
+struct CallDetails {
     key: IdempotencyKey,
     /// Who said of which execution the job is.
-    said_by: Role,
+    creator: Role,
     execution: Arc<Execution>,
     output_prefix: String,
     created_at: Timestamp,
@@ -198,8 +199,8 @@ impl Verbs {
                 "the job's handle is of a {other} task, not served here"
             )));
         };
-        let remembered_as = remembered_as(&handle);
-        Ok(Opened { served: with_jobs(served)?, handle, remembered_as })
+        let fingerprint = fingerprint(&handle);
+        Ok(Opened { served: with_jobs(served)?, handle, fingerprint })
     }
 
     fn context(
@@ -207,10 +208,10 @@ impl Verbs {
         task_type: TaskType,
         caller: &Caller,
         deadline: Deadline,
-        call: Particulars,
+        call: CallDetails,
     ) -> Context {
         // Anyone but Flyte could name another team's namespace, and run with that team's secrets.
-        let namespace = match call.said_by {
+        let namespace = match call.creator {
             Role::Propeller | Role::Anonymous => call.execution.namespace.as_str().into(),
             Role::User | Role::Admin => "".into(),
         };
@@ -241,9 +242,9 @@ impl Verbs {
         connection: ConnectionSecrets,
     ) -> Context {
         let handle = &opened.handle;
-        let call = Particulars {
+        let call = CallDetails {
             key: handle.key,
-            said_by: handle.owner.role,
+            creator: handle.owner.role,
             execution: Arc::clone(&handle.execution),
             output_prefix: String::new(),
             created_at: handle.created_at,
@@ -267,7 +268,7 @@ impl Verbs {
     }
 }
 
-fn remembered_as(handle: &Handle) -> Fingerprint {
+fn fingerprint(handle: &Handle) -> Fingerprint {
     match &handle.job {
         Job::Created(meta) => Fingerprint::from_bytes(sha256(&[handle.key.as_bytes(), meta])),
         Job::Refused { .. } => Fingerprint::from_bytes(*handle.key.as_bytes()),
@@ -285,7 +286,7 @@ impl Incoming {
             caller: extensions.get::<Caller>().cloned().ok_or_else(missing)?,
             deadline: extensions.get::<Deadline>().copied().ok_or_else(missing)?,
             record: extensions.get::<Record>().cloned().unwrap_or_default(),
-            place: extensions.get::<Place>().cloned(),
+            permit: extensions.get::<Permit>().cloned(),
         })
     }
 

@@ -150,7 +150,7 @@ impl Verbs {
         }
         let (answer, answered) = oneshot::channel();
         let poll = Poll { meta: meta.to_vec(), created_at: cx.created_at() };
-        if batches.join(slot, Waiting { job: opened.remembered_as, poll, answer }) {
+        if batches.join(slot, Waiting { job: opened.fingerprint, poll, answer }) {
             let (this, served, cx) = (Arc::clone(self), opened.served.clone(), cx.clone());
             // Outside of this request's span: who sees to a slot may do so for hours.
             self.shared.tasks.spawn(async move { this.poll_batches(slot, &served, &cx).await });
@@ -214,7 +214,7 @@ impl Verbs {
             }
             JointStatus::NotEnded => {
                 let first = || self.describe(served, &one.poll.meta);
-                served.memory.last_seen.still_running(one.job, one.poll.created_at, first)
+                served.memory.observations.still_running(one.job, one.poll.created_at, first)
             }
             JointStatus::Alone => None,
         };

@@ -42,9 +42,9 @@ impl Verbs {
         let deadline = Deadline::after(self.shared.request_timeout);
         let cx = self.context_of(incoming, deadline, opened, connection);
         let (this, served) = (Arc::clone(self), opened.served.clone());
-        let place = incoming.place.clone();
+        let permit = incoming.permit.clone();
         let work = async move {
-            let _place = place;
+            let _place = permit;
             this.run_delete(&served, cx, meta).await
         };
         let running = self.shared.tasks.spawn(work.in_current_span());

@@ -32,7 +32,7 @@ impl Verbs {
         let status = match &opened.handle.job {
             Job::Refused { code, message } => Arc::new(Status::failed(code.as_deref(), message)),
             Job::Created(meta) => {
-                match opened.served.memory.last_seen.ended(opened.remembered_as) {
+                match opened.served.memory.observations.ended(opened.fingerprint) {
                     Some(ended) => ended,
                     None => self.look(incoming, opened, meta, connection).await,
                 }
@@ -60,8 +60,8 @@ impl Verbs {
                 }
                 self.shared.metrics.stale_answer(opened.served.task_type.name);
                 let first = || self.describe(&opened.served, meta);
-                let last_seen = &opened.served.memory.last_seen;
-                last_seen.instead(opened.remembered_as, &error, first)
+                let observations = &opened.served.memory.observations;
+                observations.fallback(opened.fingerprint, &error, first)
             }
         }
     }
@@ -81,7 +81,7 @@ impl Verbs {
                 None => {
                     let plugin = Arc::clone(&opened.served.plugin);
                     let status = plugin.get(cx, meta.to_vec()).await?;
-                    self.remember(&opened.served, opened.remembered_as, &status);
+                    self.remember(&opened.served, opened.fingerprint, &status);
                     Ok(status)
                 }
             }
@@ -94,7 +94,7 @@ impl Verbs {
     /// Keeps what the vendor said of a job; what is only remembered is not kept anew.
     pub(super) fn remember(&self, served: &ServedAsync, job: Fingerprint, status: &Status) {
         self.note_unknown_state(served.task_type.name, status);
-        served.memory.last_seen.saw(job, &Arc::new(status.clone()));
+        served.memory.observations.record(job, &Arc::new(status.clone()));
     }
 
     /// Counts and logs a state that this version of the plugin does not know.

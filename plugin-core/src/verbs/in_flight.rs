@@ -12,15 +12,15 @@ use super::metrics::Metrics;
 use crate::context::{IdempotencyKey, Verb, Waiter, Waiting};
 
 /// The result of work, once there is one.
-type Ending<T> = Option<Result<T>>;
+type Completion<T> = Option<Result<T>>;
 
 /// Work that is under way.
-struct UnderWay<T> {
-    ending: watch::Receiver<Ending<T>>,
+struct InProgress<T> {
+    completion: watch::Receiver<Completion<T>>,
     waiting: Waiting,
 }
 
-type Table<T> = Mutex<HashMap<Fingerprint, UnderWay<T>>>;
+type Table<T> = Mutex<HashMap<Fingerprint, InProgress<T>>>;
 
 /// Work under way.
 pub(super) struct InFlight<T> {
@@ -32,22 +32,22 @@ pub(super) struct InFlight<T> {
 
 /// The end of work under way. Dropping it does not stop the work.
 pub(super) struct Outcome<T> {
-    ending: watch::Receiver<Ending<T>>,
+    completion: watch::Receiver<Completion<T>>,
     _waiter: Waiter,
 }
 
 /// A key's place in the table, held by the work itself and freed even when that panics.
-pub(super) struct Slot<T> {
-    slot: Fingerprint,
+pub(super) struct Entry<T> {
+    key: Fingerprint,
     job: IdempotencyKey,
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
     verb: Verb,
     waiting: Waiting,
-    ending: watch::Sender<Ending<T>>,
+    completion: watch::Sender<Completion<T>>,
 }
 
-fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<Fingerprint, UnderWay<T>>> {
+fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<Fingerprint, InProgress<T>>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -60,30 +60,30 @@ impl<T: Clone> InFlight<T> {
     /// names it in the log.
     pub(super) fn join_or_start(
         &self,
-        slot: Fingerprint,
+        key: Fingerprint,
         job: IdempotencyKey,
-        start: impl FnOnce(Slot<T>),
+        start: impl FnOnce(Entry<T>),
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
-        if let Some(under_way) = table.get(&slot) {
+        if let Some(running) = table.get(&key) {
             self.metrics.joined.inc();
-            return under_way.outcome();
+            return running.outcome();
         }
-        let (ending, receiver) = watch::channel(None);
+        let (completion, receiver) = watch::channel(None);
         let waiting = Waiting::default();
-        let under_way = UnderWay { ending: receiver, waiting: waiting.clone() };
-        let outcome = under_way.outcome();
-        table.insert(slot, under_way);
+        let running = InProgress { completion: receiver, waiting: waiting.clone() };
+        let outcome = running.outcome();
+        table.insert(key, running);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
-        start(Slot { slot, job, table, metrics, verb: self.verb, waiting, ending });
+        start(Entry { key, job, table, metrics, verb: self.verb, waiting, completion });
         outcome
     }
 }
 
-impl<T> UnderWay<T> {
+impl<T> InProgress<T> {
     fn outcome(&self) -> Outcome<T> {
-        Outcome { ending: self.ending.clone(), _waiter: self.waiting.join() }
+        Outcome { completion: self.completion.clone(), _waiter: self.waiting.join() }
     }
 }
 
@@ -93,14 +93,14 @@ impl<T: Clone> Outcome<T> {
     /// # Errors
     /// The work's own, or `Internal` when it was dropped.
     pub(super) async fn wait(mut self) -> Result<T> {
-        match self.ending.wait_for(Option::is_some).await.as_deref() {
+        match self.completion.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(result)) => result.clone(),
             Ok(None) | Err(_) => Err(Error::internal("the work was dropped")),
         }
     }
 }
 
-impl<T> Slot<T> {
+impl<T> Entry<T> {
     /// Who waits for the work.
     pub(super) fn waiting(&self) -> Waiting {
         self.waiting.clone()
@@ -109,11 +109,11 @@ impl<T> Slot<T> {
     /// Runs `work` and hands its result to everyone who waits.
     pub(super) async fn run(self, work: impl Future<Output = Result<T>>) {
         let result = work.await;
-        lock(&self.table).remove(&self.slot);
+        lock(&self.table).remove(&self.key);
         if self.waiting.is_abandoned() {
             self.note_abandoned(&result);
         }
-        self.ending.send_replace(Some(result));
+        self.completion.send_replace(Some(result));
     }
 
     fn note_abandoned(&self, result: &Result<T>) {
@@ -134,11 +134,11 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> Drop for Slot<T> {
+impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
         // Only a panic leaves the key in the table: `run` takes it out, and by now it may be another's.
-        if self.ending.borrow().is_none() {
-            lock(&self.table).remove(&self.slot);
+        if self.completion.borrow().is_none() {
+            lock(&self.table).remove(&self.key);
         }
     }
 }
@@ -164,8 +164,8 @@ mod tests {
         work: impl Future<Output = Result<u32>> + Send + 'static,
     ) -> Outcome<u32> {
         let key = IdempotencyKey::of_attempt("k");
-        in_flight.join_or_start(slot(), key, |slot| {
-            tokio_util::task::TaskTracker::new().spawn(slot.run(work));
+        in_flight.join_or_start(slot(), key, |entry| {
+            tokio_util::task::TaskTracker::new().spawn(entry.run(work));
         })
     }
 
@@ -200,9 +200,9 @@ mod tests {
         let in_flight = in_flight();
         let (tell, told) = oneshot::channel();
         let key = IdempotencyKey::of_attempt("k");
-        let outcome = in_flight.join_or_start(slot(), key, |slot| {
-            assert!(tell.send(slot.waiting()).is_ok());
-            tokio_util::task::TaskTracker::new().spawn(slot.run(std::future::pending()));
+        let outcome = in_flight.join_or_start(slot(), key, |entry| {
+            assert!(tell.send(entry.waiting()).is_ok());
+            tokio_util::task::TaskTracker::new().spawn(entry.run(std::future::pending()));
         });
         let waiting = told.await.unwrap();
         assert!(!waiting.is_abandoned());

@@ -6,7 +6,7 @@ use server_core::{Error, Result};
 
 use super::{
     Shared, batch::Batches, create::Created, execute::Executed, in_flight::InFlight,
-    last_seen::LastSeen,
+    observations::Observations,
 };
 use crate::{
     context::Verb,
@@ -31,7 +31,7 @@ pub(crate) struct Served<P = AnyPlugin> {
 pub(super) struct Memory {
     pub(super) creates: InFlight<Created>,
     pub(super) executions: InFlight<Executed>,
-    pub(super) last_seen: LastSeen,
+    pub(super) observations: Observations,
     pub(super) batches: Batches,
 }
 
@@ -40,7 +40,7 @@ impl Memory {
         Self {
             creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
             executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
-            last_seen: LastSeen::new(shared.refused_grace),
+            observations: Observations::new(shared.refused_grace),
             batches: Batches::new(shared.poll_window),
         }
     }

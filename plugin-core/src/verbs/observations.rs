@@ -17,27 +17,27 @@ const IDLE: Duration = Duration::from_secs(3600);
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Default)]
-struct Seen {
+struct Observation {
     status: Option<Arc<Status>>,
     /// When the vendor last told all of the job.
-    looked_at: Option<Instant>,
+    observed_at: Option<Instant>,
     /// Since when the vendor refuses to talk about the job.
     refused_since: Option<Instant>,
 }
 
 /// What this replica last saw of each job.
-pub(super) struct LastSeen {
-    jobs: Cache<Fingerprint, Seen>,
+pub(super) struct Observations {
+    jobs: Cache<Fingerprint, Observation>,
     refused_grace: Duration,
 }
 
-impl Seen {
+impl Observation {
     fn has_ended(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.phase.is_terminal())
     }
 }
 
-impl LastSeen {
+impl Observations {
     pub(super) fn new(refused_grace: Duration) -> Self {
         let jobs = Cache::builder()
             .max_capacity(MAX_JOBS)
@@ -49,16 +49,16 @@ impl LastSeen {
     }
 
     /// Remembers what the vendor said.
-    pub(super) fn saw(&self, job: Fingerprint, status: &Arc<Status>) {
-        let (status, looked_at) = (Some(Arc::clone(status)), Some(Instant::now()));
-        self.put(job, Seen { status, looked_at, refused_since: None });
+    pub(super) fn record(&self, job: Fingerprint, status: &Arc<Status>) {
+        let (status, observed_at) = (Some(Arc::clone(status)), Some(Instant::now()));
+        self.put(job, Observation { status, observed_at, refused_since: None });
     }
 
-    /// Keeps what was seen, but for an end: an answer that was asked for before it may come after it.
-    fn put(&self, job: Fingerprint, seen: Seen) {
+    /// Keeps what was observation, but for an end: an answer that was asked for before it may come after it.
+    fn put(&self, job: Fingerprint, observation: Observation) {
         self.jobs.entry(job).and_upsert_with(|known| match known.map(Entry::into_value) {
             Some(known) if known.has_ended() => known,
-            _ => seen,
+            _ => observation,
         });
     }
 
@@ -70,15 +70,15 @@ impl LastSeen {
         created_at: Timestamp,
         first: impl FnOnce() -> Status,
     ) -> Option<Status> {
-        let seen = self.jobs.get(&job).unwrap_or_default();
-        let age = match seen.looked_at {
+        let observation = self.jobs.get(&job).unwrap_or_default();
+        let age = match observation.observed_at {
             Some(at) => at.elapsed(),
             None => Duration::try_from(Timestamp::now().duration_since(created_at)).ok()?,
         };
-        (age < LOOK_AGAIN).then(|| seen.status.as_deref().cloned().unwrap_or_else(first))
+        (age < LOOK_AGAIN).then(|| observation.status.as_deref().cloned().unwrap_or_else(first))
     }
 
-    /// How the job ended, if it was seen to: it will not change any more.
+    /// How the job ended, if it was observation to: it will not change any more.
     pub(super) fn ended(&self, job: Fingerprint) -> Option<Arc<Status>> {
         self.jobs.get(&job)?.status.filter(|status| status.phase.is_terminal())
     }
@@ -88,23 +88,23 @@ impl LastSeen {
     /// The last sure phase, or `first` for a job this replica never saw: its handle proves that it was
     /// created. When the vendor refuses to answer for longer than the grace the job is given up, so
     /// that a task whose credentials are gone ends; an outage is never a reason.
-    pub(super) fn instead(
+    pub(super) fn fallback(
         &self,
         job: Fingerprint,
         error: &Error,
         first: impl FnOnce() -> Status,
     ) -> Arc<Status> {
-        let mut seen = self.jobs.get(&job).unwrap_or_default();
+        let mut observation = self.jobs.get(&job).unwrap_or_default();
         if error.kind().is_transient() {
-            seen.refused_since = None;
+            observation.refused_since = None;
         } else {
-            let since = *seen.refused_since.get_or_insert_with(Instant::now);
+            let since = *observation.refused_since.get_or_insert_with(Instant::now);
             if since.elapsed() >= self.refused_grace {
                 return Arc::new(Status::failed(error.code(), &format!("given up: {error}")));
             }
         }
-        self.put(job, seen.clone());
-        let last = seen.status.as_deref().cloned().unwrap_or_else(first);
+        self.put(job, observation.clone());
+        let last = observation.status.as_deref().cloned().unwrap_or_else(first);
         Arc::new(
             last.message(format!("last known state; the upstream could not be asked: {error}")),
         )
@@ -119,74 +119,78 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(600);
 
-    fn phase(last_seen: &LastSeen, job: Fingerprint, kind: Kind) -> Phase {
-        last_seen.instead(job, &Error::new(kind, "x"), || Status::new(Phase::Running)).phase
+    fn phase(observations: &Observations, job: Fingerprint, kind: Kind) -> Phase {
+        observations.fallback(job, &Error::new(kind, "x"), || Status::new(Phase::Running)).phase
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_never_ends_a_task() {
-        let last_seen = LastSeen::new(GRACE);
+        let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
-        assert_eq!(phase(&last_seen, job, Kind::Unavailable), Phase::Running);
-        last_seen.saw(job, &Arc::new(Status::new(Phase::Queued)));
+        assert_eq!(phase(&observations, job, Kind::Unavailable), Phase::Running);
+        observations.record(job, &Arc::new(Status::new(Phase::Queued)));
         for _ in 0..100 {
             tokio::time::advance(GRACE).await;
-            assert_eq!(phase(&last_seen, job, Kind::Unavailable), Phase::Queued);
+            assert_eq!(phase(&observations, job, Kind::Unavailable), Phase::Queued);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn refused_credentials_end_it_after_the_grace() {
-        let last_seen = LastSeen::new(GRACE);
+        let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
-        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running);
+        assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Running);
         tokio::time::advance(GRACE / 2).await;
-        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running);
-        last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
+        assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Running);
+        observations.record(job, &Arc::new(Status::new(Phase::Running)));
         tokio::time::advance(GRACE).await;
-        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Running, "counted anew");
+        assert_eq!(
+            phase(&observations, job, Kind::PermissionDenied),
+            Phase::Running,
+            "counted anew"
+        );
         tokio::time::advance(GRACE).await;
-        assert_eq!(phase(&last_seen, job, Kind::PermissionDenied), Phase::Failed);
+        assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Failed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_running_job_is_looked_at_every_few_minutes() {
-        let last_seen = LastSeen::new(GRACE);
+        let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
         let running = || Status::new(Phase::Running);
         let now = Timestamp::now();
         let long_ago = now - jiff::SignedDuration::from_mins(10);
-        assert!(last_seen.still_running(job, now, running).is_some(), "it was just created");
-        assert!(last_seen.still_running(job, long_ago, running).is_none(), "nobody looked yet");
-        last_seen.saw(job, &Arc::new(Status::new(Phase::Queued)));
-        let seen = last_seen.still_running(job, long_ago, running).unwrap();
-        assert_eq!(seen.phase, Phase::Queued, "what was seen stands");
+        assert!(observations.still_running(job, now, running).is_some(), "it was just created");
+        assert!(observations.still_running(job, long_ago, running).is_none(), "nobody looked yet");
+        observations.record(job, &Arc::new(Status::new(Phase::Queued)));
+        let observation = observations.still_running(job, long_ago, running).unwrap();
+        assert_eq!(observation.phase, Phase::Queued, "what was observation stands");
         tokio::time::advance(LOOK_AGAIN).await;
-        assert!(last_seen.still_running(job, long_ago, running).is_none());
+        assert!(observations.still_running(job, long_ago, running).is_none());
     }
 
     #[test]
     fn only_an_end_is_final() {
-        let last_seen = LastSeen::new(GRACE);
+        let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
-        last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
-        assert!(last_seen.ended(job).is_none());
-        last_seen.saw(job, &Arc::new(Status::new(Phase::Succeeded)));
-        assert!(last_seen.ended(job).is_some());
-        last_seen.saw(job, &Arc::new(Status::new(Phase::Running)));
-        assert!(last_seen.ended(job).is_some(), "an older answer that comes later");
+        observations.record(job, &Arc::new(Status::new(Phase::Running)));
+        assert!(observations.ended(job).is_none());
+        observations.record(job, &Arc::new(Status::new(Phase::Succeeded)));
+        assert!(observations.ended(job).is_some());
+        observations.record(job, &Arc::new(Status::new(Phase::Running)));
+        assert!(observations.ended(job).is_some(), "an older answer that comes later");
     }
 
     #[test]
     fn new_jobs_are_remembered_however_many_there_were() {
-        let last_seen = LastSeen::new(GRACE);
+        let observations = Observations::new(GRACE);
         let done = Arc::new(Status::new(Phase::Succeeded));
         for _ in 0..MAX_JOBS * 2 {
-            last_seen.saw(Fingerprint::from_bytes(rand::random()), &done);
+            observations.record(Fingerprint::from_bytes(rand::random()), &done);
         }
         let newest = (0..100).map(|_| Fingerprint::from_bytes(rand::random())).collect::<Vec<_>>();
-        newest.iter().for_each(|job| last_seen.saw(*job, &done));
-        last_seen.jobs.run_pending_tasks();
-        assert!(newest.iter().all(|job| last_seen.ended(*job).is_some()));
+        newest.iter().for_each(|job| observations.record(*job, &done));
+        observations.jobs.run_pending_tasks();
+        assert!(newest.iter().all(|job| observations.ended(*job).is_some()));
     }
 }
