@@ -220,7 +220,7 @@ async fn what_hangs_ends_at_the_callers_deadline_or_at_ours() {
             let asked = Instant::now();
             let failed = client.execute(&task("hang")).await.unwrap_err();
             assert_eq!(failed.code, late);
-            assert_eq!(failed.message, "the task did not end before the deadline");
+            assert_eq!(failed.message, "the task did not finish before the deadline");
             assert!(asked.elapsed() < Duration::from_millis(most), "{:?}", asked.elapsed());
         }
         assert_eq!(service.metric("plugin_joined_creates_total").await, 0.0, "the late one ended");
@@ -286,7 +286,7 @@ async fn an_unknown_task_type_is_answered_with_those_there_are() {
 #[tokio::test]
 async fn jobs_of_a_sync_plugin_are_not_to_be_had() {
     let service = service().await;
-    let words = "task type oracle is answered at once and has no jobs";
+    let words = "task type oracle is synchronous and has no jobs";
     for dialect in Dialect::ALL {
         let client = service.client(dialect, "propeller").await;
         let not_found = if dialect.is_grpc() { 5 } else { 404 };
@@ -311,7 +311,7 @@ async fn jobs_are_not_executed() {
         let client = service.client(dialect, "propeller").await;
         let refused = client.execute(&task).await.unwrap_err();
         assert_eq!(refused.code, if dialect.is_grpc() { 5 } else { 404 });
-        let words = "task type bigquery_query_job_task runs as a job and is not answered at once";
+        let words = "task type bigquery_query_job_task is asynchronous and runs as a job";
         assert!(refused.message.starts_with(words), "{}", refused.message);
     }
 }

@@ -1,4 +1,4 @@
-//! Submitting a job: detached from its caller, joined with its repeats.
+//! Submitting a job.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::{
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
-/// A create's answer.
+/// The outcome of a create.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
     pub(crate) handle: Vec<u8>,
-    /// Why the job was refused for good, if it was; the handle then leads to that failure.
+    /// The permanent refusal, if the job was refused; the handle then leads to it.
     pub(crate) refused: Option<Error>,
-    /// Whether the same request again finds the same job.
+    /// Whether a repeat of the request finds the same job.
     pub(crate) repeatable: bool,
 }
 
@@ -28,8 +28,8 @@ impl Verbs {
     /// Submits the job that `request` describes.
     ///
     /// # Errors
-    /// Nothing is known to have been created; a refusal for good is no error but a handle that leads
-    /// to it.
+    /// Nothing is known to have been created; retry. A permanent refusal is not an error but a handle
+    /// that leads to it.
     pub(crate) async fn create(
         self: &Arc<Self>,
         incoming: &Incoming,
@@ -79,7 +79,7 @@ impl Verbs {
         let work = async { Arc::clone(&served.plugin).create(cx.clone(), task?).await };
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
         let result = result.unwrap_or_else(|_| {
-            let message = "the job could not be submitted in time; repeat the request";
+            let message = "timed out submitting the job; repeat the request";
             Err(Error::new(Kind::DeadlineExceeded, message))
         });
         let (job, refused) = match result {
@@ -100,11 +100,11 @@ impl Verbs {
     }
 }
 
-/// Whether the task would be refused again however often it is sent.
+/// Whether a repeat of the task would be refused again.
 pub(super) fn is_refusal(error: &Error) -> bool {
     match error.kind() {
         Kind::InvalidArgument | Kind::FailedPrecondition => true,
-        // From the vendor these are about the job; from us they are about the caller.
+        // From the vendor these are about the job; from this service they are about the caller.
         Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound | Kind::AlreadyExists => {
             error.is_upstream()
         }

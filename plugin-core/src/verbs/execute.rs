@@ -1,4 +1,4 @@
-//! Answering a task at once: within its caller's deadline, joined with its repeats.
+//! Executing a synchronous task, within its caller's deadline.
 
 use std::sync::Arc;
 
@@ -13,24 +13,24 @@ use crate::{
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
-/// The code of a plugin that answered without an end.
+/// The error code of a plugin that returned a non-terminal phase.
 const NOT_TERMINAL: &str = "NOT_TERMINAL";
 
-/// How a task ended.
+/// The outcome of an execution.
 #[derive(Debug, Clone)]
 pub(crate) struct Executed {
-    /// Its end: the phase is terminal.
+    /// With a terminal phase.
     pub(crate) status: Arc<Status>,
-    /// Why it was refused for good, if it was; `status` then says so, too.
+    /// The permanent refusal, if the task was refused; `status` has it as well.
     pub(crate) refused: Option<Error>,
 }
 
 impl Verbs {
-    /// Does what `request` asks for.
+    /// Executes the task of `request`.
     ///
     /// # Errors
-    /// The outcome is not known; try again. A refusal for good is no error but a failed task: any
-    /// error makes propeller try again, and at once.
+    /// The outcome is unknown; retry. A permanent refusal is not an error but a failed task, because
+    /// propeller retries on any error, and at once.
     pub(crate) async fn execute(
         self: &Arc<Self>,
         incoming: &Incoming,
@@ -76,7 +76,7 @@ impl Verbs {
         let work = async { Arc::clone(&served.plugin).execute(cx.clone(), task?).await };
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
         let (status, refused) = match result.unwrap_or_else(|_| Err(timed_out())) {
-            Ok(status) => (self.ended(served, status), None),
+            Ok(status) => (self.terminal(served, status), None),
             Err(error) if is_refusal(&error) => {
                 (Status::failed(error.code(), error.message()), Some(error))
             }
@@ -85,17 +85,16 @@ impl Verbs {
         Ok(Executed { status: Arc::new(status), refused })
     }
 
-    /// `status`, or a failure in its permit if it is no end: nobody would come back for one, and
-    /// propeller's workers panic over a task without a handle.
-    fn ended(&self, served: &ServedSync, status: Status) -> Status {
+    /// `status` if it is terminal, otherwise a failure: a synchronous task is not polled, and propeller's
+    /// workers panic on a running task without a handle.
+    fn terminal(&self, served: &ServedSync, status: Status) -> Status {
         self.note_unknown_state(served.task_type.name, &status);
         if status.phase.is_terminal() {
             return status;
         }
         let (name, phase) = (served.task_type.name, status.phase.name());
-        tracing::error!(task_type = name, phase, "a sync plugin answered without an end");
-        let message =
-            format!("the plugin of {name} answered with the phase {phase}, which is no end");
+        tracing::error!(task_type = name, phase, "a sync plugin returned a non-terminal phase");
+        let message = format!("the plugin for {name} returned the non-terminal phase {phase}");
         Status { phase: Phase::Failed, outputs: Default::default(), ..status }
             .code(NOT_TERMINAL)
             .message(message)
@@ -103,7 +102,7 @@ impl Verbs {
 }
 
 fn timed_out() -> Error {
-    Error::new(Kind::DeadlineExceeded, "the task did not end before the deadline")
+    Error::new(Kind::DeadlineExceeded, "the task did not finish before the deadline")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What this replica last saw of each job, for when the vendor cannot be asked or need not be.
+//! The last known status of each job, for when the vendor cannot or need not be polled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,23 +9,23 @@ use tokio::time::Instant;
 
 use crate::task::Status;
 
-/// How many jobs are remembered; the least recently polled go first.
+/// How many jobs are remembered; the least recently polled are evicted first.
 const MAX_JOBS: u64 = 10_000;
-/// How long a job that nobody polls is remembered.
+/// How long a job is remembered after its last poll.
 const IDLE: Duration = Duration::from_secs(3600);
-/// How long it is enough to know that a job has not ended.
-const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// How long a job is reported as running on the word of a joint poll alone.
+const FULL_POLL_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Default)]
 struct Observation {
     status: Option<Arc<Status>>,
-    /// When the vendor last told all of the job.
+    /// When the vendor last reported the job's full status.
     observed_at: Option<Instant>,
-    /// Since when the vendor refuses to talk about the job.
+    /// Since when the vendor has refused to report on the job.
     refused_since: Option<Instant>,
 }
 
-/// What this replica last saw of each job.
+/// What this replica last observed of each job.
 pub(super) struct Observations {
     jobs: Cache<Fingerprint, Observation>,
     refused_grace: Duration,
@@ -41,20 +41,20 @@ impl Observations {
     pub(super) fn new(refused_grace: Duration) -> Self {
         let jobs = Cache::builder()
             .max_capacity(MAX_JOBS)
-            // moka's own policy keeps what is asked for often, and would never take up new jobs.
+            // moka's default policy keeps frequently used entries, and would not admit new jobs.
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
             .build();
         Self { jobs, refused_grace }
     }
 
-    /// Remembers what the vendor said.
+    /// Records the status that the vendor reported.
     pub(super) fn record(&self, job: Fingerprint, status: &Arc<Status>) {
         let (status, observed_at) = (Some(Arc::clone(status)), Some(Instant::now()));
         self.put(job, Observation { status, observed_at, refused_since: None });
     }
 
-    /// Keeps what was observation, but for an end: an answer that was asked for before it may come after it.
+    /// Keeps a terminal status: a response to an earlier poll may arrive after it.
     fn put(&self, job: Fingerprint, observation: Observation) {
         self.jobs.entry(job).and_upsert_with(|known| match known.map(Entry::into_value) {
             Some(known) if known.has_ended() => known,
@@ -62,8 +62,8 @@ impl Observations {
         });
     }
 
-    /// What is known of a job that has not ended; `first` for one this replica never saw. `None` when it
-    /// is time to look again.
+    /// The last known status of a job that is still running; `first` if this replica has none. `None` if
+    /// it is time for a full poll.
     pub(super) fn still_running(
         &self,
         job: Fingerprint,
@@ -75,19 +75,20 @@ impl Observations {
             Some(at) => at.elapsed(),
             None => Duration::try_from(Timestamp::now().duration_since(created_at)).ok()?,
         };
-        (age < LOOK_AGAIN).then(|| observation.status.as_deref().cloned().unwrap_or_else(first))
+        (age < FULL_POLL_EVERY)
+            .then(|| observation.status.as_deref().cloned().unwrap_or_else(first))
     }
 
-    /// How the job ended, if it was observation to: it will not change any more.
+    /// The job's terminal status, if it is known: it is final.
     pub(super) fn ended(&self, job: Fingerprint) -> Option<Arc<Status>> {
         self.jobs.get(&job)?.status.filter(|status| status.phase.is_terminal())
     }
 
-    /// What to answer while the vendor cannot be asked because of `error`.
+    /// The status to report after polling failed with `error`.
     ///
-    /// The last sure phase, or `first` for a job this replica never saw: its handle proves that it was
-    /// created. When the vendor refuses to answer for longer than the grace the job is given up, so
-    /// that a task whose credentials are gone ends; an outage is never a reason.
+    /// The last known one, or `first` if this replica has none: the handle proves that the job was
+    /// created. If the vendor refuses for longer than the grace period, the job is reported as failed, so
+    /// that a task whose credentials were revoked ends. An outage never fails a job.
     pub(super) fn fallback(
         &self,
         job: Fingerprint,
@@ -100,14 +101,15 @@ impl Observations {
         } else {
             let since = *observation.refused_since.get_or_insert_with(Instant::now);
             if since.elapsed() >= self.refused_grace {
-                return Arc::new(Status::failed(error.code(), &format!("given up: {error}")));
+                return Arc::new(Status::failed(
+                    error.code(),
+                    &format!("gave up polling: {error}"),
+                ));
             }
         }
         self.put(job, observation.clone());
         let last = observation.status.as_deref().cloned().unwrap_or_else(first);
-        Arc::new(
-            last.message(format!("last known state; the upstream could not be asked: {error}")),
-        )
+        Arc::new(last.message(format!("last known state; polling the upstream failed: {error}")))
     }
 }
 
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_never_ends_a_task() {
+    async fn outages_never_fail_a_task() {
         let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
         assert_eq!(phase(&observations, job, Kind::Unavailable), Phase::Running);
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refused_credentials_end_it_after_the_grace() {
+    async fn refused_credentials_fail_the_task_after_the_grace_period() {
         let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
         assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Running);
@@ -147,30 +149,30 @@ mod tests {
         assert_eq!(
             phase(&observations, job, Kind::PermissionDenied),
             Phase::Running,
-            "counted anew"
+            "the period starts again"
         );
         tokio::time::advance(GRACE).await;
         assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Failed);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_running_job_is_looked_at_every_few_minutes() {
+    async fn running_jobs_are_polled_fully_every_few_minutes() {
         let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
         let running = || Status::new(Phase::Running);
         let now = Timestamp::now();
         let long_ago = now - jiff::SignedDuration::from_mins(10);
         assert!(observations.still_running(job, now, running).is_some(), "it was just created");
-        assert!(observations.still_running(job, long_ago, running).is_none(), "nobody looked yet");
+        assert!(observations.still_running(job, long_ago, running).is_none(), "not polled yet");
         observations.record(job, &Arc::new(Status::new(Phase::Queued)));
         let observation = observations.still_running(job, long_ago, running).unwrap();
-        assert_eq!(observation.phase, Phase::Queued, "what was observation stands");
-        tokio::time::advance(LOOK_AGAIN).await;
+        assert_eq!(observation.phase, Phase::Queued, "the recorded status is kept");
+        tokio::time::advance(FULL_POLL_EVERY).await;
         assert!(observations.still_running(job, long_ago, running).is_none());
     }
 
     #[test]
-    fn only_an_end_is_final() {
+    fn only_terminal_statuses_are_final() {
         let observations = Observations::new(GRACE);
         let job = Fingerprint::from_bytes(rand::random());
         observations.record(job, &Arc::new(Status::new(Phase::Running)));
@@ -178,11 +180,11 @@ mod tests {
         observations.record(job, &Arc::new(Status::new(Phase::Succeeded)));
         assert!(observations.ended(job).is_some());
         observations.record(job, &Arc::new(Status::new(Phase::Running)));
-        assert!(observations.ended(job).is_some(), "an older answer that comes later");
+        assert!(observations.ended(job).is_some(), "an older response that arrives later");
     }
 
     #[test]
-    fn new_jobs_are_remembered_however_many_there_were() {
+    fn new_jobs_evict_old_ones() {
         let observations = Observations::new(GRACE);
         let done = Arc::new(Status::new(Phase::Succeeded));
         for _ in 0..MAX_JOBS * 2 {
