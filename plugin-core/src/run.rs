@@ -8,6 +8,7 @@ mod registration;
 use std::{process::ExitCode, sync::Arc};
 
 use clap::{ArgMatches, Command};
+use prometheus_client::registry::Registry;
 use server_core::{
     Error, Result, ServiceInfo,
     program::{block_on, exit_code},
@@ -29,11 +30,11 @@ use crate::{
     context::SecretReader,
     erased::AnyPlugin,
     handle::HandleKeys,
-    metrics::Metrics,
+    metrics,
     plugin::{Plugin, SyncPlugin},
     server::{Auth, Running, Service, args::ServerArgs},
-    upstream::{HttpBuilder, UpstreamArgs},
-    verbs::{Shared, Verbs},
+    upstream::{self, HttpBuilder, UpstreamArgs},
+    verbs::{self, Shared, Verbs},
 };
 
 /// Runs the plugin `P` as a service until SIGTERM or SIGINT: a whole `main`.
@@ -108,18 +109,20 @@ pub(crate) async fn start(
     plugins: Vec<Configured>,
     log_level: LogLevel,
 ) -> Result<Running> {
-    let metrics = Arc::new(Metrics::new(info));
+    let mut registry = metrics::registry(info);
+    let panics = metrics::panics(&mut registry);
+    let calls = Arc::new(upstream::Metrics::register(&mut registry));
     let plugins = plugins
         .into_iter()
-        .map(|plugin| make(info, &settings.upstream, plugin, &metrics))
+        .map(|plugin| make(info, &settings.upstream, plugin, &calls))
         .collect::<Result<Vec<_>>>()?;
     let keys = handle_keys(&settings.server, &plugins)?;
-    let auth = auth(&settings.server, &metrics)?;
+    let auth = auth(&settings.server, &mut registry)?;
     let tasks = TaskTracker::new();
     let shared = Shared {
         keys,
         secrets: Arc::new(SecretReader::new(settings.secrets)),
-        metrics: Arc::clone(&metrics),
+        metrics: Arc::new(verbs::Metrics::register(&mut registry, panics.clone())),
         tasks: tasks.clone(),
         request_timeout: settings.server.request_timeout,
         refused_grace: settings.server.refused_grace,
@@ -129,7 +132,8 @@ pub(crate) async fn start(
         info,
         verbs: Arc::new(Verbs::new(&plugins, shared)?),
         auth,
-        metrics,
+        registry,
+        panics,
         log_level,
         tasks,
     };
@@ -141,7 +145,7 @@ fn make(
     info: ServiceInfo,
     upstream: &UpstreamArgs,
     plugin: Configured,
-    metrics: &Arc<Metrics>,
+    metrics: &Arc<upstream::Metrics>,
 ) -> Result<(&'static str, AnyPlugin)> {
     let Configured { name, endpoint, make } = plugin;
     let agent = format!("outrigger-{name}/{}", info.version);
@@ -173,12 +177,12 @@ fn handle_keys(args: &ServerArgs, plugins: &[(&str, AnyPlugin)]) -> Result<Handl
     ))
 }
 
-fn auth(args: &ServerArgs, metrics: &Arc<Metrics>) -> Result<Auth> {
+fn auth(args: &ServerArgs, registry: &mut Registry) -> Result<Auth> {
     match (&args.auth, args.insecure_no_auth) {
-        (Some(path), false) => Auth::from_file(path, Arc::clone(metrics)),
+        (Some(path), false) => Auth::from_file(path, registry),
         (None, true) => {
             tracing::warn!("--insecure-no-auth: whoever reaches this port may submit jobs");
-            Ok(Auth::anonymous(Arc::clone(metrics)))
+            Ok(Auth::anonymous(registry))
         }
         (None, false) => Err(Error::invalid(
             "--auth (PLUGIN_AUTH) is missing: name the file that says who may call, or serve \

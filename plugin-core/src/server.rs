@@ -5,6 +5,7 @@ mod auth;
 mod deadline;
 mod grpc;
 mod limits;
+mod metrics;
 mod observe;
 mod readiness;
 mod respond;
@@ -18,10 +19,12 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
 };
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use server_core::{
     Result, ServiceInfo,
     admin::{self, Observed},
     listen::{self, Connections, Listener},
+    metrics::encode,
     serving::Serving,
     telemetry::LogLevel,
     tls::ServerCertificate,
@@ -33,12 +36,15 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 pub(crate) use self::auth::Auth;
 pub use self::rest::openapi;
-use self::{limits::ConcurrencyLimit, readiness::Readiness};
-use crate::{metrics::Metrics, server::args::ServerArgs, verbs::Verbs};
+use self::{args::ServerArgs, limits::ConcurrencyLimit, metrics::Metrics, readiness::Readiness};
+use crate::verbs::Verbs;
 
 /// The API port. THE order of layers, outermost first.
-async fn api_router(service: &Service, args: &ServerArgs) -> Result<(Router, HealthReporter)> {
-    let metrics = &service.metrics;
+async fn api_router(
+    service: &Service,
+    args: &ServerArgs,
+    metrics: &Arc<Metrics>,
+) -> Result<(Router, HealthReporter)> {
     let (grpc, health) = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes).await?;
     // Innermost, as it wraps the body that handlers read. gRPC's is tonic's own, which refuses a
     // message by its length prefix.
@@ -74,7 +80,10 @@ pub(crate) struct Service {
     pub(crate) info: ServiceInfo,
     pub(crate) verbs: Arc<Verbs>,
     pub(crate) auth: Auth,
-    pub(crate) metrics: Arc<Metrics>,
+    /// Every metric of the service; those of the API port are added when it starts.
+    pub(crate) registry: Registry,
+    /// Counts panics, in handlers too.
+    pub(crate) panics: Counter,
     pub(crate) log_level: LogLevel,
     /// Runs what outlives a call: creates and deletes.
     pub(crate) tasks: TaskTracker,
@@ -93,12 +102,14 @@ impl Service {
     /// # Errors
     /// `Unavailable` that names the address that cannot be bound; `InvalidArgument` that names the
     /// certificate's file.
-    pub(crate) async fn start(self, args: &ServerArgs) -> Result<Running> {
+    pub(crate) async fn start(mut self, args: &ServerArgs) -> Result<Running> {
         let tls = certificate(args).await?;
         let (api_listener, api) = Listener::tcp(args.listen).await?;
         let (admin_listener, admin) = Listener::tcp(args.admin_listen).await?;
         let serving = Serving::new(self.tasks.clone(), args.drain_delay, args.drain_timeout);
-        let (router, health) = api_router(&self, args).await?;
+        let metrics = Metrics::register(&mut self.registry, tls.is_some(), self.panics.clone());
+        let metrics = Arc::new(metrics);
+        let (router, health) = api_router(&self, args, &metrics).await?;
         let readiness = Readiness::new(self.auth.clone(), serving.draining.clone());
         self.auth.keep_fresh(&serving.background, &serving.stop_background);
         serving.background.spawn(readiness.clone().report(health));
@@ -111,12 +122,12 @@ impl Service {
             age: Some(args.connection_age),
             grace: args.request_timeout,
             tls,
-            accepted: self.metrics.connections(),
+            accepted: metrics.connections.clone(),
             stop: serving.stop.clone(),
             tasks: serving.tasks.clone(),
         };
         serving.tasks.spawn(listen::serve(api_listener, router, connections));
-        let observed = Arc::new(Watched { readiness, metrics: self.metrics });
+        let observed = Arc::new(Status { readiness, registry: self.registry });
         let routes = admin::routes(observed, self.log_level).merge(rest::docs());
         serving.serve_admin(admin_listener, routes);
         Ok(Running { api, admin, serving })
@@ -132,18 +143,18 @@ async fn certificate(args: &ServerArgs) -> Result<Option<Arc<ServerCertificate>>
     Ok(Some(Arc::new(read)))
 }
 
-/// What the admin port tells of a service.
-struct Watched {
+/// What the admin port reports.
+struct Status {
     readiness: Readiness,
-    metrics: Arc<Metrics>,
+    registry: Registry,
 }
 
-impl Observed for Watched {
+impl Observed for Status {
     fn ready(&self) -> Result<(), &'static str> {
         self.readiness.check()
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
-        self.metrics.encode()
+        encode(&self.registry)
     }
 }

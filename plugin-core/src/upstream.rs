@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod credentials;
 mod endpoint;
+mod metrics;
 mod request;
 mod retry;
 mod throttle;
@@ -15,7 +16,6 @@ use http::{Method, StatusCode};
 use server_core::{Error, Kind, Result};
 use url::Url;
 
-pub(crate) use self::endpoint::{EndpointArgs, UpstreamArgs, require_tls};
 pub use self::{
     answer::Response,
     credentials::{Credentials, SecretToken, authorization, bearer},
@@ -23,7 +23,10 @@ pub use self::{
     token_cache::{Token, TokenCache, TokenSource},
 };
 use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
-use crate::metrics::Metrics;
+pub(crate) use self::{
+    endpoint::{EndpointArgs, UpstreamArgs, require_tls},
+    metrics::Metrics,
+};
 
 /// What an answer other than 2xx means.
 #[derive(Debug, Clone, PartialEq, Eq)]

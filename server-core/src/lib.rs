@@ -10,6 +10,7 @@ pub mod digest;
 pub mod duration;
 pub mod error;
 pub mod listen;
+pub mod metrics;
 pub mod program;
 mod service_info;
 pub mod serving;

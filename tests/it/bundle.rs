@@ -193,7 +193,7 @@ async fn get_as(
 
 #[tokio::test]
 async fn handle_is_rejected_under_another_plugins_task_type() {
-    let why = "the job's handle is of a bigquery_query_job_task task, not ";
+    let why = "the job's handle is for a bigquery_query_job_task task, not ";
     let vendors = Vendors::start().await;
     let service = vendors.service(&[]).await;
     let client = service.client(Dialect::Rest, "propeller").await;
@@ -361,7 +361,7 @@ async fn only_selected_plugins_are_configured_and_served() {
     let [bigquery, databricks, _] = tasks();
     assert!(client.create(&databricks).await.is_ok());
     let refused = client.create(&bigquery).await.unwrap_err();
-    assert!(refused.message.ends_with("is not served here; served: databricks version 0"));
+    assert!(refused.message.ends_with("; available: databricks version 0"));
 }
 
 #[tokio::test]

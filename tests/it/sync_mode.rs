@@ -220,7 +220,7 @@ async fn hanging_execution_ends_at_the_earlier_deadline() {
             let asked = Instant::now();
             let failed = client.execute(&task("hang")).await.unwrap_err();
             assert_eq!(failed.code, late);
-            assert_eq!(failed.message, "the task did not end before the deadline");
+            assert_eq!(failed.message, "the task did not finish before the deadline");
             assert!(asked.elapsed() < Duration::from_millis(most), "{:?}", asked.elapsed());
         }
         assert_eq!(
@@ -290,7 +290,7 @@ async fn unknown_task_type_lists_the_served_ones() {
 #[tokio::test]
 async fn sync_plugin_has_no_jobs() {
     let service = service().await;
-    let message = "task type oracle is answered at once and has no jobs";
+    let message = "task type oracle is synchronous and has no jobs";
     for dialect in Dialect::ALL {
         let client = service.client(dialect, "propeller").await;
         let not_found = if dialect.is_grpc() { 5 } else { 404 };
@@ -315,7 +315,7 @@ async fn async_plugin_cannot_be_executed() {
         let client = service.client(dialect, "propeller").await;
         let refused = client.execute(&task).await.unwrap_err();
         assert_eq!(refused.code, if dialect.is_grpc() { 5 } else { 404 });
-        let message = "task type bigquery_query_job_task runs as a job and is not answered at once";
+        let message = "task type bigquery_query_job_task is asynchronous and runs as a job";
         assert!(refused.message.starts_with(message), "{}", refused.message);
     }
 }

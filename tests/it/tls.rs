@@ -63,6 +63,8 @@ async fn rest_over_tls_supports_http1_and_http2() {
         let answer = request.send().await.unwrap().error_for_status().unwrap();
         assert_eq!(answer.version(), version);
     }
+    let metrics = secured.service.admin_text("/metrics").await;
+    assert!(metrics.contains("url_scheme=\"https\""), "{metrics}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod bearer;
 mod config;
 mod failure;
 mod keys;
+mod metrics;
 mod policy;
 mod published;
 mod token;
@@ -18,12 +19,13 @@ use axum::{
 };
 use futures_util::future::BoxFuture;
 use http::request::Parts;
+use prometheus_client::registry::Registry;
 use server_core::{Error, Result};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{bearer::BearerTokens, config::AuthFile};
+use self::{bearer::BearerTokens, config::AuthFile, metrics::Metrics};
 use super::route::Route;
-use crate::{context::Caller, metrics::Metrics, record::Record};
+use crate::{context::Caller, record::Record};
 
 /// A way to find out who is calling.
 trait Authenticator: Send + Sync {
@@ -71,7 +73,8 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn anonymous(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn anonymous(registry: &mut Registry) -> Self {
+        let metrics = Arc::new(Metrics::register(registry));
         Self { authenticator: Arc::new(Anonymous), metrics }
     }
 
@@ -79,7 +82,8 @@ impl Auth {
     ///
     /// # Errors
     /// `InvalidArgument` that names the file and the wrong entry.
-    pub(crate) fn from_file(path: &Path, metrics: Arc<Metrics>) -> Result<Self> {
+    pub(crate) fn from_file(path: &Path, registry: &mut Registry) -> Result<Self> {
+        let metrics = Arc::new(Metrics::register(registry));
         let tokens = BearerTokens::new(AuthFile::read(path)?, &metrics)?;
         Ok(Self { authenticator: Arc::new(tokens), metrics })
     }
@@ -99,7 +103,7 @@ impl Auth {
 
     async fn caller(&self, request: &Parts) -> Result<Caller> {
         self.authenticator.caller(request).await.map_err(|Refusal { reason, error }| {
-            self.metrics.auth_failure(reason);
+            self.metrics.failure(reason);
             error
         })
     }
@@ -142,7 +146,7 @@ pub(super) async fn authorise(
     match allowed {
         Ok(()) => next.run(request).await,
         Err(error) => {
-            auth.metrics.auth_failure("verb");
+            auth.metrics.failure("verb");
             error.into_response()
         }
     }

@@ -11,8 +11,8 @@ use axum::{
 use server_core::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::route::Route;
-use crate::{context::Verb, metrics::Metrics, verbs::Place};
+use super::{metrics::Metrics, route::Route};
+use crate::{context::Verb, verbs::Permit};
 
 /// How many calls may run at once.
 #[derive(Clone)]
@@ -27,23 +27,23 @@ impl ConcurrencyLimit {
         Self { free: Arc::new(free), metrics }
     }
 
-    /// A place for a call. Submits beyond the limit are refused at once, and come back; polls and
+    /// A permit for a call. Submits beyond the limit are refused at once, and come back; polls and
     /// deletes wait, because propeller counts their failures against the task.
-    async fn place(&self, verb: Verb) -> Result<Place> {
+    async fn acquire(&self, verb: Verb) -> Result<Permit> {
         let permit = match verb {
             Verb::Get | Verb::Delete => Arc::clone(&self.free).acquire_owned().await.ok(),
-            Verb::Create | Verb::Execute | Verb::List => self.try_place()?,
+            Verb::Create | Verb::Execute | Verb::List => self.try_acquire()?,
         };
         let closed = || Error::internal("the limit is closed");
-        permit.map(Place::new).ok_or_else(closed)
+        permit.map(Permit::new).ok_or_else(closed)
     }
 
-    fn try_place(&self) -> Result<Option<OwnedSemaphorePermit>> {
+    fn try_acquire(&self) -> Result<Option<OwnedSemaphorePermit>> {
         match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => Ok(Some(permit)),
             Err(TryAcquireError::Closed) => Ok(None),
             Err(TryAcquireError::NoPermits) => {
-                self.metrics.shed();
+                self.metrics.shed.inc();
                 let overloaded = Error::unavailable("the service is overloaded; try again");
                 Err(overloaded.with_retry_after(Duration::from_secs(1)))
             }
@@ -51,7 +51,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// Gives a call its place, for as long as it or what it started runs.
+/// Gives a call its permit, for as long as it or what it started runs.
 pub(super) async fn admit(
     State(limit): State<ConcurrencyLimit>,
     Extension(route): Extension<Route>,
@@ -62,12 +62,12 @@ pub(super) async fn admit(
     let Some(verb) = route.verb else {
         return next.run(request).await;
     };
-    let place = match limit.place(verb).await {
-        Ok(place) => place,
+    let permit = match limit.acquire(verb).await {
+        Ok(permit) => permit,
         Err(error) => return error.into_response(),
     };
-    request.extensions_mut().insert(place.clone());
+    request.extensions_mut().insert(permit.clone());
     let response = next.run(request).await;
-    drop(place);
+    drop(permit);
     response
 }

@@ -25,12 +25,12 @@ use tracing::{Instrument as _, Level, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
+    metrics::{ActiveRequest, Metrics},
     respond::{Protocol, render},
     route::Route,
 };
 use crate::{
     context::{Caller, Verb},
-    metrics::{ActiveRequest, Metrics},
     record::Record,
     task::Phase,
 };
@@ -315,7 +315,7 @@ pub(super) async fn catch_panic(
     let record = request.extensions().get::<Record>().cloned();
     let served = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
     served.unwrap_or_else(|panic| {
-        metrics.panic();
+        metrics.panics.inc();
         let error = Error::panicked(&*panic);
         if let Some(record) = record {
             record.fields().error = Some(error.clone());

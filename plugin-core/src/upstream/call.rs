@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{Span, field::Empty};
 use url::Url;
 
-use crate::metrics::Metrics;
+use super::metrics::Metrics;
 
 /// A try under way; what became of it is recorded when it is dropped, even by cancellation.
 pub(crate) struct UpstreamCall<'a> {
@@ -78,6 +78,6 @@ impl Drop for UpstreamCall<'_> {
             self.span.record("otel.status_code", "ERROR");
         }
         let took = self.started.elapsed();
-        self.metrics.upstream_called(self.method, self.host, self.status, self.error_type, took);
+        self.metrics.attempted(self.method, self.host, self.status, self.error_type, took);
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Request<'a> {
                 return Err(failed.error);
             };
             if !failed.crowded {
-                self.http.shared.metrics.upstream_retry();
+                self.http.shared.metrics.retries.inc();
             }
             tokio::time::sleep(pause).await;
             if !cx.is_wanted() {
@@ -181,7 +181,7 @@ impl<'a> Request<'a> {
                 if failed.error.kind() == Kind::ResourceExhausted
                     || failed.retry_after.is_some() =>
             {
-                self.http.shared.metrics.upstream_throttled();
+                self.http.shared.metrics.throttled.inc();
                 self.http.shared.throttle.throttled(failed.retry_after);
             }
             Ok(_) => self.http.shared.throttle.accepted(),

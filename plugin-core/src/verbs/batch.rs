@@ -1,4 +1,4 @@
-//! Polls that come together are answered together, where the vendor has a call for that.
+//! Joint polls: polls of one group are answered by one call, where the vendor has a call for that.
 
 use std::{
     collections::HashMap,
@@ -22,115 +22,116 @@ use crate::{
     task::Status,
 };
 
-/// With fewer polls than this their own calls are as cheap, and say more.
-const WORTHWHILE: usize = 3;
-/// The longest that polls wait for others, while many come.
-const LONGEST_WINDOW: Duration = Duration::from_millis(1500);
-/// How long polls stay apart whose joint call the vendor refused.
-const APART: Duration = Duration::from_secs(600);
-/// How long they do after two failures of that call in a row, which may pass.
-const APART_FOR_NOW: Duration = Duration::from_secs(60);
-const MAX_SLOTS: u64 = 10_000;
+/// The smallest batch that is polled jointly: for fewer jobs, separate polls are as cheap and more
+/// detailed.
+const MIN_BATCH: usize = 3;
+/// The longest that polls wait for others, while many arrive.
+const MAX_WINDOW: Duration = Duration::from_millis(1500);
+/// How long a group is polled separately after the vendor refused its joint poll.
+const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
+/// How long it is after two transient failures in a row.
+const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
+const MAX_GROUPS: u64 = 10_000;
 
-/// Which polls go together.
-type Slot = (&'static str, Fingerprint);
+/// The polls that can be joined: those of one task type and one group of the plugin.
+type GroupKey = (&'static str, Fingerprint);
 
-/// The polls that wait for others to join them.
+/// The polls of one plugin that wait to be joined.
 pub(super) struct Batches {
-    /// How long they wait; zero turns joining off.
+    /// How long polls wait for others; zero turns joint polls off.
     window: Duration,
-    /// A slot is there as long as somebody sees to its batches, one after the other.
-    waiting: Mutex<HashMap<Slot, Vec<Waiting>>>,
-    /// Until when polls are not joined.
-    apart: Cache<Slot, Instant>,
-    /// Whose last joint call failed.
-    failed: Cache<Slot, ()>,
+    /// A group has an entry as long as a task polls its batches, one after the other.
+    pending: Mutex<HashMap<GroupKey, Vec<PendingPoll>>>,
+    /// Groups that are polled separately, and until when.
+    separate: Cache<GroupKey, Instant>,
+    /// Groups whose last joint poll failed.
+    failed: Cache<GroupKey, ()>,
 }
 
-/// One of them.
-struct Waiting {
-    /// What the job is remembered by.
+/// A poll that waits to be joined.
+struct PendingPoll {
+    /// Identifies the job in this replica's memory.
     job: Fingerprint,
     poll: Poll,
-    answer: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Reply>,
 }
 
-/// What becomes of it.
-enum Answer {
-    Together(Result<Status>),
-    /// It has to be asked for by itself.
-    Alone,
-}
-
-/// What the vendor said of one.
-enum Found {
-    Told(JointStatus),
-    Trouble(Error),
+/// The outcome of a pending poll.
+enum Reply {
+    /// Of the joint poll.
+    Joint(Result<Status>),
+    /// The job has to be polled separately.
+    Separate,
 }
 
 impl Batches {
     pub(super) fn new(window: Duration) -> Self {
-        let apart = Cache::builder().max_capacity(MAX_SLOTS).time_to_live(APART).build();
-        let failed = Cache::builder().max_capacity(MAX_SLOTS).time_to_live(APART_FOR_NOW).build();
-        Self { window, waiting: Mutex::default(), apart, failed }
+        let separate = groups_for(SEPARATE_AFTER_REFUSAL);
+        let failed = groups_for(SEPARATE_AFTER_FAILURES);
+        Self { window, pending: Mutex::default(), separate, failed }
     }
 
-    fn are_apart(&self, slot: &Slot) -> bool {
-        self.apart.get(slot).is_some_and(|until| Instant::now() < until)
+    fn is_separate(&self, group: &GroupKey) -> bool {
+        self.separate.get(group).is_some_and(|until| Instant::now() < until)
     }
 
-    fn keep_apart(&self, slot: Slot, time: Duration) {
-        self.apart.insert(slot, Instant::now() + time);
+    fn separate(&self, group: GroupKey, time: Duration) {
+        self.separate.insert(group, Instant::now() + time);
     }
 
-    /// A list that does not work must not keep what gets by itself would find out.
-    fn note_failure(&self, slot: Slot) {
-        if self.failed.contains_key(&slot) {
-            self.keep_apart(slot, APART_FOR_NOW);
+    /// Separates the group at the second failure in a row: a joint poll that does not work must not
+    /// withhold what separate polls would find.
+    fn note_failure(&self, group: GroupKey) {
+        if self.failed.contains_key(&group) {
+            self.separate(group, SEPARATE_AFTER_FAILURES);
         }
-        self.failed.insert(slot, ());
+        self.failed.insert(group, ());
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Slot, Vec<Waiting>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, HashMap<GroupKey, Vec<PendingPoll>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `one` in line; true if nobody sees to the slot yet: its caller must.
-    fn join(&self, slot: Slot, one: Waiting) -> bool {
-        let mut waiting = self.waiting();
-        let is_new = !waiting.contains_key(&slot);
-        waiting.entry(slot).or_default().push(one);
+    /// Enqueues `poll`; true if no task polls the group yet, so that the caller must start one.
+    fn enqueue(&self, group: GroupKey, poll: PendingPoll) -> bool {
+        let mut pending = self.pending();
+        let is_new = !pending.contains_key(&group);
+        pending.entry(group).or_default().push(poll);
         is_new
     }
 
-    /// All who came since the last batch; without any the slot is given up.
-    fn next(&self, slot: &Slot) -> Vec<Waiting> {
-        let mut waiting = self.waiting();
-        let batch = waiting.get_mut(slot).map(std::mem::take).unwrap_or_default();
+    /// The polls that arrived since the last batch. If there are none, the group is removed.
+    fn next(&self, group: &GroupKey) -> Vec<PendingPoll> {
+        let mut pending = self.pending();
+        let batch = pending.get_mut(group).map(std::mem::take).unwrap_or_default();
         if batch.is_empty() {
-            waiting.remove(slot);
+            pending.remove(group);
         }
         batch
     }
 }
 
-/// A slot that somebody sees to. However that ends, who still waits asks alone.
-struct OpenSlot<'a> {
-    batches: &'a Batches,
-    slot: Slot,
+fn groups_for<T: Clone + Send + Sync + 'static>(time: Duration) -> Cache<GroupKey, T> {
+    Cache::builder().max_capacity(MAX_GROUPS).time_to_live(time).build()
 }
 
-impl Drop for OpenSlot<'_> {
+/// Removes a group if its task panics, so that pending polls are done separately.
+struct GroupGuard<'a> {
+    batches: &'a Batches,
+    group: GroupKey,
+}
+
+impl Drop for GroupGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.batches.waiting().remove(&self.slot);
+            self.batches.pending().remove(&self.group);
         }
     }
 }
 
 impl Verbs {
-    /// The status of a job together with others', or `None` if it has to be asked for by itself.
-    pub(super) async fn poll_together(
+    /// Polls a job jointly with others; `None` if it has to be polled separately.
+    pub(super) async fn poll_jointly(
         self: &Arc<Self>,
         opened: &Opened,
         cx: &Context,
@@ -141,121 +142,123 @@ impl Verbs {
             return Ok(None);
         }
         let plugin = Arc::clone(&opened.served.plugin);
-        let Some(batch) = plugin.group(cx.clone(), meta.to_vec()).await? else {
+        let Some(group) = plugin.group(cx.clone(), meta.to_vec()).await? else {
             return Ok(None);
         };
-        let slot = (opened.served.task_type.name, batch);
-        if batches.are_apart(&slot) {
+        let group = (opened.served.task_type.name, group);
+        if batches.is_separate(&group) {
             return Ok(None);
         }
-        let (answer, answered) = oneshot::channel();
+        let (reply, replied) = oneshot::channel();
         let poll = Poll { meta: meta.to_vec(), created_at: cx.created_at() };
-        if batches.join(slot, Waiting { job: opened.remembered_as, poll, answer }) {
+        if batches.enqueue(group, PendingPoll { job: opened.fingerprint, poll, reply }) {
             let (this, served, cx) = (Arc::clone(self), opened.served.clone(), cx.clone());
-            // Outside of this request's span: who sees to a slot may do so for hours.
-            self.shared.tasks.spawn(async move { this.poll_batches(slot, &served, &cx).await });
+            // Outside of this request's span: the task may poll the group for hours.
+            self.shared.tasks.spawn(async move { this.poll_batches(group, &served, &cx).await });
         }
-        // In time to still ask for it by itself.
-        match timeout(cx.deadline().remaining() / 3, answered).await {
-            Ok(Ok(Answer::Together(status))) => status.map(Some),
-            Ok(Ok(Answer::Alone) | Err(_)) | Err(_) => Ok(None),
+        // Leaves time for a separate poll.
+        match timeout(cx.deadline().remaining() / 3, replied).await {
+            Ok(Ok(Reply::Joint(status))) => status.map(Some),
+            Ok(Ok(Reply::Separate) | Err(_)) | Err(_) => Ok(None),
         }
     }
 
-    /// Waits for the others and asks for all; who comes meanwhile is asked for next.
-    async fn poll_batches(&self, slot: Slot, served: &ServedAsync, cx: &Context) {
+    /// Polls a group batch by batch, until no polls arrive.
+    async fn poll_batches(&self, group: GroupKey, served: &ServedAsync, cx: &Context) {
         let batches = &served.memory.batches;
-        let _open = OpenSlot { batches, slot };
+        let _guard = GroupGuard { batches, group };
         let mut window = batches.window;
         loop {
             sleep(window).await;
-            let batch = batches.next(&slot);
+            let batch = batches.next(&group);
             if batch.is_empty() {
                 return;
             }
-            // The more come, the more are worth waiting for; a few wait for nobody.
+            // Under load, waiting longer makes larger batches; a few polls do not wait.
             window = match batch.len() {
-                ..WORTHWHILE => batches.window,
-                _ => (window * 8).min(LONGEST_WINDOW),
+                ..MIN_BATCH => batches.window,
+                _ => (window * 8).min(MAX_WINDOW),
             };
-            self.poll_batch(slot, served, cx, batch).await;
+            self.poll_batch(group, served, cx, batch).await;
         }
     }
 
     async fn poll_batch(
         &self,
-        slot: Slot,
+        group: GroupKey,
         served: &ServedAsync,
         cx: &Context,
-        batch: Vec<Waiting>,
+        batch: Vec<PendingPoll>,
     ) {
-        let answers = match batch.len() {
-            ..WORTHWHILE => Vec::new(),
-            many => self.ask_for_many(slot, served, cx, &batch).instrument(round(many)).await,
+        let outcomes = match batch.len() {
+            ..MIN_BATCH => Vec::new(),
+            many => self.poll_many(group, served, cx, &batch).instrument(joint_span(many)).await,
         };
-        let mut answers = answers.into_iter();
-        for one in batch {
-            let answer = match answers.next().unwrap_or(Found::Told(JointStatus::Alone)) {
-                Found::Told(told) => self.answer(served, &one, told),
-                Found::Trouble(error) => Answer::Together(Err(error)),
+        let mut outcomes = outcomes.into_iter();
+        for pending in batch {
+            let reply = match outcomes.next().unwrap_or(Ok(JointStatus::Alone)) {
+                Ok(status) => self.reply(served, &pending, status),
+                Err(error) => Reply::Joint(Err(error)),
             };
-            if matches!(answer, Answer::Together(Ok(_))) {
-                self.shared.metrics.batched_poll();
+            if matches!(reply, Reply::Joint(Ok(_))) {
+                self.shared.metrics.joint_polls.inc();
             }
-            let _ = one.answer.send(answer);
+            let _ = pending.reply.send(reply);
         }
     }
 
-    fn answer(&self, served: &ServedAsync, one: &Waiting, told: JointStatus) -> Answer {
-        let status = match told {
+    fn reply(&self, served: &ServedAsync, pending: &PendingPoll, status: JointStatus) -> Reply {
+        let status = match status {
             JointStatus::Status(status) => {
-                self.remember(served, one.job, &status);
+                self.remember(served, pending.job, &status);
                 Some(status)
             }
             JointStatus::NotEnded => {
-                let first = || self.describe(served, &one.poll.meta);
-                served.memory.last_seen.still_running(one.job, one.poll.created_at, first)
+                let first = || self.describe(served, &pending.poll.meta);
+                let created_at = pending.poll.created_at;
+                served.memory.observations.still_running(pending.job, created_at, first)
             }
             JointStatus::Alone => None,
         };
-        status.map_or(Answer::Alone, |status| Answer::Together(Ok(status)))
+        status.map_or(Reply::Separate, |status| Reply::Joint(Ok(status)))
     }
 
-    async fn ask_for_many(
+    /// The outcome for each poll of `batch`; empty if all have to be polled separately.
+    async fn poll_many(
         &self,
-        slot: Slot,
+        group: GroupKey,
         served: &ServedAsync,
         cx: &Context,
-        batch: &[Waiting],
-    ) -> Vec<Found> {
+        batch: &[PendingPoll],
+    ) -> Vec<Result<JointStatus>> {
         let batches = &served.memory.batches;
         let cx = cx.with_deadline(Deadline::after(self.shared.request_timeout));
-        let polls = batch.iter().map(|one| one.poll.clone()).collect();
+        let polls = batch.iter().map(|pending| pending.poll.clone()).collect();
         let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
-        let late =
+        let timed_out =
             || Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"));
-        let found = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| late());
-        match found {
-            Ok(found) => {
-                batches.failed.invalidate(&slot);
-                found.into_iter().map(Found::Told).collect()
+        let result = timeout_at(cx.deadline().instant(), work).await;
+        match result.unwrap_or_else(|_| timed_out()) {
+            Ok(statuses) => {
+                batches.failed.invalidate(&group);
+                statuses.into_iter().map(Ok).collect()
             }
-            // Asking for each by itself would only add to the vendor's trouble.
+            // Separate polls would only add load to a failing upstream.
             Err(error) if error.kind().is_transient() => {
-                batches.note_failure(slot);
-                batch.iter().map(|_| Found::Trouble(error.clone())).collect()
+                batches.note_failure(group);
+                batch.iter().map(|_| Err(error.clone())).collect()
             }
             Err(error) => {
-                tracing::warn!(%error, cause = error.chain(), "polls cannot be joined for a while");
-                batches.keep_apart(slot, APART);
+                tracing::warn!(%error, cause = error.chain(), "joint polls are off for a while");
+                batches.separate(group, SEPARATE_AFTER_REFUSAL);
                 Vec::new()
             }
         }
     }
 }
 
-/// The span of one call for `polls`, which come from as many requests and so from none.
-fn round(polls: usize) -> Span {
+/// The span of a joint poll. It has no parent, because it belongs to several requests.
+fn joint_span(polls: usize) -> Span {
     tracing::info_span!(
         target: TRACE_TARGET,
         parent: None,

@@ -1,32 +1,26 @@
-//! Submitting a job: detached from its caller, joined with its repeats.
+//! Submitting a job.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::Value as Json;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument as _;
 
-use super::{
-    Incoming, Particulars, ServedAsync, Verbs,
-    in_flight::Outcome,
-    key::{Asked, Key},
-};
+use super::{Incoming, ServedAsync, Verbs};
 use crate::{
-    context::{Context, Deadline, Verb, Waiting},
+    context::{Context, Deadline, Verb},
     handle::{Handle, Job, Owner},
     task::Task,
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
-/// A create's answer.
+/// The outcome of a create.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
     pub(crate) handle: Vec<u8>,
-    /// Why the job was refused for good, if it was; the handle then leads to that failure.
+    /// The permanent refusal, if the job was refused; the handle then leads to it.
     pub(crate) refused: Option<Error>,
-    /// Whether the same request again finds the same job.
+    /// Whether a repeat of the request finds the same job.
     pub(crate) repeatable: bool,
 }
 
@@ -34,8 +28,8 @@ impl Verbs {
     /// Submits the job that `request` describes.
     ///
     /// # Errors
-    /// Nothing is known to have been created; a refusal for good is no error but a handle that leads
-    /// to it.
+    /// Nothing is known to have been created; retry. A permanent refusal is not an error but a handle
+    /// that leads to it.
     pub(crate) async fn create(
         self: &Arc<Self>,
         incoming: &Incoming,
@@ -61,54 +55,19 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Created> {
-        let asked = Asked::of(&request);
-        let submission = Submission::read(request);
-        self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
-        let key = Key::of(&incoming.caller, served.task_type, &submission, asked, header);
-        incoming.note(served.task_type.name, &submission.execution, key.key);
-        incoming.caller.check_task_type(served.task_type.name)?;
+        let work = self.read_work(incoming, served.task_type, request, header)?;
+        let repeatable = work.key.repeatable;
+        let deadline = Deadline::after(self.shared.request_timeout);
+        let (this, plugin) = (Arc::clone(self), served.clone());
+        let run = |cx, task| async move { this.run_create(&plugin, &cx, task).await };
+        let outcome = self.detached(&served.memory.creates, incoming, work, deadline, run);
 
-        let outcome = self.detached(incoming, served, &key, submission);
         let answer_by = incoming.deadline.leaving_time_to_answer();
         let created = timeout_at(answer_by.instant(), outcome.wait()).await.map_err(|_| {
             let message = "the job is still being submitted; repeat the request to get its handle";
             Error::new(Kind::DeadlineExceeded, message)
         })??;
-        Ok(Created { repeatable: key.repeatable, ..created })
-    }
-
-    /// Runs the submit in a task of its own: a caller that goes away neither undoes nor doubles it,
-    /// and a repeat waits for the same one.
-    fn detached(
-        self: &Arc<Self>,
-        incoming: &Incoming,
-        served: &ServedAsync,
-        key: &Key,
-        submission: Submission,
-    ) -> Outcome<Created> {
-        let (caller, place) = (incoming.caller.clone(), incoming.place.clone());
-        let (this, served, job) = (Arc::clone(self), served.clone(), key.key);
-        let (slot, memory) = (key.slot(&caller), Arc::clone(&served.memory));
-        let work = |waiting| async move {
-            // Moved in as a whole: it is held until the job is submitted.
-            let _place = place;
-            let particulars = Particulars {
-                key: job,
-                said_by: caller.role(),
-                execution: submission.execution,
-                output_prefix: submission.output_prefix,
-                created_at: Timestamp::now(),
-                connection: submission.connection,
-                waiting: Some(waiting),
-            };
-            let deadline = Deadline::after(this.shared.request_timeout);
-            let cx = this.context(served.task_type, &caller, deadline, particulars);
-            this.run_create(&served, &cx, submission.task).await
-        };
-        memory.creates.join_or_start(slot, job, |slot| {
-            let waiting: Waiting = slot.waiting();
-            self.shared.tasks.spawn(slot.run(work(waiting)).in_current_span());
-        })
+        Ok(Created { repeatable, ..created })
     }
 
     async fn run_create(
@@ -120,7 +79,7 @@ impl Verbs {
         let work = async { Arc::clone(&served.plugin).create(cx.clone(), task?).await };
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
         let result = result.unwrap_or_else(|_| {
-            let message = "the job could not be submitted in time; repeat the request";
+            let message = "timed out submitting the job; repeat the request";
             Err(Error::new(Kind::DeadlineExceeded, message))
         });
         let (job, refused) = match result {
@@ -141,11 +100,11 @@ impl Verbs {
     }
 }
 
-/// Whether the task would be refused again however often it is sent.
+/// Whether a repeat of the task would be refused again.
 pub(super) fn is_refusal(error: &Error) -> bool {
     match error.kind() {
         Kind::InvalidArgument | Kind::FailedPrecondition => true,
-        // From the vendor these are about the job; from us they are about the caller.
+        // From the vendor these are about the job; from this service they are about the caller.
         Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound | Kind::AlreadyExists => {
             error.is_upstream()
         }

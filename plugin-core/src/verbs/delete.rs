@@ -1,4 +1,4 @@
-//! Stopping a job: detached from its caller, and a success for every job that is not running.
+//! Stopping a job: in a task of its own, and a success for every job that is not running.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, get::is_settled};
+use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, get::is_visible};
 use crate::{
     context::{Context, Deadline, Verb},
     handle::Job,
@@ -16,7 +16,7 @@ impl Verbs {
     /// Stops the job of `opened`.
     ///
     /// # Errors
-    /// The job may still run; try again.
+    /// The job may still be running; retry.
     pub(crate) async fn delete(
         self: &Arc<Self>,
         incoming: &Incoming,
@@ -42,33 +42,40 @@ impl Verbs {
         let deadline = Deadline::after(self.shared.request_timeout);
         let cx = self.context_of(incoming, deadline, opened, connection);
         let (this, served) = (Arc::clone(self), opened.served.clone());
-        let place = incoming.place.clone();
+        let permit = incoming.permit.clone();
         let work = async move {
-            let _place = place;
+            let _permit = permit;
             this.run_delete(&served, cx, meta).await
         };
         let running = self.shared.tasks.spawn(work.in_current_span());
-        let late = |_| Error::new(Kind::DeadlineExceeded, "the job is still being stopped");
+        let pending = |_| {
+            Error::new(Kind::DeadlineExceeded, "the job is still being stopped; repeat the request")
+        };
         let answer_by = incoming.deadline.leaving_time_to_answer();
-        let finished = timeout_at(answer_by.instant(), running).await.map_err(late)?;
+        let finished = timeout_at(answer_by.instant(), running).await.map_err(pending)?;
         finished.map_err(Error::internal)?
     }
 
     async fn run_delete(&self, served: &ServedAsync, cx: Context, meta: Vec<u8>) -> Result<()> {
         let deadline = cx.deadline();
-        let late = |_| Err(Error::new(Kind::DeadlineExceeded, "the job was not stopped in time"));
+        let timed_out = |_| {
+            Err(Error::new(
+                Kind::DeadlineExceeded,
+                "timed out stopping the job; repeat the request",
+            ))
+        };
         let plugin = || Arc::clone(&served.plugin);
         let delete = self.guarded(plugin().delete(cx.clone(), meta.clone()));
-        match timeout_at(deadline.instant(), delete).await.unwrap_or_else(late) {
-            Err(error) if error.kind() == Kind::NotFound => gone(&cx),
-            // A vendor that will not stop a job may mean that it has ended. Flyte 2 repeats a failed
-            // delete for ever, so this is found out.
+        match timeout_at(deadline.instant(), delete).await.unwrap_or_else(timed_out) {
+            Err(error) if error.kind() == Kind::NotFound => missing(&cx),
+            // A vendor may refuse to stop a job because it has ended. Flyte 2 retries a failed delete
+            // forever, so this is checked.
             Err(error) if error.is_upstream() && !error.kind().is_transient() => {
                 let get = self.guarded(plugin().get(cx.clone(), meta));
                 match timeout_at(deadline.instant(), get).await {
                     Ok(Ok(status)) if status.phase.is_terminal() => Ok(()),
-                    Ok(Err(error)) if error.kind() == Kind::NotFound => gone(&cx),
-                    _ => Err(as_ours(error)),
+                    Ok(Err(error)) if error.kind() == Kind::NotFound => missing(&cx),
+                    _ => Err(as_unavailable(error)),
                 }
             }
             result => result,
@@ -76,15 +83,15 @@ impl Verbs {
     }
 }
 
-/// A job that the vendor does not know needs no stopping, unless it may only be late to list it.
-fn gone(cx: &Context) -> Result<()> {
-    if is_settled(cx.created_at()) {
+/// A job that the vendor does not list needs no stopping, unless it is too new to be listed.
+fn missing(cx: &Context) -> Result<()> {
+    if is_visible(cx.created_at()) {
         return Ok(());
     }
     Err(Error::unavailable("the vendor does not list the job yet; repeat the request"))
 }
 
-/// The vendor's verdict on the service is not one on the caller.
-fn as_ours(error: Error) -> Error {
+/// An error of the vendor is about the service's call, not about the caller's.
+fn as_unavailable(error: Error) -> Error {
     Error::unavailable(format!("the job could not be stopped: {error}")).with_source(error)
 }

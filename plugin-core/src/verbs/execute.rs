@@ -1,43 +1,36 @@
-//! Answering a task at once: within its caller's deadline, joined with its repeats.
+//! Executing a synchronous task, within its caller's deadline.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::Value as Json;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument as _;
 
-use super::{
-    Incoming, Particulars, ServedSync, Verbs,
-    create::is_refusal,
-    in_flight::Outcome,
-    key::{Asked, Key},
-};
+use super::{Incoming, ServedSync, Verbs, create::is_refusal};
 use crate::{
-    context::{Context, Deadline, Verb},
+    context::{Context, Verb},
     task::{Phase, Status, Task},
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
-/// The code of a plugin that answered without an end.
+/// The error code of a plugin that returned a non-terminal phase.
 const NOT_TERMINAL: &str = "NOT_TERMINAL";
 
-/// How a task ended.
+/// The outcome of an execution.
 #[derive(Debug, Clone)]
 pub(crate) struct Executed {
-    /// Its end: the phase is terminal.
+    /// With a terminal phase.
     pub(crate) status: Arc<Status>,
-    /// Why it was refused for good, if it was; `status` then says so, too.
+    /// The permanent refusal, if the task was refused; `status` has it as well.
     pub(crate) refused: Option<Error>,
 }
 
 impl Verbs {
-    /// Does what `request` asks for.
+    /// Executes the task of `request`.
     ///
     /// # Errors
-    /// The outcome is not known; try again. A refusal for good is no error but a failed task: any
-    /// error makes propeller try again, and at once.
+    /// The outcome is unknown; retry. A permanent refusal is not an error but a failed task, because
+    /// propeller retries on any error, and at once.
     pub(crate) async fn execute(
         self: &Arc<Self>,
         incoming: &Incoming,
@@ -48,7 +41,7 @@ impl Verbs {
         incoming.caller.check_verb(Verb::Execute)?;
         let (task_type, version) = Submission::addressee(&request)?;
         let served = self.find(task_type, Some(version))?.synchronous()?;
-        let result = self.answer_at_once(incoming, &served, request, header).await;
+        let result = self.run_to_end(incoming, &served, request, header).await;
         self.count(served.task_type, Verb::Execute, started, &result);
         if let Ok(executed) = &result {
             let mut fields = incoming.record.fields();
@@ -58,58 +51,20 @@ impl Verbs {
         result
     }
 
-    async fn answer_at_once(
+    async fn run_to_end(
         self: &Arc<Self>,
         incoming: &Incoming,
         served: &ServedSync,
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Executed> {
-        let asked = Asked::of(&request);
-        let submission = Submission::read(request);
-        self.shared.metrics.input_bytes(served.task_type.name, submission.input_bytes);
-        let key = Key::of(&incoming.caller, served.task_type, &submission, asked, header);
-        incoming.note(served.task_type.name, &submission.execution, key.key);
-        incoming.caller.check_task_type(served.task_type.name)?;
-
+        let work = self.read_work(incoming, served.task_type, request, header)?;
         let deadline = incoming.deadline.leaving_time_to_answer();
-        let outcome = self.executing(incoming, served, &key, deadline, submission);
-        // What was joined may have been given more time than this caller has.
-        timeout_at(deadline.instant(), outcome.wait()).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// Executes in a task of its own: a caller that goes away and comes back finds it, and it is not
-    /// done twice.
-    fn executing(
-        self: &Arc<Self>,
-        incoming: &Incoming,
-        served: &ServedSync,
-        key: &Key,
-        deadline: Deadline,
-        submission: Submission,
-    ) -> Outcome<Executed> {
-        let (caller, place) = (incoming.caller.clone(), incoming.place.clone());
-        let (this, served, job) = (Arc::clone(self), served.clone(), key.key);
-        let (slot, memory) = (key.slot(&caller), Arc::clone(&served.memory));
-        let work = |waiting| async move {
-            // Moved in as a whole: it is held until the task has ended.
-            let _place = place;
-            let particulars = Particulars {
-                key: job,
-                said_by: caller.role(),
-                execution: submission.execution,
-                output_prefix: submission.output_prefix,
-                created_at: Timestamp::now(),
-                connection: submission.connection,
-                waiting: Some(waiting),
-            };
-            let cx = this.context(served.task_type, &caller, deadline, particulars);
-            this.run_execute(&served, &cx, submission.task).await
-        };
-        memory.executions.join_or_start(slot, job, |slot| {
-            let waiting = slot.waiting();
-            self.shared.tasks.spawn(slot.run(work(waiting)).in_current_span());
-        })
+        let (this, plugin) = (Arc::clone(self), served.clone());
+        let run = |cx, task| async move { this.run_execute(&plugin, &cx, task).await };
+        let outcome = self.detached(&served.memory.executions, incoming, work, deadline, run);
+        // A joined execution may have a later deadline than this caller.
+        timeout_at(deadline.instant(), outcome.wait()).await.unwrap_or_else(|_| Err(timed_out()))
     }
 
     async fn run_execute(
@@ -120,8 +75,8 @@ impl Verbs {
     ) -> Result<Executed> {
         let work = async { Arc::clone(&served.plugin).execute(cx.clone(), task?).await };
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
-        let (status, refused) = match result.unwrap_or_else(|_| Err(late())) {
-            Ok(status) => (self.ended(served, status), None),
+        let (status, refused) = match result.unwrap_or_else(|_| Err(timed_out())) {
+            Ok(status) => (self.terminal(served, status), None),
             Err(error) if is_refusal(&error) => {
                 (Status::failed(error.code(), error.message()), Some(error))
             }
@@ -130,25 +85,24 @@ impl Verbs {
         Ok(Executed { status: Arc::new(status), refused })
     }
 
-    /// `status`, or a failure in its place if it is no end: nobody would come back for one, and
-    /// propeller's workers panic over a task without a handle.
-    fn ended(&self, served: &ServedSync, status: Status) -> Status {
+    /// `status` if it is terminal, otherwise a failure: a synchronous task is not polled, and propeller's
+    /// workers panic on a running task without a handle.
+    fn terminal(&self, served: &ServedSync, status: Status) -> Status {
         self.note_unknown_state(served.task_type.name, &status);
         if status.phase.is_terminal() {
             return status;
         }
         let (name, phase) = (served.task_type.name, status.phase.name());
-        tracing::error!(task_type = name, phase, "a sync plugin answered without an end");
-        let message =
-            format!("the plugin of {name} answered with the phase {phase}, which is no end");
+        tracing::error!(task_type = name, phase, "a sync plugin returned a non-terminal phase");
+        let message = format!("the plugin for {name} returned the non-terminal phase {phase}");
         Status { phase: Phase::Failed, outputs: Default::default(), ..status }
             .code(NOT_TERMINAL)
             .message(message)
     }
 }
 
-fn late() -> Error {
-    Error::new(Kind::DeadlineExceeded, "the task did not end before the deadline")
+fn timed_out() -> Error {
+    Error::new(Kind::DeadlineExceeded, "the task did not finish before the deadline")
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Looking at a job. Trouble upstream is no error here: propeller gives up for good after its sixth
-//! failed poll in a job's life.
+//! Polling a job. Upstream failures are not errors here: propeller fails a task for good after six
+//! failed polls in a job's life.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,11 +17,11 @@ use crate::{
     task::{Phase, Status},
 };
 
-/// How long a new job may be unknown to the vendor (googleapis/python-bigquery#2134 is one who is late).
-const SETTLES: SignedDuration = SignedDuration::from_secs(60);
+/// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
+const VISIBLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 impl Verbs {
-    /// Where the job of `opened` stands; its last known status when the vendor cannot be asked.
+    /// The status of the job of `opened`; its last known one if polling the upstream fails.
     pub(crate) async fn get(
         self: &Arc<Self>,
         incoming: &Incoming,
@@ -32,9 +32,9 @@ impl Verbs {
         let status = match &opened.handle.job {
             Job::Refused { code, message } => Arc::new(Status::failed(code.as_deref(), message)),
             Job::Created(meta) => {
-                match opened.served.memory.last_seen.ended(opened.remembered_as) {
+                match opened.served.memory.observations.ended(opened.fingerprint) {
                     Some(ended) => ended,
-                    None => self.look(incoming, opened, meta, connection).await,
+                    None => self.poll(incoming, opened, meta, connection).await,
                 }
             }
         };
@@ -43,30 +43,30 @@ impl Verbs {
         status
     }
 
-    async fn look(
+    async fn poll(
         self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
         meta: &[u8],
         connection: ConnectionSecrets,
     ) -> Arc<Status> {
-        match self.ask(incoming, opened, meta, connection).await {
+        match self.poll_upstream(incoming, opened, meta, connection).await {
             Ok(status) => Arc::new(status),
             Err(error) => {
                 incoming.record.fields().error = Some(error.clone());
-                // The vendor's word that there is no such job is about the job; all else is trouble.
+                // NotFound is about the job; all other errors are about the poll.
                 if error.kind() == Kind::NotFound {
                     return Arc::new(self.missing(opened, meta, &error));
                 }
                 self.shared.metrics.stale_answer(opened.served.task_type.name);
                 let first = || self.describe(&opened.served, meta);
-                let last_seen = &opened.served.memory.last_seen;
-                last_seen.instead(opened.remembered_as, &error, first)
+                let observations = &opened.served.memory.observations;
+                observations.fallback(opened.fingerprint, &error, first)
             }
         }
     }
 
-    async fn ask(
+    async fn poll_upstream(
         self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
@@ -76,12 +76,12 @@ impl Verbs {
         let deadline = incoming.deadline.leaving_time_to_answer();
         let cx = self.context_of(incoming, deadline, opened, connection);
         let work = self.guarded(async {
-            match self.poll_together(opened, &cx, meta).await? {
+            match self.poll_jointly(opened, &cx, meta).await? {
                 Some(status) => Ok(status),
                 None => {
                     let plugin = Arc::clone(&opened.served.plugin);
                     let status = plugin.get(cx, meta.to_vec()).await?;
-                    self.remember(&opened.served, opened.remembered_as, &status);
+                    self.remember(&opened.served, opened.fingerprint, &status);
                     Ok(status)
                 }
             }
@@ -91,32 +91,34 @@ impl Verbs {
         })
     }
 
-    /// Keeps what the vendor said of a job; what is only remembered is not kept anew.
+    /// Records a status that the vendor reported, not one from memory.
     pub(super) fn remember(&self, served: &ServedAsync, job: Fingerprint, status: &Status) {
         self.note_unknown_state(served.task_type.name, status);
-        served.memory.last_seen.saw(job, &Arc::new(status.clone()));
+        served.memory.observations.record(job, &Arc::new(status.clone()));
     }
 
     /// Counts and logs a state that this version of the plugin does not know.
     pub(super) fn note_unknown_state(&self, task_type: &'static str, status: &Status) {
         if let Some(state) = &status.unknown_state {
             self.shared.metrics.unknown_state(task_type);
-            tracing::warn!(task_type, state, "a job is in a state this version does not know");
+            tracing::warn!(task_type, state, "job in a state unknown to this version");
         }
     }
 
-    /// What a plugin says of a job without asking; its panic costs no poll.
+    /// The plugin's status of a job without polling. A panic does not fail the poll.
     pub(super) fn describe(&self, served: &ServedAsync, meta: &[u8]) -> Status {
         let described = catch_unwind(AssertUnwindSafe(|| served.plugin.describe(meta)));
-        described.unwrap_or_else(|_| {
-            self.shared.metrics.panic();
+        described.unwrap_or_else(|panic| {
+            self.shared.metrics.panics.inc();
+            let cause = Error::panicked(&*panic).chain();
+            tracing::error!(task_type = served.task_type.name, cause, "describing a job panicked");
             Status::new(Phase::Running)
         })
     }
 
-    /// A job that the vendor does not know: not yet, or not any more.
+    /// The status of a job that the vendor does not list: not yet, or no longer.
     fn missing(&self, opened: &Opened, meta: &[u8], error: &Error) -> Status {
-        if is_settled(opened.handle.created_at) {
+        if is_visible(opened.handle.created_at) {
             return Status::failed(error.code(), error.message());
         }
         let known = self.describe(&opened.served, meta);
@@ -125,13 +127,13 @@ impl Verbs {
     }
 }
 
-/// Whether a job was created long enough ago for its vendor to know it.
-pub(super) fn is_settled(created_at: Timestamp) -> bool {
-    Timestamp::now().duration_since(created_at) >= SETTLES
+/// Whether a job is old enough for the vendor to list it.
+pub(super) fn is_visible(created_at: Timestamp) -> bool {
+    Timestamp::now().duration_since(created_at) >= VISIBLE_AFTER
 }
 
 impl Status {
-    /// A job that failed for good.
+    /// A job that failed permanently.
     pub(super) fn failed(code: Option<&str>, message: &str) -> Self {
         let status = Self::new(Phase::Failed).message(message);
         match code {

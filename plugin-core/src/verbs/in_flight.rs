@@ -1,4 +1,4 @@
-//! Work under way, by key: a repeat waits for the first one instead of starting again.
+//! Work in progress, by key: a repeat waits for its result instead of starting again.
 
 use std::{
     collections::HashMap,
@@ -8,48 +8,45 @@ use std::{
 use server_core::{Error, Result, digest::Fingerprint};
 use tokio::sync::watch;
 
-use crate::{
-    context::{IdempotencyKey, Verb, Waiter, Waiting},
-    metrics::Metrics,
-};
+use super::metrics::Metrics;
+use crate::context::{IdempotencyKey, Verb, Waiter, Waiting};
 
 /// The result of work, once there is one.
-type Ending<T> = Option<Result<T>>;
+type Completion<T> = Option<Result<T>>;
 
-/// Work that is under way.
-struct UnderWay<T> {
-    ending: watch::Receiver<Ending<T>>,
+/// Work in progress.
+struct InProgress<T> {
+    completion: watch::Receiver<Completion<T>>,
     waiting: Waiting,
 }
 
-type Table<T> = Mutex<HashMap<Fingerprint, UnderWay<T>>>;
+type Table<T> = Mutex<HashMap<Fingerprint, InProgress<T>>>;
 
-/// Work under way.
+/// The work in progress of one verb.
 pub(super) struct InFlight<T> {
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
-    /// What the work does.
     verb: Verb,
 }
 
-/// The end of work under way. Dropping it does not stop the work.
+/// The future result of work in progress. Dropping it does not cancel the work.
 pub(super) struct Outcome<T> {
-    ending: watch::Receiver<Ending<T>>,
+    completion: watch::Receiver<Completion<T>>,
     _waiter: Waiter,
 }
 
-/// A key's place in the table, held by the work itself and freed even when that panics.
-pub(super) struct Slot<T> {
-    slot: Fingerprint,
+/// The table's entry for work in progress. The work owns it, so that it is removed even after a panic.
+pub(super) struct Entry<T> {
+    key: Fingerprint,
     job: IdempotencyKey,
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
     verb: Verb,
     waiting: Waiting,
-    ending: watch::Sender<Ending<T>>,
+    completion: watch::Sender<Completion<T>>,
 }
 
-fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<Fingerprint, UnderWay<T>>> {
+fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<Fingerprint, InProgress<T>>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -58,106 +55,107 @@ impl<T: Clone> InFlight<T> {
         Self { table: Arc::default(), metrics, verb }
     }
 
-    /// The work under way in `slot`; `start` is given that slot to run it in if there is none. `job`
-    /// names it in the log.
+    /// Joins the work with this key, or calls `start` with a new entry to run it in. `job` identifies
+    /// it in the log.
     pub(super) fn join_or_start(
         &self,
-        slot: Fingerprint,
+        key: Fingerprint,
         job: IdempotencyKey,
-        start: impl FnOnce(Slot<T>),
+        start: impl FnOnce(Entry<T>),
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
-        if let Some(under_way) = table.get(&slot) {
-            self.metrics.joined_create();
-            return under_way.outcome();
+        if let Some(running) = table.get(&key) {
+            self.metrics.joined.inc();
+            return running.outcome();
         }
-        let (ending, receiver) = watch::channel(None);
+        let (completion, receiver) = watch::channel(None);
         let waiting = Waiting::default();
-        let under_way = UnderWay { ending: receiver, waiting: waiting.clone() };
-        let outcome = under_way.outcome();
-        table.insert(slot, under_way);
+        let running = InProgress { completion: receiver, waiting: waiting.clone() };
+        let outcome = running.outcome();
+        table.insert(key, running);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
-        start(Slot { slot, job, table, metrics, verb: self.verb, waiting, ending });
+        start(Entry { key, job, table, metrics, verb: self.verb, waiting, completion });
         outcome
     }
 }
 
-impl<T> UnderWay<T> {
+impl<T> InProgress<T> {
     fn outcome(&self) -> Outcome<T> {
-        Outcome { ending: self.ending.clone(), _waiter: self.waiting.join() }
+        Outcome { completion: self.completion.clone(), _waiter: self.waiting.join() }
     }
 }
 
 impl<T: Clone> Outcome<T> {
-    /// Waits for the work.
+    /// Waits for the result.
     ///
     /// # Errors
-    /// The work's own, or `Internal` when it was dropped.
+    /// The work's own, or `Internal` if it was cancelled or panicked.
     pub(super) async fn wait(mut self) -> Result<T> {
-        match self.ending.wait_for(Option::is_some).await.as_deref() {
+        match self.completion.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(result)) => result.clone(),
-            Ok(None) | Err(_) => Err(Error::internal("the work was dropped")),
+            Ok(None) | Err(_) => Err(Error::internal("the operation was cancelled")),
         }
     }
 }
 
-impl<T> Slot<T> {
-    /// Who waits for the work.
+impl<T> Entry<T> {
+    /// The callers that wait for the result.
     pub(super) fn waiting(&self) -> Waiting {
         self.waiting.clone()
     }
 
-    /// Runs `work` and hands its result to everyone who waits.
+    /// Runs `work` and sends its result to all waiting callers.
     pub(super) async fn run(self, work: impl Future<Output = Result<T>>) {
         let result = work.await;
-        lock(&self.table).remove(&self.slot);
+        lock(&self.table).remove(&self.key);
         if self.waiting.is_abandoned() {
             self.note_abandoned(&result);
         }
-        self.ending.send_replace(Some(result));
+        self.completion.send_replace(Some(result));
     }
 
     fn note_abandoned(&self, result: &Result<T>) {
         let (job, verb) = (self.job.short(), self.verb.name());
         match result {
             Ok(_) => {
-                self.metrics.abandoned_create();
-                tracing::info!(job, verb, "finished after its caller had gone");
+                self.metrics.abandoned.inc();
+                tracing::info!(job, verb, "finished after its caller had disconnected");
             }
             Err(error) => tracing::info!(
                 job,
                 verb,
                 %error,
                 cause = error.chain(),
-                "failed after its caller had gone"
+                "failed after its caller had disconnected"
             ),
         }
     }
 }
 
-impl<T> Drop for Slot<T> {
+impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
-        // Only a panic leaves the key in the table: `run` takes it out, and by now it may be another's.
-        if self.ending.borrow().is_none() {
-            lock(&self.table).remove(&self.slot);
+        // Without a result the work panicked. Otherwise `run` has removed the entry, and the key may be
+        // in use again.
+        if self.completion.borrow().is_none() {
+            lock(&self.table).remove(&self.key);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::{metrics::counter::Counter, registry::Registry};
     use tokio::sync::oneshot;
 
     use super::*;
-    use server_core::ServiceInfo;
 
     fn in_flight() -> InFlight<u32> {
-        let info = ServiceInfo { name: "test", version: "0" };
-        InFlight::new(Verb::Create, Arc::new(Metrics::new(info)))
+        let metrics = Metrics::register(&mut Registry::default(), Counter::default());
+        InFlight::new(Verb::Create, Arc::new(metrics))
     }
 
-    fn slot() -> Fingerprint {
+    fn key() -> Fingerprint {
         Fingerprint::of(&["k"])
     }
 
@@ -165,14 +163,14 @@ mod tests {
         in_flight: &InFlight<u32>,
         work: impl Future<Output = Result<u32>> + Send + 'static,
     ) -> Outcome<u32> {
-        let key = IdempotencyKey::of_attempt("k");
-        in_flight.join_or_start(slot(), key, |slot| {
-            tokio_util::task::TaskTracker::new().spawn(slot.run(work));
+        let job = IdempotencyKey::of_attempt("k");
+        in_flight.join_or_start(key(), job, |entry| {
+            tokio_util::task::TaskTracker::new().spawn(entry.run(work));
         })
     }
 
     #[tokio::test]
-    async fn a_repeat_waits_for_the_first_and_starts_nothing() {
+    async fn repeats_join_work_in_progress() {
         let in_flight = in_flight();
         let (finish, finished) = oneshot::channel();
         let first = start(&in_flight, async { Ok(finished.await.unwrap()) });
@@ -180,11 +178,11 @@ mod tests {
         finish.send(7).unwrap();
         assert_eq!((first.wait().await.unwrap(), repeat.wait().await.unwrap()), (7, 7));
         let later = start(&in_flight, async { Ok(8) });
-        assert_eq!(later.wait().await.unwrap(), 8, "what has ended is not joined");
+        assert_eq!(later.wait().await.unwrap(), 8, "finished work is not joined");
     }
 
     #[tokio::test]
-    async fn work_goes_on_when_everyone_has_gone() {
+    async fn work_continues_without_callers() {
         let in_flight = in_flight();
         let (finish, finished) = oneshot::channel();
         let (done, was_done) = oneshot::channel();
@@ -198,15 +196,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_knows_whether_anyone_waits() {
+    async fn work_sees_whether_callers_wait() {
         let in_flight = in_flight();
-        let (tell, told) = oneshot::channel();
-        let key = IdempotencyKey::of_attempt("k");
-        let outcome = in_flight.join_or_start(slot(), key, |slot| {
-            assert!(tell.send(slot.waiting()).is_ok());
-            tokio_util::task::TaskTracker::new().spawn(slot.run(std::future::pending()));
+        let (sender, receiver) = oneshot::channel();
+        let job = IdempotencyKey::of_attempt("k");
+        let outcome = in_flight.join_or_start(key(), job, |entry| {
+            assert!(sender.send(entry.waiting()).is_ok());
+            tokio_util::task::TaskTracker::new().spawn(entry.run(std::future::pending()));
         });
-        let waiting = told.await.unwrap();
+        let waiting = receiver.await.unwrap();
         assert!(!waiting.is_abandoned());
         drop(outcome);
         assert!(waiting.is_abandoned());
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_frees_the_key() {
+    async fn panics_release_the_key() {
         let in_flight = in_flight();
         let first = start(&in_flight, async { panic!("on purpose") });
         assert!(first.wait().await.is_err());

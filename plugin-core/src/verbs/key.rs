@@ -1,4 +1,4 @@
-//! By what a repeated request is known.
+//! The keys by which repeats of a request are recognised.
 
 use prost::Message as _;
 use server_core::digest::{Fingerprint, sha256};
@@ -9,20 +9,20 @@ use crate::{
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
 
-/// A task's idempotency key, and whether the same request again has the same one.
+/// A task's idempotency key, and whether a repeat of the request has the same one.
 pub(super) struct Key {
     pub(super) key: IdempotencyKey,
     pub(super) repeatable: bool,
-    asked: Asked,
+    digest: RequestDigest,
 }
 
-/// What a request asks for, which tells a repeat from another request under the same key.
-pub(super) struct Asked(Fingerprint);
+/// The digest of a request's task: distinguishes a repeat from another request with the same key.
+pub(super) struct RequestDigest(Fingerprint);
 
-impl Asked {
-    /// The connection is left out: its secrets may have been renewed before a repeat.
+impl RequestDigest {
+    /// Without the connection, whose secrets may be renewed before a repeat.
     pub(super) fn of(request: &CreateTaskRequest) -> Self {
-        // The same bytes for the same task: every map is an ordered one.
+        // The encoding is deterministic: every map is ordered.
         let template = request.template.as_ref().map(|template| template.encode_to_vec());
         let inputs = request.inputs.as_ref().map(|inputs| inputs.encode_to_vec());
         let (template, inputs) = (template.unwrap_or_default(), inputs.unwrap_or_default());
@@ -32,45 +32,45 @@ impl Asked {
 }
 
 impl Key {
-    /// `header` is REST's `Idempotency-Key`, which stands in for what Flyte calls the attempt.
+    /// `header` is REST's `Idempotency-Key`, which replaces Flyte's name of the attempt.
     pub(super) fn of(
         caller: &Caller,
         task_type: TaskType,
         submission: &Submission,
-        asked: Asked,
+        digest: RequestDigest,
         header: Option<&str>,
     ) -> Self {
         let named = named(caller, task_type, submission, header);
         let repeatable = named.is_some();
-        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, asked }
+        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, digest }
     }
 
-    /// Where work under this key is joined, by who asks for the same. Two callers never share its
-    /// outcome, whatever key they name.
-    pub(super) fn slot(&self, caller: &Caller) -> Fingerprint {
-        let (key, asked) = (self.key.hex(), self.asked.0.to_string());
-        Fingerprint::of(&[&key, &asked, caller.issuer(), caller.subject()])
+    /// The key under which work in progress is joined: only by the same caller, asking for the same
+    /// task. Two callers never share an outcome, whatever key they send.
+    pub(super) fn join_key(&self, caller: &Caller) -> Fingerprint {
+        let (key, digest) = (self.key.hex(), self.digest.0.to_string());
+        Fingerprint::of(&[&key, &digest, caller.issuer(), caller.subject()])
     }
 }
 
-/// The key that repeats of the request have, too; `None` if it names nothing to know them by.
+/// The key that repeats of the request share; `None` if nothing in it identifies them.
 fn named(
     caller: &Caller,
     task_type: TaskType,
     submission: &Submission,
     header: Option<&str>,
 ) -> Option<IdempotencyKey> {
-    let theirs = |what, text| {
-        let parts = [caller.issuer(), caller.subject(), what, task_type.name, text];
+    let own = |kind, value| {
+        let parts = [caller.issuer(), caller.subject(), kind, task_type.name, value];
         IdempotencyKey::from(Fingerprint::of(&parts))
     };
     if let Some(header) = header {
-        return Some(theirs("Idempotency-Key", header));
+        return Some(own("Idempotency-Key", header));
     }
     let attempt = [&submission.output_prefix, &submission.attempt_id];
-    let attempt = attempt.into_iter().find(|text| !text.is_empty())?;
+    let attempt = attempt.into_iter().find(|name| !name.is_empty())?;
     Some(match caller.role() {
         Role::Propeller | Role::Anonymous => IdempotencyKey::of_attempt(attempt),
-        Role::User | Role::Admin => theirs("output_prefix", attempt),
+        Role::User | Role::Admin => own("output_prefix", attempt),
     })
 }

@@ -1,4 +1,4 @@
-//! What a service serves: a plugin under each of its task types, and which verbs that has.
+//! The task types that a service serves, with their plugins.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use server_core::{Error, Result};
 
 use super::{
     Shared, batch::Batches, create::Created, execute::Executed, in_flight::InFlight,
-    last_seen::LastSeen,
+    observations::Observations,
 };
 use crate::{
     context::Verb,
@@ -17,21 +17,21 @@ use crate::{
 /// A plugin under one of its task types.
 #[derive(Clone)]
 pub(crate) struct Served<P = AnyPlugin> {
-    /// What discovery calls the plugin.
+    /// The plugin's name in discovery.
     pub(crate) agent: &'static str,
     pub(crate) task_type: TaskType,
     pub(crate) plugin: P,
     pub(super) memory: Arc<Memory>,
 }
 
-/// What this replica knows of one plugin's tasks.
+/// What this replica remembers of one plugin's tasks.
 ///
-/// Each plugin has its own, so that those of one process are as far apart as those of two: Flyte may
+/// Each plugin has its own, so that plugins of one process are as separate as those of two: Flyte may
 /// give tasks of both the same `output_prefix`, and so the same key.
 pub(super) struct Memory {
     pub(super) creates: InFlight<Created>,
     pub(super) executions: InFlight<Executed>,
-    pub(super) last_seen: LastSeen,
+    pub(super) observations: Observations,
     pub(super) batches: Batches,
 }
 
@@ -40,16 +40,16 @@ impl Memory {
         Self {
             creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
             executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
-            last_seen: LastSeen::new(shared.refused_grace),
+            observations: Observations::new(shared.refused_grace),
             batches: Batches::new(shared.poll_window),
         }
     }
 }
 
-/// One whose tasks are jobs: they are created, looked at and deleted.
+/// A task type whose tasks are jobs: created, polled and deleted.
 pub(crate) type ServedAsync = Served<Arc<dyn DynPlugin>>;
 
-/// One whose tasks are answered at once.
+/// A task type whose tasks are executed within the call.
 pub(crate) type ServedSync = Served<Arc<dyn DynSyncPlugin>>;
 
 impl Served {
@@ -58,16 +58,16 @@ impl Served {
         Served { agent, task_type, plugin, memory }
     }
 
-    /// The plugin, for a verb of jobs.
+    /// The plugin, for the verbs of jobs.
     ///
     /// # Errors
-    /// `NotFound`, with what to call instead.
+    /// `NotFound`, with the call to make instead.
     pub(crate) fn asynchronous(&self) -> Result<ServedAsync> {
         let task_type = self.task_type;
         match &self.plugin {
             AnyPlugin::Async(plugin) => Ok(self.with(Arc::clone(plugin))),
             AnyPlugin::Sync(_) => Err(Error::not_found(format!(
-                "task type {name} is answered at once and has no jobs; call \
+                "task type {name} is synchronous and has no jobs; call \
                  flyteidl.service.SyncAgentService/ExecuteTaskSync, or POST /plugins/v1/{name}/{version}",
                 name = task_type.name,
                 version = task_type.version,
@@ -78,13 +78,13 @@ impl Served {
     /// The plugin, to execute a task.
     ///
     /// # Errors
-    /// `NotFound`, with what to call instead.
+    /// `NotFound`, with the call to make instead.
     pub(crate) fn synchronous(&self) -> Result<ServedSync> {
         let task_type = self.task_type;
         match &self.plugin {
             AnyPlugin::Sync(plugin) => Ok(self.with(Arc::clone(plugin))),
             AnyPlugin::Async(_) => Err(Error::not_found(format!(
-                "task type {name} runs as a job and is not answered at once; call \
+                "task type {name} is asynchronous and runs as a job; call \
                  flyteidl.service.AsyncAgentService/CreateTask, or PUT /plugins/v1/{name}/{version}",
                 name = task_type.name,
                 version = task_type.version,

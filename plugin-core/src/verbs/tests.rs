@@ -1,10 +1,11 @@
-//! What the verbs' tests stand on.
+//! Fixtures for the verbs' tests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use server_core::ServiceInfo;
+use server_core::digest::Fingerprint;
 
 use super::*;
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     upstream::HttpBuilder,
 };
 
-/// A vendor whose jobs have all ended, and say which statement they ran.
+/// A vendor whose jobs have ended, with the statement they ran as their message.
 #[derive(Default)]
 pub(super) struct Vendor {
     creates: AtomicUsize,
@@ -88,7 +89,7 @@ impl Vendor {
     }
 }
 
-/// What the job of `handle` says.
+/// The message of the job of `handle`.
 pub(super) async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> String {
     let incoming = incoming(Duration::from_secs(10));
     let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
@@ -104,7 +105,7 @@ pub(super) fn shared() -> Shared {
     Shared {
         keys: HandleKeys::repeated(&[7]),
         secrets: Arc::new(SecretReader::new(sources)),
-        metrics: Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" })),
+        metrics: Arc::new(Metrics::register(&mut Registry::default(), Counter::default())),
         tasks: TaskTracker::new(),
         request_timeout: Duration::from_secs(30),
         refused_grace: Duration::from_secs(600),

@@ -3,17 +3,14 @@
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
-    metrics::{
-        counter::Counter,
-        family::{Family, MetricConstructor},
-        gauge::Gauge,
-        histogram::Histogram,
-        info::Info,
-    },
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-use server_core::ServiceInfo;
+use server_core::{
+    ServiceInfo,
+    metrics::{Histograms, encode, histograms},
+};
 
 const SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -29,20 +26,11 @@ struct CallLabels {
     grpc_code: &'static str,
 }
 
-#[derive(Debug, Clone)]
-struct Buckets;
-
-impl MetricConstructor<Histogram> for Buckets {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(SECONDS)
-    }
-}
-
 /// Every metric of the proxy.
 pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
-    durations: Family<TargetLabels, Histogram, Buckets>,
+    durations: Histograms<TargetLabels>,
     retries: Family<TargetLabels, Counter>,
     replicas: Family<TargetLabels, Gauge<u64, AtomicU64>>,
 }
@@ -65,7 +53,7 @@ impl Metrics {
         registry.register("build", "The version of the proxy", build);
         let calls = Family::default();
         registry.register("calls", "Finished calls, by gRPC status code", calls.clone());
-        let durations = Family::new_with_constructor(Buckets);
+        let durations = histograms(&SECONDS);
         let help = "Duration of calls, to the last byte of the response";
         registry.register_with_unit("call_duration", help, Unit::Seconds, durations.clone());
         let retries = Family::default();
@@ -88,9 +76,7 @@ impl Metrics {
     }
 
     pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
+        encode(&self.registry)
     }
 }
 

@@ -14,10 +14,11 @@ use super::{
     config::AuthFile,
     failure::TokenFailure,
     keys::Keys,
+    metrics::Metrics,
     policy::Policy,
     token::{Issuer, MAX_TOKEN_BYTES, Unverified},
 };
-use crate::{context::Caller, metrics::Metrics};
+use crate::context::Caller;
 
 /// How long a verified token is not verified again.
 const CACHED_FOR: Duration = Duration::from_secs(300);

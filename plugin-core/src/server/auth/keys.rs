@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{
     config::{IssuerFile, KeyFile},
+    metrics::Metrics,
     published::{Published, Unavailable},
 };
-use crate::metrics::Metrics;
 
 const MAX_KEYS: usize = 64;
 

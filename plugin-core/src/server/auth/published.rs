@@ -17,8 +17,9 @@ use url::Url;
 use super::{
     config::JwksFile,
     keys::{Key, KeySet, parse_set, read},
+    metrics::Metrics,
 };
-use crate::{metrics::Metrics, upstream::require_tls};
+use crate::upstream::require_tls;
 
 /// How often published keys are fetched.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);

@@ -2,17 +2,13 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value as Json, json};
-use server_core::{Kind, ServiceInfo};
+use server_core::Kind;
 
 use super::{token::MAX_TOKEN_BYTES, *};
 use crate::context::{Role, Verb};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
-
-fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new(ServiceInfo { name: "test", version: "0" }))
-}
 
 fn file(issuers: &str, rules: &str) -> Result<Auth> {
     let dir = tempfile::tempdir().unwrap();
@@ -23,7 +19,7 @@ fn file(issuers: &str, rules: &str) -> Result<Auth> {
     let text = format!("issuers:\n{issuers}\nrules:\n{rules}\n");
     let text = text.replace("DIR", &dir.path().display().to_string());
     std::fs::write(path("auth.yaml"), text).unwrap();
-    Auth::from_file(&path("auth.yaml"), metrics())
+    Auth::from_file(&path("auth.yaml"), &mut Registry::default())
 }
 
 const ISSUERS: &str = "

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// A vendor whose list never says more than that a job has not ended.
+/// A vendor whose joint polls only say that a job has not ended.
 #[derive(Default)]
 struct Vague {
     lists: AtomicUsize,
@@ -95,7 +95,7 @@ fn handles(verbs: &Verbs) -> Vec<Vec<u8>> {
     (0..10).map(|_| handle().seal(&verbs.shared.keys).unwrap()).collect()
 }
 
-/// Counts the requests' spans that have ended.
+/// Counts request spans that have ended.
 struct Ended(Arc<AtomicUsize>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ended {
@@ -106,7 +106,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ended {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_ends_though_polls_are_joined_for_longer() {
+async fn request_spans_end_while_joint_polling_continues() {
     let ended = Arc::<AtomicUsize>::default();
     let subscriber = tracing_subscriber::registry().with(Ended(Arc::clone(&ended)));
     let _current = tracing::subscriber::set_default(subscriber);
@@ -114,25 +114,25 @@ async fn a_request_ends_though_polls_are_joined_for_longer() {
     let handles = handles(&verbs);
     let polls = handles.iter().map(|handle| poll(&verbs, handle).instrument(info_span!("request")));
     futures_util::future::join_all(polls).await;
-    assert!(!verbs.shared.tasks.is_empty(), "somebody still sees to the slot");
+    assert!(!verbs.shared.tasks.is_empty(), "the group is still polled");
     assert_eq!(ended.load(Ordering::Relaxed), handles.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_job_has_not_ended_is_enough_for_some_minutes() {
+async fn running_jobs_need_a_full_poll_only_every_few_minutes() {
     let vendor: &'static Vague = Box::leak(Box::default());
     let verbs = verbs(vendor);
     let handles = handles(&verbs);
-    // The clock of handles does not stand still, so a job's first minutes pass with its first look.
+    // A handle's creation time is not paused, so the first full poll is made here.
     let alone = poll(&verbs, &handles[0]).await;
     assert_eq!((alone, vendor.gets.load(Ordering::Relaxed)), (Phase::Running, 1));
     for _ in 0..4 {
         futures_util::future::join_all(handles.iter().map(|handle| poll(&verbs, handle))).await;
         tokio::time::advance(Duration::from_secs(60)).await;
     }
-    assert_eq!(vendor.gets.load(Ordering::Relaxed), 1, "lists are enough");
+    assert_eq!(vendor.gets.load(Ordering::Relaxed), 1, "joint polls suffice");
     assert!(vendor.lists.load(Ordering::Relaxed) >= 4);
     tokio::time::advance(Duration::from_secs(60)).await;
     futures_util::future::join_all(handles.iter().map(|handle| poll(&verbs, handle))).await;
-    assert_eq!(vendor.gets.load(Ordering::Relaxed), 2, "then it is looked at by itself");
+    assert_eq!(vendor.gets.load(Ordering::Relaxed), 2, "then a full poll is made");
 }

@@ -17,7 +17,7 @@ async fn create(verbs: &Arc<Verbs>, statement: &str) -> Vec<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_asks_for_something_else_under_the_same_key_is_not_joined() {
+async fn different_requests_with_the_same_key_are_not_joined() {
     let (vendor, verbs) = Vendor::served();
     let statements = ["SELECT 1", "SELECT 2", "SELECT 1"];
     let handles = join_all(statements.map(|statement| create(&verbs, statement))).await;

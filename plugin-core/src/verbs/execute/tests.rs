@@ -18,22 +18,22 @@ use crate::{
     wire::from_proto_json,
 };
 
-/// Takes ten seconds over everything, and knows what it began, ended and was stopped at.
+/// Takes ten seconds for each task, and counts those it started, finished and cancelled.
 #[derive(Default)]
 struct Slow {
-    begun: AtomicUsize,
-    ended: AtomicUsize,
-    dropped: AtomicUsize,
+    started: AtomicUsize,
+    finished: AtomicUsize,
+    cancelled: AtomicUsize,
 }
 
 const TAKES: Duration = Duration::from_secs(10);
 
-/// Counts an execution that is dropped.
+/// Counts a cancelled execution.
 struct Running<'a>(&'a Slow);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        self.0.cancelled.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -53,18 +53,18 @@ impl SyncPlugin for &'static Slow {
     }
 
     async fn execute(&self, _: &Context, _: Task<Nothing>) -> Result<Status> {
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.started.fetch_add(1, Ordering::Relaxed);
         let running = Running(self);
         sleep(TAKES).await;
         std::mem::forget(running);
-        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.finished.fetch_add(1, Ordering::Relaxed);
         Ok(Status::new(Phase::Succeeded))
     }
 }
 
 impl Slow {
     fn counts(&self) -> [usize; 3] {
-        [&self.begun, &self.ended, &self.dropped].map(|count| count.load(Ordering::Relaxed))
+        [&self.started, &self.finished, &self.cancelled].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
@@ -87,19 +87,19 @@ async fn execute_with(verbs: &Arc<Verbs>, time: Duration, input: u64) -> Result<
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_late_is_dropped_at_the_deadline() {
+async fn executions_are_cancelled_at_the_deadline() {
     let (slow, verbs) = stage();
     let started = Instant::now();
     let late = execute(&verbs, TAKES / 2).await.unwrap_err();
     assert_eq!(late.kind(), Kind::DeadlineExceeded);
-    assert!(started.elapsed() < TAKES / 2, "there is time to say so");
+    assert!(started.elapsed() < TAKES / 2, "time is left to respond");
     verbs.shared.tasks.close();
     verbs.shared.tasks.wait().await;
     assert_eq!(slow.counts(), [1, 0, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_gets_the_answer_that_its_first_caller_left() {
+async fn repeats_join_an_execution_whose_caller_disconnected() {
     let (slow, verbs) = stage();
     tokio::select! {
         answered = execute(&verbs, TAKES * 2) => panic!("{answered:?}"),
@@ -112,7 +112,7 @@ async fn a_repeat_gets_the_answer_that_its_first_caller_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_inputs_under_the_same_prefix_are_executed_by_themselves() {
+async fn executions_with_other_inputs_are_not_joined() {
     let (slow, verbs) = stage();
     let with = |input| execute_with(&verbs, TAKES * 2, input);
     let (first, other, repeat) = tokio::join!(with(1), with(2), with(1));
@@ -121,20 +121,20 @@ async fn other_inputs_under_the_same_prefix_are_executed_by_themselves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_waits_no_longer_than_its_own_deadline() {
+async fn joining_callers_keep_their_own_deadline() {
     let (slow, verbs) = stage();
-    let hasty = async {
+    let impatient = async {
         sleep(Duration::from_secs(1)).await;
         execute(&verbs, Duration::from_secs(2)).await
     };
-    let (first, joined) = tokio::join!(execute(&verbs, TAKES * 2), hasty);
-    assert_eq!(first.unwrap(), Phase::Succeeded, "nobody else's haste ends it");
+    let (first, joined) = tokio::join!(execute(&verbs, TAKES * 2), impatient);
+    assert_eq!(first.unwrap(), Phase::Succeeded, "the shorter deadline does not end it");
     assert_eq!(joined.unwrap_err().kind(), Kind::DeadlineExceeded);
     assert_eq!(slow.counts(), [1, 1, 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_ended_is_executed_again() {
+async fn finished_executions_run_again() {
     let (slow, verbs) = stage();
     for _ in 0..2 {
         assert_eq!(execute(&verbs, TAKES * 2).await.unwrap(), Phase::Succeeded);
@@ -143,7 +143,7 @@ async fn what_has_ended_is_executed_again() {
 }
 
 #[test]
-fn each_kind_of_plugin_says_what_to_call_instead() {
+fn wrong_verbs_are_refused_with_the_right_call() {
     let (_, verbs) = stage();
     let served = verbs.find("slow", Some(0)).unwrap();
     assert!(served.synchronous().is_ok());
@@ -153,10 +153,10 @@ fn each_kind_of_plugin_says_what_to_call_instead() {
 }
 
 #[tokio::test]
-async fn no_handle_leads_to_a_job_of_a_sync_plugin() {
+async fn handles_of_sync_plugins_are_unreadable() {
     let (_, verbs) = stage();
     let refused = verbs.open(&incoming(TAKES), Verb::Get, b"any", Some("slow"));
     let refused = refused.map(drop).unwrap_err();
     assert_eq!(refused.code(), Some(crate::verbs::UNREADABLE_HANDLE));
-    assert!(refused.message().contains("is answered at once and has no jobs"), "{refused}");
+    assert!(refused.message().contains("is synchronous and has no jobs"), "{refused}");
 }

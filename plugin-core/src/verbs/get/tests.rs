@@ -8,7 +8,7 @@ use crate::{
     verbs::tests::{Vendor, poll},
 };
 
-/// Handles of three jobs under one key.
+/// Handles of three jobs with the same key.
 fn handles(verbs: &Verbs) -> Vec<(String, Vec<u8>)> {
     let key = IdempotencyKey::random();
     let handle = |statement: &str| Handle {
@@ -24,7 +24,7 @@ fn handles(verbs: &Verbs) -> Vec<(String, Vec<u8>)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_under_one_key_have_each_its_own_end() {
+async fn jobs_with_the_same_key_have_separate_statuses() {
     let (_, verbs) = Vendor::served();
     for (statement, handle) in handles(&verbs) {
         assert_eq!(poll(&verbs, &handle).await, statement);
@@ -32,11 +32,11 @@ async fn jobs_under_one_key_have_each_its_own_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_under_one_key_that_are_polled_together_have_each_its_own_end() {
+async fn jointly_polled_jobs_with_the_same_key_have_separate_statuses() {
     let (_, verbs) = Vendor::served();
     let handles = handles(&verbs);
     join_all(handles.iter().map(|(_, handle)| poll(&verbs, handle))).await;
     for (statement, handle) in &handles {
-        assert_eq!(&poll(&verbs, handle).await, statement, "it is remembered");
+        assert_eq!(&poll(&verbs, handle).await, statement, "from memory");
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 const TIME: Duration = Duration::from_secs(20);
 
-/// One of two vendors, whose jobs have ended or go on for ever. It notes how many are polled together.
+/// One of two vendors, whose jobs have ended or run forever. It records the sizes of joint polls.
 #[derive(Default)]
 struct Vendor<const ENDS: bool> {
     lists: Mutex<Vec<usize>>,
@@ -105,20 +105,24 @@ async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_of_two_plugins_with_one_key_are_two_jobs() {
+async fn plugins_do_not_share_jobs_with_the_same_key() {
     let (ends, runs) = (Vendor::<true>::named("a"), Vendor::<false>::named("b"));
     let verbs = Arc::new(Verbs::new(&[(ends.0, ends.1), (runs.0, runs.1)], shared()).unwrap());
     let (ended, running) = tokio::join!(create(&verbs, "ends"), create(&verbs, "runs"));
     for _ in 0..2 {
-        assert_eq!(poll(&verbs, &ended).await, Phase::Succeeded, "what was last seen is its own");
+        assert_eq!(
+            poll(&verbs, &ended).await,
+            Phase::Succeeded,
+            "plugins do not share last known statuses"
+        );
         assert_eq!(poll(&verbs, &running).await, Phase::Running);
     }
     let other = open(&verbs, &ended, Some("runs")).map(drop).unwrap_err();
-    assert_eq!(other.message(), "the job's handle is of a ends task, not runs");
+    assert_eq!(other.message(), "the job's handle is for a ends task, not runs");
 }
 
 #[tokio::test(start_paused = true)]
-async fn polls_of_two_plugins_are_never_joined() {
+async fn polls_of_different_plugins_are_not_joined() {
     let (ends, runs) = (Vendor::<true>::named("a"), Vendor::<false>::named("b"));
     let verbs = Arc::new(Verbs::new(&[(ends.0, ends.1), (runs.0, runs.1)], shared()).unwrap());
     let (ended, running) = tokio::join!(create(&verbs, "ends"), create(&verbs, "runs"));
@@ -129,10 +133,10 @@ async fn polls_of_two_plugins_are_never_joined() {
 }
 
 #[test]
-fn a_task_type_that_two_plugins_claim_is_refused_by_their_names() {
+fn duplicate_task_types_are_refused_with_both_plugins() {
     let (one, other) = (Vendor::<true>::named("one"), Vendor::<true>::named("other"));
     let refused = Verbs::new(&[(one.0, one.1), (other.0, other.1)], shared()).map(drop);
     let refused = refused.unwrap_err();
     assert_eq!(refused.kind(), Kind::InvalidArgument);
-    assert_eq!(refused.message(), "the task type ends is served twice, by one and by other");
+    assert_eq!(refused.message(), "the task type ends is served by both one and other");
 }

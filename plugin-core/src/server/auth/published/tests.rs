@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::{super::Auth, *};
 use jiff::Timestamp;
-use server_core::{Kind, ServiceInfo};
+use prometheus_client::registry::Registry;
+use server_core::Kind;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -109,8 +110,8 @@ impl Fresh {
              rules:\n  - {{issuer: idp, role: user}}\n"
         );
         std::fs::write(dir.path().join("auth.yaml"), text).unwrap();
-        let metrics = Metrics::new(ServiceInfo { name: "test", version: "0" });
-        let auth = Auth::from_file(&dir.path().join("auth.yaml"), Arc::new(metrics)).unwrap();
+        let mut registry = Registry::default();
+        let auth = Auth::from_file(&dir.path().join("auth.yaml"), &mut registry).unwrap();
         let stop = CancellationToken::new();
         auth.keep_fresh(&TaskTracker::new(), &stop);
         Self { auth, stop }

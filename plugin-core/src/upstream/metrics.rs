@@ -1,0 +1,75 @@
+//! Metrics of calls to the upstream.
+
+use std::time::Duration;
+
+use http::Method;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::counter::Counter,
+    registry::{Registry, Unit},
+};
+use server_core::metrics::{Histograms, histograms};
+
+use crate::metrics::{SECONDS, known_method};
+
+/// Metrics of calls to the upstream, of all plugins of a service.
+pub(crate) struct Metrics {
+    durations: Histograms<AttemptLabels>,
+    /// Calls that were sent again.
+    pub(super) retries: Counter,
+    /// Calls that the upstream answered with a rate limit.
+    pub(super) throttled: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    http_request_method: String,
+    server_address: String,
+    http_response_status_code: u32,
+    error_type: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            durations: histograms(&SECONDS),
+            retries: Counter::default(),
+            throttled: Counter::default(),
+        };
+        registry.register_with_unit(
+            "http_client_request_duration",
+            "Duration of attempts to call the upstream",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        registry.register(
+            "plugin_upstream_retries",
+            "Retries of calls to the upstream",
+            metrics.retries.clone(),
+        );
+        registry.register(
+            "plugin_upstream_throttled",
+            "Calls that the upstream rate-limited",
+            metrics.throttled.clone(),
+        );
+        metrics
+    }
+
+    /// Counts one attempt; `status` is 0 without a response.
+    pub(super) fn attempted(
+        &self,
+        method: &Method,
+        host: &str,
+        status: u16,
+        error_type: &'static str,
+        took: Duration,
+    ) {
+        let labels = AttemptLabels {
+            http_request_method: known_method(method),
+            server_address: host.to_owned(),
+            http_response_status_code: status.into(),
+            error_type,
+        };
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,88 @@
+//! What creates and executions share: they run in tasks of their own and are joined by repeats.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value as Json;
+use server_core::Result;
+use tracing::Instrument as _;
+
+use super::{
+    CallDetails, Incoming, Verbs,
+    in_flight::{InFlight, Outcome},
+    key::{Key, RequestDigest},
+};
+use crate::{
+    context::{Context, Deadline},
+    task::{Task, TaskType},
+    wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
+};
+
+/// What a request asks for, and the key by which its repeats are recognised.
+pub(super) struct Work {
+    task_type: TaskType,
+    submission: Submission,
+    pub(super) key: Key,
+}
+
+impl Verbs {
+    /// Reads a request and checks that its caller may use the task type. `header` is REST's
+    /// `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// `PermissionDenied`. What is wrong with the task is the work's own result.
+    pub(super) fn read_work(
+        &self,
+        incoming: &Incoming,
+        task_type: TaskType,
+        request: CreateTaskRequest,
+        header: Option<&str>,
+    ) -> Result<Work> {
+        let digest = RequestDigest::of(&request);
+        let submission = Submission::read(request);
+        self.shared.metrics.input_bytes(task_type.name, submission.input_bytes);
+        let key = Key::of(&incoming.caller, task_type, &submission, digest, header);
+        incoming.note(task_type.name, &submission.execution, key.key);
+        incoming.caller.check_task_type(task_type.name)?;
+        Ok(Work { task_type, submission, key })
+    }
+
+    /// Runs `work` in a task of its own, or joins the task of a repeat. A caller that disconnects
+    /// neither cancels it nor causes it to run twice.
+    pub(super) fn detached<T, F>(
+        self: &Arc<Self>,
+        in_flight: &InFlight<T>,
+        incoming: &Incoming,
+        work: Work,
+        deadline: Deadline,
+        run: impl FnOnce(Context, Result<Task<Json>>) -> F + Send + 'static,
+    ) -> Outcome<T>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let (caller, permit) = (incoming.caller.clone(), incoming.permit.clone());
+        let (join_key, job) = (work.key.join_key(&caller), work.key.key);
+        let this = Arc::clone(self);
+        let task = |waiting| async move {
+            // Held until the work has ended.
+            let _permit = permit;
+            let Work { task_type, submission, .. } = work;
+            let call = CallDetails {
+                key: job,
+                creator: caller.role(),
+                execution: submission.execution,
+                output_prefix: submission.output_prefix,
+                created_at: Timestamp::now(),
+                connection: submission.connection,
+                waiting: Some(waiting),
+            };
+            let cx = this.context(task_type, &caller, deadline, call);
+            run(cx, submission.task).await
+        };
+        in_flight.join_or_start(join_key, job, |entry| {
+            let waiting = entry.waiting();
+            self.shared.tasks.spawn(entry.run(task(waiting)).in_current_span());
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Metrics of what callers ask of plugins.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::{Registry, Unit},
+};
+use server_core::{
+    Error,
+    metrics::{Histograms, histograms},
+};
+
+use crate::{context::Verb, metrics::SECONDS};
+
+const BYTES: [f64; 7] = [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 1048576.0, 16777216.0];
+
+/// Metrics of the verbs.
+pub(crate) struct Metrics {
+    successes: Family<OperationLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    latency: Histograms<OperationLabels>,
+    input_bytes: Histograms<TaskTypeLabels>,
+    stale_answers: Family<TaskTypeLabels, Counter>,
+    unknown_states: Family<TaskTypeLabels, Counter>,
+    unreadable_handles: Family<OperationLabels, Counter>,
+    /// Creates and executions that joined one with the same key.
+    pub(super) joined: Counter,
+    /// Creates and executions that finished without a caller.
+    pub(super) abandoned: Counter,
+    /// Polls answered by a joint poll.
+    pub(super) joint_polls: Counter,
+    /// Panics of plugins; shared with the server, which counts those of handlers.
+    pub(super) panics: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    task_type: &'static str,
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    task_type: &'static str,
+    operation: &'static str,
+    error_code: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskTypeLabels {
+    task_type: &'static str,
+}
+
+impl Metrics {
+    /// `panics` is registered already, by [`panics`](crate::metrics::panics).
+    pub(crate) fn register(registry: &mut Registry, panics: Counter) -> Self {
+        let metrics = Self {
+            successes: Family::default(),
+            failures: Family::default(),
+            latency: histograms(&SECONDS),
+            input_bytes: histograms(&BYTES),
+            stale_answers: Family::default(),
+            unknown_states: Family::default(),
+            unreadable_handles: Family::default(),
+            joined: Counter::default(),
+            abandoned: Counter::default(),
+            joint_polls: Counter::default(),
+            panics,
+        };
+        metrics.register_flytekits(registry);
+        metrics.register_ours(registry);
+        metrics
+    }
+
+    fn register_flytekits(&self, registry: &mut Registry) {
+        registry.register(
+            "flyte_connector_requests_success",
+            "Total number of successful requests",
+            self.successes.clone(),
+        );
+        registry.register(
+            "flyte_connector_requests_failure",
+            "Total number of failed requests",
+            self.failures.clone(),
+        );
+        registry.register_with_unit(
+            "flyte_connector_request_latency",
+            "Time spent processing connector request",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        registry.register_with_unit(
+            "flyte_connector_input_literal",
+            "Size of input literal",
+            Unit::Bytes,
+            self.input_bytes.clone(),
+        );
+    }
+
+    fn register_ours(&self, registry: &mut Registry) {
+        registry.register(
+            "plugin_batched_polls",
+            "Polls answered by a joint poll",
+            self.joint_polls.clone(),
+        );
+        registry.register(
+            "plugin_stale_answers",
+            "Polls answered with the last known phase because polling the upstream failed",
+            self.stale_answers.clone(),
+        );
+        registry.register(
+            "plugin_unknown_states",
+            "Polls that found a job in a state unknown to this version",
+            self.unknown_states.clone(),
+        );
+        registry.register(
+            "plugin_unreadable_handles",
+            "Calls with a handle that no configured key opens",
+            self.unreadable_handles.clone(),
+        );
+        registry.register(
+            "plugin_joined_creates",
+            "Creates and executions that joined one in progress with the same key",
+            self.joined.clone(),
+        );
+        registry.register(
+            "plugin_abandoned_creates",
+            "Creates and executions that finished after their caller had disconnected",
+            self.abandoned.clone(),
+        );
+    }
+
+    /// Counts one create, get, delete or execution under flytekit's names.
+    pub(super) fn operation(
+        &self,
+        task_type: &'static str,
+        verb: Verb,
+        took: Duration,
+        failure: Option<&Error>,
+    ) {
+        let labels = OperationLabels { task_type, operation: verb.name() };
+        self.latency.get_or_create(&labels).observe(took.as_secs_f64());
+        match failure {
+            None => self.successes.get_or_create(&labels).inc(),
+            Some(error) => {
+                let error_code = error.kind().http().as_u16().into();
+                let labels = FailureLabels { task_type, operation: verb.name(), error_code };
+                self.failures.get_or_create(&labels).inc()
+            }
+        };
+    }
+
+    pub(super) fn input_bytes(&self, task_type: &'static str, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.input_bytes.get_or_create(&TaskTypeLabels { task_type }).observe(bytes.into());
+    }
+
+    pub(super) fn stale_answer(&self, task_type: &'static str) {
+        self.stale_answers.get_or_create(&TaskTypeLabels { task_type }).inc();
+    }
+
+    pub(super) fn unknown_state(&self, task_type: &'static str) {
+        self.unknown_states.get_or_create(&TaskTypeLabels { task_type }).inc();
+    }
+
+    pub(super) fn unreadable_handle(&self, verb: Verb) {
+        // The task type is in the handle, which cannot be read.
+        let labels = OperationLabels { task_type: "", operation: verb.name() };
+        self.unreadable_handles.get_or_create(&labels).inc();
+    }
+}
