@@ -24,6 +24,8 @@ pub(crate) struct Times {
 struct Timed {
     name: String,
     time: Duration,
+    /// The CPU time of the programs that it ran.
+    cpu_time: Option<Duration>,
     end: End,
     /// Whether it ran in the parallel lane.
     #[serde(default)]
@@ -50,13 +52,19 @@ impl Times {
     /// # Errors
     /// That of the step.
     pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> Result<End>) -> Result<()> {
-        let started = Instant::now();
-        let end = End::Interrupted;
-        self.steps.push(Timed { name: name.to_owned(), time: Duration::ZERO, end, beside: false });
+        let (started, before) = (Instant::now(), cpu_time());
+        self.steps.push(Timed {
+            name: name.to_owned(),
+            time: Duration::ZERO,
+            cpu_time: None,
+            end: End::Interrupted,
+            beside: false,
+        });
         self.save()?;
         let ended = step();
         if let Some(last) = self.steps.last_mut() {
             last.time = started.elapsed();
+            last.cpu_time = cpu_time().zip(before).map(|(now, before)| now - before);
             last.end = *ended.as_ref().unwrap_or(&End::Failed);
         }
         self.save()?;
@@ -85,7 +93,8 @@ impl Times {
     pub(crate) fn table(&self) -> String {
         let mut slowest = self.steps.iter().collect::<Vec<_>>();
         slowest.sort_by_key(|step| std::cmp::Reverse(step.time));
-        let mut table = String::from("── steps, slowest first\n");
+        let mut table =
+            format!("── steps, slowest first\n   {:<18}{:>6}{:>6}\n", "", "time", "CPU");
         for step in slowest {
             let end = match step.end {
                 End::Passed => String::new(),
@@ -93,19 +102,32 @@ impl Times {
             };
             let lane = if step.beside { "  in parallel" } else { "" };
             // Writing to a String cannot fail.
-            let _ = writeln!(table, "   {:<18}{:>6}{end}{lane}", step.name, minutes(step.time));
+            let (time, cpu) = (minutes(step.time), step.cpu_time.map(minutes).unwrap_or_default());
+            let _ = writeln!(table, "   {:<18}{time:>6}{cpu:>6}{end}{lane}", step.name);
         }
         let of = |beside| {
             let lane = self.steps.iter().filter(|step| step.beside == beside);
             minutes(lane.map(|step| step.time).sum())
         };
         let total = minutes(self.started.elapsed());
-        let _ = writeln!(table, "   {:<18}{total:>6}", "total");
+        let cpu = minutes(self.steps.iter().filter_map(|step| step.cpu_time).sum());
+        let _ = writeln!(table, "   {:<18}{total:>6}{cpu:>6}", "total");
         if self.steps.iter().any(|step| step.beside) {
             let _ = writeln!(table, "   {} in this lane, {} in parallel", of(false), of(true));
         }
         table
     }
+}
+
+/// The CPU time of all programs that this process has run to completion; `None` where the system does not
+/// tell.
+fn cpu_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: fields 16 and 17, in hundredths of a
+    // second; the second field, in parentheses, may have spaces.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(13).take(2);
+    let ticks = fields.map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 fn minutes(time: Duration) -> String {
@@ -129,9 +151,11 @@ mod tests {
         times.step("absent", || Ok(End::Skipped)).unwrap();
         let table = times.table();
         let lines = table.lines().map(str::trim).collect::<Vec<_>>();
-        assert_eq!(lines[1], "slow                0:00  failed", "{table}");
-        assert!(lines.contains(&"absent              0:00  skipped"), "{table}");
-        assert_eq!(lines.last(), Some(&"total               0:00"), "{table}");
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let named = |name: &str| lines.iter().find(|line| line.starts_with(name)).map(|l| words(l));
+        assert!(lines[2].starts_with("slow") && lines[2].ends_with("failed"), "{table}");
+        assert_eq!(named("absent").unwrap().last().unwrap(), "skipped", "{table}");
+        assert_eq!(named("total").unwrap()[1], "0:00", "{table}");
         assert_eq!(times.skipped(), ["absent"]);
     }
 
@@ -144,7 +168,9 @@ mod tests {
         let mut times = Times::new(None);
         times.add_saved(&directory.join("none.json"));
         times.add_saved(&file);
-        assert!(times.table().contains("cluster             0:00  in parallel"));
+        let table = times.table();
+        let cluster = table.lines().find(|line| line.contains("cluster")).unwrap();
+        assert!(cluster.ends_with("  in parallel"), "{table}");
         std::fs::remove_dir_all(directory).unwrap();
     }
 
