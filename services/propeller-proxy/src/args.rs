@@ -59,7 +59,7 @@ pub struct Args {
     pub drain_timeout: Duration,
 
     #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment would replace the program's description")]
+    #[allow(missing_docs, reason = "TelemetryArgs documents its own arguments")]
     pub telemetry: TelemetryArgs,
 }
 
