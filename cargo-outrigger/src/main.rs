@@ -8,7 +8,8 @@ use include_dir::{Dir, include_dir};
 
 static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../template");
 
-/// How cargo calls its subcommands: with their name first.
+// Cargo runs a subcommand with the subcommand's name as the first argument.
+/// Makes Outrigger plugins in repositories of their own, and keeps them in step with the template.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo", bin_name = "cargo")]
 enum Cargo {

@@ -24,6 +24,7 @@ use tonic_health::pb::{
 };
 use url::Url;
 
+use super::arguments::with_args;
 use crate::server::args::ServerArgs;
 
 const NAME: &str = "health-check";
@@ -47,9 +48,9 @@ pub(crate) struct HealthCheck {
 
 /// The subcommand.
 pub(crate) fn command() -> clap::Command {
-    HealthCheck::augment_args(clap::Command::new(NAME).about(
-        "Asks a running service whether it serves, as gRPC's health protocol has it: prints SERVING \
-         and exits with 0, or says why not and exits with 1",
+    with_args::<HealthCheck>(clap::Command::new(NAME).about(
+        "Asks a running service for its gRPC health status: prints SERVING and exits with 0, or prints \
+         the reason and exits with 1",
     ))
 }
 

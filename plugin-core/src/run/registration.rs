@@ -1,8 +1,9 @@
 //! A plugin before it is made: what a program knows of its settings, and those settings once read.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Command, FromArgMatches as _};
 use server_core::Result;
 
+use super::arguments::with_args;
 use crate::{
     erased::AnyPlugin,
     plugin::{Plugin, SyncPlugin},
@@ -35,7 +36,7 @@ impl Registration {
     pub(crate) fn of<P: Plugin>(name: &'static str) -> Self {
         Self {
             name,
-            settings: P::Settings::augment_args,
+            settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
                 Ok(Box::new(|http| AnyPlugin::of::<P>(settings, http)))
@@ -47,7 +48,7 @@ impl Registration {
     pub(crate) fn of_sync<P: SyncPlugin>(name: &'static str) -> Self {
         Self {
             name,
-            settings: P::Settings::augment_args,
+            settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
                 Ok(Box::new(|http| AnyPlugin::of_sync::<P>(settings, http)))
@@ -63,7 +64,7 @@ impl Registration {
     /// Adds its endpoint, whose variable has the plugin's name.
     pub(crate) fn with_endpoint(self, command: Command) -> Command {
         let variable = format!("{}_ENDPOINT", self.name.to_uppercase().replace('-', "_"));
-        EndpointArgs::augment_args(command).mut_arg("endpoint", |argument| argument.env(variable))
+        with_args::<EndpointArgs>(command).mut_arg("endpoint", |argument| argument.env(variable))
     }
 
     /// Reads the settings that both added.

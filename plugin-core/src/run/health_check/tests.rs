@@ -16,7 +16,7 @@ struct Demanding {
 }
 
 fn parse(line: &[&str]) -> Result<HealthCheck, clap::Error> {
-    let command = finished(Demanding::augment_args(with_shared(Command::new("demanding"))));
+    let command = finished(with_args::<Demanding>(with_shared(Command::new("demanding"))));
     let matches = command.try_get_matches_from([&["demanding"], line].concat())?;
     Ok(HealthCheck::asked_for(&matches)?.unwrap())
 }
