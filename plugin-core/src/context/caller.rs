@@ -37,9 +37,10 @@ impl Verb {
     }
 }
 
-/// How far a caller is trusted.
+/// A caller's role, which decides how far it is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Role {
     /// Flyte itself. Its `output_prefix` is believed.
     Propeller,

@@ -14,6 +14,7 @@ const MAX_ANSWER: usize = 16 << 20;
 
 /// A vendor's 2xx answer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -130,11 +131,10 @@ pub(super) async fn read(
 /// whatever its status.
 pub(super) fn not_the_vendors(status: StatusCode) -> Failure {
     match status.as_u16() {
-        400 | 402..=412 | 414..=428 => Failure {
-            kind: Kind::Unavailable,
-            code: None,
-            message: format!("something that is not the vendor's API answered {status}"),
-        },
+        400 | 402..=412 | 414..=428 => {
+            let message = format!("something that is not the vendor's API answered {status}");
+            Failure::new(Kind::Unavailable, message)
+        }
         _ => by_status(status),
     }
 }
@@ -154,5 +154,5 @@ pub(super) fn by_status(status: StatusCode) -> Failure {
         400..=499 => Kind::InvalidArgument,
         _ => Kind::Unavailable,
     };
-    Failure { kind, code: None, message: format!("the upstream answered {status}") }
+    Failure::new(kind, format!("the upstream answered {status}"))
 }

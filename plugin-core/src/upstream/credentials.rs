@@ -42,10 +42,13 @@ impl<C: Credentials> DynCredentials for C {
 /// [`Credentials`] that send a secret in the `Authorization` header.
 ///
 /// ```
-/// use plugin_core::upstream::SecretToken;
+/// use plugin_core::{Http, HttpBuilder, Result, upstream::SecretToken};
 ///
-/// let bearer = SecretToken::new("acme_token");
-/// let django = SecretToken::new("dbt_token").scheme("Token");
+/// /// Sends `Authorization: Token <secret>`, as dbt Cloud expects it.
+/// fn client(http: HttpBuilder) -> Result<Http> {
+///     http.credentials(SecretToken::new("dbt_token").scheme("Token"))
+///         .build("https://cloud.getdbt.com/api/v2")
+/// }
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]

@@ -20,7 +20,23 @@ use crate::{
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
-/// A call that has not been made yet.
+/// A request that has not been sent yet.
+///
+/// ```
+/// use plugin_core::{Context, Http, Result};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Page {
+///     rows: Vec<Vec<String>>,
+///     next: Option<String>,
+/// }
+///
+/// /// One page of a job's rows: GET <base>/jobs/<id>/rows/?page=<page>.
+/// async fn rows(http: &Http, cx: &Context, id: &str, page: Option<&str>) -> Result<Page> {
+///     http.get(&["jobs", id, "rows"]).trailing_slash().query("page", page).send_json(cx).await
+/// }
+/// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<'a> {
     http: &'a Http,

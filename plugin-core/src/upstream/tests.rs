@@ -164,7 +164,7 @@ async fn a_proxys_page_says_nothing_of_a_job() {
     let upstream = Upstream::start().await;
     let read: ReadFailure = |_, body| {
         let ours = body.starts_with(b"{");
-        ours.then(|| Failure { kind: Kind::NotFound, code: None, message: "gone".to_owned() })
+        ours.then(|| Failure::new(Kind::NotFound, "gone"))
     };
     for (status, body, kind) in [
         (404, json!({}), Kind::NotFound),
@@ -245,7 +245,7 @@ impl TokenSource for Issuer {
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
         self.0.post(&["token"]).idempotent().send(cx).await?;
-        Ok(Token { value: "t".into(), lifetime: Duration::from_secs(3600) })
+        Ok(Token::new("t", Duration::from_secs(3600)))
     }
 }
 

@@ -32,11 +32,20 @@ const MAX_IDENTITIES: u64 = 10_000;
 
 /// An access token.
 #[derive(Debug)]
+#[non_exhaustive]
+#[must_use]
 pub struct Token {
     /// The token itself.
     pub value: SecretString,
-    /// How long it lasts from now.
+    /// How long it is valid, from now.
     pub lifetime: Duration,
+}
+
+impl Token {
+    /// The token `value`, valid for `lifetime` from now.
+    pub fn new(value: impl Into<SecretString>, lifetime: Duration) -> Self {
+        Self { value: value.into(), lifetime }
+    }
 }
 
 /// Gets access tokens from wherever they are issued.

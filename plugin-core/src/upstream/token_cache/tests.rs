@@ -24,8 +24,7 @@ impl TokenSource for &'static Slow {
         if self.fails {
             return Err(Error::unavailable("no token"));
         }
-        let value = SecretString::from(format!("token-{number}"));
-        Ok(Token { value, lifetime: Duration::from_secs(3600) })
+        Ok(Token::new(format!("token-{number}"), Duration::from_secs(3600)))
     }
 }
 
