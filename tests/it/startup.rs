@@ -52,7 +52,7 @@ async fn wrong_settings_are_named() {
         (vec!["--listen=here"], 2, "--listen"),
         (vec!["--request-timeout=90"], 2, "--request-timeout"),
         (vec!["--log-format=xml"], 2, "--log-format"),
-        (vec!["--connection-age=0s"], 2, "more than zero"),
+        (vec!["--connection-age=0s"], 2, "greater than zero"),
         (vec!["--trace-ratio=2"], 2, "from 0 to 1"),
         (vec!["--insecure-no-auth", "--log-level=nonsense=loud"], 1, "log level"),
         (vec!["--insecure-no-auth", "--endpoint=http://bigquery.example.com"], 1, "plain http"),
