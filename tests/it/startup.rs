@@ -95,7 +95,7 @@ async fn a_health_check_asks_the_service_that_runs() {
     let admin = format!("http://{}", running.admin);
     let (code, said) = output(&["health-check", &admin], &[]).await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("is it the API port, or the admin port?"), "{said}");
+    assert!(said.contains("is it the admin port instead of the API port?"), "{said}");
 
     running.signal().await;
     let draining = async {
