@@ -7,8 +7,8 @@ use include_dir::{Dir, include_dir};
 
 static TEMPLATE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../template");
 
+// Cargo runs a subcommand with the subcommand's name as the first argument.
 /// Creates Outrigger plugins in separate repositories and keeps them in sync with the template.
-// cargo passes the subcommand's name as the first argument.
 #[derive(Debug, clap::Parser)]
 #[command(name = "cargo", bin_name = "cargo")]
 enum Cargo {

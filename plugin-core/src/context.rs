@@ -1,4 +1,4 @@
-//! What a plugin knows about the call it serves.
+//! The context of a call: caller, deadline, idempotency key and secrets.
 
 mod caller;
 mod deadline;
@@ -26,7 +26,7 @@ pub(crate) use self::{
 };
 use crate::task::TaskType;
 
-/// What a plugin knows about the call it serves. Cloning is cheap.
+/// The context of the call that a plugin serves. Cloning is cheap.
 #[derive(Clone)]
 pub struct Context(pub(crate) Arc<Inner>);
 
@@ -40,38 +40,38 @@ pub(crate) struct Inner {
     pub(crate) output_prefix: String,
     pub(crate) created_at: Timestamp,
     pub(crate) secrets: Secrets,
-    /// Who waits, where the call outlives its callers.
+    /// The callers waiting for the result, if the call may outlive them.
     pub(crate) waiting: Option<Waiting>,
 }
 
 impl Context {
-    /// When the call has to be answered. The outgoing client keeps to it by itself.
+    /// The call's deadline. [`Http`](crate::Http) keeps to it by itself.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
         self.0.deadline
     }
 
-    /// Which of the plugin's task types the call is about.
+    /// The task type of the call.
     #[must_use]
     pub fn task_type(&self) -> TaskType {
         self.0.task_type
     }
 
-    /// Whether anybody still waits for the outcome.
+    /// Whether a caller still waits for the result.
     ///
-    /// A submit that nobody waits for is finished, but not begun again: its caller has long been told
-    /// that nothing is known to exist, and may be on another attempt.
+    /// An abandoned submit is finished, but not repeated: its caller has already got an error that says
+    /// no job is known to exist, and may have started another attempt.
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.waiting.as_ref().is_none_or(|waiting| !waiting.is_abandoned())
     }
 
-    /// The key to give the vendor, so that a repeated create starts no second job.
+    /// The key to pass to the vendor, so that a repeated create does not start a second job.
     #[must_use]
     pub fn idempotency_key(&self) -> IdempotencyKey {
         self.0.key
     }
 
-    /// Who is calling.
+    /// The authenticated caller.
     #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.0.caller
@@ -83,13 +83,13 @@ impl Context {
         &self.0.execution
     }
 
-    /// Where Flyte keeps the attempt's outputs; known to `create` only, empty elsewhere.
+    /// The URI prefix of the attempt's outputs; known to `create` only, empty elsewhere.
     #[must_use]
     pub fn output_prefix(&self) -> &str {
         &self.0.output_prefix
     }
 
-    /// When the job was created; for `create` itself, now.
+    /// When the job was created; the current time in `create`.
     #[must_use]
     pub fn created_at(&self) -> Timestamp {
         self.0.created_at
@@ -98,7 +98,7 @@ impl Context {
     /// The secret `name`, from the request's connection, the environment or a file.
     ///
     /// # Errors
-    /// `FailedPrecondition` that names the secret and the places it was looked for in.
+    /// `FailedPrecondition` that names the secret and the sources that were searched.
     pub async fn secret(&self, name: &str) -> Result<SecretString> {
         self.find_secret(name).await?.ok_or_else(|| self.0.secrets.missing(name))
     }
@@ -106,25 +106,25 @@ impl Context {
     /// The secret `name`, if there is one.
     ///
     /// # Errors
-    /// `Unavailable` when a secret file is there and cannot be read.
+    /// `Unavailable` when a secret file exists and cannot be read.
     pub async fn find_secret(&self, name: &str) -> Result<Option<SecretString>> {
         self.0.secrets.find(name).await
     }
 
-    /// The secret `name` that came with the request (Flyte 2), and no other: for one whose author chose
-    /// it.
+    /// The secret `name` of the request's connection (Flyte 2), from no other source: for secrets whose
+    /// name the task's author chose.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there is one and the operator forbids such.
+    /// `FailedPrecondition` when the request has one and the operator forbids secrets in requests.
     pub fn connection_secret(&self, name: &str) -> Result<Option<SecretString>> {
         self.0.secrets.in_connection(name)
     }
 
-    /// The first secret that there is under one of `names`, and its name. Every name is looked for in the
-    /// request before any in the environment, and there before any in a file.
+    /// The first secret found under one of `names`, and its name. All names are looked up in the request,
+    /// then all in the environment, then all in files.
     ///
     /// # Errors
-    /// `Unavailable` when a secret file is there and cannot be read.
+    /// `Unavailable` when a secret file exists and cannot be read.
     pub async fn find_secret_of<'n>(
         &self,
         names: &[&'n str],
@@ -137,12 +137,13 @@ impl Context {
         Self(Arc::new(Inner { deadline, ..Inner::clone(&self.0) }))
     }
 
-    /// The same call with others who wait, or none to ask after.
+    /// The same call with other waiting callers; with `None` it counts as wanted.
     pub(crate) fn with_waiting(&self, waiting: Option<Waiting>) -> Self {
         Self(Arc::new(Inner { waiting, ..Inner::clone(&self.0) }))
     }
 
-    /// Reads the secret `name` anew the next time: the vendor refused it.
+    /// Drops the cached value of the secret `name`, which the vendor refused; the next lookup reads it
+    /// again.
     pub fn forget_secret(&self, name: &str) {
         self.0.secrets.forget(name);
     }

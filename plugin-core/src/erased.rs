@@ -1,4 +1,4 @@
-//! The one seam between a plugin's types and a service that knows none of them.
+//! Dyn-compatible forms of the plugin traits: the only place where a plugin's own types become JSON.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ pub(crate) enum AnyPlugin {
 }
 
 impl AnyPlugin {
-    /// Makes a `P`.
+    /// Makes the plugin `P`.
     pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
         Ok(Self::Async(Arc::new(P::new(settings, http)?)))
     }
 
-    /// Makes a sync `P`.
+    /// Makes the sync plugin `P`.
     pub(crate) fn of_sync<P: SyncPlugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
         Ok(Self::Sync(Arc::new(P::new(settings, http)?)))
     }
@@ -48,13 +48,13 @@ impl AnyPlugin {
         }
     }
 
-    /// Whether tasks are answered at once.
+    /// Whether it is a sync plugin.
     pub(crate) fn is_sync(&self) -> bool {
         matches!(self, Self::Sync(_))
     }
 }
 
-/// The dyn twin of [`SyncPlugin`]: `Custom` is JSON here.
+/// [`SyncPlugin`] as a dyn-compatible trait, with `Custom` as JSON.
 pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
     fn custom_schema(&self) -> Json;
@@ -86,7 +86,7 @@ impl<P: SyncPlugin> DynSyncPlugin for P {
     }
 }
 
-/// The dyn twin of [`Plugin`]: `Custom` and `Meta` are JSON here.
+/// [`Plugin`] as a dyn-compatible trait, with `Custom` and `Meta` as JSON.
 pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
     /// The JSON Schema of `custom`.
@@ -97,9 +97,9 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
         task: Task<Json>,
     ) -> BoxFuture<'static, Result<Vec<u8>>>;
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
-    /// What can be said of a job without asking the vendor.
+    /// The status that follows from the job's ids alone.
     fn describe(&self, meta: &[u8]) -> Status;
-    /// The group that the job is polled with; `None` without joint polls.
+    /// The job's group for joint polls; `None` without them.
     fn group(
         self: Arc<Self>,
         cx: Context,
@@ -113,7 +113,7 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>>;
 }
 
-/// A [`Polled`] job whose `Meta` is JSON.
+/// A [`Polled`] job with its `Meta` as JSON.
 #[derive(Debug, Clone)]
 pub(crate) struct Poll {
     pub(crate) meta: Vec<u8>,
@@ -174,9 +174,9 @@ impl<P: Plugin> DynPlugin for P {
             let Some(joint) = self.options().joint else {
                 return Ok(Vec::new());
             };
-            let read =
+            let polled =
                 |Poll { meta, created_at }: Poll| Ok(Polled::new(read_meta(&meta)?, created_at));
-            let jobs = polls.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+            let jobs = polls.into_iter().map(polled).collect::<Result<Vec<_>>>()?;
             (joint.get_many)(&self, &cx, &jobs).await
         })
     }
@@ -196,11 +196,10 @@ fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
     })
 }
 
-/// While a new version is rolled out, an old replica may be asked about a new one's job: not a reason
-/// to fail it.
+/// The kind does not fail the job: during a rollout, an old replica may be polled for a new one's job.
 fn read_meta<T: DeserializeOwned>(meta: &[u8]) -> Result<T> {
     serde_json::from_slice(meta).map_err(|error| {
-        let message = "the job's handle was made by a version that this one cannot read";
+        let message = "the job's handle is from a version of the plugin that this one cannot read";
         Error::new(Kind::FailedPrecondition, message)
             .with_code("UNREADABLE_META")
             .with_source(error)
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_custom_is_answered_with_the_path_of_the_field() {
+    fn an_invalid_custom_is_refused_by_path() {
         let message = |custom| read_custom::<Custom>(custom).unwrap_err().to_string();
         assert_eq!(message(json!({})), "custom: missing field `cluster`");
         assert_eq!(

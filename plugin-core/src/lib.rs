@@ -1,13 +1,13 @@
-//! Runs a Flyte backend plugin as a service of its own.
+//! Runs Flyte backend plugins as services.
 //!
-//! A plugin implements [`Plugin`]: three functions and three types. [`run()`] makes it a service that
-//! FlytePropeller 1.x and Flyte 2 call over gRPC and users over REST, with authentication, limits,
-//! retries, logs, metrics and traces. A plugin that answers within the call implements [`SyncPlugin`] and
-//! is run by [`run_sync()`]. A [`Bundle`] serves several plugins in one process.
+//! A plugin implements [`Plugin`]: three functions and three types. [`run()`] serves it to FlytePropeller
+//! 1.x and Flyte 2 over gRPC and to users over REST, with authentication, limits, retries, logs, metrics
+//! and traces. A plugin that answers within the call implements [`SyncPlugin`] and is served by
+//! [`run_sync()`]. A [`Bundle`] serves several plugins in one process.
 //!
-//! Read in this order: [`Plugin`] (what an author writes), [`task`] and [`context`] (what it is given and
-//! returns), [`upstream`] (how it calls the vendor), [`testing`] (how it is tested).
-//! `ARCHITECTURE.md` has the map of the rest.
+//! Read in this order: [`Plugin`] (what an author writes), [`task`] and [`context`] (its arguments and
+//! results), [`upstream`] (the client for the vendor's API), [`testing`] (its tests). `ARCHITECTURE.md` has
+//! the map of the rest.
 
 pub mod context;
 mod erased;
@@ -30,7 +30,7 @@ pub use server_core::{
     duration::{parse_duration, parse_timeout},
     service_info,
 };
-/// Libraries whose types appear in a plugin's own code, so that it need not list them.
+/// Libraries whose types appear in a plugin's own code, re-exported so that it need not depend on them.
 pub use {clap, http, jiff, schemars, secrecy, serde_json};
 
 pub use self::{

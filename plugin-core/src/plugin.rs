@@ -1,5 +1,5 @@
-//! The traits that a plugin's author implements: [`Plugin`] or [`SyncPlugin`], and [`JointPolls`] where
-//! the vendor can list jobs.
+//! The traits that a plugin implements: [`Plugin`] or [`SyncPlugin`], and [`JointPolls`] if the vendor
+//! can list jobs.
 
 mod joint;
 mod options;
@@ -104,33 +104,33 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// The task types that the plugin runs.
     const TASK_TYPES: &'static [TaskType];
 
-    /// What an operator sets. Each field is a flag, an environment variable and a line in the plugin's
+    /// The operator's settings. Each field is a flag, an environment variable and a line in the plugin's
     /// README.
     type Settings: Args;
 
-    /// What a task's author writes in `custom`. A value of another shape is refused with the path of
-    /// the wrong field before any code of the plugin runs.
+    /// The template's `custom`, written by the task's author. A value of another shape is refused with
+    /// the path of the wrong field before any code of the plugin runs.
     type Custom: DeserializeOwned + JsonSchema + Send + 'static;
 
     /// The ids that find the job again, at most about 500 bytes as JSON. The caller keeps them sealed;
-    /// still, never put secrets or hosts in it.
+    /// even so, they must contain no secrets and no hosts.
     type Meta: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Makes the plugin, once, at start-up.
     ///
     /// # Errors
-    /// What is wrong with the settings; the service then refuses to start.
+    /// An error about the settings; the service then refuses to start.
     fn new(settings: Self::Settings, http: HttpBuilder) -> Result<Self>;
 
     /// Submits the job.
     ///
     /// It is called again for the same task when a response was lost: give the vendor
-    /// [`Context::idempotency_key`], so that the second call finds the first one's job. It keeps running
-    /// when the caller disconnects.
+    /// [`Context::idempotency_key`], so that the second call finds the first one's job. The call keeps
+    /// running when the caller disconnects.
     ///
     /// # Errors
     /// A definitive refusal becomes the task's failure: the user reads it, and Flyte does not retry. A
-    /// [transient](crate::Kind::is_transient) error means that nothing is known to exist: try again.
+    /// [transient](crate::Kind::is_transient) error means that no job is known to exist: try again.
     fn create(
         &self,
         cx: &Context,
@@ -139,31 +139,31 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
     /// Reads the job's status, without waiting for the job.
     ///
-    /// Map every state the vendor may answer; for one you do not know return
-    /// [`Status::unknown_state`].
+    /// Map every state that the vendor may return; for an unknown one return [`Status::unknown_state`].
     ///
     /// # Errors
-    /// `NotFound` fails the task, except in a job's first minute, when a vendor may not list it yet.
-    /// After any other error the service answers with the last status it saw, because an upstream in
-    /// trouble must not fail a healthy task.
+    /// `NotFound` fails the task, except in a job's first minute, when the vendor may not list it yet.
+    /// After any other error the service answers with the job's last known status, because an outage of
+    /// the upstream must not fail a healthy task.
     fn get(&self, cx: &Context, meta: Self::Meta) -> impl Future<Output = Result<Status>> + Send;
 
-    /// Stops the job. It keeps running when the caller disconnects.
+    /// Cancels the job. The call keeps running when the caller disconnects.
     ///
     /// # Errors
     /// `NotFound` counts as success, as does a job that has ended: Flyte 2 deletes finished jobs too,
-    /// and repeats a failed delete for ever.
+    /// and repeats a failed delete forever.
     fn delete(&self, cx: &Context, meta: Self::Meta) -> impl Future<Output = Result<()>> + Send;
 
-    /// What is known of the job without asking the vendor: a link and facts made from its ids.
+    /// The status of the job as far as it follows from its ids alone: links and facts.
     ///
-    /// It is the answer when the vendor cannot be asked and this replica never saw the job. Flyte keeps
-    /// the links of a phase's first answer, so a plugin that can make them from `meta` should.
+    /// Polls are answered with it when the vendor is not available and this replica has not polled the job
+    /// before. Flyte keeps the links of each phase's first answer, so a plugin that can make them from
+    /// `meta` should.
     fn describe(&self, _meta: &Self::Meta) -> Status {
         Status::new(Phase::Running)
     }
 
-    /// What the plugin offers beyond this: [joint polls](JointPolls), or fewer task types than
+    /// The plugin's optional features: [joint polls](JointPolls), or fewer task types than
     /// [`TASK_TYPES`](Self::TASK_TYPES).
     fn options(&self) -> Options<Self> {
         Options::default()

@@ -1,5 +1,6 @@
 //! Start-up: settings → telemetry → plugin → serve → exit code.
 
+mod arguments;
 mod bundle;
 mod command;
 mod health_check;
@@ -18,7 +19,6 @@ use server_core::{
 use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 
-#[cfg(feature = "testing")]
 pub(crate) use self::command::{Settings, command_of};
 use self::health_check::HealthCheck;
 pub(crate) use self::registration::{Configured, Registration};

@@ -1,4 +1,4 @@
-//! What `create` is given: the task template, read and checked.
+//! A task to run, and the status of its job.
 
 pub mod placeholder;
 mod status;
@@ -15,16 +15,44 @@ pub use self::{
     value::{Type, Value},
 };
 
-/// One task to run.
+/// A task to run: Flyte's task template and its inputs.
+///
+/// ```
+/// use plugin_core::{Result, Task, Type, Value, serde_json, task::{Input, Inputs}};
+/// use serde_json::{Value as Json, json};
+///
+/// struct Custom {
+///     cluster: String,
+/// }
+///
+/// fn body(task: &Task<Custom>) -> Result<Json> {
+///     let day = task.inputs.get("day")?;
+///     Ok(json!({
+///         "cluster": task.custom.cluster,
+///         "statement": task.sql()?,
+///         "parameters": { "day": day.value.to_json() },
+///         "timeout_seconds": task.timeout.map(|timeout| timeout.as_secs()),
+///     }))
+/// }
+///
+/// // Plugins are handed their tasks; their tests can make one.
+/// let day = Input::new(Value::String("2026-03-01".to_owned()), Type::String);
+/// let task = Task::new(Custom { cluster: "small".to_owned() })
+///     .with_sql("SELECT * FROM events WHERE day = :day")
+///     .with_inputs(Inputs::from_iter([("day".to_owned(), day)]));
+/// assert_eq!(body(&task)?["parameters"]["day"], "2026-03-01");
+/// # Ok::<(), plugin_core::Error>(())
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Task<Custom> {
-    /// What the task's author wrote for this plugin.
+    /// The template's `custom`: what the task's author wrote for this plugin.
     pub custom: Custom,
-    /// The values to run it with.
+    /// The task's inputs.
     pub inputs: Inputs,
-    /// The template's `config`, where some SDKs keep settings instead of `custom`.
+    /// The template's `config`, which some SDKs use for settings instead of `custom`.
     pub config: BTreeMap<String, String>,
-    /// The container that the template carries, if it does; its arguments are already rendered.
+    /// The template's container, if it has one; its arguments are already rendered.
     pub container: Option<Container>,
     /// How long the task may run, if its author limits it.
     pub timeout: Option<Duration>,
@@ -36,22 +64,58 @@ pub struct Task<Custom> {
 
 /// A container that runs a task's code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Container {
-    /// Its image.
+    /// The image.
     pub image: String,
-    /// Its entrypoint; most SDKs leave it empty and put all into the arguments.
+    /// The entrypoint. Most SDKs leave it empty and put everything into the arguments.
     pub command: Vec<String>,
     /// The arguments, for example `pyflyte-execute …`.
     pub args: Vec<String>,
-    /// Its environment variables.
+    /// The environment variables.
     pub env: BTreeMap<String, String>,
 }
 
 impl<Custom> Task<Custom> {
-    /// The statement of a SQL task.
+    /// A task with `custom` and nothing else, for tests of a plugin's own functions.
+    pub fn new(custom: Custom) -> Self {
+        Self {
+            custom,
+            inputs: Inputs::default(),
+            config: BTreeMap::new(),
+            container: None,
+            timeout: None,
+            labels: BTreeMap::new(),
+            statement: None,
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    /// Makes it a SQL task that runs `statement`.
+    #[must_use]
+    pub fn with_sql(mut self, statement: impl Into<String>) -> Self {
+        self.statement = Some(statement.into());
+        self
+    }
+
+    /// Gives it `inputs`.
+    #[must_use]
+    pub fn with_inputs(mut self, inputs: Inputs) -> Self {
+        self.inputs = inputs;
+        self
+    }
+
+    /// Declares the output `name` of type `ty` in its interface.
+    #[must_use]
+    pub fn with_output(mut self, name: impl Into<String>, ty: Type) -> Self {
+        self.outputs.insert(name.into(), ty);
+        self
+    }
+
+    /// The statement of a SQL task, without surrounding whitespace.
     ///
     /// # Errors
-    /// `InvalidArgument` when the template carries none, or only blanks.
+    /// `InvalidArgument` when the template has no statement or a blank one.
     pub fn sql(&self) -> Result<&str> {
         match self.statement.as_deref().map(str::trim) {
             None => {
@@ -74,13 +138,13 @@ impl<Custom> Task<Custom> {
         self.outputs.get(name)
     }
 
-    /// The same task with another view of `custom`.
+    /// The same task with `custom` converted by `convert`.
     pub(crate) fn map_custom<Other>(
         self,
-        read: impl FnOnce(Custom) -> Result<Other>,
+        convert: impl FnOnce(Custom) -> Result<Other>,
     ) -> Result<Task<Other>> {
         Ok(Task {
-            custom: read(self.custom)?,
+            custom: convert(self.custom)?,
             inputs: self.inputs,
             config: self.config,
             container: self.container,
@@ -92,18 +156,27 @@ impl<Custom> Task<Custom> {
     }
 }
 
-/// One input: its value, and the type its interface declares.
+/// One input: its value and its type.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Input {
     /// The value.
     pub value: Value,
-    /// The declared type, with unions already resolved to the member that carries the value; taken
-    /// from the value where the interface does not declare it. Only a list or map of several types
-    /// has a union left in it.
+    /// The declared type, with each union resolved to the member that the value belongs to; the type of
+    /// the value where the interface does not declare one. Unions remain only in lists and maps of
+    /// several types.
     pub ty: Type,
 }
 
-/// A task's inputs in the order of their names.
+impl Input {
+    /// The input `value` of type `ty`.
+    #[must_use]
+    pub fn new(value: Value, ty: Type) -> Self {
+        Self { value, ty }
+    }
+}
+
+/// A task's inputs, in the order of their names.
 ///
 /// The order is fixed so that a repeated create sends the vendor the same bytes: Go sends maps in
 /// random order.
@@ -114,7 +187,7 @@ impl Inputs {
     /// The input `name`.
     ///
     /// # Errors
-    /// `InvalidArgument` that lists the inputs there are.
+    /// `InvalidArgument` that lists the inputs the task has.
     pub fn get(&self, name: &str) -> Result<&Input> {
         self.0.get(name).ok_or_else(|| {
             let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -127,7 +200,7 @@ impl Inputs {
         self.0.iter().map(|(name, input)| (name.as_str(), input))
     }
 
-    /// Whether there are none.
+    /// Whether the task has no inputs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -144,29 +217,16 @@ impl FromIterator<(String, Input)> for Inputs {
 mod tests {
     use super::*;
 
-    fn task(statement: Option<&str>) -> Task<()> {
-        Task {
-            custom: (),
-            inputs: Inputs::default(),
-            config: BTreeMap::new(),
-            container: None,
-            timeout: None,
-            labels: BTreeMap::new(),
-            statement: statement.map(str::to_owned),
-            outputs: BTreeMap::new(),
-        }
+    #[test]
+    fn a_missing_or_blank_statement_is_refused_by_field() {
+        let message = |task: Task<()>| task.sql().unwrap_err().to_string();
+        assert!(message(Task::new(())).starts_with("template.sql: missing"));
+        assert_eq!(message(Task::new(()).with_sql("  ")), "template.sql.statement: empty");
     }
 
     #[test]
-    fn a_missing_statement_is_named() {
-        let message = |statement| task(statement).sql().unwrap_err().to_string();
-        assert!(message(None).starts_with("template.sql: missing"));
-        assert_eq!(message(Some("  ")), "template.sql.statement: empty");
-    }
-
-    #[test]
-    fn an_unknown_input_names_those_there_are() {
-        let input = Input { value: Value::Integer(1), ty: Type::Integer };
+    fn an_unknown_input_is_refused_with_the_known_ones() {
+        let input = Input::new(Value::Integer(1), Type::Integer);
         let inputs: Inputs = [("day".to_owned(), input)].into_iter().collect();
         let error = inputs.get("month").unwrap_err();
         assert_eq!(error.to_string(), "inputs.month: no such input; the task has [day]");

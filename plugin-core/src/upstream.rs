@@ -1,4 +1,4 @@
-//! The outgoing client: deadline → retry → credentials → throttle → headers → trace → reqwest.
+//! The client for the vendor's API: deadline → retry → credentials → throttle → trace → reqwest.
 
 mod answer;
 mod call;
@@ -28,23 +28,70 @@ pub(crate) use self::{
     metrics::Metrics,
 };
 
-/// What an answer other than 2xx means.
+/// The meaning of a response other than 2xx.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
 pub struct Failure {
-    /// Decides whether the call is repeated and what becomes of the task. After `Unauthenticated` it is
-    /// repeated once, with fresh credentials.
+    /// The kind, which decides whether the call is repeated and how the task ends. After
+    /// `Unauthenticated` the call is repeated once, with fresh credentials.
     pub kind: Kind,
-    /// The vendor's code, for example `invalidQuery`.
+    /// The vendor's error code, for example `invalidQuery`.
     pub code: Option<String>,
-    /// The vendor's words; a task's author reads them.
+    /// The vendor's message, for the task's author.
     pub message: String,
 }
 
-/// Reads a vendor's error body; `None` when it is not the vendor's, but a proxy's page for example.
+impl Failure {
+    /// A failure of `kind` with the vendor's message.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, code: None, message: message.into() }
+    }
+
+    /// Sets the vendor's error code.
+    pub fn code(mut self, code: impl Into<Option<String>>) -> Self {
+        self.code = code.into();
+        self
+    }
+}
+
+/// Reads a vendor's error body; `None` when the body is not the vendor's, but for example a proxy's
+/// error page.
 pub type ReadFailure = fn(StatusCode, &[u8]) -> Option<Failure>;
 
-/// Makes [`Http`] clients. Handed to [`Plugin::new`](crate::Plugin::new).
+/// Builds [`Http`] clients; passed to [`Plugin::new`](crate::Plugin::new).
+///
+/// ```
+/// use plugin_core::{
+///     Http, HttpBuilder, Kind, Result, serde_json,
+///     upstream::{Failure, SecretToken},
+/// };
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct ErrorBody {
+///     code: String,
+///     message: String,
+/// }
+///
+/// fn client(http: HttpBuilder) -> Result<Http> {
+///     http.credentials(SecretToken::new("acme_token"))
+///         .failures(|status, body| {
+///             let body: ErrorBody = serde_json::from_slice(body).ok()?;
+///             let kind = match status.as_u16() {
+///                 401 => Kind::Unauthenticated,
+///                 404 => Kind::NotFound,
+///                 429 => Kind::ResourceExhausted,
+///                 500.. => Kind::Unavailable,
+///                 _ => Kind::InvalidArgument,
+///             };
+///             Some(Failure::new(kind, body.message).code(body.code))
+///         })
+///         .build("https://api.acme.example/v1")
+/// }
+/// ```
 #[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
 pub struct HttpBuilder {
     agent: Arc<str>,
     metrics: Arc<Metrics>,
@@ -79,14 +126,12 @@ impl HttpBuilder {
     }
 
     /// Signs every call with `credentials`.
-    #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));
         self
     }
 
-    /// Reads the vendor's error bodies with `read`.
-    #[must_use]
+    /// Reads the vendor's error bodies with `read`. Without it the status alone decides the kind.
     pub fn failures(mut self, read: ReadFailure) -> Self {
         self.read_failure = Some(read);
         self
@@ -95,20 +140,20 @@ impl HttpBuilder {
     /// Calls an emulator at `host[:port]` or a URL instead of the vendor, without credentials.
     ///
     /// # Errors
-    /// `InvalidArgument` when it is neither.
+    /// `InvalidArgument` when `host` is neither.
     pub fn emulator(mut self, host: &str) -> Result<Self> {
         let url = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
         self.emulator = Some(Endpoint::parse(&url)?);
         Ok(self)
     }
 
-    /// The client of the API at `base`, the vendor's own URL.
+    /// Builds the client for the API at `base`, the vendor's own URL.
     ///
-    /// `--endpoint` replaces its scheme, host and port and leaves the path.
+    /// `--endpoint` replaces its scheme, host and port and keeps its path.
     ///
     /// # Errors
-    /// `InvalidArgument` when `base` is not a URL, or is plain http beyond loopback without
-    /// `--insecure-upstream`.
+    /// `InvalidArgument` when `base` is not a URL, or uses plain http to a host other than loopback
+    /// without `--insecure-upstream`.
     pub fn build(self, base: &str) -> Result<Http> {
         let vendor = Url::parse(base)
             .map_err(|error| Error::invalid(format!("{base:?} is not a URL: {error}")))?;
@@ -132,16 +177,16 @@ impl HttpBuilder {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that makes the client")]
+#[expect(clippy::disallowed_methods, reason = "the one place that builds the client")]
 fn client(agent: &str, base: &Url) -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .user_agent(agent)
-        // A redirect could carry credentials to a host that nobody configured.
+        // A redirect could send credentials to a host that is not configured.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(30))
         .http2_keep_alive_timeout(Duration::from_secs(10));
-    // No proxy reaches this machine's own loopback.
+    // A proxy cannot reach this machine's loopback.
     let builder = if endpoint::is_loopback(base) { builder.no_proxy() } else { builder };
     builder.build().map_err(Error::internal)
 }
@@ -158,7 +203,31 @@ struct Shared {
     read_failure: Option<ReadFailure>,
 }
 
-/// Calls one vendor's API. Cloning is cheap.
+/// A client for one vendor's API. Cloning is cheap.
+///
+/// Every call keeps to the [`Context`](crate::Context)'s deadline, is repeated where that is safe, signed,
+/// throttled, counted and traced.
+///
+/// ```
+/// use plugin_core::{Context, Http, Result, serde_json::json};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Job {
+///     id: String,
+/// }
+///
+/// async fn submit(http: &Http, cx: &Context, statement: &str) -> Result<String> {
+///     let body = json!({ "statement": statement, "request_id": cx.idempotency_key().hex() });
+///     let job: Job = http.post(&["jobs"]).json(&body).idempotent().send_json(cx).await?;
+///     Ok(job.id)
+/// }
+///
+/// async fn cancel(http: &Http, cx: &Context, id: &str) -> Result<()> {
+///     http.delete(&["jobs", id]).send(cx).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Http {
     shared: Arc<Shared>,
@@ -166,29 +235,28 @@ pub struct Http {
 }
 
 impl Http {
-    /// The same client, signing with `credentials`: where a task's author chooses who a call is made
-    /// as.
+    /// The same client with other `credentials`, for calls whose identity the task's author chooses.
     #[must_use]
     pub fn signed_by(&self, credentials: impl Credentials) -> Self {
         Self { shared: Arc::clone(&self.shared), credentials: Some(Arc::new(credentials)) }
     }
 
-    /// A GET of the path made of `segments` below the base; each is percent-encoded.
+    /// A GET request to the base's path followed by `segments`, each percent-encoded.
     pub fn get<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
         Request::new(self, Method::GET, segments)
     }
 
-    /// A PUT to the path made of `segments` below the base; each is percent-encoded.
+    /// A PUT request to the base's path followed by `segments`, each percent-encoded.
     pub fn put<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
         Request::new(self, Method::PUT, segments)
     }
 
-    /// A DELETE of the path made of `segments` below the base; each is percent-encoded.
+    /// A DELETE request to the base's path followed by `segments`, each percent-encoded.
     pub fn delete<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
         Request::new(self, Method::DELETE, segments)
     }
 
-    /// A POST to the path made of `segments` below the base; each is percent-encoded.
+    /// A POST request to the base's path followed by `segments`, each percent-encoded.
     pub fn post<S: AsRef<str>>(&self, segments: &[S]) -> Request<'_> {
         Request::new(self, Method::POST, segments)
     }

@@ -1,4 +1,5 @@
-//! Our types ⇄ Flyte's messages. Beside this module only the two protocols' edges see a proto type.
+//! Conversions between our types and Flyte's messages. Besides this module only the REST and gRPC handlers
+//! use proto types.
 
 mod answer;
 mod declared;

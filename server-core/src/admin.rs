@@ -1,4 +1,4 @@
-//! The admin port: probes, metrics and log level. No tokens, nothing secret.
+//! The admin port: probes, metrics and log level. It needs no token and reveals no secrets.
 
 use std::{fmt, sync::Arc};
 
@@ -12,18 +12,18 @@ use http::{StatusCode, header};
 
 use crate::{Error, telemetry::LogLevel};
 
-/// What the admin port tells of a program.
+/// The state of a program that the admin port shows.
 pub trait Observed: Send + Sync + 'static {
-    /// Whether it should be sent calls.
+    /// Whether the program is ready for calls.
     ///
     /// # Errors
-    /// Why it should not, in a few words.
+    /// A short reason why it is not.
     fn ready(&self) -> Result<(), &'static str>;
 
-    /// Its metrics as OpenMetrics' text.
+    /// The program's metrics in OpenMetrics' text format.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When the metrics cannot be encoded.
     fn metrics(&self) -> Result<String, fmt::Error>;
 }
 
@@ -46,7 +46,7 @@ pub fn routes(observed: Arc<dyn Observed>, log_level: LogLevel) -> Router {
 async fn ready(State(admin): State<Admin>) -> Response {
     match admin.observed.ready() {
         Ok(()) => "ok\n".into_response(),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
 
@@ -59,18 +59,18 @@ async fn metrics_text(State(admin): State<Admin>) -> Response {
 }
 
 async fn log_level_get(State(admin): State<Admin>) -> Response {
-    text(admin.log_level.get().map(|level| format!("{level}\n")))
+    plain(admin.log_level.get().map(|level| format!("{level}\n")))
 }
 
 async fn log_level_put(State(admin): State<Admin>, level: String) -> Response {
     let changed = admin.log_level.set(level.trim());
     if changed.is_ok() {
-        tracing::warn!(level = level.trim(), "the log level was changed");
+        tracing::warn!(level = level.trim(), "the log level has been changed");
     }
-    text(changed.map(|()| format!("{}\n", level.trim())))
+    plain(changed.map(|()| format!("{}\n", level.trim())))
 }
 
-fn text(result: Result<String, Error>) -> Response {
+fn plain(result: Result<String, Error>) -> Response {
     match result {
         Ok(text) => text.into_response(),
         Err(error) => (error.kind().http(), format!("{error}\n")).into_response(),

@@ -1,16 +1,16 @@
-//! SHA-256, and fingerprints made with it.
+//! SHA-256 digests.
 
 use std::fmt;
 
 use aws_lc_rs::digest;
 
-/// The SHA-256 of several strings together: a key for a map or cache that shows none of them, so
-/// that secrets may be among them.
+/// The SHA-256 of a list of strings: a key for a map or cache that does not reveal them, so that they may
+/// be secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of `parts`. Each is preceded by its length, so that `["ab", "c"]` and
+    /// The fingerprint of `parts`. The hash covers the length of each, so that `["ab", "c"]` and
     /// `["a", "bc"]` differ.
     #[must_use]
     pub fn of(parts: &[&str]) -> Self {
@@ -20,13 +20,13 @@ impl Fingerprint {
         Self(sha256(&framed.collect::<Vec<_>>()))
     }
 
-    /// The fingerprint that is `bytes`, a SHA-256 already.
+    /// The fingerprint with the digest `bytes`.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The SHA-256.
+    /// The digest.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         self.0
@@ -45,7 +45,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The SHA-256 of `parts`, one after the other.
+/// The SHA-256 of the concatenation of `parts`.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
@@ -55,7 +55,7 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash
 }
 
-/// `bytes` as lower-case hex digits, two for each.
+/// `bytes` in lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -72,14 +72,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_cannot_be_shifted_into_one_another() {
+    fn different_splits_have_different_fingerprints() {
         let of = Fingerprint::of;
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert_ne!(of(&["a\0b", "c"]), of(&["a", "b\0c"]));
     }
 
     #[test]
-    fn the_digest_is_what_sha256sum_prints() {
+    fn the_digest_equals_that_of_sha256sum() {
         assert_eq!(
             hex(&sha256(&[b"s3://bucket", b"/run/n0/0"])),
             "96e5f4a3181475cccf7c59707462cf512cbbe504f19ebbed8ab97c5c87c75012"

@@ -1,26 +1,26 @@
-//! Durations as settings and headers spell them.
+//! Durations in settings and headers.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// Reads `90s`, `2m` or `1h 30m`.
+/// Parses a duration such as `90s`, `2m` or `1h 30m`.
 ///
 /// # Errors
 /// A message that says why `text` is not a duration, with examples.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = |error: jiff::Error| format!("{error}; write for example 90s, 2m or 1h30m");
-    let duration: SignedDuration = text.parse().map_err(wrong)?;
-    Duration::try_from(duration).map_err(wrong)
+    let invalid = |error: jiff::Error| format!("{error}; use for example 90s, 2m or 1h30m");
+    let duration: SignedDuration = text.parse().map_err(invalid)?;
+    Duration::try_from(duration).map_err(invalid)
 }
 
 /// [`parse_duration`] for a setting that must not be zero.
 ///
 /// # Errors
-/// As of [`parse_duration`], and when the duration is zero.
+/// As for [`parse_duration`], and for a duration of zero.
 pub fn parse_timeout(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("must be more than zero".to_owned()),
+        Duration::ZERO => Err("must be greater than zero".to_owned()),
         duration => Ok(duration),
     }
 }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_units_and_no_sign() {
+    fn a_duration_needs_a_unit_and_no_sign() {
         assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_more_than_zero() {
+    fn a_timeout_must_not_be_zero() {
         assert_eq!(parse_timeout("1ms"), Ok(Duration::from_millis(1)));
         assert!(parse_timeout("0s").is_err());
     }

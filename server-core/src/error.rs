@@ -1,4 +1,4 @@
-//! What went wrong, once: the words for the caller, the kind for both protocols, the source for the log.
+//! One error type: a message for the caller, a kind for both protocols, a source for the log.
 
 mod responses;
 
@@ -12,29 +12,29 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
-/// What kind of failure an [`Error`] is, in gRPC's terms.
+/// The kind of an [`Error`], in gRPC's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The request is wrong, and stays wrong however often it is sent.
+    /// The request is invalid, whatever the state of the service.
     InvalidArgument,
-    /// Who is calling could not be established.
+    /// The caller could not be authenticated.
     Unauthenticated,
-    /// The caller is known and may not do this.
+    /// The caller is authenticated, but not authorised.
     PermissionDenied,
-    /// There is no such thing.
+    /// The requested thing does not exist.
     NotFound,
-    /// It was created before.
+    /// The thing to create exists already.
     AlreadyExists,
     /// The request is well-formed, but the vendor or the configuration refuses it.
     FailedPrecondition,
     /// Too many requests; try again later.
     ResourceExhausted,
-    /// Time ran out before the outcome was known.
+    /// The deadline passed before the outcome was known.
     DeadlineExceeded,
-    /// Something this call depends on does not answer; try again.
+    /// Something that this call depends on is not available; try again later.
     Unavailable,
-    /// A defect in the service.
+    /// A bug in the service.
     Internal,
 }
 
@@ -58,8 +58,8 @@ impl Kind {
 
     /// The HTTP status.
     ///
-    /// A deadline that passed is 503, not 504: this service is no gateway to its REST callers, and
-    /// they should do the same thing about both.
+    /// `DeadlineExceeded` is 503, not 504: to its REST callers this service is not a gateway, and they
+    /// should treat both alike.
     #[must_use]
     pub fn http(self) -> StatusCode {
         match self {
@@ -75,7 +75,7 @@ impl Kind {
         }
     }
 
-    /// The name both protocols show, for example `INVALID_ARGUMENT`.
+    /// The name in both protocols, for example `INVALID_ARGUMENT`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -108,10 +108,31 @@ impl Kind {
     }
 }
 
-/// A failure, with what the caller may read and what only the log may.
+/// A failure, with a message for the caller and a source for the log.
 ///
-/// `Display` is the caller's text. The [source](StdError::source) chain is written to the log once,
-/// where the answer is made, and is never sent out. Cloning is cheap.
+/// `Display` is the message for the caller. The [source](StdError::source) chain is logged once, with
+/// the request, and never sent to the caller. Cloning is cheap.
+///
+/// ```
+/// use server_core::{Error, Kind, Result};
+///
+/// fn cluster(name: &str) -> Result<&str> {
+///     if name.is_empty() {
+///         return Err(Error::invalid("custom.cluster: empty; name one of the account's clusters"));
+///     }
+///     Ok(name)
+/// }
+///
+/// let error = cluster("").unwrap_err();
+/// assert_eq!(error.kind(), Kind::InvalidArgument);
+///
+/// let error = Error::unavailable("the cluster is restarting")
+///     .with_retry_after(std::time::Duration::from_secs(30))
+///     .with_source(std::io::Error::other("connection reset by 10.0.0.7"));
+/// assert!(error.kind().is_transient());
+/// assert_eq!(error.to_string(), "the cluster is restarting");
+/// assert_eq!(error.chain().as_deref(), Some("connection reset by 10.0.0.7"));
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -126,7 +147,7 @@ struct Inner {
 }
 
 impl Error {
-    /// A failure of `kind`; `message` is what the caller reads.
+    /// A failure of `kind` with a message for the caller.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -138,64 +159,64 @@ impl Error {
         }))
     }
 
-    /// The request is wrong; say which field, and what would be right.
+    /// An invalid request; the message should name the field and what would be valid.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::InvalidArgument, message)
     }
 
-    /// There is no such thing.
+    /// Something that does not exist.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NotFound, message)
     }
 
-    /// Something this call depends on does not answer.
+    /// Something that this call depends on is not available.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// A defect in the service. The caller reads no more than that; `source` goes to the log.
+    /// A bug in the service. The caller reads only "internal error"; `source` goes to the log.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(Kind::Internal, "internal error").with_source(source)
     }
 
-    /// A plugin or handler panicked with `payload`.
+    /// A panic of a plugin or handler with `payload`.
     pub fn panicked(payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-        Self::internal(format!("panic: {text}"))
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| payload.downcast_ref::<&str>().copied());
+        Self::internal(format!("panic: {}", message.unwrap_or("unknown")))
     }
 
-    /// The same failure as one of another kind.
+    /// Changes the kind.
     #[must_use]
     pub fn with_kind(self, kind: Kind) -> Self {
         self.edit(|inner| inner.kind = kind)
     }
 
-    /// Adds the machine-readable code, for example the vendor's `invalidQuery`.
+    /// Sets the machine-readable code, for example the vendor's `invalidQuery`.
     #[must_use]
     pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.edit(|inner| inner.code = Some(code.into()))
     }
 
-    /// Adds what only the log may read.
+    /// Sets the cause, which only the log shows.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.edit(|inner| inner.source = Some(source.into().into()))
     }
 
-    /// Adds how long the caller should wait before the next try.
+    /// Sets how long the caller should wait before the next attempt.
     #[must_use]
     pub fn with_retry_after(self, wait: Duration) -> Self {
         self.edit(|inner| inner.retry_after = Some(wait))
     }
 
-    /// The same failure with what it is about before its text.
+    /// Prefixes the message with `subject` and a colon.
     #[must_use]
-    pub fn about(self, what: &str) -> Self {
-        self.edit(|inner| inner.message = format!("{what}: {}", inner.message).into())
+    pub fn about(self, subject: &str) -> Self {
+        self.edit(|inner| inner.message = format!("{subject}: {}", inner.message).into())
     }
 
-    /// Marks the failure as the vendor's word rather than this service's.
+    /// Marks the failure as reported by the vendor rather than by this service.
     #[must_use]
     pub fn upstream(self) -> Self {
         self.edit(|inner| inner.upstream = true)
@@ -206,49 +227,49 @@ impl Error {
         self
     }
 
-    /// What kind of failure it is.
+    /// The kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// What the caller reads.
+    /// The message for the caller.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The machine-readable code, if there is a more exact one than the kind's.
+    /// The machine-readable code, if there is one besides the kind's name.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// How long the caller should wait before the next try, if the failure says so.
+    /// How long the caller should wait before the next attempt, if known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether this is the vendor's word rather than this service's.
+    /// Whether the vendor reported the failure rather than this service.
     #[must_use]
     pub fn is_upstream(&self) -> bool {
         self.0.upstream
     }
 
-    /// The whole chain for the log, one cause after the other; `None` without a source.
+    /// The source chain for the log, joined with colons; `None` without a source.
     #[must_use]
     pub fn chain(&self) -> Option<String> {
         let mut next = self.source();
-        let mut text = String::new();
+        let mut chain = String::new();
         while let Some(cause) = next {
-            if !text.is_empty() {
-                text.push_str(": ");
+            if !chain.is_empty() {
+                chain.push_str(": ");
             }
-            text.push_str(&cause.to_string());
+            chain.push_str(&cause.to_string());
             next = cause.source();
         }
-        (!text.is_empty()).then_some(text)
+        (!chain.is_empty()).then_some(chain)
     }
 }
 
@@ -280,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_protocols_are_told_the_same() {
+    fn kinds_map_to_http_and_grpc() {
         let table = [
             (Kind::InvalidArgument, 400, 3),
             (Kind::Unauthenticated, 401, 16),
@@ -300,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_never_reads_the_source() {
+    fn the_message_does_not_contain_the_source() {
         let error = Error::internal(std::io::Error::other("the disk at /data is full"));
         assert_eq!(error.to_string(), "internal error");
         assert_eq!(error.chain().as_deref(), Some("the disk at /data is full"));

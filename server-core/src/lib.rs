@@ -1,9 +1,9 @@
-//! What every program of Outrigger that listens needs.
+//! The foundation of every Outrigger program that listens.
 //!
-//! [`Error`] carries one failure to every protocol; [`listen`] accepts connections, with or without
+//! [`Error`] is one error type for every protocol; [`listen`] accepts connections, with or without
 //! [`tls`]; [`admin`] serves probes, metrics and the log level; [`telemetry`] writes logs and traces;
-//! [`serving`] stops a program without failing a call. `plugin-core` builds plugin services on it, and
-//! `propeller-proxy` is built on it alone.
+//! [`serving`] shuts a program down without failing a call. `plugin-core` and `propeller-proxy` are built
+//! on it.
 
 pub mod admin;
 pub mod digest;

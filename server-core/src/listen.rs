@@ -1,7 +1,7 @@
 //! The accept loop.
 //!
-//! Ours, because tonic's server lifts hyper's limit on reset streams and ends old connections without
-//! a GOAWAY, and `axum::serve` has no timeouts at all.
+//! Written here because tonic's server lifts hyper's limit on reset streams and closes old connections
+//! without a GOAWAY, and `axum::serve` has no timeouts.
 
 mod on_read;
 mod peer;
@@ -43,54 +43,55 @@ use tower::{BoxError, Service, ServiceExt as _};
 pub use self::{on_read::OnRead, peer::Peer};
 use crate::{Error, Result, tls::ServerCertificate};
 
-/// How long a connection may take to say anything; a silent one holds a slot for nothing.
+/// How long a connection may take to send its first bytes; an idle one would hold a permit.
 const FIRST_BYTES: Duration = Duration::from_secs(5);
-/// As many bytes as HTTP/2's preface has.
+/// The length of HTTP/2's connection preface.
 const PREFACE_BYTES: usize = 24;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_STREAMS: u32 = 250;
-/// Connecting takes the right to write.
+/// Connecting to a socket requires write permission.
 const SOCKET_MODE: u32 = 0o666;
 
-/// Where connections come from.
+/// A source of connections.
 #[derive(Debug)]
 pub enum Listener {
-    /// A port.
+    /// A TCP port.
     Tcp(TcpListener),
-    /// A socket in the file system.
+    /// A Unix domain socket.
     Unix(UnixListener),
 }
 
 /// How connections are served.
 #[derive(Clone)]
 pub struct Connections {
-    /// How many are open at once; the next waits in the kernel's queue.
+    /// The most connections open at once; further ones wait in the kernel's backlog.
     pub max: usize,
-    /// How long a connection lives; for ever if absent.
+    /// The longest life of a connection; unlimited if absent.
     pub age: Option<Duration>,
-    /// How long its calls may go on after that.
+    /// How long a connection's calls may take after that.
     pub grace: Duration,
-    /// Speaks TLS with this certificate; plain HTTP if absent.
+    /// The certificate for TLS; plain HTTP if absent.
     pub tls: Option<Arc<ServerCertificate>>,
-    /// Counts them.
+    /// Counts accepted connections.
     pub accepted: Counter,
-    /// Ends the accept loop, and asks every connection to finish.
+    /// Ends the accept loop and shuts every connection down gracefully.
     pub stop: CancellationToken,
-    /// What shutdown waits for.
+    /// Runs the connections; shutdown waits for them.
     pub tasks: TaskTracker,
 }
 
-/// A connection that was accepted.
+/// An accepted connection.
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Listener {
-    /// Listens on a port; its address, too, which tells the port where `address` left it open.
+    /// Listens on a TCP port. Also returns the local address, whose port differs from that of `address`
+    /// if that is 0.
     ///
     /// # Errors
     /// `Unavailable` that names the address.
@@ -103,19 +104,19 @@ impl Listener {
         bound.await.map_err(|error| cannot_listen(address, error))
     }
 
-    /// Listens on a socket in the file system, in place of one that nobody listens on any more; any
-    /// other file stays. Whoever reaches the socket may connect, as with a port.
+    /// Listens on a Unix domain socket. Replaces a stale socket, which no process listens on, but no other
+    /// file. Every user that can reach the path may connect, as with a port.
     ///
     /// # Errors
     /// `Unavailable` that names the path.
     pub async fn unix(path: &Path) -> Result<Self> {
-        if is_abandoned(path).await {
-            // Where it cannot be removed, binding fails and says so.
+        if is_stale(path).await {
+            // If it cannot be removed, binding fails with the reason.
             let _ = tokio::fs::remove_file(path).await;
         }
         let bound = async {
             let listener = UnixListener::bind(path)?;
-            // Left to the umask, a caller of another user could not connect.
+            // With the umask's permissions, callers of other users could not connect.
             tokio::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE)).await?;
             Ok(Self::Unix(listener))
         };
@@ -123,7 +124,7 @@ impl Listener {
     }
 
     async fn accept(&self) -> Stream {
-        /// Accepting again at once would spin while file descriptors are short.
+        /// Without a pause the loop would spin while the process is out of file descriptors.
         const PAUSE: Duration = Duration::from_millis(100);
         loop {
             let accepted = match self {
@@ -132,9 +133,9 @@ impl Listener {
             };
             match accepted {
                 Ok(stream) => return stream,
-                Err(error) if is_connections_own(&error) => {}
+                Err(error) if is_about_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "cannot accept a connection");
                     sleep(PAUSE).await;
                 }
             }
@@ -142,10 +143,11 @@ impl Listener {
     }
 }
 
-/// Whether `path` is a socket that nobody listens on. Connecting alone does not tell: any file refuses.
-async fn is_abandoned(path: &Path) -> bool {
-    let found = tokio::fs::symlink_metadata(path).await;
-    let is_socket = found.is_ok_and(|found| found.file_type().is_socket());
+/// Whether `path` is a socket that no process listens on. Connecting alone is not proof: other files
+/// refuse, too.
+async fn is_stale(path: &Path) -> bool {
+    let metadata = tokio::fs::symlink_metadata(path).await;
+    let is_socket = metadata.is_ok_and(|metadata| metadata.file_type().is_socket());
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     is_socket && UnixStream::connect(path).await.is_err_and(refused)
 }
@@ -154,7 +156,8 @@ fn cannot_listen(address: impl std::fmt::Display, error: io::Error) -> Error {
     Error::unavailable(format!("cannot listen on {address}: {error}")).with_source(error)
 }
 
-fn is_connections_own(error: &io::Error) -> bool {
+/// Whether an error of `accept` is about the one connection rather than the listener.
+fn is_about_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -163,15 +166,15 @@ fn is_connections_own(error: &io::Error) -> bool {
     )
 }
 
-/// What answers requests; an axum `Router` is one. A request that it fails is reset, with the reason of
-/// HTTP/2 that its error has as a source.
+/// A service that answers requests, for example an axum `Router`. When it returns an error, the request's
+/// stream is reset with the HTTP/2 reason among the error's sources.
 pub trait Answers:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send>
     + Clone
     + Send
     + 'static
 {
-    /// What answers are made of.
+    /// The body of responses.
     type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
@@ -188,10 +191,10 @@ where
 
 /// Serves `service` on `listener` until stopped.
 pub async fn serve(listener: Listener, service: impl Answers, connections: Connections) {
-    let slots = Arc::new(Semaphore::new(connections.max.min(Semaphore::MAX_PERMITS)));
+    let permits = Arc::new(Semaphore::new(connections.max.min(Semaphore::MAX_PERMITS)));
     let accepting = async {
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                 return;
             };
             let stream = listener.accept().await;
@@ -199,7 +202,7 @@ pub async fn serve(listener: Listener, service: impl Answers, connections: Conne
             let connection = connections.clone().serve_one(stream, service.clone());
             connections.tasks.spawn(async move {
                 connection.await;
-                drop(slot);
+                drop(permit);
             });
         }
     };
@@ -210,7 +213,7 @@ impl Connections {
     async fn serve_one(self, stream: Stream, service: impl Answers) {
         match stream {
             Stream::Tcp(stream) => {
-                // Answers are small; waiting to fill a packet only adds latency.
+                // Responses are small; waiting to fill a packet only adds latency.
                 let _ = stream.set_nodelay(true);
                 let peer = Peer { address: stream.peer_addr().ok(), ..Peer::default() };
                 match self.tls.clone() {
@@ -237,8 +240,8 @@ impl Connections {
                 peer.certificates = session.peer_certificates().unwrap_or_default().into();
                 self.serve_http(stream, peer, service).await;
             }
-            Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
-            Some(Err(_)) => tracing::debug!("a TLS handshake was not finished in time"),
+            Some(Ok(Err(error))) => tracing::debug!(%error, "TLS handshake failed"),
+            Some(Err(_)) => tracing::debug!("TLS handshake timed out"),
             None => {}
         }
     }
@@ -259,18 +262,18 @@ impl Connections {
         let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = silent(&read) => return,
-            () = self.aged() => {}
+            () = idle(&read) => return,
+            () = self.expired() => {}
             () = self.stop.cancelled() => {}
         }
-        // Two GOAWAYs: no call is lost that was under way when the first was sent.
+        // hyper sends two GOAWAYs, so that no call is lost that was on its way at the first.
         connection.as_mut().graceful_shutdown();
         let _ = timeout(self.grace, connection).await;
     }
 
-    /// Ends after the connection's age, give or take a tenth, so that connections made together do
-    /// not end together.
-    async fn aged(&self) {
+    /// Completes after the maximum age, plus or minus a tenth, so that connections opened together do not
+    /// end together.
+    async fn expired(&self) {
         match self.age {
             Some(age) => sleep(age.mul_f64(rand::random_range(0.9..1.1))).await,
             None => std::future::pending().await,
@@ -296,8 +299,8 @@ fn counting(read: Arc<AtomicUsize>) -> impl FnMut(&[u8]) {
     }
 }
 
-/// Ends once a connection has not even sent a preface in time.
-async fn silent(read: &AtomicUsize) {
+/// Completes if a connection has not sent as much as a preface in time.
+async fn idle(read: &AtomicUsize) {
     sleep(FIRST_BYTES).await;
     if read.load(Ordering::Relaxed) >= PREFACE_BYTES {
         std::future::pending::<()>().await;

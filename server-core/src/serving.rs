@@ -1,4 +1,4 @@
-//! A program that listens, from its first connection to its last.
+//! The life of a program that listens, up to a graceful shutdown.
 
 use std::time::Duration;
 
@@ -12,32 +12,32 @@ use crate::{
     listen::{Connections, Listener, serve},
 };
 
-/// How long what the admin port is answering may take once all else has ended.
+/// How long requests to the admin port may take once everything else has ended.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS: usize = 100;
-/// How long one of them lives: those that nobody ends would take them all.
+/// The longest life of a connection to the admin port: idle ones would exhaust the limit.
 const ADMIN_AGE: Duration = Duration::from_secs(60);
 
-/// A program that listens, and what it takes to stop it without failing a call.
+/// A program that listens, and its graceful shutdown.
 #[derive(Debug)]
 pub struct Serving {
-    /// Cancelled once the program should be sent no more calls.
+    /// Cancelled once the program is no longer ready for calls.
     pub draining: CancellationToken,
-    /// Cancelled once it takes no more connections.
+    /// Cancelled once the program accepts no more connections.
     pub stop: CancellationToken,
-    /// Connections, and what outlives calls: what a stop waits for.
+    /// Connections, and work that outlives calls; shutdown waits for them.
     pub tasks: TaskTracker,
-    /// What goes on until all else has ended.
+    /// Tasks that run until everything else has ended.
     pub background: TaskTracker,
-    /// Cancelled when that is to end.
+    /// Cancelled when the background tasks should end.
     pub stop_background: CancellationToken,
     drain_delay: Duration,
     drain_timeout: Duration,
 }
 
 impl Serving {
-    /// A program whose calls run on `tasks`. When told to stop it goes on accepting connections for
-    /// `drain_delay`; then what runs has `drain_timeout` to finish.
+    /// A program whose calls run on `tasks`. After a signal it accepts connections for another
+    /// `drain_delay`; then running calls have `drain_timeout` to finish.
     #[must_use]
     pub fn new(tasks: TaskTracker, drain_delay: Duration, drain_timeout: Duration) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Serving {
         }
     }
 
-    /// Serves `admin`, until everything else has ended.
+    /// Serves `admin` until everything else has ended.
     pub fn serve_admin(&self, listener: Listener, admin: Router) {
         let connections = Connections {
             max: ADMIN_CONNECTIONS,
@@ -65,8 +65,9 @@ impl Serving {
         self.background.spawn(serve(listener, admin, connections));
     }
 
-    /// Waits for a signal, and stops: SIGTERM lets load balancers notice, SIGINT comes from somebody
-    /// at a terminal, a second signal is at once.
+    /// Waits for a signal and shuts down: after the drain delay for SIGTERM, so that load balancers
+    /// notice; without it for SIGINT, which comes from a terminal. A second signal ends the program at
+    /// once.
     pub async fn until_stopped(self, signals: &mut Signals) {
         let at_once = match signals.next().await {
             Signal::Terminate => false,
@@ -74,16 +75,17 @@ impl Serving {
         };
         tokio::select! {
             () = self.shut_down(at_once) => {}
-            _ = signals.next() => tracing::warn!("a second signal: stopped at once"),
+            _ = signals.next() => tracing::warn!("received a second signal: stopped at once"),
         }
     }
 
-    /// Stops without failing a call: not ready, a while to be noticed, no more connections, GOAWAY,
-    /// what runs may finish, the rest is dropped. `at_once` leaves out the while.
+    /// Shuts down without failing a call: reports not ready, waits for the drain delay unless `at_once`,
+    /// closes the listener, sends GOAWAY, waits for running calls and drops those that exceed the drain
+    /// timeout.
     pub async fn shut_down(self, at_once: bool) {
         self.draining.cancel();
         let delay = if at_once { Duration::ZERO } else { self.drain_delay };
-        tracing::info!(?delay, "not ready any more");
+        tracing::info!(?delay, "no longer ready");
         tokio::time::sleep(delay).await;
         self.stop.cancel();
         self.tasks.close();
@@ -97,12 +99,12 @@ impl Serving {
     }
 }
 
-/// What asks a process to stop.
+/// A signal that asks a process to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM: Kubernetes.
+    /// SIGTERM, sent by Kubernetes.
     Terminate,
-    /// SIGINT: somebody at a terminal.
+    /// SIGINT, sent from a terminal.
     Interrupt,
 }
 
@@ -123,26 +125,26 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over from the system, which would end the process. Do this first: one that
-    /// comes during start-up is then not lost.
+    /// Registers handlers for the signals, whose default action would end the process. Call it first, so
+    /// that a signal during start-up is not lost.
     ///
     /// # Errors
-    /// `Internal` if the system does not let it.
+    /// `Internal` if a handler cannot be registered.
     pub fn new() -> Result<Self> {
-        let of = |kind| unix::signal(kind).map_err(Error::internal);
+        let listen = |kind| unix::signal(kind).map_err(Error::internal);
         Ok(Self {
-            terminate: of(SignalKind::terminate())?,
-            interrupt: of(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
         })
     }
 
-    /// The next one, and those that came before anybody asked.
+    /// Waits for the next signal; one that came earlier is returned at once.
     pub async fn next(&mut self) -> Signal {
         let signal = tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.interrupt.recv() => Signal::Interrupt,
         };
-        tracing::info!(signal = signal.name(), "asked to stop");
+        tracing::info!(signal = signal.name(), "received a signal to stop");
         signal
     }
 }

@@ -1,4 +1,4 @@
-//! Logs, traces and metrics: what an operator sees.
+//! Logs and traces.
 
 #[cfg(feature = "testing")]
 pub mod captured;
@@ -25,31 +25,32 @@ use tracing_subscriber::{
 
 use crate::{Error, Result, ServiceInfo};
 
-/// The target of spans that go to the trace exporter and nowhere else.
+/// The target of spans that only the trace exporter receives.
 pub const TRACE_TARGET: &str = "plugin_core::trace";
-/// The target of the one line per request.
+/// The target of the log line of each request.
 pub const REQUEST_TARGET: &str = "request";
-/// How long the last traces may take to leave.
+/// How long exporting the last traces may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How the service logs and traces.
+/// The settings of logs and traces.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryArgs {
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, env = "PLUGIN_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
 
-    /// What is logged, as tracing's filter: `info`, or `warn,request=info`. `PUT /log-level` on the
-    /// admin port changes it while the service runs.
+    /// The log filter, in the syntax of tracing's EnvFilter: `info`, or `warn,request=info`. `PUT
+    /// /log-level` on the admin port changes it at run time.
     #[arg(long, env = "PLUGIN_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
 
-    /// Where traces go: the gRPC endpoint of an OpenTelemetry collector. Without it nothing is traced.
+    /// The OTLP/gRPC endpoint of an OpenTelemetry collector, which traces are exported to. Tracing is off
+    /// by default.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 
-    /// The share of requests without a sampled parent that are traced, from 0 to 1.
+    /// The ratio of requests without a parent span that are sampled, from 0 to 1.
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = parse_ratio)]
     pub trace_ratio: f64,
 }
@@ -59,32 +60,32 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
     ratio.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Human-readable.
     Pretty,
 }
 
-/// Changes what is logged while the service runs.
+/// A handle that changes the log filter at run time.
 #[derive(Clone)]
 pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
 impl LogLevel {
-    /// The directives in force.
+    /// The current filter directives.
     ///
     /// # Errors
-    /// `Internal` when the subscriber is gone.
+    /// `Internal` when the subscriber has been dropped.
     pub fn get(&self) -> Result<String> {
         self.0.with_current(ToString::to_string).map_err(Error::internal)
     }
 
-    /// Logs by `directives` from now on, for example `warn,request=info`.
+    /// Replaces the filter by `directives`, for example `warn,request=info`.
     ///
     /// # Errors
-    /// `InvalidArgument` when they cannot be read.
+    /// `InvalidArgument` when they cannot be parsed.
     pub fn set(&self, directives: &str) -> Result<()> {
         self.0.reload(filter(directives)?).map_err(Error::internal)
     }
@@ -96,17 +97,17 @@ fn filter(directives: &str) -> Result<EnvFilter> {
         .map_err(|error| Error::invalid(format!("log level {directives:?}: {error}")))
 }
 
-/// The running telemetry; [`shut_down`](Self::shut_down) flushes it.
+/// Running telemetry, which [`shut_down`](Self::shut_down) flushes.
 pub struct Telemetry {
     log_level: LogLevel,
     traces: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
-    /// Starts logging and, when configured, tracing, for the whole process.
+    /// Starts logging and, if configured, tracing for the whole process.
     ///
     /// # Errors
-    /// `InvalidArgument` that names a wrong setting.
+    /// `InvalidArgument` that names the invalid setting.
     pub fn start(args: &TelemetryArgs, info: ServiceInfo) -> Result<Self> {
         let (filter, log_level) = reload::Layer::new(filter(&args.log_level)?);
         let log_level = LogLevel(log_level);
@@ -121,21 +122,21 @@ impl Telemetry {
         Ok(Self { log_level, traces })
     }
 
-    /// What changes the log's level.
+    /// The handle that changes the log filter.
     #[must_use]
     pub fn log_level(&self) -> LogLevel {
         self.log_level.clone()
     }
 
-    /// Sends what is still buffered, for a few seconds at most.
+    /// Exports the buffered traces, within five seconds.
     pub async fn shut_down(self) {
         let Some(traces) = self.traces else {
             return;
         };
-        // It blocks until the exporter gives up, which a runtime worker must not.
+        // Blocks until the exporter finishes or gives up, which a runtime worker must not.
         let sent = tokio::task::spawn_blocking(move || traces.shutdown());
         if let Ok(Ok(Err(error))) = tokio::time::timeout(FLUSH_TIMEOUT, sent).await {
-            tracing::warn!(%error, "the last traces were not sent");
+            tracing::warn!(%error, "the last traces could not be exported");
         }
     }
 }
@@ -155,7 +156,7 @@ where
     }
 }
 
-/// Spans for the exporter are nothing to the log; without an exporter they are then not even made.
+/// Keeps spans for the exporter out of the log; without an exporter they are then not even created.
 fn no_trace_spans() -> Targets {
     Targets::new().with_default(tracing::Level::TRACE).with_target(TRACE_TARGET, LevelFilter::OFF)
 }
@@ -176,7 +177,7 @@ fn exporter(endpoint: &str, ratio: f64, info: ServiceInfo) -> Result<SdkTracerPr
         .with_endpoint(endpoint)
         .build()
         .map_err(|error| {
-            Error::invalid(format!("OTLP endpoint {endpoint:?}")).with_source(error)
+            Error::invalid(format!("OTLP endpoint {endpoint:?} is not valid")).with_source(error)
         })?;
     let resource = Resource::builder()
         .with_service_name(info.name)

@@ -1,4 +1,4 @@
-//! TLS by files: the certificate that a port shows, and the authorities that calls trust.
+//! TLS from files: a server's certificate, and the certificate authorities that clients trust.
 
 mod authorities;
 
@@ -21,57 +21,56 @@ pub use self::authorities::Authorities;
 pub use self::authorities::client_config;
 use crate::{Error, Result, digest::sha256};
 
-/// How often the files are looked at. Kubernetes takes a minute to bring a changed one.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often files are checked for changes. Kubernetes takes about a minute to update a mounted file.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 type Digest = [u8; 32];
 
-/// What is made of files that somebody renews.
-trait FromFiles: Send + Sync {
+/// Configuration made from files that are renewed while the program runs.
+trait Reload: Send + Sync {
     /// The file that log lines name.
     fn file(&self) -> &Path;
 
-    /// Takes what the files hold now, unless that is what `known` is the digest of; its own digest.
-    fn read_again(&self, known: Digest) -> impl Future<Output = Result<Option<Digest>>> + Send;
+    /// Applies the files' current contents and returns their digest; `None` if it is still `known`.
+    fn reload(&self, known: Digest) -> impl Future<Output = Result<Option<Digest>>> + Send;
 }
 
-/// Reads the files again when they change, until `stop`. Files that are wrong, or do not belong
-/// together, change nothing and are logged.
-async fn keep_fresh(files: &impl FromFiles, mut digest: Digest, stop: &CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        match files.read_again(digest).await {
+/// Reloads files when they change, until `stop`. Invalid files are logged and change nothing.
+async fn keep_fresh(files: &impl Reload, mut digest: Digest, stop: &CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(CHECK_INTERVAL)).await.is_some() {
+        match files.reload(digest).await {
             Ok(None) => {}
             Ok(Some(new)) => {
                 digest = new;
-                tracing::info!(file = %files.file().display(), "the certificate was renewed");
+                tracing::info!(file = %files.file().display(), "certificate reloaded");
             }
             Err(error) => tracing::warn!(
                 %error,
                 cause = error.chain(),
-                "the certificate could not be read again: the former one serves on"
+                "cannot reload the certificate; still serving the previous one"
             ),
         }
     }
 }
 
-/// A certificate and its key, read again whenever the files change.
+/// A certificate and its private key, reloaded when the files change.
 #[derive(Debug)]
 pub struct ServerCertificate {
     certificate: PathBuf,
     key: PathBuf,
     current: ArcSwap<ServerConfig>,
-    /// Of both files, as they were at first.
+    /// The digest of both files as first read.
     digest: Digest,
 }
 
-/// What both files held at one time.
+/// The contents of both files.
 struct Files {
     certificate: Vec<u8>,
     key: SecretSlice<u8>,
 }
 
 impl ServerCertificate {
-    /// Reads a chain of certificates, the server's own first, and its private key, both in PEM.
+    /// Reads a certificate chain, the server's own first, and its private key, both in PEM.
     ///
     /// # Errors
     /// `InvalidArgument` that names the file.
@@ -81,24 +80,24 @@ impl ServerCertificate {
         Ok(Self { digest: files.digest(), certificate, key, current })
     }
 
-    /// What handshakes are made with now.
+    /// The current configuration for handshakes.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.current.load_full()
     }
 
-    /// Reads the files again when they change, until `stop`. Files that are wrong, or do not belong
-    /// together, change nothing and are logged.
+    /// Reloads the files when they change, until `stop`. Invalid files, and a key that does not match the
+    /// certificate, are logged and change nothing.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         keep_fresh(&*self, self.digest, &stop).await;
     }
 }
 
-impl FromFiles for ServerCertificate {
+impl Reload for ServerCertificate {
     fn file(&self) -> &Path {
         &self.certificate
     }
 
-    async fn read_again(&self, known: Digest) -> Result<Option<Digest>> {
+    async fn reload(&self, known: Digest) -> Result<Option<Digest>> {
         let files = Files::read(&self.certificate, &self.key).await?;
         let digest = files.digest();
         if digest == known {
@@ -120,18 +119,19 @@ impl Files {
 
     fn config(&self, certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
         let chain = certificates(certificate, &self.certificate)?;
-        let private = PrivateKeyDer::from_pem_slice(self.key.expose_secret())
-            .map_err(|error| wrong(key, "holds no private key in PEM").with_source(error))?;
+        let private = PrivateKeyDer::from_pem_slice(self.key.expose_secret()).map_err(|error| {
+            invalid(key, "does not contain a private key in PEM").with_source(error)
+        })?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(Error::internal)?
             .with_no_client_auth()
             .with_single_cert(chain, private)
             .map_err(|error| {
-                let pair = format!("and the key {} do not belong together", key.display());
-                wrong(certificate, &pair).with_source(error)
+                let mismatch = format!("does not match the private key {}", key.display());
+                invalid(certificate, &mismatch).with_source(error)
             })?;
-        // gRPC is HTTP/2 alone, REST either.
+        // gRPC needs HTTP/2; REST works over both.
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
@@ -142,22 +142,22 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
-    const NONE: &str = "holds no certificate in PEM";
+    const NONE: &str = "does not contain a certificate in PEM";
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(wrong(path, NONE)),
-        Err(error) => Err(wrong(path, NONE).with_source(error)),
+        Ok(_) => Err(invalid(path, NONE)),
+        Err(error) => Err(invalid(path, NONE).with_source(error)),
     }
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>> {
     let read = tokio::fs::read(path).await;
-    read.map_err(|error| wrong(path, "cannot be read").with_source(error))
+    read.map_err(|error| invalid(path, "cannot be read").with_source(error))
 }
 
-fn wrong(path: &Path, what: &str) -> Error {
-    Error::invalid(format!("{} {what}", path.display()))
+fn invalid(path: &Path, problem: &str) -> Error {
+    Error::invalid(format!("{} {problem}", path.display()))
 }
 
 #[cfg(test)]

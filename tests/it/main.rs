@@ -14,6 +14,7 @@ mod documents;
 mod edges;
 mod flyte_values;
 mod golden;
+mod help;
 mod idempotency;
 mod lifecycle;
 mod observability;

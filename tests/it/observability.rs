@@ -61,7 +61,7 @@ async fn error_cause_is_logged_and_not_returned() {
         json!("fcause");
     let client = stage.client(Dialect::Flyte1).await;
     let refused = client.create(&task).await.unwrap_err();
-    assert_eq!(refused.message, "the upstream cannot be reached");
+    assert_eq!(refused.message, "cannot connect to the upstream");
     let lines = lines(|line| line["flyte.execution"] == "fcause");
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["status"], "UNAVAILABLE");

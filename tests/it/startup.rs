@@ -52,7 +52,7 @@ async fn invalid_settings_are_reported() {
         (vec!["--listen=here"], 2, "--listen"),
         (vec!["--request-timeout=90"], 2, "--request-timeout"),
         (vec!["--log-format=xml"], 2, "--log-format"),
-        (vec!["--connection-age=0s"], 2, "more than zero"),
+        (vec!["--connection-age=0s"], 2, "greater than zero"),
         (vec!["--trace-ratio=2"], 2, "from 0 to 1"),
         (vec!["--insecure-no-auth", "--log-level=nonsense=loud"], 1, "log level"),
         (vec!["--insecure-no-auth", "--endpoint=http://bigquery.example.com"], 1, "plain http"),
@@ -95,7 +95,7 @@ async fn health_check_reports_the_state_of_the_service() {
     let admin = format!("http://{}", running.admin);
     let (code, text) = output(&["health-check", &admin], &[]).await;
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("is it the API port, or the admin port?"), "{text}");
+    assert!(text.contains("is it the admin port instead of the API port?"), "{text}");
 
     running.signal().await;
     let draining = async {

@@ -1,4 +1,4 @@
-//! Who is calling, and what they may do.
+//! The authenticated caller, and what it is authorised to do.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -8,24 +8,24 @@ use server_core::{
     digest::{hex, sha256},
 };
 
-/// What a call does.
+/// The operation of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verb {
     /// Submit a job.
     Create,
-    /// Look at a job.
+    /// Read a job's status.
     Get,
-    /// Stop a job.
+    /// Cancel a job.
     Delete,
-    /// Answer a task at once.
+    /// Run a task within the call.
     Execute,
-    /// See what is served: task types, schemas, API documents, gRPC reflection.
+    /// Discovery: task types, schemas, API documents, gRPC reflection.
     List,
 }
 
 impl Verb {
-    /// The verb in lower case, as policies, metrics and logs spell it.
+    /// The verb in lower case, as in policies, metrics and logs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -37,23 +37,24 @@ impl Verb {
     }
 }
 
-/// How far a caller is trusted.
+/// A caller's role, which decides how far it is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Role {
-    /// Flyte itself. Its `output_prefix` is believed.
+    /// Flyte itself, whose `output_prefix` is trusted.
     Propeller,
-    /// A person or program. Sees its own jobs only.
+    /// A person or program, with access to its own jobs only.
     User,
-    /// An operator. Sees every job.
+    /// An operator, with access to every job.
     Admin,
-    /// Nobody in particular: the service runs with `--insecure-no-auth`.
+    /// An unauthenticated caller of a service that runs with `--insecure-no-auth`.
     #[serde(skip)]
     Anonymous,
 }
 
 impl Role {
-    /// The role in lower case, as policies and logs spell it.
+    /// The role in lower case, as in policies and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -65,7 +66,7 @@ impl Role {
     }
 }
 
-/// What a rule grants; an absent list grants everything.
+/// What a rule grants; a missing list grants everything.
 #[derive(Debug, Default)]
 pub(crate) struct Grant {
     pub(crate) verbs: Option<BTreeSet<Verb>>,
@@ -73,16 +74,12 @@ pub(crate) struct Grant {
     pub(crate) targets: Option<BTreeSet<String>>,
 }
 
-fn grants<T: Ord>(list: Option<&BTreeSet<T>>, item: impl FnOnce(&BTreeSet<T>) -> bool) -> bool {
-    list.is_none_or(item)
-}
-
-/// Who is calling.
+/// The authenticated caller.
 #[derive(Clone)]
 pub struct Caller {
     issuer: Arc<str>,
     subject: Arc<str>,
-    /// Tells subjects apart without naming them.
+    /// Distinguishes subjects without naming them.
     subject_hash: Arc<str>,
     role: Role,
     grant: Arc<Grant>,
@@ -94,55 +91,55 @@ impl Caller {
         Self { issuer, subject: subject.into(), subject_hash: hex(&hash[..16]).into(), role, grant }
     }
 
-    /// The caller of a service that runs without authentication: may do everything.
+    /// The caller of a service without authentication, authorised to do everything.
     pub(crate) fn anonymous() -> Self {
         Self::new("".into(), "anonymous", Role::Anonymous, Arc::default())
     }
 
-    /// The configured name of the issuer that vouches for the caller; empty for an anonymous one.
+    /// The configured name of the issuer of the caller's token; empty for an anonymous caller.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Who the issuer says it is.
+    /// The subject of the caller's token.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The first 16 bytes of the subject's SHA-256, in hex: names of people need not lie in Flyte's
-    /// database or in logs.
+    /// The first 16 bytes of the subject's SHA-256, in hex: it keeps names of people out of Flyte's database
+    /// and logs.
     pub(crate) fn subject_hash(&self) -> &str {
         &self.subject_hash
     }
 
-    /// How far the caller is trusted.
+    /// The caller's role.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Checks that the caller may use `target`: a project, account or workspace at the vendor.
+    /// Checks that the caller is authorised to use `target`: a project, account or workspace of the vendor.
     ///
     /// # Errors
-    /// `PermissionDenied` when the caller's rule lists targets and this is none of them.
+    /// `PermissionDenied` when the caller's rule lists targets and `target` is not among them.
     pub fn check_target(&self, target: &str) -> Result<()> {
-        if grants(self.grant.targets.as_ref(), |targets| targets.contains(target)) {
+        if self.grant.targets.as_ref().is_none_or(|targets| targets.contains(target)) {
             return Ok(());
         }
         Err(Self::denied(format!("your token does not allow the target {target}")))
     }
 
     pub(crate) fn check_verb(&self, verb: Verb) -> Result<()> {
-        if grants(self.grant.verbs.as_ref(), |verbs| verbs.contains(&verb)) {
+        if self.grant.verbs.as_ref().is_none_or(|verbs| verbs.contains(&verb)) {
             return Ok(());
         }
         Err(Self::denied(format!("your token does not allow {}", verb.name())))
     }
 
     pub(crate) fn check_task_type(&self, task_type: &str) -> Result<()> {
-        if grants(self.grant.task_types.as_ref(), |types| types.contains(task_type)) {
+        if self.grant.task_types.as_ref().is_none_or(|types| types.contains(task_type)) {
             return Ok(());
         }
         Err(Self::denied(format!("your token does not allow the task type {task_type}")))
@@ -164,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_grants_what_it_names_and_no_list_grants_all() {
+    fn a_list_grants_its_items_and_a_missing_list_grants_everything() {
         let mut caller = Caller::anonymous();
         assert!(caller.check_target("any").is_ok());
         caller.grant = Arc::new(Grant {

@@ -1,33 +1,33 @@
-//! When a call has to be answered.
+//! The deadline of a call.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When a call has to be answered.
+/// The time by which a call has to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// `time` from now.
+    /// The deadline `time` from now.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self(Instant::now() + time)
     }
 
-    /// What is left; zero once it has passed.
+    /// The time left; zero once the deadline has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// The moment itself, for [`tokio::time::timeout_at`].
+    /// The deadline for [`tokio::time::timeout_at`].
     #[must_use]
     pub fn instant(self) -> Instant {
         self.0
     }
 
-    /// The same deadline, early enough to still write the answer: a tenth of what is left, at most a
+    /// An earlier deadline that leaves time to send the response: a tenth of the time left, at most a
     /// second.
     pub(crate) fn leaving_time_to_answer(self) -> Self {
         let margin = (self.remaining() / 10).min(Duration::from_secs(1));

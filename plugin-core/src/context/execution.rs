@@ -1,9 +1,10 @@
 //! Flyte's names for an attempt.
 
-/// Flyte's names for the attempt that a job belongs to; empty where the caller gave none.
+/// Flyte's names for the attempt that a job belongs to; empty where the caller sent none.
 ///
 /// After `create` they come from the job's handle, which keeps 40 bytes of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Execution {
     /// Flyte's project.
     pub project: String,

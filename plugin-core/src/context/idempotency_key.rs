@@ -4,21 +4,21 @@ use std::fmt;
 
 use server_core::digest::{Fingerprint, hex, sha256};
 
-/// The key that makes a repeated create find the first one's job.
+/// The key by which a repeated create finds the first one's job.
 ///
 /// It is the SHA-256 of Flyte's `output_prefix`, which is unique per execution, node path and attempt
-/// in both Flyte versions. For callers other than Flyte the hash also covers who they are, so that
-/// nobody can adopt another's job by naming its prefix.
+/// in both Flyte versions. For callers other than Flyte the hash also covers the caller's identity, so that
+/// a caller cannot take over another's job by sending its prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey([u8; 32]);
 
 impl IdempotencyKey {
-    /// The key of an attempt that Flyte itself names: what `sha256sum` prints for it.
+    /// The key of an attempt of Flyte: the SHA-256 of its name.
     pub(crate) fn of_attempt(attempt: &str) -> Self {
         Self(sha256(&[attempt.as_bytes()]))
     }
 
-    /// A key that no other call has.
+    /// A random key.
     pub(crate) fn random() -> Self {
         Self(rand::random())
     }
@@ -31,13 +31,13 @@ impl IdempotencyKey {
         &self.0
     }
 
-    /// The key as 64 lower-case hex digits.
+    /// The key in lower-case hex, 64 digits.
     #[must_use]
     pub fn hex(&self) -> String {
         hex(&self.0)
     }
 
-    /// The first eight hex digits, which tell jobs apart in logs.
+    /// The first eight hex digits, which identify jobs in logs.
     pub(crate) fn short(&self) -> String {
         hex(&self.0[..4])
     }

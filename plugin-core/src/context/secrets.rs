@@ -1,4 +1,4 @@
-//! Reads secrets where Flyte's conventions put them.
+//! Secrets, looked up by Flyte's conventions.
 
 use std::{
     collections::BTreeMap,
@@ -13,60 +13,61 @@ use secrecy::SecretString;
 use server_core::{Error, Kind, Result};
 use tokio::time::Instant;
 
-/// Where secrets may come from.
+/// The sources of secrets.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Secrets")]
 pub(crate) struct SecretArgs {
-    /// Prefix of environment variables that hold secrets; the secret's name follows in upper case.
+    /// Prefix of the environment variables of secrets, before the secret's name in upper case.
     #[arg(long, env = "PLUGIN_SECRET_PREFIX", default_value = "_FSEC_")]
     pub(crate) secret_prefix: String,
 
-    /// Directory of secret files: `<dir>/<namespace>/<name>`, then `<dir>/<name>`.
+    /// Directory of secret files: `<dir>/<namespace>/<name>` is tried before `<dir>/<name>`.
     #[arg(long, env = "PLUGIN_SECRETS_DIR", default_value = "/etc/secrets")]
     pub(crate) secrets_dir: PathBuf,
 
-    /// Refuse secret values that arrive inside requests (Flyte 2's `connection.secrets`).
+    /// Refuse secret values in requests (Flyte 2's `connection.secrets`).
     #[arg(long, env = "PLUGIN_FORBID_CONNECTION_SECRETS")]
     pub(crate) forbid_connection_secrets: bool,
 }
 
-/// How long what a file held is remembered. Kubernetes takes longer to bring a changed one.
-const REMEMBER: Duration = Duration::from_secs(5);
-const MAX_REMEMBERED: u64 = 10_000;
+/// How long a file's contents are cached. Kubernetes takes longer to update a mounted file.
+const CACHE_TTL: Duration = Duration::from_secs(5);
+const MAX_CACHED_FILES: u64 = 10_000;
 
 /// Reads secrets for every call of a service.
 pub(crate) struct SecretReader {
     sources: SecretArgs,
-    files: Cache<PathBuf, Read>,
+    files: Cache<PathBuf, CachedFile>,
 }
 
-/// What a file held, or that it was not there, and when.
+/// A file's value, or its absence, and when it was read.
 #[derive(Clone)]
-struct Read {
+struct CachedFile {
     value: Option<SecretString>,
-    at: Instant,
+    read_at: Instant,
 }
 
 impl SecretReader {
     pub(crate) fn new(sources: SecretArgs) -> Self {
-        Self { sources, files: Cache::new(MAX_REMEMBERED) }
+        Self { sources, files: Cache::new(MAX_CACHED_FILES) }
     }
 
     async fn file(&self, path: PathBuf) -> Result<Option<SecretString>> {
-        if let Some(read) = self.files.get(&path).filter(|read| read.at.elapsed() < REMEMBER) {
-            return Ok(read.value);
+        let cached = self.files.get(&path);
+        if let Some(cached) = cached.filter(|cached| cached.read_at.elapsed() < CACHE_TTL) {
+            return Ok(cached.value);
         }
         let value = from_file(&path).await?;
-        self.files.insert(path, Read { value: value.clone(), at: Instant::now() });
+        self.files.insert(path, CachedFile { value: value.clone(), read_at: Instant::now() });
         Ok(value)
     }
 }
 
-/// The secrets that one call may read.
+/// The secrets available to one call.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     pub(crate) reader: Arc<SecretReader>,
-    /// Values that came with the request.
+    /// The values in the request's connection.
     pub(crate) connection: Arc<BTreeMap<String, SecretString>>,
     /// The workflow's Kubernetes namespace; may be empty.
     pub(crate) namespace: Arc<str>,
@@ -78,7 +79,7 @@ impl Secrets {
         Ok(self.find_of(&[name]).await?.map(|(_, value)| value))
     }
 
-    /// The first of `names` that is there, place by place.
+    /// The first of `names` that is found, source by source.
     pub(crate) async fn find_of<'n>(
         &self,
         names: &[&'n str],
@@ -104,36 +105,35 @@ impl Secrets {
         Ok(None)
     }
 
-    /// Reads `name` anew the next time.
+    /// Drops the cached value of `name`.
     pub(crate) fn forget(&self, name: &str) {
         self.files(name).for_each(|path| self.reader.files.invalidate(&path));
     }
 
-    /// What to say when `name` was found nowhere: where it was looked for.
+    /// The error for a secret that was not found; it lists the sources that were searched.
     pub(crate) fn missing(&self, name: &str) -> Error {
-        let mut places = Vec::new();
+        let mut sources = Vec::new();
         if !self.reader.sources.forbid_connection_secrets {
-            places.push(format!("connection.secrets.{name} of the request"));
+            sources.push(format!("connection.secrets.{name} of the request"));
         }
-        places.push(format!("environment variable {}", self.variable(name)));
-        places.extend(self.files(name).map(|path| format!("file {}", path.display())));
-        let places = places.join(", ");
+        sources.push(format!("environment variable {}", self.variable(name)));
+        sources.extend(self.files(name).map(|path| format!("file {}", path.display())));
+        let sources = sources.join(", ");
         Error::new(
             Kind::FailedPrecondition,
-            format!("secret {name} not found; looked in: {places}"),
+            format!("secret {name} not found; searched: {sources}"),
         )
     }
 
-    /// A value that came with the request. Where that is forbidden it is an error, and not another value:
-    /// its author chose an identity.
+    /// The value in the request's connection. If those are forbidden, one is an error rather than replaced by
+    /// another source's value: the author chose an identity.
     pub(crate) fn in_connection(&self, name: &str) -> Result<Option<SecretString>> {
         let Some(value) = self.connection.get(name) else {
             return Ok(None);
         };
         if self.reader.sources.forbid_connection_secrets {
-            let message = format!(
-                "secret {name}: came with the request, which this service's operator forbids"
-            );
+            let message =
+                format!("secret {name}: this service's operator forbids secret values in requests");
             return Err(Error::new(Kind::FailedPrecondition, message));
         }
         Ok(Some(value.clone()))
@@ -148,7 +148,7 @@ impl Secrets {
         self.dirs().map(move |dir| dir.join(&name))
     }
 
-    /// The namespace's own directory, then everybody's.
+    /// The namespace's directory, then the shared one.
     fn dirs(&self) -> impl Iterator<Item = PathBuf> + use<> {
         let dir = self.reader.sources.secrets_dir.clone();
         let namespaced = is_plain(&self.namespace).then(|| dir.join(&*self.namespace));
@@ -160,10 +160,12 @@ fn check(name: &str) -> Result<()> {
     if is_plain(name) {
         return Ok(());
     }
-    Err(Error::invalid(format!("secret name {name:?}: use letters, digits, _ - .")))
+    Err(Error::invalid(format!(
+        "secret name {name:?}: may contain only letters, digits, _, - and ."
+    )))
 }
 
-/// Whether a name is safe as part of a path.
+/// Whether a name is safe as a path segment.
 fn is_plain(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     !name.is_empty() && !name.starts_with('.') && name.chars().all(allowed)
@@ -176,9 +178,9 @@ fn from_environment(variable: &str) -> Option<SecretString> {
 
 async fn from_file(path: &Path) -> Result<Option<SecretString>> {
     match tokio::fs::read_to_string(path).await {
-        // A trailing line break is the editor's, not the secret's.
+        // Editors add a trailing line break, which is not part of the secret.
         Ok(text) => Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))),
-        // A namespace may be called like a secret, and the other way round.
+        // A namespace may have the same name as a secret.
         Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(None),
         Err(error) => {
             let message = format!("secret file {} cannot be read", path.display());
@@ -219,10 +221,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_nearer_place_wins_over_an_earlier_name() {
+    async fn the_source_takes_precedence_over_the_order_of_names() {
         let temporary = dir();
         let dir = temporary.path();
-        std::fs::write(dir.join("first"), "everybodys").unwrap();
+        std::fs::write(dir.join("first"), "shared").unwrap();
         let secrets = without_connection(dir, "team-a");
         let (name, value) = secrets.find_of(&["first", "token"]).await.unwrap().unwrap();
         assert_eq!((name, value.expose_secret()), ("token", "from-namespace"));
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_nearest_place_wins() {
+    async fn sources_are_searched_in_order() {
         let temporary = dir();
         let dir = temporary.path();
         assert_eq!(found(&secrets(dir, "team-a", false)).await, "from-request");
@@ -241,43 +243,40 @@ mod tests {
         assert_eq!(found(&without_connection(dir, "team-b")).await, "from-file");
         assert_eq!(found(&without_connection(dir, "")).await, "from-file");
         let error = secrets(dir, "team-a", true).find("token").await.unwrap_err();
-        assert!(
-            error.to_string().contains("operator forbids"),
-            "an identity is not replaced: {error}"
-        );
+        assert!(error.to_string().contains("operator forbids"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_changed_file_is_noticed_within_seconds() {
+    async fn a_changed_file_is_read_after_the_cache_expires() {
         let temporary = dir();
         let dir = temporary.path();
         let secrets = without_connection(dir, "team-b");
         assert_eq!(found(&secrets).await, "from-file");
         std::fs::write(dir.join("token"), "rotated").unwrap();
-        assert_eq!(found(&secrets).await, "from-file", "polls do not read files");
+        assert_eq!(found(&secrets).await, "from-file", "served from the cache");
         secrets.forget("token");
-        assert_eq!(found(&secrets).await, "rotated", "a refused one is read at once");
+        assert_eq!(found(&secrets).await, "rotated", "read again at once");
         std::fs::create_dir_all(dir.join("team-b")).unwrap();
         std::fs::write(dir.join("team-b/token"), "of the namespace").unwrap();
-        tokio::time::advance(REMEMBER).await;
+        tokio::time::advance(CACHE_TTL).await;
         assert_eq!(found(&secrets).await, "of the namespace");
     }
 
     #[tokio::test]
-    async fn a_missing_secret_says_where_it_was_looked_for() {
+    async fn a_missing_secret_lists_the_searched_sources() {
         let secrets = secrets(Path::new("/nowhere"), "team-a", false);
         assert!(secrets.find("api_key").await.unwrap().is_none());
         assert_eq!(
             secrets.missing("api_key").to_string(),
-            "secret api_key not found; looked in: connection.secrets.api_key of the request, \
+            "secret api_key not found; searched: connection.secrets.api_key of the request, \
              environment variable _FSEC_API_KEY, file /nowhere/team-a/api_key, file /nowhere/api_key"
         );
     }
 
     #[tokio::test]
-    async fn a_name_cannot_leave_the_directory() {
+    async fn names_cannot_escape_the_directory() {
         let secrets = secrets(Path::new("/nowhere"), "../etc", false);
         assert!(secrets.find("../shadow").await.is_err());
-        assert_eq!(secrets.files("x").count(), 1, "a hostile namespace is not looked into");
+        assert_eq!(secrets.files("x").count(), 1, "an unsafe namespace is ignored");
     }
 }

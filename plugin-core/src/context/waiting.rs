@@ -1,11 +1,11 @@
-//! Counts the callers that wait for work which outlives them.
+//! Counts the callers that wait for an operation that may outlive them.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// How many callers wait for the work.
+/// The number of callers that wait for an operation.
 #[derive(Clone, Default)]
 pub(crate) struct Waiting(Arc<AtomicUsize>);
 
@@ -19,7 +19,7 @@ impl Waiting {
         Waiter(self.clone())
     }
 
-    /// Whether every caller has gone.
+    /// Whether no caller waits any longer.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }

@@ -1,4 +1,4 @@
-//! Polls that one call to the vendor answers for many jobs.
+//! Polls of many jobs that few calls to the vendor answer.
 
 use jiff::Timestamp;
 use server_core::{Result, digest::Fingerprint};
@@ -6,33 +6,96 @@ use server_core::{Result, digest::Fingerprint};
 use super::Plugin;
 use crate::{context::Context, task::Status};
 
-/// A [`Plugin`] whose vendor can list jobs, so that many polls cost one call.
+/// A [`Plugin`] whose vendor can list jobs, so that one call answers the polls of many.
 ///
-/// Opt in with [`Options::joint_polls`](crate::Options::joint_polls). Correctness never depends on it:
-/// it is not used for a few jobs, and an operator can turn it off.
+/// Opt in with [`Options::joint_polls`](crate::Options::joint_polls). Correctness never depends on joint
+/// polls: they are not used for few jobs, and operators can turn them off.
+///
+/// ```
+/// # use plugin_core::{HttpBuilder, Task, TaskType, clap, schemars};
+/// use plugin_core::{
+///     Context, Fingerprint, Http, JointPolls, JointStatus, Options, Phase, Plugin, Polled, Result,
+///     Status,
+/// };
+/// use serde::{Deserialize, Serialize};
+///
+/// struct Acme {
+///     http: Http,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Job {
+///     project: String,
+///     id: String,
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct Listed {
+///     id: String,
+///     ended: bool,
+/// }
+///
+/// # #[derive(clap::Args)]
+/// # struct Settings {}
+/// # #[derive(Deserialize, schemars::JsonSchema)]
+/// # struct Custom {}
+/// impl Plugin for Acme {
+///     type Meta = Job;
+///
+///     fn options(&self) -> Options<Self> {
+///         Options::default().joint_polls()
+///     }
+///     // …
+/// #   const TASK_TYPES: &'static [TaskType] = &[TaskType::new("acme", 0)];
+/// #   type Settings = Settings;
+/// #   type Custom = Custom;
+/// #   fn new(_: Settings, _: HttpBuilder) -> Result<Self> { todo!() }
+/// #   async fn create(&self, _: &Context, _: Task<Custom>) -> Result<Job> { todo!() }
+/// #   async fn get(&self, _: &Context, _: Job) -> Result<Status> { todo!() }
+/// #   async fn delete(&self, _: &Context, _: Job) -> Result<()> { todo!() }
+/// }
+///
+/// impl JointPolls for Acme {
+///     async fn group(&self, _: &Context, job: &Job) -> Result<Option<Fingerprint>> {
+///         Ok(Some(Fingerprint::of(&[&job.project])))
+///     }
+///
+///     async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<JointStatus>> {
+///         let Some(first) = jobs.first() else { return Ok(Vec::new()) };
+///         let list: Vec<Listed> =
+///             self.http.get(&["projects", &first.job.project, "jobs"]).send_json(cx).await?;
+///         let status = |polled: &Polled<Job>| match list.iter().find(|job| job.id == polled.job.id) {
+///             Some(job) if !job.ended => JointStatus::Status(Status::new(Phase::Running)),
+///             // The list does not say how a job ended.
+///             _ => JointStatus::Alone,
+///         };
+///         Ok(jobs.iter().map(status).collect())
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot answer joint polls yet",
+    message = "`{Self}` does not implement `JointPolls`",
     label = "`plugin_core::JointPolls` is not implemented",
     note = "implement `JointPolls` for `{Self}`, or remove `.joint_polls()` from its `options`"
 )]
 pub trait JointPolls: Plugin {
-    /// The group of a job: jobs of one group can be listed by the same calls. It is made of all that
-    /// decides what the vendor shows, such as the account or project and the identity of the call.
+    /// The group of a job: the same calls can list all jobs of one group. Make it of everything that
+    /// decides which jobs the vendor lists, such as the account or project and the caller's identity.
     /// `None` for a job that has to be polled by itself.
     ///
     /// # Errors
-    /// As of [`Plugin::get`].
+    /// As for [`Plugin::get`].
     fn group(
         &self,
         cx: &Context,
         meta: &Self::Meta,
     ) -> impl Future<Output = Result<Option<Fingerprint>>> + Send;
 
-    /// Reads the status of many jobs of one group with few calls to the vendor; the answers are in the
+    /// Reads the status of many jobs of one group with few calls to the vendor; the results are in the
     /// order of `jobs`.
     ///
     /// # Errors
-    /// After a [transient](crate::Kind::is_transient) error all polls are answered with the job's last
+    /// After a [transient](crate::Kind::is_transient) error every poll is answered with its job's last
     /// status; after any other error each job is polled by itself.
     fn get_many(
         &self,
@@ -45,29 +108,29 @@ pub trait JointPolls: Plugin {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Polled<Meta> {
-    /// The ids that find it.
+    /// The ids that find the job.
     pub job: Meta,
-    /// When it was created.
+    /// When the job was created.
     pub created_at: Timestamp,
 }
 
 impl<Meta> Polled<Meta> {
-    /// A job found by `job`, created at `created_at`.
+    /// The job that `job` finds, created at `created_at`.
     pub fn new(job: Meta, created_at: Timestamp) -> Self {
         Self { job, created_at }
     }
 }
 
-/// What a joint poll found out about one job.
+/// The result of a joint poll for one job.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[must_use]
 pub enum JointStatus {
-    /// Its whole status.
+    /// The job's full status.
     Status(Status),
-    /// It has not ended, and no more is known: the status that was last seen stands. A job that was not
-    /// polled by itself for some minutes is polled so all the same.
+    /// The job has not ended, and the last known status stands. A job that was not polled by itself for
+    /// some minutes is polled by itself all the same.
     NotEnded,
-    /// It has to be polled by itself.
+    /// The job has to be polled by itself.
     Alone,
 }

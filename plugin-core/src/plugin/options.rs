@@ -1,4 +1,4 @@
-//! What a plugin offers beyond its three verbs.
+//! Optional features of a plugin.
 
 use std::fmt;
 
@@ -8,11 +8,37 @@ use server_core::{Result, digest::Fingerprint};
 use super::{JointPolls, JointStatus, Plugin, Polled};
 use crate::{context::Context, task::TaskType};
 
-/// What a plugin offers beyond its three verbs; made by [`Plugin::options`].
+/// Optional features of a plugin, returned by [`Plugin::options`].
 ///
-/// ```ignore
-/// fn options(&self) -> Options<Self> {
-///     Options::default().joint_polls()
+/// ```
+/// # use plugin_core::{Context, HttpBuilder, Plugin, Result, Status, Task, clap, schemars};
+/// use plugin_core::{Options, TaskType};
+///
+/// const QUERIES: &[TaskType] = &[TaskType::new("acme_query", 0)];
+/// const ALL: &[TaskType] = &[TaskType::new("acme_query", 0), TaskType::new("acme_script", 0)];
+///
+/// struct Acme {
+///     allow_scripts: bool,
+/// }
+///
+/// # #[derive(clap::Args)]
+/// # struct Settings {}
+/// # #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// # struct Custom {}
+/// impl Plugin for Acme {
+///     const TASK_TYPES: &'static [TaskType] = ALL;
+///
+///     fn options(&self) -> Options<Self> {
+///         Options::default().task_types(if self.allow_scripts { ALL } else { QUERIES })
+///     }
+///     // …
+/// #   type Settings = Settings;
+/// #   type Custom = Custom;
+/// #   type Meta = String;
+/// #   fn new(_: Settings, _: HttpBuilder) -> Result<Self> { todo!() }
+/// #   async fn create(&self, _: &Context, _: Task<Custom>) -> Result<String> { todo!() }
+/// #   async fn get(&self, _: &Context, _: String) -> Result<Status> { todo!() }
+/// #   async fn delete(&self, _: &Context, _: String) -> Result<()> { todo!() }
 /// }
 /// ```
 #[must_use]
@@ -21,7 +47,7 @@ pub struct Options<P: Plugin> {
     pub(crate) joint: Option<Joint<P>>,
 }
 
-/// The functions of [`JointPolls`], so that a plugin without them need not implement it.
+/// The functions of [`JointPolls`] as values, so that other plugins need not implement the trait.
 pub(crate) struct Joint<P: Plugin> {
     pub(crate) group: Group<P>,
     pub(crate) get_many: GetMany<P>,
@@ -40,21 +66,21 @@ type GetMany<P> = for<'a> fn(
 ) -> BoxFuture<'a, Result<Vec<JointStatus>>>;
 
 impl<P: Plugin> Default for Options<P> {
-    /// Every task type, and no joint polls.
+    /// All task types, no joint polls.
     fn default() -> Self {
         Self { task_types: P::TASK_TYPES, joint: None }
     }
 }
 
 impl<P: Plugin> Options<P> {
-    /// Serves `task_types` instead of all [`TASK_TYPES`](Plugin::TASK_TYPES): those that a setting
-    /// chooses.
+    /// Serves only `task_types` of [`TASK_TYPES`](Plugin::TASK_TYPES), for example those that a setting
+    /// enables.
     pub fn task_types(mut self, task_types: &'static [TaskType]) -> Self {
         self.task_types = task_types;
         self
     }
 
-    /// Answers polls that arrive together with [`JointPolls::get_many`].
+    /// Answers concurrent polls with [`JointPolls::get_many`].
     pub fn joint_polls(mut self) -> Self
     where
         P: JointPolls,

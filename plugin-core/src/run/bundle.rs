@@ -1,4 +1,4 @@
-//! Several plugins served by one process, for who wants one deployment of them.
+//! Several plugins served by one process, for those who prefer a single deployment.
 
 use std::process::ExitCode;
 
@@ -9,28 +9,48 @@ use clap::{
 };
 use server_core::ServiceInfo;
 
-use crate::{
-    plugin::{Plugin, SyncPlugin},
-    run::{
-        command::{self, lenient_environment},
-        registration::{Configured, Registration},
-        run_program,
-    },
+use super::{
+    arguments::lenient_environment,
+    command,
+    registration::{Configured, Registration},
+    run_program,
 };
+use crate::plugin::{Plugin, SyncPlugin};
 
 const PLUGINS: &str = "plugins";
 
-/// Several plugins in one program, of either kind. Which of them it serves is a setting of its.
+/// A program that serves several plugins, of either kind; a setting chooses which of them.
 ///
-/// What all share is a flag and a variable, as in a service of one plugin. What is a plugin's own, its
-/// endpoint among it, is read from its environment variables alone, because flags of two may have one
-/// name. Only those of plugins that are served are read.
+/// Settings that all plugins share are flags and variables, as in a service with one plugin. A plugin's
+/// own settings, its endpoint among them, are read from environment variables only, because the flags of
+/// two plugins may have the same name. They are read only if the plugin is served.
 ///
-/// ```text
+/// ```no_run
+/// # use plugin_core::{
+/// #     Context, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, clap, schemars,
+/// # };
+/// # macro_rules! plugin { ($name:ident, $task_type:literal) => {
+/// #     struct $name;
+/// #     impl SyncPlugin for $name {
+/// #         const TASK_TYPES: &'static [TaskType] = &[TaskType::new($task_type, 0)];
+/// #         type Settings = Settings;
+/// #         type Custom = Custom;
+/// #         fn new(_: Settings, _: HttpBuilder) -> Result<Self> { Ok(Self) }
+/// #         async fn execute(&self, _: &Context, _: Task<Custom>) -> Result<Status> {
+/// #             Ok(Status::new(Phase::Succeeded))
+/// #         }
+/// #     }
+/// # } }
+/// # #[derive(clap::Args)]
+/// # struct Settings {}
+/// # #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// # struct Custom {}
+/// # plugin!(Chat, "acme_chat");
+/// # plugin!(Search, "acme_search");
 /// fn main() -> std::process::ExitCode {
 ///     plugin_core::Bundle::new(plugin_core::service_info!())
-///         .plugin::<bigquery::BigQuery>("bigquery")
-///         .plugin::<snowflake::Snowflake>("snowflake")
+///         .sync_plugin::<Chat>("acme-chat")
+///         .sync_plugin::<Search>("acme-search")
 ///         .run()
 /// }
 /// ```
@@ -42,40 +62,40 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// A program without plugins.
+    /// A program without plugins yet.
     pub fn new(info: ServiceInfo) -> Self {
         Self { info, plugins: Vec::new() }
     }
 
-    /// Adds `P`. `name` is what it is called as a service of its own: by `--plugins`, in discovery and in
+    /// Adds `P`. `name` is the name of its own service, used by `--plugins`, in discovery and in
     /// `<NAME>_ENDPOINT`.
     pub fn plugin<P: Plugin>(mut self, name: &'static str) -> Self {
         self.plugins.push(Registration::of::<P>(name));
         self
     }
 
-    /// [`plugin`](Self::plugin) for one that answers at once.
+    /// [`plugin`](Self::plugin) for a sync plugin.
     pub fn sync_plugin<P: SyncPlugin>(mut self, name: &'static str) -> Self {
         self.plugins.push(Registration::of_sync::<P>(name));
         self
     }
 
-    /// Serves the plugins that are chosen until SIGTERM or SIGINT: a whole `main`.
+    /// Serves the chosen plugins until SIGTERM or SIGINT: a whole `main`.
     ///
-    /// Exit codes are those of [`run()`](crate::run()): a plugin's wrong variable is one of the command
-    /// line's.
+    /// Exit codes are those of [`run()`](crate::run()); a wrong variable of a plugin counts as a wrong
+    /// command line.
     #[must_use]
     pub fn run(self) -> ExitCode {
         run_program(self.info, self.command(), |matches| self.configure(matches, |_| &[]))
     }
 
-    /// Which program it is.
+    /// The program's name and version.
     #[cfg(feature = "testing")]
     pub(crate) fn info(&self) -> ServiceInfo {
         self.info
     }
 
-    /// The command line: what plugins share, and which of them are served.
+    /// The command line: the shared settings, and the choice of plugins.
     #[must_use]
     pub fn command(&self) -> Command {
         let names = self.plugins.iter().map(|plugin| plugin.name);
@@ -88,15 +108,15 @@ impl Bundle {
             .value_parser(PossibleValuesParser::new(names))
             .help_heading("Bundle")
             .help(
-                "Which plugins are served; all, unless some are named. Settings of a plugin are read \
-                 from its environment variables alone, and only if it is served",
+                "The plugins to serve; all of them by default. A plugin's own settings are read from \
+                 environment variables only, and only if it is served",
             );
-        let command = command::named(self.info, "Runs the tasks of several of Flyte's plugins");
+        let command = command::named(self.info, "several Flyte backend plugins");
         command::finished(command::with_shared(command.arg(plugins)))
     }
 
-    /// Reads the settings of the plugins that `matches` chooses. `arguments` are what a test gives a
-    /// plugin in place of variables.
+    /// Reads the settings of the plugins that `matches` chooses. `arguments` takes the place of
+    /// environment variables in tests.
     pub(crate) fn configure<'a>(
         &self,
         matches: &ArgMatches,
@@ -119,7 +139,7 @@ impl Bundle {
 /// Reads a plugin's own settings.
 ///
 /// # Errors
-/// What is wrong, by the names of variables.
+/// An error that names the environment variable.
 fn configure(plugin: Registration, arguments: &[&str]) -> Result<Configured, String> {
     let command = Command::new(plugin.name).no_binary_name(true);
     let command = plugin.with_endpoint(plugin.with_settings(command));
@@ -133,22 +153,22 @@ fn configure(plugin: Registration, arguments: &[&str]) -> Result<Configured, Str
     })
 }
 
-/// The first sentence of what clap says, with variables where it names flags.
+/// The first sentence of clap's error, with flags replaced by their environment variables.
 fn in_variables(error: &str, command: &Command) -> String {
-    let what = error.split("\n\n").next().unwrap_or_default();
-    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let sentence = error.split("\n\n").next().unwrap_or_default();
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence).to_owned();
     let mut names = command
         .get_arguments()
         .filter_map(|argument| Some((argument.to_string(), argument.get_env()?.to_str()?)))
         .collect::<Vec<_>>();
-    // A flag may begin with another's name.
+    // Longest first: one flag's name may begin with another's.
     names.sort_by_key(|(flag, _)| std::cmp::Reverse(flag.len()));
-    let what =
-        names.iter().fold(what.to_owned(), |what, (flag, variable)| what.replace(flag, variable));
-    what.split_whitespace().collect::<Vec<_>>().join(" ")
+    let sentence =
+        names.iter().fold(sentence, |text, (flag, variable)| text.replace(flag, variable));
+    sentence.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// clap does not say which it was.
+/// The variables that are not UTF-8, which clap's error does not name.
 fn unreadable_variables(command: &Command) -> Vec<&str> {
     #[expect(clippy::disallowed_methods, reason = "the names are the arguments' own")]
     let is_unreadable = |name: &&str| std::env::var_os(name).is_some_and(|v| v.to_str().is_none());

@@ -1,10 +1,14 @@
-//! The service's settings: every flag is also an environment variable and a line in docs/config.md
-//! or, if it is the plugin's own, in the plugin's README.
+//! The command line of a service: every flag is also an environment variable and a line in
+//! docs/config.md or, for a plugin's own setting, in the plugin's README.
 
-use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches as _, builder::BoolishValueParser};
+use clap::{Command, FromArgMatches as _};
 use server_core::{ServiceInfo, telemetry::TelemetryArgs};
 
-use super::{health_check, registration::Registration};
+use super::{
+    arguments::{lenient_environment, with_args},
+    health_check,
+    registration::Registration,
+};
 use crate::{
     context::SecretArgs,
     plugin::{Plugin, SyncPlugin},
@@ -12,7 +16,7 @@ use crate::{
     upstream::UpstreamArgs,
 };
 
-/// Every setting of a service but its plugins' own, read.
+/// The settings that all plugins of a service share.
 pub(crate) struct Settings {
     pub(crate) server: ServerArgs,
     pub(crate) upstream: UpstreamArgs,
@@ -21,7 +25,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads what a command line was matched to.
+    /// Reads the settings from a matched command line.
     pub(crate) fn read(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
             server: ServerArgs::from_arg_matches(matches)?,
@@ -46,42 +50,30 @@ pub fn command_sync<P: SyncPlugin>(info: ServiceInfo) -> Command {
 
 /// The command line of a service that runs one plugin.
 pub(crate) fn command_of(info: ServiceInfo, plugin: Registration) -> Command {
-    let command = named(info, &format!("Runs Flyte's {} tasks", info.name));
+    let command = named(info, &format!("the Flyte backend plugin {}", info.name));
     finished(plugin.with_endpoint(with_shared(plugin.with_settings(command))))
 }
 
-/// The command line of a program without its settings.
-pub(crate) fn named(info: ServiceInfo, what: &str) -> Command {
-    let about = format!("{what}: gRPC and REST on one port.");
+/// The command of a program that serves `what`, without any settings.
+pub(super) fn named(info: ServiceInfo, what: &str) -> Command {
+    let about = format!("Serves {what} over gRPC and REST");
     Command::new(info.name).version(info.version).about(about)
 }
 
 /// Adds the settings that every service has.
-pub(crate) fn with_shared(command: Command) -> Command {
-    let command = ServerArgs::augment_args(command);
-    let command = UpstreamArgs::augment_args(command);
-    let command = SecretArgs::augment_args(command);
-    TelemetryArgs::augment_args(command)
+pub(super) fn with_shared(command: Command) -> Command {
+    let command = with_args::<ServerArgs>(command);
+    let command = with_args::<UpstreamArgs>(command);
+    let command = with_args::<SecretArgs>(command);
+    with_args::<TelemetryArgs>(command)
 }
 
-/// Makes the arguments that are there those of a service.
-pub(crate) fn finished(command: Command) -> Command {
+/// Adds what every service's command line has besides settings.
+pub(super) fn finished(command: Command) -> Command {
     command
         .mut_args(lenient_environment)
         .subcommand(health_check::command())
         .disable_help_subcommand(true)
-        // What only asks a service needs none of its settings.
+        // A health check needs none of the service's required settings.
         .subcommand_negates_reqs(true)
-}
-
-/// Makes an argument read its environment variable as people write them: an empty one is none, and a
-/// flag's may be `1`, `yes` or `on`.
-pub(crate) fn lenient_environment(argument: Arg) -> Arg {
-    let argument = match argument.get_action() {
-        ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
-        _ => argument,
-    };
-    #[expect(clippy::disallowed_methods, reason = "the name is the argument's own")]
-    let value = argument.get_env().and_then(std::env::var_os);
-    if value.is_some_and(|value| value.is_empty()) { argument.env(None) } else { argument }
 }

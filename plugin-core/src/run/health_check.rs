@@ -1,4 +1,4 @@
-//! `<service> health-check`: asks a running service whether it serves, for probes that run a program.
+//! `<service> health-check`: asks a running service for its gRPC health, for probes that run a command.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,64 +24,65 @@ use tonic_health::pb::{
 };
 use url::Url;
 
+use super::arguments::with_args;
 use crate::server::args::ServerArgs;
 
 const NAME: &str = "health-check";
 
-/// Which service is asked, and how long it may take to answer.
+/// The arguments of the subcommand.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HealthCheck {
-    /// `http://host[:port]` of the service's API port, or `https://` if it has a certificate. By default
-    /// that of --listen (PLUGIN_LISTEN), on this machine.
+    /// URL of the service's API port: `http://host[:port]`, or `https://host[:port]` if it has a
+    /// certificate. By default the port of --listen (PLUGIN_LISTEN) on this machine.
     #[arg(value_name = "URL", value_parser = parse_url)]
     url: Option<Url>,
 
-    /// The authorities that the service's certificate may be from, in PEM, instead of the system's.
+    /// Certificate authorities to trust instead of the system's, in PEM.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// How long the answer may take.
+    /// Timeout of the whole check.
     #[arg(long, default_value = "5s", value_parser = parse_timeout)]
     timeout: Duration,
 }
 
 /// The subcommand.
 pub(crate) fn command() -> clap::Command {
-    HealthCheck::augment_args(clap::Command::new(NAME).about(
-        "Asks a running service whether it serves, as gRPC's health protocol has it: prints SERVING \
-         and exits with 0, or says why not and exits with 1",
+    with_args::<HealthCheck>(clap::Command::new(NAME).about(
+        "Asks a running service for its gRPC health status: prints SERVING and exits with 0, or prints \
+         the reason and exits with 1",
     ))
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
-    let wrong = |why: &str| format!("{why}; write for example http://bigquery.flyte:8000");
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    let invalid = |reason: &str| format!("{reason}; use for example http://bigquery.flyte:8000");
+    let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("the scheme is http, or https for a service with a certificate"));
+        return Err(invalid("the scheme must be http, or https if the service has a certificate"));
     }
     if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
-        return Err(wrong("give no more than scheme, host and port"));
+        return Err(invalid("must have only a scheme, a host and a port"));
     }
     Ok(url)
 }
 
-/// Where the service that is configured here is reached.
-fn here(matches: &clap::ArgMatches) -> Result<Option<Url>, clap::Error> {
+/// The URL of the service configured by the same command line and environment.
+fn local_url(matches: &clap::ArgMatches) -> Result<Option<Url>, clap::Error> {
     let Ok(server) = ServerArgs::from_arg_matches(matches) else {
         return Ok(None);
     };
     if server.tls_certificate.is_some() {
         return Err(clap::Error::raw(
             ErrorKind::MissingRequiredArgument,
-            "the service has a certificate (--tls-certificate), and that is for a name: give the URL, for \
-             example https://bigquery.flyte:8000, and --ca-file\n",
+            "the service has a certificate (--tls-certificate), which is for a host name: pass a URL with \
+             that name, for example https://bigquery.flyte:8000, and --ca-file\n",
         ));
     }
-    Ok(reached_at(server.listen).ok())
+    Ok(loopback_url(server.listen).ok())
 }
 
-/// Where a service that listens on `address` is reached from the same machine.
-fn reached_at(mut address: SocketAddr) -> Result<Url> {
+/// The URL of a service that listens on `address`, from the same machine.
+fn loopback_url(mut address: SocketAddr) -> Result<Url> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -92,10 +93,10 @@ fn reached_at(mut address: SocketAddr) -> Result<Url> {
 }
 
 impl HealthCheck {
-    /// The check that a command line asks for, if it does.
+    /// The check that a command line asks for, if any.
     ///
     /// # Errors
-    /// What is wrong with the command line.
+    /// An error about the command line.
     pub(crate) fn asked_for(matches: &clap::ArgMatches) -> Result<Option<Self>, clap::Error> {
         let Some(own) = matches.subcommand_matches(NAME) else {
             return Ok(None);
@@ -103,15 +104,15 @@ impl HealthCheck {
         let check = Self::from_arg_matches(own)?;
         let url = match check.url {
             Some(url) => Some(url),
-            None => here(matches)?,
+            None => local_url(matches)?,
         };
         Ok(Some(Self { url, ..check }))
     }
 
-    /// Asks, and prints the answer.
+    /// Runs the check and prints the health status.
     ///
     /// # Errors
-    /// Why the service does not serve, or cannot be asked.
+    /// Why the service is not serving, or cannot be reached.
     pub(crate) async fn run(self) -> Result<()> {
         let url = self.url.ok_or_else(|| Error::internal("no URL"))?;
         let tls = match url.scheme() {
@@ -124,24 +125,25 @@ impl HealthCheck {
             ServingStatus::Serving => Ok(()),
             ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
                 Err(Error::unavailable(format!(
-                    "{url} answers and does not serve: it starts, it shuts down, or it has the keys of \
-                     no issuer; its log and GET /readyz on its admin port say which"
+                    "{url} is not serving: it is starting or shutting down, or has no issuer's keys; its \
+                     log and GET /readyz on its admin port give the reason"
                 )))
             }
         }
     }
 }
 
-/// Each step fails in words of its own: whoever reads them has a probe that fails, and little time.
+/// Reports each step's failure with a message of its own, because a failing probe has to be fixed quickly.
 async fn ask(
     url: &Url,
     tls: Option<Arc<ClientConfig>>,
     deadline: Instant,
 ) -> Result<ServingStatus> {
-    let late = |what: &str| Error::new(Kind::DeadlineExceeded, format!("{url}: {what} in time"));
+    let timed_out =
+        |step: &str| Error::new(Kind::DeadlineExceeded, format!("{url}: timed out {step}"));
     let connecting = timeout_at(deadline, connect(url)).await;
     let stream = connecting.map_err(|_| {
-        late("no connection came about (a NetworkPolicy, a firewall or a wrong address?)")
+        timed_out("connecting (is the address wrong, or a NetworkPolicy or firewall in the way?)")
     })??;
     let asking = async {
         match tls {
@@ -150,27 +152,29 @@ async fn ask(
         }
     };
     let asking = timeout_at(deadline, asking).await;
-    asking.map_err(|_| late("something accepts connections and did not answer (does it hang?)"))?
+    asking.map_err(|_| {
+        timed_out("waiting for a response to an accepted connection (does it hang?)")
+    })?
 }
 
 async fn connect(url: &Url) -> Result<TcpStream> {
     let port = url.port_or_known_default().unwrap_or_default();
     let host = url.host_str().unwrap_or_default();
-    let found = lookup_host(format!("{host}:{port}")).await.map_err(|error| {
+    let resolved = lookup_host(format!("{host}:{port}")).await.map_err(|error| {
         Error::unavailable(format!(
-            "{url}: the host {host} cannot be looked up (a wrong name or namespace, or DNS is down)"
+            "{url}: cannot resolve the host {host} (is the name or namespace wrong, or DNS down?)"
         ))
         .with_source(error)
     })?;
-    let addresses = found.collect::<Vec<_>>();
+    let addresses = resolved.collect::<Vec<_>>();
     TcpStream::connect(&*addresses).await.map_err(|error| {
-        let why = match error.kind() {
+        let message = match error.kind() {
             std::io::ErrorKind::ConnectionRefused => {
-                "connection refused: nothing listens there (is it up, and is this its API port?)"
+                "connection refused (is the service up, and is this its API port?)"
             }
-            _ => "no connection",
+            _ => "cannot connect",
         };
-        Error::unavailable(format!("{url}: {why}")).with_source(error)
+        Error::unavailable(format!("{url}: {message}")).with_source(error)
     })
 }
 
@@ -179,12 +183,15 @@ async fn secured(
     tls: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(url.host_str().unwrap_or_default().to_owned())
-        .map_err(|error| Error::invalid(format!("{url}: no name for TLS")).with_source(error))?;
+    let name =
+        ServerName::try_from(url.host_str().unwrap_or_default().to_owned()).map_err(|error| {
+            Error::invalid(format!("{url}: the host is not a valid name for TLS"))
+                .with_source(error)
+        })?;
     TlsConnector::from(tls).connect(name, stream).await.map_err(|error| {
         Error::unavailable(format!(
-            "{url}: no TLS: {error} (is it from another authority than --ca-file names, or for another \
-             name, or does the port speak plain HTTP?)"
+            "{url}: TLS handshake failed: {error} (is the certificate from an authority that --ca-file does \
+             not list, or for another name, or does the port use plain HTTP?)"
         ))
         .with_source(error)
     })
@@ -194,7 +201,7 @@ async fn call<S>(url: &Url, stream: S) -> Result<ServingStatus>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let channel = channel(url, stream).await.map_err(|error| no_grpc(url).with_source(error))?;
+    let channel = channel(url, stream).await.map_err(|error| not_grpc(url).with_source(error))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
     match answer {
         Ok(answer) => Ok(answer.into_inner().status()),
@@ -202,39 +209,38 @@ where
     }
 }
 
-/// A channel over a connection that is there: errors of TCP are told apart before gRPC wraps them.
+/// A channel over an open connection, so that TCP errors can be distinguished before gRPC wraps them.
 async fn channel<S>(url: &Url, stream: S) -> Result<Channel, tonic::transport::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = Some(TokioIo::new(stream));
     let once = tower::service_fn(move |_: http::Uri| {
-        std::future::ready(stream.take().ok_or("the connection ended"))
+        std::future::ready(stream.take().ok_or("the connection was closed"))
     });
-    // TLS, if any, is in the stream; to tonic the connection is plain.
+    // The stream handles TLS, if any; to tonic the connection is plain.
     let plain = url.as_str().replacen("https://", "http://", 1);
     Endpoint::from_shared(plain)?.connect_with_connector(once).await
 }
 
-fn no_grpc(url: &Url) -> Error {
+fn not_grpc(url: &Url) -> Error {
     Error::unavailable(format!(
-        "{url}: something listens there and does not speak gRPC over HTTP/2 (is it the API port, and does it speak \
-         TLS where the URL says http?)"
+        "{url}: the server does not speak gRPC over HTTP/2 (is it the API port, and does it need https?)"
     ))
 }
 
 fn refused(url: &Url, status: Status) -> Error {
-    // What a server sent has no source; what went wrong on the way has.
+    // A status that the server sent has no source; a transport error has one.
     if std::error::Error::source(&status).is_some() {
-        return no_grpc(url).with_source(status);
+        return not_grpc(url).with_source(status);
     }
     let hint = match status.code() {
-        Code::Unimplemented => " (is it the API port, or the admin port?)",
+        Code::Unimplemented => " (is it the admin port instead of the API port?)",
         _ => "",
     };
     let (code, message) = (status.code(), status.message());
     Error::unavailable(format!(
-        "{url}: grpc.health.v1.Health/Check answers {code:?}: {message}{hint}"
+        "{url}: grpc.health.v1.Health/Check failed with {code:?}: {message}{hint}"
     ))
 }
 

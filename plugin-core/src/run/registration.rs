@@ -1,8 +1,9 @@
-//! A plugin before it is made: what a program knows of its settings, and those settings once read.
+//! Plugins that a program can serve, and their settings.
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Command, FromArgMatches as _};
 use server_core::Result;
 
+use super::arguments::with_args;
 use crate::{
     erased::AnyPlugin,
     plugin::{Plugin, SyncPlugin},
@@ -12,30 +13,30 @@ use crate::{
 /// A plugin that a program can serve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Registration {
-    /// What discovery calls it.
+    /// The plugin's name in discovery.
     pub(crate) name: &'static str,
     settings: fn(Command) -> Command,
     read: fn(&ArgMatches) -> Result<Make, clap::Error>,
 }
 
-/// Makes a plugin of settings that were read.
+/// Makes a plugin from its settings.
 type Make = Box<dyn FnOnce(HttpBuilder) -> Result<AnyPlugin>>;
 
-/// A plugin whose settings were read: all that is missing is the client it calls its vendor with.
+/// A plugin with its settings; only the client for the vendor's API is missing.
 pub(crate) struct Configured {
-    /// What discovery calls it.
+    /// The plugin's name in discovery.
     pub(crate) name: &'static str,
-    /// What is called in place of the vendor.
+    /// The endpoint that replaces the vendor's.
     pub(crate) endpoint: Option<String>,
     pub(crate) make: Make,
 }
 
 impl Registration {
-    /// `P`, called `name`.
+    /// The plugin `P` with the name `name`.
     pub(crate) fn of<P: Plugin>(name: &'static str) -> Self {
         Self {
             name,
-            settings: P::Settings::augment_args,
+            settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
                 Ok(Box::new(|http| AnyPlugin::of::<P>(settings, http)))
@@ -43,11 +44,11 @@ impl Registration {
         }
     }
 
-    /// The sync `P`, called `name`.
+    /// The sync plugin `P` with the name `name`.
     pub(crate) fn of_sync<P: SyncPlugin>(name: &'static str) -> Self {
         Self {
             name,
-            settings: P::Settings::augment_args,
+            settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
                 Ok(Box::new(|http| AnyPlugin::of_sync::<P>(settings, http)))
@@ -60,13 +61,14 @@ impl Registration {
         (self.settings)(command.next_help_heading("Plugin"))
     }
 
-    /// Adds its endpoint, whose variable has the plugin's name.
+    /// Adds the plugin's endpoint, whose variable contains the plugin's name.
     pub(crate) fn with_endpoint(self, command: Command) -> Command {
         let variable = format!("{}_ENDPOINT", self.name.to_uppercase().replace('-', "_"));
-        EndpointArgs::augment_args(command).mut_arg("endpoint", |argument| argument.env(variable))
+        with_args::<EndpointArgs>(command).mut_arg("endpoint", |argument| argument.env(variable))
     }
 
-    /// Reads the settings that both added.
+    /// Reads the settings that [`with_settings`](Self::with_settings) and
+    /// [`with_endpoint`](Self::with_endpoint) add.
     pub(crate) fn configure(self, matches: &ArgMatches) -> Result<Configured, clap::Error> {
         let EndpointArgs { endpoint } = EndpointArgs::from_arg_matches(matches)?;
         Ok(Configured { name: self.name, endpoint, make: (self.read)(matches)? })

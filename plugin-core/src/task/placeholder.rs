@@ -1,35 +1,37 @@
-//! Finds Flyte's `{{ .inputs.x }}` placeholders.
+//! Flyte's placeholders, such as `{{ .inputs.x }}`.
 //!
-//! `FlytePropeller` renders them only in a container's arguments, so a plugin that runs other texts
+//! `FlytePropeller` renders them only in a container's arguments, so a plugin that runs something else
 //! renders them itself. The grammar is propeller's
-//! (`flyteplugins/go/tasks/pluginmachinery/core/template/template.go`): `{{`, blanks, `.` or `$`, a
-//! name in any case, blanks, `}}`. Anything else between braces is not a placeholder and stays.
+//! (`flyteplugins/go/tasks/pluginmachinery/core/template/template.go`): `{{`, whitespace, `.` or `$`, a
+//! case-insensitive name, whitespace, `}}`. Anything else in braces is not a placeholder and stays as it
+//! is.
 
 use std::ops::Range;
 
-/// What a placeholder stands for.
+/// The meaning of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placeholder<'a> {
     /// `{{ .inputs.x }}`: the value of the input `x`.
     Input(&'a str),
-    /// `{{ .outputPrefix }}`: where the attempt's outputs lie.
+    /// `{{ .outputPrefix }}`: the URI prefix of the attempt's outputs.
     OutputPrefix,
-    /// `{{ .perRetryUniqueKey }}`: a text unique to the attempt.
+    /// `{{ .perRetryUniqueKey }}`: a string unique to the attempt.
     PerRetryUniqueKey,
     /// `{{ .namespace }}`: the Kubernetes namespace of the workflow.
     Namespace,
-    /// One that propeller knows and does not tell backend plugins, for example
+    /// A placeholder whose value propeller does not pass to backend plugins, for example
     /// `{{ .rawOutputDataPrefix }}`.
     Unavailable(&'a str),
 }
 
-/// A placeholder and where in the text it stands, braces included.
+/// A placeholder in a string, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found<'a> {
-    /// The bytes of the text that it takes up.
+#[non_exhaustive]
+pub struct Occurrence<'a> {
+    /// Its bytes in the string, braces included.
     pub range: Range<usize>,
-    /// What it stands for.
+    /// Its meaning.
     pub placeholder: Placeholder<'a>,
 }
 
@@ -38,32 +40,32 @@ pub struct Found<'a> {
 /// # Panics
 /// When `from` is not on a character boundary.
 #[must_use]
-pub fn find(text: &str, from: usize) -> Option<Found<'_>> {
+pub fn find(text: &str, from: usize) -> Option<Occurrence<'_>> {
     let mut at = from;
     loop {
         at += text[at..].find("{{")?;
-        if let Some(found) = find_at(text, at) {
-            return Some(found);
+        if let Some(occurrence) = find_at(text, at) {
+            return Some(occurrence);
         }
         at += 1;
     }
 }
 
-/// The placeholder that begins at byte `start` of `text`, if one does.
+/// The placeholder that begins at byte `start` of `text`, if there is one.
 ///
 /// # Panics
 /// When `start` is not on a character boundary.
 #[must_use]
-pub fn find_at(text: &str, start: usize) -> Option<Found<'_>> {
+pub fn find_at(text: &str, start: usize) -> Option<Occurrence<'_>> {
     let inner = text[start..].strip_prefix("{{")?;
-    // Bounded, so that a text of braces costs no more than its length.
+    // Bounded, so that a string of many braces takes linear time.
     let end = inner.as_bytes().iter().take(LONGEST).position(|byte| *byte == b'}')?;
     let after = inner[end..].starts_with("}}");
     let placeholder = after.then(|| parse(inner[..end].trim()))??;
-    Some(Found { range: start..start + end + 4, placeholder })
+    Some(Occurrence { range: start..start + end + 4, placeholder })
 }
 
-/// The most bytes between the braces of a placeholder.
+/// The most bytes between a placeholder's braces.
 const LONGEST: usize = 256;
 
 fn parse(inner: &str) -> Option<Placeholder<'_>> {
@@ -97,17 +99,17 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<(&str, Placeholder<'_>)> {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         let mut at = 0;
         while let Some(next) = find(text, at) {
             at = next.range.end;
-            found.push((&text[next.range], next.placeholder));
+            all.push((&text[next.range], next.placeholder));
         }
-        found
+        all
     }
 
     #[test]
-    fn propellers_spellings_are_found() {
+    fn spellings_of_propeller_are_found() {
         assert_eq!(
             all("a {{ .inputs.x }} b {{$INPUTS.y_1}} c {{ .outputprefix}} {{.PerRetryUniqueKey }}"),
             [
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn other_braces_stay() {
+    fn other_braces_are_not_placeholders() {
         assert_eq!(
             all("{{ x }} {{ .inputs }} {{ .inputs. }} {{ .inputs.a b }} {{{ '{{' }} {{"),
             []
@@ -133,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_braces_is_read_in_one_go() {
+    fn a_string_of_braces_takes_linear_time() {
         assert_eq!(all(&("{".repeat(100_000) + " }}")), []);
     }
 
     #[test]
-    fn what_propeller_does_not_tell_is_known_by_name() {
+    fn placeholders_without_a_value_are_unavailable() {
         let text = "{{ .rawOutputDataPrefix }}";
         assert_eq!(all(text), [(text, Placeholder::Unavailable("rawOutputDataPrefix"))]);
     }

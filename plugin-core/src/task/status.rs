@@ -1,4 +1,4 @@
-//! What `get` answers: where a job stands and what to show for it.
+//! The status of a job.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,25 @@ use serde_json::{Map, Value as Json};
 
 use crate::task::Value;
 
-/// Where a job stands, in Flyte's terms.
+/// A job's phase, in Flyte's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Phase {
-    /// Accepted, and waiting for its turn at the vendor.
+    /// Queued at the vendor.
     Queued,
     /// Waiting for machines or quota.
     WaitingForResources,
-    /// Its machines are being set up.
+    /// Machines are being set up.
     Initializing,
     /// Running.
     Running,
     /// Done, with outputs if the task declares any.
     Succeeded,
-    /// Stopped on request.
+    /// Cancelled on request.
     Aborted,
-    /// Failed, and would fail again: Flyte does not retry it.
+    /// Failed for good: Flyte does not retry the task.
     Failed,
-    /// Failed for a reason that may pass: Flyte retries it while the task has retries left.
+    /// Failed for a transient reason: Flyte retries the task while it has retries left.
     RetryableFailed,
 }
 
@@ -37,7 +38,7 @@ impl Phase {
         }
     }
 
-    /// Flyte's name, for example `RETRYABLE_FAILED`.
+    /// Flyte's name of the phase, for example `RETRYABLE_FAILED`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,17 +56,52 @@ impl Phase {
 
 /// A link that Flyte's console shows beside the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Link {
-    /// What the user reads.
+    /// The label.
     pub name: String,
-    /// Where it leads.
+    /// The target.
     pub uri: String,
 }
 
-/// Where a job stands, and what to show for it.
+/// The status of a job: its phase, and what Flyte shows beside it.
 ///
 /// Flyte reads links, message and info from the **first** answer of each phase only
-/// (`flyteplugins/.../webapi/connector/plugin.go` keeps one phase version), so give them always.
+/// (`flyteplugins/.../webapi/connector/plugin.go` keeps one phase version), so always set them.
+///
+/// ```
+/// use plugin_core::{Phase, Status, Value};
+///
+/// /// A job as the vendor's API describes it.
+/// struct Job {
+///     id: String,
+///     state: String,
+///     error: String,
+///     bytes_read: Option<u64>,
+/// }
+///
+/// fn status(job: &Job) -> Status {
+///     let status = match job.state.as_str() {
+///         "queued" => Status::new(Phase::Queued),
+///         "running" => Status::new(Phase::Running),
+///         "done" => {
+///             let table = format!("acme://results/{}", job.id);
+///             Status::new(Phase::Succeeded)
+///                 .output("results", Some(Value::structured_dataset(table)))
+///         }
+///         "failed" => Status::new(Phase::Failed).code("JOB_FAILED").message(&job.error),
+///         "preempted" => Status::new(Phase::RetryableFailed).message("a worker was preempted"),
+///         unknown => Status::unknown_state(unknown),
+///     };
+///     status
+///         .link("Acme console", format!("https://console.acme.example/jobs/{}", job.id))
+///         .info("bytes_read", job.bytes_read)
+/// }
+///
+/// let error = "no such table".to_owned();
+/// let job = Job { id: "7".to_owned(), state: "failed".to_owned(), error, bytes_read: None };
+/// assert_eq!(status(&job).phase(), Phase::Failed);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Status {
@@ -79,7 +115,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// A job in `phase`, with nothing else to say.
+    /// A job in `phase`.
     pub fn new(phase: Phase) -> Self {
         Self {
             phase,
@@ -92,7 +128,8 @@ impl Status {
         }
     }
 
-    /// A job in a state this version of the plugin does not know: still running, counted and logged.
+    /// A job in a state that this version of the plugin does not know: reported as running, counted in a
+    /// metric and logged.
     pub fn unknown_state(state: impl Into<String>) -> Self {
         let state = state.into();
         Self {
@@ -101,13 +138,13 @@ impl Status {
         }
     }
 
-    /// Sets the text the user reads.
+    /// Sets the message for the user.
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();
         self
     }
 
-    /// Sets the vendor's error code; an empty one is none.
+    /// Sets the vendor's error code; an empty one is ignored.
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into()).filter(|code| !code.is_empty());
         self
@@ -135,7 +172,7 @@ impl Status {
         self
     }
 
-    /// Where the job stands.
+    /// The job's phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase

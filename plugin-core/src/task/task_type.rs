@@ -1,12 +1,13 @@
-//! The names of task types.
+//! Task types.
 
-/// A task type that a service serves, as task templates spell it.
+/// A task type, as task templates name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TaskType {
     /// `template.type`, for example `bigquery_query_job_task`.
     pub name: &'static str,
-    /// `template.task_type_version`. Propeller keeps one version per name, so serve just one.
+    /// `template.task_type_version`. Propeller keeps one version per name, so a plugin should serve
+    /// only one.
     pub version: i32,
 }
 

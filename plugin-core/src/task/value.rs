@@ -6,24 +6,24 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, civil};
 use serde_json::Value as Json;
 
-/// A value that a task is given or returns.
+/// The value of an input or output.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing: Python's `None`.
+    /// Python's `None`.
     Null,
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number.
+    /// A floating-point number.
     Float(f64),
-    /// A text; an enum's value is one too.
+    /// A string, or an enum's value.
     String(String),
     /// True or false.
     Boolean(bool),
-    /// An instant, in UTC, of the years 1 to 9999. Flyte's datetimes have no zone: Python's `date`
-    /// arrives as its midnight in UTC.
+    /// A time in UTC, from year 1 to 9999. Flyte's datetimes have no time zone; Python's `date` arrives as
+    /// midnight UTC.
     Datetime(civil::DateTime),
-    /// A span of time, which may be negative.
+    /// A duration, which may be negative.
     Duration(SignedDuration),
     /// Raw bytes.
     Bytes(Vec<u8>),
@@ -35,31 +35,31 @@ pub enum Value {
     Map(BTreeMap<String, Self>),
     /// A file or directory.
     Blob {
-        /// Where it lies.
+        /// Its location.
         uri: String,
     },
-    /// A table in the older form.
+    /// A table of the older type `Schema`.
     Schema {
-        /// Where it lies.
+        /// Its location.
         uri: String,
     },
     /// A table.
     StructuredDataset {
-        /// Where it lies, for example `bq://project:dataset.table`.
+        /// Its location, for example `bq://project:dataset.table`.
         uri: String,
-        /// How it is stored; empty lets the reader decide by the URI.
+        /// Its storage format; if empty, readers infer it from the URI.
         format: String,
     },
 }
 
 impl Value {
-    /// A table at `uri`, its format left to the reader.
+    /// A table at `uri` without a format.
     pub fn structured_dataset(uri: impl Into<String>) -> Self {
         Self::StructuredDataset { uri: uri.into(), format: String::new() }
     }
 
-    /// The value as plain JSON: times in RFC 3339 and ISO 8601, bytes in base64, files and tables by
-    /// their URI, and null for numbers that JSON does not have.
+    /// The value as plain JSON: times in RFC 3339, durations in ISO 8601, bytes in base64, files and tables
+    /// as their URI, and null for NaN and infinities.
     #[must_use]
     pub fn to_json(&self) -> Json {
         match self {
@@ -83,23 +83,23 @@ impl Value {
     }
 }
 
-/// What a task's interface says of an input or output.
+/// The type of an input or output in a task's interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Type {
     /// Only `None`.
     Null,
-    /// Whole numbers.
+    /// Integers.
     Integer,
-    /// Numbers.
+    /// Floating-point numbers.
     Float,
-    /// Texts, and enums.
+    /// Strings, and enums.
     String,
     /// True or false.
     Boolean,
-    /// Instants.
+    /// Times in UTC.
     Datetime,
-    /// Spans of time.
+    /// Durations.
     Duration,
     /// Raw bytes.
     Bytes,
@@ -113,16 +113,16 @@ pub enum Type {
     Union(Vec<Self>),
     /// Files and directories.
     Blob,
-    /// Tables in the older form.
+    /// Tables of the older type `Schema`.
     Schema,
     /// Tables.
     StructuredDataset,
-    /// Not said, or not known to this version.
+    /// Not declared, or unknown to this version.
     Unknown,
 }
 
 impl Type {
-    /// The type of a value whose declaration is missing.
+    /// The type of `value`, for values without a declaration.
     #[must_use]
     pub fn of(value: &Value) -> Self {
         match value {
@@ -143,8 +143,8 @@ impl Type {
         }
     }
 
-    /// The one type of a list with items of `types`: nulls fit all, and whole numbers fit numbers. Where
-    /// nothing fits, a union of them.
+    /// The common type of items of `types`: null fits every type, and integers fit floats. Without a common
+    /// type, their union.
     pub(crate) fn unify(types: impl IntoIterator<Item = Self>) -> Self {
         let mut members = Vec::new();
         for ty in types.into_iter().filter(|ty| !matches!(ty, Self::Null | Self::Unknown)) {
@@ -162,7 +162,7 @@ impl Type {
         }
     }
 
-    /// The member of a union that carries a value: the first that is not [`Type::Null`].
+    /// The first member of a union that is not [`Type::Null`]; any other type unchanged.
     #[must_use]
     pub fn without_null(&self) -> &Self {
         match self {

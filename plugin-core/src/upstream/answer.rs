@@ -1,4 +1,4 @@
-//! What came of one try of a call: the vendor's answer, or why there is none.
+//! The outcome of one attempt of a call: a response or a failure.
 
 use std::time::Duration;
 
@@ -9,65 +9,68 @@ use server_core::{Error, Kind, Result};
 
 use super::Failure;
 
-/// The largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 16 << 20;
+/// The largest response body that is read, in bytes.
+const MAX_BODY: usize = 16 << 20;
 
-/// A vendor's 2xx answer.
+/// A 2xx response of the vendor.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, or its beginning.
+    /// The body, perhaps truncated.
     pub body: Bytes,
-    /// Whether there is more of the body than [`Request::at_most`](super::Request::at_most) wanted.
+    /// Whether the body was truncated to the length set by
+    /// [`Request::at_most`](super::Request::at_most).
     pub is_cut: bool,
 }
 
 impl Response {
-    /// The body, read as JSON.
+    /// Deserialises the body from JSON.
     ///
     /// # Errors
-    /// `Unavailable` when it is something else: a proxy's page, for example.
+    /// `Unavailable` when it is not the expected JSON, but for example a proxy's page.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::unavailable("the upstream's answer could not be read").with_source(error)
+            Error::unavailable("the upstream's response is not the expected JSON")
+                .with_source(error)
         })
     }
 }
 
-/// A try that did not bring a 2xx answer.
-pub(super) struct Failed {
+/// An attempt without a 2xx response.
+pub(super) struct FailedAttempt {
     pub(super) error: Error,
-    /// The vendor never saw the call, so that repeating it is safe whatever it does.
+    /// The vendor did not receive the request, so that a repeat is always safe.
     pub(super) unsent: bool,
-    /// It did not get a turn: no try, but a wait for one.
-    pub(super) crowded: bool,
-    /// The headers that signed it, if the vendor did not accept them.
+    /// The throttle did not give it a permit in time; it does not count as an attempt.
+    pub(super) throttled: bool,
+    /// The headers that signed it, if the vendor refused them.
     pub(super) refused_signature: Option<Box<HeaderMap>>,
     pub(super) retry_after: Option<Duration>,
 }
 
-impl Failed {
-    /// Whether the vendor may have done what the call asked for.
+impl FailedAttempt {
+    /// Whether the call may have taken effect all the same.
     pub(super) fn is_ambiguous(&self) -> bool {
         !self.unsent && matches!(self.error.kind(), Kind::Unavailable | Kind::DeadlineExceeded)
     }
 
-    /// Whether it is about the service and not about the call.
-    pub(super) fn is_about_us(&self) -> bool {
+    /// Whether the failure is about the service's credentials or configuration rather than the request.
+    pub(super) fn is_about_service(&self) -> bool {
         let refused = matches!(self.error.kind(), Kind::Unauthenticated | Kind::PermissionDenied);
         refused || (self.unsent && !self.error.kind().is_transient())
     }
 
     pub(super) fn unsent(error: Error) -> Self {
         let retry_after = error.retry_after();
-        Self { error, unsent: true, crowded: false, refused_signature: None, retry_after }
+        Self { error, unsent: true, throttled: false, refused_signature: None, retry_after }
     }
 
-    pub(super) fn crowded(error: Error) -> Self {
-        Self { crowded: true, ..Self::unsent(error) }
+    pub(super) fn throttled(error: Error) -> Self {
+        Self { throttled: true, ..Self::unsent(error) }
     }
 
     pub(super) fn timed_out() -> Self {
@@ -81,7 +84,7 @@ impl Failed {
     }
 }
 
-/// A connection that failed before, during or after the call.
+/// A connection failure, before or after the request was sent.
 pub(super) struct Transport {
     error: Error,
     unsent: bool,
@@ -90,12 +93,12 @@ pub(super) struct Transport {
 impl From<reqwest::Error> for Transport {
     fn from(error: reqwest::Error) -> Self {
         let unsent = error.is_connect();
-        let what = if unsent {
-            "the upstream cannot be reached"
+        let message = if unsent {
+            "cannot connect to the upstream"
         } else {
-            "the upstream's answer was lost"
+            "the connection to the upstream was lost before its response was complete"
         };
-        Self { error: Error::unavailable(what).with_source(error.without_url()), unsent }
+        Self { error: Error::unavailable(message).with_source(error.without_url()), unsent }
     }
 }
 
@@ -106,35 +109,34 @@ impl From<Error> for Transport {
 }
 
 pub(super) async fn read(
-    mut answer: reqwest::Response,
+    mut response: reqwest::Response,
     at_most: Option<usize>,
 ) -> Result<Response, Transport> {
     let mut body = bytes::BytesMut::new();
     let mut is_cut = false;
-    while let Some(chunk) = answer.chunk().await? {
+    while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
         if at_most.is_some_and(|most| body.len() > most) {
             is_cut = true;
             body.truncate(at_most.unwrap_or_default());
             break;
         }
-        if body.len() > MAX_ANSWER {
-            return Err(Error::unavailable("the upstream's answer is too large").into());
+        if body.len() > MAX_BODY {
+            return Err(Error::unavailable("the upstream's response is larger than 16 MiB").into());
         }
     }
-    let headers = std::mem::take(answer.headers_mut());
-    Ok(Response { status: answer.status(), headers, body: body.freeze(), is_cut })
+    let headers = std::mem::take(response.headers_mut());
+    Ok(Response { status: response.status(), headers, body: body.freeze(), is_cut })
 }
 
-/// What an answer means that is not the API's: a proxy's page, for example. It says nothing of a job,
-/// whatever its status.
-pub(super) fn not_the_vendors(status: StatusCode) -> Failure {
+/// The meaning of a response that is not the vendor's, but for example a proxy's page: whatever its status,
+/// it says nothing about a job.
+pub(super) fn foreign_response(status: StatusCode) -> Failure {
     match status.as_u16() {
-        400 | 402..=412 | 414..=428 => Failure {
-            kind: Kind::Unavailable,
-            code: None,
-            message: format!("something that is not the vendor's API answered {status}"),
-        },
+        400 | 402..=412 | 414..=428 => {
+            let message = format!("a server other than the vendor's API responded with {status}");
+            Failure::new(Kind::Unavailable, message)
+        }
         _ => by_status(status),
     }
 }
@@ -151,11 +153,11 @@ impl Failure {
     /// ```
     #[must_use]
     pub fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { kind: kind_of(status), code: None, message: message.into() }
+        Self::new(kind_of(status), message)
     }
 }
 
-/// The failure of a response whose body says nothing.
+/// The meaning of a status without a readable body.
 pub(super) fn by_status(status: StatusCode) -> Failure {
     Failure::of_status(status, format!("the upstream answered {status}"))
 }
@@ -168,7 +170,7 @@ fn kind_of(status: StatusCode) -> Kind {
         409 => Kind::AlreadyExists,
         422 => Kind::FailedPrecondition,
         429 => Kind::ResourceExhausted,
-        // A redirect is a wrong endpoint: no repeat puts that right.
+        // A redirect means a wrong endpoint, which a repeat does not fix.
         300..=399 => Kind::FailedPrecondition,
         408 => Kind::Unavailable,
         400..=499 => Kind::InvalidArgument,

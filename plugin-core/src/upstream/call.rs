@@ -1,4 +1,4 @@
-//! One try of a call to the vendor, as metrics and traces see it.
+//! Metrics and traces of one attempt of a call to the vendor.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::metrics::Metrics;
 
-/// A try under way; what became of it is recorded when it is dropped, even by cancellation.
+/// An attempt under way; its outcome is recorded when it is dropped, even by cancellation.
 pub(crate) struct UpstreamCall<'a> {
     metrics: Arc<Metrics>,
     method: &'a Method,
@@ -54,18 +54,18 @@ impl<'a> UpstreamCall<'a> {
         }
     }
 
-    /// The vendor answered.
+    /// Records the response's status.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
         self.span.record("http.response.status_code", self.status);
     }
 
-    /// The try brought a 2xx answer.
+    /// Records a 2xx response.
     pub(crate) fn succeeded(&mut self) {
         self.error_type = "";
     }
 
-    /// The try failed.
+    /// Records a failure.
     pub(crate) fn failed(&mut self, error: &Error) {
         self.error_type = error.kind().name();
     }

@@ -1,4 +1,4 @@
-//! Who the service is to the vendor.
+//! Credentials for the vendor's API.
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
@@ -7,23 +7,23 @@ use server_core::{Error, Result};
 
 use crate::context::Context;
 
-/// Signs calls to the vendor.
+/// Signs calls to the vendor's API.
 pub trait Credentials: Send + Sync + 'static {
-    /// The headers that sign a call made for `cx`, whose secrets may choose the identity.
+    /// The headers that sign a call made for `cx`. The identity may depend on the secrets of `cx`.
     ///
     /// # Errors
-    /// Whatever keeps it from signing; the call is then not made.
+    /// The reason why the call cannot be signed; it is then not made.
     fn headers(&self, cx: &Context) -> impl Future<Output = Result<HeaderMap>> + Send;
 
-    /// The vendor answered 401 to `headers`, made for `cx`: do not give them again. The call is
-    /// repeated once.
+    /// Called when the vendor responded with 401 to `headers`, made for `cx`: do not return them again.
+    /// The call is repeated once.
     fn rejected(&self, cx: &Context, headers: &HeaderMap) -> impl Future<Output = ()> + Send {
         let _ = (cx, headers);
         std::future::ready(())
     }
 }
 
-/// The dyn twin of [`Credentials`].
+/// [`Credentials`] as a dyn-compatible trait.
 pub(super) trait DynCredentials: Send + Sync {
     fn headers<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<HeaderMap>>;
     fn rejected<'a>(&'a self, cx: &'a Context, headers: &'a HeaderMap) -> BoxFuture<'a, ()>;
@@ -42,10 +42,13 @@ impl<C: Credentials> DynCredentials for C {
 /// [`Credentials`] that send a secret in the `Authorization` header.
 ///
 /// ```
-/// use plugin_core::upstream::SecretToken;
+/// use plugin_core::{Http, HttpBuilder, Result, upstream::SecretToken};
 ///
-/// let bearer = SecretToken::new("acme_token");
-/// let django = SecretToken::new("dbt_token").scheme("Token");
+/// /// Sends `Authorization: Token <secret>`, as dbt Cloud expects it.
+/// fn client(http: HttpBuilder) -> Result<Http> {
+///     http.credentials(SecretToken::new("dbt_token").scheme("Token"))
+///         .build("https://cloud.getdbt.com/api/v2")
+/// }
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]
@@ -55,12 +58,12 @@ pub struct SecretToken {
 }
 
 impl SecretToken {
-    /// Sends the secret `name`, found as [`Context::secret`] finds it, as `Bearer <secret>`.
+    /// Sends the secret `name`, looked up by [`Context::secret`], as `Bearer <secret>`.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), scheme: BEARER }
     }
 
-    /// Sends it as `<scheme> <secret>` instead.
+    /// Sends the secret as `<scheme> <secret>` instead.
     pub fn scheme(mut self, scheme: &'static str) -> Self {
         self.scheme = scheme;
         self
@@ -74,7 +77,7 @@ impl Credentials for SecretToken {
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }
 
-    /// A secret that changed is found by the next call.
+    /// Lets the next call read a changed secret.
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
         cx.forget_secret(&self.name);
     }
@@ -82,20 +85,18 @@ impl Credentials for SecretToken {
 
 const BEARER: &str = "Bearer";
 
-/// The value `Bearer <token>` of an `Authorization` header, marked as sensitive so that nothing prints
-/// it.
+/// The value `Bearer <token>` of an `Authorization` header, marked as sensitive so that it is not printed.
 ///
 /// # Errors
-/// `Unavailable` when the token has characters that no header may have.
+/// `Unavailable` when the token has characters that are invalid in headers.
 pub fn bearer(token: &SecretString) -> Result<HeaderValue> {
     authorization(BEARER, token)
 }
 
-/// The value `<scheme> <token>` of an `Authorization` header, marked as sensitive so that nothing prints
-/// it.
+/// The value `<scheme> <token>` of an `Authorization` header, marked as sensitive so that it is not printed.
 ///
 /// # Errors
-/// `Unavailable` when the token has characters that no header may have.
+/// `Unavailable` when the token has characters that are invalid in headers.
 pub fn authorization(scheme: &str, token: &SecretString) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("{scheme} {}", token.expose_secret()))
         .map_err(|_| Error::unavailable("the access token is not a valid header value"))?;

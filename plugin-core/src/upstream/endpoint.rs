@@ -1,4 +1,4 @@
-//! Which host is called: the vendor's, or the one an operator names.
+//! The settings of the upstream, and the endpoint that replaces the vendor's host.
 
 use std::time::Duration;
 
@@ -8,56 +8,57 @@ use server_core::{
 };
 use url::{Host, Url};
 
-/// Where the vendor is reached: of all that is about it, what two plugins of one process cannot share.
+/// The endpoint of one plugin's upstream, the only upstream setting that plugins of one process do not
+/// share.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Upstream")]
 pub(crate) struct EndpointArgs {
-    // The variable is `<PLUGIN>_ENDPOINT`; erased/registration.rs names it.
-    /// `scheme://host[:port]` to call in place of the vendor's, paths unchanged: a private link, a
-    /// proxy or a test.
+    // run/registration.rs adds the variable, `<PLUGIN>_ENDPOINT`.
+    /// `scheme://host[:port]` to call instead of the vendor's, with the same paths: a private link, a
+    /// proxy or a test server.
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
 }
 
-/// How a vendor is called.
+/// The settings of calls to the vendors.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Upstream")]
 pub(crate) struct UpstreamArgs {
-    /// Allow plain http to other hosts than loopback. Credentials then travel unencrypted.
+    /// Allow plain http to hosts other than loopback. Credentials are then sent unencrypted.
     #[arg(long, env = "PLUGIN_INSECURE_UPSTREAM")]
     pub(crate) insecure_upstream: bool,
 
-    /// How long one try of a call to the vendor may take; the call's deadline also bounds it.
+    /// Timeout of one attempt of a call to the vendor; the call's deadline applies as well.
     #[arg(long, env = "PLUGIN_UPSTREAM_TIMEOUT", default_value = "4s", value_parser = parse_timeout)]
     pub(crate) upstream_timeout: Duration,
 
-    /// How many calls to one host of the vendor run at once; the next waits within its deadline. Their
-    /// pace adapts by itself when the vendor answers 429.
+    /// Maximum number of concurrent calls to one host of the vendor; further calls wait until their
+    /// deadline. The rate adapts by itself when the vendor responds with 429.
     #[arg(long, env = "PLUGIN_UPSTREAM_CONCURRENCY", default_value_t = 64)]
     pub(crate) upstream_concurrency: usize,
 
-    /// How long a poll waits for others that one call to the vendor can answer with it; 0s turns that
-    /// off.
+    /// How long a poll waits for other polls, so that one call to the vendor answers them together; 0s
+    /// turns joint polls off.
     #[arg(long, env = "PLUGIN_POLL_WINDOW", default_value = "50ms", value_parser = parse_duration)]
     pub(crate) poll_window: Duration,
 }
 
-/// `scheme://host[:port]`.
+/// The scheme, host and port that replace the vendor's.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint(Url);
 
 impl Endpoint {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let wrong = |why: &str| Error::invalid(format!("endpoint {text:?}: {why}"));
-        let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        let invalid = |reason: &str| Error::invalid(format!("endpoint {text:?}: {reason}"));
+        let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("the scheme must be http or https"));
+            return Err(invalid("the scheme must be http or https"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("give scheme://host[:port] only; the paths are the vendor's"));
+            return Err(invalid("must be scheme://host[:port]; the vendor's paths are kept"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("credentials do not belong in a URL"));
+            return Err(invalid("must not contain credentials"));
         }
         Ok(Self(url))
     }
@@ -70,7 +71,7 @@ impl Endpoint {
     }
 }
 
-/// Whether `url` leads no further than this machine.
+/// Whether the host of `url` is this machine's loopback.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -80,7 +81,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Refuses plain http beyond loopback.
+/// Refuses plain http to hosts other than loopback.
 pub(crate) fn require_tls(url: &Url) -> Result<()> {
     if url.scheme() == "https" || is_loopback(url) {
         return Ok(());
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_replaces_the_host_and_nothing_else() {
+    fn an_endpoint_replaces_scheme_host_and_port() {
         let vendor = Url::parse("https://bigquery.googleapis.com/bigquery/v2").unwrap();
         for (endpoint, expected) in [
             ("http://127.0.0.1:9050", "http://127.0.0.1:9050/bigquery/v2"),
@@ -110,20 +111,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_is_refused() {
-        for wrong in [
+    fn invalid_endpoints_are_refused() {
+        for invalid in [
             "127.0.0.1:9050",
             "ftp://host",
             "https://host/path",
             "https://host?x=1",
             "https://u:p@host",
         ] {
-            assert!(Endpoint::parse(wrong).is_err(), "{wrong}");
+            assert!(Endpoint::parse(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn plain_http_stays_on_loopback() {
+    fn plain_http_is_for_loopback_only() {
         let check = |url: &str| require_tls(&Url::parse(url).unwrap()).is_ok();
         for allowed in
             ["https://host/", "http://localhost:1/", "http://127.0.0.1:1/", "http://[::1]:1/"]

@@ -1,4 +1,4 @@
-//! One call to the vendor.
+//! A call to the vendor: building and sending it.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -9,7 +9,7 @@ use url::{Url, form_urlencoded};
 
 use super::{
     Http,
-    answer::{Failed, Response, by_status, not_the_vendors, read},
+    answer::{FailedAttempt, Response, by_status, foreign_response, read},
     retry,
 };
 use crate::{
@@ -20,7 +20,23 @@ use crate::{
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
-/// A call that has not been made yet.
+/// A request that has not been sent yet.
+///
+/// ```
+/// use plugin_core::{Context, Http, Result};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Page {
+///     rows: Vec<Vec<String>>,
+///     next: Option<String>,
+/// }
+///
+/// /// One page of a job's rows: GET <base>/jobs/<id>/rows/?page=<page>.
+/// async fn rows(http: &Http, cx: &Context, id: &str, page: Option<&str>) -> Result<Page> {
+///     http.get(&["jobs", id, "rows"]).trailing_slash().query("page", page).send_json(cx).await
+/// }
+/// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<'a> {
     http: &'a Http,
@@ -41,7 +57,7 @@ impl<'a> Request<'a> {
         Self { http, method, url, headers, body, idempotent, at_most: None }
     }
 
-    /// Ends the path with a slash, for APIs that want one.
+    /// Ends the path with a slash, for APIs that require one.
     pub fn trailing_slash(mut self) -> Self {
         if let Ok(mut path) = self.url.path_segments_mut() {
             path.pop_if_empty().push("");
@@ -64,22 +80,22 @@ impl<'a> Request<'a> {
         self.header(header::CONTENT_TYPE, JSON)
     }
 
-    /// Sends `fields` as an HTML form, the way OAuth's token endpoints want them.
+    /// Sends `fields` as a URL-encoded form, as OAuth's token endpoints expect them.
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.body = self.body.map(|_| Some(form.into()));
         self.header(header::CONTENT_TYPE, FORM)
     }
 
-    /// Says that the call may be made twice with the effect of once, so that it is repeated when an
-    /// answer is lost.
+    /// Marks the call as idempotent, so that it is also repeated after a failure that leaves its outcome
+    /// open.
     pub fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// Reads no more than the first `bytes` of an answer; [`Response::is_cut`] says whether there are
-    /// more. Without it a longer answer than 16 MiB is an error.
+    /// Reads at most the first `bytes` of the response's body; [`Response::is_cut`] says whether there
+    /// were more. Without it a body of more than 16 MiB is an error.
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.at_most = Some(bytes);
         self
@@ -91,35 +107,35 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Makes the call, and again as long as that is safe, may help and fits the deadline.
+    /// Sends the request, and repeats it while that is safe, may succeed and fits the deadline.
     ///
     /// # Errors
-    /// What the last try ended with, in the vendor's words where it answered.
+    /// The failure of the last attempt, with the vendor's message if it responded.
     pub async fn send(self, cx: &Context) -> Result<Response> {
-        let mut tries = retry::Tries::new(cx.deadline(), self.idempotent);
-        let mut in_doubt = false;
+        let mut attempts = retry::Attempts::new(cx.deadline(), self.idempotent);
+        let mut is_ambiguous = false;
         loop {
-            let mut failed = match self.attempt(cx, tries.count()).await {
+            let mut failed = match self.attempt(cx, attempts.count()).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            if in_doubt && failed.is_about_us() {
+            if is_ambiguous && failed.is_about_service() {
                 failed.error = outcome_unknown(failed.error);
             }
-            in_doubt |= !self.method.is_safe() && failed.is_ambiguous();
+            is_ambiguous |= !self.method.is_safe() && failed.is_ambiguous();
             if !cx.is_wanted() {
                 return Err(failed.error);
             }
             if let Some(refused) = &failed.refused_signature
-                && tries.refresh_once()
+                && attempts.refresh_once()
             {
                 self.reject_credentials(cx, refused).await;
                 continue;
             }
-            let Some(pause) = tries.pause_after(&failed) else {
+            let Some(pause) = attempts.pause_after(&failed) else {
                 return Err(failed.error);
             };
-            if !failed.crowded {
+            if !failed.throttled {
                 self.http.shared.metrics.retries.inc();
             }
             tokio::time::sleep(pause).await;
@@ -129,7 +145,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// [Sends](Self::send) and reads the answer as JSON.
+    /// [Sends](Self::send) the request and deserialises the response from JSON.
     ///
     /// # Errors
     /// Those of [`send`](Self::send) and [`Response::json`].
@@ -143,24 +159,24 @@ impl<'a> Request<'a> {
         }
     }
 
-    async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, Failed> {
-        // Before a place is taken: credentials may be fetched from the same host.
+    async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, FailedAttempt> {
+        // Before a permit is acquired: credentials may be fetched from the same host.
         let signing = timeout_at(self.until(cx), self.sign(cx)).await;
         let signature = signing.unwrap_or_else(|_| Err(no_signature()));
-        let signature = signature.map_err(|error| Failed::unsent(of_credentials(error)))?;
-        let request = self.build(&signature).map_err(Failed::unsent)?;
+        let signature = signature.map_err(|error| FailedAttempt::unsent(of_credentials(error)))?;
+        let request = self.build(&signature).map_err(FailedAttempt::unsent)?;
 
         let throttle = &self.http.shared.throttle;
-        let _place = throttle.admit(cx.deadline()).await.map_err(Failed::crowded)?;
-        // Signing and the queue took their time. What starts nothing may still tell what was started.
+        let _permit = throttle.acquire(cx.deadline()).await.map_err(FailedAttempt::throttled)?;
+        // Signing and the throttle take time. A safe method may still find out what an earlier call did.
         if !self.method.is_safe() && !cx.is_wanted() {
-            return Err(Failed::unsent(unwanted()));
+            return Err(FailedAttempt::unsent(cancelled()));
         }
         let mut call =
             UpstreamCall::start(&self.http.shared.metrics, &self.method, &self.url, resend);
         let exchange = self.exchange(request, signature, &mut call);
         let outcome = timeout_at(self.until(cx), exchange).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Failed::timed_out()));
+        let outcome = outcome.unwrap_or_else(|_| Err(FailedAttempt::timed_out()));
         match &outcome {
             Ok(_) => call.succeeded(),
             Err(failed) => call.failed(&failed.error),
@@ -169,13 +185,13 @@ impl<'a> Request<'a> {
         outcome
     }
 
-    /// When a step that begins now has to end.
+    /// The deadline of a step that begins now.
     fn until(&self, cx: &Context) -> Instant {
         Deadline::after(self.http.shared.attempt_timeout).min(cx.deadline()).instant()
     }
 
-    /// Tells the throttle how the vendor took the call.
-    fn report(&self, outcome: &Result<Response, Failed>) {
+    /// Reports the outcome to the throttle.
+    fn report(&self, outcome: &Result<Response, FailedAttempt>) {
         match outcome {
             Err(failed)
                 if failed.error.kind() == Kind::ResourceExhausted
@@ -194,11 +210,12 @@ impl<'a> Request<'a> {
         request: reqwest::Request,
         signature: HeaderMap,
         call: &mut UpstreamCall<'_>,
-    ) -> Result<Response, Failed> {
-        let answer = self.http.shared.client.execute(request).await.map_err(Failed::transport)?;
-        call.answered(answer.status());
-        let at_most = self.at_most.filter(|_| answer.status().is_success());
-        let response = read(answer, at_most).await.map_err(Failed::transport)?;
+    ) -> Result<Response, FailedAttempt> {
+        let response = self.http.shared.client.execute(request).await;
+        let response = response.map_err(FailedAttempt::transport)?;
+        call.answered(response.status());
+        let at_most = self.at_most.filter(|_| response.status().is_success());
+        let response = read(response, at_most).await.map_err(FailedAttempt::transport)?;
         if response.status.is_success() {
             return Ok(response);
         }
@@ -225,10 +242,10 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    fn refused(&self, response: &Response, signature: HeaderMap) -> Failed {
+    fn refused(&self, response: &Response, signature: HeaderMap) -> FailedAttempt {
         let failure = match self.http.shared.read_failure {
             Some(read) => read(response.status, &response.body)
-                .unwrap_or_else(|| not_the_vendors(response.status)),
+                .unwrap_or_else(|| foreign_response(response.status)),
             None => by_status(response.status),
         };
         let retry_after = retry::retry_after(&response.headers);
@@ -239,35 +256,35 @@ impl<'a> Request<'a> {
         if let Some(wait) = retry_after {
             error = error.with_retry_after(wait);
         }
-        // Some vendors say 403 of a token that has ended; their reader knows.
+        // Some vendors respond with 403 to an expired token; their failure reader recognises it.
         let unauthorized =
             response.status == StatusCode::UNAUTHORIZED || failure.kind == Kind::Unauthenticated;
         let refused_signature = unauthorized.then(|| Box::new(signature));
-        Failed { error, unsent: false, crowded: false, refused_signature, retry_after }
+        FailedAttempt { error, unsent: false, throttled: false, refused_signature, retry_after }
     }
 }
 
-/// An earlier try may have been taken: a later one's refusal does not say that nothing was done.
+/// An earlier attempt may have succeeded: a later refusal does not prove that the call had no effect.
 fn outcome_unknown(error: Error) -> Error {
-    Error::unavailable("the upstream may have taken the call, and then refused it")
+    Error::unavailable("the upstream refused a retry; an earlier attempt may have succeeded")
         .with_source(error)
 }
 
-/// Adds `segments` to the path; one that would lead elsewhere is refused.
+/// Appends `segments` to the path; refuses those that would change the rest of it.
 fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
     let mut path = url.path_segments_mut().map_err(|()| Error::internal("the base has no path"))?;
     path.pop_if_empty();
     for segment in segments.iter().map(AsRef::as_ref) {
-        // The parser drops tabs and line ends before it looks for dots.
+        // The URL parser removes tabs and line breaks before it looks for dots.
         if matches!(segment, "" | "." | "..") || segment.contains(['\t', '\n', '\r']) {
-            return Err(Error::invalid(format!("{segment:?} cannot name anything at the vendor")));
+            return Err(Error::invalid(format!("{segment:?} is not a valid path segment")));
         }
         path.push(segment);
     }
     Ok(())
 }
 
-/// What is missing, or there already, when a call is signed is not what the call is about.
+/// `NotFound` and `AlreadyExists` of a token request are not about the job that the call is about.
 fn of_credentials(error: Error) -> Error {
     match error.kind() {
         Kind::NotFound | Kind::AlreadyExists => error.with_kind(Kind::FailedPrecondition),
@@ -275,10 +292,10 @@ fn of_credentials(error: Error) -> Error {
     }
 }
 
-fn unwanted() -> Error {
-    Error::new(Kind::DeadlineExceeded, "nobody waits for the call any more; it was not made")
+fn cancelled() -> Error {
+    Error::new(Kind::DeadlineExceeded, "the operation was cancelled before the upstream was called")
 }
 
 fn no_signature() -> Error {
-    Error::unavailable("credentials for the upstream were not had in time")
+    Error::unavailable("timed out obtaining upstream credentials")
 }

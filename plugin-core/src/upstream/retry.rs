@@ -1,39 +1,39 @@
-//! When a call is made again: never in doubt of its effect, never past the deadline.
+//! Retries: only where a repeat is safe, and never past the deadline.
 
 use std::time::Duration;
 
 use http::{HeaderMap, header};
 use jiff::{Timestamp, fmt::rfc2822};
 
-use super::answer::Failed;
+use super::answer::FailedAttempt;
 use crate::context::Deadline;
 
-const MAX_TRIES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is believed of a Retry-After: clocks may differ, and vendors err.
+/// The upper bound of a Retry-After: clocks may differ, and vendors err.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// The tries of one call.
-pub(super) struct Tries {
+/// The attempts of one call.
+pub(super) struct Attempts {
     deadline: Deadline,
     idempotent: bool,
     count: u32,
     refreshed: bool,
 }
 
-impl Tries {
+impl Attempts {
     pub(super) fn new(deadline: Deadline, idempotent: bool) -> Self {
         Self { deadline, idempotent, count: 0, refreshed: false }
     }
 
-    /// How many tries failed so far.
+    /// The number of failed attempts.
     pub(super) fn count(&self) -> u32 {
         self.count
     }
 
-    /// Whether fresh credentials may help: true once.
+    /// Whether to repeat the call with fresh credentials: true once.
     pub(super) fn refresh_once(&mut self) -> bool {
         let first = !self.refreshed;
         self.refreshed = true;
@@ -41,20 +41,21 @@ impl Tries {
         first
     }
 
-    /// How long to wait before the next try; `None` ends the call.
+    /// How long to wait before the next attempt; `None` ends the call.
     ///
-    /// A call is repeated if the vendor never saw it, or if it is idempotent and the failure may pass.
-    pub(super) fn pause_after(&mut self, failed: &Failed) -> Option<Duration> {
-        self.count += u32::from(!failed.crowded);
+    /// A call is repeated if the vendor did not receive it, or if it is idempotent, and the failure is
+    /// transient.
+    pub(super) fn pause_after(&mut self, failed: &FailedAttempt) -> Option<Duration> {
+        self.count += u32::from(!failed.throttled);
         let safe = failed.unsent || self.idempotent;
-        if !safe || !failed.error.kind().is_transient() || self.count >= MAX_TRIES {
+        if !safe || !failed.error.kind().is_transient() || self.count >= MAX_ATTEMPTS {
             return None;
         }
         let pause = failed.retry_after.unwrap_or_default().max(self.jitter());
         (pause < self.deadline.remaining()).then_some(pause)
     }
 
-    /// Full jitter: evenly between nothing and a bound that doubles with each try.
+    /// Full jitter: uniform between zero and a bound that doubles with each attempt.
     fn jitter(&self) -> Duration {
         let bound = FIRST_PAUSE * 2_u32.pow(self.count.saturating_sub(1));
         bound.min(LONGEST_PAUSE).mul_f64(rand::random())
@@ -82,22 +83,22 @@ mod tests {
     use super::*;
     use server_core::{Error, Kind};
 
-    fn failed(kind: Kind, unsent: bool, retry_after: Option<u64>) -> Failed {
-        Failed {
+    fn failed(kind: Kind, unsent: bool, retry_after: Option<u64>) -> FailedAttempt {
+        FailedAttempt {
             error: Error::new(kind, "x"),
             unsent,
-            crowded: false,
+            throttled: false,
             refused_signature: None,
             retry_after: retry_after.map(Duration::from_secs),
         }
     }
 
-    fn pause(idempotent: bool, failure: &Failed) -> Option<Duration> {
-        Tries::new(Deadline::after(Duration::from_secs(8)), idempotent).pause_after(failure)
+    fn pause(idempotent: bool, failure: &FailedAttempt) -> Option<Duration> {
+        Attempts::new(Deadline::after(Duration::from_secs(8)), idempotent).pause_after(failure)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_safe_and_hopeful_calls_are_repeated() {
+    async fn only_idempotent_transient_failures_are_retried() {
         for (kind, unsent, idempotent, repeated) in [
             (Kind::Unavailable, false, true, true),
             (Kind::ResourceExhausted, false, true, true),
@@ -119,33 +120,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn retry_after_is_kept_and_never_outlasts_the_deadline() {
+    async fn retry_after_is_honoured_within_the_deadline() {
         let wait = |seconds| pause(true, &failed(Kind::ResourceExhausted, false, Some(seconds)));
         assert_eq!(wait(3), Some(Duration::from_secs(3)));
         assert_eq!(wait(8), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tries_end() {
-        let mut tries = Tries::new(Deadline::after(Duration::from_secs(3600)), true);
+    async fn attempts_are_limited() {
+        let mut attempts = Attempts::new(Deadline::after(Duration::from_secs(3600)), true);
         let failure = failed(Kind::Unavailable, false, None);
-        let repeated = std::iter::repeat_with(|| tries.pause_after(&failure)).take(10).flatten();
-        assert_eq!(repeated.count(), MAX_TRIES as usize - 1);
+        let repeated = std::iter::repeat_with(|| attempts.pause_after(&failure)).take(10).flatten();
+        assert_eq!(repeated.count(), MAX_ATTEMPTS as usize - 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn to_wait_for_a_turn_is_no_try() {
-        let mut tries = Tries::new(Deadline::after(Duration::from_secs(30)), false);
-        let crowded = Error::new(Kind::ResourceExhausted, "x").with_retry_after(FIRST_PAUSE);
-        let crowded = Failed::crowded(crowded);
-        assert!((0..100).all(|_| tries.pause_after(&crowded).is_some()));
-        assert_eq!(tries.count(), 0);
+    async fn waiting_for_the_throttle_does_not_count_as_an_attempt() {
+        let mut attempts = Attempts::new(Deadline::after(Duration::from_secs(30)), false);
+        let error = Error::new(Kind::ResourceExhausted, "x").with_retry_after(FIRST_PAUSE);
+        let throttled = FailedAttempt::throttled(error);
+        assert!((0..100).all(|_| attempts.pause_after(&throttled).is_some()));
+        assert_eq!(attempts.count(), 0);
         tokio::time::advance(Duration::from_secs(30)).await;
-        assert!(tries.pause_after(&crowded).is_none(), "it ends with the deadline");
+        assert!(attempts.pause_after(&throttled).is_none(), "it ends with the deadline");
     }
 
     #[test]
-    fn retry_after_is_read_as_seconds_and_as_date() {
+    fn retry_after_is_parsed_as_seconds_or_date() {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::RETRY_AFTER, text.parse().unwrap());

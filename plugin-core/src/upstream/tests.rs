@@ -8,7 +8,7 @@ use server_core::digest::Fingerprint;
 
 use super::*;
 use crate::{
-    context::{Context, Waiter, Waiting},
+    context::{Context, Inner, SecretArgs, SecretReader, Secrets, Waiter, Waiting},
     testing::{Answer, Upstream, context},
 };
 
@@ -36,8 +36,8 @@ fn answers(statuses: &[u16]) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn only_what_may_be_repeated_is_repeated() {
-    for (method, idempotent, statuses, tries) in [
+async fn only_idempotent_transient_failures_are_retried() {
+    for (method, idempotent, statuses, attempts) in [
         (Method::GET, false, [503, 429, 200].as_slice(), 3),
         (Method::POST, true, &[503, 500, 200], 3),
         (Method::POST, false, &[503, 200], 1),
@@ -53,12 +53,12 @@ async fn only_what_may_be_repeated_is_repeated() {
         let request = if idempotent { request.idempotent() } else { request };
         upstream.say(answers(statuses));
         let _ = request.send(&context(Duration::from_secs(10))).await;
-        assert_eq!(upstream.take_received().len(), tries, "{statuses:?}");
+        assert_eq!(upstream.take_received().len(), attempts, "{statuses:?}");
     }
 }
 
 #[tokio::test]
-async fn a_call_that_never_reached_anyone_is_made_again_whatever_it_does() {
+async fn calls_that_cannot_connect_are_always_retried() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -68,8 +68,8 @@ async fn a_call_that_never_reached_anyone_is_made_again_whatever_it_does() {
     assert!(http.shared.metrics.retries.get() > 0);
 }
 
-/// A call that outlives its callers, and the one of them there is.
-fn waited_for() -> (Context, Waiter) {
+/// The context of a call that may outlive its callers, and its only caller.
+fn with_waiter() -> (Context, Waiter) {
     let waiting = Waiting::default();
     let waiter = waiting.join();
     (context(Duration::from_secs(10)).with_waiting(Some(waiting)), waiter)
@@ -81,11 +81,11 @@ async fn leave_after(time: Duration, waiter: Waiter) {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_again_once_nobody_waits() {
+async fn abandoned_calls_are_not_retried() {
     let upstream = Upstream::start().await;
     let too_many = Answer::new(429, json!({})).header("retry-after", "1");
     upstream.say([too_many, Answer::new(200, json!({}))]);
-    let (http, (cx, waiter)) = (http(&upstream), waited_for());
+    let (http, (cx, waiter)) = (http(&upstream), with_waiter());
     let call = http.post(&["jobs"]).idempotent().send(&cx);
     let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
     assert_eq!(answer.unwrap_err().kind(), Kind::ResourceExhausted);
@@ -93,10 +93,10 @@ async fn nothing_is_sent_again_once_nobody_waits() {
 }
 
 #[tokio::test]
-async fn nothing_is_begun_whose_turn_comes_when_nobody_waits() {
+async fn abandoned_calls_are_not_sent_after_throttling() {
     let upstream = Upstream::start().await;
     upstream.say(answers(&[200]));
-    let (http, (cx, waiter)) = (http(&upstream), waited_for());
+    let (http, (cx, waiter)) = (http(&upstream), with_waiter());
     http.shared.throttle.throttled(Some(Duration::from_secs(1)));
     let call = http.post(&["jobs"]).send(&cx);
     let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
@@ -105,7 +105,7 @@ async fn nothing_is_begun_whose_turn_comes_when_nobody_waits() {
 }
 
 #[tokio::test]
-async fn no_try_outlasts_the_deadline() {
+async fn attempts_end_at_the_deadline() {
     let upstream = Upstream::start().await;
     upstream.say(answers(&[200]));
     upstream.hold();
@@ -118,7 +118,7 @@ async fn no_try_outlasts_the_deadline() {
 }
 
 #[tokio::test]
-async fn paths_are_encoded_and_cannot_be_left() {
+async fn segments_are_encoded_and_cannot_leave_the_base() {
     let upstream = Upstream::start().await;
     upstream.say(answers(&[200]));
     let http = http(&upstream);
@@ -133,7 +133,64 @@ async fn paths_are_encoded_and_cannot_be_left() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_a_lost_answer_is_not_taken_for_the_outcome() {
+async fn a_path_can_end_with_a_slash() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    let http = http(&upstream);
+    let cx = context(Duration::from_secs(1));
+    http.post(&["jobs"]).trailing_slash().send(&cx).await.unwrap();
+    http.get(&["jobs", "7"]).query("page", Some("2")).trailing_slash().send(&cx).await.unwrap();
+    http.get(&["jobs", "7"]).trailing_slash().trailing_slash().send(&cx).await.unwrap();
+    let targets = upstream.take_received().into_iter().map(|received| received.target);
+    assert_eq!(
+        targets.collect::<Vec<_>>(),
+        ["/api/v2/jobs/", "/api/v2/jobs/7/?page=2", "/api/v2/jobs/7/"]
+    );
+}
+
+/// The context of a request whose connection has the secret `name`.
+fn context_with_secret(name: &str, value: &str) -> Context {
+    let sources = SecretArgs {
+        secret_prefix: "_NONE_".to_owned(),
+        secrets_dir: "/nowhere".into(),
+        forbid_connection_secrets: false,
+    };
+    let secrets = Secrets {
+        reader: Arc::new(SecretReader::new(sources)),
+        connection: Arc::new([(name.to_owned(), value.into())].into()),
+        namespace: "".into(),
+    };
+    Context(Arc::new(Inner { secrets, ..Inner::clone(&context(Duration::from_secs(1)).0) }))
+}
+
+#[tokio::test]
+async fn a_secret_token_is_sent_with_its_scheme() {
+    let upstream = Upstream::start().await;
+    upstream.say(answers(&[200]));
+    let cx = context_with_secret("acme_token", "t-123");
+    let bearer = SecretToken::new("acme_token");
+    for (token, expected) in
+        [(bearer.clone(), "Bearer t-123"), (bearer.scheme("Token"), "Token t-123")]
+    {
+        http(&upstream).signed_by(token).get(&["jobs"]).send(&cx).await.unwrap();
+        let received = upstream.take_received();
+        assert_eq!(received[0].headers["authorization"], expected);
+    }
+}
+
+#[test]
+fn an_authorization_header_is_sensitive_and_valid() {
+    let value = authorization("Token", &"t-123".into()).unwrap();
+    assert_eq!(value, "Token t-123");
+    assert!(value.is_sensitive());
+    assert_eq!(bearer(&"t-123".into()).unwrap(), "Bearer t-123");
+    let error = authorization("Token", &"two\nlines".into()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(!error.to_string().contains("two"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_retry_leaves_the_outcome_open() {
     let upstream = Upstream::start().await;
     let http = http(&upstream);
     for (method, kind) in [(Method::POST, Kind::Unavailable), (Method::GET, Kind::PermissionDenied)]
@@ -147,7 +204,7 @@ async fn a_refusal_after_a_lost_answer_is_not_taken_for_the_outcome() {
 }
 
 #[tokio::test]
-async fn the_beginning_of_an_answer_can_be_enough() {
+async fn at_most_truncates_the_body() {
     let upstream = Upstream::start().await;
     upstream.say([Answer::new(200, json!("x".repeat(20 << 20)))]);
     let time = Duration::from_secs(60);
@@ -155,15 +212,15 @@ async fn the_beginning_of_an_answer_can_be_enough() {
     let cx = context(time);
     let cut = http.get(&["rows"]).at_most(1000).send(&cx).await.unwrap();
     assert!(cut.is_cut && cut.body.len() < 1 << 20);
-    assert!(http.get(&["rows"]).send(&cx).await.is_err(), "all of it is too much");
+    assert!(http.get(&["rows"]).send(&cx).await.is_err(), "the whole body is too large");
 }
 
 #[tokio::test]
-async fn a_proxys_page_says_nothing_of_a_job() {
+async fn a_proxys_error_page_does_not_decide_about_a_job() {
     let upstream = Upstream::start().await;
     let read: ReadFailure = |_, body| {
         let ours = body.starts_with(b"{");
-        ours.then(|| Failure { kind: Kind::NotFound, code: None, message: "gone".to_owned() })
+        ours.then(|| Failure::new(Kind::NotFound, "gone"))
     };
     for (status, body, kind) in [
         (404, json!({}), Kind::NotFound),
@@ -181,7 +238,7 @@ async fn a_proxys_page_says_nothing_of_a_job() {
     }
 }
 
-/// Signs with what it fetches by the client it signs for.
+/// Signs calls with a token that the same client fetches.
 struct FromTheSameHost(Http);
 
 impl Credentials for FromTheSameHost {
@@ -191,7 +248,7 @@ impl Credentials for FromTheSameHost {
 }
 
 #[tokio::test]
-async fn credentials_from_the_same_host_do_not_wait_for_the_calls_they_sign() {
+async fn credentials_from_the_same_host_do_not_deadlock() {
     let upstream = Upstream::start().await;
     upstream.say(answers(&[200]));
     let http = http(&upstream);
@@ -203,7 +260,7 @@ async fn credentials_from_the_same_host_do_not_wait_for_the_calls_they_sign() {
 }
 
 #[tokio::test]
-async fn what_credentials_do_not_find_is_not_the_job() {
+async fn not_found_of_credentials_is_not_about_the_job() {
     let upstream = Upstream::start().await;
     let http = http(&upstream);
     let signed = http.signed_by(FromTheSameHost(http.clone()));
@@ -217,7 +274,7 @@ async fn what_credentials_do_not_find_is_not_the_job() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirects_are_not_followed() {
     let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
     upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
     let cx = context(Duration::from_millis(300));
@@ -226,7 +283,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_json_is_not_the_callers_fault() {
+async fn a_response_that_is_not_json_is_unavailable() {
     let upstream = Upstream::start().await;
     upstream.say([Answer::new(200, json!("a page of a proxy"))]);
     let cx = context(Duration::from_secs(1));
@@ -234,7 +291,7 @@ async fn an_answer_that_is_no_json_is_not_the_callers_fault() {
     assert_eq!(read.unwrap_err().kind(), Kind::Unavailable);
 }
 
-/// Fetches with the client of an issuer.
+/// A source that fetches tokens from an issuer.
 struct Issuer(Http);
 
 impl TokenSource for Issuer {
@@ -244,16 +301,16 @@ impl TokenSource for Issuer {
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
         self.0.post(&["token"]).idempotent().send(cx).await?;
-        Ok(Token { value: "t".into(), lifetime: Duration::from_secs(3600) })
+        Ok(Token::new("t", Duration::from_secs(3600)))
     }
 }
 
 #[tokio::test]
-async fn a_token_is_for_all_and_fetched_though_nobody_waits_for_the_first_call() {
+async fn a_token_is_fetched_even_if_the_first_caller_is_gone() {
     let upstream = Upstream::start().await;
     upstream.say(answers(&[503, 200]));
     let cache = TokenCache::default().of(Issuer(http(&upstream)));
-    let (cx, waiter) = waited_for();
+    let (cx, waiter) = with_waiter();
     drop(waiter);
     assert!(Credentials::headers(&cache, &cx).await.is_ok());
     assert_eq!(upstream.take_received().len(), 2);

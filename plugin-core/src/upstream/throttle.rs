@@ -1,7 +1,7 @@
-//! Paces the calls to one host, so that a thousand tasks queue here instead of failing there.
+//! Limits concurrency and rate of the calls to one host, so that they queue here instead of failing there.
 //!
-//! So many calls run at once; and once the vendor answers "too many", fewer begin per second: half as
-//! many at once, one more per second for each second without complaint (AIMD, as TCP does it).
+//! Concurrency is capped. Once the vendor responds with 429, the rate is limited, too: it is halved, then
+//! grows by one call per second for each second without another 429 (AIMD, as in TCP).
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,46 +16,48 @@ use tokio::{
 
 use crate::context::Deadline;
 
-/// The slowest pace, in calls per second.
-const SLOWEST: f64 = 1.0;
-/// Complaints about calls that were under way together count once.
-const ONE_COMPLAINT: Duration = Duration::from_secs(1);
-/// How far ahead turns are given. Who has more time comes back, and does not crowd out who has less.
+/// The lowest rate, in calls per second.
+const MIN_RATE: f64 = 1.0;
+/// Responses of 429 within this time count once: they are about calls that were under way together.
+const SAMPLE: Duration = Duration::from_secs(1);
+/// How far ahead starts are reserved. Calls with a longer deadline retry, and do not starve those with a
+/// shorter one.
 const LONGEST_QUEUE: Duration = Duration::from_secs(5);
+/// The upper bound of a Retry-After, which delays every call.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
-/// How long after the last complaint the pace is nobody's business again.
-const FORGIVEN: Duration = Duration::from_secs(300);
+/// How long after the last 429 the rate limit is lifted.
+const RECOVERY: Duration = Duration::from_secs(300);
 
-/// Paces the calls to one host.
+/// Limits the calls to one host.
 pub(super) struct Throttle {
-    concurrent: Semaphore,
-    pace: Mutex<Pace>,
+    permits: Semaphore,
+    rate: Mutex<Rate>,
 }
 
-/// How fast calls may begin.
-struct Pace {
+/// The rate at which calls start.
+struct Rate {
     limit: Option<Limit>,
-    /// No call begins before.
+    /// The earliest start of the next call.
     next: Instant,
-    /// How many calls began since, to know how many were too many.
+    /// Calls started since `counted_since`, from which the first limit is derived.
     counted: u32,
     counted_since: Instant,
-    /// How many began in the second before.
+    /// Calls started in the sample before.
     counted_before: u32,
 }
 
 struct Limit {
-    /// Calls per second.
+    /// In calls per second.
     rate: f64,
-    complained_at: Instant,
+    throttled_at: Instant,
 }
 
 impl Throttle {
     pub(super) fn new(max_concurrent: usize) -> Self {
         let now = Instant::now();
         Self {
-            concurrent: Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
-            pace: Mutex::new(Pace {
+            permits: Semaphore::new(max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
+            rate: Mutex::new(Rate {
                 limit: None,
                 next: now,
                 counted: 0,
@@ -65,43 +67,43 @@ impl Throttle {
         }
     }
 
-    /// Waits for a call's turn; it holds its place until the permit is dropped.
+    /// Waits until a call may start. Its permit counts as a running call until it is dropped.
     ///
     /// # Errors
-    /// `ResourceExhausted` when its turn would come after the deadline, or too late to book it.
-    pub(super) async fn admit(&self, deadline: Deadline) -> Result<SemaphorePermit<'_>> {
-        let place = timeout_at(deadline.instant(), self.concurrent.acquire()).await;
-        let place = place.map_err(|_| too_many(None))?.map_err(Error::internal)?;
-        let start = self.pace().reserve(deadline)?;
+    /// `ResourceExhausted` when the call would start after the deadline, or later than starts are reserved.
+    pub(super) async fn acquire(&self, deadline: Deadline) -> Result<SemaphorePermit<'_>> {
+        let permit = timeout_at(deadline.instant(), self.permits.acquire()).await;
+        let permit = permit.map_err(|_| too_many(None))?.map_err(Error::internal)?;
+        let start = self.rate().reserve(deadline)?;
         sleep_until(start).await;
-        Ok(place)
+        Ok(permit)
     }
 
-    /// The vendor took a call.
+    /// Raises the rate after a successful call.
     pub(super) fn accepted(&self) {
-        self.pace().speed_up();
+        self.rate().speed_up();
     }
 
-    /// The vendor said "too many", and perhaps when to come back.
+    /// Lowers the rate after a 429, and holds all calls back for `retry_after`.
     pub(super) fn throttled(&self, retry_after: Option<Duration>) {
-        self.pace().slow_down(retry_after.unwrap_or_default());
+        self.rate().slow_down(retry_after.unwrap_or_default());
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rate(&self) -> MutexGuard<'_, Rate> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn too_many(retry_after: Option<Duration>) -> Error {
-    let error = Error::new(Kind::ResourceExhausted, "too many calls wait for the upstream already");
+    let error = Error::new(Kind::ResourceExhausted, "too many calls are queued for the upstream");
     match retry_after {
         Some(wait) => error.with_retry_after(wait),
         None => error,
     }
 }
 
-impl Pace {
-    /// When the next call may begin; later ones begin after it.
+impl Rate {
+    /// Reserves the next start.
     fn reserve(&mut self, deadline: Deadline) -> Result<Instant> {
         let now = Instant::now();
         let start = self.next.max(now);
@@ -112,8 +114,8 @@ impl Pace {
             self.next = start + Duration::from_secs_f64(limit.rate.recip());
         }
         let since = now - self.counted_since;
-        if since >= ONE_COMPLAINT {
-            self.counted_before = if since < 2 * ONE_COMPLAINT { self.counted } else { 0 };
+        if since >= SAMPLE {
+            self.counted_before = if since < 2 * SAMPLE { self.counted } else { 0 };
             (self.counted, self.counted_since) = (0, now);
         }
         self.counted += 1;
@@ -122,20 +124,20 @@ impl Pace {
 
     fn slow_down(&mut self, wait: Duration) {
         let now = Instant::now();
-        // One answer holds every caller back, so not for long.
+        // One response delays every call, so the delay is bounded.
         self.next = self.next.max(now + wait.min(LONGEST_HOLD));
         let rate = match &self.limit {
-            Some(limit) if now - limit.complained_at < ONE_COMPLAINT => return,
+            Some(limit) if now - limit.throttled_at < SAMPLE => return,
             Some(limit) => limit.rate,
             None => f64::from(self.counted.max(self.counted_before)),
         };
-        self.limit = Some(Limit { rate: (rate / 2.0).max(SLOWEST), complained_at: now });
+        self.limit = Some(Limit { rate: (rate / 2.0).max(MIN_RATE), throttled_at: now });
     }
 
-    /// One more call per second for each second: each of a second's calls adds its share.
+    /// Adds one call per second for each second: each call adds its share.
     fn speed_up(&mut self) {
         match &mut self.limit {
-            Some(limit) if limit.complained_at.elapsed() >= FORGIVEN => self.limit = None,
+            Some(limit) if limit.throttled_at.elapsed() >= RECOVERY => self.limit = None,
             Some(limit) => limit.rate += limit.rate.recip(),
             None => {}
         }
@@ -150,82 +152,83 @@ mod tests {
         Deadline::after(Duration::from_secs(10))
     }
 
-    /// How long `calls` one after the other take to begin.
-    async fn begin(throttle: &Throttle, calls: u32) -> Duration {
+    /// How long it takes to start `calls` calls in sequence.
+    async fn start(throttle: &Throttle, calls: u32) -> Duration {
         let started = Instant::now();
         for _ in 0..calls {
-            drop(throttle.admit(soon()).await.unwrap());
+            drop(throttle.acquire(soon()).await.unwrap());
         }
         started.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_run_unhindered_until_the_vendor_complains() {
+    async fn calls_are_not_limited_before_a_429() {
         let throttle = Throttle::new(100);
-        assert_eq!(begin(&throttle, 40).await, Duration::ZERO);
+        assert_eq!(start(&throttle, 40).await, Duration::ZERO);
         throttle.throttled(None);
         throttle.throttled(None);
-        let took = begin(&throttle, 21).await;
-        assert_eq!(took.as_millis(), 1000, "20 a second: half of 40, though two complained");
+        let took = start(&throttle, 21).await;
+        assert_eq!(took.as_millis(), 1000, "20 per second: half of 40, for both responses");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pace_is_found_and_forgotten() {
+    async fn the_rate_recovers_and_the_limit_expires() {
         let throttle = Throttle::new(100);
-        begin(&throttle, 10).await;
+        start(&throttle, 10).await;
         throttle.throttled(None);
-        tokio::time::advance(ONE_COMPLAINT).await;
+        tokio::time::advance(SAMPLE).await;
         throttle.throttled(None);
-        assert!(begin(&throttle, 3).await >= Duration::from_millis(800), "2.5 a second");
+        assert!(start(&throttle, 3).await >= Duration::from_millis(800), "2.5 per second");
         (0..200).for_each(|_| throttle.accepted());
-        assert!(begin(&throttle, 10).await < Duration::from_secs(1), "faster again");
-        tokio::time::advance(FORGIVEN).await;
+        assert!(start(&throttle, 10).await < Duration::from_secs(1), "faster again");
+        tokio::time::advance(RECOVERY).await;
         throttle.accepted();
-        assert_eq!(begin(&throttle, 1000).await, Duration::ZERO);
+        assert_eq!(start(&throttle, 1000).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_complaint_at_the_start_of_a_second_is_about_the_one_before() {
+    async fn a_429_at_the_start_of_a_sample_is_about_the_previous_one() {
         let throttle = Throttle::new(100);
-        begin(&throttle, 40).await;
-        tokio::time::advance(ONE_COMPLAINT).await;
-        begin(&throttle, 1).await;
+        start(&throttle, 40).await;
+        tokio::time::advance(SAMPLE).await;
+        start(&throttle, 1).await;
         throttle.throttled(None);
-        assert_eq!(begin(&throttle, 21).await.as_millis(), 1000, "20 a second: half of 40");
+        assert_eq!(start(&throttle, 21).await.as_millis(), 1000, "20 per second: half of 40");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn retry_after_holds_everyone_back() {
+    async fn retry_after_delays_all_calls() {
         let throttle = Throttle::new(100);
-        begin(&throttle, 100).await;
+        start(&throttle, 100).await;
         throttle.throttled(Some(Duration::from_secs(3)));
-        assert_eq!(begin(&throttle, 1).await, Duration::from_secs(3));
+        assert_eq!(start(&throttle, 1).await, Duration::from_secs(3));
         throttle.throttled(Some(Duration::from_secs(30)));
-        let error = throttle.admit(soon()).await.unwrap_err();
+        let error = throttle.acquire(soon()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::ResourceExhausted);
         assert!(error.retry_after().unwrap() > Duration::from_secs(29));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_time_does_not_crowd_out_who_has_not() {
+    async fn long_deadlines_do_not_starve_short_ones() {
         let throttle = Throttle::new(100);
         throttle.throttled(None);
-        let patient = || throttle.admit(Deadline::after(Duration::from_secs(60)));
-        let patient = futures_util::future::join_all((0..50).map(|_| patient()));
-        let hasty = async {
+        let long = || throttle.acquire(Deadline::after(Duration::from_secs(60)));
+        let long = futures_util::future::join_all((0..50).map(|_| long()));
+        let short = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            throttle.admit(soon()).await.map(drop)
+            throttle.acquire(soon()).await.map(drop)
         };
-        let (patient, hasty) = tokio::join!(patient, hasty);
-        hasty.unwrap();
-        let waits = patient.iter().filter_map(|turn| turn.as_ref().err()?.retry_after());
+        let (long, short) = tokio::join!(long, short);
+        short.unwrap();
+        let waits = long.iter().filter_map(|call| call.as_ref().err()?.retry_after());
         assert!(waits.clone().count() > 40 && waits.max() < Some(2 * LONGEST_QUEUE));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_so_many_run_at_once() {
+    async fn concurrency_is_capped() {
         let throttle = Throttle::new(2);
-        let _two = (throttle.admit(soon()).await.unwrap(), throttle.admit(soon()).await.unwrap());
-        assert!(throttle.admit(soon()).await.is_err(), "its turn did not come");
+        let _two =
+            (throttle.acquire(soon()).await.unwrap(), throttle.acquire(soon()).await.unwrap());
+        assert!(throttle.acquire(soon()).await.is_err(), "it waits for a permit");
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps access tokens until shortly before they expire; fetches one at a time for each identity.
+//! A cache of access tokens that renews them before they expire, with one fetch at a time per identity.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,66 +15,75 @@ use tokio::{
 use super::credentials::{Credentials, bearer};
 use crate::context::Context;
 
-/// A token younger than this before its end is renewed, while it still serves.
+/// How long before its expiry a token is renewed, while it stays in use.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
-/// How long a failed fetch is answered from memory, so that waiting calls do not repeat it one by one.
+/// How long a failed fetch is cached, so that waiting calls do not repeat it one by one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// How long a renewal may take, and how long after a failed one the next is tried: there is a token.
+/// Timeout of a renewal, and the pause after a failed one; meanwhile the current token is used.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
-/// How long a token is kept whatever the vendor says of it, once a refused one was dropped: who refuses
-/// every token would otherwise have each call fetch one.
+/// How long after a refused token was dropped the next one is kept even if refused: otherwise a vendor that
+/// refuses every token would cause a fetch for each call.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
-/// The longest that an issuer's word on a token's life is believed.
+/// The upper bound of a token's lifetime, whatever the issuer says.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// How many identities are kept apart; the least recently used goes first.
+/// The most identities in the cache; the least recently used one is evicted first.
 const MAX_IDENTITIES: u64 = 10_000;
 
 /// An access token.
 #[derive(Debug)]
+#[non_exhaustive]
+#[must_use]
 pub struct Token {
     /// The token itself.
     pub value: SecretString,
-    /// How long it lasts from now.
+    /// How long it is valid, from now.
     pub lifetime: Duration,
 }
 
-/// Gets access tokens from wherever they are issued.
+impl Token {
+    /// The token `value`, valid for `lifetime` from now.
+    pub fn new(value: impl Into<SecretString>, lifetime: Duration) -> Self {
+        Self { value: value.into(), lifetime }
+    }
+}
+
+/// Obtains access tokens from an issuer.
 pub trait TokenSource: Send + Sync + 'static {
-    /// The identity that a call is made as: for example of a token URL, a client id and its secret.
-    /// Calls of one identity share a token.
+    /// The identity of a call, for example of its token URL, client id and client secret. Calls of one
+    /// identity share a token.
     ///
     /// # Errors
-    /// Whatever kept it from finding out: a missing secret, for example.
+    /// The reason why it cannot be determined, for example a missing secret.
     fn identity(&self, cx: &Context) -> impl Future<Output = Result<Fingerprint>> + Send;
 
-    /// A new token.
+    /// Obtains a new token.
     ///
     /// # Errors
-    /// Whatever kept it from getting one.
+    /// The reason why none could be obtained.
     fn fetch(&self, cx: &Context) -> impl Future<Output = Result<Token>> + Send;
 }
 
-/// Keeps access tokens, one for each identity. Cloning is cheap.
+/// A cache of access tokens, one for each identity. Cloning is cheap.
 #[derive(Clone)]
-pub struct TokenCache(Cache<Fingerprint, Arc<Kept>>);
+pub struct TokenCache(Cache<Fingerprint, Arc<Entry>>);
 
-/// [`Credentials`] that take the tokens of a source from a cache.
+/// [`Credentials`] with the cached tokens of a source.
 struct CachedTokens<S> {
     cache: TokenCache,
     source: S,
 }
 
-/// What is kept for one identity.
+/// The cache's entry for one identity.
 #[derive(Default)]
-struct Kept {
-    current: ArcSwapOption<Cached>,
+struct Entry {
+    current: ArcSwapOption<CachedToken>,
     /// When a token was last dropped because the vendor refused it.
     dropped_at: ArcSwapOption<Instant>,
     fetching: Mutex<Option<(Instant, Error)>>,
 }
 
-struct Cached {
+struct CachedToken {
     header: HeaderValue,
     expires_at: Instant,
     renew_at: Instant,
@@ -82,16 +91,16 @@ struct Cached {
 
 impl Default for TokenCache {
     fn default() -> Self {
-        let kept =
+        let cache =
             Cache::builder().max_capacity(MAX_IDENTITIES).eviction_policy(EvictionPolicy::lru());
-        Self(kept.build())
+        Self(cache.build())
     }
 }
 
 impl TokenCache {
-    /// [`Credentials`] with the tokens of `source`, fetched when there is none for its identity.
+    /// [`Credentials`] with the tokens of `source`, fetched when the cache has none for its identity.
     ///
-    /// A source may be made for one call, with what a task's author chose.
+    /// A source may be made for a single call, with values chosen by the task's author.
     #[must_use]
     pub fn of<S: TokenSource>(&self, source: S) -> impl Credentials + use<S> {
         CachedTokens { cache: self.clone(), source }
@@ -99,13 +108,13 @@ impl TokenCache {
 }
 
 impl<S: TokenSource> CachedTokens<S> {
-    async fn kept(&self, cx: &Context) -> Result<Arc<Kept>> {
+    async fn entry(&self, cx: &Context) -> Result<Arc<Entry>> {
         Ok(self.cache.0.get_with(self.source.identity(cx).await?, Arc::default))
     }
 }
 
-impl Kept {
-    fn valid(&self) -> Option<Arc<Cached>> {
+impl Entry {
+    fn valid(&self) -> Option<Arc<CachedToken>> {
         self.current.load_full().filter(|cached| Instant::now() < cached.expires_at)
     }
 
@@ -114,8 +123,8 @@ impl Kept {
             return self.wait_for_fetch(source, cx).await;
         };
         if cached.renew_at <= Instant::now() {
-            // One call renews; the others go on with the token there is, as does this one if the
-            // renewal fails.
+            // One call renews; the others use the current token, as does this one if the renewal
+            // fails.
             if let Ok(mut failed) = self.fetching.try_lock()
                 && failed.as_ref().is_none_or(|(at, _)| at.elapsed() >= RENEWAL_PAUSE)
             {
@@ -123,8 +132,8 @@ impl Kept {
                 return Ok(match renewed {
                     Ok(renewed) => renewed.unwrap_or_else(|_| cached.header.clone()),
                     Err(_) => {
-                        let late = Error::unavailable("no access token was had in time");
-                        *failed = Some((Instant::now(), late));
+                        let error = Error::unavailable("timed out renewing the access token");
+                        *failed = Some((Instant::now(), error));
                         cached.header.clone()
                     }
                 });
@@ -133,14 +142,14 @@ impl Kept {
         Ok(cached.header.clone())
     }
 
-    /// Drops the token that `refused` has, but none that another call fetched since.
+    /// Drops the token in `refused`, unless another call has replaced it since.
     fn reject(&self, refused: Option<&HeaderValue>) {
         let Some(current) = self.current.load_full() else {
             return;
         };
         let dropped_at = self.dropped_at.load();
-        let lately = dropped_at.as_ref().is_some_and(|at| at.elapsed() < REFUSAL_PAUSE);
-        if Some(&current.header) == refused && !lately {
+        let recently = dropped_at.as_ref().is_some_and(|at| at.elapsed() < REFUSAL_PAUSE);
+        if Some(&current.header) == refused && !recently {
             self.dropped_at.store(Some(Arc::new(Instant::now())));
             self.current.compare_and_swap(&Some(current), None);
         }
@@ -165,9 +174,9 @@ impl Kept {
         {
             return Err(error.clone());
         }
-        // Its end is everyone's, whoever waits for the call that came first.
+        // The token is for all calls of the identity, so the fetch does not end with its first caller.
         let cx = cx.with_waiting(None);
-        match source.fetch(&cx).await.and_then(|token| Cached::new(&token)) {
+        match source.fetch(&cx).await.and_then(|token| CachedToken::new(&token)) {
             Ok(cached) => {
                 let header = cached.header.clone();
                 self.current.store(Some(Arc::new(cached)));
@@ -182,10 +191,10 @@ impl Kept {
     }
 }
 
-impl Cached {
+impl CachedToken {
     fn new(token: &Token) -> Result<Self> {
         let now = Instant::now();
-        // A short token is renewed in the last fifth of its life.
+        // A short-lived token is renewed in the last fifth of its lifetime.
         let lifetime = token.lifetime.min(LONGEST_LIFE);
         let early = RENEW_BEFORE.min(lifetime / 5);
         Ok(Self {
@@ -198,13 +207,13 @@ impl Cached {
 
 impl<S: TokenSource> Credentials for CachedTokens<S> {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let header = self.kept(cx).await?.header(&self.source, cx).await?;
+        let header = self.entry(cx).await?.header(&self.source, cx).await?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, header)]))
     }
 
     async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
-        if let Ok(kept) = self.kept(cx).await {
-            kept.reject(headers.get(header::AUTHORIZATION));
+        if let Ok(entry) = self.entry(cx).await {
+            entry.reject(headers.get(header::AUTHORIZATION));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a get answers, as Flyte's `Resource`.
+//! A job's status as Flyte's `Resource`.
 
 use super::{
     literal::{literal_map, to_struct},
@@ -9,9 +9,9 @@ use super::{
 };
 use crate::task::{Link, Phase, Status};
 
-/// `status` in Flyte's terms.
+/// `status` as Flyte's `Resource`.
 ///
-/// `phase` is always set: in Flyte 1 an unset one reads as a retryable failure.
+/// `phase` is always set: Flyte 1 takes an unset one for a retryable failure.
 pub(crate) fn resource(status: &Status) -> Resource {
     Resource {
         state: state(status.phase).into(),
@@ -24,13 +24,13 @@ pub(crate) fn resource(status: &Status) -> Resource {
     }
 }
 
-/// What a gRPC get answers for a handle that no key opens: a failure with a reason. An error would
-/// be polled again, and the sixth one in a job's life wedges the task.
+/// The response of a gRPC get to a handle that no key opens: a failure with a reason. After an error
+/// Flyte would poll again, and the sixth error in a job's life wedges the task.
 pub(crate) fn unreadable_resource(message: &str) -> Resource {
     resource(&Status::new(Phase::Failed).code("UNREADABLE_HANDLE").message(message))
 }
 
-/// With the code before it: propeller drops `agent_error`.
+/// The message, prefixed with the code because propeller drops `agent_error`.
 fn message(status: &Status) -> String {
     match (&status.code, status.message.as_str()) {
         (Some(code), message) => format!("{code}: {message}"),
@@ -51,7 +51,7 @@ fn phase(phase: Phase) -> task_execution::Phase {
     }
 }
 
-/// The same for propellers before 1.11, which do not read `phase`.
+/// The phase for propellers before 1.11, which do not read `phase`.
 fn state(phase: Phase) -> State {
     match phase {
         Phase::Queued | Phase::WaitingForResources | Phase::Initializing => State::Pending,

@@ -1,10 +1,10 @@
-//! Values as their task declares them.
+//! Conversion of values to the types that the task declares.
 //!
-//! What a workflow takes out of a dataclass (`query(ids=settings.ids)`) reaches a task as `MessagePack`,
-//! a list item by item, or, from a dataclass in the older form, as a double, whatever the task declares:
-//! propeller does not know the type there
-//! (`flytepropeller/pkg/controller/nodes/attr_path_resolver.go`). flytekit reads it by the declaration,
-//! and so does this.
+//! A dataclass attribute that a workflow passes to a task (`query(ids=settings.ids)`) arrives as
+//! `MessagePack`, a list item by item, or, from a dataclass in the older form, as a double, whatever the
+//! task declares: propeller does not know the type
+//! (`flytepropeller/pkg/controller/nodes/attr_path_resolver.go`). flytekit converts it to the declared type,
+//! and so does this module.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use server_core::{Error, Result};
 use super::exact::MAX_EXACT;
 use crate::task::{Type, Value};
 
-/// `value` as `declared`. `path` names it in errors.
+/// Converts `value` to the type `declared`. `path` names it in errors.
 ///
 /// # Errors
-/// `InvalidArgument` when it is JSON of another type, or a number with a fraction for an integer.
+/// `InvalidArgument` for JSON of another type, and for a fractional number declared as an integer.
 pub(super) fn fit(path: &str, value: Value, declared: &Type) -> Result<Value> {
     match (value, of_optional(declared)) {
         (Value::Json(json), declared) => from_json(path, json, declared),
@@ -41,7 +41,7 @@ pub(super) fn fit(path: &str, value: Value, declared: &Type) -> Result<Value> {
     }
 }
 
-/// The type that an `Optional` is of; any other is itself.
+/// The type `X` of `Optional[X]`; any other type unchanged.
 pub(super) fn of_optional(declared: &Type) -> &Type {
     let Type::Union(members) = declared else { return declared };
     let mut members = members.iter().filter(|member| **member != Type::Null);
@@ -75,7 +75,7 @@ fn from_json(path: &str, json: Json, declared: &Type) -> Result<Value> {
     }
 }
 
-/// As mashumaro writes a dataclass's fields: times in ISO 8601, spans in seconds.
+/// Reads a scalar as mashumaro serialises dataclasses: times in ISO 8601, durations in seconds.
 fn from_scalar(json: &Json, declared: &Type) -> Option<Value> {
     Some(match (json, declared) {
         (Json::Bool(truth), Type::Boolean) => Value::Boolean(*truth),
@@ -89,20 +89,20 @@ fn from_scalar(json: &Json, declared: &Type) -> Option<Value> {
         }
         (Json::String(text), Type::String) => Value::String(text.clone()),
         (Json::String(text), Type::Datetime) => Value::Datetime(datetime(text)?),
-        (Json::Object(object), Type::Blob) => Value::Blob { uri: text_of(object, "path")? },
+        (Json::Object(object), Type::Blob) => Value::Blob { uri: string_of(object, "path")? },
         (Json::Object(object), Type::StructuredDataset) => Value::StructuredDataset {
-            uri: text_of(object, "uri")?,
-            format: text_of(object, "file_format").unwrap_or_default(),
+            uri: string_of(object, "uri")?,
+            format: string_of(object, "file_format").unwrap_or_default(),
         },
         _ => return None,
     })
 }
 
-fn text_of(object: &Map<String, Json>, name: &str) -> Option<String> {
+fn string_of(object: &Map<String, Json>, name: &str) -> Option<String> {
     object.get(name)?.as_str().map(str::to_owned)
 }
 
-/// In UTC, which a text without a zone is taken to be in.
+/// A time in UTC; a string without an offset is taken for UTC.
 fn datetime(text: &str) -> Option<civil::DateTime> {
     match text.parse::<Timestamp>() {
         Ok(at) => Some(at.to_zoned(TimeZone::UTC).datetime()),
@@ -118,10 +118,10 @@ fn whole(number: f64) -> Option<Value> {
 
 fn kind_of(json: &Json) -> &'static str {
     match json {
-        Json::Null => "nothing",
+        Json::Null => "null",
         Json::Bool(_) => "a boolean",
         Json::Number(_) => "a number",
-        Json::String(_) => "a text",
+        Json::String(_) => "a string",
         Json::Array(_) => "a list",
         Json::Object(_) => "an object",
     }
@@ -129,10 +129,10 @@ fn kind_of(json: &Json) -> &'static str {
 
 fn spelled(declared: &Type) -> &'static str {
     match declared {
-        Type::Null => "nothing",
+        Type::Null => "null",
         Type::Integer => "an integer",
         Type::Float => "a number",
-        Type::String => "a text",
+        Type::String => "a string",
         Type::Boolean => "a boolean",
         Type::Datetime => "a datetime",
         Type::Duration => "a duration",
@@ -140,7 +140,7 @@ fn spelled(declared: &Type) -> &'static str {
         Type::Json | Type::Unknown => "an object",
         Type::List(_) => "a list",
         Type::Map(_) => "a map",
-        Type::Union(_) => "something else",
+        Type::Union(_) => "another type",
         Type::Blob => "a file",
         Type::Schema | Type::StructuredDataset => "a table",
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_a_dataclass_is_what_the_task_declares() {
+    fn dataclass_attributes_become_the_declared_type() {
         let map = BTreeMap::from([("k".to_owned(), Value::Integer(1))]);
         let numbers = Value::List(vec![Value::Integer(1), Value::Integer(2)]);
         let file = json!({"path": "s3://b/f", "metadata": null});
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_double_for_an_integer_is_one() {
+    fn a_whole_double_becomes_a_declared_integer() {
         assert_eq!(fit("x", Value::Float(42.0), &Type::Integer).unwrap(), Value::Integer(42));
         assert_eq!(fit("x", Value::Float(42.0), &Type::Float).unwrap(), Value::Float(42.0));
         let error = fit("inputs.x", Value::Float(0.5), &optional(Type::Integer)).unwrap_err();
@@ -217,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_by_its_path() {
-        for (json, declared, words) in [
-            (json!("x"), Type::Integer, "inputs.x: is a text, but the task declares an integer"),
-            (json!(7), Type::String, "inputs.x: is a number, but the task declares a text"),
+    fn mismatched_values_are_refused_by_path() {
+        for (json, declared, message) in [
+            (json!("x"), Type::Integer, "inputs.x: is a string, but the task declares an integer"),
+            (json!(7), Type::String, "inputs.x: is a number, but the task declares a string"),
             (
                 json!([1, "x"]),
                 list(Type::Integer),
-                "inputs.x[1]: is a text, but the task declares an integer",
+                "inputs.x[1]: is a string, but the task declares an integer",
             ),
             (
                 json!(u64::MAX),
@@ -234,11 +234,11 @@ mod tests {
             (
                 json!("soon"),
                 Type::Datetime,
-                "inputs.x: is a text, but the task declares a datetime",
+                "inputs.x: is a string, but the task declares a datetime",
             ),
         ] {
             let error = fit("inputs.x", Value::Json(json), &declared).unwrap_err();
-            assert_eq!(error.to_string(), words);
+            assert_eq!(error.to_string(), message);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Proto-JSON ⇄ our messages, for REST.
+//! Proto-JSON of Flyte's messages, for REST.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ use super::proto::{
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the embedded descriptors decode"));
 
-/// A message that has a proto-JSON form.
+/// A message with its full name.
 pub(crate) trait Named: Message + Default {
     const NAME: &'static str;
 }
@@ -35,28 +35,28 @@ fn descriptor(name: &str) -> Result<MessageDescriptor> {
     POOL.get_message_by_name(name).ok_or_else(|| Error::internal(format!("no message {name}")))
 }
 
-/// Reads a create request in Flyte 1's or Flyte 2's spelling.
+/// Reads a create request in Flyte 1's or Flyte 2's proto-JSON.
 ///
 /// # Errors
-/// `InvalidArgument` with the path of the wrong field.
+/// `InvalidArgument` with the path of the invalid field.
 pub(crate) fn from_proto_json(json: &Json) -> Result<CreateTaskRequest> {
     let name = if is_flyte2(json) {
         "flyteidl2.connector.CreateTaskRequest"
     } else {
         CreateTaskRequest::NAME
     };
-    // Flyte's newer SDKs send fields that this version does not know.
+    // Newer SDKs of Flyte send fields that this version does not know.
     let options = DeserializeOptions::new().deny_unknown_fields(false);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
     let read = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options);
     let message = read.map_err(|error| Error::invalid(format!("{}: {error}", track.path())))?;
-    // JSON may go deeper than protobuf.
+    // JSON may be nested more deeply than protobuf.
     CreateTaskRequest::decode(message.encode_to_vec().as_slice())
         .map_err(|error| Error::invalid("body: is nested too deeply").with_source(error))
 }
 
-/// Flyte 2 writes named values as lists where Flyte 1 writes maps.
+/// Whether it is Flyte 2's form, which has lists of named values in place of Flyte 1's maps.
 fn is_flyte2(json: &Json) -> bool {
     [
         "/inputs/literals",
@@ -67,7 +67,7 @@ fn is_flyte2(json: &Json) -> bool {
     .any(|path| json.pointer(path).is_some_and(Json::is_array))
 }
 
-/// Writes `message` with proto field names.
+/// Serialises `message` with proto field names.
 pub(crate) fn to_proto_json<M: Named>(message: &M) -> Result<Json> {
     let mut dynamic = DynamicMessage::new(descriptor(M::NAME)?);
     dynamic.transcode_from(message).map_err(Error::internal)?;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flyte_2s_timeout_is_read() {
+    fn the_timeout_of_flyte_2_is_read() {
         let template =
             json!({"interface": {"inputs": {"variables": []}}, "metadata": {"timeout": "1200s"}});
         assert!(is_flyte2(&json!({ "template": template })));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deeply_is_the_callers_mistake() {
+    fn deeply_nested_json_is_an_invalid_argument() {
         let deep = (0..50).fold(json!(1), |inner, _| json!({ "a": inner }));
         let error = from_proto_json(&json!({"template": {"custom": deep}})).unwrap_err();
         assert_eq!(error.kind(), server_core::Kind::InvalidArgument);

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::task::{Input, Type, Value};
 
-/// Flyte's datetimes count from here.
+/// The epoch of Flyte's datetimes.
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
-/// The input of `literal`, whose interface declares `declared`. `path` names it in errors.
+/// Converts `literal` to an input of the type `declared`. `path` names it in errors.
 pub(super) fn input(
     path: &str,
     literal: &Literal,
@@ -38,14 +38,14 @@ pub(super) fn input(
         return Ok(Input { value: fit(path, value, &ty)?, ty });
     }
     let value = fit(path, value, &declared)?;
-    // No literal names the member; the value does.
+    // The literal does not name the union's member; the value decides.
     let is_open = matches!(of_optional(&declared), Type::Union(_)) && value != Value::Null;
     let ty = if is_open { Type::of(&value) } else { ty };
     Ok(Input { value, ty })
 }
 
-/// The type of `literal` as declared, with each union resolved to the member that its literal names; a
-/// null one says nothing of use.
+/// The declared type of `literal`, with each union resolved to the member that the literal names; a null
+/// literal does not name one.
 fn resolved(literal: &Literal, declared: &Type) -> Type {
     let declared = declared.without_null();
     if let Some(ScalarValue::Union(union)) = scalar(literal) {
@@ -110,8 +110,8 @@ fn value(path: &str, literal: &Literal) -> Result<Value> {
             .collect::<Result<_>>()
             .map(Value::Map),
         Some(LiteralValue::OffloadedMetadata(offloaded)) => Err(Error::invalid(format!(
-            "{path}: Flyte offloaded this value of {} bytes to storage, where a backend plugin does \
-             not read; pass a smaller value, or turn literal offloading off for it",
+            "{path}: Flyte offloaded this value of {} bytes to storage, which backend plugins cannot \
+             read; pass a smaller value, or turn literal offloading off for it",
             offloaded.size_bytes
         ))),
     }
@@ -169,11 +169,11 @@ fn from_binary(path: &str, binary: &Binary) -> Result<Value> {
         return Ok(Value::Bytes(binary.value.to_vec()));
     }
     rmp_serde::from_slice(&binary.value).map(Value::Json).map_err(|error| {
-        Error::invalid(format!("{path}: is not MessagePack that JSON can hold: {error}"))
+        Error::invalid(format!("{path}: is not MessagePack that converts to JSON: {error}"))
     })
 }
 
-/// The type that a declaration spells.
+/// The type of a declaration.
 pub(super) fn kind(declared: &LiteralType) -> Type {
     match declared.r#type.as_ref() {
         None => Type::Unknown,
@@ -205,18 +205,18 @@ fn simple_kind(simple: i32) -> Type {
 
 /// A protobuf `Struct` as JSON.
 ///
-/// All its numbers are doubles; whole ones become integers again as far as doubles are exact, so that
-/// a vendor is not sent `3.0` workers.
+/// All its numbers are doubles. Whole ones within the exact range become integers again, so that a vendor
+/// does not get `3.0` workers.
 pub(crate) fn from_struct(object: &Struct) -> Json {
     Json::Object(
         object.fields.iter().map(|(key, value)| (key.clone(), from_value(value))).collect(),
     )
 }
 
-/// [`from_struct`] of what an author wrote at `path`.
+/// [`from_struct`] for a struct that an author wrote at `path`.
 ///
 /// # Errors
-/// `InvalidArgument` with the path of a whole number that a double has already rounded.
+/// `InvalidArgument` with the path of an integer beyond the exact range, which may have been rounded.
 pub(super) fn exact_struct(path: &str, object: &Struct) -> Result<Json> {
     for (key, value) in &object.fields {
         check_exact(&format!("{path}.{key}"), value)?;
@@ -328,7 +328,7 @@ fn to_scalar(value: &Value) -> ScalarValue {
     }
 }
 
-/// `at` as protobuf wants it: its nanoseconds count forward also before 1970.
+/// `at` as a protobuf timestamp, whose nanoseconds count forward even before 1970.
 fn timestamp(at: civil::DateTime) -> prost_types::Timestamp {
     let since = at.duration_since(EPOCH);
     let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());

@@ -1,4 +1,4 @@
-//! Inputs in plain JSON, as REST's short form has them.
+//! Inputs in plain JSON, for the short form of REST requests.
 
 use serde_json::Value as Json;
 use server_core::{Error, Result};
@@ -6,16 +6,17 @@ use server_core::{Error, Result};
 use super::exact::{MAX_EXACT, rounded};
 use crate::task::Value;
 
-/// A JSON value as an input. `path` names it in errors.
+/// Converts a JSON value to an input. `path` names it in errors.
 ///
 /// # Errors
-/// `InvalidArgument` with the path of a whole number that would be rounded.
+/// `InvalidArgument` with the path of an integer that would be rounded.
 pub(crate) fn from_plain_json(path: &str, json: &Json) -> Result<Value> {
     Ok(match json {
         Json::Null => Value::Null,
         Json::Bool(truth) => Value::Boolean(*truth),
         Json::Number(number) if number.is_u64() && !number.is_i64() => {
-            let message = format!("{path}: is beyond 64 bits with a sign; write it as a string");
+            let message =
+                format!("{path}: does not fit a signed 64-bit integer; pass it as a string");
             return Err(Error::invalid(message));
         }
         Json::Number(number) => match number.as_i64() {
@@ -25,12 +26,12 @@ pub(crate) fn from_plain_json(path: &str, json: &Json) -> Result<Value> {
         Json::String(text) => Value::String(text.clone()),
         Json::Array(items) => {
             let items = items.iter().enumerate();
-            let read =
+            let values =
                 items.map(|(index, item)| from_plain_json(&format!("{path}[{index}]"), item));
-            Value::List(read.collect::<Result<_>>()?)
+            Value::List(values.collect::<Result<_>>()?)
         }
         Json::Object(object) => {
-            // They travel as doubles, of which only those are refused that were whole in JSON.
+            // Numbers in objects become doubles; only integers must be exact.
             object
                 .iter()
                 .try_for_each(|(key, json)| check_whole(&format!("{path}.{key}"), json))?;
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_of_plain_json_is_exact_or_refused_by_its_path() {
+    fn inexact_numbers_of_plain_json_are_refused_by_path() {
         let read = |json: Json| from_plain_json("inputs.x", &json).map(|value| value.to_json());
         for exact in
             [json!(i64::MIN), json!([1, 0.5]), json!({"a": [1e300, 9_007_199_254_740_991_i64]})]

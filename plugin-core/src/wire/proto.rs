@@ -1,4 +1,4 @@
-//! What build.rs made of `proto/`.
+//! The code that build.rs generates from `proto/`.
 #![allow(
     dead_code,
     missing_docs,
@@ -27,5 +27,5 @@ pub mod flyteidl2 {
     }
 }
 
-/// Every message and service, for reflection and proto-JSON.
+/// The descriptors of all messages and services, for reflection and proto-JSON.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,4 +1,4 @@
-//! Task templates and what comes with them.
+//! Create requests: task templates, inputs and metadata.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,21 +21,21 @@ use crate::{
     task::{Container, Inputs, Task, Type},
 };
 
-/// A create request, read.
+/// A decoded create request.
 pub(crate) struct Submission {
-    /// The task, or what is wrong with it.
+    /// The task, or the error if it is invalid.
     pub(crate) task: Result<Task<Json>>,
     pub(crate) output_prefix: String,
     pub(crate) execution: Arc<Execution>,
-    /// What identifies the attempt when there is no output prefix; empty if nothing does.
+    /// Identifies the attempt if there is no output prefix; empty if unknown.
     pub(crate) attempt_id: String,
     pub(crate) connection: BTreeMap<String, SecretString>,
-    /// The size of the inputs on the wire, in bytes.
+    /// The encoded size of the inputs, in bytes.
     pub(crate) input_bytes: usize,
 }
 
 impl Submission {
-    /// The task type and version a request is for, before anything else of it is read.
+    /// The task type and version of a request, without decoding the rest.
     pub(crate) fn addressee(request: &CreateTaskRequest) -> Result<(&str, i32)> {
         match &request.template {
             Some(template) if template.r#type.is_empty() => {
@@ -81,7 +81,7 @@ fn task(
         inputs: read_inputs(inputs, &interface.inputs.unwrap_or_default())?,
         config: template.config,
         container,
-        // None, zero and negative alike mean: no limit.
+        // Absent, zero and negative all mean no limit.
         timeout: timeout.and_then(|time| Duration::try_from(time).ok()).filter(|t| !t.is_zero()),
         labels,
         statement,
@@ -96,11 +96,11 @@ fn read_container(container: proto::Container) -> Container {
 }
 
 fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
-    let read = literals.literals.iter().map(|(name, literal)| {
+    let inputs = literals.literals.iter().map(|(name, literal)| {
         let declared = declared.variables.get(name).and_then(|variable| variable.r#type.as_ref());
         Ok((name.clone(), input(&format!("inputs.{name}"), literal, declared)?))
     });
-    read.collect()
+    inputs.collect()
 }
 
 /// Flyte's names for the attempt.
@@ -119,9 +119,9 @@ pub(crate) fn execution(metadata: &TaskExecutionMetadata) -> Execution {
     }
 }
 
-/// The task execution id as one text.
+/// The task execution id as one string.
 ///
-/// Only a fallback for `output_prefix`: in Flyte 1 a node id repeats in sub-workflows and maps.
+/// Only a fallback for `output_prefix`: in Flyte 1 node ids repeat in sub-workflows and map tasks.
 fn attempt_id(metadata: &TaskExecutionMetadata) -> String {
     let Some(id) = &metadata.task_execution_id else {
         return String::new();
@@ -145,13 +145,13 @@ fn attempt_id(metadata: &TaskExecutionMetadata) -> String {
     .join("/")
 }
 
-/// The secret values that came with a request.
+/// The secret values in a request's connection.
 pub(crate) fn connection(connection: Option<Connection>) -> BTreeMap<String, SecretString> {
     let secrets = connection.unwrap_or_default().secrets;
     secrets.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect()
 }
 
-/// The task type of a get or delete; propellers before 1.11 send only the bare name.
+/// The task type of a get or delete; propellers before 1.11 send only its name.
 pub(crate) fn category(category: Option<TaskCategory>, task_type: String) -> Option<String> {
     let name = category.map_or(task_type, |category| category.name);
     (!name.is_empty()).then_some(name)

@@ -1,4 +1,4 @@
-//! An [`Error`] on its way out of a handler.
+//! Conversions of an [`Error`] to the responses of HTTP and gRPC handlers.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tonic::Status;
 
 use super::Error;
 
-/// Carries the error, as an extension, to the layer that knows the caller's protocol. The response has
-/// no body.
+/// A response without a body that carries the error as an extension, for the layer that knows the
+/// caller's protocol.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.kind().http().into_response();
@@ -17,10 +17,10 @@ impl IntoResponse for Error {
     }
 }
 
-/// As gRPC handlers return it; the error is the status' source.
+/// The status that gRPC handlers return; its source is the error.
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        // Propeller shows users the message and nothing else.
+        // Propeller shows users only the message.
         let message = match error.code().filter(|_| error.is_upstream()) {
             Some(code) => format!("{code}: {}", error.message()),
             None => error.message().to_owned(),

@@ -1,4 +1,4 @@
-//! A stream that shows what it reads.
+//! A stream that reports what is read from it.
 
 use std::{
     io,
@@ -8,14 +8,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that shows a closure whatever it reads, piece by piece.
+/// A stream that passes every chunk it reads to a closure.
 pub struct OnRead<S, F> {
     stream: S,
     on_read: F,
 }
 
 impl<S, F: FnMut(&[u8])> OnRead<S, F> {
-    /// Shows `on_read` what `stream` reads. It is never shown an empty piece.
+    /// Passes what is read from `stream` to `on_read`, which never gets an empty slice.
     pub fn new(stream: S, on_read: F) -> Self {
         Self { stream, on_read }
     }

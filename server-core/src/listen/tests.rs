@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 
 #[tokio::test]
-async fn whoever_reaches_a_socket_may_connect_to_it() {
+async fn every_user_may_connect_to_a_socket() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bigquery.sock");
     let _listener = Listener::unix(&path).await.unwrap();
@@ -12,13 +12,13 @@ async fn whoever_reaches_a_socket_may_connect_to_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_socket_is_left_alone() {
+async fn a_file_that_is_not_a_socket_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flyte.yaml");
-    std::fs::write(&path, "somebody's").unwrap();
+    std::fs::write(&path, "contents").unwrap();
     let refused = Listener::unix(&path).await.unwrap_err().to_string();
     assert!(refused.contains("flyte.yaml: Address already in use"), "{refused}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody's");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "contents");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 #[tokio::test]
-async fn connections_to_the_admin_port_do_not_last() {
+async fn connections_to_the_admin_port_age() {
     let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::ZERO);
     let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     serving.serve_admin(listener, Router::new());

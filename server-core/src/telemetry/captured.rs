@@ -1,4 +1,4 @@
-//! The log of a whole test process, kept so that a test can search it.
+//! The captured log of a test process.
 
 use std::{
     io,
@@ -28,12 +28,12 @@ impl io::Write for Log {
     }
 }
 
-/// Captures everything at `level`, which the first call of a process decides.
+/// Starts capturing at `level`; later calls in the same process change nothing.
 pub fn start(level: &str) -> LogLevel {
     let level = LEVEL.get_or_init(|| {
         let (filter, handle) = reload::Layer::new(EnvFilter::new(level));
         let json = fmt::layer().json().with_writer(|| Log).with_filter(filter);
-        // A test harness may have installed its own subscriber; then there is nothing to search.
+        // A test harness may have installed its own subscriber; then nothing is captured.
         let _ = Registry::default().with(json).try_init();
         LogLevel(handle)
     });

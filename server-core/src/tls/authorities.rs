@@ -1,4 +1,4 @@
-//! The authorities that calls trust.
+//! The certificate authorities that clients trust.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,41 +10,41 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tokio_util::sync::CancellationToken;
 
-use super::{Digest, FromFiles, certificates, keep_fresh, provider, read, wrong};
+use super::{Digest, Reload, certificates, invalid, keep_fresh, provider, read};
 use crate::{Error, Result, digest::sha256};
 
-/// What calls over HTTP/2 trust: the authorities in a file and no others, read again whenever it
+/// The certificate authorities that HTTP/2 clients trust: only those in a file, which is reloaded when it
 /// changes, or the system's.
 #[derive(Debug)]
 pub struct Authorities {
     current: ArcSwap<ClientConfig>,
-    /// The file, and the digest of what it held at first.
+    /// The file, and the digest of its contents as first read.
     file: Option<(PathBuf, Digest)>,
 }
 
 impl Authorities {
-    /// Reads certificates in PEM from `ca_file` or, without it, takes the system's.
+    /// Reads certificates in PEM from `ca_file`; without it, uses the system's.
     ///
     /// # Errors
-    /// `InvalidArgument` that names the file; `Internal` if the system has no authorities.
+    /// `InvalidArgument` that names the file; `Internal` if the system has no certificate authorities.
     pub async fn read(ca_file: Option<&Path>) -> Result<Self> {
         let Some(path) = ca_file else {
             let config = builder()?.with_platform_verifier().map_err(Error::internal)?;
-            let current = ArcSwap::from(speaking_http2(config.with_no_client_auth()));
+            let current = ArcSwap::from(with_http2(config.with_no_client_auth()));
             return Ok(Self { current, file: None });
         };
         let pem = read(path).await?;
-        let current = ArcSwap::from(trusting(path, &pem)?);
+        let current = ArcSwap::from(client_config_of(path, &pem)?);
         Ok(Self { current, file: Some((path.to_owned(), sha256(&[&pem]))) })
     }
 
-    /// What handshakes are made with now.
+    /// The current configuration for handshakes.
     pub fn config(&self) -> Arc<ClientConfig> {
         self.current.load_full()
     }
 
-    /// Reads the file again when it changes, until `stop`. One that is wrong changes nothing and is
-    /// logged. The system's are read once.
+    /// Reloads the file when it changes, until `stop`. An invalid file is logged and changes nothing. The
+    /// system's authorities are read once.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         if let Some((path, digest)) = &self.file {
             keep_fresh(&CaFile { path, authorities: &self }, *digest, &stop).await;
@@ -52,39 +52,39 @@ impl Authorities {
     }
 }
 
-/// What a program trusts that soon ends.
+/// The configuration of a short-lived client, which does not reload `ca_file`.
 ///
 /// # Errors
-/// As of [`Authorities::read`].
+/// As for [`Authorities::read`].
 pub async fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
     Ok(Authorities::read(ca_file).await?.config())
 }
 
-/// The file that authorities are from.
+/// The file that certificate authorities are read from.
 struct CaFile<'a> {
     path: &'a Path,
     authorities: &'a Authorities,
 }
 
-impl FromFiles for CaFile<'_> {
+impl Reload for CaFile<'_> {
     fn file(&self) -> &Path {
         self.path
     }
 
-    async fn read_again(&self, known: Digest) -> Result<Option<Digest>> {
+    async fn reload(&self, known: Digest) -> Result<Option<Digest>> {
         let pem = read(self.path).await?;
         let digest = sha256(&[&pem]);
         if digest == known {
             return Ok(None);
         }
-        self.authorities.current.store(trusting(self.path, &pem)?);
+        self.authorities.current.store(client_config_of(self.path, &pem)?);
         Ok(Some(digest))
     }
 }
 
-fn trusting(path: &Path, pem: &[u8]) -> Result<Arc<ClientConfig>> {
+fn client_config_of(path: &Path, pem: &[u8]) -> Result<Arc<ClientConfig>> {
     let config = builder()?.with_root_certificates(roots(path, pem)?).with_no_client_auth();
-    Ok(speaking_http2(config))
+    Ok(with_http2(config))
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
@@ -93,7 +93,7 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
         .map_err(Error::internal)
 }
 
-fn speaking_http2(mut config: ClientConfig) -> Arc<ClientConfig> {
+fn with_http2(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"h2".to_vec()];
     Arc::new(config)
 }
@@ -103,7 +103,7 @@ fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore> {
     for certificate in certificates(path, pem)? {
         store
             .add(certificate)
-            .map_err(|error| wrong(path, "holds no authority's certificate").with_source(error))?;
+            .map_err(|error| invalid(path, "has an unusable CA certificate").with_source(error))?;
     }
     Ok(store)
 }

@@ -31,7 +31,7 @@ impl Pair {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
+async fn a_renewed_certificate_is_served_and_an_invalid_one_is_not() {
     let pair = Pair::new();
     let certificate = Arc::new(pair.read().await.unwrap());
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -39,16 +39,16 @@ async fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
     let first = certificate.config();
 
     pair.renew();
-    let renewed = another(&first, || certificate.config()).await;
+    let renewed = changed(&first, || certificate.config()).await;
 
     let key = std::fs::read(pair.path("tls.key")).unwrap();
     std::fs::write(pair.path("tls.key"), "half a k").unwrap();
-    tokio::time::sleep(LOOK_EVERY * 3).await;
-    assert!(Arc::ptr_eq(&certificate.config(), &renewed), "a broken key serves nobody");
+    tokio::time::sleep(CHECK_INTERVAL * 3).await;
+    assert!(Arc::ptr_eq(&certificate.config(), &renewed), "still serving the previous one");
 
     std::fs::write(pair.path("tls.key"), key).unwrap();
     pair.renew();
-    another(&renewed, || certificate.config()).await;
+    changed(&renewed, || certificate.config()).await;
 
     stop.cancel();
     tasks.close();
@@ -56,7 +56,7 @@ async fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewed_authority_is_trusted_and_a_broken_one_is_not() {
+async fn a_renewed_authority_is_trusted_and_an_invalid_one_is_not() {
     let pair = Pair::new();
     let authorities = Authorities::read(Some(&pair.path("tls.crt"))).await.unwrap();
     let authorities = Arc::new(authorities);
@@ -65,21 +65,21 @@ async fn a_renewed_authority_is_trusted_and_a_broken_one_is_not() {
     let first = authorities.config();
 
     pair.renew();
-    let renewed = another(&first, || authorities.config()).await;
+    let renewed = changed(&first, || authorities.config()).await;
 
     std::fs::write(pair.path("tls.crt"), "half a c").unwrap();
-    tokio::time::sleep(LOOK_EVERY * 3).await;
-    assert!(Arc::ptr_eq(&authorities.config(), &renewed), "the former ones are trusted on");
+    tokio::time::sleep(CHECK_INTERVAL * 3).await;
+    assert!(Arc::ptr_eq(&authorities.config(), &renewed), "still trusting the previous ones");
 
     stop.cancel();
     tasks.close();
     tasks.wait().await;
 }
 
-/// Waits until `current` is another than `former`.
-async fn another<T>(former: &Arc<T>, current: impl Fn() -> Arc<T>) -> Arc<T> {
+/// Waits until `current` differs from `previous`.
+async fn changed<T>(previous: &Arc<T>, current: impl Fn() -> Arc<T>) -> Arc<T> {
     let waiting = async {
-        while Arc::ptr_eq(&current(), former) {
+        while Arc::ptr_eq(&current(), previous) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         current()
@@ -92,21 +92,21 @@ async fn timeout<T>(waiting: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn files_that_are_wrong_are_named() {
+async fn errors_name_the_invalid_file() {
     let (pair, other) = (Pair::new(), Pair::new());
-    for (name, contents, words) in [
-        ("tls.crt", "", "tls.crt holds no certificate in PEM"),
-        ("tls.key", "no key", "tls.key holds no private key in PEM"),
+    for (name, contents, message) in [
+        ("tls.crt", "", "tls.crt does not contain a certificate in PEM"),
+        ("tls.key", "no key", "tls.key does not contain a private key in PEM"),
         (
             "tls.key",
             &std::fs::read_to_string(other.path("tls.key")).unwrap(),
-            "do not belong together",
+            "tls.crt does not match the private key",
         ),
     ] {
         pair.renew();
         std::fs::write(pair.path(name), contents).unwrap();
         let error = pair.read().await.unwrap_err().to_string();
-        assert!(error.contains(words), "{error}");
+        assert!(error.contains(message), "{error}");
     }
     std::fs::remove_file(pair.path("tls.crt")).unwrap();
     let error = pair.read().await.unwrap_err().to_string();
@@ -114,7 +114,7 @@ async fn files_that_are_wrong_are_named() {
 }
 
 #[tokio::test]
-async fn a_private_key_is_in_no_debug_text() {
+async fn debug_output_does_not_contain_the_private_key() {
     let pair = Pair::new();
     let certificate = pair.read().await.unwrap();
     let key = std::fs::read_to_string(pair.path("tls.key")).unwrap();

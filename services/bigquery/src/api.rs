@@ -214,7 +214,7 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let Body { error } = serde_json::from_slice(body).ok()?;
     let reason = error.errors.into_iter().next().map(|first| first.reason);
     let reason = reason.filter(|reason| !reason.is_empty());
-    Some(Failure { kind: kind(status, reason.as_deref()), code: reason, message: error.message })
+    Some(Failure::new(kind(status, reason.as_deref()), error.message).code(reason))
 }
 
 /// By the reason where there is one: 403 is said of missing rights and of too many requests.

@@ -53,13 +53,11 @@ mod tests {
 
     #[test]
     fn flytes_names_become_labels_that_google_takes() {
-        let execution = Execution {
-            project: "flytesnacks".to_owned(),
-            name: "F7A1.b2".to_owned(),
-            task: format!("acme.{}.last", "x".repeat(80)),
-            attempt: 2,
-            ..Execution::default()
-        };
+        let mut execution = Execution::default();
+        execution.project = "flytesnacks".to_owned();
+        execution.name = "F7A1.b2".to_owned();
+        execution.task = format!("acme.{}.last", "x".repeat(80));
+        execution.attempt = 2;
         let own = BTreeMap::from([
             ("Team".to_owned(), "Growth & Co".to_owned()),
             ("1st/owner".to_owned(), "ann".to_owned()),

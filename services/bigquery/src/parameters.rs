@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn parameter(value: Value, ty: Type) -> Result<(Json, Json)> {
-        let mut named = named("x", &Input { value, ty })?;
+        let mut named = named("x", &Input::new(value, ty))?;
         Ok((named["parameterType"].take(), named["parameterValue"].take()))
     }
 

@@ -174,7 +174,7 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let code = code.or(body.error).filter(|code| code.parse::<u16>().is_err());
     let message = body.message.or(body.error_description);
     let message = message.unwrap_or_else(|| format!("Databricks answered {status}"));
-    Some(Failure { kind: kind(status, code.as_deref(), &message), code, message })
+    Some(Failure::new(kind(status, code.as_deref(), &message), message).code(code))
 }
 
 /// Words of errors that pass, whatever their status: those that Databricks' own client waits for.

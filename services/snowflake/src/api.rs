@@ -129,7 +129,7 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
         (message, "") => message.to_owned(),
         (message, state) => format!("{message} (SQLSTATE {state})"),
     };
-    Some(Failure { kind: kind(status, &code), code: Some(code), message })
+    Some(Failure::new(kind(status, &code), message).code(code))
 }
 
 fn kind(status: StatusCode, code: &str) -> Kind {

@@ -196,7 +196,7 @@ impl TokenSource for KeyPair {
     async fn fetch(&self, cx: &Context) -> Result<Token> {
         let (key, passphrase) = self.names.find(cx).await?;
         let value = signed(self.subject(), key, passphrase).await?;
-        Ok(Token { value, lifetime: LIFETIME })
+        Ok(Token::new(value, LIFETIME))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::advance;
 use super::*;
 use crate::testing::{context, context_in};
 
-/// Counts how often it is asked, and takes a while to answer.
+/// A slow source that counts fetches.
 struct Slow {
     fetches: AtomicU32,
     fails: bool,
@@ -24,8 +24,7 @@ impl TokenSource for &'static Slow {
         if self.fails {
             return Err(Error::unavailable("no token"));
         }
-        let value = SecretString::from(format!("token-{number}"));
-        Ok(Token { value, lifetime: Duration::from_secs(3600) })
+        Ok(Token::new(format!("token-{number}"), Duration::from_secs(3600)))
     }
 }
 
@@ -37,12 +36,12 @@ fn cache(fails: bool) -> (&'static Slow, impl Credentials) {
 async fn token(cache: &impl Credentials) -> Result<String> {
     let headers = Credentials::headers(cache, &context(Duration::from_secs(5))).await?;
     let value = &headers[http::header::AUTHORIZATION];
-    assert!(value.is_sensitive(), "{value:?} could be printed");
+    assert!(value.is_sensitive(), "{value:?} must not be printed");
     Ok(value.to_str().unwrap().to_owned())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_fetched_once_for_all_who_wait() {
+async fn concurrent_calls_share_one_fetch() {
     let (source, cache) = cache(false);
     let all = futures_util::future::join_all((0..20).map(|_| token(&cache))).await;
     assert!(all.into_iter().all(|token| token.unwrap() == "Bearer token-0"));
@@ -50,18 +49,18 @@ async fn a_token_is_fetched_once_for_all_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_renewed_before_it_ends_and_serves_meanwhile() {
+async fn a_token_stays_in_use_during_its_renewal() {
     let (source, cache) = cache(false);
     token(&cache).await.unwrap();
     advance(Duration::from_secs(3600 - 299)).await;
     let both = tokio::join!(token(&cache), token(&cache));
     assert_eq!(both.0.unwrap(), "Bearer token-1", "one renews");
-    assert_eq!(both.1.unwrap(), "Bearer token-0", "the other goes on");
+    assert_eq!(both.1.unwrap(), "Bearer token-0", "the other uses the current token");
     assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_not_used_again() {
+async fn a_rejected_token_is_not_reused() {
     let (_, cache) = cache(false);
     let cx = context(Duration::from_secs(5));
     let refused = Credentials::headers(&cache, &cx).await.unwrap();
@@ -72,7 +71,7 @@ async fn a_rejected_token_is_not_used_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_refuses_every_token_does_not_have_each_call_fetch_one() {
+async fn refusals_of_every_token_do_not_cause_a_fetch_per_call() {
     let (source, cache) = cache(false);
     let cx = context(Duration::from_secs(5));
     for _ in 0..20 {
@@ -83,11 +82,11 @@ async fn a_service_that_refuses_every_token_does_not_have_each_call_fetch_one() 
     advance(Duration::from_secs(30)).await;
     let refused = Credentials::headers(&cache, &cx).await.unwrap();
     Credentials::rejected(&cache, &cx, &refused).await;
-    assert_eq!(token(&cache).await.unwrap(), "Bearer token-2", "it is tried again");
+    assert_eq!(token(&cache).await.unwrap(), "Bearer token-2", "fetched again after the pause");
 }
 
 #[tokio::test(start_paused = true)]
-async fn tenants_do_not_share_a_token() {
+async fn identities_do_not_share_a_token() {
     let (_, cache) = cache(false);
     assert_eq!(token(&cache).await.unwrap(), "Bearer token-0");
     let cx = context_in(Duration::from_secs(5), "team-b");
@@ -97,7 +96,7 @@ async fn tenants_do_not_share_a_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_issuer_is_asked_once_a_second() {
+async fn a_failed_fetch_is_repeated_once_per_second() {
     let (source, cache) = cache(true);
     let all = futures_util::future::join_all((0..20).map(|_| token(&cache))).await;
     assert!(all.into_iter().all(|token| token.is_err()));

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn whole_doubles_become_integers_as_far_as_they_are_exact() {
+fn exact_whole_doubles_become_integers() {
     for (double, expected) in [
         (3.0, json!(3)),
         (-3600.0, json!(-3600)),
@@ -18,7 +18,7 @@ fn whole_doubles_become_integers_as_far_as_they_are_exact() {
 }
 
 #[test]
-fn a_value_keeps_through_flytes_encoding() {
+fn values_survive_a_round_trip_through_literals() {
     let values = [
         Value::Null,
         Value::Integer(i64::MIN),
@@ -43,7 +43,7 @@ fn a_value_keeps_through_flytes_encoding() {
 }
 
 #[test]
-fn a_rounded_number_is_refused_by_its_path() {
+fn a_rounded_number_is_refused_by_path() {
     let custom = |json: Json| exact_struct("custom", &to_struct(json.as_object().unwrap()));
     assert!(custom(json!({"a": {"b": [1, -9_007_199_254_740_991_i64, 1.5e300]}})).is_err());
     let error = custom(json!({"a": {"b": [1, 9_007_199_254_740_993_i64]}})).unwrap_err();
@@ -71,7 +71,7 @@ fn a_list_of_unions_has_the_type_of_its_items() {
 }
 
 #[test]
-fn a_dataclass_is_read_from_messagepack() {
+fn dataclasses_are_decoded_from_messagepack() {
     let packed = rmp_serde::to_vec_named(&json!({"a": 1})).unwrap();
     let binary = Binary { value: packed.into(), tag: "msgpack".to_owned() };
     assert_eq!(from_binary("x", &binary).unwrap(), Value::Json(json!({"a": 1})));
@@ -80,7 +80,7 @@ fn a_dataclass_is_read_from_messagepack() {
 }
 
 #[test]
-fn a_union_takes_the_member_its_literal_names() {
+fn a_union_has_the_type_of_the_member_named_by_its_literal() {
     let optional = LiteralType {
         r#type: Some(ProtoType::UnionType(super::super::proto::flyteidl::core::UnionType {
             variants: [SimpleType::Integer, SimpleType::None].map(simple).to_vec(),
@@ -110,7 +110,7 @@ fn simple(simple: SimpleType) -> LiteralType {
 }
 
 #[test]
-fn an_attribute_of_a_dataclass_has_the_type_that_the_task_declares() {
+fn dataclass_attributes_have_the_declared_type() {
     let packed = |json: Json| {
         let value = rmp_serde::to_vec_named(&json).unwrap().into();
         let scalar = ScalarValue::Binary(Binary { value, tag: "msgpack".to_owned() });
@@ -141,7 +141,7 @@ fn an_attribute_of_a_dataclass_has_the_type_that_the_task_declares() {
 }
 
 #[test]
-fn an_offloaded_value_is_refused_by_name() {
+fn an_offloaded_value_is_refused_by_path() {
     let literal = Literal {
         value: Some(LiteralValue::OffloadedMetadata(
             super::super::proto::flyteidl::core::LiteralOffloadedMetadata {

@@ -36,8 +36,7 @@ fn every_error_code_has_a_kind() {
         (504, "DEADLINE_EXCEEDED", Kind::Unavailable),
     ] {
         let failure = read(status, &json!({"error_code": code, "message": "m"})).unwrap();
-        let expected =
-            Failure { kind: expected, code: Some(code.to_owned()), message: "m".to_owned() };
+        let expected = Failure::new(expected, "m").code(code.to_owned());
         assert_eq!(failure, expected, "{status}");
     }
 }

@@ -134,7 +134,7 @@ async fn ask(cx: &Context, workspace: &Workspace, form: &[(&str, &str)]) -> Resu
     let request = workspace.http.post(&["oidc", "v1", "token"]).idempotent().form(form);
     let answer = request.send_json::<Answer>(cx).await.map_err(no_token)?;
     let value = SecretString::from(answer.access_token);
-    Ok(Token { value, lifetime: Duration::from_secs(answer.expires_in) })
+    Ok(Token::new(value, Duration::from_secs(answer.expires_in)))
 }
 
 fn one_hour() -> u64 {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn rendered(statement: &str, inputs: &[(&str, Value)], batch: bool) -> Result<Rendered> {
-    let input = |value: &Value| Input { value: value.clone(), ty: Type::of(value) };
+    let input = |value: &Value| Input::new(value.clone(), Type::of(value));
     let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), input(value))).collect();
     render(&testing::context(Duration::from_secs(1)), statement, &inputs, batch)
 }
