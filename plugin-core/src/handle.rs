@@ -4,6 +4,7 @@
 //! `0x01 ‖ key id (4) ‖ nonce (12) ‖ AES-256-GCM-SIV(contents) ‖ tag (16)`. SIV, so that replicas may
 //! draw nonces at random without worry. There is no expiry: a job of weeks must stay pollable.
 
+mod job_id;
 mod keys;
 
 use std::sync::Arc;
@@ -12,7 +13,10 @@ use jiff::Timestamp;
 use prost::Message;
 use server_core::{Error, Result};
 
-pub(crate) use self::keys::HandleKeys;
+pub(crate) use self::{
+    job_id::{from_job_id, to_job_id},
+    keys::HandleKeys,
+};
 use crate::context::{Caller, Execution, IdempotencyKey, Role};
 
 /// Flyte 1 keeps handles in a Kubernetes object and logs them, so they stay small.

@@ -1,7 +1,8 @@
-//! REST: the RFC's three verbs, executing at once, what is served, and its documents.
+//! REST: the verbs of jobs, execution, the served task types, and the API's documents.
 
 mod body;
 mod execute;
+mod problems;
 
 use std::sync::Arc;
 
@@ -9,22 +10,26 @@ use axum::{
     Json, Router,
     extract::{FromRequestParts, Path, Query, State, rejection::QueryRejection},
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use server_core::{Error, Kind, Result, ServiceInfo};
-use utoipa::OpenApi as _;
+use utoipa::{IntoParams, Modify as _, OpenApi as _};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use self::body::{
-    CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, Problem, ServedPlugin, ServedPlugins,
+use self::{
+    body::{
+        CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, Problem, ServedPlugin,
+        ServedPlugins,
+    },
+    problems::{ProblemBodies, Problems, RATE_LIMITED, SubmissionProblems, TaskProblems},
 };
 use crate::{
     context::Verb,
-    handle::Job,
+    handle::{Job, from_job_id, to_job_id},
     task::TaskType,
     verbs::{self, Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
 };
@@ -42,6 +47,7 @@ struct Rest {
         description = "A Flyte backend plugin as a service. The same calls are served over gRPC to \
                        FlytePropeller and to Flyte 2."
     ),
+    components(schemas(Problem)),
     security(("bearer" = [])),
     modifiers(&Bearer)
 )]
@@ -69,6 +75,7 @@ fn documented() -> OpenApiRouter<Rest> {
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = documented().into_openapi();
+    ProblemBodies.modify(&mut document);
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document
 }
@@ -79,17 +86,26 @@ pub(super) fn routes(verbs: Arc<Verbs>, info: ServiceInfo) -> Router {
     router.with_state(Rest { verbs, info }).merge(docs())
 }
 
-/// `/openapi.json`, and `/docs` to read and try it in a browser.
+/// `/openapi.json`, and `/docs`, which shows it in a browser.
 pub(super) fn docs() -> Router {
     SwaggerUi::new("/docs").url("/openapi.json", openapi()).into()
 }
 
-/// The task type and version in a path.
-type Address = Path<(String, String)>;
+/// The task type in a path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct TaskTypePath {
+    /// As task templates spell it
+    task_type: String,
+    /// The task type's version, for example 0
+    version: String,
+}
+
+type Address = Path<TaskTypePath>;
 
 impl Rest {
-    /// The plugin at a path; a version is an integer, with or without a leading `v`.
-    fn find(&self, Path((task_type, version)): &Address) -> Result<&Served> {
+    /// The plugin at a path. A version is an integer, with or without a leading `v`.
+    fn find(&self, Path(TaskTypePath { task_type, version }): &Address) -> Result<&Served> {
         let digits = version.strip_prefix('v').unwrap_or(version);
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
         let number = number.flatten().ok_or_else(|| {
@@ -105,14 +121,14 @@ impl Rest {
         served: &ServedAsync,
         job_id: &str,
     ) -> Result<Opened> {
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(job_id).map_err(|_| {
-            Error::invalid("job_id: was not issued by this service").with_code(UNREADABLE_HANDLE)
+        let sealed = from_job_id(job_id).ok_or_else(|| {
+            Error::invalid("job_id: not issued by this service").with_code(UNREADABLE_HANDLE)
         })?;
         self.verbs.open(incoming, verb, &sealed, Some(served.task_type.name))
     }
 }
 
-/// What the layers learned about a call.
+/// Reads what the layers put into the request's extensions.
 impl<S: Sync> FromRequestParts<S> for Incoming {
     type Rejection = Error;
 
@@ -123,7 +139,7 @@ impl<S: Sync> FromRequestParts<S> for Incoming {
 
 /// Submits a job.
 ///
-/// For task types of mode `async`. Repeating the request with the same `Idempotency-Key` header or `output_prefix` answers with the
+/// For task types of mode `async`. A repeat of the request with the same `Idempotency-Key` header or `output_prefix` returns the
 /// same job.
 #[utoipa::path(
     put,
@@ -131,23 +147,17 @@ impl<S: Sync> FromRequestParts<S> for Incoming {
     tag = "jobs",
     path = "/plugins/v1/{task_type}/{version}",
     params(
-        ("task_type" = String, Path, description = "As task templates spell it"),
-        ("version" = String, Path, description = "The task type's version, for example 0"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Stands in for output_prefix"),
+        TaskTypePath,
+        ("Idempotency-Key" = Option<String>, Header, description = "Used instead of output_prefix"),
         ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
     ),
     request_body = CreateJob,
     responses(
-        (status = 200, description = "The job was submitted, now or before", body = CreatedJob),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The vendor refuses the job, in its own words", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The vendor asks for patience", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing is known to have been created; try again", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The job was submitted, now or by an earlier request", body = CreatedJob),
+        Problems,
+        TaskProblems,
+        SubmissionProblems,
+        (status = 503, description = "Nothing is known to have been created; retry"),
     )
 )]
 async fn create(
@@ -165,13 +175,13 @@ async fn create(
         return Err(as_refusal(error));
     }
     Ok(Json(CreatedJob {
-        job_id: BASE64_URL_SAFE_NO_PAD.encode(&created.handle),
+        job_id: to_job_id(&created.handle),
         error_code: None,
         message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
     }))
 }
 
-const NOT_REPEATABLE: &str = "created; without Idempotency-Key or output_prefix, repeating this \
+const NOT_REPEATABLE: &str = "created; without Idempotency-Key or output_prefix, a repeat of this \
                               request starts another job";
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
@@ -179,12 +189,12 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
         return Ok(None);
     };
     match value.to_str() {
-        Ok(text) if !text.is_empty() && text.len() <= 255 => Ok(Some(text)),
-        _ => Err(Error::invalid("header Idempotency-Key: 1 to 255 ASCII characters")),
+        Ok(key) if !key.is_empty() && key.len() <= 255 => Ok(Some(key)),
+        _ => Err(Error::invalid("header Idempotency-Key: must be 1 to 255 ASCII characters")),
     }
 }
 
-/// A refusal by the vendor is not one by this service: 422, in the vendor's words.
+/// A refusal by the vendor as 422, with the vendor's code and message.
 fn as_refusal(error: Error) -> Error {
     if !error.is_upstream() {
         return error;
@@ -196,26 +206,23 @@ fn as_refusal(error: Error) -> Error {
     }
 }
 
-/// Looks at a job.
+/// Returns the status of a job.
 #[utoipa::path(
     get,
     operation_id = "get_job",
     tag = "jobs",
     path = "/plugins/v1/{task_type}/{version}",
     params(
-        ("task_type" = String, Path, description = "As task templates spell it"),
-        ("version" = String, Path, description = "The task type's version, for example 0"),
+        TaskTypePath,
         ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
         JobQuery,
     ),
     responses(
-        (status = 200, description = "Where the job stands", body = JobStatus),
-        (status = 400, description = "The job_id is missing or cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The service is overloaded or starting", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The status of the job", body = JobStatus),
+        Problems,
+        TaskProblems,
+        (status = 400, description = "The job_id is missing or unreadable"),
+        (status = 403, description = "The job belongs to another caller"),
     )
 )]
 async fn get(
@@ -229,14 +236,14 @@ async fn get(
     let opened = rest.open(&incoming, Verb::Get, &served, &job_id)?;
     let status = rest.verbs.get(&incoming, &opened, verbs::ConnectionSecrets::new()).await;
     let job = match &opened.handle.job {
-        Job::Created(meta) => serde_json::from_slice(meta).unwrap_or_default(),
+        Job::Created(meta) => serde_json::from_slice(meta).map_err(Error::internal)?,
         Job::Refused { .. } => Value::Null,
     };
     let spec = job_spec(served.task_type, opened.handle.created_at, &job);
     Ok(Json(JobStatus::of(spec, &status)?))
 }
 
-/// What the job was created as, and what finds it at the vendor.
+/// The job's task type, creation time and identifiers at the vendor.
 fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
     json!({
         "task_type": task_type.name,
@@ -246,28 +253,26 @@ fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
     })
 }
 
-/// Stops a job. One that has ended is a success.
+/// Stops a job. Succeeds for a job that has ended.
 #[utoipa::path(
     delete,
     operation_id = "delete_job",
     tag = "jobs",
     path = "/plugins/v1/{task_type}/{version}",
     params(
-        ("task_type" = String, Path, description = "As task templates spell it"),
-        ("version" = String, Path, description = "The task type's version, for example 0"),
+        TaskTypePath,
         ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
         JobQuery,
     ),
     responses(
-        (status = 200, description = "The job is being stopped, or does not run", body = DeletedJob),
-        (status = 400, description = "The job_id is missing or cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The job belongs to another caller", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served, or has no jobs", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A secret that stopping the job takes is missing; it may still run", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The vendor asks for patience", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The job may still run; try again", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The job is being stopped, or is not running", body = DeletedJob),
+        Problems,
+        TaskProblems,
+        (status = 400, description = "The job_id is missing or unreadable"),
+        (status = 403, description = "The job belongs to another caller"),
+        (status = 422, description = "A secret needed to stop the job is missing; the job may still be running"),
+        (status = 429, description = RATE_LIMITED),
+        (status = 503, description = "The job may still be running; retry"),
     )
 )]
 async fn delete(
@@ -292,7 +297,7 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     }
 }
 
-/// What is served.
+/// Lists the task types that are served.
 #[utoipa::path(
     get,
     operation_id = "list_plugins",
@@ -300,10 +305,7 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     path = "/plugins/v1",
     responses(
         (status = 200, description = "Every task type of this service", body = ServedPlugins),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The service is overloaded or starting", body = Problem, content_type = "application/problem+json"),
+        Problems,
     )
 )]
 async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
@@ -315,23 +317,19 @@ async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
     })
 }
 
-/// The JSON Schema of a task type's `custom`.
+/// Returns the JSON Schema of a task type's `custom`.
 #[utoipa::path(
     get,
     operation_id = "get_schema",
     tag = "plugins",
     path = "/plugins/v1/{task_type}/{version}/schema",
     params(
-        ("task_type" = String, Path, description = "As task templates spell it"),
-        ("version" = String, Path, description = "The task type's version, for example 0"),
+        TaskTypePath,
     ),
     responses(
         (status = 200, description = "A JSON Schema (2020-12)", body = serde_json::Value, content_type = "application/schema+json"),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The service is overloaded or starting", body = Problem, content_type = "application/problem+json"),
+        Problems,
+        (status = 404, description = "The task type or version is unknown"),
     )
 )]
 async fn schema(

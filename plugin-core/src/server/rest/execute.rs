@@ -1,4 +1,4 @@
-//! Answering a task at once.
+//! Executing a synchronous task.
 
 use axum::{Json, extract::State};
 use bytes::Bytes;
@@ -8,39 +8,35 @@ use serde_json::Value;
 use server_core::Result;
 
 use super::{
-    Address, Rest, as_refusal,
-    body::{self, CreateJob, JobStatus, Problem},
+    Address, Rest, TaskTypePath, as_refusal,
+    body::{self, CreateJob, JobStatus},
     idempotency_key, job_spec,
+    problems::{Problems, SubmissionProblems, TaskProblems},
 };
 use crate::verbs::Incoming;
 
-/// Does what the task asks for, and answers with how it ended.
+/// Executes a task and returns its outcome.
 ///
-/// For task types of mode `sync`. Repeating the request with the same `Idempotency-Key` header or
-/// `output_prefix` while it is under way answers with the same outcome.
+/// For task types of mode `sync`. A repeat of the request with the same `Idempotency-Key` header or
+/// `output_prefix` joins an execution in progress and returns the same outcome.
 #[utoipa::path(
     post,
     operation_id = "execute_task",
     tag = "tasks",
     path = "/plugins/v1/{task_type}/{version}",
     params(
-        ("task_type" = String, Path, description = "As task templates spell it"),
-        ("version" = String, Path, description = "The task type's version, for example 0"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Stands in for output_prefix"),
+        TaskTypePath,
+        ("Idempotency-Key" = Option<String>, Header, description = "Used instead of output_prefix"),
         ("X-Request-Timeout" = Option<String>, Header, description = "How long the caller waits, for example 8s"),
     ),
     request_body = CreateJob,
     responses(
-        (status = 200, description = "The task has ended; job_state tells how", body = JobStatus),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token does not allow this", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The task type or version is not served, or runs as a job", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The vendor refuses the task, in its own words", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The vendor asks for patience", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "A defect in the service", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The outcome is not known; try again", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The task has ended; job_state is its outcome", body = JobStatus),
+        Problems,
+        TaskProblems,
+        SubmissionProblems,
+        (status = 404, description = "The task type or version is unknown, or is asynchronous and runs as a job"),
+        (status = 503, description = "The outcome is unknown; retry"),
     )
 )]
 pub(super) async fn execute(
