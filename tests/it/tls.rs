@@ -77,8 +77,12 @@ async fn grpc_is_served_over_tls() {
 async fn who_trusts_another_authority_or_speaks_plain_http_is_told_so() {
     let (secured, other) = (Secured::start().await, Secured::start().await);
     for (url, ca, words) in [
-        (secured.url("https"), Some(other.ca_file()), "is it from another authority"),
-        (secured.url("http"), None, "does it speak TLS where the URL says http?"),
+        (
+            secured.url("https"),
+            Some(other.ca_file()),
+            "is the certificate from an authority that --ca-file does not list",
+        ),
+        (secured.url("http"), None, "does it need https?"),
     ] {
         let args = ["health-check", &url].into_iter().chain(ca.as_deref()).collect::<Vec<_>>();
         let (code, said) = output("bigquery", &args, &[]).await;
@@ -102,5 +106,5 @@ async fn a_program_with_a_certificate_is_asked_by_name() {
     let files = [("PLUGIN_TLS_CERTIFICATE", "/tls/tls.crt"), ("PLUGIN_TLS_KEY", "/tls/tls.key")];
     let (code, said) = output("bigquery", &["health-check"], &files).await;
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("give the URL"), "{said}");
+    assert!(said.contains("pass a URL"), "{said}");
 }
