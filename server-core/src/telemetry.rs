@@ -36,21 +36,20 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryArgs {
-    /// The format of log lines.
+    /// Format of log lines.
     #[arg(long, env = "PLUGIN_LOG_FORMAT", value_enum, default_value = "json")]
     pub log_format: LogFormat,
 
-    /// The log filter, in the syntax of tracing's EnvFilter: `info`, or `warn,request=info`. `PUT
-    /// /log-level` on the admin port changes it at run time.
+    /// Log filter, in the syntax of tracing's EnvFilter: `info`, or `warn,request=info`. `PUT /log-level`
+    /// on the admin port changes it at run time.
     #[arg(long, env = "PLUGIN_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
 
-    /// The OTLP/gRPC endpoint of an OpenTelemetry collector, which traces are exported to. Tracing is off
-    /// by default.
+    /// OTLP/gRPC endpoint of the OpenTelemetry collector to export traces to. Without it tracing is off.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 
-    /// The ratio of requests without a parent span that are sampled, from 0 to 1.
+    /// Sampling ratio of requests without a parent span, from 0 to 1.
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value = "1", value_parser = parse_ratio)]
     pub trace_ratio: f64,
 }

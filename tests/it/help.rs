@@ -8,7 +8,7 @@ const PROGRAMS: [(&str, &[&str], &str); 14] = [
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
     ("databricks", &[], "Serves the Flyte backend plugin databricks over gRPC and REST"),
     ("snowflake", &[], "Serves the Flyte backend plugin snowflake over gRPC and REST"),
-    ("sync-echo", &[], "Serves the Flyte backend plugin sync-echo over gRPC and REST"),
+    ("sync-echo", &[], "Serves the Flyte backend plugin"),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
     ("bigquery", &["health-check"], "Asks a running service for its gRPC health status"),
     ("propeller-proxy", &[], "FlytePropeller's calls"),

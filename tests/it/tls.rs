@@ -79,8 +79,12 @@ async fn grpc_is_served_over_tls() {
 async fn health_check_explains_tls_failures() {
     let (secured, other) = (Secured::start().await, Secured::start().await);
     for (url, ca, expected) in [
-        (secured.url("https"), Some(other.ca_file()), "is it from another authority"),
-        (secured.url("http"), None, "does it speak TLS where the URL says http?"),
+        (
+            secured.url("https"),
+            Some(other.ca_file()),
+            "is the certificate from an authority that --ca-file does not list",
+        ),
+        (secured.url("http"), None, "does it need https?"),
     ] {
         let args = ["health-check", &url].into_iter().chain(ca.as_deref()).collect::<Vec<_>>();
         let (code, text) = output("bigquery", &args, &[]).await;
@@ -104,5 +108,5 @@ async fn health_check_of_a_tls_service_requires_a_url() {
     let files = [("PLUGIN_TLS_CERTIFICATE", "/tls/tls.crt"), ("PLUGIN_TLS_KEY", "/tls/tls.key")];
     let (code, text) = output("bigquery", &["health-check"], &files).await;
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("give the URL"), "{text}");
+    assert!(text.contains("pass a URL"), "{text}");
 }

@@ -108,7 +108,7 @@ impl Bundle {
             .value_parser(PossibleValuesParser::new(names))
             .help_heading("Bundle")
             .help(
-                "The plugins to serve; all of them by default. A plugin's own settings are read from \
+                "Plugins to serve; all of them by default. A plugin's own settings are read from \
                  environment variables only, and only if it is served",
             );
         let command = command::named(self.info, "several Flyte backend plugins");

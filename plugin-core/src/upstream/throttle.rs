@@ -229,6 +229,6 @@ mod tests {
         let throttle = Throttle::new(2);
         let _two =
             (throttle.acquire(soon()).await.unwrap(), throttle.acquire(soon()).await.unwrap());
-        assert!(throttle.acquire(soon()).await.is_err(), "it waits for a permit");
+        assert!(throttle.acquire(soon()).await.is_err(), "no permit was free in time");
     }
 }
