@@ -1,6 +1,5 @@
 //! Create, get and delete, or execute, once for every protocol.
 
-mod batch;
 mod create;
 mod delete;
 mod detached;
@@ -8,10 +7,13 @@ mod execute;
 mod get;
 mod in_flight;
 mod incoming;
+mod joint_polls;
 mod key;
+mod memory;
 mod metrics;
 mod observations;
 mod open;
+mod outcome;
 mod served;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -23,11 +25,12 @@ use server_core::{Error, Result};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use self::served::Memory;
+use self::memory::Memory;
 pub(crate) use self::{
     incoming::{Incoming, Permit},
     metrics::Metrics,
     open::{Opened, UNREADABLE_HANDLE},
+    outcome::{Created, Executed},
     served::{Served, ServedAsync, ServedSync},
 };
 use crate::{

@@ -151,7 +151,6 @@ impl Failure {
     /// let failure = Failure::of_status(StatusCode::CONFLICT, "the job exists");
     /// assert_eq!(failure.kind, Kind::AlreadyExists);
     /// ```
-    #[must_use]
     pub fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
         Self::new(kind_of(status), message)
     }

@@ -6,23 +6,13 @@ use serde_json::Value as Json;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Incoming, ServedAsync, Verbs};
+use super::{Created, Incoming, ServedAsync, Verbs};
 use crate::{
     context::{Context, Deadline, Verb},
     handle::{Handle, Job, Owner},
     task::Task,
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
 };
-
-/// The outcome of a create.
-#[derive(Debug, Clone)]
-pub(crate) struct Created {
-    pub(crate) handle: Vec<u8>,
-    /// The permanent refusal, if the job was refused; the handle then leads to it.
-    pub(crate) refused: Option<Error>,
-    /// Whether a repeat of the request finds the same job.
-    pub(crate) repeatable: bool,
-}
 
 impl Verbs {
     /// Submits the job that `request` describes.

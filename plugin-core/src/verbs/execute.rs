@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Incoming, ServedSync, Verbs, create::is_refusal};
+use super::{Executed, Incoming, ServedSync, Verbs, create::is_refusal};
 use crate::{
     context::{Context, Verb},
     task::{Phase, Status, Task},
@@ -15,15 +15,6 @@ use crate::{
 
 /// The error code of a plugin that returned a non-terminal phase.
 const NOT_TERMINAL: &str = "NOT_TERMINAL";
-
-/// The outcome of an execution.
-#[derive(Debug, Clone)]
-pub(crate) struct Executed {
-    /// With a terminal phase.
-    pub(crate) status: Arc<Status>,
-    /// The permanent refusal, if the task was refused; `status` has it as well.
-    pub(crate) refused: Option<Error>,
-}
 
 impl Verbs {
     /// Executes the task of `request`.

@@ -4,12 +4,8 @@ use std::sync::Arc;
 
 use server_core::{Error, Result};
 
-use super::{
-    Shared, batch::Batches, create::Created, execute::Executed, in_flight::InFlight,
-    observations::Observations,
-};
+use super::memory::Memory;
 use crate::{
-    context::Verb,
     erased::{AnyPlugin, DynPlugin, DynSyncPlugin},
     task::TaskType,
 };
@@ -22,28 +18,6 @@ pub(crate) struct Served<P = AnyPlugin> {
     pub(crate) task_type: TaskType,
     pub(crate) plugin: P,
     pub(super) memory: Arc<Memory>,
-}
-
-/// What this replica remembers of one plugin's tasks.
-///
-/// Each plugin has its own, so that plugins of one process are as separate as those of two: Flyte may
-/// give tasks of both the same `output_prefix`, and so the same key.
-pub(super) struct Memory {
-    pub(super) creates: InFlight<Created>,
-    pub(super) executions: InFlight<Executed>,
-    pub(super) observations: Observations,
-    pub(super) batches: Batches,
-}
-
-impl Memory {
-    pub(super) fn new(shared: &Shared) -> Self {
-        Self {
-            creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
-            executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
-            observations: Observations::new(shared.refused_grace),
-            batches: Batches::new(shared.poll_window),
-        }
-    }
 }
 
 /// A task type whose tasks are jobs: created, polled and deleted.

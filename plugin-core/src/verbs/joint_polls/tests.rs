@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use server_core::digest::Fingerprint;
 use tracing::{Subscriber, info_span, span::Id};
 use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::LookupSpan};
 

@@ -1,19 +1,18 @@
 //! Joint polls: polls of one group are answered by one call, where the vendor has a call for that.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod queue;
 
-use moka::sync::Cache;
-use server_core::{Error, Kind, Result, digest::Fingerprint, telemetry::TRACE_TARGET};
+use std::{sync::Arc, time::Duration};
+
+use server_core::{Error, Kind, Result, telemetry::TRACE_TARGET};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 use tracing::{Instrument as _, Span};
 
+pub(super) use self::queue::Batches;
+use self::queue::{GroupGuard, GroupKey, PendingPoll, Reply, SEPARATE_AFTER_REFUSAL};
 use super::{Opened, ServedAsync, Verbs};
 use crate::{
     context::{Context, Deadline},
@@ -27,108 +26,6 @@ use crate::{
 const MIN_BATCH: usize = 3;
 /// The longest that polls wait for others, while many arrive.
 const MAX_WINDOW: Duration = Duration::from_millis(1500);
-/// How long a group is polled separately after the vendor refused its joint poll.
-const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
-/// How long it is after two transient failures in a row.
-const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
-const MAX_GROUPS: u64 = 10_000;
-
-/// The polls that can be joined: those of one task type and one group of the plugin.
-type GroupKey = (&'static str, Fingerprint);
-
-/// The polls of one plugin that wait to be joined.
-pub(super) struct Batches {
-    /// How long polls wait for others; zero turns joint polls off.
-    window: Duration,
-    /// A group has an entry as long as a task polls its batches, one after the other.
-    pending: Mutex<HashMap<GroupKey, Vec<PendingPoll>>>,
-    /// Groups that are polled separately, and until when.
-    separate: Cache<GroupKey, Instant>,
-    /// Groups whose last joint poll failed.
-    failed: Cache<GroupKey, ()>,
-}
-
-/// A poll that waits to be joined.
-struct PendingPoll {
-    /// Identifies the job in this replica's memory.
-    job: Fingerprint,
-    poll: Poll,
-    reply: oneshot::Sender<Reply>,
-}
-
-/// The outcome of a pending poll.
-enum Reply {
-    /// Of the joint poll.
-    Joint(Result<Status>),
-    /// The job has to be polled separately.
-    Separate,
-}
-
-impl Batches {
-    pub(super) fn new(window: Duration) -> Self {
-        let separate = groups_for(SEPARATE_AFTER_REFUSAL);
-        let failed = groups_for(SEPARATE_AFTER_FAILURES);
-        Self { window, pending: Mutex::default(), separate, failed }
-    }
-
-    fn is_separate(&self, group: &GroupKey) -> bool {
-        self.separate.get(group).is_some_and(|until| Instant::now() < until)
-    }
-
-    fn separate(&self, group: GroupKey, time: Duration) {
-        self.separate.insert(group, Instant::now() + time);
-    }
-
-    /// Separates the group at the second failure in a row: a joint poll that does not work must not
-    /// withhold what separate polls would find.
-    fn note_failure(&self, group: GroupKey) {
-        if self.failed.contains_key(&group) {
-            self.separate(group, SEPARATE_AFTER_FAILURES);
-        }
-        self.failed.insert(group, ());
-    }
-
-    fn pending(&self) -> MutexGuard<'_, HashMap<GroupKey, Vec<PendingPoll>>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Enqueues `poll`; true if no task polls the group yet, so that the caller must start one.
-    fn enqueue(&self, group: GroupKey, poll: PendingPoll) -> bool {
-        let mut pending = self.pending();
-        let is_new = !pending.contains_key(&group);
-        pending.entry(group).or_default().push(poll);
-        is_new
-    }
-
-    /// The polls that arrived since the last batch. If there are none, the group is removed.
-    fn next(&self, group: &GroupKey) -> Vec<PendingPoll> {
-        let mut pending = self.pending();
-        let batch = pending.get_mut(group).map(std::mem::take).unwrap_or_default();
-        if batch.is_empty() {
-            pending.remove(group);
-        }
-        batch
-    }
-}
-
-fn groups_for<T: Clone + Send + Sync + 'static>(time: Duration) -> Cache<GroupKey, T> {
-    Cache::builder().max_capacity(MAX_GROUPS).time_to_live(time).build()
-}
-
-/// Removes a group if its task panics, so that pending polls are done separately.
-struct GroupGuard<'a> {
-    batches: &'a Batches,
-    group: GroupKey,
-}
-
-impl Drop for GroupGuard<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.batches.pending().remove(&self.group);
-        }
-    }
-}
-
 impl Verbs {
     /// Polls a job jointly with others; `None` if it has to be polled separately.
     pub(super) async fn poll_jointly(
