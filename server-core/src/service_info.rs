@@ -1,6 +1,6 @@
 //! The name and version of a program.
 
-/// The name and version of a program; [`service_info!`](crate::service_info) returns that of a crate.
+/// The name and version of a program; [`service_info!`](crate::service_info!) returns that of a crate.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceInfo {
     /// The crate's name, which is also the plugin's, for example `bigquery`.
