@@ -33,10 +33,11 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// `command` with a lower priority: what else runs has the processors first.
+/// `command` with a lower priority, so that tests that run beside it are not late; with half of it, a lane of
+/// builds would wait for the other's end.
 pub(crate) fn nicely(command: &Command) -> Command {
     let mut nice = program("nice");
-    nice.args(["-n", "10"]).arg(command.get_program()).args(command.get_args());
+    nice.args(["-n", "5"]).arg(command.get_program()).args(command.get_args());
     for (variable, value) in command.get_envs() {
         match value {
             Some(value) => nice.env(variable, value),
