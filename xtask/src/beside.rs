@@ -1,7 +1,13 @@
 //! Steps of `cargo xtask test` that run beside the others: they wait for other programs and for clocks
 //! while cargo, whose last crate of a build takes one core, has the rest.
 
-use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::Stdio};
+use std::{
+    fs::File,
+    os::unix::process::{CommandExt as _, parent_id},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 
@@ -23,11 +29,13 @@ impl Beside {
     pub(crate) fn start() -> Result<Self> {
         let log = target("xtask/beside.log");
         write(&log, "")?;
-        let _ = std::fs::remove_file(times());
+        for stale in [times(), programs_built()] {
+            let _ = std::fs::remove_file(stale);
+        }
         println!("── preparing tools beside what follows, into {}\n", log.display());
         let output = File::options().append(true).open(&log)?;
         let mut command = program(this_program()?);
-        command.args(["test", "--beside"]).stdin(Stdio::piped());
+        command.args(["test", "--beside"]).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         // A group of its own, so that what it has started ends with it.
         let process = Background::start(command.process_group(0))?;
@@ -37,7 +45,7 @@ impl Beside {
     /// Lets it go on with the steps that need the repository's programs.
     pub(crate) fn programs_are_built(&mut self) -> Result<()> {
         println!("── beside what follows: its steps; {} tells\n", self.log.display());
-        self.process.write(GO_ON)
+        write(&programs_built(), "")
     }
 
     /// Prints what it wrote if it has ended: a failure ends the run now rather than at its end.
@@ -71,16 +79,21 @@ pub(crate) fn times() -> PathBuf {
     target("xtask/beside.json")
 }
 
-const GO_ON: &[u8] = b"\n";
+/// The file that tells that process to go on.
+fn programs_built() -> PathBuf {
+    target("xtask/programs-built")
+}
 
 /// Waits, in that process, until the repository's programs are built.
 ///
 /// # Errors
-/// When the process that was to say so has ended.
-pub(crate) fn wait_for_programs() -> Result<()> {
-    let mut line = String::new();
-    if std::io::stdin().read_line(&mut line)? == 0 {
-        bail!("the programs were not built");
+/// When `parent`, the process that builds them, has ended.
+pub(crate) fn wait_for_programs(parent: u32) -> Result<()> {
+    while !programs_built().exists() {
+        if parent_id() != parent {
+            bail!("the programs were not built");
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }

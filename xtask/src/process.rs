@@ -33,8 +33,8 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// `command` with a lower priority, so that tests that run beside it are not late; with half of it, a lane of
-/// builds would wait for the other's end.
+/// `command` with a slightly lower priority: it does not delay tests that run beside it, and still gets
+/// a share of the processors while others build.
 pub(crate) fn nicely(command: &Command) -> Command {
     let mut nice = program("nice");
     nice.args(["-n", "5"]).arg(command.get_program()).args(command.get_args());
@@ -88,12 +88,6 @@ impl Background {
             line.push(byte[0].into());
         }
         Ok(line)
-    }
-
-    /// Writes `bytes` to its standard input.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let stdin = self.0.stdin.as_mut().context("its input is not ours to write")?;
-        stdin.write_all(bytes).context("it has ended")
     }
 
     /// Whether it still runs.
