@@ -1,7 +1,13 @@
 //! Steps of `cargo xtask test` that run in parallel with the others. They mostly wait for other programs
 //! and for timers, and use the cores that cargo leaves idle: a build's last crate takes only one.
 
-use std::{fs::File, os::unix::process::CommandExt as _, path::PathBuf, process::Stdio};
+use std::{
+    fs::File,
+    os::unix::process::{CommandExt as _, parent_id},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 
@@ -23,11 +29,13 @@ impl Beside {
     pub(crate) fn start() -> Result<Self> {
         let log = target("xtask/beside.log");
         write(&log, "")?;
-        let _ = std::fs::remove_file(times());
+        for stale in [times(), programs_built()] {
+            let _ = std::fs::remove_file(stale);
+        }
         println!("── in parallel: preparing tools; log: {}\n", log.display());
         let output = File::options().append(true).open(&log)?;
         let mut command = program(this_program()?);
-        command.args(["test", "--beside"]).stdin(Stdio::piped());
+        command.args(["test", "--beside"]).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         // A separate process group, so that its children end with it.
         let process = Background::start(command.process_group(0))?;
@@ -37,7 +45,7 @@ impl Beside {
     /// Lets the process start the steps that need the repository's programs.
     pub(crate) fn programs_are_built(&mut self) -> Result<()> {
         println!("── in parallel: the steps of the second lane; log: {}\n", self.log.display());
-        self.process.write(GO_ON)
+        write(&programs_built(), "")
     }
 
     /// Finishes if the process has ended, so that its failure ends the run early.
@@ -71,16 +79,21 @@ pub(crate) fn times() -> PathBuf {
     target("xtask/beside.json")
 }
 
-const GO_ON: &[u8] = b"\n";
+/// The file that tells that process to go on.
+fn programs_built() -> PathBuf {
+    target("xtask/programs-built")
+}
 
 /// Waits, in that process, until the repository's programs are built.
 ///
 /// # Errors
-/// If the parent process ended first.
-pub(crate) fn wait_for_programs() -> Result<()> {
-    let mut line = String::new();
-    if std::io::stdin().read_line(&mut line)? == 0 {
-        bail!("the programs were not built");
+/// When `parent`, the process that builds them, has ended.
+pub(crate) fn wait_for_programs(parent: u32) -> Result<()> {
+    while !programs_built().exists() {
+        if parent_id() != parent {
+            bail!("the programs were not built");
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }

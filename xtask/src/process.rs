@@ -33,10 +33,11 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// `command` with a lower priority: what else runs has the processors first.
+/// `command` with a slightly lower priority: it does not delay tests that run beside it, and still gets
+/// a share of the processors while others build.
 pub(crate) fn nicely(command: &Command) -> Command {
     let mut nice = program("nice");
-    nice.args(["-n", "10"]).arg(command.get_program()).args(command.get_args());
+    nice.args(["-n", "5"]).arg(command.get_program()).args(command.get_args());
     for (variable, value) in command.get_envs() {
         match value {
             Some(value) => nice.env(variable, value),
@@ -87,12 +88,6 @@ impl Background {
             line.push(byte[0].into());
         }
         Ok(line)
-    }
-
-    /// Writes `bytes` to its standard input.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let stdin = self.0.stdin.as_mut().context("its input is not ours to write")?;
-        stdin.write_all(bytes).context("it has ended")
     }
 
     /// Whether it still runs.

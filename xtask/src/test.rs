@@ -162,8 +162,9 @@ fn run_lane(beside: &mut Beside, environment: &Environment, times: &mut Times) -
 
 /// The steps of the parallel lane, in the process that [`Beside`] starts.
 fn run_beside(environment: &Environment, times: &mut Times) -> Result<()> {
+    let parent = std::os::unix::process::parent_id();
     run_steps(named(&[PREPARE]), environment, times)?;
-    beside::wait_for_programs()?;
+    beside::wait_for_programs(parent)?;
     run_steps(named(&BESIDE), environment, times)
 }
 
