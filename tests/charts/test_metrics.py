@@ -11,7 +11,7 @@ from charts import PLUGINS, ROOT, one, render, run_tool
 from running import fake_bigquery, free_port, http_status, service
 
 MONITORED = {"metrics": {"rules": {"enabled": True}, "dashboard": {"enabled": True}}}
-TELEMETRY = ROOT / "plugin-core" / "src" / "telemetry"
+METRICS = [path.read_text() for path in (ROOT / "plugin-core" / "src").rglob("metrics.rs")]
 POD = 'namespace="flyte",pod="bigquery-7d9f8c6b5d-abcde"'
 ANOTHER_RELEASES = 'namespace="flyte",pod="bigquery-eu-7d9f8c6b5d-abcde"'
 ANOTHER_NAMESPACES = 'namespace="other",pod="bigquery-7d9f8c6b5d-abcde"'
@@ -175,11 +175,14 @@ def test_a_dashboard_is_of_its_release(plugin):
 
 
 def registered():
-    """Every series' name that metrics.rs registers, in Prometheus' spelling."""
-    source = (TELEMETRY / "metrics.rs").read_text()
-    types = dict(re.findall(r"^    (\w+): ([\w<>, ]+),$", source, re.MULTILINE))
+    """The name of every series that a metrics.rs registers, in Prometheus' spelling."""
+    source = "\n".join(METRICS)
+    types = dict(re.findall(r"^    (?:pub\(super\) )?(\w+): ([\w<>, ]+),$", source, re.MULTILINE))
     suffixes = {"Histograms": ("_bucket", "_sum", "_count"), "Counter": ("_total",), "Gauge": ("",)}
-    pattern = r'r\.register(?:_with_unit)?\(\s*"(\w+)",\s*"[^"]*",\s*(?:Unit::(\w+),\s*)?self\.(\w+)\.clone\(\),?\s*\)'
+    pattern = (
+        r'registry\.register(?:_with_unit)?\(\s*"(\w+)",\s*"[^"]*",\s*(?:Unit::(\w+),\s*)?'
+        r"(?:self\.|metrics\.)?(\w+)\.clone\(\),?\s*\)"
+    )
     yield "target_info"
     for name, unit, field in re.findall(pattern, source):
         (kind,) = (kind for kind in suffixes if kind in types[field])
@@ -199,8 +202,8 @@ def test_every_series_that_is_looked_at_is_one_of_the_services():
 
 
 def test_every_label_that_is_looked_at_is_one_of_theirs():
-    source = (TELEMETRY / "metrics" / "labels.rs").read_text()
-    theirs = set(re.findall(r"pub\(super\) (\w+):", source)) | {"namespace", "pod", "le"}
+    structs = re.findall(r"struct \w+Labels \{([^}]*)\}", "\n".join(METRICS))
+    theirs = {label for fields in structs for label in re.findall(r"(\w+):", fields)} | {"namespace", "pod", "le"}
     for expression in looked_at():
         grouped = [label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")]
         selected = re.findall(r"[{,](\w+)=", expression)
