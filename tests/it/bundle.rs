@@ -322,7 +322,7 @@ async fn an_agent_is_found_by_its_plugins_name() {
     let found = GetAgentResponse::decode(get("snowflake").await.unwrap()).unwrap().agent.unwrap();
     assert_eq!(found.supported_task_types, ["snowflake"]);
     let unknown = get("bigquery").await.unwrap_err();
-    assert_eq!(unknown.message(), "no agent is called \"bigquery\"; here are: echo, snowflake");
+    assert_eq!(unknown.message(), "unknown agent \"bigquery\"; available: echo, snowflake");
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn a_header_alone_is_answered_at_the_deadline() {
     let service = service().await;
     let hasty = client(&service).await.with_timeout(Duration::from_millis(500));
     let refused = hasty.execute_raw(left_open([header])).await.unwrap_err();
-    assert_eq!((refused.code, refused.message.as_str()), (4, "the inputs did not come in time"));
+    assert_eq!((refused.code, refused.message.as_str()), (4, "timed out waiting for the inputs"));
 }
 
 #[tokio::test]
@@ -98,11 +98,11 @@ async fn what_comes_out_of_order_is_refused() {
     let [header, inputs] = parts();
     for (parts, words) in [
         (vec![], "header: missing; the stream ended before it"),
-        (vec![inputs.clone(), header.clone()], "inputs: came before the header"),
-        (vec![header.clone(), header.clone()], "header: came twice"),
+        (vec![inputs.clone(), header.clone()], "inputs: received before the header"),
+        (vec![header.clone(), header.clone()], "header: received twice"),
         (
             vec![header, inputs, more()],
-            "inputs: more came after them; send all inputs in one message",
+            "inputs: received in several messages; send all inputs in one message",
         ),
     ] {
         for open in [false, true] {
