@@ -43,7 +43,7 @@ async fn it_refuses_to_serve_everybody_unless_told_to() {
     let both = [ANYWHERE[0], ANYWHERE[1], "--insecure-no-auth", "--auth=x"];
     let (code, said) = output(&both, &[]).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("exclude each other"), "{said}");
+    assert!(said.contains("are mutually exclusive"), "{said}");
 }
 
 #[tokio::test]

@@ -79,8 +79,12 @@ async fn grpc_is_served_over_tls() {
 async fn who_trusts_another_authority_or_speaks_plain_http_is_told_so() {
     let (secured, other) = (Secured::start().await, Secured::start().await);
     for (url, ca, words) in [
-        (secured.url("https"), Some(other.ca_file()), "is it from another authority"),
-        (secured.url("http"), None, "does it speak TLS where the URL says http?"),
+        (
+            secured.url("https"),
+            Some(other.ca_file()),
+            "is the certificate from an authority that --ca-file",
+        ),
+        (secured.url("http"), None, "does it speak TLS although the URL says http?"),
     ] {
         let args = ["health-check", &url].into_iter().chain(ca.as_deref()).collect::<Vec<_>>();
         let (code, said) = output("bigquery", &args, &[]).await;

@@ -1,4 +1,4 @@
-//! Several plugins served by one process, for who wants one deployment of them.
+//! Several plugins in one process, for those who prefer a single deployment.
 
 use std::process::ExitCode;
 
@@ -20,11 +20,11 @@ use crate::{
 
 const PLUGINS: &str = "plugins";
 
-/// Several plugins in one program, of either kind. Which of them it serves is a setting of its.
+/// Several plugins in one program, sync or not. A setting selects those that it serves.
 ///
-/// What all share is a flag and a variable, as in a service of one plugin. What is a plugin's own, its
-/// endpoint among it, is read from its environment variables alone, because flags of two may have one
-/// name. Only those of plugins that are served are read.
+/// Shared settings have a flag and a variable, as in a service with one plugin. A plugin's own settings,
+/// including its endpoint, are read from environment variables only, because flags of two plugins may
+/// have the same name. Only the settings of served plugins are read.
 ///
 /// ```text
 /// fn main() -> std::process::ExitCode {
@@ -47,35 +47,35 @@ impl Bundle {
         Self { info, plugins: Vec::new() }
     }
 
-    /// Adds `P`. `name` is what it is called as a service of its own: by `--plugins`, in discovery and in
+    /// Adds `P`. `name` is its name as a service of its own: in `--plugins`, in discovery and in
     /// `<NAME>_ENDPOINT`.
     pub fn plugin<P: Plugin>(mut self, name: &'static str) -> Self {
         self.plugins.push(Registration::of::<P>(name));
         self
     }
 
-    /// [`plugin`](Self::plugin) for one that answers at once.
+    /// [`plugin`](Self::plugin) for a sync plugin.
     pub fn sync_plugin<P: SyncPlugin>(mut self, name: &'static str) -> Self {
         self.plugins.push(Registration::of_sync::<P>(name));
         self
     }
 
-    /// Serves the plugins that are chosen until SIGTERM or SIGINT: a whole `main`.
+    /// Serves the selected plugins until SIGTERM or SIGINT: a complete `main`.
     ///
-    /// Exit codes are those of [`run()`](crate::run()): a plugin's wrong variable is one of the command
-    /// line's.
+    /// Exit codes are those of [`run()`](crate::run()); a plugin's invalid variable counts as an error of
+    /// the command line.
     #[must_use]
     pub fn run(self) -> ExitCode {
         run_program(self.info, self.command(), |matches| self.configure(matches, |_| &[]))
     }
 
-    /// Which program it is.
+    /// The program's name and version.
     #[cfg(feature = "testing")]
     pub(crate) fn info(&self) -> ServiceInfo {
         self.info
     }
 
-    /// The command line: what plugins share, and which of them are served.
+    /// The command line: the shared settings, and which plugins are served.
     #[must_use]
     pub fn command(&self) -> Command {
         let names = self.plugins.iter().map(|plugin| plugin.name);
@@ -88,22 +88,22 @@ impl Bundle {
             .value_parser(PossibleValuesParser::new(names))
             .help_heading("Bundle")
             .help(
-                "Which plugins are served; all, unless some are named. Settings of a plugin are read \
-                 from its environment variables alone, and only if it is served",
+                "The plugins to serve; by default all. A plugin's own settings are read from its \
+                 environment variables only, and only if it is served",
             );
         let command = command::named(self.info, "Runs the tasks of several of Flyte's plugins");
         command::finished(command::with_shared(command.arg(plugins)))
     }
 
-    /// Reads the settings of the plugins that `matches` chooses. `arguments` are what a test gives a
-    /// plugin in place of variables.
+    /// Reads the settings of the plugins that `matches` selects. `arguments` returns a plugin's settings
+    /// as flags, which tests use instead of variables.
     pub(crate) fn configure<'a>(
         &self,
         matches: &ArgMatches,
         arguments: impl Fn(&str) -> &'a [&'a str],
     ) -> Result<Vec<Configured>, clap::Error> {
-        let chosen = matches.get_many::<String>(PLUGINS).map(Iterator::collect::<Vec<_>>);
-        let is_chosen = |plugin: &&Registration| match &chosen {
+        let selected = matches.get_many::<String>(PLUGINS).map(Iterator::collect::<Vec<_>>);
+        let is_selected = |plugin: &&Registration| match &selected {
             Some(names) => names.iter().any(|name| *name == plugin.name),
             None => true,
         };
@@ -112,14 +112,14 @@ impl Bundle {
                 |why| self.command().error(ValueValidation, format!("{}: {why}", plugin.name));
             configure(*plugin, arguments(plugin.name)).map_err(error)
         };
-        self.plugins.iter().filter(is_chosen).map(read).collect()
+        self.plugins.iter().filter(is_selected).map(read).collect()
     }
 }
 
 /// Reads a plugin's own settings.
 ///
 /// # Errors
-/// What is wrong, by the names of variables.
+/// The problem, with variables instead of flags.
 fn configure(plugin: Registration, arguments: &[&str]) -> Result<Configured, String> {
     let command = Command::new(plugin.name).no_binary_name(true);
     let command = plugin.with_endpoint(plugin.with_settings(command));
@@ -133,22 +133,23 @@ fn configure(plugin: Registration, arguments: &[&str]) -> Result<Configured, Str
     })
 }
 
-/// The first sentence of what clap says, with variables where it names flags.
+/// The first sentence of clap's message, with variables instead of flags.
 fn in_variables(error: &str, command: &Command) -> String {
-    let what = error.split("\n\n").next().unwrap_or_default();
-    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let message = error.split("\n\n").next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
     let mut names = command
         .get_arguments()
         .filter_map(|argument| Some((argument.to_string(), argument.get_env()?.to_str()?)))
         .collect::<Vec<_>>();
-    // A flag may begin with another's name.
+    // Longest first, because a flag may begin with the name of another.
     names.sort_by_key(|(flag, _)| std::cmp::Reverse(flag.len()));
-    let what =
-        names.iter().fold(what.to_owned(), |what, (flag, variable)| what.replace(flag, variable));
-    what.split_whitespace().collect::<Vec<_>>().join(" ")
+    let replace =
+        |message: String, (flag, variable): &(String, &str)| message.replace(flag, variable);
+    let message = names.iter().fold(message.to_owned(), replace);
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// clap does not say which it was.
+/// The variables that are not UTF-8; clap's error does not name them.
 fn unreadable_variables(command: &Command) -> Vec<&str> {
     #[expect(clippy::disallowed_methods, reason = "the names are the arguments' own")]
     let is_unreadable = |name: &&str| std::env::var_os(name).is_some_and(|v| v.to_str().is_none());

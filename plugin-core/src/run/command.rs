@@ -1,5 +1,5 @@
-//! The service's settings: every flag is also an environment variable and a line in docs/config.md
-//! or, if it is the plugin's own, in the plugin's README.
+//! The command line. Each flag is also an environment variable, and documented in docs/config.md or, if
+//! it is a plugin's own, in the plugin's README.
 
 use clap::{Arg, ArgAction, Args as _, Command, FromArgMatches as _, builder::BoolishValueParser};
 use server_core::{ServiceInfo, telemetry::TelemetryArgs};
@@ -12,7 +12,7 @@ use crate::{
     upstream::UpstreamArgs,
 };
 
-/// Every setting of a service but its plugins' own, read.
+/// The settings of a service, without its plugins' own.
 pub(crate) struct Settings {
     pub(crate) server: ServerArgs,
     pub(crate) upstream: UpstreamArgs,
@@ -21,7 +21,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads what a command line was matched to.
+    /// Reads the settings from a parsed command line.
     pub(crate) fn read(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
             server: ServerArgs::from_arg_matches(matches)?,
@@ -64,17 +64,17 @@ pub(crate) fn with_shared(command: Command) -> Command {
     TelemetryArgs::augment_args(command)
 }
 
-/// Makes the arguments that are there those of a service.
+/// Completes the command line of a service.
 pub(crate) fn finished(command: Command) -> Command {
     command
         .mut_args(lenient_environment)
         .subcommand(health_check::command())
         .disable_help_subcommand(true)
-        // What only asks a service needs none of its settings.
+        // The health check needs none of the service's settings.
         .subcommand_negates_reqs(true)
 }
 
-/// Makes an argument read its environment variable as people write them: an empty one is none, and a
+/// Makes an argument parse its environment variable leniently: an empty one counts as unset, and a
 /// flag's may be `1`, `yes` or `on`.
 pub(crate) fn lenient_environment(argument: Arg) -> Arg {
     let argument = match argument.get_action() {

@@ -1,4 +1,4 @@
-//! `<service> health-check`: asks a running service whether it serves, for probes that run a program.
+//! `<service> health-check`: checks the health of a running service, for exec probes.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,19 +28,20 @@ use crate::server::args::ServerArgs;
 
 const NAME: &str = "health-check";
 
-/// Which service is asked, and how long it may take to answer.
+/// The arguments of the health check.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HealthCheck {
-    /// `http://host[:port]` of the service's API port, or `https://` if it has a certificate. By default
-    /// that of --listen (PLUGIN_LISTEN), on this machine.
+    /// The URL of the service's API port: `http://host[:port]`, or `https://` if it has a certificate. By
+    /// default that of --listen (PLUGIN_LISTEN) on this machine.
     #[arg(value_name = "URL", value_parser = parse_url)]
     url: Option<Url>,
 
-    /// The authorities that the service's certificate may be from, in PEM, instead of the system's.
+    /// The certificate authorities to trust for the service's certificate, in PEM, instead of the
+    /// system's.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// How long the answer may take.
+    /// How long to wait for the response.
     #[arg(long, default_value = "5s", value_parser = parse_timeout)]
     timeout: Duration,
 }
@@ -48,39 +49,39 @@ pub(crate) struct HealthCheck {
 /// The subcommand.
 pub(crate) fn command() -> clap::Command {
     HealthCheck::augment_args(clap::Command::new(NAME).about(
-        "Asks a running service whether it serves, as gRPC's health protocol has it: prints SERVING \
-         and exits with 0, or says why not and exits with 1",
+        "Checks a running service by gRPC's health protocol: prints SERVING and exits with 0, or \
+         prints why it is not serving and exits with 1",
     ))
 }
 
-fn parse_url(text: &str) -> Result<Url, String> {
-    let wrong = |why: &str| format!("{why}; write for example http://bigquery.flyte:8000");
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+fn parse_url(value: &str) -> Result<Url, String> {
+    let wrong = |why: &str| format!("{why}; expected for example http://bigquery.flyte:8000");
+    let url = Url::parse(value).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("the scheme is http, or https for a service with a certificate"));
+        return Err(wrong("the scheme must be http, or https for a service with a certificate"));
     }
     if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
-        return Err(wrong("give no more than scheme, host and port"));
+        return Err(wrong("give only scheme, host and port"));
     }
     Ok(url)
 }
 
-/// Where the service that is configured here is reached.
-fn here(matches: &clap::ArgMatches) -> Result<Option<Url>, clap::Error> {
+/// The URL of the service that is configured by `matches`.
+fn configured(matches: &clap::ArgMatches) -> Result<Option<Url>, clap::Error> {
     let Ok(server) = ServerArgs::from_arg_matches(matches) else {
         return Ok(None);
     };
     if server.tls_certificate.is_some() {
         return Err(clap::Error::raw(
             ErrorKind::MissingRequiredArgument,
-            "the service has a certificate (--tls-certificate), and that is for a name: give the URL, for \
+            "the service has a certificate (--tls-certificate), which is valid for a host name: give the URL, for \
              example https://bigquery.flyte:8000, and --ca-file\n",
         ));
     }
     Ok(reached_at(server.listen).ok())
 }
 
-/// Where a service that listens on `address` is reached from the same machine.
+/// The URL by which a service that listens on `address` is reached from the same machine.
 fn reached_at(mut address: SocketAddr) -> Result<Url> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -92,26 +93,26 @@ fn reached_at(mut address: SocketAddr) -> Result<Url> {
 }
 
 impl HealthCheck {
-    /// The check that a command line asks for, if it does.
+    /// The check that a command line requests, if any.
     ///
     /// # Errors
-    /// What is wrong with the command line.
-    pub(crate) fn asked_for(matches: &clap::ArgMatches) -> Result<Option<Self>, clap::Error> {
+    /// When the command line is invalid.
+    pub(crate) fn requested(matches: &clap::ArgMatches) -> Result<Option<Self>, clap::Error> {
         let Some(own) = matches.subcommand_matches(NAME) else {
             return Ok(None);
         };
         let check = Self::from_arg_matches(own)?;
         let url = match check.url {
             Some(url) => Some(url),
-            None => here(matches)?,
+            None => configured(matches)?,
         };
         Ok(Some(Self { url, ..check }))
     }
 
-    /// Asks, and prints the answer.
+    /// Checks the service, and prints its status.
     ///
     /// # Errors
-    /// Why the service does not serve, or cannot be asked.
+    /// Why the service is not serving, or why the check failed.
     pub(crate) async fn run(self) -> Result<()> {
         let url = self.url.ok_or_else(|| Error::internal("no URL"))?;
         let tls = match url.scheme() {
@@ -124,24 +125,25 @@ impl HealthCheck {
             ServingStatus::Serving => Ok(()),
             ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
                 Err(Error::unavailable(format!(
-                    "{url} answers and does not serve: it starts, it shuts down, or it has the keys of \
-                     no issuer; its log and GET /readyz on its admin port say which"
+                    "{url} responds but is not serving: it is starting, shutting down, or has no issuer's \
+                     keys; see its log, or GET /readyz on its admin port"
                 )))
             }
         }
     }
 }
 
-/// Each step fails in words of its own: whoever reads them has a probe that fails, and little time.
+/// Each step has its own error message, to help with failing probes.
 async fn ask(
     url: &Url,
     tls: Option<Arc<ClientConfig>>,
     deadline: Instant,
 ) -> Result<ServingStatus> {
-    let late = |what: &str| Error::new(Kind::DeadlineExceeded, format!("{url}: {what} in time"));
+    let timed_out =
+        |what: &str| Error::new(Kind::DeadlineExceeded, format!("{url}: timed out {what}"));
     let connecting = timeout_at(deadline, connect(url)).await;
     let stream = connecting.map_err(|_| {
-        late("no connection came about (a NetworkPolicy, a firewall or a wrong address?)")
+        timed_out("connecting (is there a NetworkPolicy or a firewall, or is the address wrong?)")
     })??;
     let asking = async {
         match tls {
@@ -150,7 +152,9 @@ async fn ask(
         }
     };
     let asking = timeout_at(deadline, asking).await;
-    asking.map_err(|_| late("something accepts connections and did not answer (does it hang?)"))?
+    asking.map_err(|_| {
+        timed_out("waiting for a response; something accepts connections there (does it hang?)")
+    })?
 }
 
 async fn connect(url: &Url) -> Result<TcpStream> {
@@ -158,7 +162,7 @@ async fn connect(url: &Url) -> Result<TcpStream> {
     let host = url.host_str().unwrap_or_default();
     let found = lookup_host(format!("{host}:{port}")).await.map_err(|error| {
         Error::unavailable(format!(
-            "{url}: the host {host} cannot be looked up (a wrong name or namespace, or DNS is down)"
+            "{url}: cannot resolve host {host} (is the name or the namespace wrong, or is DNS down?)"
         ))
         .with_source(error)
     })?;
@@ -166,9 +170,9 @@ async fn connect(url: &Url) -> Result<TcpStream> {
     TcpStream::connect(&*addresses).await.map_err(|error| {
         let why = match error.kind() {
             std::io::ErrorKind::ConnectionRefused => {
-                "connection refused: nothing listens there (is it up, and is this its API port?)"
+                "connection refused: nothing is listening there (is the service up, and is this its API port?)"
             }
-            _ => "no connection",
+            _ => "cannot connect",
         };
         Error::unavailable(format!("{url}: {why}")).with_source(error)
     })
@@ -179,12 +183,15 @@ async fn secured(
     tls: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(url.host_str().unwrap_or_default().to_owned())
-        .map_err(|error| Error::invalid(format!("{url}: no name for TLS")).with_source(error))?;
+    let name =
+        ServerName::try_from(url.host_str().unwrap_or_default().to_owned()).map_err(|error| {
+            Error::invalid(format!("{url}: the host is not a valid TLS server name"))
+                .with_source(error)
+        })?;
     TlsConnector::from(tls).connect(name, stream).await.map_err(|error| {
         Error::unavailable(format!(
-            "{url}: no TLS: {error} (is it from another authority than --ca-file names, or for another \
-             name, or does the port speak plain HTTP?)"
+            "{url}: TLS handshake failed: {error} (is the certificate from an authority that --ca-file \
+             does not name, or for another host name, or does the port speak plain HTTP?)"
         ))
         .with_source(error)
     })
@@ -202,29 +209,29 @@ where
     }
 }
 
-/// A channel over a connection that is there: errors of TCP are told apart before gRPC wraps them.
+/// A channel over an existing connection, because gRPC would hide the errors of TCP.
 async fn channel<S>(url: &Url, stream: S) -> Result<Channel, tonic::transport::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = Some(TokioIo::new(stream));
     let once = tower::service_fn(move |_: http::Uri| {
-        std::future::ready(stream.take().ok_or("the connection ended"))
+        std::future::ready(stream.take().ok_or("the connection was closed"))
     });
-    // TLS, if any, is in the stream; to tonic the connection is plain.
+    // The stream does TLS itself; tonic must not.
     let plain = url.as_str().replacen("https://", "http://", 1);
     Endpoint::from_shared(plain)?.connect_with_connector(once).await
 }
 
 fn no_grpc(url: &Url) -> Error {
     Error::unavailable(format!(
-        "{url}: something listens there and does not speak gRPC over HTTP/2 (is it the API port, and does it speak \
-         TLS where the URL says http?)"
+        "{url}: something is listening there, but it does not speak gRPC over HTTP/2 (is it the API port, \
+         and does it speak TLS although the URL says http?)"
     ))
 }
 
 fn refused(url: &Url, status: Status) -> Error {
-    // What a server sent has no source; what went wrong on the way has.
+    // A status from the server has no source; a transport error has.
     if std::error::Error::source(&status).is_some() {
         return no_grpc(url).with_source(status);
     }
@@ -234,7 +241,7 @@ fn refused(url: &Url, status: Status) -> Error {
     };
     let (code, message) = (status.code(), status.message());
     Error::unavailable(format!(
-        "{url}: grpc.health.v1.Health/Check answers {code:?}: {message}{hint}"
+        "{url}: grpc.health.v1.Health/Check returned {code:?}: {message}{hint}"
     ))
 }
 

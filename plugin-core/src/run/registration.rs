@@ -1,4 +1,4 @@
-//! A plugin before it is made: what a program knows of its settings, and those settings once read.
+//! A plugin before it is created: its settings on the command line, and those settings once parsed.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use server_core::Result;
@@ -12,20 +12,20 @@ use crate::{
 /// A plugin that a program can serve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Registration {
-    /// What discovery calls it.
+    /// Its name in discovery.
     pub(crate) name: &'static str,
     settings: fn(Command) -> Command,
     read: fn(&ArgMatches) -> Result<Make, clap::Error>,
 }
 
-/// Makes a plugin of settings that were read.
+/// Creates a plugin from parsed settings.
 type Make = Box<dyn FnOnce(HttpBuilder) -> Result<AnyPlugin>>;
 
-/// A plugin whose settings were read: all that is missing is the client it calls its vendor with.
+/// A plugin whose settings are parsed. It lacks only the client for its vendor.
 pub(crate) struct Configured {
-    /// What discovery calls it.
+    /// Its name in discovery.
     pub(crate) name: &'static str,
-    /// What is called in place of the vendor.
+    /// The URL to call instead of the vendor's.
     pub(crate) endpoint: Option<String>,
     pub(crate) make: Make,
 }
@@ -60,13 +60,13 @@ impl Registration {
         (self.settings)(command.next_help_heading("Plugin"))
     }
 
-    /// Adds its endpoint, whose variable has the plugin's name.
+    /// Adds `--endpoint`, whose variable has the plugin's name.
     pub(crate) fn with_endpoint(self, command: Command) -> Command {
         let variable = format!("{}_ENDPOINT", self.name.to_uppercase().replace('-', "_"));
         EndpointArgs::augment_args(command).mut_arg("endpoint", |argument| argument.env(variable))
     }
 
-    /// Reads the settings that both added.
+    /// Parses the settings that both added.
     pub(crate) fn configure(self, matches: &ArgMatches) -> Result<Configured, clap::Error> {
         let EndpointArgs { endpoint } = EndpointArgs::from_arg_matches(matches)?;
         Ok(Configured { name: self.name, endpoint, make: (self.read)(matches)? })

@@ -35,28 +35,28 @@ fn descriptor(name: &str) -> Result<MessageDescriptor> {
     POOL.get_message_by_name(name).ok_or_else(|| Error::internal(format!("no message {name}")))
 }
 
-/// Reads a create request in Flyte 1's or Flyte 2's spelling.
+/// Parses a create request of Flyte 1 or Flyte 2.
 ///
 /// # Errors
-/// `InvalidArgument` with the path of the wrong field.
+/// `InvalidArgument` with the path of the invalid field.
 pub(crate) fn from_proto_json(json: &Json) -> Result<CreateTaskRequest> {
     let name = if is_flyte2(json) {
         "flyteidl2.connector.CreateTaskRequest"
     } else {
         CreateTaskRequest::NAME
     };
-    // Flyte's newer SDKs send fields that this version does not know.
+    // Newer SDKs of Flyte send fields unknown to this version.
     let options = DeserializeOptions::new().deny_unknown_fields(false);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
     let read = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options);
     let message = read.map_err(|error| Error::invalid(format!("{}: {error}", track.path())))?;
-    // JSON may go deeper than protobuf.
+    // JSON may be nested more deeply than protobuf.
     CreateTaskRequest::decode(message.encode_to_vec().as_slice())
-        .map_err(|error| Error::invalid("body: is nested too deeply").with_source(error))
+        .map_err(|error| Error::invalid("body: nested too deeply").with_source(error))
 }
 
-/// Flyte 2 writes named values as lists where Flyte 1 writes maps.
+/// Flyte 2 encodes named values as lists, Flyte 1 as maps.
 fn is_flyte2(json: &Json) -> bool {
     [
         "/inputs/literals",
@@ -67,7 +67,7 @@ fn is_flyte2(json: &Json) -> bool {
     .any(|path| json.pointer(path).is_some_and(Json::is_array))
 }
 
-/// Writes `message` with proto field names.
+/// Encodes `message` with proto field names.
 pub(crate) fn to_proto_json<M: Named>(message: &M) -> Result<Json> {
     let mut dynamic = DynamicMessage::new(descriptor(M::NAME)?);
     dynamic.transcode_from(message).map_err(Error::internal)?;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flyte_2s_timeout_is_read() {
+    fn flyte_2_timeouts_are_parsed() {
         let template =
             json!({"interface": {"inputs": {"variables": []}}, "metadata": {"timeout": "1200s"}});
         assert!(is_flyte2(&json!({ "template": template })));
@@ -93,10 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deeply_is_the_callers_mistake() {
+    fn too_deep_nesting_is_an_invalid_argument() {
         let deep = (0..50).fold(json!(1), |inner, _| json!({ "a": inner }));
         let error = from_proto_json(&json!({"template": {"custom": deep}})).unwrap_err();
         assert_eq!(error.kind(), server_core::Kind::InvalidArgument);
-        assert_eq!(error.to_string(), "body: is nested too deeply");
+        assert_eq!(error.to_string(), "body: nested too deeply");
     }
 }

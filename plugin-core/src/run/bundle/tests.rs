@@ -10,7 +10,7 @@ use crate::{
     upstream::HttpBuilder,
 };
 
-/// A plugin that nothing can be served with until its settings are right.
+/// A plugin with required settings.
 struct Picky;
 
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ fn bundle() -> Bundle {
     Bundle::new(info).sync_plugin::<Picky>("picky").sync_plugin::<Picky>("other-picky")
 }
 
-/// Which plugins the command line `args` configures, where each is given `own`.
+/// The plugins that the command line `args` selects, with `own` as the settings of `picky`.
 fn configured(args: &[&str], own: &'static [&'static str]) -> Result<Vec<Configured>, clap::Error> {
     let matches = bundle().command().try_get_matches_from([&["both"], args].concat())?;
     bundle().configure(&matches, |name| if name == "picky" { own } else { &["--accounts=a"] })
@@ -61,7 +61,7 @@ fn names(args: &[&str]) -> Vec<&'static str> {
     configured(args, &["--accounts=a"]).unwrap().iter().map(|plugin| plugin.name).collect()
 }
 
-/// What is said of a plugin that is given `own`.
+/// The error for a plugin with the settings `own`.
 fn refused(own: &'static [&'static str]) -> String {
     let error = configured(&["--plugins=picky"], own).map(drop).unwrap_err();
     assert_eq!(error.exit_code(), 2);
@@ -69,7 +69,7 @@ fn refused(own: &'static [&'static str]) -> String {
 }
 
 #[test]
-fn all_plugins_are_served_unless_some_are_named() {
+fn all_plugins_are_served_by_default() {
     assert_eq!(names(&[]), ["picky", "other-picky"]);
     assert_eq!(names(&["--plugins=other-picky"]), ["other-picky"]);
     assert_eq!(names(&["--plugins=other-picky,picky,picky"]), ["picky", "other-picky"]);
@@ -78,14 +78,14 @@ fn all_plugins_are_served_unless_some_are_named() {
 }
 
 #[test]
-fn nothing_is_asked_of_a_plugin_that_is_not_chosen() {
+fn unselected_plugins_need_no_settings() {
     assert!(configured(&["--plugins=other-picky"], &[]).is_ok());
     assert!(configured(&[], &[]).is_err());
 }
 
 #[test]
-fn what_is_wrong_is_told_by_plugin_and_variable() {
-    for (own, said) in [
+fn errors_name_plugin_and_variable() {
+    for (own, message) in [
         (&[][..], "the following required arguments were not provided: PICKY_ACCOUNTS"),
         (&["--accounts=a", "--runs=x"], "invalid value 'x' for 'PICKY_RUNS': "),
         (&["--accounts=a", "--runs-twice=x"], "invalid value 'x' for 'PICKY_RUNS_TWICE' [possible"),
@@ -95,19 +95,19 @@ fn what_is_wrong_is_told_by_plugin_and_variable() {
         ),
     ] {
         let refused = refused(own);
-        assert!(refused.starts_with(&format!("error: picky: {said}")), "{refused}");
+        assert!(refused.starts_with(&format!("error: picky: {message}")), "{refused}");
     }
 }
 
 #[test]
-fn an_endpoints_variable_has_its_plugins_name() {
+fn endpoint_variables_have_the_plugins_name() {
     let command = Registration::of_sync::<Picky>("other-picky").with_endpoint(Command::new("x"));
     let endpoint = command.get_arguments().next().unwrap();
     assert_eq!(endpoint.get_env(), Some("OTHER_PICKY_ENDPOINT".as_ref()));
 }
 
 #[test]
-fn plugins_have_no_flags_and_what_they_share_has() {
+fn only_shared_settings_have_flags() {
     let command = bundle().command();
     let flags = command.get_arguments().filter_map(Arg::get_long).collect::<Vec<_>>();
     assert!(flags.contains(&"plugins") && flags.contains(&"upstream-timeout"), "{flags:?}");

@@ -93,7 +93,7 @@ struct Claims {
     exp: i64,
     #[serde(default, deserialize_with = "optional_numeric_date")]
     iat: Option<i64>,
-    /// Binds the token to a key that the bearer must prove to hold (RFC 7800), which is not checked here.
+    /// Binds the token to a key whose possession is not proven here (RFC 7800).
     #[serde(default, deserialize_with = "present")]
     cnf: bool,
     #[serde(flatten)]
