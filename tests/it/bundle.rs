@@ -260,7 +260,7 @@ async fn a_plugin_that_answers_at_once_may_be_among_them() {
     for dialect in Dialect::SYNC {
         let client = service.client(dialect, "propeller").await;
         assert_eq!(client.execute(&echo).await.unwrap().phase, "SUCCEEDED");
-        assert!(client.create(&echo).await.unwrap_err().message.contains("answered at once"));
+        assert!(client.create(&echo).await.unwrap_err().message.contains("is synchronous"));
         assert!(client.create(&tasks()[0]).await.is_ok());
     }
 }

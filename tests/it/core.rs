@@ -172,7 +172,7 @@ async fn a_service_may_serve_several_types_each_with_its_version() {
                 Err(refused) => {
                     assert!(!served, "{name} {version}");
                     assert_eq!(refused.code, not_found);
-                    let served = "served: limited version 3, moody version 0";
+                    let served = "available: limited version 3, moody version 0";
                     assert!(refused.message.ends_with(served), "{}", refused.message);
                 }
             }

@@ -202,7 +202,7 @@ async fn an_answer_without_an_end_is_a_failure_that_says_so() {
         for answer in ["running", "unknown"] {
             let seen = client.execute(&task(answer)).await.unwrap();
             assert_eq!(seen.phase, "FAILED");
-            let words = "NOT_TERMINAL: the plugin of oracle answered with the phase RUNNING";
+            let words = "NOT_TERMINAL: the plugin for oracle returned the non-terminal phase RUNNING";
             assert!(seen.message.starts_with(words), "{}", seen.message);
             assert_eq!(seen.outputs, Json::Null);
         }
@@ -277,7 +277,7 @@ async fn an_unknown_task_type_is_answered_with_those_there_are() {
         other["template"]["task_type_version"] = json!(0);
         let refused = client.execute(&other).await.unwrap_err();
         assert_eq!(refused.code, if dialect.is_grpc() { 5 } else { 404 });
-        let served = "served: limited version 0, oracle version 1";
+        let served = "available: limited version 0, oracle version 1";
         assert!(refused.message.ends_with(served), "{}", refused.message);
     })
     .await;
