@@ -1,8 +1,8 @@
-//! Handles: what a caller keeps to find a job again, sealed so that it is worthless to anyone else.
+//! Handles: they identify a job, and are sealed so that only their owner can use them.
 //!
 //! `resource_meta` (gRPC) and `job_id` (REST, base64url) are the same bytes:
-//! `0x01 ‖ key id (4) ‖ nonce (12) ‖ AES-256-GCM-SIV(contents) ‖ tag (16)`. SIV, so that replicas may
-//! draw nonces at random without worry. There is no expiry: a job of weeks must stay pollable.
+//! `0x01 ‖ key id (4) ‖ nonce (12) ‖ AES-256-GCM-SIV(contents) ‖ tag (16)`. SIV makes random nonces of
+//! many replicas safe. Handles do not expire: a job that runs for weeks must stay pollable.
 
 mod job_id;
 mod keys;
@@ -19,16 +19,16 @@ pub(crate) use self::{
 };
 use crate::context::{Caller, Execution, IdempotencyKey, Role};
 
-/// Flyte 1 keeps handles in a Kubernetes object and logs them, so they stay small.
+/// The limit on a handle. Flyte 1 stores handles in a Kubernetes object and logs them.
 const LIMIT_BYTES: usize = 1024;
-/// What is kept of a vendor's words in the handle of a refused job, in bytes.
+/// The limit on the vendor's message in the handle of a refused job, in bytes.
 const MAX_MESSAGE: usize = 440;
-/// What is kept of each of Flyte's names and of a code, in bytes; they are there for logs and labels.
+/// The limit on each of Flyte's names and on an error code, in bytes. They are for logs and labels only.
 const MAX_NAME: usize = 40;
-/// What is kept of a namespace, in bytes: all of it, by Kubernetes' rules. Secrets are found by it.
+/// The limit on a namespace, in bytes: Kubernetes' own, because secrets are looked up by namespace.
 const MAX_NAMESPACE: usize = 63;
 
-/// What a handle says.
+/// The contents of a handle.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Handle {
     pub(crate) task_type: String,
@@ -39,16 +39,16 @@ pub(crate) struct Handle {
     pub(crate) job: Job,
 }
 
-/// The job a handle leads to.
+/// The job of a handle.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Job {
-    /// One the vendor took: the plugin's `Meta` as JSON.
+    /// The vendor accepted it: the plugin's `Meta` as JSON.
     Created(Vec<u8>),
-    /// One that was refused for good; a get reports it as failed.
+    /// It was refused permanently; a get reports it as failed.
     Refused { code: Option<String>, message: String },
 }
 
-/// Who may use a handle.
+/// The owner of a handle.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Owner {
     issuer: String,
@@ -65,11 +65,10 @@ impl Owner {
         }
     }
 
-    /// Whether `caller` may use what this owner created.
+    /// Whether `caller` may use the handle.
     ///
-    /// A job created while the service ran without authentication stays Flyte's when authentication
-    /// is turned on.
-    pub(crate) fn admits(&self, caller: &Caller) -> bool {
+    /// A job created while authentication was off belongs to Flyte once it is turned on.
+    pub(crate) fn authorises(&self, caller: &Caller) -> bool {
         match caller.role() {
             Role::Admin | Role::Anonymous => true,
             Role::Propeller if self.role == Role::Anonymous => true,
@@ -126,7 +125,7 @@ struct Refusal {
 }
 
 impl Handle {
-    /// The handle of `error`, a definitive refusal.
+    /// The job of `error`, a permanent refusal.
     pub(crate) fn refusal(error: &Error) -> Job {
         Job::Refused {
             code: error.code().map(|code| cut(code, MAX_NAME)),
@@ -139,13 +138,13 @@ impl Handle {
         if sealed.len() >= LIMIT_BYTES {
             let size = sealed.len();
             return Err(Error::internal(format!(
-                "a handle of {size} bytes is not under {LIMIT_BYTES}: the plugin's Meta is too large"
+                "the handle has {size} bytes, which is not under {LIMIT_BYTES}: the plugin's Meta is too large"
             )));
         }
         Ok(sealed)
     }
 
-    /// `None` when no key opens `sealed`, or when what is inside makes no sense.
+    /// `None` if no key opens `sealed`, or its contents are invalid.
     pub(crate) fn open(sealed: &[u8], keys: &HandleKeys) -> Option<Self> {
         let contents = keys.open(sealed)?;
         Contents::decode(contents.as_slice()).ok()?.read()
@@ -160,7 +159,7 @@ impl From<&Handle> for Contents {
                 (None, Some(Refusal { code: code.clone(), message: message.clone() }))
             }
         };
-        let name = |text: &str| cut(text, MAX_NAME);
+        let name = |name: &str| cut(name, MAX_NAME);
         let execution = &handle.execution;
         Self {
             task_type: handle.task_type.clone(),
@@ -224,13 +223,13 @@ fn role_of(number: i32) -> Option<Role> {
         .find(|role| role_number(*role) == number)
 }
 
-/// The first `max` bytes of `text`, on a character boundary, with an ellipsis if anything was cut.
-fn cut(text: &str, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
+/// `string` cut to `max` bytes, on a character boundary, with an ellipsis if anything was cut.
+fn cut(string: &str, max: usize) -> String {
+    if string.len() <= max {
+        return string.to_owned();
     }
-    let end = (0..=max - '…'.len_utf8()).rev().find(|end| text.is_char_boundary(*end));
-    format!("{}…", &text[..end.unwrap_or_default()])
+    let end = (0..=max - '…'.len_utf8()).rev().find(|end| string.is_char_boundary(*end));
+    format!("{}…", &string[..end.unwrap_or_default()])
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What one request turned out to be, gathered on its way and logged once at its end.
+//! What becomes known of a request while it is served, for its log line.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,25 +9,25 @@ use crate::{
     task::Phase,
 };
 
-/// A request's record, shared by the layers and handlers it passes.
+/// A request's record, shared by its layers and handler.
 #[derive(Clone, Default)]
 pub(crate) struct Record(Arc<Mutex<Fields>>);
 
-/// What is known of a request.
+/// The fields of a record.
 #[derive(Default)]
 pub(crate) struct Fields {
     pub(crate) task_type: Option<&'static str>,
     pub(crate) caller: Option<Caller>,
     pub(crate) execution: Arc<Execution>,
-    /// Eight hex digits that tell jobs apart: the same in all lines about one.
+    /// Eight hex digits that identify the job in all log lines about it.
     pub(crate) job: Option<String>,
     pub(crate) phase: Option<Phase>,
-    /// Why the answer is older than the request, or is a failure.
+    /// Why the request failed, or why the returned status is not current.
     pub(crate) error: Option<Error>,
 }
 
 impl Record {
-    /// Adds what has become known.
+    /// The fields, to read or change.
     pub(crate) fn fields(&self) -> MutexGuard<'_, Fields> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Start-up: settings → telemetry → plugin → serve → exit code.
+//! Running a service: settings → telemetry → plugins → serve → exit code.
 
 mod arguments;
 mod bundle;
@@ -37,16 +37,16 @@ use crate::{
     verbs::{self, Shared, Verbs},
 };
 
-/// Runs the plugin `P` as a service until SIGTERM or SIGINT: a whole `main`.
+/// Runs the plugin `P` as a service until SIGTERM or SIGINT: a complete `main`.
 ///
-/// Wrong settings end it with a message on standard error: code 2 for the command line's, 1 for all
-/// others.
+/// Invalid settings end it with a message on standard error: with code 2 if clap rejects the command
+/// line, with code 1 otherwise.
 #[must_use]
 pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
     run_one(info, Registration::of::<P>(info.name))
 }
 
-/// [`run()`] for a plugin that answers at once.
+/// [`run()`] for a sync plugin.
 #[must_use]
 pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
     run_one(info, Registration::of_sync::<P>(info.name))
@@ -56,14 +56,14 @@ fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
     run_program(info, command_of(info, plugin), |matches| Ok(vec![plugin.configure(matches)?]))
 }
 
-/// Runs the program whose command line is `command` and tells `configure` which plugins to serve.
+/// Runs the program with the command line `command`, and the plugins that `configure` returns.
 pub(crate) fn run_program(
     info: ServiceInfo,
     command: Command,
     configure: impl FnOnce(&ArgMatches) -> Result<Vec<Configured>, clap::Error>,
 ) -> ExitCode {
     let matches = command.get_matches();
-    let check = HealthCheck::asked_for(&matches).unwrap_or_else(|error| error.exit());
+    let check = HealthCheck::requested(&matches).unwrap_or_else(|error| error.exit());
     let result = match check {
         Some(check) => block_on(runtime(), check.run()),
         None => {
@@ -80,7 +80,7 @@ fn runtime() -> Builder {
 }
 
 async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) -> Result<()> {
-    // Before anything else: a signal that comes while it starts is not lost.
+    // First, so that signals during start-up are not lost.
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
     let names = plugins.iter().map(|plugin| plugin.name).collect::<Vec<_>>().join(", ");
@@ -102,7 +102,7 @@ async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) 
     Ok(())
 }
 
-/// Starts the service and returns while it serves.
+/// Starts the service, and returns once it is listening.
 pub(crate) async fn start(
     info: ServiceInfo,
     settings: Settings,
@@ -114,7 +114,7 @@ pub(crate) async fn start(
     let calls = Arc::new(upstream::Metrics::register(&mut registry));
     let plugins = plugins
         .into_iter()
-        .map(|plugin| make(info, &settings.upstream, plugin, &calls))
+        .map(|plugin| create(info, &settings.upstream, plugin, &calls))
         .collect::<Result<Vec<_>>>()?;
     let keys = handle_keys(&settings.server, &plugins)?;
     let auth = auth(&settings.server, &mut registry)?;
@@ -140,8 +140,8 @@ pub(crate) async fn start(
     service.start(&settings.server).await
 }
 
-/// Makes a plugin, with a client of its own.
-fn make(
+/// Creates a plugin, with a client of its own.
+fn create(
     info: ServiceInfo,
     upstream: &UpstreamArgs,
     plugin: Configured,
@@ -151,8 +151,8 @@ fn make(
     let agent = format!("outrigger-{name}/{}", info.version);
     let http = HttpBuilder::new(upstream, endpoint.as_deref(), &agent, Arc::clone(metrics));
     match http.and_then(make) {
-        Ok(made) => Ok((name, made)),
-        // Where there are others, which of them it was has to be said.
+        Ok(plugin) => Ok((name, plugin)),
+        // In a bundle, the message names the plugin.
         Err(error) if name != info.name => Err(error.about(name)),
         Err(error) => Err(error),
     }
@@ -167,13 +167,13 @@ fn handle_keys(args: &ServerArgs, plugins: &[(&str, AnyPlugin)]) -> Result<Handl
     }
     if args.insecure_no_auth {
         tracing::warn!(
-            "no --handle-keys: running jobs are lost with this process, and replicas cannot share them"
+            "no --handle-keys: a restart loses running jobs, and replicas cannot share them"
         );
         return HandleKeys::ephemeral();
     }
     Err(Error::invalid(
-        "--handle-keys (PLUGIN_HANDLE_KEYS) is missing: without a key that outlives the process, a \
-         restart would lose every running job. Make one with: openssl rand -base64 32 > handle.key",
+        "--handle-keys (PLUGIN_HANDLE_KEYS) is missing: without a persistent key, a restart loses every \
+         running job. Create one with: openssl rand -base64 32 > handle.key",
     ))
 }
 
@@ -181,15 +181,15 @@ fn auth(args: &ServerArgs, registry: &mut Registry) -> Result<Auth> {
     match (&args.auth, args.insecure_no_auth) {
         (Some(path), false) => Auth::from_file(path, registry),
         (None, true) => {
-            tracing::warn!("--insecure-no-auth: whoever reaches this port may submit jobs");
+            tracing::warn!("--insecure-no-auth: anyone who can reach this port may submit jobs");
             Ok(Auth::anonymous(registry))
         }
         (None, false) => Err(Error::invalid(
-            "--auth (PLUGIN_AUTH) is missing: name the file that says who may call, or serve \
-             everybody with --insecure-no-auth",
+            "--auth (PLUGIN_AUTH) is missing: give the file with issuers and access rules, or accept \
+             unauthenticated requests with --insecure-no-auth",
         )),
         (Some(_), true) => Err(Error::invalid(
-            "--auth (PLUGIN_AUTH) and --insecure-no-auth (PLUGIN_INSECURE_NO_AUTH) exclude each other",
+            "--auth (PLUGIN_AUTH) and --insecure-no-auth (PLUGIN_INSECURE_NO_AUTH) are mutually exclusive",
         )),
     }
 }

@@ -39,15 +39,15 @@ pub use self::rest::openapi;
 use self::{args::ServerArgs, limits::ConcurrencyLimit, metrics::Metrics, readiness::Readiness};
 use crate::verbs::Verbs;
 
-/// The API port. THE order of layers, outermost first.
+/// The router of the API port. The one place that orders the layers, outermost first.
 async fn api_router(
     service: &Service,
     args: &ServerArgs,
     metrics: &Arc<Metrics>,
 ) -> Result<(Router, HealthReporter)> {
     let (grpc, health) = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes).await?;
-    // Innermost, as it wraps the body that handlers read. gRPC's is tonic's own, which refuses a
-    // message by its length prefix.
+    // Innermost, because it wraps the body that handlers read. For gRPC, tonic limits messages by their
+    // length prefix.
     let rest = rest::routes(Arc::clone(&service.verbs), service.info)
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
@@ -55,27 +55,27 @@ async fn api_router(
     let layers = ServiceBuilder::new()
         // Labels, permissions and limits depend on the route.
         .layer(from_fn(route::identify))
-        // Everything after it can name the request.
+        // The log line and the response carry the id.
         .layer(from_fn(observe::request_id))
-        // The span and the record under which all else happens; durations cover all of it.
+        // The span, the record and the duration cover everything within.
         .layer(from_fn_with_state(Arc::clone(metrics), observe::trace))
-        // A panic anywhere within costs one call.
+        // A panic fails one call.
         .layer(from_fn_with_state(Arc::clone(metrics), observe::catch_panic))
-        // Failures of whatever is within, in the caller's protocol.
+        // Encodes errors from everything within in the caller's protocol.
         .layer(from_fn(respond::respond))
-        // A slow key set cannot hang a call, so before authentication.
+        // Before authentication, so that a slow key set cannot block a call.
         .layer(from_fn_with_state(args.request_timeout, deadline::bound))
-        // A stranger takes no place, so before the limit.
+        // Before the limit, so that unauthenticated requests take no permit.
         .layer(from_fn_with_state(service.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(service.auth.clone(), auth::authorise))
         .layer(from_fn_with_state(
             ConcurrencyLimit::new(args.max_requests, Arc::clone(metrics)),
-            limits::admit,
+            limits::limit,
         ));
     Ok((routes.layer(layers), health))
 }
 
-/// What is served, and to whom.
+/// A service before it listens.
 pub(crate) struct Service {
     pub(crate) info: ServiceInfo,
     pub(crate) verbs: Arc<Verbs>,
@@ -85,11 +85,11 @@ pub(crate) struct Service {
     /// Counts panics, in handlers too.
     pub(crate) panics: Counter,
     pub(crate) log_level: LogLevel,
-    /// Runs what outlives a call: creates and deletes.
+    /// Runs work that outlives its call: creates, executions and deletes.
     pub(crate) tasks: TaskTracker,
 }
 
-/// A service that listens.
+/// A service that is listening.
 pub(crate) struct Running {
     pub(crate) api: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -101,7 +101,7 @@ impl Service {
     ///
     /// # Errors
     /// `Unavailable` that names the address that cannot be bound; `InvalidArgument` that names the
-    /// certificate's file.
+    /// certificate file.
     pub(crate) async fn start(mut self, args: &ServerArgs) -> Result<Running> {
         let tls = certificate(args).await?;
         let (api_listener, api) = Listener::tcp(args.listen).await?;

@@ -11,7 +11,7 @@ from charts import ROOT, name_of, one, render, run_tool
 from running import fake_bigquery, free_port, http_status, service
 
 MONITORED = {"metrics": {"rules": {"enabled": True}, "dashboard": {"enabled": True}}}
-TELEMETRY = ROOT / "plugin-core" / "src" / "telemetry"
+METRICS = [path.read_text() for path in (ROOT / "plugin-core" / "src").rglob("metrics.rs")]
 POD = 'namespace="flyte",pod="bigquery-7d9f8c6b5d-abcde"'
 ANOTHER_RELEASES = 'namespace="flyte",pod="bigquery-eu-7d9f8c6b5d-abcde"'
 ANOTHER_NAMESPACES = 'namespace="other",pod="bigquery-7d9f8c6b5d-abcde"'
@@ -173,11 +173,14 @@ def test_dashboard_selects_its_release(plugin):
 
 
 def registered():
-    """The name of every series that metrics.rs registers, in Prometheus' spelling."""
-    source = (TELEMETRY / "metrics.rs").read_text()
-    types = dict(re.findall(r"^    (\w+): ([\w<>, ]+),$", source, re.MULTILINE))
+    """The name of every series that a metrics.rs registers, in Prometheus' spelling."""
+    source = "\n".join(METRICS)
+    types = dict(re.findall(r"^    (?:pub\(super\) )?(\w+): ([\w<>, ]+),$", source, re.MULTILINE))
     suffixes = {"Histograms": ("_bucket", "_sum", "_count"), "Counter": ("_total",), "Gauge": ("",)}
-    pattern = r'r\.register(?:_with_unit)?\(\s*"(\w+)",\s*"[^"]*",\s*(?:Unit::(\w+),\s*)?self\.(\w+)\.clone\(\),?\s*\)'
+    pattern = (
+        r'registry\.register(?:_with_unit)?\(\s*"(\w+)",\s*"[^"]*",\s*(?:Unit::(\w+),\s*)?'
+        r"(?:self\.|metrics\.)?(\w+)\.clone\(\),?\s*\)"
+    )
     yield "target_info"
     for name, unit, field in re.findall(pattern, source):
         (kind,) = (kind for kind in suffixes if kind in types[field])
@@ -197,8 +200,8 @@ def test_queried_series_exist():
 
 
 def test_queried_labels_exist():
-    source = (TELEMETRY / "metrics" / "labels.rs").read_text()
-    theirs = set(re.findall(r"pub\(super\) (\w+):", source)) | {"namespace", "pod", "le"}
+    structs = re.findall(r"struct \w+Labels \{([^}]*)\}", "\n".join(METRICS))
+    theirs = {label for fields in structs for label in re.findall(r"(\w+):", fields)} | {"namespace", "pod", "le"}
     for expression in looked_at():
         grouped = [label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")]
         selected = re.findall(r"[{,](\w+)=", expression)

@@ -260,7 +260,7 @@ async fn bundle_may_contain_sync_plugins() {
     for dialect in Dialect::SYNC {
         let client = service.client(dialect, "propeller").await;
         assert_eq!(client.execute(&echo).await.unwrap().phase, "SUCCEEDED");
-        assert!(client.create(&echo).await.unwrap_err().message.contains("answered at once"));
+        assert!(client.create(&echo).await.unwrap_err().message.contains("is synchronous"));
         assert!(client.create(&tasks()[0]).await.is_ok());
     }
 }
@@ -322,7 +322,7 @@ async fn agents_are_found_by_plugin_name() {
     let found = GetAgentResponse::decode(get("snowflake").await.unwrap()).unwrap().agent.unwrap();
     assert_eq!(found.supported_task_types, ["snowflake"]);
     let unknown = get("bigquery").await.unwrap_err();
-    assert_eq!(unknown.message(), "no agent is called \"bigquery\"; here are: echo, snowflake");
+    assert_eq!(unknown.message(), "unknown agent \"bigquery\"; available: echo, snowflake");
 }
 
 #[tokio::test]

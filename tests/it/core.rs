@@ -172,7 +172,7 @@ async fn service_may_have_several_versioned_task_types() {
                 Err(refused) => {
                     assert!(!served, "{name} {version}");
                     assert_eq!(refused.code, not_found);
-                    let served = "served: limited version 3, moody version 0";
+                    let served = "available: limited version 3, moody version 0";
                     assert!(refused.message.ends_with(served), "{}", refused.message);
                 }
             }

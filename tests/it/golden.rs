@@ -125,7 +125,7 @@ async fn unserved_task_types_are_rejected_with_the_served_ones() {
     for golden in others.chain([newer]) {
         let status = stage.send(&golden).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound, "{}", golden.name);
-        assert!(status.message().ends_with("served: bigquery_query_job_task version 0"));
+        assert!(status.message().ends_with("available: bigquery_query_job_task version 0"));
     }
     assert_eq!(stage.fake.requests(), 0);
 }

@@ -137,7 +137,7 @@ async fn invalid_request_names_the_field_and_submits_nothing() {
         (json!("[]"), "invalid"),
         (json!("{} x"), "trailing"),
         (json!({"templat": {}}), "templat"),
-        (json!({"template": {}, "sql": "SELECT 1"}), "not both"),
+        (json!({"template": {}, "sql": "SELECT 1"}), "give either template"),
         (json!({"custom": {"Location": "EU"}, "sql": "SELECT 1"}), "ProjectID"),
         (json!({"custom": {"ProjectID": 7}, "sql": "SELECT 1"}), "custom.ProjectID"),
         (json!({"custom": {"ProjectID": "p"}}), "template.sql: missing"),
@@ -164,7 +164,7 @@ async fn invalid_request_names_the_field_and_submits_nothing() {
     }
     for (query, expected) in [
         ("", "job_id: missing"),
-        ("?job_id=a&resource_id=b", "not both"),
+        ("?job_id=a&resource_id=b", "give either job_id"),
         ("?job=1", "unknown field"),
     ] {
         let (status, problem) = stage.rest(Method::GET, &format!("{PATH}{query}"), None).await;

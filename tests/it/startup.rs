@@ -43,7 +43,7 @@ async fn unauthenticated_service_must_be_enabled_explicitly() {
     let both = [ANYWHERE[0], ANYWHERE[1], "--insecure-no-auth", "--auth=x"];
     let (code, text) = output(&both, &[]).await;
     assert_eq!(code, Some(1));
-    assert!(text.contains("exclude each other"), "{text}");
+    assert!(text.contains("are mutually exclusive"), "{text}");
 }
 
 #[tokio::test]

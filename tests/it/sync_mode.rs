@@ -202,7 +202,8 @@ async fn non_terminal_phase_is_a_failure() {
         for answer in ["running", "unknown"] {
             let seen = client.execute(&task(answer)).await.unwrap();
             assert_eq!(seen.phase, "FAILED");
-            let message = "NOT_TERMINAL: the plugin of oracle answered with the phase RUNNING";
+            let message =
+                "NOT_TERMINAL: the plugin for oracle returned the non-terminal phase RUNNING";
             assert!(seen.message.starts_with(message), "{}", seen.message);
             assert_eq!(seen.outputs, Json::Null);
         }
@@ -281,7 +282,7 @@ async fn unknown_task_type_lists_the_served_ones() {
         other["template"]["task_type_version"] = json!(0);
         let refused = client.execute(&other).await.unwrap_err();
         assert_eq!(refused.code, if dialect.is_grpc() { 5 } else { 404 });
-        let served = "served: limited version 0, oracle version 1";
+        let served = "available: limited version 0, oracle version 1";
         assert!(refused.message.ends_with(served), "{}", refused.message);
     })
     .await;

@@ -15,13 +15,13 @@ const ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
 const HEADER_BYTES: usize = 1 + ID_BYTES + NONCE_BYTES;
 
-/// The keys of one service: the first seals, all open.
+/// The keys of a service: the first one seals, all of them open.
 pub(crate) struct HandleKeys(Vec<Key>);
 
 struct Key {
     id: [u8; ID_BYTES],
     cipher: RandomizedNonceKey,
-    /// What the cipher authenticates beside the contents.
+    /// The additional authenticated data.
     context: Vec<u8>,
 }
 
@@ -50,7 +50,7 @@ impl HandleKeys {
         Ok(Self(keys))
     }
 
-    /// One key that nobody else has and that is gone with the process.
+    /// One random key, which is lost with the process.
     pub(crate) fn ephemeral() -> Result<Self> {
         Ok(Self(vec![Key::new(&rand::random())?]))
     }
@@ -92,7 +92,7 @@ fn read_key(file: &Path) -> Result<[u8; KEY_BYTES]> {
     })?;
     let wrong = || {
         Error::invalid(format!(
-            "handle key file {name}: expected {KEY_BYTES} bytes or their base64 \
+            "handle key file {name}: must have {KEY_BYTES} bytes, raw or in base64 \
              (openssl rand -base64 {KEY_BYTES})"
         ))
     };
@@ -105,7 +105,7 @@ fn read_key(file: &Path) -> Result<[u8; KEY_BYTES]> {
 
 #[cfg(test)]
 impl HandleKeys {
-    /// Keys of one repeated byte each.
+    /// Keys that each consist of one repeated byte.
     pub(crate) fn repeated(bytes: &[u8]) -> Self {
         Self(bytes.iter().map(|byte| Key::new(&[*byte; KEY_BYTES]).unwrap()).collect())
     }

@@ -30,7 +30,7 @@ fn handle() -> Handle {
 }
 
 #[test]
-fn what_was_sealed_opens_again() {
+fn sealed_handles_open() {
     let keys = HandleKeys::repeated(&[1]);
     let refused = Error::invalid("Unrecognized name: foo").with_code("invalidQuery");
     for handle in [handle(), Handle { job: Handle::refusal(&refused), ..handle() }] {
@@ -52,7 +52,7 @@ fn the_first_key_seals_and_every_key_opens() {
 }
 
 #[test]
-fn no_changed_byte_opens() {
+fn altered_handles_do_not_open() {
     let keys = HandleKeys::repeated(&[1]);
     let sealed = handle().seal(&keys).unwrap();
     for at in 0..sealed.len() {
@@ -66,23 +66,23 @@ fn no_changed_byte_opens() {
 }
 
 #[test]
-fn nothing_readable_is_left_outside_the_seal() {
+fn handles_reveal_nothing() {
     let sealed = handle().seal(&HandleKeys::repeated(&[1])).unwrap();
-    let text = String::from_utf8_lossy(&sealed).into_owned();
+    let readable = String::from_utf8_lossy(&sealed).into_owned();
     for word in ["acme", "flytesnacks", "bigquery", "propeller"] {
-        assert!(!text.contains(word), "{word}");
+        assert!(!readable.contains(word), "{word}");
     }
 }
 
-/// Made by the first release. If this fails, jobs that run during an upgrade would be lost.
+/// Created by the first release. If this fails, an upgrade loses running jobs.
 #[test]
-fn a_handle_of_an_older_release_opens() {
+fn handles_of_older_releases_open() {
     let golden = include_bytes!("golden.bin");
     assert_eq!(Handle::open(golden, &HandleKeys::repeated(&[1])), Some(handle()));
 }
 
 #[test]
-fn the_longest_names_and_words_still_fit() {
+fn long_names_and_messages_fit() {
     let long = "ä".repeat(4000);
     let refused = Error::invalid(long.clone()).with_code(long.clone());
     let execution = Arc::new(Execution {
@@ -100,19 +100,19 @@ fn the_longest_names_and_words_still_fit() {
 }
 
 #[test]
-fn a_meta_that_does_not_fit_is_a_defect_not_a_truncation() {
+fn too_large_metas_are_errors() {
     let handle = Handle { job: Job::Created(vec![b'x'; LIMIT_BYTES]), ..handle() };
     let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();
     assert!(error.chain().unwrap().contains("Meta is too large"));
 }
 
 #[test]
-fn only_its_owner_and_admins_may_use_a_handle() {
+fn only_owners_and_admins_may_use_a_handle() {
     use Role::{Admin, Anonymous, Propeller, User};
     let ann = caller("idp", "ann", User);
     let propeller = caller("cluster", "propeller", Propeller);
     let nobody = Caller::anonymous();
-    for (owner, user, admitted) in [
+    for (owner, user, authorised) in [
         (&ann, &ann, true),
         (&ann, &caller("idp", "bob", User), false),
         (&ann, &caller("other", "ann", User), false),
@@ -124,6 +124,6 @@ fn only_its_owner_and_admins_may_use_a_handle() {
         (&nobody, &ann, false),
         (&propeller, &caller("", "anonymous", Anonymous), true),
     ] {
-        assert_eq!(Owner::of(owner).admits(user), admitted, "{owner:?} → {user:?}");
+        assert_eq!(Owner::of(owner).authorises(user), authorised, "{owner:?} → {user:?}");
     }
 }

@@ -97,7 +97,7 @@ impl HealthCheck {
     ///
     /// # Errors
     /// An error about the command line.
-    pub(crate) fn asked_for(matches: &clap::ArgMatches) -> Result<Option<Self>, clap::Error> {
+    pub(crate) fn requested(matches: &clap::ArgMatches) -> Result<Option<Self>, clap::Error> {
         let Some(own) = matches.subcommand_matches(NAME) else {
             return Ok(None);
         };

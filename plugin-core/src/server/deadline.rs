@@ -1,4 +1,4 @@
-//! Bounds every call by the caller's deadline and ours, whichever comes first.
+//! Bounds every call by the caller's deadline or the service's own, whichever is earlier.
 
 use std::time::Duration;
 
@@ -13,42 +13,41 @@ use tokio::time::timeout_at;
 
 use crate::context::Deadline;
 
-/// Sets the call's [`Deadline`] and ends it there.
+/// Sets the call's [`Deadline`] and enforces it.
 pub(super) async fn bound(
     State(ours): State<Duration>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let time = match callers(request.headers()) {
+    let time = match callers_timeout(request.headers()) {
         Ok(theirs) => theirs.map_or(ours, |theirs| theirs.min(ours)),
         Err(error) => return error.into_response(),
     };
     let deadline = Deadline::after(time);
     request.extensions_mut().insert(deadline);
     timeout_at(deadline.instant(), next.run(request)).await.unwrap_or_else(|_| {
-        Error::new(Kind::DeadlineExceeded, "the deadline passed before the outcome was known")
+        Error::new(Kind::DeadlineExceeded, "deadline exceeded; the outcome is unknown")
             .into_response()
     })
 }
 
-/// How long the caller waits: `grpc-timeout`, or REST's `X-Request-Timeout` as `8s`.
-fn callers(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+/// How long the caller waits: `grpc-timeout`, or REST's `X-Request-Timeout`, for example `8s`.
+fn callers_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
     if let Some(value) = headers.get("grpc-timeout") {
-        // gRPC's servers ignore one they cannot read.
+        // gRPC servers ignore an invalid one.
         return Ok(value.to_str().ok().and_then(grpc_timeout));
     }
     let Some(value) = headers.get("x-request-timeout") else {
         return Ok(None);
     };
-    let text = value.to_str().unwrap_or_default();
-    let time = parse_duration(text)
-        .map_err(|why| Error::invalid(format!("header X-Request-Timeout: {why}")))?;
-    Ok(Some(time))
+    let invalid = |why: String| Error::invalid(format!("header X-Request-Timeout: {why}"));
+    let timeout = value.to_str().map_err(|_| invalid("must be ASCII".to_owned()))?;
+    parse_duration(timeout).map(Some).map_err(invalid)
 }
 
-/// At most eight digits and a unit, by gRPC's HTTP/2 mapping.
-fn grpc_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+/// Parses at most eight digits and a unit, by gRPC's HTTP/2 mapping.
+fn grpc_timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -69,8 +68,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grpc_timeouts_are_read_by_the_specification() {
-        for (text, expected) in [
+    fn grpc_timeouts_are_parsed_by_the_specification() {
+        for (value, expected) in [
             ("10S", Some(Duration::from_secs(10))),
             ("9999967m", Some(Duration::from_millis(9_999_967))),
             ("1H", Some(Duration::from_secs(3600))),
@@ -82,7 +81,7 @@ mod tests {
             ("1s", None),
             ("1ä", None),
         ] {
-            assert_eq!(grpc_timeout(text), expected, "{text:?}");
+            assert_eq!(grpc_timeout(value), expected, "{value:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! gRPC: the services of Flyte 1 and Flyte 2, health and reflection.
+//! The gRPC services: those of Flyte 1 and Flyte 2, health and reflection.
 
 mod sync;
 
@@ -45,7 +45,7 @@ use crate::{
     },
 };
 
-/// One server for both versions of Flyte: their messages are the same.
+/// The implementation for both versions of Flyte, whose messages have the same encoding.
 #[derive(Clone)]
 struct Server {
     verbs: Arc<Verbs>,
@@ -70,7 +70,7 @@ pub(super) async fn routes(
         SyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
     let connectors = AsyncConnectorServiceServer::new(server.clone())
         .max_decoding_message_size(max_message_bytes);
-    // From an empty router: the default one brings a fallback that would clash with REST's.
+    // From an empty router, because the default one has a fallback that conflicts with REST's.
     let routes = Routes::from(Router::new())
         .add_service(agents)
         .add_service(sync_agents)
@@ -83,7 +83,7 @@ pub(super) async fn routes(
     Ok((routes.into_axum_router(), reporter))
 }
 
-/// Sets what health answers for the server and for each of its services.
+/// Sets the health status of the server and of each of its services.
 pub(super) async fn health_of_all(reporter: &HealthReporter, status: ServingStatus) {
     for name in [""].into_iter().chain(services_with_health()) {
         reporter.set_service_status(name, status).await;
@@ -127,7 +127,7 @@ impl Server {
         let opened: Opened =
             match self.verbs.open(&incoming, Verb::Delete, handle, task_type.as_deref()) {
                 Ok(opened) => opened,
-                // Nothing is deleted; but an error would be repeated for ever.
+                // Nothing can be deleted, and an error would be retried forever.
                 Err(error) if is_unreadable(&error) => {
                     incoming.record.fields().error = Some(error);
                     return Ok(DeleteTaskResponse {});
@@ -138,7 +138,7 @@ impl Server {
         Ok(DeleteTaskResponse {})
     }
 
-    /// Each plugin as discovery lists it, with its task types in both of the fields that callers read.
+    /// The plugins for discovery, with their task types in both of the fields that callers read.
     fn agents(&self) -> Vec<Agent> {
         let mut agents = BTreeMap::<_, Agent>::new();
         for Served { agent: name, task_type, plugin, .. } in self.verbs.served() {
@@ -158,11 +158,11 @@ impl Server {
             return Ok(GetAgentResponse { agent: Some(agents.swap_remove(found)) });
         }
         let names = agents.iter().map(|agent| agent.name.as_str()).collect::<Vec<_>>().join(", ");
-        Err(Error::not_found(format!("no agent is called {name:?}; here are: {names}")))
+        Err(Error::not_found(format!("unknown agent {name:?}; available: {names}")))
     }
 }
 
-/// The two services differ in their names only.
+/// Both services have the same methods.
 macro_rules! async_service {
     ($service:ident) => {
         #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! Bounds how much is served at once.
+//! Limits the number of concurrent calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,24 +14,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::{metrics::Metrics, route::Route};
 use crate::{context::Verb, verbs::Permit};
 
-/// How many calls may run at once.
+/// The limit on concurrent calls.
 #[derive(Clone)]
 pub(super) struct ConcurrencyLimit {
-    free: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
 impl ConcurrencyLimit {
     pub(super) fn new(max_requests: usize, metrics: Arc<Metrics>) -> Self {
-        let free = Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS));
-        Self { free: Arc::new(free), metrics }
+        let permits = Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS));
+        Self { permits: Arc::new(permits), metrics }
     }
 
-    /// A permit for a call. Submits beyond the limit are refused at once, and come back; polls and
-    /// deletes wait, because propeller counts their failures against the task.
+    /// A permit for a call. Beyond the limit polls and deletes wait, because propeller counts their
+    /// failures against the task; others are refused at once, and are retried.
     async fn acquire(&self, verb: Verb) -> Result<Permit> {
         let permit = match verb {
-            Verb::Get | Verb::Delete => Arc::clone(&self.free).acquire_owned().await.ok(),
+            Verb::Get | Verb::Delete => Arc::clone(&self.permits).acquire_owned().await.ok(),
             Verb::Create | Verb::Execute | Verb::List => self.try_acquire()?,
         };
         let closed = || Error::internal("the limit is closed");
@@ -39,26 +39,26 @@ impl ConcurrencyLimit {
     }
 
     fn try_acquire(&self) -> Result<Option<OwnedSemaphorePermit>> {
-        match Arc::clone(&self.free).try_acquire_owned() {
+        match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Ok(Some(permit)),
             Err(TryAcquireError::Closed) => Ok(None),
             Err(TryAcquireError::NoPermits) => {
                 self.metrics.shed.inc();
-                let overloaded = Error::unavailable("the service is overloaded; try again");
+                let overloaded = Error::unavailable("the service is overloaded; retry later");
                 Err(overloaded.with_retry_after(Duration::from_secs(1)))
             }
         }
     }
 }
 
-/// Gives a call its permit, for as long as it or what it started runs.
-pub(super) async fn admit(
+/// Gives a call its permit, which is held until the call and the work it started have ended.
+pub(super) async fn limit(
     State(limit): State<ConcurrencyLimit>,
     Extension(route): Extension<Route>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    // A probe: an overloaded service is still a healthy one.
+    // A probe: an overloaded service is still healthy.
     let Some(verb) = route.verb else {
         return next.run(request).await;
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::Method;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, gauge::Gauge},
@@ -91,17 +91,11 @@ impl Metrics {
         );
     }
 
-    pub(super) fn http_served(
-        &self,
-        method: &Method,
-        route: &str,
-        status: StatusCode,
-        took: Duration,
-    ) {
+    pub(super) fn http_served(&self, method: &Method, route: &str, status: u16, took: Duration) {
         let labels = HttpLabels {
             http_request_method: known_method(method),
             http_route: route.to_owned(),
-            http_response_status_code: status.as_u16().into(),
+            http_response_status_code: status.into(),
             url_scheme: self.url_scheme,
         };
         self.http.get_or_create(&labels).observe(took.as_secs_f64());

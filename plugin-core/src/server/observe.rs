@@ -1,4 +1,4 @@
-//! Follows every request from its head to its answer: an id, a span, metrics and one log line.
+//! Observes every request: an id, a span, metrics and one log line.
 
 use std::sync::Arc;
 
@@ -37,11 +37,11 @@ use crate::{
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request an id, the caller's own if it sent a plain one, and sends it back.
+/// Gives the request an id, the caller's own if it is valid, and returns it in the response.
 pub(super) async fn request_id(mut request: Request, next: Next) -> Response {
-    let theirs = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned();
+    let callers = request.headers().get(&REQUEST_ID).filter(|id| is_valid(id)).cloned();
     let id =
-        theirs.or_else(|| HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>())).ok());
+        callers.or_else(|| HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>())).ok());
     let Some(id) = id else {
         return next.run(request).await;
     };
@@ -51,12 +51,12 @@ pub(super) async fn request_id(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn is_plain(id: &HeaderValue) -> bool {
+fn is_valid(id: &HeaderValue) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     !id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(allowed)
 }
 
-/// Puts the request under a span and a [`Record`], and writes its one log line.
+/// Serves the request in a span and with a [`Record`], and writes its log line.
 pub(super) async fn trace(
     State(metrics): State<Arc<Metrics>>,
     Extension(route): Extension<Route>,
@@ -71,7 +71,7 @@ pub(super) async fn trace(
     response
 }
 
-/// A request under observation. Dropped unfinished, it was cancelled by its caller.
+/// A request under observation. If it is dropped unfinished, its caller cancelled it.
 struct Observed {
     metrics: Arc<Metrics>,
     record: Record,
@@ -109,9 +109,10 @@ impl Observed {
 
     fn count(&self) {
         let took = self.started.elapsed();
-        // 499 and CANCELLED are what nginx and gRPC call a caller that went away.
-        let cancelled = (StatusCode::from_u16(499).unwrap_or_default(), Code::Cancelled);
-        let (status, code) = self.outcome.unwrap_or(cancelled);
+        // nginx's 499 and gRPC's CANCELLED stand for a caller that disconnected.
+        let cancelled = (499, Code::Cancelled);
+        let outcome = self.outcome.map(|(status, code)| (status.as_u16(), code));
+        let (status, code) = outcome.unwrap_or(cancelled);
         match self.protocol {
             Protocol::Rest => {
                 self.metrics.http_served(&self.method, self.route.pattern(), status, took);
@@ -130,12 +131,12 @@ impl Observed {
         }
     }
 
-    /// Whether the service, and not its caller, is why the request failed.
-    fn is_our_failure(&self) -> bool {
+    /// Whether the request failed because of the service, not because of its caller.
+    fn is_server_error(&self) -> bool {
         match (self.outcome, self.protocol) {
             (None, _) => false,
             (Some((status, _)), Protocol::Rest) => status.is_server_error(),
-            (Some((_, code)), Protocol::Grpc) => is_our_code(code),
+            (Some((_, code)), Protocol::Grpc) => is_server_code(code),
         }
     }
 
@@ -147,7 +148,7 @@ impl Observed {
             Protocol::Rest => self.route.pattern(),
             Protocol::Grpc => self.route.rpc_method,
         };
-        // A macro, because an event's level is part of where it stands.
+        // A macro, because an event's level is static.
         macro_rules! line {
             ($level:expr) => {
                 tracing::event!(
@@ -181,14 +182,14 @@ impl Observed {
         }
         if fields.error.as_ref().is_some_and(|error| error.kind() == Kind::Internal) {
             line!(Level::ERROR);
-        } else if self.is_our_failure() {
+        } else if self.is_server_error() {
             line!(Level::WARN);
         } else {
             line!(Level::INFO);
         }
     }
 
-    /// Ends the span by OpenTelemetry's rules for servers: a caller's mistake is no error of ours.
+    /// Ends the span by OpenTelemetry's rules for servers: a client error does not fail the span.
     fn end_span(&self) {
         if let Some((status, code)) = self.outcome {
             match self.protocol {
@@ -196,7 +197,7 @@ impl Observed {
                 Protocol::Grpc => self.span.record("rpc.response.status_code", code_name(code)),
             };
         }
-        if self.is_our_failure() {
+        if self.is_server_error() {
             self.span.record("error.type", self.status());
             self.span.record("otel.status_code", "ERROR");
         }
@@ -212,7 +213,7 @@ impl Drop for Observed {
 }
 
 /// <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/#recording-errors>
-fn is_our_code(code: Code) -> bool {
+fn is_server_code(code: Code) -> bool {
     matches!(
         code,
         Code::Unknown
@@ -224,8 +225,8 @@ fn is_our_code(code: Code) -> bool {
     )
 }
 
-fn non_empty(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
+fn non_empty(name: &str) -> Option<&str> {
+    (!name.is_empty()).then_some(name)
 }
 
 fn server_span(request: &Request, protocol: Protocol, route: &Route) -> Span {
@@ -250,7 +251,7 @@ fn server_span(request: &Request, protocol: Protocol, route: &Route) -> Span {
     );
     if !span.is_disabled() {
         let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
-        // Fails only where tracing is off, and then nothing is lost.
+        // Fails only if tracing is off.
         let _ = span.set_parent(parent);
     }
     span
@@ -277,7 +278,7 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// A failed unary call has its status in the head; one that succeeded has it in its trailers.
+/// The status of a unary call: in the head if it failed, in the trailers if it succeeded.
 fn grpc_code(response: &Response) -> Code {
     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
 }
@@ -305,7 +306,7 @@ fn code_name(code: Code) -> &'static str {
     }
 }
 
-/// Turns a panic into an answer, so that it costs one call and not a connection.
+/// Turns a panic into an error response, so that it fails one call and not the connection.
 pub(super) async fn catch_panic(
     State(metrics): State<Arc<Metrics>>,
     request: Request,

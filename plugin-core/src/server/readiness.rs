@@ -1,4 +1,4 @@
-//! Whether the service should be sent calls, for HTTP and gRPC probes alike.
+//! Readiness, for HTTP and gRPC probes alike.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{auth::Auth, grpc::health_of_all};
 
-/// Whether the service should be sent calls.
+/// Whether the service is ready for calls.
 #[derive(Clone)]
 pub(super) struct Readiness {
     auth: Auth,
@@ -19,8 +19,10 @@ impl Readiness {
         Self { auth, draining }
     }
 
+    /// Whether the service is ready for calls.
+    ///
     /// # Errors
-    /// Why it should not.
+    /// Why it is not.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.draining.is_cancelled() {
             return Err("shutting down");
@@ -28,7 +30,7 @@ impl Readiness {
         self.auth.ready()
     }
 
-    /// Keeps gRPC health in step, until the service drains.
+    /// Keeps the gRPC health status up to date until the service drains.
     pub(super) async fn report(self, reporter: HealthReporter) {
         const EVERY: Duration = Duration::from_millis(500);
         let mut last = None;

@@ -1,4 +1,4 @@
-//! Writes every failure in the protocol of its caller.
+//! Encodes every error in the caller's protocol.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tonic::{Code, Status};
 
 use crate::record::Record;
 
-/// When to come back where nothing says it better.
-const SOON: Duration = Duration::from_secs(1);
+/// The `Retry-After` of errors without one of their own.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Which protocol a request speaks.
+/// The protocol of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Rest,
@@ -30,7 +30,7 @@ impl Protocol {
     }
 }
 
-/// Renders failures of the layers and handlers within, and puts them on the request's record.
+/// Renders errors of the layers and handlers within, and adds them to the request's record.
 pub(super) async fn respond(request: Request, next: Next) -> Response {
     let protocol = Protocol::of(request.headers());
     let record = request.extensions().get::<Record>().cloned();
@@ -63,7 +63,7 @@ fn grpc_error(response: &Response) -> Option<&Error> {
     std::error::Error::source(status)?.downcast_ref()
 }
 
-/// `error` as an answer in `protocol`.
+/// `error` as a response in `protocol`.
 pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
     match protocol {
         Protocol::Grpc => Status::from(error.clone()).into_http(),
@@ -73,9 +73,10 @@ pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
             if let Some(challenge) = challenge(error) {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
-            // RFC 9110: who is told to come back should be told when.
-            let soon = (error.kind().http() == StatusCode::SERVICE_UNAVAILABLE).then_some(SOON);
-            if let Some(wait) = error.retry_after().or(soon) {
+            // RFC 9110 recommends Retry-After with 503.
+            let default = (error.kind().http() == StatusCode::SERVICE_UNAVAILABLE)
+                .then_some(DEFAULT_RETRY_AFTER);
+            if let Some(wait) = error.retry_after().or(default) {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }
@@ -84,7 +85,7 @@ pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
     }
 }
 
-/// An RFC 9457 problem that also carries the RFC's two members.
+/// An RFC 9457 problem, with the two members of Flyte's RFC.
 fn problem(status: StatusCode, code: &str, message: &str) -> Response {
     let body = json!({
         "type": "about:blank",
@@ -101,7 +102,7 @@ fn problem(status: StatusCode, code: &str, message: &str) -> Response {
     response
 }
 
-/// RFC 6750 §3: no `error` when no token was sent.
+/// The `WWW-Authenticate` challenge. RFC 6750 §3: no `error` without a token.
 fn challenge(error: &Error) -> Option<HeaderValue> {
     const OAUTH: [&str; 3] = ["invalid_request", "invalid_token", "insufficient_scope"];
     match error.code().filter(|code| OAUTH.contains(code)) {
@@ -115,7 +116,7 @@ fn challenge(error: &Error) -> Option<HeaderValue> {
     }
 }
 
-/// A status that a layer or the router gave without more words.
+/// A problem for a bare status of a layer or the router.
 fn bare_rest(status: StatusCode) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     let code = title.to_uppercase().replace(' ', "_");

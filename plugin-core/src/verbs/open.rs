@@ -42,7 +42,7 @@ impl Verbs {
         let task_type = opened.served.task_type.name;
         incoming.note(task_type, &opened.handle.execution, opened.handle.key);
         incoming.caller.check_task_type(task_type)?;
-        if !opened.handle.owner.admits(&incoming.caller) {
+        if !opened.handle.owner.authorises(&incoming.caller) {
             let message = "this job belongs to another caller";
             return Err(Error::new(Kind::PermissionDenied, message));
         }

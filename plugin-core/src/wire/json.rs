@@ -53,7 +53,7 @@ pub(crate) fn from_proto_json(json: &Json) -> Result<CreateTaskRequest> {
     let message = read.map_err(|error| Error::invalid(format!("{}: {error}", track.path())))?;
     // JSON may be nested more deeply than protobuf.
     CreateTaskRequest::decode(message.encode_to_vec().as_slice())
-        .map_err(|error| Error::invalid("body: is nested too deeply").with_source(error))
+        .map_err(|error| Error::invalid("body: nested too deeply").with_source(error))
 }
 
 /// Whether it is Flyte 2's form, which has lists of named values in place of Flyte 1's maps.
@@ -97,6 +97,6 @@ mod tests {
         let deep = (0..50).fold(json!(1), |inner, _| json!({ "a": inner }));
         let error = from_proto_json(&json!({"template": {"custom": deep}})).unwrap_err();
         assert_eq!(error.kind(), server_core::Kind::InvalidArgument);
-        assert_eq!(error.to_string(), "body: is nested too deeply");
+        assert_eq!(error.to_string(), "body: nested too deeply");
     }
 }

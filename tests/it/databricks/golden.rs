@@ -115,7 +115,7 @@ async fn spark_task_type_is_not_served_by_default() {
         let golden = Golden::read(Flyte::V1, name).unwrap();
         let status = stage.send(&golden).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound, "{name}");
-        assert!(status.message().ends_with("served: databricks version 0"), "{status}");
+        assert!(status.message().ends_with("available: databricks version 0"), "{status}");
     }
 }
 

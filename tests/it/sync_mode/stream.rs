@@ -89,7 +89,7 @@ async fn missing_inputs_fail_at_the_deadline() {
     let service = service().await;
     let hasty = client(&service).await.with_timeout(Duration::from_millis(500));
     let refused = hasty.execute_raw(left_open([header])).await.unwrap_err();
-    assert_eq!((refused.code, refused.message.as_str()), (4, "the inputs did not come in time"));
+    assert_eq!((refused.code, refused.message.as_str()), (4, "timed out waiting for the inputs"));
 }
 
 #[tokio::test]
@@ -98,11 +98,11 @@ async fn out_of_order_parts_are_rejected() {
     let [header, inputs] = parts();
     for (parts, message) in [
         (vec![], "header: missing; the stream ended before it"),
-        (vec![inputs.clone(), header.clone()], "inputs: came before the header"),
-        (vec![header.clone(), header.clone()], "header: came twice"),
+        (vec![inputs.clone(), header.clone()], "inputs: received before the header"),
+        (vec![header.clone(), header.clone()], "header: received twice"),
         (
             vec![header, inputs, more()],
-            "inputs: more came after them; send all inputs in one message",
+            "inputs: received in several messages; send all inputs in one message",
         ),
     ] {
         for open in [false, true] {

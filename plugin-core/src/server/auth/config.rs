@@ -1,4 +1,4 @@
-//! The authentication file: issuers, and rules over what they vouch for.
+//! The authentication file: trusted issuers, and access rules for their tokens.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,52 +16,52 @@ use crate::context::{Role, Verb};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthFile {
-    /// Where a token may stand; a request carries exactly one.
+    /// The headers that may have a token; a request has exactly one.
     #[serde(default = "header_names")]
     pub(super) header_names: Vec<String>,
-    /// How far clocks may differ.
+    /// The tolerance for clock differences.
     #[serde(default = "clock_skew", deserialize_with = "duration")]
     pub(super) clock_skew: Duration,
     pub(super) issuers: Vec<IssuerFile>,
-    /// The first match decides; what none matches is refused.
+    /// The first matching rule decides; a token that matches none is refused.
     pub(super) rules: Vec<RuleFile>,
 }
 
-/// Who vouches, how its tokens look and which keys sign them.
+/// An issuer, its tokens and the keys that sign them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IssuerFile {
-    /// How rules, logs and handles call it.
+    /// Its name in rules, logs and handles.
     pub(super) name: String,
     /// The exact `iss` of its tokens.
     pub(super) issuer: String,
-    /// Take tokens without `iss` for this issuer's. flyteadmin issues such to clients.
+    /// Treat tokens without `iss` as this issuer's. flyteadmin issues such tokens to clients.
     #[serde(default)]
     pub(super) accept_missing_iss: bool,
     pub(super) key: Option<KeyFile>,
     pub(super) jwks: Option<JwksFile>,
-    /// The algorithms its keys may sign with; RS256 unless it is a shared secret.
+    /// The accepted signature algorithms; by default RS256, or HS256 for a shared secret.
     #[serde(default)]
     pub(super) algorithms: Vec<Algorithm>,
-    /// Its tokens must be meant for one of these.
+    /// Its tokens must have one of these audiences.
     pub(super) audiences: Vec<String>,
     /// The `typ` its tokens must have; by default `JWT`, `at+jwt` or none.
     #[serde(default)]
     pub(super) typ: Vec<String>,
-    /// Where its tokens keep scopes, as a text or a list.
+    /// The claims with scopes, each a string or a list.
     #[serde(default = "scope_claims")]
     pub(super) scope_claims: Vec<String>,
-    /// Which headers name the key; flyteadmin writes `key_id`.
+    /// The header parameters with the key id; flyteadmin writes `key_id`.
     #[serde(default = "kid_headers")]
     pub(super) kid_headers: Vec<String>,
-    /// The longest its tokens may live.
+    /// The maximum lifetime of its tokens.
     #[serde(default, deserialize_with = "optional_duration")]
     pub(super) max_lifetime: Option<Duration>,
     #[serde(default)]
     pub(super) reject: RejectFile,
 }
 
-/// Keys that lie in files.
+/// Keys in files.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) enum KeyFile {
@@ -76,29 +76,29 @@ pub(super) enum KeyFile {
     Jwks(PathBuf),
 }
 
-/// Keys that the issuer publishes.
+/// A key set that the issuer publishes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JwksFile {
     pub(super) url: String,
-    /// Certificates to trust beside the system's: a cluster's, for example.
+    /// Certificates to trust in addition to the system's, for example a cluster's.
     pub(super) ca_file: Option<PathBuf>,
-    /// A token to send, read anew each time: Kubernetes wants one.
+    /// A token to send, read for every fetch: Kubernetes requires one.
     pub(super) bearer_token_file: Option<PathBuf>,
 }
 
-/// Tokens that are signed with the right key and meant for something else.
+/// Tokens to refuse although they are signed with the right key, because they are not access tokens.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RejectFile {
-    /// Refuse tokens with a scope that begins so: flyteadmin's refresh tokens have `f.`.
+    /// Refuse tokens with a scope that has this prefix: flyteadmin's refresh tokens have `f.`.
     pub(super) scope_prefix: Option<String>,
     /// Refuse tokens with any of these claims: flyteadmin's authorization codes have `form`.
     #[serde(default)]
     pub(super) claims_present: Vec<String>,
 }
 
-/// Who may do what.
+/// A rule: which tokens it matches, and what it allows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleFile {
@@ -106,21 +106,21 @@ pub(super) struct RuleFile {
     pub(super) issuer: String,
     /// The exact subject; any if absent.
     pub(super) sub: Option<String>,
-    /// Scopes that must all be there.
+    /// Scopes that are all required.
     #[serde(default)]
     pub(super) scope_all: Vec<String>,
-    /// Scopes of which one must be there.
+    /// Scopes of which one is required.
     #[serde(default)]
     pub(super) scope_any: Vec<String>,
-    /// Claims that must equal a text, or be a list that holds it.
+    /// Claims that must equal a string, or be a list that contains it.
     #[serde(default)]
     pub(super) claim: BTreeMap<String, String>,
     pub(super) role: Role,
-    /// What it may do; everything if absent.
+    /// The allowed verbs; all if absent.
     pub(super) verbs: Option<BTreeSet<Verb>>,
-    /// The task types it may use; every one if absent.
+    /// The allowed task types; all if absent.
     pub(super) tasks: Option<BTreeSet<String>>,
-    /// The projects, accounts or workspaces it may use; every one if absent.
+    /// The allowed projects, accounts or workspaces; all if absent.
     pub(super) targets: Option<BTreeSet<String>>,
 }
 
@@ -152,12 +152,12 @@ impl AuthFile {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// `InvalidArgument` that names the file and the wrong entry.
+    /// `InvalidArgument` that names the file and the invalid entry.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
+        let content = std::fs::read_to_string(path)
             .map_err(|error| Error::invalid(format!("auth file {name} cannot be read: {error}")))?;
-        let file: Self = serde_saphyr::from_str(&text)
+        let file: Self = serde_saphyr::from_str(&content)
             .map_err(|error| Error::invalid(format!("auth file {name}: {error}")))?;
         file.check().map_err(|why| Error::invalid(format!("auth file {name}: {why}")))?;
         Ok(file)
@@ -176,7 +176,7 @@ impl AuthFile {
             return Err("issuers: at most one may set accept_missing_iss".to_owned());
         }
         if let Some(rule) = self.rules.iter().find(|rule| !names.contains(&rule.issuer)) {
-            return Err(format!("rules: no issuer is called {:?}", rule.issuer));
+            return Err(format!("rules: unknown issuer {:?}", rule.issuer));
         }
         if self.header_names.is_empty() || self.rules.is_empty() {
             return Err("header_names and rules must not be empty".to_owned());
@@ -202,12 +202,12 @@ impl IssuerFile {
         }
         let shared = matches!(self.key, Some(KeyFile::Hs256(_)));
         if let Some(wrong) = self.algorithms.iter().find(|alg| is_hmac(**alg) != shared) {
-            return Err(format!("algorithms: {wrong:?} does not fit this kind of key"));
+            return Err(format!("algorithms: {wrong:?} does not fit this type of key"));
         }
         Ok(())
     }
 
-    /// The algorithms that count.
+    /// The accepted algorithms.
     pub(super) fn allowed_algorithms(&self) -> Vec<Algorithm> {
         match self.key {
             Some(KeyFile::Hs256(_)) => vec![Algorithm::HS256],

@@ -42,10 +42,12 @@ impl TokenFailure {
                 format!("the token is not accepted: {}", message(reason)),
             )
             .with_code("invalid_token"),
-            Self::NoRule => Error::new(Kind::PermissionDenied, "no rule admits your token")
+            Self::NoRule => Error::new(Kind::PermissionDenied, "no rule matches your token")
                 .with_code("insufficient_scope"),
-            Self::KeysUnavailable => Error::unavailable("tokens cannot be verified yet; try again")
-                .with_retry_after(Duration::from_secs(5)),
+            Self::KeysUnavailable => {
+                Error::unavailable("tokens cannot be verified yet; retry later")
+                    .with_retry_after(Duration::from_secs(5))
+            }
         }
     }
 }
@@ -65,11 +67,11 @@ fn message(reason: &str) -> &'static str {
         "expired" => "it has expired",
         "not_yet_valid" | "issued_in_future" => "it is not valid yet",
         "audience" => "it is for another audience",
-        "issuer" | "unknown_issuer" => "its issuer is none of those that are trusted here",
+        "issuer" | "unknown_issuer" => "its issuer is not trusted here",
         "unknown_key" | "signature" => "it is not signed with a key of its issuer",
-        "lifetime" => "it lives too long",
-        "missing_claim" | "subject" => "a claim that it needs is missing",
-        "malformed" => "it is no signed JWT",
-        _ => "it is not a kind of token that is trusted here",
+        "lifetime" => "its lifetime is too long",
+        "missing_claim" | "subject" => "a required claim is missing",
+        "malformed" => "it is not a signed JWT",
+        _ => "this type of token is not trusted here",
     }
 }

@@ -1,4 +1,4 @@
-//! The keys of one issuer: from a file, or published and refreshed.
+//! The keys of an issuer: from a file, or published and refreshed.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use super::{
 
 const MAX_KEYS: usize = 64;
 
-/// One key that may verify.
+/// A key that verifies signatures.
 #[derive(Clone)]
 pub(super) struct Key {
     kid: Option<String>,
@@ -27,16 +27,16 @@ impl Key {
     }
 }
 
-/// Keys, and which change of them this is.
+/// A version of an issuer's keys.
 pub(super) struct KeySet {
     pub(super) keys: Vec<Key>,
     pub(super) generation: u64,
-    /// Of what the issuer sent.
+    /// The digest of the issuer's response.
     pub(super) digest: [u8; 32],
     pub(super) loaded_at: Instant,
 }
 
-/// Where an issuer's keys come from.
+/// The keys of an issuer.
 pub(super) enum Keys {
     Fixed(Arc<KeySet>),
     Published(Box<Published>),
@@ -62,7 +62,7 @@ impl Keys {
         })))
     }
 
-    /// Whether tokens can be verified at all.
+    /// Whether any key is available.
     pub(super) fn is_ready(&self) -> bool {
         match self {
             Self::Fixed(_) => true,
@@ -70,7 +70,7 @@ impl Keys {
         }
     }
 
-    /// Which change of the keys is current; a token verified under another must be verified again.
+    /// The current version of the keys. A token verified with another must be verified again.
     pub(super) fn generation(&self) -> Option<u64> {
         match self {
             Self::Fixed(set) => Some(set.generation),
@@ -78,7 +78,7 @@ impl Keys {
         }
     }
 
-    /// The keys that may have signed a token: the one it names, or every one that fits.
+    /// The keys that may have signed a token: the one it names, or all that fit its algorithm.
     pub(super) async fn candidates(
         &self,
         kid: Option<&str>,
@@ -101,15 +101,15 @@ impl Keys {
 
 impl KeySet {
     pub(super) fn candidates(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<Key> {
-        /// Without a key id every key is tried; this bounds what a caller can make us compute.
-        const MOST: usize = 8;
+        /// Without a key id every key is tried. This limits the work that a caller can cause.
+        const MAX_CANDIDATES: usize = 8;
         let fits = |key: &&Key| key.fits(algorithm);
-        // A key without an id, from a PEM or secret file, serves whatever id a token names.
+        // A key without an id, from a PEM or secret file, matches any key id.
         let named = |key: &&Key| match (kid, &key.kid) {
             (Some(kid), Some(known)) => kid == known,
             (None, _) | (_, None) => true,
         };
-        self.keys.iter().filter(fits).filter(named).take(MOST).cloned().collect()
+        self.keys.iter().filter(fits).filter(named).take(MAX_CANDIDATES).cloned().collect()
     }
 
     pub(super) fn knows(&self, kid: &str) -> bool {
@@ -124,13 +124,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn secret(path: &Path) -> Result<Key> {
     /// RFC 7518 §3.2: at least as long as the hash.
-    const SHORTEST: usize = 32;
+    const MIN_BYTES: usize = 32;
     let bytes = read(path)?;
-    // A trailing line break is the editor's, not the secret's.
+    // Editors add a trailing line break, which is not part of the secret.
     let secret = bytes.trim_ascii_end();
-    if secret.len() < SHORTEST {
+    if secret.len() < MIN_BYTES {
         let name = path.display();
-        return Err(Error::invalid(format!("{name}: a secret needs at least {SHORTEST} bytes")));
+        return Err(Error::invalid(format!("{name}: a secret needs at least {MIN_BYTES} bytes")));
     }
     Ok(Key { kid: None, decoding: DecodingKey::from_secret(secret) })
 }
@@ -149,14 +149,14 @@ fn pem(path: &Path, algorithms: &[Algorithm]) -> Result<Key> {
     Ok(Key { kid: None, decoding })
 }
 
-/// Reads a key set; keys of no use are passed over, so that one bad key takes no other with it.
+/// Parses a key set. Unusable keys are skipped, so that one of them does not disable the others.
 pub(super) fn parse_set(json: &[u8]) -> Result<Vec<Key>> {
     #[derive(serde::Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
     }
     let no_set =
-        |error| Error::unavailable("the answer is not a JSON Web Key Set").with_source(error);
+        |error| Error::unavailable("the response is not a JSON Web Key Set").with_source(error);
     let set: Set = serde_json::from_slice(json).map_err(no_set)?;
     let usable = set.keys.into_iter().take(MAX_KEYS).filter_map(|key| {
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key).ok()?;

@@ -1,4 +1,4 @@
-//! Which rule a verified token matches, and so who its bearer is.
+//! Maps verified tokens to callers by rules.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::{config::RuleFile, token::Verified};
 use crate::context::{Caller, Grant, Role};
 
-/// The rules, in their order; what none matches is refused.
+/// The rules in order; a token that matches none is refused.
 pub(super) struct Policy(Vec<Rule>);
 
 struct Rule {
@@ -25,7 +25,7 @@ impl Policy {
         Self(rules.into_iter().map(Rule::from).collect())
     }
 
-    /// The caller that `token` stands for, by the first rule that matches.
+    /// The caller of `token`, by the first matching rule.
     pub(super) fn caller(&self, token: &Verified) -> Option<Caller> {
         let rule = self.0.iter().find(|rule| rule.matches(token))?;
         let (issuer, grant) = (Arc::clone(&token.issuer), Arc::clone(&rule.grant));
@@ -58,11 +58,11 @@ impl Rule {
             && self.subject.as_ref().is_none_or(|subject| *subject == token.subject)
             && self.scope_all.iter().all(has)
             && (self.scope_any.is_empty() || self.scope_any.iter().any(has))
-            && self.claims.iter().all(|(name, value)| holds(token.claims.get(name), value))
+            && self.claims.iter().all(|(name, value)| contains(token.claims.get(name), value))
     }
 }
 
-fn holds(claim: Option<&Json>, value: &str) -> bool {
+fn contains(claim: Option<&Json>, value: &str) -> bool {
     match claim {
         Some(Json::Array(items)) => items.iter().any(|item| item == value),
         Some(single) => single == value,
@@ -70,12 +70,12 @@ fn holds(claim: Option<&Json>, value: &str) -> bool {
     }
 }
 
-/// The scopes in `claims`, each a text of scopes or a list of them.
+/// The scopes in `claims`: each claim is a space-separated string or a list.
 pub(super) fn scopes(claims: &serde_json::Map<String, Json>, names: &[String]) -> BTreeSet<String> {
     let mut scopes = BTreeSet::new();
     for claim in names.iter().filter_map(|name| claims.get(name)) {
         match claim {
-            Json::String(text) => scopes.extend(text.split_whitespace().map(str::to_owned)),
+            Json::String(list) => scopes.extend(list.split_whitespace().map(str::to_owned)),
             Json::Array(items) => {
                 scopes.extend(items.iter().filter_map(Json::as_str).map(str::to_owned));
             }

@@ -1,6 +1,6 @@
-//! Keys that an issuer publishes: fetched by one task, which callers may only nudge.
+//! Keys that an issuer publishes. One task fetches them; callers can only request a fetch.
 //!
-//! A caller that goes away therefore neither stops a fetch nor uses up the next one.
+//! A caller that disconnects therefore neither cancels a fetch nor uses up the next one.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -23,11 +23,11 @@ use crate::upstream::require_tls;
 
 /// How often published keys are fetched.
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// How long must pass before a token with an unknown key may cause another fetch.
-const FETCH_FLOOR: Duration = Duration::from_secs(30);
-/// How soon a fetch is tried again while no key is known at all.
-const FIRST_FETCH_FLOOR: Duration = Duration::from_secs(1);
-/// How long keys serve while the issuer cannot be asked.
+/// The minimum interval between fetches that tokens with unknown keys cause.
+const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(30);
+/// The minimum time to the next attempt while no key is known.
+const FIRST_FETCH_RETRY: Duration = Duration::from_secs(1);
+/// How long keys are used while fetching them fails.
 const MAX_STALE: Duration = Duration::from_secs(24 * 3600);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_SET_BYTES: usize = 256 << 10;
@@ -39,23 +39,23 @@ pub(super) struct Published {
     bearer_token_file: Option<PathBuf>,
     client: reqwest::Client,
     current: ArcSwapOption<KeySet>,
-    /// A token names a key that is not known.
+    /// Requests a fetch, for a token with an unknown key.
     wanted: Notify,
-    fetched: watch::Sender<Fetched>,
+    fetched: watch::Sender<FetchState>,
     metrics: Arc<Metrics>,
 }
 
-/// What the fetching task has done so far.
+/// The progress of the fetching task.
 #[derive(Debug, Clone, Copy, Default)]
-struct Fetched {
-    /// When the last fetch that has ended began.
+struct FetchState {
+    /// When the last completed fetch began.
     began: Option<Instant>,
-    /// When it last fetched because somebody wanted an unknown key: fetches on schedule must not delay
-    /// the one that a changed key needs.
+    /// When an unknown key last caused a fetch. Scheduled fetches do not count: they must not delay the
+    /// fetch that a changed key needs.
     for_unknown: Option<Instant>,
 }
 
-/// No key of the issuer is known: the service's trouble, not the caller's.
+/// No key of the issuer is known: not the caller's fault.
 pub(super) struct Unavailable;
 
 impl Published {
@@ -75,7 +75,7 @@ impl Published {
         })
     }
 
-    /// The keys, unless they are too old to be believed.
+    /// The keys, unless they are too old.
     pub(super) fn usable(&self) -> Option<Arc<KeySet>> {
         self.current.load_full().filter(|set| set.loaded_at.elapsed() < MAX_STALE)
     }
@@ -93,21 +93,21 @@ impl Published {
         self.usable().map(|set| set.candidates(kid, algorithm)).ok_or(Unavailable)
     }
 
-    /// Waits for a fetch, unless garbage has already caused one of late.
+    /// Waits for a fetch, unless an unknown key has caused one recently.
     async fn wait_for_fetch(&self) {
         let mut fetched = self.fetched.subscribe();
         let has_keys = self.current.load().is_some();
         if has_keys && fetched.borrow().too_soon() {
             return;
         }
-        let asked = Instant::now();
+        let requested = Instant::now();
         self.wanted.notify_one();
         let fetch = async {
             if has_keys {
-                // One that began before may have missed the change; after one for another unknown key
-                // there is none for a while.
-                let new = |fetched: &Fetched| {
-                    fetched.too_soon() || fetched.began.is_some_and(|began| began >= asked)
+                // A fetch that began earlier may have missed the change. After a fetch for another unknown
+                // key there is none for a while.
+                let new = |fetched: &FetchState| {
+                    fetched.too_soon() || fetched.began.is_some_and(|began| began >= requested)
                 };
                 fetched.wait_for(new).await.is_ok()
             } else {
@@ -117,31 +117,31 @@ impl Published {
         let _ = timeout(FETCH_TIMEOUT, fetch).await;
     }
 
-    /// Fetches the keys again and again, on schedule and when nudged.
+    /// Fetches the keys on schedule and on request, forever.
     pub(super) async fn keep_fresh(&self) {
         let mut for_unknown = None;
         loop {
             let began = Some(Instant::now());
             let had_keys = self.current.load().is_some();
             self.refresh().await;
-            self.fetched.send_replace(Fetched { began, for_unknown });
+            self.fetched.send_replace(FetchState { began, for_unknown });
             if !had_keys {
-                // Whoever waited for the first keys is served.
+                // Requests made before the first keys are answered by them.
                 let _ = self.wanted.notified().now_or_never();
             }
             let pause = match self.current.load_full() {
                 Some(_) => REFRESH_EVERY.mul_f64(rand::random_range(0.9..1.1)),
-                None => FIRST_FETCH_FLOOR.mul_f64(rand::random_range(1.0..3.0)),
+                None => FIRST_FETCH_RETRY.mul_f64(rand::random_range(1.0..3.0)),
             };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.nudged() => for_unknown = Some(Instant::now()),
+                () = self.requested() => for_unknown = Some(Instant::now()),
             }
         }
     }
 
-    /// Ends when an unknown key is wanted and a fetch for it is due.
-    async fn nudged(&self) {
+    /// Completes when a fetch for an unknown key is requested and due.
+    async fn requested(&self) {
         if self.current.load().is_none() {
             return std::future::pending().await;
         }
@@ -162,7 +162,7 @@ impl Published {
                 issuer = self.issuer,
                 %error,
                 cause = error.chain(),
-                "keys could not be fetched; known ones go on serving"
+                "fetching keys failed; still using the known ones"
             ),
         }
     }
@@ -176,10 +176,11 @@ impl Published {
             })?;
             request = request.bearer_auth(token.trim());
         }
-        let lost = |error| Error::unavailable("the key set was not received").with_source(error);
-        let mut answer = request.send().await.map_err(lost)?.error_for_status().map_err(lost)?;
+        let failed = |error| Error::unavailable("fetching the key set failed").with_source(error);
+        let mut response =
+            request.send().await.map_err(failed)?.error_for_status().map_err(failed)?;
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(lost)? {
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_SET_BYTES {
                 return Err(Error::unavailable("the key set is too large"));
             }
@@ -188,7 +189,7 @@ impl Published {
         self.read_set(&body)
     }
 
-    /// The set in `body`; one that has not changed keeps its generation, and with it what was verified.
+    /// Parses `body`. An unchanged set keeps its generation, and with it the verified tokens.
     fn read_set(&self, body: &[u8]) -> Result<KeySet> {
         let digest = sha256(&[body]);
         let generation = match &*self.current.load() {
@@ -200,9 +201,9 @@ impl Published {
     }
 }
 
-impl Fetched {
+impl FetchState {
     fn too_soon(self) -> bool {
-        self.for_unknown.is_some_and(|at| at.elapsed() < FETCH_FLOOR)
+        self.for_unknown.is_some_and(|at| at.elapsed() < MIN_FETCH_INTERVAL)
     }
 }
 
@@ -213,7 +214,7 @@ impl Fetched {
 fn client(file: &JwksFile) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     if file.bearer_token_file.is_some() {
-        // The cluster's own API server: proxies for what is outside know no name of a Service.
+        // The cluster's own API server: an egress proxy cannot resolve the name of a Service.
         builder = builder.no_proxy();
     }
     if let Some(path) = &file.ca_file {

@@ -80,7 +80,7 @@ fn token(over: &Json) -> String {
     sign(&json!({"alg": "HS256", "typ": "JWT"}), &claims(over), SECRET)
 }
 
-async fn ask(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
+async fn caller_of(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
     let mut request = http::Request::new(()).into_parts().0;
     for (name, value) in values {
         request.headers.append(*name, HeaderValue::from_str(value).unwrap());
@@ -89,11 +89,11 @@ async fn ask(auth: &Auth, values: &[(&'static str, String)]) -> Result<Caller> {
 }
 
 async fn bearer(auth: &Auth, token: &str) -> Result<Caller> {
-    ask(auth, &[("authorization", format!("Bearer {token}"))]).await
+    caller_of(auth, &[("authorization", format!("Bearer {token}"))]).await
 }
 
 #[tokio::test]
-async fn a_good_token_becomes_the_caller_of_the_first_rule_that_matches() {
+async fn callers_get_the_role_of_the_first_matching_rule() {
     let auth = auth();
     let caller = bearer(&auth, &token(&json!({}))).await.unwrap();
     assert_eq!(
@@ -107,12 +107,12 @@ async fn a_good_token_becomes_the_caller_of_the_first_rule_that_matches() {
     assert!(caller.check_verb(Verb::Create).is_ok());
     assert!(caller.check_verb(Verb::Delete).is_err());
 
-    let remembered = bearer(&auth, &token(&json!({}))).await.unwrap();
-    assert_eq!(remembered.subject(), "propeller");
+    let cached = bearer(&auth, &token(&json!({}))).await.unwrap();
+    assert_eq!(cached.subject(), "propeller");
 }
 
 #[tokio::test]
-async fn flyteadmins_odd_tokens_are_understood() {
+async fn flyteadmin_tokens_are_accepted() {
     let auth = auth();
     let admin = |over: Json| {
         let mut all = json!({"iss": null, "aud": ["https://flyte.example.com"], "sub": null,
@@ -125,19 +125,19 @@ async fn flyteadmins_odd_tokens_are_understood() {
         (caller.issuer(), caller.subject(), caller.role()),
         ("admin", "flytectl", Role::Admin)
     );
-    for (what, over) in [
+    for (case, over) in [
         ("refresh token", json!({"scp": ["f.all", "all", "offline"]})),
         ("authorization code", json!({"form": "x"})),
-        ("too long a life", json!({"exp": now() + 7200})),
+        ("too long a lifetime", json!({"exp": now() + 7200})),
         ("no issue date", json!({"iat": null})),
-        ("nobody's", json!({"client_id": ""})),
+        ("no subject", json!({"client_id": ""})),
     ] {
-        assert!(bearer(&auth, &admin(over)).await.is_err(), "{what}");
+        assert!(bearer(&auth, &admin(over)).await.is_err(), "{case}");
     }
 }
 
 #[tokio::test]
-async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
+async fn invalid_tokens_are_refused() {
     let auth = auth();
     let header = |over: Json| {
         let mut header = json!({"alg": "HS256", "typ": "JWT"});
@@ -155,7 +155,7 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         ("critical header", header(json!({"crit": ["x"]}))),
         ("empty critical header", header(json!({"crit": []}))),
         ("unencoded payload", header(json!({"b64": false}))),
-        ("key id is no text", header(json!({"kid": 1}))),
+        ("key id is not a string", header(json!({"kid": 1}))),
         ("key id is too long", header(json!({"kid": "k".repeat(300)}))),
         ("another's key", sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER)),
         ("two parts", unsigned.to_owned()),
@@ -163,7 +163,7 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         ("padding", format!("{good}=")),
         ("expired", token(&json!({"exp": now() - 31}))),
         ("no expiry", token(&json!({"exp": null}))),
-        ("expiry is a text", token(&json!({"exp": "never"}))),
+        ("expiry is a string", token(&json!({"exp": "never"}))),
         ("not yet valid", token(&json!({"nbf": now() + 40}))),
         ("issued in the future", token(&json!({"iat": now() + 40}))),
         ("no audience", token(&json!({"aud": null}))),
@@ -177,24 +177,24 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
         ("bound to a key", token(&json!({"cnf": {"jkt": "x"}}))),
         ("too long", format!("{good}{}", "x".repeat(MAX_TOKEN_BYTES))),
     ];
-    for (what, token) in refused {
+    for (case, token) in refused {
         let error = bearer(&auth, &token).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Unauthenticated, "{what}");
-        assert_eq!(error.code(), Some("invalid_token"), "{what}");
+        assert_eq!(error.kind(), Kind::Unauthenticated, "{case}");
+        assert_eq!(error.code(), Some("invalid_token"), "{case}");
     }
-    for (token, words) in [
+    for (token, message) in [
         (token(&json!({"exp": now() - 31})), "it has expired"),
         (token(&json!({"aud": "vault"})), "it is for another audience"),
-        (token(&json!({"iss": "https://evil.example.com"})), "its issuer is none of those"),
+        (token(&json!({"iss": "https://evil.example.com"})), "its issuer is not trusted here"),
         (
             sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER),
             "not signed with a key of its issuer",
         ),
-        ("x".to_owned(), "it is no signed JWT"),
+        ("x".to_owned(), "it is not a signed JWT"),
     ] {
         let error = bearer(&auth, &token).await.unwrap_err();
         assert!(error.message().starts_with("the token is not accepted: "), "{error}");
-        assert!(error.message().contains(words), "{error}");
+        assert!(error.message().contains(message), "{error}");
     }
     let dates =
         [json!({"exp": now() - 25}), json!({"nbf": now() + 25}), json!({"iat": now() + 25})];
@@ -204,11 +204,11 @@ async fn tokens_that_are_not_whole_not_ours_or_not_now_are_refused() {
 }
 
 #[tokio::test]
-async fn exactly_one_token_is_taken_and_only_from_its_headers() {
+async fn exactly_one_token_is_accepted_in_the_configured_headers() {
     let auth = auth();
     let good = token(&json!({}));
     let kind = async |values: &[(&'static str, String)]| {
-        ask(&auth, values)
+        caller_of(&auth, values)
             .await
             .map(|_| ())
             .map_err(|error| (error.kind(), error.code().map(str::to_owned)))
@@ -237,7 +237,7 @@ async fn exactly_one_token_is_taken_and_only_from_its_headers() {
 }
 
 #[tokio::test]
-async fn a_good_token_that_no_rule_names_is_forbidden() {
+async fn tokens_without_a_matching_rule_are_forbidden() {
     let auth = auth();
     for over in [
         json!({"sub": "bob"}),
@@ -252,7 +252,7 @@ async fn a_good_token_that_no_rule_names_is_forbidden() {
 }
 
 #[tokio::test]
-async fn rules_see_every_claim() {
+async fn rules_match_any_claim() {
     let rules = "
   - {issuer: ci, claim: {azp: bot}, role: user, verbs: [get]}
   - {issuer: ci, claim: {client_id: bot}, role: user, verbs: [list]}
@@ -274,7 +274,7 @@ async fn rules_see_every_claim() {
 }
 
 #[test]
-fn a_wrong_file_is_refused_with_the_reason() {
+fn invalid_files_are_refused_with_the_reason() {
     let rule = "  - {issuer: ci, role: user}";
     let issuer = |rest: &str| format!("  - {{name: ci, issuer: https://ci, {rest}}}");
     let key = "key: {hs256_secret_file: DIR/secret}";
@@ -297,7 +297,7 @@ fn a_wrong_file_is_refused_with_the_reason() {
 }
 
 #[test]
-fn the_library_signs_and_verifies_with_the_one_provider_that_is_built_in() {
+fn jsonwebtoken_has_exactly_one_crypto_provider() {
     // With two providers compiled in, jsonwebtoken panics at first use.
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     assert!(jsonwebtoken::encode(&Header::default(), &json!({}), &key).is_ok());

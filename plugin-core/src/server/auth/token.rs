@@ -1,7 +1,7 @@
-//! Verifies one token: whose it is, that it is whole, in time, and meant for us.
+//! Verifies a token: its signature, issuer, audience, dates and purpose.
 //!
-//! `jsonwebtoken` checks signatures and dates. Its defaults are loose (a missing `aud`, any `typ`, an
-//! unknown `crit` pass), so what a token must be is checked here, by RFC 8725 and RFC 9068.
+//! `jsonwebtoken` checks signatures and dates. Its defaults are lenient (they accept a missing `aud`, any
+//! `typ`, an unknown `crit`), so this module checks the rest, by RFC 8725 and RFC 9068.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use super::{
     published::Unavailable,
 };
 
-/// The longest token that is looked at, in bytes.
+/// The maximum size of a token, in bytes.
 pub(super) const MAX_TOKEN_BYTES: usize = 16 << 10;
 
-/// An issuer, ready to verify its tokens.
+/// An issuer, and how its tokens are verified.
 pub(super) struct Issuer {
     pub(super) name: Arc<str>,
     pub(super) iss: String,
@@ -38,7 +38,7 @@ pub(super) struct Issuer {
     clock_skew: Duration,
 }
 
-/// What a verified token says.
+/// The content of a verified token.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) issuer: Arc<str>,
@@ -48,7 +48,7 @@ pub(super) struct Verified {
     pub(super) expires_at: Timestamp,
 }
 
-/// The parts of a token that are read before its signature is checked.
+/// A token before its signature is verified.
 pub(super) struct Unverified<'a> {
     token: &'a str,
     header: Header,
@@ -67,7 +67,7 @@ struct Header {
     rest: Map<String, Json>,
 }
 
-/// Whether a member is there, whatever its value.
+/// Whether a member is present, with any value.
 fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     serde::de::IgnoredAny::deserialize(from).map(|_| true)
 }
@@ -93,7 +93,7 @@ struct Claims {
     exp: i64,
     #[serde(default, deserialize_with = "optional_numeric_date")]
     iat: Option<i64>,
-    /// Binds the token to a key that a bearer need not hold (RFC 7800).
+    /// Binds the token to a key whose possession is not proven here (RFC 7800).
     #[serde(default, deserialize_with = "present")]
     cnf: bool,
     #[serde(flatten)]
@@ -101,14 +101,14 @@ struct Claims {
 }
 
 impl Claims {
-    /// Every claim that rules may name; serde leaves those with fields of their own out of `rest`.
+    /// Every claim that rules may name. serde leaves those with fields of their own out of `rest`.
     fn by_name(&mut self) -> Map<String, Json> {
-        let texts = [("sub", &self.sub), ("client_id", &self.client_id), ("azp", &self.azp)];
-        let texts = texts.map(|(name, text)| (name, text.as_deref().map(Json::from)));
+        let strings = [("sub", &self.sub), ("client_id", &self.client_id), ("azp", &self.azp)];
+        let strings = strings.map(|(name, value)| (name, value.as_deref().map(Json::from)));
         let dates = [("exp", Some(self.exp)), ("iat", self.iat)];
         let dates = dates.map(|(name, date)| (name, date.map(Json::from)));
         let mut all = std::mem::take(&mut self.rest);
-        for (name, value) in texts.into_iter().chain(dates) {
+        for (name, value) in strings.into_iter().chain(dates) {
             all.extend(value.map(|value| (name.to_owned(), value)));
         }
         all
@@ -232,7 +232,7 @@ impl Issuer {
         })
     }
 
-    /// Refuses tokens of the same key that are no access tokens.
+    /// Refuses tokens of the same key that are not access tokens.
     fn check_purpose(
         &self,
         claims: &Map<String, Json>,

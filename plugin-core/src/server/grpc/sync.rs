@@ -1,4 +1,4 @@
-//! `ExecuteTaskSync`: a header and the inputs come in, and how the task ended goes out.
+//! `ExecuteTaskSync`: receives a header and the inputs, and sends the outcome of the task.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ use crate::{
     },
 };
 
-/// How long the stream may take to end after the inputs.
+/// How long to wait for the end of the stream after the inputs.
 ///
-/// Older propellers end it only when they have their answer (flyteorg/flyte#5884), so its end is not
-/// waited for; but what was sent together with the inputs is there by then.
-const MORE_WITHIN: Duration = Duration::from_millis(50);
+/// Older propellers end it only when they have the response (flyteorg/flyte#5884), so the end is not
+/// required; but anything sent together with the inputs arrives within this time.
+const END_TIMEOUT: Duration = Duration::from_millis(50);
 
 #[tonic::async_trait]
 impl SyncAgentService for Server {
@@ -41,8 +41,9 @@ impl SyncAgentService for Server {
         let incoming = Incoming::of(request.extensions())?;
         let deadline = incoming.deadline.leaving_time_to_answer();
         let read = timeout_at(deadline.instant(), read(request.into_inner())).await;
-        let request = read.unwrap_or_else(|_| Err(never_came().into()))?;
-        // All is known before the head goes out: the layers then see a failure as that of a unary call.
+        let request = read.unwrap_or_else(|_| Err(timed_out().into()))?;
+        // The outcome is known before the response head is sent, so the layers see failures as those of
+        // a unary call.
         let executed = self.verbs.execute(&incoming, request, None).await?;
         let header = ExecuteTaskSyncResponseHeader { resource: Some(resource(&executed.status)) };
         let answer = ExecuteTaskSyncResponse { res: Some(Res::Header(header)) };
@@ -50,36 +51,36 @@ impl SyncAgentService for Server {
     }
 }
 
-/// Reads the request, as far as callers send one: a header, and the inputs once.
+/// Reads the request: a header, and the inputs at most once.
 async fn read(mut stream: Streaming<ExecuteTaskSyncRequest>) -> Result<CreateTaskRequest, Status> {
     let stream = &mut stream;
     let header = match next(stream).await? {
         Some(Part::Header(header)) => header,
         Some(Part::Inputs(_)) => {
-            return Err(Error::invalid("inputs: came before the header").into());
+            return Err(Error::invalid("inputs: received before the header").into());
         }
         None => return Err(Error::invalid("header: missing; the stream ended before it").into()),
     };
-    // No guess is made that there are none: they may be on their way.
+    // Inputs are waited for until the stream ends: they may be on their way.
     let inputs = match next(stream).await? {
         Some(Part::Inputs(inputs)) => {
             refuse_more(stream).await?;
             Some(inputs)
         }
-        Some(Part::Header(_)) => return Err(Error::invalid("header: came twice").into()),
+        Some(Part::Header(_)) => return Err(Error::invalid("header: received twice").into()),
         None => None,
     };
     Ok(submission(header, inputs))
 }
 
-/// Flyte never sends inputs in parts, and where the last one would be cannot be told from a stream that
-/// stays open: running with some of them would be worse than not running.
+/// Flyte never sends inputs in parts. On a stream that stays open there is no telling which part is the
+/// last, and the task must not run with incomplete inputs.
 async fn refuse_more(stream: &mut Streaming<ExecuteTaskSyncRequest>) -> Result<(), Status> {
-    match timeout(MORE_WITHIN, next(stream)).await {
-        Ok(Ok(Some(_))) => {
-            Err(Error::invalid("inputs: more came after them; send all inputs in one message")
-                .into())
-        }
+    match timeout(END_TIMEOUT, next(stream)).await {
+        Ok(Ok(Some(_))) => Err(Error::invalid(
+            "inputs: received in several messages; send all inputs in one message",
+        )
+        .into()),
         Ok(Err(status)) => Err(status),
         Ok(Ok(None)) | Err(_) => Ok(()),
     }
@@ -89,14 +90,14 @@ async fn next(stream: &mut Streaming<ExecuteTaskSyncRequest>) -> Result<Option<P
     match stream.message().await? {
         Some(ExecuteTaskSyncRequest { part: Some(part) }) => Ok(Some(part)),
         Some(ExecuteTaskSyncRequest { part: None }) => {
-            Err(Error::invalid("part: a message has neither header nor inputs").into())
+            Err(Error::invalid("part: the message has neither header nor inputs").into())
         }
         None => Ok(None),
     }
 }
 
-fn never_came() -> Error {
-    Error::new(Kind::DeadlineExceeded, "the inputs did not come in time")
+fn timed_out() -> Error {
+    Error::new(Kind::DeadlineExceeded, "timed out waiting for the inputs")
 }
 
 fn submission(header: CreateRequestHeader, inputs: Option<LiteralMap>) -> CreateTaskRequest {

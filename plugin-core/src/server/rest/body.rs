@@ -1,4 +1,4 @@
-//! What REST's callers send and receive.
+//! The bodies and queries of REST.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) struct CreateJob {
     /// Flyte's TaskTemplate, as proto-JSON.
     #[schema(value_type = Option<Object>)]
     template: Option<Value>,
-    /// With `template`, Flyte's LiteralMap as proto-JSON; in the short form, plain JSON by name.
+    /// With `template`, Flyte's LiteralMap as proto-JSON; in the short form, plain JSON values by name.
     #[schema(value_type = Option<Object>)]
     inputs: Option<Value>,
     /// Where Flyte keeps the attempt's outputs; identifies the attempt.
@@ -36,20 +36,20 @@ pub(super) struct CreateJob {
     #[serde(alias = "taskExecutionMetadata")]
     #[schema(value_type = Option<Object>)]
     task_execution_metadata: Option<Value>,
-    /// Flyte 2's connection; only an empty one, as secrets do not travel over REST.
+    /// Flyte 2's connection. Must be empty, because secrets are not accepted over REST.
     #[schema(value_type = Option<Object>)]
     connection: Option<Value>,
-    /// Short form: the plugin's settings. `/plugins/v1/{task_type}/{version}/schema` describes them.
+    /// Short form: the task's settings. `/plugins/v1/{task_type}/{version}/schema` has their schema.
     #[schema(value_type = Option<Object>)]
     custom: Option<Map<String, Value>>,
-    /// Short form: the statement of a SQL task.
+    /// Short form: the statement of an SQL task.
     sql: Option<String>,
 }
 
-/// Reads a create's body.
+/// Parses the body of a create or an execution.
 ///
 /// # Errors
-/// `InvalidArgument` with the path of the wrong field.
+/// `InvalidArgument` with the path of the invalid field.
 pub(super) fn read(body: &[u8]) -> Result<CreateJob> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut json);
@@ -62,17 +62,17 @@ pub(super) fn read(body: &[u8]) -> Result<CreateJob> {
 }
 
 impl CreateJob {
-    /// The request that gRPC would have carried.
+    /// The equivalent gRPC request.
     pub(super) fn into_request(self, task_type: TaskType) -> Result<CreateTaskRequest> {
         let secrets = self.connection.as_ref().and_then(|connection| connection.get("secrets"));
         if secrets.and_then(Value::as_object).is_some_and(|secrets| !secrets.is_empty()) {
             return Err(Error::invalid(
-                "connection.secrets: not taken over REST, where a poll could not send them again",
+                "connection.secrets: not accepted over REST, where polls cannot send them",
             ));
         }
         match self.template {
             Some(_) if self.custom.is_some() || self.sql.is_some() => {
-                Err(Error::invalid("give template, or the short form's custom and sql, not both"))
+                Err(Error::invalid("give either template, or the short form's custom and sql"))
             }
             Some(_) => self.full(task_type),
             None => self.short(task_type),
@@ -97,13 +97,13 @@ impl CreateJob {
         if template.r#type != task_type.name {
             let (named, path) = (&template.r#type, task_type.name);
             return Err(Error::invalid(format!(
-                "template.type: is {named}, but the path is {path}'s"
+                "template.type: is {named}, but the path has {path}"
             )));
         }
         if template.task_type_version != task_type.version {
             let (named, path) = (template.task_type_version, task_type.version);
             let message =
-                format!("template.task_type_version: is {named}, but the path says {path}");
+                format!("template.task_type_version: is {named}, but the path has {path}");
             return Err(Error::invalid(message));
         }
         Ok(request)
@@ -144,40 +144,40 @@ impl CreateJob {
     }
 }
 
-/// Which job a call is about.
+/// The job of a request.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobQuery {
-    /// The `job_id` that the create answered with.
+    /// The `job_id` that create returned.
     pub(super) job_id: Option<String>,
-    /// The RFC's other name for it.
+    /// An alias of `job_id`, from Flyte's RFC.
     pub(super) resource_id: Option<String>,
 }
 
 /// A submitted job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CreatedJob {
-    /// What to look the job up with.
+    /// Identifies the job in further requests.
     pub(super) job_id: String,
-    /// Always null here; errors are problems.
+    /// Always null; errors are problems.
     pub(super) error_code: Option<String>,
-    /// A remark, or nothing.
+    /// A remark, or empty.
     pub(super) message: String,
 }
 
 /// A stopped job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeletedJob {
-    /// The job.
+    /// Identifies the job.
     pub(super) job_id: String,
-    /// Always null here; errors are problems.
+    /// Always null; errors are problems.
     pub(super) error_code: Option<String>,
-    /// A remark, or nothing.
+    /// A remark, or empty.
     pub(super) message: String,
 }
 
-/// The RFC's three states.
+/// The three states of Flyte's RFC.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum JobState {
@@ -198,7 +198,7 @@ impl JobState {
     }
 }
 
-/// A link for people.
+/// A link to a page about the job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LogLink {
     name: String,
@@ -211,25 +211,25 @@ impl LogLink {
     }
 }
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobStatus {
-    /// What the job was created as, and what finds it at the vendor.
+    /// The job's task type, creation time and identifiers at the vendor.
     #[schema(value_type = Object)]
     pub(super) job_spec: Value,
     pub(super) job_state: JobState,
     /// Flyte's phase, for example `QUEUED`.
     pub(super) phase: &'static str,
-    /// Flyte's LiteralMap as proto-JSON, once there is one.
+    /// Flyte's LiteralMap as proto-JSON; null without outputs.
     #[schema(value_type = Option<Object>)]
     pub(super) outputs: Option<Value>,
     pub(super) log_links: Vec<LogLink>,
-    /// Facts about the job, as the plugin names them.
+    /// Further information about the job, specific to the plugin.
     #[schema(value_type = Object)]
     pub(super) custom_info: Map<String, Value>,
-    /// The vendor's code for a failure.
+    /// The vendor's error code.
     pub(super) error_code: Option<String>,
-    /// The vendor's words, or the service's.
+    /// The message of the vendor or the service.
     pub(super) message: String,
 }
 
@@ -249,7 +249,7 @@ impl JobStatus {
     }
 }
 
-/// What a service serves.
+/// The task types of a service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ServedPlugins {
     pub(super) service: &'static str,
@@ -257,23 +257,23 @@ pub(super) struct ServedPlugins {
     pub(super) plugins: Vec<ServedPlugin>,
 }
 
-/// One task type.
+/// A task type.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ServedPlugin {
     task_type: &'static str,
     version: i32,
     mode: Mode,
-    /// Where to submit.
+    /// The path of its REST operations.
     path: String,
 }
 
-/// How tasks of a type are answered.
+/// How tasks of a type are run.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Mode {
-    /// They are jobs: PUT one, GET it until it has ended.
+    /// As jobs: PUT one, and GET it until it has ended.
     Async,
-    /// At once: POST.
+    /// Within the call: POST.
     Sync,
 }
 

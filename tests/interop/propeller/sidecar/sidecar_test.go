@@ -76,7 +76,7 @@ func TestInvalidTokenIsRejectedWithReason(t *testing.T) {
 		"a foreign key":    {guarded.issuer.Token(t, foreign, nil), "the token is not accepted: it is not signed with a key of its issuer", "token: unknown_key"},
 		"another account": {
 			guarded.issuer.Token(t, guarded.key, map[string]any{"sub": "system:serviceaccount:shop:default"}),
-			"no rule admits your token", "token: no_rule",
+			"no rule matches your token", "token: no_rule",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

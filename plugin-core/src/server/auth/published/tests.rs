@@ -1,4 +1,4 @@
-//! Keys that an issuer publishes, from a real endpoint.
+//! Keys that an issuer publishes, over a real endpoint.
 
 use std::sync::Mutex;
 
@@ -47,7 +47,7 @@ impl Signer {
     }
 }
 
-/// An issuer's endpoint: what it answers, and how often it was asked.
+/// An issuer's endpoint: its response, and a count of requests.
 #[derive(Clone)]
 struct Endpoint(Arc<Mutex<(StatusCode, String, u32)>>, Arc<RwLock<()>>);
 
@@ -78,12 +78,12 @@ impl Endpoint {
         (state.0, state.1) = (status, body.to_owned());
     }
 
-    /// Keeps answers back as long as the guard lives.
+    /// Holds responses back until the guard is dropped.
     async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.1).write_owned().await
     }
 
-    fn asked(&self) -> u32 {
+    fn requests(&self) -> u32 {
         self.0.lock().unwrap().2
     }
 }
@@ -131,44 +131,44 @@ async fn kind(fresh: &Fresh, token: &str) -> Result<(), Kind> {
 }
 
 #[tokio::test]
-async fn a_new_key_serves_at_once_and_a_removed_one_no_more() {
+async fn new_keys_are_used_at_once_and_removed_ones_no_longer() {
     let (endpoint, url) = Endpoint::start().await;
     let (old, new) = (Signer::new("old"), Signer::new("new"));
     endpoint.publish(&[&old]);
     let fresh = Fresh::new(&url).await;
     assert_eq!(kind(&fresh, &old.token()).await, Ok(()));
-    assert_eq!(endpoint.asked(), 1);
+    assert_eq!(endpoint.requests(), 1);
     endpoint.publish(&[&new]);
-    assert_eq!(kind(&fresh, &new.token()).await, Ok(()), "an unknown key is looked up at once");
+    assert_eq!(kind(&fresh, &new.token()).await, Ok(()), "an unknown key is fetched at once");
     assert_eq!(
         kind(&fresh, &old.token()).await,
         Err(Kind::Unauthenticated),
-        "even remembered tokens"
+        "even for cached tokens"
     );
-    assert_eq!(endpoint.asked(), 2);
+    assert_eq!(endpoint.requests(), 2);
 }
 
 #[tokio::test]
-async fn garbage_does_not_hammer_the_issuer() {
+async fn unknown_keys_do_not_overload_the_issuer() {
     let (endpoint, url) = Endpoint::start().await;
     let (known, stranger) = (Signer::new("known"), Signer::new("stranger"));
     endpoint.publish(&[&known]);
     let fresh = Fresh::new(&url).await;
-    let garbage = (0..50).map(|number| {
+    let unknown = (0..50).map(|number| {
         let signer = Signer { kid: format!("k{number}"), key: stranger.key.clone() };
         let fresh = &fresh;
         async move { kind(fresh, &signer.token()).await }
     });
-    let answers = futures_util::future::join_all(garbage).await;
+    let answers = futures_util::future::join_all(unknown).await;
     assert!(answers.iter().all(|answer| *answer == Err(Kind::Unauthenticated)));
-    assert_eq!(endpoint.asked(), 2, "one at the start, one for all the garbage");
+    assert_eq!(endpoint.requests(), 2, "one at the start, one for all unknown keys");
     let impostor = Signer { kid: "known".to_owned(), key: stranger.key };
     assert_eq!(kind(&fresh, &impostor.token()).await, Err(Kind::Unauthenticated));
-    assert_eq!(endpoint.asked(), 2, "a bad signature under a known key fetches nothing");
+    assert_eq!(endpoint.requests(), 2, "a bad signature by a known key causes no fetch");
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_does_not_use_up_the_fetch() {
+async fn disconnecting_callers_do_not_use_up_the_fetch() {
     let (endpoint, url) = Endpoint::start().await;
     let (old, new) = (Signer::new("old"), Signer::new("new"));
     endpoint.publish(&[&old]);
@@ -181,7 +181,7 @@ async fn a_caller_that_leaves_does_not_use_up_the_fetch() {
 }
 
 #[tokio::test]
-async fn who_comes_while_changed_keys_are_fetched_is_served_by_that_fetch() {
+async fn callers_join_a_fetch_in_progress() {
     let (endpoint, url) = Endpoint::start().await;
     let (old, new) = (Signer::new("old"), Signer::new("new"));
     endpoint.publish(&[&old]);
@@ -189,7 +189,7 @@ async fn who_comes_while_changed_keys_are_fetched_is_served_by_that_fetch() {
     endpoint.publish(&[&new]);
     let (token, held) = (new.token(), endpoint.hold().await);
     let later = async {
-        while endpoint.asked() < 2 {
+        while endpoint.requests() < 2 {
             tokio::task::yield_now().await;
         }
         let mut asking = std::pin::pin!(kind(&fresh, &token));
@@ -199,12 +199,12 @@ async fn who_comes_while_changed_keys_are_fetched_is_served_by_that_fetch() {
     };
     let both = async { tokio::join!(kind(&fresh, &token), later) };
     let both = tokio::time::timeout(FETCH_TIMEOUT / 2, both).await;
-    assert_eq!(both.expect("no second fetch is waited for"), (Ok(()), Ok(())));
-    assert_eq!(endpoint.asked(), 2);
+    assert_eq!(both.expect("no second fetch"), (Ok(()), Ok(())));
+    assert_eq!(endpoint.requests(), 2);
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_not_up_yet_is_waited_for() {
+async fn unavailable_issuers_are_retried() {
     let (endpoint, url) = Endpoint::start().await;
     let signer = Signer::new("k");
     endpoint.answer(StatusCode::INTERNAL_SERVER_ERROR, "");
@@ -217,12 +217,16 @@ async fn an_issuer_that_is_not_up_yet_is_waited_for() {
     );
     let bad_key = json!({"keys": [{"kty": "odd"}, {"kty": "oct", "k": "AAAA"}, signer.jwk()]});
     endpoint.answer(StatusCode::OK, &bad_key.to_string());
-    assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "one bad key takes no other with it");
+    assert_eq!(
+        kind(&fresh, &signer.token()).await,
+        Ok(()),
+        "one bad key does not disable the others"
+    );
     assert!(fresh.auth.ready().is_ok());
 }
 
 #[tokio::test]
-async fn an_issuer_in_trouble_is_not_our_trouble() {
+async fn known_keys_are_used_while_the_issuer_fails() {
     for (status, body) in [
         (StatusCode::BAD_GATEWAY, ""),
         (StatusCode::OK, "<html>"),
@@ -236,7 +240,7 @@ async fn an_issuer_in_trouble_is_not_our_trouble() {
         endpoint.answer(status, body);
         let other = Signer { kid: "unknown".to_owned(), key: signer.key.clone() };
         assert_eq!(kind(&fresh, &other.token()).await, Err(Kind::Unauthenticated));
-        assert_eq!(endpoint.asked(), 2, "the bad answer was fetched");
-        assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "known keys go on serving");
+        assert_eq!(endpoint.requests(), 2, "the bad response was fetched");
+        assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "known keys are still used");
     }
 }
