@@ -291,10 +291,10 @@ async fn rows_by_the_megabyte_do_not_hide_that_a_statement_has_ended() {
     let secrets = format!("--secrets-dir={}", secrets_dir().display());
     let service = spawn::<snowflake::Snowflake>(&[ACCOUNTS, &endpoint, &secrets]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
-    upstream.say([answer(202, "333334", json!([]))]);
+    upstream.answer_with([answer(202, "333334", json!([]))]);
     let task = Golden::read(Flyte::V1, "sf_select_output").unwrap().json;
     let handle = client.create(&task).await.unwrap();
-    upstream.say([answer(200, "090001", json!([["x".repeat(20 << 20)]]))]);
+    upstream.answer_with([answer(200, "090001", json!([["x".repeat(20 << 20)]]))]);
     let seen = client.get(&task, &handle).await.unwrap();
     assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
     assert!(seen.outputs.to_string().contains("snowflake://"), "{}", seen.outputs);

@@ -330,7 +330,7 @@ async fn the_listing_tells_the_mode_of_each_type() {
 #[tokio::test]
 async fn a_stopping_service_finishes_what_it_began() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!({}))]);
+    upstream.answer_with([Answer::new(200, json!({}))]);
     upstream.hold();
     let service = spawn_sync::<Oracle>(&[&format!("--endpoint={}", upstream.url())]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
@@ -352,7 +352,7 @@ async fn a_stopping_service_finishes_what_it_began() {
 #[tokio::test]
 async fn others_do_not_share_an_answer_under_way() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!({}))]);
+    upstream.answer_with([Answer::new(200, json!({}))]);
     upstream.hold();
     let service = spawn_sync::<Oracle>(&[&format!("--endpoint={}", upstream.url())]).await;
     let (ann, bob) =
@@ -363,7 +363,7 @@ async fn others_do_not_share_an_answer_under_way() {
         upstream.release();
     };
     let (first, second, ()) = tokio::join!(ann.execute(&call), bob.execute(&call), release);
-    let key = |seen: plugin_core::testing::Seen| seen.outputs["literals"]["key"].clone();
+    let key = |seen: plugin_core::testing::Observation| seen.outputs["literals"]["key"].clone();
     assert_ne!(key(first.unwrap()), key(second.unwrap()));
 }
 

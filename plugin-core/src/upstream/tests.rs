@@ -50,7 +50,7 @@ async fn only_what_may_be_repeated_is_repeated() {
         let request =
             if method == Method::GET { http.get(&["jobs"]) } else { http.post(&["jobs"]) };
         let request = if idempotent { request.idempotent() } else { request };
-        upstream.say(answers(statuses));
+        upstream.answer_with(answers(statuses));
         let _ = request.send(&context(Duration::from_secs(10))).await;
         assert_eq!(upstream.take_received().len(), tries, "{statuses:?}");
     }
@@ -85,7 +85,7 @@ async fn leave_after(time: Duration, waiter: Waiter) {
 async fn nothing_is_sent_again_once_nobody_waits() {
     let upstream = Upstream::start().await;
     let too_many = Answer::new(429, json!({})).header("retry-after", "1");
-    upstream.say([too_many, Answer::new(200, json!({}))]);
+    upstream.answer_with([too_many, Answer::new(200, json!({}))]);
     let (http, (cx, waiter)) = (http(&upstream), waited_for());
     let call = http.post(&["jobs"]).idempotent().send(&cx);
     let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
@@ -96,7 +96,7 @@ async fn nothing_is_sent_again_once_nobody_waits() {
 #[tokio::test]
 async fn nothing_is_begun_whose_turn_comes_when_nobody_waits() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let (http, (cx, waiter)) = (http(&upstream), waited_for());
     http.shared.throttle.throttled(Some(Duration::from_secs(1)));
     let call = http.post(&["jobs"]).send(&cx);
@@ -108,7 +108,7 @@ async fn nothing_is_begun_whose_turn_comes_when_nobody_waits() {
 #[tokio::test]
 async fn no_try_outlasts_the_deadline() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     upstream.hold();
     let started = tokio::time::Instant::now();
     let cx = context(Duration::from_millis(200));
@@ -121,7 +121,7 @@ async fn no_try_outlasts_the_deadline() {
 #[tokio::test]
 async fn paths_are_encoded_and_cannot_be_left() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let http = http(&upstream);
     let cx = context(Duration::from_secs(1));
     http.get(&["p/q?r", "ü"]).query("l", Some("a&b")).query("none", None).send(&cx).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_refusal_after_a_lost_answer_is_not_taken_for_the_outcome() {
     let http = http(&upstream);
     for (method, kind) in [(Method::POST, Kind::Unavailable), (Method::GET, Kind::PermissionDenied)]
     {
-        upstream.say(answers(&[503, 403]));
+        upstream.answer_with(answers(&[503, 403]));
         let request =
             if method == Method::GET { http.get(&["jobs"]) } else { http.post(&["jobs"]) };
         let answer = request.idempotent().send(&context(Duration::from_secs(5))).await;
@@ -150,7 +150,7 @@ async fn a_refusal_after_a_lost_answer_is_not_taken_for_the_outcome() {
 #[tokio::test]
 async fn the_beginning_of_an_answer_can_be_enough() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!("x".repeat(20 << 20)))]);
+    upstream.answer_with([Answer::new(200, json!("x".repeat(20 << 20)))]);
     let time = Duration::from_secs(60);
     let http = builder_with(&upstream.url(), time).build("https://vendor.example.com").unwrap();
     let cx = context(time);
@@ -175,7 +175,7 @@ async fn a_proxys_page_says_nothing_of_a_job() {
         (502, json!("<html>"), Kind::Unavailable),
     ] {
         let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com");
-        upstream.say([Answer::new(status, body)]);
+        upstream.answer_with([Answer::new(status, body)]);
         let http = http.unwrap();
         let answer = http.post(&["jobs"]).send(&context(Duration::from_secs(1))).await;
         assert_eq!(answer.unwrap_err().kind(), kind, "{status}");
@@ -194,7 +194,7 @@ impl Credentials for FromTheSameHost {
 #[tokio::test]
 async fn credentials_from_the_same_host_do_not_wait_for_the_calls_they_sign() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let http = http(&upstream);
     let signed = http.signed_by(FromTheSameHost(http.clone()));
     let cx = context(Duration::from_secs(10));
@@ -209,7 +209,7 @@ async fn what_credentials_do_not_find_is_not_the_job() {
     let http = http(&upstream);
     let signed = http.signed_by(FromTheSameHost(http.clone()));
     for status in [404, 409] {
-        upstream.say(answers(&[status]));
+        upstream.answer_with(answers(&[status]));
         let cx = context(Duration::from_secs(1));
         let error = signed.get(&["jobs"]).send(&cx).await.unwrap_err();
         assert_eq!(error.kind(), Kind::FailedPrecondition, "{status}");
@@ -220,7 +220,7 @@ async fn what_credentials_do_not_find_is_not_the_job() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
-    upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
+    upstream.answer_with([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
     let cx = context(Duration::from_millis(300));
     assert!(http(&upstream).get(&["jobs"]).send(&cx).await.is_err());
     assert_eq!(elsewhere.count(), 0, "credentials stay with the configured host");
@@ -229,7 +229,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn an_answer_that_is_no_json_is_not_the_callers_fault() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!("a page of a proxy"))]);
+    upstream.answer_with([Answer::new(200, json!("a page of a proxy"))]);
     let cx = context(Duration::from_secs(1));
     let read = http(&upstream).get(&["jobs"]).send_json::<Vec<u8>>(&cx).await;
     assert_eq!(read.unwrap_err().kind(), Kind::Unavailable);
@@ -252,7 +252,7 @@ impl TokenSource for Issuer {
 #[tokio::test]
 async fn a_token_is_for_all_and_fetched_though_nobody_waits_for_the_first_call() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[503, 200]));
+    upstream.answer_with(answers(&[503, 200]));
     let cache = TokenCache::default().of(Issuer(http(&upstream)));
     let (cx, waiter) = waited_for();
     drop(waiter);
