@@ -1,8 +1,8 @@
 //! Runs a plugin against a scripted upstream, over real sockets and every protocol.
 //!
 //! [`conformance_tests!`](crate::conformance_tests) and
-//! [`sync_conformance_tests!`](crate::sync_conformance_tests) give a new plugin its test-suite on its
-//! first day; [`spawn`], [`Upstream`] and [`Client`] are there for tests of its own.
+//! [`sync_conformance_tests!`](crate::sync_conformance_tests) make the conformance suite of a plugin from
+//! its `recorded.json`. [`spawn`], [`Upstream`] and [`Client`] serve the plugin's own tests.
 
 mod client;
 mod conformance;

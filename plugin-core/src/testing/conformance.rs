@@ -5,6 +5,8 @@ mod trouble;
 
 use std::{slice::from_ref, time::Duration};
 
+use futures_util::future::join_all;
+
 use super::{
     client::{Dialect, Observation},
     recorded::Recorded,
@@ -212,7 +214,10 @@ impl Stage {
         self.upstream.hold();
         tokio::select! {
             result = self.client.create(task) => {
-                let observed = format!("a create ended before the vendor answered: {result:?}");
+                let observed = match result {
+                    Ok(_) => "a create ended before the vendor answered".to_owned(),
+                    Err(error) => format!("a create failed with {error} before the vendor answered"),
+                };
                 return Err(self.failure(observed, "return from `create` when the job is submitted"));
             }
             () = self.upstream.wait_for(1) => {}
@@ -253,11 +258,12 @@ impl Stage {
     async fn protocols_agree(&self) -> Outcome {
         let handle = self.created().await?;
         let Recorded { running, succeeded, failed, unknown_state, gone, .. } = &self.recorded;
+        let clients = Dialect::ALL.map(|dialect| self.service.client(dialect, "propeller"));
+        let clients = join_all(clients).await;
         for answers in [running, succeeded, failed, unknown_state, gone] {
             let mut seen = Vec::new();
-            for dialect in Dialect::ALL {
+            for (dialect, client) in Dialect::ALL.iter().zip(&clients) {
                 self.script(&[answers]);
-                let client = self.service.client(dialect, "propeller").await;
                 let polled = client.get(&self.recorded.task, &handle).await;
                 let advice = "a poll must answer with a phase whatever the vendor does";
                 seen.push(self.expect_ok(&format!("a poll over {dialect}"), polled, advice)?);

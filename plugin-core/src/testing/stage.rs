@@ -1,11 +1,6 @@
 //! A service with its upstream and a caller, for one scenario in one dialect; and what a failure says.
 
-use std::{
-    any::Any,
-    fmt::{Debug, Display},
-    panic::AssertUnwindSafe,
-    time::Duration,
-};
+use std::{any::Any, fmt::Display, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{FutureExt as _, future::join_all};
 use serde_json::{Value as Json, json};
@@ -23,9 +18,9 @@ use crate::run::Registration;
 /// How long a scenario waits for anything that must happen.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The deadline of calls whose upstream does not answer. The service has a tenth of it to respond in,
+/// The deadline of calls whose upstream does not answer. The service keeps a tenth of it to respond in,
 /// which has to be enough on a busy machine.
-pub(super) const SHORT_DEADLINE: Duration = Duration::from_millis(1500);
+pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 
 /// The status codes of an error over gRPC and over REST.
 pub(super) type Codes = (i32, i32);
@@ -162,7 +157,7 @@ impl<R: Recording> Stage<R> {
     }
 
     /// The error of a call that must fail with one of `codes`.
-    pub(super) fn expect_error<T: Debug>(
+    pub(super) fn expect_error<T: Response>(
         &self,
         call: &str,
         result: Result<T, CallError>,
@@ -170,18 +165,14 @@ impl<R: Recording> Stage<R> {
         advice: &str,
     ) -> Outcome<CallError> {
         let code = if self.dialect.is_grpc() { codes.0 } else { codes.1 };
-        match result {
-            Err(error) if error.code == code => Ok(error),
-            Err(error) => {
-                let observed = format!("{call} failed with {error}, not with the code {code}");
-                Err(self.failure(observed, advice))
+        let observed = match result {
+            Err(error) if error.code == code => return Ok(error),
+            Err(error) => format!("{call} failed with {error}, not with the code {code}"),
+            Ok(response) => {
+                format!("{call} answered {}, not with the code {code}", response.description())
             }
-            Ok(result) => {
-                let observed =
-                    format!("{call} succeeded with {result:?}, not with the code {code}");
-                Err(self.failure(observed, advice))
-            }
-        }
+        };
+        Err(self.failure(observed, advice))
     }
 
     /// The message must contain `part`, for which `member` of recorded.json stands.
@@ -197,14 +188,14 @@ impl<R: Recording> Stage<R> {
         self.check(message.contains(part), observed, advice)
     }
 
-    /// The output of `call` on an upstream that does not answer, if it ends before [`SHORT_DEADLINE`].
+    /// The output of `call` on an upstream that does not answer, if it ends before [`DEADLINE`].
     pub(super) async fn in_time<T>(&self, name: &str, call: impl Future<Output = T>) -> Outcome<T> {
         let started = Instant::now();
         let output = call.await;
         let took = started.elapsed();
         self.check(
-            took < SHORT_DEADLINE,
-            format!("{name} with a deadline of {SHORT_DEADLINE:?} took {took:?}"),
+            took < DEADLINE,
+            format!("{name} with a deadline of {DEADLINE:?} took {took:?}"),
             "do not block the thread, and make all calls with the `Http` of `HttpBuilder`, which \
              keeps the deadline",
         )?;
@@ -242,10 +233,63 @@ impl<R: Recording> Stage<R> {
     }
 }
 
-/// `requests` as method and target, in order.
-pub(super) fn list(requests: &[ReceivedRequest]) -> String {
-    if requests.is_empty() {
-        return "none".to_owned();
+/// The response of a call, as failures describe it.
+pub(super) trait Response {
+    fn description(&self) -> String;
+}
+
+impl Response for Observation {
+    fn description(&self) -> String {
+        self.to_string()
     }
-    requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A create's.
+impl Response for Vec<u8> {
+    fn description(&self) -> String {
+        "with a handle".to_owned()
+    }
+}
+
+/// A delete's.
+impl Response for () {
+    fn description(&self) -> String {
+        "with success".to_owned()
+    }
+}
+
+/// `requests` as method and target, in order; equal ones in a row are counted.
+pub(super) fn list(requests: &[ReceivedRequest]) -> String {
+    let lines = requests.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let runs = lines.chunk_by(|one, next| one == next).map(|run| match run.len() {
+        1 => run[0].clone(),
+        times => format!("{} ({times} times)", run[0]),
+    });
+    let list = runs.collect::<Vec<_>>().join(", ");
+    if list.is_empty() { "none".to_owned() } else { list }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic = "REST: panic: no connection"]
+    async fn a_panic_in_one_dialect_fails_the_test() {
+        side_by_side(&Dialect::ALL, |dialect| async move {
+            assert!(dialect.is_grpc(), "no connection");
+            Ok(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    #[should_panic = "Flyte 1 failed\n\nREST failed"]
+    async fn all_failures_are_reported() {
+        side_by_side(
+            &Dialect::SYNC,
+            |dialect| async move { Err(Failure(format!("{dialect} failed"))) },
+        )
+        .await;
+    }
 }

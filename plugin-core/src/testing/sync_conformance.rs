@@ -7,8 +7,7 @@ use super::{
     recorded::SyncRecorded,
     scenario::SyncScenario,
     stage::{
-        self, DEADLINE_EXCEEDED, Outcome, RESOURCE_EXHAUSTED, SHORT_DEADLINE, UNAVAILABLE,
-        side_by_side,
+        self, DEADLINE, DEADLINE_EXCEEDED, Outcome, RESOURCE_EXHAUSTED, UNAVAILABLE, side_by_side,
     },
     upstream::Answer,
 };
@@ -176,7 +175,7 @@ impl Stage {
     async fn slow_upstream(&self) -> Outcome {
         self.upstream.answer_with([self.recorded.succeeded.clone()]);
         self.upstream.hold();
-        let hasty = self.client.clone().with_timeout(SHORT_DEADLINE);
+        let hasty = self.client.clone().with_timeout(DEADLINE);
         let executed = hasty.execute(&self.recorded.task);
         let executed = self.in_time(CALL, Box::pin(executed)).await?;
         let advice = "return the error of the `Http`";

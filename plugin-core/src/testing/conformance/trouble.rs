@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use super::Stage;
 use crate::testing::{
     recorded::Recorded,
-    stage::{DEADLINE_EXCEEDED, Outcome, SHORT_DEADLINE},
+    stage::{DEADLINE, DEADLINE_EXCEEDED, Outcome},
 };
 
 /// How many failed polls make propeller fail a task for good.
@@ -49,7 +49,7 @@ impl Stage {
 
     pub(super) async fn slow_upstream(&self) -> Outcome {
         let handle = self.created().await?;
-        let hasty = self.client.clone().with_timeout(SHORT_DEADLINE);
+        let hasty = self.client.clone().with_timeout(DEADLINE);
         let (task, other) = (&self.recorded.task, self.other_task("slow"));
         self.upstream.hold();
         let (polled, created) = tokio::join!(
@@ -92,8 +92,7 @@ impl Stage {
 
     /// The links of a job whose vendor cannot be asked.
     async fn poll_in_outage(&self, handle: &[u8]) -> Outcome<Vec<(String, String)>> {
-        let hasty = self.client.clone().with_timeout(SHORT_DEADLINE);
-        let polled = hasty.get(&self.recorded.task, handle).await;
+        let polled = self.client.get(&self.recorded.task, handle).await;
         let seen = self.expect_ok("a poll", polled, LAST_KNOWN)?;
         self.expect_phase("a poll", &seen, "RUNNING", LAST_KNOWN)?;
         Ok(seen.links)
