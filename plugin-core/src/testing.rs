@@ -1,8 +1,8 @@
 //! Runs a plugin against a scripted upstream, over real sockets and every protocol.
 //!
 //! [`conformance_tests!`](crate::conformance_tests) and
-//! [`sync_conformance_tests!`](crate::sync_conformance_tests) give a new plugin its test-suite on its
-//! first day; [`spawn`], [`Upstream`] and [`Client`] are there for tests of its own.
+//! [`sync_conformance_tests!`](crate::sync_conformance_tests) make the conformance suite of a plugin from
+//! its `recorded.json`. [`spawn`], [`Upstream`] and [`Client`] serve the plugin's own tests.
 
 mod client;
 mod conformance;
@@ -12,13 +12,14 @@ mod readme;
 mod recorded;
 mod scenario;
 mod service;
+mod stage;
 mod sync_conformance;
 mod upstream;
 
 #[cfg(test)]
 pub(crate) use self::context::context_in;
 pub use self::{
-    client::{Client, Dialect, Refusal, Seen, sync_parts},
+    client::{CallError, Client, Dialect, Observation, sync_parts},
     conformance::conformance,
     context::context,
     playback::{play, play_sync},
@@ -27,6 +28,6 @@ pub use self::{
     scenario::{Scenario, SyncScenario},
     service::{TestService, logs, rsa_private_key, spawn, spawn_bundle, spawn_sync},
     sync_conformance::sync_conformance,
-    upstream::{Answer, Received, Upstream},
+    upstream::{Answer, ReceivedRequest, Upstream},
 };
 pub use crate::wire::proto;

@@ -272,8 +272,8 @@ async fn phase_after(answer: &Json) -> String {
     let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-window=0s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     let task = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
-    upstream.say([job(&json!({"status": {"state": "PENDING"}}))]);
+    upstream.answer_with([job(&json!({"status": {"state": "PENDING"}}))]);
     let handle = client.create(&task).await.unwrap();
-    upstream.say(script);
+    upstream.answer_with(script);
     client.get(&task, &handle).await.unwrap().phase
 }

@@ -8,8 +8,10 @@
 )]
 
 mod bundle;
+mod conformance_failures;
 mod core;
 mod databricks;
+mod dbt_shape;
 mod documents;
 mod edges;
 mod flyte_values;

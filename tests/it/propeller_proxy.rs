@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use plugin_core::testing::{Client, Dialect, Refusal};
+use plugin_core::testing::{CallError, Client, Dialect};
 use serde_json::Value as Json;
 use tempfile::NamedTempFile;
 use tests::golden::{Flyte, Golden};
@@ -90,7 +90,7 @@ async fn callers_without_a_token_are_served_through_the_proxy() {
         let (target, token) = (url_of(&stage), stage.service.token("propeller"));
         let proxy = Proxy::start(&target, &token, &[]).await;
         let direct = Client::connect(dialect, stage.service.api(), None).await;
-        let Refusal { code, .. } = direct.create(&task()).await.unwrap_err();
+        let CallError { code, .. } = direct.create(&task()).await.unwrap_err();
         assert_eq!(code, UNAUTHENTICATED, "without the proxy");
 
         let client = proxy.client(dialect).await;

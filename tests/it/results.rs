@@ -1,7 +1,7 @@
 //! The table in the `results` output of a BigQuery task.
 
 use bigquery::BigQuery;
-use plugin_core::testing::{Answer, Dialect, Seen, Upstream, spawn};
+use plugin_core::testing::{Answer, Dialect, Observation, Upstream, spawn};
 use serde_json::{Value as Json, json};
 use tests::{
     fakes::bigquery::Options,
@@ -17,7 +17,7 @@ fn task(statement: &str) -> Json {
 }
 
 /// The final status of `task`.
-async fn end(task: &Json, dialect: Dialect) -> Seen {
+async fn end(task: &Json, dialect: Dialect) -> Observation {
     let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &[]).await;
     let client = stage.client(dialect).await;
     let handle = client.create(task).await.unwrap();
@@ -71,9 +71,9 @@ async fn script_with_too_many_statements_fails() {
     for dialect in Dialect::ALL {
         let client = service.client(dialect, "propeller").await;
         let task = task("LOOP SELECT 1; END LOOP");
-        upstream.say([job("PENDING")]);
+        upstream.answer_with([job("PENDING")]);
         let handle = client.create(&task).await.unwrap();
-        upstream.say([vec![job("DONE")], vec![page.clone(); 10]].concat());
+        upstream.answer_with([vec![job("DONE")], vec![page.clone(); 10]].concat());
         let seen = client.get(&task, &handle).await.unwrap();
         assert_eq!(seen.phase, "FAILED", "{dialect:?}");
         assert!(seen.message.contains("too many statements"), "{}", seen.message);

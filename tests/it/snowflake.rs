@@ -291,10 +291,10 @@ async fn large_result_does_not_hide_the_end_of_a_statement() {
     let secrets = format!("--secrets-dir={}", secrets_dir().display());
     let service = spawn::<snowflake::Snowflake>(&[ACCOUNTS, &endpoint, &secrets]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
-    upstream.say([answer(202, "333334", json!([]))]);
+    upstream.answer_with([answer(202, "333334", json!([]))]);
     let task = Golden::read(Flyte::V1, "sf_select_output").unwrap().json;
     let handle = client.create(&task).await.unwrap();
-    upstream.say([answer(200, "090001", json!([["x".repeat(20 << 20)]]))]);
+    upstream.answer_with([answer(200, "090001", json!([["x".repeat(20 << 20)]]))]);
     let seen = client.get(&task, &handle).await.unwrap();
     assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
     assert!(seen.outputs.to_string().contains("snowflake://"), "{}", seen.outputs);

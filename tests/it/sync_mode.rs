@@ -335,7 +335,7 @@ async fn listing_has_the_mode_of_each_type() {
 #[tokio::test]
 async fn shutdown_waits_for_running_executions() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!({}))]);
+    upstream.answer_with([Answer::new(200, json!({}))]);
     upstream.hold();
     let service = spawn_sync::<Oracle>(&[&format!("--endpoint={}", upstream.url())]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
@@ -357,7 +357,7 @@ async fn shutdown_waits_for_running_executions() {
 #[tokio::test]
 async fn executions_of_different_callers_are_separate() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!({}))]);
+    upstream.answer_with([Answer::new(200, json!({}))]);
     upstream.hold();
     let service = spawn_sync::<Oracle>(&[&format!("--endpoint={}", upstream.url())]).await;
     let (ann, bob) =
@@ -368,7 +368,7 @@ async fn executions_of_different_callers_are_separate() {
         upstream.release();
     };
     let (first, second, ()) = tokio::join!(ann.execute(&call), bob.execute(&call), release);
-    let key = |seen: plugin_core::testing::Seen| seen.outputs["literals"]["key"].clone();
+    let key = |seen: plugin_core::testing::Observation| seen.outputs["literals"]["key"].clone();
     assert_ne!(key(first.unwrap()), key(second.unwrap()));
 }
 

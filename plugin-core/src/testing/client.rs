@@ -1,6 +1,6 @@
 //! One client for every protocol, so that a test reads the same for all.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -25,12 +25,12 @@ use super::proto::{
 };
 use crate::wire;
 
-/// How a caller speaks to a service.
+/// A protocol that a service is called with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// gRPC as FlytePropeller 1.x speaks it.
+    /// gRPC as FlytePropeller 1.x uses it.
     Flyte1,
-    /// gRPC as Flyte 2 speaks it.
+    /// gRPC as Flyte 2 uses it.
     Flyte2,
     /// REST.
     Rest,
@@ -40,7 +40,7 @@ impl Dialect {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Flyte1, Self::Flyte2, Self::Rest];
 
-    /// Those that can execute a task at once: Flyte 2 cannot.
+    /// Those with a call that executes a task: Flyte 2 has none.
     pub const SYNC: [Self; 2] = [Self::Flyte1, Self::Rest];
 
     /// Whether it is gRPC.
@@ -50,31 +50,56 @@ impl Dialect {
     }
 }
 
-/// Why a call failed.
+/// The error that a service answered a call with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// gRPC's status code, or HTTP's.
+pub struct CallError {
+    /// The gRPC or HTTP status code.
     pub code: i32,
-    /// What the caller reads.
+    /// The error message.
     pub message: String,
 }
 
-/// Where a job stands, the same for every protocol.
+/// The status of a job as a caller receives it, the same for every protocol.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+pub struct Observation {
     /// Flyte's name of the phase.
     pub phase: String,
-    /// The text; over gRPC a failure's code stands before it.
+    /// The message, after the error code of a failed job: `CODE: message`.
     pub message: String,
     /// The outputs as proto-JSON, or null.
     pub outputs: Json,
     /// Names and URIs.
     pub links: Vec<(String, String)>,
-    /// The facts.
+    /// The custom info, an object.
     pub custom_info: Json,
 }
 
-/// A caller.
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flyte1 => "Flyte 1",
+            Self::Flyte2 => "Flyte 2",
+            Self::Rest => "REST",
+        })
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the code {} and the message {:?}", self.code, self.message)
+    }
+}
+
+impl fmt::Display for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message.as_str() {
+            "" => write!(f, "{} without a message", self.phase),
+            message => write!(f, "{} with the message {message:?}", self.phase),
+        }
+    }
+}
+
+/// A caller of a service.
 #[derive(Clone)]
 pub struct Client {
     dialect: Dialect,
@@ -86,7 +111,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A caller of the service at `address`, with or without a token.
+    /// Connects to the service at `address`, with or without a bearer token.
     ///
     /// # Panics
     /// When it cannot connect.
@@ -99,22 +124,22 @@ impl Client {
         Self { dialect, base, token, channel, http, timeout: None }
     }
 
-    /// The same caller, who waits no longer than `timeout`.
+    /// The same caller, whose calls have a deadline of `timeout`.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Submits `task`, a CreateTaskRequest as proto-JSON, and answers with its handle.
+    /// Creates a job for `task`, a CreateTaskRequest as proto-JSON, and returns its handle.
     ///
     /// # Errors
-    /// What the service refuses it with.
+    /// The error that the service answers with.
     ///
     /// # Panics
-    /// When `task` is no such request.
+    /// When `task` is not a CreateTaskRequest.
     #[expect(clippy::expect_used, reason = "a test's")]
-    pub async fn create(&self, task: &Json) -> Result<Vec<u8>, Refusal> {
+    pub async fn create(&self, task: &Json) -> Result<Vec<u8>, CallError> {
         if self.dialect == Dialect::Rest {
             let answer = self.rest(Method::PUT, task, "", Some(task)).await?;
             return Ok(job_bytes(&answer["job_id"]));
@@ -123,11 +148,11 @@ impl Client {
         self.create_raw(request).await
     }
 
-    /// Submits a request as it is, over gRPC.
+    /// Creates a job over gRPC, with the request as it is.
     ///
     /// # Errors
-    /// What the service refuses it with.
-    pub async fn create_raw(&self, request: CreateTaskRequest) -> Result<Vec<u8>, Refusal> {
+    /// The error that the service answers with.
+    pub async fn create_raw(&self, request: CreateTaskRequest) -> Result<Vec<u8>, CallError> {
         let request = self.grpc(request);
         let created = match self.dialect {
             Dialect::Flyte2 => {
@@ -135,17 +160,17 @@ impl Client {
             }
             _ => AsyncAgentServiceClient::new(self.channel.clone()).create_task(request).await,
         };
-        Ok(created.map_err(refusal)?.into_inner().resource_meta.to_vec())
+        Ok(created.map_err(call_error)?.into_inner().resource_meta.to_vec())
     }
 
-    /// Looks at the job of `handle`; `task` says of which type it is.
+    /// Gets the status of the job of `handle`; REST takes the task type from `task`.
     ///
     /// # Errors
-    /// What the service refuses it with.
-    pub async fn get(&self, task: &Json, handle: &[u8]) -> Result<Seen, Refusal> {
+    /// The error that the service answers with.
+    pub async fn get(&self, task: &Json, handle: &[u8]) -> Result<Observation, CallError> {
         if self.dialect == Dialect::Rest {
             let answer = self.rest(Method::GET, task, &job_query(handle), None).await?;
-            return Ok(Seen::from_rest(&answer));
+            return Ok(Observation::from_rest(&answer));
         }
         let request = self.grpc(GetTaskRequest {
             resource_meta: handle.to_vec().into(),
@@ -157,15 +182,15 @@ impl Client {
             }
             _ => AsyncAgentServiceClient::new(self.channel.clone()).get_task(request).await,
         };
-        let resource = got.map_err(refusal)?.into_inner().resource.unwrap_or_default();
-        Ok(Seen::from_grpc(&resource))
+        let resource = got.map_err(call_error)?.into_inner().resource.unwrap_or_default();
+        Ok(Observation::from_grpc(&resource))
     }
 
-    /// Stops the job of `handle`.
+    /// Deletes the job of `handle`; REST takes the task type from `task`.
     ///
     /// # Errors
-    /// What the service refuses it with.
-    pub async fn delete(&self, task: &Json, handle: &[u8]) -> Result<(), Refusal> {
+    /// The error that the service answers with.
+    pub async fn delete(&self, task: &Json, handle: &[u8]) -> Result<(), CallError> {
         if self.dialect == Dialect::Rest {
             return self.rest(Method::DELETE, task, &job_query(handle), None).await.map(drop);
         }
@@ -179,45 +204,53 @@ impl Client {
             }
             _ => AsyncAgentServiceClient::new(self.channel.clone()).delete_task(request).await,
         };
-        deleted.map(drop).map_err(refusal)
+        deleted.map(drop).map_err(call_error)
     }
 
-    /// Executes `task`, a CreateTaskRequest as proto-JSON, as propeller does: a header, the inputs and
-    /// the end of the stream.
+    /// Executes `task`, a CreateTaskRequest as proto-JSON, as propeller does: it sends a header, the
+    /// inputs and the end of the stream.
     ///
     /// # Errors
-    /// What the service refuses it with.
+    /// The error that the service answers with.
     ///
     /// # Panics
-    /// When `task` is no such request, or the answer is no header and the end.
-    pub async fn execute(&self, task: &Json) -> Result<Seen, Refusal> {
+    /// When `task` is not a CreateTaskRequest, or the response is not a header and then the end of the
+    /// stream.
+    pub async fn execute(&self, task: &Json) -> Result<Observation, CallError> {
         if self.dialect == Dialect::Rest {
             let answer = self.rest(Method::POST, task, "", Some(task)).await?;
-            return Ok(Seen::from_rest(&answer));
+            return Ok(Observation::from_rest(&answer));
         }
         self.execute_raw(stream::iter(sync_parts(task))).await
     }
 
-    /// Executes a stream of messages as it is, over Flyte 1's gRPC; the first message of the answer.
+    /// Executes a stream of messages as it is, over Flyte 1's gRPC, and returns the first message of
+    /// the response.
     ///
     /// # Errors
-    /// What the service refuses it with.
+    /// The error that the service answers with.
     ///
     /// # Panics
-    /// When the answer has no header, or no end after it.
+    /// When the response is not a header and then the end of the stream.
     #[expect(clippy::expect_used, reason = "a test's")]
     pub async fn execute_raw(
         &self,
         parts: impl Stream<Item = Part> + Send + 'static,
-    ) -> Result<Seen, Refusal> {
+    ) -> Result<Observation, CallError> {
         let request = parts.map(|part| ExecuteTaskSyncRequest { part: Some(part) });
         let mut client = SyncAgentServiceClient::new(self.channel.clone());
-        let answer = client.execute_task_sync(self.grpc(request)).await.map_err(refusal)?;
+        let answer = client.execute_task_sync(self.grpc(request)).await.map_err(call_error)?;
         let mut answer = answer.into_inner();
-        let first = answer.message().await.map_err(refusal)?.expect("a message");
-        assert_eq!(answer.message().await.map_err(refusal)?, None, "one message and the end");
-        let Some(Res::Header(header)) = first.res else { panic!("no header: {first:?}") };
-        Ok(Seen::from_grpc(&header.resource.expect("a resource")))
+        let first = answer.message().await.map_err(call_error)?.expect("a message");
+        assert_eq!(
+            answer.message().await.map_err(call_error)?,
+            None,
+            "the stream ends after one message"
+        );
+        let Some(Res::Header(header)) = first.res else {
+            panic!("the first message is not a header: {first:?}")
+        };
+        Ok(Observation::from_grpc(&header.resource.expect("a resource")))
     }
 
     #[expect(clippy::expect_used, reason = "a test's")]
@@ -240,7 +273,7 @@ impl Client {
         task: &Json,
         query: &str,
         body: Option<&Json>,
-    ) -> Result<Json, Refusal> {
+    ) -> Result<Json, CallError> {
         let template = &task["template"];
         let task_type = template["type"].as_str().unwrap_or("none");
         let version = template["task_type_version"].as_i64().unwrap_or_default();
@@ -262,14 +295,15 @@ impl Client {
             return Ok(json);
         }
         let message = json["message"].as_str().unwrap_or_default().to_owned();
-        Err(Refusal { code: status.as_u16().into(), message })
+        Err(CallError { code: status.as_u16().into(), message })
     }
 }
 
-/// What ExecuteTaskSync sends for `task`, a CreateTaskRequest as proto-JSON: the header and the inputs.
+/// The messages that ExecuteTaskSync sends for `task`, a CreateTaskRequest as proto-JSON: the header and
+/// the inputs.
 ///
 /// # Panics
-/// When `task` is no such request.
+/// When `task` is not a CreateTaskRequest.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a test's")]
 pub fn sync_parts(task: &Json) -> [Part; 2] {
@@ -291,11 +325,11 @@ fn job_bytes(job_id: &Json) -> Vec<u8> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn refusal(status: Status) -> Refusal {
-    Refusal { code: status.code() as i32, message: status.message().to_owned() }
+fn call_error(status: Status) -> CallError {
+    CallError { code: status.code() as i32, message: status.message().to_owned() }
 }
 
-impl Seen {
+impl Observation {
     fn from_grpc(resource: &Resource) -> Self {
         let phase = task_execution::Phase::try_from(resource.phase).unwrap_or_default();
         let outputs = resource.outputs.as_ref().map(wire::to_proto_json);
@@ -312,17 +346,17 @@ impl Seen {
     }
 
     fn from_rest(answer: &Json) -> Self {
-        let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
+        let string = |json: &Json| json.as_str().unwrap_or_default().to_owned();
         let links = answer["log_links"].as_array().into_iter().flatten();
         let message = match answer["error_code"].as_str() {
-            Some(code) => format!("{code}: {}", text(&answer["message"])),
-            None => text(&answer["message"]),
+            Some(code) => format!("{code}: {}", string(&answer["message"])),
+            None => string(&answer["message"]),
         };
         Self {
-            phase: text(&answer["phase"]),
+            phase: string(&answer["phase"]),
             message,
             outputs: answer["outputs"].clone(),
-            links: links.map(|link| (text(&link["name"]), text(&link["uri"]))).collect(),
+            links: links.map(|link| (string(&link["name"]), string(&link["uri"]))).collect(),
             custom_info: match &answer["custom_info"] {
                 Json::Object(info) => json!(info),
                 _ => json!({}),

@@ -1,348 +1,279 @@
-//! What every plugin must do, whatever its vendor.
+//! The conformance suite of plugins: requirements that hold for every vendor.
 
-#![expect(clippy::expect_used, reason = "this is a test")]
+mod rejected;
+mod trouble;
 
-use std::time::Duration;
+use std::{slice::from_ref, time::Duration};
 
-use serde_json::{Value as Json, json};
-use tokio::time::Instant;
+use futures_util::future::join_all;
 
 use super::{
-    client::{Client, Dialect, Seen},
-    recorded::{Recorded, canaries},
+    client::{Dialect, Observation},
+    recorded::Recorded,
     scenario::Scenario,
-    service::{TestService, logs, spawn_with},
-    upstream::Upstream,
+    stage::{self, Outcome, list, side_by_side},
+    upstream::ReceivedRequest,
 };
 use crate::{plugin::Plugin, run::Registration};
 
-/// How long anything that must happen may take to.
-const SOON: Duration = Duration::from_secs(30);
+type Stage = stage::Stage<Recorded>;
+
+/// The most bytes of a handle.
+const MAX_HANDLE: usize = 1024;
 
 /// Plays `scenario` with `P` over every protocol.
 ///
 /// # Panics
-/// When `P` does not do what it must.
+/// When `P` does not meet the requirement, with what was observed and what to do about it.
 pub async fn conformance<P: Plugin>(scenario: Scenario, recorded: Recorded) {
-    for dialect in Dialect::ALL {
-        let stage = Stage::set::<P>(dialect, recorded.clone()).await;
-        match scenario {
-            Scenario::HappyPath => stage.happy_path().await,
-            Scenario::SameKeyTwice => stage.same_key_twice().await,
-            Scenario::DeleteTwice => stage.delete_twice().await,
-            Scenario::UnknownState => stage.unknown_state().await,
-            Scenario::RefreshAfter401 => stage.refresh_after_401().await,
-            Scenario::RetryAfter429 => stage.retry_after_429().await,
-            Scenario::SlowUpstream => stage.slow_upstream().await,
-            Scenario::CallerDisconnectsDuringCreate => stage.caller_disconnects().await,
-            Scenario::BadCustom => stage.bad_custom().await,
-            Scenario::BadHandle => stage.bad_handle().await,
-            Scenario::RefusedJob => stage.refused_job().await,
-            Scenario::Outage => stage.outage().await,
-            Scenario::CanaryNowhere => stage.canary_nowhere().await,
-            Scenario::ProtocolsAgree => stage.protocols_agree().await,
-        }
-        stage.service.stop().await;
-    }
-}
-
-/// A service, its upstream and a caller.
-struct Stage {
-    dialect: Dialect,
-    recorded: Recorded,
-    upstream: Upstream,
-    service: TestService,
-    client: Client,
+    side_by_side(&Dialect::ALL, |dialect| {
+        let recorded = recorded.clone();
+        let play = async move {
+            // The polls of an outage are made at once, but each by itself.
+            let args = if scenario == Scenario::Outage { &["--poll-window=0s"][..] } else { &[] };
+            let plugin = Registration::of::<P>;
+            let stage = Stage::start(plugin, dialect, scenario, recorded, args).await;
+            stage.play(scenario).await?;
+            stage.service.stop().await;
+            Ok(())
+        };
+        Box::pin(play)
+    })
+    .await;
 }
 
 impl Stage {
-    async fn set<P: Plugin>(dialect: Dialect, recorded: Recorded) -> Self {
-        let upstream = Upstream::start().await;
-        let endpoint = format!("--endpoint={}", upstream.url());
-        let args = recorded.args.iter().map(String::as_str).chain([endpoint.as_str()]);
-        let args = args.collect::<Vec<_>>();
-        // What libraries log at TRACE is searched for secrets, too.
-        let service =
-            spawn_with(Registration::of::<P>, &args, &recorded.secret_files(), "trace").await;
-        let client = service.client(dialect, "propeller").await;
-        Self { dialect, recorded, upstream, service, client }
-    }
-
-    /// A job that the vendor has taken, with nothing said or asked since.
-    async fn created(&self) -> Vec<u8> {
-        self.upstream.say([self.recorded.created.clone()]);
-        let handle = self.client.create(&self.recorded.task).await.expect("created");
-        assert!(handle.len() <= 1024, "a handle of {} bytes", handle.len());
-        let _ = self.upstream.take_received();
-        handle
-    }
-
-    async fn get(&self, handle: &[u8]) -> Seen {
-        let seen = self.client.get(&self.recorded.task, handle).await.expect("a poll never errors");
-        assert_ne!(seen.phase, "UNDEFINED", "a phase is always set");
-        seen
-    }
-
-    async fn happy_path(&self) {
-        let handle = self.created().await;
-        self.upstream.say([self.recorded.running.clone()]);
-        let running = self.get(&handle).await;
-        assert_eq!(running.phase, "RUNNING");
-        self.upstream.say([self.recorded.succeeded.clone()]);
-        let succeeded = self.get(&handle).await;
-        assert_eq!(succeeded.phase, "SUCCEEDED");
-        assert_eq!(running.links, succeeded.links, "links are right from the first answer on");
-        self.upstream.say([self.recorded.cancelled.clone()]);
-        self.client.delete(&self.recorded.task, &handle).await.expect("deleted");
-    }
-
-    async fn same_key_twice(&self) {
-        let Recorded { task, created, repeated, running, .. } = &self.recorded;
-        self.upstream.say([created.clone(), repeated.clone(), running.clone()]);
-        let first = self.client.create(task).await.expect("created");
-        let second = self.client.create(task).await.expect("created again");
-        let mut asked = self.upstream.take_received();
-        // A plugin may look at the job that it finds.
-        asked.retain(|request| request.method != http::Method::GET);
-        assert_eq!(asked.len(), 2);
-        assert_eq!(asked[0].target, asked[1].target);
-        assert_eq!(asked[0].body, asked[1].body, "the vendor tells a repeat by its bytes");
-        self.upstream.say([running.clone()]);
-        self.get(&first).await;
-        self.get(&second).await;
-        let polls = self.upstream.take_received();
-        assert_eq!(polls[0].target, polls[1].target, "both handles lead to one job");
-    }
-
-    async fn delete_twice(&self) {
-        let handle = self.created().await;
-        // A vendor may be late to list a job of seconds.
-        let old = self.service.aged(&handle, Duration::from_secs(60));
-        for (handle, answer) in [(&handle, &self.recorded.cancelled), (&old, &self.recorded.gone)] {
-            self.upstream.say([answer.clone()]);
-            self.client.delete(&self.recorded.task, handle).await.expect("deleted");
+    async fn play(&self, scenario: Scenario) -> Outcome {
+        match scenario {
+            Scenario::HappyPath => self.happy_path().await,
+            Scenario::SameKeyTwice => self.same_key_twice().await,
+            Scenario::DeleteTwice => self.delete_twice().await,
+            Scenario::UnknownState => self.unknown_state().await,
+            Scenario::RefreshAfter401 => self.refresh_after_401().await,
+            Scenario::RetryAfter429 => self.retry_after_429().await,
+            Scenario::SlowUpstream => self.slow_upstream().await,
+            Scenario::CallerDisconnectsDuringCreate => self.caller_disconnects().await,
+            Scenario::BadCustom => self.bad_custom().await,
+            Scenario::BadHandle => self.bad_handle().await,
+            Scenario::RefusedJob => self.refused_job().await,
+            Scenario::Outage => self.outage().await,
+            Scenario::CanaryNowhere => self.canary_nowhere().await,
+            Scenario::ProtocolsAgree => self.protocols_agree().await,
         }
-        assert_eq!(self.upstream.count(), 2, "both were asked of the vendor");
     }
 
-    async fn unknown_state(&self) {
-        let handle = self.created().await;
-        self.upstream.say([self.recorded.unknown_state.clone()]);
-        assert_eq!(self.get(&handle).await.phase, "RUNNING");
-        assert_eq!(self.service.metric("plugin_unknown_states_total").await, 1.0);
+    async fn create(&self) -> Outcome<Vec<u8>> {
+        let created = self.client.create(&self.recorded.task).await;
+        self.expect_ok("a create", created, "a create must succeed on the answers of `created`")
     }
 
-    async fn refresh_after_401(&self) {
-        let Recorded { unauthorized, running, .. } = &self.recorded;
-        let handle = self.created().await;
-        self.upstream.say([unauthorized.clone(), running.clone()]);
-        assert_eq!(self.get(&handle).await.phase, "RUNNING");
-        assert_eq!(self.upstream.take_received().len(), 2);
-        self.upstream.say([unauthorized.clone()]);
-        assert_eq!(self.get(&handle).await.phase, "RUNNING", "the last known phase");
-        assert_eq!(self.upstream.count(), 2, "renewed once, not for ever");
+    /// A job that the vendor has accepted. The requests of its create are forgotten.
+    async fn created(&self) -> Outcome<Vec<u8>> {
+        self.script(&[&self.recorded.created]);
+        let handle = self.create().await?;
+        self.check(
+            handle.len() <= MAX_HANDLE,
+            format!("the handle has {} bytes, more than {MAX_HANDLE}", handle.len()),
+            "keep only what finds the job again in `Meta`",
+        )?;
+        let _ = self.upstream.take_received();
+        Ok(handle)
     }
 
-    async fn retry_after_429(&self) {
-        let Recorded { throttled, running, .. } = &self.recorded;
-        let handle = self.created().await;
-        let throttled = throttled.clone().header("retry-after", "1");
-        self.upstream.say([throttled, running.clone()]);
-        assert_eq!(self.get(&handle).await.phase, "RUNNING");
-        let asked = self.upstream.take_received();
-        assert_eq!(asked.len(), 2);
-        assert!(asked[1].at - asked[0].at >= Duration::from_secs(1));
+    async fn get(&self, handle: &[u8]) -> Outcome<Observation> {
+        let advice = "a poll must answer with a phase whatever the vendor does: propeller fails a \
+                      task for good after its sixth failed poll";
+        let polled = self.client.get(&self.recorded.task, handle).await;
+        let seen = self.expect_ok("a poll", polled, advice)?;
+        self.check(seen.phase != "UNDEFINED", "a poll answered without a phase", advice)?;
+        Ok(seen)
     }
 
-    async fn slow_upstream(&self) {
-        const PATIENCE: Duration = Duration::from_secs(3);
-        let handle = self.created().await;
-        let hasty = self.client.clone().with_timeout(PATIENCE);
+    async fn delete(&self, handle: &[u8], advice: &str) -> Outcome {
+        let deleted = self.client.delete(&self.recorded.task, handle).await;
+        self.expect_ok("a delete", deleted, advice)
+    }
+
+    async fn happy_path(&self) -> Outcome {
+        let handle = self.created().await?;
+        self.script(&[&self.recorded.running]);
+        let running = self.get(&handle).await?;
+        let advice = "map the state of `running` to Phase::Running";
+        self.expect_phase("a poll", &running, "RUNNING", advice)?;
+        self.script(&[&self.recorded.succeeded]);
+        let succeeded = self.get(&handle).await?;
+        let advice = "map the state of `succeeded` to Phase::Succeeded";
+        self.expect_phase("a poll", &succeeded, "SUCCEEDED", advice)?;
+        self.check(
+            running.links == succeeded.links,
+            format!(
+                "the links were {:?} at first and {:?} in the end",
+                running.links, succeeded.links
+            ),
+            "give the same links in every status, for Flyte keeps those of the first",
+        )?;
+        self.script(&[&self.recorded.cancelled]);
+        self.delete(&handle, "a delete must succeed on the answers of `cancelled`").await
+    }
+
+    async fn same_key_twice(&self) -> Outcome {
+        let Recorded { created, repeated, running, .. } = &self.recorded;
+        self.script(&[created]);
+        let first = self.create().await?;
+        let submit = self.upstream.received();
+        // A plugin may look at the job that it finds.
+        self.script(&[repeated, running]);
+        let second = self.create().await?;
+        self.check_repeat(&submit, &self.upstream.received()[submit.len()..])?;
+
+        let mut polls = Vec::new();
+        for handle in [first, second] {
+            let _ = self.upstream.take_received();
+            self.script(&[running]);
+            self.get(&handle).await?;
+            polls.push(list(&self.upstream.received()));
+        }
+        self.check(
+            polls[0] == polls[1],
+            format!("the handle of the first create polls {}, the repeat's {}", polls[0], polls[1]),
+            "a repeated create must return the `Meta` of the first one's job",
+        )
+    }
+
+    /// The requests of a repeated create must submit nothing that the first create did not.
+    fn check_repeat(&self, submit: &[ReceivedRequest], repeat: &[ReceivedRequest]) -> Outcome {
+        let recorded = self.recorded.repeated.len();
+        self.check(
+            repeat.len() >= recorded,
+            format!("of the {recorded} answers of `repeated` {} were used", repeat.len()),
+            "ask the vendor in every create, and remember nothing: a repeat may reach another replica",
+        )?;
+        for (index, request) in repeat.iter().enumerate() {
+            if request.method == http::Method::GET {
+                continue;
+            }
+            self.check(
+                index < recorded,
+                format!("the repeated create sent {request} after the calls of `repeated`"),
+                "a repeated create must find the job of the first one and submit no other: look for \
+                 it by cx.idempotency_key(), or give the vendor that as its idempotency key",
+            )?;
+            let same = |sent: &&ReceivedRequest| {
+                (&sent.method, &sent.target, &sent.body)
+                    == (&request.method, &request.target, &request.body)
+            };
+            let body = String::from_utf8_lossy(&request.body);
+            self.check(
+                submit.iter().any(|sent| same(&sent)),
+                format!(
+                    "the repeated create sent {request} with the body {body:?}, the first did not"
+                ),
+                "send the same bytes for the same key: derive names and ids from \
+                 cx.idempotency_key(), and nothing from time or chance",
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn delete_twice(&self) -> Outcome {
+        let Recorded { cancelled, gone, .. } = &self.recorded;
+        let handle = self.created().await?;
+        // In a job's first minute the vendor may not list it yet.
+        let old = self.service.aged(&handle, Duration::from_secs(60));
+        for (handle, answers, advice) in [
+            (&handle, cancelled, "a delete must succeed on the answers of `cancelled`"),
+            (
+                &old,
+                gone,
+                "return Kind::NotFound for the answers of `gone`: the delete then succeeds",
+            ),
+        ] {
+            let _ = self.upstream.take_received();
+            self.script(&[answers]);
+            self.delete(handle, advice).await?;
+            let asked = self.upstream.count() > 0;
+            self.check(asked, "a delete made no request", "tell the vendor to stop the job")?;
+        }
+        Ok(())
+    }
+
+    async fn unknown_state(&self) -> Outcome {
+        let advice = "a state that the plugin does not know must be Status::unknown_state, so that a \
+                      running job is not failed";
+        let handle = self.created().await?;
+        self.script(&[&self.recorded.unknown_state]);
+        self.expect_phase("a poll", &self.get(&handle).await?, "RUNNING", advice)?;
+        let counted = self.service.metric("plugin_unknown_states_total").await;
+        let observed = format!("the metric plugin_unknown_states_total is {counted}, not 1");
+        self.check(counted == 1.0, observed, advice)
+    }
+
+    async fn caller_disconnects(&self) -> Outcome {
+        let Recorded { task, created, running, .. } = &self.recorded;
+        self.script(&[created]);
         self.upstream.hold();
-        let asked = Instant::now();
-        let seen = hasty.get(&self.recorded.task, &handle).await.expect("a poll never errors");
-        assert_eq!(seen.phase, "RUNNING");
-        assert!(asked.elapsed() < PATIENCE, "answered after the deadline");
-
-        let asked = Instant::now();
-        let late = hasty.create(&self.other_task("slow")).await.expect_err("not known yet");
-        assert!(asked.elapsed() < PATIENCE, "answered after the deadline");
-        assert!([4, 503].contains(&late.code), "{late:?}");
-        self.upstream.release();
-    }
-
-    async fn caller_disconnects(&self) {
-        let Recorded { task, created, repeated, running, .. } = &self.recorded;
-        self.upstream.say([created.clone(), repeated.clone()]);
-        self.upstream.hold();
-        let leaving = self.client.clone();
         tokio::select! {
-            _ = leaving.create(task) => panic!("the upstream was held"),
+            result = self.client.create(task) => {
+                let observed = match result {
+                    Ok(_) => "a create ended before the vendor answered".to_owned(),
+                    Err(error) => format!("a create failed with {error} before the vendor answered"),
+                };
+                return Err(self.failure(observed, "return from `create` when the job is submitted"));
+            }
             () = self.upstream.wait_for(1) => {}
         }
-        drop(leaving);
-        let again = async {
-            // The repeat has to arrive while the first is under way.
-            let release = async {
-                self.joined(1.0).await;
-                self.upstream.release();
-            };
-            tokio::join!(self.client.create(task), release).0
+        // The repeat has to arrive while the first create is in progress.
+        let release = async {
+            let joined = self.joined().await;
+            self.upstream.release();
+            joined
         };
-        let handle = again.await.expect("the repeat finds the first one's job");
-        assert_eq!(self.upstream.count(), 1, "one submit");
-        self.upstream.say([running.clone()]);
-        assert_eq!(self.get(&handle).await.phase, "RUNNING");
+        let (handle, joined) = tokio::join!(self.create(), release);
+        joined?;
+        let (handle, sent) = (handle?, self.upstream.count());
+        self.check(
+            sent == created.len(),
+            format!("the create and its repeat sent {sent} requests, not {}", created.len()),
+            "`created` must have an answer for each call of one create, which the repeat joins",
+        )?;
+        self.script(&[running]);
+        let advice = "map the state of `running` to Phase::Running";
+        self.expect_phase("a poll", &self.get(&handle).await?, "RUNNING", advice)
     }
 
-    async fn joined(&self, count: f64) {
-        let joined = async {
-            while self.service.metric("plugin_joined_creates_total").await < count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(SOON, joined).await.expect("the repeat joins the first");
-    }
-
-    async fn bad_custom(&self) {
-        let mut task = self.recorded.task.clone();
-        task["template"]["custom"] = self.recorded.bad_custom.clone();
-        let field = &self.recorded.bad_field;
-        let words = match self.client.create(&task).await {
-            Ok(handle) => {
-                assert!(self.dialect.is_grpc(), "REST has a person waiting");
-                let seen = self.get(&handle).await;
-                assert_eq!(seen.phase, "FAILED");
-                seen.message
-            }
-            Err(refusal) => {
-                assert_eq!(refusal.code, 400, "{refusal:?}");
-                refusal.message
-            }
-        };
-        assert!(words.contains(field.as_str()), "{words:?} does not name {field}");
-        assert_eq!(self.upstream.count(), 0, "nothing was submitted");
-    }
-
-    async fn bad_handle(&self) {
-        let task = &self.recorded.task;
-        let handle = self.created().await;
-        let mut forged = handle.clone();
-        *forged.last_mut().expect("a handle") ^= 1;
-        for bad in [b"nonsense".to_vec(), Vec::new(), forged] {
-            let got = self.client.get(task, &bad).await;
-            let deleted = self.client.delete(task, &bad).await;
-            if self.dialect.is_grpc() {
-                let seen = got.expect("an error would be polled again");
-                assert_eq!(seen.phase, "FAILED");
-                assert!(seen.message.contains("handle cannot be read"), "{}", seen.message);
-                deleted.expect("an error would be repeated for ever");
-            } else {
-                assert_eq!(got.expect_err("unreadable").code, 400);
-                assert_eq!(deleted.expect_err("unreadable").code, 400);
-            }
-        }
-        let stranger = self.service.client(self.dialect, "stranger").await;
-        let forbidden = if self.dialect.is_grpc() { 7 } else { 403 };
-        assert_eq!(stranger.get(task, &handle).await.expect_err("another's").code, forbidden);
-        assert_eq!(stranger.delete(task, &handle).await.expect_err("another's").code, forbidden);
-        assert_eq!(self.upstream.count(), 0, "the vendor was not asked");
-    }
-
-    async fn refused_job(&self) {
-        let Recorded { task, refused, refused_words, .. } = &self.recorded;
-        self.upstream.say([refused.clone()]);
-        let words = match self.client.create(task).await {
-            Ok(handle) => {
-                assert!(self.dialect.is_grpc(), "REST has a person waiting");
-                let _ = self.upstream.take_received();
-                let seen = self.get(&handle).await;
-                assert_eq!(seen.phase, "FAILED");
-                self.client.delete(task, &handle).await.expect("there is nothing to stop");
-                assert_eq!(self.upstream.count(), 0, "there is nothing to ask about");
-                seen.message
-            }
-            Err(refusal) => {
-                assert_eq!(refusal.code, 422, "{refusal:?}");
-                refusal.message
-            }
-        };
-        assert!(words.contains(refused_words.as_str()), "{words:?}");
-    }
-
-    async fn outage(&self) {
-        let handle = self.created().await;
-        self.upstream.say([self.recorded.unavailable.clone()]);
-        let hasty = self.client.clone().with_timeout(Duration::from_secs(1));
-        let mut described = Vec::new();
-        for _ in 0..6 {
-            let seen = hasty.get(&self.recorded.task, &handle).await.expect("a poll never errors");
-            assert_eq!(seen.phase, "RUNNING");
-            described = seen.links;
-        }
-        assert_eq!(self.service.metric("plugin_stale_answers_total").await, 6.0);
-        self.upstream.say([self.recorded.running.clone()]);
-        let links = self.get(&handle).await.links;
-        let known = |name: &String| links.iter().any(|link| link.0 == *name);
-        assert!(described.iter().all(|(name, _)| known(name)), "{described:?} beside {links:?}");
-        self.upstream.say([self.recorded.succeeded.clone()]);
-        assert_eq!(self.get(&handle).await.phase, "SUCCEEDED", "the job was healthy all along");
-    }
-
-    async fn canary_nowhere(&self) {
+    async fn canary_nowhere(&self) -> Outcome {
         let Recorded { running, failed, refused, unauthorized, .. } = &self.recorded;
-        let mut said = String::new();
-        let handle = self.created().await;
-        for answer in [running, failed, unauthorized] {
-            self.upstream.say([answer.clone()]);
-            said += &format!("{:?}", self.get(&handle).await);
+        let handle = self.created().await?;
+        let mut responses = String::new();
+        for answers in [running, failed, from_ref(unauthorized)] {
+            self.script(&[answers]);
+            responses += &format!("{:?}", self.get(&handle).await?);
         }
-        self.upstream.say([refused.clone()]);
-        said += &format!("{:?}", self.client.create(&self.other_task("canary")).await);
-        let kept = self.service.opened(&handle);
-        let sent = self.upstream.take_received();
-        let sent = sent.iter().filter_map(|request| request.headers.get("authorization"));
-        let tokens = sent.filter_map(|value| value.to_str().ok()?.split(' ').nth(1));
-        let files = self.recorded.secret_files();
-        let secrets = tokens.map(str::to_owned).chain(canaries(&files));
-        let metrics = self.service.admin_text("/metrics").await;
-        let logs = logs();
-        assert!(
-            logs.contains("request_id") && metrics.contains("# EOF"),
-            "there is what to search"
-        );
-        let ours = self.service.token("propeller");
-        for secret in secrets.chain([ours]) {
-            for (place, text) in [
-                ("an answer", &said),
-                ("the handle", &kept),
-                ("metrics", &metrics),
-                ("the log", &logs),
-            ] {
-                assert!(!text.contains(&secret), "a secret is in {place}");
-            }
-        }
+        self.script(&[refused]);
+        responses += &format!("{:?}", self.client.create(&self.other_task("canary")).await);
+        let handle = self.service.opened(&handle);
+        self.expect_no_secret_in(&[("a response", &responses), ("the handle", &handle)]).await
     }
 
-    async fn protocols_agree(&self) {
-        let handle = self.created().await;
+    async fn protocols_agree(&self) -> Outcome {
+        let handle = self.created().await?;
         let Recorded { running, succeeded, failed, unknown_state, gone, .. } = &self.recorded;
-        for answer in [running, succeeded, failed, unknown_state, gone] {
-            let mut told = Vec::new();
-            for dialect in Dialect::ALL {
-                self.upstream.say([answer.clone()]);
-                let client = self.service.client(dialect, "propeller").await;
-                told.push(client.get(&self.recorded.task, &handle).await.expect("a poll"));
+        let clients = Dialect::ALL.map(|dialect| self.service.client(dialect, "propeller"));
+        let clients = join_all(clients).await;
+        for answers in [running, succeeded, failed, unknown_state, gone] {
+            let mut seen = Vec::new();
+            for (dialect, client) in Dialect::ALL.iter().zip(&clients) {
+                self.script(&[answers]);
+                let polled = client.get(&self.recorded.task, &handle).await;
+                let advice = "a poll must answer with a phase whatever the vendor does";
+                seen.push(self.expect_ok(&format!("a poll over {dialect}"), polled, advice)?);
             }
-            assert_eq!(told[0], told[1], "Flyte 1 and Flyte 2");
-            assert_eq!(told[1], told[2], "Flyte 2 and REST");
+            self.check(
+                seen.iter().all(|one| *one == seen[0]),
+                format!("Flyte 1, Flyte 2 and REST reported different statuses: {seen:#?}"),
+                "the status of a job must depend on the vendor's answer alone",
+            )?;
         }
-    }
-
-    /// The same task in another attempt.
-    fn other_task(&self, attempt: &str) -> Json {
-        let mut task = self.recorded.task.clone();
-        task["output_prefix"] = json!(format!("s3://bucket/{attempt}"));
-        task
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A call's context without a call, for tests of a plugin's own functions.
+//! A context without a call, for tests of a plugin's own functions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use crate::{
     task::TaskType,
 };
 
-/// The context of a call that has `time` left, by a caller who may do everything. It finds no secrets.
+/// The context of a call with a deadline of `time`, by a caller without restrictions. It has no secrets.
 #[must_use]
 pub fn context(time: Duration) -> Context {
     context_in(time, "")
 }
 
-/// [`context`], called for a workflow in a Kubernetes `namespace`.
+/// [`context`] of a call for a workflow in a Kubernetes `namespace`.
 pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
     let sources = SecretArgs {
         secret_prefix: "_NONE_".to_owned(),

@@ -1,35 +1,37 @@
-//! The names of what every plugin must do, and a test of each.
+//! The scenarios of the conformance suites, and the macros that make a test of each.
 
-/// One thing that every plugin must do.
+use std::fmt;
+
+/// A requirement that every plugin must meet. Its `Display` is the name in snake case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
-    /// Create, poll, succeed, delete.
+    /// A job is created, polled until it succeeds, and deleted.
     HappyPath,
-    /// A repeated create sends the vendor the same bytes and leads to the same job.
+    /// A repeated create leads to the same job: it finds it, or sends the same bytes under the same key.
     SameKeyTwice,
-    /// Deleting a job that is gone is a success.
+    /// Deleting a job that the vendor no longer has succeeds.
     DeleteTwice,
-    /// A state nobody knows is a running job.
+    /// A job in a state that the plugin does not know is running.
     UnknownState,
-    /// Credentials are renewed once when the vendor refuses them.
+    /// Credentials are renewed once when the vendor rejects them.
     RefreshAfter401,
     /// Retry-After is obeyed.
     RetryAfter429,
-    /// A slow vendor costs nobody a deadline.
+    /// A slow vendor makes no call exceed its deadline.
     SlowUpstream,
     /// A create outlives its caller.
     CallerDisconnectsDuringCreate,
-    /// A wrong `custom` is answered with the field, and nothing is submitted.
+    /// The error about a wrong `custom` names the field, and nothing is submitted.
     BadCustom,
-    /// A handle that is none, or another's, leads nowhere.
+    /// A handle that is not valid, or another caller's, reaches no job.
     BadHandle,
-    /// What the vendor refuses for good is the task's failure, not a retry.
+    /// A job that the vendor refuses for good is a failed task, which is not retried.
     RefusedJob,
     /// An outage of the vendor fails no poll.
     Outage,
-    /// No secret shows up anywhere.
+    /// Secrets appear in no response, handle, metric or log.
     CanaryNowhere,
-    /// REST, Flyte 1 and Flyte 2 are told the same.
+    /// Flyte 1, Flyte 2 and REST report the same.
     ProtocolsAgree,
 }
 
@@ -47,15 +49,15 @@ macro_rules! conformance_tests {
             same_key_twice_is_one_job: SameKeyTwice,
             delete_twice: DeleteTwice,
             unknown_state_is_still_running: UnknownState,
-            refused_credentials_are_renewed: RefreshAfter401,
+            rejected_credentials_are_renewed: RefreshAfter401,
             retry_after_is_obeyed: RetryAfter429,
             slow_upstream_meets_the_deadline: SlowUpstream,
             create_outlives_its_caller: CallerDisconnectsDuringCreate,
             bad_custom_names_the_field: BadCustom,
-            bad_handle_leads_nowhere: BadHandle,
+            bad_handle_reaches_no_job: BadHandle,
             refused_job_is_a_failed_task: RefusedJob,
             outage_fails_no_poll: Outage,
-            secrets_show_up_nowhere: CanaryNowhere,
+            secrets_are_not_exposed: CanaryNowhere,
             protocols_agree: ProtocolsAgree,
         );
     };
@@ -69,31 +71,56 @@ macro_rules! conformance_tests {
     )*};
 }
 
-/// One thing that every sync plugin must do.
+/// A requirement that every sync plugin must meet. Its `Display` is the name in snake case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncScenario {
     /// A task is answered with its outputs.
     HappyPath,
-    /// A wrong `custom` is answered with the field, and the vendor is not asked.
+    /// The error about a wrong `custom` names the field, and the vendor is not called.
     BadCustom,
-    /// What the vendor refuses for good is the task's failure, in its words.
+    /// A task that the vendor refuses for good has failed, with the vendor's message.
     RefusedTask,
-    /// Credentials are renewed once when the vendor refuses them; then the task has failed.
+    /// Credentials are renewed once when the vendor rejects them; then the task has failed.
     RefusedCredentials,
     /// Retry-After is obeyed, or left to the caller.
     RetryAfter429,
-    /// An outage of the vendor is an error: Flyte tries again.
+    /// An outage of the vendor is an error that Flyte retries.
     Outage,
-    /// A slow vendor costs nobody a deadline, and what is late is dropped.
+    /// A slow vendor makes no call exceed its deadline, and a late answer is dropped.
     SlowUpstream,
-    /// A caller that went away and comes back gets the answer that was under way.
+    /// A caller that disconnects and repeats its call gets the outcome of the call in progress.
     CallerDisconnects,
     /// The same task twice at once is one call to the vendor.
     SameKeyAtOnce,
-    /// No secret shows up anywhere.
+    /// Secrets appear in no response, metric or log.
     CanaryNowhere,
-    /// REST and gRPC are told the same.
+    /// Flyte 1 and REST report the same.
     ProtocolsAgree,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&snake_case(&format!("{self:?}")))
+    }
+}
+
+impl fmt::Display for SyncScenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&snake_case(&format!("{self:?}")))
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        let in_number = snake.ends_with(|last: char| last.is_ascii_digit());
+        let starts_word = letter.is_uppercase() || (letter.is_ascii_digit() && !in_number);
+        if starts_word && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
 }
 
 /// Makes a test of each [`SyncScenario`] for a sync plugin.
@@ -109,13 +136,13 @@ macro_rules! sync_conformance_tests {
             happy_path: HappyPath,
             bad_custom_names_the_field: BadCustom,
             refused_task_is_a_failed_task: RefusedTask,
-            refused_credentials_are_renewed_once: RefusedCredentials,
+            rejected_credentials_are_renewed_once: RefusedCredentials,
             retry_after_is_obeyed: RetryAfter429,
-            outage_is_tried_again: Outage,
+            outage_is_retried: Outage,
             slow_upstream_meets_the_deadline: SlowUpstream,
-            answer_outlives_its_caller: CallerDisconnects,
+            execute_outlives_its_caller: CallerDisconnects,
             same_key_at_once_is_one_call: SameKeyAtOnce,
-            secrets_show_up_nowhere: CanaryNowhere,
+            secrets_are_not_exposed: CanaryNowhere,
             protocols_agree: ProtocolsAgree,
         );
     };
@@ -127,4 +154,16 @@ macro_rules! sync_conformance_tests {
             $crate::testing::sync_conformance::<$plugin>(scenario, recorded).await;
         }
     )*};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_have_names_in_snake_case() {
+        assert_eq!(Scenario::UnknownState.to_string(), "unknown_state");
+        assert_eq!(Scenario::RefreshAfter401.to_string(), "refresh_after_401");
+        assert_eq!(SyncScenario::SameKeyAtOnce.to_string(), "same_key_at_once");
+    }
 }

@@ -26,14 +26,15 @@ const SECRET: &str = "a secret of tests, longer than 32 bytes";
 pub struct TestService {
     running: Running,
     dir: TempDir,
+    http: reqwest::Client,
 }
 
 /// Starts `P` with authentication on; `args` are command-line arguments, for example `--endpoint`.
 ///
-/// Every service opens the handles of every other one, as replicas do.
+/// All services share a handle key, as replicas do.
 ///
 /// # Panics
-/// When it does not start.
+/// When the service does not start.
 pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
     spawn_with(Registration::of::<P>, args, &[], "info").await
 }
@@ -41,16 +42,16 @@ pub async fn spawn<P: Plugin>(args: &[&str]) -> TestService {
 /// [`spawn`] for a sync plugin.
 ///
 /// # Panics
-/// When it does not start.
+/// When the service does not start.
 pub async fn spawn_sync<P: SyncPlugin>(args: &[&str]) -> TestService {
     spawn_with(Registration::of_sync::<P>, args, &[], "info").await
 }
 
-/// [`spawn`] for the plugins of `bundle`; `own` are each plugin's settings, as flags, in place of the
-/// variables that all tests of a process would share.
+/// [`spawn`] for the plugins of `bundle`. `own` has each plugin's settings as flags, because environment
+/// variables would be shared by all tests of a process.
 ///
 /// # Panics
-/// When it does not start.
+/// When the service does not start.
 pub async fn spawn_bundle(bundle: Bundle, args: &[&str], own: &[(&str, &[&str])]) -> TestService {
     let of =
         |name: &str| own.iter().find(|(plugin, _)| *plugin == name).map_or(&[][..], |own| own.1);
@@ -58,7 +59,7 @@ pub async fn spawn_bundle(bundle: Bundle, args: &[&str], own: &[(&str, &[&str])]
     spawn_program(bundle.info(), bundle.command(), configure, args, &[], "info").await
 }
 
-/// [`spawn`] with secret files, and a log level where it is the process' first.
+/// [`spawn`] with secret files, and a log level that holds if the service is the process' first.
 pub(super) async fn spawn_with(
     plugin: fn(&'static str) -> Registration,
     args: &[&str],
@@ -107,7 +108,13 @@ async fn spawn_program(
     let settings = Settings::read(&matches).expect("arguments");
     let plugins = configure(&matches).unwrap_or_else(|error| panic!("{error}"));
     let running = start(info, settings, plugins, log_level).await;
-    TestService { running: running.unwrap_or_else(|error| panic!("{error:?}")), dir: temporary }
+    let running = running.unwrap_or_else(|error| panic!("{error:?}"));
+    TestService { running, dir: temporary, http: http_client() }
+}
+
+#[expect(clippy::disallowed_methods, clippy::expect_used, reason = "a test's")]
+fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 fn auth_file(dir: &std::path::Path) -> String {
@@ -130,21 +137,20 @@ rules:
 }
 
 impl TestService {
-    /// Where gRPC and REST are served.
+    /// The address of gRPC and REST.
     #[must_use]
     pub fn api(&self) -> SocketAddr {
         self.running.api
     }
 
-    /// Where the admin port is.
+    /// The address of the admin port.
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
         self.running.admin
     }
 
-    /// A token for `subject`: `propeller`, `admin`, `reader` (who may only look), `lister` (who
-    /// may only see what is served), `limited` (to the
-    /// task type and the target of that name), or any user.
+    /// A bearer token for `subject`: `propeller`, `admin`, `reader` (may get and list), `lister` (may
+    /// list), `limited` (to the task type and the target `limited`), or any other user.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's")]
     pub fn token(&self, subject: &str) -> String {
@@ -156,7 +162,7 @@ impl TestService {
         jsonwebtoken::encode(&Header::default(), &claims, &key).expect("a token")
     }
 
-    /// A client that speaks `dialect` as `subject`.
+    /// A client that calls over `dialect` as `subject`.
     ///
     /// # Panics
     /// When it cannot connect.
@@ -164,16 +170,15 @@ impl TestService {
         Client::connect(dialect, self.api(), Some(self.token(subject))).await
     }
 
-    /// Everything at `path` of the admin port.
+    /// The body at `path` of the admin port.
     ///
     /// # Panics
     /// When it does not answer.
-    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "a test's")]
+    #[expect(clippy::expect_used, reason = "a test's")]
     pub async fn admin_text(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.admin());
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let answer = client.get(url).send().await.expect("the admin port answers");
-        answer.text().await.expect("a text")
+        let response = self.http.get(url).send().await.expect("the admin port answers");
+        response.text().await.expect("a body")
     }
 
     /// The sum of the metric `name` over all its labels.
@@ -188,10 +193,10 @@ impl TestService {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// The handle of the same job, as if that had been created so much earlier.
+    /// The handle of the same job, created earlier by `by`.
     ///
     /// # Panics
-    /// When it is not a handle of this service.
+    /// When `handle` is not a handle of this service.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's")]
     pub fn aged(&self, handle: &[u8], by: Duration) -> Vec<u8> {
@@ -201,7 +206,7 @@ impl TestService {
         handle.seal(&keys).expect("a handle")
     }
 
-    /// What is in a handle that this service sealed.
+    /// The contents of a handle that this service sealed.
     #[expect(clippy::expect_used, reason = "a test's")]
     pub(super) fn opened(&self, handle: &[u8]) -> String {
         let keys = HandleKeys::read(&[self.dir.path().join("handle.key")]).expect("the key file");
@@ -212,22 +217,22 @@ impl TestService {
         }
     }
 
-    /// Stops it as SIGTERM would.
+    /// Stops the service as SIGTERM does.
     pub async fn stop(self) {
         self.running.serving.shut_down(false).await;
     }
 }
 
-/// Everything that the services of this process logged so far.
+/// The log of all services of this process so far.
 #[must_use]
 pub fn logs() -> String {
     captured::text()
 }
 
-/// A private key in PEM that nobody trusts, for credentials that sign.
+/// An untrusted RSA private key in PEM, for credentials that sign.
 ///
 /// # Panics
-/// When the library cannot make one.
+/// When the key cannot be generated.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a test's")]
 pub fn rsa_private_key() -> &'static str {

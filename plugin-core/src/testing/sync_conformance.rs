@@ -1,251 +1,271 @@
-//! What every sync plugin must do, whatever its vendor.
-
-#![expect(clippy::expect_used, reason = "this is a test")]
+//! The conformance suite of sync plugins: requirements that hold for every vendor.
 
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
-use tokio::time::Instant;
-
 use super::{
-    client::{Client, Dialect, Refusal, Seen},
-    recorded::{SyncRecorded, canaries},
+    client::{CallError, Dialect, Observation},
+    recorded::SyncRecorded,
     scenario::SyncScenario,
-    service::{TestService, logs, spawn_with},
-    upstream::{Answer, Upstream},
+    stage::{
+        self, DEADLINE, DEADLINE_EXCEEDED, Outcome, RESOURCE_EXHAUSTED, UNAVAILABLE, side_by_side,
+    },
+    upstream::Answer,
 };
 use crate::{plugin::SyncPlugin, run::Registration};
 
-/// How long anything that must happen may take to.
-const SOON: Duration = Duration::from_secs(30);
+type Stage = stage::Stage<SyncRecorded>;
 
-/// Plays `scenario` with `P` over both protocols that can execute a task.
+/// How failures name the call.
+const CALL: &str = "an execute";
+
+const SUCCEEDS: &str = "an execute must succeed on the answer `succeeded`";
+
+/// Plays `scenario` with `P` over the protocols that can execute a task.
 ///
 /// # Panics
-/// When `P` does not do what it must.
+/// When `P` does not meet the requirement, with what was observed and what to do about it.
 pub async fn sync_conformance<P: SyncPlugin>(scenario: SyncScenario, recorded: SyncRecorded) {
-    for dialect in Dialect::SYNC {
-        let stage = Stage::set::<P>(dialect, recorded.clone()).await;
-        match scenario {
-            SyncScenario::HappyPath => stage.happy_path().await,
-            SyncScenario::BadCustom => stage.bad_custom().await,
-            SyncScenario::RefusedTask => stage.refused_task().await,
-            SyncScenario::RefusedCredentials => stage.refused_credentials().await,
-            SyncScenario::RetryAfter429 => stage.retry_after_429().await,
-            SyncScenario::Outage => stage.outage().await,
-            SyncScenario::SlowUpstream => stage.slow_upstream().await,
-            SyncScenario::CallerDisconnects => stage.caller_disconnects().await,
-            SyncScenario::SameKeyAtOnce => Box::pin(stage.same_key_at_once()).await,
-            SyncScenario::CanaryNowhere => stage.canary_nowhere().await,
-            SyncScenario::ProtocolsAgree => stage.protocols_agree().await,
-        }
-        stage.service.stop().await;
-    }
-}
-
-/// A service, its upstream and a caller.
-struct Stage {
-    dialect: Dialect,
-    recorded: SyncRecorded,
-    upstream: Upstream,
-    service: TestService,
-    client: Client,
+    side_by_side(&Dialect::SYNC, |dialect| {
+        let recorded = recorded.clone();
+        let play = async move {
+            let plugin = Registration::of_sync::<P>;
+            let stage = Stage::start(plugin, dialect, scenario, recorded, &[]).await;
+            stage.play(scenario).await?;
+            stage.service.stop().await;
+            Ok(())
+        };
+        Box::pin(play)
+    })
+    .await;
 }
 
 impl Stage {
-    async fn set<P: SyncPlugin>(dialect: Dialect, recorded: SyncRecorded) -> Self {
-        let upstream = Upstream::start().await;
-        let endpoint = format!("--endpoint={}", upstream.url());
-        let args = recorded.args.iter().map(String::as_str).chain([endpoint.as_str()]);
-        let args = args.collect::<Vec<_>>();
-        // What libraries log at TRACE is searched for secrets, too.
-        let secrets = recorded.secret_files();
-        let service = spawn_with(Registration::of_sync::<P>, &args, &secrets, "trace").await;
-        let client = service.client(dialect, "propeller").await;
-        Self { dialect, recorded, upstream, service, client }
+    async fn play(&self, scenario: SyncScenario) -> Outcome {
+        match scenario {
+            SyncScenario::HappyPath => self.happy_path().await,
+            SyncScenario::BadCustom => self.bad_custom().await,
+            SyncScenario::RefusedTask => self.refused_task().await,
+            SyncScenario::RefusedCredentials => self.refused_credentials().await,
+            SyncScenario::RetryAfter429 => self.retry_after_429().await,
+            SyncScenario::Outage => self.outage().await,
+            SyncScenario::SlowUpstream => self.slow_upstream().await,
+            SyncScenario::CallerDisconnects => self.caller_disconnects().await,
+            SyncScenario::SameKeyAtOnce => self.same_key_at_once().await,
+            SyncScenario::CanaryNowhere => self.canary_nowhere().await,
+            SyncScenario::ProtocolsAgree => self.protocols_agree().await,
+        }
     }
 
     /// Executes the recorded task while the vendor answers with `answers`.
-    async fn execute(&self, answers: impl IntoIterator<Item = &Answer>) -> Result<Seen, Refusal> {
-        self.upstream.say(answers.into_iter().cloned());
+    async fn execute(
+        &self,
+        answers: impl IntoIterator<Item = &Answer>,
+    ) -> Result<Observation, CallError> {
+        self.upstream.answer_with(answers.into_iter().cloned());
         self.client.execute(&self.recorded.task).await
     }
 
-    /// What the user reads of a failure that Flyte must not retry: over gRPC a failed task, over REST a
-    /// refusal with `status`.
-    fn refusal(&self, answer: Result<Seen, Refusal>, status: i32) -> String {
-        match answer {
-            Ok(seen) => {
-                assert!(self.dialect.is_grpc(), "REST has a person waiting: {seen:?}");
-                assert_eq!(seen.phase, "FAILED");
-                seen.message
-            }
-            Err(refusal) => {
-                assert_eq!(refusal.code, status, "{refusal:?}");
-                refusal.message
-            }
-        }
+    fn expect_success(
+        &self,
+        executed: Result<Observation, CallError>,
+        advice: &str,
+    ) -> Outcome<Observation> {
+        let seen = self.expect_ok(CALL, executed, advice)?;
+        self.expect_phase(CALL, &seen, "SUCCEEDED", advice)?;
+        Ok(seen)
     }
 
-    async fn happy_path(&self) {
-        let seen = self.execute([&self.recorded.succeeded]).await.expect("executed");
-        assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
-        assert_eq!(seen.outputs, self.recorded.outputs);
+    /// The message of a failure that Flyte must not retry: over gRPC a failed task, over REST an error
+    /// with `status`.
+    fn refusal(
+        &self,
+        executed: Result<Observation, CallError>,
+        status: i32,
+        advice: &str,
+    ) -> Outcome<String> {
+        if !self.dialect.is_grpc() {
+            let error = self.expect_error(CALL, executed, (status, status), advice)?;
+            return Ok(error.message);
+        }
+        let seen = self.expect_ok(CALL, executed, advice)?;
+        self.expect_phase(CALL, &seen, "FAILED", advice)?;
+        Ok(seen.message)
+    }
+
+    async fn happy_path(&self) -> Outcome {
+        let executed = self.execute([&self.recorded.succeeded]).await;
+        let seen = self.expect_success(executed, SUCCEEDS)?;
+        self.check(
+            seen.outputs == self.recorded.outputs,
+            format!("the outputs were {}, not {}", seen.outputs, self.recorded.outputs),
+            "make the status's outputs from the vendor's answer, or correct `outputs`",
+        )?;
         let declared = &self.recorded.task["template"]["interface"]["outputs"]["variables"];
         for name in declared.as_object().into_iter().flat_map(|variables| variables.keys()) {
-            let given = &seen.outputs["literals"][name];
-            assert!(!given.is_null(), "the task declares the output {name}");
+            self.check(
+                !seen.outputs["literals"][name].is_null(),
+                format!("the outputs {} have no {name}", seen.outputs),
+                "give a value to every output that the task declares",
+            )?;
         }
+        Ok(())
     }
 
-    async fn bad_custom(&self) {
-        let mut task = self.recorded.task.clone();
-        task["template"]["custom"] = self.recorded.bad_custom.clone();
-        let words = self.refusal(self.client.execute(&task).await, 400);
-        let field = &self.recorded.bad_field;
-        assert!(words.contains(field.as_str()), "{words:?} does not name {field}");
-        assert_eq!(self.upstream.count(), 0, "nothing was asked of the vendor");
+    async fn bad_custom(&self) -> Outcome {
+        let SyncRecorded { bad_custom, bad_field, .. } = &self.recorded;
+        let executed = self.client.execute(&self.task_with_custom(bad_custom)).await;
+        let advice = "declare the field's type in `Custom`, or return Error::invalid with the field's \
+                      path before any call";
+        let message = self.refusal(executed, 400, advice)?;
+        self.expect_message(&message, bad_field, "bad_field", advice)?;
+        self.check(self.upstream.count() == 0, "a wrong `custom` made requests", advice)
     }
 
-    async fn refused_task(&self) {
-        let words = self.refusal(self.execute([&self.recorded.refused]).await, 422);
-        let expected = &self.recorded.refused_words;
-        assert!(words.contains(expected.as_str()), "{words:?} does not say {expected:?}");
+    async fn refused_task(&self) -> Outcome {
+        let SyncRecorded { refused, refused_words, .. } = &self.recorded;
+        let advice = "return the answer `refused` as an error of kind InvalidArgument or \
+                      FailedPrecondition with the vendor's message: read it with `failures` of the \
+                      `HttpBuilder`";
+        let message = self.refusal(self.execute([refused]).await, 422, advice)?;
+        self.expect_message(&message, refused_words, "refused_words", advice)
     }
 
-    async fn refused_credentials(&self) {
+    async fn refused_credentials(&self) -> Outcome {
         let SyncRecorded { unauthorized, succeeded, .. } = &self.recorded;
-        let seen = self.execute([unauthorized, succeeded]).await.expect("renewed once");
-        assert_eq!(seen.phase, "SUCCEEDED");
+        let advice = "return Kind::Unauthenticated for the answer `unauthorized`, and sign calls with \
+                      the `Credentials` of the `Http`: they are then renewed once";
+        self.expect_success(self.execute([unauthorized, succeeded]).await, advice)?;
         let _ = self.upstream.take_received();
-        self.refusal(self.execute([unauthorized]).await, 422);
-        assert_eq!(self.upstream.count(), 2, "renewed once, not for ever");
+        self.refusal(self.execute([unauthorized]).await, 422, advice)?;
+        let received = self.upstream.count();
+        let observed = format!("{CALL} with rejected credentials made {received} requests, not 2");
+        self.check(received == 2, observed, advice)
     }
 
-    /// A call that a vendor may have acted on is not repeated, so patience is either the client's or
-    /// the caller's.
-    async fn retry_after_429(&self) {
+    /// A call that a vendor may have acted on is not repeated, so either the client waits or the caller.
+    async fn retry_after_429(&self) -> Outcome {
+        const WAIT: Duration = Duration::from_secs(1);
         let SyncRecorded { throttled, succeeded, .. } = &self.recorded;
+        let advice = "return Kind::ResourceExhausted for the answer `throttled`, and leave \
+                      Retry-After to the `Http`";
         let throttled = throttled.clone().header("retry-after", "1");
-        let answer = self.execute([&throttled, succeeded]).await;
-        let asked = self.upstream.take_received();
-        match answer {
-            Ok(seen) => {
-                assert_eq!(seen.phase, "SUCCEEDED");
-                assert_eq!(asked.len(), 2);
-                assert!(asked[1].at - asked[0].at >= Duration::from_secs(1));
-            }
-            Err(refusal) => {
-                assert_eq!(asked.len(), 1);
-                assert!([8, 429].contains(&refusal.code), "{refusal:?}");
-            }
+        let executed = self.execute([&throttled, succeeded]).await;
+        let requests = self.upstream.received();
+        let expected = if executed.is_ok() { 2 } else { 1 };
+        let observed = format!("{CALL} made {} requests, not {expected}", requests.len());
+        self.check(requests.len() == expected, observed, advice)?;
+        if executed.is_err() {
+            return self.expect_error(CALL, executed, RESOURCE_EXHAUSTED, advice).map(drop);
         }
+        self.expect_success(executed, advice)?;
+        let waited = requests[1].at - requests[0].at;
+        let observed = format!("Retry-After was {WAIT:?}, the next request came after {waited:?}");
+        self.check(waited >= WAIT, observed, advice)
     }
 
-    async fn outage(&self) {
+    async fn outage(&self) -> Outcome {
         let SyncRecorded { unavailable, succeeded, .. } = &self.recorded;
-        let down = self.execute([unavailable]).await.expect_err("Flyte tries again");
-        assert!([14, 503].contains(&down.code), "{down:?}");
-        let seen = self.execute([succeeded]).await.expect("the same task again");
-        assert_eq!(seen.phase, "SUCCEEDED", "what has ended is not joined");
+        let advice = "return Kind::Unavailable for the answer `unavailable`: Flyte then retries";
+        let executed = self.execute([unavailable]).await;
+        self.expect_error(CALL, executed, UNAVAILABLE, advice)?;
+        let advice = "a call that has ended must not affect the next one of the same task";
+        self.expect_success(self.execute([succeeded]).await, advice).map(drop)
     }
 
-    async fn slow_upstream(&self) {
-        const PATIENCE: Duration = Duration::from_secs(3);
-        self.upstream.say([self.recorded.succeeded.clone()]);
+    async fn slow_upstream(&self) -> Outcome {
+        self.upstream.answer_with([self.recorded.succeeded.clone()]);
         self.upstream.hold();
-        let asked = Instant::now();
-        let hasty = self.client.clone().with_timeout(PATIENCE);
-        let late = hasty.execute(&self.recorded.task).await.expect_err("not known");
-        assert!(asked.elapsed() < PATIENCE, "answered after the deadline");
-        assert!([4, 503].contains(&late.code), "{late:?}");
+        let hasty = self.client.clone().with_timeout(DEADLINE);
+        let executed = hasty.execute(&self.recorded.task);
+        let executed = self.in_time(CALL, Box::pin(executed)).await?;
+        let advice = "return the error of the `Http`";
+        self.expect_error(CALL, executed, DEADLINE_EXCEEDED, advice)?;
         self.upstream.release();
-        let seen = self.client.execute(&self.recorded.task).await.expect("the same task again");
-        assert_eq!(seen.phase, "SUCCEEDED", "the late one is over");
+        let advice = "a call that has ended must not affect the next one of the same task";
+        self.expect_success(self.client.execute(&self.recorded.task).await, advice).map(drop)
     }
 
-    async fn caller_disconnects(&self) {
-        self.upstream.say([self.recorded.succeeded.clone()]);
+    async fn caller_disconnects(&self) -> Outcome {
+        self.upstream.answer_with([self.recorded.succeeded.clone()]);
         self.upstream.hold();
-        let leaving = self.client.clone();
         tokio::select! {
-            _ = leaving.execute(&self.recorded.task) => panic!("the upstream was held"),
+            result = self.client.execute(&self.recorded.task) => {
+                let observed = format!("{CALL} ended before the vendor answered: {result:?}");
+                return Err(self.failure(observed, "return from `execute` when the task has ended"));
+            }
             () = self.upstream.wait_for(1) => {}
         }
-        drop(leaving);
-        let seen =
-            self.joined_and_released().await.expect("the repeat gets the first one's answer");
-        assert_eq!(seen.phase, "SUCCEEDED");
-        assert_eq!(self.upstream.count(), 1, "one call");
+        self.expect_success(self.join_and_release().await?, SUCCEEDS)?;
+        self.expect_one_request()
     }
 
-    async fn same_key_at_once(&self) {
-        self.upstream.say([self.recorded.succeeded.clone()]);
+    async fn same_key_at_once(&self) -> Outcome {
+        self.upstream.answer_with([self.recorded.succeeded.clone()]);
         self.upstream.hold();
         let first = self.client.execute(&self.recorded.task);
         let second = async {
             self.upstream.wait_for(1).await;
-            self.joined_and_released().await
+            self.join_and_release().await
         };
-        let (first, second) = tokio::join!(first, second);
-        assert_eq!(first.expect("executed"), second.expect("executed"));
-        assert_eq!(self.upstream.count(), 1, "one call");
+        let (first, second) = tokio::join!(first, Box::pin(second));
+        let first = self.expect_success(first, SUCCEEDS)?;
+        let second = self.expect_success(second?, SUCCEEDS)?;
+        self.check(
+            first == second,
+            format!("two calls at once were answered {first:?} and {second:?}"),
+            "the service joins calls with the same key; report a defect of plugin-core",
+        )?;
+        self.expect_one_request()
     }
 
-    /// Executes the task again; the upstream answers once that has joined what is under way.
-    async fn joined_and_released(&self) -> Result<Seen, Refusal> {
+    fn expect_one_request(&self) -> Outcome {
+        let received = self.upstream.count();
+        self.check(
+            received == 1,
+            format!("the same task twice at once made {received} requests, not 1"),
+            "make one call in `execute`",
+        )
+    }
+
+    /// Executes the task again; the upstream answers once that has joined the call in progress.
+    async fn join_and_release(&self) -> Outcome<Result<Observation, CallError>> {
         let release = async {
-            let joined = async {
-                while self.service.metric("plugin_joined_creates_total").await < 1.0 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            tokio::time::timeout(SOON, joined).await.expect("the repeat joins the first");
+            let joined = self.joined().await;
             self.upstream.release();
+            joined
         };
-        tokio::join!(self.client.execute(&self.recorded.task), release).0
+        let (executed, joined) = tokio::join!(self.client.execute(&self.recorded.task), release);
+        joined.map(|()| executed)
     }
 
-    async fn canary_nowhere(&self) {
+    async fn canary_nowhere(&self) -> Outcome {
         let SyncRecorded { succeeded, refused, unauthorized, throttled, .. } = &self.recorded;
-        let mut said = String::new();
+        let mut responses = String::new();
         for answer in [succeeded, refused, unauthorized, throttled] {
-            said += &format!("{:?}", self.execute([answer]).await);
+            responses += &format!("{:?}", self.execute([answer]).await);
         }
-        let sent = self.upstream.take_received();
-        let sent = sent.iter().filter_map(|request| request.headers.get("authorization"));
-        let tokens = sent.filter_map(|value| value.to_str().ok()?.split(' ').nth(1));
-        let tokens = tokens.map(str::to_owned).collect::<Vec<_>>();
-        let metrics = self.service.admin_text("/metrics").await;
-        let logs = logs();
-        let there_is = logs.contains("request_id") && metrics.contains("# EOF");
-        assert!(there_is, "there is what to search");
-        let files = self.recorded.secret_files();
-        let ours = self.service.token("propeller");
-        for secret in tokens.into_iter().chain(canaries(&files)).chain([ours]) {
-            for (place, text) in [("an answer", &said), ("metrics", &metrics), ("the log", &logs)] {
-                assert!(!text.contains(&secret), "a secret is in {place}");
-            }
-        }
+        self.expect_no_secret_in(&[("a response", &responses)]).await
     }
 
-    async fn protocols_agree(&self) {
+    async fn protocols_agree(&self) -> Outcome {
+        let SyncRecorded { task, succeeded, refused, .. } = &self.recorded;
+        let advice = "the status of a task must depend on the vendor's answer alone";
         let [grpc, rest] = Dialect::SYNC;
         let grpc = self.service.client(grpc, "propeller").await;
         let rest = self.service.client(rest, "propeller").await;
-        self.upstream.say([self.recorded.succeeded.clone()]);
-        let told = grpc.execute(&self.recorded.task).await.expect("executed");
-        assert_eq!(told, rest.execute(&self.recorded.task).await.expect("executed"));
-        self.upstream.say([self.recorded.refused.clone()]);
-        let failed = grpc.execute(&self.other_task()).await.expect("a failed task");
-        let refused = rest.execute(&self.other_task()).await.expect_err("refused");
-        assert!(failed.message.ends_with(&refused.message), "{failed:?} beside {refused:?}");
-    }
-
-    /// The same task in another attempt.
-    fn other_task(&self) -> Json {
-        let mut task = self.recorded.task.clone();
-        task["output_prefix"] = json!("s3://bucket/other");
-        task
+        self.upstream.answer_with([succeeded.clone()]);
+        let over_grpc = self.expect_success(grpc.execute(task).await, SUCCEEDS)?;
+        let over_rest = self.expect_success(rest.execute(task).await, SUCCEEDS)?;
+        let observed = format!("Flyte 1 reported {over_grpc:?}, REST {over_rest:?}");
+        self.check(over_grpc == over_rest, observed, advice)?;
+        self.upstream.answer_with([refused.clone()]);
+        let task = self.other_task("refused");
+        let failed = self.expect_ok("Flyte 1's execute", grpc.execute(&task).await, advice)?;
+        let error = match rest.execute(&task).await {
+            Ok(seen) => return Err(self.failure(format!("REST answered {seen}, not 422"), advice)),
+            Err(error) => error,
+        };
+        let observed = format!("Flyte 1 answered {failed}, REST failed with {error}");
+        self.check(failed.message.ends_with(&error.message), observed, advice)
     }
 }

@@ -1,7 +1,8 @@
 //! A scripted upstream on a free port of loopback.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,22 +10,22 @@ use std::{
 
 use axum::{Router, body::Body, extract::State, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::Instant};
 
-/// What an upstream answers to one request.
+/// An upstream's answer to one request.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status, 200 by default.
     #[serde(default = "ok")]
     pub status: u16,
-    /// Headers beside the content type.
+    /// Response headers.
     #[serde(default)]
-    pub headers: std::collections::BTreeMap<String, String>,
-    /// The body.
+    pub headers: BTreeMap<String, String>,
+    /// The body, null by default.
     #[serde(default)]
     pub body: Json,
 }
@@ -37,7 +38,7 @@ impl Answer {
     /// `body` with `status`.
     #[must_use]
     pub fn new(status: u16, body: Json) -> Self {
-        Self { status, headers: Default::default(), body }
+        Self { status, headers: BTreeMap::new(), body }
     }
 
     /// Adds a header.
@@ -46,11 +47,22 @@ impl Answer {
         self.headers.insert(name.to_owned(), value.to_owned());
         self
     }
+
+    pub(super) fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.body.to_string()));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or_default();
+        for (name, value) in &self.headers {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
 }
 
-/// A request that an upstream received.
+/// A request that an upstream received. Its `Display` is the method and the target.
 #[derive(Debug, Clone)]
-pub struct Received {
+pub struct ReceivedRequest {
     /// The method.
     pub method: Method,
     /// The path with its query.
@@ -59,43 +71,48 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// When it came.
+    /// When it arrived.
     pub at: Instant,
 }
 
-impl Received {
-    /// The body as JSON; null if it is none.
+impl ReceivedRequest {
+    /// The body as JSON; null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Json {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
+impl fmt::Display for ReceivedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.target)
+    }
+}
+
 #[derive(Default)]
 struct Script {
     answers: VecDeque<Answer>,
-    received: Vec<Received>,
+    received: Vec<ReceivedRequest>,
 }
 
-/// An upstream that answers by a script and remembers what it was asked.
+/// An upstream that answers from a script and records the requests it receives.
 pub struct Upstream {
     address: SocketAddr,
-    script: Arc<Mutex<Script>>,
-    /// A permit for each answer that may go out; closed to let all pass.
-    gate: Arc<Semaphore>,
+    shared: Shared,
     server: JoinHandle<()>,
 }
 
 #[derive(Clone)]
 struct Shared {
     script: Arc<Mutex<Script>>,
+    /// Has [`OPEN`] permits while answers are sent, and none while they are held.
     gate: Arc<Semaphore>,
 }
 
 const OPEN: usize = Semaphore::MAX_PERMITS / 2;
 
 impl Upstream {
-    /// Starts one that answers 500 until it is told what to say.
+    /// Starts an upstream that answers 500 until [`answer_with`](Self::answer_with) is called.
     ///
     /// # Panics
     /// When loopback has no free port.
@@ -104,14 +121,12 @@ impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
-        let script = Arc::<Mutex<Script>>::default();
-        let gate = Arc::new(Semaphore::new(OPEN));
-        let shared = Shared { script: Arc::clone(&script), gate: Arc::clone(&gate) };
-        let router = Router::new().fallback(answer).with_state(shared);
+        let shared = Shared { script: Arc::default(), gate: Arc::new(Semaphore::new(OPEN)) };
+        let router = Router::new().fallback(answer).with_state(shared.clone());
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Self { address, script, gate, server }
+        Self { address, shared, server }
     }
 
     /// `http://127.0.0.1:port`.
@@ -120,53 +135,75 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// Answers the next requests with `answers` in turn, and all later ones with the last of them.
-    pub fn say(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.script().answers = answers.into_iter().collect();
+    /// Answers the next requests with `answers` in order, and all later ones with the last of them.
+    pub fn answer_with(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.script().answers = answers.into_iter().collect();
     }
 
-    /// Holds every answer back until [`release`](Self::release).
+    /// Holds all answers back until [`release`](Self::release).
     pub fn hold(&self) {
-        self.gate.forget_permits(OPEN);
+        self.shared.gate.forget_permits(OPEN);
     }
 
-    /// Lets answers out again.
+    /// Sends the answers that were held, and later ones at once.
     pub fn release(&self) {
-        self.gate.add_permits(OPEN);
+        self.shared.gate.add_permits(OPEN);
     }
 
-    /// What was asked since the last call.
+    /// The requests received since the last [`take_received`](Self::take_received).
     #[must_use]
-    pub fn take_received(&self) -> Vec<Received> {
-        std::mem::take(&mut self.script().received)
+    pub fn received(&self) -> Vec<ReceivedRequest> {
+        self.shared.script().received.clone()
     }
 
-    /// How much was asked since the last [`take_received`](Self::take_received).
+    /// The requests received since the last call, which are then forgotten.
+    #[must_use]
+    pub fn take_received(&self) -> Vec<ReceivedRequest> {
+        std::mem::take(&mut self.shared.script().received)
+    }
+
+    /// How many requests were received since the last [`take_received`](Self::take_received).
     #[must_use]
     pub fn count(&self) -> usize {
-        self.script().received.len()
+        self.shared.script().received.len()
     }
 
-    /// Waits until `count` requests have come.
+    /// Waits until `count` requests have arrived.
     ///
     /// # Panics
-    /// When they do not come within half a minute.
+    /// When they do not arrive within 30 seconds.
     pub async fn wait_for(&self, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.count() < count {
-            assert!(Instant::now() < deadline, "{} of {count} requests came", self.count());
+            assert!(
+                Instant::now() < deadline,
+                "the upstream received {} of {count} requests within 30 s",
+                self.count()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+impl Shared {
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Script {
+    fn next(&mut self) -> Answer {
+        let next = match self.answers.len() {
+            0 | 1 => self.answers.front().cloned(),
+            _ => self.answers.pop_front(),
+        };
+        next.unwrap_or_else(|| Answer::new(500, Json::from("the test scripted no answer")))
     }
 }
 
@@ -177,29 +214,14 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let request =
+        ReceivedRequest { method, target: uri.to_string(), headers, body, at: Instant::now() };
     let next = {
-        let mut script = shared.script.lock().unwrap_or_else(PoisonError::into_inner);
-        script.received.push(Received {
-            method,
-            target: uri.to_string(),
-            headers,
-            body,
-            at: Instant::now(),
-        });
-        match script.answers.len() {
-            0 => Answer::new(500, Json::String("nothing was scripted".to_owned())),
-            1 => script.answers[0].clone(),
-            _ => script.answers.pop_front().unwrap_or_else(|| Answer::new(500, Json::Null)),
-        }
+        let mut script = shared.script();
+        script.received.push(request);
+        script.next()
     };
-    // Taken and given back: what is held waits here.
+    // While answers are held there is no permit to acquire.
     drop(shared.gate.acquire().await);
-    let mut response = Response::new(Body::from(next.body.to_string()));
-    *response.status_mut() = StatusCode::from_u16(next.status).unwrap_or_default();
-    for (name, value) in &next.headers {
-        if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), value.parse()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+    next.response()
 }

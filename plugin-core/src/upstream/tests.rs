@@ -51,7 +51,7 @@ async fn only_idempotent_transient_failures_are_retried() {
         let request =
             if method == Method::GET { http.get(&["jobs"]) } else { http.post(&["jobs"]) };
         let request = if idempotent { request.idempotent() } else { request };
-        upstream.say(answers(statuses));
+        upstream.answer_with(answers(statuses));
         let _ = request.send(&context(Duration::from_secs(10))).await;
         assert_eq!(upstream.take_received().len(), attempts, "{statuses:?}");
     }
@@ -84,7 +84,7 @@ async fn leave_after(time: Duration, waiter: Waiter) {
 async fn abandoned_calls_are_not_retried() {
     let upstream = Upstream::start().await;
     let too_many = Answer::new(429, json!({})).header("retry-after", "1");
-    upstream.say([too_many, Answer::new(200, json!({}))]);
+    upstream.answer_with([too_many, Answer::new(200, json!({}))]);
     let (http, (cx, waiter)) = (http(&upstream), with_waiter());
     let call = http.post(&["jobs"]).idempotent().send(&cx);
     let (answer, ()) = tokio::join!(call, leave_after(Duration::from_millis(300), waiter));
@@ -95,7 +95,7 @@ async fn abandoned_calls_are_not_retried() {
 #[tokio::test]
 async fn abandoned_calls_are_not_sent_after_throttling() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let (http, (cx, waiter)) = (http(&upstream), with_waiter());
     http.shared.throttle.throttled(Some(Duration::from_secs(1)));
     let call = http.post(&["jobs"]).send(&cx);
@@ -107,7 +107,7 @@ async fn abandoned_calls_are_not_sent_after_throttling() {
 #[tokio::test]
 async fn attempts_end_at_the_deadline() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     upstream.hold();
     let started = tokio::time::Instant::now();
     let cx = context(Duration::from_millis(200));
@@ -120,7 +120,7 @@ async fn attempts_end_at_the_deadline() {
 #[tokio::test]
 async fn segments_are_encoded_and_cannot_leave_the_base() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let http = http(&upstream);
     let cx = context(Duration::from_secs(1));
     http.get(&["p/q?r", "ü"]).query("l", Some("a&b")).query("none", None).send(&cx).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_refused_retry_leaves_the_outcome_open() {
     let http = http(&upstream);
     for (method, kind) in [(Method::POST, Kind::Unavailable), (Method::GET, Kind::PermissionDenied)]
     {
-        upstream.say(answers(&[503, 403]));
+        upstream.answer_with(answers(&[503, 403]));
         let request =
             if method == Method::GET { http.get(&["jobs"]) } else { http.post(&["jobs"]) };
         let answer = request.idempotent().send(&context(Duration::from_secs(5))).await;
@@ -206,7 +206,7 @@ async fn a_refused_retry_leaves_the_outcome_open() {
 #[tokio::test]
 async fn at_most_truncates_the_body() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!("x".repeat(20 << 20)))]);
+    upstream.answer_with([Answer::new(200, json!("x".repeat(20 << 20)))]);
     let time = Duration::from_secs(60);
     let http = builder_with(&upstream.url(), time).build("https://vendor.example.com").unwrap();
     let cx = context(time);
@@ -231,7 +231,7 @@ async fn a_proxys_error_page_does_not_decide_about_a_job() {
         (502, json!("<html>"), Kind::Unavailable),
     ] {
         let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com");
-        upstream.say([Answer::new(status, body)]);
+        upstream.answer_with([Answer::new(status, body)]);
         let http = http.unwrap();
         let answer = http.post(&["jobs"]).send(&context(Duration::from_secs(1))).await;
         assert_eq!(answer.unwrap_err().kind(), kind, "{status}");
@@ -250,7 +250,7 @@ impl Credentials for FromTheSameHost {
 #[tokio::test]
 async fn credentials_from_the_same_host_do_not_deadlock() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let http = http(&upstream);
     let signed = http.signed_by(FromTheSameHost(http.clone()));
     let cx = context(Duration::from_secs(10));
@@ -265,7 +265,7 @@ async fn not_found_of_credentials_is_not_about_the_job() {
     let http = http(&upstream);
     let signed = http.signed_by(FromTheSameHost(http.clone()));
     for status in [404, 409] {
-        upstream.say(answers(&[status]));
+        upstream.answer_with(answers(&[status]));
         let cx = context(Duration::from_secs(1));
         let error = signed.get(&["jobs"]).send(&cx).await.unwrap_err();
         assert_eq!(error.kind(), Kind::FailedPrecondition, "{status}");
@@ -276,7 +276,7 @@ async fn not_found_of_credentials_is_not_about_the_job() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let (upstream, elsewhere) = (Upstream::start().await, Upstream::start().await);
-    upstream.say([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
+    upstream.answer_with([Answer::new(302, json!({})).header("location", &elsewhere.url())]);
     let cx = context(Duration::from_millis(300));
     assert!(http(&upstream).get(&["jobs"]).send(&cx).await.is_err());
     assert_eq!(elsewhere.count(), 0, "credentials stay with the configured host");
@@ -285,7 +285,7 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn a_response_that_is_not_json_is_unavailable() {
     let upstream = Upstream::start().await;
-    upstream.say([Answer::new(200, json!("a page of a proxy"))]);
+    upstream.answer_with([Answer::new(200, json!("a page of a proxy"))]);
     let cx = context(Duration::from_secs(1));
     let read = http(&upstream).get(&["jobs"]).send_json::<Vec<u8>>(&cx).await;
     assert_eq!(read.unwrap_err().kind(), Kind::Unavailable);
@@ -308,7 +308,7 @@ impl TokenSource for Issuer {
 #[tokio::test]
 async fn a_token_is_fetched_even_if_the_first_caller_is_gone() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[503, 200]));
+    upstream.answer_with(answers(&[503, 200]));
     let cache = TokenCache::default().of(Issuer(http(&upstream)));
     let (cx, waiter) = with_waiter();
     drop(waiter);

@@ -190,9 +190,9 @@ async fn phase_after(answer: &Json) -> String {
     let secrets = format!("--secrets-dir={}", dir.path().display());
     let service = spawn::<Databricks>(&[HOSTS, &endpoint, &secrets, "--poll-window=0s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
-    upstream.say([Answer::new(200, json!({"run_id": 1}))]);
+    upstream.answer_with([Answer::new(200, json!({"run_id": 1}))]);
     let handle = client.create(&task()).await.unwrap();
-    upstream.say([answer]);
+    upstream.answer_with([answer]);
     client.get(&task(), &handle).await.unwrap().phase
 }
 

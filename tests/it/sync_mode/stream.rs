@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use plugin_core::testing::{
-    Client, Dialect, Refusal, Seen,
+    CallError, Client, Dialect, Observation,
     proto::flyteidl::{
         admin::{
             GetAgentRequest, GetAgentResponse, ListAgentsResponse, execute_task_sync_request::Part,
@@ -36,7 +36,9 @@ fn left_open(parts: impl IntoIterator<Item = Part>) -> impl Stream<Item = Part> 
     stream::iter(parts.into_iter().collect::<Vec<_>>()).chain(stream::pending())
 }
 
-async fn execute(parts: impl Stream<Item = Part> + Send + 'static) -> Result<Seen, Refusal> {
+async fn execute(
+    parts: impl Stream<Item = Part> + Send + 'static,
+) -> Result<Observation, CallError> {
     let service = service().await;
     client(&service).await.execute_raw(parts).await
 }

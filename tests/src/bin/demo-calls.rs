@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::Parser;
-use plugin_core::testing::{Client, Dialect, Seen};
+use plugin_core::testing::{Client, Dialect, Observation};
 use serde_json::Value as Json;
 use tests::golden::{Flyte, Golden};
 
@@ -171,7 +171,7 @@ impl Demo {
         bail!("the job did not end")
     }
 
-    async fn get(&self, job: &Job) -> Result<Seen> {
+    async fn get(&self, job: &Job) -> Result<Observation> {
         let seen = self.client(job.dialect).await.get(&job.task, &job.handle).await;
         seen.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
     }
@@ -231,7 +231,7 @@ impl Demo {
     }
 }
 
-fn results(seen: &Seen) -> Result<String> {
+fn results(seen: &Observation) -> Result<String> {
     let uri = &seen.outputs["literals"]["results"]["scalar"]["structured_dataset"]["uri"];
     Ok(format!("results = {}", uri.as_str().context("no results")?))
 }

@@ -18,7 +18,7 @@ struct Required {
 fn parse(line: &[&str]) -> Result<HealthCheck, clap::Error> {
     let command = finished(with_args::<Required>(with_shared(Command::new("acme"))));
     let matches = command.try_get_matches_from([&["acme"], line].concat())?;
-    Ok(HealthCheck::asked_for(&matches)?.unwrap())
+    Ok(HealthCheck::requested(&matches)?.unwrap())
 }
 
 fn url_of(line: &[&str]) -> String {
