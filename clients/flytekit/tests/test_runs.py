@@ -12,6 +12,10 @@ CONSOLE = re.compile(
 )
 
 
+# Tests that share the runs are in one process, if there are several.
+SHARED = pytest.mark.xdist_group("runs")
+
+
 @pytest.fixture(params=[(pyflyte_run, REPORT), (flyte_run, REPORT_2)], ids=["flyte1", "flyte2"], scope="module")
 def runs(request, bigquery_service):
     """Two runs of a workflow, the second in a narrow terminal, and the number of jobs they started.
@@ -24,16 +28,19 @@ def runs(request, bigquery_service):
     return runs, bigquery_service.jobs() - before
 
 
+@SHARED
 def test_query_runs_at_service(runs):
     wide, narrow = runs[0]
     assert (wide.code, narrow.code) == (0, 0), wide.words + narrow.words
     assert "bq://acme-analytics:" in wide.out, "the next task got the table"
 
 
+@SHARED
 def test_each_run_is_a_new_job_even_with_seeded_random_numbers(runs):
     assert runs[1] == 2
 
 
+@SHARED
 def test_progress_and_console_link_are_shown(runs):
     for run in runs[0]:
         assert CONSOLE.search(run.err), "one line, independent of the terminal's width"

@@ -135,7 +135,7 @@ async fn segments_are_encoded_and_cannot_leave_the_base() {
 #[tokio::test]
 async fn a_path_can_end_with_a_slash() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let http = http(&upstream);
     let cx = context(Duration::from_secs(1));
     http.post(&["jobs"]).trailing_slash().send(&cx).await.unwrap();
@@ -166,7 +166,7 @@ fn context_with_secret(name: &str, value: &str) -> Context {
 #[tokio::test]
 async fn a_secret_token_is_sent_with_its_scheme() {
     let upstream = Upstream::start().await;
-    upstream.say(answers(&[200]));
+    upstream.answer_with(answers(&[200]));
     let cx = context_with_secret("acme_token", "t-123");
     let bearer = SecretToken::new("acme_token");
     for (token, expected) in
