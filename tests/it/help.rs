@@ -2,32 +2,43 @@
 
 use crate::program::output;
 
-/// Every program of the workspace that has a command line, and its first line of help, or a phrase of
-/// it.
+/// Every program of the workspace that has a command line, its arguments, and its first line of help.
 const PROGRAMS: [(&str, &[&str], &str); 14] = [
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
     ("databricks", &[], "Serves the Flyte backend plugin databricks over gRPC and REST"),
     ("snowflake", &[], "Serves the Flyte backend plugin snowflake over gRPC and REST"),
-    ("sync-echo", &[], "Serves the Flyte backend plugin"),
+    ("sync-echo", &[], "Serves the Flyte backend plugin tests over gRPC and REST"),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
     ("bigquery", &["health-check"], "Asks a running service for its gRPC health status"),
-    ("propeller-proxy", &[], "FlytePropeller's calls"),
-    ("xtask", &[], "Outrigger"),
-    ("cargo-outrigger", &[], "Outrigger plugins"),
-    ("oci-image", &[], "OCI image"),
-    ("demo-calls", &[], "BigQuery service"),
-    ("fake-upstream", &[], "vendor's API"),
-    ("mint-token", &[], "HS256 token"),
-    ("proxy-latency", &[], "propeller-proxy adds"),
+    (
+        "propeller-proxy",
+        &[],
+        "A sidecar proxy for FlytePropeller that adds a token to its calls and balances them over replicas.",
+    ),
+    ("xtask", &[], "Development tools for Outrigger: create, sync, check, package and demo plugins"),
+    (
+        "cargo-outrigger",
+        &[],
+        "Creates Outrigger plugins in separate repositories and keeps them in sync with the template",
+    ),
+    ("oci-image", &[], "Packs a static program into an OCI image archive"),
+    (
+        "demo-calls",
+        &[],
+        "Client of `cargo xtask demo`: calls a running BigQuery service over every protocol",
+    ),
+    ("fake-upstream", &[], "A fake of a vendor's API with scripted behaviour"),
+    ("mint-token", &[], "Mints an HS256 token for a service."),
+    ("proxy-latency", &[], "Benchmark of the latency that propeller-proxy adds to a call."),
 ];
 
 #[tokio::test]
 async fn help_begins_with_what_the_program_is() {
-    for (program, command, phrase) in PROGRAMS {
+    for (program, command, expected) in PROGRAMS {
         let args = [command, &["--help"]].concat();
         let (code, help) = output(program, &args, &[]).await;
         assert_eq!(code, Some(0), "{program}: {help}");
         let first = help.lines().next().unwrap_or_default();
-        assert!(first.contains(phrase), "{program} {command:?}: {first}");
+        assert_eq!(first, expected, "{program} {command:?}");
     }
 }
