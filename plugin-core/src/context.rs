@@ -1,9 +1,11 @@
 //! What a plugin knows about the call it serves.
 
+mod author_secret;
 mod caller;
 mod deadline;
 mod execution;
 mod idempotency_key;
+mod placeholder;
 mod secrets;
 mod waiting;
 
@@ -14,10 +16,12 @@ use secrecy::SecretString;
 use server_core::Result;
 
 pub use self::{
+    author_secret::AuthorSecret,
     caller::{Caller, Role},
     deadline::Deadline,
     execution::Execution,
     idempotency_key::IdempotencyKey,
+    placeholder::Filling,
 };
 pub(crate) use self::{
     caller::{Grant, Verb},

@@ -6,6 +6,7 @@ mod credentials;
 mod endpoint;
 mod request;
 mod retry;
+mod targets;
 mod throttle;
 mod token_cache;
 
@@ -20,8 +21,12 @@ pub use self::{
     answer::Response,
     credentials::{Credentials, SecretToken, authorization, bearer},
     request::Request,
+    targets::{Listed, Target, Targets},
     token_cache::{Token, TokenCache, TokenSource},
 };
+/// A file with a token, which is also [`Credentials`] that send it.
+pub use server_core::token_file::TokenFile;
+
 use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
 use crate::metrics::Metrics;
 

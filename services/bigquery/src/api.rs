@@ -3,10 +3,11 @@
 //! Field names and tables: Google's discovery document (revision 20261009) and
 //! <https://cloud.google.com/bigquery/docs/error-messages>.
 
-use http::StatusCode;
-use plugin_core::{Kind, Phase, Status, Value, upstream::Failure};
+use plugin_core::{
+    Kind, Phase, Status, Value, http::StatusCode, serde_json, serde_json::Value as Json,
+    upstream::Failure,
+};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 /// A job.
 #[derive(Debug, Deserialize)]
@@ -254,7 +255,7 @@ pub(crate) fn location_of_duplicate(message: &str, id: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 

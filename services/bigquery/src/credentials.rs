@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use google_cloud_auth::{
     credentials::{
         Builder as DefaultBuilder, CacheableResource, Credentials as GoogleCredentials,
@@ -10,11 +9,15 @@ use google_cloud_auth::{
     },
     errors::CredentialsError,
 };
-use http::{Extensions, HeaderMap};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use plugin_core::{Context, Error, Kind, Result, upstream::Credentials};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Context, Error, Fingerprint, Kind, Result,
+    context::AuthorSecret,
+    http::{Extensions, HeaderMap},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::{self, Value as Json},
+    upstream::Credentials,
+};
 use tokio::time::Instant;
 
 /// The secret that holds a service account's key: Flyte 2's name for it.
@@ -31,33 +34,18 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// How old credentials must be before they are made anew because Google refused them.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
 
-/// The longest name of a key, which lies in the job's handle.
-const MAX_NAME: usize = 253;
-
-/// The name that a task's author gave the secret with a key, if they named one.
+/// The key to sign in with, if not as the service: the one that the job's author chose, else one that
+/// the operator provides.
 ///
 /// # Errors
-/// `InvalidArgument` when it is not a name.
-pub(crate) fn key_name(secrets: Option<&Map<String, Json>>) -> Result<Option<String>> {
-    let invalid = |why| Error::invalid(format!("custom.secrets.{KEY_SECRET}: {why}"));
-    match secrets.and_then(|secrets| secrets.get(KEY_SECRET)) {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::String(name)) if name.len() > MAX_NAME => Err(invalid("is too long")),
-        Some(Json::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
-        Some(_) => Err(invalid("must be a text")),
-    }
-}
-
-/// The key to sign in with, if not as the service. Flyte 2 sends the one that an author calls `name`
-/// under the name of ours, which is never taken in its place.
-///
-/// # Errors
-/// `FailedPrecondition` that says where `name` was looked for.
-pub(crate) async fn key(cx: &Context, name: Option<&str>) -> Result<Option<SecretString>> {
-    let Some(name) = name else { return cx.find_secret(KEY_SECRET).await };
-    match cx.connection_secret(KEY_SECRET)? {
-        Some(key) => Ok(Some(key)),
-        None => cx.secret(name).await.map(Some),
+/// `FailedPrecondition`, with the places searched, when the chosen one is missing.
+pub(crate) async fn key(
+    cx: &Context,
+    chosen: Option<&AuthorSecret>,
+) -> Result<Option<SecretString>> {
+    match chosen {
+        Some(secret) => secret.get(cx, KEY_SECRET).await.map(Some),
+        None => cx.find_secret(KEY_SECRET).await,
     }
 }
 
@@ -69,8 +57,8 @@ pub(crate) struct Google {
     identities: Cache<Identity, Made>,
 }
 
-/// Whose credentials: the hash of a key, or none for the service's own.
-type Identity = Option<[u8; 32]>;
+/// Whose credentials: those of a key, or none for the service's own.
+type Identity = Option<Fingerprint>;
 
 #[derive(Clone)]
 struct Made {
@@ -130,11 +118,7 @@ impl Google {
 }
 
 fn identity(key: Option<&SecretString>) -> Identity {
-    key.map(|key| {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, key.expose_secret().as_bytes()).as_ref());
-        hash
-    })
+    key.map(|key| Fingerprint::of(&[key.expose_secret()]))
 }
 
 /// Only service account keys: other kinds of credentials name hosts to send tokens to, and hosts come
@@ -161,13 +145,13 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
 /// Who a job's calls are made as.
 pub(crate) struct Signer {
     pub(crate) google: Arc<Google>,
-    /// The secret with the key that the job's author named.
-    pub(crate) key: Option<String>,
+    /// The secret with the key that the job's author chose.
+    pub(crate) key: Option<AuthorSecret>,
 }
 
 impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let key = key(cx, self.key.as_deref()).await?;
+        let key = key(cx, self.key.as_ref()).await?;
         match self.google.made(key.as_ref())?.credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
             Ok(CacheableResource::NotModified) => Err(Error::internal("no headers were asked for")),
@@ -181,7 +165,7 @@ impl Credentials for Signer {
     }
 
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
-        if let Ok(key) = key(cx, self.key.as_deref()).await {
+        if let Ok(key) = key(cx, self.key.as_ref()).await {
             self.google.renew(key.as_ref());
         }
     }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
 use plugin_core::{
     Context, Error, Http, JointStatus, Kind, Phase, Polled, Result, Status, Value,
+    jiff::{SignedDuration, Timestamp},
+    serde_json::Value as Json,
     upstream::Request,
 };
-use serde_json::Value as Json;
 
 use crate::{Job, api};
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use plugin_core::context::Execution;
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    context::Execution,
+    serde_json::{Map, Value as Json},
+};
 
 /// Google's limit for keys and values, in characters.
 const MAX_LABEL: usize = 63;

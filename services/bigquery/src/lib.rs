@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use plugin_core::{
     Context, Fingerprint, Http, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
-    Polled, Result, Status, Task, TaskType,
+    Polled, Result, Status, Task, TaskType, clap,
+    context::AuthorSecret,
+    schemars::{self, JsonSchema},
+    secrecy::ExposeSecret as _,
+    serde_json::{Map, Value as Json},
 };
-use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 
 use crate::{
     credentials::{Google, Signer},
@@ -82,9 +83,9 @@ pub struct Job {
     /// Whether the task declares the output `results`.
     #[serde(default)]
     results: bool,
-    /// The secret with the key that the author named.
+    /// The secret with the key that the author chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    key: Option<AuthorSecret>,
 }
 
 impl Plugin for BigQuery {
@@ -104,9 +105,9 @@ impl Plugin for BigQuery {
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         cx.caller().check_target(&task.custom.project)?;
-        let key = credentials::key_name(task.custom.secrets.as_ref())?;
+        let key = AuthorSecret::read(task.custom.secrets.as_ref(), credentials::KEY_SECRET)?;
         // Before anything is sent: an identity that its author chose is never the service's own.
-        credentials::key(cx, key.as_deref()).await?;
+        credentials::key(cx, key.as_ref()).await?;
         let job = Job {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
@@ -141,9 +142,9 @@ impl Plugin for BigQuery {
 
 impl JointPolls for BigQuery {
     async fn group(&self, cx: &Context, job: &Job) -> Result<Option<Fingerprint>> {
-        let key = credentials::key(cx, job.key.as_deref()).await?;
+        let key = credentials::key(cx, job.key.as_ref()).await?;
         let identity = key.as_ref().map_or("", |key| key.expose_secret());
-        let name = job.key.as_deref().unwrap_or_default();
+        let name = job.key.as_ref().map_or("", AuthorSecret::name);
         Ok(Some(Fingerprint::of(&[&job.project, name, identity])))
     }
 
@@ -164,7 +165,7 @@ impl BigQuery {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::{self, json};
 
     use super::*;
 

@@ -2,9 +2,12 @@
 //!
 //! Types come from the task's interface, never from the first item: a list may be empty.
 
-use jiff::{SignedDuration, civil::DateTime};
-use plugin_core::{Error, Result, Type, Value, task::Input};
-use serde_json::{Value as Json, json};
+use plugin_core::{
+    Error, Result, Type, Value,
+    jiff::{SignedDuration, civil::DateTime},
+    serde_json::{Value as Json, json},
+    task::Input,
+};
 
 /// `@name` for `input`.
 pub(crate) fn named(name: &str, input: &Input) -> Result<Json> {

@@ -1,17 +1,18 @@
 //! The body of `jobs.insert`.
 
-use plugin_core::{Context, Error, Result, Task};
+use plugin_core::{
+    Context, Error, Result, Task,
+    serde_json::{self, Map, Value as Json, json},
+    task::without_nulls,
+};
 use serde::{Deserialize as _, Deserializer};
-use serde_json::{Map, Value as Json, json};
 
 use crate::{Custom, Job, labels, parameters, sql};
 
 /// A query job that runs `task` under the id of `job`.
 pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Json> {
     check_names(&task.custom)?;
-    let mut query = task.custom.query.clone();
-    // The SDKs write null for what their user did not set.
-    query.retain(|_, value| !value.is_null());
+    let mut query = without_nulls(task.custom.query.clone());
     query.insert("query".to_owned(), sql::render(cx, task)?.into());
     // BigQuery's own default is legacy SQL; that of Google's clients and Flyte's SDKs is not.
     let legacy = query.entry("useLegacySql").or_insert(Json::Bool(false)) == &Json::Bool(true);

@@ -10,9 +10,9 @@
 
 use plugin_core::{
     Context, Error, Result, Task, Value,
+    serde_json::Value as Json,
     task::placeholder::{Placeholder, find},
 };
-use serde_json::Value as Json;
 
 use crate::Custom;
 
@@ -67,40 +67,29 @@ struct Filling {
 }
 
 fn filling(cx: &Context, task: &Task<Custom>, placeholder: Placeholder<'_>) -> Result<Filling> {
+    let filled = cx.fill("template.sql.statement", placeholder, &task.inputs)?;
     match placeholder {
-        Placeholder::Input(name) => of_input(name, &task.inputs.get(name)?.value),
-        Placeholder::OutputPrefix => Ok(Filling::word("outputPrefix", cx.output_prefix())),
-        Placeholder::Namespace => Ok(Filling::word("namespace", &cx.execution().namespace)),
-        Placeholder::PerRetryUniqueKey => {
-            Ok(Filling::word("perRetryUniqueKey", &cx.idempotency_key().hex()))
-        }
-        Placeholder::Unavailable(name) => Err(Error::invalid(format!(
-            "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
-        ))),
-        _ => Err(Error::invalid("template.sql.statement: a placeholder of a newer Flyte")),
+        Placeholder::Input(name) => of_input(name, &filled.value),
+        _ => Ok(Filling::word(filled.name, text(&filled.value))),
     }
 }
 
 impl Filling {
     /// A word of Flyte's, which may stand in the open only as a name.
-    fn word(name: &str, text: &str) -> Self {
+    fn word(name: String, text: String) -> Self {
         let is_name =
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         let open = if is_name {
-            Ok(text.to_owned())
+            Ok(text.clone())
         } else {
             Err(Error::invalid(format!("{{{{ .{name} }}}}: must stand within quotes")))
         };
-        Self { name: name.to_owned(), text: text.to_owned(), open }
+        Self { name, text, open }
     }
 }
 
 fn of_input(name: &str, value: &Value) -> Result<Filling> {
-    let text = match (value, value.to_json()) {
-        (Value::Float(number), _) => format!("{number:?}"),
-        (_, Json::String(text)) => text,
-        (_, json) => json.to_string(),
-    };
+    let text = text(value);
     let open = match value {
         // In brackets, or a minus before it would start a comment.
         Value::Integer(..0) => format!("({text})"),
@@ -113,6 +102,14 @@ fn of_input(name: &str, value: &Value) -> Result<Filling> {
         _ => format!("@{name}"),
     };
     Ok(Filling { name: format!("inputs.{name}"), text, open: Ok(open) })
+}
+
+fn text(value: &Value) -> String {
+    match (value, value.to_json()) {
+        (Value::Float(number), _) => format!("{number:?}"),
+        (_, Json::String(text)) => text,
+        (_, json) => json.to_string(),
+    }
 }
 
 /// `bq://project:dataset.table` as a name that SQL can select from.

@@ -2,10 +2,13 @@
 //!
 //! Field names and error codes: databricks-sdk 0.162.0, `service/jobs.py` and `errors/`.
 
-use http::StatusCode;
-use plugin_core::{Context, Error, Http, Kind, Result, upstream::Failure};
+use plugin_core::{
+    Context, Error, Http, Kind, Result,
+    http::StatusCode,
+    serde_json::{self, Value as Json},
+    upstream::Failure,
+};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 /// The name of the link to a run's page.
 pub(crate) const CONSOLE: &str = "Databricks Console";

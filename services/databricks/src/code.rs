@@ -1,9 +1,11 @@
 //! What a run does: the task's own code, by Flyte's entrypoint, or a notebook.
 
-use plugin_core::{Context, Error, Result, Task};
-use serde_json::{Map, Value as Json, json};
+use plugin_core::{
+    Context, Error, Result, Task, clap,
+    serde_json::{Value as Json, json},
+};
 
-use crate::Custom;
+use crate::custom::{Custom, Object};
 
 /// Where Flyte's entrypoints lie.
 #[derive(Debug, Clone, clap::Args)]
@@ -213,6 +215,6 @@ fn rendered(cx: &Context, arg: &str) -> String {
 }
 
 /// Whether a task of the request says itself what it runs.
-pub(crate) fn has_action(task: &Map<String, Json>) -> bool {
+pub(crate) fn has_action(task: &Object) -> bool {
     task.iter().any(|(key, value)| key.ends_with("_task") && !value.is_null())
 }

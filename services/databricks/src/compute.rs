@@ -1,12 +1,13 @@
 //! Where a run runs: a cluster of its own, one that is there, or serverless.
 
-use plugin_core::{Error, Result, Task};
-use serde_json::{Value as Json, json};
+use plugin_core::{
+    Error, Result, Task,
+    serde_json::{Value as Json, json},
+};
 
 use crate::{
-    Custom,
     code::{CodeArgs, Place},
-    request::Object,
+    custom::{Custom, Object},
 };
 
 /// Makes flytekit's entrypoint end with an error when the task's code fails; Flyte 2's does not

@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use http::{HeaderMap, header};
 use plugin_core::{
-    Context, Error, Fingerprint, Http, Kind, Result,
-    upstream::{Credentials, TokenCache, bearer},
+    Context, Error, Fingerprint, Http, Kind, Result, clap,
+    context::AuthorSecret,
+    http::{HeaderMap, header},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json,
+    upstream::{Credentials, Listed, TokenCache, TokenFile, bearer},
 };
-use schemars::JsonSchema;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use self::tokens::{ClientCredentials, TokenExchange};
-use crate::{Custom, workspaces::Workspace};
+use crate::{
+    custom::{AuthType, Custom},
+    workspaces::Workspace,
+};
 
 mod tokens;
 
@@ -26,20 +29,6 @@ const OAUTH_SECRETS: [&str; 3] =
     ["databricks_client_secret", "databricks-oauth", "DATABRICKS_CLIENT_SECRET"];
 /// The most bytes that an author's choice may take up in the run's handle.
 const MAX_CHOICE: usize = 320;
-
-/// How to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum AuthType {
-    /// With a personal access token.
-    Pat,
-    /// As a service principal, with its OAuth secret.
-    #[value(name = "oauth_m2m")]
-    OauthM2m,
-    /// As a service principal that trusts the service's own OIDC token.
-    #[value(name = "oidc_federation")]
-    OidcFederation,
-}
 
 /// Who the service is, unless a task's author says otherwise.
 #[derive(Debug, Clone, clap::Args)]
@@ -82,22 +71,29 @@ pub(crate) struct Choice {
 /// A secret that a task's author chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chosen {
-    /// Under what Flyte 2's executor sends its value.
+    /// The key under which Flyte 2's executor sends its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    name: String,
+    name: AuthorSecret,
+}
+
+impl Chosen {
+    fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(self.name.name())
+    }
 }
 
 impl Choice {
     /// # Errors
     /// `InvalidArgument` when the names are too long.
     pub(crate) fn of(custom: &Custom) -> Result<Self> {
-        let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
-        let token = chosen(custom, &custom.databricks_token_secret, TOKEN_SECRETS[0]);
-        let oauth = chosen(custom, &custom.databricks_oauth_secret, OAUTH_SECRETS[0]);
+        let token = ("custom.databricksTokenSecret", &custom.databricks_token_secret);
+        let token = chosen(custom, token, TOKEN_SECRETS[0])?;
+        let oauth = ("custom.databricksOauthSecret", &custom.databricks_oauth_secret);
+        let oauth = chosen(custom, oauth, OAUTH_SECRETS[0])?;
         let this = Self {
             auth: custom.databricks_auth_type.or_else(|| implied(&token, &oauth)),
-            client_id: named(&custom.databricks_client_id),
+            client_id: custom.databricks_client_id.clone().filter(|id| !id.is_empty()),
             token,
             oauth,
         };
@@ -129,14 +125,18 @@ impl Choice {
     }
 }
 
-/// The secret that an author names: Flyte 1 by a key of its own; Flyte 2 in `secrets`, and its executor
-/// sends the value under the name of the key.
-fn chosen(custom: &Custom, of_flyte1: &Option<String>, of_flyte2: &str) -> Option<Chosen> {
-    if let Some(name) = of_flyte1.as_ref().filter(|name| !name.is_empty()) {
-        return Some(Chosen { key: None, name: name.clone() });
+/// The secret that an author chooses: with Flyte 1 in a field of its own, with Flyte 2 under a key of
+/// `custom.secrets`.
+fn chosen(
+    custom: &Custom,
+    (field, name): (&str, &Option<String>),
+    key: &str,
+) -> Result<Option<Chosen>> {
+    if let Some(name) = AuthorSecret::in_field(field, name.as_deref().unwrap_or_default())? {
+        return Ok(Some(Chosen { key: None, name }));
     }
-    let name = custom.secrets.as_ref()?.get(of_flyte2)?.as_str()?;
-    Some(Chosen { key: Some(of_flyte2.to_owned()), name: name.to_owned() })
+    let name = AuthorSecret::read(custom.secrets.as_ref(), key)?;
+    Ok(name.map(|name| Chosen { key: Some(key.to_owned()), name }))
 }
 
 /// How the secret that an author names signs in; the operator's way would leave it aside.
@@ -163,12 +163,9 @@ impl Source {
     /// The secret and its name.
     async fn find(&self, cx: &Context) -> Result<Option<(&str, SecretString)>> {
         match self {
-            Self::Chosen(Chosen { key, name }) => {
-                let key = key.as_deref().unwrap_or(name);
-                match cx.connection_secret(key)? {
-                    Some(value) => Ok(Some((key, value))),
-                    None => cx.find_secret_of(&[name.as_str()]).await,
-                }
+            Self::Chosen(chosen) => {
+                let found = chosen.name.find(cx, chosen.key()).await?;
+                Ok(found.map(|value| (chosen.name.name(), value)))
             }
             Self::Service(names) => cx.find_secret_of(names).await,
         }
@@ -177,17 +174,20 @@ impl Source {
     /// # Errors
     /// `FailedPrecondition` that says where it was looked for.
     async fn get(&self, cx: &Context) -> Result<(&str, SecretString)> {
-        if let Some(found) = self.find(cx).await? {
+        let names = match self {
+            Self::Chosen(chosen) => {
+                let value = chosen.name.get(cx, chosen.key()).await?;
+                return Ok((chosen.name.name(), value));
+            }
+            Self::Service(names) => names,
+        };
+        if let Some(found) = cx.find_secret_of(names).await? {
             return Ok(found);
         }
-        let (first, others) = match self {
-            Self::Chosen(Chosen { name, .. }) => (name.as_str(), &[][..]),
-            Self::Service(names) => (names[0], &names[1..]),
-        };
-        let missing = cx.secret(first).await.err().map(|error| error.to_string());
-        let others =
-            others.iter().map(|name| format!("; {name} was looked for, too")).collect::<String>();
-        Err(Error::new(Kind::FailedPrecondition, missing.unwrap_or_default() + &others))
+        let missing = cx.secret(names[0]).await.err().map(|error| error.to_string());
+        let others = names[1..].iter().map(|name| format!("; {name} was looked for, too"));
+        let message = missing.unwrap_or_default() + &others.collect::<String>();
+        Err(Error::new(Kind::FailedPrecondition, message))
     }
 }
 
@@ -206,7 +206,7 @@ impl Identities {
     ///
     /// # Errors
     /// `FailedPrecondition` when an operator did not set what that takes.
-    pub(crate) fn sign(&self, workspace: &Workspace, choice: &Choice) -> Result<Http> {
+    pub(crate) fn sign(&self, workspace: &Listed<Workspace>, choice: &Choice) -> Result<Http> {
         let http = &workspace.http;
         match choice.auth.unwrap_or(self.args.auth_type) {
             AuthType::Pat => Ok(http.signed_by(Pat(choice.token_source()))),
@@ -249,7 +249,7 @@ impl Identities {
     }
 
     /// The file is the service's own, so its operator may say who it is good for.
-    fn exchange(&self, workspace: &Workspace, choice: &Choice) -> Result<TokenExchange> {
+    fn exchange(&self, workspace: &Listed<Workspace>, choice: &Choice) -> Result<TokenExchange> {
         let unset = |what| Error::new(Kind::FailedPrecondition, what);
         let file = self.args.oidc_token_file.clone();
         let file = file.ok_or_else(|| {
@@ -268,6 +268,7 @@ impl Identities {
                 ));
             }
         };
+        let file = TokenFile::new("DATABRICKS_OIDC_TOKEN_FILE", file);
         let audience = self.args.oidc_audience.clone();
         Ok(TokenExchange { workspace: workspace.clone(), client_id, file, audience })
     }
@@ -291,7 +292,7 @@ impl Credentials for Pat {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value as Json, json};
+    use plugin_core::serde_json::{Value as Json, json};
 
     use super::*;
 

@@ -1,17 +1,35 @@
 //! What a task's author writes.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    clap::{self, ValueEnum},
+    schemars::{self, JsonSchema},
+    serde_json::{Map, Value as Json},
+};
+use serde::{Deserialize, Serialize};
 
-use crate::credentials::AuthType;
+/// A JSON object.
+pub(crate) type Object = Map<String, Json>;
+
+/// How to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthType {
+    /// With a personal access token.
+    Pat,
+    /// As a service principal, with its OAuth secret.
+    #[value(name = "oauth_m2m")]
+    OauthM2m,
+    /// As a service principal that trusts the service's own OIDC token.
+    #[value(name = "oidc_federation")]
+    OidcFederation,
+}
 
 /// What a task's author writes: `Databricks` of flyte-sdk, `DatabricksV2` of flytekit.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Custom {
     /// The body of `runs/submit`, in the form with `tasks` or with a single task's keys on top.
-    pub(crate) databricks_conf: Option<Map<String, Json>>,
+    pub(crate) databricks_conf: Option<Object>,
     /// The workspace's host; one of those that the service's operator lists.
     pub(crate) databricks_instance: Option<String>,
     /// How to sign in, if not as the operator says.
@@ -27,11 +45,11 @@ pub struct Custom {
     /// A notebook to run in place of the task's code.
     pub(crate) notebook_path: Option<String>,
     /// What to run the notebook with.
-    pub(crate) notebook_base_parameters: Option<Map<String, Json>>,
+    pub(crate) notebook_base_parameters: Option<Object>,
     /// Spark's settings, for a new cluster that has none of its own.
-    pub(crate) spark_conf: Option<Map<String, Json>>,
+    pub(crate) spark_conf: Option<Object>,
     /// Hadoop's settings, for the same cluster.
-    pub(crate) hadoop_conf: Option<Map<String, Json>>,
+    pub(crate) hadoop_conf: Option<Object>,
     /// Flyte 2: which secret holds what, for example `databricks_token`.
-    pub(crate) secrets: Option<Map<String, Json>>,
+    pub(crate) secrets: Option<Object>,
 }

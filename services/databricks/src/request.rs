@@ -2,19 +2,20 @@
 //!
 //! Field names: databricks-sdk 0.162.0, `jobs.py`, `JobsAPI.submit` and `SubmitTask`.
 
-use plugin_core::{Context, Error, Result, Task, Type};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Context, Error, Result, Task, Type,
+    serde_json::{self, Value as Json},
+    task::without_nulls,
+};
 
 use crate::{
-    Custom,
     code::{Action, CodeArgs, has_action},
     compute,
+    custom::{Custom, Object},
 };
 
 /// The output that Flyte's SDKs declare for a task with one result.
 pub(crate) const ONLY_OUTPUT: &str = "o0";
-
-pub(crate) type Object = Map<String, Json>;
 
 /// What belongs to a task and never to the request: in the form with a single task's keys on top they
 /// stand beside the request's own.
@@ -62,9 +63,8 @@ const TASK_FIELDS: [&str; 36] = [
 /// # Errors
 /// `InvalidArgument` with the field that is wrong or missing.
 pub(crate) fn submit(cx: &Context, task: &Task<Custom>, args: &CodeArgs) -> Result<Json> {
-    let mut request = task.custom.databricks_conf.clone().unwrap_or_default();
-    // The SDKs write null for what their user did not set.
-    request.retain(|_, value| !value.is_null());
+    let conf = task.custom.databricks_conf.clone().unwrap_or_default();
+    let mut request = without_nulls(conf);
     let python_file = take_text(&mut request, "python_file")?;
     let mut tasks = tasks(&mut request)?;
     if let Some(flytes) = tasks.iter_mut().find(|task| !has_action(task)) {
@@ -119,9 +119,9 @@ fn tasks(request: &mut Object) -> Result<Vec<Object>> {
         on_top.remove("spark_python_task");
         return Ok(vec![on_top]);
     };
-    let mut tasks = serde_json::from_value::<Vec<Object>>(tasks)
+    let tasks = serde_json::from_value::<Vec<Object>>(tasks)
         .map_err(|_| Error::invalid("custom.databricksConf.tasks: must be a list of objects"))?;
-    tasks.iter_mut().for_each(|task| task.retain(|_, value| !value.is_null()));
+    let mut tasks = tasks.into_iter().map(without_nulls).collect::<Vec<_>>();
     let index = tasks.iter().position(|task| !has_action(task)).unwrap_or_default();
     let flytes = tasks
         .get_mut(index)

@@ -1,7 +1,9 @@
 //! What a run's state means to Flyte.
 
-use jiff::{SignedDuration, Timestamp};
-use plugin_core::{Phase, Status};
+use plugin_core::{
+    Phase, Status, clap,
+    jiff::{SignedDuration, Timestamp},
+};
 
 use crate::api::{CONSOLE, Run};
 

@@ -2,15 +2,26 @@
 
 use std::str::FromStr;
 
-use plugin_core::{Error, Http, HttpBuilder, Kind, Result};
-
-use crate::api;
+use plugin_core::upstream::Target;
 
 /// An account, and where its SQL API is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
     host: String,
+}
+
+impl Target for Account {
+    const KIND: &'static str = "account";
+    const SETTING: &'static str = "SNOWFLAKE_ACCOUNTS";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn base(&self) -> String {
+        format!("https://{}/api/v2", self.host)
+    }
 }
 
 impl FromStr for Account {
@@ -55,50 +66,6 @@ impl Account {
             (None, None) => self.name.clone(),
         };
         format!("https://app.snowflake.com/{place}/#/compute/history/queries/{query_id}/detail")
-    }
-}
-
-/// Every account with a client for it.
-pub(crate) struct Accounts(Vec<(Account, Http)>);
-
-impl Accounts {
-    pub(crate) fn new(accounts: Vec<Account>, http: &HttpBuilder) -> Result<Self> {
-        let client = |account: Account| {
-            let base = format!("https://{}/api/v2", account.host);
-            let http = http.clone().failures(api::failure).build(&base)?;
-            Ok((account, http))
-        };
-        accounts.into_iter().map(client).collect::<Result<_>>().map(Self)
-    }
-
-    /// The account called `name`, which `field` says, if it may be called.
-    pub(crate) fn find(&self, field: &str, name: &str) -> Result<&(Account, Http)> {
-        self.by_name(name).ok_or_else(|| {
-            Error::invalid(format!(
-                "{field}: the account {name:?} is not one of those that this service is configured \
-                 for (SNOWFLAKE_ACCOUNTS)"
-            ))
-        })
-    }
-
-    /// The account of a job, if it may still be called.
-    pub(crate) fn of_job(&self, name: &str) -> Result<&(Account, Http)> {
-        self.by_name(name).ok_or_else(|| {
-            let message = format!("the account {name:?} is no longer one of this service's");
-            Error::new(Kind::FailedPrecondition, message)
-        })
-    }
-
-    /// The only account, for tasks that name none.
-    pub(crate) fn only(&self) -> Option<&str> {
-        match self.0.as_slice() {
-            [(account, _)] => Some(&account.name),
-            _ => None,
-        }
-    }
-
-    fn by_name(&self, name: &str) -> Option<&(Account, Http)> {
-        self.0.iter().find(|(account, _)| account.name.eq_ignore_ascii_case(name))
     }
 }
 

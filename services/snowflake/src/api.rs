@@ -3,8 +3,7 @@
 //! Fields and statuses: the OpenAPI document in snowflakedb/snowflake-rest-api-specs
 //! (`specifications/sqlapi.yaml`) and <https://docs.snowflake.com/en/developer-guide/sql-api/reference>.
 
-use http::StatusCode;
-use plugin_core::{Error, Kind, Phase, Status, upstream::Failure};
+use plugin_core::{Error, Kind, Phase, Status, http::StatusCode, serde_json, upstream::Failure};
 use serde::Deserialize;
 
 /// A statement is running because it was submitted so.

@@ -1,21 +1,19 @@
 //! Who a statement is run as: a key pair whose tokens are signed here, or a token from a secret or file.
 
-mod token_file;
-
 use std::{path::Path, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Header};
 use plugin_core::{
-    Context, Error, Fingerprint, Kind, Result,
-    upstream::{Credentials, SecretToken, Token, TokenCache, TokenSource},
+    Context, Error, Fingerprint, Kind, Result, clap,
+    context::AuthorSecret,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    jiff::Timestamp,
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::{Map, Value as Json, json},
+    upstream::{Credentials, SecretToken, Token, TokenCache, TokenFile, TokenSource, bearer},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
 
-use self::token_file::TokenFile;
 use crate::key::Key;
 
 /// Flyte 2's names for the key and its passphrase.
@@ -23,6 +21,8 @@ const KEY_SECRET: &str = "snowflake_private_key";
 const PASSPHRASE_SECRET: &str = "snowflake_private_key_passphrase";
 const PAT_SECRET: &str = "snowflake_pat";
 const OAUTH_SECRET: &str = "snowflake_oauth_token";
+/// The setting that names the file with the service's OIDC token.
+const TOKEN_FILE: &str = "SNOWFLAKE_OIDC_TOKEN_FILE";
 /// Snowflake takes tokens of up to an hour; a minute of it is for clocks that differ.
 const LIFETIME: Duration = Duration::from_secs(59 * 60);
 
@@ -59,9 +59,9 @@ impl AuthType {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SecretNames {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    key: Option<AuthorSecret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    passphrase: Option<String>,
+    passphrase: Option<AuthorSecret>,
 }
 
 impl SecretNames {
@@ -69,13 +69,11 @@ impl SecretNames {
     ///
     /// # Errors
     /// `InvalidArgument` that names what is not a name.
-    pub(crate) fn read(secrets: &Map<String, Json>) -> Result<Self> {
-        let name = |field: &str| match secrets.get(field) {
-            None | Some(Json::Null) => Ok(None),
-            Some(Json::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
-            Some(_) => Err(Error::invalid(format!("custom.secrets.{field}: must be a text"))),
-        };
-        Ok(Self { key: name(KEY_SECRET)?, passphrase: name(PASSPHRASE_SECRET)? })
+    pub(crate) fn read(secrets: Option<&Map<String, Json>>) -> Result<Self> {
+        Ok(Self {
+            key: AuthorSecret::read(secrets, KEY_SECRET)?,
+            passphrase: AuthorSecret::read(secrets, PASSPHRASE_SECRET)?,
+        })
     }
 
     pub(crate) fn name_a_key(&self) -> bool {
@@ -83,8 +81,8 @@ impl SecretNames {
     }
 
     /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &String> {
-        self.key.iter().chain(&self.passphrase)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().chain(&self.passphrase).map(AuthorSecret::name)
     }
 
     /// What `auth` cannot do without.
@@ -104,24 +102,16 @@ impl SecretNames {
     /// The key, and its passphrase.
     async fn find(&self, cx: &Context) -> Result<(SecretString, Option<SecretString>)> {
         let key = match &self.key {
-            Some(name) => named(cx, KEY_SECRET, name).await?,
+            Some(secret) => secret.get(cx, KEY_SECRET).await?,
             None => cx.secret(KEY_SECRET).await?,
         };
         let passphrase = match &self.passphrase {
-            Some(name) => Some(named(cx, PASSPHRASE_SECRET, name).await?),
+            Some(secret) => Some(secret.get(cx, PASSPHRASE_SECRET).await?),
             // The service's own opens no key but the service's own.
             None if self.key.is_some() => cx.connection_secret(PASSPHRASE_SECRET)?,
             None => cx.find_secret(PASSPHRASE_SECRET).await?,
         };
         Ok((key, passphrase))
-    }
-}
-
-/// The secret that an author calls `name` and Flyte 2 sends as `field`; never the service's own `field`.
-async fn named(cx: &Context, field: &str, name: &str) -> Result<SecretString> {
-    match cx.connection_secret(field)? {
-        Some(value) => Ok(value),
-        None => cx.secret(name).await,
     }
 }
 
@@ -157,9 +147,30 @@ pub(crate) fn oauth() -> SignedBy<SecretToken> {
 }
 
 /// Credentials that send the OIDC token in `file`.
-pub(crate) fn workload_identity(file: Option<&Path>) -> SignedBy<TokenFile> {
-    let credentials = TokenFile(file.map(Path::to_owned));
+pub(crate) fn workload_identity(file: Option<&Path>) -> SignedBy<impl Credentials + use<>> {
+    let file = file.map(|path| TokenFile::new(TOKEN_FILE, path));
+    let credentials = WorkloadIdentity(file);
     SignedBy { credentials, token_type: "WORKLOAD_IDENTITY_FEDERATION" }
+}
+
+/// Workload identity federation: the service sends a token that the operator's OIDC provider issued.
+///
+/// Header and token type: <https://docs.snowflake.com/en/developer-guide/sql-api/authenticating>.
+struct WorkloadIdentity(Option<TokenFile>);
+
+impl Credentials for WorkloadIdentity {
+    async fn headers(&self, _: &Context) -> Result<HeaderMap> {
+        let file = self.0.as_ref().ok_or_else(|| {
+            let message = format!(
+                "workload identity federation needs {TOKEN_FILE}, which the service's operator did not \
+                 set"
+            );
+            Error::new(Kind::FailedPrecondition, message)
+        })?;
+        let token = format!("WIF.OIDC.{}", file.read().await?.expose_secret());
+        let value = bearer(&SecretString::from(token))?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+    }
 }
 
 /// Credentials that sign tokens for `user` of `account`, as tokens name it, with the key of `names`.

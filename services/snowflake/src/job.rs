@@ -1,7 +1,6 @@
 //! A statement at Snowflake: what finds it again, and what there is to say of it.
 
-use http::StatusCode;
-use plugin_core::{Error, Phase, Result, Status, Value};
+use plugin_core::{Error, Phase, Result, Status, Value, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::{

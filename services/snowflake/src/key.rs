@@ -1,13 +1,16 @@
 //! Private keys, in every form that `openssl` writes them.
 
-use aws_lc_rs::{digest, encoding::AsDer as _, rsa, signature::KeyPair as _};
+use aws_lc_rs::{encoding::AsDer as _, rsa, signature::KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jsonwebtoken::EncodingKey;
 use pkcs8::{
     EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument,
     pkcs5::{EncryptionScheme, pbes2::Kdf},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use plugin_core::{
+    digest::sha256,
+    secrecy::{ExposeSecret as _, SecretString},
+};
 
 /// How much work a key may demand to be decrypted; a task's author may have chosen it.
 const MAX_ITERATIONS: u32 = 1_000_000;
@@ -47,10 +50,9 @@ impl Key {
     fn from_pkcs1(der: &[u8]) -> Result<Self, &'static str> {
         let pair = rsa::KeyPair::from_der(der).map_err(|_| "is not an RSA key that can be used")?;
         let public = pair.public_key().as_der().map_err(|_| "has no public half")?;
-        let digest = digest::digest(&digest::SHA256, public.as_ref());
         Ok(Self {
             signing: EncodingKey::from_rsa_der(der),
-            fingerprint: format!("SHA256:{}", BASE64_STANDARD.encode(digest)),
+            fingerprint: format!("SHA256:{}", BASE64_STANDARD.encode(sha256(&[public.as_ref()]))),
         })
     }
 }

@@ -15,14 +15,14 @@ mod task_types;
 
 use plugin_core::{
     Context, Http, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
-    upstream::TokenCache,
+    schemars::{self, JsonSchema},
+    serde_json::{Map, Value as Json},
+    upstream::{Listed, Target as _, Targets, TokenCache},
 };
-use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json};
 
 use crate::{
-    accounts::{Account, Accounts},
+    accounts::Account,
     credentials::{AuthType, SecretNames},
     session::Session,
 };
@@ -34,7 +34,7 @@ const STATUS_BYTES: usize = 256 << 10;
 /// The Snowflake plugin.
 pub struct Snowflake {
     settings: Settings,
-    accounts: Accounts,
+    accounts: Targets<Account>,
     tokens: TokenCache,
 }
 
@@ -70,19 +70,19 @@ impl Plugin for Snowflake {
     type Meta = Job;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let accounts = Accounts::new(settings.accounts.clone(), &http)?;
+        let accounts = Targets::new(settings.accounts.clone(), &http.failures(api::failure))?;
         Ok(Self { settings, accounts, tokens: TokenCache::default() })
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         let session = Session::read(task.custom.connection_kwargs.as_ref().unwrap_or(&Map::new()))?;
-        let place = self.settings.place(&task, &session, self.accounts.only())?;
-        let (account, http) = self.accounts.find(&place.account_field, &place.account)?;
-        cx.caller().check_target(&account.name)?;
+        let only = self.accounts.only().map(|account| account.target.name());
+        let place = self.settings.place(&task, &session, only)?;
+        let account = self.accounts.choose(cx, &place.account_field, &place.account)?;
         // Before anything is sent: without it nothing can be.
         place.secrets.check(cx, place.auth).await?;
         let body = request::body(cx, &task, &place, &session, &self.settings)?;
-        let http = self.signed(http, account, &place.user, place.auth, &place.secrets);
+        let http = self.signed(account, &place.user, place.auth, &place.secrets);
         // Snowflake runs a statement once for each request id that is marked as a retry. It is always
         // marked: no replica can know whether another one sent it before.
         let request = http
@@ -94,12 +94,12 @@ impl Plugin for Snowflake {
         let submitted =
             sent.map_err(|error| api::refused(error, &self.settings.retryable_codes))?;
         let results = task.declares_output("results");
-        Job::new(submitted.handle().to_owned(), account, place, results)
+        Job::new(submitted.handle().to_owned(), &account.target, place, results)
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
-        let (account, http) = self.accounts.of_job(&job.account)?;
-        let http = self.signed_for(&job, account, http);
+        let account = self.accounts.of_job(&job.account)?;
+        let http = self.signed_for(&job, account);
         // The rows are not for us, and a first partition may be many megabytes of them.
         let request = http.get(&["statements", &job.id]).at_most(STATUS_BYTES);
         let status = match request.send(cx).await {
@@ -111,19 +111,19 @@ impl Plugin for Snowflake {
                 None => return Err(error),
             },
         };
-        Ok(job.described(status, account))
+        Ok(job.described(status, &account.target))
     }
 
     fn describe(&self, job: &Job) -> Status {
         let status = Status::new(Phase::Running);
         match self.accounts.of_job(&job.account) {
-            Ok((account, _)) => job.described(status, account),
+            Ok(account) => job.described(status, &account.target),
             Err(_) => status,
         }
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let Ok((account, http)) = self.accounts.of_job(&job.account) else {
+        let Ok(account) = self.accounts.of_job(&job.account) else {
             // An error would be repeated for ever: nothing that is done here can stop it any more.
             tracing::warn!(
                 account = job.account,
@@ -132,22 +132,21 @@ impl Plugin for Snowflake {
             );
             return Ok(());
         };
-        let http = self.signed_for(&job, account, http);
+        let http = self.signed_for(&job, account);
         // A statement that has ended is refused with 422; the core then looks whether it has.
         http.post(&["statements", &job.id, "cancel"]).idempotent().send(cx).await.map(drop)
     }
 }
 
 impl Snowflake {
-    fn signed_for(&self, job: &Job, account: &Account, http: &Http) -> Http {
-        self.signed(http, account, &job.user, job.auth, &job.secrets)
+    fn signed_for(&self, job: &Job, account: &Listed<Account>) -> Http {
+        self.signed(account, &job.user, job.auth, &job.secrets)
     }
 
-    /// `http`, called as `user` of `account`.
+    /// The API of `account`, called as its `user`.
     fn signed(
         &self,
-        http: &Http,
-        account: &Account,
+        Listed { target: account, http }: &Listed<Account>,
         user: &str,
         auth: AuthType,
         names: &SecretNames,

@@ -3,9 +3,12 @@
 //! Texts are those of Snowflake's Python connector, which Flyte's own connector runs statements with:
 //! the same workflow compares the same texts.
 
-use jiff::{SignedDuration, civil::DateTime};
-use plugin_core::Value;
-use serde_json::{Value as Json, json};
+use plugin_core::{
+    Value,
+    digest::hex,
+    jiff::{SignedDuration, civil::DateTime},
+    serde_json::{Value as Json, json},
+};
 
 /// `value` as bind variable of the SQL API.
 ///
@@ -49,7 +52,7 @@ pub(crate) fn text(value: &Value) -> String {
         Value::Float(number) => number.to_string(),
         Value::Datetime(at) => timestamp(*at),
         Value::Duration(span) => clock(*span),
-        Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02X}")).collect(),
+        Value::Bytes(bytes) => hex(bytes).to_uppercase(),
         other => match other.to_json() {
             Json::String(text) => text,
             json => json.to_string(),

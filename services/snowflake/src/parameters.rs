@@ -13,9 +13,10 @@ use std::borrow::Cow;
 
 use plugin_core::{
     Context, Error, Result, Value,
+    context::Filling,
+    serde_json::{Map, Value as Json},
     task::{Inputs, placeholder::Placeholder},
 };
-use serde_json::{Map, Value as Json};
 
 use crate::{
     literal,
@@ -155,7 +156,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn fill(&mut self, place: Place, filling: Placeholder<'_>, row: Option<usize>) -> Result<()> {
-        let (name, value) = self.value(filling, row)?;
+        let Filling { name, value } = self.value(filling, row)?;
         match place {
             Place::Open | Place::Constant => self.open(&name, &value, place == Place::Open)?,
             Place::LineComment if self.one_line => {
@@ -173,38 +174,18 @@ impl<'a> Renderer<'a> {
         self.check_size(&name)
     }
 
-    /// What `filling` is called, and what it stands for.
-    fn value(
-        &self,
-        filling: Placeholder<'_>,
-        row: Option<usize>,
-    ) -> Result<(String, Cow<'a, Value>)> {
-        let word = |name: &str, text: &str| {
-            Ok((name.to_owned(), Cow::Owned(Value::String(text.to_owned()))))
-        };
-        match filling {
-            Placeholder::Input(name) => Ok((format!("inputs.{name}"), self.input(name, row)?)),
-            Placeholder::OutputPrefix => word("outputPrefix", self.cx.output_prefix()),
-            Placeholder::Namespace => word("namespace", &self.cx.execution().namespace),
-            Placeholder::PerRetryUniqueKey => {
-                word("perRetryUniqueKey", &self.cx.idempotency_key().hex())
-            }
-            Placeholder::Unavailable(name) => Err(Error::invalid(format!(
-                "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
-            ))),
-            _ => Err(Error::invalid("template.sql.statement: an unknown placeholder")),
-        }
-    }
-
-    fn input(&self, name: &str, row: Option<usize>) -> Result<Cow<'a, Value>> {
+    /// The value of `placeholder`; within a row of a batch, a list stands for its item.
+    fn value(&self, placeholder: Placeholder<'_>, row: Option<usize>) -> Result<Filling<'a>> {
         let inputs: &'a Inputs = self.inputs;
-        let value = &inputs.get(name)?.value;
-        match (value, row) {
-            (Value::List(items), Some(row)) => {
-                Ok(items.get(row).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
+        let Filling { name, value } =
+            self.cx.fill("template.sql.statement", placeholder, inputs)?;
+        let value = match (value, row) {
+            (Cow::Borrowed(Value::List(items)), Some(row)) => {
+                items.get(row).map_or(Cow::Owned(Value::Null), Cow::Borrowed)
             }
-            _ => Ok(Cow::Borrowed(value)),
-        }
+            (value, _) => value,
+        };
+        Ok(Filling { name, value })
     }
 
     fn open(&mut self, name: &str, value: &Value, can_bind: bool) -> Result<()> {

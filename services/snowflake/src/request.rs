@@ -1,7 +1,9 @@
 //! The request that submits a statement.
 
-use plugin_core::{Context, Result, Task};
-use serde_json::{Map, Value as Json, json};
+use plugin_core::{
+    Context, Result, Task,
+    serde_json::{Map, Value as Json, json},
+};
 
 use crate::{
     Custom,

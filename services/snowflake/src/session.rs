@@ -1,8 +1,10 @@
 //! `connection_kwargs`: what Flyte 2's authors may say about the session, read from the arguments of
 //! Snowflake's Python connector.
 
-use plugin_core::{Error, Result};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Error, Result,
+    serde_json::{Map, Value as Json},
+};
 
 use crate::credentials::AuthType;
 
@@ -111,7 +113,7 @@ fn wrong(name: &str, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 

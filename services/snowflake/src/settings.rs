@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use plugin_core::{Error, Result, Task};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Error, Result, Task, clap,
+    serde_json::{self, Map, Value as Json},
+};
 
 use crate::{
     Custom,
@@ -114,8 +116,7 @@ impl Settings {
         let Custom { account, user, warehouse, database, schema, .. } = &task.custom;
         let said = Said { config: &task.config };
         let (account_field, account) = said.or("account", account, only_account)?;
-        let secrets = task.custom.secrets.as_ref().map(SecretNames::read).transpose()?;
-        let secrets = secrets.unwrap_or_default();
+        let secrets = SecretNames::read(task.custom.secrets.as_ref())?;
         // An author who brings a key wants to be who it belongs to.
         let by_secret = secrets.name_a_key().then_some(AuthType::KeyPair);
         let role = session.role.as_deref().or(said.in_config("role")).or(self.role.as_deref());
@@ -185,7 +186,7 @@ impl Place {
                 )));
             }
         }
-        let names = names.into_iter().map(|(_, name)| name);
+        let names = names.into_iter().map(|(_, name)| name.as_str());
         if names.chain(self.secrets.iter()).map(written).sum::<usize>() > MAX_NAMES {
             return Err(Error::invalid(format!(
                 "user, warehouse, database, schema, custom.secrets: longer than {MAX_NAMES} bytes \
@@ -197,7 +198,7 @@ impl Place {
 }
 
 /// How many bytes JSON takes to write `name`.
-fn written(name: &String) -> usize {
+fn written(name: &str) -> usize {
     serde_json::to_string(name).map_or(MAX_NAMES + 1, |json| json.len())
 }
 
@@ -236,7 +237,7 @@ pub(crate) fn parameters(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 
@@ -269,8 +270,10 @@ mod tests {
         ] {
             assert_eq!(place(&user).check_names().is_ok(), fits, "{user:?}");
         }
-        let secret = json!({"snowflake_private_key": "k".repeat(left)});
-        let secrets = SecretNames::read(secret.as_object().unwrap()).unwrap();
+        let name = "k".repeat(left / 2);
+        let secrets =
+            json!({"snowflake_private_key": name, "snowflake_private_key_passphrase": name});
+        let secrets = SecretNames::read(secrets.as_object()).unwrap();
         assert!(Place { secrets, ..place("u") }.check_names().is_err());
     }
 

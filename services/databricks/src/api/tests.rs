@@ -1,4 +1,4 @@
-use serde_json::json;
+use plugin_core::serde_json::json;
 
 use super::*;
 

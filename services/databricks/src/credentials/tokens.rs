@@ -1,22 +1,22 @@
 //! Access tokens of service principals, from their workspace's token endpoint.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use plugin_core::{
     Context, Error, Fingerprint, Kind, Result,
-    upstream::{Token, TokenSource},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::{self, Value as Json},
+    upstream::{Listed, Token, TokenFile, TokenSource},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use super::Source;
 use crate::workspaces::Workspace;
 
 /// A service principal and its OAuth secret.
 pub(super) struct ClientCredentials {
-    pub(super) workspace: Workspace,
+    pub(super) workspace: Listed<Workspace>,
     /// Who, unless the secret says it.
     pub(super) client_id: Option<String>,
     pub(super) secret: Source,
@@ -54,7 +54,12 @@ impl ClientCredentials {
 impl TokenSource for ClientCredentials {
     async fn identity(&self, cx: &Context) -> Result<Fingerprint> {
         let Client { id, secret } = self.client(cx).await?;
-        Ok(Fingerprint::of(&["oauth_m2m", &self.workspace.host, &id, secret.expose_secret()]))
+        Ok(Fingerprint::of(&[
+            "oauth_m2m",
+            &self.workspace.target.host,
+            &id,
+            secret.expose_secret(),
+        ]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
@@ -71,33 +76,30 @@ impl TokenSource for ClientCredentials {
 
 /// A service principal that trusts the service's own OIDC token.
 pub(super) struct TokenExchange {
-    pub(super) workspace: Workspace,
+    pub(super) workspace: Listed<Workspace>,
     pub(super) client_id: String,
     /// Where that token lies.
-    pub(super) file: PathBuf,
+    pub(super) file: TokenFile,
     /// Who it must be for.
     pub(super) audience: Option<String>,
 }
 
 impl TokenExchange {
     async fn subject_token(&self) -> Result<SecretString> {
-        let text = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
-            Error::unavailable("the service's OIDC token cannot be read").with_source(error)
-        })?;
-        let token = text.trim();
+        let token = self.file.read().await?;
         if let Some(audience) = &self.audience
-            && !is_for(token, audience)
+            && !is_for(token.expose_secret(), audience)
         {
             let message = format!("the service's OIDC token is not for the audience {audience}");
             return Err(Error::unavailable(message));
         }
-        Ok(SecretString::from(token))
+        Ok(token)
     }
 }
 
 impl TokenSource for TokenExchange {
     async fn identity(&self, _: &Context) -> Result<Fingerprint> {
-        Ok(Fingerprint::of(&["oidc_federation", &self.workspace.host, &self.client_id]))
+        Ok(Fingerprint::of(&["oidc_federation", &self.workspace.target.host, &self.client_id]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
@@ -124,7 +126,7 @@ fn is_for(token: &str, audience: &str) -> bool {
     }
 }
 
-async fn ask(cx: &Context, workspace: &Workspace, form: &[(&str, &str)]) -> Result<Token> {
+async fn ask(cx: &Context, workspace: &Listed<Workspace>, form: &[(&str, &str)]) -> Result<Token> {
     #[derive(Deserialize)]
     struct Answer {
         access_token: String,
@@ -154,7 +156,7 @@ fn no_token(error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 

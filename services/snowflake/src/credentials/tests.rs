@@ -5,7 +5,7 @@ use plugin_core::testing;
 use super::*;
 
 fn names(secrets: &Json) -> Result<SecretNames> {
-    SecretNames::read(secrets.as_object().unwrap())
+    SecretNames::read(secrets.as_object())
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn an_author_names_secrets() {
         assert_eq!(names(&none).unwrap(), SecretNames::default(), "{none}");
     }
     let wrong = names(&json!({"snowflake_private_key": {"key": "k"}})).unwrap_err();
-    assert_eq!(wrong.message(), "custom.secrets.snowflake_private_key: must be a text");
+    assert_eq!(wrong.message(), "custom.secrets.snowflake_private_key: must be a string");
 }
 
 #[tokio::test]

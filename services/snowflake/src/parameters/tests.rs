@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use plugin_core::{Type, task::Input, testing};
-use serde_json::json;
+use plugin_core::{Type, serde_json::json, task::Input, testing};
 
 use super::*;
 
@@ -176,7 +175,7 @@ fn what_cannot_be_filled_is_named() {
     for (statement, words) in [
         ("SELECT %(y)s", "inputs.y: no such input; the task has [x]"),
         ("SELECT '{{ .inputs.y }}'", "inputs.y: no such input; the task has [x]"),
-        ("SELECT {{ .rawOutputDataPrefix }}", "{{ .rawOutputDataPrefix }} is not told"),
+        ("SELECT {{ .rawOutputDataPrefix }}", "{{ .rawOutputDataPrefix }} is not available"),
         ("SELECT $$%(x)s$$", "inputs.x: stands within $$…$$"),
         ("EXECUTE IMMEDIATE '%(x)s'", "inputs.x: stands within '…' that is run as code"),
         (
