@@ -152,7 +152,7 @@ async fn a_key_that_is_none_is_refused_without_its_text() {
     let foreign = service_account_key().replace("https://oauth2.googleapis.com", &elsewhere);
     let foreign = golden.clone().with_secrets(&[(KEY_SECRET, &foreign)]).unwrap();
     for (golden, words) in
-        [(golden, "no access token can be made"), (foreign, "token_uri must be Google's")]
+        [(golden, "no access token can be obtained"), (foreign, "token_uri must be Google's")]
     {
         let handle = stage.send(&golden).await.unwrap();
         let (phase, message) = stage.poll(&golden, &handle).await;

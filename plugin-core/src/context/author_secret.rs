@@ -7,7 +7,7 @@ use server_core::{Error, Result};
 
 use super::Context;
 
-/// The longest name, in bytes: the longest that Kubernetes gives anything. It lies in the job's handle.
+/// The longest name, in bytes: the longest of a Kubernetes object. The job's handle contains it.
 const MAX_NAME: usize = 253;
 
 /// The name of a secret that a task's author chose in place of the service's own.

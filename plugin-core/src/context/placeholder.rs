@@ -7,10 +7,10 @@ use server_core::{Error, Result};
 use super::Context;
 use crate::task::{Inputs, Value, placeholder::Placeholder};
 
-/// What stands in a placeholder's place.
+/// What replaces a placeholder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filling<'a> {
-    /// What errors call it, for example `inputs.x` or `namespace`.
+    /// Its name in errors, for example `inputs.x` or `namespace`.
     pub name: String,
     /// Its value; a string for all but inputs.
     pub value: Cow<'a, Value>,

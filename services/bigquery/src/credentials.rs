@@ -1,4 +1,4 @@
-//! Who the service is to Google, by Google's own library.
+//! Google credentials, obtained through Google's own library.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,18 +20,18 @@ use plugin_core::{
 };
 use tokio::time::Instant;
 
-/// The secret that holds a service account's key: Flyte 2's name for it.
+/// The secret with a service account key: Flyte 2's name for it.
 pub(crate) const KEY_SECRET: &str = "google_application_credentials";
 const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
-/// Where keys of service accounts say that tokens come from, now and formerly.
+/// The token URIs in service account keys, current and former.
 const GOOGLES_TOKEN_URIS: [&str; 2] =
     ["https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token"];
-/// What IAM wants of an identity that acts as another.
+/// The scope that IAM requires of an identity that impersonates another.
 const IMPERSONATOR_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// How many identities are kept ready, and how long an unused one.
+/// How many identities are cached, and for how long an unused one.
 const MAX_IDENTITIES: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
-/// How old credentials must be before they are made anew because Google refused them.
+/// How old credentials must be before they are rebuilt because Google rejected them.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
 
 /// The key to sign in with, if not as the service: the one that the job's author chose, else one that
@@ -49,26 +49,26 @@ pub(crate) async fn key(
     }
 }
 
-/// Google identities: a key from the task's secrets where there is one, else the service's own,
-/// found as Google's libraries find it (key file, metadata server, external account, …).
+/// Google identities: a key from the task's secrets if there is one, else the service's own
+/// credentials, found as Google's libraries find them (key file, metadata server, external account, …).
 pub(crate) struct Google {
     impersonate: Option<String>,
     /// Google's library keeps a fresh token in each.
-    identities: Cache<Identity, Made>,
+    identities: Cache<Identity, Cached>,
 }
 
 /// Whose credentials: those of a key, or none for the service's own.
 type Identity = Option<Fingerprint>;
 
 #[derive(Clone)]
-struct Made {
+struct Cached {
     credentials: GoogleCredentials,
     at: Instant,
 }
 
 impl Google {
     /// # Errors
-    /// `FailedPrecondition` when the service's own credentials are there and of no use.
+    /// `FailedPrecondition` when the service's own credentials exist but cannot be used.
     pub(crate) fn new(impersonate: Option<String>) -> Result<Self> {
         let identities = Cache::builder()
             .max_capacity(MAX_IDENTITIES)
@@ -76,20 +76,20 @@ impl Google {
             .time_to_idle(IDLE)
             .build();
         let this = Self { impersonate, identities };
-        this.made(None)?;
+        this.cached(None)?;
         Ok(this)
     }
 
-    fn made(&self, key: Option<&SecretString>) -> Result<Made> {
-        let make = || {
+    fn cached(&self, key: Option<&SecretString>) -> Result<Cached> {
+        let build = || {
             let credentials = match key {
                 Some(key) => from_key(key)?,
                 None => self.own()?,
             };
-            Ok(Made { credentials, at: Instant::now() })
+            Ok(Cached { credentials, at: Instant::now() })
         };
-        let made = self.identities.try_get_with(identity(key), make);
-        made.map_err(|error: Arc<Error>| Error::clone(&error))
+        let cached = self.identities.try_get_with(identity(key), build);
+        cached.map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
     fn own(&self) -> Result<GoogleCredentials> {
@@ -107,11 +107,11 @@ impl Google {
             .map_err(unusable)
     }
 
-    /// Google's library gives up on credentials that failed for good, so they are made anew; not for
-    /// every refused call, because the reason may be the rights and not the token.
+    /// Google's library gives up on credentials that failed permanently, so they are rebuilt; but not for
+    /// every rejected call, because the cause may be permissions and not the token.
     fn renew(&self, key: Option<&SecretString>) {
         let identity = identity(key);
-        if self.identities.get(&identity).is_some_and(|made| made.at.elapsed() >= RENEW_AFTER) {
+        if self.identities.get(&identity).is_some_and(|cached| cached.at.elapsed() >= RENEW_AFTER) {
             self.identities.invalidate(&identity);
         }
     }
@@ -121,18 +121,18 @@ fn identity(key: Option<&SecretString>) -> Identity {
     key.map(|key| Fingerprint::of(&[key.expose_secret()]))
 }
 
-/// Only service account keys: other kinds of credentials name hosts to send tokens to, and hosts come
-/// from the operator alone. A key's tokens are signed here, without a call to anyone.
+/// Only service account keys: other kinds of credentials name hosts to send tokens to, which only the
+/// operator may do. A key's tokens are signed locally, without a request.
 fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
     let unusable =
         |why: &str| Error::new(Kind::FailedPrecondition, format!("secret {KEY_SECRET}: {why}"));
     let json: Json =
         serde_json::from_str(key.expose_secret()).map_err(|_| unusable("is not JSON"))?;
     if json["type"] != "service_account" {
-        return Err(unusable("must be the key of a service account"));
+        return Err(unusable("must be a service account key"));
     }
-    // It is not called, because tokens are signed here; but a key that names another host is not what
-    // its author thinks it is.
+    // It is not called, because tokens are signed locally; but a key that names another host is not
+    // what its author believes it to be.
     if json["token_uri"].as_str().is_some_and(|uri| !GOOGLES_TOKEN_URIS.contains(&uri)) {
         return Err(unusable("token_uri must be Google's, https://oauth2.googleapis.com/token"));
     }
@@ -142,7 +142,7 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
         .map_err(|error| unusable("is not a valid service account key").with_source(error))
 }
 
-/// Who a job's calls are made as.
+/// The credentials of a job's calls.
 pub(crate) struct Signer {
     pub(crate) google: Arc<Google>,
     /// The secret with the key that the job's author chose.
@@ -152,9 +152,11 @@ pub(crate) struct Signer {
 impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
         let key = key(cx, self.key.as_ref()).await?;
-        match self.google.made(key.as_ref())?.credentials.headers(Extensions::new()).await {
+        match self.google.cached(key.as_ref())?.credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
-            Ok(CacheableResource::NotModified) => Err(Error::internal("no headers were asked for")),
+            Ok(CacheableResource::NotModified) => {
+                Err(Error::internal("Google's credentials returned no headers"))
+            }
             Err(error) => {
                 if !error.is_transient() {
                     self.google.renew(key.as_ref());
@@ -171,11 +173,12 @@ impl Credentials for Signer {
     }
 }
 
-/// A key that makes no token is its author's to mend; the service's own trouble is not.
+/// An unusable key is its author's to fix; a failure of the service's own credentials is not.
 fn no_token(error: CredentialsError, from_key: bool) -> Error {
     if from_key && !error.is_transient() {
-        let message = format!("secret {KEY_SECRET}: no access token can be made with this key");
+        let message = format!("secret {KEY_SECRET}: no access token can be obtained with this key");
         return Error::new(Kind::FailedPrecondition, message).with_source(error);
     }
-    Error::unavailable("the service has no access token from Google").with_source(error)
+    Error::unavailable("the service could not obtain an access token from Google")
+        .with_source(error)
 }

@@ -1,4 +1,4 @@
-//! Runs Flyte's `databricks` tasks: a task's code, or a notebook, as one run of Databricks Jobs.
+//! Runs Flyte's `databricks` tasks: each task's code or notebook becomes one run of Databricks Jobs.
 
 mod api;
 mod code;
@@ -40,7 +40,7 @@ pub struct Databricks {
     serves_spark: bool,
 }
 
-/// What an operator sets.
+/// The operator's settings.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
     /// Hosts of the workspaces that tasks may run in, for example `acme.cloud.databricks.com`. No
@@ -62,16 +62,16 @@ pub struct Settings {
     #[command(flatten)]
     code: CodeArgs,
 
-    /// Serve the task type `spark`, too, as flytekit's old `Databricks` task writes it. Only where no
-    /// Spark operator does: route that type to one of the two.
+    /// Also serve the task type `spark`, which flytekit's old `Databricks` task uses. Only if no Spark
+    /// operator serves it: Flyte routes a task type to one of the two.
     #[arg(long, env = "DATABRICKS_SPARK")]
     spark: bool,
 }
 
-/// What finds the run again.
+/// Identifies the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
-    /// The workspace's fingerprint; it leads to a host only while an operator lists that.
+    /// The workspace's fingerprint; it leads to a host only while the operator lists that host.
     workspace: String,
     id: i64,
     #[serde(default, skip_serializing_if = "Choice::is_none")]
@@ -116,7 +116,7 @@ impl Plugin for Databricks {
             workspace: workspace.target.fingerprint.clone(),
             id: submitted.run_id,
             identity,
-            exit_value: is_notebook && request::returns_text(&task),
+            exit_value: is_notebook && request::returns_string(&task),
         })
     }
 
@@ -132,15 +132,15 @@ impl Plugin for Databricks {
                 Ok(match output.exit_value() {
                     Some(value) => status.output(request::ONLY_OUTPUT, Some(Value::String(value))),
                     None => Status::new(Phase::Failed)
-                        .message("Databricks kept only a part of the notebook's exit value"),
+                        .message("Databricks truncated the notebook's exit value"),
                 })
             }
             Phase::Failed | Phase::RetryableFailed => {
-                // What went wrong is known without it, if less exactly.
+                // The failure is known without it, if in less detail.
                 let output = Output::of(cx, &http, found.failed_task_id().unwrap_or(run.id));
                 let output = timeout(cx.deadline().remaining() / 2, output).await;
-                let words = output.ok().and_then(Result::ok).and_then(Output::error_text);
-                Ok(words.into_iter().fold(status, Status::message))
+                let message = output.ok().and_then(Result::ok).and_then(Output::error_message);
+                Ok(message.into_iter().fold(status, Status::message))
             }
             _ => Ok(status),
         }
@@ -155,12 +155,9 @@ impl Plugin for Databricks {
     }
 
     async fn delete(&self, cx: &Context, run: Run) -> Result<()> {
-        // Nothing can be stopped there, and Flyte 2 would repeat a failed delete for ever.
+        // The run cannot be cancelled, and Flyte 2 would retry a failed delete forever.
         let Ok(workspace) = self.workspaces.of_job(&run.workspace) else {
-            tracing::warn!(
-                run_id = run.id,
-                "a run's workspace is not listed any more: not cancelled"
-            );
+            tracing::warn!(run_id = run.id, "run not cancelled: its workspace is no longer listed");
             return Ok(());
         };
         let http = self.identities.sign(workspace, &run.identity)?;

@@ -57,13 +57,13 @@ impl FromStr for Workspace {
 }
 
 impl Workspace {
-    /// The page of a run, as far as its id alone leads there.
+    /// The page of a run, by its id.
     pub(crate) fn page(&self, run_id: i64) -> String {
         format!("https://{}/jobs/runs/{run_id}", self.host)
     }
 }
 
-/// A host as people write it: also as a URL, with a slash at the end, in any case.
+/// The host in `text`, which may also be a URL, have a trailing slash, or upper-case letters.
 fn plain(text: &str) -> String {
     let text = text.trim();
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_never_changes() {
-        // It lies in the handles of running jobs.
+        // The handles of running jobs contain it.
         assert_eq!(fingerprint("acme.cloud.databricks.com").len(), 16);
         assert_eq!(fingerprint("abc"), "ba7816bf8f01cfea");
     }

@@ -1,10 +1,10 @@
-//! The accounts that an operator lets tasks name: hosts come from here and nowhere else.
+//! The accounts that an operator lets tasks use, with their hosts.
 
 use std::str::FromStr;
 
 use plugin_core::upstream::Target;
 
-/// An account, and where its SQL API is.
+/// An account and the host of its SQL API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
@@ -49,7 +49,7 @@ impl FromStr for Account {
 }
 
 impl Account {
-    /// The account as tokens name it: without region, in upper case.
+    /// The account's name in tokens: without region, in upper case.
     pub(crate) fn claim(&self) -> String {
         let (name, _) = match self.name.split_once(".global") {
             Some((name, _)) => name.split_once('-').unwrap_or((name, "")),
@@ -60,12 +60,12 @@ impl Account {
 
     /// The page of a statement in Snowflake's console.
     pub(crate) fn console(&self, query_id: &str) -> String {
-        let place = match (self.name.split_once('.'), self.name.split_once('-')) {
+        let path = match (self.name.split_once('.'), self.name.split_once('-')) {
             (Some((locator, region)), _) => format!("{region}/{locator}"),
             (None, Some((organization, account))) => format!("{organization}/{account}"),
             (None, None) => self.name.clone(),
         };
-        format!("https://app.snowflake.com/{place}/#/compute/history/queries/{query_id}/detail")
+        format!("https://app.snowflake.com/{path}/#/compute/history/queries/{query_id}/detail")
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_says_where_it_is_and_what_it_is_called() {
+    fn hosts_claims_and_links_follow_from_the_identifier() {
         for (text, host, claim, console) in [
             (
                 "ACMEORG-DATA_1",
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_account_or_host_is_refused() {
+    fn invalid_accounts_and_hosts_are_rejected() {
         for text in ["", "a/b", "a@b", "-a", ".a", "a=", "a=b/c", "a=b:1", "a=u@h", "a b", "a#"] {
             assert!(text.parse::<Account>().is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Who a statement is run as: a key pair whose tokens are signed here, or a token from a secret or file.
+//! Credentials for Snowflake: a key pair with which tokens are signed, or a token from a secret or file.
 
 use std::{path::Path, time::Duration};
 
@@ -23,10 +23,10 @@ const PAT_SECRET: &str = "snowflake_pat";
 const OAUTH_SECRET: &str = "snowflake_oauth_token";
 /// The setting that names the file with the service's OIDC token.
 const TOKEN_FILE: &str = "SNOWFLAKE_OIDC_TOKEN_FILE";
-/// Snowflake takes tokens of up to an hour; a minute of it is for clocks that differ.
+/// Snowflake accepts tokens of up to an hour; a minute less allows for clock skew.
 const LIFETIME: Duration = Duration::from_secs(59 * 60);
 
-/// How the service proves who it is.
+/// How the service authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -42,7 +42,7 @@ pub(crate) enum AuthType {
 }
 
 impl AuthType {
-    /// By the name that Snowflake's connectors have for it.
+    /// The method that Snowflake's connectors call `name`.
     pub(crate) fn of_authenticator(name: &str) -> Option<Self> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match () {
@@ -55,7 +55,7 @@ impl AuthType {
     }
 }
 
-/// Which secrets an author said to use in place of the service's own: names, not values.
+/// The secrets that an author chose in place of the service's own: names, not values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SecretNames {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ impl SecretNames {
     /// Reads `custom.secrets`.
     ///
     /// # Errors
-    /// `InvalidArgument` that names what is not a name.
+    /// `InvalidArgument` with the field that is not a name.
     pub(crate) fn read(secrets: Option<&Map<String, Json>>) -> Result<Self> {
         Ok(Self {
             key: AuthorSecret::read(secrets, KEY_SECRET)?,
@@ -76,25 +76,25 @@ impl SecretNames {
         })
     }
 
-    pub(crate) fn name_a_key(&self) -> bool {
+    pub(crate) fn has_key(&self) -> bool {
         self.key.is_some()
     }
 
-    /// All of them.
+    /// All chosen names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.key.iter().chain(&self.passphrase).map(AuthorSecret::name)
     }
 
-    /// What `auth` cannot do without.
+    /// Checks that the secrets that `auth` needs exist.
     ///
     /// # Errors
-    /// `FailedPrecondition` that names the secret that is missing.
+    /// `FailedPrecondition` with the name of a missing secret.
     pub(crate) async fn check(&self, cx: &Context, auth: AuthType) -> Result<()> {
         match auth {
             AuthType::KeyPair => self.find(cx).await.map(drop),
             AuthType::Pat => cx.secret(PAT_SECRET).await.map(drop),
             AuthType::Oauth => cx.secret(OAUTH_SECRET).await.map(drop),
-            // A file, which may be late: whoever sends it says what is wrong with it.
+            // The file may appear later; sending it reports what is wrong with it.
             AuthType::Wif => Ok(()),
         }
     }
@@ -107,7 +107,7 @@ impl SecretNames {
         };
         let passphrase = match &self.passphrase {
             Some(secret) => Some(secret.get(cx, PASSPHRASE_SECRET).await?),
-            // The service's own opens no key but the service's own.
+            // The service's passphrase is for the service's key only.
             None if self.key.is_some() => cx.connection_secret(PASSPHRASE_SECRET)?,
             None => cx.find_secret(PASSPHRASE_SECRET).await?,
         };
@@ -115,7 +115,7 @@ impl SecretNames {
     }
 }
 
-/// Signs calls, and tells Snowflake with what.
+/// Signs calls and adds the token type.
 pub(crate) struct SignedBy<C> {
     credentials: C,
     token_type: &'static str,
@@ -173,7 +173,7 @@ impl Credentials for WorkloadIdentity {
     }
 }
 
-/// Credentials that sign tokens for `user` of `account`, as tokens name it, with the key of `names`.
+/// Credentials with tokens for `user` of `account`, its name in tokens, signed with the key of `names`.
 pub(crate) fn key_pair(
     cache: &TokenCache,
     account: String,
@@ -211,7 +211,7 @@ impl TokenSource for KeyPair {
     }
 }
 
-/// [`sign`], while other calls go on: an author's key may demand a second of work.
+/// [`sign`] on a thread of its own: decrypting an author's key may take a second.
 async fn signed(
     subject: String,
     key: SecretString,

@@ -170,7 +170,7 @@ async fn an_unknown_service_principal_is_told_so() {
     let client = stage.client(Dialect::Rest).await;
     let refusal = client.create(&task()).await.unwrap_err();
     assert_eq!(refusal.code, 422);
-    let words = "Databricks gives no access token: Client authentication failed";
+    let words = "Databricks did not issue an access token: Client authentication failed";
     assert!(refusal.message.contains(words), "{refusal:?}");
     assert_eq!(stage.fake.runs(), 0);
 }

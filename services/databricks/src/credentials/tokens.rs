@@ -17,7 +17,7 @@ use crate::workspaces::Workspace;
 /// A service principal and its OAuth secret.
 pub(super) struct ClientCredentials {
     pub(super) workspace: Listed<Workspace>,
-    /// Who, unless the secret says it.
+    /// The client id, unless the secret contains one.
     pub(super) client_id: Option<String>,
     pub(super) secret: Source,
 }
@@ -28,7 +28,7 @@ struct Client {
 }
 
 impl ClientCredentials {
-    /// The secret holds `client_id` and `client_secret` as JSON, or the latter alone.
+    /// The secret contains `client_id` and `client_secret` as JSON, or the latter alone.
     async fn client(&self, cx: &Context) -> Result<Client> {
         #[derive(Deserialize)]
         struct Both {
@@ -43,7 +43,7 @@ impl ClientCredentials {
         let id = id.or_else(|| self.client_id.clone()).ok_or_else(|| {
             let message = format!(
                 "custom.databricksClientId: missing; neither secret {name} nor DATABRICKS_CLIENT_ID \
-                 says which service principal to use"
+                 specifies the service principal"
             );
             Error::new(Kind::FailedPrecondition, message)
         })?;
@@ -70,7 +70,7 @@ impl TokenSource for ClientCredentials {
             ("client_id", id.as_str()),
             ("client_secret", secret.expose_secret()),
         ];
-        ask(cx, &self.workspace, &form).await
+        request_token(cx, &self.workspace, &form).await
     }
 }
 
@@ -78,9 +78,9 @@ impl TokenSource for ClientCredentials {
 pub(super) struct TokenExchange {
     pub(super) workspace: Listed<Workspace>,
     pub(super) client_id: String,
-    /// Where that token lies.
+    /// The file with that token.
     pub(super) file: TokenFile,
-    /// Who it must be for.
+    /// The audience it must have.
     pub(super) audience: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl TokenExchange {
         if let Some(audience) = &self.audience
             && !is_for(token.expose_secret(), audience)
         {
-            let message = format!("the service's OIDC token is not for the audience {audience}");
+            let message = format!("the service's OIDC token does not have the audience {audience}");
             return Err(Error::unavailable(message));
         }
         Ok(token)
@@ -111,11 +111,11 @@ impl TokenSource for TokenExchange {
             ("subject_token", subject_token.expose_secret()),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
         ];
-        ask(cx, &self.workspace, &form).await
+        request_token(cx, &self.workspace, &form).await
     }
 }
 
-/// Whether the JWT `token` names `audience`. Its signature is Databricks' to check.
+/// Whether the JWT `token` has `audience`. Databricks verifies its signature.
 fn is_for(token: &str, audience: &str) -> bool {
     let claims = token.split('.').nth(1).unwrap_or_default().trim_end_matches('=');
     let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
@@ -126,7 +126,11 @@ fn is_for(token: &str, audience: &str) -> bool {
     }
 }
 
-async fn ask(cx: &Context, workspace: &Listed<Workspace>, form: &[(&str, &str)]) -> Result<Token> {
+async fn request_token(
+    cx: &Context,
+    workspace: &Listed<Workspace>,
+    form: &[(&str, &str)],
+) -> Result<Token> {
     #[derive(Deserialize)]
     struct Answer {
         access_token: String,
@@ -143,13 +147,13 @@ fn one_hour() -> u64 {
     3600
 }
 
-/// That Databricks does not know a service principal is not what it says of the run.
+/// An error about a service principal must not be taken for one about the run.
 fn no_token(error: Error) -> Error {
     if error.kind().is_transient() {
         return error;
     }
     let code = error.code().map(str::to_owned);
-    let message = format!("Databricks gives no access token: {error}");
+    let message = format!("Databricks did not issue an access token: {error}");
     let refused = Error::new(Kind::FailedPrecondition, message).upstream();
     code.into_iter().fold(refused, Error::with_code)
 }
@@ -161,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_for_another_audience_is_told_apart() {
+    fn tokens_for_other_audiences_are_recognised() {
         let token = |claims: Json| {
             format!("e30.{}.signature", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
         };
