@@ -17,7 +17,6 @@ use server_core::{
 use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 
-#[cfg(feature = "testing")]
 pub(crate) use self::command::{Settings, command_of};
 use self::health_check::HealthCheck;
 pub(crate) use self::registration::{Configured, Registration};
