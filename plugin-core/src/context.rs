@@ -1,9 +1,11 @@
 //! The context of a call: caller, deadline, idempotency key and secrets.
 
+mod author_secret;
 mod caller;
 mod deadline;
 mod execution;
 mod idempotency_key;
+mod placeholder;
 mod secrets;
 mod waiting;
 
@@ -11,13 +13,15 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use server_core::Result;
+use server_core::{Error, Result};
 
 pub use self::{
+    author_secret::AuthorSecret,
     caller::{Caller, Role},
     deadline::Deadline,
     execution::Execution,
     idempotency_key::IdempotencyKey,
+    placeholder::Filling,
 };
 pub(crate) use self::{
     caller::{Grant, Verb},
@@ -132,6 +136,28 @@ impl Context {
         self.0.secrets.find_of(names).await
     }
 
+    /// [`find_secret_of`](Self::find_secret_of), for a secret that is required.
+    ///
+    /// # Errors
+    /// Also `FailedPrecondition`, with the places searched for the first name, and the other names.
+    ///
+    /// ```
+    /// # async fn example(cx: &plugin_core::Context) -> plugin_core::Result<()> {
+    /// let (name, token) = cx.secret_of(&["acme_token", "ACME_API_KEY"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn secret_of<'n>(&self, names: &[&'n str]) -> Result<(&'n str, SecretString)> {
+        if let Some(found) = self.find_secret_of(names).await? {
+            return Ok(found);
+        }
+        let (first, others) = names.split_first().map_or(("", names), |(name, rest)| (*name, rest));
+        let missing = self.0.secrets.missing(first);
+        let others = others.iter().map(|name| format!("; {name} was not found either"));
+        let message = missing.message().to_owned() + &others.collect::<String>();
+        Err(Error::new(missing.kind(), message))
+    }
+
     /// The same call with another deadline.
     pub(crate) fn with_deadline(&self, deadline: Deadline) -> Self {
         Self(Arc::new(Inner { deadline, ..Inner::clone(&self.0) }))
@@ -156,5 +182,26 @@ impl fmt::Debug for Context {
             .field("key", &self.0.key)
             .field("execution", &self.0.execution)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::time::Duration;
+
+    use server_core::Kind;
+
+    use crate::testing;
+
+    #[tokio::test]
+    async fn a_missing_secret_of_several_names_is_reported_with_all_of_them() {
+        let cx = testing::context(Duration::from_secs(1));
+        let error = cx.secret_of(&["a", "b", "c"]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::FailedPrecondition);
+        assert_eq!(
+            error.message(),
+            "secret a not found; looked in: environment variable _NONE_A, file /nowhere/a; \
+             b was not found either; c was not found either"
+        );
     }
 }

@@ -26,7 +26,7 @@ mod wire;
 
 pub use server_core::{
     Error, Kind, Result, ServiceInfo,
-    digest::Fingerprint,
+    digest::{self, Fingerprint},
     duration::{parse_duration, parse_timeout},
     service_info,
 };

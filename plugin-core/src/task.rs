@@ -1,5 +1,6 @@
 //! A task to run, and the status of its job.
 
+mod json;
 pub mod placeholder;
 mod status;
 mod task_type;
@@ -10,6 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 use server_core::{Error, Result};
 
 pub use self::{
+    json::without_nulls,
     status::{Link, Phase, Status},
     task_type::TaskType,
     value::{Type, Value},

@@ -7,6 +7,7 @@ mod endpoint;
 mod metrics;
 mod request;
 mod retry;
+mod targets;
 mod throttle;
 mod token_cache;
 
@@ -20,8 +21,12 @@ pub use self::{
     answer::Response,
     credentials::{Credentials, SecretToken, authorization, bearer},
     request::Request,
+    targets::{Listed, Target, Targets},
     token_cache::{Token, TokenCache, TokenSource},
 };
+/// A file with a token, which is also [`Credentials`] that send it.
+pub use server_core::token_file::TokenFile;
+
 use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
 pub(crate) use self::{
     endpoint::{EndpointArgs, UpstreamArgs, require_tls},

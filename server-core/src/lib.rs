@@ -16,6 +16,7 @@ mod service_info;
 pub mod serving;
 pub mod telemetry;
 pub mod tls;
+pub mod token_file;
 
 pub use self::{
     error::{Error, Kind, Result},

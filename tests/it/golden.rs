@@ -156,7 +156,7 @@ async fn invalid_key_is_rejected_without_exposing_it() {
     let foreign = service_account_key().replace("https://oauth2.googleapis.com", &elsewhere);
     let foreign = golden.clone().with_secrets(&[(KEY_SECRET, &foreign)]).unwrap();
     for (golden, expected) in
-        [(golden, "no access token can be made"), (foreign, "token_uri must be Google's")]
+        [(golden, "no access token can be obtained"), (foreign, "token_uri must be Google's")]
     {
         let handle = stage.send(&golden).await.unwrap();
         let (phase, message) = stage.poll(&golden, &handle).await;

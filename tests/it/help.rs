@@ -15,7 +15,11 @@ const PROGRAMS: [(&str, &[&str], &str); 14] = [
         &[],
         "A sidecar proxy for FlytePropeller that adds a token to its calls and balances them over replicas.",
     ),
-    ("xtask", &[], "Development tools for Outrigger: create, sync, check, package and demo plugins"),
+    (
+        "xtask",
+        &[],
+        "Development tools for Outrigger: create, sync, check, package and demo plugins",
+    ),
     (
         "cargo-outrigger",
         &[],

@@ -51,7 +51,7 @@ async fn dropped_table_is_not_a_result() {
     for dialect in Dialect::ALL {
         let seen = end(&drop, dialect).await;
         assert_eq!(seen.phase, "FAILED");
-        assert!(seen.message.contains("its statement makes no table"), "{}", seen.message);
+        assert!(seen.message.contains("its statement produces no table"), "{}", seen.message);
         let seen = end(&without_outputs, dialect).await;
         assert_eq!((seen.phase.as_str(), seen.outputs), ("SUCCEEDED", Json::Null));
     }

@@ -145,9 +145,9 @@ async fn unconfigured_account_is_rejected_and_never_contacted() {
     let mut by_kwargs = task();
     by_kwargs["template"]["custom"] = json!({"connection_kwargs": {"host": theirs}});
     for (task, field) in [
-        (by_config, "template.config.account: the account"),
-        (by_custom, "custom.account: the account"),
-        (by_kwargs, "custom.connection_kwargs.host: hosts come from"),
+        (by_config, "template.config.account: unknown account"),
+        (by_custom, "custom.account: unknown account"),
+        (by_kwargs, "custom.connection_kwargs.host: not allowed"),
     ] {
         let refusal = stage.client(Dialect::Rest).await.create(&task).await.unwrap_err();
         assert_eq!(refusal.code, 400);

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
-use server_core::{Error, Result};
+use server_core::{Error, Result, token_file::TokenFile};
 
 use crate::context::Context;
 
@@ -80,6 +80,14 @@ impl Credentials for SecretToken {
     /// Lets the next call read a changed secret.
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
         cx.forget_secret(&self.name);
+    }
+}
+
+/// Sends the token in the file as `Bearer <token>`. The file is read for each call.
+impl Credentials for TokenFile {
+    async fn headers(&self, _: &Context) -> Result<HeaderMap> {
+        let token = self.read().await?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, bearer(&token)?)]))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     testing::{Answer, Upstream, context},
 };
 
-fn builder(upstream: &str) -> HttpBuilder {
+pub(super) fn builder(upstream: &str) -> HttpBuilder {
     builder_with(upstream, Duration::from_secs(1))
 }
 

@@ -1,12 +1,13 @@
-//! BigQuery's REST API v2, as far as a query job needs it.
+//! The parts of BigQuery's REST API v2 that a query job needs.
 //!
 //! Field names and tables: Google's discovery document (revision 20261009) and
 //! <https://cloud.google.com/bigquery/docs/error-messages>.
 
-use http::StatusCode;
-use plugin_core::{Kind, Phase, Status, Value, upstream::Failure};
+use plugin_core::{
+    Kind, Phase, Status, Value, http::StatusCode, serde_json, serde_json::Value as Json,
+    upstream::Failure,
+};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 /// A job.
 #[derive(Debug, Deserialize)]
@@ -16,7 +17,7 @@ pub(crate) struct Job {
     pub(crate) reference: JobReference,
     #[serde(default)]
     status: JobStatus,
-    /// Read member by member: what is of no use must not make a job unreadable.
+    /// Read member by member: an unexpected value in an unused field must not make a job unreadable.
     #[serde(default)]
     statistics: Json,
     #[serde(default)]
@@ -45,11 +46,11 @@ pub(crate) struct JobReference {
 struct JobStatus {
     #[serde(default)]
     state: State,
-    /// The verdict. `errors` beside it holds warnings too, and decides nothing.
+    /// Why the job failed. `errors`, beside it, also holds warnings and is not read.
     error_result: Option<ErrorProto>,
 }
 
-/// A job's state. Whether it went well is said by the error result alone.
+/// A job's state. Only the error result tells whether a finished job succeeded.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(from = "String")]
 enum State {
@@ -60,7 +61,7 @@ enum State {
 }
 
 impl Default for State {
-    /// A job without a state was only just accepted.
+    /// A job without a state has just been accepted.
     fn default() -> Self {
         Self::Pending
     }
@@ -99,19 +100,19 @@ impl Table {
 }
 
 impl Job {
-    /// Whether it went well.
+    /// Whether it succeeded.
     pub(crate) fn succeeded(&self) -> bool {
         self.status.state == State::Done && self.status.error_result.is_none()
     }
 
-    /// Whether it ran as a child of a script and is one of its statements, not the evaluation of an
-    /// expression. A script goes on after one that failed if it handles that.
+    /// Whether it is a statement of a script, not the evaluation of an expression, and did not fail. A
+    /// script that handles errors continues after a failed statement.
     pub(crate) fn is_statement_of_script(&self) -> bool {
         let is_statement = self.statistics["scriptStatistics"]["evaluationKind"] == "STATEMENT";
         is_statement && self.status.error_result.is_none()
     }
 
-    /// Where the job stands, in Flyte's terms, but for its results.
+    /// The job's status in Flyte's terms, without its results.
     pub(crate) fn status(&self) -> Status {
         let status = match (&self.status.state, &self.status.error_result) {
             (State::Pending, _) => Status::new(Phase::Queued).message("queued in BigQuery"),
@@ -125,23 +126,23 @@ impl Job {
         self.describe(status)
     }
 
-    /// The table with the rows: what the query was told to write, what BigQuery chose, or what a DDL
-    /// statement made. A script has none of its own.
+    /// The table with the rows: the query's destination table, the one that BigQuery chose, or the one
+    /// that a DDL statement created. A script has none of its own.
     pub(crate) fn results(&self) -> Option<Value> {
         let written = Some(&self.configuration["query"]["destinationTable"]);
-        let made = Some(&self.statistics["query"]["ddlTargetTable"]).filter(|_| !self.drops());
-        let mut tables = [written, made].into_iter().flatten();
+        let created = Some(&self.statistics["query"]["ddlTargetTable"]).filter(|_| !self.drops());
+        let mut tables = [written, created].into_iter().flatten();
         let table = tables.find_map(|table| Table::deserialize(table).ok())?;
         Some(Value::structured_dataset(table.uri()))
     }
 
-    /// Whether its DDL statement took its target away.
+    /// Whether its DDL statement dropped its target.
     fn drops(&self) -> bool {
         let statement_type = self.statistics["query"]["statementType"].as_str();
         statement_type.is_some_and(|statement_type| statement_type.starts_with("DROP"))
     }
 
-    /// The statement that the job runs, if the answer says so.
+    /// The statement that the job runs, if the response includes it.
     pub(crate) fn statement(&self) -> Option<&str> {
         self.configuration["query"]["query"].as_str()
     }
@@ -165,12 +166,12 @@ impl Job {
     }
 }
 
-/// `status` with what a job's ids alone tell.
+/// `status` with the link and info that a job's ids provide.
 pub(crate) fn described(status: Status, job: &super::Job) -> Status {
     let super::Job { project, location, id, .. } = job;
-    let place = location.as_deref().unwrap_or_default();
+    let region = location.as_deref().unwrap_or_default();
     let console = format!(
-        "https://console.cloud.google.com/bigquery?project={project}&j=bq:{place}:{id}&page=queryresults"
+        "https://console.cloud.google.com/bigquery?project={project}&j=bq:{region}:{id}&page=queryresults"
     );
     status
         .link("BigQuery Console", console)
@@ -179,9 +180,9 @@ pub(crate) fn described(status: Status, job: &super::Job) -> Status {
         .info("job_id", Some(id.as_str()))
 }
 
-/// Where a job ends whose error result has this reason.
+/// The phase of a job whose error result has `reason`.
 ///
-/// Retryable are the reasons that Google's own clients run a job again for, with a new id.
+/// Retryable are the reasons for which Google's own clients run a job again, with a new id.
 fn phase(reason: &str) -> Phase {
     match reason {
         "backendError"
@@ -193,7 +194,7 @@ fn phase(reason: &str) -> Phase {
         | "rateLimitExceeded"
         | "resourceInUse"
         | "tableUnavailable" => Phase::RetryableFailed,
-        // Also `stopped`: when Flyte itself cancels a job it does not ask any more.
+        // Also `stopped`: Flyte no longer polls a job that it has cancelled itself.
         _ => Phase::Failed,
     }
 }
@@ -217,20 +218,20 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     Some(Failure::new(kind(status, reason.as_deref()), error.message).code(reason))
 }
 
-/// By the reason where there is one: 403 is said of missing rights and of too many requests.
+/// By the reason where there is one: 403 stands for missing permissions and for rate limits.
 fn kind(status: StatusCode, reason: Option<&str>) -> Kind {
     match (reason, status.as_u16()) {
         (Some("rateLimitExceeded" | "jobRateLimitExceeded"), _) => Kind::ResourceExhausted,
         (
             Some(
-                // A quota is one project's and lasts for hours: no reason to slow down all others.
+                // A quota belongs to one project and lasts for hours: no reason to throttle all others.
                 "quotaExceeded" | "backendError" | "internalError" | "jobBackendError"
                 | "jobInternalError" | "resourceInUse" | "tableUnavailable",
             ),
             _,
         ) => Kind::Unavailable,
         (Some("duplicate"), _) | (_, 409) => Kind::AlreadyExists,
-        // No repeat puts that right.
+        // No retry helps.
         (Some("notImplemented"), _) | (_, 501) => Kind::FailedPrecondition,
         (_, 401) => Kind::Unauthenticated,
         (_, 403) => Kind::PermissionDenied,
@@ -243,8 +244,8 @@ fn kind(status: StatusCode, reason: Option<&str>) -> Kind {
 
 /// The location in `Already Exists: Job project:LOCATION.id`.
 ///
-/// Needed when the author named none and the answer that told it was lost: outside the US and EU
-/// `jobs.get` finds no job without it.
+/// Needed when the author specified none and the response that contained it was lost: outside the US and
+/// EU, `jobs.get` finds no job without it.
 pub(crate) fn location_of_duplicate(message: &str, id: &str) -> Option<String> {
     let before = &message[..message.find(&format!(".{id}"))?];
     let location = before.rsplit(':').next()?;
@@ -254,7 +255,7 @@ pub(crate) fn location_of_duplicate(message: &str, id: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_has_an_end() {
+    fn every_error_reason_has_a_phase() {
         let table = [
             (
                 Phase::RetryableFailed,
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_http_error_is_judged_by_its_reason() {
+    fn http_errors_are_classified_by_reason() {
         let table = [
             (400, "badRequest", Kind::InvalidArgument),
             (400, "billingTierLimitExceeded", Kind::InvalidArgument),
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_location_of_a_duplicate_is_found_in_its_message() {
+    fn location_of_a_duplicate_is_parsed_from_the_message() {
         let find = |message| location_of_duplicate(message, "flyte-1");
         assert_eq!(
             find("Already Exists: Job acme:asia-northeast1.flyte-1").as_deref(),

@@ -1,8 +1,7 @@
-//! Who the service is to Google, by Google's own library.
+//! Google credentials, obtained through Google's own library.
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use google_cloud_auth::{
     credentials::{
         Builder as DefaultBuilder, CacheableResource, Credentials as GoogleCredentials,
@@ -10,77 +9,66 @@ use google_cloud_auth::{
     },
     errors::CredentialsError,
 };
-use http::{Extensions, HeaderMap};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use plugin_core::{Context, Error, Kind, Result, upstream::Credentials};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Context, Error, Fingerprint, Kind, Result,
+    context::AuthorSecret,
+    http::{Extensions, HeaderMap},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::{self, Value as Json},
+    upstream::Credentials,
+};
 use tokio::time::Instant;
 
-/// The secret that holds a service account's key: Flyte 2's name for it.
+/// The secret with a service account key: Flyte 2's name for it.
 pub(crate) const KEY_SECRET: &str = "google_application_credentials";
 const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
-/// Where keys of service accounts say that tokens come from, now and formerly.
+/// The token URIs in service account keys, current and former.
 const GOOGLES_TOKEN_URIS: [&str; 2] =
     ["https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token"];
-/// What IAM wants of an identity that acts as another.
+/// The scope that IAM requires of an identity that impersonates another.
 const IMPERSONATOR_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// How many identities are kept ready, and how long an unused one.
+/// How many identities are cached, and for how long an unused one.
 const MAX_IDENTITIES: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
-/// How old credentials must be before they are made anew because Google refused them.
+/// How old credentials must be before they are rebuilt because Google rejected them.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
 
-/// The longest name of a key, which lies in the job's handle.
-const MAX_NAME: usize = 253;
-
-/// The name that a task's author gave the secret with a key, if they named one.
+/// The key to sign in with, if not as the service: the one that the job's author chose, else one that
+/// the operator provides.
 ///
 /// # Errors
-/// `InvalidArgument` when it is not a name.
-pub(crate) fn key_name(secrets: Option<&Map<String, Json>>) -> Result<Option<String>> {
-    let invalid = |why| Error::invalid(format!("custom.secrets.{KEY_SECRET}: {why}"));
-    match secrets.and_then(|secrets| secrets.get(KEY_SECRET)) {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::String(name)) if name.len() > MAX_NAME => Err(invalid("is too long")),
-        Some(Json::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
-        Some(_) => Err(invalid("must be a text")),
+/// `FailedPrecondition`, with the places searched, when the chosen one is missing.
+pub(crate) async fn key(
+    cx: &Context,
+    chosen: Option<&AuthorSecret>,
+) -> Result<Option<SecretString>> {
+    match chosen {
+        Some(secret) => secret.get(cx, KEY_SECRET).await.map(Some),
+        None => cx.find_secret(KEY_SECRET).await,
     }
 }
 
-/// The key to sign in with, if not as the service. Flyte 2 sends the one that an author calls `name`
-/// under the name of ours, which is never taken in its place.
-///
-/// # Errors
-/// `FailedPrecondition` that says where `name` was looked for.
-pub(crate) async fn key(cx: &Context, name: Option<&str>) -> Result<Option<SecretString>> {
-    let Some(name) = name else { return cx.find_secret(KEY_SECRET).await };
-    match cx.connection_secret(KEY_SECRET)? {
-        Some(key) => Ok(Some(key)),
-        None => cx.secret(name).await.map(Some),
-    }
-}
-
-/// Google identities: a key from the task's secrets where there is one, else the service's own,
-/// found as Google's libraries find it (key file, metadata server, external account, …).
+/// Google identities: a key from the task's secrets if there is one, else the service's own
+/// credentials, found as Google's libraries find them (key file, metadata server, external account, …).
 pub(crate) struct Google {
     impersonate: Option<String>,
     /// Google's library keeps a fresh token in each.
-    identities: Cache<Identity, Made>,
+    identities: Cache<Identity, Cached>,
 }
 
-/// Whose credentials: the hash of a key, or none for the service's own.
-type Identity = Option<[u8; 32]>;
+/// Whose credentials: those of a key, or none for the service's own.
+type Identity = Option<Fingerprint>;
 
 #[derive(Clone)]
-struct Made {
+struct Cached {
     credentials: GoogleCredentials,
     at: Instant,
 }
 
 impl Google {
     /// # Errors
-    /// `FailedPrecondition` when the service's own credentials are there and of no use.
+    /// `FailedPrecondition` when the service's own credentials exist but cannot be used.
     pub(crate) fn new(impersonate: Option<String>) -> Result<Self> {
         let identities = Cache::builder()
             .max_capacity(MAX_IDENTITIES)
@@ -88,20 +76,20 @@ impl Google {
             .time_to_idle(IDLE)
             .build();
         let this = Self { impersonate, identities };
-        this.made(None)?;
+        this.cached(None)?;
         Ok(this)
     }
 
-    fn made(&self, key: Option<&SecretString>) -> Result<Made> {
-        let make = || {
+    fn cached(&self, key: Option<&SecretString>) -> Result<Cached> {
+        let build = || {
             let credentials = match key {
                 Some(key) => from_key(key)?,
                 None => self.own()?,
             };
-            Ok(Made { credentials, at: Instant::now() })
+            Ok(Cached { credentials, at: Instant::now() })
         };
-        let made = self.identities.try_get_with(identity(key), make);
-        made.map_err(|error: Arc<Error>| Error::clone(&error))
+        let cached = self.identities.try_get_with(identity(key), build);
+        cached.map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
     fn own(&self) -> Result<GoogleCredentials> {
@@ -119,36 +107,32 @@ impl Google {
             .map_err(unusable)
     }
 
-    /// Google's library gives up on credentials that failed for good, so they are made anew; not for
-    /// every refused call, because the reason may be the rights and not the token.
+    /// Google's library gives up on credentials that failed permanently, so they are rebuilt; but not for
+    /// every rejected call, because the cause may be permissions and not the token.
     fn renew(&self, key: Option<&SecretString>) {
         let identity = identity(key);
-        if self.identities.get(&identity).is_some_and(|made| made.at.elapsed() >= RENEW_AFTER) {
+        if self.identities.get(&identity).is_some_and(|cached| cached.at.elapsed() >= RENEW_AFTER) {
             self.identities.invalidate(&identity);
         }
     }
 }
 
 fn identity(key: Option<&SecretString>) -> Identity {
-    key.map(|key| {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, key.expose_secret().as_bytes()).as_ref());
-        hash
-    })
+    key.map(|key| Fingerprint::of(&[key.expose_secret()]))
 }
 
-/// Only service account keys: other kinds of credentials name hosts to send tokens to, and hosts come
-/// from the operator alone. A key's tokens are signed here, without a call to anyone.
+/// Only service account keys: other kinds of credentials name hosts to send tokens to, which only the
+/// operator may do. A key's tokens are signed locally, without a request.
 fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
     let unusable =
         |why: &str| Error::new(Kind::FailedPrecondition, format!("secret {KEY_SECRET}: {why}"));
     let json: Json =
         serde_json::from_str(key.expose_secret()).map_err(|_| unusable("is not JSON"))?;
     if json["type"] != "service_account" {
-        return Err(unusable("must be the key of a service account"));
+        return Err(unusable("must be a service account key"));
     }
-    // It is not called, because tokens are signed here; but a key that names another host is not what
-    // its author thinks it is.
+    // It is not called, because tokens are signed locally; but a key that names another host is not
+    // what its author believes it to be.
     if json["token_uri"].as_str().is_some_and(|uri| !GOOGLES_TOKEN_URIS.contains(&uri)) {
         return Err(unusable("token_uri must be Google's, https://oauth2.googleapis.com/token"));
     }
@@ -158,19 +142,21 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
         .map_err(|error| unusable("is not a valid service account key").with_source(error))
 }
 
-/// Who a job's calls are made as.
+/// The credentials of a job's calls.
 pub(crate) struct Signer {
     pub(crate) google: Arc<Google>,
-    /// The secret with the key that the job's author named.
-    pub(crate) key: Option<String>,
+    /// The secret with the key that the job's author chose.
+    pub(crate) key: Option<AuthorSecret>,
 }
 
 impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let key = key(cx, self.key.as_deref()).await?;
-        match self.google.made(key.as_ref())?.credentials.headers(Extensions::new()).await {
+        let key = key(cx, self.key.as_ref()).await?;
+        match self.google.cached(key.as_ref())?.credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
-            Ok(CacheableResource::NotModified) => Err(Error::internal("no headers were asked for")),
+            Ok(CacheableResource::NotModified) => {
+                Err(Error::internal("Google's credentials returned no headers"))
+            }
             Err(error) => {
                 if !error.is_transient() {
                     self.google.renew(key.as_ref());
@@ -181,17 +167,18 @@ impl Credentials for Signer {
     }
 
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
-        if let Ok(key) = key(cx, self.key.as_deref()).await {
+        if let Ok(key) = key(cx, self.key.as_ref()).await {
             self.google.renew(key.as_ref());
         }
     }
 }
 
-/// A key that makes no token is its author's to mend; the service's own trouble is not.
+/// An unusable key is its author's to fix; a failure of the service's own credentials is not.
 fn no_token(error: CredentialsError, from_key: bool) -> Error {
     if from_key && !error.is_transient() {
-        let message = format!("secret {KEY_SECRET}: no access token can be made with this key");
+        let message = format!("secret {KEY_SECRET}: no access token can be obtained with this key");
         return Error::new(Kind::FailedPrecondition, message).with_source(error);
     }
-    Error::unavailable("the service has no access token from Google").with_source(error)
+    Error::unavailable("the service could not obtain an access token from Google")
+        .with_source(error)
 }

@@ -1,37 +1,37 @@
-//! The calls of BigQuery's jobs API that a query job needs.
+//! Calls to BigQuery's jobs API.
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
 use plugin_core::{
     Context, Error, Http, JointStatus, Kind, Phase, Polled, Result, Status, Value,
+    jiff::{SignedDuration, Timestamp},
+    serde_json::Value as Json,
     upstream::Request,
 };
-use serde_json::Value as Json;
 
 use crate::{Job, api};
 
-/// How far the clocks of BigQuery and this service may be apart, and how long a submit may take.
+/// Allows for clock skew between BigQuery and this service, and for the duration of a submit.
 const SLACK_MILLIS: i64 = 120_000;
-/// The largest page that is asked for.
+/// The size of a page.
 const PAGE: &str = "1000";
-/// How many pages a joint poll reads; the project may run much that is not ours.
+/// How many pages a joint poll reads at most: the project may run many jobs that are not Flyte's.
 const MOST_PAGES: usize = 10;
 
-/// Longer jobs are looked at by themselves: a list that reaches back to them has too much in it.
+/// Older jobs are polled one by one: a list that reaches back to them has too many entries.
 const YOUNG: SignedDuration = SignedDuration::from_hours(1);
-/// What a poll reads of a job in a list.
+/// The fields of a job that a joint poll reads.
 const FIELDS: &str = "nextPageToken,jobs(jobReference,status,configuration/query/destinationTable,\
                       statistics(totalBytesProcessed,totalSlotMs,numChildJobs,\
                       query(totalBytesBilled,cacheHit,statementType,ddlTargetTable)))";
-/// What is read of a script's children.
+/// The fields that are read of a script's child jobs.
 const CHILD_FIELDS: &str = "nextPageToken,jobs(jobReference,status/errorResult,\
      configuration/query/destinationTable,\
      statistics(scriptStatistics/evaluationKind,query(statementType,ddlTargetTable)))";
 /// Why a task that declares `results` has none.
-const NO_TABLE: &str = "the task declares the output results, but its statement makes no table";
+const NO_TABLE: &str = "the task declares the output results, but its statement produces no table";
 const TOO_MANY: &str = "the task declares the output results, but its script runs too many statements to \
-                        tell which made the last table";
+                        find the one that produced the last table";
 
 fn is_young(created_at: Timestamp) -> bool {
     Timestamp::now().duration_since(created_at) < YOUNG
@@ -41,7 +41,7 @@ fn is_young(created_at: Timestamp) -> bool {
 pub(crate) struct Jobs(pub(crate) Http);
 
 impl Jobs {
-    /// Submits `insert` as `job`, or adopts the job that an earlier try submitted.
+    /// Submits `insert` as `job`, or adopts the job that an earlier attempt submitted.
     pub(crate) async fn insert(&self, cx: &Context, insert: &Json, job: Job) -> Result<Job> {
         let request = self.0.post(&["projects", &job.project, "jobs"]).idempotent();
         match request.json(insert).send_json::<api::Job>(cx).await {
@@ -54,31 +54,31 @@ impl Jobs {
         }
     }
 
-    /// The id is ours alone, so the job is an earlier try's, unless somebody used its key for another
-    /// statement.
+    /// Only this service creates such ids, so the job is an earlier attempt's, unless a caller used the
+    /// same key for another statement.
     async fn adopt(&self, cx: &Context, job: Job, insert: &Json) -> Result<Job> {
         let found = match self.get(cx, &job).await {
             Ok(found) => found,
             Err(error) if error.kind().is_transient() => return Err(error),
-            // It is there all the same, whoever may see it.
+            // It exists all the same, even if this identity may not see it.
             Err(_) => return Ok(job),
         };
         let ours = &insert["configuration"]["query"]["query"];
         if found.statement().is_some_and(|statement| ours != statement) {
             let message =
-                "another statement was submitted under this key; give it a key of its own";
+                "another statement was already submitted under this key; use a different key";
             return Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"));
         }
         Ok(job.in_location(found.reference.location))
     }
 
-    /// Looks at `job`.
+    /// Fetches `job`.
     pub(crate) async fn get(&self, cx: &Context, job: &Job) -> Result<api::Job> {
         let path = ["projects", &job.project, "jobs", &job.id];
         self.0.get(&path).query("location", job.location.as_deref()).send_json(cx).await
     }
 
-    /// Where `found` stands, with its results if it has any.
+    /// The status of `found`, with its results if it has any.
     pub(crate) async fn status(&self, cx: &Context, job: &Job, found: api::Job) -> Result<Status> {
         let status = found.status();
         if !found.succeeded() {
@@ -94,8 +94,8 @@ impl Jobs {
         })
     }
 
-    /// The table of a script's last statement that made one, or why there is none; each statement is a
-    /// job of its own.
+    /// The table of the last statement of a script that produced one, or why there is none. Each
+    /// statement is a job of its own.
     async fn results_of_script(
         &self,
         cx: &Context,
@@ -119,7 +119,7 @@ impl Jobs {
         Ok(Err(TOO_MANY))
     }
 
-    /// Looks at many jobs of one project, by lists of its jobs.
+    /// The statuses of many jobs of one project, from lists of its jobs.
     pub(crate) async fn get_many(
         &self,
         cx: &Context,
@@ -131,7 +131,7 @@ impl Jobs {
             young.map(|(at, polled)| (polled.job.id.as_str(), at)).collect::<HashMap<_, _>>();
         let since = places.values().map(|&at| jobs[at].created_at).min().unwrap_or(Timestamp::MAX);
         let mut page_token = None;
-        // No more pages than gets would be calls.
+        // Never more calls than polling them one by one would take.
         for _ in 0..MOST_PAGES.min(places.len()) {
             let page = self.page(cx, jobs, since, page_token.as_deref()).await?;
             for found in &page.jobs {
@@ -169,7 +169,7 @@ impl Jobs {
             .await
     }
 
-    /// The project's jobs, of which only `fields` are told: statements may be megabytes.
+    /// The project's jobs with only `fields`: statements may be megabytes.
     fn list(&self, project: &str, fields: &str) -> Request<'_> {
         let request = self.0.get(&["projects", project, "jobs"]).query("fields", Some(fields));
         request.query("projection", Some("full")).query("maxResults", Some(PAGE))
@@ -190,7 +190,7 @@ impl Job {
     }
 }
 
-/// A job's status from a list; one with results that the list does not tell is looked at by itself.
+/// A job's status from a list. One whose results the list lacks is polled by itself.
 fn status_in_list(job: &Job, found: &api::Job) -> JointStatus {
     let results = found.results();
     if found.succeeded() && job.results && results.is_none() {
@@ -199,7 +199,7 @@ fn status_in_list(job: &Job, found: &api::Job) -> JointStatus {
     JointStatus::Status(found.status().output("results", results.filter(|_| found.succeeded())))
 }
 
-/// A job that BigQuery does not find any more.
+/// The error for a job that BigQuery no longer finds.
 pub(crate) fn not_found(job: &Job, error: &Error) -> Error {
     let location = job.location.as_deref().unwrap_or("unknown");
     Error::not_found(format!(

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use plugin_core::context::Execution;
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    context::Execution,
+    serde_json::{Map, Value as Json},
+};
 
 /// Google's limit for keys and values, in characters.
 const MAX_LABEL: usize = 63;
@@ -30,14 +32,15 @@ pub(crate) fn of(execution: &Execution, own: &BTreeMap<String, String>) -> Map<S
         .collect()
 }
 
-/// A key as Google takes it; one without letters has no label.
+/// `key` in the form that Google accepts; none when it has no letters.
 fn label_key(key: &str) -> Option<String> {
     let key = sanitised(key);
     let start = key.find(|c: char| c.is_ascii_lowercase())?;
     Some(key[start..].to_owned())
 }
 
-/// Lower-case letters, digits, `_` and `-`; what is too long keeps its end, where names differ.
+/// Only lower-case letters, digits, `_` and `-`. A value that is too long keeps its end, where names
+/// differ.
 fn sanitised(value: &str) -> String {
     let plain = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' => c,
@@ -52,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flytes_names_become_labels_that_google_takes() {
+    fn flyte_names_become_valid_google_labels() {
         let mut execution = Execution::default();
         execution.project = "flytesnacks".to_owned();
         execution.name = "F7A1.b2".to_owned();

@@ -13,32 +13,33 @@ use std::sync::Arc;
 
 use plugin_core::{
     Context, Fingerprint, Http, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
-    Polled, Result, Status, Task, TaskType,
+    Polled, Result, Status, Task, TaskType, clap,
+    context::AuthorSecret,
+    schemars::{self, JsonSchema},
+    secrecy::ExposeSecret as _,
+    serde_json::{Map, Value as Json},
 };
-use schemars::JsonSchema;
-use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 
 use crate::{
     credentials::{Google, Signer},
     jobs::Jobs,
 };
 
-/// Google's API, by whatever `--endpoint` names.
+/// Google's API, unless `--endpoint` replaces it.
 const API: &str = "https://bigquery.googleapis.com/bigquery/v2";
 
 /// The BigQuery plugin.
 pub struct BigQuery {
     http: Http,
-    /// None at an emulator.
+    /// None with an emulator.
     google: Option<Arc<Google>>,
 }
 
-/// What an operator sets.
+/// The operator's settings.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
-    /// Service account to act as, with the service's own credentials as its delegate.
+    /// Service account to impersonate with the service's own credentials.
     #[arg(long, env = "BIGQUERY_IMPERSONATE", value_name = "EMAIL")]
     impersonate: Option<String>,
 
@@ -47,19 +48,19 @@ pub struct Settings {
     emulator_host: Option<String>,
 }
 
-/// What a task's author writes: `BigQueryConfig` of Flyte's SDKs.
+/// The task's configuration: `BigQueryConfig` of Flyte's SDKs.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Custom {
     /// The Google Cloud project that runs the query and pays for it.
     #[serde(rename = "ProjectID")]
     project: String,
-    /// Where the query runs, for example `EU`; BigQuery finds out by the tables if absent.
+    /// Where the query runs, for example `EU`; if absent, BigQuery infers it from the tables.
     #[serde(rename = "Location", default, deserialize_with = "query::non_empty")]
     location: Option<String>,
-    /// Flyte's domain. The SDKs write it; nothing reads it.
+    /// Flyte's domain. The SDKs write it; it is ignored.
     #[serde(rename = "Domain")]
     _domain: Option<Json>,
-    /// Flyte 2: which secret holds what. `google_application_credentials` is a service account's key.
+    /// Flyte 2: names of secrets. `google_application_credentials` names one with a service account key.
     secrets: Option<Map<String, Json>>,
     /// Every key of `JobConfigurationQuery`, as the REST API spells it: allowLargeResults clustering
     /// connectionProperties continuous createDisposition createSession defaultDataset
@@ -73,7 +74,7 @@ pub struct Custom {
     query: Map<String, Json>,
 }
 
-/// What finds the job again.
+/// Identifies the job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     project: String,
@@ -82,9 +83,9 @@ pub struct Job {
     /// Whether the task declares the output `results`.
     #[serde(default)]
     results: bool,
-    /// The secret with the key that the author named.
+    /// The secret with the key that the author chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    key: Option<AuthorSecret>,
 }
 
 impl Plugin for BigQuery {
@@ -104,9 +105,9 @@ impl Plugin for BigQuery {
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         cx.caller().check_target(&task.custom.project)?;
-        let key = credentials::key_name(task.custom.secrets.as_ref())?;
-        // Before anything is sent: an identity that its author chose is never the service's own.
-        credentials::key(cx, key.as_deref()).await?;
+        let key = AuthorSecret::read(task.custom.secrets.as_ref(), credentials::KEY_SECRET)?;
+        // Before anything is sent: a missing key that the author chose is not replaced by the service's.
+        credentials::key(cx, key.as_ref()).await?;
         let job = Job {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
@@ -141,9 +142,9 @@ impl Plugin for BigQuery {
 
 impl JointPolls for BigQuery {
     async fn group(&self, cx: &Context, job: &Job) -> Result<Option<Fingerprint>> {
-        let key = credentials::key(cx, job.key.as_deref()).await?;
+        let key = credentials::key(cx, job.key.as_ref()).await?;
         let identity = key.as_ref().map_or("", |key| key.expose_secret());
-        let name = job.key.as_deref().unwrap_or_default();
+        let name = job.key.as_ref().map_or("", AuthorSecret::name);
         Ok(Some(Fingerprint::of(&[&job.project, name, identity])))
     }
 
@@ -154,7 +155,7 @@ impl JointPolls for BigQuery {
 }
 
 impl BigQuery {
-    /// The calls about `job`, made as who its author says.
+    /// The calls about `job`, with the identity that its author chose.
     fn jobs(&self, job: &Job) -> Jobs {
         let signer = |google| Signer { google: Arc::clone(google), key: job.key.clone() };
         let signed = self.google.as_ref().map(|google| self.http.signed_by(signer(google)));
@@ -164,12 +165,12 @@ impl BigQuery {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::{self, json};
 
     use super::*;
 
     #[test]
-    fn handles_of_jobs_from_before_open() {
+    fn handles_of_earlier_releases_open() {
         let handle = json!({"project": "acme", "location": "EU", "id": "flyte-1"});
         let job = serde_json::from_value::<Job>(handle).unwrap();
         assert_eq!((job.results, job.key), (false, None));

@@ -2,9 +2,12 @@
 //!
 //! Types come from the task's interface, never from the first item: a list may be empty.
 
-use jiff::{SignedDuration, civil::DateTime};
-use plugin_core::{Error, Result, Type, Value, task::Input};
-use serde_json::{Value as Json, json};
+use plugin_core::{
+    Error, Result, Type, Value,
+    jiff::{SignedDuration, civil::DateTime},
+    serde_json::{Value as Json, json},
+    task::Input,
+};
 
 /// `@name` for `input`.
 pub(crate) fn named(name: &str, input: &Input) -> Result<Json> {
@@ -30,12 +33,12 @@ fn parameter_type(declared: &Type) -> Result<Json, &'static str> {
             return Err("BigQuery has no arrays of arrays");
         }
         Type::List(item) if matches!(**item, Type::Union(_)) => {
-            return Err("BigQuery has no arrays of several types");
+            return Err("BigQuery has no arrays of mixed types");
         }
         Type::List(item) => {
             return Ok(json!({ "type": "ARRAY", "arrayType": parameter_type(item)? }));
         }
-        // Texts; files and tables by their URI; and what has no type, which only null has.
+        // Strings; files and tables by their URI; and nulls without a type.
         _ => "STRING",
     };
     Ok(json!({ "type": scalar }))
@@ -51,7 +54,7 @@ fn value(value: &Value) -> Json {
     }
 }
 
-/// A scalar as the text that BigQuery reads.
+/// A scalar as the string that BigQuery parses.
 fn text(value: &Value) -> String {
     match value {
         // Also "NaN" and "inf", which JSON does not have.
@@ -65,7 +68,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// BigQuery keeps microseconds and refuses more digits.
+/// BigQuery stores microseconds and rejects more digits.
 fn timestamp(at: DateTime) -> String {
     let micros = at.subsec_nanosecond() / 1000 * 1000;
     format!("{}Z", at.with().subsec_nanosecond(micros).build().unwrap_or(at))
@@ -95,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_scalar_has_its_type_and_text() {
+    fn every_scalar_has_a_type_and_a_value() {
         let at = |text: &str| Value::Datetime(text.parse().unwrap());
         let optional = Type::Union(vec![Type::Null, Type::Integer]);
         for (value, kind, expected) in [
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_takes_its_type_from_the_interface() {
+    fn list_types_come_from_the_interface() {
         let array = |item: &str| json!({"type": "ARRAY", "arrayType": {"type": item}});
         let list = |kind| Type::List(Box::new(kind));
         for (items, kind, expected) in [
@@ -156,7 +159,7 @@ mod tests {
         }
         let mixed = list(Type::Union(vec![Type::Integer, Type::String]));
         let mixed = parameter(Value::List(vec![]), mixed).unwrap_err();
-        assert_eq!(mixed.to_string(), "inputs.x: BigQuery has no arrays of several types");
+        assert_eq!(mixed.to_string(), "inputs.x: BigQuery has no arrays of mixed types");
         let nested = parameter(Value::List(vec![]), list(list(Type::Integer))).unwrap_err();
         assert_eq!(nested.to_string(), "inputs.x: BigQuery has no arrays of arrays");
     }

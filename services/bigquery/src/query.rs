@@ -1,23 +1,24 @@
 //! The body of `jobs.insert`.
 
-use plugin_core::{Context, Error, Result, Task};
+use plugin_core::{
+    Context, Error, Result, Task,
+    serde_json::{self, Map, Value as Json, json},
+    task::without_nulls,
+};
 use serde::{Deserialize as _, Deserializer};
-use serde_json::{Map, Value as Json, json};
 
 use crate::{Custom, Job, labels, parameters, sql};
 
 /// A query job that runs `task` under the id of `job`.
 pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Json> {
     check_names(&task.custom)?;
-    let mut query = task.custom.query.clone();
-    // The SDKs write null for what their user did not set.
-    query.retain(|_, value| !value.is_null());
+    let mut query = without_nulls(task.custom.query.clone());
     query.insert("query".to_owned(), sql::render(cx, task)?.into());
     // BigQuery's own default is legacy SQL; that of Google's clients and Flyte's SDKs is not.
     let legacy = query.entry("useLegacySql").or_insert(Json::Bool(false)) == &Json::Bool(true);
     if !task.inputs.is_empty() {
         if legacy {
-            return Err(Error::invalid("custom.useLegacySql: legacy SQL takes no inputs"));
+            return Err(Error::invalid("custom.useLegacySql: legacy SQL does not support inputs"));
         }
         add_inputs(&mut query, task)?;
     }
@@ -52,7 +53,7 @@ fn job_level(
     match job.remove("labels") {
         None => {}
         Some(Json::Object(theirs)) => labels.extend(theirs),
-        Some(_) => return Err(Error::invalid("custom.labels: must be an object of texts")),
+        Some(_) => return Err(Error::invalid("custom.labels: must be an object of strings")),
     }
     if !labels.is_empty() {
         job.insert("labels".to_owned(), labels.into());
@@ -60,7 +61,7 @@ fn job_level(
     Ok(job)
 }
 
-/// A value of the template's `config`, which holds texts: an object as JSON, else the text itself.
+/// A value of the template's `config`, which holds strings: an object as JSON, else the string itself.
 fn from_config(text: &str) -> Json {
     match serde_json::from_str(text) {
         Ok(Json::Object(object)) => Json::Object(object),
@@ -68,7 +69,7 @@ fn from_config(text: &str) -> Json {
     }
 }
 
-/// A text that counts as absent when it is empty.
+/// A string that counts as absent when it is empty.
 pub(crate) fn non_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
 }
@@ -83,7 +84,7 @@ fn check_names(custom: &Custom) -> Result<()> {
             && (name.is_empty() || name.len() > 100 || !name.chars().all(allowed))
         {
             return Err(Error::invalid(format!(
-                "custom.{field}: {name:?} is not a name of Google's"
+                "custom.{field}: {name:?} must be 1 to 100 letters, digits or -_.:"
             )));
         }
     }

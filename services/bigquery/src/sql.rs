@@ -1,18 +1,18 @@
-//! Renders Flyte's placeholders into a statement, so that no value can leave the place it stands in.
+//! Renders Flyte's placeholders into a statement so that no value can escape its lexical context.
 //!
-//! | where | what becomes of `{{ .inputs.x }}` |
+//! | where | what `{{ .inputs.x }}` becomes |
 //! |---|---|
-//! | in the open | a number or boolean as it is; a BigQuery table as its quoted name; else `@x`, the query parameter |
-//! | in `'…'`, `"…"` and their triple forms | the value's text, escaped |
-//! | in `r'…'` | the value's text, if it needs no escape |
-//! | in `` `…` `` | the value's text, if it is a name |
+//! | outside of quotes | a number or boolean as it is; a BigQuery table as its quoted name; else `@x`, the query parameter |
+//! | in `'…'`, `"…"` and their triple forms | the value as a string, escaped |
+//! | in `r'…'` | the value as a string, if it needs no escapes |
+//! | in `` `…` `` | the value as a string, if it is a name |
 //! | in a comment | nothing |
 
 use plugin_core::{
     Context, Error, Result, Task, Value,
+    serde_json::Value as Json,
     task::placeholder::{Placeholder, find},
 };
-use serde_json::Value as Json;
 
 use crate::Custom;
 
@@ -37,12 +37,12 @@ pub(crate) fn render(cx: &Context, task: &Task<Custom>) -> Result<String> {
     Ok(rendered)
 }
 
-/// What matters of a statement as a whole.
+/// Properties of a statement as a whole.
 #[derive(Debug, Clone, Copy)]
 struct Kind {
-    /// It runs texts as code: `EXECUTE IMMEDIATE '…'`, or a function in another language.
-    runs_texts: bool,
-    /// It has no line break, so that a `--` comment reaches to its end. flytekit joins lines.
+    /// It runs strings as code: `EXECUTE IMMEDIATE '…'`, or a function in another language.
+    runs_strings: bool,
+    /// It has no line break, so that a `--` comment extends to its end. flytekit joins lines.
     is_one_line: bool,
 }
 
@@ -52,57 +52,46 @@ impl Kind {
         let runs = |word: &str| {
             ["immediate", "language"].iter().any(|known| word.eq_ignore_ascii_case(known))
         };
-        Self { runs_texts: words.any(runs), is_one_line: !statement.contains('\n') }
+        Self { runs_strings: words.any(runs), is_one_line: !statement.contains('\n') }
     }
 }
 
-/// What a placeholder stands for.
+/// A placeholder's value in the forms that a statement may need.
 struct Filling {
-    /// How errors call it.
+    /// Its name in errors.
     name: String,
-    /// As text, to stand within quotes.
+    /// As a string, for use within quotes.
     text: String,
-    /// As an expression, to stand in the open.
+    /// As an expression, for use outside of quotes.
     open: Result<String>,
 }
 
 fn filling(cx: &Context, task: &Task<Custom>, placeholder: Placeholder<'_>) -> Result<Filling> {
+    let filled = cx.fill("template.sql.statement", placeholder, &task.inputs)?;
     match placeholder {
-        Placeholder::Input(name) => of_input(name, &task.inputs.get(name)?.value),
-        Placeholder::OutputPrefix => Ok(Filling::word("outputPrefix", cx.output_prefix())),
-        Placeholder::Namespace => Ok(Filling::word("namespace", &cx.execution().namespace)),
-        Placeholder::PerRetryUniqueKey => {
-            Ok(Filling::word("perRetryUniqueKey", &cx.idempotency_key().hex()))
-        }
-        Placeholder::Unavailable(name) => Err(Error::invalid(format!(
-            "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
-        ))),
-        _ => Err(Error::invalid("template.sql.statement: a placeholder of a newer Flyte")),
+        Placeholder::Input(name) => of_input(name, &filled.value),
+        _ => Ok(Filling::word(filled.name, text(&filled.value))),
     }
 }
 
 impl Filling {
-    /// A word of Flyte's, which may stand in the open only as a name.
-    fn word(name: &str, text: &str) -> Self {
+    /// A string of Flyte's, which must be a name where it is outside of quotes.
+    fn word(name: String, text: String) -> Self {
         let is_name =
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         let open = if is_name {
-            Ok(text.to_owned())
+            Ok(text.clone())
         } else {
-            Err(Error::invalid(format!("{{{{ .{name} }}}}: must stand within quotes")))
+            Err(Error::invalid(format!("{{{{ .{name} }}}}: must be within quotes")))
         };
-        Self { name: name.to_owned(), text: text.to_owned(), open }
+        Self { name, text, open }
     }
 }
 
 fn of_input(name: &str, value: &Value) -> Result<Filling> {
-    let text = match (value, value.to_json()) {
-        (Value::Float(number), _) => format!("{number:?}"),
-        (_, Json::String(text)) => text,
-        (_, json) => json.to_string(),
-    };
+    let text = text(value);
     let open = match value {
-        // In brackets, or a minus before it would start a comment.
+        // In parentheses, because a minus before it would start a comment.
         Value::Integer(..0) => format!("({text})"),
         Value::Float(number) if number.is_sign_negative() && number.is_finite() => {
             format!("({text})")
@@ -113,6 +102,14 @@ fn of_input(name: &str, value: &Value) -> Result<Filling> {
         _ => format!("@{name}"),
     };
     Ok(Filling { name: format!("inputs.{name}"), text, open: Ok(open) })
+}
+
+fn text(value: &Value) -> String {
+    match (value, value.to_json()) {
+        (Value::Float(number), _) => format!("{number:?}"),
+        (_, Json::String(text)) => text,
+        (_, json) => json.to_string(),
+    }
 }
 
 /// `bq://project:dataset.table` as a name that SQL can select from.
@@ -133,7 +130,7 @@ fn is_path_character(c: char) -> bool {
     c.is_alphanumeric() || "_-.:$*".contains(c)
 }
 
-/// Where in a statement a text stands, by GoogleSQL's lexical structure.
+/// A lexical context of GoogleSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Open,
@@ -144,7 +141,7 @@ enum Place {
 }
 
 impl Place {
-    /// The place after `text`, which starts in this one.
+    /// The context at the end of `text`, which starts in this one.
     fn after(self, text: &str) -> Self {
         let mut place = self;
         let mut rest = text;
@@ -166,7 +163,7 @@ impl Place {
         place
     }
 
-    /// Where the head of `rest` leads from within a quote, name or comment, and its length.
+    /// The context after the first token of `rest`, within a quote, name or comment, and its length.
     fn closed(self, rest: &str) -> (Self, usize) {
         let ends =
             |end: &str| if rest.starts_with(end) { (Self::Open, end.len()) } else { (self, 0) };
@@ -183,35 +180,34 @@ impl Place {
         }
     }
 
-    /// A backslash that is the last of `before` would take the value's first character, or the closing
-    /// quote.
+    /// A backslash at the end of `before` would escape the value's first character or the closing quote.
     fn check_free(self, before: &str, name: &str) -> Result<()> {
         let backslashes = before.len() - before.trim_end_matches('\\').len();
         let escapes = matches!(self, Self::Quoted { .. } | Self::Name) && backslashes % 2 == 1;
         if escapes {
-            Err(Error::invalid(format!("{name}: stands after a backslash")))
+            Err(Error::invalid(format!("{name}: must not follow a backslash")))
         } else {
             Ok(())
         }
     }
 
-    /// Refuses what would be right in another statement.
+    /// Rejects values that would be valid in another statement.
     fn check_kind(self, kind: Kind, Filling { name, text, .. }: &Filling) -> Result<()> {
         let is_plain = text.chars().all(is_path_character) && !text.contains("--");
         let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
         match self {
-            // What is escaped for the text would be unescaped before the text is run.
-            Self::Quoted { .. } if kind.runs_texts && !is_plain => refuse(
-                "only a plain word may stand within quotes of a statement that runs texts as code",
+            // Escapes would be undone before the string is run.
+            Self::Quoted { .. } if kind.runs_strings && !is_plain => refuse(
+                "must be letters, digits and _-.:$* only, because the statement runs strings as code",
             ),
-            Self::LineComment if kind.is_one_line => {
-                refuse("stands in a -- comment, and Flyte joins lines into one: write /* … */")
-            }
+            Self::LineComment if kind.is_one_line => refuse(
+                "must not be in a -- comment, because Flyte joins lines into one: use /* … */",
+            ),
             _ => Ok(()),
         }
     }
 
-    /// `filling` as it may stand here.
+    /// `filling`, rendered for this context.
     fn fill(self, filling: &Filling) -> Result<String> {
         let Filling { name, text, open } = filling;
         let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
@@ -220,18 +216,18 @@ impl Place {
             Self::LineComment | Self::BlockComment => Ok(String::new()),
             Self::Quoted { raw: false, .. } => Ok(escape(text)),
             Self::Quoted { raw: true, .. } => match text.contains(['\'', '"', '\\', '\n', '\r']) {
-                true => refuse("cannot be escaped within a raw string"),
+                true => refuse("has characters that cannot be escaped within a raw string"),
                 false => Ok(text.clone()),
             },
             Self::Name => match !text.is_empty() && text.chars().all(is_path_character) {
                 true => Ok(text.clone()),
-                false => refuse("is not a name, but stands within backticks"),
+                false => refuse("must be a name, because it is within backticks"),
             },
         }
     }
 }
 
-/// Where the head of `rest` leads from the open, `before` being what stands before it.
+/// The context after the first token of `rest`, outside of quotes, and its length. `before` precedes it.
 fn opened(before: &str, rest: &str) -> (Place, usize) {
     if rest.starts_with("--") || rest.starts_with('#') {
         return (Place::LineComment, 1);
@@ -283,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_known() {
+    fn lexical_contexts_are_recognised() {
         let quoted = |quote, triple, raw| Place::Quoted { quote, triple, raw };
         for (text, place) in [
             ("SELECT ", Place::Open),
@@ -312,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_leave_its_place() {
+    fn values_cannot_escape_their_context() {
         let hostile = Value::String("x'; DROP TABLE t; --".to_owned());
         for (before, expected) in [
             ("WHERE a = ", Some("@x")),
@@ -333,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_does_not_become_code() {
+    fn values_do_not_become_code() {
         let kind = Kind::of("EXECUTE immediate 'DELETE FROM t WHERE k = \"{{.inputs.x}}\"'");
         let place = Place::Quoted { quote: '\'', triple: false, raw: false };
         for (text, allowed) in [("orders_2026", true), ("\" OR 1=1", false), ("a--b", false)] {
@@ -344,17 +340,17 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_that_swallows_the_statement_is_refused() {
+    fn placeholders_in_a_comment_that_extends_to_the_end_are_rejected() {
         let filling = of_input("x", &Value::Integer(1)).unwrap();
         let folded = Kind::of("DELETE FROM t -- old WHERE x = {{.inputs.x}}");
         let error = Place::LineComment.check_kind(folded, &filling).unwrap_err();
-        assert!(error.to_string().starts_with("inputs.x: stands in a -- comment"), "{error}");
+        assert!(error.to_string().starts_with("inputs.x: must not be in a -- comment"), "{error}");
         let whole = Kind::of("-- {{.inputs.x}}\nSELECT 1");
         assert!(Place::LineComment.check_kind(whole, &filling).is_ok());
     }
 
     #[test]
-    fn values_stand_in_the_open_as_what_they_are() {
+    fn values_outside_of_quotes_keep_their_type() {
         for (value, expected) in [
             (Value::Integer(50), "50"),
             (Value::Integer(-5), "(-5)"),
@@ -377,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn names_may_stand_within_backticks() {
+    fn names_are_allowed_within_backticks() {
         let name = Value::String("shop.orders_2026".to_owned());
         assert_eq!(fill("FROM `acme.", &name).unwrap(), "shop.orders_2026");
     }

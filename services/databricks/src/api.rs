@@ -1,24 +1,28 @@
-//! Databricks' Jobs API 2.2, as far as a submitted run needs it.
+//! The parts of Databricks' Jobs API 2.2 that a submitted run needs.
 //!
 //! Field names and error codes: databricks-sdk 0.162.0, `service/jobs.py` and `errors/`.
 
-use http::StatusCode;
-use plugin_core::{Context, Error, Http, Kind, Result, upstream::Failure};
+use plugin_core::{
+    Context, Error, Http, Kind, Result,
+    http::StatusCode,
+    serde_json::{self, Value as Json},
+    upstream::Failure,
+};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 /// The name of the link to a run's page.
 pub(crate) const CONSOLE: &str = "Databricks Console";
-/// How much of a stack trace is shown.
+/// How many lines of a stack trace are shown.
 const TRACE_LINES: usize = 20;
-const MAX_TEXT: usize = 2000;
+/// How many characters of an error, and of a stack trace, are shown.
+const MAX_CHARS: usize = 2000;
 
 /// The path of a call about runs.
 pub(crate) fn path(call: &str) -> [&str; 5] {
     ["api", "2.2", "jobs", "runs", call]
 }
 
-/// The answer to a submit.
+/// The response to a submit.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Submitted {
     pub(crate) run_id: i64,
@@ -32,7 +36,7 @@ pub(crate) struct RunList {
     pub(crate) next_page_token: Option<String>,
 }
 
-/// A run, or a task of one. What is of no use must not make it unreadable, so everything is optional.
+/// A run, or a task of one. All fields are optional, so that an unexpected response stays readable.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Run {
@@ -43,7 +47,7 @@ pub(crate) struct Run {
     pub(crate) status: Option<RunStatus>,
     pub(crate) cluster_instance: Option<ClusterInstance>,
     pub(crate) tasks: Option<Vec<Self>>,
-    /// Of a task: its name in the run, and which attempt it is, from 0.
+    /// Of a task: its name in the run, and the number of its attempt, from 0.
     pub(crate) task_key: Option<String>,
     pub(crate) attempt_number: Option<u32>,
     /// Of a task: the notebook that it runs, if it runs one.
@@ -54,7 +58,7 @@ pub(crate) struct Run {
     pub(crate) creator_user_name: Option<String>,
 }
 
-/// The older form of a run's state, always there.
+/// The older form of a run's state, always present.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
@@ -64,7 +68,7 @@ pub(crate) struct State {
     pub(crate) queue_reason: Option<String>,
 }
 
-/// The newer form, which says why a run ended.
+/// The newer form, with the reason why a run ended.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct RunStatus {
@@ -89,7 +93,7 @@ pub(crate) struct ClusterInstance {
     pub(crate) spark_context_id: Option<String>,
 }
 
-/// What a task wrote or returned.
+/// The output of a task.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Output {
@@ -106,7 +110,7 @@ struct NotebookOutput {
 }
 
 impl Output {
-    /// Of the run of a task.
+    /// Fetches the output of the task run `task_id`.
     ///
     /// # Errors
     /// The call's.
@@ -115,15 +119,15 @@ impl Output {
         request.query("run_id", Some(&task_id.to_string())).send_json(cx).await
     }
 
-    /// What the notebook gave `dbutils.notebook.exit`; empty if it did not call that. `None` if
-    /// Databricks kept only a part.
+    /// The value that the notebook passed to `dbutils.notebook.exit`; empty if it did not call it. `None`
+    /// if Databricks truncated it.
     pub(crate) fn exit_value(self) -> Option<String> {
         let output = self.notebook_output.unwrap_or_default();
         (output.truncated != Some(true)).then(|| output.result.unwrap_or_default())
     }
 
-    /// The error and the end of its trace.
-    pub(crate) fn error_text(self) -> Option<String> {
+    /// The error and the end of its stack trace.
+    pub(crate) fn error_message(self) -> Option<String> {
         let error = self.error.map(|text| plain(&text)).filter(|text| !text.trim().is_empty());
         let trace = self.error_trace.map(|text| tail(&plain(&text)));
         match (error, trace.filter(|text| !text.trim().is_empty())) {
@@ -134,7 +138,7 @@ impl Output {
     }
 }
 
-/// `text` without a terminal's colours, which notebooks put into their traces.
+/// `text` without the terminal colours that notebooks put into their stack traces.
 fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -145,14 +149,14 @@ fn plain(text: &str) -> String {
 }
 
 fn head(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    text.chars().take(MAX_CHARS).collect()
 }
 
-/// The last lines, which say what went wrong.
+/// The last lines, which show the cause.
 fn tail(text: &str) -> String {
     let lines = text.trim_end().lines().collect::<Vec<_>>();
     let lines = lines[lines.len().saturating_sub(TRACE_LINES)..].join("\n");
-    let start = lines.char_indices().rev().nth(MAX_TEXT - 1).map_or(0, |(at, _)| at);
+    let start = lines.char_indices().rev().nth(MAX_CHARS - 1).map_or(0, |(at, _)| at);
     lines[start..].to_owned()
 }
 
@@ -160,7 +164,7 @@ fn tail(text: &str) -> String {
 pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     #[derive(Deserialize)]
     struct Body {
-        /// A name, or the status as a number.
+        /// A name, or the HTTP status as a number.
         error_code: Option<Json>,
         message: Option<String>,
         /// OAuth's.
@@ -177,8 +181,9 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     Some(Failure::new(kind(status, code.as_deref(), &message), message).code(code))
 }
 
-/// Words of errors that pass, whatever their status: those that Databricks' own client waits for.
-const PASSING: [&str; 6] = [
+/// Parts of the messages of transient errors, whatever their status: those that Databricks' own client
+/// retries.
+const TRANSIENT: [&str; 6] = [
     "UnknownWorkerEnvironmentException",
     "does not have any associated worker environments",
     "There is no worker environment with id",
@@ -186,7 +191,7 @@ const PASSING: [&str; 6] = [
     "ClusterNotReadyException",
     "Unexpected error",
 ];
-/// Words of errors that say "too many", whatever their status.
+/// Parts of the messages of rate limits, whatever their status.
 const THROTTLING: [&str; 2] = [
     "Please try again later or try a faster operation.",
     "RPC token bucket limit has been exceeded",
@@ -194,11 +199,11 @@ const THROTTLING: [&str; 2] = [
 
 fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
     if status == StatusCode::TOO_MANY_REQUESTS
-        || THROTTLING.iter().any(|words| message.contains(words))
+        || THROTTLING.iter().any(|part| message.contains(part))
     {
         return Kind::ResourceExhausted;
     }
-    if PASSING.iter().any(|words| message.contains(words)) {
+    if TRANSIENT.iter().any(|part| message.contains(part)) {
         return Kind::Unavailable;
     }
     match (code.unwrap_or_default(), status.as_u16()) {
@@ -209,26 +214,26 @@ fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
         ("INVALID_STATE", _) => Kind::FailedPrecondition,
         ("ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS", _) | (_, 409) => Kind::AlreadyExists,
         (_, 401) => Kind::Unauthenticated,
-        // As far as is known a token that has ended is also answered so.
+        // As far as is known, also the response to an expired token.
         (_, 403) if message.contains("Invalid access token") => Kind::Unauthenticated,
         (_, 403) => Kind::PermissionDenied,
-        // No such call, or not in this workspace: it says nothing of the run.
+        // No such endpoint, or not in this workspace: it says nothing about the run.
         (_, 404) => Kind::FailedPrecondition,
-        // Not implemented, or not enabled in this workspace: no repeat puts that right.
+        // Not implemented, or not enabled in this workspace: no retry helps.
         (_, 501) => Kind::FailedPrecondition,
         (_, 408 | 499 | 500..) => Kind::Unavailable,
         _ => Kind::InvalidArgument,
     }
 }
 
-/// A run that is not there is not a 404 at Databricks.
+/// Databricks does not answer 404 for a run that does not exist.
 fn is_missing_run(message: &str) -> bool {
     let after = |start: &str| message.find(start).map(|at| &message[at..]);
     after("Run ").is_some_and(|rest| rest.contains("does not exist"))
         || after("Run: ").is_some_and(|rest| rest.contains("doesn't exist"))
 }
 
-/// Whether a cancel failed because there is nothing left to cancel.
+/// Whether a cancel failed because the run has already ended.
 pub(crate) fn has_ended(error: &Error) -> bool {
     error.code() == Some("INVALID_STATE")
 }

@@ -1,11 +1,13 @@
-//! What a run does: the task's own code, by Flyte's entrypoint, or a notebook.
+//! The code of a run: the task's own, started by Flyte's entrypoint, or a notebook.
 
-use plugin_core::{Context, Error, Result, Task};
-use serde_json::{Map, Value as Json, json};
+use plugin_core::{
+    Context, Error, Result, Task, clap,
+    serde_json::{Value as Json, json},
+};
 
-use crate::Custom;
+use crate::custom::{Custom, Object};
 
-/// Where Flyte's entrypoints lie.
+/// The location of Flyte's entrypoints.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CodeArgs {
     /// Git repository of the entrypoints that run a task's code, for tasks without a `git_source`.
@@ -17,7 +19,7 @@ pub(crate) struct CodeArgs {
     )]
     entrypoint_url: String,
 
-    /// Its provider, as the Jobs API spells it.
+    /// Git provider of the entrypoints' repository, as the Jobs API spells it.
     #[arg(long, env = "DATABRICKS_ENTRYPOINT_PROVIDER", default_value = "gitHub")]
     entrypoint_provider: String,
 
@@ -66,16 +68,16 @@ pub(crate) struct CodeArgs {
     )]
     entrypoint_v2: String,
 
-    /// Service credential that serverless code reads its storage with, where the task names none.
+    /// Service credential with which serverless code accesses its storage, for tasks that name none.
     #[arg(long, env = "DATABRICKS_SERVICE_CREDENTIAL_PROVIDER", value_name = "NAME")]
     service_credential_provider: Option<String>,
 
-    /// Environment version of serverless tasks that bring no environment of their own. Databricks
-    /// gives environment variables to version 5 and later.
+    /// Environment version of serverless tasks that have no environment of their own. Databricks
+    /// supports environment variables from version 5.
     #[arg(long, env = "DATABRICKS_ENVIRONMENT_VERSION", default_value = "5")]
     pub(crate) environment_version: String,
 
-    /// Where the environment variables of serverless tasks are put.
+    /// Where the request carries the environment variables of serverless tasks.
     #[arg(
         long,
         env = "DATABRICKS_SERVERLESS_VARIABLES",
@@ -89,31 +91,31 @@ pub(crate) struct CodeArgs {
 /// A place for the environment variables of a serverless task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Place {
-    /// By the environment's version: below 5 in the environment, else in the request.
+    /// Depends on the environment's version: below 5 in the environment, else in the request.
     Auto,
-    /// In the request's `environment_variables`, as the Jobs API documents it.
+    /// In the request's `environment_variables`, as the Jobs API documents.
     Request,
-    /// In the environment's `environment_vars`, as Flyte's own connector has it.
+    /// In the environment's `environment_vars`, as in Flyte's own connector.
     Environment,
 }
 
-/// A task of the request, and what the request has to say beside it.
+/// What a task of the request runs.
 pub(crate) struct Action {
-    /// The key of the task, where its author gives none.
+    /// The key of the task, if its author sets none.
     pub(crate) task_key: &'static str,
     /// `notebook_task` or `spark_python_task`.
     pub(crate) name: &'static str,
-    /// What is in it.
+    /// Its contents.
     pub(crate) body: Json,
-    /// Where the code comes from, where its author does not say.
+    /// The source of the code, if its author sets none.
     pub(crate) git_source: Option<Json>,
 }
 
 impl Action {
-    /// What `task` runs; `python_file` and `has_git` are its author's.
+    /// What `task` runs. `python_file` and `has_git` come from its author's request.
     ///
     /// # Errors
-    /// `InvalidArgument` when the template brings neither code nor a notebook.
+    /// `InvalidArgument` when the template has neither a container nor a notebook.
     pub(crate) fn of(
         cx: &Context,
         task: &Task<Custom>,
@@ -149,13 +151,13 @@ impl Action {
     ) -> Result<Self> {
         let container = task.container.as_ref().ok_or_else(|| {
             Error::invalid(
-                "template.container: missing; its arguments are what runs on Databricks, unless \
+                "template.container: missing; Databricks runs its arguments, unless \
                  custom.notebookPath names a notebook",
             )
         })?;
         let mut parameters = container.args.iter().map(|arg| rendered(cx, arg)).collect::<Vec<_>>();
         let is_v2 = container.args.first().is_some_and(|arg| arg == "a0");
-        // Flyte 2's entrypoint knows no such option.
+        // Flyte 2's entrypoint does not have this option.
         if serverless
             && !is_v2
             && let Some(provider) = args.provider(&task.custom)
@@ -175,8 +177,8 @@ impl Action {
 
 impl CodeArgs {
     fn provider<'a>(&'a self, custom: &'a Custom) -> Option<&'a str> {
-        let theirs = custom.databricks_service_credential_provider.as_deref();
-        theirs.or(self.service_credential_provider.as_deref()).filter(|name| !name.is_empty())
+        let authors = custom.databricks_service_credential_provider.as_deref();
+        authors.or(self.service_credential_provider.as_deref()).filter(|name| !name.is_empty())
     }
 
     fn entrypoint(&self, is_v2: bool, serverless: bool) -> &str {
@@ -197,12 +199,12 @@ impl CodeArgs {
     }
 }
 
-/// Whether a file is named as one of a repository: not by a workspace path, nor by a URI.
+/// Whether `file` is a path in a repository, and neither a workspace path nor a URI.
 fn lies_in_git(file: &str) -> bool {
     !file.starts_with('/') && !file.contains(":/")
 }
 
-/// Flyte 2 leaves the names of run and action for who starts the task.
+/// Flyte 2 leaves it to the backend to fill in the names of run and action.
 fn rendered(cx: &Context, arg: &str) -> String {
     let name = match arg {
         "{{.runName}}" => &cx.execution().name,
@@ -212,7 +214,7 @@ fn rendered(cx: &Context, arg: &str) -> String {
     if name.is_empty() { arg.to_owned() } else { name.to_owned() }
 }
 
-/// Whether a task of the request says itself what it runs.
-pub(crate) fn has_action(task: &Map<String, Json>) -> bool {
+/// Whether a task of the request specifies what it runs.
+pub(crate) fn has_action(task: &Object) -> bool {
     task.iter().any(|(key, value)| key.ends_with("_task") && !value.is_null())
 }

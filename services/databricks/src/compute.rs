@@ -1,28 +1,28 @@
-//! Where a run runs: a cluster of its own, one that is there, or serverless.
+//! The compute of a run: a new cluster, an existing one, or serverless.
 
-use plugin_core::{Error, Result, Task};
-use serde_json::{Value as Json, json};
-
-use crate::{
-    Custom,
-    code::{CodeArgs, Place},
-    request::Object,
+use plugin_core::{
+    Error, Result, Task,
+    serde_json::{Value as Json, json},
 };
 
-/// Makes flytekit's entrypoint end with an error when the task's code fails; Flyte 2's does not
-/// read it.
+use crate::{
+    code::{CodeArgs, Place},
+    custom::{Custom, Object},
+};
+
+/// Makes flytekit's entrypoint exit with an error when the task's code fails. Flyte 2's ignores it.
 const FAIL_ON_ERROR: (&str, &str) = ("FLYTE_FAIL_ON_ERROR", "true");
-/// The entry of `environment_variables` that is ours, where the task has none.
+/// The key of our entry in `environment_variables`, for tasks that have none.
 const VARIABLES_KEY: &str = "flyte";
-/// The environment of tasks that name none.
+/// The environment key of tasks that set none.
 const ENVIRONMENT_KEY: &str = "default";
-/// From this version on an environment takes the request's `environment_variables`.
+/// The first environment version that supports the request's `environment_variables`.
 const TAKES_VARIABLES: u32 = 5;
 
 /// Whether `task` runs on serverless compute.
 ///
 /// # Errors
-/// `InvalidArgument` when nothing says where it runs.
+/// `InvalidArgument` when no compute is specified.
 pub(crate) fn is_serverless(request: &Object, task: &Object) -> Result<bool> {
     let has = |field: &str| task.get(field).is_some_and(|value| !value.is_null());
     if has("existing_cluster_id") || has("new_cluster") {
@@ -33,7 +33,7 @@ pub(crate) fn is_serverless(request: &Object, task: &Object) -> Result<bool> {
         return Ok(true);
     }
     Err(Error::invalid(
-        "custom.databricksConf: says nothing of compute; give existing_cluster_id, new_cluster, \
+        "custom.databricksConf: specifies no compute; set existing_cluster_id, new_cluster, \
          environment_key or environments",
     ))
 }
@@ -47,13 +47,13 @@ fn variables(task: &Task<Custom>) -> Object {
     all
 }
 
-/// Gives a new cluster the task's image, Spark settings and variables. A cluster that is there keeps
-/// what it has.
-pub(crate) fn prepare_cluster(flytes: &mut Object, task: &Task<Custom>) -> Result<()> {
-    if flytes.contains_key("existing_cluster_id") {
+/// Adds the task's image, Spark settings and variables to a new cluster. An existing cluster stays as it
+/// is.
+pub(crate) fn prepare_cluster(flyte_task: &mut Object, task: &Task<Custom>) -> Result<()> {
+    if flyte_task.contains_key("existing_cluster_id") {
         return Ok(());
     }
-    let Some(cluster) = flytes.get_mut("new_cluster") else { return Ok(()) };
+    let Some(cluster) = flyte_task.get_mut("new_cluster") else { return Ok(()) };
     let cluster = object("new_cluster", cluster)?;
     let image = task.container.as_ref().map(|container| container.image.as_str());
     if let Some(image) = image.filter(|image| !image.is_empty()) {
@@ -68,7 +68,7 @@ pub(crate) fn prepare_cluster(flytes: &mut Object, task: &Task<Custom>) -> Resul
     Ok(())
 }
 
-/// Spark's settings; it reads Hadoop's under a prefix.
+/// Spark's settings, with Hadoop's under the prefix that Spark reads them from.
 fn spark_conf(custom: &Custom) -> Object {
     let mut spark = custom.spark_conf.clone().unwrap_or_default();
     for (key, value) in custom.hadoop_conf.iter().flatten() {
@@ -77,14 +77,14 @@ fn spark_conf(custom: &Custom) -> Object {
     spark
 }
 
-/// Gives a serverless task its environment and its variables.
+/// Adds its environment and variables to a serverless task.
 pub(crate) fn prepare_serverless(
     request: &mut Object,
-    flytes: &mut Object,
+    flyte_task: &mut Object,
     task: &Task<Custom>,
     args: &CodeArgs,
 ) -> Result<()> {
-    let environment = environment(request, flytes, &args.environment_version)?;
+    let environment = environment(request, flyte_task, &args.environment_version)?;
     let in_environment = match args.serverless_variables {
         Place::Auto => version(environment).is_some_and(|version| version < TAKES_VARIABLES),
         Place::Request => false,
@@ -97,7 +97,7 @@ pub(crate) fn prepare_serverless(
         object("environments[].spec.environment_vars", vars)?.extend(variables(task));
         return Ok(());
     }
-    let entry = variables_entry(request, flytes)?;
+    let entry = variables_entry(request, flyte_task)?;
     let spec = entry.entry("spec").or_insert_with(|| json!({}));
     let spec = object("environment_variables[].spec", spec)?;
     let vars = spec.entry("variables").or_insert_with(|| json!({}));
@@ -105,29 +105,29 @@ pub(crate) fn prepare_serverless(
     Ok(())
 }
 
-/// The environment that `flytes` names, or the first there is, or a new one.
+/// The environment that Flyte's task names, or the first one, or a new one.
 fn environment<'a>(
     request: &'a mut Object,
-    flytes: &mut Object,
+    flyte_task: &mut Object,
     new_version: &str,
 ) -> Result<&'a mut Object> {
     let all = list(request, "environments")?;
     let first = all.first().and_then(|first| first["environment_key"].as_str());
     let default = first.unwrap_or(ENVIRONMENT_KEY).to_owned();
-    let key = flytes.entry("environment_key").or_insert(default.into()).clone();
+    let key = flyte_task.entry("environment_key").or_insert(default.into()).clone();
     let new = json!({ "environment_key": key, "spec": { "environment_version": new_version } });
     entry(all, "environments", "environment_key", &key, new)
 }
 
-/// The entry of the request's `environment_variables` that `flytes` names, or a new one.
-fn variables_entry<'a>(request: &'a mut Object, flytes: &mut Object) -> Result<&'a mut Object> {
+/// The entry of the request's `environment_variables` that Flyte's task names, or a new one.
+fn variables_entry<'a>(request: &'a mut Object, flyte_task: &mut Object) -> Result<&'a mut Object> {
     const FIELD: &str = "environment_variables_key";
-    let key = flytes.entry(FIELD).or_insert(VARIABLES_KEY.into()).clone();
+    let key = flyte_task.entry(FIELD).or_insert(VARIABLES_KEY.into()).clone();
     let all = list(request, "environment_variables")?;
     entry(all, "environment_variables", FIELD, &key, json!({ FIELD: key }))
 }
 
-/// The version of an environment, if it says one; `client` is its older name.
+/// The version of an environment, if it is set; `client` is its older name.
 fn version(environment: &Object) -> Option<u32> {
     let spec = environment.get("spec")?;
     let version = [&spec["environment_version"], &spec["client"]];
@@ -157,8 +157,8 @@ fn entry<'a>(
 
 fn set_if_empty(object: &mut Object, field: &str, value: Json) {
     let is_set = match object.get(field) {
-        Some(Json::Object(there)) => !there.is_empty(),
-        Some(there) => !there.is_null(),
+        Some(Json::Object(existing)) => !existing.is_empty(),
+        Some(existing) => !existing.is_null(),
         None => false,
     };
     if !is_set {

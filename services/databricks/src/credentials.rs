@@ -1,69 +1,58 @@
-//! Who the service is to Databricks: a personal access token, or a service principal.
+//! Credentials for Databricks: a personal access token, or a service principal.
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use http::{HeaderMap, header};
 use plugin_core::{
-    Context, Error, Fingerprint, Http, Kind, Result,
-    upstream::{Credentials, TokenCache, bearer},
+    Context, Error, Fingerprint, Http, Kind, Result, clap,
+    context::AuthorSecret,
+    http::{HeaderMap, header},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json,
+    upstream::{Credentials, Listed, TokenCache, TokenFile, bearer},
 };
-use schemars::JsonSchema;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use self::tokens::{ClientCredentials, TokenExchange};
-use crate::{Custom, workspaces::Workspace};
+use crate::{
+    custom::{AuthType, Custom},
+    workspaces::Workspace,
+};
 
 mod tokens;
 
-/// The names of a personal access token: ours and Flyte 2's, the Kubernetes secret of Flyte's own
-/// connector, and that connector's variable.
+/// The secrets with a personal access token: Flyte 2's name, which is also ours, the Kubernetes secret of
+/// Flyte's own connector, and that connector's environment variable.
 const TOKEN_SECRETS: [&str; 3] =
     ["databricks_token", "databricks-token", "FLYTE_DATABRICKS_ACCESS_TOKEN"];
-/// The names of a service principal's OAuth secret, in the same way.
+/// The secrets with a service principal's OAuth secret, likewise.
 const OAUTH_SECRETS: [&str; 3] =
     ["databricks_client_secret", "databricks-oauth", "DATABRICKS_CLIENT_SECRET"];
-/// The most bytes that an author's choice may take up in the run's handle.
+/// The most bytes that an author's choice may occupy in the run's handle.
 const MAX_CHOICE: usize = 320;
 
-/// How to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum AuthType {
-    /// With a personal access token.
-    Pat,
-    /// As a service principal, with its OAuth secret.
-    #[value(name = "oauth_m2m")]
-    OauthM2m,
-    /// As a service principal that trusts the service's own OIDC token.
-    #[value(name = "oidc_federation")]
-    OidcFederation,
-}
-
-/// Who the service is, unless a task's author says otherwise.
+/// The service's identity, unless a task's author chooses another.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct IdentityArgs {
-    /// How to sign in, where a task does not say.
+    /// How to authenticate, for tasks that do not specify it.
     #[arg(long, env = "DATABRICKS_AUTH_TYPE", value_enum, default_value_t = AuthType::Pat)]
     auth_type: AuthType,
 
-    /// Service principal to sign in as. With `oidc_federation` it is the only one; without it, tasks
-    /// name their own.
+    /// Service principal to authenticate as. With `oidc_federation` tasks cannot choose another; if it is
+    /// not set, they name their own.
     #[arg(long, env = "DATABRICKS_CLIENT_ID", value_name = "ID")]
     client_id: Option<String>,
 
     /// File with the OIDC token for `oidc_federation`, for example a projected ServiceAccount token.
-    /// It is read again for every access token; tasks cannot name another.
+    /// It is read for every access token; tasks cannot name another.
     #[arg(long, env = "DATABRICKS_OIDC_TOKEN_FILE", value_name = "FILE")]
     oidc_token_file: Option<PathBuf>,
 
-    /// Audience that the OIDC token must be for; a token for somebody else is never sent.
+    /// Audience that the OIDC token must have; a token for another audience is never sent.
     #[arg(long, env = "DATABRICKS_OIDC_AUDIENCE", value_name = "AUDIENCE")]
     oidc_audience: Option<String>,
 }
 
-/// What a task's author chose: names, never values.
+/// The identity that a task's author chose: names, never values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Choice {
@@ -82,35 +71,44 @@ pub(crate) struct Choice {
 /// A secret that a task's author chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chosen {
-    /// Under what Flyte 2's executor sends its value.
+    /// The key under which Flyte 2's executor sends its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    name: String,
+    name: AuthorSecret,
+}
+
+impl Chosen {
+    fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(self.name.name())
+    }
 }
 
 impl Choice {
     /// # Errors
     /// `InvalidArgument` when the names are too long.
     pub(crate) fn of(custom: &Custom) -> Result<Self> {
-        let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
-        let token = chosen(custom, &custom.databricks_token_secret, TOKEN_SECRETS[0]);
-        let oauth = chosen(custom, &custom.databricks_oauth_secret, OAUTH_SECRETS[0]);
+        let token = ("custom.databricksTokenSecret", &custom.databricks_token_secret);
+        let token = chosen(custom, token, TOKEN_SECRETS[0])?;
+        let oauth = ("custom.databricksOauthSecret", &custom.databricks_oauth_secret);
+        let oauth = chosen(custom, oauth, OAUTH_SECRETS[0])?;
         let this = Self {
             auth: custom.databricks_auth_type.or_else(|| implied(&token, &oauth)),
-            client_id: named(&custom.databricks_client_id),
+            client_id: custom.databricks_client_id.clone().filter(|id| !id.is_empty()),
             token,
             oauth,
         };
-        let is_odd =
+        let is_invalid =
             |id: &String| !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
-        if this.client_id.as_ref().is_some_and(is_odd) {
-            return Err(Error::invalid("custom.databricksClientId: is not a client id"));
+        if this.client_id.as_ref().is_some_and(is_invalid) {
+            return Err(Error::invalid(
+                "custom.databricksClientId: must be letters, digits or -_.@",
+            ));
         }
-        // As it lies in the handle.
+        // As the handle stores it.
         let size = serde_json::to_string(&this).map_err(Error::internal)?.len();
         if size > MAX_CHOICE {
             let message = "custom.databricksTokenSecret, .databricksOauthSecret, .databricksClientId: \
-                           the names are too long";
+                           the values are too long together";
             return Err(Error::invalid(message));
         }
         Ok(this)
@@ -129,17 +127,21 @@ impl Choice {
     }
 }
 
-/// The secret that an author names: Flyte 1 by a key of its own; Flyte 2 in `secrets`, and its executor
-/// sends the value under the name of the key.
-fn chosen(custom: &Custom, of_flyte1: &Option<String>, of_flyte2: &str) -> Option<Chosen> {
-    if let Some(name) = of_flyte1.as_ref().filter(|name| !name.is_empty()) {
-        return Some(Chosen { key: None, name: name.clone() });
+/// The secret that an author chooses: with Flyte 1 in a field of its own, with Flyte 2 under a key of
+/// `custom.secrets`.
+fn chosen(
+    custom: &Custom,
+    (field, name): (&str, &Option<String>),
+    key: &str,
+) -> Result<Option<Chosen>> {
+    if let Some(name) = AuthorSecret::in_field(field, name.as_deref().unwrap_or_default())? {
+        return Ok(Some(Chosen { key: None, name }));
     }
-    let name = custom.secrets.as_ref()?.get(of_flyte2)?.as_str()?;
-    Some(Chosen { key: Some(of_flyte2.to_owned()), name: name.to_owned() })
+    let name = AuthorSecret::read(custom.secrets.as_ref(), key)?;
+    Ok(name.map(|name| Chosen { key: Some(key.to_owned()), name }))
 }
 
-/// How the secret that an author names signs in; the operator's way would leave it aside.
+/// The method that the author's secret is for. The operator's default might ignore that secret.
 fn implied(token: &Option<Chosen>, oauth: &Option<Chosen>) -> Option<AuthType> {
     match (token, oauth) {
         (Some(_), _) => Some(AuthType::Pat),
@@ -148,7 +150,7 @@ fn implied(token: &Option<Chosen>, oauth: &Option<Chosen>) -> Option<AuthType> {
     }
 }
 
-/// Where a secret is looked for: the one that the task's author chose and no other, or the service's.
+/// A secret: the one that the task's author chose and no other, or the service's.
 #[derive(Debug, Clone)]
 enum Source {
     Chosen(Chosen),
@@ -163,35 +165,27 @@ impl Source {
     /// The secret and its name.
     async fn find(&self, cx: &Context) -> Result<Option<(&str, SecretString)>> {
         match self {
-            Self::Chosen(Chosen { key, name }) => {
-                let key = key.as_deref().unwrap_or(name);
-                match cx.connection_secret(key)? {
-                    Some(value) => Ok(Some((key, value))),
-                    None => cx.find_secret_of(&[name.as_str()]).await,
-                }
+            Self::Chosen(chosen) => {
+                let found = chosen.name.find(cx, chosen.key()).await?;
+                Ok(found.map(|value| (chosen.name.name(), value)))
             }
             Self::Service(names) => cx.find_secret_of(names).await,
         }
     }
 
     /// # Errors
-    /// `FailedPrecondition` that says where it was looked for.
+    /// `FailedPrecondition` with the places searched.
     async fn get(&self, cx: &Context) -> Result<(&str, SecretString)> {
-        if let Some(found) = self.find(cx).await? {
-            return Ok(found);
+        match self {
+            Self::Chosen(chosen) => {
+                Ok((chosen.name.name(), chosen.name.get(cx, chosen.key()).await?))
+            }
+            Self::Service(names) => cx.secret_of(names).await,
         }
-        let (first, others) = match self {
-            Self::Chosen(Chosen { name, .. }) => (name.as_str(), &[][..]),
-            Self::Service(names) => (names[0], &names[1..]),
-        };
-        let missing = cx.secret(first).await.err().map(|error| error.to_string());
-        let others =
-            others.iter().map(|name| format!("; {name} was looked for, too")).collect::<String>();
-        Err(Error::new(Kind::FailedPrecondition, missing.unwrap_or_default() + &others))
     }
 }
 
-/// Every identity that the service can take.
+/// The identities that the service can use.
 pub(crate) struct Identities {
     args: IdentityArgs,
     tokens: TokenCache,
@@ -202,11 +196,11 @@ impl Identities {
         Self { args, tokens: TokenCache::default() }
     }
 
-    /// The workspace's API, called as who `choice` says.
+    /// The workspace's API, called with the identity of `choice`.
     ///
     /// # Errors
-    /// `FailedPrecondition` when an operator did not set what that takes.
-    pub(crate) fn sign(&self, workspace: &Workspace, choice: &Choice) -> Result<Http> {
+    /// `FailedPrecondition` when the operator did not configure it.
+    pub(crate) fn sign(&self, workspace: &Listed<Workspace>, choice: &Choice) -> Result<Http> {
         let http = &workspace.http;
         match choice.auth.unwrap_or(self.args.auth_type) {
             AuthType::Pat => Ok(http.signed_by(Pat(choice.token_source()))),
@@ -224,7 +218,7 @@ impl Identities {
         }
     }
 
-    /// What decides which runs a list of the workspace shows: who asks.
+    /// The workspace and identity that decide which runs a list contains.
     ///
     /// # Errors
     /// When a secret is missing.
@@ -248,17 +242,17 @@ impl Identities {
         Ok(Fingerprint::of(&[workspace, kind, client_id.unwrap_or_default(), secret]))
     }
 
-    /// The file is the service's own, so its operator may say who it is good for.
-    fn exchange(&self, workspace: &Workspace, choice: &Choice) -> Result<TokenExchange> {
-        let unset = |what| Error::new(Kind::FailedPrecondition, what);
+    /// The file is the service's own, so its operator may restrict the service principals.
+    fn exchange(&self, workspace: &Listed<Workspace>, choice: &Choice) -> Result<TokenExchange> {
+        let unset = |message| Error::new(Kind::FailedPrecondition, message);
         let file = self.args.oidc_token_file.clone();
         let file = file.ok_or_else(|| {
             unset("custom.databricksAuthType: oidc_federation needs DATABRICKS_OIDC_TOKEN_FILE, which the operator did not set")
         })?;
         let client_id = match (&self.args.client_id, &choice.client_id) {
-            (Some(ours), Some(theirs)) if ours != theirs => {
+            (Some(operators), Some(authors)) if operators != authors => {
                 return Err(unset(
-                    "custom.databricksClientId: with oidc_federation, the operator's DATABRICKS_CLIENT_ID is the only one",
+                    "custom.databricksClientId: with oidc_federation, only the operator's DATABRICKS_CLIENT_ID is allowed",
                 ));
             }
             (Some(id), _) | (None, Some(id)) => id.clone(),
@@ -268,6 +262,7 @@ impl Identities {
                 ));
             }
         };
+        let file = TokenFile::new("DATABRICKS_OIDC_TOKEN_FILE", file);
         let audience = self.args.oidc_audience.clone();
         Ok(TokenExchange { workspace: workspace.clone(), client_id, file, audience })
     }
@@ -291,16 +286,16 @@ impl Credentials for Pat {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value as Json, json};
+    use plugin_core::serde_json::{Value as Json, json};
 
     use super::*;
 
-    fn chosen_in(custom: &Json) -> Option<AuthType> {
+    fn auth_of(custom: &Json) -> Option<AuthType> {
         Choice::of(&serde_json::from_value(custom.clone()).unwrap()).unwrap().auth
     }
 
     #[test]
-    fn a_named_secret_decides_how_to_sign_in_unless_the_author_says() {
+    fn the_chosen_secret_implies_the_auth_type_unless_it_is_set() {
         let (token, oauth) = (json!("t"), json!("o"));
         for (custom, expected) in [
             (json!({}), None),
@@ -315,7 +310,7 @@ mod tests {
                 Some(AuthType::OauthM2m),
             ),
         ] {
-            assert_eq!(chosen_in(&custom), expected, "{custom}");
+            assert_eq!(auth_of(&custom), expected, "{custom}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs Flyte's `databricks` tasks: a task's code, or a notebook, as one run of Databricks Jobs.
+//! Runs Flyte's `databricks` tasks: each task's code or notebook becomes one run of Databricks Jobs.
 
 mod api;
 mod code;
@@ -13,10 +13,11 @@ mod workspaces;
 
 use plugin_core::{
     Context, Fingerprint, Http, HttpBuilder, JointPolls, JointStatus, Options, Phase, Plugin,
-    Polled, Result, Status, Task, TaskType, Value,
+    Polled, Result, Status, Task, TaskType, Value, clap,
+    serde_json::json,
+    upstream::{Listed, Target as _, Targets},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{
@@ -25,21 +26,21 @@ use crate::{
     credentials::{Choice, Identities, IdentityArgs},
     lists::Lists,
     states::Verdicts,
-    workspaces::{Workspace, Workspaces},
+    workspaces::Workspace,
 };
 
 pub use self::custom::Custom;
 
 /// The Databricks plugin.
 pub struct Databricks {
-    workspaces: Workspaces,
+    workspaces: Targets<Workspace>,
     identities: Identities,
     code: CodeArgs,
     verdicts: Verdicts,
     serves_spark: bool,
 }
 
-/// What an operator sets.
+/// The operator's settings.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
     /// Hosts of the workspaces that tasks may run in, for example `acme.cloud.databricks.com`. No
@@ -61,16 +62,16 @@ pub struct Settings {
     #[command(flatten)]
     code: CodeArgs,
 
-    /// Serve the task type `spark`, too, as flytekit's old `Databricks` task writes it. Only where no
-    /// Spark operator does: route that type to one of the two.
+    /// Also serve the task type `spark`, which flytekit's old `Databricks` task uses. Only if no Spark
+    /// operator serves it: Flyte routes a task type to one of the two.
     #[arg(long, env = "DATABRICKS_SPARK")]
     spark: bool,
 }
 
-/// What finds the run again.
+/// Identifies the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
-    /// The workspace's fingerprint; it leads to a host only while an operator lists that.
+    /// The workspace's fingerprint; it leads to a host only while the operator lists that host.
     workspace: String,
     id: i64,
     #[serde(default, skip_serializing_if = "Choice::is_none")]
@@ -90,9 +91,10 @@ impl Plugin for Databricks {
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let hosts = settings.default_instance.into_iter().chain(settings.instances);
-        let hosts = hosts.filter(|host| !host.trim().is_empty()).collect::<Vec<_>>();
+        let hosts = hosts.filter(|host| !host.trim().is_empty());
+        let workspaces = hosts.map(|host| host.parse()).collect::<Result<Vec<Workspace>>>()?;
         Ok(Self {
-            workspaces: Workspaces::new(&hosts, &http)?,
+            workspaces: Targets::new(workspaces, &http.failures(api::failure))?,
             identities: Identities::new(settings.identity),
             code: settings.code,
             verdicts: settings.verdicts,
@@ -102,8 +104,8 @@ impl Plugin for Databricks {
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Run> {
         let host = task.custom.databricks_instance.as_deref().filter(|host| !host.is_empty());
-        let workspace = self.workspaces.named(host)?;
-        cx.caller().check_target(&workspace.host)?;
+        let host = host.unwrap_or_else(|| self.workspaces.first().target.name());
+        let workspace = self.workspaces.choose(cx, "custom.databricksInstance", host)?;
         let identity = Choice::of(&task.custom)?;
         let body = request::submit(cx, &task, &self.code)?;
         let http = self.identities.sign(workspace, &identity)?;
@@ -111,10 +113,10 @@ impl Plugin for Databricks {
         let submitted: api::Submitted = request.send_json(cx).await?;
         let is_notebook = task.custom.notebook_path.is_some();
         Ok(Run {
-            workspace: workspace.fingerprint.clone(),
+            workspace: workspace.target.fingerprint.clone(),
             id: submitted.run_id,
             identity,
-            exit_value: is_notebook && request::returns_text(&task),
+            exit_value: is_notebook && request::returns_string(&task),
         })
     }
 
@@ -122,7 +124,7 @@ impl Plugin for Databricks {
         let (workspace, http) = self.find(&run)?;
         let request = http.get(&api::path("get")).query("run_id", Some(&run.id.to_string()));
         let found: api::Run = request.send_json(cx).await?;
-        let status = found.status(&self.verdicts, workspace.page(run.id));
+        let status = found.status(&self.verdicts, workspace.target.page(run.id));
         match status.phase() {
             Phase::Succeeded if run.exit_value => {
                 let task_id = found.notebook_task_id().unwrap_or(run.id);
@@ -130,15 +132,15 @@ impl Plugin for Databricks {
                 Ok(match output.exit_value() {
                     Some(value) => status.output(request::ONLY_OUTPUT, Some(Value::String(value))),
                     None => Status::new(Phase::Failed)
-                        .message("Databricks kept only a part of the notebook's exit value"),
+                        .message("Databricks truncated the notebook's exit value"),
                 })
             }
             Phase::Failed | Phase::RetryableFailed => {
-                // What went wrong is known without it, if less exactly.
+                // The failure is known without it, if in less detail.
                 let output = Output::of(cx, &http, found.failed_task_id().unwrap_or(run.id));
                 let output = timeout(cx.deadline().remaining() / 2, output).await;
-                let words = output.ok().and_then(Result::ok).and_then(Output::error_text);
-                Ok(words.into_iter().fold(status, Status::message))
+                let message = output.ok().and_then(Result::ok).and_then(Output::error_message);
+                Ok(message.into_iter().fold(status, Status::message))
             }
             _ => Ok(status),
         }
@@ -146,19 +148,16 @@ impl Plugin for Databricks {
 
     fn describe(&self, run: &Run) -> Status {
         let status = Status::new(Phase::Running).info("run_id", Some(run.id.to_string()));
-        match self.workspaces.of_run(&run.workspace) {
-            Ok(workspace) => status.link(api::CONSOLE, workspace.page(run.id)),
+        match self.workspaces.of_job(&run.workspace) {
+            Ok(workspace) => status.link(api::CONSOLE, workspace.target.page(run.id)),
             Err(_) => status,
         }
     }
 
     async fn delete(&self, cx: &Context, run: Run) -> Result<()> {
-        // Nothing can be stopped there, and Flyte 2 would repeat a failed delete for ever.
-        let Ok(workspace) = self.workspaces.of_run(&run.workspace) else {
-            tracing::warn!(
-                run_id = run.id,
-                "a run's workspace is not listed any more: not cancelled"
-            );
+        // The run cannot be cancelled, and Flyte 2 would retry a failed delete forever.
+        let Ok(workspace) = self.workspaces.of_job(&run.workspace) else {
+            tracing::warn!(run_id = run.id, "run not cancelled: its workspace is no longer listed");
             return Ok(());
         };
         let http = self.identities.sign(workspace, &run.identity)?;
@@ -184,13 +183,14 @@ impl JointPolls for Databricks {
     async fn get_many(&self, cx: &Context, runs: &[Polled<Run>]) -> Result<Vec<JointStatus>> {
         let Some(Polled { job, .. }) = runs.first() else { return Ok(Vec::new()) };
         let (workspace, http) = self.find(job)?;
+        let workspace = &workspace.target;
         Lists { cx, http: &http, workspace, verdicts: &self.verdicts }.get_many(runs).await
     }
 }
 
 impl Databricks {
-    fn find(&self, run: &Run) -> Result<(&Workspace, Http)> {
-        let workspace = self.workspaces.of_run(&run.workspace)?;
+    fn find(&self, run: &Run) -> Result<(&Listed<Workspace>, Http)> {
+        let workspace = self.workspaces.of_job(&run.workspace)?;
         Ok((workspace, self.identities.sign(workspace, &run.identity)?))
     }
 }

@@ -1,8 +1,8 @@
-//! Many runs at once, by a few pages of their workspace's list.
+//! The status of many runs at once, from a few pages of their workspace's lists.
 //!
-//! A page has 24 runs at most, so a thousand running ones are not read: the lists of what runs and of
-//! what ended are each read for some pages, and a run that a complete list of what ended does not have
-//! is running.
+//! A page has at most 24 runs, so the list of a thousand active runs is not read to its end. A few pages
+//! of the lists of active and of completed runs are read; a run that a complete list of completed runs
+//! lacks is active.
 
 use std::collections::HashMap;
 
@@ -19,10 +19,10 @@ use crate::{
 const PAGE: &str = "24";
 const ACTIVE_PAGES: usize = 2;
 const ENDED_PAGES: usize = 10;
-/// How far the clocks of Databricks and this service may be apart, and how long a submit may take.
+/// Allows for clock skew between Databricks and this service, and for the duration of a submit.
 const SLACK_MILLIS: i64 = 120_000;
 
-/// One workspace's lists, asked by one identity.
+/// One workspace's lists, as one identity sees them.
 pub(crate) struct Lists<'a> {
     pub(crate) cx: &'a Context,
     pub(crate) http: &'a Http,
@@ -30,7 +30,7 @@ pub(crate) struct Lists<'a> {
     pub(crate) verdicts: &'a Verdicts,
 }
 
-/// Runs of interest in a list, and whether the list was read to its end.
+/// The runs of a list, and whether the list was read to its end.
 struct Read {
     found: HashMap<i64, api::Run>,
     complete: bool,
@@ -38,12 +38,12 @@ struct Read {
 
 impl Lists<'_> {
     pub(crate) async fn get_many(&self, runs: &[Polled<Run>]) -> Result<Vec<JointStatus>> {
-        // In this order: what ends between the two is in the second.
+        // In this order: a run that ends between the two calls is in the second list.
         let all = runs.iter().collect::<Vec<_>>();
         let active = self.read("active_only", ACTIVE_PAGES, &all).await?;
         let is_missing = |polled: &&Polled<Run>| !active.found.contains_key(&polled.job.id);
         let missing = runs.iter().filter(is_missing).collect::<Vec<_>>();
-        // No more pages than gets would be calls.
+        // Never more calls than polling them one by one would take.
         let pages = ENDED_PAGES.min(missing.len());
         let ended = self.read("completed_only", pages, &missing).await?;
         let status = |polled: &Polled<Run>| {
@@ -57,7 +57,7 @@ impl Lists<'_> {
         Ok(runs.iter().map(status).collect())
     }
 
-    /// A failure has its words, and a notebook its exit value, in a call of its own.
+    /// The message of a failure and the exit value of a notebook need a call of their own.
     fn status(&self, run: &Run, found: &api::Run) -> JointStatus {
         let status = found.status(self.verdicts, self.workspace.page(run.id));
         match status.phase() {
@@ -67,7 +67,7 @@ impl Lists<'_> {
         }
     }
 
-    /// Reads a list until all of `jobs` are found, for so many pages at most.
+    /// Reads a list until all of `jobs` are found, at most `pages` pages.
     async fn read(&self, which: &str, pages: usize, jobs: &[&Polled<Run>]) -> Result<Read> {
         let created = jobs.iter().map(|polled| polled.created_at.as_millisecond());
         let since = (created.min().unwrap_or_default() - SLACK_MILLIS).to_string();

@@ -2,22 +2,23 @@
 //!
 //! Field names: databricks-sdk 0.162.0, `jobs.py`, `JobsAPI.submit` and `SubmitTask`.
 
-use plugin_core::{Context, Error, Result, Task, Type};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Context, Error, Result, Task, Type,
+    serde_json::{self, Value as Json},
+    task::without_nulls,
+};
 
 use crate::{
-    Custom,
     code::{Action, CodeArgs, has_action},
     compute,
+    custom::{Custom, Object},
 };
 
 /// The output that Flyte's SDKs declare for a task with one result.
 pub(crate) const ONLY_OUTPUT: &str = "o0";
 
-pub(crate) type Object = Map<String, Json>;
-
-/// What belongs to a task and never to the request: in the form with a single task's keys on top they
-/// stand beside the request's own.
+/// The fields that belong to a task and never to the request. In the form with a single task's keys at
+/// the top level, they are beside the request's own.
 const TASK_FIELDS: [&str; 36] = [
     "ai_function_task",
     "ai_runtime_task",
@@ -62,13 +63,12 @@ const TASK_FIELDS: [&str; 36] = [
 /// # Errors
 /// `InvalidArgument` with the field that is wrong or missing.
 pub(crate) fn submit(cx: &Context, task: &Task<Custom>, args: &CodeArgs) -> Result<Json> {
-    let mut request = task.custom.databricks_conf.clone().unwrap_or_default();
-    // The SDKs write null for what their user did not set.
-    request.retain(|_, value| !value.is_null());
-    let python_file = take_text(&mut request, "python_file")?;
+    let conf = task.custom.databricks_conf.clone().unwrap_or_default();
+    let mut request = without_nulls(conf);
+    let python_file = take_string(&mut request, "python_file")?;
     let mut tasks = tasks(&mut request)?;
-    if let Some(flytes) = tasks.iter_mut().find(|task| !has_action(task)) {
-        fill(cx, task, args, &mut request, flytes, python_file)?;
+    if let Some(flyte_task) = tasks.iter_mut().find(|task| !has_action(task)) {
+        fill(cx, task, args, &mut request, flyte_task, python_file)?;
     }
     let has_timeout = |object: &Object| object.contains_key("timeout_seconds");
     let limited = has_timeout(&request) || tasks.iter().any(has_timeout);
@@ -79,73 +79,73 @@ pub(crate) fn submit(cx: &Context, task: &Task<Custom>, args: &CodeArgs) -> Resu
         request.entry("run_name").or_insert(name.into());
     }
     request.insert("tasks".to_owned(), tasks.into_iter().map(Json::Object).collect());
-    // In place of the author's, who would get the run of another execution.
+    // Replaces the author's token, which would return the run of another execution.
     request.insert("idempotency_token".to_owned(), cx.idempotency_key().hex().into());
     Ok(request.into())
 }
 
-/// Gives `flytes` what Flyte's task runs, and where.
+/// Adds the code and the compute to Flyte's task.
 fn fill(
     cx: &Context,
     task: &Task<Custom>,
     args: &CodeArgs,
     request: &mut Object,
-    flytes: &mut Object,
+    flyte_task: &mut Object,
     python_file: Option<String>,
 ) -> Result<()> {
-    let serverless = compute::is_serverless(request, flytes)?;
+    let serverless = compute::is_serverless(request, flyte_task)?;
     let has_git = request.contains_key("git_source");
     let action = Action::of(cx, task, args, python_file, has_git, serverless)?;
-    flytes.entry("task_key").or_insert(action.task_key.into());
-    flytes.insert(action.name.to_owned(), action.body);
+    flyte_task.entry("task_key").or_insert(action.task_key.into());
+    flyte_task.insert(action.name.to_owned(), action.body);
     if let Some(git_source) = action.git_source {
         request.entry("git_source").or_insert(git_source);
     }
     if serverless {
-        compute::prepare_serverless(request, flytes, task, args)
+        compute::prepare_serverless(request, flyte_task, task, args)
     } else {
-        compute::prepare_cluster(flytes, task)
+        compute::prepare_cluster(flyte_task, task)
     }
 }
 
-/// Takes the request's tasks out of it, with the task fields that stand beside them.
+/// Takes the request's tasks out of it, with the task fields that are beside them.
 fn tasks(request: &mut Object) -> Result<Vec<Object>> {
-    let mut on_top = Object::new();
+    let mut top_level = Object::new();
     for field in TASK_FIELDS {
-        on_top.extend(request.remove_entry(field));
+        top_level.extend(request.remove_entry(field));
     }
     let Some(tasks) = request.remove("tasks") else {
-        // Flyte's own connector puts the entrypoint in its place.
-        on_top.remove("spark_python_task");
-        return Ok(vec![on_top]);
+        // Flyte's own connector replaces it with the entrypoint.
+        top_level.remove("spark_python_task");
+        return Ok(vec![top_level]);
     };
-    let mut tasks = serde_json::from_value::<Vec<Object>>(tasks)
+    let tasks = serde_json::from_value::<Vec<Object>>(tasks)
         .map_err(|_| Error::invalid("custom.databricksConf.tasks: must be a list of objects"))?;
-    tasks.iter_mut().for_each(|task| task.retain(|_, value| !value.is_null()));
+    let mut tasks = tasks.into_iter().map(without_nulls).collect::<Vec<_>>();
     let index = tasks.iter().position(|task| !has_action(task)).unwrap_or_default();
-    let flytes = tasks
+    let flyte_task = tasks
         .get_mut(index)
         .ok_or_else(|| Error::invalid("custom.databricksConf.tasks: is empty"))?;
-    for (field, value) in on_top {
-        flytes.entry(field).or_insert(value);
+    for (field, value) in top_level {
+        flyte_task.entry(field).or_insert(value);
     }
     Ok(tasks)
 }
 
-fn take_text(request: &mut Object, field: &str) -> Result<Option<String>> {
+fn take_string(request: &mut Object, field: &str) -> Result<Option<String>> {
     match request.remove(field) {
         None => Ok(None),
         Some(Json::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Error::invalid(format!("custom.databricksConf.{field}: must be a text"))),
+        Some(_) => Err(Error::invalid(format!("custom.databricksConf.{field}: must be a string"))),
     }
 }
 
-/// Whether the task has a single result, a text: what a notebook's exit value can be.
-pub(crate) fn returns_text(task: &Task<Custom>) -> bool {
+/// Whether the task has a single result, a string, as which a notebook's exit value can be returned.
+pub(crate) fn returns_string(task: &Task<Custom>) -> bool {
     task.output_type(ONLY_OUTPUT) == Some(&Type::String) && !task.declares_output("o1")
 }
 
-/// What Databricks lists the run under, where its author does not say.
+/// The run's name at Databricks, if its author sets none.
 fn run_name(cx: &Context) -> Option<String> {
     let execution = cx.execution();
     let names = [&execution.project, &execution.domain, &execution.name, &execution.node];

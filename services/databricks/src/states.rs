@@ -1,18 +1,20 @@
-//! What a run's state means to Flyte.
+//! From a run's state to Flyte's phase.
 
-use jiff::{SignedDuration, Timestamp};
-use plugin_core::{Phase, Status};
+use plugin_core::{
+    Phase, Status, clap,
+    jiff::{SignedDuration, Timestamp},
+};
 
 use crate::api::{CONSOLE, Run};
 
-/// How long a run that ended with a result nobody knows counts as running.
+/// How long a run that ended with an unknown result counts as running.
 const SETTLES: SignedDuration = SignedDuration::from_mins(10);
 
-/// What becomes of a task whose run ended badly, as far as an operator may say.
+/// The operator's settings for tasks whose run failed.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Verdicts {
     /// Whether Flyte may retry a task whose code failed. Failures of Databricks and of the cloud are
-    /// always retryable, requests that Databricks cannot run never.
+    /// always retryable; requests that Databricks cannot run never are.
     #[arg(long, env = "DATABRICKS_FAILED_RUNS", value_enum, default_value_t = Verdict::Retryable)]
     failed_runs: Verdict,
 
@@ -24,9 +26,9 @@ pub(crate) struct Verdicts {
 /// Whether a failure is retried, while the task has retries left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Verdict {
-    /// It is.
+    /// It is retried.
     Retryable,
-    /// It is not.
+    /// It is not retried.
     Final,
 }
 
@@ -40,7 +42,7 @@ impl Verdict {
 }
 
 impl Run {
-    /// Where the run stands, with all there is to show for it; `page` stands in for its own link.
+    /// The run's status, with links and info. `page` is the link for a run that has none of its own.
     pub(crate) fn status(&self, verdicts: &Verdicts, page: String) -> Status {
         let status = match self.phase(verdicts) {
             Some(phase) => Status::new(phase).code(self.code(phase)).message(self.message()),
@@ -63,20 +65,20 @@ impl Run {
         }
     }
 
-    /// Where a run that ended leads. A run of several tasks says of a failed one only that it failed:
-    /// the task itself knows better.
+    /// The phase of a run that ended. A run of several tasks reports only that one failed: the task
+    /// itself has the details.
     fn end(&self, verdicts: &Verdicts) -> Option<Phase> {
         let of_run = self.own_end(verdicts);
-        let says_little = matches!(self.termination_code(), None | Some("RUN_EXECUTION_ERROR"));
+        let is_vague = matches!(self.termination_code(), None | Some("RUN_EXECUTION_ERROR"));
         let failed = of_run.is_some_and(is_failure) && self.result() != Some("TIMEDOUT");
         match self.failed_task(verdicts) {
-            Some(task) if failed && says_little => task.own_end(verdicts),
+            Some(task) if failed && is_vague => task.own_end(verdicts),
             _ => of_run,
         }
     }
 
     fn own_end(&self, verdicts: &Verdicts) -> Option<Phase> {
-        // Its code is CANCELED, as that of a cancelled run.
+        // Its code is CANCELED, like that of a cancelled run.
         if self.result() == Some("TIMEDOUT") {
             return Some(verdicts.timed_out_runs.phase());
         }
@@ -86,7 +88,7 @@ impl Run {
         by_code.or_else(by_type).or_else(by_state)
     }
 
-    /// The last task that failed by itself.
+    /// The last task that failed on its own account.
     fn failed_task(&self, verdicts: &Verdicts) -> Option<&Self> {
         let mut tasks = self.last_attempts().into_iter().rev();
         tasks.find(|task| {
@@ -98,7 +100,7 @@ impl Run {
         })
     }
 
-    /// The run of the task whose output says what went wrong.
+    /// The run of the task whose output explains the failure.
     pub(crate) fn failed_task_id(&self) -> Option<i64> {
         let any = Verdicts { failed_runs: Verdict::Final, timed_out_runs: Verdict::Final };
         self.failed_task(&any).map_or_else(|| self.last_task_id(), |task| task.run_id)
@@ -116,7 +118,7 @@ impl Run {
         self.last_attempts().last()?.run_id
     }
 
-    /// The last attempt of each task: one that Databricks retried is there once for each.
+    /// The last attempt of each task: a task that Databricks retried is listed once for each attempt.
     fn last_attempts(&self) -> Vec<&Self> {
         let mut last = Vec::<&Self>::new();
         for task in self.tasks.iter().flatten() {
@@ -154,20 +156,20 @@ impl Run {
         code.unwrap_or_default()
     }
 
-    /// Databricks' words for where the run stands.
+    /// Databricks' message about the run.
     fn message(&self) -> &str {
         let queue = self.status.as_ref().and_then(|status| status.queue_details.as_ref());
         let state = self.state.as_ref();
-        let words = [
+        let messages = [
             self.termination().and_then(|details| details.message.as_deref()),
             state.and_then(|state| state.state_message.as_deref()),
             queue.and_then(|details| details.message.as_deref()),
             state.and_then(|state| state.queue_reason.as_deref()),
         ];
-        words.into_iter().flatten().find(|words| !words.is_empty()).unwrap_or_default()
+        messages.into_iter().flatten().find(|message| !message.is_empty()).unwrap_or_default()
     }
 
-    /// A state that nobody knows is a running job; but what has ended for some time is not waited for.
+    /// A run in an unknown state counts as running, unless it ended some time ago.
     fn unknown(&self) -> Status {
         let state = self.status.as_ref().and_then(|status| status.state.as_deref());
         let states = [state.or_else(|| self.life_cycle()), self.result(), self.termination_code()];
@@ -176,7 +178,7 @@ impl Run {
         let ended = self.end_time.filter(|&at| at > 0);
         let ended = ended.and_then(|at| Timestamp::from_millisecond(at).ok());
         if ended.is_some_and(|at| Timestamp::now().duration_since(at) > SETTLES) {
-            let message = format!("the run ended in a state that is not known: {name}");
+            let message = format!("the run ended in an unknown state: {name}");
             return Status::new(Phase::Failed).code("UNKNOWN").message(message);
         }
         Status::unknown_state(name)
@@ -226,12 +228,12 @@ fn is_failure(phase: Phase) -> bool {
     matches!(phase, Phase::Failed | Phase::RetryableFailed)
 }
 
-/// By the code of the newer form.
+/// By the termination code of the newer form.
 fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
     match code {
         "SUCCESS" | "SUCCESS_WITH_FAILURES" => Some(Phase::Succeeded),
         "USER_CANCELED" | "CANCELED" => Some(Phase::Failed),
-        // The request is at fault: it would be again.
+        // Caused by the request: a retry would fail again.
         "DISABLED"
         | "FEATURE_DISABLED"
         | "INVALID_CLUSTER_REQUEST"
@@ -239,7 +241,7 @@ fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
         | "RESOURCE_NOT_FOUND"
         | "SKIPPED"
         | "UNAUTHORIZED_ERROR" => Some(Phase::Failed),
-        // The platform is, or the moment.
+        // Caused by the platform or by load.
         "BREAKING_CHANGE"
         | "BUDGET_POLICY_LIMIT_EXCEEDED"
         | "CLOUD_FAILURE"
@@ -259,7 +261,7 @@ fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
     }
 }
 
-/// By the type, for codes that are newer than this table.
+/// By the termination type, for codes that are newer than this table.
 fn by_type(ty: &str, verdicts: &Verdicts) -> Option<Phase> {
     match ty {
         "SUCCESS" => Some(Phase::Succeeded),
@@ -269,7 +271,7 @@ fn by_type(ty: &str, verdicts: &Verdicts) -> Option<Phase> {
     }
 }
 
-/// By the older form.
+/// By the older form of the state.
 fn by_state(life_cycle: &str, result: Option<&str>, verdicts: &Verdicts) -> Option<Phase> {
     match (life_cycle, result) {
         ("INTERNAL_ERROR", _) => Some(Phase::RetryableFailed),

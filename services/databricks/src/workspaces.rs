@@ -1,75 +1,48 @@
-//! The Databricks workspaces that may be called: those an operator names, and no other.
+//! The Databricks workspaces that an operator lets tasks run in.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::str::FromStr;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use plugin_core::{Error, Http, HttpBuilder, Kind, Result};
+use plugin_core::{
+    Error, Result,
+    digest::{hex, sha256},
+    upstream::Target,
+};
 
-use crate::api;
-
-/// Every workspace there is, by the fingerprint of its host.
-pub(crate) struct Workspaces {
-    default: String,
-    all: BTreeMap<String, Workspace>,
-}
-
-/// One workspace.
+/// A workspace.
 #[derive(Clone)]
 pub(crate) struct Workspace {
     /// Its host, with a port if it has one.
     pub(crate) host: String,
-    /// What finds it again: a run's handle names this and no host.
+    /// What a run's handle holds in place of the host.
     pub(crate) fingerprint: String,
-    /// Its API; calls are not signed yet.
-    pub(crate) http: Http,
+    scheme: &'static str,
 }
 
-impl Workspaces {
-    /// The workspaces at `hosts`, the first of which is the default.
-    ///
-    /// # Errors
-    /// `InvalidArgument` when there is none, or one is not a host.
-    pub(crate) fn new(hosts: &[String], http: &HttpBuilder) -> Result<Self> {
-        let mut all = BTreeMap::new();
-        for host in hosts {
-            let workspace = Workspace::new(host, http.clone())?;
-            all.insert(workspace.fingerprint.clone(), workspace);
-        }
-        let first = hosts.first().ok_or_else(|| {
-            Error::invalid("--instances: name at least one workspace, or set DATABRICKS_INSTANCES")
-        })?;
-        Ok(Self { default: fingerprint(&plain(first)), all })
+impl Target for Workspace {
+    const KIND: &'static str = "workspace";
+    const SETTING: &'static str = "DATABRICKS_INSTANCES";
+
+    fn name(&self) -> &str {
+        &self.host
     }
 
-    /// The workspace that a task's author names, or the default.
-    ///
-    /// # Errors
-    /// `InvalidArgument` when it is not one of this service's.
-    pub(crate) fn named(&self, host: Option<&str>) -> Result<&Workspace> {
-        let id = host.map_or_else(|| self.default.clone(), |host| fingerprint(&plain(host)));
-        self.all.get(&id).ok_or_else(|| {
-            Error::invalid(format!(
-                "custom.databricksInstance: {:?} is not a workspace of this service; its operator \
-                 lists them in DATABRICKS_INSTANCES",
-                host.unwrap_or_default()
-            ))
-        })
+    fn base(&self) -> String {
+        format!("{}://{}", self.scheme, self.host)
     }
 
-    /// The workspace of a run, by what its handle says.
-    ///
-    /// # Errors
-    /// `FailedPrecondition` when it was taken off the list since.
-    pub(crate) fn of_run(&self, fingerprint: &str) -> Result<&Workspace> {
-        self.all.get(fingerprint).ok_or_else(|| {
-            let message = "the run's workspace is not on this service's list any more";
-            Error::new(Kind::FailedPrecondition, message)
-        })
+    fn is_called(&self, name: &str) -> bool {
+        plain(name) == self.host
+    }
+
+    fn id(&self) -> &str {
+        &self.fingerprint
     }
 }
 
-impl Workspace {
-    fn new(text: &str, http: HttpBuilder) -> Result<Self> {
+impl FromStr for Workspace {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
         let host = plain(text);
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
         if host.is_empty() || !host.chars().all(allowed) {
@@ -79,17 +52,18 @@ impl Workspace {
         }
         // Plain http is for a fake on loopback; the client refuses it elsewhere.
         let scheme = if text.trim().starts_with("http://") { "http" } else { "https" };
-        let http = http.failures(api::failure).build(&format!("{scheme}://{host}"))?;
-        Ok(Self { fingerprint: fingerprint(&host), host, http })
+        Ok(Self { fingerprint: fingerprint(&host), host, scheme })
     }
+}
 
-    /// The page of a run, as far as its id alone leads there.
+impl Workspace {
+    /// The page of a run, by its id.
     pub(crate) fn page(&self, run_id: i64) -> String {
         format!("https://{}/jobs/runs/{run_id}", self.host)
     }
 }
 
-/// A host as people write it: also as a URL, with a slash at the end, in any case.
+/// The host in `text`, which may also be a URL, have a trailing slash, or upper-case letters.
 fn plain(text: &str) -> String {
     let text = text.trim();
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -98,11 +72,7 @@ fn plain(text: &str) -> String {
 
 /// The first 8 bytes of the host's SHA-256, in hex.
 fn fingerprint(host: &str) -> String {
-    let hash = digest(&SHA256, host.as_bytes());
-    hash.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&sha256(&[host.as_bytes()])[..8])
 }
 
 #[cfg(test)]
@@ -110,30 +80,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_known_however_they_are_written() {
-        for text in [
+    fn every_spelling_of_a_host_is_the_same_workspace() {
+        let workspace = "acme.cloud.databricks.com".parse::<Workspace>().unwrap();
+        for name in [
             "acme.cloud.databricks.com",
             "https://ACME.cloud.databricks.com/",
             " acme.cloud.databricks.com/ ",
         ] {
-            assert_eq!(plain(text), "acme.cloud.databricks.com", "{text}");
+            assert!(workspace.is_called(name), "{name}");
+            assert_eq!(name.parse::<Workspace>().unwrap().id(), workspace.id(), "{name}");
         }
         for other in [
             "acme.cloud.databricks.com.evil.example",
             "x@acme.cloud.databricks.com",
             "acme.cloud.databricks.com:8443",
         ] {
-            assert_ne!(
-                fingerprint(&plain(other)),
-                fingerprint("acme.cloud.databricks.com"),
-                "{other}"
-            );
+            assert!(!workspace.is_called(other), "{other}");
+            assert_ne!(fingerprint(&plain(other)), workspace.fingerprint, "{other}");
         }
     }
 
     #[test]
     fn a_fingerprint_never_changes() {
-        // It lies in the handles of running jobs.
+        // The handles of running jobs contain it.
         assert_eq!(fingerprint("acme.cloud.databricks.com").len(), 16);
         assert_eq!(fingerprint("abc"), "ba7816bf8f01cfea");
     }

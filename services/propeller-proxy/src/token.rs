@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use secrecy::{ExposeSecret as _, SecretString};
-use server_core::{Error, Result};
+use secrecy::ExposeSecret as _;
+use server_core::{Error, Result, token_file::TokenFile};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ const READ_EVERY: Duration = Duration::from_secs(5);
 
 /// A token in a file that is renewed.
 pub(crate) struct Token {
-    file: PathBuf,
+    file: TokenFile,
     /// Marked as sensitive, so that neither `Debug` nor HTTP/2's compression table contains it.
     current: ArcSwap<HeaderValue>,
 }
@@ -24,8 +24,9 @@ impl Token {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// `InvalidArgument` with the file's name.
+    /// Those of [`TokenFile::read`].
     pub(crate) async fn read(file: PathBuf) -> Result<Self> {
+        let file = TokenFile::new("--token-file", file);
         let current = ArcSwap::from_pointee(header(&file).await?);
         Ok(Self { file, current })
     }
@@ -55,20 +56,10 @@ impl Token {
     }
 }
 
-async fn header(file: &PathBuf) -> Result<HeaderValue> {
-    let invalid =
-        |problem: &str| Error::invalid(format!("--token-file {} {problem}", file.display()));
-    let read = tokio::fs::read_to_string(file).await;
-    let token = read
-        .map(SecretString::from)
-        .map_err(|error| invalid("cannot be read").with_source(error))?;
-    let token = token.expose_secret().trim_ascii();
-    if token.is_empty() {
-        return Err(invalid("is empty"));
-    }
-    let value = HeaderValue::try_from(format!("Bearer {token}"));
-    let mut value =
-        value.map_err(|_| invalid("contains characters that are not allowed in a token"))?;
+async fn header(file: &TokenFile) -> Result<HeaderValue> {
+    let token = file.read().await?;
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
+    let mut value = value.map_err(Error::internal)?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -101,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn invalid_token_file_is_named_without_its_contents() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for (contents, problem) in [(" \n", "is empty"), ("canary\ncanary", "not allowed")] {
+        for (contents, problem) in [(" \n", "is empty"), ("canary\ncanary", "is not a token")] {
             std::fs::write(file.path(), contents).unwrap();
             let error = Token::read(file.path().to_owned()).await.err().unwrap();
             let output = format!("{error} {error:?}");

@@ -1,16 +1,27 @@
-//! The accounts that an operator lets tasks name: hosts come from here and nowhere else.
+//! The accounts that an operator lets tasks use, with their hosts.
 
 use std::str::FromStr;
 
-use plugin_core::{Error, Http, HttpBuilder, Kind, Result};
+use plugin_core::upstream::Target;
 
-use crate::api;
-
-/// An account, and where its SQL API is.
+/// An account and the host of its SQL API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
     host: String,
+}
+
+impl Target for Account {
+    const KIND: &'static str = "account";
+    const SETTING: &'static str = "SNOWFLAKE_ACCOUNTS";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn base(&self) -> String {
+        format!("https://{}/api/v2", self.host)
+    }
 }
 
 impl FromStr for Account {
@@ -38,7 +49,7 @@ impl FromStr for Account {
 }
 
 impl Account {
-    /// The account as tokens name it: without region, in upper case.
+    /// The account's name in tokens: without region, in upper case.
     pub(crate) fn claim(&self) -> String {
         let (name, _) = match self.name.split_once(".global") {
             Some((name, _)) => name.split_once('-').unwrap_or((name, "")),
@@ -49,56 +60,12 @@ impl Account {
 
     /// The page of a statement in Snowflake's console.
     pub(crate) fn console(&self, query_id: &str) -> String {
-        let place = match (self.name.split_once('.'), self.name.split_once('-')) {
+        let path = match (self.name.split_once('.'), self.name.split_once('-')) {
             (Some((locator, region)), _) => format!("{region}/{locator}"),
             (None, Some((organization, account))) => format!("{organization}/{account}"),
             (None, None) => self.name.clone(),
         };
-        format!("https://app.snowflake.com/{place}/#/compute/history/queries/{query_id}/detail")
-    }
-}
-
-/// Every account with a client for it.
-pub(crate) struct Accounts(Vec<(Account, Http)>);
-
-impl Accounts {
-    pub(crate) fn new(accounts: Vec<Account>, http: &HttpBuilder) -> Result<Self> {
-        let client = |account: Account| {
-            let base = format!("https://{}/api/v2", account.host);
-            let http = http.clone().failures(api::failure).build(&base)?;
-            Ok((account, http))
-        };
-        accounts.into_iter().map(client).collect::<Result<_>>().map(Self)
-    }
-
-    /// The account called `name`, which `field` says, if it may be called.
-    pub(crate) fn find(&self, field: &str, name: &str) -> Result<&(Account, Http)> {
-        self.by_name(name).ok_or_else(|| {
-            Error::invalid(format!(
-                "{field}: the account {name:?} is not one of those that this service is configured \
-                 for (SNOWFLAKE_ACCOUNTS)"
-            ))
-        })
-    }
-
-    /// The account of a job, if it may still be called.
-    pub(crate) fn of_job(&self, name: &str) -> Result<&(Account, Http)> {
-        self.by_name(name).ok_or_else(|| {
-            let message = format!("the account {name:?} is no longer one of this service's");
-            Error::new(Kind::FailedPrecondition, message)
-        })
-    }
-
-    /// The only account, for tasks that name none.
-    pub(crate) fn only(&self) -> Option<&str> {
-        match self.0.as_slice() {
-            [(account, _)] => Some(&account.name),
-            _ => None,
-        }
-    }
-
-    fn by_name(&self, name: &str) -> Option<&(Account, Http)> {
-        self.0.iter().find(|(account, _)| account.name.eq_ignore_ascii_case(name))
+        format!("https://app.snowflake.com/{path}/#/compute/history/queries/{query_id}/detail")
     }
 }
 
@@ -107,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_says_where_it_is_and_what_it_is_called() {
+    fn hosts_claims_and_links_follow_from_the_identifier() {
         for (text, host, claim, console) in [
             (
                 "ACMEORG-DATA_1",
@@ -144,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_account_or_host_is_refused() {
+    fn invalid_accounts_and_hosts_are_rejected() {
         for text in ["", "a/b", "a@b", "-a", ".a", "a=", "a=b/c", "a=b:1", "a=u@h", "a b", "a#"] {
             assert!(text.parse::<Account>().is_err(), "{text}");
         }

@@ -1,26 +1,25 @@
-//! Snowflake's SQL API v2, as far as a task needs it.
+//! The parts of Snowflake's SQL API v2 that a task needs.
 //!
 //! Fields and statuses: the OpenAPI document in snowflakedb/snowflake-rest-api-specs
 //! (`specifications/sqlapi.yaml`) and <https://docs.snowflake.com/en/developer-guide/sql-api/reference>.
 
-use http::StatusCode;
-use plugin_core::{Error, Kind, Phase, Status, upstream::Failure};
+use plugin_core::{Error, Kind, Phase, Status, http::StatusCode, serde_json, upstream::Failure};
 use serde::Deserialize;
 
-/// A statement is running because it was submitted so.
+/// A statement that was submitted asynchronously is running.
 const ASYNCHRONOUS: &str = "333334";
-/// A statement is running because it takes longer than a synchronous call may.
+/// A statement is running that takes longer than a synchronous call may.
 const IN_PROGRESS: &str = "333333";
-/// A statement went well.
+/// A statement succeeded.
 const DONE: &str = "090001";
-/// A statement went well, and its result is too large to be shown here.
+/// A statement succeeded, and its result is too large for a response.
 const RESULT_TOO_LARGE: &str = "391908";
-/// There is no such statement.
+/// The statement does not exist.
 const NOT_FOUND: &str = "000709";
 
-/// An answer of any kind. What is of no use is not read: `data` least of all.
+/// A response of any kind. Unused fields are not read, `data` least of all.
 ///
-/// Any field may be absent or `null`, whatever the document says.
+/// Any field may be absent or `null`, in spite of the OpenAPI document.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
@@ -42,13 +41,13 @@ struct ResultSet {
 }
 
 impl Answer {
-    /// Where a statement stands that was answered with this and a 2xx `status`.
+    /// The status of a statement that was answered with this and a 2xx `status`.
     pub(crate) fn status(&self, status: StatusCode) -> Status {
         let set = self.result_set_meta_data.as_ref();
         let is_statement = set.is_some() || !self.handle().is_empty();
         match (status, text(&self.code)) {
             (StatusCode::ACCEPTED, "") | (_, ASYNCHRONOUS | IN_PROGRESS) => self.running(),
-            // There are more codes of success than are written down.
+            // There are more codes of success than the documented ones.
             (StatusCode::OK, code) if is_statement || [DONE, RESULT_TOO_LARGE].contains(&code) => {
                 Status::new(Phase::Succeeded).info("rows", set.and_then(|set| set.num_rows))
             }
@@ -56,12 +55,12 @@ impl Answer {
         }
     }
 
-    /// What finds the statement again; may be empty.
+    /// Identifies the statement; may be empty.
     pub(crate) fn handle(&self) -> &str {
         text(&self.statement_handle)
     }
 
-    /// The API has one code for all that is not at its end; its words may tell more.
+    /// The API has one code for all statements that have not ended; its message may be more specific.
     fn running(&self) -> Status {
         let message = text(&self.message).to_lowercase();
         let phase = match () {
@@ -80,7 +79,7 @@ impl Answer {
         has_rows.then(|| last.map_or(own, String::as_str))
     }
 
-    /// Its code. Where only a message or a handle tells that it is Snowflake's, 422 is its code.
+    /// Its code; 422 if there is none but a message or a handle shows that the response is Snowflake's.
     fn error_code(&self, status: StatusCode) -> Option<&str> {
         let known = Some(text(&self.code)).filter(|code| !code.is_empty());
         let is_statement = !self.handle().is_empty() || !text(&self.message).is_empty();
@@ -92,7 +91,7 @@ fn text(field: &Option<String>) -> &str {
     field.as_deref().unwrap_or_default()
 }
 
-/// What `error`, the answer to a poll, says of the statement, if it says something.
+/// The status of a statement whose poll was answered with `error`, if that is about the statement.
 pub(crate) fn ended(error: &Error, retryable: &[String]) -> Option<Status> {
     let code = error.code().filter(|_| error.is_upstream())?;
     if code == RESULT_TOO_LARGE {
@@ -108,7 +107,7 @@ pub(crate) fn ended(error: &Error, retryable: &[String]) -> Option<Status> {
     Some(Status::new(phase).code(code).message(error.message()))
 }
 
-/// The refusal of a submit, which Flyte repeats where the operator says that it helps.
+/// The error of a submit; Flyte retries it if the operator listed its code.
 pub(crate) fn refused(error: Error, retryable: &[String]) -> Error {
     let code = error.code().filter(|_| error.is_upstream());
     match code.filter(|code| retryable.iter().any(|known| known == code)) {
@@ -125,7 +124,7 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let answer = serde_json::from_slice::<Answer>(body).ok()?;
     let code = answer.error_code(status)?.to_owned();
     let message = match (text(&answer.message), text(&answer.sql_state)) {
-        ("", "") => "Snowflake gives no reason".to_owned(),
+        ("", "") => "Snowflake gave no reason".to_owned(),
         (message, "") => message.to_owned(),
         (message, state) => format!("{message} (SQLSTATE {state})"),
     };

@@ -1,21 +1,19 @@
-//! Who a statement is run as: a key pair whose tokens are signed here, or a token from a secret or file.
-
-mod token_file;
+//! Credentials for Snowflake: a key pair with which tokens are signed, or a token from a secret or file.
 
 use std::{path::Path, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Header};
 use plugin_core::{
-    Context, Error, Fingerprint, Kind, Result,
-    upstream::{Credentials, SecretToken, Token, TokenCache, TokenSource},
+    Context, Error, Fingerprint, Kind, Result, clap,
+    context::AuthorSecret,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    jiff::Timestamp,
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::{Map, Value as Json, json},
+    upstream::{Credentials, SecretToken, Token, TokenCache, TokenFile, TokenSource, bearer},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
 
-use self::token_file::TokenFile;
 use crate::key::Key;
 
 /// Flyte 2's names for the key and its passphrase.
@@ -23,10 +21,12 @@ const KEY_SECRET: &str = "snowflake_private_key";
 const PASSPHRASE_SECRET: &str = "snowflake_private_key_passphrase";
 const PAT_SECRET: &str = "snowflake_pat";
 const OAUTH_SECRET: &str = "snowflake_oauth_token";
-/// Snowflake takes tokens of up to an hour; a minute of it is for clocks that differ.
+/// The setting that names the file with the service's OIDC token.
+const TOKEN_FILE: &str = "SNOWFLAKE_OIDC_TOKEN_FILE";
+/// Snowflake accepts tokens of up to an hour; a minute less allows for clock skew.
 const LIFETIME: Duration = Duration::from_secs(59 * 60);
 
-/// How the service proves who it is.
+/// How the service authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -42,7 +42,7 @@ pub(crate) enum AuthType {
 }
 
 impl AuthType {
-    /// By the name that Snowflake's connectors have for it.
+    /// The method that Snowflake's connectors call `name`.
     pub(crate) fn of_authenticator(name: &str) -> Option<Self> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match () {
@@ -55,48 +55,46 @@ impl AuthType {
     }
 }
 
-/// Which secrets an author said to use in place of the service's own: names, not values.
+/// The secrets that an author chose in place of the service's own: names, not values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SecretNames {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    key: Option<AuthorSecret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    passphrase: Option<String>,
+    passphrase: Option<AuthorSecret>,
 }
 
 impl SecretNames {
     /// Reads `custom.secrets`.
     ///
     /// # Errors
-    /// `InvalidArgument` that names what is not a name.
-    pub(crate) fn read(secrets: &Map<String, Json>) -> Result<Self> {
-        let name = |field: &str| match secrets.get(field) {
-            None | Some(Json::Null) => Ok(None),
-            Some(Json::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
-            Some(_) => Err(Error::invalid(format!("custom.secrets.{field}: must be a text"))),
-        };
-        Ok(Self { key: name(KEY_SECRET)?, passphrase: name(PASSPHRASE_SECRET)? })
+    /// `InvalidArgument` with the field that is not a name.
+    pub(crate) fn read(secrets: Option<&Map<String, Json>>) -> Result<Self> {
+        Ok(Self {
+            key: AuthorSecret::read(secrets, KEY_SECRET)?,
+            passphrase: AuthorSecret::read(secrets, PASSPHRASE_SECRET)?,
+        })
     }
 
-    pub(crate) fn name_a_key(&self) -> bool {
+    pub(crate) fn has_key(&self) -> bool {
         self.key.is_some()
     }
 
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &String> {
-        self.key.iter().chain(&self.passphrase)
+    /// All chosen names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().chain(&self.passphrase).map(AuthorSecret::name)
     }
 
-    /// What `auth` cannot do without.
+    /// Checks that the secrets that `auth` needs exist.
     ///
     /// # Errors
-    /// `FailedPrecondition` that names the secret that is missing.
+    /// `FailedPrecondition` with the name of a missing secret.
     pub(crate) async fn check(&self, cx: &Context, auth: AuthType) -> Result<()> {
         match auth {
             AuthType::KeyPair => self.find(cx).await.map(drop),
             AuthType::Pat => cx.secret(PAT_SECRET).await.map(drop),
             AuthType::Oauth => cx.secret(OAUTH_SECRET).await.map(drop),
-            // A file, which may be late: whoever sends it says what is wrong with it.
+            // The file may appear later; sending it reports what is wrong with it.
             AuthType::Wif => Ok(()),
         }
     }
@@ -104,12 +102,12 @@ impl SecretNames {
     /// The key, and its passphrase.
     async fn find(&self, cx: &Context) -> Result<(SecretString, Option<SecretString>)> {
         let key = match &self.key {
-            Some(name) => named(cx, KEY_SECRET, name).await?,
+            Some(secret) => secret.get(cx, KEY_SECRET).await?,
             None => cx.secret(KEY_SECRET).await?,
         };
         let passphrase = match &self.passphrase {
-            Some(name) => Some(named(cx, PASSPHRASE_SECRET, name).await?),
-            // The service's own opens no key but the service's own.
+            Some(secret) => Some(secret.get(cx, PASSPHRASE_SECRET).await?),
+            // The service's passphrase is for the service's key only.
             None if self.key.is_some() => cx.connection_secret(PASSPHRASE_SECRET)?,
             None => cx.find_secret(PASSPHRASE_SECRET).await?,
         };
@@ -117,15 +115,7 @@ impl SecretNames {
     }
 }
 
-/// The secret that an author calls `name` and Flyte 2 sends as `field`; never the service's own `field`.
-async fn named(cx: &Context, field: &str, name: &str) -> Result<SecretString> {
-    match cx.connection_secret(field)? {
-        Some(value) => Ok(value),
-        None => cx.secret(name).await,
-    }
-}
-
-/// Signs calls, and tells Snowflake with what.
+/// Signs calls and adds the token type.
 pub(crate) struct SignedBy<C> {
     credentials: C,
     token_type: &'static str,
@@ -157,12 +147,33 @@ pub(crate) fn oauth() -> SignedBy<SecretToken> {
 }
 
 /// Credentials that send the OIDC token in `file`.
-pub(crate) fn workload_identity(file: Option<&Path>) -> SignedBy<TokenFile> {
-    let credentials = TokenFile(file.map(Path::to_owned));
+pub(crate) fn workload_identity(file: Option<&Path>) -> SignedBy<impl Credentials + use<>> {
+    let file = file.map(|path| TokenFile::new(TOKEN_FILE, path));
+    let credentials = WorkloadIdentity(file);
     SignedBy { credentials, token_type: "WORKLOAD_IDENTITY_FEDERATION" }
 }
 
-/// Credentials that sign tokens for `user` of `account`, as tokens name it, with the key of `names`.
+/// Workload identity federation: the service sends a token that the operator's OIDC provider issued.
+///
+/// Header and token type: <https://docs.snowflake.com/en/developer-guide/sql-api/authenticating>.
+struct WorkloadIdentity(Option<TokenFile>);
+
+impl Credentials for WorkloadIdentity {
+    async fn headers(&self, _: &Context) -> Result<HeaderMap> {
+        let file = self.0.as_ref().ok_or_else(|| {
+            let message = format!(
+                "workload identity federation needs {TOKEN_FILE}, which the service's operator did not \
+                 set"
+            );
+            Error::new(Kind::FailedPrecondition, message)
+        })?;
+        let token = format!("WIF.OIDC.{}", file.read().await?.expose_secret());
+        let value = bearer(&SecretString::from(token))?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+    }
+}
+
+/// Credentials with tokens for `user` of `account`, its name in tokens, signed with the key of `names`.
 pub(crate) fn key_pair(
     cache: &TokenCache,
     account: String,
@@ -200,7 +211,7 @@ impl TokenSource for KeyPair {
     }
 }
 
-/// [`sign`], while other calls go on: an author's key may demand a second of work.
+/// [`sign`] on a thread of its own: decrypting an author's key may take a second.
 async fn signed(
     subject: String,
     key: SecretString,

@@ -1,7 +1,6 @@
-//! A statement at Snowflake: what finds it again, and what there is to say of it.
+//! A statement at Snowflake, and its status.
 
-use http::StatusCode;
-use plugin_core::{Error, Phase, Result, Status, Value};
+use plugin_core::{Error, Phase, Result, Status, Value, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +10,7 @@ use crate::{
     settings::Place,
 };
 
-/// What finds the statement again, and its rows.
+/// Identifies the statement and its rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub(crate) id: String,
@@ -24,7 +23,7 @@ pub struct Job {
     #[serde(default)]
     pub(crate) secrets: SecretNames,
     flyte2: bool,
-    /// Whether the task wants to know where its rows are.
+    /// Whether the task declares the output `results`.
     results: bool,
 }
 
@@ -32,15 +31,15 @@ impl Job {
     pub(crate) fn new(id: String, account: &Account, place: Place, results: bool) -> Result<Self> {
         let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if id.is_empty() || id.len() > 64 || !id.chars().all(is_handle) {
-            return Err(Error::unavailable("Snowflake's answer names no statement"));
+            return Err(Error::unavailable("Snowflake's response has no statement handle"));
         }
         let Place { user, warehouse, database, schema, auth, secrets, flyte2, .. } = place;
         let account = account.name.clone();
         Ok(Self { id, account, user, warehouse, database, schema, auth, secrets, flyte2, results })
     }
 
-    /// Where it stands, as Snowflake says.
-    pub(crate) fn seen(&self, answer: &api::Answer, http: StatusCode) -> Status {
+    /// Its status, from Snowflake's response.
+    pub(crate) fn status(&self, answer: &api::Answer, http: StatusCode) -> Status {
         let status = answer.status(http);
         if status.phase() != Phase::Succeeded || !self.results {
             return status;
@@ -48,13 +47,13 @@ impl Job {
         status.output("results", answer.result_handle(&self.id).map(|handle| self.rows(handle)))
     }
 
-    /// `status` of a statement whose result is not shown, but can be read.
+    /// `status` of a statement whose response does not contain its result.
     pub(crate) fn finished(&self, status: Status) -> Status {
         let rows = status.phase() == Phase::Succeeded && self.results;
         status.output("results", rows.then(|| self.rows(&self.id)))
     }
 
-    /// Where the SDKs read the rows of statement `id`; each Flyte has its own form.
+    /// The URI from which the SDKs read the rows of statement `id`, in the form of Flyte 1 or 2.
     fn rows(&self, id: &str) -> Value {
         let Self { user, account, warehouse, database, schema, .. } = self;
         let separator = if self.flyte2 { '/' } else { ':' };
@@ -62,7 +61,7 @@ impl Job {
         Value::structured_dataset(format!("snowflake://{user}{separator}{account}/{place}/{id}"))
     }
 
-    /// `status` with what the ids alone tell.
+    /// `status` with the link and info that the ids provide.
     pub(crate) fn described(&self, status: Status, account: &Account) -> Status {
         status
             .link("Snowflake Console", account.console(&self.id))
@@ -74,7 +73,7 @@ impl Job {
             .info("schema", Some(self.schema.as_str()))
     }
 
-    /// A statement that Snowflake does not find any more.
+    /// The error for a statement that Snowflake no longer finds.
     pub(crate) fn not_found(&self, error: &Error) -> Error {
         let message = format!(
             "Snowflake has no statement {} in account {}: results are kept for a day",

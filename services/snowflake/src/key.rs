@@ -1,18 +1,21 @@
-//! Private keys, in every form that `openssl` writes them.
+//! Private keys, in every format that `openssl` writes.
 
-use aws_lc_rs::{digest, encoding::AsDer as _, rsa, signature::KeyPair as _};
+use aws_lc_rs::{encoding::AsDer as _, rsa, signature::KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jsonwebtoken::EncodingKey;
 use pkcs8::{
     EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument,
     pkcs5::{EncryptionScheme, pbes2::Kdf},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use plugin_core::{
+    digest::sha256,
+    secrecy::{ExposeSecret as _, SecretString},
+};
 
-/// How much work a key may demand to be decrypted; a task's author may have chosen it.
+/// The most iterations for decrypting a key; a task's author may have chosen it.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
-/// An RSA key that signs, and the fingerprint that Snowflake knows its public half by.
+/// An RSA key for signing, and the fingerprint by which Snowflake identifies its public key.
 pub(crate) struct Key {
     pub(crate) signing: EncodingKey,
     pub(crate) fingerprint: String,
@@ -22,7 +25,7 @@ impl Key {
     /// Reads PKCS#8, plain or encrypted, or PKCS#1, in PEM.
     ///
     /// # Errors
-    /// Why it cannot be used, in words that tell nothing of the key.
+    /// Why it cannot be used, without any of its contents.
     pub(crate) fn read(
         pem: &SecretString,
         passphrase: Option<&SecretString>,
@@ -32,32 +35,31 @@ impl Key {
             "RSA PRIVATE KEY" => Self::from_pkcs1(der.as_bytes()),
             "PRIVATE KEY" => Self::from_pkcs8(der.as_bytes()),
             "ENCRYPTED PRIVATE KEY" => {
-                let passphrase = passphrase.ok_or("is encrypted, and there is no passphrase")?;
+                let passphrase = passphrase.ok_or("is encrypted, but there is no passphrase")?;
                 Self::from_pkcs8(decrypted(der.as_bytes(), passphrase)?.as_bytes())
             }
-            _ => Err("is not a private key in PEM that Snowflake takes"),
+            _ => Err("is not a PEM private key that Snowflake supports"),
         }
     }
 
     fn from_pkcs8(der: &[u8]) -> Result<Self, &'static str> {
-        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| "is not a key in PKCS#8")?;
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| "is not a PKCS#8 key")?;
         Self::from_pkcs1(info.private_key.as_bytes())
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, &'static str> {
-        let pair = rsa::KeyPair::from_der(der).map_err(|_| "is not an RSA key that can be used")?;
-        let public = pair.public_key().as_der().map_err(|_| "has no public half")?;
-        let digest = digest::digest(&digest::SHA256, public.as_ref());
+        let pair = rsa::KeyPair::from_der(der).map_err(|_| "is not a usable RSA key")?;
+        let public = pair.public_key().as_der().map_err(|_| "has no public key")?;
         Ok(Self {
             signing: EncodingKey::from_rsa_der(der),
-            fingerprint: format!("SHA256:{}", BASE64_STANDARD.encode(digest)),
+            fingerprint: format!("SHA256:{}", BASE64_STANDARD.encode(sha256(&[public.as_ref()]))),
         })
     }
 }
 
 fn decrypted(der: &[u8], passphrase: &SecretString) -> Result<SecretDocument, &'static str> {
     const OUTDATED: &str =
-        "is not encrypted by PBES2; convert it with openssl pkcs8 -topk8 -v2 aes256";
+        "is not encrypted with PBES2; convert it with openssl pkcs8 -topk8 -v2 aes256";
     let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| OUTDATED)?;
     let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm else {
         return Err(OUTDATED);
@@ -67,24 +69,22 @@ fn decrypted(der: &[u8], passphrase: &SecretString) -> Result<SecretDocument, &'
         _ => false,
     };
     if !affordable {
-        return Err(
-            "is encrypted with too costly a derivation; use PBKDF2 (openssl pkcs8 -v2 aes256)",
-        );
+        return Err("has too expensive a key derivation; use PBKDF2 (openssl pkcs8 -v2 aes256)");
     }
     info.decrypt(passphrase.expose_secret()).map_err(|_| "cannot be decrypted with its passphrase")
 }
 
-/// What a PEM block holds, and its label.
+/// The label of a PEM block and its contents.
 ///
-/// Read generously: secrets lose their line breaks on the way through environment variables and forms.
+/// Lenient: secrets lose their line breaks in environment variables and forms.
 fn unwrapped(pem: &str) -> Result<(&str, SecretDocument), &'static str> {
-    const NOT_PEM: &str = "is not a private key in PEM";
+    const NOT_PEM: &str = "is not a PEM private key";
     let (_, rest) = pem.split_once("-----BEGIN ").ok_or(NOT_PEM)?;
     let (label, rest) = rest.split_once("-----").ok_or(NOT_PEM)?;
     let (body, _) = rest.split_once("-----END ").ok_or(NOT_PEM)?;
     if body.contains("Proc-Type") {
         return Err(
-            "is encrypted in a form of old; convert it with openssl pkcs8 -topk8 -v2 aes256",
+            "is encrypted in an obsolete format; convert it with openssl pkcs8 -topk8 -v2 aes256",
         );
     }
     let body = SecretString::from(body.replace("\\n", "").split_whitespace().collect::<String>());

@@ -1,4 +1,4 @@
-//! Runs Flyte's `snowflake` tasks: a SQL statement by Snowflake's SQL API.
+//! Runs Flyte's `snowflake` tasks: SQL statements, through Snowflake's SQL API.
 
 mod accounts;
 mod api;
@@ -15,50 +15,50 @@ mod task_types;
 
 use plugin_core::{
     Context, Http, HttpBuilder, Kind, Phase, Plugin, Result, Status, Task, TaskType,
-    upstream::TokenCache,
+    schemars::{self, JsonSchema},
+    serde_json::{Map, Value as Json},
+    upstream::{Listed, Target as _, Targets, TokenCache},
 };
-use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value as Json};
 
 use crate::{
-    accounts::{Account, Accounts},
+    accounts::Account,
     credentials::{AuthType, SecretNames},
     session::Session,
 };
 pub use crate::{job::Job, settings::Settings};
 
-/// How much of an answer to a poll is read: more has no answer without rows.
+/// How many bytes of the response to a poll are read. Only responses with rows are larger.
 const STATUS_BYTES: usize = 256 << 10;
 
 /// The Snowflake plugin.
 pub struct Snowflake {
     settings: Settings,
-    accounts: Accounts,
+    accounts: Targets<Account>,
     tokens: TokenCache,
 }
 
-/// What a task's author writes: `SnowflakeConfig` of Flyte 2's SDK. Flyte 1 writes the same names into
-/// `config`, which is read for what is missing here.
+/// The task's configuration: `SnowflakeConfig` of Flyte 2's SDK. Flyte 1 writes the same names into
+/// `config`, which provides what is missing here.
 ///
-/// Cannot be printed: authors put tokens into `connection_kwargs`, which are not read.
+/// Not `Debug`: authors put tokens into `connection_kwargs`, which are not read.
 #[derive(Default, Deserialize, JsonSchema)]
 pub struct Custom {
-    /// The account identifier, for example `ORG-ACCOUNT`; one that the service is configured for.
+    /// The account identifier, for example `ORG-ACCOUNT`, one of those that the service's operator lists.
     account: Option<String>,
     /// The user to run as.
     user: Option<String>,
     /// The warehouse to run in.
     warehouse: Option<String>,
-    /// The database of names that name none.
+    /// The default database of the statement.
     database: Option<String>,
-    /// The schema of names that name none.
+    /// The default schema of the statement.
     schema: Option<String>,
-    /// Whether the row after `VALUES` is repeated for each item of the inputs, which are lists.
+    /// Whether the row after `VALUES` is repeated for each item of the inputs, which must be lists.
     batch: Option<bool>,
     /// Arguments of Snowflake's Python connector: `role`, `session_parameters` and `authenticator`.
     connection_kwargs: Option<Map<String, Json>>,
-    /// Flyte 2: which secret holds what, `snowflake_private_key` and its passphrase.
+    /// Flyte 2: names of the secrets `snowflake_private_key` and `snowflake_private_key_passphrase`.
     secrets: Option<Map<String, Json>>,
 }
 
@@ -70,21 +70,21 @@ impl Plugin for Snowflake {
     type Meta = Job;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let accounts = Accounts::new(settings.accounts.clone(), &http)?;
+        let accounts = Targets::new(settings.accounts.clone(), &http.failures(api::failure))?;
         Ok(Self { settings, accounts, tokens: TokenCache::default() })
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         let session = Session::read(task.custom.connection_kwargs.as_ref().unwrap_or(&Map::new()))?;
-        let place = self.settings.place(&task, &session, self.accounts.only())?;
-        let (account, http) = self.accounts.find(&place.account_field, &place.account)?;
-        cx.caller().check_target(&account.name)?;
-        // Before anything is sent: without it nothing can be.
+        let only = self.accounts.only().map(|account| account.target.name());
+        let place = self.settings.place(&task, &session, only)?;
+        let account = self.accounts.choose(cx, &place.account_field, &place.account)?;
+        // Nothing can be sent without them.
         place.secrets.check(cx, place.auth).await?;
         let body = request::body(cx, &task, &place, &session, &self.settings)?;
-        let http = self.signed(http, account, &place.user, place.auth, &place.secrets);
-        // Snowflake runs a statement once for each request id that is marked as a retry. It is always
-        // marked: no replica can know whether another one sent it before.
+        let http = self.signed(account, &place.user, place.auth, &place.secrets);
+        // Snowflake runs a statement once for each request id if the request is marked as a retry. It
+        // always is: no replica can know whether another one has sent it before.
         let request = http
             .post(&["statements"])
             .query("async", Some("true"))
@@ -94,60 +94,59 @@ impl Plugin for Snowflake {
         let submitted =
             sent.map_err(|error| api::refused(error, &self.settings.retryable_codes))?;
         let results = task.declares_output("results");
-        Job::new(submitted.handle().to_owned(), account, place, results)
+        Job::new(submitted.handle().to_owned(), &account.target, place, results)
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
-        let (account, http) = self.accounts.of_job(&job.account)?;
-        let http = self.signed_for(&job, account, http);
-        // The rows are not for us, and a first partition may be many megabytes of them.
+        let account = self.accounts.of_job(&job.account)?;
+        let http = self.signed_for(&job, account);
+        // The rows are not needed, and the first partition may have many megabytes of them.
         let request = http.get(&["statements", &job.id]).at_most(STATUS_BYTES);
         let status = match request.send(cx).await {
             Ok(response) if response.is_cut => job.finished(Status::new(Phase::Succeeded)),
-            Ok(response) => job.seen(&response.json()?, response.status),
+            Ok(response) => job.status(&response.json()?, response.status),
             Err(error) if error.kind() == Kind::NotFound => return Err(job.not_found(&error)),
             Err(error) => match api::ended(&error, &self.settings.retryable_codes) {
                 Some(status) => job.finished(status),
                 None => return Err(error),
             },
         };
-        Ok(job.described(status, account))
+        Ok(job.described(status, &account.target))
     }
 
     fn describe(&self, job: &Job) -> Status {
         let status = Status::new(Phase::Running);
         match self.accounts.of_job(&job.account) {
-            Ok((account, _)) => job.described(status, account),
+            Ok(account) => job.described(status, &account.target),
             Err(_) => status,
         }
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let Ok((account, http)) = self.accounts.of_job(&job.account) else {
-            // An error would be repeated for ever: nothing that is done here can stop it any more.
+        let Ok(account) = self.accounts.of_job(&job.account) else {
+            // Flyte would retry an error forever, and the statement can no longer be cancelled.
             tracing::warn!(
                 account = job.account,
                 statement = job.id,
-                "a statement was not stopped: its account is no longer one of this service's"
+                "statement not cancelled: its account is no longer listed"
             );
             return Ok(());
         };
-        let http = self.signed_for(&job, account, http);
-        // A statement that has ended is refused with 422; the core then looks whether it has.
+        let http = self.signed_for(&job, account);
+        // Snowflake answers 422 if the statement has ended; the core then checks whether it has.
         http.post(&["statements", &job.id, "cancel"]).idempotent().send(cx).await.map(drop)
     }
 }
 
 impl Snowflake {
-    fn signed_for(&self, job: &Job, account: &Account, http: &Http) -> Http {
-        self.signed(http, account, &job.user, job.auth, &job.secrets)
+    fn signed_for(&self, job: &Job, account: &Listed<Account>) -> Http {
+        self.signed(account, &job.user, job.auth, &job.secrets)
     }
 
-    /// `http`, called as `user` of `account`.
+    /// The API of `account`, called as its `user`.
     fn signed(
         &self,
-        http: &Http,
-        account: &Account,
+        Listed { target: account, http }: &Listed<Account>,
         user: &str,
         auth: AuthType,
         names: &SecretNames,

@@ -1,16 +1,19 @@
-//! Flyte's values as Snowflake reads them: bound, written out, or as plain text.
+//! Flyte's values for Snowflake: as bind variables, literals, or plain strings.
 //!
-//! Texts are those of Snowflake's Python connector, which Flyte's own connector runs statements with:
-//! the same workflow compares the same texts.
+//! Strings are those of Snowflake's Python connector, with which Flyte's own connector runs statements,
+//! so that a workflow compares the same strings with both.
 
-use jiff::{SignedDuration, civil::DateTime};
-use plugin_core::Value;
-use serde_json::{Value as Json, json};
+use plugin_core::{
+    Value,
+    digest::hex,
+    jiff::{SignedDuration, civil::DateTime},
+    serde_json::{Value as Json, json},
+};
 
-/// `value` as bind variable of the SQL API.
+/// `value` as a bind variable of the SQL API.
 ///
-/// Times are bound as texts, not as `TIMESTAMP_TZ`: a text takes the type of the column it meets, so
-/// that a column without time zone compares with the time in UTC, as it does for Flyte's connector.
+/// Times are bound as strings, not as `TIMESTAMP_TZ`: a string is converted to the type of the column, so
+/// that a column without time zone compares with the time in UTC, as with Flyte's connector.
 pub(crate) fn binding(value: &Value) -> Json {
     let kind = match value {
         Value::Integer(_) => "FIXED",
@@ -26,11 +29,11 @@ pub(crate) fn binding(value: &Value) -> Json {
     json!({ "type": kind, "value": text })
 }
 
-/// `value` as it can be written into a statement, between other tokens.
+/// `value` as a literal in a statement.
 pub(crate) fn literal(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
-        // In brackets, or a minus before it would start a comment.
+        // In parentheses, because a minus before it would start a comment.
         Value::Integer(..0) => format!("({})", text(value)),
         Value::Float(number) if !number.is_finite() => format!("'{number}'::FLOAT"),
         Value::Float(number) if number.is_sign_negative() => format!("({})", text(value)),
@@ -49,7 +52,7 @@ pub(crate) fn text(value: &Value) -> String {
         Value::Float(number) => number.to_string(),
         Value::Datetime(at) => timestamp(*at),
         Value::Duration(span) => clock(*span),
-        Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02X}")).collect(),
+        Value::Bytes(bytes) => hex(bytes).to_uppercase(),
         other => match other.to_json() {
             Json::String(text) => text,
             json => json.to_string(),
@@ -57,7 +60,7 @@ pub(crate) fn text(value: &Value) -> String {
     }
 }
 
-/// `text` as it stands within single quotes.
+/// `text`, escaped for single quotes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -72,7 +75,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// As Python prints a `datetime` in UTC.
+/// As Python formats a `datetime` in UTC.
 fn timestamp(at: DateTime) -> String {
     let (date, time) = (at.date(), at.time());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
@@ -80,7 +83,7 @@ fn timestamp(at: DateTime) -> String {
     format!("{date} {hour:02}:{minute:02}:{second:02}{fraction}+00:00")
 }
 
-/// Hours, minutes and seconds; days are hours too.
+/// Hours, minutes and seconds; days become hours.
 fn clock(span: SignedDuration) -> String {
     let sign = if span.is_negative() { "-" } else { "" };
     let (seconds, micros) = (span.unsigned_abs().as_secs(), span.unsigned_abs().subsec_micros());
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_can_be_bound_and_written() {
+    fn every_type_has_a_binding_and_a_literal() {
         let at = |text: &str| Value::Datetime(text.parse().unwrap());
         let span = |seconds, nanos| Value::Duration(SignedDuration::new(seconds, nanos));
         let map = Value::Map(BTreeMap::from([("k".into(), Value::Integer(1))]));

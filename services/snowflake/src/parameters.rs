@@ -1,45 +1,46 @@
-//! Puts a task's inputs into its statement, so that no value can leave the place it stands in.
+//! Renders a task's inputs into its statement so that no value can escape its lexical context.
 //!
-//! | where | what becomes of an input |
+//! | where | what an input becomes |
 //! |---|---|
-//! | in the open, in a query or DML | `?`, and a bind variable; a list becomes `?,?,…` |
-//! | in the open elsewhere: DDL, several statements, own `?`, `DATE …` | a literal, escaped; a list of them |
-//! | in `'…'` | its text, escaped |
-//! | in `"…"` | its text, with `"` doubled |
-//! | in `$$…$$`, and in `'…'` that is code | its text, if it is a word or number |
+//! | outside of quotes, in a query or DML | `?`, and a bind variable; a list becomes `?,?,…` |
+//! | outside of quotes elsewhere: DDL, several statements, own `?`, `DATE …` | a literal, escaped; a list of them |
+//! | in `'…'` | a string, escaped |
+//! | in `"…"` | a string, with `"` doubled |
+//! | in `$$…$$`, and in `'…'` that is code | a string, if it is a word or number |
 //! | in a comment | nothing |
 
 use std::borrow::Cow;
 
 use plugin_core::{
     Context, Error, Result, Value,
+    context::Filling,
+    serde_json::{Map, Value as Json},
     task::{Inputs, placeholder::Placeholder},
 };
-use serde_json::{Map, Value as Json};
 
 use crate::{
     literal,
-    sql::{Piece, Place, take_apart},
+    sql::{Piece, Place, split},
 };
 
-/// How many bytes a statement and its bindings may have: one input can stand in it many times.
+/// The most bytes of a statement and its bindings: it may contain one input many times.
 const MAX_BYTES: usize = 8 << 20;
-/// What a binding takes besides its value.
+/// The size of a binding without its value.
 const BINDING_BYTES: usize = r#""100000":{"type":"BOOLEAN","value":""},"#.len();
 
-/// A statement that can be sent.
+/// A statement, ready to be sent.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
     pub(crate) statement: String,
     pub(crate) bindings: Map<String, Json>,
-    /// Whether it is more than one.
+    /// Whether there are several statements.
     pub(crate) several: bool,
 }
 
-/// `statement` with `inputs`; in a `batch` its row after `VALUES` is repeated.
+/// Renders `inputs` into `statement`; in a `batch` the row after `VALUES` is repeated.
 ///
 /// # Errors
-/// `InvalidArgument` that names the input that cannot go where it should.
+/// `InvalidArgument` with the input that cannot be rendered in its context.
 pub(crate) fn render(
     cx: &Context,
     statement: &str,
@@ -47,7 +48,7 @@ pub(crate) fn render(
     batch: bool,
 ) -> Result<Rendered> {
     let is_input = |name: &str| inputs.iter().any(|(known, _)| known == name);
-    let parts = take_apart(statement, !inputs.is_empty(), &is_input)?;
+    let parts = split(statement, !inputs.is_empty(), &is_input)?;
     let binds = parts.can_bind();
     let mut renderer = Renderer {
         cx,
@@ -75,16 +76,16 @@ struct Renderer<'a> {
     cx: &'a Context,
     inputs: &'a Inputs,
     binds: bool,
-    /// Whether the statement may have had lines that Flyte's SDKs joined.
+    /// Whether Flyte's SDKs may have joined the statement's lines.
     one_line: bool,
     out: String,
     bindings: Vec<Json>,
-    /// How many bytes the bindings have.
+    /// The size of the bindings in bytes.
     bound: usize,
 }
 
 impl<'a> Renderer<'a> {
-    /// The row after `VALUES` once for each item of the lists.
+    /// Repeats the row after `VALUES` for each item of the lists.
     fn batch(&mut self, pieces: &[Piece<'_>]) -> Result<()> {
         let position = |wanted: &Piece<'_>| pieces.iter().position(|piece| piece == wanted);
         let rows = pieces.iter().filter(|piece| **piece == Piece::RowStart).count();
@@ -105,7 +106,7 @@ impl<'a> Renderer<'a> {
         self.all(&pieces[end..], None)
     }
 
-    /// How long the lists are, all of them.
+    /// The common length of all lists.
     fn rows(&self) -> Result<usize> {
         let lists = self.inputs.iter().filter_map(|(name, input)| match &input.value {
             Value::List(items) => Some((name, items.len())),
@@ -128,7 +129,7 @@ impl<'a> Renderer<'a> {
         Ok(*first)
     }
 
-    /// Writes `pieces`; within a row of a batch, lists stand for their item.
+    /// Writes `pieces`; within a row of a batch, a list is replaced by its item.
     fn all(&mut self, pieces: &[Piece<'_>], row: Option<usize>) -> Result<()> {
         let field = if row.is_some() { "custom.batch" } else { "template.sql.statement" };
         for piece in pieces {
@@ -155,13 +156,13 @@ impl<'a> Renderer<'a> {
     }
 
     fn fill(&mut self, place: Place, filling: Placeholder<'_>, row: Option<usize>) -> Result<()> {
-        let (name, value) = self.value(filling, row)?;
+        let Filling { name, value } = self.value(filling, row)?;
         match place {
             Place::Open | Place::Constant => self.open(&name, &value, place == Place::Open)?,
             Place::LineComment if self.one_line => {
                 return Err(Error::invalid(format!(
-                    "template.sql.statement: {name} stands in a -- comment; Flyte joins lines into \
-                     one, use /* */"
+                    "template.sql.statement: {name} must not be in a -- comment, because Flyte joins \
+                     lines into one: use /* … */"
                 )));
             }
             Place::LineComment | Place::BlockComment => {}
@@ -173,43 +174,23 @@ impl<'a> Renderer<'a> {
         self.check_size(&name)
     }
 
-    /// What `filling` is called, and what it stands for.
-    fn value(
-        &self,
-        filling: Placeholder<'_>,
-        row: Option<usize>,
-    ) -> Result<(String, Cow<'a, Value>)> {
-        let word = |name: &str, text: &str| {
-            Ok((name.to_owned(), Cow::Owned(Value::String(text.to_owned()))))
-        };
-        match filling {
-            Placeholder::Input(name) => Ok((format!("inputs.{name}"), self.input(name, row)?)),
-            Placeholder::OutputPrefix => word("outputPrefix", self.cx.output_prefix()),
-            Placeholder::Namespace => word("namespace", &self.cx.execution().namespace),
-            Placeholder::PerRetryUniqueKey => {
-                word("perRetryUniqueKey", &self.cx.idempotency_key().hex())
-            }
-            Placeholder::Unavailable(name) => Err(Error::invalid(format!(
-                "template.sql.statement: {{{{ .{name} }}}} is not told to backend plugins"
-            ))),
-            _ => Err(Error::invalid("template.sql.statement: an unknown placeholder")),
-        }
-    }
-
-    fn input(&self, name: &str, row: Option<usize>) -> Result<Cow<'a, Value>> {
+    /// The value of `placeholder`; within a row of a batch, a list is replaced by its item.
+    fn value(&self, placeholder: Placeholder<'_>, row: Option<usize>) -> Result<Filling<'a>> {
         let inputs: &'a Inputs = self.inputs;
-        let value = &inputs.get(name)?.value;
-        match (value, row) {
-            (Value::List(items), Some(row)) => {
-                Ok(items.get(row).map_or(Cow::Owned(Value::Null), Cow::Borrowed))
+        let Filling { name, value } =
+            self.cx.fill("template.sql.statement", placeholder, inputs)?;
+        let value = match (value, row) {
+            (Cow::Borrowed(Value::List(items)), Some(row)) => {
+                items.get(row).map_or(Cow::Owned(Value::Null), Cow::Borrowed)
             }
-            _ => Ok(Cow::Borrowed(value)),
-        }
+            (value, _) => value,
+        };
+        Ok(Filling { name, value })
     }
 
     fn open(&mut self, name: &str, value: &Value, can_bind: bool) -> Result<()> {
         match value {
-            // Without an item nothing is in it, and nothing is what NULL equals.
+            // `IN (NULL)` matches nothing, as an empty list should.
             Value::List(items) if items.is_empty() => self.out.push_str("NULL"),
             Value::List(items) => {
                 for (number, item) in items.iter().enumerate() {
@@ -244,21 +225,21 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// `text` as it may stand within quotes, after `before`.
+/// `text`, rendered within quotes, after `before`.
 fn within(place: Place, name: &str, text: &str, before: &str) -> Result<String> {
     let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
     match place {
-        Place::Name if text.is_empty() => refuse("is empty, but stands within double quotes"),
+        Place::Name if text.is_empty() => refuse("must not be empty within double quotes"),
         Place::Name => Ok(text.replace('"', "\"\"")),
-        // It may be code, in which even a blank starts something new.
+        // It may be code, in which even a space separates tokens.
         Place::Dollars | Place::Code if is_word(text, before) => Ok(text.to_owned()),
         Place::Code => refuse(
-            "stands within '…' that is run as code, out of which an escaped text could break; only \
-             letters, digits and _.:@+- can",
+            "must be letters, digits or _.:@+- only, because the '…' around it is run as code, which \
+             would undo escapes",
         ),
-        Place::Dollars => refuse(
-            "stands within $$…$$, where nothing can be escaped; only letters, digits and _.:@+- can",
-        ),
+        Place::Dollars => {
+            refuse("must be letters, digits or _.:@+- only, because $$…$$ around it has no escapes")
+        }
         _ => Ok(literal::escape(text)),
     }
 }

@@ -1,7 +1,9 @@
 //! The request that submits a statement.
 
-use plugin_core::{Context, Result, Task};
-use serde_json::{Map, Value as Json, json};
+use plugin_core::{
+    Context, Result, Task,
+    serde_json::{Map, Value as Json, json},
+};
 
 use crate::{
     Custom,
@@ -10,7 +12,7 @@ use crate::{
     settings::{Place, Settings, identifier, parameters},
 };
 
-/// The longest that a statement may run, in seconds.
+/// The longest statement timeout of Snowflake, in seconds.
 const MAX_TIMEOUT: u64 = 604_800;
 
 /// The body that runs `task` at `place`.
@@ -25,7 +27,7 @@ pub(crate) fn body(
     let rendered = render(cx, task.sql()?, &task.inputs, batch)?;
     let mut parameters = parameters(session, &task.config, settings.query_tag.as_deref());
     if rendered.several {
-        // As many as there are.
+        // 0 allows any number.
         parameters.insert("multi_statement_count".to_owned(), "0".into());
     }
     let mut body = json!({
@@ -50,7 +52,7 @@ fn non_empty(map: Map<String, Json>) -> Option<Json> {
     (!map.is_empty()).then_some(Json::Object(map))
 }
 
-/// The author's shortest timeout, else the operator's. Nought is the longest there is.
+/// The author's shortest timeout, else the operator's, in seconds. 0 means the longest possible.
 fn timeout(task: &Task<Custom>, session: &Session, settings: &Settings) -> Option<u64> {
     let of_task = task.timeout.map(|timeout| timeout.as_millis().div_ceil(1000));
     let of_task = of_task.map(|seconds| u64::try_from(seconds).unwrap_or(MAX_TIMEOUT));
@@ -59,7 +61,7 @@ fn timeout(task: &Task<Custom>, session: &Session, settings: &Settings) -> Optio
     authors.map(bounded).min().or(settings.statement_timeout.map(bounded))
 }
 
-/// The UUID that names the create of `cx`: the head of its key, marked as a UUID of our own making.
+/// The request id of a create: the first digits of its idempotency key, as a UUID of version 8.
 pub(crate) fn id(cx: &Context) -> String {
     let key = cx.idempotency_key().hex();
     format!("{}-{}-8{}-8{}-{}", &key[..8], &key[8..12], &key[12..15], &key[15..18], &key[18..30])

@@ -1,23 +1,25 @@
-//! `connection_kwargs`: what Flyte 2's authors may say about the session, read from the arguments of
-//! Snowflake's Python connector.
+//! `connection_kwargs`: the session settings of Flyte 2's authors, which are arguments of Snowflake's
+//! Python connector.
 
-use plugin_core::{Error, Result};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Error, Result,
+    serde_json::{Map, Value as Json},
+};
 
 use crate::credentials::AuthType;
 
-/// What a task says of its session.
+/// A task's session settings.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Session {
     pub(crate) role: Option<String>,
     pub(crate) auth: Option<AuthType>,
-    /// Seconds that a statement may run.
+    /// How long a statement may run, in seconds.
     pub(crate) timeout: Option<u64>,
-    /// Session parameters, in lower case, as texts.
+    /// Session parameters: names in lower case, values as strings.
     pub(crate) parameters: Map<String, Json>,
 }
 
-/// Arguments that say where to connect. Hosts come from the operator alone.
+/// Arguments that specify where to connect, which only the operator may.
 const HOSTS: [&str; 8] = [
     "host",
     "port",
@@ -30,18 +32,18 @@ const HOSTS: [&str; 8] = [
 ];
 
 impl Session {
-    /// Reads `connection_kwargs`. What else the connector knows is for a connection that there is not
-    /// here (`login_timeout`), or a secret (`token`), and is not read.
+    /// Reads `connection_kwargs`. Other arguments of the connector are for a connection, of which there is
+    /// none (`login_timeout`), or secret (`token`), and are ignored.
     ///
     /// # Errors
-    /// `InvalidArgument` that names the wrong argument.
+    /// `InvalidArgument` with the name of the invalid argument.
     pub(crate) fn read(kwargs: &Map<String, Json>) -> Result<Self> {
         if let Some(host) = HOSTS.iter().find(|host| kwargs.contains_key(**host)) {
-            return Err(wrong(host, "hosts come from the service's configuration alone"));
+            return Err(wrong(host, "not allowed; only the service's operator sets hosts"));
         }
         let provider = text(kwargs, "workload_identity_provider")?;
         if provider.is_some_and(|provider| !provider.eq_ignore_ascii_case("oidc")) {
-            return Err(wrong("workload_identity_provider", "only OIDC is served"));
+            return Err(wrong("workload_identity_provider", "only OIDC is supported"));
         }
         let mut session =
             Self { role: text(kwargs, "role")?, auth: authenticator(kwargs)?, ..Self::default() };
@@ -56,13 +58,16 @@ impl Session {
     fn set(&mut self, parameters: &Map<String, Json>) -> Result<()> {
         for (name, value) in parameters.iter().filter(|(_, value)| !value.is_null()) {
             let field = format!("session_parameters.{name}");
-            let text = scalar(value).ok_or_else(|| wrong(&field, "must be a text or a number"))?;
+            let text = scalar(value)
+                .ok_or_else(|| wrong(&field, "must be a string, number or boolean"))?;
             match name.to_lowercase().as_str() {
                 "statement_timeout_in_seconds" => {
                     let seconds = text.parse();
-                    self.timeout = Some(seconds.map_err(|_| wrong(&field, "is not in seconds"))?);
+                    self.timeout = Some(
+                        seconds.map_err(|_| wrong(&field, "must be a whole number of seconds"))?,
+                    );
                 }
-                // The statement says it.
+                // Set by the statement itself.
                 "multi_statement_count" => {}
                 lower => drop(self.parameters.insert(lower.to_owned(), text.into())),
             }
@@ -75,24 +80,24 @@ fn text(kwargs: &Map<String, Json>, name: &str) -> Result<Option<String>> {
     match kwargs.get(name) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        Some(_) => Err(wrong(name, "must be a text")),
+        Some(_) => Err(wrong(name, "must be a string")),
     }
 }
 
 fn authenticator(kwargs: &Map<String, Json>) -> Result<Option<AuthType>> {
-    // The connector's own default stands for whatever fits the secret.
+    // The connector's default leaves the choice to the service.
     let named =
         text(kwargs, "authenticator")?.filter(|name| !name.eq_ignore_ascii_case("snowflake"));
     let known = |name: &String| {
         AuthType::of_authenticator(name).ok_or_else(|| {
             let known = "use SNOWFLAKE_JWT, PROGRAMMATIC_ACCESS_TOKEN, OAUTH or WORKLOAD_IDENTITY";
-            wrong("authenticator", &format!("{name:?} is not served; {known}"))
+            wrong("authenticator", &format!("{name:?} is not supported; {known}"))
         })
     };
     named.as_ref().map(known).transpose()
 }
 
-/// A parameter's value; Flyte's whole numbers arrive as doubles.
+/// A parameter's value as a string. Flyte's integers arrive as doubles.
 fn scalar(value: &Json) -> Option<String> {
     match value {
         Json::String(text) => Some(text.clone()),
@@ -111,7 +116,7 @@ fn wrong(name: &str, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_named() {
+    fn invalid_arguments_are_named() {
         for (kwargs, field) in [
             (json!({"host": "evil.example.com"}), "host"),
             (json!({"proxy_host": "evil.example.com"}), "proxy_host"),

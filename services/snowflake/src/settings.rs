@@ -1,9 +1,11 @@
-//! Where and as whom a statement runs: what the task says, else what the operator says.
+//! Where and as which user a statement runs: from the task, else from the operator's settings.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use plugin_core::{Error, Result, Task};
-use serde_json::{Map, Value as Json};
+use plugin_core::{
+    Error, Result, Task, clap,
+    serde_json::{self, Map, Value as Json},
+};
 
 use crate::{
     Custom,
@@ -12,13 +14,13 @@ use crate::{
     session::Session,
 };
 
-/// How long names may be together, as JSON writes them: the handle keeps them.
+/// The most bytes of all names together, as JSON: the handle contains them.
 const MAX_NAMES: usize = 300;
 
-/// What an operator sets.
+/// The operator's settings.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
-    /// Accounts that tasks may name, as in ORG-ACCOUNT; ACCOUNT=HOST for one behind a private link.
+    /// Accounts that tasks may use, such as ORG-ACCOUNT; ACCOUNT=HOST for one behind a private link.
     #[arg(
         long,
         env = "SNOWFLAKE_ACCOUNTS",
@@ -28,23 +30,23 @@ pub struct Settings {
     )]
     pub(crate) accounts: Vec<Account>,
 
-    /// User of tasks that name none.
+    /// User of tasks that set none.
     #[arg(long, env = "SNOWFLAKE_USER")]
     user: Option<String>,
 
-    /// Warehouse of tasks that name none.
+    /// Warehouse of tasks that set none.
     #[arg(long, env = "SNOWFLAKE_WAREHOUSE")]
     warehouse: Option<String>,
 
-    /// Database of tasks that name none.
+    /// Database of tasks that set none.
     #[arg(long, env = "SNOWFLAKE_DATABASE")]
     database: Option<String>,
 
-    /// Schema of tasks that name none.
+    /// Schema of tasks that set none.
     #[arg(long, env = "SNOWFLAKE_SCHEMA", default_value = "PUBLIC")]
     schema: String,
 
-    /// Role of tasks that name none; otherwise the user's default.
+    /// Role of tasks that set none; by default, the user's default role.
     #[arg(long, env = "SNOWFLAKE_ROLE")]
     role: Option<String>,
 
@@ -52,12 +54,12 @@ pub struct Settings {
     #[arg(long, env = "SNOWFLAKE_QUERY_TAG")]
     pub(crate) query_tag: Option<String>,
 
-    /// How the service proves who it is, unless a task names another authenticator.
+    /// How the service authenticates, unless a task sets another authenticator.
     #[arg(long, env = "SNOWFLAKE_AUTH_TYPE", value_enum, default_value_t = AuthType::KeyPair)]
     auth_type: AuthType,
 
     /// File with the OIDC token for `wif`, for example a projected ServiceAccount token. It is read
-    /// anew for each call.
+    /// for each call.
     #[arg(
         long,
         env = "SNOWFLAKE_OIDC_TOKEN_FILE",
@@ -67,11 +69,11 @@ pub struct Settings {
     pub(crate) oidc_token_file: Option<PathBuf>,
 
     /// How many seconds a statement of a task without timeout may run; 0 is a week. By default
-    /// Snowflake's STATEMENT_TIMEOUT_IN_SECONDS decides.
+    /// Snowflake's STATEMENT_TIMEOUT_IN_SECONDS applies.
     #[arg(long, env = "SNOWFLAKE_STATEMENT_TIMEOUT", value_name = "SECONDS")]
     pub(crate) statement_timeout: Option<u64>,
 
-    /// Error codes of statements that failed and may succeed when run again.
+    /// Error codes of failed statements that Flyte may retry.
     #[arg(
         long,
         env = "SNOWFLAKE_RETRYABLE_CODES",
@@ -82,10 +84,10 @@ pub struct Settings {
     pub(crate) retryable_codes: Vec<String>,
 }
 
-/// Where and as whom a statement runs, in the words of whoever said so.
+/// Where and as which user a statement runs, spelled as in the task or the settings.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// The account, and the field that names it.
+    /// The account, and the field that sets it.
     pub(crate) account: String,
     pub(crate) account_field: String,
     pub(crate) user: String,
@@ -94,9 +96,9 @@ pub(crate) struct Place {
     pub(crate) schema: String,
     pub(crate) role: Option<String>,
     pub(crate) auth: AuthType,
-    /// The secrets of the author's own.
+    /// The secrets that the author chose.
     pub(crate) secrets: SecretNames,
-    /// Whether Flyte 2 asks, which writes `custom` where Flyte 1 writes `config`.
+    /// Whether the task is Flyte 2's, which writes `custom` where Flyte 1 writes `config`.
     pub(crate) flyte2: bool,
 }
 
@@ -104,7 +106,7 @@ impl Settings {
     /// Where `task` runs.
     ///
     /// # Errors
-    /// `InvalidArgument` that names the field that is missing or wrong.
+    /// `InvalidArgument` with the field that is missing or invalid.
     pub(crate) fn place(
         &self,
         task: &Task<Custom>,
@@ -112,41 +114,40 @@ impl Settings {
         only_account: Option<&str>,
     ) -> Result<Place> {
         let Custom { account, user, warehouse, database, schema, .. } = &task.custom;
-        let said = Said { config: &task.config };
-        let (account_field, account) = said.or("account", account, only_account)?;
-        let secrets = task.custom.secrets.as_ref().map(SecretNames::read).transpose()?;
-        let secrets = secrets.unwrap_or_default();
-        // An author who brings a key wants to be who it belongs to.
-        let by_secret = secrets.name_a_key().then_some(AuthType::KeyPair);
-        let role = session.role.as_deref().or(said.in_config("role")).or(self.role.as_deref());
+        let template = Template { config: &task.config };
+        let (account_field, account) = template.or("account", account, only_account)?;
+        let secrets = SecretNames::read(task.custom.secrets.as_ref())?;
+        // An author who chooses a key wants to authenticate with it.
+        let by_secret = secrets.has_key().then_some(AuthType::KeyPair);
+        let role = session.role.as_deref().or(template.in_config("role")).or(self.role.as_deref());
         let place = Place {
             account,
             account_field,
-            user: said.or("user", user, self.user.as_deref())?.1,
-            warehouse: said.or("warehouse", warehouse, self.warehouse.as_deref())?.1,
-            database: said.or("database", database, self.database.as_deref())?.1,
-            schema: said.or("schema", schema, Some(&self.schema))?.1,
+            user: template.or("user", user, self.user.as_deref())?.1,
+            warehouse: template.or("warehouse", warehouse, self.warehouse.as_deref())?.1,
+            database: template.or("database", database, self.database.as_deref())?.1,
+            schema: template.or("schema", schema, Some(&self.schema))?.1,
             role: role.map(str::to_owned),
             auth: session.auth.or(by_secret).unwrap_or(self.auth_type),
             secrets,
-            flyte2: task.custom.says_something() || task.config.is_empty(),
+            flyte2: task.custom.sets_any() || task.config.is_empty(),
         };
         place.check_names()?;
         Ok(place)
     }
 }
 
-/// What the template says, by field.
-struct Said<'a> {
+/// The settings of a task's template.
+struct Template<'a> {
     config: &'a BTreeMap<String, String>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> Template<'a> {
     fn in_config(&self, name: &str) -> Option<&'a str> {
         self.config.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
-    /// What `custom` says, else `config`, else `default`; and where it was said.
+    /// The field that sets `name`, and its value: from `custom`, else `config`, else `default`.
     fn or(
         &self,
         name: &str,
@@ -169,7 +170,7 @@ impl<'a> Said<'a> {
 }
 
 impl Place {
-    /// Bounds what becomes part of URIs and of the handle.
+    /// Bounds the names, which become part of URIs and of the handle.
     fn check_names(&self) -> Result<()> {
         let names = [
             ("user", &self.user),
@@ -181,14 +182,14 @@ impl Place {
         for (field, name) in names {
             if name.contains(forbidden) {
                 return Err(Error::invalid(format!(
-                    "{field}: {name:?} has a character that the URI of the results cannot carry"
+                    "{field}: {name:?} must not have control characters or any of /:?#"
                 )));
             }
         }
-        let names = names.into_iter().map(|(_, name)| name);
-        if names.chain(self.secrets.iter()).map(written).sum::<usize>() > MAX_NAMES {
+        let names = names.into_iter().map(|(_, name)| name.as_str());
+        if names.chain(self.secrets.iter()).map(json_len).sum::<usize>() > MAX_NAMES {
             return Err(Error::invalid(format!(
-                "user, warehouse, database, schema, custom.secrets: longer than {MAX_NAMES} bytes \
+                "user, warehouse, database, schema, custom.secrets: must be at most {MAX_NAMES} bytes \
                  together"
             )));
         }
@@ -196,31 +197,31 @@ impl Place {
     }
 }
 
-/// How many bytes JSON takes to write `name`.
-fn written(name: &String) -> usize {
+/// The length of `name` as JSON.
+fn json_len(name: &str) -> usize {
     serde_json::to_string(name).map_or(MAX_NAMES + 1, |json| json.len())
 }
 
-/// `name` as the SQL API wants it: upper case unless quoted, as in SQL.
+/// `name` as the SQL API expects it: in upper case unless quoted, as in SQL.
 pub(crate) fn identifier(name: &str) -> String {
     let quoted = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     if let Some(inner) = quoted {
         return inner.replace("\"\"", "\"");
     }
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
-    // Anything else can only have been created within quotes.
+    // Any other name must have been created with quotes.
     if is_plain { name.to_uppercase() } else { name.to_owned() }
 }
 
 impl Custom {
-    fn says_something(&self) -> bool {
+    fn sets_any(&self) -> bool {
         [&self.account, &self.user, &self.warehouse, &self.database, &self.schema]
             .into_iter()
             .any(Option::is_some)
     }
 }
 
-/// The parameters for `session`, and the operator's or Flyte 1's query tag where it sets none.
+/// The parameters of `session`, with Flyte 1's or the operator's query tag if it sets none.
 pub(crate) fn parameters(
     session: &Session,
     config: &BTreeMap<String, String>,
@@ -236,7 +237,7 @@ pub(crate) fn parameters(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_as_long_as_the_handle_writes_them() {
+    fn names_are_bounded_by_their_length_as_json() {
         // Each has two quotes.
         let left = MAX_NAMES - "\"\"\"W\"\"D\"\"S\"".len();
         for (user, fits) in [
@@ -269,8 +270,10 @@ mod tests {
         ] {
             assert_eq!(place(&user).check_names().is_ok(), fits, "{user:?}");
         }
-        let secret = json!({"snowflake_private_key": "k".repeat(left)});
-        let secrets = SecretNames::read(secret.as_object().unwrap()).unwrap();
+        let name = "k".repeat(left / 2);
+        let secrets =
+            json!({"snowflake_private_key": name, "snowflake_private_key_passphrase": name});
+        let secrets = SecretNames::read(secrets.as_object()).unwrap();
         assert!(Place { secrets, ..place("u") }.check_names().is_err());
     }
 

@@ -1,4 +1,4 @@
-//! Takes a statement apart by Snowflake's lexical structure: where inputs go, and what stands there.
+//! Splits a statement by Snowflake's lexical structure into plain text and placeholders.
 //!
 //! Placeholders are `{{ .inputs.x }}`, and, when the task has inputs, `%(x)s`, `%%` and `:x`.
 
@@ -8,16 +8,16 @@ use plugin_core::{Result, task::placeholder::Placeholder};
 
 use self::scanner::Scanner;
 
-/// Where in a statement something stands.
+/// A lexical context of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Between other tokens.
     Open,
-    /// Between other tokens, where Snowflake's grammar wants a literal: `DATE …`, `… PRECEDING`.
+    /// Between other tokens, where Snowflake's grammar requires a literal: `DATE …`, `… PRECEDING`.
     Constant,
     /// Within `'…'`.
     Quoted,
-    /// Within `'…'` that is code: what escaping keeps in place there, running it lets out again.
+    /// Within `'…'` that is run as code, which undoes escapes.
     Code,
     /// Within `"…"`.
     Name,
@@ -35,17 +35,17 @@ pub(crate) enum Piece<'a> {
         place: Place,
         filling: Placeholder<'a>,
     },
-    /// Before the bracket that opens the first row after `VALUES`.
+    /// Before the parenthesis that opens the first row after `VALUES`.
     RowStart,
-    /// After the bracket that closes it.
+    /// After the parenthesis that closes it.
     RowEnd,
 }
 
-/// A statement, taken apart.
+/// The parts of a statement.
 #[derive(Debug, Default)]
 pub(crate) struct Parts<'a> {
     pub(crate) pieces: Vec<Piece<'a>>,
-    /// How many statements there are.
+    /// The number of statements.
     pub(crate) statements: usize,
     /// Whether it has bind variables of its own.
     has_binds: bool,
@@ -53,8 +53,8 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Whether Snowflake takes bind variables here, and the numbers of ours are not mixed up with
-    /// others.
+    /// Whether Snowflake supports bind variables here, and there are no others that would change the
+    /// numbers of ours.
     pub(crate) fn can_bind(&self) -> bool {
         const BINDING: [&str; 7] =
             ["CALL", "DELETE", "INSERT", "MERGE", "SELECT", "UPDATE", "WITH"];
@@ -63,11 +63,11 @@ impl Parts<'_> {
     }
 }
 
-/// Takes `statement` apart; `inputs` says which names are inputs, of which the task has `some` or none.
+/// Splits `statement`. `inputs` returns whether a name is an input; `some`, whether there are inputs.
 ///
 /// # Errors
-/// `InvalidArgument` for a placeholder that cannot be filled safely.
-pub(crate) fn take_apart<'a>(
+/// `InvalidArgument` for a placeholder that cannot be rendered safely.
+pub(crate) fn split<'a>(
     statement: &'a str,
     some: bool,
     inputs: &dyn Fn(&str) -> bool,
@@ -75,7 +75,7 @@ pub(crate) fn take_apart<'a>(
     Scanner::new(statement, some, inputs).scan()
 }
 
-/// Where the head of `rest` leads from the open, and its length.
+/// The context that the first token of `rest` opens, and the token's length.
 fn opened(rest: &str) -> (Place, usize) {
     let starts = |head: &str| rest.starts_with(head);
     match () {
@@ -103,7 +103,7 @@ fn is_one_of(word: &str, known: &[&str]) -> bool {
     known.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
-/// Whether `rest`, after what it starts with, goes on as a bound of a window frame does.
+/// Whether `rest` continues like the bound of a window frame.
 fn bounds_a_frame(rest: &str) -> bool {
     is_one_of(word(rest.trim_start()), &["PRECEDING", "FOLLOWING"])
 }

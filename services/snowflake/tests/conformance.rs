@@ -1,6 +1,6 @@
 //! What every plugin must do, with Snowflake's answers.
 
-use plugin_core::testing::rsa_private_key;
+use plugin_core::{serde_json::json, testing::rsa_private_key};
 
 plugin_core::conformance_tests!(snowflake::Snowflake, &recorded());
 plugin_core::readme_test!(
@@ -10,6 +10,6 @@ plugin_core::readme_test!(
 
 /// The answers, with a key to sign with.
 fn recorded() -> String {
-    let key = serde_json::json!(rsa_private_key()).to_string();
+    let key = json!(rsa_private_key()).to_string();
     include_str!("recorded.json").replace("\"{{rsa_private_key}}\"", &key)
 }

@@ -4,8 +4,8 @@ use super::*;
 
 /// Golden requests that Databricks cannot run, with the expected message.
 const REFUSED: [(&str, &str); 3] = [
-    ("dbx_no_compute", "custom.databricksConf: says nothing of compute"),
-    ("dbx_no_conf", "custom.databricksConf: says nothing of compute"),
+    ("dbx_no_compute", "custom.databricksConf: specifies no compute"),
+    ("dbx_no_conf", "custom.databricksConf: specifies no compute"),
     ("dbx_null_conf_no_container", "template.container: missing"),
 ];
 

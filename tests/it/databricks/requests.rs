@@ -214,7 +214,7 @@ async fn invalid_field_is_named() {
         (json!({"tasks": {}}), "custom.databricksConf.tasks: must be a list of objects"),
         (json!({"tasks": []}), "custom.databricksConf.tasks: is empty"),
         (json!({"new_cluster": "c-1"}), "custom.databricksConf.new_cluster: must be an object"),
-        (json!({"python_file": 7}), "custom.databricksConf.python_file: must be a text"),
+        (json!({"python_file": 7}), "custom.databricksConf.python_file: must be a string"),
         (
             json!({"environment_key": "e", "environments": {}}),
             "custom.databricksConf.environments: must be a list",

@@ -7,7 +7,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt as _;
 use jsonwebtoken::Algorithm;
-use server_core::{Error, Result, digest::sha256};
+use secrecy::ExposeSecret as _;
+use server_core::{Error, Result, digest::sha256, token_file::TokenFile};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
@@ -170,11 +171,8 @@ impl Published {
     async fn fetch(&self) -> Result<KeySet> {
         let mut request = self.client.get(self.url.clone()).timeout(FETCH_TIMEOUT);
         if let Some(file) = &self.bearer_token_file {
-            let token = tokio::fs::read_to_string(file).await.map_err(|error| {
-                let message = format!("{} cannot be read", file.display());
-                Error::unavailable(message).with_source(error)
-            })?;
-            request = request.bearer_auth(token.trim());
+            let token = TokenFile::new("bearer_token_file", file).read().await?;
+            request = request.bearer_auth(token.expose_secret());
         }
         let failed = |error| Error::unavailable("fetching the key set failed").with_source(error);
         let mut response =

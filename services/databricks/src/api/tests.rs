@@ -1,4 +1,4 @@
-use serde_json::json;
+use plugin_core::serde_json::json;
 
 use super::*;
 
@@ -42,7 +42,7 @@ fn every_error_code_has_a_kind() {
 }
 
 #[test]
-fn a_missing_run_is_not_found_whatever_its_status() {
+fn missing_runs_are_not_found_whatever_the_status() {
     for (message, expected) in [
         ("Run 7 does not exist.", Kind::NotFound),
         ("Run: 7 in job: 8 doesn't exist", Kind::NotFound),
@@ -55,20 +55,20 @@ fn a_missing_run_is_not_found_whatever_its_status() {
 }
 
 #[test]
-fn what_passes_is_told_by_its_words() {
-    for words in THROTTLING {
-        let body = json!({"error_code": "INTERNAL_ERROR", "message": format!("x {words} y")});
-        assert_eq!(read(500, &body).unwrap().kind, Kind::ResourceExhausted, "{words}");
+fn transient_errors_are_recognised_by_their_message() {
+    for part in THROTTLING {
+        let body = json!({"error_code": "INTERNAL_ERROR", "message": format!("x {part} y")});
+        assert_eq!(read(500, &body).unwrap().kind, Kind::ResourceExhausted, "{part}");
     }
-    for words in PASSING {
+    for part in TRANSIENT {
         let body =
-            json!({"error_code": "INVALID_PARAMETER_VALUE", "message": format!("x {words} y")});
-        assert_eq!(read(400, &body).unwrap().kind, Kind::Unavailable, "{words}");
+            json!({"error_code": "INVALID_PARAMETER_VALUE", "message": format!("x {part} y")});
+        assert_eq!(read(400, &body).unwrap().kind, Kind::Unavailable, "{part}");
     }
 }
 
 #[test]
-fn other_forms_of_an_error_are_read() {
+fn numeric_and_oauth_error_codes_are_read() {
     let numbered = read(403, &json!({"error_code": 403, "message": "Invalid access token."}));
     let numbered = numbered.unwrap();
     assert_eq!((numbered.kind, numbered.code), (Kind::Unauthenticated, None));
@@ -80,28 +80,28 @@ fn other_forms_of_an_error_are_read() {
 }
 
 #[test]
-fn a_page_that_is_not_databricks_is_not_read() {
+fn bodies_that_are_not_from_databricks_are_ignored() {
     assert_eq!(failure(StatusCode::NOT_FOUND, b"<html>"), None);
     assert_eq!(read(404, &json!({"message": "of something else"})), None);
 }
 
 #[test]
-fn an_error_is_told_with_the_end_of_its_trace() {
+fn error_messages_include_the_end_of_the_stack_trace() {
     let trace =
         (0..50).map(|line| format!("\u{1b}[0;31mline {line}\u{1b}[0m\n")).collect::<String>();
     let output = json!({"error": "ZeroDivisionError: division by zero", "error_trace": trace});
-    let text = serde_json::from_value::<Output>(output).unwrap().error_text().unwrap();
+    let text = serde_json::from_value::<Output>(output).unwrap().error_message().unwrap();
     assert!(text.starts_with("ZeroDivisionError: division by zero\nline 30\n"), "{text}");
     assert!(text.ends_with("line 49"), "{text}");
     assert_eq!(
-        serde_json::from_value::<Output>(json!({"error": null})).unwrap().error_text(),
+        serde_json::from_value::<Output>(json!({"error": null})).unwrap().error_message(),
         None
     );
-    assert_eq!(tail(&"é".repeat(5000)).chars().count(), MAX_TEXT);
+    assert_eq!(tail(&"é".repeat(5000)).chars().count(), MAX_CHARS);
 }
 
 #[test]
-fn an_exit_value_is_read() {
+fn exit_values_are_read_unless_truncated() {
     let value = |json: Json| serde_json::from_value::<Output>(json).unwrap().exit_value();
     assert_eq!(
         value(json!({"notebook_output": {"result": "42", "truncated": false}})).unwrap(),

@@ -1,23 +1,23 @@
 //! Access tokens of service principals, from their workspace's token endpoint.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use plugin_core::{
     Context, Error, Fingerprint, Kind, Result,
-    upstream::{Token, TokenSource},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::{self, Value as Json},
+    upstream::{Listed, Token, TokenFile, TokenSource},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use super::Source;
 use crate::workspaces::Workspace;
 
 /// A service principal and its OAuth secret.
 pub(super) struct ClientCredentials {
-    pub(super) workspace: Workspace,
-    /// Who, unless the secret says it.
+    pub(super) workspace: Listed<Workspace>,
+    /// The client id, unless the secret contains one.
     pub(super) client_id: Option<String>,
     pub(super) secret: Source,
 }
@@ -28,7 +28,7 @@ struct Client {
 }
 
 impl ClientCredentials {
-    /// The secret holds `client_id` and `client_secret` as JSON, or the latter alone.
+    /// The secret contains `client_id` and `client_secret` as JSON, or the latter alone.
     async fn client(&self, cx: &Context) -> Result<Client> {
         #[derive(Deserialize)]
         struct Both {
@@ -43,7 +43,7 @@ impl ClientCredentials {
         let id = id.or_else(|| self.client_id.clone()).ok_or_else(|| {
             let message = format!(
                 "custom.databricksClientId: missing; neither secret {name} nor DATABRICKS_CLIENT_ID \
-                 says which service principal to use"
+                 specifies the service principal"
             );
             Error::new(Kind::FailedPrecondition, message)
         })?;
@@ -54,7 +54,12 @@ impl ClientCredentials {
 impl TokenSource for ClientCredentials {
     async fn identity(&self, cx: &Context) -> Result<Fingerprint> {
         let Client { id, secret } = self.client(cx).await?;
-        Ok(Fingerprint::of(&["oauth_m2m", &self.workspace.host, &id, secret.expose_secret()]))
+        Ok(Fingerprint::of(&[
+            "oauth_m2m",
+            &self.workspace.target.host,
+            &id,
+            secret.expose_secret(),
+        ]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
@@ -65,39 +70,36 @@ impl TokenSource for ClientCredentials {
             ("client_id", id.as_str()),
             ("client_secret", secret.expose_secret()),
         ];
-        ask(cx, &self.workspace, &form).await
+        request_token(cx, &self.workspace, &form).await
     }
 }
 
 /// A service principal that trusts the service's own OIDC token.
 pub(super) struct TokenExchange {
-    pub(super) workspace: Workspace,
+    pub(super) workspace: Listed<Workspace>,
     pub(super) client_id: String,
-    /// Where that token lies.
-    pub(super) file: PathBuf,
-    /// Who it must be for.
+    /// The file with that token.
+    pub(super) file: TokenFile,
+    /// The audience it must have.
     pub(super) audience: Option<String>,
 }
 
 impl TokenExchange {
     async fn subject_token(&self) -> Result<SecretString> {
-        let text = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
-            Error::unavailable("the service's OIDC token cannot be read").with_source(error)
-        })?;
-        let token = text.trim();
+        let token = self.file.read().await?;
         if let Some(audience) = &self.audience
-            && !is_for(token, audience)
+            && !is_for(token.expose_secret(), audience)
         {
-            let message = format!("the service's OIDC token is not for the audience {audience}");
+            let message = format!("the service's OIDC token does not have the audience {audience}");
             return Err(Error::unavailable(message));
         }
-        Ok(SecretString::from(token))
+        Ok(token)
     }
 }
 
 impl TokenSource for TokenExchange {
     async fn identity(&self, _: &Context) -> Result<Fingerprint> {
-        Ok(Fingerprint::of(&["oidc_federation", &self.workspace.host, &self.client_id]))
+        Ok(Fingerprint::of(&["oidc_federation", &self.workspace.target.host, &self.client_id]))
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Token> {
@@ -109,11 +111,11 @@ impl TokenSource for TokenExchange {
             ("subject_token", subject_token.expose_secret()),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
         ];
-        ask(cx, &self.workspace, &form).await
+        request_token(cx, &self.workspace, &form).await
     }
 }
 
-/// Whether the JWT `token` names `audience`. Its signature is Databricks' to check.
+/// Whether the JWT `token` has `audience`. Databricks verifies its signature.
 fn is_for(token: &str, audience: &str) -> bool {
     let claims = token.split('.').nth(1).unwrap_or_default().trim_end_matches('=');
     let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
@@ -124,7 +126,11 @@ fn is_for(token: &str, audience: &str) -> bool {
     }
 }
 
-async fn ask(cx: &Context, workspace: &Workspace, form: &[(&str, &str)]) -> Result<Token> {
+async fn request_token(
+    cx: &Context,
+    workspace: &Listed<Workspace>,
+    form: &[(&str, &str)],
+) -> Result<Token> {
     #[derive(Deserialize)]
     struct Answer {
         access_token: String,
@@ -141,25 +147,25 @@ fn one_hour() -> u64 {
     3600
 }
 
-/// That Databricks does not know a service principal is not what it says of the run.
+/// An error about a service principal must not be taken for one about the run.
 fn no_token(error: Error) -> Error {
     if error.kind().is_transient() {
         return error;
     }
     let code = error.code().map(str::to_owned);
-    let message = format!("Databricks gives no access token: {error}");
+    let message = format!("Databricks did not issue an access token: {error}");
     let refused = Error::new(Kind::FailedPrecondition, message).upstream();
     code.into_iter().fold(refused, Error::with_code)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use plugin_core::serde_json::json;
 
     use super::*;
 
     #[test]
-    fn a_token_for_another_audience_is_told_apart() {
+    fn tokens_for_other_audiences_are_recognised() {
         let token = |claims: Json| {
             format!("e30.{}.signature", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
         };

@@ -1,10 +1,10 @@
-use serde_json::{Value as Json, json};
+use plugin_core::serde_json::{self, Value as Json, json};
 
 use super::*;
 
 const BY_DEFAULT: Verdicts =
     Verdicts { failed_runs: Verdict::Retryable, timed_out_runs: Verdict::Final };
-const THE_OTHER_WAY: Verdicts =
+const INVERTED: Verdicts =
     Verdicts { failed_runs: Verdict::Final, timed_out_runs: Verdict::Retryable };
 
 fn read(run: &Json) -> Run {
@@ -19,7 +19,7 @@ fn phase(run: &Json) -> Phase {
     phase_with(&BY_DEFAULT, run)
 }
 
-/// As both forms of the state say it.
+/// A run with the older form of the state.
 fn older(life_cycle: &str, result: Option<&str>) -> Json {
     json!({"state": {"life_cycle_state": life_cycle, "result_state": result, "state_message": ""}})
 }
@@ -58,8 +58,8 @@ fn every_life_cycle_state_has_a_phase() {
 }
 
 #[test]
-fn every_result_has_an_end() {
-    for (result, expected, the_other_way) in [
+fn every_result_has_a_phase() {
+    for (result, expected, inverted) in [
         ("CANCELED", Phase::Failed, Phase::Failed),
         ("DISABLED", Phase::Failed, Phase::Failed),
         ("EXCLUDED", Phase::Failed, Phase::Failed),
@@ -73,12 +73,12 @@ fn every_result_has_an_end() {
     ] {
         let run = older("TERMINATED", Some(result));
         assert_eq!(phase(&run), expected, "{result}");
-        assert_eq!(phase_with(&THE_OTHER_WAY, &run), the_other_way, "{result}");
+        assert_eq!(phase_with(&INVERTED, &run), inverted, "{result}");
     }
 }
 
 #[test]
-fn every_termination_code_has_an_end() {
+fn every_termination_code_has_a_phase() {
     let table = [
         (Phase::Succeeded, "SUCCESS SUCCESS_WITH_FAILURES"),
         (Phase::Failed, "USER_CANCELED CANCELED"),
@@ -99,7 +99,7 @@ fn every_termination_code_has_an_end() {
     for (expected, codes) in table {
         for code in codes.split_whitespace() {
             assert_eq!(phase(&newer("TERMINATED", code, "CLIENT_ERROR")), expected, "{code}");
-            // A run that was never started says it in the older form, too.
+            // A run that was never started has it in the older form, too.
             let mut skipped = newer("TERMINATED", code, "CLIENT_ERROR");
             skipped["state"] = json!({"life_cycle_state": "SKIPPED"});
             assert_eq!(phase(&skipped), expected, "{code}");
@@ -108,17 +108,17 @@ fn every_termination_code_has_an_end() {
 }
 
 #[test]
-fn an_operator_decides_on_the_authors_failures_only() {
+fn only_failures_of_the_task_are_configurable() {
     for code in ["RUN_EXECUTION_ERROR", "LIBRARY_INSTALLATION_ERROR"] {
         let run = newer("TERMINATED", code, "CLIENT_ERROR");
-        assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed, "{code}");
+        assert_eq!(phase_with(&INVERTED, &run), Phase::Failed, "{code}");
     }
     let run = newer("TERMINATED", "CLUSTER_ERROR", "CLOUD_FAILURE");
-    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::RetryableFailed);
+    assert_eq!(phase_with(&INVERTED, &run), Phase::RetryableFailed);
 }
 
 #[test]
-fn a_new_code_is_judged_by_its_type() {
+fn unknown_codes_are_classified_by_type() {
     for (ty, expected) in [
         ("SUCCESS", Phase::Succeeded),
         ("INTERNAL_ERROR", Phase::RetryableFailed),
@@ -127,20 +127,20 @@ fn a_new_code_is_judged_by_its_type() {
         ("SOMETHING_NEW", Phase::Running),
     ] {
         let run = newer("TERMINATED", "SOMETHING_NEW", ty);
-        assert_eq!(phase_with(&THE_OTHER_WAY, &run), expected, "{ty}");
+        assert_eq!(phase_with(&INVERTED, &run), expected, "{ty}");
     }
 }
 
 #[test]
-fn a_timeout_is_no_cancel() {
+fn timeouts_are_not_cancellations() {
     let mut run = newer("TERMINATED", "CANCELED", "CLIENT_ERROR");
     run["state"] = json!({"life_cycle_state": "TERMINATED", "result_state": "TIMEDOUT"});
     assert_eq!(phase(&run), Phase::Failed);
-    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::RetryableFailed);
+    assert_eq!(phase_with(&INVERTED, &run), Phase::RetryableFailed);
 }
 
 #[test]
-fn the_task_says_more_than_its_run() {
+fn the_failed_task_refines_the_phase_of_its_run() {
     let task = |result: &str, code: &str, id: i64| {
         json!({
             "run_id": id,
@@ -155,7 +155,7 @@ fn the_task_says_more_than_its_run() {
         task("FAILED", "RUN_EXECUTION_ERROR", 2),
         task("UPSTREAM_FAILED", "SKIPPED", 3),
     ]);
-    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed);
+    assert_eq!(phase_with(&INVERTED, &run), Phase::Failed);
     assert_eq!(read(&run).failed_task_id(), Some(2));
     assert_eq!(read(&run).notebook_task_id(), Some(3));
     run["tasks"][0]["notebook_task"] = json!({"notebook_path": "/etl"});
@@ -163,11 +163,11 @@ fn the_task_says_more_than_its_run() {
 
     let mut run = newer("TERMINATED", "RUN_EXECUTION_ERROR", "CLIENT_ERROR");
     run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);
-    assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::RetryableFailed);
+    assert_eq!(phase_with(&INVERTED, &run), Phase::RetryableFailed);
 }
 
 #[test]
-fn the_last_attempt_of_a_task_decides() {
+fn the_last_attempt_of_a_task_counts() {
     let attempt = |number: u32, code: &str, id: i64| {
         json!({
             "task_key": "flyte_task", "attempt_number": number, "run_id": id, "notebook_task": {},
@@ -180,14 +180,14 @@ fn the_last_attempt_of_a_task_decides() {
         let codes = ["CLOUD_FAILURE", "RUN_EXECUTION_ERROR"];
         let tasks = attempts.map(|at| attempt(at, codes[at as usize], i64::from(at)));
         run["tasks"] = json!(tasks);
-        assert_eq!(phase_with(&THE_OTHER_WAY, &run), Phase::Failed);
+        assert_eq!(phase_with(&INVERTED, &run), Phase::Failed);
         assert_eq!(read(&run).failed_task_id(), Some(1));
         assert_eq!(read(&run).notebook_task_id(), Some(1));
     }
 }
 
 #[test]
-fn what_has_ended_unknown_is_not_waited_for_for_ever() {
+fn unknown_results_fail_after_a_grace_period() {
     let mut run = older("TERMINATED", None);
     run["end_time"] = Timestamp::now().as_millisecond().into();
     assert_eq!(phase(&run), Phase::Running);
@@ -196,7 +196,7 @@ fn what_has_ended_unknown_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn links_lead_into_the_workspace_of_the_run() {
+fn links_point_to_the_workspace_of_the_run() {
     assert_eq!(
         cluster_page("https://acme/?o=7#job/1/run/2", "c-1", "driver-logs"),
         "https://acme/?o=7#setting/sparkui/c-1/driver-logs"

@@ -1,4 +1,4 @@
-use serde_json::{Value as Json, json};
+use plugin_core::serde_json::{Value as Json, json};
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn a_200_with_a_statement_is_a_success() {
 }
 
 #[test]
-fn a_null_is_no_obstacle() {
+fn nulls_are_ignored() {
     let nulls = json!({
         "code": "333334",
         "sqlState": null,
@@ -71,11 +71,11 @@ fn a_null_is_no_obstacle() {
 }
 
 #[test]
-fn a_422_without_code_is_snowflakes_all_the_same() {
+fn a_422_without_code_fails_the_statement() {
     for (body, message) in [
         (json!({"message": "m"}), "m"),
         (json!({"code": null, "sqlState": "42000", "message": "m"}), "m (SQLSTATE 42000)"),
-        (json!({"statementHandle": "h"}), "Snowflake gives no reason"),
+        (json!({"statementHandle": "h"}), "Snowflake gave no reason"),
     ] {
         let status = ended(&error(422, &body), &[]);
         let expected = Status::new(Phase::Failed).code("422").message(message);
@@ -85,12 +85,12 @@ fn a_422_without_code_is_snowflakes_all_the_same() {
 }
 
 #[test]
-fn a_refusal_that_may_pass_is_transient() {
+fn submits_with_retryable_codes_are_transient() {
     let retryable = ["000603".to_owned()];
     for (code, kind) in [("000603", Kind::Unavailable), ("001003", Kind::FailedPrecondition)] {
         let refused = refused(error(422, &json!({"code": code, "message": "m"})), &retryable);
-        let seen = (refused.kind(), refused.code(), refused.message(), refused.is_upstream());
-        assert_eq!(seen, (kind, Some(code), "m", true));
+        let actual = (refused.kind(), refused.code(), refused.message(), refused.is_upstream());
+        assert_eq!(actual, (kind, Some(code), "m", true));
     }
     let ours = Error::new(Kind::FailedPrecondition, "no secret").with_code("000603");
     assert_eq!(refused(ours, &retryable).kind(), Kind::FailedPrecondition);
@@ -122,13 +122,13 @@ fn every_error_has_a_kind() {
 }
 
 #[test]
-fn a_page_that_is_not_snowflakes_is_not_read() {
+fn bodies_that_are_not_from_snowflake_are_ignored() {
     assert_eq!(failure(StatusCode::NOT_FOUND, b"<html>"), None);
     assert_eq!(failure(StatusCode::UNPROCESSABLE_ENTITY, b"{}"), None);
 }
 
 #[test]
-fn only_what_is_said_of_the_statement_ends_it() {
+fn only_errors_about_the_statement_end_it() {
     let retryable = ["000603".to_owned(), "300002".to_owned(), "370001".to_owned()];
     for (status, code, phase) in [
         (400, "391902", None),
@@ -157,7 +157,7 @@ fn only_what_is_said_of_the_statement_ends_it() {
 }
 
 #[test]
-fn a_failure_is_told_in_snowflakes_words() {
+fn failures_carry_snowflakes_message() {
     let body = json!({"code": "001003", "sqlState": "42000", "message": "unexpected 'FRM'."});
     let status = ended(&error(422, &body), &[]).unwrap();
     let expected = Status::new(Phase::Failed).code("001003");
@@ -165,7 +165,7 @@ fn a_failure_is_told_in_snowflakes_words() {
 }
 
 #[test]
-fn the_result_is_that_of_the_last_statement() {
+fn the_result_is_the_last_statements() {
     let rows = |columns: Json| json!({"numRows": 1, "rowType": columns});
     for (json, handle) in [
         (json!({}), Some("own")),

@@ -5,18 +5,18 @@ use plugin_core::testing;
 use super::*;
 
 fn names(secrets: &Json) -> Result<SecretNames> {
-    SecretNames::read(secrets.as_object().unwrap())
+    SecretNames::read(secrets.as_object())
 }
 
 #[test]
-fn an_author_names_secrets() {
+fn names_are_read_from_custom_secrets() {
     let both = names(&json!({
         "snowflake_private_key": "TEAM_A_KEY",
         "snowflake_private_key_passphrase": "TEAM_A_PASSPHRASE",
         "other": {},
     }));
     let both = both.unwrap();
-    assert!(both.name_a_key());
+    assert!(both.has_key());
     assert_eq!(both.iter().collect::<Vec<_>>(), ["TEAM_A_KEY", "TEAM_A_PASSPHRASE"]);
     for none in
         [json!({}), json!({"snowflake_private_key": null}), json!({"snowflake_private_key": ""})]
@@ -24,11 +24,11 @@ fn an_author_names_secrets() {
         assert_eq!(names(&none).unwrap(), SecretNames::default(), "{none}");
     }
     let wrong = names(&json!({"snowflake_private_key": {"key": "k"}})).unwrap_err();
-    assert_eq!(wrong.message(), "custom.secrets.snowflake_private_key: must be a text");
+    assert_eq!(wrong.message(), "custom.secrets.snowflake_private_key: must be a string");
 }
 
 #[tokio::test]
-async fn the_secret_that_is_missing_is_the_authors() {
+async fn missing_secrets_are_named_as_their_author_does() {
     let cx = testing::context(Duration::from_secs(1));
     let named = |field: &str, name: &str| names(&json!({ (field): name })).unwrap();
     for (names, auth, missing) in [
@@ -43,13 +43,13 @@ async fn the_secret_that_is_missing_is_the_authors() {
 }
 
 #[tokio::test]
-async fn other_calls_go_on_while_a_token_is_signed() {
+async fn signing_does_not_block_other_calls() {
     let key = SecretString::from(include_str!("../key/pem/aes256.pem"));
     let signing = signed("A.U".to_owned(), key, Some("secret".into()));
     tokio::pin!(signing);
     tokio::select! {
         biased;
-        _ = &mut signing => panic!("the thread of the other calls signed"),
+        _ = &mut signing => panic!("signed on the runtime's thread"),
         () = async {} => {}
     }
     assert_eq!(signing.await.unwrap().expose_secret().split('.').count(), 3);

@@ -1,9 +1,9 @@
 use super::*;
 
-/// What `openssl rsa -pubout -outform DER | openssl dgst -sha256 -binary | base64` prints for all of them.
+/// The output of `openssl rsa -pubout -outform DER | openssl dgst -sha256 -binary | base64` for all of them.
 const FINGERPRINT: &str = "SHA256:xQhroWMaNOfSQk+gxykBP4E8RCim8D3LLoE/QTYv7U4=";
 
-/// A key of `openssl`'s that nobody trusts; its passphrase is "secret".
+/// A key for tests only, made by `openssl`; its passphrase is "secret".
 macro_rules! pem {
     ($name:literal) => {
         include_str!(concat!("pem/", $name, ".pem"))
@@ -16,13 +16,13 @@ fn read(pem: &str, passphrase: Option<&str>) -> Result<String, &'static str> {
 }
 
 #[test]
-fn every_form_of_a_key_has_the_same_fingerprint() {
+fn every_key_format_has_the_same_fingerprint() {
     for pem in [
         pem!("pkcs1"),
         pem!("pkcs8"),
         pem!("aes256"),
         pem!("aes128sha1"),
-        // What Snowflake's documentation tells its users to make.
+        // The format in Snowflake's documentation.
         pem!("des3"),
     ] {
         assert_eq!(read(pem, Some("secret")), Ok(FINGERPRINT.to_owned()), "{pem}");
@@ -30,7 +30,7 @@ fn every_form_of_a_key_has_the_same_fingerprint() {
 }
 
 #[test]
-fn lost_line_breaks_do_no_harm() {
+fn missing_line_breaks_are_tolerated() {
     let pem = pem!("pkcs8");
     for text in [
         pem.replace('\n', "\r\n"),
@@ -43,22 +43,26 @@ fn lost_line_breaks_do_no_harm() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_without_the_key() {
-    for (pem, passphrase, words) in [
-        ("", None, "is not a private key in PEM"),
-        ("hunter2", None, "is not a private key in PEM"),
-        ("-----BEGIN PRIVATE KEY-----\nRkFLRQ==\n-----END", None, "is not a private key in PEM"),
-        ("-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----", None, "is not a private key"),
-        ("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----", None, "Snowflake takes"),
-        (pem!("ec"), None, "is not an RSA key"),
-        (pem!("aes256"), None, "is encrypted, and there is no passphrase"),
+fn errors_do_not_reveal_the_key() {
+    for (pem, passphrase, message) in [
+        ("", None, "is not a PEM private key"),
+        ("hunter2", None, "is not a PEM private key"),
+        ("-----BEGIN PRIVATE KEY-----\nRkFLRQ==\n-----END", None, "is not a PEM private key"),
+        (
+            "-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----",
+            None,
+            "is not a PEM private key",
+        ),
+        ("-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----", None, "Snowflake supports"),
+        (pem!("ec"), None, "is not a usable RSA key"),
+        (pem!("aes256"), None, "is encrypted, but there is no passphrase"),
         (pem!("aes256"), Some("wrong"), "cannot be decrypted with its passphrase"),
-        (pem!("costly"), Some("secret"), "too costly a derivation"),
-        (pem!("scrypt"), Some("secret"), "too costly a derivation"),
-        (pem!("pbes1"), Some("secret"), "is not encrypted by PBES2"),
+        (pem!("costly"), Some("secret"), "too expensive a key derivation"),
+        (pem!("scrypt"), Some("secret"), "too expensive a key derivation"),
+        (pem!("pbes1"), Some("secret"), "is not encrypted with PBES2"),
         (pem!("legacy"), Some("secret"), "openssl pkcs8 -topk8"),
     ] {
         let error = read(pem, passphrase).unwrap_err();
-        assert!(error.contains(words), "{error}: {pem}");
+        assert!(error.contains(message), "{error}: {pem}");
     }
 }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use plugin_core::{Type, task::Input, testing};
-use serde_json::json;
+use plugin_core::{Type, serde_json::json, task::Input, testing};
 
 use super::*;
 
@@ -24,7 +23,7 @@ fn list<const N: usize>(items: [Value; N]) -> Value {
 }
 
 #[test]
-fn inputs_are_bound_in_the_order_they_stand_in() {
+fn inputs_are_bound_in_order_of_appearance() {
     let statement = "SELECT %(b)s, :a, {{ .inputs.b }}, '%%' WHERE n IN (%(l)s)";
     let inputs = [
         ("a", Value::Integer(1)),
@@ -49,7 +48,7 @@ fn inputs_are_bound_in_the_order_they_stand_in() {
 }
 
 #[test]
-fn where_nothing_can_be_bound_literals_are_written() {
+fn literals_are_written_where_binding_is_impossible() {
     for (statement, value, expected) in [
         ("DELETE FROM t; SELECT %(x)s", text("a'b"), "DELETE FROM t; SELECT 'a\\'b'"),
         ("CREATE VIEW v AS SELECT :x", Value::Integer(-1), "CREATE VIEW v AS SELECT (-1)"),
@@ -67,7 +66,7 @@ fn where_nothing_can_be_bound_literals_are_written() {
 }
 
 #[test]
-fn a_value_cannot_leave_its_place() {
+fn values_cannot_escape_their_context() {
     let hostile = text("x'\"; DROP TABLE t; --\\");
     for (before, after, expected) in [
         ("SELECT ", "", Some("?")),
@@ -98,7 +97,7 @@ fn a_value_cannot_leave_its_place() {
 }
 
 #[test]
-fn only_words_and_numbers_stand_within_dollars() {
+fn only_words_and_numbers_are_allowed_in_code() {
     for (before, value, fits) in [
         ("", text("orders_2026"), true),
         ("", text("2026-03-01"), true),
@@ -122,7 +121,7 @@ fn only_words_and_numbers_stand_within_dollars() {
 }
 
 #[test]
-fn literals_stand_where_snowflake_takes_no_bind_variable() {
+fn literals_are_written_where_snowflake_requires_them() {
     for (statement, value, expected) in [
         ("SELECT DATE %(x)s", text("2026-03-01"), "SELECT DATE '2026-03-01'"),
         ("SELECT a + INTERVAL :x", text("1 day"), "SELECT a + INTERVAL '1 day'"),
@@ -139,7 +138,7 @@ fn literals_stand_where_snowflake_takes_no_bind_variable() {
 }
 
 #[test]
-fn one_input_cannot_fill_the_memory() {
+fn the_size_of_a_statement_is_bounded() {
     let large = text(&"x".repeat(1 << 20));
     let numbers = Value::List(vec![Value::Integer(1); 1 << 19]);
     for (statement, value) in [
@@ -149,48 +148,48 @@ fn one_input_cannot_fill_the_memory() {
         ("SELECT %(x)s".to_owned(), &numbers),
     ] {
         let error = with(&statement, value).unwrap_err();
-        let words = "inputs.x: the statement with its values is larger than 8 MiB";
-        assert_eq!(error.message(), words);
+        let message = "inputs.x: the statement with its values is larger than 8 MiB";
+        assert_eq!(error.message(), message);
     }
     assert!(with(&"SELECT %(x)s, ".repeat(7), &large).is_ok());
 }
 
 #[test]
-fn one_batch_cannot_fill_the_memory() {
+fn the_size_of_a_batch_is_bounded() {
     let numbers = Value::List(vec![Value::Integer(1); 1 << 15]);
     let statement = format!("INSERT INTO t VALUES ('{}')", "x".repeat(1 << 10));
     let error = rendered(&statement, &[("x", numbers)], true).unwrap_err();
-    let words = "custom.batch: the statement with its values is larger than 8 MiB";
-    assert_eq!(error.message(), words);
+    let message = "custom.batch: the statement with its values is larger than 8 MiB";
+    assert_eq!(error.message(), message);
 }
 
 #[test]
-fn flytes_words_are_texts() {
+fn flytes_own_placeholders_are_strings() {
     let rendered = rendered("SELECT {{ .namespace }}, '{{ .outputPrefix }}'", &[], false).unwrap();
     assert_eq!(rendered.statement, "SELECT ?, ''");
     assert_eq!(rendered.bindings["1"], json!({"type": "TEXT", "value": ""}));
 }
 
 #[test]
-fn what_cannot_be_filled_is_named() {
-    for (statement, words) in [
+fn placeholders_that_cannot_be_rendered_are_named() {
+    for (statement, message) in [
         ("SELECT %(y)s", "inputs.y: no such input; the task has [x]"),
         ("SELECT '{{ .inputs.y }}'", "inputs.y: no such input; the task has [x]"),
-        ("SELECT {{ .rawOutputDataPrefix }}", "{{ .rawOutputDataPrefix }} is not told"),
-        ("SELECT $$%(x)s$$", "inputs.x: stands within $$…$$"),
-        ("EXECUTE IMMEDIATE '%(x)s'", "inputs.x: stands within '…' that is run as code"),
+        ("SELECT {{ .rawOutputDataPrefix }}", "{{ .rawOutputDataPrefix }} is not available"),
+        ("SELECT $$%(x)s$$", "because $$…$$ around it has no escapes"),
+        ("EXECUTE IMMEDIATE '%(x)s'", "because the '…' around it is run as code"),
         (
             "SELECT 1 -- %(x)s",
-            "template.sql.statement: inputs.x stands in a -- comment; Flyte joins lines into one, \
-             use /* */",
+            "template.sql.statement: inputs.x must not be in a -- comment, because Flyte joins lines \
+             into one: use /* … */",
         ),
-        ("SELECT '\\%(x)s'", "%(x)s' stands after a backslash"),
+        ("SELECT '\\%(x)s'", "%(x)s' must not follow a backslash"),
     ] {
         let error = with(statement, &text("a b")).unwrap_err();
-        assert!(error.message().contains(words), "{error}");
+        assert!(error.message().contains(message), "{error}");
     }
     let empty = with("SELECT \"%(x)s\"", &text("")).unwrap_err();
-    assert!(empty.message().starts_with("inputs.x: is empty"), "{empty}");
+    assert!(empty.message().starts_with("inputs.x: must not be empty"), "{empty}");
 }
 
 #[test]
@@ -211,11 +210,11 @@ fn a_batch_repeats_its_row() {
 }
 
 #[test]
-fn a_batch_that_cannot_be_made_is_refused() {
+fn invalid_batches_are_rejected() {
     let two = list([Value::Integer(1), Value::Integer(2)]);
     let one = list([text("x")]);
     let insert = "INSERT INTO t VALUES (%(a)s, %(b)s)";
-    for (statement, a, b, words) in [
+    for (statement, a, b, message) in [
         (insert, two.clone(), one, "same length, but inputs.a has 2, inputs.b has 1"),
         (insert, list([]), list([]), "the lists are empty"),
         (insert, text("a"), text("b"), "none of the inputs is a list"),
@@ -224,6 +223,6 @@ fn a_batch_that_cannot_be_made_is_refused() {
     ] {
         let error = rendered(statement, &[("a", a), ("b", b)], true).unwrap_err();
         assert!(error.message().starts_with("custom.batch: "), "{error}");
-        assert!(error.message().contains(words), "{error}");
+        assert!(error.message().contains(message), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a statement from its first byte to its last.
+//! Scans a statement from start to end.
 
 use std::collections::BTreeSet;
 
@@ -14,27 +14,27 @@ use super::{
 
 pub(super) struct Scanner<'a, 'f> {
     text: &'a str,
-    /// What was read so far, and up to where it is in `parts`.
+    /// The bytes that were read, and how many of them are in `parts`.
     at: usize,
     pending: usize,
     place: Place,
     some_inputs: bool,
     is_input: &'f dyn Fn(&str) -> bool,
-    /// How many brackets are open.
+    /// How many parentheses are open.
     depth: usize,
     /// The last token, if it was a word.
     last: &'a str,
-    /// How deep the row lies that was begun and not ended.
+    /// The depth of the row that has begun and not ended.
     row: Option<usize>,
     within_statement: bool,
-    /// Whether texts are run, these or ones that variables hold.
+    /// Whether strings are run as code, these or those in variables.
     immediate: bool,
-    /// Whether a block of Snowflake Scripting was begun, where `:x` is a variable of the block's.
+    /// Whether a block of Snowflake Scripting has begun, in which `:x` is a variable of the block.
     scripting: bool,
-    /// The variables that `LET` made, in upper case.
+    /// The variables that `LET` declared, in upper case.
     variables: BTreeSet<String>,
-    /// A word after which nobody knows where texts start and end.
-    unclear: Option<&'a str>,
+    /// A word after which it is ambiguous where strings start and end.
+    ambiguous: Option<&'a str>,
     parts: Parts<'a>,
 }
 
@@ -58,7 +58,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
             immediate: false,
             scripting: false,
             variables: BTreeSet::new(),
-            unclear: None,
+            ambiguous: None,
             parts: Parts::default(),
         }
     }
@@ -83,7 +83,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
             return self.hole(filling, length);
         }
         if self.some_inputs && self.rest().starts_with("%%") {
-            // pyformat's way to write one.
+            // pyformat's escape for one percent sign.
             self.flush(self.at + 1);
             self.at += 2;
             self.pending = self.at;
@@ -98,10 +98,10 @@ impl<'a, 'f> Scanner<'a, 'f> {
 
     fn hole(&mut self, filling: Placeholder<'a>, length: usize) -> Result<()> {
         let end = self.at + length;
-        if let Some(word) = self.unclear {
+        if let Some(word) = self.ambiguous {
             return Err(Error::invalid(format!(
-                "template.sql.statement: {} comes after {word}, of which it is not clear whether it \
-                 opens a text; put a blank before $$",
+                "template.sql.statement: {} follows {word}, which may or may not open a string; put a \
+                 space before $$",
                 &self.text[self.at..end]
             )));
         }
@@ -117,7 +117,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
         Ok(())
     }
 
-    /// What is to be filled in at byte `at`, and its length.
+    /// The placeholder at byte `at`, and its length.
     fn hole_at(&self, at: usize) -> Option<(Placeholder<'a>, usize)> {
         let rest = &self.text[at..];
         if rest.starts_with("{{") {
@@ -135,7 +135,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
         self.named_at(at)
     }
 
-    /// `:x` in the open, where it is neither a cast, nor a path into a VARIANT, nor a variable.
+    /// `:x` outside of quotes that is neither a cast, nor a path into a VARIANT, nor a variable.
     fn named_at(&self, at: usize) -> Option<(Placeholder<'a>, usize)> {
         let rest = self.text[at..].strip_prefix(':').filter(|_| self.place == Place::Open)?;
         let name = word(rest);
@@ -146,7 +146,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
         is_placeholder.then_some((Placeholder::Input(name), name.len() + 1))
     }
 
-    /// One token in the open.
+    /// One token outside of quotes.
     fn open(&mut self) {
         let rest = self.rest();
         let (place, length) = opened(rest);
@@ -178,7 +178,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
             self.variables.insert(word.to_uppercase());
         }
         if word.contains("$$") {
-            self.unclear.get_or_insert(word);
+            self.ambiguous.get_or_insert(word);
         }
         self.token(word);
         self.parts.first_word.get_or_insert(word);
@@ -196,18 +196,18 @@ impl<'a, 'f> Scanner<'a, 'f> {
                 self.within_statement = false;
                 self.last = "";
             }
-            '(' => self.bracket(),
+            '(' => self.opening_parenthesis(),
             _ => self.token(""),
         }
         self.at += sign.len_utf8();
         match sign {
-            ')' => self.closing_bracket(),
+            ')' => self.closing_parenthesis(),
             '?' => self.parts.has_binds = true,
             _ => {}
         }
     }
 
-    fn bracket(&mut self) {
+    fn opening_parenthesis(&mut self) {
         let starts_row = is_one_of(self.last, &["VALUES"]) && self.row.is_none();
         self.token("");
         if starts_row {
@@ -218,7 +218,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
         self.depth += 1;
     }
 
-    fn closing_bracket(&mut self) {
+    fn closing_parenthesis(&mut self) {
         self.depth = self.depth.saturating_sub(1);
         if self.row == Some(self.depth) {
             self.flush(self.at);
@@ -227,7 +227,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
         }
     }
 
-    /// Something that belongs to a statement; `word` is what it is, or empty.
+    /// A token of a statement; `word` is empty for all but words.
     fn token(&mut self, word: &'a str) {
         self.last = word;
         self.parts.statements += usize::from(!self.within_statement);
@@ -249,7 +249,7 @@ impl<'a, 'f> Scanner<'a, 'f> {
             Place::Open | Place::Constant => "",
         };
         if place == Place::Code && rest.starts_with("''") {
-            // The code has a text of its own, and goes on after it.
+            // A string within the code, which continues after it.
             self.at += 2;
         } else if rest.starts_with(end) {
             self.place = Place::Open;
@@ -260,20 +260,20 @@ impl<'a, 'f> Scanner<'a, 'f> {
         Ok(())
     }
 
-    /// A backslash takes the next character with it, which must not be a value's first one.
+    /// A backslash escapes the next character, which must not be a value's first one.
     fn escaped(&mut self, rest: &str) -> Result<()> {
         if self.hole_at(self.at + 1).is_some() {
-            let what = rest.chars().skip(1).take(40).take_while(|c| !c.is_whitespace());
-            let what = what.collect::<String>();
+            let hole = rest.chars().skip(1).take(40).take_while(|c| !c.is_whitespace());
+            let hole = hole.collect::<String>();
             return Err(Error::invalid(format!(
-                "template.sql.statement: {what} stands after a backslash"
+                "template.sql.statement: {hole} must not follow a backslash"
             )));
         }
         self.at += 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
         Ok(())
     }
 
-    /// Keeps the text before byte `until`.
+    /// Adds the text before byte `until` to the parts.
     fn flush(&mut self, until: usize) {
         if self.pending < until {
             self.parts.pieces.push(Piece::Text(&self.text[self.pending..until]));

@@ -1,7 +1,7 @@
 use super::*;
 
 fn parts(statement: &str) -> Parts<'_> {
-    take_apart(statement, true, &|name| matches!(name, "x" | "y")).unwrap()
+    split(statement, true, &|name| matches!(name, "x" | "y")).unwrap()
 }
 
 fn holes(statement: &str) -> Vec<(Place, Placeholder<'_>)> {
@@ -15,7 +15,7 @@ fn holes(statement: &str) -> Vec<(Place, Placeholder<'_>)> {
 }
 
 #[test]
-fn the_place_of_a_placeholder_is_known() {
+fn lexical_contexts_are_recognised() {
     for (before, place) in [
         ("SELECT ", Place::Open),
         ("SELECT '", Place::Quoted),
@@ -67,7 +67,7 @@ fn the_place_of_a_placeholder_is_known() {
 }
 
 #[test]
-fn a_text_that_a_variable_holds_may_be_run() {
+fn strings_in_variables_may_be_run_as_code() {
     for statement in [
         "SET s = 'DELETE FROM t WHERE k = ''%(x)s'''; EXECUTE IMMEDIATE $s",
         "BEGIN LET s := 'SELECT ''%(x)s'''; execute immediate :s; END",
@@ -77,7 +77,7 @@ fn a_text_that_a_variable_holds_may_be_run() {
 }
 
 #[test]
-fn a_bound_of_a_window_frame_is_a_constant() {
+fn bounds_of_window_frames_are_constants() {
     let places = |statement| holes(statement).iter().map(|(place, _)| *place).collect::<Vec<_>>();
     let frame = "SUM(a) OVER (ORDER BY b ROWS BETWEEN %(x)s PRECEDING AND :x\n following)";
     assert_eq!(places(frame), [Place::Constant; 2]);
@@ -88,18 +88,18 @@ fn a_bound_of_a_window_frame_is_a_constant() {
 }
 
 #[test]
-fn after_a_word_with_two_dollars_nothing_is_filled_in() {
+fn placeholders_after_a_word_with_two_dollars_are_rejected() {
     for statement in ["CREATE FUNCTION f() RETURNS INT AS$$ %(x)s", "SELECT a$$, ':x', :x"] {
-        let error = take_apart(statement, true, &|_| true).unwrap_err();
+        let error = split(statement, true, &|_| true).unwrap_err();
         assert!(error.message().starts_with("template.sql.statement: "), "{error}");
-        assert!(error.message().ends_with("put a blank before $$"), "{error}");
+        assert!(error.message().ends_with("put a space before $$"), "{error}");
     }
     assert_eq!(holes("SELECT %(x)s, a$$").len(), 1);
     assert_eq!(holes("SELECT a$b, %(x)s").len(), 1);
 }
 
 #[test]
-fn variables_of_snowflake_scripting_are_no_placeholders() {
+fn scripting_variables_are_not_placeholders() {
     for (statement, count) in [
         ("BEGIN RETURN :x; END", 0),
         ("begin\n return :x; end", 0),
@@ -119,13 +119,13 @@ fn variables_of_snowflake_scripting_are_no_placeholders() {
 }
 
 #[test]
-fn braces_that_are_never_closed_cost_little() {
+fn unclosed_braces_are_scanned_in_linear_time() {
     let braces = "{{".repeat(1 << 20);
     assert_eq!(holes(&format!("{braces} .inputs.x }}}}")).len(), 1);
 }
 
 #[test]
-fn placeholders_are_told_from_what_looks_like_them() {
+fn only_placeholders_are_recognised() {
     for (statement, count) in [
         ("SELECT :x", 1),
         ("SELECT (:x,:y)", 2),
@@ -152,22 +152,22 @@ fn placeholders_are_told_from_what_looks_like_them() {
 }
 
 #[test]
-fn without_inputs_only_flytes_own_placeholders_are_read() {
+fn without_inputs_only_double_braces_are_placeholders() {
     let statement = "SELECT '%x%', '%(x)s', 5 %% 2, :x, {{ .namespace }}";
-    let parts = take_apart(statement, false, &|_| false).unwrap();
+    let parts = split(statement, false, &|_| false).unwrap();
     let text = &statement[..statement.len() - "{{ .namespace }}".len()];
     let hole = Piece::Hole { place: Place::Open, filling: Placeholder::Namespace };
     assert_eq!(parts.pieces, [Piece::Text(text), hole]);
 }
 
 #[test]
-fn two_percent_signs_are_one() {
+fn doubled_percent_signs_are_unescaped() {
     let parts = parts("SELECT 'a%%' WHERE 5 %% 2 = %(x)s");
-    let texts = parts.pieces.iter().filter_map(|piece| match piece {
+    let strings = parts.pieces.iter().filter_map(|piece| match piece {
         Piece::Text(text) => Some(*text),
         _ => None,
     });
-    assert_eq!(texts.collect::<String>(), "SELECT 'a%' WHERE 5 % 2 = ");
+    assert_eq!(strings.collect::<String>(), "SELECT 'a%' WHERE 5 % 2 = ");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn statements_are_counted() {
 }
 
 #[test]
-fn bind_variables_are_used_where_snowflake_takes_them() {
+fn bind_variables_are_used_where_snowflake_supports_them() {
     for (statement, binds) in [
         ("SELECT %(x)s", true),
         ("-- a\n(select %(x)s)", true),
@@ -208,7 +208,7 @@ fn bind_variables_are_used_where_snowflake_takes_them() {
 }
 
 #[test]
-fn the_first_row_of_values_is_found() {
+fn the_first_row_after_values_is_found() {
     for (statement, row) in [
         ("INSERT INTO t VALUES (a, f(b), '(')", Some("(a, f(b), '(')")),
         ("INSERT INTO t (c) values -- (\n (a) RETURNING", Some("(a)")),
@@ -229,13 +229,13 @@ fn the_first_row_of_values_is_found() {
 }
 
 #[test]
-fn a_backslash_takes_no_value() {
+fn placeholders_after_a_backslash_are_rejected() {
     let long = format!("SELECT '\\%(x)s{}'", "é".repeat(40));
     for statement in
         [&long, "SELECT '\\%(x)s'", "SELECT '\\{{ .inputs.x }}'", "SELECT 'a\\\\\\%(x)s"]
     {
-        let error = take_apart(statement, true, &|_| true).unwrap_err();
-        assert!(error.message().ends_with("stands after a backslash"), "{error}");
+        let error = split(statement, true, &|_| true).unwrap_err();
+        assert!(error.message().ends_with("must not follow a backslash"), "{error}");
     }
     assert_eq!(holes("SELECT '\\\\%(x)s'").len(), 1);
 }
