@@ -1,4 +1,4 @@
-//! What the core does for every plugin, shown with one that misbehaves on request.
+//! The behaviour of plugin-core, tested with a plugin that misbehaves on request.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn service() -> TestService {
     spawn::<Moody>(&["--request-timeout=2s"]).await
 }
 
-async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
+async fn for_each_dialect(test: impl AsyncFn(&TestService, Client, Dialect)) {
     for dialect in Dialect::ALL {
         let service = service().await;
         let client = service.client(dialect, "propeller").await;
@@ -81,8 +81,8 @@ async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
 }
 
 #[tokio::test]
-async fn a_panic_costs_one_call() {
-    each(async |service, client, dialect| {
+async fn a_panic_fails_one_call() {
+    for_each_dialect(async |service, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };
         let refused = client.create(&task(json!({"create": "panic"}))).await.unwrap_err();
         assert_eq!((refused.code, refused.message.as_str()), (internal, "internal error"));
@@ -91,7 +91,7 @@ async fn a_panic_costs_one_call() {
         assert_eq!(
             client.get(&task, &handle).await.unwrap().phase,
             "RUNNING",
-            "not the job's fault"
+            "the job has not failed"
         );
         assert_eq!(client.delete(&task, &handle).await.unwrap_err().code, internal);
         assert_eq!(service.metric("plugin_panics_total").await, 3.0);
@@ -100,8 +100,8 @@ async fn a_panic_costs_one_call() {
 }
 
 #[tokio::test]
-async fn what_hangs_is_answered_in_time() {
-    each(async |_, client, dialect| {
+async fn calls_to_a_hanging_plugin_end_at_the_deadline() {
+    for_each_dialect(async |_, client, dialect| {
         let late = if dialect.is_grpc() { 4 } else { 503 };
         let hasty = client.clone().with_timeout(Duration::from_secs(1));
         let refused = hasty.create(&task(json!({"create": "hang"}))).await.unwrap_err();
@@ -117,14 +117,14 @@ async fn what_hangs_is_answered_in_time() {
 }
 
 #[tokio::test]
-async fn overload_refuses_creates_and_keeps_polls_waiting() {
+async fn overload_rejects_creates_and_queues_polls() {
     let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=4s"]).await;
     let hanging = service.client(Dialect::Flyte1, "propeller").await;
     let hang = task(json!({"create": "hang"}));
     let mut other = task(json!({}));
     other["output_prefix"] = json!("s3://b/2");
     let refused = async {
-        // The hanging call has to be there first.
+        // The hanging call has to arrive first.
         while service.metric("http_server_active_requests").await < 1.0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -157,8 +157,8 @@ async fn overload_refuses_creates_and_keeps_polls_waiting() {
 }
 
 #[tokio::test]
-async fn a_service_may_serve_several_types_each_with_its_version() {
-    each(async |_, client, dialect| {
+async fn task_types_are_served_with_their_versions() {
+    for_each_dialect(async |_, client, dialect| {
         let not_found = if dialect.is_grpc() { 5 } else { 404 };
         for (name, version, served) in
             [("moody", 0, true), ("limited", 3, true), ("limited", 0, false), ("moody", 3, false)]
@@ -196,35 +196,39 @@ async fn a_rule_limits_task_types_and_targets() {
         allowed["template"]["custom"] = json!({"create": "target"});
         allowed["output_prefix"] = json!("s3://b/2");
         let target = client.create(&allowed).await.unwrap_err();
-        assert_eq!(target.code, forbidden, "an error of ours, not a refusal by the vendor");
+        assert_eq!(target.code, forbidden, "an error of the service, not a refusal by the vendor");
         assert_eq!(target.message, "your token does not allow the target another");
     }
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_named_with_where_it_was_looked_for() {
-    each(async |_, client, dialect| {
+async fn the_error_about_a_missing_secret_names_it_and_its_sources() {
+    for_each_dialect(async |_, client, dialect| {
         let task = task(json!({"create": "secret"}));
-        let words = match client.create(&task).await {
+        let message = match client.create(&task).await {
             Ok(handle) => client.get(&task, &handle).await.unwrap().message,
             Err(refused) => refused.message,
         };
         for part in ["secret api_token not found", "_FSEC_API_TOKEN", "/secrets/api_token"] {
-            assert!(words.contains(part), "{dialect:?}: {words}");
+            assert!(message.contains(part), "{dialect}: {message}");
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_job_that_is_gone_fails_its_task_and_is_deleted() {
-    each(async |service, client, dialect| {
+async fn a_job_that_no_longer_exists_fails_its_task_and_can_be_deleted() {
+    for_each_dialect(async |service, client, dialect| {
         let task = task(json!({"get": "gone", "delete": "gone"}));
         let young = client.create(&task).await.unwrap();
-        assert_eq!(client.get(&task, &young).await.unwrap().phase, "QUEUED", "not listed yet");
+        assert_eq!(
+            client.get(&task, &young).await.unwrap().phase,
+            "QUEUED",
+            "the vendor may not list it yet"
+        );
         let unavailable = if dialect.is_grpc() { 14 } else { 503 };
-        let again = client.delete(&task, &young).await.unwrap_err();
-        assert_eq!(again.code, unavailable, "it may yet run");
+        let retried = client.delete(&task, &young).await.unwrap_err();
+        assert_eq!(retried.code, unavailable, "it may still run");
 
         let old = service.aged(&young, Duration::from_secs(60));
         let seen = client.get(&task, &old).await.unwrap();
@@ -235,8 +239,8 @@ async fn a_job_that_is_gone_fails_its_task_and_is_deleted() {
 }
 
 #[tokio::test]
-async fn the_vendors_no_is_not_ours() {
-    each(async |_, client, dialect| {
+async fn the_vendors_permission_denied_is_not_the_callers() {
+    for_each_dialect(async |_, client, dialect| {
         let task = task(json!({"get": "forbid", "delete": "forbid"}));
         let handle = client.create(&task).await.unwrap();
         assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
@@ -247,7 +251,7 @@ async fn the_vendors_no_is_not_ours() {
 }
 
 #[tokio::test]
-async fn a_create_keeps_its_place_after_its_caller_has_gone() {
+async fn a_create_counts_as_a_request_after_its_caller_disconnects() {
     let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=20s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     let hasty = client.clone().with_timeout(Duration::from_secs(1));
@@ -259,8 +263,8 @@ async fn a_create_keeps_its_place_after_its_caller_has_gone() {
 }
 
 #[tokio::test]
-async fn a_meta_that_is_too_large_is_a_defect_of_the_plugin() {
-    each(async |_, client, dialect| {
+async fn a_meta_that_is_too_large_is_an_internal_error() {
+    for_each_dialect(async |_, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };
         let refused = client.create(&task(json!({"create": "fat"}))).await.unwrap_err();
         assert_eq!(refused.code, internal);

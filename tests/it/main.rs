@@ -1,4 +1,4 @@
-//! The services against fakes of their vendors, over real sockets.
+//! Tests of the services against fakes of their vendors, over real sockets.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Plugins that answer at once, shown with one that behaves as its task says.
+//! Sync plugins, tested with one that behaves as its task says.
 
 mod conformance;
 mod stream;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-/// Answers at once, and as `custom` wishes.
+/// Answers as `custom` says.
 struct Oracle {
     http: Http,
 }
@@ -81,7 +81,7 @@ async fn service() -> TestService {
     spawn_sync::<Oracle>(&["--request-timeout=2s"]).await
 }
 
-async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
+async fn for_each_dialect(test: impl AsyncFn(&TestService, Client, Dialect)) {
     for dialect in Dialect::SYNC {
         let service = service().await;
         let client = service.client(dialect, "propeller").await;
@@ -89,7 +89,7 @@ async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
     }
 }
 
-/// What `method` on `path` answers, and whether as a problem.
+/// The status and the body of the response to `method` on `path`.
 async fn rest(
     service: &TestService,
     method: Method,
@@ -107,8 +107,8 @@ async fn rest(
 }
 
 #[tokio::test]
-async fn a_task_is_answered_at_once() {
-    let mut told = Vec::new();
+async fn an_execute_returns_the_outcome() {
+    let mut observations = Vec::new();
     for dialect in Dialect::SYNC {
         let service = service().await;
         let client = service.client(dialect, "propeller").await;
@@ -124,13 +124,13 @@ async fn a_task_is_answered_at_once() {
         assert_eq!(service.metric("flyte_connector_requests_success_total").await, 1.0);
         let metrics = service.admin_text("/metrics").await;
         assert!(metrics.contains("operation=\"execute\""));
-        told.push(seen);
+        observations.push(seen);
     }
-    assert_eq!(told[0], told[1]);
+    assert_eq!(observations[0], observations[1]);
 }
 
 #[tokio::test]
-async fn rest_answers_as_a_get_of_an_ended_job_does() {
+async fn rest_responds_like_a_get_of_a_finished_job() {
     let service = service().await;
     let body = json!({"custom": {"answer": "yes"}});
     let (status, answer) = rest(&service, Method::POST, "/plugins/v1/oracle/1", Some(body)).await;
@@ -153,8 +153,8 @@ async fn rest_answers_as_a_get_of_an_ended_job_does() {
 }
 
 #[tokio::test]
-async fn a_refusal_for_good_is_the_tasks_failure_in_the_vendors_words() {
-    each(async |service, client, dialect| {
+async fn a_permanent_refusal_fails_the_task_with_the_vendors_message() {
+    for_each_dialect(async |service, client, dialect| {
         let failure = client.execute(&task("refuse")).await;
         if dialect.is_grpc() {
             let seen = failure.unwrap();
@@ -172,24 +172,24 @@ async fn a_refusal_for_good_is_the_tasks_failure_in_the_vendors_words() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_an_error_that_flyte_tries_again() {
-    each(async |_, client, dialect| {
+async fn a_transient_failure_is_an_error_that_flyte_retries() {
+    for_each_dialect(async |_, client, dialect| {
         let grpc = dialect.is_grpc();
-        for (answer, code, words) in [
+        for (answer, code, message) in [
             ("busy", if grpc { 8 } else { 429 }, "too many questions"),
             ("outage", if grpc { 14 } else { 503 }, "no connection"),
             ("panic", if grpc { 13 } else { 500 }, "internal error"),
         ] {
             let failed = client.execute(&task(answer)).await.unwrap_err();
-            assert_eq!((failed.code, failed.message.as_str()), (code, words));
+            assert_eq!((failed.code, failed.message.as_str()), (code, message));
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_vendors_own_verdict_is_passed_on() {
-    each(async |_, client, _| {
+async fn the_plugins_failure_phase_is_passed_on() {
+    for_each_dialect(async |_, client, _| {
         let seen = client.execute(&task("retryable")).await.unwrap();
         assert_eq!((seen.phase.as_str(), seen.message.as_str()), ("RETRYABLE_FAILED", "preempted"));
     })
@@ -197,13 +197,13 @@ async fn the_vendors_own_verdict_is_passed_on() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_a_failure_that_says_so() {
-    each(async |service, client, _| {
+async fn a_phase_that_is_not_terminal_fails_the_task() {
+    for_each_dialect(async |service, client, _| {
         for answer in ["running", "unknown"] {
             let seen = client.execute(&task(answer)).await.unwrap();
             assert_eq!(seen.phase, "FAILED");
-            let words = "NOT_TERMINAL: the plugin of oracle answered with the phase RUNNING";
-            assert!(seen.message.starts_with(words), "{}", seen.message);
+            let message = "NOT_TERMINAL: the plugin of oracle answered with the phase RUNNING";
+            assert!(seen.message.starts_with(message), "{}", seen.message);
             assert_eq!(seen.outputs, Json::Null);
         }
         assert_eq!(service.metric("plugin_unknown_states_total").await, 1.0);
@@ -212,8 +212,8 @@ async fn an_answer_without_an_end_is_a_failure_that_says_so() {
 }
 
 #[tokio::test]
-async fn what_hangs_ends_at_the_callers_deadline_or_at_ours() {
-    each(async |service, client, dialect| {
+async fn a_hanging_execute_ends_at_the_earlier_deadline() {
+    for_each_dialect(async |service, client, dialect| {
         let late = if dialect.is_grpc() { 4 } else { 503 };
         let hasty = client.clone().with_timeout(Duration::from_millis(500));
         for (client, most) in [(hasty, 500), (client, 2000)] {
@@ -223,17 +223,21 @@ async fn what_hangs_ends_at_the_callers_deadline_or_at_ours() {
             assert_eq!(failed.message, "the task did not end before the deadline");
             assert!(asked.elapsed() < Duration::from_millis(most), "{:?}", asked.elapsed());
         }
-        assert_eq!(service.metric("plugin_joined_creates_total").await, 0.0, "the late one ended");
+        assert_eq!(
+            service.metric("plugin_joined_creates_total").await,
+            0.0,
+            "the late one has ended"
+        );
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_custom_that_is_wrong_is_answered_with_the_field() {
-    each(async |_, client, dialect| {
+async fn the_error_about_a_wrong_custom_names_the_field() {
+    for_each_dialect(async |_, client, dialect| {
         let mut wrong = task("yes");
         wrong["template"]["custom"] = json!({"answer": 1});
-        let words = match client.execute(&wrong).await {
+        let message = match client.execute(&wrong).await {
             Ok(seen) => {
                 assert_eq!((dialect, seen.phase.as_str()), (Dialect::Flyte1, "FAILED"));
                 seen.message
@@ -243,13 +247,13 @@ async fn a_custom_that_is_wrong_is_answered_with_the_field() {
                 refused.message
             }
         };
-        assert!(words.starts_with("custom.answer: invalid type"), "{words}");
+        assert!(message.starts_with("custom.answer: invalid type"), "{message}");
     })
     .await;
 }
 
 #[tokio::test]
-async fn rules_hold_for_executing_too() {
+async fn rules_apply_to_execute() {
     for dialect in Dialect::SYNC {
         let service = service().await;
         let forbidden = if dialect.is_grpc() { 7 } else { 403 };
@@ -271,8 +275,8 @@ async fn rules_hold_for_executing_too() {
 }
 
 #[tokio::test]
-async fn an_unknown_task_type_is_answered_with_those_there_are() {
-    each(async |_, client, dialect| {
+async fn the_error_about_an_unknown_task_type_lists_those_served() {
+    for_each_dialect(async |_, client, dialect| {
         let mut other = task("yes");
         other["template"]["task_type_version"] = json!(0);
         let refused = client.execute(&other).await.unwrap_err();
@@ -284,26 +288,26 @@ async fn an_unknown_task_type_is_answered_with_those_there_are() {
 }
 
 #[tokio::test]
-async fn jobs_of_a_sync_plugin_are_not_to_be_had() {
+async fn a_sync_plugin_has_no_jobs() {
     let service = service().await;
-    let words = "task type oracle is answered at once and has no jobs";
+    let message = "task type oracle is answered at once and has no jobs";
     for dialect in Dialect::ALL {
         let client = service.client(dialect, "propeller").await;
         let not_found = if dialect.is_grpc() { 5 } else { 404 };
         let refused = client.create(&task("yes")).await.unwrap_err();
         assert_eq!(refused.code, not_found);
-        assert!(refused.message.starts_with(words), "{}", refused.message);
+        assert!(refused.message.starts_with(message), "{}", refused.message);
     }
     for method in [Method::GET, Method::DELETE] {
         let (status, problem) =
             rest(&service, method, "/plugins/v1/oracle/1?job_id=e30", None).await;
         assert_eq!((status, problem["error_code"].as_str()), (404, Some("NOT_FOUND")));
-        assert!(problem["detail"].as_str().unwrap().starts_with(words), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().starts_with(message), "{problem}");
     }
 }
 
 #[tokio::test]
-async fn jobs_are_not_executed() {
+async fn an_async_plugin_cannot_execute() {
     let service = crate::stage::Stage::set().await.service;
     let task =
         json!({"template": {"type": "bigquery_query_job_task"}, "output_prefix": "s3://b/1"});
@@ -311,13 +315,13 @@ async fn jobs_are_not_executed() {
         let client = service.client(dialect, "propeller").await;
         let refused = client.execute(&task).await.unwrap_err();
         assert_eq!(refused.code, if dialect.is_grpc() { 5 } else { 404 });
-        let words = "task type bigquery_query_job_task runs as a job and is not answered at once";
-        assert!(refused.message.starts_with(words), "{}", refused.message);
+        let message = "task type bigquery_query_job_task runs as a job and is not answered at once";
+        assert!(refused.message.starts_with(message), "{}", refused.message);
     }
 }
 
 #[tokio::test]
-async fn the_listing_tells_the_mode_of_each_type() {
+async fn the_listing_has_the_mode_of_each_type() {
     let service = service().await;
     let (_, listing) = rest(&service, Method::GET, "/plugins/v1", None).await;
     let plugins = listing["plugins"].as_array().unwrap();
@@ -328,7 +332,7 @@ async fn the_listing_tells_the_mode_of_each_type() {
 }
 
 #[tokio::test]
-async fn a_stopping_service_finishes_what_it_began() {
+async fn shutdown_waits_for_executions_in_progress() {
     let upstream = Upstream::start().await;
     upstream.answer_with([Answer::new(200, json!({}))]);
     upstream.hold();
@@ -350,7 +354,7 @@ async fn a_stopping_service_finishes_what_it_began() {
 }
 
 #[tokio::test]
-async fn others_do_not_share_an_answer_under_way() {
+async fn callers_do_not_share_executions() {
     let upstream = Upstream::start().await;
     upstream.answer_with([Answer::new(200, json!({}))]);
     upstream.hold();
@@ -368,7 +372,7 @@ async fn others_do_not_share_an_answer_under_way() {
 }
 
 #[tokio::test]
-async fn overload_refuses_executions() {
+async fn overload_rejects_executions() {
     let service = spawn_sync::<Oracle>(&["--max-requests=1", "--request-timeout=10s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     let refused = async {

@@ -1,4 +1,4 @@
-//! The conformance suite of sync plugins, with one that passes it.
+//! The conformance suite of sync plugins, passed by one.
 
 use plugin_core::{
     Context, Http, HttpBuilder, Phase, Result, Status, SyncPlugin, Task, TaskType, Value,
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-/// Translates a text.
+/// Translates a string.
 struct Translate {
     http: Http,
 }

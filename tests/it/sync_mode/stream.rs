@@ -1,4 +1,4 @@
-//! `ExecuteTaskSync`, message by message.
+//! The messages of an `ExecuteTaskSync` stream.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ use crate::raw;
 
 const INVALID_ARGUMENT: i32 = 3;
 
-/// The header, and inputs with one value.
+/// A header, and inputs with one value.
 fn parts() -> [Part; 2] {
     let mut task = task("yes");
     task["inputs"] = json!({"literals": {"a": {"scalar": {"primitive": {"integer": "1"}}}}});
     sync_parts(&task)
 }
 
-/// `parts`, and then nothing: not even an end.
+/// `parts`, without the end of the stream.
 fn left_open(parts: impl IntoIterator<Item = Part>) -> impl Stream<Item = Part> + Send + 'static {
     stream::iter(parts.into_iter().collect::<Vec<_>>()).chain(stream::pending())
 }
@@ -48,7 +48,7 @@ async fn client(service: &plugin_core::testing::TestService) -> Client {
 }
 
 #[tokio::test]
-async fn a_caller_that_never_ends_its_stream_is_answered() {
+async fn a_stream_that_is_left_open_is_answered() {
     let asked = Instant::now();
     let seen = execute(left_open(parts())).await.unwrap();
     assert_eq!((seen.phase.as_str(), &seen.custom_info), ("SUCCEEDED", &json!({"inputs": 1})));
@@ -56,19 +56,19 @@ async fn a_caller_that_never_ends_its_stream_is_answered() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_its_stream_open_costs_no_connection() {
+async fn streams_that_are_left_open_do_not_block_the_connection() {
     let service = service().await;
     let client = client(&service).await;
     for _ in 0..300 {
         assert!(
             client.execute_raw(left_open(parts())).await.is_ok(),
-            "more than HTTP/2 has streams"
+            "more calls than HTTP/2 allows streams at once"
         );
     }
 }
 
 #[tokio::test]
-async fn inputs_may_take_their_time() {
+async fn inputs_may_arrive_late() {
     let [header, inputs] = parts();
     let slow = stream::iter([header]).chain(stream::once(async {
         sleep(Duration::from_millis(300)).await;
@@ -86,7 +86,7 @@ async fn a_stream_that_ends_after_its_header_has_no_inputs() {
 }
 
 #[tokio::test]
-async fn a_header_alone_is_answered_at_the_deadline() {
+async fn missing_inputs_fail_the_call_at_the_deadline() {
     let [header, _] = parts();
     let service = service().await;
     let hasty = client(&service).await.with_timeout(Duration::from_millis(500));
@@ -95,10 +95,10 @@ async fn a_header_alone_is_answered_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn what_comes_out_of_order_is_refused() {
+async fn messages_out_of_order_are_rejected() {
     let more = || Part::Inputs(LiteralMap::default());
     let [header, inputs] = parts();
-    for (parts, words) in [
+    for (parts, message) in [
         (vec![], "header: missing; the stream ended before it"),
         (vec![inputs.clone(), header.clone()], "inputs: came before the header"),
         (vec![header.clone(), header.clone()], "header: came twice"),
@@ -116,13 +116,13 @@ async fn what_comes_out_of_order_is_refused() {
                 false => execute(stream::iter(parts.clone())).await,
             };
             let refused = refused.unwrap_err();
-            assert_eq!((refused.code, refused.message.as_str()), (INVALID_ARGUMENT, words));
+            assert_eq!((refused.code, refused.message.as_str()), (INVALID_ARGUMENT, message));
         }
     }
 }
 
 #[tokio::test]
-async fn inputs_that_are_too_large_are_refused() {
+async fn inputs_that_are_too_large_are_rejected() {
     let service =
         plugin_core::testing::spawn_sync::<super::Oracle>(&["--max-body-bytes=1000"]).await;
     let [_, inputs] = parts();
@@ -134,7 +134,7 @@ async fn inputs_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
-async fn discovery_says_that_the_plugin_is_sync() {
+async fn discovery_reports_the_plugin_as_sync() {
     let service = service().await;
     let token = service.token("propeller");
     let endpoint = Channel::from_shared(format!("http://{}", service.api())).unwrap();
@@ -162,14 +162,14 @@ async fn discovery_says_that_the_plugin_is_sync() {
 }
 
 #[tokio::test]
-async fn a_handle_leads_nowhere() {
+async fn a_handle_of_another_service_reaches_no_job() {
     let service = service().await;
     let client = client(&service).await;
     let elsewhere = crate::stage::Stage::set().await;
     let theirs = elsewhere.client(Dialect::Flyte1).await;
     let job = tests::golden::Golden::read(tests::golden::Flyte::V1, "bq_scalars").unwrap().json;
     let handle = theirs.create(&job).await.unwrap();
-    // An error would be polled again.
+    // Flyte would poll again after an error.
     let seen = client.get(&task("yes"), &handle).await.unwrap();
     assert_eq!(seen.phase, "FAILED");
     assert!(seen.message.contains("not served here"), "{}", seen.message);
