@@ -72,7 +72,7 @@ async fn service() -> TestService {
     spawn::<Moody>(&["--request-timeout=2s"]).await
 }
 
-async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
+async fn for_each_dialect(test: impl AsyncFn(&TestService, Client, Dialect)) {
     for dialect in Dialect::ALL {
         let service = service().await;
         let client = service.client(dialect, "propeller").await;
@@ -82,7 +82,7 @@ async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
 
 #[tokio::test]
 async fn panic_fails_only_its_call() {
-    each(async |service, client, dialect| {
+    for_each_dialect(async |service, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };
         let refused = client.create(&task(json!({"create": "panic"}))).await.unwrap_err();
         assert_eq!((refused.code, refused.message.as_str()), (internal, "internal error"));
@@ -91,7 +91,7 @@ async fn panic_fails_only_its_call() {
         assert_eq!(
             client.get(&task, &handle).await.unwrap().phase,
             "RUNNING",
-            "not the job's fault"
+            "the job has not failed"
         );
         assert_eq!(client.delete(&task, &handle).await.unwrap_err().code, internal);
         assert_eq!(service.metric("plugin_panics_total").await, 3.0);
@@ -101,7 +101,7 @@ async fn panic_fails_only_its_call() {
 
 #[tokio::test]
 async fn hanging_plugin_is_answered_at_the_deadline() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let late = if dialect.is_grpc() { 4 } else { 503 };
         let hasty = client.clone().with_timeout(Duration::from_secs(1));
         let refused = hasty.create(&task(json!({"create": "hang"}))).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn overload_rejects_creates_and_queues_polls() {
 
 #[tokio::test]
 async fn service_may_have_several_versioned_task_types() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let not_found = if dialect.is_grpc() { 5 } else { 404 };
         for (name, version, served) in
             [("moody", 0, true), ("limited", 3, true), ("limited", 0, false), ("moody", 3, false)]
@@ -203,7 +203,7 @@ async fn rules_limit_task_types_and_targets() {
 
 #[tokio::test]
 async fn missing_secret_error_lists_the_locations() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let task = task(json!({"create": "secret"}));
         let message = match client.create(&task).await {
             Ok(handle) => client.get(&task, &handle).await.unwrap().message,
@@ -218,10 +218,14 @@ async fn missing_secret_error_lists_the_locations() {
 
 #[tokio::test]
 async fn missing_job_fails_its_task_and_can_be_deleted() {
-    each(async |service, client, dialect| {
+    for_each_dialect(async |service, client, dialect| {
         let task = task(json!({"get": "gone", "delete": "gone"}));
         let young = client.create(&task).await.unwrap();
-        assert_eq!(client.get(&task, &young).await.unwrap().phase, "QUEUED", "not listed yet");
+        assert_eq!(
+            client.get(&task, &young).await.unwrap().phase,
+            "QUEUED",
+            "the vendor may not list it yet"
+        );
         let unavailable = if dialect.is_grpc() { 14 } else { 503 };
         let again = client.delete(&task, &young).await.unwrap_err();
         assert_eq!(again.code, unavailable, "it may still start");
@@ -236,7 +240,7 @@ async fn missing_job_fails_its_task_and_can_be_deleted() {
 
 #[tokio::test]
 async fn vendor_permission_error_does_not_fail_the_task() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let task = task(json!({"get": "forbid", "delete": "forbid"}));
         let handle = client.create(&task).await.unwrap();
         assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
@@ -260,7 +264,7 @@ async fn abandoned_create_keeps_its_permit() {
 
 #[tokio::test]
 async fn oversized_meta_is_an_internal_error() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let internal = if dialect.is_grpc() { 13 } else { 500 };
         let refused = client.create(&task(json!({"create": "fat"}))).await.unwrap_err();
         assert_eq!(refused.code, internal);

@@ -81,7 +81,7 @@ async fn service() -> TestService {
     spawn_sync::<Oracle>(&["--request-timeout=2s"]).await
 }
 
-async fn each(test: impl AsyncFn(&TestService, Client, Dialect)) {
+async fn for_each_dialect(test: impl AsyncFn(&TestService, Client, Dialect)) {
     for dialect in Dialect::SYNC {
         let service = service().await;
         let client = service.client(dialect, "propeller").await;
@@ -154,7 +154,7 @@ async fn rest_response_matches_a_get_of_a_finished_job() {
 
 #[tokio::test]
 async fn permanent_error_fails_the_task_with_the_vendors_message() {
-    each(async |service, client, dialect| {
+    for_each_dialect(async |service, client, dialect| {
         let failure = client.execute(&task("refuse")).await;
         if dialect.is_grpc() {
             let seen = failure.unwrap();
@@ -173,7 +173,7 @@ async fn permanent_error_fails_the_task_with_the_vendors_message() {
 
 #[tokio::test]
 async fn transient_error_is_returned_for_flyte_to_retry() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let grpc = dialect.is_grpc();
         for (answer, code, message) in [
             ("busy", if grpc { 8 } else { 429 }, "too many questions"),
@@ -189,7 +189,7 @@ async fn transient_error_is_returned_for_flyte_to_retry() {
 
 #[tokio::test]
 async fn retryable_failure_is_passed_on() {
-    each(async |_, client, _| {
+    for_each_dialect(async |_, client, _| {
         let seen = client.execute(&task("retryable")).await.unwrap();
         assert_eq!((seen.phase.as_str(), seen.message.as_str()), ("RETRYABLE_FAILED", "preempted"));
     })
@@ -198,7 +198,7 @@ async fn retryable_failure_is_passed_on() {
 
 #[tokio::test]
 async fn non_terminal_phase_is_a_failure() {
-    each(async |service, client, _| {
+    for_each_dialect(async |service, client, _| {
         for answer in ["running", "unknown"] {
             let seen = client.execute(&task(answer)).await.unwrap();
             assert_eq!(seen.phase, "FAILED");
@@ -214,7 +214,7 @@ async fn non_terminal_phase_is_a_failure() {
 
 #[tokio::test]
 async fn hanging_execution_ends_at_the_earlier_deadline() {
-    each(async |service, client, dialect| {
+    for_each_dialect(async |service, client, dialect| {
         let late = if dialect.is_grpc() { 4 } else { 503 };
         let hasty = client.clone().with_timeout(Duration::from_millis(500));
         for (client, most) in [(hasty, 500), (client, 2000)] {
@@ -235,7 +235,7 @@ async fn hanging_execution_ends_at_the_earlier_deadline() {
 
 #[tokio::test]
 async fn invalid_custom_names_the_field() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let mut wrong = task("yes");
         wrong["template"]["custom"] = json!({"answer": 1});
         let message = match client.execute(&wrong).await {
@@ -277,7 +277,7 @@ async fn rules_apply_to_execute() {
 
 #[tokio::test]
 async fn unknown_task_type_lists_the_served_ones() {
-    each(async |_, client, dialect| {
+    for_each_dialect(async |_, client, dialect| {
         let mut other = task("yes");
         other["template"]["task_type_version"] = json!(0);
         let refused = client.execute(&other).await.unwrap_err();

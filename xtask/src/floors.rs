@@ -22,7 +22,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
         "server-core",
         &[
             &["digest", "duration", "error", "metrics", "service_info"],
-            &["program", "telemetry", "tls"],
+            &["program", "telemetry", "tls", "token_file"],
             &["admin", "listen"],
             &["serving"],
         ],
@@ -213,7 +213,7 @@ mod tests {
         let found = broken(&[
             (
                 "services/x/src/a.rs",
-                "// use crate::b;\nuse other::b;\n#[cfg(test)]\nmod tests {\n    use crate::b;\n}\n",
+                "// use crate::b;\nuse other::b;\n#[cfg(all(test, feature = \"x\"))]\nmod tests {\n    use crate::b;\n}\n",
             ),
             ("services/x/src/b.rs", "use crate::a;\n"),
             ("services/x/src/a/tests.rs", "use crate::b;\n"),

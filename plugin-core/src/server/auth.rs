@@ -3,6 +3,7 @@
 mod bearer;
 mod config;
 mod failure;
+mod key_set;
 mod keys;
 mod metrics;
 mod policy;

@@ -110,7 +110,7 @@ impl Stage {
                 "the links were {:?} at first and {:?} in the end",
                 running.links, succeeded.links
             ),
-            "give the same links in every status, for Flyte keeps those of the first",
+            "give the same links in every status: Flyte reads those of a phase's first status only",
         )?;
         self.script(&[&self.recorded.cancelled]);
         self.delete(&handle, "a delete must succeed on the answers of `cancelled`").await

@@ -24,7 +24,7 @@ use crate::raw;
 
 const INVALID_ARGUMENT: i32 = 3;
 
-/// The header, and inputs with one value.
+/// A header, and inputs with one value.
 fn parts() -> [Part; 2] {
     let mut task = task("yes");
     task["inputs"] = json!({"literals": {"a": {"scalar": {"primitive": {"integer": "1"}}}}});

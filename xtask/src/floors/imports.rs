@@ -36,8 +36,7 @@ impl<'a> Crate<'a> {
         let module = path.trim_end_matches(".rs").replace('/', "::");
         let is_test = module.ends_with("tests") || module.contains("tests::");
         if !is_test && !module.starts_with("bin::") {
-            let product = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text);
-            let file = (path.to_owned(), product);
+            let file = (path.to_owned(), product(text));
             match module.as_str() {
                 "lib" => self.files.insert(String::new(), file),
                 // Beside a library it is another crate.
@@ -97,6 +96,15 @@ impl<'a> Crate<'a> {
         }
         String::new()
     }
+}
+
+/// `text` without its tests: everything before a `mod tests` with an attribute such as `#[cfg(test)]`.
+fn product(text: &str) -> &str {
+    let tests = text.match_indices("\nmod tests {").find(|(at, _)| {
+        let attribute = text[..*at].lines().next_back().unwrap_or_default();
+        attribute.starts_with("#[cfg(") && attribute.contains("test")
+    });
+    tests.map_or(text, |(at, _)| &text[..at])
 }
 
 /// What each module calls a thing that another defines.

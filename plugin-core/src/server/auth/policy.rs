@@ -1,6 +1,6 @@
 //! Maps verified tokens to callers by rules.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -68,19 +68,4 @@ fn contains(claim: Option<&Json>, value: &str) -> bool {
         Some(single) => single == value,
         None => false,
     }
-}
-
-/// The scopes in `claims`: each claim is a space-separated string or a list.
-pub(super) fn scopes(claims: &serde_json::Map<String, Json>, names: &[String]) -> BTreeSet<String> {
-    let mut scopes = BTreeSet::new();
-    for claim in names.iter().filter_map(|name| claims.get(name)) {
-        match claim {
-            Json::String(list) => scopes.extend(list.split_whitespace().map(str::to_owned)),
-            Json::Array(items) => {
-                scopes.extend(items.iter().filter_map(Json::as_str).map(str::to_owned));
-            }
-            _ => {}
-        }
-    }
-    scopes
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{
     config::JwksFile,
-    keys::{Key, KeySet, parse_set, read},
+    key_set::{Key, KeySet, parse_set, read},
     metrics::Metrics,
 };
 use crate::upstream::require_tls;

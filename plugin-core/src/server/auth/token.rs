@@ -14,8 +14,8 @@ use serde_json::{Map, Value as Json};
 use super::{
     config::{IssuerFile, RejectFile},
     failure::TokenFailure,
-    keys::{Key, Keys},
-    policy::scopes,
+    key_set::Key,
+    keys::Keys,
     published::Unavailable,
 };
 
@@ -267,4 +267,19 @@ fn reason(error: &ErrorKind) -> &'static str {
         ErrorKind::MissingRequiredClaim(_) => "missing_claim",
         _ => "malformed",
     }
+}
+
+/// The scopes in `claims`: each claim is a space-separated string or a list.
+fn scopes(claims: &serde_json::Map<String, Json>, names: &[String]) -> BTreeSet<String> {
+    let mut scopes = BTreeSet::new();
+    for claim in names.iter().filter_map(|name| claims.get(name)) {
+        match claim {
+            Json::String(list) => scopes.extend(list.split_whitespace().map(str::to_owned)),
+            Json::Array(items) => {
+                scopes.extend(items.iter().filter_map(Json::as_str).map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    scopes
 }
