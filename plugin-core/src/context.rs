@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(error.kind(), Kind::FailedPrecondition);
         assert_eq!(
             error.message(),
-            "secret a not found; looked in: environment variable _NONE_A, file /nowhere/a; \
+            "secret a not found; searched: environment variable _NONE_A, file /nowhere/a; \
              b was not found either; c was not found either"
         );
     }

@@ -9,7 +9,11 @@ const PROGRAMS: [(&str, &[&str], &str); 14] = [
     ("snowflake", &[], "Serves the Flyte backend plugin snowflake over gRPC and REST"),
     ("sync-echo", &[], "Serves the Flyte backend plugin tests over gRPC and REST"),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
-    ("bigquery", &["health-check"], "Asks a running service for its gRPC health status"),
+    (
+        "bigquery",
+        &["health-check"],
+        "Asks a running service for its gRPC health status: prints SERVING and exits with 0, or prints the reason and exits with 1",
+    ),
     (
         "propeller-proxy",
         &[],

@@ -270,10 +270,7 @@ fn every_prompt_has_a_flag() {
         ])
         .ends(0);
     let types = repository.read("services/spectrum/src/task_types.rs");
-    assert!(
-        types.contains("\"spectrum_a\", version: 0")
-            && types.contains("\"spectrum_b\", version: 2")
-    );
+    assert!(types.contains("(\"spectrum_a\", 0)") && types.contains("(\"spectrum_b\", 2)"));
     assert!(
         repository.read("services/spectrum/src/main.rs").contains("run_sync::<spectrum::Spectrum>")
     );
@@ -473,7 +470,7 @@ fn changes_to_plugin_toml_are_rendered() {
     repository.check(3).prints("src/task_types.rs").prints("services/redshift/Cargo.toml");
     // The description is also in lib.rs, which has uncommitted changes.
     repository.xtask(&["sync", "redshift", "--allow-dirty"]).ends(0);
-    assert!(repository.read("services/redshift/src/task_types.rs").contains("version: 3"));
+    assert!(repository.read("services/redshift/src/task_types.rs").contains("(\"redshift\", 3)"));
     assert!(repository.read("services/redshift/Cargo.toml").contains("\"Runs SQL\""));
     repository.check(0);
     repository.replace("services/redshift/plugin.toml", "mode =", "mood =");
@@ -768,5 +765,5 @@ fn missing_arguments_are_prompted_for_until_valid() {
         assert!(output.contains(text), "{output}");
     }
     let types = repository.read("services/red-shift/src/task_types.rs");
-    assert!(types.contains("\"red_shift\", version: 2"), "{types}");
+    assert!(types.contains("(\"red_shift\", 2)"), "{types}");
 }
