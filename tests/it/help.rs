@@ -41,7 +41,7 @@ const PROGRAMS: [(&str, &[&str], &str); 14] = [
 ];
 
 #[tokio::test]
-async fn help_begins_with_what_the_program_is() {
+async fn help_begins_with_the_purpose_of_the_program() {
     for (program, command, expected) in PROGRAMS {
         let args = [command, &["--help"]].concat();
         let (code, help) = output(program, &args, &[]).await;
