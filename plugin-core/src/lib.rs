@@ -1,6 +1,6 @@
 //! Runs Flyte backend plugins as services.
 //!
-//! A plugin implements [`Plugin`]: three functions and three types. [`run()`] serves it to FlytePropeller
+//! A plugin implements [`Plugin`]: four functions and three types. [`run()`] serves it to FlytePropeller
 //! 1.x and Flyte 2 over gRPC and to users over REST, with authentication, limits, retries, logs, metrics
 //! and traces. A plugin that answers within the call implements [`SyncPlugin`] and is served by
 //! [`run_sync()`]. A [`Bundle`] serves several plugins in one process.

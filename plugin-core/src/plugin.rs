@@ -23,7 +23,7 @@ use crate::{
 
 /// A vendor's job system that runs Flyte tasks.
 ///
-/// Write three functions and three types. REST, gRPC, authentication, limits, retries, logs, metrics
+/// Write four functions and three types. REST, gRPC, authentication, limits, retries, logs, metrics
 /// and traces come with `plugin-core`.
 ///
 /// ```

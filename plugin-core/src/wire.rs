@@ -1,5 +1,5 @@
-//! Conversions between our types and Flyte's messages. Besides this module only the REST and gRPC handlers
-//! use proto types.
+//! Conversions between our types and Flyte's messages. Outside of this module only the REST and gRPC
+//! handlers use proto types; the verbs pass a `CreateTaskRequest` on to be read here.
 
 mod answer;
 mod declared;

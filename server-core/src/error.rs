@@ -108,7 +108,7 @@ impl Kind {
     }
 }
 
-/// A failure, with a message for the caller and a source for the log.
+/// An error, with a message for the caller and a source for the log.
 ///
 /// `Display` is the message for the caller. The [source](StdError::source) chain is logged once, with
 /// the request, and never sent to the caller. Cloning is cheap.
@@ -147,7 +147,7 @@ struct Inner {
 }
 
 impl Error {
-    /// A failure of `kind` with a message for the caller.
+    /// An error of `kind` with a message for the caller.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -216,7 +216,7 @@ impl Error {
         self.edit(|inner| inner.message = format!("{subject}: {}", inner.message).into())
     }
 
-    /// Marks the failure as reported by the vendor rather than by this service.
+    /// Marks the error as reported by the vendor rather than by this service.
     #[must_use]
     pub fn upstream(self) -> Self {
         self.edit(|inner| inner.upstream = true)
@@ -251,7 +251,7 @@ impl Error {
         self.0.retry_after
     }
 
-    /// Whether the vendor reported the failure rather than this service.
+    /// Whether the vendor reported the error rather than this service.
     #[must_use]
     pub fn is_upstream(&self) -> bool {
         self.0.upstream

@@ -100,7 +100,7 @@ fn recorded() -> Json {
         "created": {"body": {"id": 1}},
         "repeated": {"body": {"id": 1}},
         "refused": {"status": 422},
-        "refused_words": "no such queue",
+        "refused_message": "no such queue",
         "running": {"body": {"state": "RUNNING"}},
         "succeeded": {"body": {"state": "DONE"}},
         "failed": {"body": {"state": "FAILED"}},
@@ -154,7 +154,7 @@ async fn failures_name_the_defect() {
             Scenario::DeleteTwice,
             "a delete failed with the code 14 and the message \"no answer\"; return Kind::NotFound",
         ),
-        (Scenario::RefusedJob, "does not contain `refused_words`, which is \"no such queue\""),
+        (Scenario::RefusedJob, "does not contain `refused_message`, which is \"no such queue\""),
         (
             Scenario::RefreshAfter401,
             "a poll answered FAILED with the message \"no answer\", not RUNNING; return the vendor's",

@@ -83,11 +83,11 @@ def test_run_survives_late_token_renewal(report, stuck_bigquery, tmp_path, bad):
 
 def test_rejected_token_from_environment_ends_run(bigquery_service):
     with forwarder(bigquery_service) as (network, port):
-        network.refuse("GetTask", (UNAUTHENTICATED, "it has run out"))
+        network.refuse("GetTask", (UNAUTHENTICATED, "it has expired"))
         settings = bigquery_service.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}")
         run = pyflyte_run(*ARGUMENTS["pyflyte"], **settings)
     assert run.code == 1
-    assert "requires a valid token (it has run out)" in run.words
+    assert "requires a valid token (it has expired)" in run.words
     assert "the service is cancelling the job" in run.words
 
 

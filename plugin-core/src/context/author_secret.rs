@@ -83,7 +83,7 @@ impl AuthorSecret {
     /// no keys: pass the name.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there is neither, with the places searched, or when the operator forbids
+    /// `FailedPrecondition` when there is neither, with the sources searched, or when the operator forbids
     /// secrets in requests.
     pub async fn get(&self, cx: &Context, key: &str) -> Result<SecretString> {
         match cx.connection_secret(key)? {

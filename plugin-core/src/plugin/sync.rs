@@ -94,7 +94,7 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
     ///
     /// It is cancelled at [`Context::deadline`]. It is called again for the same task when a response
     /// was lost: give the vendor [`Context::idempotency_key`] where it takes one. It keeps running when
-    /// the caller disconnects, because a repeated call may come for the result.
+    /// the caller disconnects, so that a repeat can join it.
     ///
     /// # Errors
     /// A definitive refusal becomes the task's failure: the user reads it, and Flyte does not retry. A

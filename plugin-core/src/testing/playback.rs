@@ -150,7 +150,7 @@ mod tests {
     fn recorded(created: &Json, repeated: &Json) -> Recorded {
         let answer = |name: &str| json!({ "body": name });
         let mut json = json!({
-            "task": {}, "bad_custom": {}, "bad_field": "", "refused_words": "",
+            "task": {}, "bad_custom": {}, "bad_field": "", "refused_message": "",
             "created": created, "repeated": repeated,
         });
         for name in [

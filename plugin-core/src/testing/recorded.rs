@@ -50,7 +50,8 @@ pub struct Recorded {
     #[serde(deserialize_with = "one_or_more")]
     pub refused: Vec<Answer>,
     /// The part of the refusal that the user must read.
-    pub refused_words: String,
+    #[serde(alias = "refused_words")]
+    pub refused_message: String,
     /// A poll of a running job.
     #[serde(deserialize_with = "one_or_more")]
     pub running: Vec<Answer>,
@@ -102,7 +103,8 @@ pub struct SyncRecorded {
     /// The answer to a call that the vendor refuses for good.
     pub refused: Answer,
     /// The part of the refusal that the user must read.
-    pub refused_words: String,
+    #[serde(alias = "refused_words")]
+    pub refused_message: String,
     /// The answer to credentials that are not accepted.
     pub unauthorized: Answer,
     /// The answer to too many requests.

@@ -59,7 +59,7 @@ pub async fn spawn_bundle(bundle: Bundle, args: &[&str], own: &[(&str, &[&str])]
     spawn_program(bundle.info(), bundle.command(), configure, args, &[], "info").await
 }
 
-/// [`spawn`] with secret files, and a log level that holds if the service is the process' first.
+/// [`spawn`] with secret files, and a log level that applies only to the first service of the process.
 pub(super) async fn spawn_with(
     plugin: fn(&'static str) -> Registration,
     args: &[&str],

@@ -175,7 +175,7 @@ impl<R: Recording> Stage<R> {
         Err(self.failure(observed, advice))
     }
 
-    /// The message must contain `part`, for which `member` of recorded.json stands.
+    /// Fails unless the message contains `part`, the value of `member` in recorded.json.
     pub(super) fn expect_message(
         &self,
         message: &str,

@@ -122,12 +122,12 @@ impl Stage {
     }
 
     async fn refused_task(&self) -> Outcome {
-        let SyncRecorded { refused, refused_words, .. } = &self.recorded;
+        let SyncRecorded { refused, refused_message, .. } = &self.recorded;
         let advice = "return the answer `refused` as an error of kind InvalidArgument or \
                       FailedPrecondition with the vendor's message: read it with `failures` of the \
                       `HttpBuilder`";
         let message = self.refusal(self.execute([refused]).await, 422, advice)?;
-        self.expect_message(&message, refused_words, "refused_words", advice)
+        self.expect_message(&message, refused_message, "refused_message", advice)
     }
 
     async fn refused_credentials(&self) -> Outcome {

@@ -21,7 +21,7 @@ use crate::{
     task::Status,
 };
 
-/// The smallest batch that is polled jointly: for fewer jobs, separate polls are as cheap and more
+/// The fewest jobs that are polled jointly: for fewer, separate polls are as cheap and more
 /// detailed.
 const MIN_BATCH: usize = 3;
 /// The longest that polls wait for others, while many arrive.
@@ -60,7 +60,7 @@ impl Verbs {
         }
     }
 
-    /// Polls a group batch by batch, until no polls arrive.
+    /// Polls a group round by round, until no polls arrive.
     async fn poll_batches(&self, group: GroupKey, served: &ServedAsync, cx: &Context) {
         let batches = &served.memory.batches;
         let _guard = GroupGuard { batches, group };
@@ -71,7 +71,7 @@ impl Verbs {
             if batch.is_empty() {
                 return;
             }
-            // Under load, waiting longer makes larger batches; a few polls do not wait.
+            // Under load, waiting longer joins more polls; a few polls do not wait.
             window = match batch.len() {
                 ..MIN_BATCH => batches.window,
                 _ => (window * 8).min(MAX_WINDOW),

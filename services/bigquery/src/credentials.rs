@@ -38,7 +38,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(30);
 /// the operator provides.
 ///
 /// # Errors
-/// `FailedPrecondition`, with the places searched, when the chosen one is missing.
+/// `FailedPrecondition`, with the sources searched, when the chosen one is missing.
 pub(crate) async fn key(
     cx: &Context,
     chosen: Option<&AuthorSecret>,

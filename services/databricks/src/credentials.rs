@@ -174,7 +174,7 @@ impl Source {
     }
 
     /// # Errors
-    /// `FailedPrecondition` with the places searched.
+    /// `FailedPrecondition` with the sources searched.
     async fn get(&self, cx: &Context) -> Result<(&str, SecretString)> {
         match self {
             Self::Chosen(chosen) => {

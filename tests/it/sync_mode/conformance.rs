@@ -61,7 +61,7 @@ const RECORDED: &str = r#"{
   "succeeded": {"body": {"text": "guten Morgen"}},
   "outputs": {"literals": {"text": {"scalar": {"primitive": {"string_value": "guten Morgen"}}}}},
   "refused": {"status": 422, "body": {"error": "no such language"}},
-  "refused_words": "422",
+  "refused_message": "422",
   "unauthorized": {"status": 401, "body": {"error": "bad token"}},
   "throttled": {"status": 429, "body": {"error": "slow down"}},
   "unavailable": {"status": 503, "body": {"error": "maintenance"}}

@@ -20,12 +20,12 @@ pub(super) fn find(imports: &[Import]) -> Vec<String> {
     circles
 }
 
-/// Whether it is of what the importing module's own parent defines.
+/// Whether the import is of something its own parent module defines.
 fn is_of_parent(import: &Import) -> bool {
     import.to.is_empty() || import.from.starts_with(&format!("{}::", import.to))
 }
 
-/// Goes to everything that `module` imports; what is met on the way there closes a circle.
+/// Visits everything that `module` imports; an import of a module still being visited closes a circle.
 fn visit<'a>(
     module: &'a str,
     graph: &BTreeMap<&'a str, BTreeMap<&'a str, &'a Import>>,

@@ -28,7 +28,7 @@ impl Stage {
     }
 
     pub(super) async fn refused_job(&self) -> Outcome {
-        let Recorded { task, refused, refused_words, .. } = &self.recorded;
+        let Recorded { task, refused, refused_message, .. } = &self.recorded;
         let advice = "return the answer of `refused` as an error of kind InvalidArgument or \
                       FailedPrecondition with the vendor's message: read it with `failures` of the \
                       `HttpBuilder`";
@@ -36,7 +36,7 @@ impl Stage {
         let created = self.client.create(task).await;
         let _ = self.upstream.take_received();
         let message = self.refusal(created, UNPROCESSABLE, advice).await?;
-        self.expect_message(&message, refused_words, "refused_words", advice)?;
+        self.expect_message(&message, refused_message, "refused_message", advice)?;
         let asked = self.upstream.count();
         self.check(asked == 0, "a poll or a delete of a refused job made requests", advice)
     }

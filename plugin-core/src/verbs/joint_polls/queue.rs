@@ -14,7 +14,7 @@ use crate::{erased::Poll, task::Status};
 
 /// How long a group is polled separately after the vendor refused its joint poll.
 pub(super) const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
-/// How long it is after two transient failures in a row.
+/// How long a group is polled separately after two transient failures in a row.
 const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
 const MAX_GROUPS: u64 = 10_000;
 
