@@ -139,7 +139,8 @@ impl Context {
     /// [`find_secret_of`](Self::find_secret_of), for a secret that is required.
     ///
     /// # Errors
-    /// Also `FailedPrecondition`, with the sources searched for the first name, and the other names.
+    /// Also `FailedPrecondition`, with the sources searched for the first name, and the other names. `names`
+    /// must not be empty.
     ///
     /// ```
     /// # async fn example(cx: &plugin_core::Context) -> plugin_core::Result<()> {

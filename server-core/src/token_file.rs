@@ -50,6 +50,17 @@ impl TokenFile {
         Ok(SecretString::from(token))
     }
 
+    /// [`read`](Self::read) for a call to a vendor. The caller learns neither setting nor path, which go to
+    /// the log.
+    ///
+    /// # Errors
+    /// `Unavailable`, with the error of `read` as its source.
+    pub async fn read_for_call(&self) -> Result<SecretString> {
+        let unreadable =
+            |error| Error::unavailable("the service's own token cannot be read").with_source(error);
+        self.read().await.map_err(unreadable)
+    }
+
     fn error(&self, problem: &str) -> Error {
         Error::unavailable(format!("{} {} {problem}", self.setting, self.path.display()))
     }
@@ -58,6 +69,14 @@ impl TokenFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn callers_learn_no_path() {
+        let file = TokenFile::new("--token-file", "/nowhere/token");
+        let error = file.read_for_call().await.unwrap_err();
+        assert_eq!(error.to_string(), "the service's own token cannot be read");
+        assert!(error.chain().unwrap().contains("--token-file /nowhere/token cannot be read"));
+    }
 
     #[tokio::test]
     async fn token_is_read_anew_each_time() {

@@ -293,7 +293,9 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
     match (query.job_id, query.resource_id) {
         (Some(job_id), None) | (None, Some(job_id)) => Ok(job_id),
         (None, None) => Err(Error::invalid("query parameter job_id: missing")),
-        (Some(_), Some(_)) => Err(Error::invalid("give either job_id or its alias resource_id")),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("give either job_id or its alias resource_id, not both"))
+        }
     }
 }
 

@@ -99,12 +99,13 @@ pub(super) struct Route {
 impl Route {
     fn of(request: &Request) -> Self {
         let matched = request.extensions().get::<MatchedPath>().cloned();
-        let path = request.uri().path().trim_start_matches('/');
+        let path = request.uri().path();
+        let path = path.strip_prefix('/').unwrap_or(path);
         match METHODS.get_key_value(path) {
             Some((method, verb)) => Self { matched, rpc_method: method, verb: *verb },
             None => {
                 // All of the health service is open, its unknown methods included.
-                let is_probe = path.split('/').next() == Some(HEALTH);
+                let is_probe = path.split_once('/').is_some_and(|(service, _)| service == HEALTH);
                 let pattern = matched.as_ref().map_or(OTHER, MatchedPath::as_str);
                 let verb = (!is_probe).then(|| rest_verb(request.method(), pattern));
                 Self { matched, rpc_method: OTHER, verb }
@@ -198,6 +199,8 @@ mod tests {
             ("grpc.health.v1.Health/Check", None, None),
             ("grpc.health.v1.Health/Unknown", Some(OTHER), None),
             ("unknown.Service/CreateTask", Some(OTHER), Some(Verb::List)),
+            ("/grpc.health.v1.Health/Check", Some(OTHER), Some(Verb::List)),
+            ("grpc.health.v1.Health", Some(OTHER), Some(Verb::List)),
         ] {
             let route = route("POST", &format!("/{path}"));
             assert_eq!((route.rpc_method, route.verb), (label.unwrap_or(path), verb), "{path}");

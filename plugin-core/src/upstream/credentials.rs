@@ -86,7 +86,7 @@ impl Credentials for SecretToken {
 /// Sends the token in the file as `Bearer <token>`. The file is read for each call.
 impl Credentials for TokenFile {
     async fn headers(&self, _: &Context) -> Result<HeaderMap> {
-        let token = self.read().await?;
+        let token = self.read_for_call().await?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, bearer(&token)?)]))
     }
 }

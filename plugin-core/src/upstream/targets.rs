@@ -95,7 +95,7 @@ impl<T: Target> Targets<T> {
     /// `targets`, each with a client that `http` builds. Of several with the same id the first counts.
     ///
     /// # Errors
-    /// `InvalidArgument` when there are none, or one has a base that is not a URL.
+    /// `InvalidArgument` when there are none, or as of [`HttpBuilder::build`] for the base of one.
     pub fn new(targets: impl IntoIterator<Item = T>, http: &HttpBuilder) -> Result<Self> {
         let mut all = Vec::<Listed<T>>::new();
         for target in targets {
@@ -146,7 +146,7 @@ impl<T: Target> Targets<T> {
     pub fn of_job(&self, id: &str) -> Result<&Listed<T>> {
         self.find(|listed| listed.has_id(id)).ok_or_else(|| {
             let (kind, setting) = (T::KIND, T::SETTING);
-            let message = format!("the job's {kind}, {id}, is no longer listed in {setting}");
+            let message = format!("the job's {kind} is no longer listed in {setting}");
             Error::new(Kind::FailedPrecondition, message)
         })
     }
@@ -202,7 +202,7 @@ mod tests {
         );
         let error = targets.of_job("c").err().unwrap();
         assert_eq!(error.kind(), Kind::FailedPrecondition);
-        assert_eq!(error.message(), "the job's account, c, is no longer listed in ACME_ACCOUNTS");
+        assert_eq!(error.message(), "the job's account is no longer listed in ACME_ACCOUNTS");
     }
 
     #[tokio::test]

@@ -26,6 +26,7 @@ use crate::{
 const MIN_BATCH: usize = 3;
 /// The longest that polls wait for others, while many arrive.
 const MAX_WINDOW: Duration = Duration::from_millis(1500);
+
 impl Verbs {
     /// Polls a job jointly with others; `None` if it has to be polled separately.
     pub(super) async fn poll_jointly(

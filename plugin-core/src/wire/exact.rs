@@ -2,7 +2,7 @@
 
 use server_core::Error;
 
-/// 2^53 - 1: the largest integer up to which all integers are exact as doubles.
+/// 2^53 - 1: the largest integer that no other integer rounds to as a double.
 pub(super) const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 /// The error for an integer at `path` that a double would round.

@@ -9,6 +9,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 pub struct Peer {
     /// Its address; `None` for a socket in the file system.
     pub address: Option<SocketAddr>,
-    /// The certificate chain it presented, its own first; empty without a client certificate.
+    /// The certificate chain it presented, its own first. Empty for now: [`tls`](crate::tls) requests no
+    /// client certificates.
     pub certificates: Arc<[CertificateDer<'static>]>,
 }

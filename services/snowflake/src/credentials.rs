@@ -167,7 +167,7 @@ impl Credentials for WorkloadIdentity {
             );
             Error::new(Kind::FailedPrecondition, message)
         })?;
-        let token = format!("WIF.OIDC.{}", file.read().await?.expose_secret());
+        let token = format!("WIF.OIDC.{}", file.read_for_call().await?.expose_secret());
         let value = bearer(&SecretString::from(token))?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }

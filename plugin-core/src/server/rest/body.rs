@@ -71,9 +71,9 @@ impl CreateJob {
             ));
         }
         match self.template {
-            Some(_) if self.custom.is_some() || self.sql.is_some() => {
-                Err(Error::invalid("give either template, or the short form's custom and sql"))
-            }
+            Some(_) if self.custom.is_some() || self.sql.is_some() => Err(Error::invalid(
+                "give either template, or the short form's custom and sql, not both",
+            )),
             Some(_) => self.full(task_type),
             None => self.short(task_type),
         }

@@ -86,7 +86,7 @@ pub(super) struct TokenExchange {
 
 impl TokenExchange {
     async fn subject_token(&self) -> Result<SecretString> {
-        let token = self.file.read().await?;
+        let token = self.file.read_for_call().await?;
         if let Some(audience) = &self.audience
             && !is_for(token.expose_secret(), audience)
         {
