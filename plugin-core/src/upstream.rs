@@ -9,6 +9,7 @@ mod request;
 mod retry;
 mod targets;
 mod throttle;
+mod token;
 mod token_cache;
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +23,8 @@ pub use self::{
     credentials::{Credentials, SecretToken, authorization, bearer},
     request::Request,
     targets::{Listed, Target, Targets},
-    token_cache::{Token, TokenCache, TokenSource},
+    token::Token,
+    token_cache::{TokenCache, TokenSource},
 };
 /// A file with a token, which is also [`Credentials`] that send it.
 pub use server_core::token_file::TokenFile;

@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue, header};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use secrecy::SecretString;
 use server_core::{Error, Result, digest::Fingerprint};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
 
-use super::credentials::{Credentials, bearer};
+use super::{
+    credentials::{Credentials, bearer},
+    token::Token,
+};
 use crate::context::Context;
 
 /// How long before its expiry a token is renewed, while it stays in use.
@@ -29,24 +31,6 @@ const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// The most identities in the cache; the least recently used one is evicted first.
 const MAX_IDENTITIES: u64 = 10_000;
-
-/// An access token.
-#[derive(Debug)]
-#[non_exhaustive]
-#[must_use]
-pub struct Token {
-    /// The token itself.
-    pub value: SecretString,
-    /// How long it is valid, from now.
-    pub lifetime: Duration,
-}
-
-impl Token {
-    /// The token `value`, valid for `lifetime` from now.
-    pub fn new(value: impl Into<SecretString>, lifetime: Duration) -> Self {
-        Self { value: value.into(), lifetime }
-    }
-}
 
 /// Obtains access tokens from an issuer.
 pub trait TokenSource: Send + Sync + 'static {

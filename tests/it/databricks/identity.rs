@@ -170,7 +170,7 @@ async fn unknown_service_principal_is_rejected() {
     let client = stage.client(Dialect::Rest).await;
     let refusal = client.create(&task()).await.unwrap_err();
     assert_eq!(refusal.code, 422);
-    let message = "Databricks did not issue an access token: Client authentication failed";
+    let message = "no access token was issued: Client authentication failed";
     assert!(refusal.message.contains(message), "{refusal:?}");
     assert_eq!(stage.fake.runs(), 0);
 }

@@ -1,7 +1,5 @@
 //! Access tokens of service principals, from their workspace's token endpoint.
 
-use std::time::Duration;
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use plugin_core::{
     Context, Error, Fingerprint, Kind, Result,
@@ -13,6 +11,9 @@ use serde::Deserialize;
 
 use super::Source;
 use crate::workspaces::Workspace;
+
+/// The path of a workspace's token endpoint.
+const TOKENS: [&str; 3] = ["oidc", "v1", "token"];
 
 /// A service principal and its OAuth secret.
 pub(super) struct ClientCredentials {
@@ -70,7 +71,8 @@ impl TokenSource for ClientCredentials {
             ("client_id", id.as_str()),
             ("client_secret", secret.expose_secret()),
         ];
-        request_token(cx, &self.workspace, &form).await
+        let request = self.workspace.http.post(&TOKENS).idempotent().form(&form);
+        Token::issued(request, cx).await
     }
 }
 
@@ -111,7 +113,8 @@ impl TokenSource for TokenExchange {
             ("subject_token", subject_token.expose_secret()),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
         ];
-        request_token(cx, &self.workspace, &form).await
+        let request = self.workspace.http.post(&TOKENS).idempotent().form(&form);
+        Token::issued(request, cx).await
     }
 }
 
@@ -124,38 +127,6 @@ fn is_for(token: &str, audience: &str) -> bool {
         Json::Array(all) => all.iter().any(|one| one == audience),
         one => one == audience,
     }
-}
-
-async fn request_token(
-    cx: &Context,
-    workspace: &Listed<Workspace>,
-    form: &[(&str, &str)],
-) -> Result<Token> {
-    #[derive(Deserialize)]
-    struct Answer {
-        access_token: String,
-        #[serde(default = "one_hour")]
-        expires_in: u64,
-    }
-    let request = workspace.http.post(&["oidc", "v1", "token"]).idempotent().form(form);
-    let answer = request.send_json::<Answer>(cx).await.map_err(no_token)?;
-    let value = SecretString::from(answer.access_token);
-    Ok(Token::new(value, Duration::from_secs(answer.expires_in)))
-}
-
-fn one_hour() -> u64 {
-    3600
-}
-
-/// An error about a service principal must not be taken for one about the run.
-fn no_token(error: Error) -> Error {
-    if error.kind().is_transient() {
-        return error;
-    }
-    let code = error.code().map(str::to_owned);
-    let message = format!("Databricks did not issue an access token: {error}");
-    let refused = Error::new(Kind::FailedPrecondition, message).upstream();
-    code.into_iter().fold(refused, Error::with_code)
 }
 
 #[cfg(test)]
