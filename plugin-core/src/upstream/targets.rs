@@ -9,7 +9,7 @@ use crate::context::Context;
 pub trait Target {
     /// What it is, for errors: `account`.
     const KIND: &'static str;
-    /// The setting in which the operator lists them: `ACME_ACCOUNTS`.
+    /// The setting in which the operator lists them, for errors: `--accounts (ACME_ACCOUNTS)`.
     const SETTING: &'static str;
 
     /// Its name. Callers whose policy names targets are authorised by it.
@@ -55,7 +55,7 @@ pub struct Listed<T> {
 ///
 /// impl Target for Account {
 ///     const KIND: &'static str = "account";
-///     const SETTING: &'static str = "ACME_ACCOUNTS";
+///     const SETTING: &'static str = "--accounts (ACME_ACCOUNTS)";
 ///
 ///     fn name(&self) -> &str {
 ///         &self.name
@@ -173,7 +173,7 @@ mod tests {
 
     impl Target for Account {
         const KIND: &'static str = "account";
-        const SETTING: &'static str = "ACME_ACCOUNTS";
+        const SETTING: &'static str = "--accounts (ACME_ACCOUNTS)";
 
         fn name(&self) -> &str {
             self.0
@@ -202,7 +202,10 @@ mod tests {
         );
         let error = targets.of_job("c").err().unwrap();
         assert_eq!(error.kind(), Kind::FailedPrecondition);
-        assert_eq!(error.message(), "the job's account is no longer listed in ACME_ACCOUNTS");
+        assert_eq!(
+            error.message(),
+            "the job's account is no longer listed in --accounts (ACME_ACCOUNTS)"
+        );
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ pub(crate) struct Workspace {
 
 impl Target for Workspace {
     const KIND: &'static str = "workspace";
-    const SETTING: &'static str = "DATABRICKS_INSTANCES";
+    const SETTING: &'static str = "--instances (DATABRICKS_INSTANCES)";
 
     fn name(&self) -> &str {
         &self.host

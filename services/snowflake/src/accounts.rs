@@ -13,7 +13,7 @@ pub(crate) struct Account {
 
 impl Target for Account {
     const KIND: &'static str = "account";
-    const SETTING: &'static str = "SNOWFLAKE_ACCOUNTS";
+    const SETTING: &'static str = "--accounts (SNOWFLAKE_ACCOUNTS)";
 
     fn name(&self) -> &str {
         &self.name
