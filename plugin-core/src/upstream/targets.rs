@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(
             error.message(),
             "custom.account: unknown account \"evil.example/\"; the service's operator lists each \
-             allowed account in ACME_ACCOUNTS"
+             allowed account in --accounts (ACME_ACCOUNTS)"
         );
         let error = targets.of_job("c").err().unwrap();
         assert_eq!(error.kind(), Kind::FailedPrecondition);
@@ -215,7 +215,7 @@ mod tests {
         let repeated = targets(&["A", "a"]).unwrap();
         assert_eq!(repeated.only().unwrap().target.0, "A");
         let error = targets(&[]).err().unwrap();
-        assert_eq!(error.message(), "ACME_ACCOUNTS: must list at least one account");
+        assert_eq!(error.message(), "--accounts (ACME_ACCOUNTS): must list at least one account");
         assert!(targets(&["not a host"]).is_err());
     }
 }
