@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 /// Parses a duration such as `90s`, `2m` or `1h 30m`.
 ///
 /// # Errors
-/// A message that says why `text` is not a duration, with examples.
+/// A message with examples, if `text` is not a duration or is negative.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let invalid = |error: jiff::Error| format!("{error}; use for example 90s, 2m or 1h30m");
+    let invalid = |_| format!("{text:?} is not a duration such as 90s, 2m or 1h30m");
     let duration: SignedDuration = text.parse().map_err(invalid)?;
     Duration::try_from(duration).map_err(invalid)
 }

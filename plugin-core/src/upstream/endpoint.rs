@@ -51,14 +51,15 @@ impl Endpoint {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let invalid = |reason: &str| Error::invalid(format!("endpoint {text:?}: {reason}"));
         let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            // Not shown: a password would be.
+            return Err(Error::invalid("endpoint: must not contain credentials"));
+        }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("the scheme must be http or https"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("must be scheme://host[:port]; the vendor's paths are kept"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("must not contain credentials"));
         }
         Ok(Self(url))
     }

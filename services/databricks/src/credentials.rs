@@ -138,6 +138,11 @@ fn chosen(
         return Ok(Some(Chosen { key: None, name }));
     }
     let name = AuthorSecret::read(custom.secrets.as_ref(), key)?;
+    // An author who chose an identity must not run with the service's own.
+    let written = custom.secrets.as_ref().and_then(|secrets| secrets.get(key));
+    if written.and_then(|name| name.as_str()).is_some_and(str::is_empty) {
+        return Err(Error::invalid(format!("custom.secrets.{key}: must not be empty")));
+    }
     Ok(name.map(|name| Chosen { key: Some(key.to_owned()), name }))
 }
 
@@ -292,6 +297,13 @@ mod tests {
 
     fn auth_of(custom: &Json) -> Option<AuthType> {
         Choice::of(&serde_json::from_value(custom.clone()).unwrap()).unwrap().auth
+    }
+
+    #[test]
+    fn an_empty_name_is_rejected_instead_of_using_the_service_identity() {
+        let custom = json!({"secrets": {"databricks_token": ""}});
+        let error = Choice::of(&serde_json::from_value(custom).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "custom.secrets.databricks_token: must not be empty");
     }
 
     #[test]

@@ -75,7 +75,9 @@ pub(super) fn pem(path: &Path, algorithms: &[Algorithm]) -> Result<Key> {
         AlgorithmFamily::Hmac => None,
     });
     let decoding = decoding.ok_or_else(|| {
-        Error::invalid(format!("{}: no public key for {algorithms:?} in PEM", path.display()))
+        let names = algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>();
+        let (file, names) = (path.display(), names.join(" or "));
+        Error::invalid(format!("{file}: no public key for {names} in PEM"))
     })?;
     Ok(Key { kid: None, decoding })
 }
@@ -86,8 +88,7 @@ pub(super) fn parse_set(json: &[u8]) -> Result<Vec<Key>> {
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let no_set =
-        |error| Error::unavailable("the response is not a JSON Web Key Set").with_source(error);
+    let no_set = |error| Error::unavailable("not a JSON Web Key Set").with_source(error);
     let set: Set = serde_json::from_slice(json).map_err(no_set)?;
     let usable = set.keys.into_iter().take(MAX_KEYS).filter_map(|key| {
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key).ok()?;

@@ -28,7 +28,9 @@ impl Keys {
         let keys = match &issuer.key {
             Some(KeyFile::Hs256(path)) => vec![secret(path)?],
             Some(KeyFile::Pem(path)) => vec![pem(path, &issuer.allowed_algorithms())?],
-            Some(KeyFile::Jwks(path)) => parse_set(&read(path)?)?,
+            Some(KeyFile::Jwks(path)) => {
+                parse_set(&read(path)?).map_err(|error| error.about(&path.display().to_string()))?
+            }
             None => Vec::new(),
         };
         Ok(Self::Fixed(Arc::new(KeySet {

@@ -54,7 +54,9 @@ pub(super) fn read(body: &[u8]) -> Result<CreateJob> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize(&mut json);
     let body = read.map_err(|error| match error.path().to_string() {
-        path if path == "." => Error::invalid(format!("body: {}", error.inner())),
+        path if [".", "?"].contains(&path.as_str()) => {
+            Error::invalid(format!("body: {}", error.inner()))
+        }
         path => Error::invalid(format!("{path}: {}", error.inner())),
     })?;
     json.end().map_err(|error| Error::invalid(format!("body: {error}")))?;
