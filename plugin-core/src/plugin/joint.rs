@@ -49,10 +49,10 @@ use crate::{context::Context, task::Status};
 /// #   const TASK_TYPES: &'static [TaskType] = &[TaskType::new("acme", 0)];
 /// #   type Settings = Settings;
 /// #   type Custom = Custom;
-/// #   fn new(_: Settings, _: HttpBuilder) -> Result<Self> { todo!() }
-/// #   async fn create(&self, _: &Context, _: Task<Custom>) -> Result<Job> { todo!() }
-/// #   async fn get(&self, _: &Context, _: Job) -> Result<Status> { todo!() }
-/// #   async fn delete(&self, _: &Context, _: Job) -> Result<()> { todo!() }
+/// #   fn new(_: Settings, _: HttpBuilder) -> Result<Self> { unreachable!() }
+/// #   async fn create(&self, _: &Context, _: Task<Custom>) -> Result<Job> { unreachable!() }
+/// #   async fn get(&self, _: &Context, _: Job) -> Result<Status> { unreachable!() }
+/// #   async fn delete(&self, _: &Context, _: Job) -> Result<()> { unreachable!() }
 /// }
 ///
 /// impl JointPolls for Acme {

@@ -35,10 +35,10 @@ use crate::{context::Context, task::TaskType};
 /// #   type Settings = Settings;
 /// #   type Custom = Custom;
 /// #   type Meta = String;
-/// #   fn new(_: Settings, _: HttpBuilder) -> Result<Self> { todo!() }
-/// #   async fn create(&self, _: &Context, _: Task<Custom>) -> Result<String> { todo!() }
-/// #   async fn get(&self, _: &Context, _: String) -> Result<Status> { todo!() }
-/// #   async fn delete(&self, _: &Context, _: String) -> Result<()> { todo!() }
+/// #   fn new(_: Settings, _: HttpBuilder) -> Result<Self> { unreachable!() }
+/// #   async fn create(&self, _: &Context, _: Task<Custom>) -> Result<String> { unreachable!() }
+/// #   async fn get(&self, _: &Context, _: String) -> Result<Status> { unreachable!() }
+/// #   async fn delete(&self, _: &Context, _: String) -> Result<()> { unreachable!() }
 /// }
 /// ```
 #[must_use]
