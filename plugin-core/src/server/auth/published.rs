@@ -105,8 +105,8 @@ impl Published {
         self.wanted.notify_one();
         let fetch = async {
             if has_keys {
-                // A fetch that began earlier may have missed the change. After a fetch for another unknown
-                // key there is none for a while.
+                // A fetch that began earlier may have missed the change. Right after a fetch for another
+                // unknown key no new one begins.
                 let new = |fetched: &FetchState| {
                     fetched.too_soon() || fetched.began.is_some_and(|began| began >= requested)
                 };
