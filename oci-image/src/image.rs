@@ -14,6 +14,10 @@ use crate::layer::{Layer, append, digest};
 /// The unprivileged user and group that distroless images use.
 const USER: &str = "65532:65532";
 
+/// Memory that a large request needed goes back to the system. By itself the C library keeps ever more. The
+/// Dockerfiles set the same.
+const MALLOC: &str = "MALLOC_TRIM_THRESHOLD_=131072";
+
 /// The platform of an image.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Platform {
@@ -99,6 +103,7 @@ impl Image {
             "os": "linux",
             "config": {
                 "User": USER,
+                "Env": [MALLOC],
                 "ExposedPorts": ports.collect::<BTreeMap<_, _>>(),
                 "Entrypoint": ["/service"],
                 "WorkingDir": "/",

@@ -5,6 +5,7 @@ mod caller;
 mod deadline;
 mod execution;
 mod idempotency_key;
+mod meta;
 mod placeholder;
 mod secrets;
 mod waiting;
@@ -13,7 +14,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use server_core::{Error, Result};
+use server_core::{Error, Result, digest::Fingerprint};
 
 pub use self::{
     author_secret::AuthorSecret,
@@ -21,11 +22,12 @@ pub use self::{
     deadline::Deadline,
     execution::Execution,
     idempotency_key::IdempotencyKey,
+    meta::MAX_META_BYTES,
     placeholder::Filling,
 };
 pub(crate) use self::{
-    caller::{Grant, Verb},
-    secrets::{SecretArgs, SecretReader, Secrets},
+    caller::{Grant, Identity, Verb},
+    secrets::{Chosen, SecretArgs, SecretReader, Secrets},
     waiting::{Waiter, Waiting},
 };
 use crate::task::TaskType;
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) secrets: Secrets,
     /// The callers waiting for the result, if the call may outlive them.
     pub(crate) waiting: Option<Waiting>,
+    /// Whether the call polls a job, so that its last known status answers if the vendor does not.
+    pub(crate) is_poll: bool,
 }
 
 impl Context {
@@ -156,7 +160,7 @@ impl Context {
         let missing = self.0.secrets.missing(first);
         let others = others.iter().map(|name| format!("; {name} was not found either"));
         let message = missing.message().to_owned() + &others.collect::<String>();
-        Err(Error::new(missing.kind(), message))
+        Err(Error::new(missing.kind(), message).about_credentials())
     }
 
     /// The same call with another deadline.
@@ -167,6 +171,29 @@ impl Context {
     /// The same call with other waiting callers; with `None` it counts as wanted.
     pub(crate) fn with_waiting(&self, waiting: Option<Waiting>) -> Self {
         Self(Arc::new(Inner { waiting, ..Inner::clone(&self.0) }))
+    }
+
+    /// The identity that the task's author chose; `None` for the service's own.
+    pub(crate) fn authors_identity(&self) -> Option<Fingerprint> {
+        self.0.secrets.chosen.identity()
+    }
+
+    /// Whether the call used, or looked for, credentials that the task's author chose. A vendor that refuses
+    /// these refuses the task; one that refuses the service's own does not.
+    #[must_use]
+    pub fn uses_authors_credentials(&self) -> bool {
+        self.0.secrets.chosen.is_noted()
+    }
+
+    /// Whether the call polls a job. It waits neither for a vendor that asks for quiet nor for one that
+    /// fails.
+    pub(crate) fn is_poll(&self) -> bool {
+        self.0.is_poll
+    }
+
+    /// The same call as a poll.
+    pub(crate) fn for_poll(&self) -> Self {
+        Self(Arc::new(Inner { is_poll: true, ..Inner::clone(&self.0) }))
     }
 
     /// Drops the cached value of the secret `name`, which the vendor refused; the next lookup reads it

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use prost::Message;
-use server_core::{Error, Result};
+use server_core::{Error, Result, text::cut};
 
 pub(crate) use self::{
     job_id::{from_job_id, to_job_id},
@@ -128,20 +128,29 @@ impl Handle {
     /// The job of `error`, a permanent refusal.
     pub(crate) fn refusal(error: &Error) -> Job {
         Job::Refused {
-            code: error.code().map(|code| cut(code, MAX_NAME)),
-            message: cut(error.message(), MAX_MESSAGE),
+            code: error.code().map(|code| cut(code, MAX_NAME).into_owned()),
+            message: cut(error.message(), MAX_MESSAGE).into_owned(),
         }
     }
 
+    /// Flyte's names are left out if there is no room for them: only logs show them.
+    ///
+    /// # Errors
+    /// `Internal` when the handle is too large all the same, which cannot be with a `Meta` of
+    /// [`MAX_META_BYTES`](crate::context::MAX_META_BYTES).
     pub(crate) fn seal(&self, keys: &HandleKeys) -> Result<Vec<u8>> {
-        let sealed = keys.seal(Contents::from(self).encode_to_vec())?;
-        if sealed.len() >= LIMIT_BYTES {
-            let size = sealed.len();
-            return Err(Error::internal(format!(
-                "the handle has {size} bytes, which is not under {LIMIT_BYTES}: the plugin's Meta is too large"
-            )));
+        let sealed = keys.seal(Contents::of(self, MAX_NAME).encode_to_vec())?;
+        if sealed.len() < LIMIT_BYTES {
+            return Ok(sealed);
         }
-        Ok(sealed)
+        let sealed = keys.seal(Contents::of(self, 0).encode_to_vec())?;
+        if sealed.len() < LIMIT_BYTES {
+            return Ok(sealed);
+        }
+        let size = sealed.len();
+        Err(Error::internal(format!(
+            "the handle has {size} bytes, which is not under {LIMIT_BYTES}: the plugin's Meta is too large"
+        )))
     }
 
     /// `None` if no key opens `sealed`, or its contents are invalid.
@@ -151,15 +160,19 @@ impl Handle {
     }
 }
 
-impl From<&Handle> for Contents {
-    fn from(handle: &Handle) -> Self {
+impl Contents {
+    /// With Flyte's names cut to `max_name` bytes; none at zero.
+    fn of(handle: &Handle, max_name: usize) -> Self {
         let (meta, refusal) = match &handle.job {
             Job::Created(meta) => (Some(meta.clone()), None),
             Job::Refused { code, message } => {
                 (None, Some(Refusal { code: code.clone(), message: message.clone() }))
             }
         };
-        let name = |name: &str| cut(name, MAX_NAME);
+        let name = |name: &str| match max_name {
+            0 => String::new(),
+            max => cut(name, max).into_owned(),
+        };
         let execution = &handle.execution;
         Self {
             task_type: handle.task_type.clone(),
@@ -175,13 +188,11 @@ impl From<&Handle> for Contents {
             execution: name(&execution.name),
             node: name(&execution.node),
             attempt: execution.attempt,
-            namespace: cut(&execution.namespace, MAX_NAMESPACE),
+            namespace: cut(&execution.namespace, MAX_NAMESPACE).into_owned(),
             task: name(&execution.task),
         }
     }
-}
 
-impl Contents {
     fn read(self) -> Option<Handle> {
         let job = match (self.meta, self.refusal) {
             (Some(meta), None) => Job::Created(meta),
@@ -221,15 +232,6 @@ fn role_of(number: i32) -> Option<Role> {
     [Role::Anonymous, Role::Propeller, Role::User, Role::Admin]
         .into_iter()
         .find(|role| role_number(*role) == number)
-}
-
-/// `string` cut to `max` bytes, on a character boundary, with an ellipsis if anything was cut.
-fn cut(string: &str, max: usize) -> String {
-    if string.len() <= max {
-        return string.to_owned();
-    }
-    let end = (0..=max - '…'.len_utf8()).rev().find(|end| string.is_char_boundary(*end));
-    format!("{}…", &string[..end.unwrap_or_default()])
 }
 
 #[cfg(test)]

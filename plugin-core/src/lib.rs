@@ -17,6 +17,7 @@ mod plugin;
 mod record;
 mod run;
 mod server;
+pub mod sql;
 pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;

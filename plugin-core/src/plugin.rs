@@ -112,8 +112,9 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// the path of the wrong field before any code of the plugin runs.
     type Custom: DeserializeOwned + JsonSchema + Send + 'static;
 
-    /// The ids that find the job again, at most about 500 bytes as JSON. The caller keeps them sealed;
-    /// even so, they must contain no secrets and no hosts.
+    /// The ids that find the job again, at most [`MAX_META_BYTES`](crate::context::MAX_META_BYTES) as JSON
+    /// ([`Context::check_meta`]). The caller keeps them sealed; even so, they must contain no secrets and no
+    /// hosts.
     type Meta: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Makes the plugin, once, at start-up.

@@ -15,6 +15,7 @@ use server_core::{
     program::{block_on, exit_code},
     serving::Signals,
     telemetry::{LogLevel, Telemetry},
+    variables::{Variables, prefix_of},
 };
 use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
@@ -34,7 +35,7 @@ use crate::{
     plugin::{Plugin, SyncPlugin},
     server::{Auth, Running, Service, args::ServerArgs},
     upstream::{self, HttpBuilder, UpstreamArgs},
-    verbs::{self, Shared, Verbs},
+    verbs::{self, Heavy, Shared, Verbs},
 };
 
 /// Runs the plugin `P` as a service until SIGTERM or SIGINT: a complete `main`.
@@ -53,13 +54,22 @@ pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
 }
 
 fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
-    run_program(info, command_of(info, plugin), |matches| Ok(vec![plugin.configure(matches)?]))
+    let command = command_of(info, plugin);
+    let variables = variables([info.name]).read_by(&command);
+    run_program(info, command, variables, |matches| Ok(vec![plugin.configure(matches)?]))
 }
 
-/// Runs the program with the command line `command`, and the plugins that `configure` returns.
+/// The variables of a program that serves `plugins`, without those that it reads.
+fn variables<'a>(plugins: impl IntoIterator<Item = &'a str>) -> Variables {
+    Variables::with_prefixes(["plugin"].into_iter().chain(plugins).map(prefix_of))
+}
+
+/// Runs the program with the command line `command`, and the plugins that `configure` returns. It reads
+/// `variables`.
 pub(crate) fn run_program(
     info: ServiceInfo,
     command: Command,
+    variables: Variables,
     configure: impl FnOnce(&ArgMatches) -> Result<Vec<Configured>, clap::Error>,
 ) -> ExitCode {
     let matches = command.get_matches();
@@ -69,7 +79,7 @@ pub(crate) fn run_program(
         None => {
             let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
             let plugins = configure(&matches).unwrap_or_else(|error| error.exit());
-            block_on(runtime(), serve(info, settings, plugins))
+            block_on(runtime(), serve(info, settings, plugins, variables))
         }
     };
     exit_code(info.name, result)
@@ -79,10 +89,16 @@ fn runtime() -> Builder {
     Builder::new_multi_thread()
 }
 
-async fn serve(info: ServiceInfo, settings: Settings, plugins: Vec<Configured>) -> Result<()> {
+async fn serve(
+    info: ServiceInfo,
+    settings: Settings,
+    plugins: Vec<Configured>,
+    variables: Variables,
+) -> Result<()> {
     // First, so that signals during start-up are not lost.
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&settings.telemetry, info)?;
+    variables.warn_of_unread(|name| name.starts_with(&settings.secrets.secret_prefix));
     let names = plugins.iter().map(|plugin| plugin.name).collect::<Vec<_>>().join(", ");
     let running = tokio::select! {
         running = start(info, settings, plugins, telemetry.log_level()) => running?,
@@ -125,7 +141,9 @@ pub(crate) async fn start(
         metrics: Arc::new(verbs::Metrics::register(&mut registry, panics.clone())),
         tasks: tasks.clone(),
         request_timeout: settings.server.request_timeout,
-        refused_grace: settings.server.refused_grace,
+        memory: settings.memory,
+        bounds: settings.server.bounds.clone(),
+        heavy: Heavy::default(),
         poll_window: settings.upstream.poll_window,
     };
     let service = Service {

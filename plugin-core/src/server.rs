@@ -1,5 +1,6 @@
 //! One port for gRPC and REST, one for operators.
 
+mod admission;
 pub(crate) mod args;
 mod auth;
 mod deadline;
@@ -11,6 +12,7 @@ mod readiness;
 mod respond;
 mod rest;
 mod route;
+mod streams;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -23,34 +25,36 @@ use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use server_core::{
     Result, ServiceInfo,
     admin::{self, Observed},
-    listen::{self, Connections, Listener},
+    listen::{self, Connections, Listener, WhenFull},
     metrics::encode,
     serving::Serving,
     telemetry::LogLevel,
     tls::ServerCertificate,
 };
-use tokio_util::task::TaskTracker;
-use tonic_health::server::HealthReporter;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceBuilder;
-use tower_http::limit::RequestBodyLimitLayer;
 
 pub(crate) use self::auth::Auth;
 pub use self::rest::openapi;
-use self::{args::ServerArgs, limits::ConcurrencyLimit, metrics::Metrics, readiness::Readiness};
+use self::{
+    admission::Admission, args::ServerArgs, limits::ConcurrencyLimit, metrics::Metrics,
+    readiness::Readiness, streams::StreamLimit,
+};
 use crate::verbs::Verbs;
 
 /// The router of the API port. The one place that orders the layers, outermost first.
-async fn api_router(
+fn api_router(
     service: &Service,
     args: &ServerArgs,
     metrics: &Arc<Metrics>,
-) -> Result<(Router, HealthReporter)> {
-    let (grpc, health) = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes).await?;
-    // Innermost, because it wraps the body that handlers read. For gRPC, tonic limits messages by their
-    // length prefix.
-    let rest = rest::routes(Arc::clone(&service.verbs), service.info)
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyLimitLayer::new(args.max_body_bytes));
+    serving: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<Router> {
+    let grpc = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes, serving)?;
+    // Admission limits the bodies. For gRPC, tonic limits messages by their length prefix.
+    let rest =
+        rest::routes(Arc::clone(&service.verbs), service.info).layer(DefaultBodyLimit::disable());
     let routes = rest.merge(grpc).fallback(async || http::StatusCode::NOT_FOUND);
     let layers = ServiceBuilder::new()
         // Labels, permissions and limits depend on the route.
@@ -68,11 +72,17 @@ async fn api_router(
         // Before the limit, so that unauthenticated requests take no permit.
         .layer(from_fn_with_state(service.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(service.auth.clone(), auth::authorise))
+        // Strangers learn nothing about their requests but that they need a token.
+        .layer(from_fn(deadline::refuse_invalid))
         .layer(from_fn_with_state(
             ConcurrencyLimit::new(args.max_requests, Arc::clone(metrics)),
             limits::limit,
-        ));
-    Ok((routes.layer(layers), health))
+        ))
+        // After the count, so that its queue holds no body.
+        .layer(from_fn_with_state(Admission::new(args, Arc::clone(metrics)), admission::admit))
+        // After the head of the response, nothing above limits a call.
+        .layer(from_fn_with_state(StreamLimit::new(stop), streams::limit));
+    Ok(routes.layer(layers))
 }
 
 /// A service before it listens.
@@ -109,8 +119,14 @@ impl Service {
         let serving = Serving::new(self.tasks.clone(), args.drain_delay, args.drain_timeout);
         let metrics = Metrics::register(&mut self.registry, tls.is_some(), self.panics.clone());
         let metrics = Arc::new(metrics);
-        let (router, health) = api_router(&self, args, &metrics).await?;
-        let readiness = Readiness::new(self.auth.clone(), serving.draining.clone());
+        let health = watch::Sender::new(false);
+        let router = api_router(&self, args, &metrics, health.clone(), serving.stop.clone())?;
+        let readiness = Readiness {
+            auth: self.auth.clone(),
+            draining: serving.draining.clone(),
+            connections: metrics.open_connections.clone(),
+            max_connections: args.max_connections,
+        };
         self.auth.keep_fresh(&serving.background, &serving.stop_background);
         serving.background.spawn(readiness.clone().report(health));
         if let Some(tls) = &tls {
@@ -119,16 +135,19 @@ impl Service {
         }
         let connections = Connections {
             max: args.max_connections,
+            when_full: WhenFull::Wait,
             age: Some(args.connection_age),
             grace: args.request_timeout,
+            http1_idle: args.http1_idle_timeout,
             tls,
             accepted: metrics.connections.clone(),
+            open: metrics.open_connections.clone(),
             stop: serving.stop.clone(),
             tasks: serving.tasks.clone(),
         };
         serving.tasks.spawn(listen::serve(api_listener, router, connections));
         let observed = Arc::new(Status { readiness, registry: self.registry });
-        let routes = admin::routes(observed, self.log_level).merge(rest::docs());
+        let routes = admin::routes(observed, self.log_level);
         serving.serve_admin(admin_listener, routes);
         Ok(Running { api, admin, serving })
     }

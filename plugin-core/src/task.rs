@@ -178,6 +178,9 @@ impl Input {
     }
 }
 
+/// The most inputs that an error lists.
+const MOST_LISTED: usize = 20;
+
 /// A task's inputs, in the order of their names.
 ///
 /// The order is fixed so that a repeated create sends the vendor the same bytes: Go sends maps in
@@ -192,9 +195,17 @@ impl Inputs {
     /// `InvalidArgument` that lists the inputs the task has.
     pub fn get(&self, name: &str) -> Result<&Input> {
         self.0.get(name).ok_or_else(|| {
-            let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Error::invalid(format!("inputs.{name}: no such input; the task has [{known}]"))
+            let known = self.0.keys().take(MOST_LISTED).map(String::as_str);
+            let known = known.collect::<Vec<_>>().join(", ");
+            let more = if self.0.len() > MOST_LISTED { ", …" } else { "" };
+            Error::invalid(format!("inputs.{name}: no such input; the task has [{known}{more}]"))
         })
+    }
+
+    /// Whether the task has the input `name`.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// Every input with its name.

@@ -1,14 +1,21 @@
-//! The client for the vendor's API: deadline → retry → credentials → throttle → trace → reqwest.
+//! The client for the vendor's API: deadline → retry → credentials → pace → breaker → trace → reqwest.
 
 mod answer;
+mod bodies;
+mod breaker;
 mod call;
+mod client;
 mod credentials;
 mod endpoint;
+mod lanes;
+mod mask;
 mod metrics;
+mod pace;
+mod permits;
 mod request;
 mod retry;
+mod send;
 mod targets;
-mod throttle;
 mod token;
 mod token_cache;
 
@@ -20,19 +27,23 @@ use url::Url;
 
 pub use self::{
     answer::Response,
-    credentials::{Credentials, SecretToken, authorization, bearer},
+    credentials::{Credentials, SecretToken, authorization, bearer, secret_bearer},
     request::Request,
     targets::{Listed, Target, Targets},
     token::Token,
-    token_cache::{TokenCache, TokenSource},
+    token_cache::{TokenCache, TokenSource, obtain},
 };
 /// A file with a token, which is also [`Credentials`] that send it.
 pub use server_core::token_file::TokenFile;
 
-use self::{credentials::DynCredentials, endpoint::Endpoint, throttle::Throttle};
 pub(crate) use self::{
+    answer::RESPONSE_TOO_LARGE,
     endpoint::{EndpointArgs, UpstreamArgs, require_tls},
     metrics::Metrics,
+};
+use self::{
+    bodies::Bodies, client::Client, credentials::DynCredentials, endpoint::Endpoint, lanes::Lanes,
+    permits::Permits,
 };
 
 /// The meaning of a response other than 2xx.
@@ -172,41 +183,33 @@ impl HttpBuilder {
             endpoint::require_tls(&base)?;
         }
         let shared = Shared {
-            client: client(&self.agent, &base)?,
+            client: Client::new(&self.agent, &base)?,
             base,
             metrics: self.metrics,
             attempt_timeout: self.attempt_timeout,
-            throttle: Throttle::new(self.concurrency),
+            permits: Permits::new(self.concurrency),
+            bodies: Bodies::new(),
+            lanes: Lanes::new(),
             read_failure: self.read_failure,
         };
         let credentials = self.credentials.filter(|_| self.emulator.is_none());
-        Ok(Http { shared: Arc::new(shared), credentials })
+        Ok(Http { shared: Arc::new(shared), credentials, quota: "".into() })
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that builds the client")]
-fn client(agent: &str, base: &Url) -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .user_agent(agent)
-        // A redirect could send credentials to a host that is not configured.
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(2))
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .http2_keep_alive_timeout(Duration::from_secs(10));
-    // A proxy cannot reach this machine's loopback.
-    let builder = if endpoint::is_loopback(base) { builder.no_proxy() } else { builder };
-    builder.build().map_err(Error::internal)
 }
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
 struct Shared {
-    client: reqwest::Client,
+    client: Client,
     base: Url,
     metrics: Arc<Metrics>,
     attempt_timeout: Duration,
-    throttle: Throttle,
+    /// Limits the calls under way.
+    permits: Permits,
+    /// Limits the memory of responses.
+    bodies: Bodies,
+    lanes: Lanes,
     read_failure: Option<ReadFailure>,
 }
 
@@ -239,13 +242,23 @@ struct Shared {
 pub struct Http {
     shared: Arc<Shared>,
     credentials: Option<Arc<dyn DynCredentials>>,
+    /// What the vendor's quota is per.
+    quota: Arc<str>,
 }
 
 impl Http {
     /// The same client with other `credentials`, for calls whose identity the task's author chooses.
     #[must_use]
     pub fn signed_by(&self, credentials: impl Credentials) -> Self {
-        Self { shared: Arc::clone(&self.shared), credentials: Some(Arc::new(credentials)) }
+        Self { credentials: Some(Arc::new(credentials)), ..self.clone() }
+    }
+
+    /// The same client for calls that count against the vendor's quota of `unit`, for example a project.
+    /// Rate limits of one unit do not slow down the calls of another. Needed only where one client calls
+    /// for several; identities that authors choose are kept apart as they are.
+    #[must_use]
+    pub fn quota(&self, unit: &str) -> Self {
+        Self { quota: unit.into(), ..self.clone() }
     }
 
     /// A GET request to the base's path followed by `segments`, each percent-encoded.

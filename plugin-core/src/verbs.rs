@@ -5,6 +5,7 @@ mod delete;
 mod detached;
 mod execute;
 mod get;
+mod heavy;
 mod in_flight;
 mod incoming;
 mod joint_polls;
@@ -14,6 +15,8 @@ mod metrics;
 mod observations;
 mod open;
 mod outcome;
+mod refusal;
+mod refused_jobs;
 mod served;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -27,7 +30,9 @@ use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
 pub(crate) use self::{
-    incoming::{Incoming, Permit},
+    heavy::Heavy,
+    incoming::{FromMemory, Incoming, Permit},
+    memory::MemoryArgs,
     metrics::Metrics,
     open::{Opened, UNREADABLE_HANDLE},
     outcome::{Created, Executed},
@@ -35,12 +40,13 @@ pub(crate) use self::{
 };
 use crate::{
     context::{
-        Caller, Context, Deadline, Execution, IdempotencyKey, Inner, Role, SecretReader, Secrets,
-        Verb, Waiting,
+        Caller, Chosen, Context, Deadline, Execution, IdempotencyKey, Inner, Role, SecretReader,
+        Secrets, Verb, Waiting,
     },
     erased::AnyPlugin,
     handle::HandleKeys,
     task::TaskType,
+    wire::Bounds,
 };
 
 /// The secrets that came with a request, by name.
@@ -60,8 +66,10 @@ pub(crate) struct Shared {
     /// What shutdown waits for.
     pub(crate) tasks: TaskTracker,
     pub(crate) request_timeout: Duration,
-    pub(crate) refused_grace: Duration,
+    pub(crate) memory: MemoryArgs,
     pub(crate) poll_window: Duration,
+    pub(crate) bounds: Bounds,
+    pub(crate) heavy: Heavy,
 }
 
 /// The parts of a [`Context`] that differ between calls.
@@ -97,6 +105,16 @@ impl Verbs {
             }
         }
         Ok(Self { served, shared })
+    }
+
+    /// What runs the work on large requests.
+    pub(crate) fn heavy(&self) -> &Heavy {
+        &self.shared.heavy
+    }
+
+    /// The limits on what a request may contain.
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.shared.bounds
     }
 
     /// What is served, by task type.
@@ -141,6 +159,7 @@ impl Verbs {
             reader: Arc::clone(&self.shared.secrets),
             connection: Arc::new(call.connection),
             namespace,
+            chosen: Chosen::default(),
         };
         Context(Arc::new(Inner {
             caller: caller.clone(),
@@ -152,6 +171,7 @@ impl Verbs {
             created_at: call.created_at,
             secrets,
             waiting: call.waiting,
+            is_poll: false,
         }))
     }
 

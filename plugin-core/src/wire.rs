@@ -2,20 +2,28 @@
 //! handlers use proto types; the verbs pass a `CreateTaskRequest` on to be read here.
 
 mod answer;
+mod bounds;
 mod declared;
 mod exact;
 pub(crate) mod json;
 mod literal;
+mod path;
 mod plain;
 pub mod proto;
+mod scan;
 mod task;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::json::from_proto_json_object;
 #[cfg(feature = "testing")]
 pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
     answer::{resource, unreadable_resource},
-    json::{from_proto_json, to_proto_json},
-    literal::{literal_map, to_struct},
+    bounds::Bounds,
+    json::{from_proto_json, members, to_proto_json},
+    literal::{literal, literal_map, to_struct},
+    path::Path,
     plain::from_plain_json,
+    scan::{values_in_json, values_in_message},
     task::{Submission, category, connection},
 };

@@ -1,16 +1,21 @@
 //! The admin port: probes, metrics and log level. It needs no token and reveals no secrets.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{StatusCode, header};
 
 use crate::{Error, telemetry::LogLevel};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Room for a log filter; one with thousands of directives would slow down every event.
+const MAX_BODY_BYTES: usize = 4096;
 
 /// The state of a program that the admin port shows.
 pub trait Observed: Send + Sync + 'static {
@@ -40,7 +45,14 @@ pub fn routes(observed: Arc<dyn Observed>, log_level: LogLevel) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
         .route("/log-level", get(log_level_get).put(log_level_put))
+        .layer((DefaultBodyLimit::max(MAX_BODY_BYTES), from_fn(bound)))
         .with_state(Admin { observed, log_level })
+}
+
+/// Ends requests whose body does not come: those that wait for one would keep probes from the port.
+async fn bound(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {

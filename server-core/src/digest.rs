@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 
 /// The SHA-256 of a list of strings: a key for a map or cache that does not reveal them, so that they may
 /// be secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {

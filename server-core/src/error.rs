@@ -7,6 +7,8 @@ use std::{any::Any, borrow::Cow, error::Error as StdError, fmt, sync::Arc, time:
 use http::StatusCode;
 use tonic::Code;
 
+use crate::text::{MAX_CAUSE, MAX_CODE, MAX_ERROR_MESSAGE, cut, cut_middle};
+
 /// The result of everything a plugin does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -143,18 +145,21 @@ struct Inner {
     code: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     upstream: bool,
+    about_credentials: bool,
     source: Option<Source>,
 }
 
 impl Error {
-    /// An error of `kind` with a message for the caller.
+    /// An error of `kind` with a message for the caller, which is cut to [`MAX_ERROR_MESSAGE`] bytes: it may
+    /// quote a vendor or a caller.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: message.into(),
+            message: cut_middle(message, MAX_ERROR_MESSAGE),
             code: None,
             retry_after: None,
             upstream: false,
+            about_credentials: false,
             source: None,
         }))
     }
@@ -192,10 +197,11 @@ impl Error {
         self.edit(|inner| inner.kind = kind)
     }
 
-    /// Sets the machine-readable code, for example the vendor's `invalidQuery`.
+    /// Sets the machine-readable code, for example the vendor's `invalidQuery`; it is cut to [`MAX_CODE`]
+    /// bytes.
     #[must_use]
     pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.edit(|inner| inner.code = Some(code.into()))
+        self.edit(|inner| inner.code = Some(cut(code, MAX_CODE)))
     }
 
     /// Sets the cause, which only the log shows.
@@ -213,13 +219,21 @@ impl Error {
     /// Prefixes the message with `subject` and a colon.
     #[must_use]
     pub fn about(self, subject: &str) -> Self {
-        self.edit(|inner| inner.message = format!("{subject}: {}", inner.message).into())
+        self.edit(|inner| {
+            inner.message = cut_middle(format!("{subject}: {}", inner.message), MAX_ERROR_MESSAGE);
+        })
     }
 
     /// Marks the error as reported by the vendor rather than by this service.
     #[must_use]
     pub fn upstream(self) -> Self {
         self.edit(|inner| inner.upstream = true)
+    }
+
+    /// Marks the error as about the credentials of a call to the vendor, not about what the call asks for.
+    #[must_use]
+    pub fn about_credentials(self) -> Self {
+        self.edit(|inner| inner.about_credentials = true)
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -257,7 +271,14 @@ impl Error {
         self.0.upstream
     }
 
-    /// The source chain for the log, joined with colons; `None` without a source.
+    /// Whether the error is about the credentials of a call to the vendor.
+    #[must_use]
+    pub fn is_about_credentials(&self) -> bool {
+        self.0.about_credentials
+    }
+
+    /// The source chain for the log, joined with colons and cut to [`MAX_CAUSE`] bytes; `None` without a
+    /// source.
     #[must_use]
     pub fn chain(&self) -> Option<String> {
         let mut next = self.source();
@@ -269,7 +290,7 @@ impl Error {
             chain.push_str(&cause.to_string());
             next = cause.source();
         }
-        (!chain.is_empty()).then_some(chain)
+        (!chain.is_empty()).then(|| cut_middle(chain, MAX_CAUSE).into_owned())
     }
 }
 
@@ -317,6 +338,19 @@ mod tests {
         for (kind, http, grpc) in table {
             assert_eq!(kind.http(), http, "{kind:?}");
             assert_eq!(kind.grpc() as i32, grpc, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn messages_codes_and_causes_are_cut() {
+        let long = "x".repeat(1 << 20);
+        let error = Error::new(Kind::Internal, long.clone()).about("field").with_code(long.clone());
+        let error = error.with_source(long);
+        assert!(error.message().starts_with("field: xxx"), "{error}");
+        let lengths = [error.message(), error.code().unwrap(), &error.chain().unwrap()];
+        let limits = [MAX_ERROR_MESSAGE, MAX_CODE, MAX_CAUSE];
+        for (text, limit) in lengths.iter().zip(limits) {
+            assert!(text.len() <= limit && text.len() > limit - 10, "{} of {limit}", text.len());
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`serving`] shuts a program down without failing a call. `plugin-core` and `propeller-proxy` are built
 //! on it.
 
+pub mod address;
 pub mod admin;
 pub mod digest;
 pub mod duration;
@@ -15,8 +16,10 @@ pub mod program;
 mod service_info;
 pub mod serving;
 pub mod telemetry;
+pub mod text;
 pub mod tls;
 pub mod token_file;
+pub mod variables;
 
 pub use self::{
     error::{Error, Kind, Result},

@@ -3,20 +3,19 @@
 //! Written here because tonic's server lifts hyper's limit on reset streams and closes old connections
 //! without a GOAWAY, and `axum::serve` has no timeouts.
 
+mod activity;
+mod connection;
 mod on_read;
 mod peer;
 
 use std::{
+    collections::VecDeque,
     fs::Permissions,
     io,
     net::SocketAddr,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::Path,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,34 +23,41 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
-    time::{sleep, timeout},
+    task::AbortHandle,
+    time::sleep,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{BoxError, Service, ServiceExt as _};
+use tower::{BoxError, Service};
 
 pub use self::{on_read::OnRead, peer::Peer};
 use crate::{Error, Result, tls::ServerCertificate};
 
-/// How long a connection may take to send its first bytes; an idle one would hold a permit.
-const FIRST_BYTES: Duration = Duration::from_secs(5);
-/// The length of HTTP/2's connection preface.
-const PREFACE_BYTES: usize = 24;
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an HTTP/1.1 connection may be idle, unless a setting says otherwise: longer than the interval
+/// of common polls, and than a load balancer keeps its own side open.
+pub const HTTP1_IDLE: Duration = Duration::from_secs(75);
+/// The interval of HTTP/2's pings and TCP's probes, and how long their answers may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-const MAX_STREAMS: u32 = 250;
+/// How many of TCP's probes may be lost.
+const KEEP_ALIVE_PROBES: u32 = 4;
+/// HTTP/2's limit on concurrent streams of a connection. A burst of calls over one connection, as of
+/// propeller's polls, has to arrive: it is refused or answered here, but in its client's queue it would wait
+/// until its deadline.
+const MAX_STREAMS: u32 = 1000;
+/// The most bytes of a request's headers: gRPC's metadata, tokens among it. hyper's default of 16 KiB is less
+/// than gRPC's own servers accept. Over HTTP/1.1 hyper reads bodies in steps of at most as much, too.
+const MAX_HEADERS: u32 = 64 << 10;
+/// How many bytes of a request or response wait for whoever reads them.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// A request that nobody reads must not hold up the others of its connection.
+const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
+/// Connections that may wait to be accepted, if the kernel allows as many. Of those that it has no room for
+/// it tells nobody: their clients believe that they are open.
+const BACKLOG: u32 = 4096;
 /// Connecting to a socket requires write permission.
 const SOCKET_MODE: u32 = 0o666;
 
@@ -67,20 +73,70 @@ pub enum Listener {
 /// How connections are served.
 #[derive(Clone)]
 pub struct Connections {
-    /// The most connections open at once; further ones wait in the kernel's backlog.
+    /// The most connections open at once.
     pub max: usize,
+    /// What happens once they are.
+    pub when_full: WhenFull,
     /// The longest life of a connection; unlimited if absent.
     pub age: Option<Duration>,
-    /// How long a connection's calls may take after that.
+    /// How long a connection's calls may take after that, or after [`stop`](Self::stop). What has no
+    /// request in progress then closes at once.
     pub grace: Duration,
+    /// How long an HTTP/1.1 connection may be idle between two requests.
+    pub http1_idle: Duration,
     /// The certificate for TLS; plain HTTP if absent.
     pub tls: Option<Arc<ServerCertificate>>,
     /// Counts accepted connections.
     pub accepted: Counter,
+    /// The number of open connections.
+    pub open: Gauge,
     /// Ends the accept loop and shuts every connection down gracefully.
     pub stop: CancellationToken,
     /// Runs the connections; shutdown waits for them.
     pub tasks: TaskTracker,
+}
+
+/// What happens while as many connections are open as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Further ones wait in the kernel's backlog.
+    Wait,
+    /// The oldest is closed, whatever it is busy with: for short requests, which must not wait for clients
+    /// that stay.
+    CloseOldest,
+}
+
+/// The open connections that may be closed for others, the oldest first.
+#[derive(Default)]
+struct Oldest(VecDeque<AbortHandle>);
+
+impl Oldest {
+    fn push(&mut self, connection: AbortHandle) {
+        self.0.retain(|open| !open.is_finished());
+        self.0.push_back(connection);
+    }
+
+    fn close(&mut self) {
+        if let Some(oldest) = self.0.pop_front() {
+            oldest.abort();
+        }
+    }
+}
+
+/// Counts a connection as open until it is dropped.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// An accepted connection.
@@ -97,7 +153,14 @@ impl Listener {
     /// `Unavailable` that names the address.
     pub async fn tcp(address: SocketAddr) -> Result<(Self, SocketAddr)> {
         let bound = async {
-            let listener = TcpListener::bind(address).await?;
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            // A restart need not wait until the kernel has forgotten the old connections.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(BACKLOG)?;
             let local = listener.local_addr()?;
             Ok((Self::Tcp(listener), local))
         };
@@ -175,7 +238,7 @@ pub trait Answers:
     + 'static
 {
     /// The body of responses.
-    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static;
 }
 
 impl<S, B> Answers for S
@@ -184,7 +247,7 @@ where
         + Clone
         + Send
         + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     type Body = B;
 }
@@ -192,119 +255,35 @@ where
 /// Serves `service` on `listener` until stopped.
 pub async fn serve(listener: Listener, service: impl Answers, connections: Connections) {
     let permits = Arc::new(Semaphore::new(connections.max.min(Semaphore::MAX_PERMITS)));
+    let closes_oldest = connections.when_full == WhenFull::CloseOldest;
     let accepting = async {
+        let mut oldest = Oldest::default();
         loop {
+            // A connection that may close another is accepted first, so that none is closed for nobody.
+            let early = if closes_oldest { Some(listener.accept().await) } else { None };
+            if closes_oldest && permits.available_permits() == 0 {
+                oldest.close();
+            }
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                 return;
             };
-            let stream = listener.accept().await;
+            let stream = match early {
+                Some(stream) => stream,
+                None => listener.accept().await,
+            };
             connections.accepted.inc();
+            let open = Open::new(&connections.open);
             let connection = connections.clone().serve_one(stream, service.clone());
-            connections.tasks.spawn(async move {
+            let task = connections.tasks.spawn(async move {
                 connection.await;
-                drop(permit);
+                drop((open, permit));
             });
+            if closes_oldest {
+                oldest.push(task.abort_handle());
+            }
         }
     };
     connections.stop.run_until_cancelled(accepting).await;
-}
-
-impl Connections {
-    async fn serve_one(self, stream: Stream, service: impl Answers) {
-        match stream {
-            Stream::Tcp(stream) => {
-                // Responses are small; waiting to fill a packet only adds latency.
-                let _ = stream.set_nodelay(true);
-                let peer = Peer { address: stream.peer_addr().ok(), ..Peer::default() };
-                match self.tls.clone() {
-                    Some(tls) => self.serve_tls(&tls, stream, peer, service).await,
-                    None => self.serve_http(stream, peer, service).await,
-                }
-            }
-            Stream::Unix(stream) => self.serve_http(stream, Peer::default(), service).await,
-        }
-    }
-
-    async fn serve_tls(
-        self,
-        tls: &ServerCertificate,
-        stream: TcpStream,
-        mut peer: Peer,
-        service: impl Answers,
-    ) {
-        let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-        let handshake = timeout(HANDSHAKE_TIMEOUT, handshake);
-        match self.stop.run_until_cancelled(handshake).await {
-            Some(Ok(Ok(stream))) => {
-                let (_, session) = stream.get_ref();
-                peer.certificates = session.peer_certificates().unwrap_or_default().into();
-                self.serve_http(stream, peer, service).await;
-            }
-            Some(Ok(Err(error))) => tracing::debug!(%error, "TLS handshake failed"),
-            Some(Err(_)) => tracing::debug!("TLS handshake timed out"),
-            None => {}
-        }
-    }
-
-    async fn serve_http(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: Peer,
-        service: impl Answers,
-    ) {
-        let service = service.map_request(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            request
-        });
-        let read = Arc::new(AtomicUsize::new(0));
-        let io = TokioIo::new(OnRead::new(stream, counting(Arc::clone(&read))));
-        let builder = builder();
-        let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(service)));
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = idle(&read) => return,
-            () = self.expired() => {}
-            () = self.stop.cancelled() => {}
-        }
-        // hyper sends two GOAWAYs, so that no call is lost that was on its way at the first.
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(self.grace, connection).await;
-    }
-
-    /// Completes after the maximum age, plus or minus a tenth, so that connections opened together do not
-    /// end together.
-    async fn expired(&self) {
-        match self.age {
-            Some(age) => sleep(age.mul_f64(rand::random_range(0.9..1.1))).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .max_concurrent_streams(MAX_STREAMS);
-    builder
-}
-
-fn counting(read: Arc<AtomicUsize>) -> impl FnMut(&[u8]) {
-    move |bytes| {
-        read.fetch_add(bytes.len(), Ordering::Relaxed);
-    }
-}
-
-/// Completes if a connection has not sent as much as a preface in time.
-async fn idle(read: &AtomicUsize) {
-    sleep(FIRST_BYTES).await;
-    if read.load(Ordering::Relaxed) >= PREFACE_BYTES {
-        std::future::pending::<()>().await;
-    }
 }
 
 #[cfg(test)]

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use axum::Router;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::signal::unix::{self, SignalKind};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Error, Result,
-    listen::{Connections, Listener, serve},
+    listen::{Connections, HTTP1_IDLE, Listener, WhenFull, serve},
 };
 
 /// How long requests to the admin port may take once everything else has ended.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS: usize = 100;
-/// The longest life of a connection to the admin port: idle ones would exhaust the limit.
+/// The longest life of a connection to the admin port.
 const ADMIN_AGE: Duration = Duration::from_secs(60);
 
 /// A program that listens, and its graceful shutdown.
@@ -55,10 +55,13 @@ impl Serving {
     pub fn serve_admin(&self, listener: Listener, admin: Router) {
         let connections = Connections {
             max: ADMIN_CONNECTIONS,
+            when_full: WhenFull::CloseOldest,
             age: Some(ADMIN_AGE),
             grace: ADMIN_GRACE,
+            http1_idle: HTTP1_IDLE,
             tls: None,
             accepted: Counter::default(),
+            open: Gauge::default(),
             stop: self.stop_background.clone(),
             tasks: self.background.clone(),
         };
@@ -84,9 +87,12 @@ impl Serving {
     /// timeout.
     pub async fn shut_down(self, at_once: bool) {
         self.draining.cancel();
-        let delay = if at_once { Duration::ZERO } else { self.drain_delay };
-        tracing::info!(?delay, "no longer ready");
-        tokio::time::sleep(delay).await;
+        if at_once || self.drain_delay.is_zero() {
+            tracing::info!("no longer ready");
+        } else {
+            tracing::info!(drain_delay = ?self.drain_delay, "no longer ready");
+            tokio::time::sleep(self.drain_delay).await;
+        }
         self.stop.cancel();
         self.tasks.close();
         tracing::info!(calls_and_connections = self.tasks.len(), "draining");

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 pub mod captured;
+mod writer;
 
 use std::time::Duration;
 
@@ -23,14 +24,19 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use self::writer::LogWriter;
+pub use self::writer::dropped_lines;
 use crate::{Error, Result, ServiceInfo};
 
 /// The target of spans that only the trace exporter receives.
 pub const TRACE_TARGET: &str = "plugin_core::trace";
 /// The target of the log line of each request.
 pub const REQUEST_TARGET: &str = "request";
-/// How long exporting the last traces may take.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long exporting the last traces may take. With what else a shutdown waits for, it stays within five
+/// seconds.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long writing the last log lines may take.
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The settings of logs and traces.
 #[derive(Debug, Clone, clap::Args)]
@@ -91,13 +97,20 @@ impl LogLevel {
 }
 
 fn filter(directives: &str) -> Result<EnvFilter> {
+    // Without directives, the filter would let nothing through but errors.
+    if directives.split(',').all(|directive| directive.trim().is_empty()) {
+        let example = "give one, for example info, or warn,request=info";
+        return Err(Error::invalid(format!("log level: missing; {example}")));
+    }
     EnvFilter::builder()
         .parse(directives)
         .map_err(|error| Error::invalid(format!("log level {directives:?}: {error}")))
 }
 
-/// Running telemetry, which [`shut_down`](Self::shut_down) flushes.
+/// Running telemetry. [`shut_down`](Self::shut_down) exports the last traces, and dropping it writes the
+/// last lines of the log.
 pub struct Telemetry {
+    log: LogWriter,
     log_level: LogLevel,
     traces: Option<SdkTracerProvider>,
 }
@@ -113,12 +126,19 @@ impl Telemetry {
         let traces = args.otlp_endpoint.as_deref().map(|url| exporter(url, args.trace_ratio, info));
         let traces = traces.transpose()?;
         let tracer = traces.as_ref().map(|provider| provider.tracer(info.name));
+        let log = LogWriter::start(std::io::stdout())?;
         Registry::default()
-            .with(log_layer(args.log_format).with_filter(filter).with_filter(no_trace_spans()))
+            .with(
+                log_layer(args.log_format, log.clone())
+                    .with_filter(filter)
+                    .with_filter(no_trace_spans()),
+            )
             .with(tracer.map(trace_layer))
             .try_init()
             .map_err(Error::internal)?;
-        Ok(Self { log_level, traces })
+        // The default one writes to standard error, which blocks a worker when nobody reads it.
+        std::panic::set_hook(Box::new(log_panic));
+        Ok(Self { log, log_level, traces })
     }
 
     /// The handle that changes the log filter.
@@ -127,20 +147,34 @@ impl Telemetry {
         self.log_level.clone()
     }
 
-    /// Exports the buffered traces, within five seconds.
-    pub async fn shut_down(self) {
-        let Some(traces) = self.traces else {
+    /// Exports the buffered traces, within three seconds.
+    pub async fn shut_down(&self) {
+        let Some(traces) = self.traces.clone() else {
             return;
         };
         // Blocks until the exporter finishes or gives up, which a runtime worker must not.
-        let sent = tokio::task::spawn_blocking(move || traces.shutdown());
-        if let Ok(Ok(Err(error))) = tokio::time::timeout(FLUSH_TIMEOUT, sent).await {
-            tracing::warn!(%error, "the last traces could not be exported");
+        let sent =
+            tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(EXPORT_TIMEOUT));
+        match tokio::time::timeout(EXPORT_TIMEOUT, sent).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the last traces could not be exported"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("the last traces could not be exported in time"),
         }
     }
 }
 
-fn log_layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.log.flush_within(LOG_TIMEOUT);
+    }
+}
+
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(location, "panic: {}", panic.payload_as_str().unwrap_or("unknown"));
+}
+
+fn log_layer<S>(format: LogFormat, log: LogWriter) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -150,8 +184,9 @@ where
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
+            .with_writer(log)
             .boxed(),
-        LogFormat::Pretty => fmt::layer().boxed(),
+        LogFormat::Pretty => fmt::layer().with_writer(log).boxed(),
     }
 }
 

@@ -2,10 +2,34 @@
 
 use std::path::PathBuf;
 
-use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::{Error, Result};
+
+/// The longest token, in bytes. Servers accept headers of 8 KiB, some of 16 KiB.
+const MAX_TOKEN: usize = 16 << 10;
+
+/// Why `token` cannot be sent in an `Authorization` header, as the end of a sentence about it; `None` if it can.
+/// Tokens are visible ASCII (RFC 6750 §2.1).
+///
+/// ```
+/// use server_core::token_file::flaw;
+///
+/// assert_eq!(flaw("dapi-0123"), None);
+/// assert_eq!(flaw(""), Some("is empty"));
+/// ```
+#[must_use]
+pub fn flaw(token: &str) -> Option<&'static str> {
+    if token.is_empty() {
+        Some("is empty")
+    } else if token.len() > MAX_TOKEN {
+        Some("is not a token: it is longer than 16 KiB")
+    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("is not a token: it has characters other than visible ASCII")
+    } else {
+        None
+    }
+}
 
 /// A file with a token that its issuer replaces before the token expires, for example a projected
 /// ServiceAccount token.
@@ -35,19 +59,16 @@ impl TokenFile {
     /// Reads the token, without the white space around it.
     ///
     /// # Errors
-    /// `Unavailable`, with the setting and the path, when the file cannot be read, is empty, or has
-    /// characters that a header cannot carry. No error shows the contents.
+    /// `Unavailable`, with the setting and the path, when the file cannot be read or its contents have a
+    /// [`flaw`]. No error shows the contents.
     pub async fn read(&self) -> Result<SecretString> {
         let text = tokio::fs::read_to_string(&self.path).await.map(SecretString::from);
         let text = text.map_err(|error| self.error("cannot be read").with_source(error))?;
         let token = text.expose_secret().trim();
-        if token.is_empty() {
-            return Err(self.error("is empty"));
+        match flaw(token) {
+            Some(flaw) => Err(self.error(flaw)),
+            None => Ok(SecretString::from(token)),
         }
-        if HeaderValue::from_str(token).is_err() {
-            return Err(self.error("is not a token: it has characters that a header cannot carry"));
-        }
-        Ok(SecretString::from(token))
     }
 
     /// [`read`](Self::read) for a call to a vendor. The caller learns neither setting nor path, which go to
@@ -78,6 +99,26 @@ mod tests {
         assert!(error.chain().unwrap().contains("--token-file /nowhere/token cannot be read"));
     }
 
+    #[test]
+    fn tokens_are_visible_ascii_of_bounded_length() {
+        for token in ["t", "dapi-0123_./~+=", &"a".repeat(MAX_TOKEN)] {
+            assert_eq!(flaw(token), None, "{token}");
+        }
+        for token in [
+            "",
+            "a b",
+            "a\tb",
+            "a\r\nb",
+            "a\0",
+            "\u{7f}",
+            "ä",
+            "\u{2028}",
+            &"a".repeat(MAX_TOKEN + 1),
+        ] {
+            assert!(flaw(token).is_some(), "{token:?}");
+        }
+    }
+
     #[tokio::test]
     async fn token_is_read_anew_each_time() {
         let dir = tempfile::tempdir().unwrap();
@@ -90,7 +131,7 @@ mod tests {
             (Some(" \n"), Err("is empty")),
             (
                 Some("canary\ncanary"),
-                Err("is not a token: it has characters that a header cannot carry"),
+                Err("is not a token: it has characters other than visible ASCII"),
             ),
         ] {
             if let Some(contents) = contents {

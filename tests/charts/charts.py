@@ -11,8 +11,9 @@ import tempfile
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
-TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "charts")) / "bin"
-PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", ROOT / "target" / "debug"))
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", TARGET / "charts")) / "bin"
+PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", TARGET / "debug"))
 CHARTS = ROOT / "charts"
 PLUGINS = sorted(path.name for path in CHARTS.iterdir())
 # Stands for all plugins where a case depends on the template alone: test_objects.py checks that their templates differ in names
@@ -53,10 +54,10 @@ def _helm(program, command, release, chart, flags, values):
 
 
 def text(plugin, values=None, *, release=None, kube=NEWEST, helm="helm", flags=()):
-    """What `helm template` prints."""
+    """What `helm template` prints, with an example for each required setting."""
     flags = (f"--kube-version={kube}", *flags)
     release = release or name_of(plugin)
-    return _helm(helm, "template", release, plugin, flags, json.dumps(values or {}))
+    return _helm(helm, "template", release, plugin, flags, json.dumps(merged(required(plugin), values or {})))
 
 
 def render(plugin, values=None, **options):
@@ -66,8 +67,18 @@ def render(plugin, values=None, **options):
 
 def notes(plugin, values=None, release=None):
     """The notes printed after an install."""
-    printed = _helm("helm", "install", release or plugin, plugin, ("--dry-run=client",), json.dumps(values or {}))
+    values = merged(required(plugin), values or {})
+    printed = _helm("helm", "install", release or plugin, plugin, ("--dry-run=client",), json.dumps(values))
     return printed.split("\nNOTES:\n", 1)[1]
+
+
+@functools.cache
+def required(plugin):
+    """An example for each setting that is required: those that are empty in the chart's values."""
+    if not (CHARTS / plugin / "values.yaml").exists():
+        return {}
+    settings = default_values(plugin).get("settings") or {}
+    return {"settings": {name: f"{name.lower()}.example.com" for name, value in settings.items() if value == ""}}
 
 
 def merged(*values):

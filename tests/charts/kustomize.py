@@ -5,7 +5,7 @@ import sys
 
 import yaml
 
-from charts import PLUGINS, ROOT, text
+from charts import PLUGINS, ROOT, required, text
 
 BASES = ROOT / "kustomize"
 MADE = "# Generated from charts/{plugin} by tests/charts/kustomize.py; do not edit.\n"
@@ -29,11 +29,19 @@ configMapGenerator:
 """
 
 
+# A base has no value for what each installation must set itself.
+FLAGS = ("--no-hooks", "--skip-schema-validation")
+
+
+def values_of(plugin):
+    unset = {"settings": {name: "" for name in required(plugin)["settings"]}}
+    return {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}, **unset}
+
+
 def rendered(plugin):
     """The files of the base: name to content."""
-    values = {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}
     objects, auth = [], None
-    for document in text(plugin, values, flags=("--no-hooks",)).split("---\n")[1:]:
+    for document in text(plugin, values_of(plugin), flags=FLAGS).split("---\n")[1:]:
         read = yaml.safe_load(document)
         if read["kind"] == "ConfigMap":
             auth = read["data"]["auth.yaml"]

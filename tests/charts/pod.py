@@ -44,7 +44,7 @@ def tls_secret(names):
 class Cluster:
     """Signs ServiceAccount tokens, and serves its keys to the holder of the pod's own token."""
 
-    pod_token = "the pod's own token"
+    pod_token = "the-pods-own-token"
 
     def __init__(self, directory):
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

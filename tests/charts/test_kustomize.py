@@ -45,7 +45,7 @@ def test_kubernetes_accepts_a_base(kube):
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_base_has_the_objects_of_the_chart(plugin):
-    chart = render(plugin, {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}, flags=("--no-hooks",))
+    chart = render(plugin, kustomize.values_of(plugin), flags=kustomize.FLAGS)
     base = build(kustomize.BASES / plugin)
     # The name of the ConfigMap ends in a hash of its content.
     (config,) = of_kind(base, "ConfigMap")

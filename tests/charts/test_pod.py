@@ -14,7 +14,7 @@ from flyteidl.admin import agent_pb2
 from flyteidl.service import agent_pb2_grpc
 
 from cases import KEYED_ISSUER, TLS
-from charts import CHARTS, PLUGINS, PROGRAMS, ROOT, default_values, merged, notes, one, render
+from charts import CHARTS, PLUGINS, PROGRAMS, ROOT, Refused, default_values, merged, one, render
 from pod import Cluster, Pod, tls_secret
 from running import eventually, free_port, http_status, service
 
@@ -141,13 +141,13 @@ def test_required_settings_are_requested(start, plugin):
     empty = {name for name, value in default_values(plugin)["settings"].items() if value == ""}
     assert empty == set(NEEDED.get(plugin, {}).get("settings", {}))
     for name in empty:
-        assert f"settings.{name} is empty" in notes(plugin)
-        assert f"settings.{name}" not in notes(plugin, NEEDED[plugin])
+        with pytest.raises(Refused, match=f"/settings/{name}"):
+            render(plugin, {"settings": {name: ""}})
         for page in (CHARTS / plugin / "README.md", ROOT / "docs" / "plugins" / f"{plugin}.md"):
             assert f"--set-literal settings.{name}=" in page.read_text()
         flag = f"--{name.split('_', 1)[1].lower()}"
         with pytest.raises(AssertionError, match=flag):
-            start(plugin, {"settings": {name: ""}})
+            start(plugin, {"settings": {name: ""}, "extraEnv": [{"name": name, "value": ""}]})
 
 
 def health_check(pod, directory):

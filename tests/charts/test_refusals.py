@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cases import ISSUER, RULE, TLS, TLS_MADE_ELSEWHERE
-from charts import CHARTS, HELMS, Refused, merged, nested, render
+from charts import CHARTS, HELMS, PLUGINS, Refused, container, merged, nested, render, required
 
 SCHEMA = json.loads((CHARTS / "bigquery" / "values.schema.json").read_text())
 
@@ -38,6 +38,9 @@ WRONG = [
     ("settings", {"PLUGIN_AUTH": "/elsewhere"}),
     ("settings", {"PLUGIN_INSECURE_NO_AUTH": "true"}),
     ("settings", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}),
+    ("settings", {"X": 2**53}),
+    ("settings", {"X": -(2**60)}),
+    ("settings", {"X": 1e300}),
     ("secrets.namespaces", [{"namespace": "a", "existingSecret": "b"}]),
     ("secrets.namespaces", [{"namespace": "a", "existingSecret": "b", "items": [{"key": "k", "path": "../p"}]}]),
     ("secrets.externalSecret.refreshInterval", "often"),
@@ -103,6 +106,10 @@ CONTRADICTIONS = [
     (merged(TLS, {"service": {"appProtocol": "kubernetes.io/h2c"}}), "without TLS"),
     ({"service": {"appProtocol": "https"}}, "tls.enabled is off"),
     ({"ports": {"admin": 8000}}, "must differ"),
+    ({"settings": {"X": "a"}, "extraEnv": [{"name": "X", "value": "b"}]}, "X is set twice"),
+    ({"settings": {"X": 0}, "extraEnv": [{"name": "X", "valueFrom": {}}]}, "X is set twice"),
+    ({"extraEnv": [{"name": "X", "value": "a"}, {"name": "X", "value": "a"}]}, "X is set twice"),
+    ({"extraEnv": [{"name": "PLUGIN_AUTH", "value": "/elsewhere"}]}, "PLUGIN_AUTH is set twice"),
     ({"service": {"ipFamilyPolicy": "PreferDualStack"}}, "needs ports.host"),
     ({"service": {"ipFamilyPolicy": "RequireDualStack"}}, "needs ports.host"),
     ({"auth": {"issuers": [{**ISSUER, "name": "cluster"}]}}, "auth.issuers has an issuer named cluster"),
@@ -194,6 +201,37 @@ def test_wrong_value_is_rejected(path, value):
 def test_contradiction_is_rejected(helm, values, why):
     with pytest.raises(Refused, match=why):
         render("bigquery", values, helm=helm)
+
+
+# What the program does not start without.
+REQUIRED = {"databricks": "DATABRICKS_INSTANCES", "snowflake": "SNOWFLAKE_ACCOUNTS"}
+
+
+def test_required_settings_are_the_ones_that_plugins_declare():
+    assert {plugin: name for plugin in PLUGINS for name in required(plugin)["settings"]} == REQUIRED
+
+
+@pytest.mark.parametrize("values", [{}, {"settings": None}, {"settings": {"X": "y"}}, {"extraEnv": [{"name": "X", "value": "y"}]}])
+@pytest.mark.parametrize("plugin", REQUIRED)
+@pytest.mark.parametrize("helm", HELMS)
+def test_required_setting_is_named(helm, plugin, values):
+    unset = {} if values.get("settings", {}) is None else {"settings": {REQUIRED[plugin]: ""}}
+    with pytest.raises(Refused, match="settings"):
+        render(plugin, merged(unset, values), helm=helm)
+
+
+@pytest.mark.parametrize("plugin", REQUIRED)
+def test_required_setting_may_come_from_elsewhere(plugin):
+    unset = {"settings": {REQUIRED[plugin]: ""}}
+    source = {"configMapKeyRef": {"name": "a", "key": "b"}}
+    render(plugin, {**unset, "extraEnv": [{"name": REQUIRED[plugin], "valueFrom": source}]})
+    render(plugin, {**unset, "extraEnvFrom": [{"configMapRef": {"name": "a"}}]})
+
+
+def test_largest_exact_number_is_exact():
+    rendered = container(render("bigquery", {"settings": {"X": 2**53 - 1, "Y": str(2**70)}}))["env"]
+    values = {variable["name"]: variable.get("value") for variable in rendered}
+    assert values["X"] == "9007199254740991" and values["Y"] == str(2**70)
 
 
 def test_oldest_helm_validates_values():

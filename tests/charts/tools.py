@@ -7,6 +7,7 @@ only write access to the directory is needed. A second run finds everything in p
 import hashlib
 import io
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import tarfile
 import tempfile
 import zipfile
 
-DEFAULT = pathlib.Path(__file__).parents[2] / "target" / "charts"
+DEFAULT = pathlib.Path(__file__).parents[2] / os.environ.get("CARGO_TARGET_DIR", "target") / "charts"
 
 # AWS Lambda layers that contain programs: name, version, digest, and the files to extract with their new names.
 WHEELS = [

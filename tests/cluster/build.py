@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-DEFAULT = HERE.parents[1] / "target" / "cluster"
+DEFAULT = HERE.parents[1] / os.environ.get("CARGO_TARGET_DIR", "target") / "cluster"
 
 # A program, its module and its package.
 PROGRAMS = [

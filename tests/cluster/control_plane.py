@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
-BUILT = pathlib.Path(os.environ.get("OUTRIGGER_CLUSTER_DIR", ROOT / "target" / "cluster"))
+BUILT = pathlib.Path(os.environ.get("OUTRIGGER_CLUSTER_DIR", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "cluster"))
 # kubeadm's name for it, and the charts' default.
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127.0.0.1"

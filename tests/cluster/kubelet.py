@@ -8,7 +8,7 @@ import re
 
 from control_plane import ROOT, eventually, free_port, http_status, running
 
-PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", ROOT / "target" / "debug"))
+PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug"))
 # The API server, as pods know it.
 API_SERVER = "https://kubernetes.default.svc/"
 

@@ -9,9 +9,12 @@ import subprocess
 from control_plane import ROOT, eventually
 
 # The directory of tests/charts/tools.py.
-TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / "target" / "charts")) / "bin"
+TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "charts")) / "bin"
 # The label that identifies a release's objects; Kubernetes copies it to the objects derived from them.
 OF_RELEASE = "app.kubernetes.io/instance={}"
+
+# The settings without which a chart is refused.
+REQUIRED = {"databricks": {"DATABRICKS_INSTANCES": "acme.cloud.databricks.com"}, "snowflake": {"SNOWFLAKE_ACCOUNTS": "acme"}}
 
 
 class Refused(Exception):
@@ -40,7 +43,8 @@ class Namespace:
         return self.run(self.helm_program, *arguments, stdin=None if values is None else json.dumps(values))
 
     def install(self, plugin, values=None, *, release=None):
-        self.helm("install", release or plugin, ROOT / "charts" / plugin, "--values=-", values=values or {})
+        required = {"settings": REQUIRED[plugin]} if plugin in REQUIRED else {}
+        self.helm("install", release or plugin, ROOT / "charts" / plugin, "--values=-", values={**required, **(values or {})})
 
     def upgrade(self, plugin, values=None):
         # Otherwise Helm reuses the previous values if there are no new ones.

@@ -117,12 +117,13 @@ async fn hanging_plugin_is_answered_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn overload_rejects_creates_and_queues_polls() {
+async fn overload_rejects_creates_and_answers_polls_from_memory() {
     let service = spawn::<Moody>(&["--max-requests=1", "--request-timeout=4s"]).await;
     let hanging = service.client(Dialect::Flyte1, "propeller").await;
     let hang = task(json!({"create": "hang"}));
     let mut other = task(json!({}));
     other["output_prefix"] = json!("s3://b/2");
+    let handle = hanging.create(&other).await.unwrap();
     let refused = async {
         // Wait until the hanging call has started.
         while service.metric("http_server_active_requests").await < 1.0 {
@@ -134,8 +135,11 @@ async fn overload_rejects_creates_and_queues_polls() {
             assert!([14, 503].contains(&refused.code), "{refused:?}");
             assert!(refused.message.contains("overloaded"), "{}", refused.message);
             let hasty = client.with_timeout(Duration::from_secs(1));
-            let waited = hasty.get(&other, b"x").await.unwrap_err();
-            assert!(!waited.message.contains("overloaded"), "{waited:?}");
+            let seen = hasty.get(&other, &handle).await.unwrap();
+            assert_eq!(seen.phase, "RUNNING");
+            assert!(seen.message.starts_with("last known state"), "{seen}");
+            let waited = hasty.delete(&other, &handle).await.unwrap_err();
+            assert!(waited.message.contains("overloaded"), "{waited:?}");
         }
         let health = crate::raw::call(
             tonic::transport::Channel::from_shared(format!("http://{}", service.api()))
@@ -263,11 +267,24 @@ async fn abandoned_create_keeps_its_permit() {
 }
 
 #[tokio::test]
-async fn oversized_meta_is_an_internal_error() {
-    for_each_dialect(async |_, client, dialect| {
-        let internal = if dialect.is_grpc() { 13 } else { 500 };
-        let refused = client.create(&task(json!({"create": "fat"}))).await.unwrap_err();
-        assert_eq!(refused.code, internal);
-    })
-    .await;
+async fn job_whose_handle_would_be_too_large_is_stopped() {
+    for (delete, outcome) in [(None, "was stopped"), (Some("refuse"), "may still run")] {
+        for_each_dialect(async |_, client, _| {
+            let task = task(json!({"create": "fat", "delete": delete}));
+            let message = match client.create(&task).await {
+                Ok(handle) => {
+                    let seen = client.get(&task, &handle).await.unwrap();
+                    assert_eq!(seen.phase, "FAILED");
+                    client.delete(&task, &handle).await.unwrap();
+                    seen.message
+                }
+                Err(refused) => {
+                    assert_eq!(refused.code, 422);
+                    refused.message
+                }
+            };
+            assert!(message.contains(&format!("the job {outcome}")), "{message}");
+        })
+        .await;
+    }
 }

@@ -21,6 +21,7 @@ mod golden;
 mod identity;
 mod polls;
 mod requests;
+mod rewritten;
 
 /// A Databricks service with its fake.
 pub(crate) struct Stage {

@@ -99,7 +99,7 @@ async fn only_health_checks_need_no_token() {
         let refused = raw::call(channel(&stage).await, method, Vec::new(), None).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated, "{method}");
     }
-    for path in ["/openapi.json", "/docs", "/docs/", "/plugins/v1", "/", "/nowhere"] {
+    for path in ["/docs2", "/plugins/v1", "/", "/nowhere"] {
         let url = format!("http://{}{path}", stage.service.api());
         let refused = reqwest::get(url).await.unwrap().status();
         assert_eq!(refused, StatusCode::UNAUTHORIZED, "{path}");
@@ -161,6 +161,50 @@ async fn unknown_methods_and_paths_fail_in_the_callers_protocol() {
         assert_eq!(problem["error_code"], code);
         assert_eq!(problem["status"], status);
     }
+}
+
+#[tokio::test]
+async fn invented_methods_are_not_allowed_on_any_route() {
+    let stage = Stage::set().await;
+    let token = stage.service.token("propeller");
+    let job = "/plugins/v1/bigquery_query_job_task/0";
+    let schema = format!("{job}/schema");
+    for http2 in [false, true] {
+        let http = reqwest::Client::builder();
+        let http = if http2 { http.http2_prior_knowledge() } else { http.http1_only() };
+        let http = http.build().unwrap();
+        for path in ["/plugins/v1", job, schema.as_str(), "/openapi.json", "/docs/"] {
+            for method in ["TRACE", "PATCH", "OPTIONS", "BREW"] {
+                let url = format!("http://{}{path}", stage.service.api());
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let request = http.request(method.clone(), url).bearer_auth(&token);
+                let answer = request.send().await.unwrap();
+                assert_eq!(answer.status(), 405, "{method} {path} {http2}");
+                let problem: Json = answer.json().await.unwrap();
+                assert_eq!(problem["error_code"], "METHOD_NOT_ALLOWED", "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn invalid_timeouts_are_explained_to_authenticated_callers_alone() {
+    let stage = Stage::set().await;
+    let url = format!("http://{}/plugins/v1", stage.service.api());
+    let token = stage.service.token("propeller");
+    let http = reqwest::Client::new();
+    for timeout in ["bogus", "0s", "-1s", "8", ""] {
+        let request = http.get(&url).header("X-Request-Timeout", timeout);
+        let stranger = request.try_clone().unwrap().send().await.unwrap();
+        assert_eq!(stranger.status(), 401, "{timeout:?}");
+        let known = request.bearer_auth(&token).send().await.unwrap();
+        assert_eq!(known.status(), 400, "{timeout:?}");
+        let problem: Json = known.json().await.unwrap();
+        let message = problem["message"].as_str().unwrap();
+        assert!(message.starts_with("header X-Request-Timeout: must be a duration"), "{message}");
+    }
+    let valid = http.get(&url).header("X-Request-Timeout", "8s").bearer_auth(&token);
+    assert_eq!(valid.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -39,9 +39,10 @@ fn phase_and_message(seen: Resource) -> (String, String) {
 /// The secret in which Flyte 2 sends a service account key.
 const KEY_SECRET: &str = "google_application_credentials";
 
-/// Golden requests that BigQuery cannot run, with the expected message.
-const REFUSED: [(&str, &str); 2] = [
+/// Golden requests that BigQuery cannot run, or not as they are meant, with the expected message.
+const REFUSED: [(&str, &str); 3] = [
     ("bq_empty_sql", "template.sql.statement: empty"),
+    ("bq_multiline_sql", "@day must not be in a comment to the end of the line"),
     ("bq_no_sql_target", "template.sql: missing"),
 ];
 
@@ -197,7 +198,8 @@ async fn named_key_is_read_from_secrets() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("gcp_sa_json"), service_account_key()).unwrap();
     let secrets = format!("--secrets-dir={}", dir.path().display());
-    let fake = FakeBigQuery::start(Options::default()).await.unwrap();
+    let options = Options { polls: 0, ..Options::default() };
+    let fake = FakeBigQuery::start(options).await.unwrap();
     let service = spawn::<BigQuery>(&[&format!("--endpoint={}", fake.url()), &secrets]).await;
     let mut task = Golden::read(Flyte::V2, "bq_secret").unwrap().json;
     task["connection"] = json!({});
@@ -210,6 +212,22 @@ async fn named_key_is_read_from_secrets() {
         client.delete(&task, &handle).await.unwrap();
     }
     assert_eq!(fake.jobs(), 1);
+}
+
+/// Files in Cloud Storage need the scope of Google's own client, Google Sheets another one.
+#[tokio::test]
+async fn tokens_have_the_scopes_of_the_settings() {
+    const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+    const DRIVE: &str = "https://www.googleapis.com/auth/drive.readonly";
+    let both = format!("--scopes={CLOUD_PLATFORM}, {DRIVE}");
+    for (args, expected) in
+        [(vec![], vec![CLOUD_PLATFORM]), (vec![both.as_str()], vec![CLOUD_PLATFORM, DRIVE])]
+    {
+        let stage = Stage::set_with(Options::default(), &args).await;
+        let task = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
+        stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+        assert_eq!(stage.fake.scopes().into_iter().collect::<Vec<_>>(), expected);
+    }
 }
 
 /// Responses recorded with the official connector, with the expected phase.

@@ -141,6 +141,27 @@ async fn key_reused_with_another_statement_is_rejected() {
     assert_eq!(stage.fake.jobs(), 1);
 }
 
+#[tokio::test]
+async fn key_reused_with_another_value_is_rejected() {
+    let stage = Stage::set().await;
+    stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+    let mut other = task();
+    let country = &mut other["inputs"]["literals"]["country"];
+    *country = json!({"scalar": {"primitive": {"string_value": "FR"}}});
+    for dialect in Dialect::ALL {
+        // At a replica that does not remember the first.
+        let replica = replica(&stage.fake, &[]).await;
+        let client = replica.client(dialect, "propeller").await;
+        let message = match client.create(&other).await {
+            Ok(handle) => client.get(&other, &handle).await.unwrap().message,
+            Err(refused) => refused.message,
+        };
+        let expected = "another configuration.query.queryParameters.parameterValue.value was already submitted";
+        assert!(message.contains(expected), "{dialect:?}: {message}");
+    }
+    assert_eq!(stage.fake.jobs(), 1);
+}
+
 async fn until(done: impl Fn() -> bool) {
     while !done() {
         tokio::time::sleep(Duration::from_millis(5)).await;

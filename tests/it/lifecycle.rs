@@ -34,7 +34,13 @@ async fn failed_polls_return_the_last_known_phase() {
         }
         assert!(stage.fake.requests() - before >= 6);
         stage.fake.fail_with([]);
-        assert_eq!(client.get(&task(), &handle).await.unwrap().phase, "RUNNING");
+        // An upstream that failed every call is probed once a second.
+        let recovered = async {
+            while client.get(&task(), &handle).await.unwrap().phase != "RUNNING" {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), recovered).await.unwrap();
     }
 }
 
@@ -108,7 +114,13 @@ async fn silent_connection_is_closed() {
         let read = timeout(Duration::from_secs(within), stream.read_to_end(&mut rest)).await;
         assert!(read.is_ok(), "still open after {within} s: {:?}", String::from_utf8_lossy(sent));
     };
-    tokio::join!(closed(b"", 7), closed(half_preface, 7), closed(half_head, 12));
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
+    tokio::join!(
+        closed(b"", 12),
+        closed(half_preface, 12),
+        closed(preface, 12),
+        closed(half_head, 12)
+    );
 }
 
 #[tokio::test]

@@ -87,6 +87,24 @@ async fn job_incomplete_in_the_list_is_polled_individually() {
 }
 
 #[tokio::test]
+async fn bigquery_sends_no_statement_back() {
+    for window in ["50ms", "0s"] {
+        let flag = format!("--poll-window={window}");
+        let stage = Stage::set_with(Options::default(), &[flag.as_str()]).await;
+        let client = stage.client(Dialect::Flyte1).await;
+        let mut long = task(0);
+        let statement = format!("SELECT @customer_id -- {}", "x".repeat(100 << 10));
+        long["template"]["sql"]["statement"] = json!(statement);
+        let handle = client.create(&long).await.unwrap();
+        assert_eq!(phases(&client, std::slice::from_ref(&handle)).await, ["QUEUED"]);
+        client.delete(&long, &handle).await.unwrap();
+        let longest = stage.fake.longest_answer();
+        assert!((1..2048).contains(&longest), "{longest} bytes with a window of {window}");
+        assert_eq!(stage.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
 async fn throttled_creates_are_delayed_and_do_not_fail() {
     let stage = Stage::set().await;
     stage.fake.fail_with([429; 40]);

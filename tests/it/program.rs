@@ -100,4 +100,11 @@ impl Running {
             .expect("ends within the timeout");
         (status.unwrap().code(), rest)
     }
+
+    /// Sends SIGTERM and waits for the exit code, without reading the log.
+    pub(crate) async fn terminate_unread(mut self) -> Option<i32> {
+        self.signal().await;
+        let status = timeout(Duration::from_secs(10), self.child.wait()).await;
+        status.expect("ends within the timeout").unwrap().code()
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use http::Method;
 use plugin_core::testing::{CallError, Client, Dialect};
 use serde_json::Value as Json;
 use tempfile::NamedTempFile;
@@ -101,6 +102,37 @@ async fn callers_without_a_token_are_served_through_the_proxy() {
 }
 
 #[tokio::test]
+async fn rest_requests_do_not_get_the_token() {
+    let stage = Stage::set().await;
+    let proxy = Proxy::start(&url_of(&stage), &stage.service.token("propeller"), &[]).await;
+    let http2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let path = "plugins/v1/bigquery_query_job_task/0";
+    for method in [Method::PUT, Method::POST, Method::GET, Method::DELETE] {
+        let url = format!("http://{}/{path}", proxy.listen);
+        let request = http2.request(method.clone(), url).header("content-type", "application/grpc");
+        let answer = request.body(task().to_string()).send().await.unwrap();
+        let status = answer.headers().get("grpc-status").map(|status| status.to_str().unwrap());
+        let refused = answer.status() == 405 || status == Some("12");
+        assert!(refused, "{method}: {answer:?}");
+    }
+    assert_eq!(stage.fake.jobs(), 0);
+}
+
+#[tokio::test]
+async fn metadata_of_sixteen_kilobytes_reaches_the_service() {
+    let stage = Stage::set().await;
+    let proxy = Proxy::start(&url_of(&stage), &stage.service.token("propeller"), &[]).await;
+    let http2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    for bytes in [15_900, 40_000] {
+        let url = format!("http://{}/grpc.health.v1.Health/Check", proxy.listen);
+        let request = http2.post(url).header("content-type", "application/grpc");
+        let request = request.header("te", "trailers").header("x-of-flyte", "x".repeat(bytes));
+        let answer = request.body(vec![0; 5]).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().get("grpc-status")), (200, None));
+    }
+}
+
+#[tokio::test]
 async fn rejected_token_fails_with_the_services_message() {
     let stage = Stage::set().await;
     let proxy = Proxy::start(&url_of(&stage), "no.real.token", &[]).await;
@@ -142,6 +174,7 @@ async fn invalid_settings_are_reported() {
         (&["--token-file=/token"][..], 2, "--route <LISTEN=TARGET>"),
         (&[route], 2, "--token-file <FILE>"),
         (&["--route=bigquery:8000", "--token-file=/token"], 2, "expected LISTEN=TARGET"),
+        (&["--route=unix://foo=dns:///h:1", "--token-file=/token"], 2, "has no absolute path"),
         (&[route, "--token-file=/nowhere/token"], 1, "/nowhere/token cannot be read"),
     ] {
         let (code, output) = output("propeller-proxy", args, &[]).await;

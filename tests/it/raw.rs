@@ -8,8 +8,9 @@ use tonic::{
     transport::Channel,
 };
 
+/// Messages as their bytes.
 #[derive(Default)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Bytes;

@@ -204,6 +204,39 @@ async fn failed_job_has_separate_code_and_message() {
 }
 
 #[tokio::test]
+async fn job_that_lost_to_another_may_be_retried() {
+    for (message, phase) in [
+        ("Could not serialize access to table a:b.c due to concurrent update", "RETRYABLE_FAILED"),
+        ("Query error: Transaction is aborted due to concurrent update", "RETRYABLE_FAILED"),
+        ("Unrecognized name: foo at [1:8]", "FAILED"),
+    ] {
+        let reason = "invalidQuery".to_owned();
+        let ending = Ending::Failure { reason, message: message.to_owned() };
+        let stage = Stage::set_with(Options { ending, polls: 0, ..Options::default() }, &[]).await;
+        let (_, created) = stage.rest(Method::PUT, PATH, Some(short())).await;
+        let target = format!("{PATH}?job_id={}", created["job_id"].as_str().unwrap());
+        stage.rest(Method::GET, &target, None).await;
+        let (_, failed) = stage.rest(Method::GET, &target, None).await;
+        assert_eq!((&failed["phase"], &failed["message"]), (&json!(phase), &json!(message)));
+    }
+}
+
+#[tokio::test]
+async fn submit_that_lost_to_another_job_is_a_transient_error() {
+    let stage = Stage::set().await;
+    for (message, expected) in [
+        ("Transaction is aborted due to concurrent update against table a:b.c", 503),
+        ("Syntax error: Unexpected keyword SELECT at [1:1]", 422),
+    ] {
+        stage.fake.refuse_inserts("invalidQuery", message);
+        let (status, problem) = stage.rest(Method::PUT, PATH, Some(short())).await;
+        assert_eq!(status, expected, "{problem}");
+        assert_eq!(problem["error_code"], "invalidQuery");
+        assert_eq!(problem["message"], message);
+    }
+}
+
+#[tokio::test]
 async fn listing_schema_and_openapi_are_served() {
     let stage = Stage::set().await;
     let (status, listing) = stage.rest(Method::GET, "/plugins/v1", None).await;
@@ -216,9 +249,47 @@ async fn listing_schema_and_openapi_are_served() {
     assert_eq!(status, 200);
     assert_eq!(schema["required"], json!(["ProjectID"]));
     assert!(schema["properties"]["Location"]["description"].is_string());
-    let (status, document) = stage.rest(Method::GET, "/openapi.json", None).await;
-    assert_eq!(status, 200);
-    assert!(document["paths"]["/plugins/v1/{task_type}/{version}"]["put"].is_object());
-    let (status, _) = stage.rest(Method::GET, "/docs/", None).await;
-    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn documents_are_open_and_lead_to_calls_that_need_a_token() {
+    let stage = Stage::set().await;
+    let api = format!("http://{}", stage.service.api());
+    let http = reqwest::Client::new();
+    for path in ["/docs", "/docs/", "/docs/swagger-initializer.js", "/openapi.json"] {
+        let answer = http.get(format!("{api}{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let admin = format!("http://{}{path}", stage.service.admin());
+        assert_eq!(
+            http.get(admin).send().await.unwrap().status(),
+            404,
+            "{path}: calls go elsewhere"
+        );
+        let posted = http.post(format!("{api}{path}")).send().await.unwrap();
+        assert_eq!(posted.status(), 401, "{path}");
+    }
+    let page = http.get(format!("{api}/docs/swagger-initializer.js")).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(
+        page.contains("\"/openapi.json\"") && page.contains("\"validatorUrl\": \"none\""),
+        "{page}"
+    );
+
+    let document = http.get(format!("{api}/openapi.json")).send().await.unwrap();
+    let document: Json = document.json().await.unwrap();
+    assert_eq!(document["info"]["title"], "Outrigger: plugin-under-test");
+    let job = &document["paths"]["/plugins/v1/{task_type}/{version}"];
+    assert!(job["put"].is_object() && job["post"].is_null(), "there are no sync task types");
+    let value = |name: &str| {
+        let parameters = job["get"]["parameters"].as_array().unwrap();
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        parameter["schema"]["default"].as_str().unwrap().to_owned()
+    };
+    let server = document["servers"][0]["url"].as_str().unwrap();
+    let path = format!("{server}plugins/v1/{}/{}", value("task_type"), value("version"));
+    assert_eq!(path, PATH);
+    assert_eq!(http.get(format!("{api}{path}")).send().await.unwrap().status(), 401);
+    let token = stage.service.token("propeller");
+    let answer = http.get(format!("{api}{path}/schema")).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
 }

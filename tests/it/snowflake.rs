@@ -1,6 +1,7 @@
 //! Snowflake: a task runs exactly one statement, in the right account.
 
 mod credentials;
+mod defaults;
 
 use std::{path::Path, sync::OnceLock, time::Duration};
 
@@ -59,7 +60,7 @@ fn secrets_dir() -> &'static Path {
 }
 
 /// A key other than the one that all tests share.
-fn other_key() -> &'static str {
+pub(crate) fn other_key() -> &'static str {
     include_str!("../../services/snowflake/src/key/pem/pkcs8.pem")
 }
 
@@ -196,6 +197,7 @@ async fn snowflake_errors_map_to_phases() {
         (422, "001003", "FAILED"),
         (422, "000603", "RETRYABLE_FAILED"),
         (422, "000604", "FAILED"),
+        (422, "000625", "RETRYABLE_FAILED"),
         (408, "000630", "FAILED"),
         (422, "391908", "SUCCEEDED"),
     ] {
@@ -221,7 +223,7 @@ async fn retryable_create_errors_are_unavailable() {
     let options = Options { polls: 0, ending: refused("000603"), ..Options::default() };
     let stage = Stage::set_with(options, &[]).await;
     let client = stage.client(Dialect::Rest).await;
-    for (code, status) in [("000603", 503), ("001003", 422)] {
+    for (code, status) in [("000603", 503), ("000625", 503), ("001003", 422)] {
         stage.fake.end_with(refused(code));
         let mut task = task();
         task["output_prefix"] = json!(format!("s3://bucket/{code}"));
@@ -298,6 +300,31 @@ async fn large_result_does_not_hide_the_end_of_a_statement() {
     let seen = client.get(&task, &handle).await.unwrap();
     assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
     assert!(seen.outputs.to_string().contains("snowflake://"), "{}", seen.outputs);
+}
+
+/// Only Snowflake's own response with status 200 says that a statement has succeeded.
+#[tokio::test]
+async fn a_large_response_is_not_success_by_its_size() {
+    let upstream = Upstream::start().await;
+    let endpoint = format!("--endpoint={}", upstream.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let service = spawn::<snowflake::Snowflake>(&[ACCOUNTS, &endpoint, &secrets]).await;
+    let large = "x".repeat(1 << 20);
+    let running = |message: &str| {
+        let body = json!({"code": "333334", "message": message, "statementHandle": "01b-1"});
+        Answer::new(202, body)
+    };
+    let task = Golden::read(Flyte::V1, "sf_select_output").unwrap().json;
+    for dialect in Dialect::ALL {
+        let client = service.client(dialect, "propeller").await;
+        upstream.answer_with([running("m")]);
+        let handle = client.create(&task).await.unwrap();
+        for answer in [running(&large), Answer::new(200, json!(large))] {
+            upstream.answer_with([answer]);
+            let seen = client.get(&task, &handle).await.unwrap();
+            assert_ne!(seen.phase, "SUCCEEDED", "{}", seen.message);
+        }
+    }
 }
 
 #[tokio::test]

@@ -14,9 +14,8 @@ const PLAIN_KEY: &str = include_str!("../../services/snowflake/src/key/pem/pkcs8
 const ENCRYPTED_KEY: &str = include_str!("../../services/snowflake/src/key/pem/aes256.pem");
 
 /// Golden requests that cannot be run, with the expected message.
-const REFUSED: [(&str, &str); 3] = [
+const REFUSED: [(&str, &str); 2] = [
     ("sf_missing_param", "inputs.y: no such input; the task has [x]"),
-    ("sf_missing_warehouse", "warehouse: missing; neither custom.warehouse (Flyte 2) nor"),
     ("sf_batch_uneven", "custom.batch: the lists must have the same length, but inputs.a has 2"),
 ];
 

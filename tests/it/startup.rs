@@ -50,9 +50,16 @@ async fn unauthenticated_service_must_be_enabled_explicitly() {
 async fn invalid_settings_are_reported() {
     for (args, code, expected) in [
         (vec!["--listen=here"], 2, "--listen"),
+        (vec!["--listen=23010"], 2, "expected IP:PORT, for example 0.0.0.0:23010"),
+        (vec!["--admin-listen=localhost:23010"], 2, "for example 127.0.0.1:23010"),
         (vec!["--request-timeout=90"], 2, "--request-timeout"),
         (vec!["--log-format=xml"], 2, "--log-format"),
         (vec!["--connection-age=0s"], 2, "greater than zero"),
+        (vec!["--http1-idle-timeout=0s"], 2, "--http1-idle-timeout"),
+        (vec!["--max-connections=0"], 2, "--max-connections"),
+        (vec!["--max-requests=0"], 2, "--max-requests"),
+        (vec!["--max-body-bytes=0"], 2, "--max-body-bytes"),
+        (vec!["--insecure-no-auth", "--log-level= "], 1, "log level: missing"),
         (vec!["--trace-ratio=2"], 2, "from 0 to 1"),
         (vec!["--insecure-no-auth", "--log-level=nonsense=loud"], 1, "log level"),
         (vec!["--insecure-no-auth", "--endpoint=http://bigquery.example.com"], 1, "plain http"),
@@ -155,6 +162,8 @@ async fn identity_comes_from_the_metadata_server() {
     let handle = client.create(&task).await.unwrap();
     let seen = client.get(&task, &handle).await.unwrap();
     assert_eq!(seen.phase, "QUEUED", "{}", seen.message);
+    let scopes = fake.scopes().into_iter().collect::<Vec<_>>();
+    assert_eq!(scopes, ["https://www.googleapis.com/auth/cloud-platform"]);
     drop(client);
     let (code, log) = running.terminate().await;
     assert_eq!(code, Some(0));
@@ -224,7 +233,7 @@ async fn traces_are_exported() {
 }
 
 #[tokio::test]
-async fn unresponsive_collector_does_not_delay_calls() {
+async fn unresponsive_collector_delays_no_call_and_the_end_by_seconds() {
     let fake = FakeBigQuery::start(Options { require_token: false, ..Options::default() }).await;
     let fake = fake.unwrap();
     // Accepts connections but never responds.
@@ -237,7 +246,8 @@ async fn unresponsive_collector_does_not_delay_calls() {
     .await;
     let task = Golden::read(Flyte::V1, "bq_select_one").unwrap().json;
     running.client(Dialect::Flyte1).await.create(&task).await.unwrap();
-    assert_eq!(running.terminate().await.0, Some(0));
+    let ended = timeout(Duration::from_secs(5), running.terminate()).await;
+    assert_eq!(ended.expect("exporting is given up").0, Some(0));
 }
 
 #[tokio::test]

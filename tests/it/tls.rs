@@ -6,7 +6,10 @@ use reqwest::{Certificate, Version};
 use tempfile::TempDir;
 use tests::fakes::bigquery::{FakeBigQuery, Options};
 
-use crate::{program::output, stage::replica};
+use crate::{
+    program::output,
+    stage::{Stage, replica},
+};
 
 /// A service with a certificate for `localhost`.
 pub(crate) struct Secured {
@@ -17,11 +20,15 @@ pub(crate) struct Secured {
 
 impl Secured {
     pub(crate) async fn start() -> Self {
+        Self::start_on("--listen=127.0.0.1:0").await
+    }
+
+    async fn start_on(listen: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         write_certificate(&files);
         let fake = FakeBigQuery::start(Options::default()).await.unwrap();
         let args = [flag("tls-certificate", &files, "tls.crt"), flag("tls-key", &files, "tls.key")];
-        let service = replica(&fake, &args.each_ref().map(String::as_str)).await;
+        let service = replica(&fake, &[listen, &args[0], &args[1]]).await;
         Self { service, files, _fake: fake }
     }
 
@@ -46,7 +53,7 @@ fn flag(flag: &str, files: &TempDir, name: &str) -> String {
 
 fn write_certificate(files: &TempDir) {
     let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        generate_simple_self_signed(["localhost".to_owned(), "::1".to_owned()]).unwrap();
     std::fs::write(files.path().join("tls.crt"), cert.pem()).unwrap();
     std::fs::write(files.path().join("tls.key"), signing_key.serialize_pem()).unwrap();
 }
@@ -78,11 +85,23 @@ async fn grpc_is_served_over_tls() {
 #[tokio::test]
 async fn health_check_explains_tls_failures() {
     let (secured, other) = (Secured::start().await, Secured::start().await);
+    let plain = Stage::set().await;
     for (url, ca, expected) in [
         (
             secured.url("https"),
             Some(other.ca_file()),
-            "is the certificate from an authority that --ca-file does not list",
+            "TLS handshake failed: the certificate is from an authority that is not trusted; pass its \
+             certificate with --ca-file",
+        ),
+        (
+            secured.url("https").replace("localhost", "127.0.0.1"),
+            Some(secured.ca_file()),
+            "TLS handshake failed: the certificate is for another name",
+        ),
+        (
+            format!("https://{}", plain.service.api()),
+            Some(secured.ca_file()),
+            "the port does not speak TLS",
         ),
         (secured.url("http"), None, "does it need https?"),
     ] {
@@ -90,7 +109,19 @@ async fn health_check_explains_tls_failures() {
         let (code, text) = output("bigquery", &args, &[]).await;
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains(expected), "{text}");
+        assert!(
+            !text.contains("caused by") && !text.contains('{'),
+            "no error of a library: {text}"
+        );
     }
+}
+
+#[tokio::test]
+async fn health_check_accepts_an_ipv6_address() {
+    let secured = Secured::start_on("--listen=[::1]:0").await;
+    let url = secured.url("https").replace("localhost", "[::1]");
+    let (code, text) = output("bigquery", &["health-check", &url, &secured.ca_file()], &[]).await;
+    assert_eq!((code, text.trim()), (Some(0), "SERVING"));
 }
 
 #[tokio::test]

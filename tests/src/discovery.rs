@@ -1,6 +1,6 @@
 //! Validates JSON against a Google discovery document, the published schema of a Google API.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value as Json;
@@ -22,7 +22,7 @@ impl Discovery {
     /// The path where `cargo xtask test` puts `bigquery.v2.json`.
     #[must_use]
     pub fn path() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/bigquery.v2.json")
+        crate::target().join("interop/bigquery.v2.json")
     }
 
     /// Reads the document at [`path`](Self::path); `None` if it does not exist.
@@ -44,7 +44,7 @@ impl Discovery {
     /// # Errors
     /// The path of the first value that the schema does not allow.
     pub fn check_body(&self, name: &str, body: &Json, direction: Direction) -> Result<(), String> {
-        let Some(schema) = self.0["schemas"].get(name) else {
+        let Some(schema) = self.schema(name) else {
             return Err(format!("{name}: no such schema"));
         };
         self.check(name, schema, body, direction)
@@ -67,6 +67,22 @@ impl Discovery {
             }
         }
         Ok(())
+    }
+
+    /// The schema `name`.
+    #[must_use]
+    pub fn schema(&self, name: &str) -> Option<&Json> {
+        self.0["schemas"].get(name)
+    }
+
+    /// The schema of the member `name` of objects of `schema`, or of lists of them.
+    #[must_use]
+    pub fn member<'a>(&'a self, schema: &'a Json, name: &str) -> Option<&'a Json> {
+        match (schema["$ref"].as_str(), schema.get("items")) {
+            (Some(named), _) => self.member(self.schema(named)?, name),
+            (None, Some(items)) => self.member(items, name),
+            (None, None) => schema["properties"].get(name),
+        }
     }
 
     fn check(

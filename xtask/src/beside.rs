@@ -1,13 +1,7 @@
 //! Steps of `cargo xtask test` that run in parallel with the others. They mostly wait for other programs
 //! and for timers, and use the cores that cargo leaves idle: a build's last crate takes only one.
 
-use std::{
-    fs::File,
-    os::unix::process::{CommandExt as _, parent_id},
-    path::PathBuf,
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs::File, os::unix::process::parent_id, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Result, bail};
 
@@ -37,8 +31,7 @@ impl Beside {
         let mut command = program(this_program()?);
         command.args(["test", "--beside"]).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
-        // A separate process group, so that its children end with it.
-        let process = Background::start(command.process_group(0))?;
+        let process = Background::start(&mut command)?;
         Ok(Self { process, log, finished: false })
     }
 

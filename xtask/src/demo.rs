@@ -202,7 +202,7 @@ The service keeps running; stop it with Ctrl-C. Commands to paste into another t
 
   # Metrics and API documentation
   curl -sS http://{admin}/metrics
-  http://{admin}/docs/
+  http://{api}/docs/
 "#
     );
     Ok(())

@@ -70,7 +70,9 @@ fn built((name, version): Tool, install: bool) -> Result<Option<PathBuf>> {
     }
     // It runs for a second but builds for minutes: skip optimisations.
     let package = format!("{name}@{version}");
-    run(cargo(&["install", "--locked", "--quiet", "--debug", &package]).arg("--root").arg(root))?;
+    let mut install = cargo(&["install", "--locked", "--quiet", "--debug", &package]);
+    // In a directory of its own, which cargo removes.
+    run(install.arg("--root").arg(root).env_remove("CARGO_TARGET_DIR"))?;
     Ok(Some(tool))
 }
 

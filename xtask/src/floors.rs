@@ -21,7 +21,8 @@ const FLOORS: [(&str, &[Floor]); 3] = [
     (
         "server-core",
         &[
-            &["digest", "duration", "error", "metrics", "service_info"],
+            &["text"],
+            &["address", "digest", "duration", "error", "metrics", "service_info", "variables"],
             &["program", "telemetry", "tls", "token_file"],
             &["admin", "listen"],
             &["serving"],
@@ -30,7 +31,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
     (
         "plugin-core",
         &[
-            &["task"],
+            &["sql", "task"],
             &["context"],
             &["handle", "metrics", "record", "wire"],
             &["upstream"],

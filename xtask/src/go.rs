@@ -42,6 +42,8 @@ pub(crate) fn with_caches(mut command: Command) -> Command {
             command.env(variable, target(directory));
         }
     }
+    // Where the tests find the programs.
+    command.env("CARGO_TARGET_DIR", target(""));
     // Without cgo and with the same flags everywhere, Go's standard library is compiled once.
     command.env("GOFLAGS", FLAGS).env("GOWORK", "off").env("CGO_ENABLED", "0");
     command

@@ -117,7 +117,10 @@ fn unpack(archive: &Path) -> Result<PathBuf> {
     let config = program("skopeo").args(["inspect", "--config", &archive]).output()?;
     let config: serde_json::Value = serde_json::from_slice(&config.stdout)
         .with_context(|| format!("skopeo: {}", String::from_utf8_lossy(&config.stderr)))?;
-    if config["config"]["User"] != "65532:65532" || config["config"]["Entrypoint"][0] != "/service"
+    let config_of = |name: &str| &config["config"][name];
+    if config_of("User") != "65532:65532"
+        || config_of("Entrypoint")[0] != "/service"
+        || config_of("Env")[0] != "MALLOC_TRIM_THRESHOLD_=131072"
     {
         bail!("unexpected image configuration: {config}");
     }

@@ -42,7 +42,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 
 pub use crate::outrigger::Outrigger;
-pub(crate) use crate::workspace::{root, target, tool};
+pub(crate) use crate::workspace::{CARGO, root, target, tool};
 use crate::{
     exit::Exit,
     scaffold::{

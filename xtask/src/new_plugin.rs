@@ -301,7 +301,7 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
         report::print(std::slice::from_ref(plan), Exit::Ok, args.format)?;
     }
     if args.diff {
-        print_diffs(std::slice::from_ref(plan), &generator.scratch(), args.format)?;
+        print_diffs(std::slice::from_ref(plan), generator.scratch(), args.format)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     dependencies, flyte2, go,
     process::{nicely, run},
-    python::{self, CHARTS, FLYTEKIT, Python},
+    python::{self, CHARTS, FLYTEKIT, HOSTILE, Python},
     target,
 };
 
@@ -20,6 +20,7 @@ pub(crate) fn everything(install: bool) -> Result<()> {
     if let Some(python) = &charts {
         chart_tools(python)?;
     }
+    Python::prepare(HOSTILE)?;
     if python::suits_flytekit() {
         Python::prepare(FLYTEKIT)?;
     }

@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -25,11 +26,11 @@ pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// `cargo` with `args`.
+/// `cargo` with `args`, which builds into the repository's target directory.
 pub(crate) fn cargo(args: &[&str]) -> Command {
-    // The cargo that runs this program, so that both use one toolchain.
-    let mut command = program(option_env!("CARGO").unwrap_or("cargo"));
-    command.args(args);
+    let mut command = program(crate::CARGO);
+    // What it runs needs to know, too.
+    command.args(args).env("CARGO_TARGET_DIR", crate::target(""));
     command
 }
 
@@ -71,17 +72,39 @@ pub(crate) fn works(command: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// A child process that is killed when this is dropped.
-pub(crate) struct Background(Child);
+/// A child process that ends when this is dropped, and when this process ends in any other way, by a signal
+/// for example.
+pub(crate) struct Background {
+    child: Child,
+    /// Kills the child's process group as soon as its input ends: nobody holds the other end but this process.
+    guard: Child,
+}
+
+/// What the guard of the process group `$1` runs. A line of input dismisses it.
+const GUARD: &str = r#"read -r dismissed || kill -s TERM -- "-$1""#;
 
 impl Background {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        command.spawn().map(Self).with_context(|| format!("cannot run {}", line(command)))
+        // Groups of their own: Ctrl-C must not end the guard before it did its work.
+        let mut child = command
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot run {}", line(command)))?;
+        let mut guard = program("sh");
+        guard.args(["-c", GUARD, "guard", &child.id().to_string()]).process_group(0);
+        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        match guard.spawn() {
+            Ok(guard) => Ok(Self { child, guard }),
+            Err(error) => {
+                let _ = child.kill();
+                Err(error).context("cannot run sh")
+            }
+        }
     }
 
     /// The first line of its stdout.
     pub(crate) fn first_line(&mut self) -> Result<String> {
-        let stdout = self.0.stdout.as_mut().context("stdout is not piped")?;
+        let stdout = self.child.stdout.as_mut().context("stdout is not piped")?;
         let mut line = String::new();
         let mut byte = [0];
         while stdout.read(&mut byte)? == 1 && byte[0] != b'\n' {
@@ -92,24 +115,28 @@ impl Background {
 
     /// Whether it still runs.
     pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.0.try_wait(), Ok(None))
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 
     /// Waits until it exits.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
-        Ok(self.0.wait()?)
+        Ok(self.child.wait()?)
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Some(mut input) = self.guard.stdin.take() {
+            let _ = input.write_all(b"dismissed\n");
+        }
+        let _ = self.guard.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -131,4 +158,47 @@ pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let parent = path.parent().context("the path has no parent directory")?;
     std::fs::create_dir_all(parent)?;
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A program with a child, for the test below.
+    #[test]
+    #[ignore = "it is run by another test"]
+    fn program_with_a_child() {
+        let mut child = Background::start(program("sleep").arg("600")).unwrap();
+        println!("\nchild {}", child.id());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn children_end_when_a_signal_ends_their_program() {
+        for signal in ["-TERM", "-KILL"] {
+            let mut parent = Command::new(std::env::current_exe().unwrap());
+            parent.args([
+                "--exact",
+                "process::tests::program_with_a_child",
+                "--ignored",
+                "--nocapture",
+            ]);
+            let mut parent = Background::start(parent.stdout(Stdio::piped())).unwrap();
+            let child = loop {
+                if let Some(id) = parent.first_line().unwrap().strip_prefix("child ") {
+                    break id.to_owned();
+                }
+            };
+            let is_running = || works(program("kill").args(["-0", &child]));
+            assert!(is_running());
+            assert!(works(program("kill").args([signal, &parent.id().to_string()])));
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while is_running() {
+                assert!(Instant::now() < deadline, "{child} runs after {signal}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
 }

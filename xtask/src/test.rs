@@ -9,7 +9,7 @@ use crate::{
     ci::is_ci,
     dependencies, flyte2, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
-    python::{self, CHARTS, FLYTEKIT, INTEROP, Python},
+    python::{self, CHARTS, FLYTE2_CLIENTS, FLYTEKIT, HOSTILE, INTEROP, Python},
     target, template_notes, template_test,
     times::{End, Times},
 };
@@ -66,14 +66,14 @@ struct Environment {
 /// The step that runs in parallel from the start: it does not depend on the repository's programs.
 const PREPARE: &str = "prepare";
 /// The steps that run in parallel with the others once the programs are built.
-const BESIDE: [&str; 5] =
-    ["interop-propeller", "interop-flyte2", "interop-flytekit", "charts", "cluster"];
+const BESIDE: [&str; 6] =
+    ["interop-propeller", "interop-flyte2", "interop-flytekit", "hostile", "charts", "cluster"];
 /// The steps of `--template`.
 const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 23] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -91,6 +91,7 @@ const STEPS: [Step; 22] = [
     },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop_flyte2 },
     Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop_flytekit },
+    Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },
     Step { name: "standalone", what: "plugins in separate repositories pass", run: standalone },
@@ -314,7 +315,24 @@ fn interop_flytekit(_: &Environment) -> Result<Outcome> {
         return Ok(Outcome::Skipped(python::MISSING.to_owned()));
     };
     python.install_checkout("clients/flytekit")?;
-    passed(python.pytest())
+    run_program(&mut python.pytest())?;
+    for suite in FLYTE2_CLIENTS {
+        let name = suite.python;
+        let Some(python) = Python::prepare(suite)? else {
+            println!("   {name} is not installed: the client was not run on it");
+            continue;
+        };
+        python.install_checkout("clients/flytekit")?;
+        run_program(&mut python.pytest_on_ctrl_c())?;
+    }
+    Ok(Outcome::Passed)
+}
+
+fn hostile(_: &Environment) -> Result<Outcome> {
+    match Python::prepare(HOSTILE)? {
+        Some(python) => passed(python.pytest()),
+        None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
+    }
 }
 
 fn dependencies(environment: &Environment) -> Result<Outcome> {

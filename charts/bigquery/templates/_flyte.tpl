@@ -18,7 +18,7 @@ dns:///{{ include "bigquery.headless" . }}
 task-plugins:
   default-for-task-types:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: connector-service
+    {{ . | quote }}: connector-service
     {{- end }}
 {{- end }}
 
@@ -29,9 +29,9 @@ is safe: a repeated create starts no second job. connectorForTaskTypes would mak
 {{- define "bigquery.flyteConnector" -}}
 connector-service:
   # Helm replaces lists: add the task types of your other connectors here.
-  supportedTaskTypes: [{{ join ", " .Values.flyte.taskTypes }}]
+  supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
   connectors:
-    {{ include "bigquery.fullname" . }}:
+    {{ include "bigquery.fullname" . | quote }}:
       endpoint: {{ include "bigquery.endpoint" . }}
       insecure: {{ not .Values.tls.enabled }}
       defaultTimeout: 10s
@@ -45,7 +45,7 @@ connector-service:
   {{- if include "bigquery.hasJobs" . }}
   connectorForTaskTypes:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: {{ include "bigquery.fullname" $ }}
+    {{ . | quote }}: {{ include "bigquery.fullname" $ | quote }}
     {{- end }}
   {{- end }}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/* Pod fields shared by the Deployment's pods and the test pod. */}}
 {{- define "bigquery.podBasics" -}}
-serviceAccountName: {{ include "bigquery.serviceAccountName" . }}
+serviceAccountName: {{ include "bigquery.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 # The environment variables that Kubernetes derives from other Services are not settings.
 enableServiceLinks: false

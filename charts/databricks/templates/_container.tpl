@@ -43,7 +43,7 @@
 {{- /* Helm parses YAML integers as floats, which print as 1e+06. */}}
 {{- $text := kindIs "float64" $value | ternary (toJson $value) (toString $value) }}
 {{- if $text }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ $text | quote }}
 {{- end }}
 {{- end }}

@@ -18,7 +18,7 @@ dns:///{{ include "databricks.headless" . }}
 task-plugins:
   default-for-task-types:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: connector-service
+    {{ . | quote }}: connector-service
     {{- end }}
 {{- end }}
 
@@ -29,9 +29,9 @@ is safe: a repeated create starts no second job. connectorForTaskTypes would mak
 {{- define "databricks.flyteConnector" -}}
 connector-service:
   # Helm replaces lists: add the task types of your other connectors here.
-  supportedTaskTypes: [{{ join ", " .Values.flyte.taskTypes }}]
+  supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
   connectors:
-    {{ include "databricks.fullname" . }}:
+    {{ include "databricks.fullname" . | quote }}:
       endpoint: {{ include "databricks.endpoint" . }}
       insecure: {{ not .Values.tls.enabled }}
       defaultTimeout: 10s
@@ -45,7 +45,7 @@ connector-service:
   {{- if include "databricks.hasJobs" . }}
   connectorForTaskTypes:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: {{ include "databricks.fullname" $ }}
+    {{ . | quote }}: {{ include "databricks.fullname" $ | quote }}
     {{- end }}
   {{- end }}
 {{- end }}

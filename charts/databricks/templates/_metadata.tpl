@@ -3,14 +3,14 @@ Selector of the Deployment and the Services. It must never change, because a Dep
 is its alias where it is a dependency, possibly more than once.
 */}}
 {{- define "databricks.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ .Chart.Name | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* Selector of the `helm test` pod, which is not one of the service's pods. */}}
 {{- define "databricks.healthCheckSelector" -}}
 app.kubernetes.io/name: {{ .Chart.Name | trunc 50 }}-health-check
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* Labels of an object: ours take precedence over `labels`, and those over commonLabels. */}}
@@ -27,8 +27,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* The content of `metadata`. Arguments: root, and optionally suffix, labels and annotations. */}}
 {{- define "databricks.metadata" -}}
-name: {{ include "databricks.fullname" .root }}{{ .suffix | default "" }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ printf "%s%s" (include "databricks.fullname" .root) (.suffix | default "") | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "databricks.labels" . | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}

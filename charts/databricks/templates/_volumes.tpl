@@ -2,7 +2,7 @@
 {{- if .Values.tls.enabled }}
 - name: tls
   secret:
-    secretName: {{ include "databricks.tlsSecret" . }}
+    secretName: {{ include "databricks.tlsSecret" . | quote }}
     defaultMode: 0440
     items:
       - key: tls.crt
@@ -13,11 +13,11 @@
 {{- if not .Values.auth.insecureNoAuth }}
 - name: auth
   configMap:
-    name: {{ include "databricks.authConfigMap" . }}
+    name: {{ include "databricks.authConfigMap" . | quote }}
 {{- with .Values.auth.keysSecret }}
 - name: issuers
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end }}
@@ -28,7 +28,7 @@
     sources:
       {{- range .Values.handleKeys.files }}
       - secret:
-          name: {{ include "databricks.handleKeySecret" (dict "root" $ "file" .) }}
+          name: {{ include "databricks.handleKeySecret" (dict "root" $ "file" .) | quote }}
           items:
             - key: {{ . | quote }}
               path: {{ . | quote }}
@@ -73,30 +73,30 @@
 {{- $secrets := .Values.secrets -}}
 {{- if $secrets.csi.secretProviderClass -}}
 csi:
-  driver: {{ $secrets.csi.driver }}
+  driver: {{ $secrets.csi.driver | quote }}
   readOnly: true
   volumeAttributes:
-    secretProviderClass: {{ $secrets.csi.secretProviderClass }}
+    secretProviderClass: {{ $secrets.csi.secretProviderClass | quote }}
 {{- else if or $secrets.existingSecret $secrets.externalSecret.enabled $secrets.namespaces -}}
 projected:
   defaultMode: 0440
   sources:
     {{- with $secrets.existingSecret }}
     - secret:
-        name: {{ . }}
+        name: {{ . | quote }}
     {{- end }}
     {{- if $secrets.externalSecret.enabled }}
     - secret:
-        name: {{ include "databricks.fullname" . }}-secrets
+        name: "{{ include "databricks.fullname" . }}-secrets"
     {{- end }}
     {{- range $secrets.namespaces }}
     {{- $namespace := .namespace }}
     - secret:
-        name: {{ .existingSecret }}
+        name: {{ .existingSecret | quote }}
         items:
           {{- range .items }}
-          - key: {{ .key }}
-            path: {{ $namespace }}/{{ .path }}
+          - key: {{ .key | quote }}
+            path: "{{ $namespace }}/{{ .path }}"
           {{- end }}
     {{- end }}
 {{- end -}}

@@ -18,7 +18,7 @@ dns:///{{ include "snowflake.headless" . }}
 task-plugins:
   default-for-task-types:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: connector-service
+    {{ . | quote }}: connector-service
     {{- end }}
 {{- end }}
 
@@ -29,9 +29,9 @@ is safe: a repeated create starts no second job. connectorForTaskTypes would mak
 {{- define "snowflake.flyteConnector" -}}
 connector-service:
   # Helm replaces lists: add the task types of your other connectors here.
-  supportedTaskTypes: [{{ join ", " .Values.flyte.taskTypes }}]
+  supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
   connectors:
-    {{ include "snowflake.fullname" . }}:
+    {{ include "snowflake.fullname" . | quote }}:
       endpoint: {{ include "snowflake.endpoint" . }}
       insecure: {{ not .Values.tls.enabled }}
       defaultTimeout: 10s
@@ -45,7 +45,7 @@ connector-service:
   {{- if include "snowflake.hasJobs" . }}
   connectorForTaskTypes:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: {{ include "snowflake.fullname" $ }}
+    {{ . | quote }}: {{ include "snowflake.fullname" $ | quote }}
     {{- end }}
   {{- end }}
 {{- end }}

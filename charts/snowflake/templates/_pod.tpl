@@ -1,6 +1,6 @@
 {{/* Pod fields shared by the Deployment's pods and the test pod. */}}
 {{- define "snowflake.podBasics" -}}
-serviceAccountName: {{ include "snowflake.serviceAccountName" . }}
+serviceAccountName: {{ include "snowflake.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 # The environment variables that Kubernetes derives from other Services are not settings.
 enableServiceLinks: false

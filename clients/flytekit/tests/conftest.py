@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import platform
 import random
 import secrets
 import signal
@@ -25,7 +26,8 @@ from fork_server import ForkServer
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
-PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", ROOT / "target" / "debug"))
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", TARGET / "debug"))
 ISSUER = "https://laptop.example.com"
 AUDIENCE = "connectors"
 # A shell's background jobs ignore Ctrl-C, and so do their children; those of these tests must not. (Not with
@@ -37,7 +39,10 @@ UPSTREAM = ("flytekit", "flyteidl", "flyte", "flyteidl2", "grpcio")
 
 def pytest_terminal_summary(terminalreporter):
     """Prints the versions of Flyte's own code that ran."""
-    versions = (f"{name} {importlib.metadata.version(name)}" for name in UPSTREAM)
+    versions = [f"Python {platform.python_version()}"]
+    for name in UPSTREAM:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{name} {importlib.metadata.version(name)}")
     terminalreporter.write_line(f"with {', '.join(versions)}")
 
 

@@ -126,6 +126,21 @@ def test_ctrl_c_cancels_job_at_vendor(report, stuck_bigquery):
     assert states(stuck_bigquery) == ["DONE"]
 
 
+def test_ctrl_c_between_polls_cancels_job(report, stuck_bigquery):
+    """Then no thread of gRPC runs, and from Python 3.12 on, a program that is about to exit cannot start one."""
+    with forwarder(stuck_bigquery) as (network, port):
+        process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
+        wait_for_line(process, "RUNNING")
+        polls = len(network.requests_to("GetTask"))
+        wait_until(lambda: len(network.requests_to("GetTask")) > polls)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        run = finish(process, timeout=15)
+    assert "the service is cancelling the job" in run.words
+    assert "cannot schedule" not in run.words and "create new thread" not in run.words
+    assert states(stuck_bigquery) == ["DONE"]
+
+
 def test_ctrl_c_cancels_job_of_another_thread(stuck_bigquery):
     """flytekit runs the tasks of an eager workflow outside of the main thread, which alone receives Ctrl-C."""
     workflow = ("flyte1.py", "later", "--day", "2026-03-01", "--ids", "[1, 2]")

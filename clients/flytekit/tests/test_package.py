@@ -3,15 +3,34 @@
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 
+import pytest
 from conftest import HERE, ROOT
 
 
-def test_wheel_has_licence_and_every_module(tmp_path):
-    build = f"import hatchling.build; print(hatchling.build.build_wheel({str(tmp_path)!r}))"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("wheel")
+    build = f"import hatchling.build; print(hatchling.build.build_wheel({str(directory)!r}))"
     built = subprocess.check_output([sys.executable, "-c", build], cwd=HERE.parent, text=True)
-    wheel = zipfile.ZipFile(tmp_path / built.split()[-1])
+    return zipfile.ZipFile(directory / built.split()[-1])
+
+
+def test_wheel_has_licence_and_every_module(wheel):
     (licence,) = (name for name in wheel.namelist() if name.endswith("licenses/LICENSE"))
     assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
     modules = {f"outrigger_flytekit/{file.name}" for file in (HERE.parent / "src/outrigger_flytekit").glob("*.py")}
     assert modules <= set(wheel.namelist())
+
+
+def test_metadata_is_complete(wheel):
+    (file,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = message_from_bytes(wheel.read(file))
+    for field in ("Author", "Summary", "Keywords", "License-Expression", "Requires-Python", "Description-Content-Type"):
+        assert metadata[field], field
+    urls = dict(url.split(", ") for url in metadata.get_all("Project-URL"))
+    assert urls.keys() >= {"Homepage", "Documentation", "Issues", "Source"}
+    classifiers = metadata.get_all("Classifier")
+    versions = [f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)]
+    assert set(versions) <= set(classifiers) and "Typing :: Typed" in classifiers

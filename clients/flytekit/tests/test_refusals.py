@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import bigquery, flyte_run, free_port, pyflyte_run
-from outrigger_flytekit import channel, endpoints
+from outrigger_flytekit import channel, endpoints, task_secrets
 from outrigger_flytekit.errors import ServiceError
 
 ARGUMENTS = {
@@ -72,7 +72,24 @@ def test_failed_job_has_vendor_message(report, failing_bigquery):
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://h:port", "http://h/path", "http://ada:canary@h"],
+    [
+        "127.0.0.1:8000",
+        "ftp://127.0.0.1",
+        "ftp://127.0.0.1:8000",
+        "grpcs://h:443",
+        "htps://h:443",
+        "//h:443",
+        "http://",
+        "http://h:port",
+        "http://h:0",
+        "http://h/path",
+        "http://h:80?a=b",
+        "http://h:80#part",
+        "http://h:80\t80",
+        "https://h\n.example.com:443",
+        "https://h h:443",
+        "http://ada:canary@h",
+    ],
 )
 def test_invalid_endpoint_is_quoted(monkeypatch, url):
     monkeypatch.setenv("OUTRIGGER_ENDPOINT", url)
@@ -81,7 +98,7 @@ def test_invalid_endpoint_is_quoted(monkeypatch, url):
     assert "canary" not in str(refused.value)
 
 
-@pytest.mark.parametrize("entry", ["snowflake", "snowflake="])
+@pytest.mark.parametrize("entry", ["snowflake", "snowflake=", "=http://h:1"])
 def test_entry_without_endpoint_is_quoted(monkeypatch, entry):
     monkeypatch.setenv("OUTRIGGER_ENDPOINTS", f"a=http://h:1,{entry}")
     with pytest.raises(ServiceError, match=f"OUTRIGGER_ENDPOINTS has '{entry}'"):
@@ -109,6 +126,8 @@ def test_each_task_type_can_have_its_own_service(bigquery_service, snowflake_ser
         ),
         ({"OUTRIGGER_TOKEN_FILE": "/dev/null"}, "which is empty"),
         ({"OUTRIGGER_TOKEN": "canary of a token"}, "OUTRIGGER_TOKEN does not contain a token"),
+        ({"OUTRIGGER_TOKEN": "canary\nof-a-token"}, "OUTRIGGER_TOKEN does not contain a token"),
+        ({"OUTRIGGER_TOKEN": " \n"}, "OUTRIGGER_TOKEN is blank"),
         (
             {"OUTRIGGER_TOKEN": "canary", "OUTRIGGER_TOKEN_FILE": "/dev/null"},
             "OUTRIGGER_TOKEN and OUTRIGGER_TOKEN_FILE are both set: unset one",
@@ -121,6 +140,57 @@ def test_unusable_token_error_names_the_cause(monkeypatch, settings, words):
     with pytest.raises(ServiceError, match=words) as refused:
         channel.authorization()
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----", "\u00e4"], ids=["empty", "cut", "no PEM"])
+def test_ca_file_without_certificates_is_named(monkeypatch, tmp_path, text):
+    (tmp_path / "ca.pem").write_text(text)
+    monkeypatch.setenv("OUTRIGGER_CA_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(ServiceError, match="OUTRIGGER_CA_FILE names .*, which does not contain certificates"):
+        channel.connect(endpoints.Endpoint.parse("https://localhost:443"))
+
+
+@pytest.mark.parametrize("value", ["canary", " canary\r\n", "\ncanary \t"])
+def test_task_secret_is_sent_without_white_space_around_it(monkeypatch, value):
+    monkeypatch.setenv("LAPTOP_KEY", value)
+    assert task_secrets.of({"secrets": {"key": "LAPTOP_KEY", "other": "NOT_SET"}}) == {"key": "canary"}
+
+
+def test_task_secret_may_have_several_lines(monkeypatch):
+    monkeypatch.setenv("LAPTOP_KEY", "-----BEGIN\r\nkey\n-----END\n")
+    assert task_secrets.of({"secrets": {"key": "LAPTOP_KEY"}}) == {"key": "-----BEGIN\r\nkey\n-----END"}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("canary\x1b[2J", "has invalid characters"),
+        ("canary\udcff", "has invalid characters"),
+    ],
+)
+def test_unusable_task_secret_is_named(monkeypatch, value, words):
+    monkeypatch.setenv("LAPTOP_KEY", value)
+    with pytest.raises(ServiceError, match=f"LAPTOP_KEY, the task's secret 'key', {words}") as refused:
+        task_secrets.of({"secrets": {"key": "LAPTOP_KEY"}})
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", [5, True, "", " ", ["LAPTOP_KEY"], {"name": "LAPTOP_KEY"}])
+def test_task_secret_of_another_type_is_named(variable):
+    with pytest.raises(ServiceError, match="the task's secret 'key' does not name an environment variable"):
+        task_secrets.of({"secrets": {"key": variable}})
+
+
+def test_task_secret_that_is_null_is_not_named():
+    assert task_secrets.of({"secrets": {"key": None}}) == {}
+
+
+@pytest.mark.parametrize("secrets", ["LAPTOP_KEY", ["LAPTOP_KEY"], 5])
+def test_task_secrets_are_pairs(secrets):
+    with pytest.raises(ServiceError, match="the task's secrets are not pairs"):
+        task_secrets.of({"secrets": secrets})
 
 
 def test_traceback_with_locals_contains_no_token(bigquery_service, python):

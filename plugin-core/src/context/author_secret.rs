@@ -47,30 +47,34 @@ const MAX_NAME: usize = 253;
 pub struct AuthorSecret(String);
 
 impl AuthorSecret {
-    /// The name under `key` in `secrets`, a task's `custom.secrets`. None when it is absent, null or
-    /// empty.
+    /// The name under `key` in `secrets`, a task's `custom.secrets`. None when it is absent or null.
     ///
     /// # Errors
-    /// `InvalidArgument` with the field when it is not a string or is longer than 253 bytes.
+    /// `InvalidArgument` with the field when it is not a string, is empty or is longer than 253 bytes.
     pub fn read(secrets: Option<&Map<String, Json>>, key: &str) -> Result<Option<Self>> {
         let field = format!("custom.secrets.{key}");
         match secrets.and_then(|secrets| secrets.get(key)) {
             None | Some(Json::Null) => Ok(None),
-            Some(Json::String(name)) => Self::in_field(&field, name),
+            Some(Json::String(name)) => Self::in_field(&field, Some(name)),
             Some(_) => Err(Error::invalid(format!("{field}: must be a string"))),
         }
     }
 
-    /// The name that the author wrote into `field`, one of the plugin's own. None when it is empty.
+    /// The name that the author wrote into `field`, one of the plugin's own. None when it is absent.
     ///
     /// # Errors
-    /// `InvalidArgument` with the field when it is longer than 253 bytes.
-    pub fn in_field(field: &str, name: &str) -> Result<Option<Self>> {
+    /// `InvalidArgument` with the field when it is longer than 253 bytes, or empty: an author who chose an
+    /// identity must not run with the service's own.
+    pub fn in_field(field: &str, name: Option<&str>) -> Result<Option<Self>> {
+        let Some(name) = name else { return Ok(None) };
+        if name.is_empty() {
+            return Err(Error::invalid(format!("{field}: must not be empty")));
+        }
         if name.len() > MAX_NAME {
             let message = format!("{field}: the name of a secret is at most {MAX_NAME} bytes long");
             return Err(Error::invalid(message));
         }
-        Ok((!name.is_empty()).then(|| Self(name.to_owned())))
+        Ok(Some(Self(name.to_owned())))
     }
 
     /// The name.
@@ -86,9 +90,9 @@ impl AuthorSecret {
     /// `FailedPrecondition` when there is neither, with the sources searched, or when the operator forbids
     /// secrets in requests.
     pub async fn get(&self, cx: &Context, key: &str) -> Result<SecretString> {
-        match cx.connection_secret(key)? {
+        match self.find(cx, key).await? {
             Some(secret) => Ok(secret),
-            None => cx.secret(&self.0).await,
+            None => Err(cx.0.secrets.missing(&self.0)),
         }
     }
 
@@ -98,10 +102,14 @@ impl AuthorSecret {
     /// `FailedPrecondition` when the operator forbids secrets in requests; `Unavailable` when a secret
     /// file cannot be read.
     pub async fn find(&self, cx: &Context, key: &str) -> Result<Option<SecretString>> {
-        match cx.connection_secret(key)? {
-            Some(secret) => Ok(Some(secret)),
-            None => cx.find_secret(&self.0).await,
+        let chosen = &cx.0.secrets.chosen;
+        chosen.note();
+        if let Some(secret) = cx.connection_secret(key)? {
+            return Ok(Some(secret));
         }
+        let secret = cx.find_secret(&self.0).await?;
+        secret.iter().for_each(|secret| chosen.note_value(secret));
+        Ok(secret)
     }
 }
 
@@ -115,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        context::{Inner, SecretArgs, SecretReader, Secrets},
+        context::{Chosen, Inner, SecretArgs, SecretReader, Secrets},
         testing,
     };
 
@@ -124,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn absent_null_and_empty_names_choose_nothing() {
-        for secrets in [json!(null), json!({}), json!({"token": null}), json!({"token": ""})] {
+    fn absent_and_null_names_choose_nothing() {
+        for secrets in [json!(null), json!({}), json!({"token": null})] {
             assert_eq!(read(&secrets).unwrap(), None, "{secrets}");
         }
         let name = read(&json!({"token": "TEAM_A", "other": {}})).unwrap().unwrap();
@@ -134,8 +142,16 @@ mod tests {
 
     #[test]
     fn invalid_names_are_rejected_with_the_field() {
-        let error = read(&json!({"token": {"key": "k"}})).unwrap_err();
-        assert_eq!(error.message(), "custom.secrets.token: must be a string");
+        for (name, problem) in [
+            (json!({"key": "k"}), "must be a string"),
+            (json!(["k"]), "must be a string"),
+            (json!(5), "must be a string"),
+            (json!(false), "must be a string"),
+            (json!(""), "must not be empty"),
+        ] {
+            let error = read(&json!({"token": name})).unwrap_err();
+            assert_eq!(error.message(), format!("custom.secrets.token: {problem}"));
+        }
         assert!(read(&json!({"token": "n".repeat(MAX_NAME)})).is_ok());
         let error = read(&json!({"token": "n".repeat(MAX_NAME + 1)})).unwrap_err();
         assert!(error.message().starts_with("custom.secrets.token: "), "{error}");
@@ -152,6 +168,7 @@ mod tests {
             })),
             connection: Arc::new(sent.collect::<BTreeMap<_, _>>()),
             namespace: "".into(),
+            chosen: Chosen::default(),
         };
         let cx = testing::context(Duration::from_secs(1));
         Context(Arc::new(Inner { secrets, ..Inner::clone(&cx.0) }))

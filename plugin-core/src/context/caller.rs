@@ -74,6 +74,43 @@ pub(crate) struct Grant {
     pub(crate) targets: Option<BTreeSet<String>>,
 }
 
+/// Who a token is about: its `sub`, or the client that it was issued to if it has none.
+///
+/// The two are never equal, whatever their text: a client that calls itself `root` is not the subject
+/// `root`, nor is a subject that calls itself `client:root` the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    Sub(String),
+    Client(String),
+}
+
+impl Identity {
+    /// The identity of a token with these claims; `None` if it has neither.
+    pub(crate) fn of(sub: Option<String>, client: Option<String>) -> Option<Self> {
+        sub.map(Self::Sub).or(client.map(Self::Client))
+    }
+
+    /// The token's `sub`.
+    pub(crate) fn sub(&self) -> Option<&str> {
+        match self {
+            Self::Sub(sub) => Some(sub),
+            Self::Client(_) => None,
+        }
+    }
+
+    /// The identity as text, a different one for each. It is part of handles and of idempotency keys, so it
+    /// must stay as it is.
+    fn name(&self) -> String {
+        match self {
+            Self::Client(client) => format!("client:{client}"),
+            Self::Sub(sub) if sub.starts_with("client:") || sub.starts_with("sub:") => {
+                format!("sub:{sub}")
+            }
+            Self::Sub(sub) => sub.clone(),
+        }
+    }
+}
+
 /// The authenticated caller.
 #[derive(Clone)]
 pub struct Caller {
@@ -86,14 +123,21 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(issuer: Arc<str>, subject: &str, role: Role, grant: Arc<Grant>) -> Self {
+    pub(crate) fn new(
+        issuer: Arc<str>,
+        identity: &Identity,
+        role: Role,
+        grant: Arc<Grant>,
+    ) -> Self {
+        let subject = identity.name();
         let hash = sha256(&[subject.as_bytes()]);
         Self { issuer, subject: subject.into(), subject_hash: hex(&hash[..16]).into(), role, grant }
     }
 
     /// The caller of a service without authentication, authorised to do everything.
     pub(crate) fn anonymous() -> Self {
-        Self::new("".into(), "anonymous", Role::Anonymous, Arc::default())
+        let identity = Identity::Sub("anonymous".to_owned());
+        Self::new("".into(), &identity, Role::Anonymous, Arc::default())
     }
 
     /// The configured name of the issuer of the caller's token; empty for an anonymous caller.
@@ -102,7 +146,8 @@ impl Caller {
         &self.issuer
     }
 
-    /// The subject of the caller's token.
+    /// The `sub` of the caller's token, or `client:` and its client if it has none. A `sub` that begins with
+    /// `client:` or `sub:` has `sub:` before it, so that no two identities have the same subject.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
@@ -159,6 +204,16 @@ impl fmt::Debug for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_identities_have_the_same_name() {
+        let names = ["root", "client:root", "sub:root", "sub:client:root", "client:client:root"];
+        let subs = names.map(|name| Identity::Sub(name.to_owned()));
+        let clients = names.map(|name| Identity::Client(name.to_owned()));
+        let all = subs.iter().chain(&clients).map(Identity::name).collect::<BTreeSet<_>>();
+        assert_eq!(all.len(), 10, "{all:?}");
+        assert_eq!(subs[0].name(), "root", "handles of earlier releases have this");
+    }
 
     #[test]
     fn a_list_grants_its_items_and_a_missing_list_grants_everything() {

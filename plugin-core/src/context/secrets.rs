@@ -1,16 +1,19 @@
 //! Secrets, looked up by Flyte's conventions.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::ErrorKind::{IsADirectory, NotADirectory, NotFound},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use moka::sync::Cache;
-use secrecy::SecretString;
-use server_core::{Error, Kind, Result};
+use secrecy::{ExposeSecret as _, SecretString};
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::Instant;
 
 /// The sources of secrets.
@@ -49,7 +52,9 @@ struct CachedFile {
 
 impl SecretReader {
     pub(crate) fn new(sources: SecretArgs) -> Self {
-        Self { sources, files: Cache::new(MAX_CACHED_FILES) }
+        // Values that are no longer used leave memory.
+        let files = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
+        Self { sources, files: files.build() }
     }
 
     async fn file(&self, path: PathBuf) -> Result<Option<SecretString>> {
@@ -71,6 +76,46 @@ pub(crate) struct Secrets {
     pub(crate) connection: Arc<BTreeMap<String, SecretString>>,
     /// The workflow's Kubernetes namespace; may be empty.
     pub(crate) namespace: Arc<str>,
+    /// Whether the call used credentials that the task's author chose.
+    pub(crate) chosen: Chosen,
+}
+
+/// What a call used of credentials that the task's author chose. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chosen(Arc<ChosenState>);
+
+#[derive(Debug, Default)]
+struct ChosenState {
+    noted: AtomicBool,
+    values: Mutex<BTreeSet<Fingerprint>>,
+}
+
+impl Chosen {
+    /// Notes that the author chose, whether or not the secret exists.
+    pub(crate) fn note(&self) {
+        self.0.noted.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes the value of a secret that the author chose.
+    pub(crate) fn note_value(&self, value: &SecretString) {
+        self.note();
+        let mut values = self.0.values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.insert(Fingerprint::of(&[value.expose_secret()]));
+    }
+
+    pub(crate) fn is_noted(&self) -> bool {
+        self.0.noted.load(Ordering::Relaxed)
+    }
+
+    /// The identity that the author chose, by its secrets; `None` for the service's own.
+    pub(crate) fn identity(&self) -> Option<Fingerprint> {
+        if !self.is_noted() {
+            return None;
+        }
+        let values = self.0.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let values = values.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Some(Fingerprint::of(&values.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
 }
 
 impl Secrets {
@@ -119,10 +164,8 @@ impl Secrets {
         sources.push(format!("environment variable {}", self.variable(name)));
         sources.extend(self.files(name).map(|path| format!("file {}", path.display())));
         let sources = sources.join(", ");
-        Error::new(
-            Kind::FailedPrecondition,
-            format!("secret {name} not found; searched: {sources}"),
-        )
+        let message = format!("secret {name} not found; searched: {sources}");
+        Error::new(Kind::FailedPrecondition, message).about_credentials()
     }
 
     /// The value in the request's connection. If those are forbidden, one is an error rather than replaced by
@@ -131,12 +174,14 @@ impl Secrets {
         let Some(value) = self.connection.get(name) else {
             return Ok(None);
         };
+        let value = trimmed(value.expose_secret());
+        self.chosen.note_value(&value);
         if self.reader.sources.forbid_connection_secrets {
             let message =
                 format!("secret {name}: this service's operator forbids secret values in requests");
             return Err(Error::new(Kind::FailedPrecondition, message));
         }
-        Ok(Some(value.clone()))
+        Ok(Some(value))
     }
 
     fn variable(&self, name: &str) -> String {
@@ -173,13 +218,19 @@ fn is_plain(name: &str) -> bool {
 
 #[expect(clippy::disallowed_methods, reason = "a secret's name is only known per call")]
 fn from_environment(variable: &str) -> Option<SecretString> {
-    std::env::var(variable).ok().filter(|value| !value.is_empty()).map(SecretString::from)
+    let value = std::env::var(variable).ok().map(|value| trimmed(&value));
+    value.filter(|value| !value.expose_secret().is_empty())
+}
+
+/// A secret's value without the white space around it, which editors, `kubectl` and copying add. flytekit cuts
+/// it, too.
+fn trimmed(value: &str) -> SecretString {
+    SecretString::from(value.trim())
 }
 
 async fn from_file(path: &Path) -> Result<Option<SecretString>> {
     match tokio::fs::read_to_string(path).await {
-        // Editors add a trailing line break, which is not part of the secret.
-        Ok(text) => Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n'])))),
+        Ok(text) => Ok(Some(trimmed(&text))),
         // A namespace may have the same name as a secret.
         Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(None),
         Err(error) => {
@@ -191,7 +242,6 @@ async fn from_file(path: &Path) -> Result<Option<SecretString>> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
     use tempfile::TempDir;
 
     use super::*;
@@ -205,6 +255,7 @@ mod tests {
             })),
             connection: Arc::new(BTreeMap::from([("token".to_owned(), "from-request".into())])),
             namespace: namespace.into(),
+            chosen: Chosen::default(),
         }
     }
 
@@ -246,6 +297,19 @@ mod tests {
         assert!(error.to_string().contains("operator forbids"), "{error}");
     }
 
+    /// Those of the environment: `tests/it/secrets.rs`.
+    #[tokio::test]
+    async fn white_space_around_a_secret_is_cut() {
+        let temporary = dir();
+        std::fs::write(temporary.path().join("token"), " \t of two parts\r\n\n").unwrap();
+        let mut secrets = without_connection(temporary.path(), "");
+        assert_eq!(found(&secrets).await, "of two parts");
+        let sent = BTreeMap::from([("token".to_owned(), "\n sent \n".into())]);
+        secrets.connection = Arc::new(sent);
+        secrets.reader = self::secrets(temporary.path(), "", false).reader;
+        assert_eq!(found(&secrets).await, "sent");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_changed_file_is_read_after_the_cache_expires() {
         let temporary = dir();
@@ -260,6 +324,19 @@ mod tests {
         std::fs::write(dir.join("team-b/token"), "of the namespace").unwrap();
         tokio::time::advance(CACHE_TTL).await;
         assert_eq!(found(&secrets).await, "of the namespace");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removed_file_is_forgotten_when_it_is_next_read() {
+        let temporary = dir();
+        let dir = temporary.path();
+        let secrets = without_connection(dir, "team-b");
+        assert_eq!(found(&secrets).await, "from-file");
+        std::fs::remove_file(dir.join("token")).unwrap();
+        tokio::time::advance(CACHE_TTL).await;
+        assert!(secrets.find("token").await.unwrap().is_none());
+        let path = dir.join("token");
+        assert!(secrets.reader.files.get(&path).unwrap().value.is_none(), "the value is gone");
     }
 
     #[tokio::test]

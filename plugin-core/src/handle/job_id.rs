@@ -11,3 +11,19 @@ pub(crate) fn to_job_id(sealed: &[u8]) -> String {
 pub(crate) fn from_job_id(job_id: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(job_id).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_ids_stand_in_urls_and_have_one_form() {
+        let sealed = [0xfb, 0xef, 0xff, 0x01];
+        assert_eq!(to_job_id(&sealed), "--__AQ");
+        assert_eq!(from_job_id("--__AQ").as_deref(), Some(&sealed[..]));
+        // Padding, the standard alphabet, bits that no byte has, white space.
+        for wrong in ["--__AQ==", "++//AQ", "--__AR", "--__A Q", "--__A"] {
+            assert_eq!(from_job_id(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::context::{Identity, MAX_META_BYTES};
 
 fn caller(issuer: &str, subject: &str, role: Role) -> Caller {
-    Caller::new(issuer.into(), subject, role, Arc::default())
+    let identity = Identity::Sub(subject.to_owned());
+    Caller::new(issuer.into(), &identity, role, Arc::default())
 }
 
 fn handle() -> Handle {
@@ -100,6 +102,28 @@ fn long_names_and_messages_fit() {
 }
 
 #[test]
+fn the_largest_meta_fits_with_the_longest_names() {
+    let long = "n".repeat(300);
+    let execution = Arc::new(Execution {
+        project: long.clone(),
+        domain: long.clone(),
+        name: long.clone(),
+        node: long.clone(),
+        attempt: u32::MAX,
+        task: long.clone(),
+        namespace: long,
+    });
+    let owner = Owner::of(&caller(&"i".repeat(40), "someone", Role::Admin));
+    let job = Job::Created(vec![b'x'; MAX_META_BYTES]);
+    let task_type = "t".repeat(64);
+    let handle = Handle { task_type, owner, execution, job, ..handle() };
+    let keys = HandleKeys::repeated(&[1]);
+    let opened = Handle::open(&handle.seal(&keys).unwrap(), &keys).unwrap();
+    assert_eq!((opened.job, opened.execution.name.as_str()), (handle.job, ""));
+    assert_eq!(opened.execution.namespace.len(), MAX_NAMESPACE, "secrets are looked up by it");
+}
+
+#[test]
 fn too_large_metas_are_errors() {
     let handle = Handle { job: Job::Created(vec![b'x'; LIMIT_BYTES]), ..handle() };
     let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();
@@ -111,12 +135,18 @@ fn only_owners_and_admins_may_use_a_handle() {
     use Role::{Admin, Anonymous, Propeller, User};
     let ann = caller("idp", "ann", User);
     let propeller = caller("cluster", "propeller", Propeller);
+    let client = Identity::Client("ann".to_owned());
+    let client = Caller::new("idp".into(), &client, User, Arc::default());
     let nobody = Caller::anonymous();
     for (owner, user, authorised) in [
         (&ann, &ann, true),
         (&ann, &caller("idp", "bob", User), false),
         (&ann, &caller("other", "ann", User), false),
         (&ann, &propeller, false),
+        (&ann, &client, false),
+        (&client, &ann, false),
+        (&client, &client, true),
+        (&client, &caller("idp", "client:ann", User), false),
         (&ann, &caller("idp", "root", Admin), true),
         (&propeller, &propeller, true),
         (&propeller, &ann, false),

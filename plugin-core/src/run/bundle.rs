@@ -7,13 +7,13 @@ use clap::{
     builder::PossibleValuesParser,
     error::ErrorKind::{InvalidUtf8, ValueValidation},
 };
-use server_core::ServiceInfo;
+use server_core::{ServiceInfo, variables::Variables};
 
 use super::{
     arguments::lenient_environment,
     command,
     registration::{Configured, Registration},
-    run_program,
+    run_program, variables,
 };
 use crate::plugin::{Plugin, SyncPlugin};
 
@@ -86,7 +86,17 @@ impl Bundle {
     /// command line.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        run_program(self.info, self.command(), |matches| self.configure(matches, |_| &[]))
+        let variables = self.variables();
+        run_program(self.info, self.command(), variables, |matches| {
+            self.configure(matches, |_| &[])
+        })
+    }
+
+    /// The variables of all plugins, whether or not they are served.
+    fn variables(&self) -> Variables {
+        let variables = variables(self.plugins.iter().map(|plugin| plugin.name));
+        let own = self.plugins.iter().map(|plugin| own_command(*plugin));
+        own.fold(variables.read_by(&self.command()), |all, command| all.read_by(&command))
     }
 
     /// The program's name and version.
@@ -136,14 +146,18 @@ impl Bundle {
     }
 }
 
+/// The command line of a plugin's own settings.
+fn own_command(plugin: Registration) -> Command {
+    let command = Command::new(plugin.name).no_binary_name(true);
+    plugin.with_endpoint(plugin.with_settings(command)).mut_args(lenient_environment)
+}
+
 /// Reads a plugin's own settings.
 ///
 /// # Errors
 /// An error that names the environment variable.
 fn configure(plugin: Registration, arguments: &[&str]) -> Result<Configured, String> {
-    let command = Command::new(plugin.name).no_binary_name(true);
-    let command = plugin.with_endpoint(plugin.with_settings(command));
-    let mut command = command.mut_args(lenient_environment);
+    let mut command = own_command(plugin);
     let matches = command.try_get_matches_from_mut(arguments);
     matches.and_then(|matches| plugin.configure(&matches)).map_err(|error| {
         if error.kind() == InvalidUtf8 {

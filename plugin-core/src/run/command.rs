@@ -14,11 +14,13 @@ use crate::{
     plugin::{Plugin, SyncPlugin},
     server::args::ServerArgs,
     upstream::UpstreamArgs,
+    verbs::MemoryArgs,
 };
 
 /// The settings that all plugins of a service share.
 pub(crate) struct Settings {
     pub(crate) server: ServerArgs,
+    pub(crate) memory: MemoryArgs,
     pub(crate) upstream: UpstreamArgs,
     pub(crate) secrets: SecretArgs,
     pub(crate) telemetry: TelemetryArgs,
@@ -29,6 +31,7 @@ impl Settings {
     pub(crate) fn read(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
             server: ServerArgs::from_arg_matches(matches)?,
+            memory: MemoryArgs::from_arg_matches(matches)?,
             upstream: UpstreamArgs::from_arg_matches(matches)?,
             secrets: SecretArgs::from_arg_matches(matches)?,
             telemetry: TelemetryArgs::from_arg_matches(matches)?,
@@ -63,6 +66,7 @@ pub(super) fn named(info: ServiceInfo, what: &str) -> Command {
 /// Adds the settings that every service has.
 pub(super) fn with_shared(command: Command) -> Command {
     let command = with_args::<ServerArgs>(command);
+    let command = with_args::<MemoryArgs>(command);
     let command = with_args::<UpstreamArgs>(command);
     let command = with_args::<SecretArgs>(command);
     with_args::<TelemetryArgs>(command)

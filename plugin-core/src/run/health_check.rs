@@ -1,6 +1,6 @@
 //! `<service> health-check`: asks a running service for its gRPC health, for probes that run a command.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, FromArgMatches as _, error::ErrorKind};
 use hyper_util::rt::TokioIo;
@@ -13,7 +13,7 @@ use tokio::{
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
-    rustls::{ClientConfig, pki_types::ServerName},
+    rustls::{self, CertificateError, ClientConfig, pki_types::ServerName},
 };
 use tonic::{
     Code, Status,
@@ -157,24 +157,30 @@ async fn ask(
     })?
 }
 
+/// The host of `url`; an IPv6 address without the brackets of URLs.
+fn host(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+}
+
 async fn connect(url: &Url) -> Result<TcpStream> {
-    let port = url.port_or_known_default().unwrap_or_default();
-    let host = url.host_str().unwrap_or_default();
-    let resolved = lookup_host(format!("{host}:{port}")).await.map_err(|error| {
+    let (host, port) = (host(url), url.port_or_known_default().unwrap_or_default());
+    let resolved = lookup_host((host, port)).await.map_err(|_| {
         Error::unavailable(format!(
             "{url}: cannot resolve the host {host} (is the name or namespace wrong, or DNS down?)"
         ))
-        .with_source(error)
     })?;
     let addresses = resolved.collect::<Vec<_>>();
     TcpStream::connect(&*addresses).await.map_err(|error| {
         let message = match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => {
+            io::ErrorKind::ConnectionRefused => {
                 "connection refused (is the service up, and is this its API port?)"
+            }
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                "no route to the host (is the address wrong, or a NetworkPolicy in the way?)"
             }
             _ => "cannot connect",
         };
-        Error::unavailable(format!("{url}: {message}")).with_source(error)
+        Error::unavailable(format!("{url}: {message}"))
     })
 }
 
@@ -183,29 +189,51 @@ async fn secured(
     tls: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>> {
-    let name =
-        ServerName::try_from(url.host_str().unwrap_or_default().to_owned()).map_err(|error| {
-            Error::invalid(format!("{url}: the host is not a valid name for TLS"))
-                .with_source(error)
-        })?;
+    let name = ServerName::try_from(host(url).to_owned())
+        .map_err(|_| Error::invalid(format!("{url}: the host is not a valid name for TLS")))?;
     TlsConnector::from(tls).connect(name, stream).await.map_err(|error| {
-        Error::unavailable(format!(
-            "{url}: TLS handshake failed: {error} (is the certificate from an authority that --ca-file does \
-             not list, or for another name, or does the port use plain HTTP?)"
-        ))
-        .with_source(error)
+        Error::unavailable(format!("{url}: TLS handshake failed: {}", tls_problem(&error)))
     })
+}
+
+/// What to change when a handshake fails.
+fn tls_problem(error: &io::Error) -> &'static str {
+    let rustls = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+    match rustls {
+        Some(rustls::Error::InvalidCertificate(problem)) => match problem {
+            // The signature of another authority of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "the certificate is from an authority that is not trusted; pass its certificate with \
+                 --ca-file"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name; use a name of the certificate as the URL's host"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the certificate is not valid yet"
+            }
+            _ => "the certificate is not valid",
+        },
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the port does not speak TLS; use http if the service has no certificate"
+        }
+        Some(rustls::Error::AlertReceived(_)) => "the server refused it",
+        _ => "the connection was closed (does the port speak TLS, and is the service starting?)",
+    }
 }
 
 async fn call<S>(url: &Url, stream: S) -> Result<ServingStatus>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let channel = channel(url, stream).await.map_err(|error| not_grpc(url).with_source(error))?;
+    let channel = channel(url, stream).await.map_err(|_| not_grpc(url))?;
     let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
     match answer {
         Ok(answer) => Ok(answer.into_inner().status()),
-        Err(status) => Err(refused(url, status)),
+        Err(status) => Err(refused(url, &status)),
     }
 }
 
@@ -229,19 +257,16 @@ fn not_grpc(url: &Url) -> Error {
     ))
 }
 
-fn refused(url: &Url, status: Status) -> Error {
+fn refused(url: &Url, status: &Status) -> Error {
     // A status that the server sent has no source; a transport error has one.
-    if std::error::Error::source(&status).is_some() {
-        return not_grpc(url).with_source(status);
+    if std::error::Error::source(status).is_some() {
+        return not_grpc(url);
     }
     let hint = match status.code() {
         Code::Unimplemented => " (is it the admin port instead of the API port?)",
         _ => "",
     };
-    let (code, message) = (status.code(), status.message());
-    Error::unavailable(format!(
-        "{url}: grpc.health.v1.Health/Check failed with {code:?}: {message}{hint}"
-    ))
+    Error::unavailable(format!("{url}: the health check was refused: {}{hint}", status.message()))
 }
 
 #[cfg(test)]

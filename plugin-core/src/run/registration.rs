@@ -1,7 +1,7 @@
 //! Plugins that a program can serve, and their settings.
 
 use clap::{ArgMatches, Command, FromArgMatches as _};
-use server_core::Result;
+use server_core::{Result, variables::prefix_of};
 
 use super::arguments::with_args;
 use crate::{
@@ -63,7 +63,7 @@ impl Registration {
 
     /// Adds the plugin's endpoint, whose variable contains the plugin's name.
     pub(crate) fn with_endpoint(self, command: Command) -> Command {
-        let variable = format!("{}_ENDPOINT", self.name.to_uppercase().replace('-', "_"));
+        let variable = prefix_of(self.name) + "ENDPOINT";
         with_args::<EndpointArgs>(command).mut_arg("endpoint", |argument| argument.env(variable))
     }
 

@@ -2,15 +2,31 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::Args;
-use server_core::duration::{parse_duration, parse_timeout};
+use clap::{Args, builder::RangedU64ValueParser};
+use server_core::{
+    address::parse_address,
+    duration::{parse_duration, parse_timeout},
+};
+
+use crate::wire::Bounds;
+
+/// With a limit of zero the service would start and serve nobody.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
 
 /// Server settings.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
     /// Address of the API port, for gRPC and REST.
-    #[arg(long, env = "PLUGIN_LISTEN", default_value = "0.0.0.0:8000", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "PLUGIN_LISTEN",
+        default_value = "0.0.0.0:8000",
+        value_name = "ADDRESS",
+        value_parser = parse_address
+    )]
     pub(crate) listen: SocketAddr,
 
     /// Address of the admin port: /livez, /readyz, /metrics and /log-level, without authentication.
@@ -18,7 +34,8 @@ pub(crate) struct ServerArgs {
         long,
         env = "PLUGIN_ADMIN_LISTEN",
         default_value = "0.0.0.0:9090",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        value_parser = parse_address
     )]
     pub(crate) admin_listen: SocketAddr,
 
@@ -49,27 +66,34 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "PLUGIN_REQUEST_TIMEOUT", default_value = "30s", value_parser = parse_timeout)]
     pub(crate) request_timeout: Duration,
 
-    /// Maximum number of concurrent calls; further calls are refused as overload.
-    #[arg(long, env = "PLUGIN_MAX_REQUESTS", default_value_t = 10_000)]
+    /// Maximum number of concurrent calls. Half as many polls and deletes wait; further polls are answered
+    /// with the last known phase, and other calls refused as overload. Each takes about 30 KiB of memory.
+    #[arg(long, env = "PLUGIN_MAX_REQUESTS", default_value_t = 2000, value_parser = at_least_one())]
     pub(crate) max_requests: usize,
 
     /// Maximum size of a request, in bytes.
-    #[arg(long, env = "PLUGIN_MAX_BODY_BYTES", default_value_t = 32 << 20)]
+    #[arg(long, env = "PLUGIN_MAX_BODY_BYTES", default_value_t = 8 << 20, value_parser = at_least_one())]
     pub(crate) max_body_bytes: usize,
 
+    /// Maximum size of all requests in progress together, in bytes, where each value counts for at least
+    /// 128. A request may take eight times as much memory. Beyond it creates and executions are refused
+    /// as overload; large polls and deletes wait.
+    #[arg(long, env = "PLUGIN_MAX_BYTES_IN_FLIGHT", default_value_t = 16 << 20, value_parser = at_least_one())]
+    pub(crate) max_bytes_in_flight: usize,
+
     /// Maximum number of open connections; further ones wait in the kernel's backlog.
-    #[arg(long, env = "PLUGIN_MAX_CONNECTIONS", default_value_t = 10_000)]
+    #[arg(long, env = "PLUGIN_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = at_least_one())]
     pub(crate) max_connections: usize,
+
+    /// How long an HTTP/1.1 connection may wait for its next request, until it is closed. Longer than the
+    /// interval of its client's polls. HTTP/2 connections stay open while they answer pings.
+    #[arg(long, env = "PLUGIN_HTTP1_IDLE_TIMEOUT", default_value = "75s", value_parser = parse_timeout)]
+    pub(crate) http1_idle_timeout: Duration,
 
     /// Maximum age of a connection, plus or minus a tenth. It is then closed without failing a call,
     /// so that callers connect to new replicas.
     #[arg(long, env = "PLUGIN_CONNECTION_AGE", default_value = "120s", value_parser = parse_timeout)]
     pub(crate) connection_age: Duration,
-
-    /// How long polls are answered with the last known phase while the vendor refuses the service's
-    /// credentials, before the task fails. Outages of the vendor do not count.
-    #[arg(long, env = "PLUGIN_REFUSED_GRACE", default_value = "6h", value_parser = parse_duration)]
-    pub(crate) refused_grace: Duration,
 
     /// How long the service keeps accepting connections after SIGTERM while it reports not ready, so
     /// that load balancers notice.
@@ -79,4 +103,7 @@ pub(crate) struct ServerArgs {
     /// How long running calls may take after the drain delay.
     #[arg(long, env = "PLUGIN_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub(crate) drain_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
 }

@@ -3,11 +3,14 @@
 mod bearer;
 mod config;
 mod failure;
+mod jwk;
 mod key_set;
 mod keys;
 mod metrics;
 mod policy;
 mod published;
+#[cfg(test)]
+mod signer;
 mod token;
 
 use std::{path::Path, sync::Arc};

@@ -8,10 +8,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
-use server_core::{Error, Kind, duration::parse_duration};
+use server_core::{Error, Kind, duration::parse_timeout};
 use tokio::time::timeout_at;
 
+use super::route::Route;
 use crate::context::Deadline;
+
+/// How long a probe or a document may take: their callers wait for no vendor, and need no token.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sets the call's [`Deadline`] and enforces it.
 pub(super) async fn bound(
@@ -19,11 +23,13 @@ pub(super) async fn bound(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let time = match callers_timeout(request.headers()) {
-        Ok(theirs) => theirs.map_or(ours, |theirs| theirs.min(ours)),
-        Err(error) => return error.into_response(),
-    };
-    let deadline = Deadline::after(time);
+    let is_probe = request.extensions().get::<Route>().is_some_and(|route| route.verb.is_none());
+    let ours = if is_probe { ours.min(PROBE_TIMEOUT) } else { ours };
+    let theirs = callers_timeout(request.headers()).unwrap_or_else(|invalid| {
+        request.extensions_mut().insert(invalid);
+        None
+    });
+    let deadline = Deadline::after(theirs.map_or(ours, |theirs| theirs.min(ours)));
     request.extensions_mut().insert(deadline);
     timeout_at(deadline.instant(), next.run(request)).await.unwrap_or_else(|_| {
         Error::new(Kind::DeadlineExceeded, "deadline exceeded; the outcome is unknown")
@@ -31,8 +37,22 @@ pub(super) async fn bound(
     })
 }
 
+/// An invalid `X-Request-Timeout`.
+#[derive(Clone)]
+struct InvalidTimeout;
+
+/// Refuses a call with an invalid `X-Request-Timeout`. A layer of its own within authentication.
+pub(super) async fn refuse_invalid(request: Request, next: Next) -> Response {
+    const MESSAGE: &str =
+        "header X-Request-Timeout: must be a duration above zero, such as 8s, 1m30s or 500ms";
+    match request.extensions().get::<InvalidTimeout>() {
+        Some(InvalidTimeout) => Error::invalid(MESSAGE).into_response(),
+        None => next.run(request).await,
+    }
+}
+
 /// How long the caller waits: `grpc-timeout`, or REST's `X-Request-Timeout`, for example `8s`.
-fn callers_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+fn callers_timeout(headers: &HeaderMap) -> Result<Option<Duration>, InvalidTimeout> {
     if let Some(value) = headers.get("grpc-timeout") {
         // gRPC servers ignore an invalid one.
         return Ok(value.to_str().ok().and_then(grpc_timeout));
@@ -40,9 +60,8 @@ fn callers_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
     let Some(value) = headers.get("x-request-timeout") else {
         return Ok(None);
     };
-    let invalid = |why: String| Error::invalid(format!("header X-Request-Timeout: {why}"));
-    let timeout = value.to_str().map_err(|_| invalid("must be ASCII".to_owned()))?;
-    parse_duration(timeout).map(Some).map_err(invalid)
+    let timeout = value.to_str().ok().and_then(|text| parse_timeout(text).ok());
+    timeout.map(Some).ok_or(InvalidTimeout)
 }
 
 /// Parses at most eight digits and a unit, by gRPC's HTTP/2 mapping.

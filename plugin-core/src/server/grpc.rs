@@ -1,15 +1,17 @@
 //! The gRPC services: those of Flyte 1 and Flyte 2, health and reflection.
 
+mod health;
 mod sync;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
 use server_core::{Error, Result};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, service::Routes};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::pb::health_server::HealthServer;
 
-use super::route::services_with_health;
+use self::health::Healthy;
 use crate::{
     context::Verb,
     task::TaskType,
@@ -51,14 +53,16 @@ struct Server {
     verbs: Arc<Verbs>,
 }
 
-/// Every gRPC route.
-pub(super) async fn routes(
+/// The most bytes of a message to the services that take a name at most.
+const MAX_NAME_MESSAGE_BYTES: usize = 4 << 10;
+
+/// Every gRPC route. `serving` is what the health service reports.
+pub(super) fn routes(
     verbs: Arc<Verbs>,
     max_message_bytes: usize,
-) -> Result<(Router, HealthReporter)> {
+    serving: watch::Sender<bool>,
+) -> Result<Router> {
     let server = Server { verbs };
-    let (reporter, health) = tonic_health::server::health_reporter();
-    health_of_all(&reporter, ServingStatus::NotServing).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -70,24 +74,22 @@ pub(super) async fn routes(
         SyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
     let connectors = AsyncConnectorServiceServer::new(server.clone())
         .max_decoding_message_size(max_message_bytes);
+    let agent_metadata = AgentMetadataServiceServer::new(server.clone());
+    let connector_metadata = ConnectorMetadataServiceServer::new(server);
+    let health = HealthServer::new(Healthy::new(serving));
+    let reflection_v1 = reflection().build_v1().map_err(Error::internal)?;
+    let reflection_v1alpha = reflection().build_v1alpha().map_err(Error::internal)?;
     // From an empty router, because the default one has a fallback that conflicts with REST's.
     let routes = Routes::from(Router::new())
         .add_service(agents)
         .add_service(sync_agents)
         .add_service(connectors)
-        .add_service(AgentMetadataServiceServer::new(server.clone()))
-        .add_service(ConnectorMetadataServiceServer::new(server))
-        .add_service(health)
-        .add_service(reflection().build_v1().map_err(Error::internal)?)
-        .add_service(reflection().build_v1alpha().map_err(Error::internal)?);
-    Ok((routes.into_axum_router(), reporter))
-}
-
-/// Sets the health status of the server and of each of its services.
-pub(super) async fn health_of_all(reporter: &HealthReporter, status: ServingStatus) {
-    for name in [""].into_iter().chain(services_with_health()) {
-        reporter.set_service_status(name, status).await;
-    }
+        .add_service(agent_metadata.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
+        .add_service(connector_metadata.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
+        .add_service(health.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
+        .add_service(reflection_v1.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
+        .add_service(reflection_v1alpha.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES));
+    Ok(routes.into_axum_router())
 }
 
 fn is_unreadable(error: &Error) -> bool {

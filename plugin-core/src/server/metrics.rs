@@ -8,20 +8,28 @@ use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::{Registry, Unit},
 };
-use server_core::metrics::{Histograms, histograms};
+use server_core::{
+    metrics::{Histograms, histograms},
+    telemetry,
+};
 
 use crate::metrics::{SECONDS, known_method};
 
 /// Metrics of the API port.
 pub(super) struct Metrics {
-    url_scheme: &'static str,
+    /// `https` on a port with a certificate, whatever requests say of themselves.
+    pub(super) url_scheme: &'static str,
     http: Histograms<HttpLabels>,
     rpc: Histograms<RpcLabels>,
     active_requests: Gauge,
     /// Connections that were accepted.
     pub(super) connections: Counter,
+    /// Connections that are open.
+    pub(super) open_connections: Gauge,
     /// Requests refused as overload.
     pub(super) shed: Counter,
+    /// Shared with the log's writer, which counts them.
+    dropped_log_lines: Counter,
     /// Panics of handlers; shared with the verbs, which count those of plugins.
     pub(super) panics: Counter,
 }
@@ -50,7 +58,9 @@ impl Metrics {
             rpc: histograms(&SECONDS),
             active_requests: Gauge::default(),
             connections: Counter::default(),
+            open_connections: Gauge::default(),
             shed: Counter::default(),
+            dropped_log_lines: telemetry::dropped_lines(),
             panics,
         };
         metrics.register_conventional(registry);
@@ -83,6 +93,16 @@ impl Metrics {
             "plugin_connections",
             "Connections accepted on the API port",
             self.connections.clone(),
+        );
+        registry.register(
+            "plugin_open_connections",
+            "Open connections of the API port",
+            self.open_connections.clone(),
+        );
+        registry.register(
+            "plugin_log_lines_dropped",
+            "Log lines dropped because nobody read standard output fast enough",
+            self.dropped_log_lines.clone(),
         );
         registry.register(
             "plugin_shed_requests",

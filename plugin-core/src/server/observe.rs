@@ -26,11 +26,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     metrics::{ActiveRequest, Metrics},
-    respond::{Protocol, render},
-    route::Route,
+    respond::render,
+    route::{Protocol, Route},
 };
 use crate::{
     context::{Caller, Verb},
+    metrics::known_method,
     record::Record,
     task::Phase,
 };
@@ -77,7 +78,6 @@ struct Observed {
     record: Record,
     span: Span,
     started: Instant,
-    protocol: Protocol,
     method: Method,
     route: Route,
     request_id: HeaderValue,
@@ -87,15 +87,14 @@ struct Observed {
 
 impl Observed {
     fn start(metrics: Arc<Metrics>, route: Route, request: &Request) -> Self {
-        let protocol = Protocol::of(request.headers());
         let request_id = request.headers().get(&REQUEST_ID).cloned();
+        let span = server_span(request, &route, metrics.url_scheme);
         Self {
             _active: metrics.active_request(),
             metrics,
             record: Record::default(),
-            span: server_span(request, protocol, &route),
+            span,
             started: Instant::now(),
-            protocol,
             method: request.method().clone(),
             route,
             request_id: request_id.unwrap_or(HeaderValue::from_static("")),
@@ -113,7 +112,7 @@ impl Observed {
         let cancelled = (499, Code::Cancelled);
         let outcome = self.outcome.map(|(status, code)| (status.as_u16(), code));
         let (status, code) = outcome.unwrap_or(cancelled);
-        match self.protocol {
+        match self.route.protocol {
             Protocol::Rest => {
                 self.metrics.http_served(&self.method, self.route.pattern(), status, took);
             }
@@ -124,7 +123,7 @@ impl Observed {
     }
 
     fn status(&self) -> String {
-        match (self.outcome, self.protocol) {
+        match (self.outcome, self.route.protocol) {
             (None, _) => "cancelled".to_owned(),
             (Some((status, _)), Protocol::Rest) => status.as_u16().to_string(),
             (Some((_, code)), Protocol::Grpc) => code_name(code).to_owned(),
@@ -133,7 +132,7 @@ impl Observed {
 
     /// Whether the request failed because of the service, not because of its caller.
     fn is_server_error(&self) -> bool {
-        match (self.outcome, self.protocol) {
+        match (self.outcome, self.route.protocol) {
             (None, _) => false,
             (Some((status, _)), Protocol::Rest) => status.is_server_error(),
             (Some((_, code)), Protocol::Grpc) => is_server_code(code),
@@ -144,7 +143,7 @@ impl Observed {
         let fields = self.record.fields();
         let execution = &fields.execution;
         let caller = fields.caller.as_ref();
-        let route = match self.protocol {
+        let route = match self.route.protocol {
             Protocol::Rest => self.route.pattern(),
             Protocol::Grpc => self.route.rpc_method,
         };
@@ -156,7 +155,7 @@ impl Observed {
                     $level,
                     request_id = self.request_id.to_str().unwrap_or_default(),
                     trace_id = trace_id(&self.span),
-                    method = %self.method,
+                    method = known_method(&self.method),
                     route,
                     status = self.status(),
                     duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
@@ -192,7 +191,7 @@ impl Observed {
     /// Ends the span by OpenTelemetry's rules for servers: a client error does not fail the span.
     fn end_span(&self) {
         if let Some((status, code)) = self.outcome {
-            match self.protocol {
+            match self.route.protocol {
                 Protocol::Rest => self.span.record("http.response.status_code", status.as_u16()),
                 Protocol::Grpc => self.span.record("rpc.response.status_code", code_name(code)),
             };
@@ -229,10 +228,13 @@ fn non_empty(name: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-fn server_span(request: &Request, protocol: Protocol, route: &Route) -> Span {
-    let name = match protocol {
+fn server_span(request: &Request, route: &Route, url_scheme: &'static str) -> Span {
+    let method = known_method(request.method());
+    // The conventions' name for a method outside of the closed set.
+    let verb = if method == "_OTHER" { "HTTP" } else { &method };
+    let name = match route.protocol {
         Protocol::Grpc => route.rpc_method.to_owned(),
-        Protocol::Rest => format!("{} {}", request.method(), route.pattern()),
+        Protocol::Rest => format!("{verb} {}", route.pattern()),
     };
     let span = tracing::info_span!(
         target: TRACE_TARGET,
@@ -240,12 +242,13 @@ fn server_span(request: &Request, protocol: Protocol, route: &Route) -> Span {
         otel.name = name,
         otel.kind = "server",
         otel.status_code = Empty,
-        http.request.method = %request.method(),
+        http.request.method = method,
         http.route = route.pattern(),
         http.response.status_code = Empty,
-        url.path = request.uri().path(),
-        rpc.system.name = (protocol == Protocol::Grpc).then_some("grpc"),
-        rpc.method = (protocol == Protocol::Grpc).then_some(route.rpc_method),
+        url.path = shortened(request.uri().path()),
+        url.scheme = url_scheme,
+        rpc.system.name = (route.protocol == Protocol::Grpc).then_some("grpc"),
+        rpc.method = (route.protocol == Protocol::Grpc).then_some(route.rpc_method),
         rpc.response.status_code = Empty,
         error.type = Empty,
     );
@@ -255,6 +258,12 @@ fn server_span(request: &Request, protocol: Protocol, route: &Route) -> Span {
         let _ = span.set_parent(parent);
     }
     span
+}
+
+/// Spans wait for their export in memory, thousands at a time.
+fn shortened(path: &str) -> &str {
+    const MAX_BYTES: usize = 512;
+    &path[..path.floor_char_boundary(MAX_BYTES)]
 }
 
 fn trace_id(span: &Span) -> Option<String> {
@@ -309,10 +318,10 @@ fn code_name(code: Code) -> &'static str {
 /// Turns a panic into an error response, so that it fails one call and not the connection.
 pub(super) async fn catch_panic(
     State(metrics): State<Arc<Metrics>>,
+    Extension(route): Extension<Route>,
     request: Request,
     next: Next,
 ) -> Response {
-    let protocol = Protocol::of(request.headers());
     let record = request.extensions().get::<Record>().cloned();
     let served = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
     served.unwrap_or_else(|panic| {
@@ -321,6 +330,9 @@ pub(super) async fn catch_panic(
         if let Some(record) = record {
             record.fields().error = Some(error.clone());
         }
-        render(&error, protocol)
+        render(&error, route.protocol)
     })
 }
+
+#[cfg(test)]
+mod tests;

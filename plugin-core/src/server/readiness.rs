@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::{auth::Auth, grpc::health_of_all};
+use super::auth::Auth;
 
 /// Whether the service is ready for calls.
 #[derive(Clone)]
 pub(super) struct Readiness {
-    auth: Auth,
-    draining: CancellationToken,
+    pub(super) auth: Auth,
+    pub(super) draining: CancellationToken,
+    /// The open connections of the API port, and the most that it takes.
+    pub(super) connections: Gauge,
+    pub(super) max_connections: usize,
 }
 
 impl Readiness {
-    pub(super) fn new(auth: Auth, draining: CancellationToken) -> Self {
-        Self { auth, draining }
-    }
-
     /// Whether the service is ready for calls.
     ///
     /// # Errors
@@ -27,19 +27,18 @@ impl Readiness {
         if self.draining.is_cancelled() {
             return Err("shutting down");
         }
+        if usize::try_from(self.connections.get()).is_ok_and(|open| open >= self.max_connections) {
+            return Err("every connection is taken (--max-connections)");
+        }
         self.auth.ready()
     }
 
     /// Keeps the gRPC health status up to date until the service drains.
-    pub(super) async fn report(self, reporter: HealthReporter) {
+    pub(super) async fn report(self, serving: watch::Sender<bool>) {
         const EVERY: Duration = Duration::from_millis(500);
-        let mut last = None;
         loop {
             let ready = self.check().is_ok();
-            if last.replace(ready) != Some(ready) {
-                let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-                health_of_all(&reporter, status).await;
-            }
+            serving.send_if_modified(|serving| std::mem::replace(serving, ready) != ready);
             if self.draining.is_cancelled() {
                 return;
             }

@@ -2,37 +2,35 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, extract::Request, middleware::Next, response::Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::{Extension, body::Body, extract::Request, middleware::Next, response::Response};
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use server_core::{Error, Kind};
 use tonic::{Code, Status};
 
+use super::route::{Protocol, Route};
 use crate::record::Record;
 
 /// The `Retry-After` of errors without one of their own.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The protocol of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Rest,
-    Grpc,
-}
+/// The code of a request that is larger than the limit.
+const TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
 
-impl Protocol {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-        match content_type {
-            Some(value) if value.starts_with(b"application/grpc") => Self::Grpc,
-            _ => Self::Rest,
-        }
-    }
+/// The error of a request with more than `limit` bytes.
+pub(super) fn too_large(limit: usize) -> Error {
+    let message =
+        format!("body: has more than {limit} bytes, which is the limit (--max-body-bytes)");
+    Error::invalid(message).with_code(TOO_LARGE)
 }
 
 /// Renders errors of the layers and handlers within, and adds them to the request's record.
-pub(super) async fn respond(request: Request, next: Next) -> Response {
-    let protocol = Protocol::of(request.headers());
+pub(super) async fn respond(
+    Extension(route): Extension<Route>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let protocol = route.protocol;
     let record = request.extensions().get::<Record>().cloned();
     let response = next.run(request).await;
     let note = |error: &Error| {
@@ -69,7 +67,11 @@ pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
         Protocol::Grpc => Status::from(error.clone()).into_http(),
         Protocol::Rest => {
             let code = error.code().unwrap_or(error.kind().name());
-            let mut response = problem(error.kind().http(), code, error.message());
+            let status = match code {
+                TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => error.kind().http(),
+            };
+            let mut response = problem(status, code, error.message());
             if let Some(challenge) = challenge(error) {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }

@@ -2,6 +2,7 @@
 
 mod body;
 mod execute;
+mod openapi;
 mod problems;
 
 use std::sync::Arc;
@@ -16,16 +17,14 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use server_core::{Error, Kind, Result, ServiceInfo};
-use utoipa::{IntoParams, Modify as _, OpenApi as _};
+use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
 
+pub use self::openapi::openapi;
 use self::{
-    body::{
-        CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, Problem, ServedPlugin,
-        ServedPlugins,
-    },
-    problems::{ProblemBodies, Problems, RATE_LIMITED, SubmissionProblems, TaskProblems},
+    body::{CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, ServedPlugin, ServedPlugins},
+    openapi::Document,
+    problems::{Problems, RATE_LIMITED, SubmissionProblems, TaskProblems},
 };
 use crate::{
     context::Verb,
@@ -40,30 +39,6 @@ struct Rest {
     info: ServiceInfo,
 }
 
-#[derive(utoipa::OpenApi)]
-#[openapi(
-    info(
-        title = "Outrigger",
-        description = "A Flyte backend plugin as a service. The same calls are served over gRPC to \
-                       FlytePropeller and to Flyte 2."
-    ),
-    components(schemas(Problem)),
-    security(("bearer" = [])),
-    modifiers(&Bearer)
-)]
-struct Document;
-
-struct Bearer;
-
-impl utoipa::Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    }
-}
-
 fn documented() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create, execute::execute, get, delete))
@@ -71,24 +46,11 @@ fn documented() -> OpenApiRouter<Rest> {
         .routes(routes!(schema))
 }
 
-/// The OpenAPI document of every plugin service.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut document = documented().into_openapi();
-    ProblemBodies.modify(&mut document);
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    document
-}
-
 /// Every REST route.
 pub(super) fn routes(verbs: Arc<Verbs>, info: ServiceInfo) -> Router {
     let (router, _) = documented().split_for_parts();
-    router.with_state(Rest { verbs, info }).merge(docs())
-}
-
-/// `/openapi.json`, and `/docs`, which shows it in a browser.
-pub(super) fn docs() -> Router {
-    SwaggerUi::new("/docs").url("/openapi.json", openapi()).into()
+    let docs = openapi::docs(&verbs, info);
+    router.with_state(Rest { verbs, info }).merge(docs)
 }
 
 /// The task type in a path.
@@ -168,7 +130,10 @@ async fn create(
     body: Bytes,
 ) -> Result<Json<CreatedJob>> {
     let served = rest.find(&address)?.asynchronous()?;
-    let request = body::read(&body)?.into_request(served.task_type)?;
+    let (size, task_type) = (body.len(), served.task_type);
+    let bounds = rest.verbs.bounds().clone();
+    let read = move || body::read(&body)?.into_request(task_type, &bounds);
+    let request = rest.verbs.heavy().run(size, read).await??;
     let key = idempotency_key(&headers)?;
     let created = rest.verbs.create(&incoming, request, key).await?;
     if let Some(error) = created.refused {
@@ -185,9 +150,13 @@ const NOT_REPEATABLE: &str = "created; without Idempotency-Key or output_prefix,
                               request starts another job";
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
-    let Some(value) = headers.get("idempotency-key") else {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(Error::invalid("header Idempotency-Key: given twice"));
+    }
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= 255 => Ok(Some(key)),
         _ => Err(Error::invalid("header Idempotency-Key: must be 1 to 255 ASCII characters")),
@@ -207,6 +176,8 @@ fn as_refusal(error: Error) -> Error {
 }
 
 /// Returns the status of a job.
+///
+/// Until the job has ended, repeat it: each poll is answered at once. The query names the job by either `job_id` or `resource_id`.
 #[utoipa::path(
     get,
     operation_id = "get_job",
@@ -253,7 +224,9 @@ fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
     })
 }
 
-/// Stops a job. Succeeds for a job that has ended.
+/// Stops a job.
+///
+/// Succeeds for a job that has ended. The query names the job by either `job_id` or `resource_id`.
 #[utoipa::path(
     delete,
     operation_id = "delete_job",
@@ -300,6 +273,8 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
 }
 
 /// Lists the task types that are served.
+///
+/// With each, its version, its mode and the path of its operations.
 #[utoipa::path(
     get,
     operation_id = "list_plugins",
@@ -320,6 +295,8 @@ async fn list(State(rest): State<Rest>) -> Json<ServedPlugins> {
 }
 
 /// Returns the JSON Schema of a task type's `custom`.
+///
+/// That is the task's settings, in Flyte's template as in the short form.
 #[utoipa::path(
     get,
     operation_id = "get_schema",

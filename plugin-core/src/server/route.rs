@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::Method;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tonic_health::pb::health_server::SERVICE_NAME as HEALTH;
 
 use crate::{
@@ -62,6 +62,9 @@ const STANDARD: [Service; 3] = [
     ),
 ];
 
+/// The methods whose responses last as long as their caller likes.
+const ENDLESS: [&str; 2] = ["Health/Watch", "ServerReflection/ServerReflectionInfo"];
+
 /// The REST operations.
 static REST: [(Method, &str, Verb); 6] = [
     (Method::PUT, "/plugins/v1/{task_type}/{version}", Verb::Create),
@@ -86,31 +89,79 @@ pub(super) fn services_with_health() -> impl Iterator<Item = &'static str> {
     FLYTE.iter().map(|(name, _)| *name).chain([HEALTH])
 }
 
+/// The protocol of a request, in which it is read and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Rest,
+    Grpc,
+}
+
+/// Whether the caller says that the request is gRPC's.
+fn says_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
+}
+
+/// The status for a request for a gRPC method over other HTTP than gRPC's: `POST` over HTTP/2 with its content
+/// type (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>). tonic would serve it.
+fn refusal(request: &Request) -> Option<StatusCode> {
+    if request.method() != Method::POST {
+        Some(StatusCode::METHOD_NOT_ALLOWED)
+    } else if !says_grpc(request.headers()) {
+        Some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+    } else if request.version() < Version::HTTP_2 {
+        Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
+    } else {
+        None
+    }
+}
+
 /// The route of a request, as labels and permissions need it.
 #[derive(Clone)]
 pub(super) struct Route {
     matched: Option<MatchedPath>,
     /// The gRPC method as `package.Service/Method`, or `_OTHER`: a label from a closed set.
     pub(super) rpc_method: &'static str,
-    /// What the request does. `None` for a probe, which takes neither a token nor a permit.
+    /// What the request does. `None` for a probe or a document, which take neither a token nor a
+    /// permit.
     pub(super) verb: Option<Verb>,
+    pub(super) protocol: Protocol,
+    /// The answer to a request for a gRPC method that is not one of gRPC's.
+    pub(super) refusal: Option<StatusCode>,
 }
 
 impl Route {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request) -> Self {
         let matched = request.extensions().get::<MatchedPath>().cloned();
         let path = request.uri().path();
         let path = path.strip_prefix('/').unwrap_or(path);
         match METHODS.get_key_value(path) {
-            Some((method, verb)) => Self { matched, rpc_method: method, verb: *verb },
+            Some((method, verb)) => {
+                let refusal = refusal(request);
+                let protocol = if refusal.is_none() { Protocol::Grpc } else { Protocol::Rest };
+                Self { matched, rpc_method: method, verb: *verb, protocol, refusal }
+            }
             None => {
                 // All of the health service is open, its unknown methods included.
                 let is_probe = path.split_once('/').is_some_and(|(service, _)| service == HEALTH);
                 let pattern = matched.as_ref().map_or(OTHER, MatchedPath::as_str);
-                let verb = (!is_probe).then(|| rest_verb(request.method(), pattern));
-                Self { matched, rpc_method: OTHER, verb }
+                let is_document = is_document(request.method(), pattern);
+                let is_open = is_probe || is_document;
+                let verb = (!is_open).then(|| rest_verb(request.method(), pattern));
+                let is_rest = is_document || REST.iter().any(|(_, path, _)| *path == pattern);
+                let protocol = if says_grpc(request.headers()) && !is_rest {
+                    Protocol::Grpc
+                } else {
+                    Protocol::Rest
+                };
+                Self { matched, rpc_method: OTHER, verb, protocol, refusal: None }
             }
         }
+    }
+
+    /// Whether the response lasts as long as its caller likes.
+    pub(super) fn is_endless(&self) -> bool {
+        ENDLESS.iter().any(|method| self.rpc_method.ends_with(method))
     }
 
     /// The pattern of the path, or `_OTHER`: a label from a closed set.
@@ -119,7 +170,13 @@ impl Route {
     }
 }
 
-/// The verb of a REST operation; documents and everything unknown count as listing.
+/// Whether the request reads the API's documents, which a browser must be able to do without a token.
+fn is_document(method: &Method, pattern: &str) -> bool {
+    let reads = [Method::GET, Method::HEAD].contains(method);
+    reads && (pattern == "/openapi.json" || pattern == "/docs" || pattern.starts_with("/docs/"))
+}
+
+/// The verb of a REST operation; everything unknown counts as listing.
 fn rest_verb(method: &Method, pattern: &str) -> Verb {
     // axum answers HEAD as it would GET.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
@@ -208,11 +265,58 @@ mod tests {
     }
 
     #[test]
+    fn grpc_methods_take_grpc_alone_and_rest_operations_rest() {
+        const CHECK: &str = "/grpc.health.v1.Health/Check";
+        for (method, version, path, content_type, protocol, refusal) in [
+            ("POST", Version::HTTP_2, CHECK, "application/grpc", Protocol::Grpc, None),
+            ("POST", Version::HTTP_2, CHECK, "application/grpc+proto", Protocol::Grpc, None),
+            ("POST", Version::HTTP_2, CHECK, "application/json", Protocol::Rest, Some(415)),
+            ("POST", Version::HTTP_2, CHECK, "", Protocol::Rest, Some(415)),
+            ("PUT", Version::HTTP_2, CHECK, "application/grpc", Protocol::Rest, Some(405)),
+            ("POST", Version::HTTP_11, CHECK, "application/grpc", Protocol::Rest, Some(505)),
+            ("POST", Version::HTTP_2, "/unknown.S/M", "application/grpc", Protocol::Grpc, None),
+            ("GET", Version::HTTP_2, "/unknown", "", Protocol::Rest, None),
+        ] {
+            let request = Request::builder().method(method).uri(path).version(version);
+            let request = request.header("content-type", content_type);
+            let route = Route::of(&request.body(axum::body::Body::empty()).unwrap());
+            let refused = route.refusal.map(|status| status.as_u16());
+            assert_eq!((route.protocol, refused), (protocol, refusal), "{method} {content_type}");
+        }
+    }
+
+    #[test]
+    fn watches_and_reflection_are_endless() {
+        let endless = METHODS.keys().filter(|path| route("POST", &format!("/{path}")).is_endless());
+        assert_eq!(
+            endless.collect::<Vec<_>>(),
+            [
+                "grpc.health.v1.Health/Watch",
+                "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            ]
+        );
+    }
+
+    #[test]
     fn rest_verbs_follow_method_and_pattern() {
         let job = "/plugins/v1/{task_type}/{version}";
         assert_eq!(rest_verb(&Method::HEAD, job), Verb::Get);
         assert_eq!(rest_verb(&Method::DELETE, job), Verb::Delete);
         assert_eq!(rest_verb(&Method::PATCH, job), Verb::List);
-        assert_eq!(rest_verb(&Method::GET, "/openapi.json"), Verb::List);
+        assert_eq!(rest_verb(&Method::POST, "/openapi.json"), Verb::List);
+    }
+
+    #[test]
+    fn documents_are_open_to_readers_alone() {
+        for path in ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}"] {
+            assert!(is_document(&Method::GET, path) && is_document(&Method::HEAD, path), "{path}");
+            assert!(!is_document(&Method::POST, path), "{path}");
+        }
+        for path in
+            ["/", "/plugins/v1", "/docs2", OTHER, "/plugins/v1/{task_type}/{version}/schema"]
+        {
+            assert!(!is_document(&Method::GET, path), "{path}");
+        }
     }
 }

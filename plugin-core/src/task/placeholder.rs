@@ -58,7 +58,10 @@ pub fn find(text: &str, from: usize) -> Option<Occurrence<'_>> {
 #[must_use]
 pub fn find_at(text: &str, start: usize) -> Option<Occurrence<'_>> {
     let inner = text[start..].strip_prefix("{{")?;
-    // Bounded, so that a string of many braces takes linear time.
+    // First, so that a string of many braces takes linear time.
+    if !inner.trim_start().starts_with(['.', '$']) {
+        return None;
+    }
     let end = inner.as_bytes().iter().take(LONGEST).position(|byte| *byte == b'}')?;
     let after = inner[end..].starts_with("}}");
     let placeholder = after.then(|| parse(inner[..end].trim()))??;

@@ -3,8 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
+use server_core::text::{MAX_CODE, cut, cut_middle};
 
 use crate::task::Value;
+
+/// The limit on a status's message and on each of its facts, in bytes. FlytePropeller keeps 100 KiB of a
+/// message (`MaxErrorMessageLength` in flytepropeller/events/event_recorder.go), Flyte's console shows far
+/// less, and each replica remembers the last status of thousands of jobs.
+const MAX_MESSAGE: usize = 4096;
+/// The limit on the target of a link, in bytes: longer ones do not work in every browser and proxy.
+const MAX_URI: usize = 2048;
 
 /// A job's phase, in Flyte's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,37 +137,43 @@ impl Status {
     }
 
     /// A job in a state that this version of the plugin does not know: reported as running, counted in a
-    /// metric and logged.
+    /// metric and logged. The state is cut to 128 bytes.
     pub fn unknown_state(state: impl Into<String>) -> Self {
-        let state = state.into();
+        let state = cut(state.into(), MAX_CODE).into_owned();
         Self {
             unknown_state: Some(state.clone()),
             ..Self::new(Phase::Running).message(format!("in the unknown state {state}"))
         }
     }
 
-    /// Sets the message for the user.
+    /// Sets the message for the user. Of a message of more than 4096 bytes, the beginning and the end are
+    /// kept.
     pub fn message(mut self, message: impl Into<String>) -> Self {
-        self.message = message.into();
+        self.message = cut_middle(message.into(), MAX_MESSAGE).into_owned();
         self
     }
 
-    /// Sets the vendor's error code; an empty one is ignored.
+    /// Sets the vendor's error code, cut to 128 bytes; an empty one is ignored.
     pub fn code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into()).filter(|code| !code.is_empty());
+        let code = cut(code.into(), MAX_CODE).into_owned();
+        self.code = Some(code).filter(|code| !code.is_empty());
         self
     }
 
-    /// Adds a link for Flyte's console.
+    /// Adds a link for Flyte's console; one of more than 2048 bytes is ignored.
     pub fn link(mut self, name: impl Into<String>, uri: impl Into<String>) -> Self {
-        self.links.push(Link { name: name.into(), uri: uri.into() });
+        let (name, uri) = (cut(name.into(), MAX_CODE).into_owned(), uri.into());
+        if uri.len() <= MAX_URI {
+            self.links.push(Link { name, uri });
+        }
         self
     }
 
-    /// Adds a fact for `custom_info`; `None` adds nothing.
+    /// Adds a fact for `custom_info`; `None` adds nothing. A string is cut to 4096 bytes; a list or an object of
+    /// more than that is ignored.
     pub fn info(mut self, key: impl Into<String>, value: Option<impl Into<Json>>) -> Self {
-        if let Some(value) = value {
-            self.info.insert(key.into(), value.into());
+        if let Some(fact) = value.and_then(|value| bounded(value.into())) {
+            self.info.insert(cut(key.into(), MAX_CODE).into_owned(), fact);
         }
         self
     }
@@ -176,5 +190,48 @@ impl Status {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+}
+
+/// `fact` of at most [`MAX_MESSAGE`] bytes.
+fn bounded(fact: Json) -> Option<Json> {
+    match fact {
+        Json::String(text) if text.len() > MAX_MESSAGE => {
+            Some(cut_middle(text, MAX_MESSAGE).into_owned().into())
+        }
+        Json::Array(_) | Json::Object(_) if fact.to_string().len() > MAX_MESSAGE => None,
+        fact => Some(fact),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_vendors_texts_are_cut() {
+        let long = "x".repeat(1 << 20);
+        let status = Status::unknown_state(long.clone())
+            .code(long.clone())
+            .message(long.clone())
+            .link("Console", long.clone())
+            .info("text", Some(long.clone()))
+            .info("list", Some(json!([long])))
+            .info("number", Some(7));
+        assert_eq!(status.unknown_state.unwrap().len(), MAX_CODE);
+        assert_eq!(status.code.unwrap().len(), MAX_CODE);
+        assert!(status.message.len() <= MAX_MESSAGE);
+        assert!(status.links.is_empty());
+        assert_eq!(status.info.keys().collect::<Vec<_>>(), ["number", "text"]);
+        assert!(status.info["text"].as_str().unwrap().len() <= MAX_MESSAGE);
+    }
+
+    #[test]
+    fn the_end_of_a_long_message_is_kept() {
+        let trace = format!("Traceback\n{}ValueError: the cause", "  frame\n".repeat(10_000));
+        let message = Status::new(Phase::Failed).message(trace).message;
+        assert!(message.starts_with("Traceback") && message.ends_with("ValueError: the cause"));
     }
 }

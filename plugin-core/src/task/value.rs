@@ -1,6 +1,9 @@
 //! Flyte's literals and their types, without their wire format.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, civil};
@@ -84,7 +87,7 @@ impl Value {
 }
 
 /// The type of an input or output in a task's interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Type {
     /// Only `None`.
@@ -135,30 +138,39 @@ impl Type {
             Value::Duration(_) => Self::Duration,
             Value::Bytes(_) => Self::Bytes,
             Value::Json(_) => Self::Json,
-            Value::List(items) => Self::List(Box::new(Self::unify(items.iter().map(Self::of)))),
-            Value::Map(entries) => Self::Map(Box::new(Self::unify(entries.values().map(Self::of)))),
+            Value::List(items) => {
+                Self::List(Box::new(Self::unify(items.iter().map(Self::of).map(Cow::Owned))))
+            }
+            Value::Map(entries) => {
+                let items = entries.values().map(Self::of).map(Cow::Owned);
+                Self::Map(Box::new(Self::unify(items)))
+            }
             Value::Blob { .. } => Self::Blob,
             Value::Schema { .. } => Self::Schema,
             Value::StructuredDataset { .. } => Self::StructuredDataset,
         }
     }
 
+    /// The union of `members`, each of them once.
+    pub(crate) fn union_of(members: impl IntoIterator<Item = Self>) -> Self {
+        let distinct = distinct(members.into_iter().map(Cow::Owned));
+        Self::Union(distinct.into_iter().map(Cow::into_owned).collect())
+    }
+
     /// The common type of items of `types`: null fits every type, and integers fit floats. Without a common
     /// type, their union.
-    pub(crate) fn unify(types: impl IntoIterator<Item = Self>) -> Self {
-        let mut members = Vec::new();
-        for ty in types.into_iter().filter(|ty| !matches!(ty, Self::Null | Self::Unknown)) {
-            if !members.contains(&ty) {
-                members.push(ty);
-            }
-        }
-        if members.contains(&Self::Float) {
-            members.retain(|ty| *ty != Self::Integer);
+    pub(crate) fn unify<'a>(types: impl IntoIterator<Item = Cow<'a, Self>>) -> Self {
+        let types = types.into_iter().filter(|ty| !matches!(**ty, Self::Null | Self::Unknown));
+        let mut members = distinct(types);
+        if members.iter().any(|ty| **ty == Self::Float) {
+            members.retain(|ty| **ty != Self::Integer);
         }
         match (members.len(), members.pop()) {
             (0, _) => Self::Unknown,
-            (1, Some(only)) => only,
-            (_, last) => Self::Union(members.into_iter().chain(last).collect()),
+            (1, Some(only)) => only.into_owned(),
+            (_, last) => {
+                Self::Union(members.into_iter().chain(last).map(Cow::into_owned).collect())
+            }
         }
     }
 
@@ -173,4 +185,17 @@ impl Type {
             other => other,
         }
     }
+}
+
+/// `types` in their order, each of them once.
+fn distinct<'a>(types: impl Iterator<Item = Cow<'a, Type>>) -> Vec<Cow<'a, Type>> {
+    let mut found = Vec::<Cow<'a, Type>>::new();
+    // Compared with all others, the types of a mixed list would take quadratic time.
+    let mut seen = HashSet::new();
+    for ty in types {
+        if found.last() != Some(&ty) && seen.insert(ty.clone()) {
+            found.push(ty);
+        }
+    }
+    found
 }

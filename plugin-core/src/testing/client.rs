@@ -144,7 +144,7 @@ impl Client {
             let answer = self.rest(Method::PUT, task, "", Some(task)).await?;
             return Ok(job_bytes(&answer["job_id"]));
         }
-        let request = wire::from_proto_json(task).expect("a CreateTaskRequest");
+        let request = wire::from_proto_json_object(task).expect("a CreateTaskRequest");
         self.create_raw(request).await
     }
 
@@ -307,7 +307,7 @@ impl Client {
 #[must_use]
 #[expect(clippy::expect_used, reason = "a test's")]
 pub fn sync_parts(task: &Json) -> [Part; 2] {
-    let request = wire::from_proto_json(task).expect("a CreateTaskRequest");
+    let request = wire::from_proto_json_object(task).expect("a CreateTaskRequest");
     let header = CreateRequestHeader {
         template: request.template,
         output_prefix: request.output_prefix,

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::{
     context::{
-        Caller, Context, Deadline, Execution, IdempotencyKey, Inner, SecretArgs, SecretReader,
-        Secrets,
+        Caller, Chosen, Context, Deadline, Execution, IdempotencyKey, Inner, SecretArgs,
+        SecretReader, Secrets,
     },
     task::TaskType,
 };
@@ -29,6 +29,7 @@ pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
         reader: Arc::new(SecretReader::new(sources)),
         connection: Arc::default(),
         namespace: namespace.into(),
+        chosen: Chosen::default(),
     };
     let execution = Execution { namespace: namespace.to_owned(), ..Execution::default() };
     Context(Arc::new(Inner {
@@ -41,5 +42,6 @@ pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
         created_at: Timestamp::now(),
         secrets,
         waiting: None,
+        is_poll: false,
     }))
 }

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// The deadline of calls whose upstream does not answer. The service keeps a tenth of it to respond in,
 /// which has to be enough on a busy machine.
-pub(super) const DEADLINE: Duration = Duration::from_secs(3);
+pub(super) const DEADLINE: Duration = Duration::from_secs(8);
 
 /// The status codes of an error over gRPC and over REST.
 pub(super) type Codes = (i32, i32);

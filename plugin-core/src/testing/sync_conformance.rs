@@ -136,7 +136,10 @@ impl Stage {
                       the `Credentials` of the `Http`: they are then renewed once";
         self.expect_success(self.execute([unauthorized, succeeded]).await, advice)?;
         let _ = self.upstream.take_received();
-        self.refusal(self.execute([unauthorized]).await, 422, advice)?;
+        let advice = "return the answer `unauthorized` as an error of kind Unauthenticated or \
+                      PermissionDenied: that the vendor refuses the service's own credentials says nothing \
+                      about the task";
+        self.expect_error(CALL, self.execute([unauthorized]).await, UNAVAILABLE, advice)?;
         let received = self.upstream.count();
         let observed = format!("{CALL} with rejected credentials made {received} requests, not 2");
         self.check(received == 2, observed, advice)

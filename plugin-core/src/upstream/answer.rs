@@ -6,11 +6,19 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use server_core::{Error, Kind, Result};
+use tokio::time::Instant;
 
-use super::Failure;
+use super::{
+    Failure,
+    bodies::{Bodies, Held, SMALL},
+};
 
 /// The largest response body that is read, in bytes.
 const MAX_BODY: usize = 16 << 20;
+/// The code of the error for a larger one.
+pub(crate) const RESPONSE_TOO_LARGE: &str = "RESPONSE_TOO_LARGE";
+/// Bodies from this size on are deserialised on a thread of their own, in bytes.
+const LARGE: usize = 256 << 10;
 
 /// A 2xx response of the vendor.
 #[derive(Debug)]
@@ -25,6 +33,8 @@ pub struct Response {
     /// Whether the body was truncated to the length set by
     /// [`Request::at_most`](super::Request::at_most).
     pub is_cut: bool,
+    /// Until the response is dropped or deserialised.
+    _held: Held,
 }
 
 impl Response {
@@ -38,6 +48,15 @@ impl Response {
                 .with_source(error)
         })
     }
+
+    /// [`json`](Self::json); a large body does not keep other calls waiting.
+    pub(super) async fn into_json<T: DeserializeOwned + Send + 'static>(self) -> Result<T> {
+        if self.body.len() < LARGE {
+            return self.json();
+        }
+        let read = tokio::task::spawn_blocking(move || self.json());
+        read.await.map_err(Error::internal)?
+    }
 }
 
 /// An attempt without a 2xx response.
@@ -45,8 +64,10 @@ pub(super) struct FailedAttempt {
     pub(super) error: Error,
     /// The vendor did not receive the request, so that a repeat is always safe.
     pub(super) unsent: bool,
-    /// The throttle did not give it a permit in time; it does not count as an attempt.
+    /// The pace, the permits or the breaker did not let it start; it does not count as an attempt.
     pub(super) throttled: bool,
+    /// A repeat would have the same outcome, whatever the error's kind.
+    pub(super) is_final: bool,
     /// The headers that signed it, if the vendor refused them.
     pub(super) refused_signature: Option<Box<HeaderMap>>,
     pub(super) retry_after: Option<Duration>,
@@ -66,7 +87,45 @@ impl FailedAttempt {
 
     pub(super) fn unsent(error: Error) -> Self {
         let retry_after = error.retry_after();
-        Self { error, unsent: true, throttled: false, refused_signature: None, retry_after }
+        Self {
+            error,
+            unsent: true,
+            throttled: false,
+            is_final: false,
+            refused_signature: None,
+            retry_after,
+        }
+    }
+
+    /// The vendor's refusal of an earlier attempt that would be repeated with the same signature.
+    pub(super) fn repeated(error: Error) -> Self {
+        Self { unsent: false, is_final: true, ..Self::unsent(error) }
+    }
+
+    /// The vendor responded with `failure`.
+    pub(super) fn refused(failure: Failure, retry_after: Option<Duration>) -> Self {
+        let mut error = Error::new(failure.kind, failure.message).upstream();
+        if matches!(failure.kind, Kind::Unauthenticated | Kind::PermissionDenied) {
+            error = error.about_credentials();
+        }
+        if let Some(code) = failure.code {
+            error = error.with_code(code);
+        }
+        if let Some(wait) = retry_after {
+            error = error.with_retry_after(wait);
+        }
+        Self { unsent: false, ..Self::unsent(error) }
+    }
+
+    /// Whether the upstream does not work: it cannot be reached, does not answer or answers 5xx.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let is_down = matches!(self.error.kind(), Kind::Unavailable | Kind::DeadlineExceeded);
+        is_down && !self.is_final && self.retry_after.is_none()
+    }
+
+    /// Whether the vendor asks for fewer calls.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        !self.unsent && (self.error.kind() == Kind::ResourceExhausted || self.retry_after.is_some())
     }
 
     pub(super) fn throttled(error: Error) -> Self {
@@ -78,55 +137,80 @@ impl FailedAttempt {
         Self { unsent: false, ..Self::unsent(error.upstream()) }
     }
 
-    pub(super) fn transport(error: impl Into<Transport>) -> Self {
-        let Transport { error, unsent } = error.into();
-        Self { unsent, ..Self::unsent(error.upstream()) }
-    }
-}
-
-/// A connection failure, before or after the request was sent.
-pub(super) struct Transport {
-    error: Error,
-    unsent: bool,
-}
-
-impl From<reqwest::Error> for Transport {
-    fn from(error: reqwest::Error) -> Self {
+    pub(super) fn transport(error: reqwest::Error) -> Self {
         let unsent = error.is_connect();
         let message = if unsent {
             "cannot connect to the upstream"
         } else {
             "the connection to the upstream was lost before its response was complete"
         };
-        Self { error: Error::unavailable(message).with_source(error.without_url()), unsent }
+        let error = Error::unavailable(message).with_source(error.without_url()).upstream();
+        Self { unsent, ..Self::unsent(error) }
+    }
+
+    /// Other responses take the memory. No attempt more: the vendor would send it all again.
+    fn no_memory() -> Self {
+        let error = Error::unavailable("too many large responses of the upstream are being read");
+        Self { unsent: false, is_final: true, ..Self::unsent(error) }
+    }
+
+    /// The response of a call with a method that is safe, or not, exceeds the bound. It would again.
+    fn too_large(is_safe: bool) -> Self {
+        // The call may have taken effect.
+        let kind = if is_safe { Kind::FailedPrecondition } else { Kind::Unavailable };
+        let error = Error::new(kind, "the upstream's response is larger than 16 MiB");
+        let error = error.with_code(RESPONSE_TOO_LARGE).upstream();
+        Self { unsent: false, is_final: true, ..Self::unsent(error) }
     }
 }
 
-impl From<Error> for Transport {
-    fn from(error: Error) -> Self {
-        Self { error, unsent: false }
-    }
+/// Which bodies are read, and until when.
+pub(super) struct Reading<'a> {
+    pub(super) bodies: &'a Bodies,
+    pub(super) until: Instant,
+    /// Where a longer body is truncated, in bytes.
+    pub(super) at_most: Option<usize>,
+    /// Whether the request's method is safe.
+    pub(super) is_safe: bool,
 }
 
-pub(super) async fn read(
-    mut response: reqwest::Response,
-    at_most: Option<usize>,
-) -> Result<Response, Transport> {
-    let mut body = bytes::BytesMut::new();
-    let mut is_cut = false;
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if at_most.is_some_and(|most| body.len() > most) {
-            is_cut = true;
-            body.truncate(at_most.unwrap_or_default());
-            break;
+impl Reading<'_> {
+    /// Reads the body. That of a refusal may be larger than the bound; then its status alone counts.
+    pub(super) async fn read(
+        self,
+        mut response: reqwest::Response,
+    ) -> Result<Response, FailedAttempt> {
+        let most = self.at_most.unwrap_or(MAX_BODY);
+        let declared = response.content_length().unwrap_or_default();
+        let mut held = self.acquire(usize::try_from(declared).unwrap_or(most).min(most)).await?;
+        let mut body = bytes::BytesMut::new();
+        let mut is_cut = false;
+        while let Some(chunk) = response.chunk().await.map_err(FailedAttempt::transport)? {
+            if held.is_small() && body.len() + chunk.len() > SMALL {
+                held = self.acquire(most).await?;
+            }
+            body.extend_from_slice(&chunk);
+            if body.len() > most {
+                is_cut = true;
+                body.truncate(most);
+                break;
+            }
         }
-        if body.len() > MAX_BODY {
-            return Err(Error::unavailable("the upstream's response is larger than 16 MiB").into());
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        if is_cut && self.at_most.is_none() {
+            if status.is_success() {
+                return Err(FailedAttempt::too_large(self.is_safe));
+            }
+            body.clear();
         }
+        held.shrink(body.len());
+        Ok(Response { status, headers, body: body.freeze(), is_cut, _held: held })
     }
-    let headers = std::mem::take(response.headers_mut());
-    Ok(Response { status: response.status(), headers, body: body.freeze(), is_cut })
+
+    async fn acquire(&self, bytes: usize) -> Result<Held, FailedAttempt> {
+        let held = self.bodies.acquire(bytes, self.until).await;
+        held.ok_or_else(FailedAttempt::no_memory)
+    }
 }
 
 /// The meaning of a response that is not the vendor's, but for example a proxy's page: whatever its status,
@@ -169,9 +253,8 @@ fn kind_of(status: StatusCode) -> Kind {
         409 => Kind::AlreadyExists,
         422 => Kind::FailedPrecondition,
         429 => Kind::ResourceExhausted,
-        // A redirect means a wrong endpoint, which a repeat does not fix.
-        300..=399 => Kind::FailedPrecondition,
-        408 => Kind::Unavailable,
+        // No verdict about the request: redirects, and what a proxy or a connection is about.
+        300..=399 | 407 | 408 | 421 | 425 => Kind::Unavailable,
         400..=499 => Kind::InvalidArgument,
         _ => Kind::Unavailable,
     }

@@ -3,7 +3,10 @@
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
-use server_core::{Error, Result, token_file::TokenFile};
+use server_core::{
+    Error, Kind, Result,
+    token_file::{TokenFile, flaw},
+};
 
 use crate::context::Context;
 
@@ -73,7 +76,7 @@ impl SecretToken {
 impl Credentials for SecretToken {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
         let token = cx.secret(&self.name).await?;
-        let value = authorization(self.scheme, &token)?;
+        let value = secret_header(self.scheme, &self.name, &token)?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }
 
@@ -96,18 +99,39 @@ const BEARER: &str = "Bearer";
 /// The value `Bearer <token>` of an `Authorization` header, marked as sensitive so that it is not printed.
 ///
 /// # Errors
-/// `Unavailable` when the token has characters that are invalid in headers.
+/// Those of [`authorization`].
 pub fn bearer(token: &SecretString) -> Result<HeaderValue> {
     authorization(BEARER, token)
+}
+
+/// [`bearer`], for the secret `name`.
+///
+/// # Errors
+/// As [`authorization`]; the message names the secret.
+pub fn secret_bearer(name: &str, token: &SecretString) -> Result<HeaderValue> {
+    secret_header(BEARER, name, token)
 }
 
 /// The value `<scheme> <token>` of an `Authorization` header, marked as sensitive so that it is not printed.
 ///
 /// # Errors
-/// `Unavailable` when the token has characters that are invalid in headers.
+/// `FailedPrecondition` when the token is empty, longer than 16 KiB, or not visible ASCII: no call can be made
+/// with it.
 pub fn authorization(scheme: &str, token: &SecretString) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("{scheme} {}", token.expose_secret()))
-        .map_err(|_| Error::unavailable("the access token is not a valid header value"))?;
+    header_of("the access token", scheme, token)
+}
+
+fn secret_header(scheme: &str, name: &str, token: &SecretString) -> Result<HeaderValue> {
+    header_of(&format!("secret {name}"), scheme, token)
+}
+
+fn header_of(subject: &str, scheme: &str, token: &SecretString) -> Result<HeaderValue> {
+    let unusable = |flaw| Error::new(Kind::FailedPrecondition, format!("{subject} {flaw}"));
+    if let Some(flaw) = flaw(token.expose_secret()) {
+        return Err(unusable(flaw));
+    }
+    let value = HeaderValue::from_str(&format!("{scheme} {}", token.expose_secret()));
+    let mut value = value.map_err(Error::internal)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -19,6 +19,10 @@ pub(crate) struct Metrics {
     pub(super) retries: Counter,
     /// Calls that the upstream answered with a rate limit.
     pub(super) throttled: Counter,
+    /// Retries that were not made, because too many calls fail.
+    pub(super) denied_retries: Counter,
+    /// Attempts that were not made, because every call fails.
+    pub(super) broken: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,6 +39,8 @@ impl Metrics {
             durations: histograms(&SECONDS),
             retries: Counter::default(),
             throttled: Counter::default(),
+            denied_retries: Counter::default(),
+            broken: Counter::default(),
         };
         registry.register_with_unit(
             "http_client_request_duration",
@@ -51,6 +57,16 @@ impl Metrics {
             "plugin_upstream_throttled",
             "Calls that the upstream rate-limited",
             metrics.throttled.clone(),
+        );
+        registry.register(
+            "plugin_upstream_retries_denied",
+            "Retries of calls to the upstream that exceeded the retry budget",
+            metrics.denied_retries.clone(),
+        );
+        registry.register(
+            "plugin_upstream_breaker_rejections",
+            "Attempts to call the upstream that were not sent, because it fails every call",
+            metrics.broken.clone(),
         );
         metrics
     }

@@ -1,21 +1,12 @@
 //! A call to the vendor: building and sending it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use serde::{Serialize, de::DeserializeOwned};
-use server_core::{Error, Kind, Result};
-use tokio::time::{Instant, timeout_at};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde::Serialize;
+use server_core::{Error, Result};
 use url::{Url, form_urlencoded};
 
-use super::{
-    Http,
-    answer::{FailedAttempt, Response, by_status, foreign_response, read},
-    retry,
-};
-use crate::{
-    context::{Context, Deadline},
-    upstream::call::UpstreamCall,
-};
+use super::{Http, lanes::Purpose, mask::Secrets};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -39,13 +30,14 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 /// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<'a> {
-    http: &'a Http,
-    method: Method,
-    url: Url,
+    pub(super) http: &'a Http,
+    pub(super) method: Method,
+    pub(super) url: Url,
     headers: HeaderMap,
     body: Result<Option<Bytes>>,
-    idempotent: bool,
-    at_most: Option<usize>,
+    pub(super) idempotent: bool,
+    pub(super) at_most: Option<usize>,
+    pub(super) purpose: Purpose,
 }
 
 impl<'a> Request<'a> {
@@ -54,7 +46,7 @@ impl<'a> Request<'a> {
         let mut url = http.shared.base.clone();
         let body = push(&mut url, segments).map(|()| None);
         let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
-        Self { http, method, url, headers, body, idempotent, at_most: None }
+        Self { http, method, url, headers, body, idempotent, at_most: None, purpose: Purpose::Api }
     }
 
     /// Ends the path with a slash, for APIs that require one.
@@ -94,7 +86,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Reads at most the first `bytes` of the response's body; [`Response::is_cut`] says whether there
+    /// Reads at most the first `bytes` of the response's body; [`Response::is_cut`](super::Response::is_cut) says whether there
     /// were more. Without it a body of more than 16 MiB is an error.
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.at_most = Some(bytes);
@@ -107,129 +99,13 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sends the request, and repeats it while that is safe, may succeed and fits the deadline.
-    ///
-    /// # Errors
-    /// The failure of the last attempt, with the vendor's message if it responded.
-    pub async fn send(self, cx: &Context) -> Result<Response> {
-        let mut attempts = retry::Attempts::new(cx.deadline(), self.idempotent);
-        let mut is_ambiguous = false;
-        loop {
-            let mut failed = match self.attempt(cx, attempts.count()).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
-            };
-            if is_ambiguous && failed.is_about_service() {
-                failed.error = outcome_unknown(failed.error);
-            }
-            is_ambiguous |= !self.method.is_safe() && failed.is_ambiguous();
-            if !cx.is_wanted() {
-                return Err(failed.error);
-            }
-            if let Some(refused) = &failed.refused_signature
-                && attempts.refresh_once()
-            {
-                self.reject_credentials(cx, refused).await;
-                continue;
-            }
-            let Some(pause) = attempts.pause_after(&failed) else {
-                return Err(failed.error);
-            };
-            if !failed.throttled {
-                self.http.shared.metrics.retries.inc();
-            }
-            tokio::time::sleep(pause).await;
-            if !cx.is_wanted() {
-                return Err(failed.error);
-            }
-        }
+    /// Marks the call as a request for a token, which is kept apart from calls of the API.
+    pub(super) fn for_token(mut self) -> Self {
+        self.purpose = Purpose::Token;
+        self
     }
 
-    /// [Sends](Self::send) the request and deserialises the response from JSON.
-    ///
-    /// # Errors
-    /// Those of [`send`](Self::send) and [`Response::json`].
-    pub async fn send_json<T: DeserializeOwned>(self, cx: &Context) -> Result<T> {
-        self.send(cx).await?.json()
-    }
-
-    async fn reject_credentials(&self, cx: &Context, refused: &HeaderMap) {
-        if let Some(credentials) = &self.http.credentials {
-            credentials.rejected(cx, refused).await;
-        }
-    }
-
-    async fn attempt(&self, cx: &Context, resend: u32) -> Result<Response, FailedAttempt> {
-        // Before a permit is acquired: credentials may be fetched from the same host.
-        let signing = timeout_at(self.until(cx), self.sign(cx)).await;
-        let signature = signing.unwrap_or_else(|_| Err(no_signature()));
-        let signature = signature.map_err(|error| FailedAttempt::unsent(of_credentials(error)))?;
-        let request = self.build(&signature).map_err(FailedAttempt::unsent)?;
-
-        let throttle = &self.http.shared.throttle;
-        let _permit = throttle.acquire(cx.deadline()).await.map_err(FailedAttempt::throttled)?;
-        // Signing and the throttle take time. A safe method may still find out what an earlier call did.
-        if !self.method.is_safe() && !cx.is_wanted() {
-            return Err(FailedAttempt::unsent(cancelled()));
-        }
-        let mut call =
-            UpstreamCall::start(&self.http.shared.metrics, &self.method, &self.url, resend);
-        let exchange = self.exchange(request, signature, &mut call);
-        let outcome = timeout_at(self.until(cx), exchange).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(FailedAttempt::timed_out()));
-        match &outcome {
-            Ok(_) => call.succeeded(),
-            Err(failed) => call.failed(&failed.error),
-        }
-        self.report(&outcome);
-        outcome
-    }
-
-    /// The deadline of a step that begins now.
-    fn until(&self, cx: &Context) -> Instant {
-        Deadline::after(self.http.shared.attempt_timeout).min(cx.deadline()).instant()
-    }
-
-    /// Reports the outcome to the throttle.
-    fn report(&self, outcome: &Result<Response, FailedAttempt>) {
-        match outcome {
-            Err(failed)
-                if failed.error.kind() == Kind::ResourceExhausted
-                    || failed.retry_after.is_some() =>
-            {
-                self.http.shared.metrics.throttled.inc();
-                self.http.shared.throttle.throttled(failed.retry_after);
-            }
-            Ok(_) => self.http.shared.throttle.accepted(),
-            Err(_) => {}
-        }
-    }
-
-    async fn exchange(
-        &self,
-        request: reqwest::Request,
-        signature: HeaderMap,
-        call: &mut UpstreamCall<'_>,
-    ) -> Result<Response, FailedAttempt> {
-        let response = self.http.shared.client.execute(request).await;
-        let response = response.map_err(FailedAttempt::transport)?;
-        call.answered(response.status());
-        let at_most = self.at_most.filter(|_| response.status().is_success());
-        let response = read(response, at_most).await.map_err(FailedAttempt::transport)?;
-        if response.status.is_success() {
-            return Ok(response);
-        }
-        Err(self.refused(&response, signature))
-    }
-
-    async fn sign(&self, cx: &Context) -> Result<HeaderMap> {
-        match &self.http.credentials {
-            Some(credentials) => credentials.headers(cx).await,
-            None => Ok(HeaderMap::new()),
-        }
-    }
-
-    fn build(&self, signature: &HeaderMap) -> Result<reqwest::Request> {
+    pub(super) fn build(&self, signature: &HeaderMap) -> Result<reqwest::Request> {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         let headers = request.headers_mut();
         headers.extend(self.headers.clone());
@@ -242,32 +118,17 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    fn refused(&self, response: &Response, signature: HeaderMap) -> FailedAttempt {
-        let failure = match self.http.shared.read_failure {
-            Some(read) => read(response.status, &response.body)
-                .unwrap_or_else(|| foreign_response(response.status)),
-            None => by_status(response.status),
-        };
-        let retry_after = retry::retry_after(&response.headers);
-        let mut error = Error::new(failure.kind, failure.message).upstream();
-        if let Some(code) = failure.code {
-            error = error.with_code(code);
+    /// The secrets that the request contains, besides those of `signature`.
+    pub(super) fn secrets(&self, signature: &HeaderMap) -> Secrets {
+        let mut secrets = Secrets::of_headers(&self.headers);
+        secrets.extend(Secrets::of_headers(signature));
+        if self.headers.get(header::CONTENT_TYPE) == Some(&FORM)
+            && let Ok(Some(body)) = &self.body
+        {
+            secrets.add_form(body);
         }
-        if let Some(wait) = retry_after {
-            error = error.with_retry_after(wait);
-        }
-        // Some vendors respond with 403 to an expired token; their failure reader recognises it.
-        let unauthorized =
-            response.status == StatusCode::UNAUTHORIZED || failure.kind == Kind::Unauthenticated;
-        let refused_signature = unauthorized.then(|| Box::new(signature));
-        FailedAttempt { error, unsent: false, throttled: false, refused_signature, retry_after }
+        secrets
     }
-}
-
-/// An earlier attempt may have succeeded: a later refusal does not prove that the call had no effect.
-fn outcome_unknown(error: Error) -> Error {
-    Error::unavailable("the upstream refused a retry; an earlier attempt may have succeeded")
-        .with_source(error)
 }
 
 /// Appends `segments` to the path; refuses those that would change the rest of it.
@@ -282,20 +143,4 @@ fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
         path.push(segment);
     }
     Ok(())
-}
-
-/// `NotFound` and `AlreadyExists` of a token request are not about the job that the call is about.
-fn of_credentials(error: Error) -> Error {
-    match error.kind() {
-        Kind::NotFound | Kind::AlreadyExists => error.with_kind(Kind::FailedPrecondition),
-        _ => error,
-    }
-}
-
-fn cancelled() -> Error {
-    Error::new(Kind::DeadlineExceeded, "the operation was cancelled before the upstream was called")
-}
-
-fn no_signature() -> Error {
-    Error::unavailable("timed out obtaining upstream credentials")
 }

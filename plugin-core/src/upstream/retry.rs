@@ -1,9 +1,8 @@
 //! Retries: only where a repeat is safe, and never past the deadline.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
-use jiff::{Timestamp, fmt::rfc2822};
 
 use super::answer::FailedAttempt;
 use crate::context::Deadline;
@@ -19,13 +18,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 pub(super) struct Attempts {
     deadline: Deadline,
     idempotent: bool,
+    is_poll: bool,
     count: u32,
     refreshed: bool,
 }
 
 impl Attempts {
-    pub(super) fn new(deadline: Deadline, idempotent: bool) -> Self {
-        Self { deadline, idempotent, count: 0, refreshed: false }
+    pub(super) fn new(deadline: Deadline, idempotent: bool, is_poll: bool) -> Self {
+        Self { deadline, idempotent, is_poll, count: 0, refreshed: false }
     }
 
     /// The number of failed attempts.
@@ -44,10 +44,13 @@ impl Attempts {
     /// How long to wait before the next attempt; `None` ends the call.
     ///
     /// A call is repeated if the vendor did not receive it, or if it is idempotent, and the failure is
-    /// transient.
+    /// transient. A poll does not wait for a vendor that asks for quiet, or that fails every call.
     pub(super) fn pause_after(&mut self, failed: &FailedAttempt) -> Option<Duration> {
         self.count += u32::from(!failed.throttled);
-        let safe = failed.unsent || self.idempotent;
+        let safe = (failed.unsent || self.idempotent) && !failed.is_final;
+        if self.is_poll && (failed.throttled || failed.retry_after.is_some()) {
+            return None;
+        }
         if !safe || !failed.error.kind().is_transient() || self.count >= MAX_ATTEMPTS {
             return None;
         }
@@ -62,17 +65,14 @@ impl Attempts {
     }
 }
 
-/// An HTTP date is an RFC 2822 date whose zone is GMT.
-static HTTP_DATE: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
-
-/// `Retry-After`, as seconds or as a date.
+/// `Retry-After`, as seconds or as any of HTTP's forms of a date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
-            let date = HTTP_DATE.parse_timestamp(text).ok()?;
-            Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default()
+            let date = httpdate::parse_http_date(text).ok()?;
+            date.duration_since(SystemTime::now()).unwrap_or_default()
         }
     };
     Some(wait.min(LONGEST_WAIT))
@@ -88,13 +88,15 @@ mod tests {
             error: Error::new(kind, "x"),
             unsent,
             throttled: false,
+            is_final: false,
             refused_signature: None,
             retry_after: retry_after.map(Duration::from_secs),
         }
     }
 
     fn pause(idempotent: bool, failure: &FailedAttempt) -> Option<Duration> {
-        Attempts::new(Deadline::after(Duration::from_secs(8)), idempotent).pause_after(failure)
+        Attempts::new(Deadline::after(Duration::from_secs(8)), idempotent, false)
+            .pause_after(failure)
     }
 
     #[tokio::test(start_paused = true)]
@@ -128,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn attempts_are_limited() {
-        let mut attempts = Attempts::new(Deadline::after(Duration::from_secs(3600)), true);
+        let mut attempts = Attempts::new(Deadline::after(Duration::from_secs(3600)), true, false);
         let failure = failed(Kind::Unavailable, false, None);
         let repeated = std::iter::repeat_with(|| attempts.pause_after(&failure)).take(10).flatten();
         assert_eq!(repeated.count(), MAX_ATTEMPTS as usize - 1);
@@ -136,13 +138,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_for_the_throttle_does_not_count_as_an_attempt() {
-        let mut attempts = Attempts::new(Deadline::after(Duration::from_secs(30)), false);
+        let mut attempts = Attempts::new(Deadline::after(Duration::from_secs(30)), false, false);
         let error = Error::new(Kind::ResourceExhausted, "x").with_retry_after(FIRST_PAUSE);
         let throttled = FailedAttempt::throttled(error);
         assert!((0..100).all(|_| attempts.pause_after(&throttled).is_some()));
         assert_eq!(attempts.count(), 0);
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(attempts.pause_after(&throttled).is_none(), "it ends with the deadline");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_do_not_wait_for_a_vendor_that_asks_for_quiet() {
+        let poll = |failed: &FailedAttempt| {
+            Attempts::new(Deadline::after(Duration::from_secs(8)), true, true).pause_after(failed)
+        };
+        assert!(poll(&failed(Kind::Unavailable, false, None)).is_some());
+        assert!(poll(&failed(Kind::ResourceExhausted, false, Some(1))).is_none());
+        let throttled = FailedAttempt::throttled(Error::new(Kind::ResourceExhausted, "x"));
+        assert!(poll(&throttled).is_none());
     }
 
     #[test]
@@ -154,7 +167,9 @@ mod tests {
         };
         assert_eq!(read("7"), Some(Duration::from_secs(7)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        let later = read("Sun, 06 Nov 2094 08:49:37 GMT").unwrap();
+        assert_eq!(read("Sunday, 06-Nov-94 08:49:37 GMT"), Some(Duration::ZERO), "RFC 850");
+        assert_eq!(read("Sun Nov  6 08:49:37 1994"), Some(Duration::ZERO), "asctime");
+        let later = read("Sat, 06 Nov 2094 08:49:37 GMT").unwrap();
         assert_eq!(later, LONGEST_WAIT);
         assert_eq!(read(&u64::MAX.to_string()), Some(LONGEST_WAIT));
         assert_eq!(read("soon"), None);

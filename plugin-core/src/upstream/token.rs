@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use server_core::{Error, Kind, Result};
+use server_core::{Error, Kind, Result, token_file::flaw};
 
 use super::Request;
 use crate::context::Context;
@@ -31,7 +31,8 @@ impl Token {
     ///
     /// # Errors
     /// A definitive refusal is `FailedPrecondition`: it is about the identity, never about the job that the
-    /// token was for. Others are those of [`Request::send_json`].
+    /// token was for. `Unavailable` when what the endpoint returns is no token that a header can carry. Others
+    /// are those of [`Request::send_json`].
     ///
     /// ```no_run
     /// use plugin_core::{Context, Http, Result, upstream::Token};
@@ -42,7 +43,11 @@ impl Token {
     /// }
     /// ```
     pub async fn issued(request: Request<'_>, cx: &Context) -> Result<Self> {
-        let issued: Issued = request.send_json(cx).await.map_err(about_the_identity)?;
+        let issued: Issued = request.for_token().send_json(cx).await.map_err(about_the_identity)?;
+        if let Some(flaw) = flaw(&issued.access_token) {
+            let message = format!("no access token was issued: what the endpoint returned {flaw}");
+            return Err(Error::unavailable(message).upstream());
+        }
         Ok(Self::new(issued.access_token, Duration::from_secs(issued.expires_in)))
     }
 }

@@ -1,16 +1,17 @@
 //! A cache of access tokens that renews them before they expire, with one fetch at a time per identity.
 
+mod fetch;
+
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue, header};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use server_core::{Error, Result, digest::Fingerprint};
-use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout},
-};
+use server_core::{Kind, Result, digest::Fingerprint};
+use tokio::time::Instant;
 
+use self::fetch::Fetching;
+pub use self::fetch::obtain;
 use super::{
     credentials::{Credentials, bearer},
     token::Token,
@@ -19,10 +20,9 @@ use crate::context::Context;
 
 /// How long before its expiry a token is renewed, while it stays in use.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
-/// How long a failed fetch is cached, so that waiting calls do not repeat it one by one.
+/// How long a failed fetch is remembered while there is no token, so that calls do not repeat it one by one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// Timeout of a renewal, and the pause after a failed one; meanwhile the current token is used.
-const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause after a failed renewal; meanwhile the current token is used.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 /// How long after a refused token was dropped the next one is kept even if refused: otherwise a vendor that
 /// refuses every token would cause a fetch for each call.
@@ -31,6 +31,8 @@ const REFUSAL_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// The most identities in the cache; the least recently used one is evicted first.
 const MAX_IDENTITIES: u64 = 10_000;
+/// How long a token stays in memory after its last use.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Obtains access tokens from an issuer.
 pub trait TokenSource: Send + Sync + 'static {
@@ -41,7 +43,9 @@ pub trait TokenSource: Send + Sync + 'static {
     /// The reason why it cannot be determined, for example a missing secret.
     fn identity(&self, cx: &Context) -> impl Future<Output = Result<Fingerprint>> + Send;
 
-    /// Obtains a new token.
+    /// Obtains a new token. Runs in a task of its own, which outlives the call that started it, and is
+    /// started a second time while it takes longer than a second: the endpoint may have recovered from a
+    /// failure that the first request still waits for. So two may be under way at a time.
     ///
     /// # Errors
     /// The reason why none could be obtained.
@@ -55,7 +59,7 @@ pub struct TokenCache(Cache<Fingerprint, Arc<Entry>>);
 /// [`Credentials`] with the cached tokens of a source.
 struct CachedTokens<S> {
     cache: TokenCache,
-    source: S,
+    source: Arc<S>,
 }
 
 /// The cache's entry for one identity.
@@ -64,7 +68,7 @@ struct Entry {
     current: ArcSwapOption<CachedToken>,
     /// When a token was last dropped because the vendor refused it.
     dropped_at: ArcSwapOption<Instant>,
-    fetching: Mutex<Option<(Instant, Error)>>,
+    fetching: Fetching,
 }
 
 struct CachedToken {
@@ -75,9 +79,8 @@ struct CachedToken {
 
 impl Default for TokenCache {
     fn default() -> Self {
-        let cache =
-            Cache::builder().max_capacity(MAX_IDENTITIES).eviction_policy(EvictionPolicy::lru());
-        Self(cache.build())
+        let cache = Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDLE);
+        Self(cache.eviction_policy(EvictionPolicy::lru()).build())
     }
 }
 
@@ -87,7 +90,7 @@ impl TokenCache {
     /// A source may be made for a single call, with values chosen by the task's author.
     #[must_use]
     pub fn of<S: TokenSource>(&self, source: S) -> impl Credentials + use<S> {
-        CachedTokens { cache: self.clone(), source }
+        CachedTokens { cache: self.clone(), source: Arc::new(source) }
     }
 }
 
@@ -102,26 +105,18 @@ impl Entry {
         self.current.load_full().filter(|cached| Instant::now() < cached.expires_at)
     }
 
-    async fn header(&self, source: &impl TokenSource, cx: &Context) -> Result<HeaderValue> {
+    async fn header<S: TokenSource>(
+        self: &Arc<Self>,
+        source: &Arc<S>,
+        cx: &Context,
+    ) -> Result<HeaderValue> {
         let Some(cached) = self.valid() else {
-            return self.wait_for_fetch(source, cx).await;
+            let fetched = self.fetch(source, cx, FAILURE_PAUSE)?.wait().await?;
+            return Ok(fetched.header.clone());
         };
         if cached.renew_at <= Instant::now() {
-            // One call renews; the others use the current token, as does this one if the renewal
-            // fails.
-            if let Ok(mut failed) = self.fetching.try_lock()
-                && failed.as_ref().is_none_or(|(at, _)| at.elapsed() >= RENEWAL_PAUSE)
-            {
-                let renewed = timeout(RENEWAL_TIMEOUT, self.fetch(source, cx, &mut failed)).await;
-                return Ok(match renewed {
-                    Ok(renewed) => renewed.unwrap_or_else(|_| cached.header.clone()),
-                    Err(_) => {
-                        let error = Error::unavailable("timed out renewing the access token");
-                        *failed = Some((Instant::now(), error));
-                        cached.header.clone()
-                    }
-                });
-            }
+            // The current token is used until there is a new one.
+            let _ = self.fetch(source, cx, RENEWAL_PAUSE);
         }
         Ok(cached.header.clone())
     }
@@ -135,54 +130,25 @@ impl Entry {
         let recently = dropped_at.as_ref().is_some_and(|at| at.elapsed() < REFUSAL_PAUSE);
         if Some(&current.header) == refused && !recently {
             self.dropped_at.store(Some(Arc::new(Instant::now())));
-            self.current.compare_and_swap(&Some(current), None);
+            self.drop_token(&current);
         }
     }
 
-    async fn wait_for_fetch(&self, source: &impl TokenSource, cx: &Context) -> Result<HeaderValue> {
-        let mut failed = self.fetching.lock().await;
-        match self.valid() {
-            Some(cached) => Ok(cached.header.clone()),
-            None => self.fetch(source, cx, &mut failed).await,
-        }
-    }
-
-    async fn fetch(
-        &self,
-        source: &impl TokenSource,
-        cx: &Context,
-        failed: &mut Option<(Instant, Error)>,
-    ) -> Result<HeaderValue> {
-        if let Some((at, error)) = failed
-            && at.elapsed() < FAILURE_PAUSE
-        {
-            return Err(error.clone());
-        }
-        // The token is for all calls of the identity, so the fetch does not end with its first caller.
-        let cx = cx.with_waiting(None);
-        match source.fetch(&cx).await.and_then(|token| CachedToken::new(&token)) {
-            Ok(cached) => {
-                let header = cached.header.clone();
-                self.current.store(Some(Arc::new(cached)));
-                *failed = None;
-                Ok(header)
-            }
-            Err(error) => {
-                *failed = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
+    fn drop_token(&self, token: &Arc<CachedToken>) {
+        self.current.compare_and_swap(token, None);
     }
 }
 
 impl CachedToken {
+    /// # Errors
+    /// `Unavailable` when the token cannot be sent: the issuer may give a better one later.
     fn new(token: &Token) -> Result<Self> {
         let now = Instant::now();
         // A short-lived token is renewed in the last fifth of its lifetime.
         let lifetime = token.lifetime.min(LONGEST_LIFE);
         let early = RENEW_BEFORE.min(lifetime / 5);
         Ok(Self {
-            header: bearer(&token.value)?,
+            header: bearer(&token.value).map_err(|error| error.with_kind(Kind::Unavailable))?,
             expires_at: now + lifetime,
             renew_at: now + lifetime - early,
         })

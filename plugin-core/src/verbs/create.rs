@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use server_core::{Error, Kind, Result};
+use server_core::{Error, Kind, Result, text::cut};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Created, Incoming, ServedAsync, Verbs};
 use crate::{
-    context::{Context, Deadline, Verb},
+    context::{Context, Deadline, MAX_META_BYTES, Verb},
     handle::{Handle, Job, Owner},
     task::Task,
     wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
@@ -45,7 +45,7 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Created> {
-        let work = self.read_work(incoming, served.task_type, request, header)?;
+        let work = self.read_work(incoming, served.task_type, request, header).await?;
         let repeatable = work.key.repeatable;
         let deadline = Deadline::after(self.shared.request_timeout);
         let (this, plugin) = (Arc::clone(self), served.clone());
@@ -74,8 +74,10 @@ impl Verbs {
         });
         let (job, refused) = match result {
             Ok(meta) => (Job::Created(meta), None),
-            Err(error) if is_refusal(&error) => (Handle::refusal(&error), Some(error)),
-            Err(error) => return Err(error),
+            Err(error) => {
+                let refused = self.refusal(served.task_type, cx, error)?;
+                (Handle::refusal(&refused), Some(refused))
+            }
         };
         let handle = Handle {
             task_type: served.task_type.name.to_owned(),
@@ -85,20 +87,48 @@ impl Verbs {
             execution: Arc::clone(&cx.0.execution),
             job,
         };
-        let handle = handle.seal(&self.shared.keys)?;
-        Ok(Created { handle, refused, repeatable: true })
-    }
-}
-
-/// Whether a repeat of the task would be refused again.
-pub(super) fn is_refusal(error: &Error) -> bool {
-    match error.kind() {
-        Kind::InvalidArgument | Kind::FailedPrecondition => true,
-        // From the vendor these are about the job; from this service they are about the caller.
-        Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound | Kind::AlreadyExists => {
-            error.is_upstream()
+        match (handle.seal(&self.shared.keys), &handle.job) {
+            (Err(error), Job::Created(meta)) => {
+                let refused = self.stop_unreachable(served, cx, meta.clone(), error).await;
+                let handle = Handle { job: Handle::refusal(&refused), ..handle };
+                let handle = handle.seal(&self.shared.keys)?;
+                Ok(Created { handle, refused: Some(refused), repeatable: true })
+            }
+            (sealed, _) => Ok(Created { handle: sealed?, refused, repeatable: true }),
         }
-        _ => false,
+    }
+
+    /// Stops a job to which no handle can lead, because of `error`; returns what its author should know. A
+    /// repeat of the task would end in the same way.
+    async fn stop_unreachable(
+        &self,
+        served: &ServedAsync,
+        cx: &Context,
+        meta: Vec<u8>,
+        error: Error,
+    ) -> Error {
+        let ids = String::from_utf8_lossy(&meta).into_owned();
+        tracing::error!(
+            task_type = served.task_type.name,
+            job = cx.idempotency_key().short(),
+            ids = &*cut(ids, MAX_META_BYTES),
+            cause = error.chain(),
+            "a job is stopped because its handle would be too large"
+        );
+        let cx = cx.with_waiting(None).with_deadline(Deadline::after(self.shared.request_timeout));
+        let stop = self.guarded(Arc::clone(&served.plugin).delete(cx.clone(), meta));
+        let stopped = timeout_at(cx.deadline().instant(), stop).await;
+        let outcome = match stopped {
+            Ok(Ok(())) => "was stopped".to_owned(),
+            Ok(Err(error)) => format!("may still run, because it could not be stopped ({error})"),
+            Err(_) => "may still run, because it could not be stopped in time".to_owned(),
+        };
+        let message = format!(
+            "the job {outcome}: what identifies it at the vendor does not fit into a handle"
+        );
+        Error::new(Kind::FailedPrecondition, message)
+            .with_code("HANDLE_TOO_LARGE")
+            .with_source(error)
     }
 }
 

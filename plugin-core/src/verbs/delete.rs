@@ -71,6 +71,7 @@ impl Verbs {
             // A vendor may refuse to stop a job because it has ended. Flyte 2 retries a failed delete
             // forever, so this is checked.
             Err(error) if error.is_upstream() && !error.kind().is_transient() => {
+                self.is_about_service(served.task_type, &cx, &error);
                 let get = self.guarded(plugin().get(cx.clone(), meta));
                 match timeout_at(deadline.instant(), get).await {
                     Ok(Ok(status)) if status.phase.is_terminal() => Ok(()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use prost::Message as _;
 use serde_json::Value as Json;
 use server_core::Result;
 use tracing::Instrument as _;
@@ -23,6 +24,8 @@ pub(super) struct Work {
     task_type: TaskType,
     submission: Submission,
     pub(super) key: Key,
+    /// The encoded size of the request, in bytes.
+    size: usize,
 }
 
 impl Verbs {
@@ -31,20 +34,22 @@ impl Verbs {
     ///
     /// # Errors
     /// `PermissionDenied`. What is wrong with the task is the work's own result.
-    pub(super) fn read_work(
+    pub(super) async fn read_work(
         &self,
         incoming: &Incoming,
         task_type: TaskType,
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Work> {
-        let digest = RequestDigest::of(&request);
-        let submission = Submission::read(request);
+        let size = request.encoded_len();
+        let bounds = self.shared.bounds.clone();
+        let read = move || (RequestDigest::of(&request), Submission::read(request, &bounds));
+        let (digest, submission) = self.shared.heavy.run(size, read).await?;
         self.shared.metrics.input_bytes(task_type.name, submission.input_bytes);
         let key = Key::of(&incoming.caller, task_type, &submission, digest, header);
         incoming.note(task_type.name, &submission.execution, key.key);
         incoming.caller.check_task_type(task_type.name)?;
-        Ok(Work { task_type, submission, key })
+        Ok(Work { task_type, submission, key, size })
     }
 
     /// Runs `work` in a task of its own, or joins the task of a repeat. A caller that disconnects
@@ -59,7 +64,7 @@ impl Verbs {
     ) -> Outcome<T>
     where
         T: Clone + Send + Sync + 'static,
-        F: Future<Output = Result<T>> + Send,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let (caller, permit) = (incoming.caller.clone(), incoming.permit.clone());
         let (join_key, job) = (work.key.join_key(&caller), work.key.key);
@@ -67,7 +72,7 @@ impl Verbs {
         let task = |waiting| async move {
             // Held until the work has ended.
             let _permit = permit;
-            let Work { task_type, submission, .. } = work;
+            let Work { task_type, submission, size, .. } = work;
             let call = CallDetails {
                 key: job,
                 creator: caller.role(),
@@ -78,7 +83,8 @@ impl Verbs {
                 waiting: Some(waiting),
             };
             let cx = this.context(task_type, &caller, deadline, call);
-            run(cx, submission.task).await
+            let heavy = this.shared.heavy.clone();
+            heavy.poll(size, run(cx, submission.task)).await
         };
         in_flight.join_or_start(join_key, job, |entry| {
             let waiting = entry.waiting();

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Executed, Incoming, ServedSync, Verbs, create::is_refusal};
+use super::{Executed, Incoming, ServedSync, Verbs};
 use crate::{
     context::{Context, Verb},
     task::{Phase, Status, Task},
@@ -49,7 +49,7 @@ impl Verbs {
         request: CreateTaskRequest,
         header: Option<&str>,
     ) -> Result<Executed> {
-        let work = self.read_work(incoming, served.task_type, request, header)?;
+        let work = self.read_work(incoming, served.task_type, request, header).await?;
         let deadline = incoming.deadline.leaving_time_to_answer();
         let (this, plugin) = (Arc::clone(self), served.clone());
         let run = |cx, task| async move { this.run_execute(&plugin, &cx, task).await };
@@ -68,10 +68,10 @@ impl Verbs {
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
         let (status, refused) = match result.unwrap_or_else(|_| Err(timed_out())) {
             Ok(status) => (self.terminal(served, status), None),
-            Err(error) if is_refusal(&error) => {
-                (Status::failed(error.code(), error.message()), Some(error))
+            Err(error) => {
+                let refused = self.refusal(served.task_type, cx, error)?;
+                (Status::failed(refused.code(), refused.message()), Some(refused))
             }
-            Err(error) => return Err(error),
         };
         Ok(Executed { status: Arc::new(status), refused })
     }

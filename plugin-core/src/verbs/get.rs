@@ -4,18 +4,24 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
-use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs};
+use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, refused_jobs::RefusedJob};
 use crate::{
-    context::Verb,
+    context::{Context, Deadline, Verb},
     handle::Job,
     task::{Phase, Status},
+    upstream::RESPONSE_TOO_LARGE,
 };
+
+/// How long a poll may take, whatever its caller's deadline: less than the ten seconds that propeller waits
+/// by default, and that a poll's caller may not have told.
+const POLL_TIME: Duration = Duration::from_secs(8);
 
 /// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
 const VISIBLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -34,6 +40,10 @@ impl Verbs {
             Job::Created(meta) => {
                 match opened.served.memory.observations.ended(opened.fingerprint) {
                     Some(ended) => ended,
+                    None if incoming.is_from_memory => {
+                        let overloaded = Error::unavailable("the service is overloaded");
+                        self.last_known(opened, meta, &overloaded)
+                    }
                     None => self.poll(incoming, opened, meta, connection).await,
                 }
             }
@@ -50,38 +60,51 @@ impl Verbs {
         meta: &[u8],
         connection: ConnectionSecrets,
     ) -> Arc<Status> {
-        match self.poll_upstream(incoming, opened, meta, connection).await {
+        let deadline = incoming.deadline.leaving_time_to_answer().min(Deadline::after(POLL_TIME));
+        let cx = self.context_of(incoming, deadline, opened, connection).for_poll();
+        match self.poll_upstream(opened, &cx, meta).await {
             Ok(status) => Arc::new(status),
             Err(error) => {
                 incoming.record.fields().error = Some(error.clone());
+                self.is_about_service(opened.served.task_type, &cx, &error);
                 // NotFound is about the job; all other errors are about the poll.
                 if error.kind() == Kind::NotFound {
                     return Arc::new(self.missing(opened, meta, &error));
                 }
-                self.shared.metrics.stale_answer(opened.served.task_type.name);
-                let first = || self.describe(&opened.served, meta);
-                let observations = &opened.served.memory.observations;
-                observations.fallback(opened.fingerprint, &error, first)
+                // Later responses would be as large, and the task would never end.
+                if error.code() == Some(RESPONSE_TOO_LARGE) {
+                    return Arc::new(Status::failed(error.code(), error.message()));
+                }
+                if is_refused_too_long(opened, &cx, &error) {
+                    let message = format!("gave up polling: {error}");
+                    return Arc::new(Status::failed(error.code(), &message));
+                }
+                self.last_known(opened, meta, &error)
             }
         }
     }
 
+    /// The last known status of a job that was not polled because of `error`.
+    fn last_known(&self, opened: &Opened, meta: &[u8], error: &Error) -> Arc<Status> {
+        self.shared.metrics.stale_answer(opened.served.task_type.name);
+        let first = || self.describe(&opened.served, meta);
+        opened.served.memory.observations.last_known(opened.fingerprint, error, first)
+    }
+
     async fn poll_upstream(
         self: &Arc<Self>,
-        incoming: &Incoming,
         opened: &Opened,
+        cx: &Context,
         meta: &[u8],
-        connection: ConnectionSecrets,
     ) -> Result<Status> {
-        let deadline = incoming.deadline.leaving_time_to_answer();
-        let cx = self.context_of(incoming, deadline, opened, connection);
+        let deadline = cx.deadline();
         let work = self.guarded(async {
-            match self.poll_jointly(opened, &cx, meta).await? {
+            match self.poll_jointly(opened, cx, meta).await? {
                 Some(status) => Ok(status),
                 None => {
                     let plugin = Arc::clone(&opened.served.plugin);
-                    let status = plugin.get(cx, meta.to_vec()).await?;
-                    self.remember(&opened.served, opened.fingerprint, &status);
+                    let status = plugin.get(cx.clone(), meta.to_vec()).await?;
+                    self.remember(&opened.served, cx, opened.fingerprint, &status);
                     Ok(status)
                 }
             }
@@ -92,7 +115,14 @@ impl Verbs {
     }
 
     /// Records a status that the vendor reported, not one from memory.
-    pub(super) fn remember(&self, served: &ServedAsync, job: Fingerprint, status: &Status) {
+    pub(super) fn remember(
+        &self,
+        served: &ServedAsync,
+        cx: &Context,
+        job: Fingerprint,
+        status: &Status,
+    ) {
+        served.memory.refused_jobs.answered(job, cx);
         self.note_unknown_state(served.task_type.name, status);
         served.memory.observations.record(job, &Arc::new(status.clone()));
     }
@@ -125,6 +155,18 @@ impl Verbs {
         Status { phase: Phase::Queued, ..known }
             .message("submitted; the vendor does not list it yet")
     }
+}
+
+/// Whether polls of the job have been refused for so long that its task should end, for example because
+/// its credentials were revoked. An outage never fails a job.
+fn is_refused_too_long(opened: &Opened, cx: &Context, error: &Error) -> bool {
+    let (refused_jobs, job) = (&opened.served.memory.refused_jobs, opened.fingerprint);
+    if error.kind().is_transient() {
+        refused_jobs.interrupted(job, cx);
+        return false;
+    }
+    let created_at = opened.handle.created_at;
+    refused_jobs.refused(&RefusedJob { job, created_at }, cx)
 }
 
 /// Whether a job is old enough for the vendor to list it.

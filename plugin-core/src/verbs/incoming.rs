@@ -12,13 +12,27 @@ use crate::{
 
 /// A permit to be served. Work that outlives its caller keeps it.
 #[derive(Clone)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct Permit(Vec<Arc<dyn Send + Sync>>);
 
 impl Permit {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(permit))
+    /// `of_users` is the permit that users' calls need besides.
+    pub(crate) fn new(
+        permit: OwnedSemaphorePermit,
+        of_users: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self(vec![Arc::new((permit, of_users))])
+    }
+
+    /// The same permit together with another one.
+    pub(crate) fn and(mut self, other: Arc<dyn Send + Sync>) -> Self {
+        self.0.push(other);
+        self
     }
 }
+
+/// Marks a poll that found no permit in time: it is answered from memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromMemory;
 
 /// A call, as the layers before the handler leave it.
 #[derive(Clone)]
@@ -27,6 +41,7 @@ pub(crate) struct Incoming {
     pub(crate) deadline: Deadline,
     pub(crate) record: Record,
     pub(super) permit: Option<Permit>,
+    pub(super) is_from_memory: bool,
 }
 
 impl Incoming {
@@ -41,6 +56,7 @@ impl Incoming {
             deadline: extensions.get::<Deadline>().copied().ok_or_else(missing)?,
             record: extensions.get::<Record>().cloned().unwrap_or_default(),
             permit: extensions.get::<Permit>().cloned(),
+            is_from_memory: extensions.get::<FromMemory>().is_some(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 mod queue;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use server_core::{Error, Kind, Result, telemetry::TRACE_TARGET};
 use tokio::{
@@ -44,6 +44,7 @@ impl Verbs {
             return Ok(None);
         };
         let group = (opened.served.task_type.name, group);
+        batches.check_paused(&group)?;
         if batches.is_separate(&group) {
             return Ok(None);
         }
@@ -55,7 +56,7 @@ impl Verbs {
             self.shared.tasks.spawn(async move { this.poll_batches(group, &served, &cx).await });
         }
         // Leaves time for a separate poll.
-        match timeout(cx.deadline().remaining() / 3, replied).await {
+        match timeout(cx.deadline().remaining() * 2 / 3, replied).await {
             Ok(Ok(Reply::Joint(status))) => status.map(Some),
             Ok(Ok(Reply::Separate) | Err(_)) | Err(_) => Ok(None),
         }
@@ -95,7 +96,7 @@ impl Verbs {
         let mut outcomes = outcomes.into_iter();
         for pending in batch {
             let reply = match outcomes.next().unwrap_or(Ok(JointStatus::Alone)) {
-                Ok(status) => self.reply(served, &pending, status),
+                Ok(status) => self.reply(served, cx, &pending, status),
                 Err(error) => Reply::Joint(Err(error)),
             };
             if matches!(reply, Reply::Joint(Ok(_))) {
@@ -105,13 +106,20 @@ impl Verbs {
         }
     }
 
-    fn reply(&self, served: &ServedAsync, pending: &PendingPoll, status: JointStatus) -> Reply {
+    fn reply(
+        &self,
+        served: &ServedAsync,
+        cx: &Context,
+        pending: &PendingPoll,
+        status: JointStatus,
+    ) -> Reply {
         let status = match status {
             JointStatus::Status(status) => {
-                self.remember(served, pending.job, &status);
+                self.remember(served, cx, pending.job, &status);
                 Some(status)
             }
             JointStatus::NotEnded => {
+                served.memory.refused_jobs.answered(pending.job, cx);
                 let first = || self.describe(served, &pending.poll.meta);
                 let created_at = pending.poll.created_at;
                 served.memory.observations.still_running(pending.job, created_at, first)
@@ -131,7 +139,7 @@ impl Verbs {
     ) -> Vec<Result<JointStatus>> {
         let batches = &served.memory.batches;
         let cx = cx.with_deadline(Deadline::after(self.shared.request_timeout));
-        let polls = batch.iter().map(|pending| pending.poll.clone()).collect();
+        let (polls, places) = distinct(batch);
         let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
         let timed_out =
             || Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"));
@@ -139,11 +147,13 @@ impl Verbs {
         match result.unwrap_or_else(|_| timed_out()) {
             Ok(statuses) => {
                 batches.failed.invalidate(&group);
-                statuses.into_iter().map(Ok).collect()
+                let status = |place: usize| statuses.get(place).cloned();
+                places.map(|place| Ok(status(place).unwrap_or(JointStatus::Alone))).collect()
             }
             // Separate polls would only add load to a failing upstream.
             Err(error) if error.kind().is_transient() => {
                 batches.note_failure(group);
+                batches.pause(group, &error);
                 batch.iter().map(|_| Err(error.clone())).collect()
             }
             Err(error) => {
@@ -153,6 +163,20 @@ impl Verbs {
             }
         }
     }
+}
+
+/// The polls of distinct jobs among `batch`, and the place of each poll's job among them: a job may be polled
+/// again before its last poll is answered.
+fn distinct(batch: &[PendingPoll]) -> (Vec<Poll>, impl Iterator<Item = usize> + use<>) {
+    let (mut polls, mut known) = (Vec::new(), HashMap::new());
+    let places = batch.iter().map(|pending| {
+        *known.entry(pending.job).or_insert_with(|| {
+            polls.push(pending.poll.clone());
+            polls.len() - 1
+        })
+    });
+    let places = places.collect::<Vec<_>>();
+    (polls, places.into_iter())
 }
 
 /// The span of a joint poll. It has no parent, because it belongs to several requests.

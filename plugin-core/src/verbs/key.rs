@@ -45,11 +45,12 @@ impl Key {
         Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, digest }
     }
 
-    /// The key under which work in progress is joined: only by the same caller, asking for the same
-    /// task. Two callers never share an outcome, whatever key they send.
+    /// The key under which work in progress is joined: only by the same caller in the same role, asking
+    /// for the same task. Two callers never share an outcome, whatever key they send, and a handle belongs
+    /// to the role in which it was created.
     pub(super) fn join_key(&self, caller: &Caller) -> Fingerprint {
-        let (key, digest) = (self.key.hex(), self.digest.0.to_string());
-        Fingerprint::of(&[&key, &digest, caller.issuer(), caller.subject()])
+        let (key, digest, role) = (self.key.hex(), self.digest.0.to_string(), caller.role().name());
+        Fingerprint::of(&[&key, &digest, caller.issuer(), caller.subject(), role])
     }
 }
 

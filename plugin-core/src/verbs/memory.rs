@@ -1,6 +1,9 @@
 //! What a replica remembers of its jobs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use clap::builder::RangedU64ValueParser;
+use server_core::duration::parse_duration;
 
 use super::{
     Shared,
@@ -8,8 +11,35 @@ use super::{
     joint_polls::Batches,
     observations::Observations,
     outcome::{Created, Executed},
+    refused_jobs::RefusedJobs,
 };
 use crate::context::Verb;
+
+/// What a service remembers of its jobs.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct MemoryArgs {
+    /// How long polls are answered with the last known phase while the vendor refuses to report on the
+    /// job, for example because of its credentials, before the task fails. The time adds up; a
+    /// successful poll resets it. Outages of the vendor do not count.
+    #[arg(long, env = "PLUGIN_REFUSED_GRACE", default_value = "6h", value_parser = parse_duration)]
+    pub(crate) refused_grace: Duration,
+
+    /// Number of jobs per plugin whose last known status is remembered, about 2 KiB for each. Those
+    /// polled least recently are forgotten first.
+    #[arg(long, env = "PLUGIN_REMEMBERED_JOBS", default_value_t = 10_000)]
+    pub(crate) remembered_jobs: usize,
+
+    /// Number of jobs per plugin for which --refused-grace is counted, about 100 bytes for each. Further
+    /// ones are counted together, by task type and identity.
+    #[arg(
+        long,
+        env = "PLUGIN_REFUSED_JOBS",
+        default_value_t = 100_000,
+        value_parser = RangedU64ValueParser::<usize>::new().range(..=10_000_000)
+    )]
+    pub(crate) refused_jobs: usize,
+}
 
 /// What this replica remembers of one plugin's tasks.
 ///
@@ -19,15 +49,19 @@ pub(super) struct Memory {
     pub(super) creates: InFlight<Created>,
     pub(super) executions: InFlight<Executed>,
     pub(super) observations: Observations,
+    pub(super) refused_jobs: RefusedJobs,
     pub(super) batches: Batches,
 }
 
 impl Memory {
     pub(super) fn new(shared: &Shared) -> Self {
+        let metrics = || Arc::clone(&shared.metrics);
+        let MemoryArgs { refused_grace, remembered_jobs, refused_jobs } = shared.memory;
         Self {
-            creates: InFlight::new(Verb::Create, Arc::clone(&shared.metrics)),
-            executions: InFlight::new(Verb::Execute, Arc::clone(&shared.metrics)),
-            observations: Observations::new(shared.refused_grace),
+            creates: InFlight::new(Verb::Create, metrics()),
+            executions: InFlight::new(Verb::Execute, metrics()),
+            observations: Observations::new(remembered_jobs, metrics()),
+            refused_jobs: RefusedJobs::new(refused_grace, refused_jobs, metrics()),
             batches: Batches::new(shared.poll_window),
         }
     }

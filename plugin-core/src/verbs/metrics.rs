@@ -25,6 +25,11 @@ pub(crate) struct Metrics {
     stale_answers: Family<TaskTypeLabels, Counter>,
     unknown_states: Family<TaskTypeLabels, Counter>,
     unreadable_handles: Family<OperationLabels, Counter>,
+    refused_credentials: Family<TaskTypeLabels, Counter>,
+    /// Jobs forgotten because more were polled than are remembered.
+    pub(super) evicted_jobs: Counter,
+    /// Refused polls of jobs for which there was no entry of their own.
+    pub(super) refused_jobs_overflow: Counter,
     /// Creates and executions that joined one with the same key.
     pub(super) joined: Counter,
     /// Creates and executions that finished without a caller.
@@ -64,6 +69,9 @@ impl Metrics {
             stale_answers: Family::default(),
             unknown_states: Family::default(),
             unreadable_handles: Family::default(),
+            refused_credentials: Family::default(),
+            evicted_jobs: Counter::default(),
+            refused_jobs_overflow: Counter::default(),
             joined: Counter::default(),
             abandoned: Counter::default(),
             joint_polls: Counter::default(),
@@ -121,6 +129,21 @@ impl Metrics {
             self.unreadable_handles.clone(),
         );
         registry.register(
+            "plugin_refused_credentials",
+            "Calls that failed because the vendor refused the service's own credentials, or there were none",
+            self.refused_credentials.clone(),
+        );
+        registry.register(
+            "plugin_evicted_jobs",
+            "Jobs whose last known status was forgotten because more than --remembered-jobs were polled",
+            self.evicted_jobs.clone(),
+        );
+        registry.register(
+            "plugin_refused_jobs_overflow",
+            "Refused polls of jobs beyond --refused-jobs, which share the clock of their identity",
+            self.refused_jobs_overflow.clone(),
+        );
+        registry.register(
             "plugin_joined_creates",
             "Creates and executions that joined one in progress with the same key",
             self.joined.clone(),
@@ -163,6 +186,10 @@ impl Metrics {
 
     pub(super) fn unknown_state(&self, task_type: &'static str) {
         self.unknown_states.get_or_create(&TaskTypeLabels { task_type }).inc();
+    }
+
+    pub(super) fn refused_credentials(&self, task_type: &'static str) {
+        self.refused_credentials.get_or_create(&TaskTypeLabels { task_type }).inc();
     }
 
     pub(super) fn unreadable_handle(&self, verb: Verb) {

@@ -3,32 +3,31 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use moka::{Entry, policy::EvictionPolicy, sync::Cache};
+use moka::{Entry, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
 use server_core::{Error, digest::Fingerprint};
 use tokio::time::Instant;
 
-use crate::task::Status;
+use super::metrics::Metrics;
+use crate::task::{Status, Value};
 
-/// How many jobs are remembered; the least recently polled are evicted first.
-const MAX_JOBS: u64 = 10_000;
 /// How long a job is remembered after its last poll.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long a job is reported as running on the word of a joint poll alone.
 const FULL_POLL_EVERY: Duration = Duration::from_secs(300);
+
+/// The limit on the outputs of a job that is remembered, in bytes.
+const MAX_OUTPUTS: usize = 16 << 10;
 
 #[derive(Clone, Default)]
 struct Observation {
     status: Option<Arc<Status>>,
     /// When the vendor last reported the job's full status.
     observed_at: Option<Instant>,
-    /// Since when the vendor has refused to report on the job.
-    refused_since: Option<Instant>,
 }
 
 /// What this replica last observed of each job.
 pub(super) struct Observations {
     jobs: Cache<Fingerprint, Observation>,
-    refused_grace: Duration,
 }
 
 impl Observation {
@@ -38,20 +37,31 @@ impl Observation {
 }
 
 impl Observations {
-    pub(super) fn new(refused_grace: Duration) -> Self {
+    /// At most `most` jobs are remembered; the least recently polled are evicted first.
+    pub(super) fn new(most: usize, metrics: Arc<Metrics>) -> Self {
+        let evicted = move |_, _, cause| {
+            if cause == RemovalCause::Size {
+                metrics.evicted_jobs.inc();
+            }
+        };
         let jobs = Cache::builder()
-            .max_capacity(MAX_JOBS)
+            .max_capacity(most.try_into().unwrap_or(u64::MAX))
             // moka's default policy keeps frequently used entries, and would not admit new jobs.
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
+            .eviction_listener(evicted)
             .build();
-        Self { jobs, refused_grace }
+        Self { jobs }
     }
 
-    /// Records the status that the vendor reported.
+    /// Records the status that the vendor reported, unless its outputs are too large to be kept for
+    /// thousands of jobs.
     pub(super) fn record(&self, job: Fingerprint, status: &Arc<Status>) {
+        if status.outputs.values().map(size).sum::<usize>() > MAX_OUTPUTS {
+            return;
+        }
         let (status, observed_at) = (Some(Arc::clone(status)), Some(Instant::now()));
-        self.put(job, Observation { status, observed_at, refused_since: None });
+        self.put(job, Observation { status, observed_at });
     }
 
     /// Keeps a terminal status: a response to an earlier poll may arrive after it.
@@ -84,80 +94,65 @@ impl Observations {
         self.jobs.get(&job)?.status.filter(|status| status.phase.is_terminal())
     }
 
-    /// The status to report after polling failed with `error`.
-    ///
-    /// The last known one, or `first` if this replica has none: the handle proves that the job was
-    /// created. If the vendor refuses for longer than the grace period, the job is reported as failed, so
-    /// that a task whose credentials were revoked ends. An outage never fails a job.
-    pub(super) fn fallback(
+    /// The status to report after polling failed with `error`: the last known one, or `first` if this
+    /// replica has none, because the handle proves that the job was created.
+    pub(super) fn last_known(
         &self,
         job: Fingerprint,
         error: &Error,
         first: impl FnOnce() -> Status,
     ) -> Arc<Status> {
-        let mut observation = self.jobs.get(&job).unwrap_or_default();
-        if error.kind().is_transient() {
-            observation.refused_since = None;
-        } else {
-            let since = *observation.refused_since.get_or_insert_with(Instant::now);
-            if since.elapsed() >= self.refused_grace {
-                return Arc::new(Status::failed(
-                    error.code(),
-                    &format!("gave up polling: {error}"),
-                ));
-            }
-        }
-        self.put(job, observation.clone());
+        let observation = self.jobs.get(&job).unwrap_or_default();
         let last = observation.status.as_deref().cloned().unwrap_or_else(first);
         Arc::new(last.message(format!("last known state; polling the upstream failed: {error}")))
     }
 }
 
+/// About how many bytes `value` takes.
+fn size(value: &Value) -> usize {
+    let own = match value {
+        Value::String(text) | Value::Blob { uri: text } | Value::Schema { uri: text } => text.len(),
+        Value::StructuredDataset { uri, format } => uri.len() + format.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Json(json) => json.to_string().len(),
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(entries) => entries.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        _ => 0,
+    };
+    own + size_of::<Value>()
+}
+
 #[cfg(test)]
 mod tests {
+    use prometheus_client::{metrics::counter::Counter, registry::Registry};
+
     use super::*;
     use crate::task::Phase;
-    use server_core::Kind;
 
-    const GRACE: Duration = Duration::from_secs(600);
+    const MOST: usize = 10_000;
 
-    fn phase(observations: &Observations, job: Fingerprint, kind: Kind) -> Phase {
-        observations.fallback(job, &Error::new(kind, "x"), || Status::new(Phase::Running)).phase
+    fn observations() -> Observations {
+        let metrics = Metrics::register(&mut Registry::default(), Counter::default());
+        Observations::new(MOST, Arc::new(metrics))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn outages_never_fail_a_task() {
-        let observations = Observations::new(GRACE);
+    #[test]
+    fn failed_polls_are_answered_with_the_last_known_status() {
+        let observations = observations();
         let job = Fingerprint::from_bytes(rand::random());
-        assert_eq!(phase(&observations, job, Kind::Unavailable), Phase::Running);
+        let known = || {
+            let error = Error::unavailable("x");
+            observations.last_known(job, &error, || Status::new(Phase::Running))
+        };
+        assert_eq!(known().phase, Phase::Running);
         observations.record(job, &Arc::new(Status::new(Phase::Queued)));
-        for _ in 0..100 {
-            tokio::time::advance(GRACE).await;
-            assert_eq!(phase(&observations, job, Kind::Unavailable), Phase::Queued);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn refused_credentials_fail_the_task_after_the_grace_period() {
-        let observations = Observations::new(GRACE);
-        let job = Fingerprint::from_bytes(rand::random());
-        assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Running);
-        tokio::time::advance(GRACE / 2).await;
-        assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Running);
-        observations.record(job, &Arc::new(Status::new(Phase::Running)));
-        tokio::time::advance(GRACE).await;
-        assert_eq!(
-            phase(&observations, job, Kind::PermissionDenied),
-            Phase::Running,
-            "the period starts again"
-        );
-        tokio::time::advance(GRACE).await;
-        assert_eq!(phase(&observations, job, Kind::PermissionDenied), Phase::Failed);
+        assert_eq!(known().phase, Phase::Queued);
+        assert_eq!(known().message, "last known state; polling the upstream failed: x");
     }
 
     #[tokio::test(start_paused = true)]
     async fn running_jobs_are_polled_fully_every_few_minutes() {
-        let observations = Observations::new(GRACE);
+        let observations = observations();
         let job = Fingerprint::from_bytes(rand::random());
         let running = || Status::new(Phase::Running);
         let now = Timestamp::now();
@@ -173,7 +168,7 @@ mod tests {
 
     #[test]
     fn only_terminal_statuses_are_final() {
-        let observations = Observations::new(GRACE);
+        let observations = observations();
         let job = Fingerprint::from_bytes(rand::random());
         observations.record(job, &Arc::new(Status::new(Phase::Running)));
         assert!(observations.ended(job).is_none());
@@ -184,15 +179,28 @@ mod tests {
     }
 
     #[test]
+    fn jobs_with_large_outputs_are_not_remembered() {
+        let observations = observations();
+        for (length, is_remembered) in [(MAX_OUTPUTS / 2, true), (MAX_OUTPUTS, false)] {
+            let job = Fingerprint::from_bytes(rand::random());
+            let output = Some(Value::String("x".repeat(length)));
+            let status = Status::new(Phase::Succeeded).output("x", output);
+            observations.record(job, &Arc::new(status));
+            assert_eq!(observations.ended(job).is_some(), is_remembered, "{length}");
+        }
+    }
+
+    #[test]
     fn new_jobs_evict_old_ones() {
-        let observations = Observations::new(GRACE);
+        let observations = observations();
         let done = Arc::new(Status::new(Phase::Succeeded));
-        for _ in 0..MAX_JOBS * 2 {
+        for _ in 0..MOST * 2 {
             observations.record(Fingerprint::from_bytes(rand::random()), &done);
         }
         let newest = (0..100).map(|_| Fingerprint::from_bytes(rand::random())).collect::<Vec<_>>();
         newest.iter().for_each(|job| observations.record(*job, &done));
         observations.jobs.run_pending_tasks();
+        assert!(observations.jobs.entry_count() <= MOST as u64);
         assert!(newest.iter().all(|job| observations.ended(*job).is_some()));
     }
 }

@@ -13,12 +13,14 @@ use crate::{
     plugin::{JointPolls, JointStatus, Options, Plugin, Polled},
     task::{Phase, Status, Task},
     upstream::HttpBuilder,
+    wire::Bounds,
 };
 
 /// A vendor whose jobs have ended, with the statement they ran as their message.
 #[derive(Default)]
 pub(super) struct Vendor {
     creates: AtomicUsize,
+    deletes: AtomicUsize,
 }
 
 #[derive(clap::Args)]
@@ -59,6 +61,7 @@ impl Plugin for &'static Vendor {
     }
 
     async fn delete(&self, _: &Context, _: Ran) -> Result<()> {
+        self.deletes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -80,6 +83,10 @@ impl JointPolls for &'static Vendor {
 impl Vendor {
     pub(super) fn creates(&self) -> usize {
         self.creates.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn deletes(&self) -> usize {
+        self.deletes.load(Ordering::Relaxed)
     }
 
     pub(super) fn served() -> (&'static Self, Arc<Verbs>) {
@@ -108,15 +115,26 @@ pub(super) fn shared() -> Shared {
         metrics: Arc::new(Metrics::register(&mut Registry::default(), Counter::default())),
         tasks: TaskTracker::new(),
         request_timeout: Duration::from_secs(30),
-        refused_grace: Duration::from_secs(600),
+        memory: MemoryArgs {
+            refused_grace: Duration::from_secs(600),
+            remembered_jobs: 1000,
+            refused_jobs: 1000,
+        },
         poll_window: Duration::from_millis(50),
+        bounds: Bounds::default(),
+        heavy: Heavy::default(),
     }
 }
 
 /// A call that has `time` left.
 pub(super) fn incoming(time: Duration) -> Incoming {
+    incoming_of(Caller::anonymous(), time)
+}
+
+/// [`incoming`] of `caller`.
+pub(super) fn incoming_of(caller: Caller, time: Duration) -> Incoming {
     let mut extensions = http::Extensions::new();
-    extensions.insert(Caller::anonymous());
+    extensions.insert(caller);
     extensions.insert(Deadline::after(time));
     Incoming::of(&extensions).unwrap()
 }

@@ -12,14 +12,14 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use serde_json::{Map, Value as Json};
 use server_core::{Error, Result};
 
-use super::exact::MAX_EXACT;
+use super::{exact::MAX_EXACT, path::Path};
 use crate::task::{Type, Value};
 
 /// Converts `value` to the type `declared`. `path` names it in errors.
 ///
 /// # Errors
 /// `InvalidArgument` for JSON of another type, and for a fractional number declared as an integer.
-pub(super) fn fit(path: &str, value: Value, declared: &Type) -> Result<Value> {
+pub(super) fn fit(path: &Path<'_>, value: Value, declared: &Type) -> Result<Value> {
     match (value, of_optional(declared)) {
         (Value::Json(json), declared) => from_json(path, json, declared),
         (Value::Float(number), Type::Integer) => whole(number).ok_or_else(|| {
@@ -27,12 +27,12 @@ pub(super) fn fit(path: &str, value: Value, declared: &Type) -> Result<Value> {
         }),
         (Value::List(items), Type::List(item)) => {
             let items = items.into_iter().enumerate();
-            let fitted = items.map(|(index, each)| fit(&format!("{path}[{index}]"), each, item));
+            let fitted = items.map(|(index, each)| fit(&path.item(index), each, item));
             fitted.collect::<Result<_>>().map(Value::List)
         }
         (Value::Map(entries), Type::Map(item)) => {
             let fitted = entries.into_iter().map(|(key, each)| {
-                let each = fit(&format!("{path}.{key}"), each, item)?;
+                let each = fit(&path.member(&key), each, item)?;
                 Ok((key, each))
             });
             fitted.collect::<Result<_>>().map(Value::Map)
@@ -51,7 +51,7 @@ pub(super) fn of_optional(declared: &Type) -> &Type {
     }
 }
 
-fn from_json(path: &str, json: Json, declared: &Type) -> Result<Value> {
+fn from_json(path: &Path<'_>, json: Json, declared: &Type) -> Result<Value> {
     let declared = of_optional(declared);
     let mismatch = |json: &Json| {
         let (is, wanted) = (kind_of(json), spelled(declared));
@@ -61,8 +61,8 @@ fn from_json(path: &str, json: Json, declared: &Type) -> Result<Value> {
         (Json::Null, _) => Ok(Value::Null),
         (json, Type::Json | Type::Unknown) => Ok(Value::Json(json)),
         (json, Type::Union(members)) => {
-            let mut fitting = members.iter().map(|member| from_json(path, json.clone(), member));
-            fitting.find_map(Result::ok).map_or_else(|| mismatch(&json), Ok)
+            let fitting = members.iter().find_map(|member| from_member(path, &json, member));
+            fitting.map_or_else(|| mismatch(&json), Ok)
         }
         (Json::Array(items), Type::List(_)) => {
             fit(path, Value::List(items.into_iter().map(Value::Json).collect()), declared)
@@ -72,6 +72,16 @@ fn from_json(path: &str, json: Json, declared: &Type) -> Result<Value> {
             fit(path, Value::Map(entries.collect::<BTreeMap<_, _>>()), declared)
         }
         (json, _) => from_scalar(&json, declared).map_or_else(|| mismatch(&json), Ok),
+    }
+}
+
+/// `json` as the member `declared` of a union. Only what may be of that type is copied.
+fn from_member(path: &Path<'_>, json: &Json, declared: &Type) -> Option<Value> {
+    match (json, of_optional(declared)) {
+        (_, Type::Json | Type::Unknown | Type::Union(_))
+        | (Json::Array(_), Type::List(_))
+        | (Json::Object(_), Type::Map(_)) => from_json(path, json.clone(), declared).ok(),
+        (scalar, declared) => from_scalar(scalar, declared),
     }
 }
 
@@ -203,16 +213,23 @@ mod tests {
                 Value::String("x".to_owned()),
             ),
         ] {
-            let fitted = fit("x", Value::Json(json.clone()), &declared);
+            let fitted = fit(&Path::Root("x"), Value::Json(json.clone()), &declared);
             assert_eq!(fitted.unwrap(), expected, "{json} as {declared:?}");
         }
     }
 
     #[test]
     fn a_whole_double_becomes_a_declared_integer() {
-        assert_eq!(fit("x", Value::Float(42.0), &Type::Integer).unwrap(), Value::Integer(42));
-        assert_eq!(fit("x", Value::Float(42.0), &Type::Float).unwrap(), Value::Float(42.0));
-        let error = fit("inputs.x", Value::Float(0.5), &optional(Type::Integer)).unwrap_err();
+        assert_eq!(
+            fit(&Path::Root("x"), Value::Float(42.0), &Type::Integer).unwrap(),
+            Value::Integer(42)
+        );
+        assert_eq!(
+            fit(&Path::Root("x"), Value::Float(42.0), &Type::Float).unwrap(),
+            Value::Float(42.0)
+        );
+        let error =
+            fit(&Path::Root("inputs.x"), Value::Float(0.5), &optional(Type::Integer)).unwrap_err();
         assert_eq!(error.to_string(), "inputs.x: is 0.5, but the task declares an integer");
     }
 
@@ -237,7 +254,7 @@ mod tests {
                 "inputs.x: is a string, but the task declares a datetime",
             ),
         ] {
-            let error = fit("inputs.x", Value::Json(json), &declared).unwrap_err();
+            let error = fit(&Path::Root("inputs.x"), Value::Json(json), &declared).unwrap_err();
             assert_eq!(error.to_string(), message);
         }
     }

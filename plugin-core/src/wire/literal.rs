@@ -1,6 +1,6 @@
 //! Literals and their types.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::{SignedDuration, civil};
 use prost_types::{Struct, Value as ProtoValue, value::Kind as ProtoKind};
@@ -8,14 +8,17 @@ use serde_json::{Map, Number, Value as Json};
 use server_core::{Error, Result};
 
 use super::{
+    bounds::MAX_DEPTH,
     declared::{fit, of_optional},
     exact::{MAX_EXACT, rounded},
+    path::Path,
     proto::flyteidl::core::{
         Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar,
         Schema, SimpleType, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType,
         Void, literal::Value as LiteralValue, literal_type::Type as ProtoType,
         primitive::Value as Prim, scalar::Value as ScalarValue,
     },
+    scan::values_in_msgpack,
 };
 use crate::task::{Input, Type, Value};
 
@@ -24,7 +27,7 @@ const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// Converts `literal` to an input of the type `declared`. `path` names it in errors.
 pub(super) fn input(
-    path: &str,
+    path: &Path<'_>,
     literal: &Literal,
     declared: Option<&LiteralType>,
 ) -> Result<Input> {
@@ -33,7 +36,7 @@ pub(super) fn input(
     if declared == Type::Unknown {
         return Ok(Input { ty: Type::of(&value), value });
     }
-    let ty = resolved(literal, &declared);
+    let ty = resolved(literal, &declared).into_owned();
     if matches!(scalar(literal), Some(ScalarValue::Union(_))) {
         return Ok(Input { value: fit(path, value, &ty)?, ty });
     }
@@ -46,28 +49,28 @@ pub(super) fn input(
 
 /// The declared type of `literal`, with each union resolved to the member that the literal names; a null
 /// literal does not name one.
-fn resolved(literal: &Literal, declared: &Type) -> Type {
+fn resolved<'a>(literal: &Literal, declared: &'a Type) -> Cow<'a, Type> {
     let declared = declared.without_null();
     if let Some(ScalarValue::Union(union)) = scalar(literal) {
         return match (union.r#type.as_ref().map(kind), &union.value) {
-            (None | Some(Type::Null), _) => declared.clone(),
-            (Some(member), Some(inner)) => resolved(inner, &member),
-            (Some(member), None) => member,
+            (None | Some(Type::Null), _) => Cow::Borrowed(declared),
+            (Some(member), Some(inner)) => Cow::Owned(resolved(inner, &member).into_owned()),
+            (Some(member), None) => Cow::Owned(member),
         };
     }
     match (declared, literal.value.as_ref()) {
         (Type::List(item), Some(LiteralValue::Collection(list))) => {
-            Type::List(Box::new(resolved_all(&list.literals, item)))
+            Cow::Owned(Type::List(Box::new(resolved_all(&list.literals, item))))
         }
         (Type::Map(item), Some(LiteralValue::Map(map))) => {
-            Type::Map(Box::new(resolved_all(map.literals.values(), item)))
+            Cow::Owned(Type::Map(Box::new(resolved_all(map.literals.values(), item))))
         }
-        _ => declared.clone(),
+        _ => Cow::Borrowed(declared),
     }
 }
 
 fn resolved_all<'a>(items: impl IntoIterator<Item = &'a Literal>, declared: &Type) -> Type {
-    let of = |item| if is_null(item) { Type::Null } else { resolved(item, declared) };
+    let of = |item| if is_null(item) { Cow::Owned(Type::Null) } else { resolved(item, declared) };
     match Type::unify(items.into_iter().map(of)) {
         Type::Unknown => declared.without_null().clone(),
         known => known,
@@ -89,7 +92,7 @@ fn scalar(literal: &Literal) -> Option<&ScalarValue> {
     }
 }
 
-fn value(path: &str, literal: &Literal) -> Result<Value> {
+fn value(path: &Path<'_>, literal: &Literal) -> Result<Value> {
     match literal.value.as_ref() {
         None => Ok(Value::Null),
         Some(LiteralValue::Scalar(scalar)) => match scalar.value.as_ref() {
@@ -100,13 +103,13 @@ fn value(path: &str, literal: &Literal) -> Result<Value> {
             .literals
             .iter()
             .enumerate()
-            .map(|(index, item)| value(&format!("{path}[{index}]"), item))
+            .map(|(index, item)| value(&path.item(index), item))
             .collect::<Result<_>>()
             .map(Value::List),
         Some(LiteralValue::Map(map)) => map
             .literals
             .iter()
-            .map(|(key, item)| Ok((key.clone(), value(&format!("{path}.{key}"), item)?)))
+            .map(|(key, item)| Ok((key.clone(), value(&path.member(key), item)?)))
             .collect::<Result<_>>()
             .map(Value::Map),
         Some(LiteralValue::OffloadedMetadata(offloaded)) => Err(Error::invalid(format!(
@@ -117,7 +120,7 @@ fn value(path: &str, literal: &Literal) -> Result<Value> {
     }
 }
 
-fn from_scalar(path: &str, scalar: &ScalarValue) -> Result<Value> {
+fn from_scalar(path: &Path<'_>, scalar: &ScalarValue) -> Result<Value> {
     Ok(match scalar {
         ScalarValue::Primitive(primitive) => from_primitive(path, primitive)?,
         ScalarValue::Blob(blob) => Value::Blob { uri: blob.uri.clone() },
@@ -143,7 +146,7 @@ fn format_of(dataset: &StructuredDataset) -> String {
     kind.map(|kind| kind.format.clone()).unwrap_or_default()
 }
 
-fn from_primitive(path: &str, primitive: &Primitive) -> Result<Value> {
+fn from_primitive(path: &Path<'_>, primitive: &Primitive) -> Result<Value> {
     let out_of_range = || Error::invalid(format!("{path}: the time is out of range"));
     Ok(match primitive.value.as_ref() {
         None => Value::Null,
@@ -164,10 +167,14 @@ fn from_primitive(path: &str, primitive: &Primitive) -> Result<Value> {
     })
 }
 
-fn from_binary(path: &str, binary: &Binary) -> Result<Value> {
+fn from_binary(path: &Path<'_>, binary: &Binary) -> Result<Value> {
     if binary.tag != "msgpack" {
         return Ok(Value::Bytes(binary.value.to_vec()));
     }
+    // Before anything is built: each level takes a part of the stack.
+    values_in_msgpack(&binary.value, MAX_DEPTH, usize::MAX).map_err(|_| {
+        Error::invalid(format!("{path}: MessagePack with more than {MAX_DEPTH} levels of nesting"))
+    })?;
     rmp_serde::from_slice(&binary.value).map(Value::Json).map_err(|error| {
         Error::invalid(format!("{path}: is not MessagePack that converts to JSON: {error}"))
     })
@@ -184,7 +191,7 @@ pub(super) fn kind(declared: &LiteralType) -> Type {
         Some(ProtoType::Blob(_)) => Type::Blob,
         Some(ProtoType::EnumType(_)) => Type::String,
         Some(ProtoType::StructuredDatasetType(_)) => Type::StructuredDataset,
-        Some(ProtoType::UnionType(union)) => Type::Union(union.variants.iter().map(kind).collect()),
+        Some(ProtoType::UnionType(union)) => Type::union_of(union.variants.iter().map(kind)),
     }
 }
 
@@ -217,14 +224,14 @@ pub(crate) fn from_struct(object: &Struct) -> Json {
 ///
 /// # Errors
 /// `InvalidArgument` with the path of an integer beyond the exact range, which may have been rounded.
-pub(super) fn exact_struct(path: &str, object: &Struct) -> Result<Json> {
+pub(super) fn exact_struct(path: &Path<'_>, object: &Struct) -> Result<Json> {
     for (key, value) in &object.fields {
-        check_exact(&format!("{path}.{key}"), value)?;
+        check_exact(&path.member(key), value)?;
     }
     Ok(from_struct(object))
 }
 
-fn check_exact(path: &str, value: &ProtoValue) -> Result<()> {
+fn check_exact(path: &Path<'_>, value: &ProtoValue) -> Result<()> {
     match value.kind.as_ref() {
         Some(ProtoKind::NumberValue(number))
             if number.fract() == 0.0 && number.abs() > MAX_EXACT =>
@@ -234,7 +241,7 @@ fn check_exact(path: &str, value: &ProtoValue) -> Result<()> {
         Some(ProtoKind::StructValue(object)) => exact_struct(path, object).map(drop),
         Some(ProtoKind::ListValue(list)) => {
             let mut items = list.values.iter().enumerate();
-            items.try_for_each(|(index, item)| check_exact(&format!("{path}[{index}]"), item))
+            items.try_for_each(|(index, item)| check_exact(&path.item(index), item))
         }
         _ => Ok(()),
     }
@@ -253,7 +260,9 @@ fn from_value(value: &ProtoValue) -> Json {
 
 #[expect(clippy::cast_possible_truncation, reason = "whole, and within ±2^53")]
 fn from_double(number: f64) -> Json {
-    if number.fract() == 0.0 && number.abs() <= MAX_EXACT {
+    // No integer is -0.0.
+    let is_integer = number.fract() == 0.0 && number.to_bits() != (-0.0_f64).to_bits();
+    if is_integer && number.abs() <= MAX_EXACT {
         return Json::from(number as i64);
     }
     Number::from_f64(number).map_or(Json::Null, Json::Number)
@@ -286,7 +295,8 @@ pub(crate) fn literal_map(values: &BTreeMap<String, Value>) -> LiteralMap {
     }
 }
 
-fn literal(value: &Value) -> Literal {
+/// A value as Flyte's literal.
+pub(crate) fn literal(value: &Value) -> Literal {
     let value = match value {
         Value::List(items) => LiteralValue::Collection(LiteralCollection {
             literals: items.iter().map(literal).collect(),

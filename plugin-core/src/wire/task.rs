@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 use server_core::{Error, Result};
 
 use super::{
+    bounds::Bounds,
     literal::{exact_struct, input, kind},
+    path::Path,
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
         core::{
@@ -46,7 +48,9 @@ impl Submission {
         }
     }
 
-    pub(crate) fn read(request: CreateTaskRequest) -> Self {
+    /// Reads `request`; a task that exceeds `bounds` is invalid.
+    pub(crate) fn read(request: CreateTaskRequest, bounds: &Bounds) -> Self {
+        let checked = bounds.check(&request);
         let template = request.template.unwrap_or_default();
         let inputs = request.inputs.unwrap_or_default();
         let metadata = request.task_execution_metadata.unwrap_or_default();
@@ -56,7 +60,7 @@ impl Submission {
             attempt_id: attempt_id(&metadata),
             connection: connection(request.connection),
             input_bytes: inputs.encoded_len(),
-            task: task(template, &inputs, metadata.labels),
+            task: checked.and_then(|()| task(template, &inputs, metadata.labels)),
         }
     }
 }
@@ -77,7 +81,7 @@ fn task(
         Some(Target::K8sPod(_)) | None => (None, None),
     };
     Ok(Task {
-        custom: exact_struct("custom", &template.custom.unwrap_or_default())?,
+        custom: exact_struct(&Path::Root("custom"), &template.custom.unwrap_or_default())?,
         inputs: read_inputs(inputs, &interface.inputs.unwrap_or_default())?,
         config: template.config,
         container,
@@ -96,9 +100,10 @@ fn read_container(container: proto::Container) -> Container {
 }
 
 fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
+    let root = Path::Root("inputs");
     let inputs = literals.literals.iter().map(|(name, literal)| {
         let declared = declared.variables.get(name).and_then(|variable| variable.r#type.as_ref());
-        Ok((name.clone(), input(&format!("inputs.{name}"), literal, declared)?))
+        Ok((name.clone(), input(&root.member(name), literal, declared)?))
     });
     inputs.collect()
 }

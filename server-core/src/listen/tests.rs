@@ -1,6 +1,23 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+mod limits;
+
 use super::*;
+
+fn connections() -> Connections {
+    Connections {
+        max: 1,
+        when_full: WhenFull::Wait,
+        age: None,
+        grace: Duration::from_secs(30),
+        http1_idle: HTTP1_IDLE,
+        tls: None,
+        accepted: Counter::default(),
+        open: Gauge::default(),
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    }
+}
 
 #[tokio::test]
 async fn every_user_may_connect_to_a_socket() {
@@ -24,15 +41,7 @@ async fn a_file_that_is_not_a_socket_is_left_alone() {
 #[tokio::test]
 async fn requests_carry_the_address_of_their_peer() {
     let (listener, address) = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let connections = Connections {
-        max: 1,
-        age: None,
-        grace: Duration::ZERO,
-        tls: None,
-        accepted: Counter::default(),
-        stop: CancellationToken::new(),
-        tasks: TaskTracker::new(),
-    };
+    let connections = connections();
     let (stop, tasks) = (connections.stop.clone(), connections.tasks.clone());
     let echo =
         axum::Router::new().fallback(async |axum::Extension(peer): axum::Extension<Peer>| {
@@ -48,4 +57,28 @@ async fn requests_carry_the_address_of_their_peer() {
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+}
+
+#[tokio::test]
+async fn a_client_whose_machine_is_gone_is_noticed_by_tcp() {
+    let (listener, address) = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let _client = TcpStream::connect(address).await.unwrap();
+    let Stream::Tcp(accepted) = listener.accept().await else { panic!("a TCP port") };
+    connection::keep_alive(&accepted).unwrap();
+    let socket = socket2::SockRef::from(&accepted);
+    assert!(socket.keepalive().unwrap());
+    let silent = socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+    assert_eq!(
+        (socket.tcp_keepalive_time().unwrap(), silent),
+        (KEEP_ALIVE, KEEP_ALIVE_TIMEOUT),
+        "as HTTP/2's pings"
+    );
+}
+
+/// gRPC's C core sends such a one for targets of several addresses, like `ipv4:127.0.0.1:1,127.0.0.1:2`.
+/// Once `http` parses it, docs/operating.md needs no advice about it.
+#[test]
+fn an_authority_with_percent_encoding_is_refused_by_the_http_crate() {
+    let parsed = "127.0.0.1%3A1%2C127.0.0.1%3A2".parse::<http::uri::Authority>();
+    assert!(parsed.is_err(), "<https://github.com/hyperium/http/issues/836> is fixed");
 }

@@ -2,7 +2,10 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::*;
 
@@ -22,4 +25,34 @@ async fn connections_to_the_admin_port_age() {
     tokio::time::resume();
     let ended = tokio::time::timeout(Duration::from_secs(5), connection).await;
     ended.expect("it ends").unwrap().unwrap();
+}
+
+/// What a client of the admin port may send, and stay.
+const STAYING: [&[u8]; 4] = [
+    b"",
+    b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+];
+
+#[tokio::test]
+async fn nobody_keeps_probes_from_the_admin_port() {
+    let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::ZERO);
+    let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let admin = Router::new()
+        .route("/livez", axum::routing::get(async || "ok"))
+        .route("/slow", axum::routing::get(std::future::pending::<()>));
+    serving.serve_admin(listener, admin);
+    let mut staying = Vec::new();
+    for sent in STAYING {
+        for _ in 0..2 * ADMIN_CONNECTIONS {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent).await.unwrap();
+            staying.push(stream);
+        }
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        probe.write_all(STAYING[1]).await.unwrap();
+        let answered = tokio::time::timeout(Duration::from_secs(5), probe.read_u8()).await;
+        assert_eq!(answered.expect("in time").unwrap(), b'H', "{}", sent.escape_ascii());
+    }
 }

@@ -9,6 +9,8 @@ use plugin_core::{
 };
 use serde::Deserialize;
 
+use crate::verdicts;
+
 /// A job.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,7 +122,7 @@ impl Job {
             (State::Unknown(state), _) => Status::unknown_state(state.as_str()),
             (State::Done, None) => Status::new(Phase::Succeeded),
             (State::Done, Some(error)) => {
-                Status::new(phase(&error.reason)).code(&*error.reason).message(&*error.message)
+                Status::new(error.phase()).code(&*error.reason).message(&*error.message)
             }
         };
         self.describe(status)
@@ -142,9 +144,9 @@ impl Job {
         statement_type.is_some_and(|statement_type| statement_type.starts_with("DROP"))
     }
 
-    /// The statement that the job runs, if the response includes it.
-    pub(crate) fn statement(&self) -> Option<&str> {
-        self.configuration["query"]["query"].as_str()
+    /// What the job was asked to do, with BigQuery's defaults.
+    pub(crate) fn configuration(&self) -> &Json {
+        &self.configuration
     }
 
     fn describe(&self, status: Status) -> Status {
@@ -180,22 +182,14 @@ pub(crate) fn described(status: Status, job: &super::Job) -> Status {
         .info("job_id", Some(id.as_str()))
 }
 
-/// The phase of a job whose error result has `reason`.
-///
-/// Retryable are the reasons for which Google's own clients run a job again, with a new id.
-fn phase(reason: &str) -> Phase {
-    match reason {
-        "backendError"
-        | "internalError"
-        | "jobBackendError"
-        | "jobInternalError"
-        | "jobRateLimitExceeded"
-        | "quotaExceeded"
-        | "rateLimitExceeded"
-        | "resourceInUse"
-        | "tableUnavailable" => Phase::RetryableFailed,
+impl ErrorProto {
+    /// The phase of a job with this error result.
+    fn phase(&self) -> Phase {
+        if verdicts::is_transient(&self.reason, &self.message) {
+            return Phase::RetryableFailed;
+        }
         // Also `stopped`: Flyte no longer polls a job that it has cancelled itself.
-        _ => Phase::Failed,
+        Phase::Failed
     }
 }
 
@@ -215,24 +209,28 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let Body { error } = serde_json::from_slice(body).ok()?;
     let reason = error.errors.into_iter().next().map(|first| first.reason);
     let reason = reason.filter(|reason| !reason.is_empty());
-    Some(Failure::new(kind(status, reason.as_deref()), error.message).code(reason))
+    let kind = kind(status, reason.as_deref(), &error.message);
+    Some(Failure::new(kind, error.message).code(reason))
 }
 
 /// By the reason where there is one: 403 stands for missing permissions and for rate limits.
-fn kind(status: StatusCode, reason: Option<&str>) -> Kind {
+fn kind(status: StatusCode, reason: Option<&str>, message: &str) -> Kind {
     match (reason, status.as_u16()) {
         (Some("rateLimitExceeded" | "jobRateLimitExceeded"), _) => Kind::ResourceExhausted,
+        // Also a quota: it belongs to one project and lasts for hours, no reason to throttle all others.
+        (reason, _) if verdicts::is_transient(reason.unwrap_or_default(), message) => {
+            Kind::Unavailable
+        }
+        (Some("duplicate"), _) | (_, 409) => Kind::AlreadyExists,
+        // No retry helps, and credentials are not to blame. A quota that is left here is a month's.
         (
             Some(
-                // A quota belongs to one project and lasts for hours: no reason to throttle all others.
-                "quotaExceeded" | "backendError" | "internalError" | "jobBackendError"
-                | "jobInternalError" | "resourceInUse" | "tableUnavailable",
+                "billingNotEnabled" | "blocked" | "notImplemented" | "quotaExceeded"
+                | "responseTooLarge",
             ),
             _,
-        ) => Kind::Unavailable,
-        (Some("duplicate"), _) | (_, 409) => Kind::AlreadyExists,
-        // No retry helps.
-        (Some("notImplemented"), _) | (_, 501) => Kind::FailedPrecondition,
+        )
+        | (_, 501) => Kind::FailedPrecondition,
         (_, 401) => Kind::Unauthenticated,
         (_, 403) => Kind::PermissionDenied,
         (_, 404) => Kind::NotFound,
@@ -293,14 +291,14 @@ mod tests {
         let table = [
             (
                 Phase::RetryableFailed,
-                "backendError internalError jobBackendError jobInternalError \
-              jobRateLimitExceeded quotaExceeded rateLimitExceeded resourceInUse tableUnavailable",
+                "backendError badGateway internalError jobBackendError jobInternalError \
+              jobRateLimitExceeded quotaExceeded rateLimitExceeded tableUnavailable",
             ),
             (
                 Phase::Failed,
                 "accessDenied attributeError billingNotEnabled billingTierLimitExceeded \
               blocked bytesBilledLimitExceeded duplicate invalid invalidQuery invalidUser notFound \
-              notImplemented resourcesExceeded responseTooLarge stopped timeout somethingNew",
+              notImplemented resourceInUse resourcesExceeded responseTooLarge stopped timeout somethingNew",
             ),
         ];
         for (phase, reasons) in table {
@@ -322,16 +320,16 @@ mod tests {
             (400, "jobBackendError", Kind::Unavailable),
             (400, "jobInternalError", Kind::Unavailable),
             (400, "jobRateLimitExceeded", Kind::ResourceExhausted),
-            (400, "resourceInUse", Kind::Unavailable),
+            (400, "resourceInUse", Kind::InvalidArgument),
             (400, "resourcesExceeded", Kind::InvalidArgument),
             (400, "tableUnavailable", Kind::Unavailable),
             (400, "timeout", Kind::InvalidArgument),
-            (403, "blocked", Kind::PermissionDenied),
-            (403, "responseTooLarge", Kind::PermissionDenied),
+            (403, "blocked", Kind::FailedPrecondition),
+            (403, "responseTooLarge", Kind::FailedPrecondition),
             (501, "notImplemented", Kind::FailedPrecondition),
             (401, "authError", Kind::Unauthenticated),
             (403, "accessDenied", Kind::PermissionDenied),
-            (403, "billingNotEnabled", Kind::PermissionDenied),
+            (403, "billingNotEnabled", Kind::FailedPrecondition),
             (403, "rateLimitExceeded", Kind::ResourceExhausted),
             (403, "quotaExceeded", Kind::Unavailable),
             (404, "notFound", Kind::NotFound),

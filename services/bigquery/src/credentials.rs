@@ -1,8 +1,11 @@
 //! Google credentials, obtained through Google's own library.
 
+mod own;
+
 use std::{sync::Arc, time::Duration};
 
 use google_cloud_auth::{
+    build_errors::Error as BuildError,
     credentials::{
         Builder as DefaultBuilder, CacheableResource, Credentials as GoogleCredentials,
         impersonated, service_account,
@@ -20,14 +23,16 @@ use plugin_core::{
 };
 use tokio::time::Instant;
 
+use self::own::Own;
+
 /// The secret with a service account key: Flyte 2's name for it.
 pub(crate) const KEY_SECRET: &str = "google_application_credentials";
-const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
+/// The scope of Google's own client, and so of Flyte's connector. A narrower one keeps queries from files in
+/// Cloud Storage, although the identity may read them.
+pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The token URIs in service account keys, current and former.
 const GOOGLES_TOKEN_URIS: [&str; 2] =
     ["https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token"];
-/// The scope that IAM requires of an identity that impersonates another.
-const IMPERSONATOR_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How many identities are cached, and for how long an unused one.
 const MAX_IDENTITIES: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
@@ -53,66 +58,73 @@ pub(crate) async fn key(
 /// credentials, found as Google's libraries find them (key file, metadata server, external account, …).
 pub(crate) struct Google {
     impersonate: Option<String>,
-    /// Google's library keeps a fresh token in each.
+    /// What access tokens may be used for.
+    scopes: Vec<String>,
     identities: Cache<Identity, Cached>,
 }
 
 /// Whose credentials: those of a key, or none for the service's own.
 type Identity = Option<Fingerprint>;
 
+/// Google's library keeps a fresh token in each.
 #[derive(Clone)]
-struct Cached {
-    credentials: GoogleCredentials,
-    at: Instant,
+enum Cached {
+    Own(Arc<Own>),
+    Key { credentials: GoogleCredentials, at: Instant },
 }
 
 impl Google {
     /// # Errors
     /// `FailedPrecondition` when the service's own credentials exist but cannot be used.
-    pub(crate) fn new(impersonate: Option<String>) -> Result<Self> {
+    pub(crate) fn new(impersonate: Option<String>, scopes: Vec<String>) -> Result<Self> {
         let identities = Cache::builder()
             .max_capacity(MAX_IDENTITIES)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
             .build();
-        let this = Self { impersonate, identities };
+        let this = Self { impersonate, scopes, identities };
         this.cached(None)?;
         Ok(this)
     }
 
     fn cached(&self, key: Option<&SecretString>) -> Result<Cached> {
         let build = || {
-            let credentials = match key {
-                Some(key) => from_key(key)?,
-                None => self.own()?,
-            };
-            Ok(Cached { credentials, at: Instant::now() })
+            let Some(key) = key else { return self.own().map(Arc::new).map(Cached::Own) };
+            Ok(Cached::Key { credentials: from_key(key, &self.scopes)?, at: Instant::now() })
         };
         let cached = self.identities.try_get_with(identity(key), build);
         cached.map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
-    fn own(&self) -> Result<GoogleCredentials> {
-        let unusable = |error| {
-            let message = "the service's Google credentials cannot be used";
-            Error::new(Kind::FailedPrecondition, message).with_source(error)
+    fn own(&self) -> Result<Own> {
+        let scopes = self.scopes.clone();
+        let Some(email) = self.impersonate.clone() else {
+            return Own::new(move || from_environment(&scopes));
         };
-        let from_environment =
-            |scope| DefaultBuilder::default().with_scopes([scope]).build().map_err(unusable);
-        let Some(email) = &self.impersonate else { return from_environment(SCOPE) };
-        impersonated::Builder::from_source_credentials(from_environment(IMPERSONATOR_SCOPE)?)
-            .with_target_principal(email)
-            .with_scopes([SCOPE])
-            .build()
-            .map_err(unusable)
+        // Its token outlives the credentials that are built while IAM hangs. IAM requires this scope of an
+        // identity that impersonates another.
+        let source = Arc::new(Own::new(|| from_environment(&[CLOUD_PLATFORM.to_owned()]))?);
+        let signed = source.credentials();
+        let own = Own::new(move || {
+            impersonated::Builder::from_source_credentials(signed.clone())
+                .with_target_principal(&email)
+                .with_scopes(scopes.iter().map(String::as_str))
+                .build()
+                .map_err(unusable)
+        })?;
+        Ok(own.obtained_with(source))
     }
 
     /// Google's library gives up on credentials that failed permanently, so they are rebuilt; but not for
     /// every rejected call, because the cause may be permissions and not the token.
     fn renew(&self, key: Option<&SecretString>) {
         let identity = identity(key);
-        if self.identities.get(&identity).is_some_and(|cached| cached.at.elapsed() >= RENEW_AFTER) {
-            self.identities.invalidate(&identity);
+        match self.identities.get(&identity) {
+            Some(Cached::Own(own)) => own.renew(),
+            Some(Cached::Key { at, .. }) if at.elapsed() >= RENEW_AFTER => {
+                self.identities.invalidate(&identity);
+            }
+            _ => {}
         }
     }
 }
@@ -121,9 +133,19 @@ fn identity(key: Option<&SecretString>) -> Identity {
     key.map(|key| Fingerprint::of(&[key.expose_secret()]))
 }
 
+fn from_environment(scopes: &[String]) -> Result<GoogleCredentials> {
+    let scopes = scopes.iter().map(String::as_str);
+    DefaultBuilder::default().with_scopes(scopes).build().map_err(unusable)
+}
+
+fn unusable(error: BuildError) -> Error {
+    let message = "the service's Google credentials cannot be used";
+    Error::new(Kind::FailedPrecondition, message).with_source(error)
+}
+
 /// Only service account keys: other kinds of credentials name hosts to send tokens to, which only the
 /// operator may do. A key's tokens are signed locally, without a request.
-fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
+fn from_key(key: &SecretString, scopes: &[String]) -> Result<GoogleCredentials> {
     let unusable =
         |why: &str| Error::new(Kind::FailedPrecondition, format!("secret {KEY_SECRET}: {why}"));
     let json: Json =
@@ -136,10 +158,21 @@ fn from_key(key: &SecretString) -> Result<GoogleCredentials> {
     if json["token_uri"].as_str().is_some_and(|uri| !GOOGLES_TOKEN_URIS.contains(&uri)) {
         return Err(unusable("token_uri must be Google's, https://oauth2.googleapis.com/token"));
     }
+    let scopes = service_account::AccessSpecifier::from_scopes(scopes.iter().map(String::as_str));
     service_account::Builder::new(json)
-        .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
+        .with_access_specifier(scopes)
         .build()
         .map_err(|error| unusable("is not a valid service account key").with_source(error))
+}
+
+/// A scope of `--scopes`, in the characters of RFC 6749 §3.3.
+pub(crate) fn scope(text: &str) -> Result<String, String> {
+    let scope = text.trim();
+    let allowed = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+    if scope.is_empty() || !scope.chars().all(allowed) {
+        return Err(format!("{text:?} is not a scope such as {CLOUD_PLATFORM}"));
+    }
+    Ok(scope.to_owned())
 }
 
 /// The credentials of a job's calls.
@@ -152,24 +185,29 @@ pub(crate) struct Signer {
 impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
         let key = key(cx, self.key.as_ref()).await?;
-        match self.google.cached(key.as_ref())?.credentials.headers(Extensions::new()).await {
-            Ok(CacheableResource::New { data, .. }) => Ok(data),
-            Ok(CacheableResource::NotModified) => {
-                Err(Error::internal("Google's credentials returned no headers"))
+        let credentials = match self.google.cached(key.as_ref())? {
+            Cached::Own(own) => return own.headers().await,
+            Cached::Key { credentials, .. } => credentials,
+        };
+        headers_of(&credentials).await.map_err(|error| {
+            if !error.is_transient() {
+                self.google.renew(key.as_ref());
             }
-            Err(error) => {
-                if !error.is_transient() {
-                    self.google.renew(key.as_ref());
-                }
-                Err(no_token(error, key.is_some()))
-            }
-        }
+            no_token(error, true)
+        })
     }
 
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
         if let Ok(key) = key(cx, self.key.as_ref()).await {
             self.google.renew(key.as_ref());
         }
+    }
+}
+
+async fn headers_of(credentials: &GoogleCredentials) -> Result<HeaderMap, CredentialsError> {
+    match credentials.headers(Extensions::new()).await? {
+        CacheableResource::New { data, .. } => Ok(data),
+        CacheableResource::NotModified => Err(CredentialsError::from_msg(false, "no headers")),
     }
 }
 
@@ -181,4 +219,20 @@ fn no_token(error: CredentialsError, from_key: bool) -> Error {
     }
     Error::unavailable("the service could not obtain an access token from Google")
         .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_trimmed_and_checked() {
+        assert_eq!(
+            scope(" https://www.googleapis.com/auth/drive "),
+            Ok("https://www.googleapis.com/auth/drive".to_owned())
+        );
+        for invalid in ["", " ", "a b", "a\"", "ä", "a\nb"] {
+            assert!(scope(invalid).is_err(), "{invalid:?}");
+        }
+    }
 }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use plugin_core::{
     Context, Error, Http, JointStatus, Kind, Phase, Polled, Result, Status, Value,
     jiff::{SignedDuration, Timestamp},
-    serde_json::Value as Json,
+    serde_json,
     upstream::Request,
 };
 
-use crate::{Job, api};
+use crate::{Job, api, asked, query::Insert};
 
 /// Allows for clock skew between BigQuery and this service, and for the duration of a submit.
 const SLACK_MILLIS: i64 = 120_000;
@@ -18,16 +18,24 @@ const PAGE: &str = "1000";
 /// How many pages a joint poll reads at most: the project may run many jobs that are not Flyte's.
 const MOST_PAGES: usize = 10;
 
+/// The longest location, in bytes: Google's longest is `northamerica-northeast1`.
+const MAX_LOCATION: usize = 64;
+
 /// Older jobs are polled one by one: a list that reaches back to them has too many entries.
 const YOUNG: SignedDuration = SignedDuration::from_hours(1);
-/// The fields of a job that a joint poll reads.
-const FIELDS: &str = "nextPageToken,jobs(jobReference,status,configuration/query/destinationTable,\
+/// The fields that are read of a job: BigQuery would add its statement and parameters, of megabytes.
+const POLLED: &str = "jobReference,status(state,errorResult),configuration/query/destinationTable,\
                       statistics(totalBytesProcessed,totalSlotMs,numChildJobs,\
-                      query(totalBytesBilled,cacheHit,statementType,ddlTargetTable)))";
+                      query(totalBytesBilled,cacheHit,statementType,ddlTargetTable))";
+/// Those of a job that an earlier attempt may have submitted.
+const ADOPTED: &str = "jobReference,configuration";
+/// Those of a job that has been submitted.
+const SUBMITTED: &str = "jobReference";
+/// Those of the answer to a cancel, of which nothing is read.
+const CANCELLED: &str = "kind";
 /// The fields that are read of a script's child jobs.
-const CHILD_FIELDS: &str = "nextPageToken,jobs(jobReference,status/errorResult,\
-     configuration/query/destinationTable,\
-     statistics(scriptStatistics/evaluationKind,query(statementType,ddlTargetTable)))";
+const CHILD: &str = "jobReference,status/errorResult,configuration/query/destinationTable,\
+                     statistics(scriptStatistics/evaluationKind,query(statementType,ddlTargetTable))";
 /// Why a task that declares `results` has none.
 const NO_TABLE: &str = "the task declares the output results, but its statement produces no table";
 const TOO_MANY: &str = "the task declares the output results, but its script runs too many statements to \
@@ -42,8 +50,9 @@ pub(crate) struct Jobs(pub(crate) Http);
 
 impl Jobs {
     /// Submits `insert` as `job`, or adopts the job that an earlier attempt submitted.
-    pub(crate) async fn insert(&self, cx: &Context, insert: &Json, job: Job) -> Result<Job> {
+    pub(crate) async fn insert(&self, cx: &Context, insert: &Insert<'_>, job: Job) -> Result<Job> {
         let request = self.0.post(&["projects", &job.project, "jobs"]).idempotent();
+        let request = request.query("fields", Some(SUBMITTED));
         match request.json(insert).send_json::<api::Job>(cx).await {
             Ok(created) => Ok(job.in_location(created.reference.location)),
             Err(error) if error.kind() == Kind::AlreadyExists => {
@@ -55,27 +64,37 @@ impl Jobs {
     }
 
     /// Only this service creates such ids, so the job is an earlier attempt's, unless a caller used the
-    /// same key for another statement.
-    async fn adopt(&self, cx: &Context, job: Job, insert: &Json) -> Result<Job> {
-        let found = match self.get(cx, &job).await {
+    /// same key for another task.
+    async fn adopt(&self, cx: &Context, job: Job, insert: &Insert<'_>) -> Result<Job> {
+        let found = match self.look(cx, &job, ADOPTED).await {
             Ok(found) => found,
             Err(error) if error.kind().is_transient() => return Err(error),
             // It exists all the same, even if this identity may not see it.
             Err(_) => return Ok(job),
         };
-        let ours = &insert["configuration"]["query"]["query"];
-        if found.statement().is_some_and(|statement| ours != statement) {
-            let message =
-                "another statement was already submitted under this key; use a different key";
+        let ours = serde_json::to_value(insert).map_err(Error::internal)?;
+        let difference = asked::difference(&ours["configuration"], found.configuration());
+        if let Some(path) = difference {
+            let other = match path.as_str() {
+                "query.query" => "another statement was".to_owned(),
+                _ => format!("a job with another configuration.{path} was"),
+            };
+            let message = format!("{other} already submitted under this key; use a different key");
             return Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"));
         }
         Ok(job.in_location(found.reference.location))
     }
 
-    /// Fetches `job`.
+    /// Fetches what a poll reads of `job`.
     pub(crate) async fn get(&self, cx: &Context, job: &Job) -> Result<api::Job> {
-        let path = ["projects", &job.project, "jobs", &job.id];
-        self.0.get(&path).query("location", job.location.as_deref()).send_json(cx).await
+        self.look(cx, job, POLLED).await
+    }
+
+    /// Fetches `fields` of `job`.
+    async fn look(&self, cx: &Context, job: &Job, fields: &str) -> Result<api::Job> {
+        let request = self.0.get(&["projects", &job.project, "jobs", &job.id]);
+        let request = request.query("location", job.location.as_deref());
+        request.query("fields", Some(fields)).send_json(cx).await
     }
 
     /// The status of `found`, with its results if it has any.
@@ -103,7 +122,7 @@ impl Jobs {
     ) -> Result<Result<Value, &'static str>> {
         let mut page_token = None::<String>;
         for _ in 0..MOST_PAGES {
-            let children = self.list(&job.project, CHILD_FIELDS);
+            let children = self.list(&job.project, CHILD);
             let children = children.query("parentJobId", Some(&job.id));
             let children = children.query("pageToken", page_token.as_deref());
             let page: api::JobList = children.send_json(cx).await?;
@@ -161,7 +180,7 @@ impl Jobs {
         let Some(Polled { job, .. }) = jobs.first() else {
             return Ok(api::JobList::default());
         };
-        self.list(&job.project, FIELDS)
+        self.list(&job.project, POLLED)
             .query("minCreationTime", Some(&since.to_string()))
             .query("maxCreationTime", Some(&until.to_string()))
             .query("pageToken", page_token)
@@ -169,9 +188,10 @@ impl Jobs {
             .await
     }
 
-    /// The project's jobs with only `fields`: statements may be megabytes.
+    /// The project's jobs with only `fields`.
     fn list(&self, project: &str, fields: &str) -> Request<'_> {
-        let request = self.0.get(&["projects", project, "jobs"]).query("fields", Some(fields));
+        let fields = format!("nextPageToken,jobs({fields})");
+        let request = self.0.get(&["projects", project, "jobs"]).query("fields", Some(&fields));
         request.query("projection", Some("full")).query("maxResults", Some(PAGE))
     }
 
@@ -179,14 +199,24 @@ impl Jobs {
     pub(crate) async fn cancel(&self, cx: &Context, job: &Job) -> Result<()> {
         let path = ["projects", &job.project, "jobs", &job.id, "cancel"];
         let request = self.0.post(&path).query("location", job.location.as_deref());
-        request.idempotent().send(cx).await.map(drop)
+        request.query("fields", Some(CANCELLED)).idempotent().send(cx).await.map(drop)
     }
 }
 
 impl Job {
-    /// The same job, in `location` if that has become known.
+    /// The same job, in `location` if that has become known. What is too long is no location.
     fn in_location(self, location: Option<String>) -> Self {
+        let location = location.filter(|location| location.len() <= MAX_LOCATION);
         Self { location: location.or(self.location), ..self }
+    }
+
+    /// Checks that it fits into a handle wherever Google runs it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the names that the task's author chose are too long.
+    pub(crate) fn check(&self, cx: &Context) -> Result<()> {
+        let location = self.location.clone().unwrap_or_else(|| "-".repeat(MAX_LOCATION));
+        cx.check_meta(&Self { location: Some(location), ..self.clone() })
     }
 }
 

@@ -1,13 +1,18 @@
 //! Runs Flyte's `bigquery_query_job_task`: a SQL statement as one BigQuery query job.
 
 mod api;
+mod asked;
+#[cfg(test)]
+mod corpus_tests;
 mod credentials;
+mod dialect;
 mod jobs;
 mod labels;
 mod parameters;
 mod query;
 mod sql;
 mod task_types;
+mod verdicts;
 
 use std::sync::Arc;
 
@@ -42,6 +47,18 @@ pub struct Settings {
     /// Service account to impersonate with the service's own credentials.
     #[arg(long, env = "BIGQUERY_IMPERSONATE", value_name = "EMAIL")]
     impersonate: Option<String>,
+
+    /// What access tokens may be used for. Tables over Google Sheets also need
+    /// `https://www.googleapis.com/auth/drive.readonly`.
+    #[arg(
+        long,
+        env = "BIGQUERY_SCOPES",
+        value_name = "SCOPE,…",
+        value_delimiter = ',',
+        value_parser = credentials::scope,
+        default_value = credentials::CLOUD_PLATFORM
+    )]
+    scopes: Vec<String>,
 
     /// `host:port` of an emulator to call instead of Google, without credentials.
     #[arg(long, env = "BIGQUERY_EMULATOR_HOST", value_name = "HOST", conflicts_with = "endpoint")]
@@ -98,7 +115,7 @@ impl Plugin for BigQuery {
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let (http, google) = match settings.emulator_host {
             Some(host) => (http.emulator(&host)?, None),
-            None => (http, Some(Arc::new(Google::new(settings.impersonate)?))),
+            None => (http, Some(Arc::new(Google::new(settings.impersonate, settings.scopes)?))),
         };
         Ok(Self { http: http.failures(api::failure).build(API)?, google })
     }
@@ -115,6 +132,7 @@ impl Plugin for BigQuery {
             results: task.declares_output("results"),
             key,
         };
+        job.check(cx)?;
         self.jobs(&job).insert(cx, &query::insert(cx, &task, &job)?, job).await
     }
 
@@ -159,7 +177,8 @@ impl BigQuery {
     fn jobs(&self, job: &Job) -> Jobs {
         let signer = |google| Signer { google: Arc::clone(google), key: job.key.clone() };
         let signed = self.google.as_ref().map(|google| self.http.signed_by(signer(google)));
-        Jobs(signed.unwrap_or_else(|| self.http.clone()))
+        // Google's quotas are per project.
+        Jobs(signed.unwrap_or_else(|| self.http.clone()).quota(&job.project))
     }
 }
 

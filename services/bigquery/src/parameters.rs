@@ -1,22 +1,53 @@
 //! Flyte inputs as BigQuery query parameters.
 //!
-//! Types come from the task's interface, never from the first item: a list may be empty.
+//! Types come from the task's interface, never from the first item: a list may be empty. A type that the
+//! author declares in `custom.queryParameters` takes precedence.
 
 use plugin_core::{
     Error, Result, Type, Value,
-    jiff::{SignedDuration, civil::DateTime},
+    jiff::{
+        SignedDuration,
+        civil::{DateTime, Time},
+    },
     serde_json::{Value as Json, json},
     task::Input,
 };
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeMap as _, SerializeStruct as _},
+};
 
-/// `@name` for `input`.
-pub(crate) fn named(name: &str, input: &Input) -> Result<Json> {
+/// A query parameter. It is written when it is sent: as JSON, each item of a list would take a kilobyte.
+#[derive(Debug)]
+pub(crate) struct Parameter<'a> {
+    name: &'a str,
+    ty: Json,
+    value: &'a Value,
+}
+
+/// `@name` for `input`, of the type that the author `declared`, if any.
+pub(crate) fn named<'a>(
+    name: &'a str,
+    input: &'a Input,
+    declared: Option<Json>,
+) -> Result<Parameter<'a>> {
     let wrong = |why| Error::invalid(format!("inputs.{name}: {why}"));
-    Ok(json!({
-        "name": name,
-        "parameterType": parameter_type(&input.ty).map_err(wrong)?,
-        "parameterValue": value(&input.value),
-    }))
+    let ty = match declared {
+        Some(declared) => declared,
+        None => parameter_type(&input.ty).map_err(wrong)?,
+    };
+    check(&input.value, &ty).map_err(wrong)?;
+    Ok(Parameter { name, ty, value: &input.value })
+}
+
+impl Serialize for Parameter<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut parameter = to.serialize_struct("QueryParameter", 3)?;
+        parameter.serialize_field("name", self.name)?;
+        parameter.serialize_field("parameterType", &self.ty)?;
+        parameter.serialize_field("parameterValue", &Typed(self.value, &self.ty))?;
+        parameter.end()
+    }
 }
 
 fn parameter_type(declared: &Type) -> Result<Json, &'static str> {
@@ -44,14 +75,127 @@ fn parameter_type(declared: &Type) -> Result<Json, &'static str> {
     Ok(json!({ "type": scalar }))
 }
 
-fn value(value: &Value) -> Json {
+/// Checks that `value` can be of the type `ty`.
+fn check(value: &Value, ty: &Json) -> Result<(), &'static str> {
     match value {
-        Value::Null => json!({}),
-        Value::List(items) => {
-            json!({ "arrayValues": items.iter().map(self::value).collect::<Vec<_>>() })
+        Value::Datetime(at) => datetime(*at, ty["type"].as_str()).map(drop),
+        Value::List(items) => items.iter().try_for_each(|item| check(item, &ty["arrayType"])),
+        Value::Map(entries) if is_struct(ty) => {
+            entries.iter().try_for_each(|(name, field)| check(field, field_type(ty, name)))
         }
-        scalar => json!({ "value": text(scalar) }),
+        _ => Ok(()),
     }
+}
+
+fn is_struct(ty: &Json) -> bool {
+    ty["type"] == "STRUCT"
+}
+
+/// A value as a `QueryParameterValue` of a type.
+struct Typed<'a>(&'a Value, &'a Json);
+
+impl Serialize for Typed<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(value, ty) = self;
+        match value {
+            Value::Null => to.serialize_map(Some(0))?.end(),
+            Value::List(items) => array(to, items.iter().map(|item| Typed(item, &ty["arrayType"]))),
+            Value::Datetime(at) => {
+                scalar(to, &datetime(*at, ty["type"].as_str()).map_err(S::Error::custom)?)
+            }
+            Value::Map(entries) if is_struct(ty) => {
+                let fields = entries.iter();
+                fields_of(
+                    to,
+                    fields.map(|(name, field)| (name, Typed(field, field_type(ty, name)))),
+                )
+            }
+            Value::Json(Json::Object(fields)) if is_struct(ty) => fields_of(
+                to,
+                fields.iter().map(|(name, field)| (name, TypedJson(field, field_type(ty, name)))),
+            ),
+            other => scalar(to, &text(other)),
+        }
+    }
+}
+
+/// A field of a dataclass as a `QueryParameterValue` of a type.
+struct TypedJson<'a>(&'a Json, &'a Json);
+
+impl Serialize for TypedJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(field, ty) = self;
+        match (field, ty["type"].as_str()) {
+            (Json::Null, _) => to.serialize_map(Some(0))?.end(),
+            (Json::String(text), _) => scalar(to, text),
+            (Json::Array(items), Some("ARRAY")) => {
+                array(to, items.iter().map(|item| TypedJson(item, &ty["arrayType"])))
+            }
+            (Json::Object(fields), Some("STRUCT")) => fields_of(
+                to,
+                fields.iter().map(|(name, field)| (name, TypedJson(field, field_type(ty, name)))),
+            ),
+            // Numbers in JSON have no type: 3.0 is an integer where the author says so.
+            (Json::Number(number), Some("INT64" | "INTEGER")) => match number.as_f64() {
+                Some(whole) if number.is_f64() && whole.fract() == 0.0 => {
+                    scalar(to, &format!("{whole:.0}"))
+                }
+                _ => scalar(to, &number.to_string()),
+            },
+            (other, _) => scalar(to, &other.to_string()),
+        }
+    }
+}
+
+fn scalar<S: Serializer>(to: S, text: &str) -> Result<S::Ok, S::Error> {
+    only(to, "value", text)
+}
+
+fn array<S: Serializer>(
+    to: S,
+    items: impl Iterator<Item = impl Serialize> + Clone,
+) -> Result<S::Ok, S::Error> {
+    only(to, "arrayValues", &Items(items))
+}
+
+fn fields_of<'a, S: Serializer>(
+    to: S,
+    fields: impl Iterator<Item = (&'a String, impl Serialize)> + Clone,
+) -> Result<S::Ok, S::Error> {
+    only(to, "structValues", &Fields(fields))
+}
+
+fn only<S: Serializer>(
+    to: S,
+    key: &'static str,
+    value: &(impl Serialize + ?Sized),
+) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(1))?;
+    map.serialize_entry(key, value)?;
+    map.end()
+}
+
+struct Items<I>(I);
+
+impl<T: Serialize, I: Iterator<Item = T> + Clone> Serialize for Items<I> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.clone())
+    }
+}
+
+struct Fields<I>(I);
+
+impl<'a, T: Serialize, I: Iterator<Item = (&'a String, T)> + Clone> Serialize for Fields<I> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.clone())
+    }
+}
+
+/// The type of the field `name` of the struct `ty`.
+fn field_type<'t>(ty: &'t Json, name: &str) -> &'t Json {
+    let fields = ty["structTypes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let field = fields.iter().find(|field| field["name"] == name);
+    field.map_or(&Json::Null, |field| &field["type"])
 }
 
 /// A scalar as the string that BigQuery parses.
@@ -59,7 +203,6 @@ fn text(value: &Value) -> String {
     match value {
         // Also "NaN" and "inf", which JSON does not have.
         Value::Float(number) => format!("{number:?}"),
-        Value::Datetime(at) => timestamp(*at),
         Value::Duration(span) => interval(*span),
         other => match other.to_json() {
             Json::String(text) => text,
@@ -68,10 +211,21 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// `at` as a value of the type `ty`: Flyte has one type for dates and times.
+fn datetime(at: DateTime, ty: Option<&str>) -> Result<String, &'static str> {
+    match ty {
+        Some("DATE") if at.time() == Time::midnight() => Ok(at.date().to_string()),
+        Some("DATE") => Err("has a time of day, but custom.queryParameters declares a DATE"),
+        Some("DATETIME") => Ok(micros(at).to_string()),
+        Some("TIME") => Ok(micros(at).time().to_string()),
+        _ => Ok(format!("{}Z", micros(at))),
+    }
+}
+
 /// BigQuery stores microseconds and rejects more digits.
-fn timestamp(at: DateTime) -> String {
+fn micros(at: DateTime) -> DateTime {
     let micros = at.subsec_nanosecond() / 1000 * 1000;
-    format!("{}Z", at.with().subsec_nanosecond(micros).build().unwrap_or(at))
+    at.with().subsec_nanosecond(micros).build().unwrap_or(at)
 }
 
 /// `Y-M D H:M:S.F`, the canonical form of an INTERVAL.
@@ -86,10 +240,16 @@ fn interval(span: SignedDuration) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use plugin_core::serde_json;
+
     use super::*;
 
+    fn written(parameter: &Parameter<'_>) -> Json {
+        serde_json::to_value(parameter).unwrap()
+    }
+
     fn parameter(value: Value, ty: Type) -> Result<(Json, Json)> {
-        let mut named = named("x", &Input::new(value, ty))?;
+        let mut named = written(&named("x", &Input::new(value, ty), None)?);
         Ok((named["parameterType"].take(), named["parameterValue"].take()))
     }
 
@@ -162,5 +322,46 @@ mod tests {
         assert_eq!(mixed.to_string(), "inputs.x: BigQuery has no arrays of mixed types");
         let nested = parameter(Value::List(vec![]), list(list(Type::Integer))).unwrap_err();
         assert_eq!(nested.to_string(), "inputs.x: BigQuery has no arrays of arrays");
+    }
+
+    #[test]
+    fn declared_types_take_precedence() {
+        let midnight = Value::Datetime("2026-03-01T00:00:00".parse().unwrap());
+        let later = Value::Datetime("2026-03-01T06:30:15.2500009".parse().unwrap());
+        let list = Value::List(vec![midnight.clone(), Value::Null]);
+        let item = Value::Json(json!({"id": 3.0, "tags": ["a"], "price": 0.1, "none": null}));
+        let scalar = |kind: &str| json!({ "type": kind });
+        let dates = json!({"type": "ARRAY", "arrayType": {"type": "DATE"}});
+        let item_type = json!({"type": "STRUCT", "structTypes": [
+            {"name": "id", "type": {"type": "INT64"}},
+            {"name": "tags", "type": {"type": "ARRAY", "arrayType": {"type": "STRING"}}},
+        ]});
+        for (value, declared, expected) in [
+            (&midnight, scalar("DATE"), json!({"value": "2026-03-01"})),
+            (&midnight, scalar("DATETIME"), json!({"value": "2026-03-01T00:00:00"})),
+            (&later, scalar("DATETIME"), json!({"value": "2026-03-01T06:30:15.25"})),
+            (&later, scalar("TIME"), json!({"value": "06:30:15.25"})),
+            (&later, scalar("TIMESTAMP"), json!({"value": "2026-03-01T06:30:15.25Z"})),
+            (&list, dates, json!({"arrayValues": [{"value": "2026-03-01"}, {}]})),
+            (&Value::Float(0.1), scalar("NUMERIC"), json!({"value": "0.1"})),
+            (
+                &item,
+                item_type,
+                json!({"structValues": {
+                    "id": {"value": "3"},
+                    "tags": {"arrayValues": [{"value": "a"}]},
+                    "price": {"value": "0.1"},
+                    "none": {},
+                }}),
+            ),
+        ] {
+            let input = Input::new(value.clone(), Type::of(value));
+            let found = written(&named("x", &input, Some(declared.clone())).unwrap());
+            assert_eq!((&found["parameterType"], &found["parameterValue"]), (&declared, &expected));
+        }
+        let later = Input::new(later, Type::Datetime);
+        let error = named("x", &later, Some(scalar("DATE")));
+        let message = "inputs.x: has a time of day, but custom.queryParameters declares a DATE";
+        assert_eq!(error.unwrap_err().to_string(), message);
     }
 }

@@ -1,34 +1,72 @@
 //! The body of `jobs.insert`.
 
+use std::collections::HashMap;
+
 use plugin_core::{
     Context, Error, Result, Task,
     serde_json::{self, Map, Value as Json, json},
     task::without_nulls,
 };
-use serde::{Deserialize as _, Deserializer};
+use serde::{Deserialize as _, Deserializer, Serialize};
 
-use crate::{Custom, Job, labels, parameters, sql};
+use crate::{
+    Custom, Job, labels,
+    parameters::{Parameter, named},
+    sql,
+};
+
+/// The body of `jobs.insert`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Insert<'a> {
+    job_reference: Json,
+    configuration: Configuration<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Configuration<'a> {
+    #[serde(flatten)]
+    job_level: Map<String, Json>,
+    query: Query<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Query<'a> {
+    #[serde(flatten)]
+    keys: Map<String, Json>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    query_parameters: Vec<QueryParameter<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum QueryParameter<'a> {
+    Authors(Json),
+    Input(Parameter<'a>),
+}
 
 /// A query job that runs `task` under the id of `job`.
-pub(crate) fn insert(cx: &Context, task: &Task<Custom>, job: &Job) -> Result<Json> {
+pub(crate) fn insert<'a>(cx: &Context, task: &'a Task<Custom>, job: &Job) -> Result<Insert<'a>> {
     check_names(&task.custom)?;
     let mut query = without_nulls(task.custom.query.clone());
     query.insert("query".to_owned(), sql::render(cx, task)?.into());
     // BigQuery's own default is legacy SQL; that of Google's clients and Flyte's SDKs is not.
     let legacy = query.entry("useLegacySql").or_insert(Json::Bool(false)) == &Json::Bool(true);
+    let mut query_parameters = Vec::new();
     if !task.inputs.is_empty() {
         if legacy {
             return Err(Error::invalid("custom.useLegacySql: legacy SQL does not support inputs"));
         }
-        add_inputs(&mut query, task)?;
+        query_parameters = parameters(&mut query, task)?;
     }
-    let mut configuration = job_level(cx, task, &mut query)?;
-    configuration.insert("query".to_owned(), query.into());
+    let job_level = job_level(cx, task, &mut query)?;
     let mut reference = json!({ "projectId": job.project, "jobId": job.id });
     if let Some(location) = &job.location {
         reference["location"] = location.as_str().into();
     }
-    Ok(json!({ "jobReference": reference, "configuration": configuration }))
+    let query = Query { keys: query, query_parameters };
+    Ok(Insert { job_reference: reference, configuration: Configuration { job_level, query } })
 }
 
 /// The keys of `JobConfiguration` beside `query`: from `custom`, else from the template's `config`, where
@@ -91,23 +129,38 @@ fn check_names(custom: &Custom) -> Result<()> {
     Ok(())
 }
 
-/// Adds the task's inputs as named parameters, in place of the author's of the same name.
-fn add_inputs(query: &mut Map<String, Json>, task: &Task<Custom>) -> Result<()> {
+/// The task's inputs as named parameters, after the author's with other names, which are taken out of
+/// `query`. Inputs have the types that the author declared for their names.
+fn parameters<'a>(
+    query: &mut Map<String, Json>,
+    task: &'a Task<Custom>,
+) -> Result<Vec<QueryParameter<'a>>> {
     let mode = query.insert("parameterMode".to_owned(), "NAMED".into());
     if mode.is_some_and(|mode| mode != "NAMED") {
         return Err(Error::invalid(
             "custom.parameterMode: must be NAMED, because the task's inputs have names",
         ));
     }
-    let mut all = match query.remove("queryParameters") {
+    let all = match query.remove("queryParameters") {
         None => Vec::new(),
         Some(Json::Array(all)) => all,
         Some(_) => return Err(Error::invalid("custom.queryParameters: must be a list")),
     };
-    for (name, input) in task.inputs.iter() {
-        all.retain(|parameter| parameter["name"] != name);
-        all.push(parameters::named(name, input)?);
+    let mut declared = HashMap::new();
+    let mut parameters = Vec::new();
+    for mut parameter in all {
+        match parameter["name"].as_str().filter(|name| task.inputs.contains(name)) {
+            None => parameters.push(QueryParameter::Authors(parameter)),
+            Some(name) => {
+                let name = name.to_owned();
+                let ty = parameter.get_mut("parameterType").map(Json::take);
+                ty.and_then(|ty| declared.insert(name, ty));
+            }
+        }
     }
-    query.insert("queryParameters".to_owned(), all.into());
-    Ok(())
+    for (name, input) in task.inputs.iter() {
+        let parameter = named(name, input, declared.remove(name))?;
+        parameters.push(QueryParameter::Input(parameter));
+    }
+    Ok(parameters)
 }

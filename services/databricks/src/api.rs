@@ -181,38 +181,60 @@ pub(crate) fn failure(status: StatusCode, body: &[u8]) -> Option<Failure> {
     Some(Failure::new(kind(status, code.as_deref(), &message), message).code(code))
 }
 
-/// Parts of the messages of transient errors, whatever their status: those that Databricks' own client
-/// retries.
-const TRANSIENT: [&str; 6] = [
+/// Parts of the messages of transient errors, whatever their status: those that Databricks' own clients
+/// retry (`databricks/sdk/_base_client.py`, `apierr/error_overrides.go`), and the limit of runs submitted in
+/// an hour, whose code is that of a wrong request
+/// (<https://kb.databricks.com/jobs/job-rate-limit>).
+const TRANSIENT: [&str; 9] = [
     "UnknownWorkerEnvironmentException",
     "does not have any associated worker environments",
     "There is no worker environment with id",
     "Unknown worker environment",
     "ClusterNotReadyException",
     "Unexpected error",
+    "Timed out after ",
+    "deadline exceeded",
+    "exceeding rate limit",
 ];
+/// The first and the last part of another.
+const UNKNOWN_ENVIRONMENT: (&str, &str) = ("worker env ", " not found");
 /// Parts of the messages of rate limits, whatever their status.
 const THROTTLING: [&str; 2] = [
     "Please try again later or try a faster operation.",
     "RPC token bucket limit has been exceeded",
 ];
 
+/// By the error code where there is one. The meanings: `ErrorCode` in
+/// <https://github.com/mlflow/mlflow/blob/master/mlflow/protos/databricks.proto>.
 fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
     if status == StatusCode::TOO_MANY_REQUESTS
         || THROTTLING.iter().any(|part| message.contains(part))
     {
         return Kind::ResourceExhausted;
     }
-    if TRANSIENT.iter().any(|part| message.contains(part)) {
+    if TRANSIENT.iter().any(|part| message.contains(part)) || is_unknown_environment(message) {
         return Kind::Unavailable;
     }
     match (code.unwrap_or_default(), status.as_u16()) {
         ("INVALID_PARAMETER_VALUE", _) if is_missing_run(message) => Kind::NotFound,
         ("RESOURCE_DOES_NOT_EXIST" | "NOT_FOUND", _) => Kind::NotFound,
         ("RESOURCE_EXHAUSTED" | "REQUEST_LIMIT_EXCEEDED", _) => Kind::ResourceExhausted,
-        ("TEMPORARILY_UNAVAILABLE" | "ABORTED" | "DATA_LOSS" | "UNKNOWN", _) => Kind::Unavailable,
+        // A conflict with another request at the same time.
+        ("ABORTED" | "COULD_NOT_ACQUIRE_LOCK", _) => Kind::Unavailable,
+        (
+            "TEMPORARILY_UNAVAILABLE"
+            | "UNAVAILABLE"
+            | "SERVICE_UNDER_MAINTENANCE"
+            | "WORKSPACE_TEMPORARILY_UNAVAILABLE"
+            | "DATA_LOSS"
+            | "UNKNOWN",
+            _,
+        ) => Kind::Unavailable,
         ("INVALID_STATE", _) => Kind::FailedPrecondition,
-        ("ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS", _) | (_, 409) => Kind::AlreadyExists,
+        // Each names a resource that the request would meet again.
+        ("ALREADY_EXISTS" | "RESOURCE_ALREADY_EXISTS" | "RESOURCE_CONFLICT", _) | (_, 409) => {
+            Kind::AlreadyExists
+        }
         (_, 401) => Kind::Unauthenticated,
         // As far as is known, also the response to an expired token.
         (_, 403) if message.contains("Invalid access token") => Kind::Unauthenticated,
@@ -224,6 +246,11 @@ fn kind(status: StatusCode, code: Option<&str>, message: &str) -> Kind {
         (_, 408 | 499 | 500..) => Kind::Unavailable,
         _ => Kind::InvalidArgument,
     }
+}
+
+fn is_unknown_environment(message: &str) -> bool {
+    let (first, last) = UNKNOWN_ENVIRONMENT;
+    message.split_once(first).is_some_and(|(_, rest)| rest.contains(last))
 }
 
 /// Databricks does not answer 404 for a run that does not exist.

@@ -5,7 +5,12 @@ use plugin_core::{
     serde_json::{Value as Json, json},
 };
 
-use crate::custom::{Custom, Object};
+use crate::{
+    custom::{Custom, Object},
+    git::Repository,
+    keys::TASK_KEY,
+    nulls::without_nulls,
+};
 
 /// The location of Flyte's entrypoints.
 #[derive(Debug, Clone, clap::Args)]
@@ -107,15 +112,16 @@ pub(crate) struct Action {
     pub(crate) name: &'static str,
     /// Its contents.
     pub(crate) body: Json,
-    /// The source of the code, if its author sets none.
-    pub(crate) git_source: Option<Json>,
+    /// The repository of the entrypoint, if it lies in one.
+    pub(crate) repository: Option<Repository>,
 }
 
 impl Action {
     /// What `task` runs. `python_file` and `has_git` come from its author's request.
     ///
     /// # Errors
-    /// `InvalidArgument` when the template has neither a container nor a notebook.
+    /// `InvalidArgument` when the template has neither a container nor a notebook, or a parameter of the
+    /// notebook is invalid.
     pub(crate) fn of(
         cx: &Context,
         task: &Task<Custom>,
@@ -125,21 +131,24 @@ impl Action {
         serverless: bool,
     ) -> Result<Self> {
         match task.custom.notebook_path.as_deref() {
-            Some(path) => Ok(Self::notebook(path, &task.custom, has_git)),
+            Some(path) => Self::notebook(path, &task.custom, has_git),
             None => Self::code(cx, task, args, python_file, serverless),
         }
     }
 
-    fn notebook(path: &str, custom: &Custom, has_git: bool) -> Self {
+    fn notebook(path: &str, custom: &Custom, has_git: bool) -> Result<Self> {
         let mut body = json!({ "notebook_path": path });
-        if let Some(parameters) = custom.notebook_base_parameters.as_ref().filter(|p| !p.is_empty())
-        {
-            body["base_parameters"] = parameters.clone().into();
+        let parameters = custom.notebook_base_parameters.clone().unwrap_or_default();
+        let parameters = without_nulls("custom.notebookBaseParameters", parameters)?;
+        if !parameters.is_empty() {
+            body["base_parameters"] = parameters.into();
         }
+        // Without it, Databricks looks for every notebook in the repository.
         if has_git {
-            body["source"] = "GIT".into();
+            body["source"] = if lies_in_git(path) { "GIT" } else { "WORKSPACE" }.into();
         }
-        Self { task_key: "flyte_notebook_task", name: "notebook_task", body, git_source: None }
+        let (task_key, name) = ("flyte_notebook_task", "notebook_task");
+        Ok(Self { task_key, name, body, repository: None })
     }
 
     fn code(
@@ -164,6 +173,9 @@ impl Action {
         {
             parameters.push(format!("--flyte-credential-provider={provider}"));
         }
+        // Flyte 1's authors may name a copy of the entrypoints' repository, as its connector allows. Flyte 2's
+        // replaces the repository.
+        let replaces_authors = is_v2 && python_file.is_none();
         let file = python_file.unwrap_or_else(|| args.entrypoint(is_v2, serverless).to_owned());
         let in_git = lies_in_git(&file);
         let mut body = json!({ "python_file": file, "parameters": parameters });
@@ -171,7 +183,8 @@ impl Action {
             body["source"] = "GIT".into();
         }
         let git_source = in_git.then(|| args.git_source(is_v2));
-        Ok(Self { task_key: "flyte_task", name: "spark_python_task", body, git_source })
+        let repository = git_source.map(|git_source| Repository { git_source, replaces_authors });
+        Ok(Self { task_key: TASK_KEY, name: "spark_python_task", body, repository })
     }
 }
 

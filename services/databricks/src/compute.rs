@@ -8,6 +8,7 @@ use plugin_core::{
 use crate::{
     code::{CodeArgs, Place},
     custom::{Custom, Object},
+    nulls::without_nulls,
 };
 
 /// Makes flytekit's entrypoint exit with an error when the task's code fails. Flyte 2's ignores it.
@@ -59,7 +60,7 @@ pub(crate) fn prepare_cluster(flyte_task: &mut Object, task: &Task<Custom>) -> R
     if let Some(image) = image.filter(|image| !image.is_empty()) {
         set_if_empty(cluster, "docker_image", json!({ "url": image }));
     }
-    let spark = spark_conf(&task.custom);
+    let spark = spark_conf(&task.custom)?;
     if !spark.is_empty() {
         set_if_empty(cluster, "spark_conf", spark.into());
     }
@@ -69,12 +70,14 @@ pub(crate) fn prepare_cluster(flyte_task: &mut Object, task: &Task<Custom>) -> R
 }
 
 /// Spark's settings, with Hadoop's under the prefix that Spark reads them from.
-fn spark_conf(custom: &Custom) -> Object {
-    let mut spark = custom.spark_conf.clone().unwrap_or_default();
-    for (key, value) in custom.hadoop_conf.iter().flatten() {
-        spark.entry(format!("spark.hadoop.{key}")).or_insert_with(|| value.clone());
+fn spark_conf(custom: &Custom) -> Result<Object> {
+    let spark = custom.spark_conf.clone().unwrap_or_default();
+    let hadoop = custom.hadoop_conf.clone().unwrap_or_default();
+    let mut spark = without_nulls("custom.sparkConf", spark)?;
+    for (key, value) in without_nulls("custom.hadoopConf", hadoop)? {
+        spark.entry(format!("spark.hadoop.{key}")).or_insert(value);
     }
-    spark
+    Ok(spark)
 }
 
 /// Adds its environment and variables to a serverless task.

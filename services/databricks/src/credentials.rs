@@ -8,7 +8,7 @@ use plugin_core::{
     http::{HeaderMap, header},
     secrecy::{ExposeSecret as _, SecretString},
     serde_json,
-    upstream::{Credentials, Listed, TokenCache, TokenFile, bearer},
+    upstream::{Credentials, Listed, TokenCache, TokenFile, secret_bearer},
 };
 use serde::{Deserialize, Serialize};
 
@@ -129,21 +129,18 @@ impl Choice {
 
 /// The secret that an author chooses: with Flyte 1 in a field of its own, with Flyte 2 under a key of
 /// `custom.secrets`.
+///
+/// # Errors
+/// `InvalidArgument` with the one that is not a name, whichever counts.
 fn chosen(
     custom: &Custom,
     (field, name): (&str, &Option<String>),
     key: &str,
 ) -> Result<Option<Chosen>> {
-    if let Some(name) = AuthorSecret::in_field(field, name.as_deref().unwrap_or_default())? {
-        return Ok(Some(Chosen { key: None, name }));
-    }
-    let name = AuthorSecret::read(custom.secrets.as_ref(), key)?;
-    // An author who chose an identity must not run with the service's own.
-    let written = custom.secrets.as_ref().and_then(|secrets| secrets.get(key));
-    if written.and_then(|name| name.as_str()).is_some_and(str::is_empty) {
-        return Err(Error::invalid(format!("custom.secrets.{key}: must not be empty")));
-    }
-    Ok(name.map(|name| Chosen { key: Some(key.to_owned()), name }))
+    let in_field = AuthorSecret::in_field(field, name.as_deref())?;
+    let in_secrets = AuthorSecret::read(custom.secrets.as_ref(), key)?;
+    let in_secrets = in_secrets.map(|name| Chosen { key: Some(key.to_owned()), name });
+    Ok(in_field.map(|name| Chosen { key: None, name }).or(in_secrets))
 }
 
 /// The method that the author's secret is for. The operator's default might ignore that secret.
@@ -278,8 +275,8 @@ struct Pat(Source);
 
 impl Credentials for Pat {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let (_, token) = self.0.get(cx).await?;
-        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, bearer(&token)?)]))
+        let (name, token) = self.0.get(cx).await?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, secret_bearer(name, &token)?)]))
     }
 
     async fn rejected(&self, cx: &Context, _: &HeaderMap) {
@@ -300,10 +297,29 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_name_is_rejected_instead_of_using_the_service_identity() {
-        let custom = json!({"secrets": {"databricks_token": ""}});
-        let error = Choice::of(&serde_json::from_value(custom).unwrap()).unwrap_err();
-        assert_eq!(error.to_string(), "custom.secrets.databricks_token: must not be empty");
+    fn what_is_not_a_name_is_rejected_instead_of_using_the_service_identity() {
+        for key in ["databricks_token", "databricks_client_secret"] {
+            for (name, problem) in [
+                (json!(5), "must be a string"),
+                (json!(["t"]), "must be a string"),
+                (json!({"key": "t"}), "must be a string"),
+                (json!(""), "must not be empty"),
+            ] {
+                let secrets = json!({ (key): name });
+                for custom in [
+                    json!({"secrets": secrets}),
+                    json!({"secrets": secrets, "databricksTokenSecret": "t", "databricksOauthSecret": "o"}),
+                ] {
+                    let error = Choice::of(&serde_json::from_value(custom).unwrap()).unwrap_err();
+                    assert_eq!(error.to_string(), format!("custom.secrets.{key}: {problem}"));
+                }
+            }
+        }
+        for field in ["databricksTokenSecret", "databricksOauthSecret"] {
+            let custom = json!({ (field): "" });
+            let error = Choice::of(&serde_json::from_value(custom).unwrap()).unwrap_err();
+            assert_eq!(error.to_string(), format!("custom.{field}: must not be empty"));
+        }
     }
 
     #[test]

@@ -5,13 +5,14 @@
 use plugin_core::{
     Context, Error, Result, Task, Type,
     serde_json::{self, Value as Json},
-    task::without_nulls,
 };
 
 use crate::{
     code::{Action, CodeArgs, has_action},
     compute,
     custom::{Custom, Object},
+    keys::Keys,
+    nulls::without_nulls,
 };
 
 /// The output that Flyte's SDKs declare for a task with one result.
@@ -64,12 +65,21 @@ const TASK_FIELDS: [&str; 36] = [
 /// `InvalidArgument` with the field that is wrong or missing.
 pub(crate) fn submit(cx: &Context, task: &Task<Custom>, args: &CodeArgs) -> Result<Json> {
     let conf = task.custom.databricks_conf.clone().unwrap_or_default();
-    let mut request = without_nulls(conf);
+    let mut request = without_nulls("custom.databricksConf", conf)?;
     let python_file = take_string(&mut request, "python_file")?;
     let mut tasks = tasks(&mut request)?;
-    if let Some(flyte_task) = tasks.iter_mut().find(|task| !has_action(task)) {
-        fill(cx, task, args, &mut request, flyte_task, python_file)?;
+    let mut keys = Keys::of(&tasks);
+    if let Some(index) = tasks.iter().position(|task| !has_action(task)) {
+        let mut flyte_task = std::mem::take(&mut tasks[index]);
+        let action = fill(cx, task, args, &mut request, &mut flyte_task, python_file)?;
+        keys.fill(&mut flyte_task, action.task_key);
+        if let Some(repository) = action.repository {
+            repository.set(&mut request, &mut tasks)?;
+        }
+        flyte_task.insert(action.name.to_owned(), action.body);
+        tasks[index] = flyte_task;
     }
+    keys.fill_all(&mut tasks);
     let has_timeout = |object: &Object| object.contains_key("timeout_seconds");
     let limited = has_timeout(&request) || tasks.iter().any(has_timeout);
     if let Some(timeout) = task.timeout.filter(|_| !limited) {
@@ -84,7 +94,7 @@ pub(crate) fn submit(cx: &Context, task: &Task<Custom>, args: &CodeArgs) -> Resu
     Ok(request.into())
 }
 
-/// Adds the code and the compute to Flyte's task.
+/// Adds the compute to Flyte's task, and returns what it runs.
 fn fill(
     cx: &Context,
     task: &Task<Custom>,
@@ -92,36 +102,34 @@ fn fill(
     request: &mut Object,
     flyte_task: &mut Object,
     python_file: Option<String>,
-) -> Result<()> {
+) -> Result<Action> {
     let serverless = compute::is_serverless(request, flyte_task)?;
     let has_git = request.contains_key("git_source");
     let action = Action::of(cx, task, args, python_file, has_git, serverless)?;
-    flyte_task.entry("task_key").or_insert(action.task_key.into());
-    flyte_task.insert(action.name.to_owned(), action.body);
-    if let Some(git_source) = action.git_source {
-        request.entry("git_source").or_insert(git_source);
-    }
     if serverless {
-        compute::prepare_serverless(request, flyte_task, task, args)
+        compute::prepare_serverless(request, flyte_task, task, args)?;
     } else {
-        compute::prepare_cluster(flyte_task, task)
+        compute::prepare_cluster(flyte_task, task)?;
     }
+    Ok(action)
 }
 
 /// Takes the request's tasks out of it, with the task fields that are beside them.
 fn tasks(request: &mut Object) -> Result<Vec<Object>> {
+    if request.contains_key("spark_python_task") {
+        return Err(Error::invalid(
+            "custom.databricksConf.spark_python_task: Flyte's connector replaces it by the task's code; \
+             set python_file to start that code with a file of your own, or move spark_python_task into \
+             tasks[] to run it instead",
+        ));
+    }
     let mut top_level = Object::new();
     for field in TASK_FIELDS {
         top_level.extend(request.remove_entry(field));
     }
-    let Some(tasks) = request.remove("tasks") else {
-        // Flyte's own connector replaces it with the entrypoint.
-        top_level.remove("spark_python_task");
-        return Ok(vec![top_level]);
-    };
-    let tasks = serde_json::from_value::<Vec<Object>>(tasks)
+    let Some(tasks) = request.remove("tasks") else { return Ok(vec![top_level]) };
+    let mut tasks = serde_json::from_value::<Vec<Object>>(tasks)
         .map_err(|_| Error::invalid("custom.databricksConf.tasks: must be a list of objects"))?;
-    let mut tasks = tasks.into_iter().map(without_nulls).collect::<Vec<_>>();
     let index = tasks.iter().position(|task| !has_action(task)).unwrap_or_default();
     let flyte_task = tasks
         .get_mut(index)

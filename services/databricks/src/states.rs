@@ -83,7 +83,7 @@ impl Run {
             return Some(verdicts.timed_out_runs.phase());
         }
         let by_code = self.termination_code().and_then(|code| by_code(code, verdicts));
-        let by_type = || by_type(self.termination()?.ty.as_deref()?, verdicts);
+        let by_type = || by_type(self.termination()?.ty.as_deref()?);
         let by_state = || by_state(self.life_cycle()?, self.result(), verdicts);
         by_code.or_else(by_type).or_else(by_state)
     }
@@ -228,13 +228,15 @@ fn is_failure(phase: Phase) -> bool {
     matches!(phase, Phase::Failed | Phase::RetryableFailed)
 }
 
-/// By the termination code of the newer form.
+/// By the termination code of the newer form. The meanings: `TerminationCodeCode` in
+/// <https://github.com/databricks/databricks-sdk-go/blob/main/service/jobs/model.go>; the README says why.
 fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
     match code {
         "SUCCESS" | "SUCCESS_WITH_FAILURES" => Some(Phase::Succeeded),
         "USER_CANCELED" | "CANCELED" => Some(Phase::Failed),
-        // Caused by the request: a retry would fail again.
-        "DISABLED"
+        // Caused by the request, or by a limit that outlasts any retry.
+        "BUDGET_POLICY_LIMIT_EXCEEDED"
+        | "DISABLED"
         | "FEATURE_DISABLED"
         | "INVALID_CLUSTER_REQUEST"
         | "INVALID_RUN_CONFIGURATION"
@@ -243,7 +245,6 @@ fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
         | "UNAUTHORIZED_ERROR" => Some(Phase::Failed),
         // Caused by the platform or by load.
         "BREAKING_CHANGE"
-        | "BUDGET_POLICY_LIMIT_EXCEEDED"
         | "CLOUD_FAILURE"
         | "CLUSTER_ERROR"
         | "CLUSTER_REQUEST_LIMIT_EXCEEDED"
@@ -262,11 +263,12 @@ fn by_code(code: &str, verdicts: &Verdicts) -> Option<Phase> {
 }
 
 /// By the termination type, for codes that are newer than this table.
-fn by_type(ty: &str, verdicts: &Verdicts) -> Option<Phase> {
+fn by_type(ty: &str) -> Option<Phase> {
     match ty {
         "SUCCESS" => Some(Phase::Succeeded),
         "INTERNAL_ERROR" | "CLOUD_FAILURE" => Some(Phase::RetryableFailed),
-        "CLIENT_ERROR" => Some(verdicts.failed_runs.phase()),
+        // "An error caused by user input or the job configuration" (`TerminationTypeType` of the SDKs).
+        "CLIENT_ERROR" => Some(Phase::Failed),
         _ => None,
     }
 }

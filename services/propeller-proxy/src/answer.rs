@@ -3,25 +3,33 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Empty, Full};
 use hyper::body::Incoming;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use crate::{metrics::TargetMetrics, replica::Pending};
+use crate::{
+    metrics::TargetMetrics,
+    replica::Pending,
+    unread::{Broken, Source, Unread},
+};
 
 /// The body of a response.
 pub(crate) type Answer = Either<Forwarded, Full<Bytes>>;
 
 /// The streamed body of a replica's response.
 pub(crate) struct Forwarded {
-    body: Incoming,
+    source: Arc<Source>,
+    /// Completes when it is to end; for a response that would go on for ever.
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     /// Whether it ended early and the stream is over.
     broken: bool,
     call: Call,
@@ -66,19 +74,27 @@ impl Drop for Call {
     }
 }
 
-/// Forwards a replica's response.
-pub(crate) fn forwarded(response: Response<Incoming>, mut call: Call) -> Response<Answer> {
+/// Forwards a replica's response, as long as its caller reads it, and until `stop` if there is one.
+pub(crate) fn forwarded(
+    response: Response<Incoming>,
+    unread: &Unread,
+    stop: Option<CancellationToken>,
+    mut call: Call,
+) -> Response<Answer> {
     // A response without a body has its status in the headers.
     call.record_status(response.headers());
     if response.body().is_end_stream() {
         call.end();
     }
-    response.map(|body| Either::Left(Forwarded { body, broken: false, call }))
+    let stop = stop.map(|stop| Box::pin(stop.cancelled_owned()));
+    response.map(|body| {
+        Either::Left(Forwarded { source: unread.watch(body), stop, broken: false, call })
+    })
 }
 
-/// A gRPC response from the proxy itself, with status `UNAVAILABLE`.
-pub(crate) fn unavailable(message: String, mut call: Call) -> Response<Answer> {
-    let response = Status::unavailable(message).into_http::<Empty<Bytes>>();
+/// A gRPC response from the proxy itself.
+pub(crate) fn failed(status: &Status, mut call: Call) -> Response<Answer> {
+    let response = status.clone().into_http::<Empty<Bytes>>();
     call.record_status(response.headers());
     response.map(|_| Either::Right(Full::default()))
 }
@@ -87,9 +103,21 @@ pub(crate) fn unavailable(message: String, mut call: Call) -> Response<Answer> {
 pub(crate) fn not_grpc() -> Response<Answer> {
     let message = "propeller-proxy forwards only gRPC over HTTP/2; for REST, call the service directly with \
                    your own token\n";
+    plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+}
+
+/// The response to a request with a method other than POST.
+pub(crate) fn not_post() -> Response<Answer> {
+    let message = "propeller-proxy forwards only gRPC, whose method is POST\n";
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, message);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+fn plain(status: StatusCode, message: &'static str) -> Response<Answer> {
     let mut response = Response::new(Either::Right(Full::from(message)));
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
 }
@@ -100,7 +128,7 @@ impl Forwarded {
         if let Some(trailers) = frame.trailers_ref() {
             self.call.record_status(trailers);
         }
-        if self.body.is_end_stream() {
+        if self.source.is_end_stream() {
             self.call.end();
         }
         frame
@@ -108,15 +136,12 @@ impl Forwarded {
 
     /// Ends the response with a gRPC status. If it simply broke off like the replica's, HTTP/2 would report
     /// an error of this proxy.
-    fn break_off(&mut self, error: &hyper::Error) -> Frame<Bytes> {
+    fn break_off(&mut self, broken: &Broken) -> Frame<Bytes> {
         let target = self.call.metrics.target();
-        tracing::warn!(service = target, %error, "a response ended early");
-        let message = format!(
-            "propeller-proxy: the connection to a replica of {target} broke before its response was complete"
-        );
+        tracing::warn!(service = target, error = %broken, "a response ended early");
         let mut trailers = HeaderMap::new();
         // Can fail only for a status with metadata, and this one has none.
-        let _ = Status::unavailable(message).add_header(&mut trailers);
+        let _ = Status::unavailable(broken.message(target)).add_header(&mut trailers);
         self.broken = true;
         self.call.set_unavailable();
         Frame::trailers(trailers)
@@ -134,10 +159,12 @@ impl Body for Forwarded {
         if self.broken {
             return Poll::Ready(None);
         }
-        let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let frame = match polled {
+        if self.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Some(Ok(self.break_off(&Broken::Stopping))));
+        }
+        let frame = match ready!(self.source.poll_frame(cx)) {
             Some(Ok(frame)) => self.pass(frame),
-            Some(Err(error)) => self.break_off(&error),
+            Some(Err(broken)) => self.break_off(&broken),
             None => {
                 self.call.end();
                 return Poll::Ready(None);
@@ -147,11 +174,11 @@ impl Body for Forwarded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.broken || self.body.is_end_stream()
+        self.broken || self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.source.size_hint()
     }
 }
 

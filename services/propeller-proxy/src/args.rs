@@ -15,7 +15,7 @@ use url::Url;
 #[command(name = "propeller-proxy", version)]
 pub struct Args {
     /// Route of one plugin, for example `127.0.0.1:8081=dns:///bigquery-headless.flyte:8000`. LISTEN is an
-    /// address or unix:///PATH. TARGET is dns:///HOST:PORT or http://HOST:PORT (HTTP/2 without TLS), or
+    /// address or unix:///PATH (absolute). TARGET is dns:///HOST:PORT or http://HOST:PORT (HTTP/2 without TLS), or
     /// https://HOST:PORT; HOST must be the headless Service. May be repeated.
     #[arg(
         long = "route",
@@ -41,7 +41,8 @@ pub struct Args {
         long,
         env = "PROPELLER_PROXY_ADMIN_LISTEN",
         default_value = "0.0.0.0:9091",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        value_parser = server_core::address::parse_address
     )]
     pub admin_listen: SocketAddr,
 
@@ -94,6 +95,17 @@ pub struct Target {
     pub port: u16,
 }
 
+impl Listen {
+    /// Whether other hosts may reach it.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Tcp(address) => !address.ip().is_loopback(),
+            Self::Unix(_) => false,
+        }
+    }
+}
+
 impl Target {
     /// Whether its replicas speak TLS.
     #[must_use]
@@ -122,13 +134,13 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("unix:") {
-            // gRPC's syntax: unix:path or unix:///path.
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return match path.is_empty() {
-                true => Err(format!(
-                    "{text:?} has no path; expected for example unix:///run/bigquery.sock"
+            // gRPC's syntax: unix:/path or unix:///path. A relative one would depend on the working directory.
+            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+            return match path.is_absolute() {
+                true => Ok(Self::Unix(path)),
+                false => Err(format!(
+                    "{text:?} has no absolute path; expected for example unix:///run/bigquery.sock"
                 )),
-                false => Ok(Self::Unix(path.into())),
             };
         }
         let invalid =
@@ -189,12 +201,27 @@ mod tests {
                 "bigquery.flyte:443",
                 true,
             ),
-            ("unix:bq.sock=http://[::1]:8000", "Unix(\"bq.sock\")", "[::1]:8000", false),
+            ("unix:/bq.sock=http://[::1]:8000", "Unix(\"/bq.sock\")", "[::1]:8000", false),
         ] {
             let route = route(text).unwrap();
             assert_eq!(format!("{:?}", route.listen), listen);
             assert_eq!(route.target.to_string(), target);
             assert_eq!(route.target.is_tls(), tls);
+        }
+    }
+
+    #[test]
+    fn only_loopback_and_sockets_are_local() {
+        for (listen, remote) in [
+            ("127.0.0.1:1", false),
+            ("127.8.8.8:1", false),
+            ("[::1]:1", false),
+            ("unix:///run/bq.sock", false),
+            ("0.0.0.0:1", true),
+            ("[::]:1", true),
+            ("10.0.0.7:1", true),
+        ] {
+            assert_eq!(listen.parse::<Listen>().unwrap().is_remote(), remote, "{listen}");
         }
     }
 
@@ -222,7 +249,11 @@ mod tests {
         for (text, message) in [
             ("127.0.0.1:8081", "expected LISTEN=TARGET"),
             ("localhost:8081=http://h:1", "is not an address"),
-            ("unix://=http://h:1", "has no path"),
+            ("unix:=http://h:1", "has no absolute path"),
+            ("unix://=http://h:1", "has no absolute path"),
+            ("unix:bq.sock=http://h:1", "has no absolute path"),
+            ("unix://bq.sock=http://h:1", "has no absolute path"),
+            ("unix://run/bq.sock=http://h:1", "expected for example unix:///run/bigquery.sock"),
             ("127.0.0.1:1=bigquery:8000", "the scheme must be dns, http or https"),
             ("127.0.0.1:1=http://h:1/path", "only a host and a port"),
             ("127.0.0.1:1=http://user@h:1", "only a host and a port"),

@@ -152,11 +152,36 @@ mod tests {
 
     const INFO: ServiceInfo = server_core::service_info!();
 
-    #[tokio::test]
-    async fn waiters_are_notified_when_replicas_change() {
+    fn balancer() -> Balancer {
         let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::ZERO);
         let target = "dns:///bigquery-headless.plugins:8000".parse().unwrap();
-        let balancer = Balancer::new(&target, None, &serving, &Metrics::new(INFO));
+        Balancer::new(&target, None, &serving, &Metrics::new(INFO))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replica_is_forgotten_once_it_has_been_unconnected_for_that_long() {
+        let (balancer, age) = (balancer(), Duration::from_secs(60));
+        let count = || balancer.replicas.load().len();
+        balancer.set_replicas(&["127.0.0.1:1".parse().unwrap()]);
+        tokio::time::advance(age - Duration::from_millis(1)).await;
+        balancer.forget_unconnected(age);
+        assert_eq!(count(), 1, "a millisecond is left");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        balancer.forget_unconnected(age);
+        assert_eq!(count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_call_without_replicas_learns_why_dns_gave_none() {
+        let balancer = balancer();
+        balancer.unresolved("no such name");
+        let why = balancer.choose(Duration::ZERO).await.err();
+        assert_eq!(why.as_deref(), Some("no such name"));
+    }
+
+    #[tokio::test]
+    async fn waiters_are_notified_when_replicas_change() {
+        let balancer = balancer();
         let waiting = balancer.changes.subscribe();
         balancer.set_replicas(&["127.0.0.1:1".parse().unwrap()]);
         assert!(waiting.has_changed().unwrap());

@@ -2,6 +2,12 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::{
+    Request, header,
+    uri::{Authority, Scheme},
+};
+use http_body_util::{Either, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use server_core::{listen::OnRead, tls::Authorities};
@@ -23,11 +29,20 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum size of a response's headers, in bytes. They include the message of an error, which with
 /// hyper's default of 16 KiB could fail the call.
 const MAX_HEADERS: u32 = 1 << 20;
+/// How many bytes of a response arrive before its caller reads them.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// Room for the windows of more streams than a connection ever has, so that responses nobody reads hold up
+/// no others. It is a limit, not an allocation.
+const CONNECTION_WINDOW: u32 = 1 << 30;
+/// A gRPC message of no bytes: not compressed, and its length.
+const EMPTY_MESSAGE: &[u8] = &[0; 5];
 /// The type of a SETTINGS frame in HTTP/2.
 const SETTINGS: u8 = 4;
 
 /// Sends calls over a connection.
-pub(crate) type Sender = http2::SendRequest<Incoming>;
+pub(crate) type Sender = http2::SendRequest<Payload>;
+/// The body of a request: a caller's, or our own.
+pub(crate) type Payload = Either<Incoming, Full<Bytes>>;
 /// Drives a connection; it completes when no further call can start on it. Running calls continue, because
 /// hyper runs them in separate tasks.
 pub(crate) type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
@@ -36,6 +51,8 @@ pub(crate) type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Se
 #[derive(Clone)]
 pub(crate) struct Dialer {
     host: String,
+    scheme: Scheme,
+    authority: Authority,
     tls: Option<Arc<Authorities>>,
 }
 
@@ -62,7 +79,23 @@ impl Dialer {
     pub(crate) fn new(target: &Target, tls: Option<Arc<Authorities>>) -> Self {
         // URLs write IPv6 addresses in brackets.
         let host = target.host.trim_start_matches('[').trim_end_matches(']');
-        Self { host: host.to_owned(), tls }
+        let (scheme, authority) = (target.scheme.clone(), target.authority.clone());
+        Self { host: host.to_owned(), scheme, authority, tls }
+    }
+
+    /// Asks a replica for its health, so that it does not close a connection that has had no call. Any
+    /// answer will do.
+    pub(crate) async fn greet(&self, mut sender: Sender) {
+        let uri = format!("{}://{}/grpc.health.v1.Health/Check", self.scheme, self.authority);
+        let request = Request::post(uri)
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .header(header::TE, "trailers")
+            .body(Either::Right(Full::from(EMPTY_MESSAGE)));
+        if let Ok(request) = request
+            && let Err(error) = sender.send_request(request).await
+        {
+            tracing::debug!(%error, "a replica did not answer for its health");
+        }
     }
 
     /// Connects to a replica that speaks HTTP/2.
@@ -128,6 +161,8 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADERS);
     builder
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod args;
 mod balance;
+mod calls;
 mod changes;
 mod dial;
 mod forward;
@@ -14,25 +15,33 @@ mod metrics;
 mod replica;
 mod resolve;
 mod token;
+mod unread;
 
 use std::{process::ExitCode, sync::Arc};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use prometheus_client::metrics::counter::Counter;
 use server_core::{
     Result, ServiceInfo,
     admin::{self, Observed},
-    listen::{Connections, Listener, serve},
+    listen::{Connections, HTTP1_IDLE, Listener, WhenFull, serve},
     program::{block_on, exit_code},
     serving::{Serving, Signals},
     telemetry::{LogLevel, Telemetry},
     tls::Authorities,
+    variables::{Variables, prefix_of},
 };
 use tokio::runtime::Builder;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::args::{Args, Listen, Route, Target};
 use self::{
-    balance::Balancer, forward::Forwarder, metrics::Metrics, resolve::keep_resolved, token::Token,
+    balance::Balancer,
+    forward::Forwarder,
+    metrics::Metrics,
+    resolve::keep_resolved,
+    token::Token,
+    unread::{Limits, Unread},
 };
 
 const INFO: ServiceInfo = server_core::service_info!();
@@ -55,6 +64,8 @@ pub fn run() -> ExitCode {
 async fn until_stopped(args: Args) -> Result<()> {
     let mut signals = Signals::new()?;
     let telemetry = Telemetry::start(&args.telemetry, INFO)?;
+    let prefixes = [INFO.name, "plugin"].map(prefix_of);
+    Variables::with_prefixes(prefixes).read_by(&Args::command()).warn_of_unread(|_| false);
     let serving = start(&args, telemetry.log_level()).await?;
     serving.until_stopped(&mut signals).await;
     telemetry.shut_down().await;
@@ -69,6 +80,9 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     let mut bound = Vec::new();
     for route in &args.routes {
         let (listener, listen) = bind(&route.listen).await?;
+        if route.listen.is_remote() {
+            tracing::warn!(listen, "whoever reaches this address calls with the token");
+        }
         bound.push((listener, listen, &route.target));
     }
     let (admin_listener, admin) = Listener::tcp(args.admin_listen).await?;
@@ -76,14 +90,17 @@ async fn start(args: &Args, log_level: LogLevel) -> Result<Serving> {
     let serving = Serving::new(TaskTracker::new(), args.drain_delay, args.drain_timeout);
     let metrics = Arc::new(Metrics::new(INFO));
     keep_fresh(&serving, &token, authorities.as_ref());
+    let unread = Unread::new(Limits::default(), metrics.unread_responses.clone());
+    serving.background.spawn(unread.clone().keep_ending(serving.stop_background.clone()));
     for (listener, listen, target) in bound {
         tracing::info!(listen, service = %target, "forwarding");
         let authorities = authorities.clone().filter(|_| target.is_tls());
         let balancer = Arc::new(Balancer::new(target, authorities, &serving, &metrics));
         let resolving = keep_resolved(Arc::clone(&balancer), serving.stop_background.clone());
         serving.background.spawn(resolving);
-        let forwarder = Forwarder::new(balancer, Arc::clone(&token), args.wait);
-        let connections = connections(args, &serving);
+        let (token, unread, stop) = (Arc::clone(&token), unread.clone(), serving.stop.clone());
+        let forwarder = Forwarder::new(balancer, token, unread, args.wait, stop);
+        let connections = connections(args, &serving, &metrics);
         serving.tasks.spawn(serve(listener, forwarder, connections));
     }
     tracing::info!(version = INFO.version, %admin, "serving {}", INFO.name);
@@ -120,14 +137,17 @@ async fn bind(listen: &Listen) -> Result<(Listener, String)> {
     }
 }
 
-fn connections(args: &Args, serving: &Serving) -> Connections {
+fn connections(args: &Args, serving: &Serving, metrics: &Metrics) -> Connections {
     Connections {
         max: MAX_CONNECTIONS,
+        when_full: WhenFull::Wait,
         // Connections need not be rebalanced: each call is balanced individually.
         age: None,
         grace: args.drain_timeout,
+        http1_idle: HTTP1_IDLE,
         tls: None,
-        accepted: prometheus_client::metrics::counter::Counter::default(),
+        accepted: Counter::default(),
+        open: metrics.open_connections.clone(),
         stop: serving.stop.clone(),
         tasks: serving.tasks.clone(),
     }

@@ -10,6 +10,7 @@ use prometheus_client::{
 use server_core::{
     ServiceInfo,
     metrics::{Histograms, encode, histograms},
+    telemetry,
 };
 
 const SECONDS: [f64; 12] =
@@ -33,6 +34,10 @@ pub(crate) struct Metrics {
     durations: Histograms<TargetLabels>,
     retries: Family<TargetLabels, Counter>,
     replicas: Family<TargetLabels, Gauge<u64, AtomicU64>>,
+    /// The number of responses that were ended because they were not read.
+    pub(crate) unread_responses: Counter,
+    /// The open connections of every listener.
+    pub(crate) open_connections: Gauge,
 }
 
 /// The metrics of one target.
@@ -61,7 +66,15 @@ impl Metrics {
         registry.register("retries", help, retries.clone());
         let replicas = Family::default();
         registry.register("replicas", "Connected replicas", replicas.clone());
-        Self { registry, calls, durations, retries, replicas }
+        let unread_responses = Counter::default();
+        let help = "Responses ended because their callers did not read them";
+        registry.register("unread_responses", help, unread_responses.clone());
+        let open_connections = Gauge::default();
+        let help = "Open connections of every listener";
+        registry.register("open_connections", help, open_connections.clone());
+        let help = "Log lines dropped because nobody read standard output fast enough";
+        registry.register("log_lines_dropped", help, telemetry::dropped_lines());
+        Self { registry, calls, durations, retries, replicas, unread_responses, open_connections }
     }
 
     pub(crate) fn of(&self, target: String) -> TargetMetrics {

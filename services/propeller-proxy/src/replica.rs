@@ -20,6 +20,8 @@ use crate::{
 
 /// After a connection that lasted longer than this, reconnecting does not pause.
 const STABLE: Duration = Duration::from_secs(1);
+/// How long after connecting a replica is greeted: our services give ten seconds for a first request.
+const GREET_AFTER: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause after a connection that was established but ended soon.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
@@ -101,10 +103,18 @@ impl Replica {
             return Ok(Duration::ZERO);
         };
         let began = Instant::now();
-        self.set_sender(Some(sender));
+        self.set_sender(Some(sender.clone()));
         changes.connected();
         tracing::info!(replica = %self.address, "connected");
-        let ended = self.run(connection).await;
+        let greeting = async {
+            sleep(GREET_AFTER).await;
+            dialer.greet(sender).await;
+            std::future::pending().await
+        };
+        let ended = tokio::select! {
+            ended = self.run(connection) => ended,
+            never = greeting => never,
+        };
         self.set_sender(None);
         changes.disconnected();
         ended.map(|()| began.elapsed())
@@ -124,7 +134,7 @@ impl Replica {
         if why == SILENT { Err(NoConnection(why)) } else { Ok(()) }
     }
 
-    fn set_sender(&self, sender: Option<Sender>) {
+    pub(crate) fn set_sender(&self, sender: Option<Sender>) {
         let since = sender.is_none().then(Instant::now);
         self.sender.store(sender.map(Arc::new));
         *self.unconnected_since.lock().unwrap_or_else(PoisonError::into_inner) = since;

@@ -1,11 +1,16 @@
 //! Calls through the proxy to replicas that run as real servers.
 
+mod balancing;
 mod connecting;
+mod draining;
+mod metadata;
 mod misbehaving;
+mod refused;
 mod renewal;
 mod replica;
+mod unread;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -13,7 +18,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
@@ -43,6 +48,15 @@ impl Stage {
     }
 
     async fn to(target: &str, tls: Option<Arc<Authorities>>, replicas: &[SocketAddr]) -> Self {
+        Self::limited(target, tls, replicas, Limits::default()).await
+    }
+
+    async fn limited(
+        target: &str,
+        tls: Option<Arc<Authorities>>,
+        replicas: &[SocketAddr],
+        limits: Limits,
+    ) -> Self {
         let serving = Serving::new(TaskTracker::new(), Duration::ZERO, Duration::from_secs(5));
         let metrics = Arc::new(Metrics::new(INFO));
         let target = target.parse().unwrap();
@@ -51,7 +65,10 @@ impl Stage {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "the-token").unwrap();
         let token = Arc::new(Token::read(file.path().to_owned()).await.unwrap());
-        let forwarder = Forwarder::new(Arc::clone(&balancer), token, Duration::from_secs(2));
+        let unread = Unread::new(limits, metrics.unread_responses.clone());
+        serving.background.spawn(unread.clone().keep_ending(serving.stop_background.clone()));
+        let (wait, stop) = (Duration::from_secs(2), serving.stop.clone());
+        let forwarder = Forwarder::new(Arc::clone(&balancer), token, unread, wait, stop);
         let (listener, address) = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let stage = Self { address, balancer, forwarder, metrics, serving };
         stage.serve(listener);
@@ -61,11 +78,14 @@ impl Stage {
     /// Serves one more listener.
     fn serve(&self, listener: Listener) {
         let connections = Connections {
-            max: 10,
+            max: 400,
+            when_full: WhenFull::Wait,
             age: None,
             grace: Duration::from_secs(5),
+            http1_idle: HTTP1_IDLE,
             tls: None,
-            accepted: prometheus_client::metrics::counter::Counter::default(),
+            accepted: Counter::default(),
+            open: self.metrics.open_connections.clone(),
             stop: self.serving.stop.clone(),
             tasks: self.serving.tasks.clone(),
         };
@@ -81,8 +101,8 @@ impl Stage {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        // grpc-go's default.
-        let builder = builder.max_header_list_size(16 << 20);
+        // grpc-go's defaults.
+        let builder = builder.max_header_list_size(16 << 20).initial_stream_window_size(65_535);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
         self.serving.background.spawn(connection);
         sender
@@ -182,20 +202,6 @@ async fn call_is_forwarded_with_the_token_and_otherwise_unchanged() {
 }
 
 #[tokio::test]
-async fn calls_on_one_connection_are_balanced_over_replicas() {
-    let replicas = [Replica::start().await, Replica::start().await, Replica::start().await];
-    let stage = Stage::set(&replicas.each_ref().map(|replica| replica.address)).await;
-    stage.reaches(3).await;
-    let mut connection = stage.connect().await;
-    let mut answers = BTreeMap::<_, u32>::new();
-    for _ in 0..150 {
-        let answer = call_with(&mut connection, grpc()).await.unwrap();
-        *answers.entry(answer.replica()).or_default() += 1;
-    }
-    assert!(answers.len() == 3 && answers.values().all(|calls| *calls > 20), "{answers:?}");
-}
-
-#[tokio::test]
 async fn ageing_connections_and_stopping_replicas_fail_no_call() {
     let young = Duration::from_millis(30);
     let (stays, leaves) = (Replica::that_ages(young).await, Replica::that_ages(young).await);
@@ -244,43 +250,6 @@ async fn call_waits_for_a_replica_and_then_fails_with_the_reason() {
         stage.balancer.set_replicas(&[replica.address]);
     });
     assert_eq!(answer.unwrap().grpc_status(), "0");
-}
-
-#[tokio::test]
-async fn only_grpc_is_forwarded() {
-    let replica = Replica::start().await;
-    let stage = Stage::set(&[replica.address]).await;
-    let mut sender = stage.connect().await;
-    for (kind, status) in [
-        ("application/grpc", StatusCode::OK),
-        ("application/grpc+proto", StatusCode::OK),
-        ("application/grpc;charset=utf-8", StatusCode::OK),
-        ("application/grpc-web", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        ("application/grpc-web+proto", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        ("application/json", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-    ] {
-        let request = Request::post("http://127.0.0.1:8081/a/b").header("content-type", kind);
-        let answer = call_with(&mut sender, request).await.unwrap();
-        assert_eq!(answer.status, status, "{kind}");
-    }
-    let request = Request::get("http://127.0.0.1:8081/plugins/v1");
-    let answer = call_with(&mut sender, request).await.unwrap();
-    assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    assert_eq!(replica.received().len(), 3);
-}
-
-#[tokio::test]
-async fn grpc_over_http_1_is_not_forwarded() {
-    let replica = Replica::start().await;
-    let stage = Stage::set(&[replica.address]).await;
-    let mut stream = TcpStream::connect(stage.address).await.unwrap();
-    let request = "POST /a/b HTTP/1.1\r\nhost: a\r\ncontent-type: application/grpc\r\n\
-                   content-length: 0\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
-    assert!(replica.received().is_empty());
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ mod tests {
             std::fs::write(file.path(), written).unwrap();
             tokio::time::sleep(READ_EVERY * 2).await;
             assert_eq!(token.authorization(), sent);
+            assert!(token.authorization().is_sensitive(), "kept out of logs and of HPACK's table");
         }
         stop.cancel();
         tasks.close();

@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use plugin_core::upstream::Target;
 
+/// The part of a host that leads to an account's private link.
+const PRIVATE_LINK: &str = "privatelink";
+
 /// An account and the host of its SQL API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -58,12 +61,18 @@ impl Account {
         name.to_uppercase()
     }
 
-    /// The page of a statement in Snowflake's console.
+    /// The page of a statement in Snowflake's public console, which addresses an account by its organization or
+    /// region. People write `privatelink` into the identifier of an account that has a private link, too; it is
+    /// a part of hosts.
     pub(crate) fn console(&self, query_id: &str) -> String {
-        let path = match (self.name.split_once('.'), self.name.split_once('-')) {
-            (Some((locator, region)), _) => format!("{region}/{locator}"),
-            (None, Some((organization, account))) => format!("{organization}/{account}"),
-            (None, None) => self.name.clone(),
+        let mut parts =
+            self.name.split('.').filter(|part| !part.eq_ignore_ascii_case(PRIVATE_LINK));
+        let name = parts.next().unwrap_or(&self.name);
+        let region = parts.collect::<Vec<_>>().join(".");
+        let path = match name.split_once('-') {
+            _ if !region.is_empty() => format!("{region}/{name}"),
+            Some((organization, account)) => format!("{organization}/{account}"),
+            None => name.to_owned(),
         };
         format!("https://app.snowflake.com/{path}/#/compute/history/queries/{query_id}/detail")
     }
@@ -100,6 +109,19 @@ mod tests {
                 "xy12345-ab.global.snowflakecomputing.com",
                 "XY12345",
                 "global/xy12345-ab",
+            ),
+            ("MYACCT.privatelink", "myacct.privatelink.snowflakecomputing.com", "MYACCT", "MYACCT"),
+            (
+                "ACMEORG-DATA_1.privatelink",
+                "acmeorg-data-1.privatelink.snowflakecomputing.com",
+                "ACMEORG-DATA_1",
+                "ACMEORG/DATA_1",
+            ),
+            (
+                "xy12345.us-east-2.aws.PRIVATELINK",
+                "xy12345.us-east-2.aws.privatelink.snowflakecomputing.com",
+                "XY12345",
+                "us-east-2.aws/xy12345",
             ),
             ("O-A=o-a.privatelink.example.com", "o-a.privatelink.example.com", "O-A", "O/A"),
         ] {

@@ -3,7 +3,12 @@
 //! Fields and statuses: the OpenAPI document in snowflakedb/snowflake-rest-api-specs
 //! (`specifications/sqlapi.yaml`) and <https://docs.snowflake.com/en/developer-guide/sql-api/reference>.
 
-use plugin_core::{Error, Kind, Phase, Status, http::StatusCode, serde_json, upstream::Failure};
+use plugin_core::{
+    Error, Kind, Phase, Result, Status,
+    http::StatusCode,
+    serde_json,
+    upstream::{Failure, Response},
+};
 use serde::Deserialize;
 
 /// A statement that was submitted asynchronously is running.
@@ -142,6 +147,20 @@ fn kind(status: StatusCode, code: &str) -> Kind {
         (500.., _) => Kind::Unavailable,
         _ => Kind::InvalidArgument,
     }
+}
+
+/// The status of a statement whose response is too large to be read. One with status 200 contains rows; one
+/// with 202 a message.
+///
+/// # Errors
+/// `Unavailable` when the response is not Snowflake's, but for example a proxy's page.
+pub(crate) fn cut(response: &Response) -> Result<Status> {
+    let phase = match response.status {
+        StatusCode::OK if response.body.starts_with(b"{") => Phase::Succeeded,
+        StatusCode::ACCEPTED => Phase::Running,
+        _ => return Err(Error::unavailable("the upstream's response is not the expected JSON")),
+    };
+    Ok(Status::new(phase))
 }
 
 #[cfg(test)]

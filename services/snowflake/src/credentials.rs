@@ -85,17 +85,22 @@ impl SecretNames {
         self.key.iter().chain(&self.passphrase).map(AuthorSecret::name)
     }
 
-    /// Checks that the secrets that `auth` needs exist.
+    /// Checks that what `auth` needs exists: secrets, or the setting of the `token_file`.
     ///
     /// # Errors
-    /// `FailedPrecondition` with the name of a missing secret.
-    pub(crate) async fn check(&self, cx: &Context, auth: AuthType) -> Result<()> {
+    /// `FailedPrecondition` with the name of a missing secret, or of the setting.
+    pub(crate) async fn check(
+        &self,
+        cx: &Context,
+        auth: AuthType,
+        token_file: Option<&Path>,
+    ) -> Result<()> {
         match auth {
             AuthType::KeyPair => self.find(cx).await.map(drop),
             AuthType::Pat => cx.secret(PAT_SECRET).await.map(drop),
             AuthType::Oauth => cx.secret(OAUTH_SECRET).await.map(drop),
             // The file may appear later; sending it reports what is wrong with it.
-            AuthType::Wif => Ok(()),
+            AuthType::Wif => token_file.map(drop).ok_or_else(no_token_file),
         }
     }
 
@@ -160,17 +165,18 @@ struct WorkloadIdentity(Option<TokenFile>);
 
 impl Credentials for WorkloadIdentity {
     async fn headers(&self, _: &Context) -> Result<HeaderMap> {
-        let file = self.0.as_ref().ok_or_else(|| {
-            let message = format!(
-                "workload identity federation needs {TOKEN_FILE}, which the service's operator did not \
-                 set"
-            );
-            Error::new(Kind::FailedPrecondition, message)
-        })?;
+        let file = self.0.as_ref().ok_or_else(no_token_file)?;
         let token = format!("WIF.OIDC.{}", file.read_for_call().await?.expose_secret());
         let value = bearer(&SecretString::from(token))?;
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }
+}
+
+fn no_token_file() -> Error {
+    let message = format!(
+        "workload identity federation needs {TOKEN_FILE}, which the service's operator did not set"
+    );
+    Error::new(Kind::FailedPrecondition, message)
 }
 
 /// Credentials with tokens for `user` of `account`, its name in tokens, signed with the key of `names`.

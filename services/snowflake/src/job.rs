@@ -29,8 +29,7 @@ pub struct Job {
 
 impl Job {
     pub(crate) fn new(id: String, account: &Account, place: Place, results: bool) -> Result<Self> {
-        let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if id.is_empty() || id.len() > 64 || !id.chars().all(is_handle) {
+        if !is_handle(&id) {
             return Err(Error::unavailable("Snowflake's response has no statement handle"));
         }
         let Place { user, warehouse, database, schema, auth, secrets, flyte2, .. } = place;
@@ -44,7 +43,8 @@ impl Job {
         if status.phase() != Phase::Succeeded || !self.results {
             return status;
         }
-        status.output("results", answer.result_handle(&self.id).map(|handle| self.rows(handle)))
+        let handle = answer.result_handle(&self.id).filter(|handle| is_handle(handle));
+        status.output("results", handle.map(|handle| self.rows(handle)))
     }
 
     /// `status` of a statement whose response does not contain its result.
@@ -63,14 +63,15 @@ impl Job {
 
     /// `status` with the link and info that the ids provide.
     pub(crate) fn described(&self, status: Status, account: &Account) -> Status {
+        let named = |name: &'_ String| Some(name.clone()).filter(|name| !name.is_empty());
         status
             .link("Snowflake Console", account.console(&self.id))
             .info("query_id", Some(self.id.as_str()))
             .info("account", Some(self.account.as_str()))
             .info("user", Some(self.user.as_str()))
-            .info("warehouse", Some(self.warehouse.as_str()))
-            .info("database", Some(self.database.as_str()))
-            .info("schema", Some(self.schema.as_str()))
+            .info("warehouse", named(&self.warehouse))
+            .info("database", named(&self.database))
+            .info("schema", named(&self.schema))
     }
 
     /// The error for a statement that Snowflake no longer finds.
@@ -82,4 +83,10 @@ impl Job {
         let code = error.code().unwrap_or("not_found").to_owned();
         Error::not_found(message).with_code(code).with_source(error.clone())
     }
+}
+
+/// Whether Snowflake may have made `id` for a statement.
+fn is_handle(id: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !id.is_empty() && id.len() <= 64 && id.chars().all(is_part)
 }

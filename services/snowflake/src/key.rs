@@ -9,11 +9,12 @@ use pkcs8::{
 };
 use plugin_core::{
     digest::sha256,
-    secrecy::{ExposeSecret as _, SecretString},
+    secrecy::{ExposeSecret as _, SecretSlice, SecretString},
 };
 
 /// The most iterations for decrypting a key; a task's author may have chosen it.
 const MAX_ITERATIONS: u32 = 1_000_000;
+const NOT_PEM: &str = "is not a PEM private key";
 
 /// An RSA key for signing, and the fingerprint by which Snowflake identifies its public key.
 pub(crate) struct Key {
@@ -22,7 +23,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Reads PKCS#8, plain or encrypted, or PKCS#1, in PEM.
+    /// Reads PKCS#8, plain or encrypted, or PKCS#1, in PEM or base64.
     ///
     /// # Errors
     /// Why it cannot be used, without any of its contents.
@@ -31,7 +32,7 @@ impl Key {
         passphrase: Option<&SecretString>,
     ) -> Result<Self, &'static str> {
         let (label, der) = unwrapped(pem.expose_secret())?;
-        match label {
+        match label.as_str() {
             "RSA PRIVATE KEY" => Self::from_pkcs1(der.as_bytes()),
             "PRIVATE KEY" => Self::from_pkcs8(der.as_bytes()),
             "ENCRYPTED PRIVATE KEY" => {
@@ -76,10 +77,23 @@ fn decrypted(der: &[u8], passphrase: &SecretString) -> Result<SecretDocument, &'
 
 /// The label of a PEM block and its contents.
 ///
-/// Lenient: secrets lose their line breaks in environment variables and forms.
-fn unwrapped(pem: &str) -> Result<(&str, SecretDocument), &'static str> {
-    const NOT_PEM: &str = "is not a PEM private key";
-    let (_, rest) = pem.split_once("-----BEGIN ").ok_or(NOT_PEM)?;
+/// Lenient: secrets lose their line breaks in environment variables and forms, and other tools of Snowflake's
+/// users keep the key in base64: the whole file, or what is between its first and last line.
+fn unwrapped(text: &str) -> Result<(String, SecretDocument), &'static str> {
+    if let Some((label, body)) = pem(text)? {
+        return Ok((label.to_owned(), document(&decoded(body).ok_or(NOT_PEM)?)?));
+    }
+    let inner = decoded(text).ok_or(NOT_PEM)?;
+    let as_text = std::str::from_utf8(inner.expose_secret()).unwrap_or_default();
+    if let Some((label, body)) = pem(as_text)? {
+        return Ok((label.to_owned(), document(&decoded(body).ok_or(NOT_PEM)?)?));
+    }
+    Ok((label_of(inner.expose_secret())?.to_owned(), document(&inner)?))
+}
+
+/// The label and the body of the PEM block in `text`, if there is one.
+fn pem(text: &str) -> Result<Option<(&str, &str)>, &'static str> {
+    let Some((_, rest)) = text.split_once("-----BEGIN ") else { return Ok(None) };
     let (label, rest) = rest.split_once("-----").ok_or(NOT_PEM)?;
     let (body, _) = rest.split_once("-----END ").ok_or(NOT_PEM)?;
     if body.contains("Proc-Type") {
@@ -87,9 +101,30 @@ fn unwrapped(pem: &str) -> Result<(&str, SecretDocument), &'static str> {
             "is encrypted in an obsolete format; convert it with openssl pkcs8 -topk8 -v2 aes256",
         );
     }
-    let body = SecretString::from(body.replace("\\n", "").split_whitespace().collect::<String>());
-    let der = BASE64_STANDARD.decode(body.expose_secret()).map_err(|_| NOT_PEM)?;
-    Ok((label, SecretDocument::try_from(der).map_err(|_| NOT_PEM)?))
+    Ok(Some((label, body)))
+}
+
+fn decoded(base64: &str) -> Option<SecretSlice<u8>> {
+    let joined = base64.replace("\\n", "").split_whitespace().collect::<String>();
+    let joined = SecretString::from(joined);
+    BASE64_STANDARD.decode(joined.expose_secret()).ok().map(SecretSlice::from)
+}
+
+fn document(der: &SecretSlice<u8>) -> Result<SecretDocument, &'static str> {
+    SecretDocument::try_from(der.expose_secret()).map_err(|_| NOT_PEM)
+}
+
+/// The label that a PEM block with `der` has.
+fn label_of(der: &[u8]) -> Result<&'static str, &'static str> {
+    if PrivateKeyInfoRef::try_from(der).is_ok() {
+        Ok("PRIVATE KEY")
+    } else if EncryptedPrivateKeyInfoRef::try_from(der).is_ok() {
+        Ok("ENCRYPTED PRIVATE KEY")
+    } else if rsa::KeyPair::from_der(der).is_ok() {
+        Ok("RSA PRIVATE KEY")
+    } else {
+        Err(NOT_PEM)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 mod accounts;
 mod api;
+mod bindings;
+#[cfg(test)]
+mod corpus_tests;
 mod credentials;
+mod dialect;
 mod job;
 mod key;
 mod literal;
@@ -28,7 +32,7 @@ use crate::{
 };
 pub use crate::{job::Job, settings::Settings};
 
-/// How many bytes of the response to a poll are read. Only responses with rows are larger.
+/// How many bytes of the response to a poll are read. Responses with rows are larger, and so may be messages.
 const STATUS_BYTES: usize = 256 << 10;
 
 /// The Snowflake plugin.
@@ -80,7 +84,8 @@ impl Plugin for Snowflake {
         let place = self.settings.place(&task, &session, only)?;
         let account = self.accounts.choose(cx, &place.account_field, &place.account)?;
         // Nothing can be sent without them.
-        place.secrets.check(cx, place.auth).await?;
+        let token_file = self.settings.oidc_token_file.as_deref();
+        place.secrets.check(cx, place.auth, token_file).await?;
         let body = request::body(cx, &task, &place, &session, &self.settings)?;
         let http = self.signed(account, &place.user, place.auth, &place.secrets);
         // Snowflake runs a statement once for each request id if the request is marked as a retry. It
@@ -103,7 +108,7 @@ impl Plugin for Snowflake {
         // The rows are not needed, and the first partition may have many megabytes of them.
         let request = http.get(&["statements", &job.id]).at_most(STATUS_BYTES);
         let status = match request.send(cx).await {
-            Ok(response) if response.is_cut => job.finished(Status::new(Phase::Succeeded)),
+            Ok(response) if response.is_cut => job.finished(api::cut(&response)?),
             Ok(response) => job.status(&response.json()?, response.status),
             Err(error) if error.kind() == Kind::NotFound => return Err(job.not_found(&error)),
             Err(error) => match api::ended(&error, &self.settings.retryable_codes) {

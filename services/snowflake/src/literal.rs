@@ -7,14 +7,14 @@ use plugin_core::{
     Value,
     digest::hex,
     jiff::{SignedDuration, civil::DateTime},
-    serde_json::{Value as Json, json},
+    serde_json::Value as Json,
 };
 
-/// `value` as a bind variable of the SQL API.
+/// `value` as a bind variable of the SQL API: its type and its text.
 ///
 /// Times are bound as strings, not as `TIMESTAMP_TZ`: a string is converted to the type of the column, so
 /// that a column without time zone compares with the time in UTC, as with Flyte's connector.
-pub(crate) fn binding(value: &Value) -> Json {
+pub(crate) fn binding(value: &Value) -> (&'static str, String) {
     let kind = match value {
         Value::Integer(_) => "FIXED",
         Value::Float(_) => "REAL",
@@ -26,7 +26,7 @@ pub(crate) fn binding(value: &Value) -> Json {
         Value::Boolean(truth) => truth.to_string(),
         other => text(other),
     };
-    json!({ "type": kind, "value": text })
+    (kind, text)
 }
 
 /// `value` as a literal in a statement.
@@ -99,6 +99,8 @@ fn fraction(micros: u32) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use plugin_core::serde_json::json;
+
     use super::*;
 
     #[test]
@@ -142,7 +144,7 @@ mod tests {
                 "'snowflake://u'",
             ),
         ] {
-            assert_eq!(binding(&value), json!({"type": kind, "value": bound}), "{value:?}");
+            assert_eq!(binding(&value), (kind, bound.to_owned()), "{value:?}");
             assert_eq!(literal(&value), written, "{value:?}");
         }
         assert_eq!(literal(&Value::Null), "NULL");

@@ -6,33 +6,37 @@
 //! | outside of quotes elsewhere: DDL, several statements, own `?`, `DATE …` | a literal, escaped; a list of them |
 //! | in `'…'` | a string, escaped |
 //! | in `"…"` | a string, with `"` doubled |
-//! | in `$$…$$`, and in `'…'` that is code | a string, if it is a word or number |
+//! | in `$$…$$` | a string without `$$` |
+//! | in a string that runs as code | a number; within quotes in that code, a string |
 //! | in a comment | nothing |
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use plugin_core::{
     Context, Error, Result, Value,
-    context::Filling,
-    serde_json::{Map, Value as Json},
+    context::Filling as Filled,
+    sql::{Filling, Place, Writer},
     task::{Inputs, placeholder::Placeholder},
 };
 
 use crate::{
+    bindings::Bindings,
+    dialect::SNOWFLAKE,
     literal,
-    sql::{Piece, Place, split},
+    sql::{Piece, Slot, split},
 };
 
 /// The most bytes of a statement and its bindings: it may contain one input many times.
 const MAX_BYTES: usize = 8 << 20;
-/// The size of a binding without its value.
-const BINDING_BYTES: usize = r#""100000":{"type":"BOOLEAN","value":""},"#.len();
+
+/// What a placeholder counts for at least. In a comment it writes nothing, but a batch repeats the work.
+const HOLE_BYTES: usize = 16;
 
 /// A statement, ready to be sent.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
     pub(crate) statement: String,
-    pub(crate) bindings: Map<String, Json>,
+    pub(crate) bindings: Bindings,
     /// Whether there are several statements.
     pub(crate) several: bool,
 }
@@ -47,27 +51,19 @@ pub(crate) fn render(
     inputs: &Inputs,
     batch: bool,
 ) -> Result<Rendered> {
-    let is_input = |name: &str| inputs.iter().any(|(known, _)| known == name);
-    let parts = split(statement, !inputs.is_empty(), &is_input)?;
+    let names = inputs.iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
+    let parts = split(statement, &names)?;
     let binds = parts.can_bind();
-    let mut renderer = Renderer {
-        cx,
-        inputs,
-        binds,
-        one_line: !statement.contains('\n'),
-        out: String::new(),
-        bindings: Vec::new(),
-        bound: 0,
-    };
+    let out = Writer::new(SNOWFLAKE);
+    let mut renderer = Renderer { cx, inputs, binds, out, bindings: Bindings::default(), idle: 0 };
     if batch {
         renderer.batch(&parts.pieces)?;
     } else {
         renderer.all(&parts.pieces, None)?;
     }
-    let numbered = renderer.bindings.into_iter().zip(1_usize..);
     Ok(Rendered {
-        statement: renderer.out,
-        bindings: numbered.map(|(binding, number)| (number.to_string(), binding)).collect(),
+        statement: renderer.out.finish()?,
+        bindings: renderer.bindings,
         several: parts.statements > 1,
     })
 }
@@ -76,12 +72,10 @@ struct Renderer<'a> {
     cx: &'a Context,
     inputs: &'a Inputs,
     binds: bool,
-    /// Whether Flyte's SDKs may have joined the statement's lines.
-    one_line: bool,
-    out: String,
-    bindings: Vec<Json>,
-    /// The size of the bindings in bytes.
-    bound: usize,
+    out: Writer,
+    bindings: Bindings,
+    /// What placeholders count for beyond what they wrote, in bytes.
+    idle: usize,
 }
 
 impl<'a> Renderer<'a> {
@@ -99,7 +93,7 @@ impl<'a> Renderer<'a> {
         self.all(&pieces[..start], None)?;
         for row in 0..self.rows()? {
             if row > 0 {
-                self.out.push_str(", ");
+                self.out.text(", ");
             }
             self.all(&pieces[start..end], Some(row))?;
         }
@@ -134,19 +128,34 @@ impl<'a> Renderer<'a> {
         let field = if row.is_some() { "custom.batch" } else { "template.sql.statement" };
         for piece in pieces {
             match piece {
-                Piece::Text(text) => {
-                    self.out.push_str(text);
+                // pyformat's escape for one percent sign.
+                Piece::Text(text) if !self.inputs.is_empty() && text.contains("%%") => {
+                    self.out.text(&text.replace("%%", "%"));
                     self.check_size(field)?;
                 }
-                Piece::Hole { place, filling } => self.fill(*place, *filling, row)?,
+                Piece::Text(text) => {
+                    self.out.text(text);
+                    self.check_size(field)?;
+                }
+                Piece::Slot(slot) => self.fill(slot, row)?,
                 Piece::RowStart | Piece::RowEnd => {}
             }
         }
         Ok(())
     }
 
+    /// The bytes of the statement and its bindings.
+    fn written(&self) -> usize {
+        self.out.len() + self.bindings.bytes()
+    }
+
     fn check_size(&self, field: &str) -> Result<()> {
-        if self.out.len() + self.bound <= MAX_BYTES {
+        self.check_added(0, field)
+    }
+
+    /// Checks the size with `added` bytes more.
+    fn check_added(&self, added: usize, field: &str) -> Result<()> {
+        if self.written() + added + self.idle <= MAX_BYTES {
             return Ok(());
         }
         let limit = MAX_BYTES >> 20;
@@ -155,66 +164,81 @@ impl<'a> Renderer<'a> {
         )))
     }
 
-    fn fill(&mut self, place: Place, filling: Placeholder<'_>, row: Option<usize>) -> Result<()> {
-        let Filling { name, value } = self.value(filling, row)?;
-        match place {
-            Place::Open | Place::Constant => self.open(&name, &value, place == Place::Open)?,
-            Place::LineComment if self.one_line => {
-                return Err(Error::invalid(format!(
-                    "template.sql.statement: {name} must not be in a -- comment, because Flyte joins \
-                     lines into one: use /* … */"
-                )));
-            }
-            Place::LineComment | Place::BlockComment => {}
-            inside => {
-                let text = within(inside, &name, &text(&value), &self.out)?;
-                self.out.push_str(&text);
-            }
+    fn fill(&mut self, slot: &Slot<'_>, row: Option<usize>) -> Result<()> {
+        let before = self.written();
+        let Filled { name, value } = self.value(slot.placeholder, row)?;
+        let is_own = !matches!(slot.placeholder, Placeholder::Input(_));
+        let open = match slot.place {
+            Place::Open => self.open(&name, &value, slot)?,
+            _ => String::new(),
+        };
+        let mut filling = Filling::new(&*name, text(&value), open);
+        if is_literal(&value) {
+            filling = filling.literal(literal::literal(&value));
         }
+        self.out.fill(slot.place, &if is_own { filling.name() } else { filling })?;
+        self.idle += HOLE_BYTES.saturating_sub(self.written() - before);
         self.check_size(&name)
     }
 
     /// The value of `placeholder`; within a row of a batch, a list is replaced by its item.
-    fn value(&self, placeholder: Placeholder<'_>, row: Option<usize>) -> Result<Filling<'a>> {
+    fn value(&self, placeholder: Placeholder<'_>, row: Option<usize>) -> Result<Filled<'a>> {
         let inputs: &'a Inputs = self.inputs;
-        let Filling { name, value } =
-            self.cx.fill("template.sql.statement", placeholder, inputs)?;
+        let Filled { name, value } = self.cx.fill("template.sql.statement", placeholder, inputs)?;
         let value = match (value, row) {
             (Cow::Borrowed(Value::List(items)), Some(row)) => {
                 items.get(row).map_or(Cow::Owned(Value::Null), Cow::Borrowed)
             }
             (value, _) => value,
         };
-        Ok(Filling { name, value })
+        Ok(Filled { name, value })
     }
 
-    fn open(&mut self, name: &str, value: &Value, can_bind: bool) -> Result<()> {
-        match value {
-            // `IN (NULL)` matches nothing, as an empty list should.
-            Value::List(items) if items.is_empty() => self.out.push_str("NULL"),
-            Value::List(items) => {
-                for (number, item) in items.iter().enumerate() {
-                    if number > 0 {
-                        self.out.push(',');
-                    }
-                    self.scalar(item, can_bind);
-                    self.check_size(name)?;
-                }
+    /// `value` as an operand; a list becomes an operand for each item.
+    fn open(&mut self, name: &str, value: &Value, slot: &Slot<'_>) -> Result<String> {
+        let items = match value {
+            Value::List(items) if items.is_empty() => return empty_list(name, slot),
+            Value::List(items) => items.as_slice(),
+            scalar => std::slice::from_ref(scalar),
+        };
+        let mut operand = String::new();
+        for (number, item) in items.iter().enumerate() {
+            if number > 0 {
+                operand.push(',');
             }
-            scalar => self.scalar(scalar, can_bind),
+            operand.push_str(&self.scalar(item, !slot.constant));
+            self.check_added(operand.len(), name)?;
         }
-        Ok(())
+        Ok(operand)
     }
 
-    fn scalar(&mut self, value: &Value, can_bind: bool) {
+    fn scalar(&mut self, value: &Value, can_bind: bool) -> Cow<'static, str> {
         if self.binds && can_bind && *value != Value::Null {
-            self.out.push('?');
-            let binding = literal::binding(value);
-            self.bound += BINDING_BYTES + binding["value"].as_str().map_or(0, str::len);
-            self.bindings.push(binding);
+            self.bindings.push(value);
+            Cow::Borrowed("?")
         } else {
-            self.out.push_str(&literal::literal(value));
+            Cow::Owned(literal::literal(value))
         }
+    }
+}
+
+/// What stands for no items: `IN` a query without rows is false, and `NOT IN` is true. `NULL` would make
+/// both unknown.
+fn empty_list(name: &str, slot: &Slot<'_>) -> Result<String> {
+    if slot.is_whole_list {
+        return Ok("SELECT NULL WHERE FALSE".to_owned());
+    }
+    Err(Error::invalid(format!(
+        "{name}: must not be empty here: an empty list has a meaning only as all of IN (…)"
+    )))
+}
+
+/// Whether `value` is written without quotes.
+fn is_literal(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Integer(_) | Value::Boolean(_) => true,
+        Value::Float(number) => number.is_finite(),
+        _ => false,
     }
 }
 
@@ -225,33 +249,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// `text`, rendered within quotes, after `before`.
-fn within(place: Place, name: &str, text: &str, before: &str) -> Result<String> {
-    let refuse = |why: &str| Err(Error::invalid(format!("{name}: {why}")));
-    match place {
-        Place::Name if text.is_empty() => refuse("must not be empty within double quotes"),
-        Place::Name => Ok(text.replace('"', "\"\"")),
-        // It may be code, in which even a space separates tokens.
-        Place::Dollars | Place::Code if is_word(text, before) => Ok(text.to_owned()),
-        Place::Code => refuse(
-            "must be letters, digits or _.:@+- only, because the '…' around it is run as code, which \
-             would undo escapes",
-        ),
-        Place::Dollars => {
-            refuse("must be letters, digits or _.:@+- only, because $$…$$ around it has no escapes")
-        }
-        _ => Ok(literal::escape(text)),
-    }
-}
-
-fn is_word(text: &str, before: &str) -> bool {
-    let allowed = |c: char| c.is_alphanumeric() || "_.:@+-".contains(c);
-    // Two minuses start a comment, wherever the second comes from.
-    let comments = text.contains("--")
-        || text.ends_with('-')
-        || (text.starts_with('-') && before.ends_with('-'));
-    !comments && text.chars().all(allowed)
-}
-
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod shape_tests;

@@ -5,8 +5,11 @@ use plugin_core::{
     serde_json::{Map, Value as Json, json},
 };
 
+use serde::Serialize;
+
 use crate::{
     Custom,
+    bindings::Bindings,
     parameters::render,
     session::Session,
     settings::{Place, Settings, identifier, parameters},
@@ -15,6 +18,15 @@ use crate::{
 /// The longest statement timeout of Snowflake, in seconds.
 const MAX_TIMEOUT: u64 = 604_800;
 
+/// The body of a submit.
+#[derive(Debug, Serialize)]
+pub(crate) struct Body {
+    #[serde(flatten)]
+    rest: Json,
+    #[serde(skip_serializing_if = "Bindings::is_empty")]
+    bindings: Bindings,
+}
+
 /// The body that runs `task` at `place`.
 pub(crate) fn body(
     cx: &Context,
@@ -22,7 +34,7 @@ pub(crate) fn body(
     place: &Place,
     session: &Session,
     settings: &Settings,
-) -> Result<Json> {
+) -> Result<Body> {
     let batch = task.custom.batch.unwrap_or_default();
     let rendered = render(cx, task.sql()?, &task.inputs, batch)?;
     let mut parameters = parameters(session, &task.config, settings.query_tag.as_deref());
@@ -30,22 +42,22 @@ pub(crate) fn body(
         // 0 allows any number.
         parameters.insert("multi_statement_count".to_owned(), "0".into());
     }
-    let mut body = json!({
-        "statement": rendered.statement,
-        "warehouse": identifier(&place.warehouse),
-        "database": identifier(&place.database),
-        "schema": identifier(&place.schema),
-    });
+    let mut body = json!({ "statement": rendered.statement });
     let mut add = |name: &str, value: Option<Json>| {
         if let Some(value) = value {
             body[name] = value;
         }
     };
+    // Without one, the user's default applies.
+    for (field, name) in
+        [("warehouse", &place.warehouse), ("database", &place.database), ("schema", &place.schema)]
+    {
+        add(field, (!name.is_empty()).then(|| identifier(name).into()));
+    }
     add("role", place.role.as_deref().map(|role| identifier(role).into()));
     add("timeout", timeout(task, session, settings).map(Json::from));
-    add("bindings", non_empty(rendered.bindings));
     add("parameters", non_empty(parameters));
-    Ok(body)
+    Ok(Body { rest: body, bindings: rendered.bindings })
 }
 
 fn non_empty(map: Map<String, Json>) -> Option<Json> {

@@ -17,6 +17,12 @@ use crate::{
 /// The most bytes of all names together, as JSON: the handle contains them.
 const MAX_NAMES: usize = 300;
 
+/// Codes of failures that say nothing about the statement: internal errors, and a table that other
+/// statements have locked. Snowflake publishes no list of its codes; the README has the sources.
+pub(crate) const RETRYABLE_CODES: &str = "000603,000625,300002,370001";
+/// The schema of tasks that set none.
+const DEFAULT_SCHEMA: &str = "PUBLIC";
+
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
@@ -34,17 +40,18 @@ pub struct Settings {
     #[arg(long, env = "SNOWFLAKE_USER")]
     user: Option<String>,
 
-    /// Warehouse of tasks that set none.
+    /// Warehouse of tasks that set none; by default, the user's default warehouse.
     #[arg(long, env = "SNOWFLAKE_WAREHOUSE")]
     warehouse: Option<String>,
 
-    /// Database of tasks that set none.
+    /// Database of tasks that set none; by default, that of the user's default namespace.
     #[arg(long, env = "SNOWFLAKE_DATABASE")]
     database: Option<String>,
 
-    /// Schema of tasks that set none.
-    #[arg(long, env = "SNOWFLAKE_SCHEMA", default_value = "PUBLIC")]
-    schema: String,
+    /// Schema of tasks that set none; by default PUBLIC. An empty one in a task or here stands for the user's
+    /// default.
+    #[arg(long, env = "SNOWFLAKE_SCHEMA")]
+    schema: Option<String>,
 
     /// Role of tasks that set none; by default, the user's default role.
     #[arg(long, env = "SNOWFLAKE_ROLE")]
@@ -79,7 +86,7 @@ pub struct Settings {
         env = "SNOWFLAKE_RETRYABLE_CODES",
         value_name = "CODE",
         value_delimiter = ',',
-        default_value = "000603,300002,370001"
+        default_value = RETRYABLE_CODES
     )]
     pub(crate) retryable_codes: Vec<String>,
 }
@@ -91,6 +98,7 @@ pub(crate) struct Place {
     pub(crate) account: String,
     pub(crate) account_field: String,
     pub(crate) user: String,
+    /// Empty for the user's default, as are the next two.
     pub(crate) warehouse: String,
     pub(crate) database: String,
     pub(crate) schema: String,
@@ -120,13 +128,18 @@ impl Settings {
         // An author who chooses a key wants to authenticate with it.
         let by_secret = secrets.has_key().then_some(AuthType::KeyPair);
         let role = session.role.as_deref().or(template.in_config("role")).or(self.role.as_deref());
+        let database = template.optional("database", database, self.database.as_deref());
+        // A schema of no database means nothing to Snowflake.
+        let is_written =
+            schema.is_some() || task.config.contains_key("schema") || database.is_empty();
+        let default_schema = self.schema.as_deref().or((!is_written).then_some(DEFAULT_SCHEMA));
         let place = Place {
             account,
             account_field,
             user: template.or("user", user, self.user.as_deref())?.1,
-            warehouse: template.or("warehouse", warehouse, self.warehouse.as_deref())?.1,
-            database: template.or("database", database, self.database.as_deref())?.1,
-            schema: template.or("schema", schema, Some(&self.schema))?.1,
+            warehouse: template.optional("warehouse", warehouse, self.warehouse.as_deref()),
+            database,
+            schema: template.optional("schema", schema, default_schema),
             role: role.map(str::to_owned),
             auth: session.auth.or(by_secret).unwrap_or(self.auth_type),
             secrets,
@@ -148,17 +161,38 @@ impl<'a> Template<'a> {
     }
 
     /// The field that sets `name`, and its value: from `custom`, else `config`, else `default`.
+    fn find<'b>(
+        &self,
+        name: &str,
+        custom: &'b Option<String>,
+        default: Option<&'b str>,
+    ) -> Option<(String, &'b str)>
+    where
+        'a: 'b,
+    {
+        let custom = custom.as_deref().filter(|text| !text.is_empty());
+        custom
+            .map(|text| (format!("custom.{name}"), text))
+            .or_else(|| self.in_config(name).map(|text| (format!("template.config.{name}"), text)))
+            .or_else(|| default.map(|text| (name.to_owned(), text)))
+    }
+
+    /// What [`find`](Self::find) finds, or nothing: the vendor has a default.
+    fn optional(&self, name: &str, custom: &Option<String>, default: Option<&str>) -> String {
+        self.find(name, custom, default).map_or_else(String::new, |(_, text)| text.to_owned())
+    }
+
+    /// What [`find`](Self::find) finds.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when nothing sets it.
     fn or(
         &self,
         name: &str,
         custom: &Option<String>,
         default: Option<&str>,
     ) -> Result<(String, String)> {
-        let custom = custom.as_deref().filter(|text| !text.is_empty());
-        let found = custom
-            .map(|text| (format!("custom.{name}"), text))
-            .or_else(|| self.in_config(name).map(|text| (format!("template.config.{name}"), text)))
-            .or_else(|| default.map(|text| (name.to_owned(), text)));
+        let found = self.find(name, custom, default);
         let (field, text) = found.ok_or_else(|| {
             Error::invalid(format!(
                 "{name}: missing; neither custom.{name} (Flyte 2) nor template.config.{name} \

@@ -2,39 +2,35 @@
 //!
 //! Placeholders are `{{ .inputs.x }}`, and, when the task has inputs, `%(x)s`, `%%` and `:x`.
 
-mod scanner;
+mod names;
 
-use plugin_core::{Result, task::placeholder::Placeholder};
+use std::collections::BTreeSet;
 
-use self::scanner::Scanner;
+use plugin_core::{
+    Result,
+    sql::{Hole, Kind, Place, Template, Token, named, swallowed},
+    task::placeholder::Placeholder,
+};
 
-/// A lexical context of a statement.
+use self::names::Finder;
+use crate::dialect::SNOWFLAKE;
+
+/// A placeholder, and what the grammar around it requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Between other tokens.
-    Open,
-    /// Between other tokens, where Snowflake's grammar requires a literal: `DATE …`, `… PRECEDING`.
-    Constant,
-    /// Within `'…'`.
-    Quoted,
-    /// Within `'…'` that is run as code, which undoes escapes.
-    Code,
-    /// Within `"…"`.
-    Name,
-    /// Within `$$…$$`, where nothing can be escaped.
-    Dollars,
-    LineComment,
-    BlockComment,
+pub(crate) struct Slot<'a> {
+    pub(crate) placeholder: Placeholder<'a>,
+    pub(crate) place: Place,
+    /// Whether Snowflake's grammar requires a literal: `DATE …`, `… PRECEDING`.
+    pub(crate) constant: bool,
+    /// Whether it is all that `IN (…)` contains.
+    pub(crate) is_whole_list: bool,
 }
 
 /// A part of a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
     Text(&'a str),
-    Hole {
-        place: Place,
-        filling: Placeholder<'a>,
-    },
+    Slot(Slot<'a>),
     /// Before the parenthesis that opens the first row after `VALUES`.
     RowStart,
     /// After the parenthesis that closes it.
@@ -63,49 +59,131 @@ impl Parts<'_> {
     }
 }
 
-/// Splits `statement`. `inputs` returns whether a name is an input; `some`, whether there are inputs.
+/// Splits `statement` of a task with `inputs`.
 ///
 /// # Errors
 /// `InvalidArgument` for a placeholder that cannot be rendered safely.
-pub(crate) fn split<'a>(
-    statement: &'a str,
-    some: bool,
-    inputs: &dyn Fn(&str) -> bool,
-) -> Result<Parts<'a>> {
-    Scanner::new(statement, some, inputs).scan()
+pub(crate) fn split<'a>(statement: &'a str, inputs: &BTreeSet<&str>) -> Result<Parts<'a>> {
+    let mut finder = Finder::new(statement, inputs);
+    let mut find = |at, before: Option<&[Token]>| finder.find(at, before);
+    let template = Template::parse(SNOWFLAKE, statement, &mut find)?;
+    let comment = template.swallowing_comment().unwrap_or_default();
+    if let Some(name) = named(comment, ':').find(|name| inputs.contains(name)) {
+        return Err(swallowed(&format!(":{name}")));
+    }
+    let is_comment = |token: &&Token| matches!(token.kind, Kind::LineComment | Kind::BlockComment);
+    let tokens = template.tokens.iter().filter(|token| !is_comment(token)).collect::<Vec<_>>();
+    let mut parts = Parts::default();
+    parts.count(&template, &tokens);
+    parts.cut(&template, &tokens);
+    Ok(parts)
 }
 
-/// The context that the first token of `rest` opens, and the token's length.
-fn opened(rest: &str) -> (Place, usize) {
-    let starts = |head: &str| rest.starts_with(head);
-    match () {
-        () if starts("--") || starts("//") => (Place::LineComment, 2),
-        () if starts("/*") => (Place::BlockComment, 2),
-        () if starts("$$") => (Place::Dollars, 2),
-        () if starts("'") => (Place::Quoted, 1),
-        () if starts("\"") => (Place::Name, 1),
-        () => (Place::Open, 0),
+impl<'a> Parts<'a> {
+    /// Reads the properties of the whole.
+    fn count(&mut self, template: &Template<'a, Placeholder<'a>>, tokens: &[&Token]) {
+        let mut within_statement = false;
+        for token in tokens {
+            if token.kind == Kind::Sign(';') {
+                within_statement = false;
+                continue;
+            }
+            self.statements += usize::from(!within_statement);
+            within_statement = true;
+            self.has_binds |= token.kind == Kind::Sign('?');
+            if token.kind == Kind::Word {
+                self.first_word.get_or_insert(template.source(token));
+            }
+        }
+    }
+
+    /// Cuts the statement at its placeholders and rows.
+    fn cut(&mut self, template: &Template<'a, Placeholder<'a>>, tokens: &[&Token]) {
+        let mut cuts = rows(template, tokens);
+        let slots = template.holes.iter();
+        let slots =
+            slots.map(|hole| (hole.range.clone(), Piece::Slot(slot(template, tokens, hole))));
+        cuts.extend(slots);
+        cuts.sort_by_key(|(range, _)| range.start);
+        let mut at = 0;
+        for (range, piece) in cuts {
+            self.push_text(&template.text[at..range.start]);
+            self.pieces.push(piece);
+            at = range.end;
+        }
+        self.push_text(&template.text[at..]);
+    }
+
+    fn push_text(&mut self, text: &'a str) {
+        if !text.is_empty() {
+            self.pieces.push(Piece::Text(text));
+        }
     }
 }
 
-/// The unquoted name or keyword that `rest` starts with; may be empty.
-fn word(rest: &str) -> &str {
-    let is_first = |c: char| c.is_alphabetic() || c == '_';
-    if !rest.starts_with(is_first) {
-        return "";
+type Cut<'a> = (std::ops::Range<usize>, Piece<'a>);
+
+/// Where rows after `VALUES` begin and end.
+fn rows<'a>(template: &Template<'a, Placeholder<'a>>, tokens: &[&Token]) -> Vec<Cut<'a>> {
+    let (mut cuts, mut depth, mut row) = (Vec::new(), 0_usize, None);
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Sign('(') => {
+                let values = is_one_of(word_at(template, tokens, at.checked_sub(1)), &["VALUES"]);
+                if values && row.is_none() {
+                    row = Some(depth);
+                    cuts.push((token.range.start..token.range.start, Piece::RowStart));
+                }
+                depth += 1;
+            }
+            Kind::Sign(')') => {
+                depth = depth.saturating_sub(1);
+                if row == Some(depth) {
+                    row = None;
+                    cuts.push((token.range.end..token.range.end, Piece::RowEnd));
+                }
+            }
+            _ => {}
+        }
     }
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'));
-    &rest[..end.unwrap_or(rest.len())]
+    cuts
+}
+
+fn slot<'a>(
+    template: &Template<'a, Placeholder<'a>>,
+    tokens: &[&Token],
+    hole: &Hole<Placeholder<'a>>,
+) -> Slot<'a> {
+    let start = hole.range.start;
+    let at = tokens.partition_point(|token| token.range.end <= start);
+    let is_open = hole.place == Place::Open;
+    let word = |at: Option<usize>| word_at(template, tokens, at);
+    let sign = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map(|token| token.kind);
+    let (before, after) = (at.checked_sub(1), Some(at + 1));
+    let bounds_a_frame = is_one_of(word(after), &["PRECEDING", "FOLLOWING"]);
+    let within_parentheses =
+        sign(before) == Some(Kind::Sign('(')) && sign(after) == Some(Kind::Sign(')'));
+    Slot {
+        placeholder: hole.meaning,
+        place: hole.place,
+        constant: is_open && (takes_a_literal(word(before)) || bounds_a_frame),
+        is_whole_list: within_parentheses && is_one_of(word(at.checked_sub(2)), &["IN"]),
+    }
+}
+
+/// The token at index `at`, if it is a word; else an empty string.
+fn word_at<'a>(
+    template: &Template<'a, Placeholder<'a>>,
+    tokens: &[&Token],
+    at: Option<usize>,
+) -> &'a str {
+    let token = at.and_then(|at| tokens.get(at)).filter(|token| token.kind == Kind::Word);
+    token.map_or("", |token| template.source(token))
 }
 
 /// Whether `word` is one of `known`, which are in upper case.
 fn is_one_of(word: &str, known: &[&str]) -> bool {
     known.iter().any(|known| known.eq_ignore_ascii_case(word))
-}
-
-/// Whether `rest` continues like the bound of a window frame.
-fn bounds_a_frame(rest: &str) -> bool {
-    is_one_of(word(rest.trim_start()), &["PRECEDING", "FOLLOWING"])
 }
 
 /// Whether only a literal can follow `word`: a typed one or an interval.
@@ -121,13 +199,6 @@ fn takes_a_literal(word: &str) -> bool {
         "INTERVAL",
     ];
     is_one_of(word, &WORDS)
-}
-
-/// Whether `rest`, a statement from its `BEGIN`, starts a transaction and not a block of code.
-fn begins_transaction(rest: &str) -> bool {
-    let after = rest[word(rest).len()..].trim_start();
-    let next = word(after);
-    after.is_empty() || after.starts_with(';') || is_one_of(next, &["TRANSACTION", "WORK", "NAME"])
 }
 
 #[cfg(test)]

@@ -55,6 +55,13 @@
 {{- if and (hasSuffix "DualStack" .Values.service.ipFamilyPolicy) (not (hasPrefix "[" .Values.ports.host)) -}}
 {{- fail "service.ipFamilyPolicy includes IPv6, which needs ports.host [::]" -}}
 {{- end -}}
+{{- $variables := dict -}}
+{{- range include "<[ plugin.name ]>.env" . | fromYamlArray -}}
+{{- if hasKey $variables .name -}}
+{{- fail (printf "%s is set twice: set it once, in settings or in extraEnv, unless another value sets it" .name) -}}
+{{- end -}}
+{{- $_ := set $variables .name true -}}
+{{- end -}}
 {{- if eq (int .Values.ports.api) (int .Values.ports.admin) -}}
 {{- fail "ports.api and ports.admin must differ" -}}
 {{- end -}}

@@ -18,7 +18,7 @@ dns:///{{ include "<[ plugin.name ]>.headless" . }}
 task-plugins:
   default-for-task-types:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: connector-service
+    {{ . | quote }}: connector-service
     {{- end }}
 {{- end }}
 
@@ -29,9 +29,9 @@ is safe: a repeated create starts no second job. connectorForTaskTypes would mak
 {{- define "<[ plugin.name ]>.flyteConnector" -}}
 connector-service:
   # Helm replaces lists: add the task types of your other connectors here.
-  supportedTaskTypes: [{{ join ", " .Values.flyte.taskTypes }}]
+  supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
   connectors:
-    {{ include "<[ plugin.name ]>.fullname" . }}:
+    {{ include "<[ plugin.name ]>.fullname" . | quote }}:
       endpoint: {{ include "<[ plugin.name ]>.endpoint" . }}
       insecure: {{ not .Values.tls.enabled }}
       defaultTimeout: 10s
@@ -45,7 +45,7 @@ connector-service:
   {{- if include "<[ plugin.name ]>.hasJobs" . }}
   connectorForTaskTypes:
     {{- range .Values.flyte.taskTypes }}
-    {{ . }}: {{ include "<[ plugin.name ]>.fullname" $ }}
+    {{ . | quote }}: {{ include "<[ plugin.name ]>.fullname" $ | quote }}
     {{- end }}
   {{- end }}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/* Pod fields shared by the Deployment's pods and the test pod. */}}
 {{- define "<[ plugin.name ]>.podBasics" -}}
-serviceAccountName: {{ include "<[ plugin.name ]>.serviceAccountName" . }}
+serviceAccountName: {{ include "<[ plugin.name ]>.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 # The environment variables that Kubernetes derives from other Services are not settings.
 enableServiceLinks: false

@@ -2,6 +2,7 @@ package flyte2
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,7 +23,16 @@ func program(name string) string {
 	if directory := os.Getenv("OUTRIGGER_PROGRAMS"); directory != "" {
 		return filepath.Join(directory, name)
 	}
-	return filepath.Join(root, "target", "debug", name)
+	return filepath.Join(target(), "debug", name)
+}
+
+// target is cargo's target directory.
+func target() string {
+	directory := os.Getenv("CARGO_TARGET_DIR")
+	if filepath.IsAbs(directory) {
+		return directory
+	}
+	return filepath.Join(root, cmp.Or(directory, "target"))
 }
 
 // ports are assigned from below the ephemeral ports: a service that is down for a
@@ -48,7 +58,7 @@ func freeAddress(t *testing.T) string {
 // files is the directory for a test's artefacts, kept for the analysis of failures.
 func files(t *testing.T) string {
 	t.Helper()
-	directory := filepath.Join(root, "target", "interop", "flyte2", filepath.FromSlash(t.Name()))
+	directory := filepath.Join(target(), "interop", "flyte2", filepath.FromSlash(t.Name()))
 	must(t, os.MkdirAll(directory, 0o755))
 	return directory
 }

@@ -112,7 +112,7 @@ func secrets() map[string]string {
 }
 
 // keyFile contains the signing key, so that the fake Snowflake knows its owner.
-var keyFile = filepath.Join(root, "target", "interop", "flyte2", "snowflake.pem")
+var keyFile = filepath.Join(target(), "interop", "flyte2", "snowflake.pem")
 
 // newKey makes the private key of a Google service account and of a Snowflake user.
 func newKey() string {

@@ -20,7 +20,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
-PROGRAMS = ROOT / "target" / "debug"
+PROGRAMS = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug"
 ISSUER = "https://interop.example.com"
 AUDIENCE = "connectors"
 

@@ -14,8 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from conftest import GOLDEN
 
 PHASE = execution_pb2.TaskExecution.Phase
-# BigQuery cannot run these; the Rust tests check the error messages.
-REFUSED = {"bq_empty_sql", "bq_no_sql_target", "bq_secret", "bq_newer_version"}
+# The service refuses these; the Rust tests check the error messages.
+REFUSED = {"bq_empty_sql", "bq_multiline_sql", "bq_no_sql_target", "bq_secret", "bq_newer_version"}
 
 
 def golden(version):

@@ -163,13 +163,13 @@ async fn access_token_of_a_service_principal_is_cached() {
 }
 
 #[tokio::test]
-async fn unknown_service_principal_is_rejected() {
+async fn unknown_service_principal_is_an_outage() {
     let secrets = [("databricks_client_secret", "wrong-oauth-secret")];
     let args = ["--auth-type=oauth_m2m", "--client-id=principal-a"];
     let stage = Stage::set_with(Options::default(), &secrets, &args).await;
     let client = stage.client(Dialect::Rest).await;
     let refusal = client.create(&task()).await.unwrap_err();
-    assert_eq!(refusal.code, 422);
+    assert_eq!(refusal.code, 503, "its author cannot mend it");
     let message = "no access token was issued: Client authentication failed";
     assert!(refusal.message.contains(message), "{refusal:?}");
     assert_eq!(stage.fake.runs(), 0);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The body that is submitted to Databricks for `custom`.
-async fn submitted(custom: Json, args: &[&str]) -> Json {
+pub(super) async fn submitted(custom: Json, args: &[&str]) -> Json {
     let stage = Stage::set_with(Options::default(), &[("databricks_token", TOKEN)], args).await;
     let mut task = task();
     task["template"]["custom"] = custom;
@@ -215,6 +215,11 @@ async fn invalid_field_is_named() {
         (json!({"tasks": []}), "custom.databricksConf.tasks: is empty"),
         (json!({"new_cluster": "c-1"}), "custom.databricksConf.new_cluster: must be an object"),
         (json!({"python_file": 7}), "custom.databricksConf.python_file: must be a string"),
+        (
+            json!({"existing_cluster_id": "c-1", "spark_python_task": {"python_file": "f.py"}}),
+            "custom.databricksConf.spark_python_task: ",
+        ),
+        (json!({"tasks": [{}, null]}), "custom.databricksConf.tasks[1]: must not be null"),
         (
             json!({"environment_key": "e", "environments": {}}),
             "custom.databricksConf.environments: must be a list",

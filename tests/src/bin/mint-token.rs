@@ -44,7 +44,7 @@ struct Args {
 
 /// The file with the secret of the demo's issuer.
 fn demo_secret() -> PathBuf {
-    tests::repository().join("target/demo/issuer.secret")
+    tests::target().join("demo/issuer.secret")
 }
 
 fn main() -> Result<()> {

@@ -10,7 +10,7 @@ mod job;
 mod routes;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -87,13 +87,19 @@ struct Fake {
     inserted: Vec<Value>,
     /// The number of inserts of a job that already existed.
     duplicates: usize,
+    /// The length of the longest answer about jobs, in bytes.
+    longest_answer: usize,
     /// Violations of the discovery document.
     violations: Vec<String>,
     /// Statuses to return to the next requests instead of the regular response.
     outages: Vec<u16>,
+    /// The reason and the message with which inserts are refused, if they are.
+    refusal: Option<(String, String)>,
     /// The number of inserts that will still get 503 although their job is created.
     lost: usize,
     requests: usize,
+    /// The scopes of all tokens that were asked for or used.
+    scopes: BTreeSet<String>,
 }
 
 impl FakeBigQuery {
@@ -135,6 +141,11 @@ impl FakeBigQuery {
         self.state().outages = statuses.into_iter().collect();
     }
 
+    /// Refuses every insert with 400, `reason` and `message`.
+    pub fn refuse_inserts(&self, reason: &str, message: &str) {
+        self.state().refusal = Some((reason.to_owned(), message.to_owned()));
+    }
+
     /// Creates the jobs of the next inserts but responds with 503.
     pub fn lose_answers(&self, inserts: usize) {
         self.state().lost = inserts;
@@ -158,10 +169,22 @@ impl FakeBigQuery {
         self.state().requests
     }
 
+    /// The length of the longest answer about jobs, in bytes.
+    #[must_use]
+    pub fn longest_answer(&self) -> usize {
+        self.state().longest_answer
+    }
+
     /// The bodies of all inserts that created a job.
     #[must_use]
     pub fn inserted(&self) -> Vec<Value> {
         self.state().inserted.clone()
+    }
+
+    /// The scopes of all tokens that were asked for or used.
+    #[must_use]
+    pub fn scopes(&self) -> BTreeSet<String> {
+        self.state().scopes.clone()
     }
 
     /// Violations of the discovery document so far.

@@ -1,6 +1,9 @@
 //! Renders a repository's plugins from the template and plans the changes.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -11,7 +14,7 @@ use super::{
     project::{Member, Project},
     render::{Rendered, Renderer},
     template::Template,
-    write::recover,
+    write::{random, recover},
 };
 use crate::exit::refused;
 
@@ -20,6 +23,7 @@ pub(crate) struct Generator {
     pub(crate) project: Project,
     pub(crate) template: Template,
     version: String,
+    scratch: PathBuf,
 }
 
 impl Generator {
@@ -29,15 +33,14 @@ impl Generator {
     /// If the repository has no version.
     pub(crate) fn open(project: Project, template: Template) -> Result<Self> {
         let version = project.version()?;
-        Ok(Self { project, template, version })
+        // Not in the repository: a new one must not be left behind if creating it fails.
+        let scratch = std::env::temp_dir().join(format!("xtask-scratch-{:016x}", random()));
+        Ok(Self { project, template, version, scratch })
     }
 
-    /// A directory for temporary files.
-    pub(crate) fn scratch(&self) -> PathBuf {
-        let root = &self.project.root;
-        // A new repository must not be left behind if creating it fails.
-        let target = if root.is_dir() { root.join("target") } else { std::env::temp_dir() };
-        target.join(format!("xtask-scratch-{}", std::process::id()))
+    /// A directory for temporary files, the same for all of this run.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.scratch
     }
 
     /// Undoes the incomplete writes of a killed process. Must be called before anything is written.
@@ -67,7 +70,7 @@ impl Generator {
         };
         let mut plugins = members.iter().map(render).collect::<Result<Vec<_>>>()?;
         let scratch = self.scratch();
-        let formatted = format::format(&mut plugins, &self.project.root, &scratch);
+        let formatted = format::format(&mut plugins, &self.project.root, scratch);
         let _ = std::fs::remove_dir(scratch);
         formatted?;
         Ok(plugins)
@@ -79,12 +82,8 @@ impl Generator {
     /// As [`render`](Self::render), or if a file cannot be read.
     pub(crate) fn plan(&self, members: &[Member], allowed: &Allowed) -> Result<Vec<Plan>> {
         let scratch = self.scratch();
-        let planner = Planner {
-            project: &self.project,
-            manifest: &self.template.manifest,
-            allowed,
-            scratch: &scratch,
-        };
+        let planner =
+            Planner { project: &self.project, manifest: &self.template.manifest, allowed, scratch };
         let plugins = self.render(members)?;
         let plans = members.iter().zip(&plugins);
         let plans = plans.map(|(member, rendered)| planner.plan(&member.file, rendered)).collect();

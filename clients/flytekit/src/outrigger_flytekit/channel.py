@@ -29,7 +29,7 @@ OPTIONS = (
 def connect(endpoint: Endpoint) -> grpc.Channel:
     """A channel to ``endpoint``, not yet connected.
 
-    Raises ServiceError if the file in OUTRIGGER_CA_FILE cannot be read.
+    Raises ServiceError if the file in OUTRIGGER_CA_FILE has no certificates or cannot be read.
     """
     options = [*OPTIONS, ("grpc.enable_http_proxy", int(not endpoint.is_loopback))]
     if not endpoint.tls:
@@ -41,11 +41,21 @@ def roots() -> bytes | None:
     """The trusted CA certificates in PEM; ``None`` for gRPC's own list."""
     named = os.environ.get(CA_FILE)
     if named:
-        return read(CA_FILE, named)
+        return certificates(named)
     for file in (ssl.get_default_verify_paths().cafile, *SYSTEM_ROOTS):
         if file and Path(file).is_file():
             return Path(file).read_bytes()
     return None
+
+
+def certificates(file: str) -> bytes:
+    """The certificates in ``file``. gRPC itself would only fail to connect, without a reason."""
+    text = read(CA_FILE, file)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.decode("ascii"))
+    except (ValueError, ssl.SSLError):
+        raise ServiceError(f"{CA_FILE} names {file}, which does not contain certificates in PEM") from None
+    return text
 
 
 def read(variable: str, file: str, refused: type[ServiceError] = ServiceError) -> bytes:
@@ -71,11 +81,13 @@ def authorization() -> tuple[tuple[str, str], ...]:
     Raises ServiceError if the token is ambiguous or malformed, StaleToken if the token file contains none.
     No error contains the token.
     """
-    token, file = os.environ.get(TOKEN, "").strip(), token_file()
+    token, file = os.environ.get(TOKEN, ""), token_file()
     if token and file:
         token = ""  # Tracebacks may show local variables.
         raise ServiceError(f"{TOKEN} and {TOKEN_FILE} are both set: unset one of them")
-    token = from_file(file) if file else token
+    if token and not token.strip():
+        raise ServiceError(f"{TOKEN} is blank: set it to a token, or unset it")
+    token = from_file(file) if file else token.strip()
     if not is_token(token):
         token = ""
         source, refused = (f"{file} of {TOKEN_FILE}", StaleToken) if file else (TOKEN, ServiceError)

@@ -30,10 +30,13 @@ class Endpoint:
         """
         try:
             parts = urlsplit(url)
-            port = parts.port or PORTS[parts.scheme]
+            default = PORTS[parts.scheme]
+            port = default if parts.port is None else parts.port
         except (KeyError, ValueError):
             raise malformed(url) from None
-        if not parts.hostname or "@" in parts.netloc or parts.path.strip("/") or parts.query:
+        beyond = parts.path.strip("/") or parts.query or parts.fragment
+        # urlsplit drops line breaks and tabs without a word.
+        if not (parts.hostname and port and url.isprintable()) or " " in url or "@" in parts.netloc or beyond:
             raise malformed(url)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return cls(f"{parts.scheme}://{host}:{port}", f"{host}:{port}", parts.scheme == "https")
@@ -72,7 +75,7 @@ def by_task_type() -> dict[str, str]:
     pairs = {}
     for entry in filter(None, map(str.strip, os.environ.get(BY_TASK_TYPE, "").split(","))):
         task_type, equals, url = entry.partition("=")
-        if not equals or not url.strip():
+        if not (task_type.strip() and equals and url.strip()):
             raise ServiceError(
                 f"{BY_TASK_TYPE} has {entry!r}: write TASK_TYPE=http://HOST:PORT, separated by commas"
             )

@@ -6,7 +6,6 @@ when it starts, before it looks at any task's types.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,9 +145,10 @@ def _requests(template: Any, literals: Any, prefix: str) -> Requests:
     from flyteidl2.core import security_pb2
     from google.protobuf.json_format import MessageToDict
 
+    from . import task_secrets
     from .requests import Requests
 
-    secrets = _secrets(MessageToDict(template.custom).get("secrets", {}))
+    secrets = task_secrets.of(MessageToDict(template.custom))
     connection = security_pb2.Connection(task_type=template.type, secrets=secrets)
     create = connector_pb2.CreateTaskRequest(
         template=template, inputs=literals.proto_inputs, output_prefix=prefix, connection=connection
@@ -183,14 +183,6 @@ def _protocol() -> Any:
         ]
 
     return Protocol(service_pb2_grpc.AsyncConnectorServiceStub, served)
-
-
-def _secrets(named: dict[str, Any]) -> dict[str, str]:
-    """The secrets that the task names and this machine has. They are sent with each call, as in a cluster.
-
-    The service looks up all others.
-    """
-    return {key: os.environ[name] for key, name in named.items() if isinstance(name, str) and os.environ.get(name)}
 
 
 async def _template(task: Any, inputs: Any, prefix: str) -> Any:

@@ -70,9 +70,11 @@ class Job:
             self._asked = False
             raise
         finally:
-            self._stop_unless_ended()
-            self.service.close()
-            self.finished.set()
+            try:
+                self._stop_unless_ended()
+                self.service.close()
+            finally:
+                self.finished.set()
 
     def _until_ended(self) -> Any:
         heard, pause, pushback = time.monotonic(), FIRST_POLL, 0.0
@@ -103,8 +105,9 @@ class Job:
         self.progress.say("cancelling the job")
         try:
             self._delete_within(STOPS_FOR)
-        except ServiceError as refused:
-            self.progress.say(f"the job may still be running: {refused}")
+        except Exception as failed:
+            # Of any kind: whoever ends the run must know.
+            self.progress.say(f"the job may still be running: {failed}")
         else:
             self.progress.say("the service is cancelling the job")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,13 @@ async def run_beside(job: Job) -> Any:
     # A daemon thread: when the program ends, it must cancel the job instead of waiting for it.
     threading.Thread(target=_run_and_settle, args=(job, loop, done), daemon=True).start()
     try:
-        return await done
+        return await asyncio.shield(done)
     except asyncio.CancelledError:
         job.stop.set()
-        await asyncio.to_thread(job.finished.wait, STOPS_WITHIN)
+        # Not in another thread: a program that is about to exit cannot start one.
+        ended, _ = await asyncio.wait([done], timeout=STOPS_WITHIN)
+        for each in ended:
+            each.exception()  # Or asyncio would report that nobody asked for it.
         raise
 
 
@@ -46,7 +50,7 @@ def _run_and_settle(job: Job, loop: asyncio.AbstractEventLoop, done: asyncio.Fut
         result = run(job)
     except Exception as raised:
         error = raised
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # The loop is closed.
         loop.call_soon_threadsafe(_settle, done, result, error)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ class Service:
 
     def create_once(self, request: Request, until: float) -> bytes:
         """Like create, but a single attempt that ends when time.monotonic() is ``until``."""
-        return self._call(self._jobs.CreateTask, request, Stop(), until).resource_meta
+        return self._call_while_exiting(self._jobs.CreateTask, request, until).resource_meta
 
     def get(self, request: Request, stop: Stop) -> Any:
         """The status of a job. Raises ServiceError; Unavailable and StaleToken if a repeat may succeed."""
@@ -64,21 +63,32 @@ class Service:
 
     def delete(self, request: Request, until: float) -> None:
         """Cancels a job, in a single attempt that ends when time.monotonic() is ``until``. Raises like get."""
-        self._call(self._jobs.DeleteTask, request, Stop(), until)
+        self._call_while_exiting(self._jobs.DeleteTask, request, until)
 
     def close(self) -> None:
         self._channel.close()
 
-    def _call(self, call: Any, request: Request, stop: Stop, until: float = math.inf) -> Any:
+    def _call(self, call: Any, request: Request, stop: Stop) -> Any:
         # The request is not kept in a variable, so that a traceback of this frame shows no secret.
-        timeout = max(0.0, min(DEADLINE, until - time.monotonic()))
         try:
-            return stop.result(call.future(request(), timeout=timeout, metadata=channel.authorization()))
+            return stop.result(call.future(request(), timeout=DEADLINE, metadata=channel.authorization()))
         except grpc.FutureCancelledError:
             raise Stopped from None
         except grpc.RpcError as failure:
             status = Status.of(failure)
         # Outside of the handler: gRPC's frames contain the metadata, and with it the token.
+        raise self._readable(status)
+
+    def _call_while_exiting(self, call: Any, request: Request, until: float) -> Any:
+        """A call that no other thread can cancel.
+
+        It starts no thread, unlike gRPC's futures: from Python 3.12 on, a program that is about to exit cannot.
+        """
+        timeout = max(0.0, min(DEADLINE, until - time.monotonic()))
+        try:
+            return call(request(), timeout=timeout, metadata=channel.authorization())
+        except grpc.RpcError as failure:
+            status = Status.of(failure)
         raise self._readable(status)
 
     def _readable(self, status: Status) -> ServiceError:

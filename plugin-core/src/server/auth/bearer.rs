@@ -39,7 +39,7 @@ struct VerifiedCaller {
     caller: Caller,
     expires_at: Timestamp,
     issuer: usize,
-    generation: Option<u64>,
+    generation: u64,
 }
 
 impl Authenticator for BearerTokens {
@@ -93,14 +93,16 @@ impl BearerTokens {
         let unverified = Unverified::read(token)?;
         let (index, issuer) = self.issuer(unverified.iss.as_deref())?;
         let verified = issuer.verify(&unverified).await?;
-        let caller = self.policy.caller(&verified).ok_or(TokenFailure::NoRule)?;
+        let caller = self.policy.caller(&verified).ok_or_else(|| TokenFailure::NoRule {
+            has_client_as_sub: self.policy.has_client_as_sub(&verified),
+        })?;
         self.verified.insert(
             hash,
             VerifiedCaller {
                 caller: caller.clone(),
                 expires_at: verified.expires_at,
                 issuer: index,
-                generation: issuer.keys.generation(),
+                generation: verified.generation,
             },
         );
         Ok(caller)
@@ -108,7 +110,7 @@ impl BearerTokens {
 
     fn is_current(&self, cached: &VerifiedCaller) -> bool {
         let generation = self.issuers[cached.issuer].keys.generation();
-        Timestamp::now() < cached.expires_at && generation == cached.generation
+        Timestamp::now() < cached.expires_at && generation == Some(cached.generation)
     }
 
     fn issuer(&self, iss: Option<&str>) -> Result<(usize, &Issuer), TokenFailure> {

@@ -104,8 +104,10 @@ pub(super) struct RejectFile {
 pub(super) struct RuleFile {
     /// The name of the issuer.
     pub(super) issuer: String,
-    /// The exact subject; any if absent.
+    /// The exact `sub`; any, or none, if absent.
     pub(super) sub: Option<String>,
+    /// The exact client that the token was issued to (`client_id`, else `azp`); any, or none, if absent.
+    pub(super) client: Option<String>,
     /// Scopes that are all required.
     #[serde(default)]
     pub(super) scope_all: Vec<String>,
@@ -164,6 +166,13 @@ impl AuthFile {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.issuers.is_empty() {
+            return Err(
+                "issuers: name at least one issuer of tokens, with its key or jwks; to serve \
+                        without tokens, replace --auth by --insecure-no-auth"
+                    .to_owned(),
+            );
+        }
         let mut names = BTreeSet::new();
         let mut values = BTreeSet::new();
         for issuer in &self.issuers {
@@ -180,6 +189,20 @@ impl AuthFile {
         }
         if self.header_names.is_empty() || self.rules.is_empty() {
             return Err("header_names and rules must not be empty".to_owned());
+        }
+        self.rules.iter().try_for_each(RuleFile::check)
+    }
+}
+
+impl RuleFile {
+    /// An empty identity matches no token.
+    fn check(&self) -> Result<(), String> {
+        for (name, value) in [("sub", &self.sub), ("client", &self.client)] {
+            if value.as_ref().is_some_and(String::is_empty) {
+                return Err(format!(
+                    "rules: {name} must not be empty; leave it out to match tokens by other claims"
+                ));
+            }
         }
         Ok(())
     }

@@ -14,9 +14,9 @@ pub(super) enum TokenFailure {
     Ambiguous,
     /// The token is not valid, and why: a metric's label.
     Invalid(&'static str),
-    /// The token is valid, but no rule matches it.
-    NoRule,
-    /// The issuer's keys were never loaded.
+    /// The token is valid, but no rule matches it. A rule may have its client as `sub`.
+    NoRule { has_client_as_sub: bool },
+    /// The issuer's keys are not known, or not known to be current.
     KeysUnavailable,
 }
 
@@ -26,7 +26,7 @@ impl TokenFailure {
             Self::Missing => "missing",
             Self::Ambiguous => "ambiguous",
             Self::Invalid(reason) => reason,
-            Self::NoRule => "no_rule",
+            Self::NoRule { .. } => "no_rule",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -42,7 +42,7 @@ impl TokenFailure {
                 format!("the token is not accepted: {}", message(reason)),
             )
             .with_code("invalid_token"),
-            Self::NoRule => Error::new(Kind::PermissionDenied, "no rule matches your token")
+            Self::NoRule { .. } => Error::new(Kind::PermissionDenied, "no rule matches your token")
                 .with_code("insufficient_scope"),
             Self::KeysUnavailable => {
                 Error::unavailable("tokens cannot be verified yet; retry later")
@@ -55,8 +55,14 @@ impl TokenFailure {
 impl From<TokenFailure> for Refusal {
     fn from(failure: TokenFailure) -> Self {
         let reason = failure.reason();
+        let advice = match failure {
+            TokenFailure::NoRule { has_client_as_sub: true } => {
+                "; a rule has the token's client as sub: write client"
+            }
+            _ => "",
+        };
         // The log has the same reason as the metric.
-        Self { reason, error: failure.error().with_source(format!("token: {reason}")) }
+        Self { reason, error: failure.error().with_source(format!("token: {reason}{advice}")) }
     }
 }
 

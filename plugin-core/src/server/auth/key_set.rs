@@ -3,23 +3,15 @@
 use std::path::Path;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use serde_json::Value as Json;
 use server_core::{Error, Result};
 use tokio::time::Instant;
 
+use super::jwk::{Key, Unusable, check_strength};
+
 const MAX_KEYS: usize = 64;
-
-/// A key that verifies signatures.
-#[derive(Clone)]
-pub(super) struct Key {
-    kid: Option<String>,
-    pub(super) decoding: DecodingKey,
-}
-
-impl Key {
-    fn fits(&self, algorithm: Algorithm) -> bool {
-        self.decoding.family() == algorithm.family()
-    }
-}
+/// How every PEM file begins.
+const PEM: &str = "-----BEGIN ";
 
 /// A version of an issuer's keys.
 pub(super) struct KeySet {
@@ -35,16 +27,12 @@ impl KeySet {
         /// Without a key id every key is tried. This limits the work that a caller can cause.
         const MAX_CANDIDATES: usize = 8;
         let fits = |key: &&Key| key.fits(algorithm);
-        // A key without an id, from a PEM or secret file, matches any key id.
-        let named = |key: &&Key| match (kid, &key.kid) {
-            (Some(kid), Some(known)) => kid == known,
-            (None, _) | (_, None) => true,
-        };
+        let named = |key: &&Key| kid.is_none_or(|kid| key.matches(kid));
         self.keys.iter().filter(fits).filter(named).take(MAX_CANDIDATES).cloned().collect()
     }
 
     pub(super) fn knows(&self, kid: &str) -> bool {
-        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+        self.keys.iter().any(|key| key.matches(kid))
     }
 }
 
@@ -53,21 +41,51 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         .map_err(|error| Error::invalid(format!("{} cannot be read: {error}", path.display())))
 }
 
+/// Reads a shared secret: the bytes of the file. Text may end in one line break, which is not part of the
+/// secret.
 pub(super) fn secret(path: &Path) -> Result<Key> {
     /// RFC 7518 §3.2: at least as long as the hash.
     const MIN_BYTES: usize = 32;
     let bytes = read(path)?;
-    // Editors add a trailing line break, which is not part of the secret.
-    let secret = bytes.trim_ascii_end();
-    if secret.len() < MIN_BYTES {
-        let name = path.display();
-        return Err(Error::invalid(format!("{name}: a secret needs at least {MIN_BYTES} bytes")));
+    let secret = without_line_break(&bytes);
+    let wrong = |why: String| Err(Error::invalid(format!("{}: {why}", path.display())));
+    if is_published(secret) {
+        return wrong("this is a public key or a certificate, which anybody may know; give it as pem_file or jwks_file".to_owned());
     }
-    Ok(Key { kid: None, decoding: DecodingKey::from_secret(secret) })
+    if secret.len() < MIN_BYTES {
+        let length = secret.len();
+        return wrong(format!(
+            "a secret needs at least {MIN_BYTES} bytes and this has {length}; make one with openssl rand -hex 32"
+        ));
+    }
+    Ok(Key::without_id(DecodingKey::from_secret(secret)))
 }
 
+/// `bytes` without the line break that editors add to text. Random bytes stay as they are: their last one
+/// may look like a line break.
+fn without_line_break(bytes: &[u8]) -> &[u8] {
+    let line = bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let is_text =
+        |line: &&[u8]| str::from_utf8(line).is_ok_and(|text| !text.contains(char::is_control));
+    line.filter(is_text).unwrap_or(bytes)
+}
+
+/// Whether this is a file that issuers publish: as a secret, it would let anyone sign.
+fn is_published(secret: &[u8]) -> bool {
+    let json = serde_json::from_slice::<Json>(secret);
+    secret.trim_ascii_start().starts_with(PEM.as_bytes()) || json.is_ok_and(|json| json.is_object())
+}
+
+/// Reads one public key, of a type that `algorithms` use.
 pub(super) fn pem(path: &Path, algorithms: &[Algorithm]) -> Result<Key> {
     let pem = read(path)?;
+    let file = path.display();
+    if String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----") {
+        return Err(Error::invalid(format!(
+            "{file}: this is a private key, with which anyone who reads it can sign; give the public one \
+             (openssl pkey -pubout)"
+        )));
+    }
     let decoding = algorithms.iter().find_map(|algorithm| match algorithm.family() {
         AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem(&pem).ok(),
         AlgorithmFamily::Ec => DecodingKey::from_ec_pem(&pem).ok(),
@@ -76,30 +94,70 @@ pub(super) fn pem(path: &Path, algorithms: &[Algorithm]) -> Result<Key> {
     });
     let decoding = decoding.ok_or_else(|| {
         let names = algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>();
-        let (file, names) = (path.display(), names.join(" or "));
+        let names = names.join(" or ");
         Error::invalid(format!("{file}: no public key for {names} in PEM"))
     })?;
-    Ok(Key { kid: None, decoding })
+    match check_strength(&decoding) {
+        Ok(()) => Ok(Key::without_id(decoding)),
+        Err(Unusable::Unsafe(why)) => Err(Error::invalid(format!("{file}: {why}"))),
+        Err(Unusable::Other) => Err(Error::invalid(format!("{file}: the key cannot be read"))),
+    }
 }
 
-/// Parses a key set. Unusable keys are skipped, so that one of them does not disable the others.
-pub(super) fn parse_set(json: &[u8]) -> Result<Vec<Key>> {
-    #[derive(serde::Deserialize)]
-    struct Set {
-        keys: Vec<serde_json::Value>,
+/// Reads a key set of the operator's own: unsafe keys are refused, keys for other purposes skipped.
+pub(super) fn set_file(path: &Path) -> Result<Vec<Key>> {
+    let about = |error: Error| error.about(&path.display().to_string());
+    let mut keys = Vec::new();
+    for key in members(&read(path)?).map_err(about)? {
+        match Key::read(&key) {
+            Ok(key) => keys.push(key),
+            Err(Unusable::Other) => {}
+            Err(Unusable::Unsafe(why)) => {
+                return Err(about(Error::invalid(format!("the key {}: {why}", name(&key)))));
+            }
+        }
     }
-    let no_set = |error| Error::unavailable("not a JSON Web Key Set").with_source(error);
-    let set: Set = serde_json::from_slice(json).map_err(no_set)?;
-    let usable = set.keys.into_iter().take(MAX_KEYS).filter_map(|key| {
-        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key).ok()?;
-        let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-        // A published shared secret would let anyone sign.
-        (decoding.family() != AlgorithmFamily::Hmac)
-            .then_some(Key { kid: jwk.common.key_id, decoding })
-    });
-    let keys = usable.collect::<Vec<_>>();
     if keys.is_empty() {
-        return Err(Error::unavailable("the key set has no usable key"));
+        return Err(about(Error::invalid("no key of the set may verify signatures")));
     }
     Ok(keys)
+}
+
+/// Reads a key set that `issuer` publishes. Unusable keys are skipped, so that one of them does not disable
+/// the others; there may be no usable one.
+///
+/// # Errors
+/// `Unavailable` if this is not a key set, or one without any key, which is a broken issuer's.
+pub(super) fn published_set(json: &[u8], issuer: &str) -> Result<Vec<Key>> {
+    let members = members(json)?;
+    if members.is_empty() {
+        return Err(Error::unavailable("the key set has no key"));
+    }
+    let usable = members.iter().filter_map(|key| match Key::read(key) {
+        Ok(usable) => Some(usable),
+        Err(Unusable::Other) => None,
+        Err(Unusable::Unsafe(why)) => {
+            tracing::warn!(issuer, key = name(key), why, "a published key is not used");
+            None
+        }
+    });
+    Ok(usable.collect())
+}
+
+fn members(json: &[u8]) -> Result<Vec<Json>> {
+    #[derive(serde::Deserialize)]
+    struct Set {
+        keys: Vec<Json>,
+    }
+    let no_set = |error| Error::unavailable("not a JSON Web Key Set").with_source(error);
+    let mut set: Set = serde_json::from_slice(json).map_err(no_set)?;
+    set.keys.truncate(MAX_KEYS);
+    Ok(set.keys)
+}
+
+/// The key's id, for messages.
+fn name(key: &Json) -> String {
+    const MAX_CHARS: usize = 60;
+    let kid = key.get("kid").and_then(Json::as_str).unwrap_or("without kid");
+    kid.chars().take(MAX_CHARS).filter(|c| !c.is_control()).collect()
 }

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{
     config::{IssuerFile, KeyFile},
-    key_set::{Key, KeySet, parse_set, pem, read, secret},
+    jwk::Key,
+    key_set::{KeySet, pem, secret, set_file},
     metrics::Metrics,
     published::{Published, Unavailable},
 };
@@ -25,11 +26,17 @@ impl Keys {
             let published = Published::new(&issuer.name, jwks, Arc::clone(metrics))?;
             return Ok(Self::Published(Box::new(published)));
         }
+        let about = |key: &str| format!("issuers.{}.key.{key}", issuer.name);
         let keys = match &issuer.key {
-            Some(KeyFile::Hs256(path)) => vec![secret(path)?],
-            Some(KeyFile::Pem(path)) => vec![pem(path, &issuer.allowed_algorithms())?],
+            Some(KeyFile::Hs256(path)) => {
+                vec![secret(path).map_err(|error| error.about(&about("hs256_secret_file")))?]
+            }
+            Some(KeyFile::Pem(path)) => {
+                let key = pem(path, &issuer.allowed_algorithms());
+                vec![key.map_err(|error| error.about(&about("pem_file")))?]
+            }
             Some(KeyFile::Jwks(path)) => {
-                parse_set(&read(path)?).map_err(|error| error.about(&path.display().to_string()))?
+                set_file(path).map_err(|error| error.about(&about("jwks_file")))?
             }
             None => Vec::new(),
         };
@@ -57,14 +64,15 @@ impl Keys {
         }
     }
 
-    /// The keys that may have signed a token: the one it names, or all that fit its algorithm.
+    /// The keys that may have signed a token: the one it names, or all that fit its algorithm. With their
+    /// version: the current one may be another by the time that the token is verified.
     pub(super) async fn candidates(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Vec<Key>, Unavailable> {
+    ) -> Result<(Vec<Key>, u64), Unavailable> {
         match self {
-            Self::Fixed(set) => Ok(set.candidates(kid, algorithm)),
+            Self::Fixed(set) => Ok((set.candidates(kid, algorithm), set.generation)),
             Self::Published(published) => published.candidates(kid, algorithm).await,
         }
     }
@@ -77,3 +85,6 @@ impl Keys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

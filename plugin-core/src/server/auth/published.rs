@@ -10,22 +10,29 @@ use jsonwebtoken::Algorithm;
 use secrecy::ExposeSecret as _;
 use server_core::{Error, Result, digest::sha256, token_file::TokenFile};
 use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, sleep, timeout},
+    sync::{Notify, Semaphore, watch},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use url::Url;
 
 use super::{
     config::JwksFile,
-    key_set::{Key, KeySet, parse_set, read},
+    jwk::Key,
+    key_set::{KeySet, published_set, read},
     metrics::Metrics,
 };
 use crate::upstream::require_tls;
 
-/// How often published keys are fetched.
-const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// The minimum interval between fetches that tokens with unknown keys cause.
-const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(30);
+/// How often published keys are fetched. A key that its issuer has removed is accepted no longer than this.
+const REFRESH_EVERY: Duration = Duration::from_secs(60);
+/// How many fetches tokens with unknown keys may cause at once, so that a stranger's does not delay the one
+/// that a new key needs.
+const FETCHES_AT_ONCE: u32 = 2;
+/// The interval at which they may cause further ones: the longest that a new key waits, whoever else sends
+/// unknown ones.
+const FETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// How many callers wait for a fetch. They hold memory, and are not authenticated yet.
+const MAX_WAITING: usize = 100;
 /// The minimum time to the next attempt while no key is known.
 const FIRST_FETCH_RETRY: Duration = Duration::from_secs(1);
 /// How long keys are used while fetching them fails.
@@ -42,21 +49,25 @@ pub(super) struct Published {
     current: ArcSwapOption<KeySet>,
     /// Requests a fetch, for a token with an unknown key.
     wanted: Notify,
-    fetched: watch::Sender<FetchState>,
+    progress: watch::Sender<Progress>,
+    waiting: Semaphore,
     metrics: Arc<Metrics>,
 }
 
 /// The progress of the fetching task.
-#[derive(Debug, Clone, Copy, Default)]
-struct FetchState {
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// Whether a fetch is in progress.
+    running: bool,
+    completed: u64,
     /// When the last completed fetch began.
-    began: Option<Instant>,
-    /// When an unknown key last caused a fetch. Scheduled fetches do not count: they must not delay the
-    /// fetch that a changed key needs.
-    for_unknown: Option<Instant>,
+    began: Instant,
+    succeeded: bool,
+    /// When the fetches that unknown keys caused would end, if each took an interval.
+    booked: Instant,
 }
 
-/// No key of the issuer is known: not the caller's fault.
+/// It is not known whether the issuer has the key: not the caller's fault.
 pub(super) struct Unavailable;
 
 impl Published {
@@ -71,72 +82,79 @@ impl Published {
             client: client(file).map_err(|error| wrong(error.to_string()))?,
             current: ArcSwapOption::empty(),
             wanted: Notify::new(),
-            fetched: watch::Sender::default(),
+            progress: watch::Sender::new(Progress::new()),
+            waiting: Semaphore::new(MAX_WAITING),
             metrics,
         })
     }
 
-    /// The keys, unless they are too old.
+    /// The keys, unless there are none or they are too old.
     pub(super) fn usable(&self) -> Option<Arc<KeySet>> {
-        self.current.load_full().filter(|set| set.loaded_at.elapsed() < MAX_STALE)
+        let is_usable =
+            |set: &Arc<KeySet>| set.loaded_at.elapsed() < MAX_STALE && !set.keys.is_empty();
+        self.current.load_full().filter(is_usable)
     }
 
     pub(super) async fn candidates(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Vec<Key>, Unavailable> {
-        let known = self.usable();
-        let knows = |set: &Arc<KeySet>| kid.is_none_or(|kid| set.knows(kid));
-        if !known.as_ref().is_some_and(knows) {
-            self.wait_for_fetch().await;
+    ) -> Result<(Vec<Key>, u64), Unavailable> {
+        if !self.knows(kid) {
+            self.wait_for(kid).await?;
         }
-        self.usable().map(|set| set.candidates(kid, algorithm)).ok_or(Unavailable)
+        let set = self.usable().ok_or(Unavailable)?;
+        Ok((set.candidates(kid, algorithm), set.generation))
     }
 
-    /// Waits for a fetch, unless an unknown key has caused one recently.
-    async fn wait_for_fetch(&self) {
-        let mut fetched = self.fetched.subscribe();
+    /// Whether there are keys, the named one among them.
+    fn knows(&self, kid: Option<&str>) -> bool {
+        self.usable().is_some_and(|set| kid.is_none_or(|kid| set.knows(kid)))
+    }
+
+    /// Waits for a fetch, because an earlier one may have missed a change. If none is due yet, it is made once it
+    /// is, and this call does not wait for it.
+    async fn wait_for(&self, kid: Option<&str>) -> Result<(), Unavailable> {
+        let _permit = self.waiting.try_acquire().map_err(|_| Unavailable)?;
+        let mut progress = self.progress.subscribe();
+        let (before, requested) = (*progress.borrow(), Instant::now());
         let has_keys = self.current.load().is_some();
-        if has_keys && fetched.borrow().too_soon() {
-            return;
-        }
-        let requested = Instant::now();
         self.wanted.notify_one();
-        let fetch = async {
-            if has_keys {
-                // A fetch that began earlier may have missed the change. Right after a fetch for another
-                // unknown key no new one begins.
-                let new = |fetched: &FetchState| {
-                    fetched.too_soon() || fetched.began.is_some_and(|began| began >= requested)
-                };
-                fetched.wait_for(new).await.is_ok()
+        let is_enough = |progress: &Progress| {
+            let has_fetched = progress.completed > before.completed;
+            if has_keys && before.due() > requested {
+                !progress.running
+            } else if has_keys {
+                has_fetched && (progress.began >= requested || self.knows(kid))
             } else {
-                fetched.changed().await.is_ok()
+                has_fetched
             }
         };
-        let _ = timeout(FETCH_TIMEOUT, fetch).await;
+        let fetched = timeout(FETCH_TIMEOUT, progress.wait_for(is_enough)).await;
+        let succeeded = fetched.is_ok_and(|fetched| fetched.is_ok_and(|it| it.succeeded));
+        if succeeded { Ok(()) } else { Err(Unavailable) }
     }
 
     /// Fetches the keys on schedule and on request, forever.
     pub(super) async fn keep_fresh(&self) {
-        let mut for_unknown = None;
         loop {
-            let began = Some(Instant::now());
-            let had_keys = self.current.load().is_some();
-            self.refresh().await;
-            self.fetched.send_replace(FetchState { began, for_unknown });
+            // Requests made so far are answered by the fetch that begins here.
+            let _ = self.wanted.notified().now_or_never();
+            let (began, had_keys) = (Instant::now(), self.current.load().is_some());
+            self.progress.send_modify(|progress| progress.running = true);
+            let succeeded = self.refresh().await;
+            self.progress.send_modify(|progress| progress.complete(began, succeeded));
             if !had_keys {
                 // Requests made before the first keys are answered by them.
                 let _ = self.wanted.notified().now_or_never();
             }
             let pause = match self.current.load_full() {
-                Some(_) => REFRESH_EVERY.mul_f64(rand::random_range(0.9..1.1)),
+                Some(_) => REFRESH_EVERY.mul_f64(rand::random_range(0.8..1.0)),
                 None => FIRST_FETCH_RETRY.mul_f64(rand::random_range(1.0..3.0)),
             };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = self.requested() => for_unknown = Some(Instant::now()),
+                () = self.requested() => {}
             }
         }
     }
@@ -146,17 +164,17 @@ impl Published {
         if self.current.load().is_none() {
             return std::future::pending().await;
         }
-        loop {
-            self.wanted.notified().await;
-            if !self.fetched.borrow().too_soon() {
-                return;
-            }
-        }
+        self.wanted.notified().await;
+        let due = self.progress.borrow().due();
+        sleep_until(due).await;
+        self.progress.send_modify(Progress::book);
     }
 
-    async fn refresh(&self) {
+    /// Fetches the keys; returns whether it succeeded.
+    async fn refresh(&self) -> bool {
         let fetched = self.fetch().await;
-        self.metrics.jwks_fetch(&self.issuer, fetched.is_ok());
+        let succeeded = fetched.is_ok();
+        self.metrics.jwks_fetch(&self.issuer, succeeded);
         match fetched {
             Ok(set) => self.current.store(Some(Arc::new(set))),
             Err(error) => tracing::warn!(
@@ -166,6 +184,7 @@ impl Published {
                 "fetching keys failed; still using the known ones"
             ),
         }
+        succeeded
     }
 
     async fn fetch(&self) -> Result<KeySet> {
@@ -190,18 +209,42 @@ impl Published {
     /// Parses `body`. An unchanged set keeps its generation, and with it the verified tokens.
     fn read_set(&self, body: &[u8]) -> Result<KeySet> {
         let digest = sha256(&[body]);
+        let loaded_at = Instant::now();
         let generation = match &*self.current.load() {
-            Some(set) if set.digest == digest => set.generation,
+            Some(set) if set.digest == digest => {
+                let (keys, generation) = (set.keys.clone(), set.generation);
+                return Ok(KeySet { keys, generation, digest, loaded_at });
+            }
             Some(set) => set.generation + 1,
             None => 0,
         };
-        Ok(KeySet { keys: parse_set(body)?, generation, digest, loaded_at: Instant::now() })
+        let keys = published_set(body, &self.issuer)?;
+        if keys.is_empty() {
+            tracing::error!(issuer = self.issuer, "no published key may verify signatures");
+        }
+        Ok(KeySet { keys, generation, digest, loaded_at })
     }
 }
 
-impl FetchState {
-    fn too_soon(self) -> bool {
-        self.for_unknown.is_some_and(|at| at.elapsed() < MIN_FETCH_INTERVAL)
+impl Progress {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { running: false, completed: 0, began: now, succeeded: false, booked: now }
+    }
+
+    fn complete(&mut self, began: Instant, succeeded: bool) {
+        let completed = self.completed + 1;
+        *self = Self { running: false, completed, began, succeeded, booked: self.booked };
+    }
+
+    /// When an unknown key may cause the next fetch.
+    fn due(&self) -> Instant {
+        let ahead = FETCH_INTERVAL * (FETCHES_AT_ONCE - 1);
+        self.booked.checked_sub(ahead).unwrap_or(self.booked)
+    }
+
+    fn book(&mut self) {
+        self.booked = self.booked.max(Instant::now()) + FETCH_INTERVAL;
     }
 }
 
@@ -216,8 +259,10 @@ fn client(file: &JwksFile) -> Result<reqwest::Client> {
         builder = builder.no_proxy();
     }
     if let Some(path) = &file.ca_file {
-        let certificates = reqwest::Certificate::from_pem_bundle(&read(path)?)
-            .map_err(|error| Error::invalid(format!("ca_file {}: {error}", path.display())))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(
+            &read(path).map_err(|error| error.about("ca_file"))?,
+        )
+        .map_err(|error| Error::invalid(format!("ca_file {}: {error}", path.display())))?;
         builder = builder.tls_certs_merge(certificates);
     }
     builder.build().map_err(Error::internal)

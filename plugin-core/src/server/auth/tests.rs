@@ -123,7 +123,7 @@ async fn flyteadmin_tokens_are_accepted() {
     let caller = bearer(&auth, &admin(json!({}))).await.unwrap();
     assert_eq!(
         (caller.issuer(), caller.subject(), caller.role()),
-        ("admin", "flytectl", Role::Admin)
+        ("admin", "client:flytectl", Role::Admin)
     );
     for (case, over) in [
         ("refresh token", json!({"scp": ["f.all", "all", "offline"]})),
@@ -252,6 +252,42 @@ async fn tokens_without_a_matching_rule_are_forbidden() {
 }
 
 #[tokio::test]
+async fn a_client_is_no_subject() {
+    let rules = "
+  - {issuer: ci, sub: root, role: admin}
+  - {issuer: ci, sub: ann, client: portal, role: user, verbs: [get]}
+  - {issuer: ci, client: robot, role: user}
+";
+    let auth = file(ISSUERS, rules).unwrap();
+    for client in ["client_id", "azp"] {
+        let posing = token(&json!({"sub": null, client: "root"}));
+        let refused = bearer(&auth, &posing).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::PermissionDenied, "{client}");
+        let cause = refused.chain().unwrap();
+        assert!(cause.contains("a rule has the token's client as sub: write client"), "{cause}");
+
+        let robot = bearer(&auth, &token(&json!({"sub": null, client: "robot"}))).await.unwrap();
+        assert_eq!((robot.subject(), robot.role()), ("client:robot", Role::User));
+    }
+    for (over, subject) in [
+        (json!({"sub": "root", "azp": "portal"}), Some("root")),
+        (json!({"sub": "ann", "azp": "portal"}), Some("ann")),
+        (json!({"sub": "bob", "azp": "robot"}), Some("bob")),
+        (json!({"sub": "client:robot", "azp": "robot"}), Some("sub:client:robot")),
+        (json!({"sub": "", "azp": "robot"}), Some("client:robot")),
+        (json!({"sub": "robot", "client_id": ""}), None),
+        (json!({"sub": "ann", "azp": "other"}), None),
+        (json!({"sub": "ann"}), None),
+        (json!({"sub": "portal", "azp": "ann"}), None),
+        (json!({"sub": null, "client_id": "other", "azp": "robot"}), None),
+        (json!({"sub": null, "appid": "robot", "cid": "robot"}), None),
+    ] {
+        let caller = bearer(&auth, &token(&over)).await.ok();
+        assert_eq!(caller.as_ref().map(Caller::subject), subject, "{over}");
+    }
+}
+
+#[tokio::test]
 async fn rules_match_any_claim() {
     let rules = "
   - {issuer: ci, claim: {azp: bot}, role: user, verbs: [get]}
@@ -290,6 +326,22 @@ fn invalid_files_are_refused_with_the_reason() {
         (issuer(&format!("{key}, audiences: [a]")), "  - {issuer: nobody, role: user}", "nobody"),
         (issuer(&format!("{key}, audiences: [a]")), "  - {issuer: ci, role: root}", "root"),
         (issuer(&format!("{key}, audiences: [a]")), "  []", "must not be empty"),
+        ("  []".to_owned(), rule, "replace --auth by --insecure-no-auth"),
+        (
+            issuer(&format!("{key}, audiences: [a]")),
+            "  - {issuer: ci, sub: '', role: user}",
+            "rules: sub must not be empty",
+        ),
+        (
+            issuer(&format!("{key}, audiences: [a]")),
+            "  - {issuer: ci, client: '', role: user}",
+            "rules: client must not",
+        ),
+        (
+            issuer("key: {hs256_secret_file: DIR/short}, audiences: [a]"),
+            rule,
+            "issuers.ci.key.hs256_secret_file: ",
+        ),
     ] {
         let error = file(&issuers, rules).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}\nexpected: {expected}");

@@ -14,10 +14,11 @@ use serde_json::{Map, Value as Json};
 use super::{
     config::{IssuerFile, RejectFile},
     failure::TokenFailure,
-    key_set::Key,
+    jwk::Key,
     keys::Keys,
     published::Unavailable,
 };
+use crate::context::Identity;
 
 /// The maximum size of a token, in bytes.
 pub(super) const MAX_TOKEN_BYTES: usize = 16 << 10;
@@ -42,7 +43,11 @@ pub(super) struct Issuer {
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) issuer: Arc<str>,
-    pub(super) subject: String,
+    pub(super) identity: Identity,
+    /// The client that it was issued to.
+    pub(super) client: Option<String>,
+    /// The version of the keys that verified it.
+    pub(super) generation: u64,
     pub(super) scopes: BTreeSet<String>,
     pub(super) claims: Map<String, Json>,
     pub(super) expires_at: Timestamp,
@@ -158,10 +163,10 @@ impl Issuer {
         let algorithm = token.header.alg;
         let kid = self.kid(&token.header)?;
         let keys = self.keys.candidates(kid, algorithm).await;
-        let keys = keys.map_err(|Unavailable| TokenFailure::KeysUnavailable)?;
+        let (keys, generation) = keys.map_err(|Unavailable| TokenFailure::KeysUnavailable)?;
         let validation = self.validation(algorithm, token.iss.is_some());
         let claims = decode(token.token, &keys, &validation)?;
-        self.check_claims(claims)
+        self.check_claims(claims, generation)
     }
 
     fn check_header(&self, header: &Header) -> Result<(), TokenFailure> {
@@ -203,7 +208,7 @@ impl Issuer {
         validation
     }
 
-    fn check_claims(&self, mut claims: Claims) -> Result<Verified, TokenFailure> {
+    fn check_claims(&self, mut claims: Claims, generation: u64) -> Result<Verified, TokenFailure> {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let latest = Timestamp::now().as_second().saturating_add(seconds(self.clock_skew));
         if claims.iat.is_some_and(|issued| issued > latest) {
@@ -221,11 +226,13 @@ impl Issuer {
         let all = claims.by_name();
         let scopes = scopes(&all, &self.scope_claims);
         self.check_purpose(&all, &scopes)?;
-        let subject = [claims.sub, claims.client_id, claims.azp];
-        let subject = subject.into_iter().flatten().find(|subject| !subject.is_empty());
+        let client = named([claims.client_id, claims.azp]);
+        let identity = Identity::of(named([claims.sub]), client.clone());
         Ok(Verified {
             issuer: Arc::clone(&self.name),
-            subject: subject.ok_or(TokenFailure::Invalid("subject"))?,
+            identity: identity.ok_or(TokenFailure::Invalid("subject"))?,
+            client,
+            generation,
             scopes,
             claims: all,
             expires_at: Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX),
@@ -243,6 +250,11 @@ impl Issuer {
         let by_claim = self.reject.claims_present.iter().any(|name| claims.contains_key(name));
         if by_scope || by_claim { Err(TokenFailure::Invalid("purpose")) } else { Ok(()) }
     }
+}
+
+/// The first of `claims` that is not empty.
+fn named<const N: usize>(claims: [Option<String>; N]) -> Option<String> {
+    claims.into_iter().flatten().find(|name| !name.is_empty())
 }
 
 fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, TokenFailure> {

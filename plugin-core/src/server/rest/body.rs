@@ -1,9 +1,7 @@
 //! The bodies and queries of REST.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, value::RawValue};
 use server_core::{Error, Result};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,10 +9,10 @@ use crate::{
     task::{Link, Phase, Status, TaskType},
     verbs::Served,
     wire::{
-        self, from_plain_json,
+        self, Bounds, from_plain_json, members,
         proto::flyteidl::{
             admin::CreateTaskRequest,
-            core::{Sql, TaskTemplate, task_template::Target},
+            core::{LiteralMap, Sql, TaskTemplate, task_template::Target},
         },
     },
 };
@@ -25,23 +23,23 @@ use crate::{
 pub(super) struct CreateJob {
     /// Flyte's TaskTemplate, as proto-JSON.
     #[schema(value_type = Option<Object>)]
-    template: Option<Value>,
+    template: Option<Box<RawValue>>,
     /// With `template`, Flyte's LiteralMap as proto-JSON; in the short form, plain JSON values by name.
     #[schema(value_type = Option<Object>)]
-    inputs: Option<Value>,
+    inputs: Option<Box<RawValue>>,
     /// Where Flyte keeps the attempt's outputs; identifies the attempt.
     #[serde(alias = "outputPrefix")]
     output_prefix: Option<String>,
     /// Flyte's TaskExecutionMetadata, as proto-JSON.
     #[serde(alias = "taskExecutionMetadata")]
     #[schema(value_type = Option<Object>)]
-    task_execution_metadata: Option<Value>,
+    task_execution_metadata: Option<Box<RawValue>>,
     /// Flyte 2's connection. Must be empty, because secrets are not accepted over REST.
     #[schema(value_type = Option<Object>)]
-    connection: Option<Value>,
+    connection: Option<Box<RawValue>>,
     /// Short form: the task's settings. `/plugins/v1/{task_type}/{version}/schema` has their schema.
     #[schema(value_type = Option<Object>)]
-    custom: Option<Map<String, Value>>,
+    custom: Option<Box<RawValue>>,
     /// Short form: the statement of an SQL task.
     sql: Option<String>,
 }
@@ -65,9 +63,15 @@ pub(super) fn read(body: &[u8]) -> Result<CreateJob> {
 
 impl CreateJob {
     /// The equivalent gRPC request.
-    pub(super) fn into_request(self, task_type: TaskType) -> Result<CreateTaskRequest> {
-        let secrets = self.connection.as_ref().and_then(|connection| connection.get("secrets"));
-        if secrets.and_then(Value::as_object).is_some_and(|secrets| !secrets.is_empty()) {
+    pub(super) fn into_request(
+        self,
+        task_type: TaskType,
+        bounds: &Bounds,
+    ) -> Result<CreateTaskRequest> {
+        let connection = self.connection.as_ref().and_then(|connection| members(connection.get()));
+        let secrets = connection.as_ref().and_then(|connection| connection.get("secrets"));
+        let secrets = secrets.and_then(|secrets| members(secrets.get()));
+        if secrets.is_some_and(|secrets| !secrets.is_empty()) {
             return Err(Error::invalid(
                 "connection.secrets: not accepted over REST, where polls cannot send them",
             ));
@@ -77,20 +81,18 @@ impl CreateJob {
                 "give either template, or the short form's custom and sql, not both",
             )),
             Some(_) => self.full(task_type),
-            None => self.short(task_type),
+            None => self.short(task_type, bounds),
         }
     }
 
     fn full(self, task_type: TaskType) -> Result<CreateTaskRequest> {
-        let mut json = json!({ "template": self.template });
-        for (name, part) in
-            [("inputs", self.inputs), ("task_execution_metadata", self.task_execution_metadata)]
-        {
-            if let Some(part) = part {
-                json[name] = part;
-            }
-        }
-        let mut request = wire::from_proto_json(&json)?;
+        let fields = [
+            ("template", &self.template),
+            ("inputs", &self.inputs),
+            ("task_execution_metadata", &self.task_execution_metadata),
+        ];
+        let fields = fields.iter().filter_map(|(name, json)| Some((*name, json.as_deref()?)));
+        let mut request = wire::from_proto_json(&fields.collect::<Vec<_>>())?;
         request.output_prefix = self.output_prefix.unwrap_or_default();
         let template = request.template.get_or_insert_default();
         if template.r#type.is_empty() {
@@ -111,31 +113,25 @@ impl CreateJob {
         Ok(request)
     }
 
-    fn short(self, task_type: TaskType) -> Result<CreateTaskRequest> {
-        let inputs = match self.inputs {
-            None => BTreeMap::new(),
-            Some(Value::Object(inputs)) => {
-                let read = inputs.iter().map(|(name, json)| {
-                    Ok((name.clone(), from_plain_json(&format!("inputs.{name}"), json)?))
-                });
-                read.collect::<Result<_>>()?
-            }
-            Some(_) => return Err(Error::invalid("inputs: must be an object")),
-        };
-        let metadata = match self.task_execution_metadata {
+    fn short(self, task_type: TaskType, bounds: &Bounds) -> Result<CreateTaskRequest> {
+        let inputs =
+            self.inputs.as_deref().map(|inputs| plain_inputs(inputs, bounds)).transpose()?;
+        let custom =
+            self.custom.as_deref().map(|json| read_at("custom", json.get())).transpose()?;
+        let metadata = match self.task_execution_metadata.as_deref() {
             None => None,
             Some(metadata) => {
-                wire::from_proto_json(&json!({ "task_execution_metadata": metadata }))?
+                wire::from_proto_json(&[("task_execution_metadata", metadata)])?
                     .task_execution_metadata
             }
         };
         let statement = |statement| Target::Sql(Sql { statement, dialect: 0 });
         Ok(CreateTaskRequest {
-            inputs: Some(wire::literal_map(&inputs)),
+            inputs: Some(inputs.unwrap_or_default()),
             template: Some(TaskTemplate {
                 r#type: task_type.name.to_owned(),
                 task_type_version: task_type.version,
-                custom: Some(wire::to_struct(&self.custom.unwrap_or_default())),
+                custom: Some(wire::to_struct(&custom.unwrap_or_default())),
                 target: self.sql.map(statement),
                 ..TaskTemplate::default()
             }),
@@ -146,14 +142,32 @@ impl CreateJob {
     }
 }
 
+/// The inputs of the short form. One is read after the other, so that only one is in memory twice.
+fn plain_inputs(json: &RawValue, bounds: &Bounds) -> Result<LiteralMap> {
+    let inputs = members(json.get()).ok_or_else(|| Error::invalid("inputs: must be an object"))?;
+    bounds.check_inputs(inputs.len())?;
+    let root = wire::Path::Root("inputs");
+    let literals = inputs.into_iter().map(|(name, json)| {
+        let path = root.member(&name);
+        let value = from_plain_json(&path, read_at("inputs", json.get())?)?;
+        Ok((name, wire::literal(&value)))
+    });
+    Ok(LiteralMap { literals: literals.collect::<Result<_>>()? })
+}
+
+/// Reads `json`, the field `field` or a part of it.
+fn read_at<T: DeserializeOwned>(field: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| Error::invalid(format!("{field}: {error}")))
+}
+
 /// The job of a request.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobQuery {
-    /// The `job_id` that create returned.
+    /// The `job_id` that create returned. Required, unless `resource_id` is given.
     pub(super) job_id: Option<String>,
-    /// An alias of `job_id`, from Flyte's RFC.
+    /// An alias of `job_id`, from Flyte's RFC. Exactly one of the two is given.
     pub(super) resource_id: Option<String>,
 }
 

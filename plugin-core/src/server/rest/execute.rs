@@ -47,7 +47,10 @@ pub(super) async fn execute(
     body: Bytes,
 ) -> Result<Json<JobStatus>> {
     let served = rest.find(&address)?.synchronous()?;
-    let request = body::read(&body)?.into_request(served.task_type)?;
+    let (size, task_type) = (body.len(), served.task_type);
+    let bounds = rest.verbs.bounds().clone();
+    let read = move || body::read(&body)?.into_request(task_type, &bounds);
+    let request = rest.verbs.heavy().run(size, read).await??;
     let key = idempotency_key(&headers)?;
     let started = Timestamp::now();
     let executed = rest.verbs.execute(&incoming, request, key).await?;

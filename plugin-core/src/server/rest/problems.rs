@@ -78,7 +78,10 @@ impl utoipa::Modify for ProblemBodies {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+/// The operations of a path.
+pub(super) fn operations(
+    item: &mut PathItem,
+) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
     let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
     operations.into_iter().filter_map(Option::as_mut)
 }

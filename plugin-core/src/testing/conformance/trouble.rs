@@ -3,9 +3,11 @@
 use std::{slice::from_ref, time::Duration};
 
 use futures_util::future::try_join_all;
+use tokio::time::sleep;
 
 use super::Stage;
 use crate::testing::{
+    Observation,
     recorded::Recorded,
     stage::{DEADLINE, DEADLINE_EXCEEDED, Outcome},
 };
@@ -35,16 +37,34 @@ impl Stage {
         const WAIT: Duration = Duration::from_secs(1);
         let Recorded { throttled, running, .. } = &self.recorded;
         let advice = "return Kind::ResourceExhausted or Unavailable for the answer `throttled`, and \
-                      leave Retry-After to the `Http`";
+                      leave Retry-After to the `Http`: the service then answers with the last known \
+                      phase and sends nothing for a while";
         let handle = self.created().await?;
         let throttled = throttled.clone().header("retry-after", "1");
         self.script(&[from_ref(&throttled), running]);
         self.expect_phase("a poll", &self.get(&handle).await?, "RUNNING", advice)?;
+        self.expect_requests(1, "of which one was throttled", advice)?;
+        self.poll_until_asked(&handle, 1 + running.len()).await?;
         self.expect_requests(1 + running.len(), "after one throttled request", advice)?;
         let requests = self.upstream.received();
         let waited = requests[1].at - requests[0].at;
         let observed = format!("Retry-After was {WAIT:?}, the next request came after {waited:?}");
         self.check(waited >= WAIT, observed, advice)
+    }
+
+    /// Polls until the upstream has received `requests`: while it asked for quiet or failed every call, it
+    /// gets none for about a second.
+    async fn poll_until_asked(&self, handle: &[u8], requests: usize) -> Outcome<Observation> {
+        const PAUSE: Duration = Duration::from_millis(100);
+        const POLLS: usize = 50;
+        for _ in 1..POLLS {
+            let seen = self.get(handle).await?;
+            if self.upstream.count() >= requests {
+                return Ok(seen);
+            }
+            sleep(PAUSE).await;
+        }
+        self.get(handle).await
     }
 
     pub(super) async fn slow_upstream(&self) -> Outcome {
@@ -77,7 +97,8 @@ impl Stage {
         self.check(stale == FAILED_POLLS as f64, observed, LAST_KNOWN)?;
 
         self.script(&[running]);
-        let known = self.get(&handle).await?.links;
+        let _ = self.upstream.take_received();
+        let known = self.poll_until_asked(&handle, running.len()).await?.links;
         for (name, _) in &links[0] {
             self.check(
                 known.iter().any(|link| link.0 == *name),

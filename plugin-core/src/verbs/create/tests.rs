@@ -5,15 +5,19 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    verbs::tests::{Vendor, incoming, poll},
-    wire::from_proto_json,
+    context::{Caller, Identity, Role},
+    verbs::tests::{Vendor, incoming, incoming_of, poll},
+    wire::from_proto_json_object,
 };
 
-async fn create(verbs: &Arc<Verbs>, statement: &str) -> Vec<u8> {
+fn request(statement: &str) -> CreateTaskRequest {
     let template = json!({"type": "sql", "sql": {"statement": statement}});
-    let request = json!({"template": template, "output_prefix": "s3://b/1"});
-    let request = from_proto_json(&request).unwrap();
-    verbs.create(&incoming(Duration::from_secs(10)), request, None).await.unwrap().handle
+    from_proto_json_object(&json!({"template": template, "output_prefix": "s3://b/1"})).unwrap()
+}
+
+async fn create(verbs: &Arc<Verbs>, statement: &str) -> Vec<u8> {
+    let incoming = incoming(Duration::from_secs(10));
+    verbs.create(&incoming, request(statement), None).await.unwrap().handle
 }
 
 #[tokio::test(start_paused = true)]
@@ -25,4 +29,35 @@ async fn different_requests_with_the_same_key_are_not_joined() {
     for (handle, statement) in handles.iter().zip(statements) {
         assert_eq!(poll(&verbs, handle).await, statement);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_another_role_do_not_join() {
+    let (vendor, verbs) = Vendor::served();
+    let ann =
+        |role| Caller::new("idp".into(), &Identity::Sub("ann".to_owned()), role, Arc::default());
+    let created = [Role::Admin, Role::User, Role::User].map(|role| {
+        let (verbs, caller) = (&verbs, ann(role));
+        async move {
+            let incoming = incoming_of(caller, Duration::from_secs(10));
+            let created = verbs.create(&incoming, request("SELECT 1"), None).await.unwrap();
+            verbs.open(&incoming, Verb::Get, &created.handle, None).map(drop).unwrap();
+        }
+    });
+    join_all(created).await;
+    assert_eq!(vendor.creates(), 2, "the user's repeat joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_without_a_handle_is_stopped_and_refused() {
+    let (vendor, verbs) = Vendor::served();
+    let incoming = incoming(Duration::from_secs(10));
+    let created = verbs.create(&incoming, request(&"x".repeat(1000)), None).await.unwrap();
+    let refused = created.refused.unwrap();
+    assert_eq!(
+        (refused.kind(), refused.code()),
+        (Kind::FailedPrecondition, Some("HANDLE_TOO_LARGE"))
+    );
+    assert_eq!((vendor.creates(), vendor.deletes()), (1, 1));
+    assert!(poll(&verbs, &created.handle).await.starts_with("the job was stopped"));
 }

@@ -15,7 +15,7 @@ use crate::{
     task::TaskType,
     upstream::HttpBuilder,
     verbs::tests::{incoming, shared},
-    wire::from_proto_json,
+    wire::from_proto_json_object,
 };
 
 /// Takes ten seconds for each task, and counts those it started, finished and cancelled.
@@ -82,7 +82,7 @@ async fn execute_with(verbs: &Arc<Verbs>, time: Duration, input: u64) -> Result<
     let input = json!({"scalar": {"primitive": {"integer": input}}});
     let inputs = json!({"literals": {"x": input}});
     let task = json!({"template": {"type": "slow"}, "inputs": inputs, "output_prefix": "s3://b/1"});
-    let request = from_proto_json(&task).unwrap();
+    let request = from_proto_json_object(&task).unwrap();
     Ok(verbs.execute(&incoming(time), request, None).await?.status.phase)
 }
 

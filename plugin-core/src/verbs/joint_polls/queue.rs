@@ -7,7 +7,7 @@ use std::{
 };
 
 use moka::sync::Cache;
-use server_core::{Result, digest::Fingerprint};
+use server_core::{Error, Result, digest::Fingerprint};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{erased::Poll, task::Status};
@@ -16,6 +16,8 @@ use crate::{erased::Poll, task::Status};
 pub(super) const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
 /// How long a group is polled separately after two transient failures in a row.
 const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
+/// The longest that a group is not polled because the vendor asked for a pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const MAX_GROUPS: u64 = 10_000;
 
 /// The polls that can be joined: those of one task type and one group of the plugin.
@@ -31,6 +33,8 @@ pub(in super::super) struct Batches {
     separate: Cache<GroupKey, Instant>,
     /// Groups whose last joint poll failed.
     pub(super) failed: Cache<GroupKey, ()>,
+    /// Groups that are not polled, until when, and why.
+    paused: Cache<GroupKey, (Instant, Error)>,
 }
 
 /// A poll that waits to be joined.
@@ -53,7 +57,25 @@ impl Batches {
     pub(in super::super) fn new(window: Duration) -> Self {
         let separate = groups_for(SEPARATE_AFTER_REFUSAL);
         let failed = groups_for(SEPARATE_AFTER_FAILURES);
-        Self { window, pending: Mutex::default(), separate, failed }
+        let paused = groups_for(LONGEST_PAUSE);
+        Self { window, pending: Mutex::default(), separate, failed, paused }
+    }
+
+    /// # Errors
+    /// Why the group is not polled: its polls need not wait for others to learn that.
+    pub(super) fn check_paused(&self, group: &GroupKey) -> Result<()> {
+        match self.paused.get(group) {
+            Some((until, error)) if Instant::now() < until => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Pauses the group, if `error` says how long the vendor wants no calls.
+    pub(super) fn pause(&self, group: GroupKey, error: &Error) {
+        if let Some(wait) = error.retry_after() {
+            let until = Instant::now() + wait.min(LONGEST_PAUSE);
+            self.paused.insert(group, (until, error.clone()));
+        }
     }
 
     pub(super) fn is_separate(&self, group: &GroupKey) -> bool {
@@ -85,10 +107,12 @@ impl Batches {
         is_new
     }
 
-    /// The polls that arrived since the last batch. If there are none, the group is removed.
+    /// The polls that arrived since the last batch and still have a caller. If there are none, the group is
+    /// removed.
     pub(super) fn next(&self, group: &GroupKey) -> Vec<PendingPoll> {
         let mut pending = self.pending();
-        let batch = pending.get_mut(group).map(std::mem::take).unwrap_or_default();
+        let mut batch = pending.get_mut(group).map(std::mem::take).unwrap_or_default();
+        batch.retain(|poll| !poll.reply.is_closed());
         if batch.is_empty() {
             pending.remove(group);
         }

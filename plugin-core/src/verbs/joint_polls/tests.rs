@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -27,6 +27,8 @@ use crate::{
 struct Vague {
     lists: AtomicUsize,
     gets: AtomicUsize,
+    /// Joint polls are answered with a rate limit.
+    limited: AtomicBool,
 }
 
 #[derive(clap::Args)]
@@ -70,6 +72,10 @@ impl JointPolls for &'static Vague {
 
     async fn get_many(&self, _: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
         self.lists.fetch_add(1, Ordering::Relaxed);
+        if self.limited.load(Ordering::Relaxed) {
+            let error = Error::new(Kind::ResourceExhausted, "too many calls");
+            return Err(error.with_retry_after(Duration::from_secs(20)));
+        }
         Ok(vec![JointStatus::NotEnded; jobs.len()])
     }
 }
@@ -136,4 +142,28 @@ async fn running_jobs_need_a_full_poll_only_every_few_minutes() {
     tokio::time::advance(Duration::from_secs(60)).await;
     futures_util::future::join_all(handles.iter().map(|handle| poll(&verbs, handle))).await;
     assert_eq!(vendor.gets.load(Ordering::Relaxed), 2, "then a full poll is made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_do_not_wait_for_others_while_the_vendor_asks_for_a_pause() {
+    let vendor: &'static Vague = Box::leak(Box::default());
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs);
+    let all = || futures_util::future::join_all(handles.iter().map(|handle| poll(&verbs, handle)));
+    vendor.limited.store(true, Ordering::Relaxed);
+    all().await;
+    assert_eq!(vendor.lists.load(Ordering::Relaxed), 1);
+    vendor.limited.store(false, Ordering::Relaxed);
+    let started = tokio::time::Instant::now();
+    for _ in 0..19 {
+        let phases = all().await;
+        assert!(phases.iter().all(|phase| *phase == Phase::Running), "the last known one");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(started.elapsed(), Duration::from_secs(19), "no poll waited");
+    assert_eq!(vendor.lists.load(Ordering::Relaxed), 1);
+    assert_eq!(vendor.gets.load(Ordering::Relaxed), 0);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    all().await;
+    assert_eq!(vendor.lists.load(Ordering::Relaxed), 2);
 }

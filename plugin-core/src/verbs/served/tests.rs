@@ -18,7 +18,7 @@ use crate::{
         ConnectionSecrets, Opened, Verbs,
         tests::{incoming, shared},
     },
-    wire::from_proto_json,
+    wire::from_proto_json_object,
 };
 
 const TIME: Duration = Duration::from_secs(20);
@@ -91,7 +91,7 @@ impl<const ENDS: bool> JointPolls for &'static Vendor<ENDS> {
 /// Creates a task of `task_type`, with the same `output_prefix` as any other.
 async fn create(verbs: &Arc<Verbs>, task_type: &str) -> Vec<u8> {
     let task = serde_json::json!({"template": {"type": task_type}, "output_prefix": "s3://b/1"});
-    let request = from_proto_json(&task).unwrap();
+    let request = from_proto_json_object(&task).unwrap();
     verbs.create(&incoming(TIME), request, None).await.unwrap().handle
 }
 
@@ -129,7 +129,7 @@ async fn polls_of_different_plugins_are_not_joined() {
     let polls = (0..5).flat_map(|_| [poll(&verbs, &running), poll(&verbs, &ended)]);
     let phases = futures_util::future::join_all(polls).await;
     assert_eq!(phases, [Phase::Running, Phase::Succeeded].repeat(5));
-    assert_eq!((ends.2.lists(), runs.2.lists()), (vec![5], vec![5]));
+    assert_eq!((ends.2.lists(), runs.2.lists()), (vec![1], vec![1]), "one job each");
 }
 
 #[test]

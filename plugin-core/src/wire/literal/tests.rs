@@ -38,13 +38,14 @@ fn values_survive_a_round_trip_through_literals() {
         Value::StructuredDataset { uri: "bq://p:d.t".to_owned(), format: "parquet".to_owned() },
     ];
     for expected in values {
-        assert_eq!(value("x", &literal(&expected)).unwrap(), expected);
+        assert_eq!(value(&Path::Root("x"), &literal(&expected)).unwrap(), expected);
     }
 }
 
 #[test]
 fn a_rounded_number_is_refused_by_path() {
-    let custom = |json: Json| exact_struct("custom", &to_struct(json.as_object().unwrap()));
+    let custom =
+        |json: Json| exact_struct(&Path::Root("custom"), &to_struct(json.as_object().unwrap()));
     assert!(custom(json!({"a": {"b": [1, -9_007_199_254_740_991_i64, 1.5e300]}})).is_err());
     let error = custom(json!({"a": {"b": [1, 9_007_199_254_740_993_i64]}})).unwrap_err();
     assert!(error.to_string().starts_with("custom.a.b[1]: Flyte carries numbers as doubles"));
@@ -66,7 +67,7 @@ fn a_list_of_unions_has_the_type_of_its_items() {
         (vec![text(), number()], Type::Union(vec![Type::String, Type::Integer])),
         (vec![], Type::Integer),
     ] {
-        assert_eq!(resolved(&list(items), &declared), Type::List(Box::new(item)));
+        assert_eq!(*resolved(&list(items), &declared), Type::List(Box::new(item)));
     }
 }
 
@@ -74,9 +75,14 @@ fn a_list_of_unions_has_the_type_of_its_items() {
 fn dataclasses_are_decoded_from_messagepack() {
     let packed = rmp_serde::to_vec_named(&json!({"a": 1})).unwrap();
     let binary = Binary { value: packed.into(), tag: "msgpack".to_owned() };
-    assert_eq!(from_binary("x", &binary).unwrap(), Value::Json(json!({"a": 1})));
+    assert_eq!(from_binary(&Path::Root("x"), &binary).unwrap(), Value::Json(json!({"a": 1})));
     let broken = Binary { value: vec![0xc1].into(), tag: "msgpack".to_owned() };
-    assert!(from_binary("inputs.x", &broken).unwrap_err().to_string().starts_with("inputs.x:"));
+    assert!(
+        from_binary(&Path::Root("inputs.x"), &broken)
+            .unwrap_err()
+            .to_string()
+            .starts_with("inputs.x:")
+    );
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn a_union_has_the_type_of_the_member_named_by_its_literal() {
         (in_union(&Value::Null, SimpleType::None), (Value::Null, Type::Integer)),
         (literal(&Value::Null), (Value::Null, Type::Integer)),
     ] {
-        let input = input("x", &literal, Some(&optional)).unwrap();
+        let input = input(&Path::Root("x"), &literal, Some(&optional)).unwrap();
         assert_eq!((input.value, input.ty), expected);
     }
 }
@@ -123,7 +129,7 @@ fn dataclass_attributes_have_the_declared_type() {
     let items = [1, 2].map(|number| packed(json!(number))).to_vec();
     let list = LiteralValue::Collection(LiteralCollection { literals: items });
     for list in [packed(json!([1, 2])), Literal { value: Some(list), hash: String::new() }] {
-        let read = input("x", &list, Some(&numbers)).unwrap();
+        let read = input(&Path::Root("x"), &list, Some(&numbers)).unwrap();
         let expected = Value::List(vec![Value::Integer(1), Value::Integer(2)]);
         assert_eq!((read.value, read.ty), (expected, Type::List(Box::new(Type::Integer))));
     }
@@ -133,10 +139,11 @@ fn dataclass_attributes_have_the_declared_type() {
             variants: [SimpleType::Integer, SimpleType::String].map(simple).to_vec(),
         })),
     };
-    let read = input("x", &packed(json!("a")), Some(&either)).unwrap();
+    let read = input(&Path::Root("x"), &packed(json!("a")), Some(&either)).unwrap();
     assert_eq!((read.value, read.ty), (Value::String("a".to_owned()), Type::String));
 
-    let read = input("x", &literal(&Value::Float(3.0)), Some(&simple(SimpleType::Integer)));
+    let read =
+        input(&Path::Root("x"), &literal(&Value::Float(3.0)), Some(&simple(SimpleType::Integer)));
     assert_eq!(read.unwrap().value, Value::Integer(3));
 }
 
@@ -151,6 +158,17 @@ fn an_offloaded_value_is_refused_by_path() {
         )),
         hash: String::new(),
     };
-    let error = input("inputs.x", &literal, None).unwrap_err();
+    let error = input(&Path::Root("inputs.x"), &literal, None).unwrap_err();
     assert!(error.to_string().starts_with("inputs.x: Flyte offloaded this value of 7 bytes"));
+}
+
+#[test]
+fn messagepack_nested_too_deeply_is_refused_before_it_is_built() {
+    let packed = |levels| [vec![0x91; levels], vec![0]].concat();
+    let binary = |levels| Binary { value: packed(levels).into(), tag: "msgpack".to_owned() };
+    assert!(from_binary(&Path::Root("inputs.x"), &binary(100)).is_ok());
+    for levels in [101, 1000, 1_000_000] {
+        let error = from_binary(&Path::Root("inputs.x"), &binary(levels)).unwrap_err();
+        assert_eq!(error.to_string(), "inputs.x: MessagePack with more than 100 levels of nesting");
+    }
 }

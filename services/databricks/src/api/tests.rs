@@ -21,6 +21,10 @@ fn every_error_code_has_a_kind() {
         (404, "FEATURE_DISABLED", Kind::FailedPrecondition),
         (404, "ENDPOINT_NOT_FOUND", Kind::FailedPrecondition),
         (409, "ABORTED", Kind::Unavailable),
+        (400, "COULD_NOT_ACQUIRE_LOCK", Kind::Unavailable),
+        (400, "SERVICE_UNDER_MAINTENANCE", Kind::Unavailable),
+        (400, "WORKSPACE_TEMPORARILY_UNAVAILABLE", Kind::Unavailable),
+        (400, "QUOTA_EXCEEDED", Kind::InvalidArgument),
         (409, "ALREADY_EXISTS", Kind::AlreadyExists),
         (409, "RESOURCE_ALREADY_EXISTS", Kind::AlreadyExists),
         (409, "RESOURCE_CONFLICT", Kind::AlreadyExists),
@@ -39,6 +43,22 @@ fn every_error_code_has_a_kind() {
         let expected = Failure::new(expected, "m").code(code.to_owned());
         assert_eq!(failure, expected, "{status}");
     }
+}
+
+#[test]
+fn the_readme_has_the_same_errors() {
+    let rows = include_str!("../../README.md").lines();
+    let rows = rows.filter(|row| row.contains("| transient |") || row.contains("| definitive |"));
+    let mut found = 0;
+    for row in rows {
+        let codes = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
+        for code in codes.filter(|code| *code != "INVALID_STATE") {
+            let kind = kind(StatusCode::BAD_REQUEST, Some(code), "m");
+            assert_eq!(kind.is_transient(), row.contains("| transient |"), "{code}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 13);
 }
 
 #[test]
@@ -64,6 +84,18 @@ fn transient_errors_are_recognised_by_their_message() {
         let body =
             json!({"error_code": "INVALID_PARAMETER_VALUE", "message": format!("x {part} y")});
         assert_eq!(read(400, &body).unwrap().kind, Kind::Unavailable, "{part}");
+    }
+}
+
+#[test]
+fn too_many_submits_in_an_hour_are_a_transient_error() {
+    let message = "There were already 1000 jobs created in past 3600 seconds, exceeding rate limit: 1000 job \
+                   creations per 3600 seconds.";
+    for (message, expected) in
+        [(message, Kind::Unavailable), ("Run 7 has ended", Kind::FailedPrecondition)]
+    {
+        let body = json!({"error_code": "INVALID_STATE", "message": message});
+        assert_eq!(read(400, &body).unwrap().kind, expected, "{message}");
     }
 }
 

@@ -31,16 +31,8 @@ struct Client {
 impl ClientCredentials {
     /// The secret contains `client_id` and `client_secret` as JSON, or the latter alone.
     async fn client(&self, cx: &Context) -> Result<Client> {
-        #[derive(Deserialize)]
-        struct Both {
-            client_id: Option<String>,
-            client_secret: String,
-        }
         let (name, text) = self.secret.get(cx).await?;
-        let (id, secret) = match serde_json::from_str::<Both>(text.expose_secret()) {
-            Ok(both) => (both.client_id, SecretString::from(both.client_secret)),
-            Err(_) => (None, text),
-        };
+        let (id, secret) = parts(name, text)?;
         let id = id.or_else(|| self.client_id.clone()).ok_or_else(|| {
             let message = format!(
                 "custom.databricksClientId: missing; neither secret {name} nor DATABRICKS_CLIENT_ID \
@@ -50,6 +42,32 @@ impl ClientCredentials {
         })?;
         Ok(Client { id, secret })
     }
+}
+
+/// The client id, if there is one, and the client secret in the secret `name`.
+fn parts(name: &str, text: SecretString) -> Result<(Option<String>, SecretString)> {
+    #[derive(Deserialize)]
+    struct Both {
+        client_id: Option<String>,
+        client_secret: String,
+    }
+    let unusable = |why: &str| Error::new(Kind::FailedPrecondition, format!("secret {name} {why}"));
+    // Neither Databricks' secrets nor Azure's begin with a brace.
+    let (id, secret) = if text.expose_secret().starts_with('{') {
+        let both = serde_json::from_str::<Both>(text.expose_secret()).map_err(|_| {
+            unusable(
+                "must be the client's secret, or JSON with the strings client_id and client_secret",
+            )
+        })?;
+        let id = both.client_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+        (id, SecretString::from(both.client_secret.trim()))
+    } else {
+        (None, text)
+    };
+    if secret.expose_secret().is_empty() {
+        return Err(unusable("is empty"));
+    }
+    Ok((id, secret))
 }
 
 impl TokenSource for ClientCredentials {
@@ -134,6 +152,31 @@ mod tests {
     use plugin_core::serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_secret_is_the_clients_or_both_in_json() {
+        let read = |text: &str| parts("oauth", text.into());
+        for (text, id, secret) in [
+            ("s", None, "s"),
+            (r#"{"client_secret": "s"}"#, None, "s"),
+            (r#"{"client_id": "i", "client_secret": "s"}"#, Some("i"), "s"),
+            (r#"{"client_id": " ", "client_secret": "s\n", "host": "h"}"#, None, "s"),
+        ] {
+            let (found_id, found) = read(text).unwrap();
+            assert_eq!((found_id.as_deref(), found.expose_secret()), (id, secret), "{text}");
+        }
+        for text in [
+            "",
+            "{",
+            r#"{"client_id": "i"}"#,
+            r#"{"client_id": 5, "client_secret": "s"}"#,
+            r#"{"client_secret": ""}"#,
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::FailedPrecondition);
+            assert!(error.message().starts_with("secret oauth "), "{error}");
+        }
+    }
 
     #[test]
     fn tokens_for_other_audiences_are_recognised() {

@@ -77,26 +77,27 @@ fn every_result_has_a_phase() {
     }
 }
 
+/// Every termination code of the SDK, with its phase by default.
+const BY_CODE: [(Phase, &str); 3] = [
+    (Phase::Succeeded, "SUCCESS SUCCESS_WITH_FAILURES"),
+    (
+        Phase::Failed,
+        "USER_CANCELED CANCELED SKIPPED DISABLED INVALID_CLUSTER_REQUEST FEATURE_DISABLED \
+         UNAUTHORIZED_ERROR RESOURCE_NOT_FOUND INVALID_RUN_CONFIGURATION BUDGET_POLICY_LIMIT_EXCEEDED",
+    ),
+    (
+        Phase::RetryableFailed,
+        "INTERNAL_ERROR DRIVER_ERROR CLUSTER_ERROR REPOSITORY_CHECKOUT_FAILED \
+         WORKSPACE_RUN_LIMIT_EXCEEDED CLUSTER_REQUEST_LIMIT_EXCEEDED STORAGE_ACCESS_ERROR \
+         RUN_EXECUTION_ERROR LIBRARY_INSTALLATION_ERROR MAX_CONCURRENT_RUNS_EXCEEDED \
+         MAX_SPARK_CONTEXTS_EXCEEDED CLOUD_FAILURE MAX_JOB_QUEUE_SIZE_EXCEEDED BREAKING_CHANGE \
+         CLUSTER_TERMINATED_BY_USER",
+    ),
+];
+
 #[test]
 fn every_termination_code_has_a_phase() {
-    let table = [
-        (Phase::Succeeded, "SUCCESS SUCCESS_WITH_FAILURES"),
-        (Phase::Failed, "USER_CANCELED CANCELED"),
-        (
-            Phase::Failed,
-            "SKIPPED DISABLED INVALID_CLUSTER_REQUEST FEATURE_DISABLED UNAUTHORIZED_ERROR \
-             RESOURCE_NOT_FOUND INVALID_RUN_CONFIGURATION",
-        ),
-        (
-            Phase::RetryableFailed,
-            "INTERNAL_ERROR DRIVER_ERROR CLUSTER_ERROR REPOSITORY_CHECKOUT_FAILED \
-             WORKSPACE_RUN_LIMIT_EXCEEDED CLUSTER_REQUEST_LIMIT_EXCEEDED STORAGE_ACCESS_ERROR \
-             RUN_EXECUTION_ERROR LIBRARY_INSTALLATION_ERROR MAX_CONCURRENT_RUNS_EXCEEDED \
-             MAX_SPARK_CONTEXTS_EXCEEDED CLOUD_FAILURE MAX_JOB_QUEUE_SIZE_EXCEEDED \
-             BUDGET_POLICY_LIMIT_EXCEEDED BREAKING_CHANGE CLUSTER_TERMINATED_BY_USER",
-        ),
-    ];
-    for (expected, codes) in table {
+    for (expected, codes) in BY_CODE {
         for code in codes.split_whitespace() {
             assert_eq!(phase(&newer("TERMINATED", code, "CLIENT_ERROR")), expected, "{code}");
             // A run that was never started has it in the older form, too.
@@ -105,6 +106,35 @@ fn every_termination_code_has_a_phase() {
             assert_eq!(phase(&skipped), expected, "{code}");
         }
     }
+}
+
+#[test]
+fn the_readme_has_the_same_verdicts() {
+    let readme = include_str!("../../README.md");
+    let table = readme.split_once("Ended, with a termination code:").unwrap().1;
+    let rows = table.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = rows.take_while(|line| line.starts_with('|')).filter(|row| row.starts_with("| `"));
+    let mut documented = Vec::new();
+    for row in rows {
+        let mut cells = row.split('|').skip(1);
+        let (codes, verdict) = (cells.next().unwrap(), cells.next().unwrap().trim());
+        for code in codes.split('`').skip(1).step_by(2) {
+            let phase =
+                BY_CODE.iter().find(|(_, codes)| codes.split_whitespace().any(|c| c == code));
+            let name = match phase.map(|(phase, _)| *phase) {
+                Some(Phase::Succeeded) => "SUCCEEDED",
+                Some(Phase::RetryableFailed) => "RETRYABLE_FAILED",
+                _ => "FAILED",
+            };
+            assert_eq!(verdict.split(';').next(), Some(name), "{code}");
+            documented.push(code);
+        }
+    }
+    let mut codes =
+        BY_CODE.iter().flat_map(|(_, codes)| codes.split_whitespace()).collect::<Vec<_>>();
+    codes.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(documented, codes);
 }
 
 #[test]

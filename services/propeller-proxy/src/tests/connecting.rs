@@ -63,6 +63,26 @@ async fn silent_replica_gets_no_calls() {
     }
 }
 
+/// A service closes connections that have sent no request for ten seconds.
+#[tokio::test]
+async fn replicas_without_calls_stay_connected() {
+    let replica = Replica::start().await;
+    let stage = Stage::set(&[replica.address]).await;
+    stage.reaches(1).await;
+    advance(5).await;
+    let greeted = async {
+        while replica.greetings() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), greeted).await.expect("a request on the new connection");
+    advance(12).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(replica.greetings(), 1, "it is still the same connection");
+    assert_eq!(stage.call().await.unwrap().grpc_status(), "0");
+    assert_eq!(replica.received().len(), 1, "greetings carry no token");
+}
+
 #[tokio::test]
 async fn silent_replica_is_reported() {
     let (address, connected) = that_sends(b"").await;

@@ -3,18 +3,22 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, Request, Response, header};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
 use hyper::body::Incoming;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use server_core::{
-    listen::{Connections, Listener, serve},
+    listen::{Connections, HTTP1_IDLE, Listener, WhenFull, serve},
     tls::ServerCertificate,
 };
 use tokio::sync::watch;
@@ -36,6 +40,10 @@ pub(super) struct Replica {
 
 struct State {
     received: Mutex<Vec<Received>>,
+    /// The number of requests for health without a token: the proxy's own.
+    greetings: AtomicUsize,
+    /// The number of bytes of bodies that were handed to HTTP/2.
+    sent: AtomicUsize,
     held: watch::Sender<bool>,
     waiting: watch::Sender<bool>,
 }
@@ -60,15 +68,20 @@ impl Replica {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let state = Arc::new(State {
             received: Mutex::default(),
+            greetings: AtomicUsize::default(),
+            sent: AtomicUsize::new(0),
             held: watch::Sender::new(false),
             waiting: watch::Sender::new(false),
         });
         let connections = Connections {
             max: 100,
+            when_full: WhenFull::Wait,
             age: Some(age),
             grace: Duration::from_secs(5),
+            http1_idle: HTTP1_IDLE,
             tls,
             accepted: Counter::default(),
+            open: Gauge::default(),
             stop: stop.clone(),
             tasks: tasks.clone(),
         };
@@ -96,32 +109,63 @@ impl Replica {
         self.state.held.send_replace(false);
     }
 
+    /// The number of requests for health that the proxy itself made.
+    pub(super) fn greetings(&self) -> usize {
+        self.state.greetings.load(Ordering::Relaxed)
+    }
+
+    /// The number of bytes of bodies that were handed to HTTP/2.
+    pub(super) fn sent(&self) -> usize {
+        self.state.sent.load(Ordering::Relaxed)
+    }
+
     /// Removes and returns the requests received so far.
     pub(super) fn received(&self) -> Vec<Received> {
         std::mem::take(&mut *self.state.received.lock().unwrap())
     }
 }
 
-type Frames = futures_util::stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 2>>;
-
+/// A call with `x-bytes` is answered with that many bytes, one with `x-metadata` with metadata of that many, one
+/// with `x-endless` without an end.
 async fn answer(
     state: Arc<State>,
     address: SocketAddr,
     request: Request<Incoming>,
-) -> Result<Response<StreamBody<Frames>>, Infallible> {
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let (uri, headers) = (request.uri().to_string(), request.headers().clone());
+    if request.uri().path() == "/grpc.health.v1.Health/Check"
+        && !headers.contains_key(header::AUTHORIZATION)
+    {
+        state.greetings.fetch_add(1, Ordering::Relaxed);
+        return Ok(Response::new(BoxBody::default()));
+    }
+    let number = |name: &str| Some(headers.get(name)?.to_str().unwrap().parse::<usize>().unwrap());
+    let (bytes, metadata) = (number("x-bytes"), number("x-metadata").unwrap_or_default());
+    let endless = number("x-endless").is_some();
     state.received.lock().unwrap().push(Received { uri, headers });
     state.waiting.send_replace(true);
     state.held.subscribe().wait_for(|held| !held).await.unwrap();
-    let trailers = [("grpc-status", "0"), ("x-trailer", "last")]
-        .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()));
-    let frames = [
-        Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x01."))),
-        Ok(Frame::trailers(HeaderMap::from_iter(trailers))),
-    ];
     let answer = Response::builder()
         .header("content-type", "application/grpc")
         .header("x-replica", address.to_string())
-        .body(StreamBody::new(futures_util::stream::iter(frames)));
+        .header("x-filler", "x".repeat(metadata))
+        .body(frames(state, bytes, endless));
     Ok(answer.unwrap())
+}
+
+fn frames(state: Arc<State>, bytes: Option<usize>, endless: bool) -> BoxBody<Bytes, Infallible> {
+    let message = bytes.map_or(Bytes::from_static(b"\0\0\0\0\x01."), |bytes| vec![0; bytes].into());
+    let chunks = (0..message.len()).step_by(16 << 10).map(move |start| {
+        let chunk = message.slice(start..message.len().min(start + (16 << 10)));
+        state.sent.fetch_add(chunk.len(), Ordering::Relaxed);
+        Frame::data(chunk)
+    });
+    let trailers = [("grpc-status", "0"), ("x-trailer", "last")]
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    let trailers = std::iter::once(Frame::trailers(HeaderMap::from_iter(trailers)));
+    if endless {
+        let chunks = stream::iter(chunks.map(Ok)).chain(stream::pending());
+        return BodyExt::boxed(StreamBody::new(chunks));
+    }
+    BodyExt::boxed(StreamBody::new(stream::iter(chunks.chain(trailers).map(Ok))))
 }

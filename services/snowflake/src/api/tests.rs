@@ -1,6 +1,12 @@
 use plugin_core::serde_json::{Value as Json, json};
 
 use super::*;
+use crate::settings::RETRYABLE_CODES;
+
+/// The codes that are retryable unless the operator lists others.
+fn by_default() -> Vec<String> {
+    RETRYABLE_CODES.split(',').map(str::to_owned).collect()
+}
 
 fn answer(json: Json) -> Answer {
     serde_json::from_value(json).unwrap()
@@ -86,14 +92,61 @@ fn a_422_without_code_fails_the_statement() {
 
 #[test]
 fn submits_with_retryable_codes_are_transient() {
-    let retryable = ["000603".to_owned()];
-    for (code, kind) in [("000603", Kind::Unavailable), ("001003", Kind::FailedPrecondition)] {
+    let retryable = by_default();
+    for (code, kind) in [
+        ("000603", Kind::Unavailable),
+        ("000625", Kind::Unavailable),
+        ("300002", Kind::Unavailable),
+        ("370001", Kind::Unavailable),
+        ("000604", Kind::FailedPrecondition),
+        ("001003", Kind::FailedPrecondition),
+    ] {
         let refused = refused(error(422, &json!({"code": code, "message": "m"})), &retryable);
         let actual = (refused.kind(), refused.code(), refused.message(), refused.is_upstream());
         assert_eq!(actual, (kind, Some(code), "m", true));
     }
     let ours = Error::new(Kind::FailedPrecondition, "no secret").with_code("000603");
     assert_eq!(refused(ours, &retryable).kind(), Kind::FailedPrecondition);
+}
+
+#[test]
+fn a_statement_that_others_kept_from_a_locked_table_is_retryable() {
+    let body = json!({
+        "code": "000625",
+        "sqlState": "57014",
+        "message": "Statement '01..' has locked table 'STOCK' in transaction 1 and this lock has not yet been \
+                    released. Your statement was aborted because the number of waiters for this lock exceeds \
+                    the 20 statements limit.",
+    });
+    let status = ended(&error(422, &body), &by_default()).unwrap();
+    assert_eq!(status.phase(), Phase::RetryableFailed);
+    // Statements that somebody cancelled have the same SQLSTATE.
+    let body = json!({"code": "000604", "sqlState": "57014", "message": "SQL execution canceled"});
+    let status = ended(&error(422, &body), &by_default()).unwrap();
+    assert_eq!(status.phase(), Phase::Failed);
+}
+
+#[test]
+fn operators_replace_the_list_of_retryable_codes() {
+    let error = error(422, &json!({"code": "000625", "message": "m"}));
+    for (retryable, phase) in [("000603", Phase::Failed), ("000625", Phase::RetryableFailed)] {
+        let status = ended(&error, &[retryable.to_owned()]).unwrap();
+        assert_eq!(status.phase(), phase);
+    }
+}
+
+#[test]
+fn the_readme_has_the_same_verdicts() {
+    let readme = include_str!("../../README.md");
+    let rows = readme.lines().filter(|line| line.contains("| RETRYABLE_FAILED |"));
+    let codes = rows.flat_map(|row| {
+        let cell = row.split('|').nth(1).unwrap();
+        cell.split('`').filter(|text| text.parse::<u32>().is_ok()).collect::<Vec<_>>()
+    });
+    let mut codes = codes.collect::<Vec<_>>();
+    codes.sort_unstable();
+    assert_eq!(codes.join(","), RETRYABLE_CODES);
+    assert!(readme.contains(&format!("`{RETRYABLE_CODES}`")));
 }
 
 #[test]
@@ -129,7 +182,7 @@ fn bodies_that_are_not_from_snowflake_are_ignored() {
 
 #[test]
 fn only_errors_about_the_statement_end_it() {
-    let retryable = ["000603".to_owned(), "300002".to_owned(), "370001".to_owned()];
+    let retryable = by_default();
     for (status, code, phase) in [
         (400, "391902", None),
         (401, "390144", None),
@@ -138,6 +191,7 @@ fn only_errors_about_the_statement_end_it() {
         (408, "000630", Some(Phase::Failed)),
         (422, "000603", Some(Phase::RetryableFailed)),
         (422, "000604", Some(Phase::Failed)),
+        (422, "000625", Some(Phase::RetryableFailed)),
         (422, "000709", None),
         (422, "001003", Some(Phase::Failed)),
         (422, "002003", Some(Phase::Failed)),

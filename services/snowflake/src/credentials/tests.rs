@@ -18,13 +18,14 @@ fn names_are_read_from_custom_secrets() {
     let both = both.unwrap();
     assert!(both.has_key());
     assert_eq!(both.iter().collect::<Vec<_>>(), ["TEAM_A_KEY", "TEAM_A_PASSPHRASE"]);
-    for none in
-        [json!({}), json!({"snowflake_private_key": null}), json!({"snowflake_private_key": ""})]
-    {
+    for none in [json!({}), json!({"snowflake_private_key": null})] {
         assert_eq!(names(&none).unwrap(), SecretNames::default(), "{none}");
     }
     let wrong = names(&json!({"snowflake_private_key": {"key": "k"}})).unwrap_err();
     assert_eq!(wrong.message(), "custom.secrets.snowflake_private_key: must be a string");
+    let empty = names(&json!({"snowflake_private_key_passphrase": ""})).unwrap_err();
+    let expected = "custom.secrets.snowflake_private_key_passphrase: must not be empty";
+    assert_eq!(empty.message(), expected);
 }
 
 #[tokio::test]
@@ -36,7 +37,7 @@ async fn missing_secrets_are_named_as_their_author_does() {
         (SecretNames::default(), AuthType::KeyPair, "snowflake_private_key"),
         (named("snowflake_private_key", "TEAM_A_KEY"), AuthType::Oauth, "snowflake_oauth_token"),
     ] {
-        let error = names.check(&cx, auth).await.unwrap_err();
+        let error = names.check(&cx, auth, None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::FailedPrecondition);
         assert!(error.message().starts_with(&format!("secret {missing} not found")), "{error}");
     }

@@ -42,11 +42,28 @@ fn missing_line_breaks_are_tolerated() {
     }
 }
 
+/// Tools of Snowflake's users keep a key without its first and last line, or the whole file, in base64.
+#[test]
+fn keys_in_base64_are_read() {
+    for pem in [pem!("pkcs1"), pem!("pkcs8"), pem!("aes256")] {
+        let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+        let body = lines.collect::<Vec<_>>().join("\n");
+        let file = BASE64_STANDARD.encode(pem);
+        let wrapped = file.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line) + "\n");
+        let wrapped = wrapped.collect::<String>();
+        for text in [body.replace('\n', ""), body, file, wrapped] {
+            assert_eq!(read(&text, Some("secret")), Ok(FINGERPRINT.to_owned()), "{text}");
+        }
+    }
+}
+
 #[test]
 fn errors_do_not_reveal_the_key() {
     for (pem, passphrase, message) in [
         ("", None, "is not a PEM private key"),
         ("hunter2", None, "is not a PEM private key"),
+        ("aHVudGVyMg==", None, "is not a PEM private key"),
+        ("MAA=", None, "is not a PEM private key"),
         ("-----BEGIN PRIVATE KEY-----\nRkFLRQ==\n-----END", None, "is not a PEM private key"),
         (
             "-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----",

@@ -1,14 +1,53 @@
+use plugin_core::sql::{Holds, Inner};
+
 use super::*;
 
-fn parts(statement: &str) -> Parts<'_> {
-    split(statement, true, &|name| matches!(name, "x" | "y")).unwrap()
+/// A place, in short.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Short {
+    Open,
+    Constant,
+    Operand,
+    Quoted,
+    Name,
+    Dollars,
+    LineComment,
+    BlockComment,
+    /// In code: between its tokens, within its quotes, or anywhere.
+    CodeOpen,
+    CodeQuoted,
+    CodeUnknown,
 }
 
-fn holes(statement: &str) -> Vec<(Place, Placeholder<'_>)> {
+fn short(slot: &Slot<'_>) -> Short {
+    match slot.place {
+        Place::Open if slot.constant => Short::Constant,
+        Place::Open => Short::Open,
+        Place::Operand => Short::Operand,
+        Place::Quoted(quoted) if quoted.quote.holds == Holds::Name => Short::Name,
+        Place::Quoted(quoted) if quoted.quote.open == "$$" => Short::Dollars,
+        Place::Quoted(_) => Short::Quoted,
+        Place::LineComment { .. } => Short::LineComment,
+        Place::BlockComment => Short::BlockComment,
+        Place::Code(_, Inner::Open(_)) => Short::CodeOpen,
+        Place::Code(_, Inner::Quoted(_) | Inner::Plain) => Short::CodeQuoted,
+        Place::Code(..) => Short::CodeUnknown,
+    }
+}
+
+fn try_split(statement: &str) -> Result<Parts<'_>> {
+    split(statement, &["x", "y"].into())
+}
+
+fn parts(statement: &str) -> Parts<'_> {
+    try_split(statement).unwrap()
+}
+
+fn slots(statement: &str) -> Vec<(Short, Placeholder<'_>)> {
     let pieces = parts(statement).pieces.into_iter();
     pieces
         .filter_map(|piece| match piece {
-            Piece::Hole { place, filling } => Some((place, filling)),
+            Piece::Slot(slot) => Some((short(&slot), slot.placeholder)),
             _ => None,
         })
         .collect()
@@ -17,85 +56,105 @@ fn holes(statement: &str) -> Vec<(Place, Placeholder<'_>)> {
 #[test]
 fn lexical_contexts_are_recognised() {
     for (before, place) in [
-        ("SELECT ", Place::Open),
-        ("SELECT '", Place::Quoted),
-        ("SELECT 'a' ", Place::Open),
-        ("SELECT 'it\\'s ", Place::Quoted),
-        ("SELECT 'it''s ", Place::Quoted),
-        ("SELECT '\\\\' ", Place::Open),
-        ("SELECT \"it's ", Place::Name),
-        ("SELECT \"a\\\" ", Place::Open),
-        ("SELECT \"a\"\"b", Place::Name),
-        ("SELECT $$it's \" ", Place::Dollars),
-        ("SELECT $$a$$ ", Place::Open),
-        ("SELECT $1, ", Place::Open),
-        ("SELECT '''", Place::Quoted),
-        ("SELECT DATE ", Place::Constant),
-        ("SELECT '1'::DATE, timestamp_ntz\n", Place::Constant),
-        ("SELECT TIME /* */ ", Place::Constant),
-        ("SELECT INTERVAL ", Place::Constant),
-        ("SELECT DATE(", Place::Open),
-        ("SELECT date = ", Place::Open),
-        ("SELECT my_date ", Place::Open),
-        ("EXECUTE IMMEDIATE '", Place::Code),
-        ("EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = ''", Place::Code),
-        ("EXECUTE IMMEDIATE 'k = ''a'' ", Place::Code),
-        ("EXECUTE IMMEDIATE 'k = \\'", Place::Code),
-        ("execute immediate /* ' */ '", Place::Code),
-        ("EXECUTE IMMEDIATE 'a' || '", Place::Code),
-        ("EXECUTE IMMEDIATE 'a'; SELECT '", Place::Code),
-        ("SELECT 'EXECUTE IMMEDIATE', \"IMMEDIATE\", '", Place::Quoted),
-        ("EXECUTE IMMEDIATE 'a' ", Place::Open),
-        ("CREATE PROCEDURE p() RETURNS INT AS '", Place::Code),
-        ("CREATE PROCEDURE p() RETURNS INT AS -- '\n'BEGIN ''", Place::Code),
-        ("CREATE PROCEDURE p() RETURNS INT AS '''' || '", Place::Quoted),
-        ("CREATE TABLE t AS SELECT '", Place::Quoted),
-        ("SELECT alias '", Place::Quoted),
-        ("SELECT -- it's ", Place::LineComment),
-        ("SELECT // it's ", Place::LineComment),
-        ("SELECT -- it's\n ", Place::Open),
-        ("SELECT /* it's ", Place::BlockComment),
-        ("SELECT /* /* */ ", Place::Open),
-        ("SELECT /* it's */ '", Place::Quoted),
-        ("SELECT a - b / ", Place::Open),
+        ("SELECT ", Short::Open),
+        ("SELECT '", Short::Quoted),
+        ("SELECT 'a' ", Short::Open),
+        ("SELECT 'it\\'s ", Short::Quoted),
+        ("SELECT 'it''s ", Short::Quoted),
+        ("SELECT '\\\\' ", Short::Open),
+        ("SELECT \"it's ", Short::Name),
+        ("SELECT \"a\\\" ", Short::Open),
+        ("SELECT \"a\"\"b", Short::Name),
+        ("SELECT $$it's \" ", Short::Dollars),
+        ("SELECT $$a$$ ", Short::Open),
+        ("SELECT $1, ", Short::Open),
+        ("SELECT '''", Short::Quoted),
+        ("SELECT DATE ", Short::Constant),
+        ("SELECT '1'::DATE, timestamp_ntz\n", Short::Constant),
+        ("SELECT TIME /* */ ", Short::Constant),
+        ("SELECT INTERVAL ", Short::Constant),
+        ("SELECT DATE(", Short::Open),
+        ("SELECT date = ", Short::Open),
+        ("SELECT my_date ", Short::Open),
+        ("EXECUTE IMMEDIATE ", Short::Operand),
+        ("EXECUTE IMMEDIATE '", Short::CodeOpen),
+        ("EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = ''", Short::CodeQuoted),
+        ("EXECUTE IMMEDIATE 'k = ''a'' ", Short::CodeOpen),
+        ("EXECUTE IMMEDIATE 'k = \\'", Short::CodeQuoted),
+        ("EXECUTE IMMEDIATE 'k = \\x27", Short::CodeQuoted),
+        ("EXECUTE IMMEDIATE 'k = \\047", Short::CodeQuoted),
+        ("execute immediate /* ' */ '", Short::CodeOpen),
+        ("EXECUTE IMMEDIATE 'a' || '", Short::CodeUnknown),
+        ("EXECUTE IMMEDIATE 'a'; SELECT '", Short::Quoted),
+        ("SELECT 'EXECUTE IMMEDIATE', \"IMMEDIATE\", '", Short::Quoted),
+        ("SELECT immediate, language FROM t WHERE a = '", Short::Quoted),
+        ("EXECUTE IMMEDIATE 'a' ", Short::Operand),
+        ("EXECUTE IMMEDIATE 'a' USING (a) ", Short::Open),
+        ("EXECUTE IMMEDIATE $$ SELECT '", Short::CodeQuoted),
+        ("EXECUTE IMMEDIATE $$ SELECT ", Short::CodeOpen),
+        ("EXECUTE IMMEDIATE $$ EXECUTE IMMEDIATE '", Short::CodeUnknown),
+        ("EXECUTE IMMEDIATE $$ -- it's\n SELECT ", Short::CodeOpen),
+        ("SELECT * FROM TABLE(TO_QUERY('SELECT ", Short::CodeOpen),
+        ("SELECT * FROM TABLE(TO_QUERY(SQL => 'SELECT ''", Short::CodeQuoted),
+        ("SELECT * FROM TABLE(TO_QUERY(SQL => 'SELECT :a', a => '", Short::Quoted),
+        ("SELECT * FROM TABLE(TO_QUERY(SQL => ", Short::Operand),
+        ("SELECT run('SELECT ", Short::CodeUnknown),
+        ("SELECT run('SELECT ''", Short::CodeQuoted),
+        ("SELECT run('SELECT ' || ", Short::Operand),
+        ("SELECT UPPER('SELECT ", Short::Quoted),
+        ("CREATE PROCEDURE p() RETURNS INT AS '", Short::CodeOpen),
+        ("CREATE PROCEDURE p() RETURNS INT AS -- '\n'BEGIN ''", Short::CodeQuoted),
+        ("CREATE PROCEDURE p() RETURNS INT LANGUAGE PYTHON AS 'def f(): ", Short::CodeUnknown),
+        ("CREATE PROCEDURE p() RETURNS INT AS '''' || '", Short::Quoted),
+        ("WITH p AS PROCEDURE () RETURNS INT LANGUAGE SQL AS $$ SELECT ", Short::CodeOpen),
+        ("CREATE TABLE t AS SELECT '", Short::Quoted),
+        ("SELECT alias '", Short::Quoted),
+        ("SELECT -- it's ", Short::LineComment),
+        ("SELECT // it's ", Short::LineComment),
+        ("SELECT -- it's\n ", Short::Open),
+        ("SELECT /* it's ", Short::BlockComment),
+        ("SELECT /* /* */ ", Short::Open),
+        ("SELECT /* it's */ '", Short::Quoted),
+        ("SELECT a - b / ", Short::Open),
     ] {
         for hole in ["%(x)s", "{{ .inputs.x }}"] {
             let statement = format!("{before}{hole}");
-            assert_eq!(holes(&statement), [(place, Placeholder::Input("x"))], "{statement}");
+            assert_eq!(slots(&statement), [(place, Placeholder::Input("x"))], "{statement}");
         }
     }
 }
 
 #[test]
 fn strings_in_variables_may_be_run_as_code() {
-    for statement in [
-        "SET s = 'DELETE FROM t WHERE k = ''%(x)s'''; EXECUTE IMMEDIATE $s",
-        "BEGIN LET s := 'SELECT ''%(x)s'''; execute immediate :s; END",
+    for (statement, place) in [
+        ("SET s = 'DELETE FROM t WHERE k = ''%(x)s'''; EXECUTE IMMEDIATE $s", Short::CodeQuoted),
+        ("SET s = 'k = ''%(x)s'''; EXECUTE IMMEDIATE 'SELECT ' || $s", Short::CodeUnknown),
+        ("BEGIN LET s := 'SELECT ''%(x)s'''; execute immediate :s; END", Short::CodeQuoted),
     ] {
-        assert_eq!(holes(statement), [(Place::Code, Placeholder::Input("x"))], "{statement}");
+        assert_eq!(slots(statement), [(place, Placeholder::Input("x"))], "{statement}");
     }
 }
 
 #[test]
 fn bounds_of_window_frames_are_constants() {
-    let places = |statement| holes(statement).iter().map(|(place, _)| *place).collect::<Vec<_>>();
+    let places = |statement| slots(statement).iter().map(|(place, _)| *place).collect::<Vec<_>>();
     let frame = "SUM(a) OVER (ORDER BY b ROWS BETWEEN %(x)s PRECEDING AND :x\n following)";
-    assert_eq!(places(frame), [Place::Constant; 2]);
+    assert_eq!(places(frame), [Short::Constant; 2]);
     assert_eq!(
         places("SELECT '%(x)s PRECEDING', %(x)s AS PRECEDING"),
-        [Place::Quoted, Place::Open]
+        [Short::Quoted, Short::Open]
     );
 }
 
 #[test]
 fn placeholders_after_a_word_with_two_dollars_are_rejected() {
     for statement in ["CREATE FUNCTION f() RETURNS INT AS$$ %(x)s", "SELECT a$$, ':x', :x"] {
-        let error = split(statement, true, &|_| true).unwrap_err();
+        let error = try_split(statement).unwrap_err();
         assert!(error.message().starts_with("template.sql.statement: "), "{error}");
         assert!(error.message().ends_with("put a space before $$"), "{error}");
     }
-    assert_eq!(holes("SELECT %(x)s, a$$").len(), 1);
-    assert_eq!(holes("SELECT a$b, %(x)s").len(), 1);
+    assert_eq!(slots("SELECT %(x)s, a$$").len(), 1);
+    assert_eq!(slots("SELECT a$b, %(x)s").len(), 1);
 }
 
 #[test]
@@ -112,16 +171,25 @@ fn scripting_variables_are_not_placeholders() {
         ("begin work; SELECT :x", 1),
         ("BEGIN NAME t; SELECT :x", 1),
         ("LET X := 1; SELECT :x, :y", 1),
+        ("BEGIN RETURN :x; END; SELECT :x", 1),
+        ("BEGIN RETURN CASE WHEN :x THEN 1 END; END; SELECT :x", 1),
+        ("BEGIN IF (:x) THEN RETURN 1; END IF; RETURN :x; END; SELECT :x", 1),
+        ("BEGIN BEGIN RETURN :x; END; RETURN :x; END; SELECT :x", 1),
+        ("BEGIN CASE (:x) WHEN 1 THEN RETURN 1; END CASE; RETURN :x; END; SELECT :x", 1),
+        ("BEGIN FOR r IN c DO RETURN :x; END FOR; RETURN :x; END; SELECT :x", 1),
+        ("BEGIN SELECT end FROM t; RETURN :x; END; SELECT :x", 1),
+        ("DECLARE y INT; BEGIN LET x := 1; RETURN :x; END; SELECT :x", 1),
+        ("CREATE PROCEDURE p() RETURNS INT AS BEGIN RETURN :x; END; SELECT :x", 1),
         ("SELECT begin, :x", 1),
     ] {
-        assert_eq!(holes(statement).len(), count, "{statement}");
+        assert_eq!(slots(statement).len(), count, "{statement}");
     }
 }
 
 #[test]
 fn unclosed_braces_are_scanned_in_linear_time() {
-    let braces = "{{".repeat(1 << 20);
-    assert_eq!(holes(&format!("{braces} .inputs.x }}}}")).len(), 1);
+    let braces = "{{".repeat(1 << 18);
+    assert_eq!(slots(&format!("{braces} .inputs.x }}}}")).len(), 1);
 }
 
 #[test]
@@ -130,6 +198,17 @@ fn only_placeholders_are_recognised() {
         ("SELECT :x", 1),
         ("SELECT (:x,:y)", 2),
         ("SELECT a=:x", 1),
+        ("SELECT a[:x]", 1),
+        ("SELECT ARRAY_SLICE(a, :x, 2)[:x]", 2),
+        ("SELECT v :x", 0),
+        ("SELECT v\n:x", 0),
+        ("SELECT v /* a */ :x", 0),
+        ("SELECT f(v) :x", 0),
+        ("SELECT v[0] :x", 0),
+        ("SELECT \"v\" :x", 0),
+        ("SELECT $1 :x", 0),
+        ("SELECT a WHERE :x AND NOT :x OR b IN (:x)", 3),
+        ("SELECT CASE WHEN a THEN :x ELSE :x END LIMIT :x", 3),
         ("SELECT :z", 0),
         ("SELECT :xy", 0),
         ("SELECT a::x", 0),
@@ -138,7 +217,7 @@ fn only_placeholders_are_recognised() {
         ("SELECT v:a:x", 0),
         ("SELECT \"v\":x", 0),
         ("SELECT ':x'", 0),
-        ("SELECT -- :x", 0),
+        ("SELECT -- :x\n", 0),
         ("SELECT %(x)s%(z)s", 2),
         ("SELECT %(x)d", 0),
         ("SELECT %(x", 0),
@@ -147,27 +226,22 @@ fn only_placeholders_are_recognised() {
         ("SELECT 'a%'", 0),
         ("SELECT {{ x }} {{{{ .inputs.x }}", 1),
     ] {
-        assert_eq!(holes(statement).len(), count, "{statement}");
+        assert_eq!(slots(statement).len(), count, "{statement}");
     }
 }
 
 #[test]
 fn without_inputs_only_double_braces_are_placeholders() {
     let statement = "SELECT '%x%', '%(x)s', 5 %% 2, :x, {{ .namespace }}";
-    let parts = split(statement, false, &|_| false).unwrap();
+    let parts = split(statement, &BTreeSet::new()).unwrap();
     let text = &statement[..statement.len() - "{{ .namespace }}".len()];
-    let hole = Piece::Hole { place: Place::Open, filling: Placeholder::Namespace };
-    assert_eq!(parts.pieces, [Piece::Text(text), hole]);
-}
-
-#[test]
-fn doubled_percent_signs_are_unescaped() {
-    let parts = parts("SELECT 'a%%' WHERE 5 %% 2 = %(x)s");
-    let strings = parts.pieces.iter().filter_map(|piece| match piece {
-        Piece::Text(text) => Some(*text),
-        _ => None,
-    });
-    assert_eq!(strings.collect::<String>(), "SELECT 'a%' WHERE 5 % 2 = ");
+    let slot = Slot {
+        placeholder: Placeholder::Namespace,
+        place: Place::Open,
+        constant: false,
+        is_whole_list: false,
+    };
+    assert_eq!(parts.pieces, [Piece::Text(text), Piece::Slot(slot)]);
 }
 
 #[test]
@@ -234,8 +308,19 @@ fn placeholders_after_a_backslash_are_rejected() {
     for statement in
         [&long, "SELECT '\\%(x)s'", "SELECT '\\{{ .inputs.x }}'", "SELECT 'a\\\\\\%(x)s"]
     {
-        let error = split(statement, true, &|_| true).unwrap_err();
+        let error = try_split(statement).unwrap_err();
         assert!(error.message().ends_with("must not follow a backslash"), "{error}");
     }
-    assert_eq!(holes("SELECT '\\\\%(x)s'").len(), 1);
+    assert_eq!(slots("SELECT '\\\\%(x)s'").len(), 1);
+}
+
+#[test]
+fn parameters_in_a_comment_that_extends_to_the_end_are_rejected() {
+    for statement in ["DELETE FROM t -- DAY < :x", "DELETE FROM t // DAY < :x"] {
+        let error = try_split(statement).unwrap_err();
+        let expected = "template.sql.statement: :x must not be in a comment to the end of the line";
+        assert!(error.message().starts_with(expected), "{error}");
+        parts(&format!("{statement}\nWHERE TRUE"));
+    }
+    parts("SELECT 1 -- a::x, 12:x, :z");
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,7 +32,16 @@ func Program(name string) string {
 	if directory := os.Getenv("OUTRIGGER_PROGRAMS"); directory != "" {
 		return filepath.Join(directory, name)
 	}
-	return filepath.Join(Root(), "target", "debug", name)
+	return filepath.Join(Target(), "debug", name)
+}
+
+// Target is cargo's target directory.
+func Target() string {
+	directory := os.Getenv("CARGO_TARGET_DIR")
+	if filepath.IsAbs(directory) {
+		return directory
+	}
+	return filepath.Join(Root(), cmp.Or(directory, "target"))
 }
 
 // process is a program that runs until its test ends.

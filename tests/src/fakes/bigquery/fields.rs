@@ -4,6 +4,22 @@
 
 use serde_json::{Map, Value};
 
+use crate::discovery::Discovery;
+
+/// Checks that `schema` has all `fields`, as Google does.
+pub(super) fn check(discovery: &Discovery, schema: &str, fields: &str) -> Result<(), String> {
+    let within = |schema| check_within(discovery, schema, fields);
+    discovery.schema(schema).map_or_else(|| Err(format!("{schema}: no such schema")), within)
+}
+
+fn check_within(discovery: &Discovery, schema: &Value, fields: &str) -> Result<(), String> {
+    split(fields).into_iter().try_for_each(|(name, within)| {
+        let member = discovery.member(schema, name);
+        let member = member.ok_or_else(|| format!("Invalid field selection {name}"))?;
+        within.map_or(Ok(()), |within| check_within(discovery, member, within))
+    })
+}
+
 /// The part of `value` that `fields` selects.
 pub(super) fn select(value: &Value, fields: &str) -> Value {
     match value {

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -40,9 +41,15 @@ impl Shared {
     fn accept(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
         let mut state = self.state();
         state.requests += 1;
+        state.scopes.extend(scopes(headers));
         if !state.outages.is_empty() {
             let status = state.outages.remove(0);
-            let reason = if status == 429 { "rateLimitExceeded" } else { "backendError" };
+            let reason = match status {
+                401 => "authError",
+                403 => "accessDenied",
+                429 => "rateLimitExceeded",
+                _ => "backendError",
+            };
             let error = google_error(status, reason, "The backend is on fire");
             return Err(Box::new(error));
         }
@@ -67,9 +74,22 @@ impl Shared {
         result
     }
 
-    /// A response with `body`, which must match the schema `schema`.
-    fn answer(&self, schema: &str, body: Value) -> Response {
+    /// A response with what `query` asks for of `body`, which must match the schema `schema`.
+    fn answer(&self, schema: &str, body: Value, query: &BTreeMap<String, String>) -> Response {
         let _ = self.check(|discovery| discovery.check_body(schema, &body, Direction::Response));
+        let asked = query.get("fields");
+        let checked = asked.map_or(Ok(()), |asked| {
+            self.check(|discovery| fields::check(discovery, schema, asked))
+        });
+        if let Err(violation) = checked {
+            return google_error(400, "invalidParameter", &violation);
+        }
+        let body = match asked {
+            Some(asked) => fields::select(&body, asked),
+            None => body,
+        };
+        let mut state = self.state();
+        state.longest_answer = state.longest_answer.max(body.to_string().len());
         Json(body).into_response()
     }
 
@@ -81,6 +101,15 @@ impl Shared {
         self.check(|discovery| discovery.check_query(method, query.keys().map(String::as_str)))
             .map_err(|violation| Box::new(google_error(400, "invalidParameter", &violation)))
     }
+}
+
+/// The scopes in a token that was signed with a service account's key.
+fn scopes(headers: &HeaderMap) -> Vec<String> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let claims = value.and_then(|token| token.split('.').nth(1)).unwrap_or_default();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
+    let claims = serde_json::from_slice::<Value>(&claims).unwrap_or_default();
+    claims["scope"].as_str().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 /// Whether there is a token of the metadata server, or one signed with a service account's key.
@@ -96,7 +125,9 @@ async fn count(State(shared): Fakes) -> String {
     shared.state().jobs.len().to_string()
 }
 
-async fn token(headers: HeaderMap) -> Response {
+async fn token(State(shared): Fakes, Query(query): Params, headers: HeaderMap) -> Response {
+    let scopes = query.get("scopes").map(String::as_str).unwrap_or_default();
+    shared.state().scopes.extend(scopes.split(',').map(str::to_owned));
     if headers.get("metadata-flavor").is_none_or(|flavor| flavor != "Google") {
         return StatusCode::FORBIDDEN.into_response();
     }
@@ -108,10 +139,14 @@ async fn token(headers: HeaderMap) -> Response {
 async fn insert(
     State(shared): Fakes,
     Path(project): Path<String>,
+    Query(query): Params,
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
     if let Err(refusal) = shared.accept(&headers) {
+        return *refusal;
+    }
+    if let Err(refusal) = shared.check_query("jobs.insert", &query) {
         return *refusal;
     }
     if let Err(violation) =
@@ -122,6 +157,9 @@ async fn insert(
             "invalid",
             &format!("Invalid JSON payload received. {violation}"),
         );
+    }
+    if let Some((reason, message)) = &shared.state().refusal {
+        return google_error(400, reason, message);
     }
     let job = match Job::new(&project, &body, shared.options.polls, shared.options.ending.clone()) {
         Ok(job) => job,
@@ -146,7 +184,7 @@ async fn insert(
     if shared.loses_answer() {
         return google_error(503, "backendError", "The response was lost");
     }
-    shared.answer("Job", answer)
+    shared.answer("Job", answer, &query)
 }
 
 async fn look(
@@ -171,7 +209,7 @@ async fn look(
         })
     };
     match found {
-        Some(job) => shared.answer("Job", job),
+        Some(job) => shared.answer("Job", job, &query),
         None => missing(&project, &id),
     }
 }
@@ -200,11 +238,7 @@ async fn list(
         body["nextPageToken"] = (start + size).to_string().into();
     }
     body["jobs"] = all.into_iter().skip(start).take(size).collect();
-    let fields = query.get("fields");
-    shared.answer(
-        "JobList",
-        fields.map_or_else(|| body.clone(), |fields| fields::select(&body, fields)),
-    )
+    shared.answer("JobList", body, &query)
 }
 
 impl Shared {
@@ -257,7 +291,7 @@ async fn cancel(
     match found {
         Some(job) => {
             let body = json!({ "kind": "bigquery#jobCancelResponse", "job": job });
-            shared.answer("JobCancelResponse", body)
+            shared.answer("JobCancelResponse", body, &query)
         }
         None => missing(&project, &id),
     }

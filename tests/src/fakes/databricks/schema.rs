@@ -20,6 +20,9 @@ fn types() -> &'static Value {
 /// # Errors
 /// The first problem, with its path.
 pub(super) fn check(body: &Value) -> Result<(), String> {
+    if has_null(body) {
+        return Err("Expected 'key' and 'value' to be set for JSON map fields".to_owned());
+    }
     check_type("", &Value::from("SubmitRun"), body)?;
     let token = body["idempotency_token"].as_str().unwrap_or_default();
     if token.len() > 64 {
@@ -35,6 +38,16 @@ pub(super) fn check(body: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a value at any depth is null.
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(object) => object.values().any(has_null),
+        _ => false,
+    }
 }
 
 fn check_type(path: &str, ty: &Value, value: &Value) -> Result<(), String> {
@@ -84,10 +97,9 @@ fn version(environment: &Map<String, Value>) -> Option<u32> {
 }
 
 fn check_task(body: &Value, task: &Value) -> Result<(), String> {
-    let key = task["task_key"].as_str().unwrap_or_default();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    if key.is_empty() || key.len() > 100 || !key.chars().all(allowed) {
-        return Err(format!("task_key: {key:?} is not a key"));
+    let key = key(task)?;
+    if let Some(each) = task.get("for_each_task") {
+        self::key(&each["task"]).map_err(|error| format!("for_each_task.task.{error}"))?;
     }
     let fields = task.as_object().into_iter().flatten();
     let actions = fields.filter(|(field, _)| field.ends_with("_task")).count();
@@ -105,6 +117,15 @@ fn check_task(body: &Value, task: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn key(task: &Value) -> Result<&str, String> {
+    let key = task["task_key"].as_str().unwrap_or_default();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if key.is_empty() || key.len() > 100 || !key.chars().all(allowed) {
+        return Err(format!("task_key: {key:?} is not a key"));
+    }
+    Ok(key)
 }
 
 /// The entry of the request that a task refers to.

@@ -4,48 +4,16 @@ use std::sync::Mutex;
 
 use axum::{Router, extract::State as AxumState};
 use http::StatusCode;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::json;
 
-use super::{super::Auth, *};
-use jiff::Timestamp;
+use super::{
+    super::{Auth, signer::Signer},
+    *,
+};
 use prometheus_client::registry::Registry;
 use server_core::Kind;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-/// A signing key with its id and its public half.
-struct Signer {
-    kid: String,
-    key: EncodingKey,
-}
-
-impl Signer {
-    fn new(kid: &str) -> Self {
-        use aws_lc_rs::{
-            rand::SystemRandom,
-            signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
-        };
-        let der =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-        Self { kid: kid.to_owned(), key: EncodingKey::from_ec_der(der.unwrap().as_ref()) }
-    }
-
-    fn jwk(&self) -> serde_json::Value {
-        let mut jwk = Jwk::from_encoding_key(&self.key, Algorithm::ES256).unwrap();
-        jwk.common.key_id = Some(self.kid.clone());
-        serde_json::to_value(jwk).unwrap()
-    }
-
-    fn token(&self) -> String {
-        let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some(self.kid.clone());
-        let expires = Timestamp::now().as_second() + 600;
-        let claims =
-            json!({"iss": "https://idp", "aud": "connectors", "sub": "ann", "exp": expires});
-        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
-    }
-}
 
 /// An issuer's endpoint: its response, and a count of requests.
 #[derive(Clone)]
@@ -145,7 +113,128 @@ async fn new_keys_are_used_at_once_and_removed_ones_no_longer() {
         Err(Kind::Unauthenticated),
         "even for cached tokens"
     );
-    assert_eq!(endpoint.requests(), 2);
+    assert_eq!(endpoint.requests(), 3, "the old one is unknown, so it is looked for, too");
+}
+
+/// Advances the clock.
+async fn advance(by: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(by).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn removed_key_is_refused_within_a_minute() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (old, new) = (Signer::new("old"), Signer::new("new"));
+    endpoint.publish(&[&old, &new]);
+    let fresh = Fresh::new(&url).await;
+    assert_eq!(kind(&fresh, &old.token()).await, Ok(()));
+    endpoint.publish(&[&new]);
+    advance(Duration::from_secs(60)).await;
+    while endpoint.requests() < 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let refused = async {
+        while kind(&fresh, &old.token()).await.is_ok() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(5), refused).await;
+    refused.expect("its verified token is forgotten, too");
+}
+
+#[tokio::test]
+async fn keys_that_may_not_verify_replace_those_that_could() {
+    let (endpoint, url) = Endpoint::start().await;
+    let signer = Signer::new("k");
+    endpoint.publish(&[&signer]);
+    let fresh = Fresh::new(&url).await;
+    assert_eq!(kind(&fresh, &signer.token()).await, Ok(()));
+    let mut retired = signer.jwk();
+    retired["use"] = "enc".into();
+    endpoint.answer(StatusCode::OK, &json!({"keys": [retired]}).to_string());
+    let unknown = Signer::new("unknown");
+    assert_eq!(kind(&fresh, &unknown.token()).await, Err(Kind::Unavailable));
+    assert_eq!(kind(&fresh, &signer.token()).await, Err(Kind::Unavailable));
+    assert!(fresh.auth.ready().is_err());
+}
+
+#[tokio::test]
+async fn keys_without_an_id_need_no_fetch_for_tokens_with_one() {
+    let (endpoint, url) = Endpoint::start().await;
+    let signer = Signer::new("k");
+    let mut key = signer.jwk();
+    key.as_object_mut().unwrap().remove("kid");
+    endpoint.answer(StatusCode::OK, &json!({"keys": [key]}).to_string());
+    let fresh = Fresh::new(&url).await;
+    assert_eq!(kind(&fresh, &signer.token()).await, Ok(()));
+    let stranger = Signer::new("k");
+    assert_eq!(kind(&fresh, &stranger.token()).await, Err(Kind::Unauthenticated));
+    assert_eq!(endpoint.requests(), 1);
+}
+
+#[tokio::test]
+async fn published_keys_that_are_private_or_weak_are_skipped() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (leaked, good) = (Signer::new("leaked"), Signer::new("good"));
+    let mut private = leaked.jwk();
+    private["d"] = "AAAA".into();
+    let weak = json!({"kty": "RSA", "kid": "weak", "n": "_".repeat(170), "e": "AQAB"});
+    endpoint.answer(StatusCode::OK, &json!({"keys": [private, weak, good.jwk()]}).to_string());
+    let fresh = Fresh::new(&url).await;
+    assert_eq!(kind(&fresh, &leaked.token()).await, Err(Kind::Unauthenticated));
+    assert_eq!(kind(&fresh, &good.token()).await, Ok(()));
+}
+
+/// Whatever strangers send, a new key waits for no more than one interval.
+#[tokio::test]
+async fn unknown_keys_do_not_delay_a_new_one() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (old, new, stranger) = (Signer::new("old"), Signer::new("new"), Signer::new("x"));
+    endpoint.publish(&[&old]);
+    let fresh = Fresh::new(&url).await;
+    for number in 1..FETCHES_AT_ONCE {
+        let unknown = Signer { kid: format!("k{number}"), key: stranger.key.clone() };
+        assert_eq!(kind(&fresh, &unknown.token()).await, Err(Kind::Unauthenticated));
+    }
+    endpoint.publish(&[&old, &new]);
+    assert_eq!(kind(&fresh, &new.token()).await, Ok(()), "a few unknown keys delay nothing");
+
+    let newest = Signer::new("newest");
+    endpoint.publish(&[&old, &newest]);
+    let asked = endpoint.requests();
+    assert_eq!(kind(&fresh, &newest.token()).await, Err(Kind::Unauthenticated));
+    assert_eq!(endpoint.requests(), asked, "fetches are paced");
+    advance(FETCH_INTERVAL).await;
+    let accepted = async {
+        while kind(&fresh, &newest.token()).await.is_err() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let accepted = tokio::time::timeout(Duration::from_secs(5), accepted).await;
+    accepted.expect("it is fetched when the next fetch is due, without another request");
+    assert_eq!(endpoint.requests(), asked + 1);
+}
+
+#[tokio::test]
+async fn few_callers_wait_for_unknown_keys() {
+    let (endpoint, url) = Endpoint::start().await;
+    let (known, stranger) = (Signer::new("known"), Signer::new("stranger"));
+    endpoint.publish(&[&known]);
+    let fresh = Fresh::new(&url).await;
+    let held = endpoint.hold().await;
+    let token = stranger.token();
+    let mut waiting = (0..MAX_WAITING).map(|_| Box::pin(kind(&fresh, &token))).collect::<Vec<_>>();
+    for each in &mut waiting {
+        assert!(futures_util::poll!(each).is_pending());
+    }
+    assert_eq!(kind(&fresh, &token).await, Err(Kind::Unavailable), "at once");
+    assert_eq!(kind(&fresh, &known.token()).await, Ok(()), "known keys need no fetch");
+    drop(held);
+    let answers = futures_util::future::join_all(waiting).await;
+    assert!(answers.iter().all(|answer| *answer == Err(Kind::Unauthenticated)));
+    assert_eq!(kind(&fresh, &token).await, Err(Kind::Unauthenticated), "permits come back");
 }
 
 #[tokio::test]
@@ -165,6 +254,11 @@ async fn unknown_keys_do_not_overload_the_issuer() {
     let impostor = Signer { kid: "known".to_owned(), key: stranger.key };
     assert_eq!(kind(&fresh, &impostor.token()).await, Err(Kind::Unauthenticated));
     assert_eq!(endpoint.requests(), 2, "a bad signature by a known key causes no fetch");
+    for number in 0..50 {
+        let stranger = Signer { kid: format!("s{number}"), key: impostor.key.clone() };
+        assert_eq!(kind(&fresh, &stranger.token()).await, Err(Kind::Unauthenticated));
+    }
+    assert_eq!(endpoint.requests(), 3, "however many unknown keys follow");
 }
 
 #[tokio::test]
@@ -200,7 +294,6 @@ async fn callers_join_a_fetch_in_progress() {
     let both = async { tokio::join!(kind(&fresh, &token), later) };
     let both = tokio::time::timeout(FETCH_TIMEOUT / 2, both).await;
     assert_eq!(both.expect("no second fetch"), (Ok(()), Ok(())));
-    assert_eq!(endpoint.requests(), 2);
 }
 
 #[tokio::test]
@@ -239,7 +332,8 @@ async fn known_keys_are_used_while_the_issuer_fails() {
         let fresh = Fresh::new(&url).await;
         endpoint.answer(status, body);
         let other = Signer { kid: "unknown".to_owned(), key: signer.key.clone() };
-        assert_eq!(kind(&fresh, &other.token()).await, Err(Kind::Unauthenticated));
+        let unknown = kind(&fresh, &other.token()).await;
+        assert_eq!(unknown, Err(Kind::Unavailable), "the issuer may have the key");
         assert_eq!(endpoint.requests(), 2, "the bad response was fetched");
         assert_eq!(kind(&fresh, &signer.token()).await, Ok(()), "known keys are still used");
     }

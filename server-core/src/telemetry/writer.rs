@@ -1,0 +1,224 @@
+//! The log's writer: a bounded queue, and a thread that writes it to standard output.
+//!
+//! Whoever logs never waits: a full pipe that nobody reads would block every worker, probes included.
+//! Written here because tracing-appender's queue is bounded by lines, of any length, and not by bytes.
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    io::{self, Write},
+    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use prometheus_client::metrics::counter::Counter;
+use serde_json::{Map, Value};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{Error, Result};
+
+/// The memory for lines that have not been written.
+const MAX_QUEUED_BYTES: usize = 4 << 20;
+/// Above this length, the fields of a line are cut.
+const MAX_LINE_BYTES: usize = 64 << 10;
+const MAX_FIELD_BYTES: usize = 4 << 10;
+
+static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
+
+/// Counts the lines that the log of this process has dropped, because standard output was not read or could
+/// not be written.
+#[must_use]
+pub fn dropped_lines() -> Counter {
+    DROPPED.clone()
+}
+
+/// A writer that queues lines.
+#[derive(Clone, Default)]
+pub(super) struct LogWriter(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Notified when a line has been queued, and when the last one has been written.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    /// The length of the lines, and of the one that is being written.
+    bytes: usize,
+}
+
+impl LogWriter {
+    /// A writer whose thread writes to `output`.
+    ///
+    /// # Errors
+    /// `Internal` if the thread cannot be started.
+    pub(super) fn start(output: impl Write + Send + 'static) -> Result<Self> {
+        let writer = Self::default();
+        let shared = Arc::clone(&writer.0);
+        let thread = thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || shared.write_to(output)).map_err(Error::internal)?;
+        Ok(writer)
+    }
+
+    /// Waits until every line has been written, at most for `timeout`.
+    pub(super) fn flush_within(&self, timeout: Duration) {
+        let waiting = |queue: &mut Queue| queue.bytes > 0;
+        drop(self.0.changed.wait_timeout_while(self.0.queue(), timeout, waiting));
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there was room for `line`.
+    fn push(&self, line: &[u8]) -> bool {
+        let mut queue = self.queue();
+        let has_room = queue.bytes + line.len() <= MAX_QUEUED_BYTES;
+        if has_room {
+            queue.bytes += line.len();
+            queue.lines.push_back(line.to_owned());
+            self.changed.notify_all();
+        }
+        has_room
+    }
+
+    /// The next line; waits for it.
+    fn pop(&self) -> Option<Vec<u8>> {
+        let is_empty = |queue: &mut Queue| queue.lines.is_empty();
+        let queue = self.changed.wait_while(self.queue(), is_empty);
+        queue.unwrap_or_else(PoisonError::into_inner).lines.pop_front()
+    }
+
+    fn write_to(&self, mut output: impl Write) {
+        while let Some(line) = self.pop() {
+            if output.write_all(&cut(&line)).and_then(|()| output.flush()).is_err() {
+                DROPPED.inc();
+            }
+            let mut queue = self.queue();
+            queue.bytes -= line.len();
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// Takes whole lines: the subscriber writes an event at once.
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !self.0.push(line) {
+            DROPPED.inc();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for LogWriter {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// `line` within a length that log collectors take: of JSON the long fields are cut, of text the end.
+fn cut(line: &[u8]) -> Cow<'_, [u8]> {
+    if line.len() <= MAX_LINE_BYTES {
+        return line.into();
+    }
+    let cut = match serde_json::from_slice::<Map<String, Value>>(line) {
+        Ok(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, cut_field(value)));
+            Value::Object(fields.collect()).to_string()
+        }
+        Err(_) => shortened(&String::from_utf8_lossy(line), MAX_LINE_BYTES),
+    };
+    (cut + "\n").into_bytes().into()
+}
+
+fn cut_field(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > MAX_FIELD_BYTES => {
+            shortened(&text, MAX_FIELD_BYTES).into()
+        }
+        value => value,
+    }
+}
+
+fn shortened(text: &str, bytes: usize) -> String {
+    format!("{}… ({} bytes)", &text[..text.floor_char_boundary(bytes)], text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Blocks each write until the test allows it.
+    struct Pipe {
+        allowed: mpsc::Receiver<()>,
+        written: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.allowed.recv().map_err(io::Error::other)?;
+            self.written.send(bytes.to_owned()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_writer_that_nobody_reads_drops_lines_and_blocks_nobody() {
+        let ((allow, allowed), (written, lines)) = (mpsc::channel(), mpsc::channel());
+        let mut writer = LogWriter::start(Pipe { allowed, written }).unwrap();
+        let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
+        let before = dropped_lines().get();
+        for _ in 0..MAX_QUEUED_BYTES / line.len() + 100 {
+            writer.write_all(&line).unwrap();
+        }
+        assert_eq!(dropped_lines().get() - before, 100);
+        assert_eq!(writer.0.queue().bytes, MAX_QUEUED_BYTES);
+        writer.flush_within(Duration::from_millis(10));
+        for _ in 0..MAX_QUEUED_BYTES / line.len() {
+            allow.send(()).unwrap();
+        }
+        writer.flush_within(Duration::from_secs(10));
+        assert_eq!(lines.try_iter().count(), MAX_QUEUED_BYTES / line.len());
+        writer.write_all(b"again\n").unwrap();
+        allow.send(()).unwrap();
+        assert_eq!(lines.recv().unwrap(), b"again\n");
+    }
+
+    #[test]
+    fn long_fields_are_cut_and_the_line_stays_json() {
+        let long = "ä".repeat(MAX_LINE_BYTES);
+        let line = serde_json::json!({"error": long, "status": 503, "route": "/x"});
+        let line = format!("{line}\n");
+        let cut = cut(line.as_bytes());
+        assert!(cut.len() < 2 * MAX_FIELD_BYTES && cut.ends_with(b"}\n"));
+        let cut: Value = serde_json::from_slice(&cut).unwrap();
+        assert_eq!((&cut["status"], &cut["route"]), (&503.into(), &"/x".into()));
+        assert!(cut["error"].as_str().unwrap().ends_with("ä… (131072 bytes)"), "{cut}");
+    }
+
+    #[test]
+    fn long_text_is_cut_at_its_end() {
+        let line = "ä".repeat(MAX_LINE_BYTES);
+        let cut = cut(line.as_bytes());
+        assert!(cut.len() < MAX_LINE_BYTES + 100 && cut.ends_with(b" bytes)\n"));
+    }
+}
