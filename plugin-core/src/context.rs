@@ -10,7 +10,13 @@ mod placeholder;
 mod secrets;
 mod waiting;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -50,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) waiting: Option<Waiting>,
     /// Whether the call polls a job, so that its last known status answers if the vendor does not.
     pub(crate) is_poll: bool,
+    /// Counts the attempts to call the vendor, if somebody wants to know.
+    pub(crate) calls: Option<Arc<AtomicUsize>>,
 }
 
 impl Context {
@@ -194,6 +202,18 @@ impl Context {
     /// The same call as a poll.
     pub(crate) fn for_poll(&self) -> Self {
         Self(Arc::new(Inner { is_poll: true, ..Inner::clone(&self.0) }))
+    }
+
+    /// The same call, with its attempts to call the vendor counted.
+    pub(crate) fn counting_calls(&self, calls: Arc<AtomicUsize>) -> Self {
+        Self(Arc::new(Inner { calls: Some(calls), ..Inner::clone(&self.0) }))
+    }
+
+    /// Counts an attempt to call the vendor.
+    pub(crate) fn count_call(&self) {
+        if let Some(calls) = &self.0.calls {
+            calls.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Drops the cached value of the secret `name`, which the vendor refused; the next lookup reads it

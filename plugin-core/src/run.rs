@@ -144,7 +144,7 @@ pub(crate) async fn start(
         memory: settings.memory,
         bounds: settings.server.bounds.clone(),
         heavy: Heavy::default(),
-        poll_window: settings.upstream.poll_window,
+        poll_freshness: settings.upstream.poll_freshness,
     };
     let service = Service {
         info,

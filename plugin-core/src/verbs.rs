@@ -8,7 +8,6 @@ mod get;
 mod heavy;
 mod in_flight;
 mod incoming;
-mod joint_polls;
 mod key;
 mod memory;
 mod metrics;
@@ -18,6 +17,7 @@ mod outcome;
 mod refusal;
 mod refused_jobs;
 mod served;
+mod views;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) request_timeout: Duration,
     pub(crate) memory: MemoryArgs,
-    pub(crate) poll_window: Duration,
+    pub(crate) poll_freshness: Duration,
     pub(crate) bounds: Bounds,
     pub(crate) heavy: Heavy,
 }
@@ -172,6 +172,7 @@ impl Verbs {
             secrets,
             waiting: call.waiting,
             is_poll: false,
+            calls: None,
         }))
     }
 

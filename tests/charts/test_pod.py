@@ -27,7 +27,7 @@ CONFIGURED = {
         "rules": [{"issuer": "ci", "sub": "nightly", "role": "user", "verbs": ["list"]}],
     },
     "handleKeys": {"files": ["handle.key", "next.key"]},
-    "settings": {"PLUGIN_MAX_REQUESTS": 1000000, "PLUGIN_POLL_WINDOW": "0s", "PLUGIN_REQUEST_TIMEOUT": "20s"},
+    "settings": {"PLUGIN_MAX_REQUESTS": 1000000, "PLUGIN_POLL_FRESHNESS": "0s", "PLUGIN_REQUEST_TIMEOUT": "20s"},
     "secrets": {
         "existingSecret": "credentials",
         "namespaces": [{"namespace": "team-a", "existingSecret": "team-a", "items": [{"key": "token", "path": "vendor_token"}]}],

@@ -138,7 +138,7 @@ def bystanders(args):
                 continue
             vendor = BigQuery()
             # Without the time that polls wait for each other.
-            with running(vendor, "--poll-window=0s") as service:
+            with running(vendor, "--poll-freshness=0s") as service:
                 rest = Rest(service, TOKEN)
                 handle = rest.created()
                 with Pace(lambda _: rest.get(handle).status, args.rate) as calm:

@@ -287,7 +287,7 @@ async fn phase_after(answer: &Json) -> String {
     };
     let endpoint = format!("--endpoint={}", upstream.url());
     let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-window=0s"]).await;
+    let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-freshness=0s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     let task = Golden::read(Flyte::V1, "bq_scalars").unwrap().json;
     upstream.answer_with([job(&json!({"status": {"state": "PENDING"}}))]);

@@ -216,7 +216,7 @@ async fn ids_in_answers_of_vendors_are_the_same_over_every_protocol() {
             ]);
             let service = spawn::<Databricks>(&[
                 "--instances=acme-prod.cloud.databricks.com",
-                "--poll-window=0s",
+                "--poll-freshness=0s",
                 &format!("--endpoint={}", upstream.url()),
                 &format!("--secrets-dir={}", dir.path().display()),
             ])

@@ -1,6 +1,6 @@
 //! A thousand concurrent tasks.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use futures_util::StreamExt as _;
 use plugin_core::testing::{Client, Dialect};
@@ -9,6 +9,7 @@ use tests::{
     fakes::bigquery::Options,
     golden::{Flyte, Golden},
 };
+use tokio::time::sleep;
 
 use crate::stage::Stage;
 
@@ -38,8 +39,8 @@ async fn phases(client: &Client, handles: &[Vec<u8>]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn thousand_concurrent_polls_are_batched() {
-    let args = ["--connection-age=1h"];
+async fn thousand_concurrent_polls_take_few_calls() {
+    let args = ["--connection-age=1h", "--poll-freshness=200ms"];
     let stage = Stage::set_with(Options { polls: 3, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let handles = create_all(&client, JOBS).await;
@@ -48,6 +49,7 @@ async fn thousand_concurrent_polls_are_batched() {
         let before = stage.fake.requests();
         let seen = phases(&client, &handles).await;
         let calls = stage.fake.requests() - before;
+        sleep(Duration::from_millis(200)).await;
         ended = seen.iter().all(|phase| phase == "SUCCEEDED");
         println!("BigQuery, round {round}: {JOBS} polls, {calls} calls upstream, {}", seen[0]);
         assert!(calls <= 20, "{calls} calls for {JOBS} polls");
@@ -60,8 +62,8 @@ async fn thousand_concurrent_polls_are_batched() {
 }
 
 #[tokio::test]
-async fn zero_poll_window_disables_batching() {
-    let stage = Stage::set_with(Options::default(), &["--poll-window=0s"]).await;
+async fn zero_poll_freshness_turns_views_off() {
+    let stage = Stage::set_with(Options::default(), &["--poll-freshness=0s"]).await;
     let client = stage.client(Dialect::Flyte2).await;
     let handles = create_all(&client, 5).await;
     let before = stage.fake.requests();
@@ -88,8 +90,8 @@ async fn job_incomplete_in_the_list_is_polled_individually() {
 
 #[tokio::test]
 async fn bigquery_sends_no_statement_back() {
-    for window in ["50ms", "0s"] {
-        let flag = format!("--poll-window={window}");
+    for freshness in ["2s", "0s"] {
+        let flag = format!("--poll-freshness={freshness}");
         let stage = Stage::set_with(Options::default(), &[flag.as_str()]).await;
         let client = stage.client(Dialect::Flyte1).await;
         let mut long = task(0);
@@ -99,7 +101,7 @@ async fn bigquery_sends_no_statement_back() {
         assert_eq!(phases(&client, std::slice::from_ref(&handle)).await, ["QUEUED"]);
         client.delete(&long, &handle).await.unwrap();
         let longest = stage.fake.longest_answer();
-        assert!((1..2048).contains(&longest), "{longest} bytes with a window of {window}");
+        assert!((1..2048).contains(&longest), "{longest} bytes with a freshness of {freshness}");
         assert_eq!(stage.fake.violations(), [""; 0]);
     }
 }

@@ -63,7 +63,7 @@ async fn script_with_too_many_statements_fails() {
     let upstream = Upstream::start().await;
     let endpoint = format!("--endpoint={}", upstream.url());
     let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-window=0s"]).await;
+    let service = spawn::<BigQuery>(&[&endpoint, &secrets, "--poll-freshness=0s"]).await;
     let id = json!({"projectId": "acme-analytics", "jobId": "j", "location": "EU"});
     let job =
         |state: &str| Answer::new(200, json!({"jobReference": id, "status": {"state": state}}));

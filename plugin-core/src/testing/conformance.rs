@@ -30,7 +30,8 @@ pub async fn conformance<P: Plugin>(scenario: Scenario, recorded: Recorded) {
         let recorded = recorded.clone();
         let play = async move {
             // The polls of an outage are made at once, but each by itself.
-            let args = if scenario == Scenario::Outage { &["--poll-window=0s"][..] } else { &[] };
+            let args =
+                if scenario == Scenario::Outage { &["--poll-freshness=0s"][..] } else { &[] };
             let plugin = Registration::of::<P>;
             let stage = Stage::start(plugin, dialect, scenario, recorded, args).await;
             stage.play(scenario).await?;

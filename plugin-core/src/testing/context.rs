@@ -43,5 +43,6 @@ pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
         secrets,
         waiting: None,
         is_poll: false,
+        calls: None,
     }))
 }

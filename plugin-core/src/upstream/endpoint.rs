@@ -37,10 +37,10 @@ pub(crate) struct UpstreamArgs {
     #[arg(long, env = "PLUGIN_UPSTREAM_CONCURRENCY", default_value_t = 64)]
     pub(crate) upstream_concurrency: usize,
 
-    /// How long a poll waits for other polls, so that one call to the vendor answers them together; 0s
-    /// turns joint polls off.
-    #[arg(long, env = "PLUGIN_POLL_WINDOW", default_value = "50ms", value_parser = parse_duration)]
-    pub(crate) poll_window: Duration,
+    /// How old the vendor's word on a job may be that answers a poll, where one call can ask about many
+    /// jobs; 0s turns these joint polls off.
+    #[arg(long, env = "PLUGIN_POLL_FRESHNESS", default_value = "2s", value_parser = parse_duration)]
+    pub(crate) poll_freshness: Duration,
 }
 
 /// The scheme, host and port that replace the vendor's.

@@ -208,6 +208,7 @@ impl<'a> Sending<'a> {
         signature: HeaderMap,
     ) -> Result<Response, FailedAttempt> {
         let (request, started) = (self.request, Instant::now());
+        self.cx.count_call();
         let (metrics, client) = (&self.shared().metrics, &self.shared().client);
         let mut call =
             UpstreamCall::start(metrics, &request.method, &request.url, self.attempts.count());

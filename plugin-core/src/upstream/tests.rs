@@ -23,7 +23,7 @@ fn builder_with(upstream: &str, upstream_timeout: Duration) -> HttpBuilder {
         insecure_upstream: false,
         upstream_timeout,
         upstream_concurrency: 64,
-        poll_window: Duration::ZERO,
+        poll_freshness: Duration::ZERO,
     };
     let metrics = Metrics::register(&mut Registry::default());
     HttpBuilder::new(&args, Some(upstream), "test/0", Arc::new(metrics)).unwrap()

@@ -11,7 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
-use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, refused_jobs::RefusedJob};
+use super::{
+    ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, refused_jobs::RefusedJob,
+    views::Polled,
+};
 use crate::{
     context::{Context, Deadline, Verb},
     handle::Job,
@@ -63,7 +66,7 @@ impl Verbs {
         let deadline = incoming.deadline.leaving_time_to_answer().min(Deadline::after(POLL_TIME));
         let cx = self.context_of(incoming, deadline, opened, connection).for_poll();
         match self.poll_upstream(opened, &cx, meta).await {
-            Ok(status) => Arc::new(status),
+            Ok(status) => status,
             Err(error) => {
                 incoming.record.fields().error = Some(error.clone());
                 self.is_about_service(opened.served.task_type, &cx, &error);
@@ -96,16 +99,15 @@ impl Verbs {
         opened: &Opened,
         cx: &Context,
         meta: &[u8],
-    ) -> Result<Status> {
+    ) -> Result<Arc<Status>> {
         let deadline = cx.deadline();
         let work = self.guarded(async {
             match self.poll_jointly(opened, cx, meta).await? {
-                Some(status) => Ok(status),
-                None => {
+                Polled::Jointly(status) => Ok(status),
+                Polled::Alone(_turn) => {
                     let plugin = Arc::clone(&opened.served.plugin);
                     let status = plugin.get(cx.clone(), meta.to_vec()).await?;
-                    self.remember(&opened.served, cx, opened.fingerprint, &status);
-                    Ok(status)
+                    Ok(self.remember(&opened.served, cx, opened.fingerprint, status))
                 }
             }
         });
@@ -120,11 +122,13 @@ impl Verbs {
         served: &ServedAsync,
         cx: &Context,
         job: Fingerprint,
-        status: &Status,
-    ) {
+        status: Status,
+    ) -> Arc<Status> {
         served.memory.refused_jobs.answered(job, cx);
-        self.note_unknown_state(served.task_type.name, status);
-        served.memory.observations.record(job, &Arc::new(status.clone()));
+        self.note_unknown_state(served.task_type.name, &status);
+        let status = Arc::new(status);
+        served.memory.observations.record(job, &status);
+        status
     }
 
     /// Counts and logs a state that this version of the plugin does not know.

@@ -8,10 +8,10 @@ use server_core::duration::parse_duration;
 use super::{
     Shared,
     in_flight::InFlight,
-    joint_polls::Batches,
     observations::Observations,
     outcome::{Created, Executed},
     refused_jobs::RefusedJobs,
+    views::Views,
 };
 use crate::context::Verb;
 
@@ -26,7 +26,7 @@ pub(crate) struct MemoryArgs {
     pub(crate) refused_grace: Duration,
 
     /// Number of jobs per plugin whose last known status is remembered, about 2 KiB for each. Those
-    /// polled least recently are forgotten first.
+    /// polled least recently are forgotten first. As many are polled jointly with others.
     #[arg(long, env = "PLUGIN_REMEMBERED_JOBS", default_value_t = 10_000)]
     pub(crate) remembered_jobs: usize,
 
@@ -50,7 +50,7 @@ pub(super) struct Memory {
     pub(super) executions: InFlight<Executed>,
     pub(super) observations: Observations,
     pub(super) refused_jobs: RefusedJobs,
-    pub(super) batches: Batches,
+    pub(super) views: Views,
 }
 
 impl Memory {
@@ -62,7 +62,7 @@ impl Memory {
             executions: InFlight::new(Verb::Execute, metrics()),
             observations: Observations::new(remembered_jobs, metrics()),
             refused_jobs: RefusedJobs::new(refused_grace, refused_jobs, metrics()),
-            batches: Batches::new(shared.poll_window),
+            views: Views::new(shared.poll_freshness, remembered_jobs),
         }
     }
 }

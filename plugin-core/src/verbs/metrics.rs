@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use server_core::{
@@ -14,6 +14,8 @@ use server_core::{
 
 use crate::{context::Verb, metrics::SECONDS};
 
+/// Seconds; views answer for two by default.
+const AGES: [f64; 6] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0];
 const BYTES: [f64; 7] = [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 1048576.0, 16777216.0];
 
 /// Metrics of the verbs.
@@ -34,8 +36,9 @@ pub(crate) struct Metrics {
     pub(super) joined: Counter,
     /// Creates and executions that finished without a caller.
     pub(super) abandoned: Counter,
-    /// Polls answered by a joint poll.
-    pub(super) joint_polls: Counter,
+    /// The ages of the views that answered polls.
+    pub(super) view_age: Histogram,
+    refreshes: Family<RefreshLabels, Counter>,
     /// Panics of plugins; shared with the server, which counts those of handlers.
     pub(super) panics: Counter,
 }
@@ -58,6 +61,12 @@ struct TaskTypeLabels {
     task_type: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefreshLabels {
+    task_type: &'static str,
+    outcome: &'static str,
+}
+
 impl Metrics {
     /// `panics` is registered already, by [`panics`](crate::metrics::panics).
     pub(crate) fn register(registry: &mut Registry, panics: Counter) -> Self {
@@ -74,7 +83,8 @@ impl Metrics {
             refused_jobs_overflow: Counter::default(),
             joined: Counter::default(),
             abandoned: Counter::default(),
-            joint_polls: Counter::default(),
+            view_age: Histogram::new(AGES),
+            refreshes: Family::default(),
             panics,
         };
         metrics.register_flytekits(registry);
@@ -108,10 +118,16 @@ impl Metrics {
     }
 
     fn register_ours(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "plugin_view_age",
+            "Ages of the views that answered polls",
+            Unit::Seconds,
+            self.view_age.clone(),
+        );
         registry.register(
-            "plugin_batched_polls",
-            "Polls answered by a joint poll",
-            self.joint_polls.clone(),
+            "plugin_view_refreshes",
+            "Joint polls, each of which refreshed a view",
+            self.refreshes.clone(),
         );
         registry.register(
             "plugin_stale_answers",
@@ -178,6 +194,15 @@ impl Metrics {
     pub(super) fn input_bytes(&self, task_type: &'static str, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.input_bytes.get_or_create(&TaskTypeLabels { task_type }).observe(bytes.into());
+    }
+
+    pub(super) fn refreshed(&self, task_type: &'static str, failure: Option<&Error>) {
+        let outcome = match failure {
+            None => "success",
+            Some(error) if error.kind().is_transient() => "failure",
+            Some(_) => "refused",
+        };
+        self.refreshes.get_or_create(&RefreshLabels { task_type, outcome }).inc();
     }
 
     pub(super) fn stale_answer(&self, task_type: &'static str) {

@@ -79,14 +79,13 @@ impl Observations {
         job: Fingerprint,
         created_at: Timestamp,
         first: impl FnOnce() -> Status,
-    ) -> Option<Status> {
+    ) -> Option<Arc<Status>> {
         let observation = self.jobs.get(&job).unwrap_or_default();
         let age = match observation.observed_at {
             Some(at) => at.elapsed(),
             None => Duration::try_from(Timestamp::now().duration_since(created_at)).ok()?,
         };
-        (age < FULL_POLL_EVERY)
-            .then(|| observation.status.as_deref().cloned().unwrap_or_else(first))
+        (age < FULL_POLL_EVERY).then(|| observation.status.unwrap_or_else(|| Arc::new(first())))
     }
 
     /// The job's terminal status, if it is known: it is final.

@@ -120,7 +120,7 @@ pub(super) fn shared() -> Shared {
             remembered_jobs: 1000,
             refused_jobs: 1000,
         },
-        poll_window: Duration::from_millis(50),
+        poll_freshness: Duration::from_secs(2),
         bounds: Bounds::default(),
         heavy: Heavy::default(),
     }

@@ -188,7 +188,7 @@ async fn phase_after(answer: &Json) -> String {
     std::fs::write(dir.path().join("databricks_token"), TOKEN).unwrap();
     let endpoint = format!("--endpoint={}", upstream.url());
     let secrets = format!("--secrets-dir={}", dir.path().display());
-    let service = spawn::<Databricks>(&[HOSTS, &endpoint, &secrets, "--poll-window=0s"]).await;
+    let service = spawn::<Databricks>(&[HOSTS, &endpoint, &secrets, "--poll-freshness=0s"]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     upstream.answer_with([Answer::new(200, json!({"run_id": 1}))]);
     let handle = client.create(&task()).await.unwrap();

@@ -1,11 +1,13 @@
 //! A thousand concurrent tasks.
 
 use futures_util::{StreamExt as _, future::join_all};
+use tokio::time::sleep;
 
 use super::*;
 
 const RUNS: usize = 1000;
 const ENDED: usize = 40;
+const FRESHNESS: Duration = Duration::from_millis(500);
 
 fn task(number: usize) -> Json {
     let mut task = Golden::read(Flyte::V1, "dbx_new_cluster").unwrap().json;
@@ -20,56 +22,63 @@ async fn phases(client: &Client, handles: &[Vec<u8>]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn thousand_concurrent_polls_are_batched() {
+async fn thousand_concurrent_polls_take_few_calls() {
     let options = Options { polls: 1_000_000, ..Options::default() };
     let secrets = [("databricks_token", TOKEN)];
-    let stage = Stage::set_with(options, &secrets, &["--connection-age=1h"]).await;
+    let freshness = format!("--poll-freshness={}ms", FRESHNESS.as_millis());
+    let args = ["--connection-age=1h", &freshness];
+    let stage = Stage::set_with(options, &secrets, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let creates = (0..RUNS).map(async |number| client.create(&task(number)).await.unwrap());
     let handles = futures_util::stream::iter(creates).buffered(100).collect::<Vec<_>>().await;
     for ended in [0, ENDED] {
         stage.fake.end(ended);
+        sleep(FRESHNESS).await;
         let before = stage.fake.requests();
         let seen = phases(&client, &handles).await;
         let calls = stage.fake.requests() - before;
         println!("Databricks, {ended} ended: {RUNS} polls, {calls} calls upstream");
-        assert!(calls <= 20, "{calls} calls for {RUNS} polls");
+        assert!(calls <= RUNS / 20, "{calls} calls for {RUNS} polls");
         let succeeded = seen.iter().filter(|phase| *phase == "SUCCEEDED").count();
         assert_eq!(succeeded, ended, "exactly the ended runs have succeeded");
     }
 }
 
-/// In a workspace with many other jobs.
+/// The most calls that three polls of runs at these places take, in a workspace with many other jobs.
 #[tokio::test]
-async fn batched_poll_needs_few_extra_calls() {
-    let options = Options { polls: 1_000_000, ..Options::default() };
-    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
-    let client = stage.client(Dialect::Flyte1).await;
-    let mut handles = Vec::new();
-    for number in 0..400 {
-        handles.push(client.create(&task(number)).await.unwrap());
-    }
-    stage.fake.end(300);
-    for (ours, most) in [(397..400, 1), (300..303, 2 + 3 + 3), (297..300, 2 + 1), (0..3, 2 + 3 + 3)]
-    {
+async fn joint_poll_needs_few_extra_calls() {
+    const ENDED: usize = 100;
+    const ALONE: usize = 2;
+    for (ours, most) in [(157, 1), (100, 2 + 3 + 3), (97, 2 + 1), (0, 2 + 3 + 3)] {
+        let options = Options { polls: 1_000_000, ..Options::default() };
+        let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+        let client = stage.client(Dialect::Flyte1).await;
+        let mut handles = Vec::new();
+        for number in 0..160 {
+            handles.push(client.create(&task(number)).await.unwrap());
+        }
+        stage.fake.end(ENDED);
         let before = stage.fake.requests();
-        let seen = phases(&client, &handles[ours.clone()]).await;
+        let seen = phases(&client, &handles[ours..ours + 3]).await;
         let calls = stage.fake.requests() - before;
-        assert!(calls <= most, "{ours:?}: {calls} calls");
-        let expected = if ours.start < 300 { "SUCCEEDED" } else { "INITIALIZING" };
+        assert!(calls <= ALONE + most, "runs from {ours}: {calls} calls");
+        let expected = if ours < ENDED { "SUCCEEDED" } else { "INITIALIZING" };
         assert_eq!(seen, [expected; 3]);
     }
 }
 
 #[tokio::test]
-async fn batched_poll_returns_all_links() {
+async fn joint_poll_returns_all_links() {
     let options = Options { polls: 1_000_000, ..Options::default() };
-    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
+    let args = ["--poll-freshness=100ms"];
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
     for number in 0..3 {
         handles.push(client.create(&task(number)).await.unwrap());
         client.get(&task(number), &handles[number]).await.unwrap();
+        // So few polls are made alone.
+        sleep(Duration::from_millis(250)).await;
     }
     let gets = stage.fake.requests_to("runs/get");
     let task = task(0);
@@ -78,7 +87,8 @@ async fn batched_poll_returns_all_links() {
         let names = seen.links.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
         assert_eq!(names, ["Databricks Console", "Driver Logs", "Spark UI"]);
     }
-    assert_eq!(stage.fake.requests_to("runs/get"), gets, "no run was polled individually");
+    let alone = stage.fake.requests_to("runs/get") - gets;
+    assert!(alone < handles.len(), "{alone} runs were polled individually");
 }
 
 #[tokio::test]

@@ -1,0 +1,251 @@
+//! Views: what joint polls found of the jobs of a group, so that polls are answered at once.
+//!
+//! A poll is answered from its group's view while that is fresh. The poll that finds a view half as old as
+//! it may get has it refreshed, in the background. No task outlives its refresh: a group that nobody polls
+//! costs nothing.
+
+mod refusals;
+mod view;
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use server_core::{Error, Kind, Result, digest::Fingerprint, telemetry::TRACE_TARGET};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+use tracing::{Instrument as _, Span};
+
+use self::{
+    refusals::{Refusals, SEPARATE_AFTER_REFUSAL},
+    view::{Answer, End, Finding, Next, Places, Refresh, Seen, Turn, View, WATCHED_FOR},
+};
+use super::{Opened, ServedAsync, Verbs};
+use crate::{
+    context::{Context, Deadline},
+    erased::Poll,
+    plugin::JointStatus,
+    task::Status,
+};
+
+/// How many groups have a view.
+const MAX_VIEWS: u64 = 10_000;
+
+/// The jobs that one joint poll can look at: those of one task type and one group of the plugin.
+type GroupKey = (&'static str, Fingerprint);
+
+/// The views of one plugin.
+pub(super) struct Views {
+    /// How old a view may be that answers a poll; zero turns joint polls off.
+    freshness: Duration,
+    places: Places,
+    views: Cache<GroupKey, Arc<View>>,
+    refusals: Refusals,
+}
+
+/// How a job is polled.
+pub(super) enum Polled {
+    /// It was: by a joint poll.
+    Jointly(Arc<Status>),
+    /// It has to be polled alone, and then the turn ends.
+    Alone(Option<Turn>),
+}
+
+impl Views {
+    /// Views that watch at most `most` jobs.
+    pub(super) fn new(freshness: Duration, most: usize) -> Self {
+        let views = Cache::builder().max_capacity(MAX_VIEWS).time_to_idle(WATCHED_FOR).build();
+        Self { freshness, places: Places::new(most), views, refusals: Refusals::new() }
+    }
+
+    /// The view of `group`, once it watches `job`; `None` if no place is left.
+    fn watching(
+        &self,
+        group: GroupKey,
+        job: Fingerprint,
+        poll: impl FnOnce() -> Poll,
+    ) -> Option<Arc<View>> {
+        let view = self.views.get_with(group, Arc::default);
+        view.watch(job, poll, &self.places, self.freshness).then_some(view)
+    }
+}
+
+impl Verbs {
+    /// Polls a job jointly with others, if that is possible.
+    pub(super) async fn poll_jointly(
+        self: &Arc<Self>,
+        opened: &Opened,
+        cx: &Context,
+        meta: &[u8],
+    ) -> Result<Polled> {
+        let views = &opened.served.memory.views;
+        if views.freshness.is_zero() {
+            return Ok(Polled::Alone(None));
+        }
+        let plugin = Arc::clone(&opened.served.plugin);
+        let Some(group) = plugin.group(cx.clone(), meta.to_vec()).await? else {
+            return Ok(Polled::Alone(None));
+        };
+        let group = (opened.served.task_type.name, group);
+        views.refusals.check_paused(&group)?;
+        if views.refusals.is_separate(&group) {
+            return Ok(Polled::Alone(None));
+        }
+        let poll = || Poll { meta: meta.to_vec(), created_at: cx.created_at() };
+        match views.watching(group, opened.fingerprint, poll) {
+            Some(view) => self.poll_in(&view, group, opened, cx, meta).await,
+            None => Ok(Polled::Alone(None)),
+        }
+    }
+
+    /// Polls a job that `view` watches.
+    async fn poll_in(
+        self: &Arc<Self>,
+        view: &Arc<View>,
+        group: GroupKey,
+        opened: &Opened,
+        cx: &Context,
+        meta: &[u8],
+    ) -> Result<Polled> {
+        let freshness = opened.served.memory.views.freshness;
+        // Leaves time to look at the job alone.
+        let until = Instant::now() + cx.deadline().remaining() * 2 / 3;
+        let mut has_waited = false;
+        loop {
+            let Next { answer, start } = view.next(&opened.fingerprint, freshness, has_waited);
+            if let Some(refresh) = start {
+                self.start(refresh, view, group, &opened.served, cx);
+            }
+            let ended = match answer {
+                Answer::Seen(seen) => return Ok(self.answer(opened, &seen, meta)),
+                Answer::Alone(turn) => return Ok(Polled::Alone(turn)),
+                Answer::Wait(ended) => ended,
+            };
+            match timeout_at(until, end_of(ended)).await {
+                Ok(Some(end)) => end?,
+                Ok(None) | Err(_) => return Ok(Polled::Alone(None)),
+            }
+            // A job that has ended is watched no more.
+            if let Some(ended) = opened.served.memory.observations.ended(opened.fingerprint) {
+                return Ok(Polled::Jointly(ended));
+            }
+            has_waited = true;
+        }
+    }
+
+    /// The answer to a poll from what a refresh found.
+    fn answer(&self, opened: &Opened, seen: &Seen, meta: &[u8]) -> Polled {
+        let status = match &seen.finding {
+            Finding::Status(status) => Some(Arc::clone(status)),
+            Finding::NotEnded => {
+                let first = || self.describe(&opened.served, meta);
+                let (job, created_at) = (opened.fingerprint, opened.handle.created_at);
+                opened.served.memory.observations.still_running(job, created_at, first)
+            }
+            Finding::Alone => None,
+        };
+        status.map_or(Polled::Alone(None), |status| {
+            self.shared.metrics.view_age.observe(seen.at.elapsed().as_secs_f64());
+            Polled::Jointly(status)
+        })
+    }
+
+    /// Starts a refresh, which no caller has to wait for.
+    fn start(
+        self: &Arc<Self>,
+        refresh: Refresh,
+        view: &Arc<View>,
+        group: GroupKey,
+        served: &ServedAsync,
+        cx: &Context,
+    ) {
+        let deadline = Deadline::after(self.shared.request_timeout);
+        let cx = cx.with_deadline(deadline).counting_calls(Arc::clone(&refresh.calls));
+        let (this, view, served) = (Arc::clone(self), Arc::clone(view), served.clone());
+        self.shared.tasks.spawn(async move {
+            let span = refresh_span(refresh.jobs.len());
+            let found = this.refresh(group, &served, &cx, &refresh).instrument(span).await;
+            let findings = found.map(|found| this.findings(&served, &cx, &view, &refresh, found));
+            view.end(refresh, findings);
+        });
+    }
+
+    /// What the vendor says of the jobs of `refresh`: nothing, if they have to be polled separately.
+    async fn refresh(
+        &self,
+        group: GroupKey,
+        served: &ServedAsync,
+        cx: &Context,
+        refresh: &Refresh,
+    ) -> Result<Vec<JointStatus>> {
+        let refusals = &served.memory.views.refusals;
+        let polls = refresh.jobs.iter().map(|(_, poll)| poll.clone()).collect();
+        let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
+        let result = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| {
+            Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
+        });
+        self.shared.metrics.refreshed(served.task_type.name, result.as_ref().err());
+        match result {
+            Ok(found) => {
+                refusals.note_success(&group);
+                Ok(found)
+            }
+            // Separate polls would only add load to a failing upstream.
+            Err(error) if error.kind().is_transient() => {
+                refusals.note_failure(group, &error);
+                Err(error)
+            }
+            Err(error) => {
+                tracing::warn!(%error, cause = error.chain(), "joint polls are off for a while");
+                refusals.separate(group, SEPARATE_AFTER_REFUSAL);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// A finding for each job of `refresh`, once it is remembered.
+    fn findings(
+        &self,
+        served: &ServedAsync,
+        cx: &Context,
+        view: &View,
+        refresh: &Refresh,
+        found: Vec<JointStatus>,
+    ) -> Vec<Finding> {
+        let mut found = found.into_iter();
+        let jobs = refresh.jobs.iter();
+        jobs.map(|&(job, _)| match found.next().unwrap_or(JointStatus::Alone) {
+            JointStatus::Status(status) => {
+                let known = view.status(&job).filter(|known| **known == status);
+                let status = known.unwrap_or_else(|| self.remember(served, cx, job, status));
+                Finding::Status(status)
+            }
+            JointStatus::NotEnded => {
+                served.memory.refused_jobs.answered(job, cx);
+                Finding::NotEnded
+            }
+            JointStatus::Alone => Finding::Alone,
+        })
+        .collect()
+    }
+}
+
+/// How the refresh ended; `None` if its task is gone.
+async fn end_of(mut ended: watch::Receiver<Option<End>>) -> Option<End> {
+    ended.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// The span of a refresh. It has no parent, because it belongs to several requests.
+fn refresh_span(polls: usize) -> Span {
+    tracing::info_span!(
+        target: TRACE_TARGET,
+        parent: None,
+        "polls",
+        otel.name = "joined polls",
+        polls,
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use server_core::digest::Fingerprint;
+use tokio::time::{Instant, sleep};
+use tracing::{Subscriber, info_span, span::Id};
+use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::LookupSpan};
+
+use super::{view::MIN_BATCH, *};
+use crate::{
+    context::IdempotencyKey,
+    context::{Caller, Verb},
+    erased::AnyPlugin,
+    handle::{Handle, Job, Owner},
+    plugin::{JointPolls, Options, Plugin, Polled},
+    task::{Phase, Task, TaskType},
+    upstream::HttpBuilder,
+    verbs::{
+        ConnectionSecrets,
+        tests::{incoming, shared},
+    },
+};
+
+/// How long every call to the vendor takes.
+const CALL: Duration = Duration::from_millis(100);
+/// How old a view may be that answers a poll.
+const FRESHNESS: Duration = Duration::from_secs(2);
+
+/// A vendor whose joint polls only say whether a job has ended.
+#[derive(Default)]
+struct Vague {
+    lists: AtomicUsize,
+    gets: AtomicUsize,
+    /// Joint polls are answered with a rate limit.
+    limited: AtomicBool,
+    /// Every job has ended.
+    ended: AtomicBool,
+    /// How many calls a list takes besides the first one.
+    pages: AtomicUsize,
+}
+
+#[derive(clap::Args)]
+struct Settings {}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Nothing {}
+
+impl Plugin for &'static Vague {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("vague", 0)];
+    type Settings = Settings;
+    type Custom = Nothing;
+    type Meta = Nothing;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Err(Error::internal("made by the test"))
+    }
+
+    async fn create(&self, _: &Context, _: Task<Nothing>) -> Result<Nothing> {
+        Ok(Nothing {})
+    }
+
+    async fn get(&self, _: &Context, _: Nothing) -> Result<Status> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        sleep(CALL).await;
+        Ok(Status::new(self.phase()))
+    }
+
+    async fn delete(&self, _: &Context, _: Nothing) -> Result<()> {
+        Ok(())
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default().joint_polls()
+    }
+}
+
+impl JointPolls for &'static Vague {
+    async fn group(&self, _: &Context, _: &Nothing) -> Result<Option<Fingerprint>> {
+        Ok(Some(Fingerprint::of(&[])))
+    }
+
+    async fn get_many(&self, cx: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        (0..=self.pages.load(Ordering::Relaxed)).for_each(|_| cx.count_call());
+        sleep(CALL).await;
+        if self.limited.load(Ordering::Relaxed) {
+            let error = Error::new(Kind::ResourceExhausted, "too many calls");
+            return Err(error.with_retry_after(Duration::from_secs(20)));
+        }
+        let status = match self.phase() {
+            Phase::Running => JointStatus::NotEnded,
+            ended => JointStatus::Status(Status::new(ended)),
+        };
+        Ok(vec![status; jobs.len()])
+    }
+}
+
+impl Vague {
+    fn made() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    fn phase(&self) -> Phase {
+        if self.ended.load(Ordering::Relaxed) { Phase::Succeeded } else { Phase::Running }
+    }
+
+    fn lists(&self) -> usize {
+        self.lists.load(Ordering::Relaxed)
+    }
+
+    fn gets(&self) -> usize {
+        self.gets.load(Ordering::Relaxed)
+    }
+}
+
+fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
+    Arc::new(Verbs::new(&[("vague", AnyPlugin::Async(Arc::new(plugin)))], shared()).unwrap())
+}
+
+async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
+    let incoming = incoming(Duration::from_secs(10));
+    let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
+    verbs.get(&incoming, &opened, ConnectionSecrets::new()).await.phase
+}
+
+fn handles(verbs: &Verbs, jobs: usize) -> Vec<Vec<u8>> {
+    let handle = || Handle {
+        task_type: "vague".to_owned(),
+        owner: Owner::of(&Caller::anonymous()),
+        created_at: Timestamp::now(),
+        key: IdempotencyKey::random(),
+        execution: Arc::default(),
+        job: Job::Created(b"{}".to_vec()),
+    };
+    (0..jobs).map(|_| handle().seal(&verbs.shared.keys).unwrap()).collect()
+}
+
+/// Polls all jobs at once; how long that took.
+async fn poll_all(verbs: &Arc<Verbs>, handles: &[Vec<u8>]) -> Duration {
+    let started = Instant::now();
+    join_all(handles.iter().map(|handle| poll(verbs, handle))).await;
+    started.elapsed()
+}
+
+/// Ten jobs with a view that has just been refreshed.
+async fn viewed(vendor: &'static Vague) -> (Arc<Verbs>, Vec<Vec<u8>>) {
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 10);
+    poll_all(&verbs, &handles).await;
+    tokio::time::advance(FRESHNESS * 2).await;
+    poll_all(&verbs, &handles).await;
+    (verbs, handles)
+}
+
+/// Counts request spans that have ended.
+struct Ended(Arc<AtomicUsize>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ended {
+    fn on_close(&self, id: Id, cx: layer::Context<'_, S>) {
+        let is_request = cx.metadata(&id).is_some_and(|span| span.name() == "request");
+        self.0.fetch_add(usize::from(is_request), Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_are_answered_at_once_from_a_fresh_view() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    for _ in 0..9 {
+        assert_eq!(poll_all(&verbs, &handles).await, Duration::ZERO);
+        tokio::time::advance(CALL).await;
+    }
+    assert_eq!((vendor.lists(), vendor.gets()), (lists, gets));
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_are_refreshed_in_the_background_while_somebody_polls() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    for _ in 0..100 {
+        assert_eq!(poll_all(&verbs, &handles).await, Duration::ZERO);
+        tokio::time::advance(CALL).await;
+        tokio::task::yield_now().await;
+    }
+    let refreshes = vendor.lists() - lists;
+    assert!((8..=10).contains(&refreshes), "{refreshes} in ten seconds");
+    assert_eq!(vendor.gets(), gets);
+    sleep(Duration::from_secs(60)).await;
+    assert!(verbs.shared.tasks.is_empty(), "a group that nobody polls is not refreshed");
+    assert_eq!(vendor.lists() - lists, refreshes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_job_is_seen_within_freshness_and_one_call() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    vendor.ended.store(true, Ordering::Relaxed);
+    let ended_at = Instant::now();
+    while poll(&verbs, &handles[0]).await != Phase::Succeeded {
+        poll_all(&verbs, &handles).await;
+        sleep(CALL / 10).await;
+    }
+    assert!(ended_at.elapsed() <= FRESHNESS + CALL, "{:?}", ended_at.elapsed());
+    let calls = vendor.lists() + vendor.gets();
+    poll_all(&verbs, &handles).await;
+    assert_eq!(vendor.lists() + vendor.gets(), calls, "jobs that have ended are not asked about");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_job_is_not_answered_from_an_older_view() {
+    let vendor = Vague::made();
+    let (verbs, _) = viewed(vendor).await;
+    vendor.ended.store(true, Ordering::Relaxed);
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    assert_eq!(poll(&verbs, &self::handles(&verbs, 1)[0]).await, Phase::Succeeded);
+    assert_eq!((vendor.lists(), vendor.gets()), (lists, gets + 1), "it was looked at alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_after_a_pause_waits_for_one_call() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    tokio::time::advance(Duration::from_secs(30)).await;
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    assert_eq!(poll_all(&verbs, &handles).await, CALL);
+    assert_eq!(vendor.lists() - lists, 1);
+    assert!(vendor.gets() - gets < MIN_BATCH, "until there are enough polls for a joint one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_new_jobs_at_once_take_few_calls() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    let took = poll_all(&verbs, &handles(&verbs, 500)).await;
+    assert!(took <= CALL * 3, "{took:?}");
+    assert!(vendor.lists() + vendor.gets() <= 10, "{} and {}", vendor.lists(), vendor.gets());
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_beyond_the_limit_are_polled_alone() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    let most = verbs.shared.memory.remembered_jobs;
+    poll_all(&verbs, &handles(&verbs, most + 100)).await;
+    assert!((100..120).contains(&vendor.gets()), "{}", vendor.gets());
+    tokio::time::advance(WATCHED_FOR * 2).await;
+    let gets = vendor.gets();
+    poll_all(&verbs, &handles(&verbs, 500)).await;
+    assert!(vendor.gets() - gets < 10, "places of jobs that nobody polls are free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_is_refreshed_ahead_of_time_for_many_polls_alone() {
+    let vendor = Vague::made();
+    vendor.pages.store(4, Ordering::Relaxed);
+    let (verbs, handles) = viewed(vendor).await;
+    let lists = vendor.lists();
+    tokio::time::advance(FRESHNESS * 2 / 3).await;
+    for _ in 0..8 {
+        poll_all(&verbs, &handles).await;
+    }
+    sleep(CALL * 2).await;
+    assert_eq!(vendor.lists(), lists, "ninety polls do not pay for five calls");
+    for _ in 0..2 {
+        poll_all(&verbs, &handles).await;
+    }
+    sleep(CALL * 2).await;
+    assert_eq!(vendor.lists(), lists + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refreshes_take_no_more_calls_than_polls_alone_would() {
+    let vendor = Vague::made();
+    vendor.pages.store(19, Ordering::Relaxed);
+    let (verbs, handles) = viewed(vendor).await;
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    for _ in 0..50 {
+        tokio::time::advance(FRESHNESS * 2).await;
+        poll(&verbs, &handles[0]).await;
+    }
+    let (lists, gets) = (vendor.lists() - lists, vendor.gets() - gets);
+    assert_eq!((lists, gets), (0, 50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_spans_end_while_a_view_is_refreshed() {
+    let ended = Arc::<AtomicUsize>::default();
+    let subscriber = tracing_subscriber::registry().with(Ended(Arc::clone(&ended)));
+    let _current = tracing::subscriber::set_default(subscriber);
+    let (verbs, handles) = viewed(Vague::made()).await;
+    tokio::time::advance(FRESHNESS * 2 / 3).await;
+    let twice = handles.iter().chain(&handles);
+    let polls = twice.map(|handle| poll(&verbs, handle).instrument(info_span!("request")));
+    join_all(polls).await;
+    assert!(!verbs.shared.tasks.is_empty(), "the view is being refreshed");
+    assert_eq!(ended.load(Ordering::Relaxed), handles.len() * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_jobs_need_a_full_poll_only_every_few_minutes() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    // Looked at alone, when they were new.
+    let known = vendor.gets();
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let gets = vendor.gets();
+        poll_all(&verbs, &handles).await;
+        assert!(vendor.gets() - gets < MIN_BATCH, "joint polls suffice");
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let gets = vendor.gets();
+    poll_all(&verbs, &handles).await;
+    assert!(vendor.gets() - gets >= known.min(MIN_BATCH), "then full polls are made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_do_not_wait_while_the_vendor_asks_for_a_pause() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 10);
+    poll_all(&verbs, &handles).await;
+    tokio::time::advance(FRESHNESS * 2).await;
+    vendor.limited.store(true, Ordering::Relaxed);
+    poll_all(&verbs, &handles).await;
+    vendor.limited.store(false, Ordering::Relaxed);
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    for _ in 0..19 {
+        assert_eq!(poll_all(&verbs, &handles).await, Duration::ZERO);
+        assert_eq!(poll(&verbs, &handles[0]).await, Phase::Running, "the last known one");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!((vendor.lists(), vendor.gets()), (lists, gets));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    poll_all(&verbs, &handles).await;
+    assert_eq!(vendor.lists(), lists + 1);
+}

@@ -1,0 +1,342 @@
+//! The view of one group: what the last joint poll found of each of its jobs.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use server_core::{Error, digest::Fingerprint};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{erased::Poll, task::Status};
+
+/// The fewest jobs, and polls while a view is fresh, that a joint poll is made for: for fewer, separate polls
+/// are as cheap and more detailed.
+pub(super) const MIN_BATCH: usize = 3;
+/// How many polls of one group look at their jobs alone, although a joint poll could do it. The polls of
+/// new jobs do: a joint poll under way does not know them.
+const ALONE_AT_ONCE: usize = 4;
+/// How many polls a view answers for each call that refreshing it took, before it is refreshed ahead of time.
+const POLLS_PER_CALL: usize = 20;
+/// How often jobs that nobody polls are looked for when there are too many.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How long a job is watched after its last poll. Propeller polls each job every 10 to 30 s by default.
+pub(super) const WATCHED_FOR: Duration = Duration::from_secs(120);
+
+/// What is known of the jobs of one group.
+#[derive(Default)]
+pub(in super::super) struct View {
+    state: Mutex<State>,
+    alone: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: HashMap<Fingerprint, Watched>,
+    demand: Demand,
+    /// When the last refresh began.
+    began: Option<Instant>,
+    /// How many calls to the vendor the last refresh took.
+    calls: usize,
+    /// How many refreshes have begun.
+    refreshes: u64,
+    swept_at: Option<Instant>,
+    under_way: Option<UnderWay>,
+}
+
+/// A joint poll that has not ended.
+struct UnderWay {
+    number: u64,
+    ended: watch::Receiver<Option<End>>,
+}
+
+/// How a refresh ended.
+pub(super) type End = Result<(), Error>;
+
+/// A job that somebody polls.
+struct Watched {
+    poll: Poll,
+    polled_at: Instant,
+    /// The last refresh that it is part of.
+    refresh: u64,
+    seen: Option<Seen>,
+    _place: Place,
+}
+
+/// What a refresh found of a job.
+#[derive(Clone)]
+pub(super) struct Seen {
+    /// When the refresh began.
+    pub(super) at: Instant,
+    pub(super) finding: Finding,
+}
+
+/// What a joint poll says of a job; see [`JointStatus`](crate::JointStatus).
+#[derive(Clone)]
+pub(super) enum Finding {
+    Status(Arc<Status>),
+    NotEnded,
+    Alone,
+}
+
+/// How many polls come while a view is fresh.
+#[derive(Default)]
+struct Demand {
+    since: Option<Instant>,
+    now: usize,
+    before: usize,
+}
+
+impl Demand {
+    fn count(&mut self, now: Instant, freshness: Duration) {
+        let age = self.since.map(|since| now.duration_since(since));
+        if age.is_none_or(|age| age > freshness) {
+            let is_next = age.is_some_and(|age| age <= freshness * 2);
+            *self = Self { since: Some(now), now: 0, before: if is_next { self.now } else { 0 } };
+        }
+        self.now += 1;
+    }
+
+    fn polls(&self) -> usize {
+        self.now.max(self.before)
+    }
+}
+
+/// A refresh that the caller has to make.
+pub(super) struct Refresh {
+    pub(super) began: Instant,
+    pub(super) jobs: Vec<(Fingerprint, Poll)>,
+    /// Counts its calls to the vendor.
+    pub(super) calls: Arc<AtomicUsize>,
+    ended: watch::Sender<Option<End>>,
+}
+
+/// What a poll does.
+pub(super) struct Next {
+    pub(super) answer: Answer,
+    /// The refresh that this poll has to start.
+    pub(super) start: Option<Refresh>,
+}
+
+pub(super) enum Answer {
+    /// Answer with this.
+    Seen(Seen),
+    /// Wait for the refresh under way, and look again.
+    Wait(watch::Receiver<Option<End>>),
+    /// Look at the job alone, and drop the turn then.
+    Alone(Option<Turn>),
+}
+
+/// One of the polls that look at their jobs alone.
+pub(in super::super) struct Turn(Arc<View>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.alone.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of jobs that all views of a plugin watch.
+#[derive(Clone)]
+pub(super) struct Places {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// The place of one job.
+struct Place(Arc<AtomicUsize>);
+
+impl Places {
+    pub(super) fn new(most: usize) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    fn take(&self) -> Option<Place> {
+        let more = |taken| (taken < self.most).then_some(taken + 1);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Place(Arc::clone(&self.taken)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl View {
+    /// Notes that `job` is polled; false if no place is left to watch it.
+    pub(super) fn watch(
+        &self,
+        job: Fingerprint,
+        poll: impl FnOnce() -> Poll,
+        places: &Places,
+        freshness: Duration,
+    ) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.demand.count(now, freshness);
+        if let Some(watched) = state.jobs.get_mut(&job) {
+            watched.polled_at = now;
+            return true;
+        }
+        let place = places.take().or_else(|| {
+            state.sweep(now);
+            places.take()
+        });
+        let Some(place) = place else {
+            return false;
+        };
+        let watched =
+            Watched { poll: poll(), polled_at: now, refresh: 0, seen: None, _place: place };
+        state.jobs.insert(job, watched);
+        true
+    }
+
+    /// What a poll of `job` does next. Views are refreshed when half of `freshness` is over, so that polls
+    /// find one that is fresh.
+    pub(super) fn next(
+        self: &Arc<Self>,
+        job: &Fingerprint,
+        freshness: Duration,
+        has_waited: bool,
+    ) -> Next {
+        let mut state = self.state();
+        let now = Instant::now();
+        let Some(watched) = state.jobs.get(job) else {
+            return Next::alone(None);
+        };
+        let seen = watched.seen.clone().filter(|seen| now.duration_since(seen.at) <= freshness);
+        if let Some(seen) = seen {
+            let is_due = state.is_older_than(freshness / 2, now)
+                && state.is_worth(state.calls * POLLS_PER_CALL);
+            let start = is_due.then(|| state.begin(now));
+            return Next { answer: Answer::Seen(seen), start };
+        }
+        match state.live() {
+            Some(refresh) if refresh.number == watched.refresh => refresh.wait(),
+            Some(refresh) => match self.turn() {
+                Some(turn) => Next::alone(Some(turn)),
+                None => refresh.wait(),
+            },
+            None if !state.is_worth(state.calls) => Next::alone(None),
+            None if has_waited || state.is_older_than(freshness / 2, now) => {
+                state.begin_and_wait(now)
+            }
+            None => match self.turn() {
+                Some(turn) => Next::alone(Some(turn)),
+                None => state.begin_and_wait(now),
+            },
+        }
+    }
+
+    /// Records the findings of `refresh`, one for each of its jobs, and answers the polls that wait for it.
+    pub(super) fn end(&self, refresh: Refresh, findings: Result<Vec<Finding>, Error>) {
+        let Refresh { began, jobs, calls, ended } = refresh;
+        let mut state = self.state();
+        state.under_way = None;
+        state.calls = calls.load(Ordering::Relaxed);
+        let end = findings.map(|findings| {
+            for ((job, _), finding) in jobs.into_iter().zip(findings) {
+                if let Some(watched) = state.jobs.get_mut(&job) {
+                    watched.seen = Some(Seen { at: began, finding });
+                }
+            }
+        });
+        ended.send_replace(Some(end));
+    }
+
+    /// The status that the last refresh found of `job`.
+    pub(super) fn status(&self, job: &Fingerprint) -> Option<Arc<Status>> {
+        match &self.state().jobs.get(job)?.seen.as_ref()?.finding {
+            Finding::Status(status) => Some(Arc::clone(status)),
+            Finding::NotEnded | Finding::Alone => None,
+        }
+    }
+
+    fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let more = |alone| (alone < ALONE_AT_ONCE).then_some(alone + 1);
+        let taken = self.alone.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Turn(Arc::clone(self)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether there are enough jobs for a refresh, and as many polls as it will cost.
+    fn is_worth(&self, cost: usize) -> bool {
+        self.live().is_none()
+            && self.jobs.len() >= MIN_BATCH
+            && self.demand.polls() >= MIN_BATCH.max(cost)
+    }
+
+    /// Whether no refresh has begun for `age`.
+    fn is_older_than(&self, age: Duration, now: Instant) -> bool {
+        self.began.is_none_or(|began| now.duration_since(began) >= age)
+    }
+
+    /// Makes room in a view that has none left for new jobs.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept_at.is_none_or(|at| now.duration_since(at) >= SWEEP_EVERY) {
+            self.swept_at = Some(now);
+            self.jobs.retain(|_, watched| watched.is_polled(now));
+        }
+    }
+
+    /// The refresh under way. One whose task is gone, because it panicked, is not.
+    fn live(&self) -> Option<&UnderWay> {
+        self.under_way.as_ref().filter(|under_way| under_way.ended.has_changed().is_ok())
+    }
+
+    fn begin_and_wait(&mut self, now: Instant) -> Next {
+        let start = self.begin(now);
+        let answer = Answer::Wait(start.ended.subscribe());
+        Next { answer, start: Some(start) }
+    }
+
+    /// Begins a refresh of all jobs that are still polled.
+    fn begin(&mut self, now: Instant) -> Refresh {
+        self.jobs.retain(|_, watched| watched.is_polled(now));
+        self.refreshes += 1;
+        let number = self.refreshes;
+        let jobs = self.jobs.iter_mut().map(|(job, watched)| {
+            watched.refresh = number;
+            (*job, watched.poll.clone())
+        });
+        let jobs = jobs.collect();
+        let (sender, ended) = watch::channel(None);
+        self.under_way = Some(UnderWay { number, ended });
+        self.began = Some(now);
+        Refresh { began: now, jobs, calls: Arc::default(), ended: sender }
+    }
+}
+
+impl UnderWay {
+    fn wait(&self) -> Next {
+        Next { answer: Answer::Wait(self.ended.clone()), start: None }
+    }
+}
+
+impl Next {
+    fn alone(turn: Option<Turn>) -> Self {
+        Self { answer: Answer::Alone(turn), start: None }
+    }
+}
+
+impl Watched {
+    /// Whether somebody may poll the job again. One that has ended is answered from memory.
+    fn is_polled(&self, now: Instant) -> bool {
+        let has_ended = matches!(
+            &self.seen,
+            Some(Seen { finding: Finding::Status(status), .. }) if status.phase.is_terminal()
+        );
+        !has_ended && now.duration_since(self.polled_at) < WATCHED_FOR
+    }
+}
