@@ -4,22 +4,23 @@
 //! it may get has it refreshed, in the background. No task outlives its refresh: a group that nobody polls
 //! costs nothing.
 
+mod kept;
 mod refusals;
 mod view;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use moka::sync::Cache;
-use server_core::{Error, Kind, Result, digest::Fingerprint, telemetry::TRACE_TARGET};
+use server_core::{Error, Kind, Result, telemetry::TRACE_TARGET};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
 use tracing::{Instrument as _, Span};
 
+pub(super) use self::kept::Views;
 use self::{
-    refusals::{Refusals, SEPARATE_AFTER_REFUSAL},
-    view::{Answer, End, Finding, Next, Places, Refresh, Seen, Turn, View, WATCHED_FOR},
+    refusals::{GroupKey, SEPARATE_AFTER_REFUSAL},
+    view::{Answer, End, Finding, Next, Refresh, Seen, Turn, View},
 };
 use super::{Opened, ServedAsync, Verbs};
 use crate::{
@@ -29,46 +30,12 @@ use crate::{
     task::Status,
 };
 
-/// How many groups have a view.
-const MAX_VIEWS: u64 = 10_000;
-
-/// The jobs that one joint poll can look at: those of one task type and one group of the plugin.
-type GroupKey = (&'static str, Fingerprint);
-
-/// The views of one plugin.
-pub(super) struct Views {
-    /// How old a view may be that answers a poll; zero turns joint polls off.
-    freshness: Duration,
-    places: Places,
-    views: Cache<GroupKey, Arc<View>>,
-    refusals: Refusals,
-}
-
 /// How a job is polled.
 pub(super) enum Polled {
     /// It was: by a joint poll.
     Jointly(Arc<Status>),
     /// It has to be polled alone, and then the turn ends.
     Alone(Option<Turn>),
-}
-
-impl Views {
-    /// Views that watch at most `most` jobs.
-    pub(super) fn new(freshness: Duration, most: usize) -> Self {
-        let views = Cache::builder().max_capacity(MAX_VIEWS).time_to_idle(WATCHED_FOR).build();
-        Self { freshness, places: Places::new(most), views, refusals: Refusals::new() }
-    }
-
-    /// The view of `group`, once it watches `job`; `None` if no place is left.
-    fn watching(
-        &self,
-        group: GroupKey,
-        job: Fingerprint,
-        poll: impl FnOnce() -> Poll,
-    ) -> Option<Arc<View>> {
-        let view = self.views.get_with(group, Arc::default);
-        view.watch(job, poll, &self.places, self.freshness).then_some(view)
-    }
 }
 
 impl Verbs {

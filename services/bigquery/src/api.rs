@@ -276,6 +276,74 @@ mod tests {
             assert_eq!(status(&json!({"state": state})).phase(), phase, "{state}");
         }
         assert_eq!(status(&json!({})).phase(), Phase::Queued);
+        for state in ["PENDING", "RUNNING", "DONE"] {
+            let known = format!("{:?}", status(&json!({"state": state})));
+            assert!(known.contains("unknown_state: None"), "{known}");
+        }
+    }
+
+    fn job(job: &Json) -> Job {
+        let mut whole = json!({"jobReference": {"projectId": "p", "jobId": "j"}});
+        whole.as_object_mut().unwrap().extend(job.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_job_succeeded_if_it_ended_without_an_error() {
+        let error = json!({"reason": "invalid", "message": "m"});
+        for (status, succeeded) in [
+            (json!({"state": "DONE"}), true),
+            (json!({"state": "RUNNING"}), false),
+            (json!({"state": "DONE", "errorResult": error}), false),
+        ] {
+            assert_eq!(job(&json!({"status": status})).succeeded(), succeeded, "{status}");
+        }
+    }
+
+    #[test]
+    fn statements_of_a_script_did_not_fail() {
+        let error = json!({"state": "DONE", "errorResult": {"reason": "invalid"}});
+        for (kind, status, expected) in [
+            ("STATEMENT", json!({"state": "DONE"}), true),
+            ("EXPRESSION", json!({"state": "DONE"}), false),
+            ("STATEMENT", error.clone(), false),
+            ("EXPRESSION", error, false),
+        ] {
+            let statistics = json!({"scriptStatistics": {"evaluationKind": kind}});
+            let child = job(&json!({"statistics": statistics, "status": status}));
+            assert_eq!(child.is_statement_of_script(), expected, "{kind} {status}");
+        }
+    }
+
+    #[test]
+    fn the_results_are_the_table_that_was_written_or_created() {
+        let table = |id: &str| json!({"projectId": "p", "datasetId": "d", "tableId": id});
+        let written = json!({"query": {"destinationTable": table("written")}});
+        let statistics = |kind: &str| json!({"query": {"statementType": kind, "ddlTargetTable": table("target")}});
+        for (configuration, statistics, expected) in [
+            (written.clone(), json!({}), Some("bq://p:d.written")),
+            (written, statistics("CREATE_TABLE_AS_SELECT"), Some("bq://p:d.written")),
+            (json!({}), statistics("CREATE_TABLE"), Some("bq://p:d.target")),
+            (json!({}), statistics("DROP_TABLE"), None),
+            (json!({}), json!({}), None),
+        ] {
+            let job = job(&json!({"configuration": configuration, "statistics": statistics}));
+            assert_eq!(job.configuration(), &configuration);
+            assert_eq!(job.results(), expected.map(Value::structured_dataset), "{statistics}");
+        }
+    }
+
+    #[test]
+    fn statistics_are_shown_as_far_as_there_are_any() {
+        let statistics = json!({"totalBytesProcessed": "5", "query": {"cacheHit": true}});
+        let status = job(&json!({"statistics": statistics})).status();
+        let shown = format!("{status:?}");
+        for expected in ["total_bytes_processed", "cache_hit"] {
+            assert!(shown.contains(expected), "{shown}");
+        }
+        for missing in ["statement_type", "total_slot_ms"] {
+            assert!(!shown.contains(missing), "{shown}");
+        }
     }
 
     #[test]
@@ -334,7 +402,9 @@ mod tests {
             (403, "quotaExceeded", Kind::Unavailable),
             (404, "notFound", Kind::NotFound),
             (409, "duplicate", Kind::AlreadyExists),
+            (408, "somethingNew", Kind::Unavailable),
             (429, "somethingNew", Kind::ResourceExhausted),
+            (502, "somethingNew", Kind::Unavailable),
             (500, "backendError", Kind::Unavailable),
             (503, "backendError", Kind::Unavailable),
         ];
@@ -356,6 +426,8 @@ mod tests {
         );
         assert_eq!(find("Already Exists: Job example.com:acme:EU.flyte-1").as_deref(), Some("EU"));
         assert_eq!(find("Already Exists: Job acme:EU.flyte-2"), None);
+        assert_eq!(find("Already Exists: Job acme:.flyte-1"), None);
+        assert_eq!(find("Already Exists: Job acme:the EU.flyte-1"), None);
         assert_eq!(find("duplicate"), None);
     }
 }

@@ -148,5 +148,12 @@ mod tests {
         let list = |items: Json| parameter("ARRAY", &json!({ "arrayValues": items }));
         let (short, long) = (list(json!([])), list(json!([{"value": "1"}])));
         assert!(difference(&short, &long).is_some());
+        for (ours, theirs) in [("1.5", "2.5"), ("one", "two"), ("1.5", "two")] {
+            let float = |value: &str| parameter("FLOAT64", &json!({ "value": value }));
+            assert!(difference(&float(ours), &float(theirs)).is_some(), "{ours} {theirs}");
+        }
+        let (text, list) = (json!({"x": "[1]"}), json!({"x": [1]}));
+        assert_eq!(difference(&text, &list).as_deref(), Some("x"));
+        assert_eq!(difference(&list, &text).as_deref(), Some("x"));
     }
 }

@@ -359,9 +359,39 @@ mod tests {
             let found = written(&named("x", &input, Some(declared.clone())).unwrap());
             assert_eq!((&found["parameterType"], &found["parameterValue"]), (&declared, &expected));
         }
-        let later = Input::new(later, Type::Datetime);
-        let error = named("x", &later, Some(scalar("DATE")));
-        let message = "inputs.x: has a time of day, but custom.queryParameters declares a DATE";
-        assert_eq!(error.unwrap_err().to_string(), message);
+        let fraction = Value::Json(json!({"id": 3.5, "count": 3}));
+        let counts = json!({"type": "STRUCT", "structTypes": [
+            {"name": "id", "type": {"type": "INT64"}}, {"name": "count", "type": {"type": "INT64"}},
+        ]});
+        let fraction = Input::new(fraction, Type::Json);
+        let found = written(&named("x", &fraction, Some(counts)).unwrap());
+        let expected = json!({"structValues": {"id": {"value": "3.5"}, "count": {"value": "3"}}});
+        assert_eq!(found["parameterValue"], expected);
+    }
+
+    #[test]
+    fn times_of_day_are_no_dates_at_any_depth() {
+        let later = Value::Datetime("2026-03-01T06:30:15.25".parse().unwrap());
+        let date = json!({"type": "DATE"});
+        let dates = json!({"type": "ARRAY", "arrayType": date});
+        let dated =
+            json!({"type": "STRUCT", "structTypes": [{"name": "on", "type": {"type": "DATE"}}]});
+        let map = Value::Map(BTreeMap::from([("on".to_owned(), later.clone())]));
+        for (value, declared) in
+            [(later.clone(), date), (Value::List(vec![later]), dates), (map.clone(), dated)]
+        {
+            let input = Input::new(value, Type::Unknown);
+            let error = named("x", &input, Some(declared.clone()));
+            let message = "inputs.x: has a time of day, but custom.queryParameters declares a DATE";
+            assert_eq!(error.unwrap_err().to_string(), message, "{declared}");
+        }
+        let timed = json!({"type": "STRUCT", "structTypes": [{"name": "on", "type": {"type": "DATETIME"}}]});
+        let input = Input::new(map.clone(), Type::Unknown);
+        let found = written(&named("x", &input, Some(timed)).unwrap());
+        let expected = json!({"structValues": {"on": {"value": "2026-03-01T06:30:15.25"}}});
+        assert_eq!(found["parameterValue"], expected);
+        // Only a STRUCT has fields.
+        let input = Input::new(map, Type::Unknown);
+        assert!(named("x", &input, Some(json!({"type": "JSON"}))).is_ok());
     }
 }

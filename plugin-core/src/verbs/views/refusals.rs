@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use moka::sync::Cache;
-use server_core::{Error, Result};
+use server_core::{Error, Result, digest::Fingerprint};
 use tokio::time::Instant;
-
-use super::GroupKey;
 
 /// How long a group is polled separately after the vendor refused its joint poll.
 pub(super) const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
@@ -16,6 +14,9 @@ const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How many groups are remembered.
 const MAX_GROUPS: u64 = 10_000;
+
+/// The jobs that one joint poll can look at: those of one task type and one group of the plugin.
+pub(super) type GroupKey = (&'static str, Fingerprint);
 
 /// What followed from refused and failed joint polls, by group.
 pub(super) struct Refusals {

@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -9,7 +12,10 @@ use tokio::time::{Instant, sleep};
 use tracing::{Subscriber, info_span, span::Id};
 use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::LookupSpan};
 
-use super::{view::MIN_BATCH, *};
+use super::{
+    view::{MIN_BATCH, WATCHED_FOR},
+    *,
+};
 use crate::{
     context::IdempotencyKey,
     context::{Caller, Verb},

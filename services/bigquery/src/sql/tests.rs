@@ -101,6 +101,11 @@ fn values_outside_of_quotes_keep_their_type() {
         assert_eq!(rendered("SELECT {}", &value).unwrap(), format!("SELECT {expected}"));
     }
     refusal("FROM {}", &Value::structured_dataset("bq://p:d.t`; DROP"));
+    // A table is one where a name can stand, and a text elsewhere.
+    let table = Value::structured_dataset("bq://acme:shop.orders");
+    assert_eq!(rendered("SELECT '{}'", &table).unwrap(), "SELECT 'bq://acme:shop.orders'");
+    let file = Value::structured_dataset("s3://bucket/orders");
+    assert_eq!(rendered("SELECT {}", &file).unwrap(), "SELECT @x");
 }
 
 #[test]
@@ -170,6 +175,18 @@ fn code_takes_numbers_and_texts_within_its_own_quotes() {
             string("a"),
             "EXECUTE IMMEDIATE 'SELECT ?' USING @x",
         ),
+        ("EXECUTE IMMEDIATE ('SELECT {}')", Value::Integer(7), "EXECUTE IMMEDIATE ('SELECT 7')"),
+        (
+            "EXECUTE IMMEDIATE s; EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = \"{}\"'",
+            string("a\"b"),
+            r#"EXECUTE IMMEDIATE s; EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = "a\\"b"'"#,
+        ),
+        ("EXECUTE IMMEDIATE s; SELECT {}", string("a"), "EXECUTE IMMEDIATE s; SELECT @x"),
+        (
+            "SELECT * FROM EXTERNAL_QUERY('c', `shop.{}`)",
+            string("orders"),
+            "SELECT * FROM EXTERNAL_QUERY('c', `shop.orders`)",
+        ),
         (
             "SELECT * FROM EXTERNAL_QUERY('c', \"SELECT * FROM t WHERE name = '{}' AND id = {}\")",
             Value::Integer(7),
@@ -204,6 +221,17 @@ fn values_do_not_become_code() {
         ("SELECT * FROM EXTERNAL_QUERY('c', r'SELECT * FROM t WHERE id = {}')", &string("id")),
         ("SELECT * FROM EXTERNAL_QUERY('c', \"SELECT '\\\\\\\\', '{}'\")", &string("id")),
         ("SELECT * FROM EXTERNAL_QUERY('c', {})", &string("SELECT 1")),
+        ("SELECT * FROM EXTERNAL_QUERY('c', my_fn('id = {}'))", &string("id")),
+        ("SELECT * FROM EXTERNAL_QUERY('c', 'SELECT ' || '{}')", &Value::Integer(-1)),
+        ("SELECT * FROM EXTERNAL_QUERY('c', 'SELECT a-{}' || ' x')", &Value::Integer(-1)),
+        ("SELECT * FROM EXTERNAL_QUERY('c', CONCAT('SELECT a-', '{}'))", &Value::Integer(-1)),
+        ("SELECT * FROM EXTERNAL_QUERY('c', a = -'{}')", &string("id")),
+        ("SELECT * FROM EXTERNAL_QUERY('c', a b > '{}')", &string("id")),
+        ("SELECT * FROM EXTERNAL_QUERY('c', a b - '{}')", &string("id")),
+        ("EXECUTE IMMEDIATE 'SELECT \"{}\"' || 5", &string("a\"b")),
+        ("EXECUTE IMMEDIATE ('SELECT ') || '{}'", &string("id")),
+        ("EXECUTE IMMEDIATE CONCAT(('SELECT '), '{}')", &string("id")),
+        ("CALL `acme.fn`('DELETE FROM t WHERE id = {}')", &string("id")),
         ("EXECUTE IMMEDIATE 'SELECT * FROM t WHERE id = {}'", &string("id")),
         ("EXECUTE IMMEDIATE 'SELECT * FROM t WHERE id = ' || '{}'", &string("id")),
         ("EXECUTE IMMEDIATE CONCAT('SELECT * FROM t WHERE id = ', '{}')", &string("id")),
@@ -239,6 +267,10 @@ fn words_of_columns_strings_and_comments_are_not_code() {
         "SELECT CONCAT('select the item ', '{}')",
         "SELECT my_udf('Select', '{}')",
         "SELECT my_udf('Update of {}')",
+        "SELECT my_udf(other('Select a from b', '{}'))",
+        "SELECT ('Select {}')",
+        "CREATE TABLE t (a STRING DEFAULT 'Select {}')",
+        "EXECUTE IMMEDIATE FORMAT('SELECT %d', 1); SELECT '{}'",
         "SELECT EXTERNAL_QUERY, '{}' FROM t",
         "CREATE TABLE t (a STRING OPTIONS (description = 'Select {}'))",
         "SELECT * FROM t UNPIVOT (a FOR b IN (c AS '{}'))",
@@ -299,6 +331,9 @@ fn the_size_of_a_statement_is_bounded() {
     let message = refusal(&"SELECT '{}';".repeat(9), &large);
     assert_eq!(message, "inputs.x: the statement with its values is larger than 8 MiB");
     rendered(&"SELECT '{}';".repeat(7), &large).unwrap();
+    // Bounded while it is written, not at the end.
+    let half = string(&"x".repeat(1 << 19));
+    refusal(&"SELECT '{}';".repeat(1000), &half);
     let message = refusal(&"-".repeat((1 << 20) + 1), &large);
     assert!(message.starts_with("template.sql.statement: longer than 1,048,576"), "{message}");
 }

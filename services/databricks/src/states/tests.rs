@@ -58,6 +58,36 @@ fn every_life_cycle_state_has_a_phase() {
 }
 
 #[test]
+fn known_states_are_not_reported_as_unknown() {
+    for state in ["BLOCKED", "RUNNING", "TERMINATING", "WAITING", "WAITING_FOR_RETRY"] {
+        let known = read(&json!({"status": {"state": state}}));
+        let status = format!("{:?}", known.status(&BY_DEFAULT, String::new()));
+        assert!(status.contains("unknown_state: None"), "{status}");
+    }
+}
+
+#[test]
+fn failures_have_a_code_and_the_first_message_there_is() {
+    let status = |run: &Json| read(run).status(&BY_DEFAULT, "https://acme".to_owned());
+    let with = |phase, code: &str, message: &str| Status::new(phase).code(code).message(message);
+    let shown = |status: Status| {
+        let bare = format!("{status:?}");
+        bare.split(", links").next().unwrap().to_owned()
+    };
+    let mut run = newer("TERMINATED", "CLUSTER_ERROR", "CLOUD_FAILURE");
+    run["state"] = json!({"state_message": "older", "life_cycle_state": "TERMINATED"});
+    let expected = with(Phase::RetryableFailed, "CLUSTER_ERROR", "older");
+    assert_eq!(shown(status(&run)), shown(expected));
+    run["status"]["termination_details"]["message"] = json!("newer");
+    let expected = with(Phase::RetryableFailed, "CLUSTER_ERROR", "newer");
+    assert_eq!(shown(status(&run)), shown(expected));
+    let expected = with(Phase::Failed, "CANCELED", "");
+    assert_eq!(shown(status(&older("TERMINATED", Some("CANCELED")))), shown(expected));
+    let expected = with(Phase::Succeeded, "", "");
+    assert_eq!(shown(status(&older("TERMINATED", Some("SUCCESS")))), shown(expected));
+}
+
+#[test]
 fn every_result_has_a_phase() {
     for (result, expected, inverted) in [
         ("CANCELED", Phase::Failed, Phase::Failed),
@@ -194,6 +224,27 @@ fn the_failed_task_refines_the_phase_of_its_run() {
     let mut run = newer("TERMINATED", "RUN_EXECUTION_ERROR", "CLIENT_ERROR");
     run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);
     assert_eq!(phase_with(&INVERTED, &run), Phase::RetryableFailed);
+
+    // A run that says itself why it failed, that timed out, or that succeeded although a task failed.
+    let mut run = newer("TERMINATED", "INVALID_RUN_CONFIGURATION", "CLIENT_ERROR");
+    run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);
+    assert_eq!(phase(&run), Phase::Failed);
+    let mut run = older("TERMINATED", Some("TIMEDOUT"));
+    run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);
+    assert_eq!(phase(&run), Phase::Failed);
+    let mut run = older("TERMINATED", Some("SUCCESS_WITH_FAILURES"));
+    run["tasks"] = json!([task("FAILED", "CLUSTER_ERROR", 2)]);
+    assert_eq!(phase(&run), Phase::Succeeded);
+
+    // A task that never ran explains nothing.
+    let mut run = newer("TERMINATED", "RUN_EXECUTION_ERROR", "CLIENT_ERROR");
+    run["tasks"] = json!([
+        task("FAILED", "CLUSTER_ERROR", 2),
+        task("UPSTREAM_FAILED", "RUN_EXECUTION_ERROR", 3),
+        task("FAILED", "SKIPPED", 4),
+        task("SUCCESS", "SUCCESS", 5),
+    ]);
+    assert_eq!(read(&run).failed_task_id(), Some(2));
 }
 
 #[test]
@@ -223,6 +274,9 @@ fn unknown_results_fail_after_a_grace_period() {
     assert_eq!(phase(&run), Phase::Running);
     run["end_time"] = 1_700_000_000_000_i64.into();
     assert_eq!(phase(&run), Phase::Failed);
+    // Databricks writes 0 for a run that has not ended.
+    run["end_time"] = 0.into();
+    assert_eq!(phase(&run), Phase::Running);
 }
 
 #[test]
