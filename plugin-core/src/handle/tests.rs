@@ -124,6 +124,40 @@ fn the_largest_meta_fits_with_the_longest_names() {
 }
 
 #[test]
+fn no_handle_is_as_large_as_the_limit() {
+    let keys = HandleKeys::repeated(&[1]);
+    let execution = Arc::new(Execution { name: "n".repeat(50), ..Execution::default() });
+    let mut refused = 0;
+    for meta in LIMIT_BYTES - 400..LIMIT_BYTES {
+        let job = Job::Created(vec![b'x'; meta]);
+        let handle = Handle { execution: Arc::clone(&execution), job, ..handle() };
+        match handle.seal(&keys) {
+            Ok(sealed) => assert!(sealed.len() < LIMIT_BYTES, "{meta}"),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!((1..400).contains(&refused), "{refused}");
+}
+
+#[test]
+fn keys_are_read_from_files_raw_or_in_base64() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, contents: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    };
+    let read = |path: &std::path::PathBuf| HandleKeys::read(std::slice::from_ref(path)).unwrap();
+    let raw = read(&file("raw", &[7; 32]));
+    let text = read(&file("text", b"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n"));
+    let other = read(&file("other", &[8; 32]));
+    let sealed = handle().seal(&raw).unwrap();
+    assert!(Handle::open(&sealed, &HandleKeys::repeated(&[7])).is_some());
+    assert!(Handle::open(&sealed, &text).is_some());
+    assert!(Handle::open(&sealed, &other).is_none());
+}
+
+#[test]
 fn too_large_metas_are_errors() {
     let handle = Handle { job: Job::Created(vec![b'x'; LIMIT_BYTES]), ..handle() };
     let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();

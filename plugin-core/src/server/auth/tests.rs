@@ -112,6 +112,75 @@ async fn callers_get_the_role_of_the_first_matching_rule() {
 }
 
 #[tokio::test]
+async fn an_accepted_token_is_refused_once_it_has_expired() {
+    let auth = file(ISSUERS, &format!("{RULES}\nclock_skew: 0s")).unwrap();
+    let expires = now() + 2;
+    let brief = token(&json!({ "exp": expires }));
+    assert!(bearer(&auth, &brief).await.is_ok());
+    // The clock of tokens cannot be paused.
+    while Timestamp::now().as_second() <= expires {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(bearer(&auth, &brief).await.unwrap_err().kind(), Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn refusals_have_the_reason_for_the_log_and_words_for_the_sender() {
+    let auth = auth();
+    let admin = |over: Json| {
+        let mut all = json!({"iss": null, "aud": ["https://flyte.example.com"], "scp": ["all"]});
+        all.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+        sign(&json!({"alg": "HS256"}), &claims(&all), OTHER)
+    };
+    let (now, hour) = (now(), 3600);
+    for (token, reason, words) in [
+        (token(&json!({"exp": now - hour})), "expired", "it has expired"),
+        (token(&json!({"nbf": now + hour})), "not_yet_valid", "it is not valid yet"),
+        (token(&json!({"aud": "other"})), "audience", "it is for another audience"),
+        (token(&json!({"iss": "https://other"})), "issuer", "its issuer is not trusted here"),
+        (
+            sign(&json!({"alg": "HS256"}), &claims(&json!({})), OTHER),
+            "signature",
+            "it is not signed",
+        ),
+        (admin(json!({"iat": now, "exp": now + 2 * hour})), "lifetime", "its lifetime is too long"),
+        (token(&json!({"aud": null})), "missing_claim", "a required claim is missing"),
+        ("no.jwt".to_owned(), "malformed", "it is not a signed JWT"),
+    ] {
+        let error = bearer(&auth, &token).await.unwrap_err();
+        assert!(error.message().contains(words), "{reason}: {error}");
+        assert!(error.chain().unwrap().contains(reason), "{reason}: {:?}", error.chain());
+    }
+}
+
+#[test]
+fn issuers_have_names_of_their_own() {
+    let key = "key: {hs256_secret_file: DIR/secret}, audiences: [a]";
+    let issuers = |named: &[(&str, &str)]| {
+        let each =
+            named.iter().map(|(name, url)| format!("  - {{name: {name}, issuer: '{url}', {key}}}"));
+        each.collect::<Vec<_>>().join("\n")
+    };
+    let check = |named: &[(&str, &str)]| {
+        let rules = format!("  - {{issuer: {}, role: user}}", named[0].0);
+        file(&issuers(named), &rules).map(drop).map_err(|error| error.to_string())
+    };
+    let (longest, longer) = ("n".repeat(40), "n".repeat(41));
+    assert_eq!(check(&[("ci", "https://ci"), ("cd", "https://cd")]), Ok(()));
+    assert_eq!(check(&[(&longest, "https://ci")]), Ok(()));
+    for (wrong, expected) in [
+        (&[("ci", "https://ci"), ("ci", "https://cd")][..], "issuers.ci: duplicate issuer"),
+        (&[("ci", "https://ci"), ("cd", "https://ci")], "issuers.cd: duplicate issuer"),
+        (&[(&longer, "https://ci")], "name must be 1 to 40 letters"),
+        (&[("'a b'", "https://ci")], "name must be 1 to 40 letters"),
+        (&[("''", "https://ci")], "name must be 1 to 40 letters"),
+    ] {
+        let error = check(wrong).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn flyteadmin_tokens_are_accepted() {
     let auth = auth();
     let admin = |over: Json| {

@@ -112,6 +112,8 @@ fn unsafe_keys_are_refused_at_start() {
     for (bad, expected) in [
         (with(&key, &json!({"d": "AAAA"})), "the key k: it is a private key"),
         (json!({"kty": "oct", "k": "AAAA"}), "the key without kid: it is a shared secret"),
+        (json!({"kty": "oct"}), "the key without kid: it is a shared secret"),
+        (with(&key, &json!({"k": "AAAA"})), "the key k: it is a shared secret"),
         (rsa(129, "AQAB"), "the key r: its RSA modulus does not have 2048 to 8192 bits"),
         (rsa(255, "AQAB"), "the key r: its RSA modulus"),
         (rsa(258, "AQ"), "the key r: its RSA exponent is 1 or even"),
@@ -121,9 +123,23 @@ fn unsafe_keys_are_refused_at_start() {
         let refused = files.refused("jwks_file", "ES256", set);
         assert!(refused.starts_with(expected), "{refused}");
     }
+    for exponent in ["AQAB", "Aw"] {
+        let set = json!({"keys": [rsa(258, exponent)]}).to_string();
+        assert!(files.auth("jwks_file", "RS256", set).is_ok(), "{exponent}");
+    }
     let retired = json!({"keys": [with(&key, &json!({"use": "enc"}))]}).to_string();
     let refused = files.refused("jwks_file", "ES256", retired);
     assert_eq!(refused, "no key of the set may verify signatures");
+}
+
+#[tokio::test]
+async fn rs256_is_accepted_unless_the_file_says_otherwise() {
+    let (files, key) = (Files::new(), Signer::new("k"));
+    let set = json!({"keys": [key.jwk()]}).to_string();
+    let auth = files.auth("jwks_file", "", &set).unwrap();
+    assert!(!accepts(&auth, &key.token()).await, "ES256 is not named");
+    let auth = files.auth("jwks_file", "ES256", &set).unwrap();
+    assert!(accepts(&auth, &key.token()).await);
 }
 
 #[test]
