@@ -16,9 +16,9 @@ use opentelemetry_sdk::{
 use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{LevelFilter, Targets},
+    filter::{FilterExt as _, LevelFilter, Targets},
     fmt,
-    layer::SubscriberExt as _,
+    layer::{Filter, SubscriberExt as _},
     registry::LookupSpan,
     reload,
     util::SubscriberInitExt as _,
@@ -127,15 +127,13 @@ impl Telemetry {
         let traces = traces.transpose()?;
         let tracer = traces.as_ref().map(|provider| provider.tracer(info.name));
         let log = LogWriter::start(std::io::stdout())?;
-        Registry::default()
-            .with(
-                log_layer(args.log_format, log.clone())
-                    .with_filter(filter)
-                    .with_filter(no_trace_spans()),
-            )
-            .with(tracer.map(trace_layer))
-            .try_init()
-            .map_err(Error::internal)?;
+        let logged = logged(log_layer(args.log_format, log.clone()), filter);
+        let started = match tracer {
+            Some(tracer) => logged.with(trace_layer(tracer)).try_init(),
+            // A layer that is `None` would have every event of every library looked at.
+            None => logged.try_init(),
+        };
+        started.map_err(Error::internal)?;
         // The default one writes to standard error, which blocks a worker when nobody reads it.
         std::panic::set_hook(Box::new(log_panic));
         Ok(Self { log, log_level, traces })
@@ -190,6 +188,16 @@ where
     }
 }
 
+/// What logs. Both filters are one, so that an event or a span that either refuses costs a comparison: of two
+/// filters in a row, each event asks both.
+fn logged<L, F>(log: L, filter: F) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
+where
+    L: Layer<Registry> + Send + Sync,
+    F: Filter<Registry> + Send + Sync + 'static,
+{
+    Registry::default().with(log.with_filter(filter.and(no_trace_spans())))
+}
+
 /// Keeps spans for the exporter out of the log; without an exporter they are then not even created.
 fn no_trace_spans() -> Targets {
     Targets::new().with_default(tracing::Level::TRACE).with_target(TRACE_TARGET, LevelFilter::OFF)
@@ -223,4 +231,25 @@ fn exporter(endpoint: &str, ratio: f64, info: ServiceInfo) -> Result<SdkTracerPr
         .with_resource(resource)
         .with_sampler(sampler)
         .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::Identity;
+
+    use super::*;
+
+    #[test]
+    fn what_the_log_level_refuses_is_not_even_looked_at() {
+        for (directives, expected) in [
+            ("info", LevelFilter::INFO),
+            ("warn,request=info", LevelFilter::INFO),
+            ("error", LevelFilter::ERROR),
+            ("debug", LevelFilter::DEBUG),
+        ] {
+            let (filter, _level) = reload::Layer::new(filter(directives).unwrap());
+            let logged = logged(Identity::new(), filter);
+            assert_eq!(logged.max_level_hint(), Some(expected), "{directives}");
+        }
+    }
 }
