@@ -126,9 +126,7 @@ impl Verbs {
     ) -> Arc<Status> {
         served.memory.refused_jobs.answered(job, cx);
         self.note_unknown_state(served.task_type.name, &status);
-        let status = Arc::new(status);
-        served.memory.observations.record(job, &status);
-        status
+        served.memory.observations.record(job, status)
     }
 
     /// Counts and logs a state that this version of the plugin does not know.

@@ -1,6 +1,12 @@
 //! The last known status of each job, for when the vendor cannot or need not be polled.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use moka::{Entry, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
@@ -18,22 +24,16 @@ const FULL_POLL_EVERY: Duration = Duration::from_secs(300);
 /// The limit on the outputs of a job that is remembered, in bytes.
 const MAX_OUTPUTS: usize = 16 << 10;
 
-#[derive(Clone, Default)]
 struct Observation {
-    status: Option<Arc<Status>>,
-    /// When the vendor last reported the job's full status.
-    observed_at: Option<Instant>,
+    status: Arc<Status>,
+    /// When the vendor last reported the job's full status, in milliseconds after [`Observations::since`].
+    observed_at: AtomicU64,
 }
 
 /// What this replica last observed of each job.
 pub(super) struct Observations {
-    jobs: Cache<Fingerprint, Observation>,
-}
-
-impl Observation {
-    fn has_ended(&self) -> bool {
-        self.status.as_ref().is_some_and(|status| status.phase.is_terminal())
-    }
+    jobs: Cache<Fingerprint, Arc<Observation>>,
+    since: Instant,
 }
 
 impl Observations {
@@ -51,25 +51,38 @@ impl Observations {
             .time_to_idle(IDLE)
             .eviction_listener(evicted)
             .build();
-        Self { jobs }
+        Self { jobs, since: Instant::now() }
     }
 
     /// Records the status that the vendor reported, unless its outputs are too large to be kept for
-    /// thousands of jobs.
-    pub(super) fn record(&self, job: Fingerprint, status: &Arc<Status>) {
-        if status.outputs.values().map(size).sum::<usize>() > MAX_OUTPUTS {
-            return;
+    /// thousands of jobs. The status as it is kept: most polls find what the last one did.
+    pub(super) fn record(&self, job: Fingerprint, status: Status) -> Arc<Status> {
+        if let Some(known) = self.jobs.get(&job)
+            && *known.status == status
+        {
+            known.observed_at.store(self.now(), Ordering::Relaxed);
+            return Arc::clone(&known.status);
         }
-        let (status, observed_at) = (Some(Arc::clone(status)), Some(Instant::now()));
-        self.put(job, Observation { status, observed_at });
+        let status = Arc::new(status);
+        if status.outputs.values().map(size).sum::<usize>() <= MAX_OUTPUTS {
+            self.put(job, &status);
+        }
+        status
     }
 
     /// Keeps a terminal status: a response to an earlier poll may arrive after it.
-    fn put(&self, job: Fingerprint, observation: Observation) {
+    fn put(&self, job: Fingerprint, status: &Arc<Status>) {
+        let (status, observed_at) = (Arc::clone(status), self.now().into());
+        let observation = Arc::new(Observation { status, observed_at });
         self.jobs.entry(job).and_upsert_with(|known| match known.map(Entry::into_value) {
-            Some(known) if known.has_ended() => known,
+            Some(known) if known.status.phase.is_terminal() => known,
             _ => observation,
         });
+    }
+
+    /// Milliseconds.
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The last known status of a job that is still running; `first` if this replica has none. `None` if
@@ -80,17 +93,22 @@ impl Observations {
         created_at: Timestamp,
         first: impl FnOnce() -> Status,
     ) -> Option<Arc<Status>> {
-        let observation = self.jobs.get(&job).unwrap_or_default();
-        let age = match observation.observed_at {
-            Some(at) => at.elapsed(),
+        let known = self.jobs.get(&job);
+        let age = match &known {
+            Some(known) => {
+                let observed_at = known.observed_at.load(Ordering::Relaxed);
+                Duration::from_millis(self.now().saturating_sub(observed_at))
+            }
             None => Duration::try_from(Timestamp::now().duration_since(created_at)).ok()?,
         };
-        (age < FULL_POLL_EVERY).then(|| observation.status.unwrap_or_else(|| Arc::new(first())))
+        let status = || known.map_or_else(|| Arc::new(first()), |known| Arc::clone(&known.status));
+        (age < FULL_POLL_EVERY).then(status)
     }
 
     /// The job's terminal status, if it is known: it is final.
     pub(super) fn ended(&self, job: Fingerprint) -> Option<Arc<Status>> {
-        self.jobs.get(&job)?.status.filter(|status| status.phase.is_terminal())
+        let known = self.jobs.get(&job)?;
+        known.status.phase.is_terminal().then(|| Arc::clone(&known.status))
     }
 
     /// The status to report after polling failed with `error`: the last known one, or `first` if this
@@ -101,8 +119,8 @@ impl Observations {
         error: &Error,
         first: impl FnOnce() -> Status,
     ) -> Arc<Status> {
-        let observation = self.jobs.get(&job).unwrap_or_default();
-        let last = observation.status.as_deref().cloned().unwrap_or_else(first);
+        let known = self.jobs.get(&job);
+        let last = known.map_or_else(first, |known| Status::clone(&known.status));
         Arc::new(last.message(format!("last known state; polling the upstream failed: {error}")))
     }
 }
@@ -144,7 +162,7 @@ mod tests {
             observations.last_known(job, &error, || Status::new(Phase::Running))
         };
         assert_eq!(known().phase, Phase::Running);
-        observations.record(job, &Arc::new(Status::new(Phase::Queued)));
+        observations.record(job, Status::new(Phase::Queued));
         assert_eq!(known().phase, Phase::Queued);
         assert_eq!(known().message, "last known state; polling the upstream failed: x");
     }
@@ -158,7 +176,7 @@ mod tests {
         let long_ago = now - jiff::SignedDuration::from_mins(10);
         assert!(observations.still_running(job, now, running).is_some(), "it was just created");
         assert!(observations.still_running(job, long_ago, running).is_none(), "not polled yet");
-        observations.record(job, &Arc::new(Status::new(Phase::Queued)));
+        observations.record(job, Status::new(Phase::Queued));
         let observation = observations.still_running(job, long_ago, running).unwrap();
         assert_eq!(observation.phase, Phase::Queued, "the recorded status is kept");
         tokio::time::advance(FULL_POLL_EVERY).await;
@@ -169,12 +187,25 @@ mod tests {
     fn only_terminal_statuses_are_final() {
         let observations = observations();
         let job = Fingerprint::from_bytes(rand::random());
-        observations.record(job, &Arc::new(Status::new(Phase::Running)));
+        observations.record(job, Status::new(Phase::Running));
         assert!(observations.ended(job).is_none());
-        observations.record(job, &Arc::new(Status::new(Phase::Succeeded)));
+        observations.record(job, Status::new(Phase::Succeeded));
         assert!(observations.ended(job).is_some());
-        observations.record(job, &Arc::new(Status::new(Phase::Running)));
+        observations.record(job, Status::new(Phase::Running));
         assert!(observations.ended(job).is_some(), "an older response that arrives later");
+    }
+
+    #[test]
+    fn a_status_that_did_not_change_is_kept_once() {
+        let observations = observations();
+        let job = Fingerprint::from_bytes(rand::random());
+        let first = observations.record(job, Status::new(Phase::Running));
+        let same = observations.record(job, Status::new(Phase::Running));
+        assert!(Arc::ptr_eq(&first, &same));
+        let next = observations.record(job, Status::new(Phase::Running).message("half done"));
+        assert_eq!(next.message, "half done");
+        let known = observations.still_running(job, Timestamp::now(), || unreachable!()).unwrap();
+        assert!(Arc::ptr_eq(&next, &known));
     }
 
     #[test]
@@ -184,7 +215,7 @@ mod tests {
             let job = Fingerprint::from_bytes(rand::random());
             let output = Some(Value::String("x".repeat(length)));
             let status = Status::new(Phase::Succeeded).output("x", output);
-            observations.record(job, &Arc::new(status));
+            observations.record(job, status);
             assert_eq!(observations.ended(job).is_some(), is_remembered, "{length}");
         }
     }
@@ -192,12 +223,14 @@ mod tests {
     #[test]
     fn new_jobs_evict_old_ones() {
         let observations = observations();
-        let done = Arc::new(Status::new(Phase::Succeeded));
+        let done = Status::new(Phase::Succeeded);
         for _ in 0..MOST * 2 {
-            observations.record(Fingerprint::from_bytes(rand::random()), &done);
+            observations.record(Fingerprint::from_bytes(rand::random()), done.clone());
         }
         let newest = (0..100).map(|_| Fingerprint::from_bytes(rand::random())).collect::<Vec<_>>();
-        newest.iter().for_each(|job| observations.record(*job, &done));
+        for job in &newest {
+            observations.record(*job, done.clone());
+        }
         observations.jobs.run_pending_tasks();
         assert!(observations.jobs.entry_count() <= MOST as u64);
         assert!(newest.iter().all(|job| observations.ended(*job).is_some()));

@@ -133,7 +133,7 @@ impl Verbs {
         self.shared.tasks.spawn(async move {
             let span = refresh_span(refresh.jobs.len());
             let found = this.refresh(group, &served, &cx, &refresh).instrument(span).await;
-            let findings = found.map(|found| this.findings(&served, &cx, &view, &refresh, found));
+            let findings = found.map(|found| this.findings(&served, &cx, &refresh, found));
             view.end(refresh, findings);
         });
     }
@@ -176,18 +176,13 @@ impl Verbs {
         &self,
         served: &ServedAsync,
         cx: &Context,
-        view: &View,
         refresh: &Refresh,
         found: Vec<JointStatus>,
     ) -> Vec<Finding> {
         let mut found = found.into_iter();
         let jobs = refresh.jobs.iter();
         jobs.map(|&(job, _)| match found.next().unwrap_or(JointStatus::Alone) {
-            JointStatus::Status(status) => {
-                let known = view.status(&job).filter(|known| **known == status);
-                let status = known.unwrap_or_else(|| self.remember(served, cx, job, status));
-                Finding::Status(status)
-            }
+            JointStatus::Status(status) => Finding::Status(self.remember(served, cx, job, status)),
             JointStatus::NotEnded => {
                 served.memory.refused_jobs.answered(job, cx);
                 Finding::NotEnded

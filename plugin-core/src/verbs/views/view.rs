@@ -250,14 +250,6 @@ impl View {
         ended.send_replace(Some(end));
     }
 
-    /// The status that the last refresh found of `job`.
-    pub(super) fn status(&self, job: &Fingerprint) -> Option<Arc<Status>> {
-        match &self.state().jobs.get(job)?.seen.as_ref()?.finding {
-            Finding::Status(status) => Some(Arc::clone(status)),
-            Finding::NotEnded | Finding::Alone => None,
-        }
-    }
-
     fn turn(self: &Arc<Self>) -> Option<Turn> {
         let more = |alone| (alone < ALONE_AT_ONCE).then_some(alone + 1);
         let taken = self.alone.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
