@@ -107,6 +107,12 @@ async fn callers_get_the_role_of_the_first_matching_rule() {
     assert!(caller.check_verb(Verb::Create).is_ok());
     assert!(caller.check_verb(Verb::Delete).is_err());
 
+    for (groups, matches) in [(json!(["eng"]), true), (json!("eng"), true), (json!(["ops"]), false)]
+    {
+        let user = json!({"sub": "ann", "scope": "submit b", "groups": groups});
+        assert_eq!(bearer(&auth, &token(&user)).await.is_ok(), matches, "{groups}");
+    }
+
     let cached = bearer(&auth, &token(&json!({}))).await.unwrap();
     assert_eq!(cached.subject(), "propeller");
 }
@@ -133,6 +139,7 @@ async fn refusals_have_the_reason_for_the_log_and_words_for_the_sender() {
         sign(&json!({"alg": "HS256"}), &claims(&all), OTHER)
     };
     let (now, hour) = (now(), 3600);
+    assert!(bearer(&auth, &admin(json!({"iat": now, "exp": now + hour}))).await.is_ok());
     for (token, reason, words) in [
         (token(&json!({"exp": now - hour})), "expired", "it has expired"),
         (token(&json!({"nbf": now + hour})), "not_yet_valid", "it is not valid yet"),
@@ -145,6 +152,11 @@ async fn refusals_have_the_reason_for_the_log_and_words_for_the_sender() {
         ),
         (admin(json!({"iat": now, "exp": now + 2 * hour})), "lifetime", "its lifetime is too long"),
         (token(&json!({"aud": null})), "missing_claim", "a required claim is missing"),
+        (
+            sign(&json!({"alg": "HS256", "crit": ["x"]}), &claims(&json!({})), SECRET),
+            "critical_header",
+            "this type of token is not trusted here",
+        ),
         ("no.jwt".to_owned(), "malformed", "it is not a signed JWT"),
     ] {
         let error = bearer(&auth, &token).await.unwrap_err();
@@ -334,6 +346,10 @@ async fn a_client_is_no_subject() {
         assert_eq!(refused.kind(), Kind::PermissionDenied, "{client}");
         let cause = refused.chain().unwrap();
         assert!(cause.contains("a rule has the token's client as sub: write client"), "{cause}");
+
+        let other = bearer(&auth, &token(&json!({"sub": null, client: "other"}))).await;
+        let cause = other.unwrap_err().chain().unwrap();
+        assert!(!cause.contains("write client"), "{cause}");
 
         let robot = bearer(&auth, &token(&json!({"sub": null, client: "robot"}))).await.unwrap();
         assert_eq!((robot.subject(), robot.role()), ("client:robot", Role::User));
