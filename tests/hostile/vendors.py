@@ -111,7 +111,7 @@ class BigQuery(Vendor):
         return Answer(200, self.job(project, job_id))
 
     def _list(self, request, project):
-        jobs = [self.job(project, job_id) for owner, job_id in reversed(list(self.jobs)[-500:]) if owner == project]
+        jobs = [self.job(project, job_id) for owner, job_id in reversed(list(self.jobs)[-1000:]) if owner == project]
         return Answer(200, {"jobs": jobs})
 
     def _delete(self, request, project, job_id):
