@@ -25,7 +25,7 @@ use crate::{
     task::{Phase, Task, TaskType},
     upstream::HttpBuilder,
     verbs::{
-        ConnectionSecrets,
+        ConnectionSecrets, Shared,
         tests::{incoming, shared},
     },
 };
@@ -245,6 +245,22 @@ async fn many_new_jobs_at_once_take_few_calls() {
     let took = poll_all(&verbs, &handles(&verbs, 500)).await;
     assert!(took <= CALL * 3, "{took:?}");
     assert!(vendor.lists() + vendor.gets() <= 10, "{} and {}", vendor.lists(), vendor.gets());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_that_take_longer_than_a_view_is_fresh_answer_those_who_wait() {
+    let vendor = Vague::made();
+    let shared = Shared { poll_freshness: CALL / 2, ..shared() };
+    let plugin = AnyPlugin::Async(Arc::new(vendor));
+    let verbs = Arc::new(Verbs::new(&[("vague", plugin)], shared).unwrap());
+    let handles = handles(&verbs, 500);
+    for _ in 0..3 {
+        let took = poll_all(&verbs, &handles).await;
+        assert!(took <= CALL * 3, "{took:?}");
+        tokio::time::advance(CALL * 10).await;
+    }
+    let calls = vendor.lists() + vendor.gets();
+    assert!(calls <= 25, "{calls} calls for 1500 polls");
 }
 
 #[tokio::test(start_paused = true)]

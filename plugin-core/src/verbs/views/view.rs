@@ -210,7 +210,9 @@ impl View {
         let Some(watched) = state.jobs.get(job) else {
             return Next::alone(None);
         };
-        let seen = watched.seen.clone().filter(|seen| now.duration_since(seen.at) <= freshness);
+        // A poll that has waited takes what it waited for, however long the vendor took.
+        let is_fresh = |seen: &Seen| has_waited || now.duration_since(seen.at) <= freshness;
+        let seen = watched.seen.clone().filter(is_fresh);
         if let Some(seen) = seen {
             let is_due = state.is_older_than(freshness / 2, now)
                 && state.is_worth(state.calls * POLLS_PER_CALL);
