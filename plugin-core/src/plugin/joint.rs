@@ -95,8 +95,8 @@ pub trait JointPolls: Plugin {
     /// order of `jobs`.
     ///
     /// # Errors
-    /// After a [transient](crate::Kind::is_transient) error every poll is answered with its job's last
-    /// status; after any other error each job is polled by itself.
+    /// After a [transient](crate::Kind::is_transient) error every poll that waits is answered with its job's
+    /// last status; after any other error each job is polled by itself for a while.
     fn get_many(
         &self,
         cx: &Context,

@@ -24,7 +24,7 @@ use crate::{
 
 /// How long a poll may take, whatever its caller's deadline: less than the ten seconds that propeller waits
 /// by default, and that a poll's caller may not have told.
-const POLL_TIME: Duration = Duration::from_secs(8);
+pub(super) const POLL_TIME: Duration = Duration::from_secs(8);
 
 /// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
 const VISIBLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -125,8 +125,11 @@ impl Verbs {
         status: Status,
     ) -> Arc<Status> {
         served.memory.refused_jobs.answered(job, cx);
-        self.note_unknown_state(served.task_type.name, &status);
-        served.memory.observations.record(job, status)
+        let (status, is_new) = served.memory.observations.record(job, status);
+        if is_new {
+            self.note_unknown_state(served.task_type.name, &status);
+        }
+        status
     }
 
     /// Counts and logs a state that this version of the plugin does not know.

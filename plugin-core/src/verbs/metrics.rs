@@ -136,7 +136,7 @@ impl Metrics {
         );
         registry.register(
             "plugin_unknown_states",
-            "Polls that found a job in a state unknown to this version",
+            "Jobs found in a state unknown to this version",
             self.unknown_states.clone(),
         );
         registry.register(

@@ -55,29 +55,29 @@ impl Observations {
     }
 
     /// Records the status that the vendor reported, unless its outputs are too large to be kept for
-    /// thousands of jobs. The status as it is kept: most polls find what the last one did.
-    pub(super) fn record(&self, job: Fingerprint, status: Status) -> Arc<Status> {
+    /// thousands of jobs. The status as it is kept, and whether it is new: most polls find what the last one
+    /// did.
+    pub(super) fn record(&self, job: Fingerprint, status: Status) -> (Arc<Status>, bool) {
         if let Some(known) = self.jobs.get(&job)
             && *known.status == status
         {
             known.observed_at.store(self.now(), Ordering::Relaxed);
-            return Arc::clone(&known.status);
+            return (Arc::clone(&known.status), false);
         }
         let status = Arc::new(status);
-        if status.outputs.values().map(size).sum::<usize>() <= MAX_OUTPUTS {
-            self.put(job, &status);
-        }
-        status
+        let is_small = status.outputs.values().map(size).sum::<usize>() <= MAX_OUTPUTS;
+        (if is_small { self.put(job, status) } else { status }, true)
     }
 
     /// Keeps a terminal status: a response to an earlier poll may arrive after it.
-    fn put(&self, job: Fingerprint, status: &Arc<Status>) {
-        let (status, observed_at) = (Arc::clone(status), self.now().into());
-        let observation = Arc::new(Observation { status, observed_at });
-        self.jobs.entry(job).and_upsert_with(|known| match known.map(Entry::into_value) {
+    fn put(&self, job: Fingerprint, status: Arc<Status>) -> Arc<Status> {
+        let observation = Arc::new(Observation { status, observed_at: self.now().into() });
+        let entry = self.jobs.entry(job);
+        let kept = entry.and_upsert_with(|known| match known.map(Entry::into_value) {
             Some(known) if known.status.phase.is_terminal() => known,
             _ => observation,
         });
+        Arc::clone(&kept.value().status)
     }
 
     /// Milliseconds.
@@ -193,16 +193,19 @@ mod tests {
         assert!(observations.ended(job).is_some());
         observations.record(job, Status::new(Phase::Running));
         assert!(observations.ended(job).is_some(), "an older response that arrives later");
+        let (late, _) = observations.record(job, Status::new(Phase::Running).message("late"));
+        assert_eq!(late.phase, Phase::Succeeded, "its caller learns the end, too");
     }
 
     #[test]
     fn a_status_that_did_not_change_is_kept_once() {
         let observations = observations();
         let job = Fingerprint::from_bytes(rand::random());
-        let first = observations.record(job, Status::new(Phase::Running));
-        let same = observations.record(job, Status::new(Phase::Running));
-        assert!(Arc::ptr_eq(&first, &same));
-        let next = observations.record(job, Status::new(Phase::Running).message("half done"));
+        let (first, is_new) = observations.record(job, Status::new(Phase::Running));
+        assert!(is_new);
+        let (same, is_new) = observations.record(job, Status::new(Phase::Running));
+        assert!(Arc::ptr_eq(&first, &same) && !is_new);
+        let (next, _) = observations.record(job, Status::new(Phase::Running).message("half done"));
         assert_eq!(next.message, "half done");
         let known = observations.still_running(job, Timestamp::now(), || unreachable!()).unwrap();
         assert!(Arc::ptr_eq(&next, &known));

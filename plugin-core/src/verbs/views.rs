@@ -10,9 +10,10 @@ mod view;
 
 use std::sync::Arc;
 
-use server_core::{Error, Kind, Result, telemetry::TRACE_TARGET};
+use server_core::{Error, Kind, Result, digest::Fingerprint, telemetry::TRACE_TARGET};
 use tokio::{
     sync::watch,
+    task::yield_now,
     time::{Instant, timeout_at},
 };
 use tracing::{Instrument as _, Span};
@@ -22,13 +23,16 @@ use self::{
     refusals::{GroupKey, SEPARATE_AFTER_REFUSAL},
     view::{Answer, End, Finding, Next, Refresh, Seen, Turn, View},
 };
-use super::{Opened, ServedAsync, Verbs};
+use super::{Opened, ServedAsync, Verbs, get::POLL_TIME};
 use crate::{
     context::{Context, Deadline},
     erased::Poll,
     plugin::JointStatus,
     task::Status,
 };
+
+/// How many findings are remembered before other tasks get a turn.
+const JOBS_PER_STEP: usize = 500;
 
 /// How a job is polled.
 pub(super) enum Polled {
@@ -55,7 +59,10 @@ impl Verbs {
             return Ok(Polled::Alone(None));
         };
         let group = (opened.served.task_type.name, group);
-        views.refusals.check_paused(&group)?;
+        if let Err(error) = views.refusals.check_paused(&group) {
+            let seen = views.fresh(&group, &opened.fingerprint).ok_or(error)?;
+            return Ok(self.answer(opened, &seen, meta));
+        }
         if views.refusals.is_separate(&group) {
             return Ok(Polled::Alone(None));
         }
@@ -127,13 +134,16 @@ impl Verbs {
         served: &ServedAsync,
         cx: &Context,
     ) {
-        let deadline = Deadline::after(self.shared.request_timeout);
+        let deadline = Deadline::after(self.shared.request_timeout.min(POLL_TIME));
         let cx = cx.with_deadline(deadline).counting_calls(Arc::clone(&refresh.calls));
         let (this, view, served) = (Arc::clone(self), Arc::clone(view), served.clone());
         self.shared.tasks.spawn(async move {
             let span = refresh_span(refresh.jobs.len());
             let found = this.refresh(group, &served, &cx, &refresh).instrument(span).await;
-            let findings = found.map(|found| this.findings(&served, &cx, &refresh, found));
+            let findings = match found {
+                Ok(found) => Ok(this.findings(&served, &cx, &refresh, found).await),
+                Err(error) => Err(error),
+            };
             view.end(refresh, findings);
         });
     }
@@ -172,24 +182,38 @@ impl Verbs {
     }
 
     /// A finding for each job of `refresh`, once it is remembered.
-    fn findings(
+    async fn findings(
         &self,
         served: &ServedAsync,
         cx: &Context,
         refresh: &Refresh,
         found: Vec<JointStatus>,
     ) -> Vec<Finding> {
-        let mut found = found.into_iter();
-        let jobs = refresh.jobs.iter();
-        jobs.map(|&(job, _)| match found.next().unwrap_or(JointStatus::Alone) {
+        let (mut found, mut findings) = (found.into_iter(), Vec::new());
+        for (job, _) in &refresh.jobs {
+            findings.push(self.finding(served, cx, *job, found.next()));
+            if findings.len() % JOBS_PER_STEP == 0 {
+                yield_now().await;
+            }
+        }
+        findings
+    }
+
+    fn finding(
+        &self,
+        served: &ServedAsync,
+        cx: &Context,
+        job: Fingerprint,
+        found: Option<JointStatus>,
+    ) -> Finding {
+        match found.unwrap_or(JointStatus::Alone) {
             JointStatus::Status(status) => Finding::Status(self.remember(served, cx, job, status)),
             JointStatus::NotEnded => {
                 served.memory.refused_jobs.answered(job, cx);
                 Finding::NotEnded
             }
             JointStatus::Alone => Finding::Alone,
-        })
-        .collect()
+        }
     }
 }
 

@@ -237,11 +237,13 @@ impl Identities {
         };
         let client_id = choice.client_id.as_deref().or(self.args.client_id.as_deref());
         let secret = match &source {
-            Some(source) => source.find(cx).await?.map(|(_, value)| value),
+            Some(source) => source.find(cx).await?,
             None => None,
         };
-        let secret = secret.as_ref().map_or("", |secret| secret.expose_secret());
-        Ok(Fingerprint::of(&[workspace, kind, client_id.unwrap_or_default(), secret]))
+        // One call looks a secret up for all: its name must be everybody's.
+        let (name, secret) =
+            secret.as_ref().map_or(("", ""), |(name, secret)| (&**name, secret.expose_secret()));
+        Ok(Fingerprint::of(&[workspace, kind, client_id.unwrap_or_default(), name, secret]))
     }
 
     /// The file is the service's own, so its operator may restrict the service principals.

@@ -6,7 +6,10 @@
 
 use std::collections::HashMap;
 
-use plugin_core::{Context, Http, JointStatus, Phase, Polled, Result};
+use plugin_core::{
+    Context, Http, JointStatus, Phase, Polled, Result,
+    jiff::{SignedDuration, Timestamp},
+};
 
 use crate::{
     Run,
@@ -19,6 +22,9 @@ use crate::{
 const PAGE: &str = "24";
 const ACTIVE_PAGES: usize = 2;
 const ENDED_PAGES: usize = 10;
+/// Older runs are found in the list of active runs or polled one by one: a list of ended runs that reaches
+/// back to them has too many.
+const YOUNG: SignedDuration = SignedDuration::from_hours(1);
 /// Allows for clock skew between Databricks and this service, and for the duration of a submit.
 const SLACK_MILLIS: i64 = 120_000;
 
@@ -36,12 +42,17 @@ struct Read {
     complete: bool,
 }
 
+fn is_young(polled: &Polled<Run>) -> bool {
+    Timestamp::now().duration_since(polled.created_at) < YOUNG
+}
+
 impl Lists<'_> {
     pub(crate) async fn get_many(&self, runs: &[Polled<Run>]) -> Result<Vec<JointStatus>> {
         // In this order: a run that ends between the two calls is in the second list.
         let all = runs.iter().collect::<Vec<_>>();
         let active = self.read("active_only", ACTIVE_PAGES, &all).await?;
-        let is_missing = |polled: &&Polled<Run>| !active.found.contains_key(&polled.job.id);
+        let is_missing =
+            |polled: &&Polled<Run>| is_young(polled) && !active.found.contains_key(&polled.job.id);
         let missing = runs.iter().filter(is_missing).collect::<Vec<_>>();
         // Never more calls than polling them one by one would take.
         let pages = ENDED_PAGES.min(missing.len());
@@ -50,7 +61,9 @@ impl Lists<'_> {
             let run = &polled.job;
             match ended.found.get(&run.id).or_else(|| active.found.get(&run.id)) {
                 Some(found) => self.status(run, found),
-                None if ended.complete && !active.complete => JointStatus::NotEnded,
+                None if is_young(polled) && ended.complete && !active.complete => {
+                    JointStatus::NotEnded
+                }
                 None => JointStatus::Alone,
             }
         };

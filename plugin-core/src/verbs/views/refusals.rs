@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moka::sync::Cache;
-use server_core::{Error, Result, digest::Fingerprint};
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::Instant;
 
 /// How long a group is polled separately after the vendor refused its joint poll.
@@ -58,11 +58,11 @@ impl Refusals {
         self.failed.invalidate(group);
     }
 
-    /// Separates the group at the second failure in a row: a joint poll that does not work must not
-    /// withhold what separate polls would find. Pauses it, if `error` says how long the vendor wants no
+    /// Separates the group at the second failure in a row, and at once if a list hangs: a joint poll that does
+    /// not work must not withhold what separate polls would find. Pauses it, if `error` says how long the vendor wants no
     /// calls.
     pub(super) fn note_failure(&self, group: GroupKey, error: &Error) {
-        if self.failed.contains_key(&group) {
+        if self.failed.contains_key(&group) || error.kind() == Kind::DeadlineExceeded {
             self.separate(group, SEPARATE_AFTER_FAILURES);
         }
         self.failed.insert(group, ());

@@ -42,6 +42,8 @@ struct Vague {
     gets: AtomicUsize,
     /// Joint polls are answered with a rate limit.
     limited: AtomicBool,
+    /// Joint polls are never answered.
+    hangs: AtomicBool,
     /// Every job has ended.
     ended: AtomicBool,
     /// How many calls a list takes besides the first one.
@@ -92,6 +94,9 @@ impl JointPolls for &'static Vague {
         self.lists.fetch_add(1, Ordering::Relaxed);
         (0..=self.pages.load(Ordering::Relaxed)).for_each(|_| cx.count_call());
         sleep(CALL).await;
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
         if self.limited.load(Ordering::Relaxed) {
             let error = Error::new(Kind::ResourceExhausted, "too many calls");
             return Err(error.with_retry_after(Duration::from_secs(20)));
@@ -126,10 +131,14 @@ fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
     Arc::new(Verbs::new(&[("vague", AnyPlugin::Async(Arc::new(plugin)))], shared()).unwrap())
 }
 
-async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
+async fn status(verbs: &Arc<Verbs>, handle: &[u8]) -> Arc<Status> {
     let incoming = incoming(Duration::from_secs(10));
     let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
-    verbs.get(&incoming, &opened, ConnectionSecrets::new()).await.phase
+    verbs.get(&incoming, &opened, ConnectionSecrets::new()).await
+}
+
+async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
+    status(verbs, handle).await.phase
 }
 
 fn handles(verbs: &Verbs, jobs: usize) -> Vec<Vec<u8>> {
@@ -361,4 +370,65 @@ async fn polls_do_not_wait_while_the_vendor_asks_for_a_pause() {
     tokio::time::advance(Duration::from_secs(2)).await;
     poll_all(&verbs, &handles).await;
     assert_eq!(vendor.lists(), lists + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_does_not_hide_what_was_just_found() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    vendor.limited.store(true, Ordering::Relaxed);
+    tokio::time::advance(FRESHNESS * 2 / 3).await;
+    poll_all(&verbs, &handles).await;
+    poll_all(&verbs, &handles).await;
+    sleep(CALL * 2).await;
+    assert_eq!(status(&verbs, &handles[0]).await.message, "", "the view is still fresh");
+    tokio::time::advance(FRESHNESS).await;
+    let later = status(&verbs, &handles[0]).await;
+    assert!(later.message.starts_with("last known state"), "{}", later.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_hangs_is_not_waited_for_twice() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    vendor.hangs.store(true, Ordering::Relaxed);
+    tokio::time::advance(FRESHNESS * 2).await;
+    poll_all(&verbs, &handles).await;
+    sleep(POLL_TIME).await;
+    for _ in 0..5 {
+        tokio::time::advance(FRESHNESS * 2).await;
+        assert_eq!(poll_all(&verbs, &handles).await, CALL, "each is polled alone");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_was_long_is_tried_again_some_minutes_later() {
+    let vendor = Vague::made();
+    vendor.pages.store(40, Ordering::Relaxed);
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 60);
+    poll_all(&verbs, &handles).await;
+    poll_all(&verbs, &handles).await;
+    vendor.pages.store(0, Ordering::Relaxed);
+    let lists = vendor.lists();
+    for _ in 0..300 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        poll_all(&verbs, &handles[..4]).await;
+    }
+    let lists = vendor.lists() - lists;
+    assert!(lists > 20, "{lists} lists for 1200 polls of 4 jobs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn places_that_nobody_needs_are_given_back_to_other_groups() {
+    let views = Views::new(FRESHNESS, 10);
+    let some = || Fingerprint::from_bytes(rand::random());
+    let poll = || Poll { meta: Vec::new(), created_at: Timestamp::now() };
+    let (full, other) = (("vague", some()), ("vague", some()));
+    for _ in 0..10 {
+        assert!(views.watching(full, some(), poll).is_some());
+    }
+    assert!(views.watching(other, some(), poll).is_none());
+    tokio::time::advance(WATCHED_FOR).await;
+    assert!(views.watching(other, some(), poll).is_some());
 }

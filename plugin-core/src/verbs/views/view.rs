@@ -22,8 +22,6 @@ pub(super) const MIN_BATCH: usize = 3;
 const ALONE_AT_ONCE: usize = 4;
 /// How many polls a view answers for each call that refreshing it took, before it is refreshed ahead of time.
 const POLLS_PER_CALL: usize = 20;
-/// How often jobs that nobody polls are looked for when there are too many.
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long a job is watched after its last poll. Propeller polls each job every 10 to 30 s by default.
 pub(super) const WATCHED_FOR: Duration = Duration::from_secs(120);
 
@@ -44,7 +42,6 @@ struct State {
     calls: usize,
     /// How many refreshes have begun.
     refreshes: u64,
-    swept_at: Option<Instant>,
     under_way: Option<UnderWay>,
 }
 
@@ -184,17 +181,25 @@ impl View {
             watched.polled_at = now;
             return true;
         }
-        let place = places.take().or_else(|| {
-            state.sweep(now);
-            places.take()
-        });
-        let Some(place) = place else {
+        let Some(place) = places.take() else {
             return false;
         };
         let watched =
             Watched { poll: poll(), polled_at: now, refresh: 0, seen: None, _place: place };
         state.jobs.insert(job, watched);
         true
+    }
+
+    /// Gives back the places of jobs that nobody polls.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        self.state().jobs.retain(|_, watched| watched.is_polled(now));
+    }
+
+    /// What was found of `job` within `freshness`.
+    pub(super) fn fresh(&self, job: &Fingerprint, freshness: Duration) -> Option<Seen> {
+        let seen = self.state().jobs.get(job)?.seen.clone()?;
+        (seen.at.elapsed() <= freshness).then_some(seen)
     }
 
     /// What a poll of `job` does next. Views are refreshed when half of `freshness` is over, so that polls
@@ -212,10 +217,10 @@ impl View {
         };
         // A poll that has waited takes what it waited for, however long the vendor took.
         let is_fresh = |seen: &Seen| has_waited || now.duration_since(seen.at) <= freshness;
-        let seen = watched.seen.clone().filter(is_fresh);
+        let (seen, is_known) = (watched.seen.clone().filter(is_fresh), watched.seen.is_some());
         if let Some(seen) = seen {
             let is_due = state.is_older_than(freshness / 2, now)
-                && state.is_worth(state.calls * POLLS_PER_CALL);
+                && state.is_worth(state.cost(now) * POLLS_PER_CALL);
             let start = is_due.then(|| state.begin(now));
             return Next { answer: Answer::Seen(seen), start };
         }
@@ -225,8 +230,9 @@ impl View {
                 Some(turn) => Next::alone(Some(turn)),
                 None => refresh.wait(),
             },
-            None if !state.is_worth(state.calls) => Next::alone(None),
-            None if has_waited || state.is_older_than(freshness / 2, now) => {
+            None if !state.is_worth(state.cost(now)) => Next::alone(None),
+            // A list does not have all details of a job that was never looked at.
+            None if has_waited || is_known && state.is_older_than(freshness / 2, now) => {
                 state.begin_and_wait(now)
             }
             None => match self.turn() {
@@ -241,7 +247,9 @@ impl View {
         let Refresh { began, jobs, calls, ended } = refresh;
         let mut state = self.state();
         state.under_way = None;
-        state.calls = calls.load(Ordering::Relaxed);
+        if findings.is_ok() {
+            state.calls = calls.load(Ordering::Relaxed);
+        }
         let end = findings.map(|findings| {
             for ((job, _), finding) in jobs.into_iter().zip(findings) {
                 if let Some(watched) = state.jobs.get_mut(&job) {
@@ -249,6 +257,7 @@ impl View {
                 }
             }
         });
+        drop(state);
         ended.send_replace(Some(end));
     }
 
@@ -271,17 +280,15 @@ impl State {
             && self.demand.polls() >= MIN_BATCH.max(cost)
     }
 
+    /// How many calls a refresh may take: as many as the last one, or fewer if that is long ago.
+    fn cost(&self, now: Instant) -> usize {
+        let minutes = self.began.map_or(0, |began| now.duration_since(began).as_secs() / 60);
+        self.calls >> minutes.min(16)
+    }
+
     /// Whether no refresh has begun for `age`.
     fn is_older_than(&self, age: Duration, now: Instant) -> bool {
         self.began.is_none_or(|began| now.duration_since(began) >= age)
-    }
-
-    /// Makes room in a view that has none left for new jobs.
-    fn sweep(&mut self, now: Instant) {
-        if self.swept_at.is_none_or(|at| now.duration_since(at) >= SWEEP_EVERY) {
-            self.swept_at = Some(now);
-            self.jobs.retain(|_, watched| watched.is_polled(now));
-        }
     }
 
     /// The refresh under way. One whose task is gone, because it panicked, is not.
