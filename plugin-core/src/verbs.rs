@@ -49,6 +49,10 @@ use crate::{
     wire::Bounds,
 };
 
+/// How long a poll may take, whatever its caller's deadline: less than the ten seconds that propeller waits
+/// by default, and that a poll's caller may not have told.
+const POLL_TIME: Duration = Duration::from_secs(8);
+
 /// The secrets that came with a request, by name.
 pub(crate) type ConnectionSecrets = BTreeMap<String, SecretString>;
 

@@ -4,7 +4,6 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +11,7 @@ use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, refused_jobs::RefusedJob,
+    ConnectionSecrets, Incoming, Opened, POLL_TIME, ServedAsync, Verbs, refused_jobs::RefusedJob,
     views::Polled,
 };
 use crate::{
@@ -21,10 +20,6 @@ use crate::{
     task::{Phase, Status},
     upstream::RESPONSE_TOO_LARGE,
 };
-
-/// How long a poll may take, whatever its caller's deadline: less than the ten seconds that propeller waits
-/// by default, and that a poll's caller may not have told.
-pub(super) const POLL_TIME: Duration = Duration::from_secs(8);
 
 /// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
 const VISIBLE_AFTER: SignedDuration = SignedDuration::from_secs(60);

@@ -23,7 +23,7 @@ use self::{
     refusals::{GroupKey, SEPARATE_AFTER_REFUSAL},
     view::{Answer, End, Finding, Next, Refresh, Seen, Turn, View},
 };
-use super::{Opened, ServedAsync, Verbs, get::POLL_TIME};
+use super::{Opened, POLL_TIME, ServedAsync, Verbs};
 use crate::{
     context::{Context, Deadline},
     erased::Poll,
