@@ -49,3 +49,27 @@ impl Metrics {
         self.jwks_fetches.get_or_create(&FetchLabels { issuer: issuer.to_owned(), result }).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use server_core::metrics::encode;
+
+    use super::*;
+
+    #[test]
+    fn failures_and_fetches_are_counted_by_reason_and_issuer() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        metrics.failure("expired");
+        metrics.jwks_fetch("idp", true);
+        metrics.jwks_fetch("idp", false);
+        let text = encode(&registry).unwrap();
+        for expected in [
+            "plugin_auth_failures_total{reason=\"expired\"} 1",
+            "plugin_jwks_fetches_total{issuer=\"idp\",result=\"ok\"} 1",
+            "plugin_jwks_fetches_total{issuer=\"idp\",result=\"error\"} 1",
+        ] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+    }
+}

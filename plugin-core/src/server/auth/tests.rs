@@ -166,6 +166,17 @@ async fn refusals_have_the_reason_for_the_log_and_words_for_the_sender() {
 }
 
 #[test]
+fn published_keys_sign_with_rs256_unless_the_file_says_otherwise() {
+    let issuer = |algorithms: Json| {
+        let file = json!({"name": "idp", "issuer": "https://idp", "audiences": ["a"],
+            "jwks": {"url": "https://idp/keys"}, "algorithms": algorithms});
+        serde_json::from_value::<config::IssuerFile>(file).unwrap().allowed_algorithms()
+    };
+    assert_eq!(issuer(json!([])), [jsonwebtoken::Algorithm::RS256]);
+    assert_eq!(issuer(json!(["ES256"])), [jsonwebtoken::Algorithm::ES256]);
+}
+
+#[test]
 fn issuers_have_names_of_their_own() {
     let key = "key: {hs256_secret_file: DIR/secret}, audiences: [a]";
     let issuers = |named: &[(&str, &str)]| {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use server_core::Error;
+use server_core::{Error, Kind};
 use tokio::time::{advance, sleep, timeout};
 
 use super::*;
@@ -107,6 +107,47 @@ async fn a_failed_fetch_is_repeated_once_per_second() {
     advance(Duration::from_secs(2)).await;
     assert!(token(&cache).await.is_err());
     assert_eq!(source.fetches.load(Ordering::Relaxed), 2);
+}
+
+/// [`obtain`], whose first fetch hangs, and what the others return in turn: its outcome, how many fetches there
+/// were, and how long they took.
+async fn obtained(mut others: Vec<Result<()>>) -> (Result<()>, usize, Duration) {
+    let (began, mut fetches) = (Instant::now(), 0);
+    others.reverse();
+    let outcome = obtain(|_| {
+        fetches += 1;
+        let next = if fetches == 1 { None } else { others.pop() };
+        async move {
+            match next {
+                Some(outcome) => outcome,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    let outcome = outcome.await;
+    (outcome, fetches, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_beside_one_that_hangs_is_repeated_until_its_error_is_definitive() {
+    let transient = || Err(Error::unavailable("busy"));
+    let (outcome, fetches, took) = obtained(vec![transient(), transient(), Ok(())]).await;
+    assert_eq!((outcome.is_ok(), fetches), (true, 4));
+    assert_eq!(took, Duration::from_millis(1000 + 2 * 300), "a pause after each error");
+    let refused = Error::new(Kind::Unauthenticated, "no such key");
+    let (outcome, fetches, took) = obtained(vec![transient(), Err(refused), Ok(())]).await;
+    assert_eq!((outcome.unwrap_err().kind(), fetches), (Kind::Unauthenticated, 3));
+    assert_eq!(took, Duration::from_millis(1300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_remembered_for_a_second() {
+    let (source, cache) = cache(true);
+    for _ in 0..9 {
+        assert!(token(&cache).await.is_err());
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(source.fetches.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,16 +132,6 @@ fn unsafe_keys_are_refused_at_start() {
     assert_eq!(refused, "no key of the set may verify signatures");
 }
 
-#[tokio::test]
-async fn rs256_is_accepted_unless_the_file_says_otherwise() {
-    let (files, key) = (Files::new(), Signer::new("k"));
-    let set = json!({"keys": [key.jwk()]}).to_string();
-    let auth = files.auth("jwks_file", "", &set).unwrap();
-    assert!(!accepts(&auth, &key.token()).await, "ES256 is not named");
-    let auth = files.auth("jwks_file", "ES256", &set).unwrap();
-    assert!(accepts(&auth, &key.token()).await);
-}
-
 #[test]
 fn unsafe_pem_files_are_refused_at_start() {
     let files = Files::new();
