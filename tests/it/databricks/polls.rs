@@ -70,15 +70,12 @@ async fn joint_poll_needs_few_extra_calls() {
 #[tokio::test]
 async fn joint_poll_returns_all_links() {
     let options = Options { polls: 1_000_000, ..Options::default() };
-    let args = ["--poll-freshness=100ms"];
-    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &args).await;
+    let stage = Stage::set_with(options, &[("databricks_token", TOKEN)], &[]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
     for number in 0..3 {
         handles.push(client.create(&task(number)).await.unwrap());
         client.get(&task(number), &handles[number]).await.unwrap();
-        // So few polls are made alone.
-        sleep(Duration::from_millis(250)).await;
     }
     let gets = stage.fake.requests_to("runs/get");
     let task = task(0);
@@ -87,8 +84,8 @@ async fn joint_poll_returns_all_links() {
         let names = seen.links.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
         assert_eq!(names, ["Databricks Console", "Driver Logs", "Spark UI"]);
     }
-    let alone = stage.fake.requests_to("runs/get") - gets;
-    assert!(alone < handles.len(), "{alone} runs were polled individually");
+    assert_eq!(gets, 3, "each new run was polled individually");
+    assert_eq!(stage.fake.requests_to("runs/get"), gets, "and no run again");
 }
 
 #[tokio::test]

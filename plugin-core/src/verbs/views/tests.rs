@@ -237,6 +237,22 @@ async fn a_new_job_is_not_answered_from_an_older_view() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_caller_looks_at_each_job_alone_once() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 10);
+    for round in 0..5 {
+        let (lists, gets) = (vendor.lists(), vendor.gets());
+        for handle in &handles {
+            poll(&verbs, handle).await;
+        }
+        let calls = (vendor.lists() - lists, vendor.gets() - gets);
+        assert!(if round == 0 { calls == (0, 10) } else { calls.1 == 0 }, "{round}: {calls:?}");
+    }
+    assert!(vendor.lists() <= 3, "{}", vendor.lists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_burst_after_a_pause_waits_for_one_call() {
     let vendor = Vague::made();
     let (verbs, handles) = viewed(vendor).await;

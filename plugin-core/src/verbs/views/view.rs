@@ -58,6 +58,8 @@ pub(super) type End = Result<(), Error>;
 struct Watched {
     poll: Poll,
     polled_at: Instant,
+    /// Whether this is its first poll.
+    is_new: bool,
     /// The last refresh that it is part of.
     refresh: u64,
     seen: Option<Seen>,
@@ -178,14 +180,20 @@ impl View {
         let now = Instant::now();
         state.demand.count(now, freshness);
         if let Some(watched) = state.jobs.get_mut(&job) {
-            watched.polled_at = now;
+            (watched.polled_at, watched.is_new) = (now, false);
             return true;
         }
         let Some(place) = places.take() else {
             return false;
         };
-        let watched =
-            Watched { poll: poll(), polled_at: now, refresh: 0, seen: None, _place: place };
+        let watched = Watched {
+            poll: poll(),
+            polled_at: now,
+            is_new: true,
+            refresh: 0,
+            seen: None,
+            _place: place,
+        };
         state.jobs.insert(job, watched);
         true
     }
@@ -217,7 +225,7 @@ impl View {
         };
         // A poll that has waited takes what it waited for, however long the vendor took.
         let is_fresh = |seen: &Seen| has_waited || now.duration_since(seen.at) <= freshness;
-        let (seen, is_known) = (watched.seen.clone().filter(is_fresh), watched.seen.is_some());
+        let (seen, is_new) = (watched.seen.clone().filter(is_fresh), watched.is_new);
         if let Some(seen) = seen {
             let is_due = state.is_older_than(freshness / 2, now)
                 && state.is_worth(state.cost(now) * POLLS_PER_CALL);
@@ -232,7 +240,7 @@ impl View {
             },
             None if !state.is_worth(state.cost(now)) => Next::alone(None),
             // A list does not have all details of a job that was never looked at.
-            None if has_waited || is_known && state.is_older_than(freshness / 2, now) => {
+            None if has_waited || !is_new && state.is_older_than(freshness / 2, now) => {
                 state.begin_and_wait(now)
             }
             None => match self.turn() {
