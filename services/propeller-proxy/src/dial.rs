@@ -177,3 +177,16 @@ fn on_first_read(sender: oneshot::Sender<bool>) -> impl FnMut(&[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_is_named_without_the_systems_number() {
+        const ECONNREFUSED: i32 = 111;
+        let refused = || io::Error::from_raw_os_error(ECONNREFUSED);
+        assert_ne!(refused().to_string(), "connection refused");
+        assert_eq!(NoConnection::from(refused()).to_string(), "connection refused");
+    }
+}
