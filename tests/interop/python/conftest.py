@@ -34,6 +34,14 @@ def free_port():
     raise AssertionError("no port is free")
 
 
+def polls(get, seconds=20):
+    """The answers of `get`, ten a second: a status is as old as the service's view of its jobs may get."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield get()
+        time.sleep(0.1)
+
+
 class Service:
     def __init__(self, api, admin, secret):
         self.api, self.admin, self._secret = api, admin, secret

@@ -11,7 +11,7 @@ from flyteidl2.connector import connector_pb2, service_pb2_grpc
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from conftest import GOLDEN
+from conftest import GOLDEN, polls
 
 PHASE = execution_pb2.TaskExecution.Phase
 # The service refuses these; the Rust tests check the error messages.
@@ -27,8 +27,8 @@ def golden(version):
 def poll(get):
     """Polls until the job ends, as propeller does. Returns all phases."""
     phases = []
-    for _ in range(10):
-        resource = get().resource
+    for answer in polls(get):
+        resource = answer.resource
         assert resource.phase != PHASE.UNDEFINED
         phases.append(PHASE.Name(resource.phase))
         if resource.phase == PHASE.SUCCEEDED:
@@ -142,8 +142,7 @@ def test_rest_outputs_are_proto_json(service):
     path = "/plugins/v1/bigquery_query_job_task/0"
     status, created = service.rest("PUT", path, body)
     assert status == 200, created
-    for _ in range(10):
-        status, seen = service.rest("GET", f"{path}?job_id={created['job_id']}")
+    for status, seen in polls(lambda: service.rest("GET", f"{path}?job_id={created['job_id']}")):
         assert status == 200
         if seen["job_state"] != "running":
             break
