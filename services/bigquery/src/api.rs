@@ -3,12 +3,15 @@
 //! Field names and tables: Google's discovery document (revision 20261009) and
 //! <https://cloud.google.com/bigquery/docs/error-messages>.
 
+mod lenient;
+
 use plugin_core::{
     Kind, Phase, Status, Value, http::StatusCode, serde_json, serde_json::Value as Json,
     upstream::Failure,
 };
 use serde::Deserialize;
 
+use self::lenient::{Object, Scalar};
 use crate::verdicts;
 
 /// A job.
@@ -19,11 +22,64 @@ pub(crate) struct Job {
     pub(crate) reference: JobReference,
     #[serde(default)]
     status: JobStatus,
-    /// Read member by member: an unexpected value in an unused field must not make a job unreadable.
     #[serde(default)]
-    statistics: Json,
+    statistics: Object<Statistics>,
     #[serde(default)]
-    configuration: Json,
+    configuration: Object<Configuration>,
+}
+
+/// A job, with all that it was asked to do.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AskedJob {
+    #[serde(rename = "jobReference")]
+    pub(crate) reference: JobReference,
+    /// With BigQuery's defaults.
+    #[serde(default)]
+    pub(crate) configuration: Json,
+}
+
+/// A job that has been submitted.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SubmittedJob {
+    #[serde(rename = "jobReference")]
+    pub(crate) reference: JobReference,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Statistics {
+    total_bytes_processed: Scalar,
+    total_slot_ms: Scalar,
+    num_child_jobs: Scalar,
+    script_statistics: Object<ScriptStatistics>,
+    query: Object<QueryStatistics>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ScriptStatistics {
+    evaluation_kind: Scalar,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct QueryStatistics {
+    total_bytes_billed: Scalar,
+    cache_hit: Scalar,
+    statement_type: Scalar,
+    ddl_target_table: Object<Table>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Configuration {
+    query: Object<Query>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Query {
+    destination_table: Object<Table>,
 }
 
 /// A page of `jobs.list`, newest first.
@@ -35,7 +91,7 @@ pub(crate) struct JobList {
     pub(crate) next_page_token: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JobReference {
     project_id: String,
@@ -87,17 +143,19 @@ pub(crate) struct ErrorProto {
     message: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Table {
-    project_id: String,
-    dataset_id: String,
-    table_id: String,
+    project_id: Scalar,
+    dataset_id: Scalar,
+    table_id: Scalar,
 }
 
 impl Table {
-    fn uri(&self) -> String {
-        format!("bq://{}:{}.{}", self.project_id, self.dataset_id, self.table_id)
+    /// `None` if it is not a whole reference.
+    fn uri(&self) -> Option<String> {
+        let (project, dataset) = (self.project_id.as_str()?, self.dataset_id.as_str()?);
+        Some(format!("bq://{project}:{dataset}.{}", self.table_id.as_str()?))
     }
 }
 
@@ -110,8 +168,8 @@ impl Job {
     /// Whether it is a statement of a script, not the evaluation of an expression, and did not fail. A
     /// script that handles errors continues after a failed statement.
     pub(crate) fn is_statement_of_script(&self) -> bool {
-        let is_statement = self.statistics["scriptStatistics"]["evaluationKind"] == "STATEMENT";
-        is_statement && self.status.error_result.is_none()
+        let kind = &self.statistics.0.script_statistics.0.evaluation_kind;
+        kind.as_str() == Some("STATEMENT") && self.status.error_result.is_none()
     }
 
     /// The job's status in Flyte's terms, without its results.
@@ -131,55 +189,52 @@ impl Job {
     /// The table with the rows: the query's destination table, the one that BigQuery chose, or the one
     /// that a DDL statement created. A script has none of its own.
     pub(crate) fn results(&self) -> Option<Value> {
-        let written = Some(&self.configuration["query"]["destinationTable"]);
-        let created = Some(&self.statistics["query"]["ddlTargetTable"]).filter(|_| !self.drops());
-        let mut tables = [written, created].into_iter().flatten();
-        let table = tables.find_map(|table| Table::deserialize(table).ok())?;
-        Some(Value::structured_dataset(table.uri()))
+        let written = &self.configuration.0.query.0.destination_table.0;
+        let created = Some(&self.statistics.0.query.0.ddl_target_table.0).filter(|_| !self.drops());
+        let uri = written.uri().or_else(|| created?.uri())?;
+        Some(Value::structured_dataset(uri))
     }
 
     /// Whether its DDL statement dropped its target.
     fn drops(&self) -> bool {
-        let statement_type = self.statistics["query"]["statementType"].as_str();
+        let statement_type = self.statistics.0.query.0.statement_type.as_str();
         statement_type.is_some_and(|statement_type| statement_type.starts_with("DROP"))
     }
 
-    /// What the job was asked to do, with BigQuery's defaults.
-    pub(crate) fn configuration(&self) -> &Json {
-        &self.configuration
-    }
-
     fn describe(&self, status: Status) -> Status {
-        let JobReference { project_id, job_id, location } = self.reference.clone();
-        let statistic =
-            |name: &str| Some(self.statistics[name].clone()).filter(|json| !json.is_null());
-        let of_query = |name: &str| {
-            Some(self.statistics["query"][name].clone()).filter(|json| !json.is_null())
-        };
-        let job =
-            super::Job { project: project_id, location, id: job_id, results: false, key: None };
-        described(status, &job)
-            .info("statement_type", of_query("statementType"))
-            .info("total_bytes_processed", statistic("totalBytesProcessed"))
-            .info("total_bytes_billed", of_query("totalBytesBilled"))
-            .info("total_slot_ms", statistic("totalSlotMs"))
-            .info("cache_hit", of_query("cacheHit"))
-            .info("child_jobs", statistic("numChildJobs"))
+        let (Object(statistics), query) = (&self.statistics, &self.statistics.0.query.0);
+        self.reference
+            .described(status)
+            .info("statement_type", query.statement_type.json())
+            .info("total_bytes_processed", statistics.total_bytes_processed.json())
+            .info("total_bytes_billed", query.total_bytes_billed.json())
+            .info("total_slot_ms", statistics.total_slot_ms.json())
+            .info("cache_hit", query.cache_hit.json())
+            .info("child_jobs", statistics.num_child_jobs.json())
     }
 }
 
 /// `status` with the link and info that a job's ids provide.
 pub(crate) fn described(status: Status, job: &super::Job) -> Status {
-    let super::Job { project, location, id, .. } = job;
-    let region = location.as_deref().unwrap_or_default();
+    describe(status, &job.project, job.location.as_deref(), &job.id)
+}
+
+impl JobReference {
+    fn described(&self, status: Status) -> Status {
+        describe(status, &self.project_id, self.location.as_deref(), &self.job_id)
+    }
+}
+
+fn describe(status: Status, project: &str, location: Option<&str>, id: &str) -> Status {
+    let region = location.unwrap_or_default();
     let console = format!(
         "https://console.cloud.google.com/bigquery?project={project}&j=bq:{region}:{id}&page=queryresults"
     );
     status
         .link("BigQuery Console", console)
-        .info("project", Some(project.as_str()))
-        .info("location", location.as_deref())
-        .info("job_id", Some(id.as_str()))
+        .info("project", Some(project))
+        .info("location", location)
+        .info("job_id", Some(id))
 }
 
 impl ErrorProto {

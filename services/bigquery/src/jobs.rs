@@ -9,6 +9,8 @@ use plugin_core::{
     upstream::Request,
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{Job, api, asked, query::Insert};
 
 /// Allows for clock skew between BigQuery and this service, and for the duration of a submit.
@@ -53,7 +55,7 @@ impl Jobs {
     pub(crate) async fn insert(&self, cx: &Context, insert: &Insert<'_>, job: Job) -> Result<Job> {
         let request = self.0.post(&["projects", &job.project, "jobs"]).idempotent();
         let request = request.query("fields", Some(SUBMITTED));
-        match request.json(insert).send_json::<api::Job>(cx).await {
+        match request.json(insert).send_json::<api::SubmittedJob>(cx).await {
             Ok(created) => Ok(job.in_location(created.reference.location)),
             Err(error) if error.kind() == Kind::AlreadyExists => {
                 let location = api::location_of_duplicate(error.message(), &job.id);
@@ -66,14 +68,14 @@ impl Jobs {
     /// Only this service creates such ids, so the job is an earlier attempt's, unless a caller used the
     /// same key for another task.
     async fn adopt(&self, cx: &Context, job: Job, insert: &Insert<'_>) -> Result<Job> {
-        let found = match self.look(cx, &job, ADOPTED).await {
+        let found: api::AskedJob = match self.look(cx, &job, ADOPTED).await {
             Ok(found) => found,
             Err(error) if error.kind().is_transient() => return Err(error),
             // It exists all the same, even if this identity may not see it.
             Err(_) => return Ok(job),
         };
         let ours = serde_json::to_value(insert).map_err(Error::internal)?;
-        let difference = asked::difference(&ours["configuration"], found.configuration());
+        let difference = asked::difference(&ours["configuration"], &found.configuration);
         if let Some(path) = difference {
             let other = match path.as_str() {
                 "query.query" => "another statement was".to_owned(),
@@ -91,7 +93,10 @@ impl Jobs {
     }
 
     /// Fetches `fields` of `job`.
-    async fn look(&self, cx: &Context, job: &Job, fields: &str) -> Result<api::Job> {
+    async fn look<T>(&self, cx: &Context, job: &Job, fields: &str) -> Result<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
         let request = self.0.get(&["projects", &job.project, "jobs", &job.id]);
         let request = request.query("location", job.location.as_deref());
         request.query("fields", Some(fields)).send_json(cx).await

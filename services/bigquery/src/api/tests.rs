@@ -74,7 +74,6 @@ fn the_results_are_the_table_that_was_written_or_created() {
         (json!({}), json!({}), None),
     ] {
         let job = job(&json!({"configuration": configuration, "statistics": statistics}));
-        assert_eq!(job.configuration(), &configuration);
         assert_eq!(job.results(), expected.map(Value::structured_dataset), "{statistics}");
     }
 }
@@ -173,4 +172,32 @@ fn location_of_a_duplicate_is_parsed_from_the_message() {
     assert_eq!(find("Already Exists: Job acme:.flyte-1"), None);
     assert_eq!(find("Already Exists: Job acme:the EU.flyte-1"), None);
     assert_eq!(find("duplicate"), None);
+}
+
+#[test]
+fn unexpected_values_in_members_do_not_make_a_job_unreadable() {
+    for (statistics, configuration) in [
+        (json!([]), json!("text")),
+        (json!({"query": 1, "totalSlotMs": {}, "numChildJobs": []}), json!({"query": []})),
+        (
+            json!({"query": {"ddlTargetTable": "t", "cacheHit": [true]}}),
+            json!({"query": {"destinationTable": 7}}),
+        ),
+        (json!(null), json!({"query": {"destinationTable": {"projectId": "p", "datasetId": 1}}})),
+    ] {
+        let job = job(&json!({"statistics": statistics, "configuration": configuration}));
+        assert_eq!(job.results(), None, "{statistics}");
+        let status = format!("{:?}", job.status());
+        assert!(!status.contains("slot") && !status.contains("cache"), "{status}");
+    }
+}
+
+#[test]
+fn facts_are_told_as_the_vendor_tells_them() {
+    let query = json!({"cacheHit": false, "totalBytesBilled": "10", "statementType": "SELECT"});
+    let statistics = json!({"query": query, "totalSlotMs": "7", "numChildJobs": 2, "ratio": 0.5});
+    let status = format!("{:?}", job(&json!({"statistics": statistics})).status());
+    for fact in ["\"cache_hit\": Bool(false)", "String(\"10\")", "String(\"7\")", "Number(2)"] {
+        assert!(status.contains(fact), "{fact} in {status}");
+    }
 }
