@@ -1,6 +1,9 @@
-//! SHA-256 digests.
+//! Digests: SHA-256, and a faster hash for what stays in this process.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{BuildHasher as _, Hash, RandomState},
+};
 
 use aws_lc_rs::digest;
 
@@ -67,6 +70,23 @@ pub fn hex(bytes: &[u8]) -> String {
     digits
 }
 
+/// Hashes for maps and caches of this process whose keys must not be kept or be chosen by others.
+///
+/// SipHash with two keys that nobody outside of this process knows, so that no two values can be made up to have
+/// the same hash. It takes a tenth of the time of SHA-256.
+#[derive(Debug, Clone, Default)]
+pub struct KeyedHash([RandomState; 2]);
+
+impl KeyedHash {
+    /// The hash of `value`.
+    pub fn of(&self, value: &(impl Hash + ?Sized)) -> u128 {
+        // The keys of two states of one thread differ by one; the salts make the inputs differ, too.
+        let [high, low] = [(&self.0[0], 0xa5_u8), (&self.0[1], 0x5a)]
+            .map(|(state, salt)| state.hash_one((salt, value)));
+        u128::from(high) << 64 | u128::from(low)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +96,16 @@ mod tests {
         let of = Fingerprint::of;
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert_ne!(of(&["a\0b", "c"]), of(&["a", "b\0c"]));
+    }
+
+    #[test]
+    fn keyed_hashes_depend_on_the_value_and_the_process() {
+        let hash = KeyedHash::default();
+        assert_eq!(hash.of("a"), hash.of("a"));
+        assert_ne!(hash.of("a"), hash.of("b"));
+        assert_ne!(hash.of("a"), KeyedHash::default().of("a"));
+        let both = hash.of("a");
+        assert_ne!((both >> 64) as u64, both as u64);
     }
 
     #[test]

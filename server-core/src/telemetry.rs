@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 pub mod captured;
+mod json;
 mod writer;
 
 use std::time::Duration;
@@ -24,8 +25,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::writer::LogWriter;
 pub use self::writer::dropped_lines;
+use self::{json::JsonLog, writer::LogWriter};
 use crate::{Error, Result, ServiceInfo};
 
 /// The target of spans that only the trace exporter receives.
@@ -177,13 +178,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     match format {
-        LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_writer(log)
-            .boxed(),
+        LogFormat::Json => JsonLog(move |line| log.push(line)).boxed(),
         LogFormat::Pretty => fmt::layer().with_writer(log).boxed(),
     }
 }

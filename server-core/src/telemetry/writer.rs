@@ -64,6 +64,13 @@ impl LogWriter {
         Ok(writer)
     }
 
+    /// Queues a line, or drops it if there is no room.
+    pub(super) fn push(&self, line: Vec<u8>) {
+        if !self.0.push(line) {
+            DROPPED.inc();
+        }
+    }
+
     /// Waits until every line has been written, at most for `timeout`.
     pub(super) fn flush_within(&self, timeout: Duration) {
         let waiting = |queue: &mut Queue| queue.bytes > 0;
@@ -77,12 +84,12 @@ impl Shared {
     }
 
     /// Whether there was room for `line`.
-    fn push(&self, line: &[u8]) -> bool {
+    fn push(&self, line: Vec<u8>) -> bool {
         let mut queue = self.queue();
         let has_room = queue.bytes + line.len() <= MAX_QUEUED_BYTES;
         if has_room {
             queue.bytes += line.len();
-            queue.lines.push_back(line.to_owned());
+            queue.lines.push_back(line);
             self.changed.notify_all();
         }
         has_room
@@ -110,9 +117,7 @@ impl Shared {
 /// Takes whole lines: the subscriber writes an event at once.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if !self.0.push(line) {
-            DROPPED.inc();
-        }
+        self.push(line.to_owned());
         Ok(line.len())
     }
 
