@@ -12,6 +12,7 @@ use clap::{ArgMatches, Command};
 use prometheus_client::registry::Registry;
 use server_core::{
     Error, Result, ServiceInfo,
+    digest::KeyedHash,
     program::{block_on, exit_code},
     serving::Signals,
     telemetry::{LogLevel, Telemetry},
@@ -144,6 +145,7 @@ pub(crate) async fn start(
         memory: settings.memory,
         bounds: settings.server.bounds.clone(),
         heavy: Heavy::default(),
+        hash: KeyedHash::default(),
         poll_freshness: settings.upstream.poll_freshness,
     };
     let service = Service {

@@ -4,6 +4,7 @@ mod admission;
 pub(crate) mod args;
 mod auth;
 mod deadline;
+mod gate;
 mod grpc;
 mod limits;
 mod metrics;
@@ -16,11 +17,7 @@ mod streams;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use server_core::{
     Result, ServiceInfo,
@@ -33,17 +30,16 @@ use server_core::{
 };
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceBuilder;
 
 pub(crate) use self::auth::Auth;
 pub use self::rest::openapi;
 use self::{
-    admission::Admission, args::ServerArgs, limits::ConcurrencyLimit, metrics::Metrics,
+    admission::Admission, args::ServerArgs, gate::Gate, limits::ConcurrencyLimit, metrics::Metrics,
     readiness::Readiness, streams::StreamLimit,
 };
 use crate::verbs::Verbs;
 
-/// The router of the API port. The one place that orders the layers, outermost first.
+/// The router of the API port.
 fn api_router(
     service: &Service,
     args: &ServerArgs,
@@ -56,33 +52,15 @@ fn api_router(
     let rest =
         rest::routes(Arc::clone(&service.verbs), service.info).layer(DefaultBodyLimit::disable());
     let routes = rest.merge(grpc).fallback(async || http::StatusCode::NOT_FOUND);
-    let layers = ServiceBuilder::new()
-        // Labels, permissions and limits depend on the route.
-        .layer(from_fn(route::identify))
-        // The log line and the response carry the id.
-        .layer(from_fn(observe::request_id))
-        // The span, the record and the duration cover everything within.
-        .layer(from_fn_with_state(Arc::clone(metrics), observe::trace))
-        // A panic fails one call.
-        .layer(from_fn_with_state(Arc::clone(metrics), observe::catch_panic))
-        // Encodes errors from everything within in the caller's protocol.
-        .layer(from_fn(respond::respond))
-        // Before authentication, so that a slow key set cannot block a call.
-        .layer(from_fn_with_state(args.request_timeout, deadline::bound))
-        // Before the limit, so that unauthenticated requests take no permit.
-        .layer(from_fn_with_state(service.auth.clone(), auth::authenticate))
-        .layer(from_fn_with_state(service.auth.clone(), auth::authorise))
-        // Strangers learn nothing about their requests but that they need a token.
-        .layer(from_fn(deadline::refuse_invalid))
-        .layer(from_fn_with_state(
-            ConcurrencyLimit::new(args.max_requests, Arc::clone(metrics)),
-            limits::limit,
-        ))
-        // After the count, so that its queue holds no body.
-        .layer(from_fn_with_state(Admission::new(args, Arc::clone(metrics)), admission::admit))
-        // After the head of the response, nothing above limits a call.
-        .layer(from_fn_with_state(StreamLimit::new(stop), streams::limit));
-    Ok(routes.layer(layers))
+    let gate = Gate {
+        metrics: Arc::clone(metrics),
+        timeout: args.request_timeout,
+        auth: service.auth.clone(),
+        limit: ConcurrencyLimit::new(args.max_requests, Arc::clone(metrics)),
+        admission: Arc::new(Admission::new(args, Arc::clone(metrics))),
+        streams: StreamLimit::new(stop),
+    };
+    Ok(routes.layer(from_fn_with_state(Arc::new(gate), gate::pass)))
 }
 
 /// A service before it listens.

@@ -24,14 +24,14 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Durat
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use server_core::{Error, Result};
+use server_core::{Error, Result, digest::KeyedHash};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
 pub(crate) use self::{
     heavy::Heavy,
-    incoming::{FromMemory, Incoming, Permit},
+    incoming::{Incoming, Kept, Permit},
     memory::MemoryArgs,
     metrics::Metrics,
     open::{Opened, UNREADABLE_HANDLE},
@@ -74,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) poll_freshness: Duration,
     pub(crate) bounds: Bounds,
     pub(crate) heavy: Heavy,
+    /// Of what is in progress.
+    pub(crate) hash: KeyedHash,
 }
 
 /// The parts of a [`Context`] that differ between calls.

@@ -4,16 +4,10 @@ mod stream;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Extension,
-    body::{Body, BodyDataStream, HttpBody as _},
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::{Version, header};
+use http::{Version, header, request::Parts};
 use server_core::{Error, Kind, Result};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
@@ -29,7 +23,7 @@ use super::{
 };
 use crate::{
     context::{Caller, Role, Verb},
-    verbs::Permit,
+    verbs::Kept,
     wire::{Bounds, values_in_json, values_in_message},
 };
 
@@ -53,7 +47,6 @@ const LINGER: Duration = Duration::from_secs(1);
 const PREFIX_BYTES: usize = 5;
 
 /// The limit on the bytes of requests in progress.
-#[derive(Clone)]
 pub(super) struct Admission {
     all: Pool,
     /// Users' calls need these as well: fewer, so that they leave some of `all` to Flyte.
@@ -75,8 +68,33 @@ impl Admission {
         }
     }
 
+    /// Reads and weighs a request's body.
+    ///
+    /// # Errors
+    /// `Unavailable` when other requests hold the permits, `InvalidArgument` for a body that is too large.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        route: &Route,
+        caller: Option<&Caller>,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Admitted> {
+        match Call::of(route, caller, parts, &body) {
+            None => Ok(Admitted { body, held: None }),
+            Some(call) if call.is_stream() => Ok(self.stream(call, body)),
+            Some(call) => self.whole(&call, body).await,
+        }
+    }
+
+    /// Reads what the caller of a refused request is still writing.
+    pub(super) async fn refuse(&self, version: Version, body: Body) {
+        if version < Version::HTTP_2 {
+            discard(body.into_data_stream(), self.max_body_bytes).await;
+        }
+    }
+
     /// A body that was read and weighed.
-    async fn whole(&self, call: &Call, body: Body) -> Result<(Body, Kept)> {
+    async fn whole(self: &Arc<Self>, call: &Call, body: Body) -> Result<Admitted> {
         let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
         let mut data = body.into_data_stream();
         let (body, mut held) = match self.read(call, length, &mut data).await {
@@ -89,18 +107,20 @@ impl Admission {
             }
         };
         held.grow_to(self.weight(call, &body)?).await?;
-        Ok((body.into(), Arc::new(Mutex::new(held))))
+        let held = (!held.is_empty()).then(|| Arc::new(held) as Kept);
+        Ok(Admitted { body: body.into(), held })
     }
 
     /// A body that is weighed while it is read: it may end after the answer.
-    fn stream(&self, call: Call, body: Body) -> (Body, Kept) {
+    fn stream(self: &Arc<Self>, call: Call, body: Body) -> Admitted {
         let held = Arc::new(Mutex::new(self.held(&call)));
-        (stream::admitted(self.clone(), call, body, Arc::clone(&held)), held)
+        let body = stream::admitted(Arc::clone(self), call, body, Arc::clone(&held));
+        Admitted { body, held: Some(held) }
     }
 
-    fn held(&self, call: &Call) -> Held {
+    fn held(self: &Arc<Self>, call: &Call) -> Held {
         Held {
-            admission: self.clone(),
+            admission: Arc::clone(self),
             of_user: call.of_user,
             wait: call.waits(),
             users: None,
@@ -110,7 +130,7 @@ impl Admission {
 
     /// Reads the body of a request that has one message. `length` is what the caller says it has.
     async fn read(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         length: Option<usize>,
         data: &mut BodyDataStream,
@@ -174,6 +194,13 @@ impl Admission {
     }
 }
 
+/// A body that may be decoded, and what it holds until the call and the work it started have ended: nothing if it
+/// is small.
+pub(super) struct Admitted {
+    pub(super) body: Body,
+    pub(super) held: Option<Kept>,
+}
+
 /// The length of a gRPC message, from its prefix.
 fn length(read: &[u8]) -> Option<usize> {
     let length = read.get(1..PREFIX_BYTES)?.try_into().ok()?;
@@ -218,22 +245,15 @@ struct Call {
 
 impl Call {
     /// `None` for requests that are not admitted by size: those without a body, and endless streams.
-    fn of(route: &Route, request: &Request) -> Option<Self> {
+    fn of(route: &Route, caller: Option<&Caller>, parts: &Parts, body: &Body) -> Option<Self> {
         let protocol = route.protocol;
-        let caller = request.extensions().get::<Caller>();
         let of_user =
             caller.is_some_and(|caller| matches!(caller.role(), Role::User | Role::Admin));
         let (_, method) = route.rpc_method.rsplit_once('/').unwrap_or_default();
         let verb = route.verb.filter(|verb| *verb != Verb::List)?;
-        let expects = request.headers().contains_key(header::EXPECT);
-        let must_be_read = request.version() < Version::HTTP_2 && !expects;
-        (!request.body().is_end_stream()).then_some(Self {
-            verb,
-            of_user,
-            protocol,
-            method,
-            must_be_read,
-        })
+        let expects = parts.headers.contains_key(header::EXPECT);
+        let must_be_read = parts.version < Version::HTTP_2 && !expects;
+        (!body.is_end_stream()).then_some(Self { verb, of_user, protocol, method, must_be_read })
     }
 
     fn is_stream(&self) -> bool {
@@ -259,9 +279,6 @@ async fn discard(mut rest: BodyDataStream, bytes: usize) {
     };
     let _ = timeout(LINGER, reading).await;
 }
-
-/// The permits of a request, which a stream increases while its work may hold them.
-type Kept = Arc<Mutex<Held>>;
 
 /// Permits for bytes.
 #[derive(Clone)]
@@ -303,7 +320,7 @@ impl Pool {
 
 /// The permits of a request.
 struct Held {
-    admission: Admission,
+    admission: Arc<Admission>,
     of_user: bool,
     wait: bool,
     users: Option<OwnedSemaphorePermit>,
@@ -311,6 +328,10 @@ struct Held {
 }
 
 impl Held {
+    fn is_empty(&self) -> bool {
+        self.users.is_none() && self.all.is_none()
+    }
+
     /// Takes permits until there are `bytes` of them.
     ///
     /// # Errors
@@ -327,36 +348,4 @@ impl Held {
         }
         admission.all.grow(all, most, *wait).await.ok_or_else(|| admission.shed())
     }
-}
-
-/// Reads and weighs a request's body. Its permits are held until the call and the work it started have
-/// ended.
-pub(super) async fn admit(
-    State(admission): State<Admission>,
-    Extension(route): Extension<Route>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(status) = route.refusal {
-        if request.version() < Version::HTTP_2 {
-            discard(request.into_body().into_data_stream(), admission.max_body_bytes).await;
-        }
-        return status.into_response();
-    }
-    let Some(call) = Call::of(&route, &request) else {
-        return next.run(request).await;
-    };
-    let (mut parts, body) = request.into_parts();
-    let admitted = match call.is_stream() {
-        true => Ok(admission.stream(call, body)),
-        false => admission.whole(&call, body).await,
-    };
-    let (body, held) = match admitted {
-        Ok(admitted) => admitted,
-        Err(refusal) => return refusal.into_response(),
-    };
-    if let Some(permit) = parts.extensions.remove::<Permit>() {
-        parts.extensions.insert(permit.and(held));
-    }
-    next.run(Request::from_parts(parts, body)).await
 }

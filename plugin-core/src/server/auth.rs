@@ -1,4 +1,4 @@
-//! Authentication and authorisation: the same layers for REST and gRPC.
+//! Authentication and authorisation: the same for REST and gRPC.
 
 mod bearer;
 mod config;
@@ -15,12 +15,6 @@ mod token;
 
 use std::{path::Path, sync::Arc};
 
-use axum::{
-    Extension,
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use prometheus_client::registry::Registry;
@@ -105,54 +99,31 @@ impl Auth {
         Arc::clone(&self.authenticator).keep_fresh(tasks, stop);
     }
 
+    /// The caller of a request, who may use its verb at all; nothing of the body was read. Probes carry no token
+    /// and are accepted without one.
+    ///
+    /// # Errors
+    /// `Unauthenticated` or `PermissionDenied`.
+    pub(super) async fn authenticate(
+        &self,
+        route: &Route,
+        request: &Parts,
+        record: &Record,
+    ) -> Result<Option<Caller>> {
+        let Some(verb) = route.verb else {
+            return Ok(None);
+        };
+        let caller = self.caller(request).await?;
+        record.fields().caller = Some(caller.clone());
+        caller.check_verb(verb).inspect_err(|_| self.metrics.failure("verb"))?;
+        Ok(Some(caller))
+    }
+
     async fn caller(&self, request: &Parts) -> Result<Caller> {
         self.authenticator.caller(request).await.map_err(|Refusal { reason, error }| {
             self.metrics.failure(reason);
             error
         })
-    }
-}
-
-/// Authenticates the caller. Probes carry no token and are accepted without one.
-pub(super) async fn authenticate(
-    State(auth): State<Auth>,
-    Extension(route): Extension<Route>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if route.verb.is_none() {
-        return next.run(request).await;
-    }
-    let (mut parts, body) = request.into_parts();
-    match auth.caller(&parts).await {
-        Ok(caller) => {
-            if let Some(record) = parts.extensions.get::<Record>() {
-                record.fields().caller = Some(caller.clone());
-            }
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Err(error) => error.into_response(),
-    }
-}
-
-/// Checks that the caller may use the verb at all, before anything of the body is read.
-pub(super) async fn authorise(
-    State(auth): State<Auth>,
-    Extension(route): Extension<Route>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let allowed = match (request.extensions().get::<Caller>(), route.verb) {
-        (Some(caller), Some(verb)) => caller.check_verb(verb),
-        _ => Ok(()),
-    };
-    match allowed {
-        Ok(()) => next.run(request).await,
-        Err(error) => {
-            auth.metrics.failure("verb");
-            error.into_response()
-        }
     }
 }
 

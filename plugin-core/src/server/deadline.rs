@@ -2,14 +2,8 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
 use http::HeaderMap;
-use server_core::{Error, Kind, duration::parse_timeout};
-use tokio::time::timeout_at;
+use server_core::{Error, Result, duration::parse_timeout};
 
 use super::route::Route;
 use crate::context::Deadline;
@@ -17,39 +11,37 @@ use crate::context::Deadline;
 /// How long a probe or a document may take: their callers wait for no vendor, and need no token.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sets the call's [`Deadline`] and enforces it.
-pub(super) async fn bound(
-    State(ours): State<Duration>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let is_probe = request.extensions().get::<Route>().is_some_and(|route| route.verb.is_none());
-    let ours = if is_probe { ours.min(PROBE_TIMEOUT) } else { ours };
-    let theirs = callers_timeout(request.headers()).unwrap_or_else(|invalid| {
-        request.extensions_mut().insert(invalid);
-        None
-    });
+/// How long a call may take.
+pub(super) struct Timeout {
+    pub(super) deadline: Deadline,
+    is_invalid: bool,
+}
+
+/// The [`Timeout`] of a request, of which its caller may shorten `ours`.
+pub(super) fn of(headers: &HeaderMap, route: &Route, ours: Duration) -> Timeout {
+    let ours = if route.verb.is_none() { ours.min(PROBE_TIMEOUT) } else { ours };
+    let theirs = callers_timeout(headers);
+    let is_invalid = theirs.is_err();
+    let theirs = theirs.unwrap_or_default();
     let deadline = Deadline::after(theirs.map_or(ours, |theirs| theirs.min(ours)));
-    request.extensions_mut().insert(deadline);
-    timeout_at(deadline.instant(), next.run(request)).await.unwrap_or_else(|_| {
-        Error::new(Kind::DeadlineExceeded, "deadline exceeded; the outcome is unknown")
-            .into_response()
-    })
+    Timeout { deadline, is_invalid }
+}
+
+impl Timeout {
+    /// Refuses a call with an invalid `X-Request-Timeout`. Apart, because only callers who are known learn of
+    /// it.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub(super) fn check(&self) -> Result<()> {
+        const MESSAGE: &str =
+            "header X-Request-Timeout: must be a duration above zero, such as 8s, 1m30s or 500ms";
+        if self.is_invalid { Err(Error::invalid(MESSAGE)) } else { Ok(()) }
+    }
 }
 
 /// An invalid `X-Request-Timeout`.
-#[derive(Clone)]
 struct InvalidTimeout;
-
-/// Refuses a call with an invalid `X-Request-Timeout`. A layer of its own within authentication.
-pub(super) async fn refuse_invalid(request: Request, next: Next) -> Response {
-    const MESSAGE: &str =
-        "header X-Request-Timeout: must be a duration above zero, such as 8s, 1m30s or 500ms";
-    match request.extensions().get::<InvalidTimeout>() {
-        Some(InvalidTimeout) => Error::invalid(MESSAGE).into_response(),
-        None => next.run(request).await,
-    }
-}
 
 /// How long the caller waits: `grpc-timeout`, or REST's `X-Request-Timeout`, for example `8s`.
 fn callers_timeout(headers: &HeaderMap) -> Result<Option<Duration>, InvalidTimeout> {

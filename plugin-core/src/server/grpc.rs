@@ -97,14 +97,14 @@ fn is_unreadable(error: &Error) -> bool {
 }
 
 impl Server {
-    async fn create(&self, request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
-        let incoming = Incoming::of(request.extensions())?;
+    async fn create(&self, mut request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
+        let incoming = Incoming::of(request.extensions_mut())?;
         let created = self.verbs.create(&incoming, request.into_inner(), None).await?;
         Ok(CreateTaskResponse { resource_meta: created.handle.into() })
     }
 
-    async fn get(&self, request: Request<GetTaskRequest>) -> Result<GetTaskResponse> {
-        let incoming = Incoming::of(request.extensions())?;
+    async fn get(&self, mut request: Request<GetTaskRequest>) -> Result<GetTaskResponse> {
+        let incoming = Incoming::of(request.extensions_mut())?;
         let request = request.into_inner();
         let task_type = category(request.task_category, request.task_type);
         let handle = &request.resource_meta;
@@ -121,8 +121,8 @@ impl Server {
         Ok(GetTaskResponse { resource: Some(resource(&status)) })
     }
 
-    async fn delete(&self, request: Request<DeleteTaskRequest>) -> Result<DeleteTaskResponse> {
-        let incoming = Incoming::of(request.extensions())?;
+    async fn delete(&self, mut request: Request<DeleteTaskRequest>) -> Result<DeleteTaskResponse> {
+        let incoming = Incoming::of(request.extensions_mut())?;
         let request = request.into_inner();
         let task_type = category(request.task_category, request.task_type);
         let handle = &request.resource_meta;

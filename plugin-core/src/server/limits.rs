@@ -3,23 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Extension,
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
 use futures_util::FutureExt as _;
 use server_core::{Error, Result};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
     time::timeout,
 };
 
 use super::{metrics::Metrics, route::Route};
 use crate::{
     context::{Caller, Deadline, Role, Verb},
-    verbs::{FromMemory, Permit},
+    verbs::{Kept, Permit},
 };
 
 /// The share of the permits that only Flyte's own calls may take: one in so many.
@@ -35,12 +29,11 @@ const POLL_WAIT: Duration = Duration::from_secs(1);
 const DELETE_WAIT: Duration = Duration::from_secs(4);
 
 /// The limit on concurrent calls.
-#[derive(Clone)]
 pub(super) struct ConcurrencyLimit {
     permits: Shares,
     /// Calls that may wait for a permit hold one of these meanwhile.
     places: Shares,
-    probes: Arc<Semaphore>,
+    probes: Semaphore,
     metrics: Arc<Metrics>,
 }
 
@@ -50,14 +43,61 @@ enum Admission {
     FromMemory,
 }
 
+/// What a request may do, until this is dropped.
+pub(super) enum Entry<'a> {
+    /// Be answered as a probe.
+    Probe { _permit: SemaphorePermit<'a> },
+    /// Be served.
+    Call(Permit),
+    /// Be answered from memory, as a poll.
+    FromMemory,
+    /// Stay open; its stream has a limit of its own.
+    Stream,
+}
+
+impl Entry<'_> {
+    /// The permit of a call, together with what it holds of memory, and whether memory answers it.
+    pub(super) fn with(&self, kept: Option<Kept>) -> (Option<Permit>, bool) {
+        match self {
+            Self::Call(permit) => (Some(permit.clone().with(kept)), false),
+            Self::FromMemory => (None, true),
+            Self::Probe { .. } | Self::Stream => (None, false),
+        }
+    }
+}
+
 impl ConcurrencyLimit {
     pub(super) fn new(max_requests: usize, metrics: Arc<Metrics>) -> Self {
         let all = max_requests.min(Semaphore::MAX_PERMITS);
         Self {
             permits: Shares::of(all),
             places: Shares::of((all / WAITING).max(1)),
-            probes: Arc::new(Semaphore::new(PROBES)),
+            probes: Semaphore::new(PROBES),
             metrics,
+        }
+    }
+
+    /// Lets a request in. Its permit is held until the call and the work it started have ended.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many others are in progress.
+    pub(super) async fn enter(
+        &self,
+        route: &Route,
+        caller: Option<&Caller>,
+        deadline: Deadline,
+    ) -> Result<Entry<'_>> {
+        match (route.verb, caller) {
+            (Some(verb), Some(caller)) => match self.admit(verb, caller.role(), deadline).await? {
+                Admission::With(permit) => Ok(Entry::Call(permit)),
+                Admission::FromMemory => Ok(Entry::FromMemory),
+            },
+            _ if route.is_endless() => Ok(Entry::Stream),
+            // They need no permit: a service that is busy with calls is still healthy.
+            _ => match self.probes.try_acquire() {
+                Ok(permit) => Ok(Entry::Probe { _permit: permit }),
+                Err(_) => Err(self.shed()),
+            },
         }
     }
 
@@ -85,7 +125,6 @@ impl ConcurrencyLimit {
 }
 
 /// Permits for everyone.
-#[derive(Clone)]
 struct Shares {
     all: Arc<Semaphore>,
     /// Users' calls need one of these as well: fewer, so that they leave some of `all` to Flyte.
@@ -115,40 +154,6 @@ async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
 pub(super) fn overloaded() -> Error {
     let overloaded = Error::unavailable("the service is overloaded; retry later");
     overloaded.with_retry_after(Duration::from_secs(1))
-}
-
-/// Gives a call its permit, which is held until the call and the work it started have ended.
-pub(super) async fn limit(
-    State(limit): State<ConcurrencyLimit>,
-    Extension(route): Extension<Route>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if route.verb.is_none() && !route.is_endless() {
-        // They need no permit: a service that is busy with calls is still healthy.
-        let Ok(_permit) = limit.probes.try_acquire() else {
-            return limit.shed().into_response();
-        };
-        return next.run(request).await;
-    }
-    let extensions = request.extensions();
-    let (Some(verb), Some(caller), Some(deadline)) =
-        (route.verb, extensions.get::<Caller>(), extensions.get::<Deadline>())
-    else {
-        return next.run(request).await;
-    };
-    let permit = match limit.admit(verb, caller.role(), *deadline).await {
-        Ok(Admission::With(permit)) => permit,
-        Ok(Admission::FromMemory) => {
-            request.extensions_mut().insert(FromMemory);
-            return next.run(request).await;
-        }
-        Err(error) => return error.into_response(),
-    };
-    request.extensions_mut().insert(permit.clone());
-    let response = next.run(request).await;
-    drop(permit);
-    response
 }
 
 #[cfg(test)]

@@ -2,13 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
-use futures_util::FutureExt as _;
+use axum::{extract::Request, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use opentelemetry::{
     propagation::{Extractor, TextMapPropagator as _},
@@ -21,12 +15,11 @@ use server_core::{
 };
 use tokio::time::Instant;
 use tonic::{Code, Status};
-use tracing::{Instrument as _, Level, Span, field::Empty};
+use tracing::{Level, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     metrics::{ActiveRequest, Metrics},
-    respond::render,
     route::{Protocol, Route},
 };
 use crate::{
@@ -38,18 +31,18 @@ use crate::{
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request an id, the caller's own if it is valid, and returns it in the response.
-pub(super) async fn request_id(mut request: Request, next: Next) -> Response {
-    let callers = request.headers().get(&REQUEST_ID).filter(|id| is_valid(id)).cloned();
-    let id =
-        callers.or_else(|| HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>())).ok());
-    let Some(id) = id else {
-        return next.run(request).await;
-    };
-    request.headers_mut().insert(&REQUEST_ID, id.clone());
-    let mut response = next.run(request).await;
+/// The id of a request: the caller's own if it is valid, or a new one.
+pub(super) fn take_id(request: &mut Request) -> HeaderValue {
+    let callers = request.headers_mut().remove(&REQUEST_ID).filter(is_valid);
+    callers.unwrap_or_else(|| {
+        let id = HeaderValue::from_str(&format!("{:032x}", rand::random::<u128>()));
+        id.unwrap_or(HeaderValue::from_static(""))
+    })
+}
+
+/// Returns the id of a request in its response.
+pub(super) fn return_id(response: &mut Response, id: HeaderValue) {
     response.headers_mut().insert(&REQUEST_ID, id);
-    response
 }
 
 fn is_valid(id: &HeaderValue) -> bool {
@@ -57,23 +50,8 @@ fn is_valid(id: &HeaderValue) -> bool {
     !id.is_empty() && id.len() <= 128 && id.as_bytes().iter().all(allowed)
 }
 
-/// Serves the request in a span and with a [`Record`], and writes its log line.
-pub(super) async fn trace(
-    State(metrics): State<Arc<Metrics>>,
-    Extension(route): Extension<Route>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let observed = Observed::start(metrics, route, &request);
-    request.extensions_mut().insert(observed.record.clone());
-    let span = observed.span.clone();
-    let response = next.run(request).instrument(span).await;
-    observed.finish(&response);
-    response
-}
-
 /// A request under observation. If it is dropped unfinished, its caller cancelled it.
-struct Observed {
+pub(super) struct Observed {
     metrics: Arc<Metrics>,
     record: Record,
     span: Span,
@@ -86,8 +64,12 @@ struct Observed {
 }
 
 impl Observed {
-    fn start(metrics: Arc<Metrics>, route: Route, request: &Request) -> Self {
-        let request_id = request.headers().get(&REQUEST_ID).cloned();
+    pub(super) fn start(
+        metrics: Arc<Metrics>,
+        route: Route,
+        request: &Request,
+        request_id: HeaderValue,
+    ) -> Self {
         let span = server_span(request, &route, metrics.url_scheme);
         Self {
             _active: metrics.active_request(),
@@ -97,12 +79,28 @@ impl Observed {
             started: Instant::now(),
             method: request.method().clone(),
             route,
-            request_id: request_id.unwrap_or(HeaderValue::from_static("")),
+            request_id,
             outcome: None,
         }
     }
 
-    fn finish(mut self, response: &Response) {
+    /// What becomes known of the request.
+    pub(super) fn record(&self) -> Record {
+        self.record.clone()
+    }
+
+    /// The span in which it is served.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Its route.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Ends the observation of a request that was not cancelled.
+    pub(super) fn finish(mut self, response: &Response) {
         self.outcome = Some((response.status(), grpc_code(response)));
     }
 
@@ -230,16 +228,10 @@ fn non_empty(name: &str) -> Option<&str> {
 
 fn server_span(request: &Request, route: &Route, url_scheme: &'static str) -> Span {
     let method = known_method(request.method());
-    // The conventions' name for a method outside of the closed set.
-    let verb = if method == "_OTHER" { "HTTP" } else { &method };
-    let name = match route.protocol {
-        Protocol::Grpc => route.rpc_method.to_owned(),
-        Protocol::Rest => format!("{verb} {}", route.pattern()),
-    };
     let span = tracing::info_span!(
         target: TRACE_TARGET,
         "request",
-        otel.name = name,
+        otel.name = span_name(method, route),
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = method,
@@ -258,6 +250,15 @@ fn server_span(request: &Request, route: &Route, url_scheme: &'static str) -> Sp
         let _ = span.set_parent(parent);
     }
     span
+}
+
+fn span_name(method: &str, route: &Route) -> String {
+    // The conventions' name for a method outside of the closed set.
+    let verb = if method == "_OTHER" { "HTTP" } else { method };
+    match route.protocol {
+        Protocol::Grpc => route.rpc_method.to_owned(),
+        Protocol::Rest => format!("{verb} {}", route.pattern()),
+    }
 }
 
 /// Spans wait for their export in memory, thousands at a time.
@@ -313,25 +314,6 @@ fn code_name(code: Code) -> &'static str {
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
-}
-
-/// Turns a panic into an error response, so that it fails one call and not the connection.
-pub(super) async fn catch_panic(
-    State(metrics): State<Arc<Metrics>>,
-    Extension(route): Extension<Route>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let record = request.extensions().get::<Record>().cloned();
-    let served = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    served.unwrap_or_else(|panic| {
-        metrics.panics.inc();
-        let error = Error::panicked(&*panic);
-        if let Some(record) = record {
-            record.fields().error = Some(error.clone());
-        }
-        render(&error, route.protocol)
-    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use axum::{Extension, body::Body, extract::Request, middleware::Next, response::Response};
+use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use server_core::{Error, Kind};
 use tonic::{Code, Status};
 
-use super::route::{Protocol, Route};
+use super::route::Protocol;
 use crate::record::Record;
 
 /// The `Retry-After` of errors without one of their own.
@@ -24,26 +24,13 @@ pub(super) fn too_large(limit: usize) -> Error {
     Error::invalid(message).with_code(TOO_LARGE)
 }
 
-/// Renders errors of the layers and handlers within, and adds them to the request's record.
-pub(super) async fn respond(
-    Extension(route): Extension<Route>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let protocol = route.protocol;
-    let record = request.extensions().get::<Record>().cloned();
-    let response = next.run(request).await;
-    let note = |error: &Error| {
-        if let Some(record) = &record {
-            record.fields().error = Some(error.clone());
-        }
-    };
+/// `response`, with the error that it carries rendered and added to the request's record.
+pub(super) fn rendered(response: Response, record: &Record, protocol: Protocol) -> Response {
     if let Some(error) = response.extensions().get::<Error>() {
-        note(error);
-        return render(error, protocol);
+        return with_error(error.clone(), record, protocol);
     }
     if let Some(error) = grpc_error(&response) {
-        note(error);
+        record.fields().error = Some(error.clone());
         return response;
     }
     let status = response.status();
@@ -56,13 +43,20 @@ pub(super) async fn respond(
     }
 }
 
+/// The response to a request that failed with `error`, which is added to its record.
+pub(super) fn with_error(error: Error, record: &Record, protocol: Protocol) -> Response {
+    let response = render(&error, protocol);
+    record.fields().error = Some(error);
+    response
+}
+
 fn grpc_error(response: &Response) -> Option<&Error> {
     let status = response.extensions().get::<Status>()?;
     std::error::Error::source(status)?.downcast_ref()
 }
 
 /// `error` as a response in `protocol`.
-pub(super) fn render(error: &Error, protocol: Protocol) -> Response {
+fn render(error: &Error, protocol: Protocol) -> Response {
     match protocol {
         Protocol::Grpc => Status::from(error.clone()).into_http(),
         Protocol::Rest => {

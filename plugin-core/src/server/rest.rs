@@ -90,12 +90,12 @@ impl Rest {
     }
 }
 
-/// Reads what the layers put into the request's extensions.
+/// The call, as the gate passes it on.
 impl<S: Sync> FromRequestParts<S> for Incoming {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        Self::of(&parts.extensions)
+        Self::of(&mut parts.extensions)
     }
 }
 

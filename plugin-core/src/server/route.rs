@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use axum::{
-    extract::{MatchedPath, Request},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::{MatchedPath, Request};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tonic_health::pb::health_server::SERVICE_NAME as HEALTH;
 
@@ -117,7 +113,6 @@ fn refusal(request: &Request) -> Option<StatusCode> {
 }
 
 /// The route of a request, as labels and permissions need it.
-#[derive(Clone)]
 pub(super) struct Route {
     matched: Option<MatchedPath>,
     /// The gRPC method as `package.Service/Method`, or `_OTHER`: a label from a closed set.
@@ -182,13 +177,6 @@ fn rest_verb(method: &Method, pattern: &str) -> Verb {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let operation = REST.iter().find(|(m, path, _)| m == method && *path == pattern);
     operation.map_or(Verb::List, |(_, _, verb)| *verb)
-}
-
-/// Attaches the [`Route`] to the request, for the layers within.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
-    let route = Route::of(&request);
-    request.extensions_mut().insert(route);
-    next.run(request).await
 }
 
 #[cfg(test)]

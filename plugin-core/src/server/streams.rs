@@ -7,15 +7,14 @@ use std::{
 };
 
 use axum::{
-    Extension,
     body::{Body, Bytes, HttpBody},
-    extract::{Request, State},
+    extract::Request,
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use http::HeaderMap;
 use http_body::Frame;
-use server_core::{Error, Kind};
+use server_core::{Error, Kind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -26,7 +25,6 @@ use super::route::Route;
 const MAX_STREAMS: usize = 1000;
 
 /// The limit on endless streams, which anyone may open.
-#[derive(Clone)]
 pub(super) struct StreamLimit {
     permits: Arc<Semaphore>,
     stop: CancellationToken,
@@ -37,24 +35,28 @@ impl StreamLimit {
     pub(super) fn new(stop: CancellationToken) -> Self {
         Self { permits: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
     }
-}
 
-/// Gives an endless stream its permit, which it holds until it ends.
-pub(super) async fn limit(
-    State(limit): State<StreamLimit>,
-    Extension(route): Extension<Route>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !route.is_endless() {
-        return next.run(request).await;
+    /// Serves a request. An endless stream holds a permit until it ends.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when too many streams are open.
+    pub(super) async fn serve(
+        &self,
+        route: &Route,
+        request: Request,
+        next: Next,
+    ) -> Result<Response> {
+        if !route.is_endless() {
+            return Ok(next.run(request).await);
+        }
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            let message = "too many health watches and reflection streams are open; retry later";
+            return Err(Error::new(Kind::ResourceExhausted, message));
+        };
+        let stop = Box::pin(self.stop.clone().cancelled_owned());
+        let response = next.run(request).await;
+        Ok(response.map(|body| Body::new(Ending { body, stop, permit: Some(permit) })))
     }
-    let Ok(permit) = limit.permits.try_acquire_owned() else {
-        let message = "too many health watches and reflection streams are open; retry later";
-        return Error::new(Kind::ResourceExhausted, message).into_response();
-    };
-    let stop = Box::pin(limit.stop.cancelled_owned());
-    next.run(request).await.map(|body| Body::new(Ending { body, stop, permit: Some(permit) }))
 }
 
 /// A body that ends with a status when the service stops.

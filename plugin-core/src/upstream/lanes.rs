@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use moka::{policy::EvictionPolicy, sync::Cache};
-use server_core::digest::Fingerprint;
+use server_core::digest::{Fingerprint, KeyedHash};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::{breaker::Breaker, pace::Pace};
@@ -21,7 +21,7 @@ const RETRIES_PER_CALL: f32 = 0.1;
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
 /// What calls are for. An endpoint that issues tokens is no part of the API for which it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Purpose {
     Api,
     Token,
@@ -41,25 +41,21 @@ struct Guard {
 }
 
 pub(super) struct Lanes {
-    paces: Cache<Fingerprint, Arc<Pace>>,
-    guards: Cache<Fingerprint, Arc<Guard>>,
+    hash: KeyedHash,
+    paces: Cache<u128, Arc<Pace>>,
+    guards: Cache<u128, Arc<Guard>>,
 }
 
 impl Lanes {
     pub(super) fn new() -> Self {
-        Self { paces: cache(), guards: cache() }
+        Self { hash: KeyedHash::default(), paces: cache(), guards: cache() }
     }
 
     /// The lane of a call that counts against `quota` and is made as `identity`, which is `None` for the
     /// service's own.
     pub(super) fn of(&self, purpose: Purpose, quota: &str, identity: Option<Fingerprint>) -> Lane {
-        let identity = identity.map(|identity| identity.to_string()).unwrap_or_default();
-        let purpose_name = match purpose {
-            Purpose::Api => "api",
-            Purpose::Token => "token",
-        };
-        let pace = Fingerprint::of(&[purpose_name, quota, &identity]);
-        let guard = Fingerprint::of(&[purpose_name, &identity]);
+        let guard = self.hash.of(&(purpose, identity));
+        let pace = self.hash.of(&(guard, quota));
         Lane {
             pace: self.paces.get_with(pace, Arc::default),
             guard: self.guards.get_with(guard, || Arc::new(Guard::new(purpose))),
@@ -67,7 +63,7 @@ impl Lanes {
     }
 }
 
-fn cache<T: Clone + Send + Sync + 'static>() -> Cache<Fingerprint, T> {
+fn cache<T: Clone + Send + Sync + 'static>() -> Cache<u128, T> {
     let cache = Cache::builder().max_capacity(MOST).time_to_idle(IDLE);
     cache.eviction_policy(EvictionPolicy::lru()).build()
 }

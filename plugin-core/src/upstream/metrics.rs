@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AttemptLabels {
-    http_request_method: String,
+    http_request_method: &'static str,
     server_address: String,
     http_response_status_code: u32,
     error_type: &'static str,

@@ -89,7 +89,8 @@ impl Verbs {
         };
         match (handle.seal(&self.shared.keys), &handle.job) {
             (Err(error), Job::Created(meta)) => {
-                let refused = self.stop_unreachable(served, cx, meta.clone(), error).await;
+                let stopping = self.stop_unreachable(served, cx, meta.clone(), error);
+                let refused = Box::pin(stopping).await;
                 let handle = Handle { job: Handle::refusal(&refused), ..handle };
                 let handle = handle.seal(&self.shared.keys)?;
                 Ok(Created { handle, refused: Some(refused), repeatable: true })

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::{
     CallDetails, Incoming, Verbs,
     in_flight::{InFlight, Outcome},
-    key::{Key, RequestDigest},
+    key::{Key, RequestHash},
 };
 use crate::{
     context::{Context, Deadline},
@@ -43,10 +43,11 @@ impl Verbs {
     ) -> Result<Work> {
         let size = request.encoded_len();
         let bounds = self.shared.bounds.clone();
-        let read = move || (RequestDigest::of(&request), Submission::read(request, &bounds));
-        let (digest, submission) = self.shared.heavy.run(size, read).await?;
+        let hash = self.shared.hash.clone();
+        let read = move || (RequestHash::of(&request, &hash), Submission::read(request, &bounds));
+        let (hash, submission) = self.shared.heavy.run(size, read).await?;
         self.shared.metrics.input_bytes(task_type.name, submission.input_bytes);
-        let key = Key::of(&incoming.caller, task_type, &submission, digest, header);
+        let key = Key::of(&incoming.caller, task_type, &submission, hash, header);
         incoming.note(task_type.name, &submission.execution, key.key);
         incoming.caller.check_task_type(task_type.name)?;
         Ok(Work { task_type, submission, key, size })
@@ -67,7 +68,8 @@ impl Verbs {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let (caller, permit) = (incoming.caller.clone(), incoming.permit.clone());
-        let (join_key, job) = (work.key.join_key(&caller), work.key.key);
+        let join_key = work.key.join_key(&caller, &self.shared.hash);
+        let job = work.key.key;
         let this = Arc::clone(self);
         let task = |waiting| async move {
             // Held until the work has ended.
@@ -84,7 +86,8 @@ impl Verbs {
             };
             let cx = this.context(task_type, &caller, deadline, call);
             let heavy = this.shared.heavy.clone();
-            heavy.poll(size, run(cx, submission.task)).await
+            // Boxed, because each function that a future passes through would hold it twice.
+            heavy.poll(size, Box::pin(run(cx, submission.task))).await
         };
         in_flight.join_or_start(join_key, job, |entry| {
             let waiting = entry.waiting();

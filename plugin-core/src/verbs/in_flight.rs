@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use server_core::{Error, Result, digest::Fingerprint};
+use server_core::{Error, Result};
 use tokio::sync::watch;
 
-use super::metrics::Metrics;
+use super::{key::JoinKey, metrics::Metrics};
 use crate::context::{IdempotencyKey, Verb, Waiter, Waiting};
 
 /// The result of work, once there is one.
@@ -20,7 +20,7 @@ struct InProgress<T> {
     waiting: Waiting,
 }
 
-type Table<T> = Mutex<HashMap<Fingerprint, InProgress<T>>>;
+type Table<T> = Mutex<HashMap<JoinKey, InProgress<T>>>;
 
 /// The work in progress of one verb.
 pub(super) struct InFlight<T> {
@@ -37,7 +37,7 @@ pub(super) struct Outcome<T> {
 
 /// The table's entry for work in progress. The work owns it, so that it is removed even after a panic.
 pub(super) struct Entry<T> {
-    key: Fingerprint,
+    key: JoinKey,
     job: IdempotencyKey,
     table: Arc<Table<T>>,
     metrics: Arc<Metrics>,
@@ -46,7 +46,7 @@ pub(super) struct Entry<T> {
     completion: watch::Sender<Completion<T>>,
 }
 
-fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<Fingerprint, InProgress<T>>> {
+fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<JoinKey, InProgress<T>>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -59,7 +59,7 @@ impl<T: Clone> InFlight<T> {
     /// it in the log.
     pub(super) fn join_or_start(
         &self,
-        key: Fingerprint,
+        key: JoinKey,
         job: IdempotencyKey,
         start: impl FnOnce(Entry<T>),
     ) -> Outcome<T> {
@@ -155,8 +155,8 @@ mod tests {
         InFlight::new(Verb::Create, Arc::new(metrics))
     }
 
-    fn key() -> Fingerprint {
-        Fingerprint::of(&["k"])
+    fn key() -> JoinKey {
+        7
     }
 
     fn start(

@@ -1,4 +1,4 @@
-//! A call, as the layers before the handler leave it.
+//! A call, as the gate passes it on to the handler.
 
 use std::sync::Arc;
 
@@ -10,9 +10,16 @@ use crate::{
     record::Record,
 };
 
+/// What is held for a call until it and the work it started have ended.
+pub(crate) type Kept = Arc<dyn Send + Sync>;
+
 /// A permit to be served. Work that outlives its caller keeps it.
 #[derive(Clone)]
-pub(crate) struct Permit(Vec<Arc<dyn Send + Sync>>);
+pub(crate) struct Permit {
+    _permit: Arc<OwnedSemaphorePermit>,
+    _of_users: Option<Arc<OwnedSemaphorePermit>>,
+    _kept: Option<Kept>,
+}
 
 impl Permit {
     /// `of_users` is the permit that users' calls need besides.
@@ -20,44 +27,33 @@ impl Permit {
         permit: OwnedSemaphorePermit,
         of_users: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        Self(vec![Arc::new((permit, of_users))])
+        Self { _permit: Arc::new(permit), _of_users: of_users.map(Arc::new), _kept: None }
     }
 
-    /// The same permit together with another one.
-    pub(crate) fn and(mut self, other: Arc<dyn Send + Sync>) -> Self {
-        self.0.push(other);
-        self
+    /// The same permit, with what else is held.
+    pub(crate) fn with(self, kept: Option<Kept>) -> Self {
+        Self { _kept: kept, ..self }
     }
 }
 
-/// Marks a poll that found no permit in time: it is answered from memory.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FromMemory;
-
-/// A call, as the layers before the handler leave it.
+/// A call, as the gate passes it on to the handler.
 #[derive(Clone)]
 pub(crate) struct Incoming {
     pub(crate) caller: Caller,
     pub(crate) deadline: Deadline,
     pub(crate) record: Record,
-    pub(super) permit: Option<Permit>,
-    pub(super) is_from_memory: bool,
+    pub(crate) permit: Option<Permit>,
+    /// Whether it is a poll that found no permit in time, and is answered from memory.
+    pub(crate) is_from_memory: bool,
 }
 
 impl Incoming {
-    /// Reads what the layers put into a request's extensions.
+    /// Takes the call from a request's extensions.
     ///
     /// # Errors
-    /// `Internal` when a layer did not run.
-    pub(crate) fn of(extensions: &http::Extensions) -> Result<Self> {
-        let missing = || Error::internal("a layer did not run");
-        Ok(Self {
-            caller: extensions.get::<Caller>().cloned().ok_or_else(missing)?,
-            deadline: extensions.get::<Deadline>().copied().ok_or_else(missing)?,
-            record: extensions.get::<Record>().cloned().unwrap_or_default(),
-            permit: extensions.get::<Permit>().cloned(),
-            is_from_memory: extensions.get::<FromMemory>().is_some(),
-        })
+    /// `Internal` when it did not pass the gate.
+    pub(crate) fn of(extensions: &mut http::Extensions) -> Result<Self> {
+        extensions.remove().ok_or_else(|| Error::internal("the request did not pass the gate"))
     }
 
     /// Records what the call is about.

@@ -1,7 +1,7 @@
 //! The keys by which repeats of a request are recognised.
 
 use prost::Message as _;
-use server_core::digest::{Fingerprint, sha256};
+use server_core::digest::{Fingerprint, KeyedHash};
 
 use crate::{
     context::{Caller, IdempotencyKey, Role},
@@ -13,23 +13,24 @@ use crate::{
 pub(super) struct Key {
     pub(super) key: IdempotencyKey,
     pub(super) repeatable: bool,
-    digest: RequestDigest,
+    request: RequestHash,
 }
 
-/// The digest of a request's task: distinguishes a repeat from another request with the same key.
-pub(super) struct RequestDigest(Fingerprint);
+/// The hash of a request's task: distinguishes a repeat from another request with the same key.
+pub(super) struct RequestHash(u128);
 
-impl RequestDigest {
+impl RequestHash {
     /// Without the connection, whose secrets may be renewed before a repeat.
-    pub(super) fn of(request: &CreateTaskRequest) -> Self {
+    pub(super) fn of(request: &CreateTaskRequest, hash: &KeyedHash) -> Self {
         // The encoding is deterministic: every map is ordered.
         let template = request.template.as_ref().map(|template| template.encode_to_vec());
         let inputs = request.inputs.as_ref().map(|inputs| inputs.encode_to_vec());
-        let (template, inputs) = (template.unwrap_or_default(), inputs.unwrap_or_default());
-        let parts: [&[u8]; 3] = [&template.len().to_be_bytes(), &template, &inputs];
-        Self(Fingerprint::from_bytes(sha256(&parts)))
+        Self(hash.of(&(template, inputs)))
     }
 }
+
+/// The key under which work in progress is joined.
+pub(super) type JoinKey = u128;
 
 impl Key {
     /// `header` is REST's `Idempotency-Key`, which replaces Flyte's name of the attempt.
@@ -37,20 +38,20 @@ impl Key {
         caller: &Caller,
         task_type: TaskType,
         submission: &Submission,
-        digest: RequestDigest,
+        request: RequestHash,
         header: Option<&str>,
     ) -> Self {
         let named = named(caller, task_type, submission, header);
         let repeatable = named.is_some();
-        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, digest }
+        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, request }
     }
 
     /// The key under which work in progress is joined: only by the same caller in the same role, asking
     /// for the same task. Two callers never share an outcome, whatever key they send, and a handle belongs
     /// to the role in which it was created.
-    pub(super) fn join_key(&self, caller: &Caller) -> Fingerprint {
-        let (key, digest, role) = (self.key.hex(), self.digest.0.to_string(), caller.role().name());
-        Fingerprint::of(&[&key, &digest, caller.issuer(), caller.subject(), role])
+    pub(super) fn join_key(&self, caller: &Caller, hash: &KeyedHash) -> JoinKey {
+        let who = (caller.issuer(), caller.subject(), caller.role().name());
+        hash.of(&(self.key.as_bytes(), self.request.0, who))
     }
 }
 

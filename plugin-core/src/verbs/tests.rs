@@ -123,6 +123,7 @@ pub(super) fn shared() -> Shared {
         poll_freshness: Duration::from_secs(2),
         bounds: Bounds::default(),
         heavy: Heavy::default(),
+        hash: KeyedHash::default(),
     }
 }
 
@@ -133,8 +134,11 @@ pub(super) fn incoming(time: Duration) -> Incoming {
 
 /// [`incoming`] of `caller`.
 pub(super) fn incoming_of(caller: Caller, time: Duration) -> Incoming {
-    let mut extensions = http::Extensions::new();
-    extensions.insert(caller);
-    extensions.insert(Deadline::after(time));
-    Incoming::of(&extensions).unwrap()
+    Incoming {
+        caller,
+        deadline: Deadline::after(time),
+        record: crate::record::Record::default(),
+        permit: None,
+        is_from_memory: false,
+    }
 }

@@ -13,7 +13,7 @@ use super::{Admission, Call, Held, PREFIX_BYTES, is_longer, length, next, read};
 
 /// A stream whose messages are passed on one by one.
 struct Messages {
-    admission: Admission,
+    admission: Arc<Admission>,
     call: Call,
     data: BodyDataStream,
     /// What has arrived of the next message.
@@ -25,7 +25,7 @@ struct Messages {
 
 /// `body`, which ends with an error when a message is not admitted. `held` grows with it.
 pub(super) fn admitted(
-    admission: Admission,
+    admission: Arc<Admission>,
     call: Call,
     body: Body,
     held: Arc<Mutex<Held>>,

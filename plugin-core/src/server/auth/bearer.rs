@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, request::Parts};
 use jiff::Timestamp;
 use moka::sync::Cache;
-use server_core::{Error, Result, digest::sha256};
+use server_core::{Error, Result, digest::KeyedHash};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -29,8 +29,9 @@ pub(super) struct BearerTokens {
     header_names: Vec<HeaderName>,
     issuers: Vec<Issuer>,
     policy: Policy,
-    /// Callers by the SHA-256 of their token.
-    verified: Cache<[u8; 32], VerifiedCaller>,
+    /// Callers by the hash of their token, which the cache must not hold.
+    verified: Cache<u128, VerifiedCaller>,
+    hash: KeyedHash,
 }
 
 /// A caller whose token was verified.
@@ -81,12 +82,13 @@ impl BearerTokens {
             issuers: issuers.collect::<Result<_>>()?,
             policy: Policy::new(file.rules),
             verified: Cache::builder().max_capacity(MAX_CACHED).time_to_live(CACHED_FOR).build(),
+            hash: KeyedHash::default(),
         })
     }
 
     async fn verify(&self, headers: &HeaderMap) -> Result<Caller, TokenFailure> {
         let token = self.bearer(headers)?;
-        let hash = sha256(&[token.as_bytes()]);
+        let hash = self.hash.of(token);
         if let Some(cached) = self.verified.get(&hash).filter(|cached| self.is_current(cached)) {
             return Ok(cached.caller);
         }

@@ -36,9 +36,9 @@ impl SyncAgentService for Server {
 
     async fn execute_task_sync(
         &self,
-        request: Request<Streaming<ExecuteTaskSyncRequest>>,
+        mut request: Request<Streaming<ExecuteTaskSyncRequest>>,
     ) -> Result<Response<Self::ExecuteTaskSyncStream>, Status> {
-        let incoming = Incoming::of(request.extensions())?;
+        let incoming = Incoming::of(request.extensions_mut())?;
         let deadline = incoming.deadline.leaving_time_to_answer();
         let read = timeout_at(deadline.instant(), read(request.into_inner())).await;
         let request = read.unwrap_or_else(|_| Err(timed_out().into()))?;

@@ -1,6 +1,6 @@
 //! Counts the values of a protobuf message.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use prost_reflect::{Kind, MessageDescriptor};
 use server_core::{Error, Result};
@@ -17,8 +17,15 @@ const BINARY: &str = "flyteidl.core.Binary";
 
 /// What counting knows of a message.
 struct Message {
-    fields: BTreeMap<u32, Field>,
+    /// By number.
+    fields: Vec<Option<Field>>,
     is_binary: bool,
+}
+
+impl Message {
+    fn field(&self, number: u32) -> Option<&Field> {
+        self.fields.get(usize::try_from(number).ok()?)?.as_ref()
+    }
 }
 
 struct Field {
@@ -35,7 +42,8 @@ static MESSAGES: LazyLock<Vec<Message>> = LazyLock::new(|| {
     let mut found = roots.collect::<Vec<_>>();
     let mut messages = Vec::new();
     while let Some(message) = found.get(messages.len()).cloned() {
-        let fields = message.fields().map(|field| {
+        let mut fields = Vec::new();
+        for field in message.fields() {
             let inner = match field.kind() {
                 Kind::Message(inner) => Some(inner),
                 _ => None,
@@ -43,9 +51,10 @@ static MESSAGES: LazyLock<Vec<Message>> = LazyLock::new(|| {
             let recursive = inner.as_ref().is_some_and(|m| RECURSIVE.contains(&m.full_name()));
             let counts = field.is_list() || field.is_map() || recursive;
             let message = inner.map(|inner| index_of(&mut found, inner));
-            (field.number(), Field { name: field.name().to_owned(), counts, message })
-        });
-        let fields = fields.collect();
+            let number = field.number() as usize;
+            fields.resize_with(fields.len().max(number + 1), || None);
+            fields[number] = Some(Field { name: field.name().to_owned(), counts, message });
+        }
         messages.push(Message { fields, is_binary: message.full_name() == BINARY });
     }
     messages
@@ -107,7 +116,7 @@ impl Count<'_> {
         let (mut binary, mut tag) = (&[][..], &[][..]);
         while !bytes.is_empty() {
             let (number, content) = field(&mut bytes)?;
-            let (Some(known), Some(content)) = (message.fields.get(&number), content) else {
+            let (Some(known), Some(content)) = (message.field(number), content) else {
                 continue;
             };
             if depth == 1 {
