@@ -1,10 +1,11 @@
-//! The client for the vendor's API: deadline → retry → credentials → pace → breaker → trace → reqwest.
+//! The client for the vendor's API: deadline → retry → credentials → pace → breaker → trace → hyper.
 
 mod answer;
 mod bodies;
 mod breaker;
 mod call;
 mod client;
+mod connect;
 mod credentials;
 mod endpoint;
 mod lanes;

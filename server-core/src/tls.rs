@@ -17,8 +17,7 @@ use tokio_rustls::rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::authorities::Authorities;
-pub use self::authorities::client_config;
+pub use self::authorities::{Authorities, client_config, system_client_config};
 use crate::{Error, Result, digest::sha256};
 
 /// How often files are checked for changes. Kubernetes takes about a minute to update a mounted file.

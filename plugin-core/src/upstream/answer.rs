@@ -1,9 +1,13 @@
 //! The outcome of one attempt of a call: a response or a failure.
 
-use std::time::Duration;
+use std::{error::Error as StdError, iter::successors, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, response::Parts};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
 use serde::de::DeserializeOwned;
 use server_core::{Error, Kind, Result};
 use tokio::time::Instant;
@@ -137,15 +141,20 @@ impl FailedAttempt {
         Self { unsent: false, ..Self::unsent(error.upstream()) }
     }
 
-    pub(super) fn transport(error: reqwest::Error) -> Self {
-        let unsent = error.is_connect();
-        let message = if unsent {
-            "cannot connect to the upstream"
-        } else {
-            "the connection to the upstream was lost before its response was complete"
-        };
-        let error = Error::unavailable(message).with_source(error.without_url()).upstream();
-        Self { unsent, ..Self::unsent(error) }
+    /// There is no response.
+    pub(super) fn unanswered(error: legacy::Error) -> Self {
+        if error.is_connect() {
+            let message = "cannot connect to the upstream";
+            return Self::unsent(Error::unavailable(message).with_source(error).upstream());
+        }
+        Self { unsent: is_unprocessed(&error), ..Self::lost(error) }
+    }
+
+    fn lost(error: impl StdError + Send + Sync + 'static) -> Self {
+        const MESSAGE: &str =
+            "the connection to the upstream was lost before its response was complete";
+        let error = Error::unavailable(MESSAGE).with_source(error).upstream();
+        Self { unsent: false, ..Self::unsent(error) }
     }
 
     /// Other responses take the memory. No attempt more: the vendor would send it all again.
@@ -164,6 +173,17 @@ impl FailedAttempt {
     }
 }
 
+/// Whether an HTTP/2 server says that it did not process the request (RFC 9113 §8.7).
+fn is_unprocessed(error: &(dyn StdError + 'static)) -> bool {
+    let mut causes = successors(Some(error as &(dyn StdError + 'static)), |&cause| cause.source());
+    let Some(error) = causes.find_map(|cause| cause.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let has_gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    error.is_remote() && (is_refused || has_gone)
+}
+
 /// Which bodies are read, and until when.
 pub(super) struct Reading<'a> {
     pub(super) bodies: &'a Bodies,
@@ -178,14 +198,17 @@ impl Reading<'_> {
     /// Reads the body. That of a refusal may be larger than the bound; then its status alone counts.
     pub(super) async fn read(
         self,
-        mut response: reqwest::Response,
+        response: http::Response<Incoming>,
     ) -> Result<Response, FailedAttempt> {
+        let (head, mut rest) = response.into_parts();
         let most = self.at_most.unwrap_or(MAX_BODY);
-        let declared = response.content_length().unwrap_or_default();
+        let declared = rest.size_hint().exact().unwrap_or_default();
         let mut held = self.acquire(usize::try_from(declared).unwrap_or(most).min(most)).await?;
         let mut body = bytes::BytesMut::new();
         let mut is_cut = false;
-        while let Some(chunk) = response.chunk().await.map_err(FailedAttempt::transport)? {
+        while let Some(frame) = rest.frame().await {
+            // Trailers say nothing here.
+            let Ok(chunk) = frame.map_err(FailedAttempt::lost)?.into_data() else { continue };
             if held.is_small() && body.len() + chunk.len() > SMALL {
                 held = self.acquire(most).await?;
             }
@@ -196,7 +219,7 @@ impl Reading<'_> {
                 break;
             }
         }
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let Parts { status, headers, .. } = head;
         if is_cut && self.at_most.is_none() {
             if status.is_success() {
                 return Err(FailedAttempt::too_large(self.is_safe));
@@ -257,5 +280,42 @@ fn kind_of(status: StatusCode) -> Kind {
         300..=399 | 407 | 408 | 421 | 425 => Kind::Unavailable,
         400..=499 => Kind::InvalidArgument,
         _ => Kind::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The error of a request that an HTTP/2 server resets with `reason`.
+    async fn error_of(reason: h2::Reason) -> legacy::Error {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let serve = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                respond.send_reset(reason);
+            }
+        };
+        let mut client = legacy::Client::builder(TokioExecutor::new());
+        let client = client.http2_only(true).build_http::<Empty<Bytes>>();
+        tokio::select! {
+            answer = client.get(uri.parse().unwrap()) => answer.unwrap_err(),
+            () = serve => unreachable!("the client holds the connection"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_the_server_did_not_process_counts_as_unsent() {
+        let refused = FailedAttempt::unanswered(error_of(h2::Reason::REFUSED_STREAM).await);
+        assert!(refused.unsent);
+        let failed = FailedAttempt::unanswered(error_of(h2::Reason::INTERNAL_ERROR).await);
+        assert!(!failed.unsent);
+        assert_eq!(failed.error.kind(), Kind::Unavailable);
     }
 }

@@ -6,11 +6,21 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
 use server_core::{Error, Result};
 use tokio::time::Instant;
 use url::Url;
 
-use super::endpoint::is_loopback;
+use super::{
+    connect::{Connector, connector},
+    endpoint::is_loopback,
+};
 
 /// Dead HTTP/2 connections are noticed by pings, also while no call is under way.
 const PING_EVERY: Duration = Duration::from_secs(10);
@@ -22,11 +32,13 @@ const REPLACE_EVERY: Duration = Duration::from_secs(2);
 
 /// A client whose connections are given up once a call on them times out while no other is answered.
 pub(super) struct Client {
-    current: ArcSwap<reqwest::Client>,
-    agent: Box<str>,
+    current: ArcSwap<Pooled>,
+    agent: HeaderValue,
     use_proxy: bool,
     life: Mutex<Life>,
 }
+
+type Pooled = legacy::Client<Connector, Full<Bytes>>;
 
 struct Life {
     answered_at: Instant,
@@ -39,19 +51,21 @@ impl Client {
         let use_proxy = !is_loopback(base);
         let now = Instant::now();
         Ok(Self {
-            current: ArcSwap::from_pointee(build(agent, use_proxy)?),
-            agent: agent.into(),
+            current: ArcSwap::from_pointee(build(use_proxy)?),
+            agent: HeaderValue::from_str(agent).map_err(Error::internal)?,
             use_proxy,
             life: Mutex::new(Life { answered_at: now, replaced_at: now }),
         })
     }
 
-    pub(super) fn current(&self) -> reqwest::Client {
-        reqwest::Client::clone(&self.current.load())
+    /// Sends `request`, and returns the head of its response.
+    pub(super) fn send(&self, mut request: Request<Full<Bytes>>) -> legacy::ResponseFuture {
+        request.headers_mut().insert(header::USER_AGENT, self.agent.clone());
+        self.current.load().request(request)
     }
 
     #[cfg(test)]
-    pub(super) fn shared(&self) -> std::sync::Arc<reqwest::Client> {
+    pub(super) fn shared(&self) -> std::sync::Arc<Pooled> {
         self.current.load_full()
     }
 
@@ -74,7 +88,7 @@ impl Client {
             }
             life.replaced_at = now;
         }
-        match build(&self.agent, self.use_proxy) {
+        match build(self.use_proxy) {
             Ok(client) => {
                 tracing::debug!("the connections to the upstream are replaced");
                 self.current.store(client.into());
@@ -86,16 +100,14 @@ impl Client {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that builds the client")]
-fn build(agent: &str, use_proxy: bool) -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .user_agent(agent)
-        // A redirect could send credentials to a host that is not configured.
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(2))
+/// A client that follows no redirects: one could send credentials to a host that is not configured.
+fn build(use_proxy: bool) -> Result<Pooled> {
+    let client = legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_TIMEOUT)
-        .http2_keep_alive_while_idle(true);
-    let builder = if use_proxy { builder } else { builder.no_proxy() };
-    builder.build().map_err(Error::internal)
+        .http2_keep_alive_while_idle(true)
+        .build(connector(use_proxy)?);
+    Ok(client)
 }

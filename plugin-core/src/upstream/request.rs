@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body_util::Full;
 use serde::Serialize;
 use server_core::{Error, Result};
 use url::{Url, form_urlencoded};
@@ -105,14 +106,16 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(super) fn build(&self, signature: &HeaderMap) -> Result<reqwest::Request> {
-        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
+    pub(super) fn build(&self, signature: &HeaderMap) -> Result<http::Request<Full<Bytes>>> {
+        let body = self.body.clone()?;
+        let lacks_body = body.is_none();
+        let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.as_str().parse().map_err(Error::internal)?;
         let headers = request.headers_mut();
-        headers.extend(self.headers.clone());
+        *headers = self.headers.clone();
         headers.extend(signature.clone());
-        if let Some(body) = self.body.clone()? {
-            *request.body_mut() = Some(body.into());
-        } else if self.method == Method::POST {
+        if lacks_body && self.method == Method::POST {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Ok(request)

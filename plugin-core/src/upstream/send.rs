@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -204,7 +206,7 @@ impl<'a> Sending<'a> {
 
     async fn exchange(
         &self,
-        ready: reqwest::Request,
+        ready: http::Request<Full<Bytes>>,
         signature: HeaderMap,
     ) -> Result<Response, FailedAttempt> {
         let (request, started) = (self.request, Instant::now());
@@ -231,13 +233,13 @@ impl<'a> Sending<'a> {
 
     async fn exchange_within(
         &self,
-        ready: reqwest::Request,
+        ready: http::Request<Full<Bytes>>,
         signature: HeaderMap,
         until: Instant,
         call: &mut UpstreamCall<'_>,
     ) -> Result<Response, FailedAttempt> {
         let client = &self.shared().client;
-        let response = client.current().execute(ready).await.map_err(FailedAttempt::transport)?;
+        let response = client.send(ready).await.map_err(FailedAttempt::unanswered)?;
         client.answered();
         call.answered(response.status());
         let at_most = self.request.at_most.filter(|_| response.status().is_success());

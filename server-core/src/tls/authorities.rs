@@ -29,8 +29,7 @@ impl Authorities {
     /// `InvalidArgument` that names the file; `Internal` if the system has no certificate authorities.
     pub async fn read(ca_file: Option<&Path>) -> Result<Self> {
         let Some(path) = ca_file else {
-            let config = builder()?.with_platform_verifier().map_err(Error::internal)?;
-            let current = ArcSwap::from(with_http2(config.with_no_client_auth()));
+            let current = ArcSwap::from(with_http2(system_client_config()?));
             return Ok(Self { current, file: None });
         };
         let pem = read(path).await?;
@@ -58,6 +57,15 @@ impl Authorities {
 /// As for [`Authorities::read`].
 pub async fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
     Ok(Authorities::read(ca_file).await?.config())
+}
+
+/// The configuration of a client that trusts the system's certificate authorities, without protocols (ALPN).
+///
+/// # Errors
+/// `Internal` if the system has no certificate authorities.
+pub fn system_client_config() -> Result<ClientConfig> {
+    let config = builder()?.with_platform_verifier().map_err(Error::internal)?;
+    Ok(config.with_no_client_auth())
 }
 
 /// The file that certificate authorities are read from.

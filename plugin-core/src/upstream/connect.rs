@@ -1,0 +1,163 @@
+//! Connections to the upstream: TLS, and the tunnels of a proxy.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::{
+        legacy::connect::{HttpConnector, proxy::Tunnel},
+        proxy::matcher::{Intercept, Matcher},
+    },
+    rt::TokioIo,
+};
+use server_core::{Result, tls::system_client_config};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::rustls::ClientConfig;
+use tower::{BoxError, Service};
+
+/// How long a connection may take, with its handshakes.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How often an idle connection is probed, so that one that is dead is noticed.
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+
+/// A connection, directly or through a proxy.
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Connecting<S> = BoxFuture<'static, Result<S, BoxError>>;
+
+/// Connects to an upstream.
+#[derive(Clone)]
+pub(super) struct Connector(HttpsConnector<Route>);
+
+/// Connects to an upstream. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` apply with `use_proxy`, to https alone:
+/// few proxies tunnel anything else.
+///
+/// # Errors
+/// `Internal` if the system has no certificate authorities.
+pub(super) fn connector(use_proxy: bool) -> Result<Connector> {
+    let tls = system_client_config()?;
+    let route = Route::new(&tls, use_proxy.then(Matcher::from_env));
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    Ok(Connector(https.enable_all_versions().wrap_connector(route)))
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<Stream>;
+    type Error = BoxError;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let connecting = timeout(CONNECT_WITHIN, self.0.call(to));
+        async move { connecting.await? }.boxed()
+    }
+}
+
+/// Connects without TLS, directly or through a proxy.
+#[derive(Clone)]
+struct Route {
+    tcp: HttpConnector,
+    to_proxy: HttpsConnector<HttpConnector>,
+    /// `None` if none is used.
+    proxies: Option<Arc<Matcher>>,
+}
+
+impl Route {
+    fn new(tls: &ClientConfig, proxies: Option<Matcher>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(PROBE_EVERY));
+        // Proxies, too, may want TLS; theirs is HTTP/1.1.
+        let to_proxy = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+        let to_proxy = to_proxy.enable_http1().wrap_connector(tcp.clone());
+        Self { tcp, to_proxy, proxies: proxies.map(Arc::new) }
+    }
+
+    fn proxy(&self, to: &Uri) -> Option<Intercept> {
+        let proxies = self.proxies.as_ref().filter(|_| to.scheme_str() == Some("https"));
+        proxies?.intercept(to)
+    }
+}
+
+impl Service<Uri> for Route {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Connecting<Stream>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let Some(proxy) = self.proxy(&to) else {
+            let connecting = self.tcp.call(to);
+            return async move { Ok(MaybeHttpsStream::Http(connecting.await?)) }.boxed();
+        };
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.to_proxy.clone());
+        if let Some(credentials) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(credentials.clone());
+        }
+        async move { tunnel.call(to).await.map_err(Into::into) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    fn route(proxies: Option<Matcher>) -> Route {
+        Route::new(&system_client_config().unwrap(), proxies)
+    }
+
+    async fn connected(route: &Route, to: &str) -> bool {
+        route.clone().call(to.parse().unwrap()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn https_goes_through_the_tunnel_of_a_proxy_and_nothing_else_does() {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let vendor = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://me:pass@{}", proxy.local_addr().unwrap());
+        let proxies = Matcher::builder().all(address).no("localhost").build();
+        let route = route(Some(proxies));
+        let serve = async {
+            let (mut stream, _) = proxy.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&head[..read]).to_lowercase()
+        };
+        let (head, tunnelled) = tokio::join!(serve, connected(&route, "https://vendor.example"));
+        assert!(tunnelled);
+        assert!(head.starts_with("connect vendor.example:443 http/1.1\r\n"), "{head}");
+        assert!(head.contains("proxy-authorization: basic bwu6cgfzcw=="), "{head}");
+
+        let port = vendor.local_addr().unwrap().port();
+        for direct in [format!("http://127.0.0.1:{port}"), format!("https://localhost:{port}")] {
+            let (accepted, connected) = tokio::join!(vendor.accept(), connected(&route, &direct));
+            assert!(accepted.is_ok() && connected, "{direct}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_stands_still_ends_in_time() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("https://{}", silent.local_addr().unwrap());
+        let connecting = connector(false).unwrap().call(to.parse().unwrap());
+        assert!(connecting.await.err().unwrap().is::<tokio::time::error::Elapsed>());
+    }
+}
