@@ -1,4 +1,4 @@
-"""The server that Flyte's proposal for backend plugins sketches: FastAPI, httpx and PyJWT, in front of BigQuery.
+"""The server that Flyte's proposal for backend plugins sketches: FastAPI, httpx and PyJWT before BigQuery.
 
 It answers what bare-proxy answers over REST, and asks BigQuery for the same fields.
 """

@@ -76,10 +76,10 @@ PEERS = {
 def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=PEERS)
-    parser.add_argument("--python", required=True, help="interpreter of the environment with the peer's packages")
+    parser.add_argument("--python", required=True, help="interpreter that has the peer's packages")
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--endpoint", required=True, metavar="URL", help="address of mock-vendor")
-    parser.add_argument("--files", required=True, type=pathlib.Path, metavar="DIRECTORY", help="for what it makes")
+    parser.add_argument("--files", required=True, type=pathlib.Path, metavar="DIRECTORY", help="of its own")
     return parser.parse_args()
 
 
