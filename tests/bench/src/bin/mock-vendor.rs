@@ -39,6 +39,8 @@ struct Args {
 
 /// How many jobs a page of a list has.
 const PAGE: usize = 1000;
+/// What a metadata server is known by.
+const FLAVOR: [(&str, &str); 1] = [("metadata-flavor", "Google")];
 /// The machine's project, its account, and the scope of the account's tokens.
 const PROJECT: &str = "acme-analytics";
 const ACCOUNT: &str = "outrigger@acme-analytics.iam.gserviceaccount.com";
@@ -74,7 +76,7 @@ async fn main() -> Result<()> {
         .route(&format!("{jobs}/{{id}}"), get(job))
         .route(&format!("{jobs}/{{id}}/cancel"), post(cancel))
         .route("/token", post(token))
-        .route("/", get(flavor))
+        .route("/", get(root))
         .route("/computeMetadata/v1/{*path}", get(metadata))
         .route("/calls", get(calls))
         .route("/end/{id}", post(end))
@@ -108,22 +110,22 @@ async fn end(State(mock): State<Arc<Mock>>, Path(id): Path<String>) {
 /// A token, for every way to ask for one.
 async fn token() -> impl IntoResponse {
     let token = json!({"access_token": "mock", "expires_in": 3599, "token_type": "Bearer"});
-    (flavor().await, Json(token))
+    (FLAVOR, Json(token))
 }
 
-/// What a metadata server is known by. Google's Python client asks for it before it asks for anything else.
-async fn flavor() -> [(&'static str, &'static str); 1] {
-    [("metadata-flavor", "Google")]
+/// A metadata server's answer to Google's Python client, which looks for one before it asks for anything.
+async fn root() -> impl IntoResponse {
+    FLAVOR
 }
 
 /// What Google's clients ask a metadata server for.
 async fn metadata(Path(path): Path<String>) -> Response {
     match path.as_str() {
-        "project/project-id" => (flavor().await, PROJECT).into_response(),
-        "universe/universe-domain" => (flavor().await, "googleapis.com").into_response(),
+        "project/project-id" => (FLAVOR, PROJECT).into_response(),
+        "universe/universe-domain" => (FLAVOR, "googleapis.com").into_response(),
         "instance/service-accounts/default/" => {
             let account = json!({"aliases": ["default"], "email": ACCOUNT, "scopes": [SCOPE]});
-            (flavor().await, Json(account)).into_response()
+            (FLAVOR, Json(account)).into_response()
         }
         _ => token().await.into_response(),
     }
