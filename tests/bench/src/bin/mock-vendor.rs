@@ -17,7 +17,7 @@ use axum::{
     Json, Router,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use clap::Parser;
@@ -39,6 +39,12 @@ struct Args {
 
 /// How many jobs a page of a list has.
 const PAGE: usize = 1000;
+/// What a metadata server is known by.
+const FLAVOR: [(&str, &str); 1] = [("metadata-flavor", "Google")];
+/// The machine's project, its account, and the scope of the account's tokens.
+const PROJECT: &str = "acme-analytics";
+const ACCOUNT: &str = "outrigger@acme-analytics.iam.gserviceaccount.com";
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// When the first job was created, in milliseconds; all that follow are a millisecond younger.
 const CREATED: &str = "1767225600000";
 
@@ -70,7 +76,8 @@ async fn main() -> Result<()> {
         .route(&format!("{jobs}/{{id}}"), get(job))
         .route(&format!("{jobs}/{{id}}/cancel"), post(cancel))
         .route("/token", post(token))
-        .route("/computeMetadata/v1/{*path}", get(token))
+        .route("/", get(root))
+        .route("/computeMetadata/v1/{*path}", get(metadata))
         .route("/calls", get(calls))
         .route("/end/{id}", post(end))
         .with_state(Arc::new(mock));
@@ -103,7 +110,25 @@ async fn end(State(mock): State<Arc<Mock>>, Path(id): Path<String>) {
 /// A token, for every way to ask for one.
 async fn token() -> impl IntoResponse {
     let token = json!({"access_token": "mock", "expires_in": 3599, "token_type": "Bearer"});
-    ([("metadata-flavor", "Google")], Json(token))
+    (FLAVOR, Json(token))
+}
+
+/// A metadata server's answer to Google's Python client, which looks for one before it asks for anything.
+async fn root() -> impl IntoResponse {
+    FLAVOR
+}
+
+/// What Google's clients ask a metadata server for.
+async fn metadata(Path(path): Path<String>) -> Response {
+    match path.as_str() {
+        "project/project-id" => (FLAVOR, PROJECT).into_response(),
+        "universe/universe-domain" => (FLAVOR, "googleapis.com").into_response(),
+        "instance/service-accounts/default/" => {
+            let account = json!({"aliases": ["default"], "email": ACCOUNT, "scopes": [SCOPE]});
+            (FLAVOR, Json(account)).into_response()
+        }
+        _ => token().await.into_response(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -225,7 +250,7 @@ fn whole(project: &str, id: &str, has_ended: bool) -> String {
     let whole = json!({
         "kind": "bigquery#job", "etag": "Yx4f0SmtSxYCb3rN8p1NOg==", "id": format!("{project}:EU.{id}"),
         "selfLink": format!("https://bigquery.googleapis.com/bigquery/v2/projects/{project}/jobs/{id}?location=EU"),
-        "user_email": "outrigger@acme-analytics.iam.gserviceaccount.com",
+        "user_email": ACCOUNT,
         "configuration": {
             "query": {
                 "query": "SELECT day, COUNT(id) AS orders FROM acme.orders WHERE day >= @since GROUP BY day ORDER BY day",
@@ -249,7 +274,7 @@ fn whole(project: &str, id: &str, has_ended: bool) -> String {
             },
         },
         "status": {"state": if has_ended { "DONE" } else { "RUNNING" }},
-        "principal_subject": "serviceAccount:outrigger@acme-analytics.iam.gserviceaccount.com",
+        "principal_subject": format!("serviceAccount:{ACCOUNT}"),
     });
     format!("{whole:#}")
 }

@@ -62,7 +62,7 @@ func (c *conversation) taken(id uint32, frame http2.Frame, take func(*stream, ht
 	s := c.streams[id]
 	take(s, frame)
 	if s.asked && s.responded && s.call.Method != "" {
-		s.call.Took = time.Since(s.started)
+		s.call.Started, s.call.Took = s.started, time.Since(s.started)
 		s.call.Request, s.call.Answer = message(s.request), message(s.answer)
 		c.ended(s.call)
 		// Frames that arrive after the end must not start the call again.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,11 +46,16 @@ type Task struct {
 
 var executions atomic.Int64
 
+// memory stores the inputs and outputs of all tasks: each has paths of its own, and a store registers metrics.
+var memory = sync.OnceValues(func() (*storage.DataStore, error) {
+	return storage.NewDataStore(&storage.Config{Type: storage.TypeMemory}, promutils.NewTestScope())
+})
+
 // NewTask creates the first attempt of a task in a new execution.
 func NewTask(t testing.TB, request *admin.CreateTaskRequest) *Task {
 	t.Helper()
 	ctx := context.Background()
-	store, err := storage.NewDataStore(&storage.Config{Type: storage.TypeMemory}, promutils.NewTestScope())
+	store, err := memory()
 	require.NoError(t, err)
 	execution := fmt.Sprintf("f%d", executions.Add(1))
 	request = proto.Clone(request).(*admin.CreateTaskRequest)

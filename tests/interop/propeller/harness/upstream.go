@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -24,6 +25,8 @@ type Upstream struct {
 	creates int
 	deletes int
 	held    chan struct{}
+	delay   time.Duration
+	calls   []time.Time
 }
 
 // StartUpstream starts a vendor's fake; its arguments are those of fake-upstream.
@@ -35,7 +38,10 @@ func StartUpstream(t testing.TB, vendor *Vendor, arguments ...string) *Upstream 
 	upstream := &Upstream{vendor: vendor, jobs: map[string]bool{}}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ModifyResponse = upstream.observe
-	upstream.server = httptest.NewServer(proxy)
+	upstream.server = httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		time.Sleep(upstream.arrived(request))
+		proxy.ServeHTTP(answer, request)
+	}))
 	t.Cleanup(upstream.server.Close)
 	t.Cleanup(upstream.Release)
 	return upstream
@@ -65,6 +71,25 @@ func (u *Upstream) Deletes() int {
 	return u.deletes
 }
 
+// Slow makes each further call of the vendor's API take this much longer.
+func (u *Upstream) Slow(delay time.Duration) {
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	u.delay = delay
+}
+
+// CallsBetween returns how many calls of the vendor's API came in a period.
+func (u *Upstream) CallsBetween(from, to time.Time) (calls int) {
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	for _, call := range u.calls {
+		if !call.Before(from) && call.Before(to) {
+			calls++
+		}
+	}
+	return calls
+}
+
 // Hold holds back the answers to creates; the jobs exist nevertheless.
 func (u *Upstream) Hold() {
 	u.mutex.Lock()
@@ -80,6 +105,17 @@ func (u *Upstream) Release() {
 		close(u.held)
 		u.held = nil
 	}
+}
+
+// arrived remembers a call and returns how long it waits. A token is not of the vendor's API.
+func (u *Upstream) arrived(request *http.Request) time.Duration {
+	if strings.HasPrefix(request.URL.Path, "/computeMetadata/") {
+		return 0
+	}
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	u.calls = append(u.calls, time.Now())
+	return u.delay
 }
 
 func (u *Upstream) observe(answer *http.Response) error {

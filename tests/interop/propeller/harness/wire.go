@@ -30,8 +30,9 @@ type Call struct {
 	Request, Answer []byte
 	// Status is the gRPC code; empty if the client closed the call first.
 	Status string
-	// Took is the time from the first byte of the request to the last of the answer.
-	Took time.Duration
+	// Started is when the first byte of the request passed, Took the time from then to the last byte of the answer.
+	Started time.Time
+	Took    time.Duration
 }
 
 // NewWire creates a wire to the address of a service. It listens immediately, whether the service does or not.
