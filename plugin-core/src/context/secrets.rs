@@ -1,7 +1,7 @@
 //! Secrets, looked up by Flyte's conventions.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::ErrorKind::{IsADirectory, NotADirectory, NotFound},
     path::{Path, PathBuf},
     sync::{
@@ -40,6 +40,8 @@ const MAX_CACHED_FILES: u64 = 10_000;
 /// Reads secrets for every call of a service.
 pub(crate) struct SecretReader {
     sources: SecretArgs,
+    /// The variables of secrets, which do not change while the process runs.
+    environment: HashMap<String, SecretString>,
     files: Cache<PathBuf, CachedFile>,
 }
 
@@ -54,7 +56,8 @@ impl SecretReader {
     pub(crate) fn new(sources: SecretArgs) -> Self {
         // Values that are no longer used leave memory.
         let files = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
-        Self { sources, files: files.build() }
+        let environment = environment(&sources.secret_prefix);
+        Self { sources, environment, files: files.build() }
     }
 
     async fn file(&self, path: PathBuf) -> Result<Option<SecretString>> {
@@ -136,7 +139,7 @@ impl Secrets {
             }
         }
         for name in names {
-            if let Some(value) = from_environment(&self.variable(name)) {
+            if let Some(value) = self.in_environment(name) {
                 return Ok(Some((name, value)));
             }
         }
@@ -184,6 +187,11 @@ impl Secrets {
         Ok(Some(value))
     }
 
+    fn in_environment(&self, name: &str) -> Option<SecretString> {
+        let environment = &self.reader.environment;
+        if environment.is_empty() { None } else { environment.get(&self.variable(name)).cloned() }
+    }
+
     fn variable(&self, name: &str) -> String {
         format!("{}{}", self.reader.sources.secret_prefix, name.to_uppercase())
     }
@@ -216,10 +224,13 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.chars().all(allowed)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a secret's name is only known per call")]
-fn from_environment(variable: &str) -> Option<SecretString> {
-    let value = std::env::var(variable).ok().map(|value| trimmed(&value));
-    value.filter(|value| !value.expose_secret().is_empty())
+/// The variables whose names begin with `prefix`, except those that are empty or no text.
+fn environment(prefix: &str) -> HashMap<String, SecretString> {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|name| name.starts_with(prefix))?;
+        Some((name, trimmed(value.to_str()?)))
+    });
+    variables.filter(|(_, value)| !value.expose_secret().is_empty()).collect()
 }
 
 /// A secret's value without the white space around it, which editors, `kubectl` and copying add. flytekit cuts

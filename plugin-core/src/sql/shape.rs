@@ -32,6 +32,9 @@ impl Shape {
     /// # Errors
     /// `InvalidArgument` with the name of a value that is not where it was put.
     pub(super) fn check(&self, dialect: &'static Dialect, statement: &str) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
         let mut check = Check { values: &self.0, has_begun: false, moved: None };
         read_tokens(dialect, statement, &mut |token| check.token(token))?;
         // An empty value at the end, within quotes that nothing closes, is in no token.

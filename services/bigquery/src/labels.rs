@@ -46,8 +46,8 @@ fn sanitised(value: &str) -> String {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' => c,
         _ => '-',
     };
-    let plain = value.chars().map(plain).collect::<String>();
-    plain[plain.len().saturating_sub(MAX_LABEL)..].to_owned()
+    let cut = value.chars().count().saturating_sub(MAX_LABEL);
+    value.chars().skip(cut).map(plain).collect()
 }
 
 #[cfg(test)]

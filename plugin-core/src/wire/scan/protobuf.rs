@@ -164,6 +164,11 @@ fn field<'a>(bytes: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), Stop> {
 }
 
 fn varint(bytes: &mut &[u8]) -> Result<u64, Stop> {
+    // Most have one byte.
+    if let Some((byte @ ..0x80, rest)) = bytes.split_first() {
+        *bytes = rest;
+        return Ok(u64::from(*byte));
+    }
     let mut number = 0;
     for (position, byte) in bytes.iter().take(10).enumerate() {
         number |= u64::from(byte & 0x7f) << (7 * position);
