@@ -5,8 +5,8 @@
 
 use std::{
     borrow::Cow,
-    collections::VecDeque,
     io::{self, Write},
+    mem,
     sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -23,6 +23,10 @@ const MAX_QUEUED_BYTES: usize = 4 << 20;
 /// Above this length, the fields of a line are cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
 const MAX_FIELD_BYTES: usize = 4 << 10;
+/// How long the first line waits for others, because a write for each would cost more than the line itself.
+const GATHER: Duration = Duration::from_millis(2);
+/// The most bytes of a write, unless a single line has more: as many as a pipe holds.
+const CHUNK_BYTES: usize = 64 << 10;
 
 static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
@@ -40,14 +44,14 @@ pub(super) struct LogWriter(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// Notified when a line has been queued, and when the last one has been written.
+    /// Notified when the first line has been queued, and when lines have been written.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    lines: VecDeque<Vec<u8>>,
-    /// The length of the lines, and of the one that is being written.
+    lines: Vec<Vec<u8>>,
+    /// The length of the lines, and of those that are being written.
     bytes: usize,
 }
 
@@ -89,28 +93,49 @@ impl Shared {
         let has_room = queue.bytes + line.len() <= MAX_QUEUED_BYTES;
         if has_room {
             queue.bytes += line.len();
-            queue.lines.push_back(line);
-            self.changed.notify_all();
+            queue.lines.push(line);
+            if queue.lines.len() == 1 {
+                self.changed.notify_all();
+            }
         }
         has_room
     }
 
-    /// The next line; waits for it.
-    fn pop(&self) -> Option<Vec<u8>> {
+    /// All lines that are queued; waits for the first, and a moment for others.
+    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
+    fn take(&self) -> Vec<Vec<u8>> {
         let is_empty = |queue: &mut Queue| queue.lines.is_empty();
-        let queue = self.changed.wait_while(self.queue(), is_empty);
-        queue.unwrap_or_else(PoisonError::into_inner).lines.pop_front()
+        drop(self.changed.wait_while(self.queue(), is_empty));
+        thread::sleep(GATHER);
+        mem::take(&mut self.queue().lines)
     }
 
     fn write_to(&self, mut output: impl Write) {
-        while let Some(line) = self.pop() {
-            if output.write_all(&cut(&line)).and_then(|()| output.flush()).is_err() {
-                DROPPED.inc();
+        loop {
+            let lines = self.take();
+            let mut left = lines.as_slice();
+            while !left.is_empty() {
+                left = self.write_some(&mut output, left);
             }
-            let mut queue = self.queue();
-            queue.bytes -= line.len();
-            self.changed.notify_all();
         }
+    }
+
+    /// Writes the first of `lines` at once, and returns the others.
+    fn write_some<'l>(&self, output: &mut impl Write, lines: &'l [Vec<u8>]) -> &'l [Vec<u8>] {
+        let (mut chunk, mut count) = (Vec::new(), 0);
+        while let Some(line) = lines.get(count)
+            && (count == 0 || chunk.len() + line.len() <= CHUNK_BYTES)
+        {
+            chunk.extend_from_slice(&cut(line));
+            count += 1;
+        }
+        let (written, left) = lines.split_at(count);
+        if output.write_all(&chunk).and_then(|()| output.flush()).is_err() {
+            DROPPED.inc_by(written.len() as u64);
+        }
+        self.queue().bytes -= written.iter().map(Vec::len).sum::<usize>();
+        self.changed.notify_all();
+        left
     }
 }
 
@@ -168,15 +193,17 @@ mod tests {
 
     use super::*;
 
-    /// Blocks each write until the test allows it.
+    /// Blocks until the test allows the first write.
     struct Pipe {
-        allowed: mpsc::Receiver<()>,
+        allowed: Option<mpsc::Receiver<()>>,
         written: mpsc::Sender<Vec<u8>>,
     }
 
     impl Write for Pipe {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.allowed.recv().map_err(io::Error::other)?;
+            if let Some(allowed) = self.allowed.take() {
+                allowed.recv().map_err(io::Error::other)?;
+            }
             self.written.send(bytes.to_owned()).map_err(io::Error::other)?;
             Ok(bytes.len())
         }
@@ -189,7 +216,7 @@ mod tests {
     #[test]
     fn a_writer_that_nobody_reads_drops_lines_and_blocks_nobody() {
         let ((allow, allowed), (written, lines)) = (mpsc::channel(), mpsc::channel());
-        let mut writer = LogWriter::start(Pipe { allowed, written }).unwrap();
+        let mut writer = LogWriter::start(Pipe { allowed: Some(allowed), written }).unwrap();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         let before = dropped_lines().get();
         for _ in 0..MAX_QUEUED_BYTES / line.len() + 100 {
@@ -198,13 +225,12 @@ mod tests {
         assert_eq!(dropped_lines().get() - before, 100);
         assert_eq!(writer.0.queue().bytes, MAX_QUEUED_BYTES);
         writer.flush_within(Duration::from_millis(10));
-        for _ in 0..MAX_QUEUED_BYTES / line.len() {
-            allow.send(()).unwrap();
-        }
-        writer.flush_within(Duration::from_secs(10));
-        assert_eq!(lines.try_iter().count(), MAX_QUEUED_BYTES / line.len());
-        writer.write_all(b"again\n").unwrap();
         allow.send(()).unwrap();
+        writer.flush_within(Duration::from_secs(10));
+        let writes = lines.try_iter().collect::<Vec<_>>();
+        assert!(writes.iter().all(|write| write.len() <= CHUNK_BYTES && write.ends_with(b"x\n")));
+        assert_eq!(writes.concat().len(), MAX_QUEUED_BYTES);
+        writer.write_all(b"again\n").unwrap();
         assert_eq!(lines.recv().unwrap(), b"again\n");
     }
 
