@@ -37,6 +37,8 @@ impl<S: AsyncRead + Unpin, F: FnMut(&[u8]) + Unpin> AsyncRead for OnRead<S, F> {
     }
 }
 
+/// Without vectored writes: with them, h2 writes the head and a message of more than 256 bytes first, and the
+/// trailers in a second call of the kernel, which costs more than copying a kilobyte.
 impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for OnRead<S, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -52,17 +54,5 @@ impl<S: AsyncWrite + Unpin, F: Unpin> AsyncWrite for OnRead<S, F> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
