@@ -49,7 +49,16 @@ const FLOORS: [(&str, &[Floor]); 3] = [
             &["ci", "exit", "prompt", "workspace"],
             &["process"],
             &["floors", "go", "python", "scaffold", "times"],
-            &["dependencies", "flyte2", "guide", "image", "template_notes", "token", "verify"],
+            &[
+                "dependencies",
+                "flyte2",
+                "guide",
+                "image",
+                "local_service",
+                "template_notes",
+                "token",
+                "verify",
+            ],
             &[
                 "beside",
                 "demo",

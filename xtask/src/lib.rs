@@ -19,6 +19,7 @@ mod image;
 mod image_test;
 mod invariants;
 mod list;
+mod local_service;
 mod new_plugin;
 mod outrigger;
 mod prepare;
