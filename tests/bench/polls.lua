@@ -1,7 +1,7 @@
 -- For wrk: polls many jobs, one after the other, and checks each answer.
 --
--- Arguments: a file with a path for each job, the header `authorization`, the size of a good answer, and
--- how many milliseconds a caller waits between two polls, on average.
+-- Arguments: a file with a path for each job, the header `authorization`, and how many milliseconds a caller
+-- waits between two polls, on average.
 
 local threads = {}
 
@@ -15,8 +15,7 @@ function init(arguments)
     table.insert(paths, path)
   end
   headers = { authorization = arguments[2] }
-  bytes = tonumber(arguments[3])
-  pause = tonumber(arguments[4])
+  pause = tonumber(arguments[3])
   at = 0
   wrong = 0
   math.randomseed(1)
@@ -32,8 +31,9 @@ function delay()
 end
 
 function response(status, _, body)
-  if status ~= 200 or #body ~= bytes then
+  if status ~= 200 or not body:find('"job_state":"running"', 1, true) then
     wrong = wrong + 1
+    example = status .. " " .. body
   end
 end
 
@@ -41,12 +41,16 @@ function done(summary, latency)
   local answered_wrong = 0
   for _, thread in ipairs(threads) do
     answered_wrong = answered_wrong + thread:get("wrong")
+    if thread:get("example") then
+      io.write("\nfor example: ", thread:get("example"), "\n")
+    end
   end
   local errors = summary.errors
   io.write(string.format(
-    '\n{"requests": %d, "wrong": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f}\n',
+    '\n{"requests": %d, "wrong": %d, "unanswered": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f}\n',
     summary.requests,
-    answered_wrong + errors.connect + errors.read + errors.write + errors.timeout,
+    answered_wrong,
+    errors.connect + errors.read + errors.write + errors.timeout,
     summary.duration / 1e6,
     latency:percentile(50) / 1000,
     latency:percentile(99) / 1000

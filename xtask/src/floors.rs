@@ -60,6 +60,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
                 "verify",
             ],
             &[
+                "bench",
                 "beside",
                 "demo",
                 "flyte_values",
