@@ -95,12 +95,12 @@ fn counts() -> Result<Counts> {
     let protocol = Protocol::Flyte1;
     let mut service = Counted::start(Server::Service { freshness: "0s" }, &files)?;
     let sample = service.sample(&files, protocol)?;
-    let poll = service.poll(protocol, &sample, REQUESTS, false)?;
+    let poll = service.poll(protocol, &sample, REQUESTS)?;
     let create = service.create(protocol, &sample, REQUESTS)?;
     drop(service);
     let mut service = Counted::start(LONG_VIEW, &files)?;
     let sample = service.sample(&files, protocol)?;
-    let view = service.poll(protocol, &sample, REQUESTS, true)?;
+    let view = service.view(protocol, &sample, REQUESTS)?;
     Ok([("poll", poll), ("create", create), ("view", view)])
 }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{local_service::Files, process::program, target};
 
 /// Requests before the count: connections, caches and allocations have settled after them.
-const WARM_UP: u64 = 500;
+const WARM_UP: u64 = 300;
 /// How old a view may get: so old that no refresh falls into the count.
 pub(super) const LONG_VIEW: Server = Server::Service { freshness: "1m" };
 
@@ -47,7 +47,7 @@ impl Counted {
         self.running.sample(files, protocol, CREATES_AT_ONCE)
     }
 
-    /// Instructions of a poll.
+    /// Instructions of a poll that is a call upstream.
     ///
     /// # Errors
     /// When an answer is not as it should be.
@@ -56,16 +56,33 @@ impl Counted {
         protocol: Protocol,
         sample: &Sample,
         requests: u64,
-        answered_from_views: bool,
     ) -> Result<f64> {
-        self.count(protocol, sample, requests, |target, requests| {
-            let upstream = if answered_from_views { Upstream::Any } else { Upstream::Each };
-            let loaded = target.poll(Pattern::alone(requests), upstream)?;
-            let from_views =
-                !answered_from_views || loaded.calls_upstream == 0 || requests == WARM_UP;
-            ensure!(from_views, "{} polls were not answered from a view", loaded.calls_upstream);
-            Ok(loaded)
-        })
+        let (instructions, _) = self.count(protocol, sample, requests, |target, requests| {
+            target.poll(Pattern::alone(requests), Upstream::Each)
+        })?;
+        Ok(instructions)
+    }
+
+    /// Instructions of a poll that a view answers.
+    ///
+    /// # Errors
+    /// When an answer is not as it should be, or views answered none.
+    pub(super) fn view(
+        &mut self,
+        protocol: Protocol,
+        sample: &Sample,
+        requests: u64,
+    ) -> Result<f64> {
+        let (instructions, loaded) =
+            self.count(protocol, sample, requests, |target, requests| {
+                target.poll_all(Pattern::alone(requests), Upstream::Any)
+            })?;
+        let calls = loaded.calls_upstream;
+        ensure!(
+            calls == 0,
+            "{calls} of {requests} polls were calls upstream, not answered from a view"
+        );
+        Ok(instructions)
     }
 
     /// Instructions of a create.
@@ -81,18 +98,20 @@ impl Counted {
         // One after the other, as polls are counted.
         let mut sample = sample.clone();
         sample.creates.bodies.truncate(1);
-        self.count(protocol, &sample, requests, |target, requests| {
+        let (instructions, _) = self.count(protocol, &sample, requests, |target, requests| {
             target.create(requests, Upstream::Each)
-        })
+        })?;
+        Ok(instructions)
     }
 
+    /// Instructions of each request of a load, after a warm-up.
     fn count(
         &mut self,
         protocol: Protocol,
         sample: &Sample,
         requests: u64,
         load: impl Fn(Target<'_>, u64) -> Result<Loaded>,
-    ) -> Result<f64> {
+    ) -> Result<(f64, Loaded)> {
         let address = self.running.address(protocol);
         let target = Target { address, protocol, sample, mock: &self.running.mock };
         load(target, WARM_UP)?;
@@ -104,7 +123,7 @@ impl Counted {
         let text = fs::read_to_string(&dump).with_context(|| format!("callgrind wrote no {dump}"));
         let total = total(&text?)?;
         let _ = fs::remove_file(dump);
-        Ok(total as f64 / loaded.requests as f64)
+        Ok((total as f64 / loaded.requests as f64, loaded))
     }
 
     fn control(&self, command: &str) -> Result<()> {
@@ -143,23 +162,31 @@ pub(super) fn measure(
 ) -> Result<()> {
     for server in servers {
         println!("  instructions of {}", server.name());
-        let from_views = server.answers_from_views();
-        let counted = if from_views { LONG_VIEW } else { *server };
-        let mut counted = Counted::start(counted, files)?;
-        for protocol in server.protocols() {
-            let sample = counted.sample(files, *protocol)?;
-            let poll = counted.poll(*protocol, &sample, plan.counted, from_views)?;
-            let create = if from_views {
-                None
-            } else {
-                Some(counted.create(*protocol, &sample, plan.counted)?)
-            };
+        for protocol in server.protocols().iter().take(plan.counted_protocols) {
+            let (poll, create) = of_server(*server, *protocol, plan.counted, files)?;
             let row = results.row(server.name(), protocol.name(), server.is_ours());
-            row.poll_instructions = Some(poll);
-            row.create_instructions = create;
+            (row.poll_instructions, row.create_instructions) = (Some(poll), create);
         }
     }
     Ok(())
+}
+
+/// Instructions of a poll and a create. Each protocol has a process of its own: jobs that are new to a view
+/// would be polled alone until it is refreshed.
+fn of_server(
+    server: Server,
+    protocol: Protocol,
+    requests: u64,
+    files: &Files,
+) -> Result<(f64, Option<f64>)> {
+    let from_views = server.answers_from_views();
+    let mut counted = Counted::start(if from_views { LONG_VIEW } else { server }, files)?;
+    let sample = counted.sample(files, protocol)?;
+    if from_views {
+        return Ok((counted.view(protocol, &sample, requests)?, None));
+    }
+    let poll = counted.poll(protocol, &sample, requests)?;
+    Ok((poll, Some(counted.create(protocol, &sample, requests)?)))
 }
 
 #[cfg(test)]

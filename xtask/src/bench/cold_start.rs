@@ -60,7 +60,7 @@ fn waiter(prepared: &Prepared, protocol: Protocol, sample: &Sample) -> Result<Ba
     for header in &sample.headers {
         command.args(["--header", header]);
     }
-    if let Some(body) = &sample.poll.body {
+    if let Some(body) = sample.poll.bodies.first() {
         command.args(["--http2", "--body", body]);
     }
     Background::start(pinned(&command, Core::Load).stdout(Stdio::piped()))

@@ -32,7 +32,8 @@ pub(super) fn measure(plan: &Plan, results: &mut Results) -> Result<()> {
 fn sample(mock: &Mock) -> Result<Sample> {
     let answer = mock.get(PATH)?;
     serde_json::from_str::<serde_json::Value>(&answer).context("the mock's answer is no JSON")?;
-    let poll = Poll { path: PATH.to_owned(), body: None, paths: None, bytes: answer.len() as u64 };
+    let poll =
+        Poll { path: PATH.to_owned(), bodies: Vec::new(), paths: None, bytes: answer.len() as u64 };
     let creates =
         Creates { method: "POST".to_owned(), path: String::new(), bodies: Vec::new(), bytes: 0 };
     Ok(Sample { headers: Vec::new(), creates, poll })

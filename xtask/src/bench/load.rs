@@ -121,6 +121,29 @@ impl Target<'_> {
         self.run(vec![command], pattern.requests, Some(self.sample.poll.bytes), upstream)
     }
 
+    /// Polls all jobs of the sample, over gRPC each job on a connection of its own.
+    ///
+    /// # Errors
+    /// When an answer is not what the sample's was.
+    pub(super) fn poll_all(&self, pattern: Pattern, upstream: Upstream) -> Result<Loaded> {
+        let poll = &self.sample.poll;
+        if let Some(paths) = &poll.paths {
+            let mut command = self.h2load_without_uri(pattern);
+            command.args(["-B", &format!("http://{}", self.address), "-i", paths]);
+            // An error of REST has another status. When a job was created, and so an answer's size, differs.
+            return self.run(vec![command], pattern.requests, None, upstream);
+        }
+        let jobs = poll.bodies.len() as u64;
+        let each = Pattern { requests: pattern.requests / jobs, connections: 1, ..pattern };
+        let command = |body: &String| {
+            let mut command = self.h2load(each, &poll.path);
+            command.args(["-d", body]);
+            command
+        };
+        let commands = poll.bodies.iter().map(command).collect();
+        self.run(commands, each.requests * jobs, Some(poll.bytes), upstream)
+    }
+
     /// Polls one job, and returns how long each poll took.
     ///
     /// # Errors
@@ -161,18 +184,23 @@ impl Target<'_> {
     }
 
     fn h2load(&self, pattern: Pattern, path: &str) -> Command {
+        let mut command = self.h2load_without_uri(pattern);
+        command.arg(format!("http://{}{path}", self.address));
+        command
+    }
+
+    fn h2load_without_uri(&self, pattern: Pattern) -> Command {
         let mut command = program("h2load");
         command.args(pattern.arguments(self.protocol));
         for header in &self.sample.headers {
             command.args(["-H", header]);
         }
-        command.arg(format!("http://{}{path}", self.address));
         command
     }
 
     fn poll_command(&self, pattern: Pattern) -> Command {
         let mut command = self.h2load(pattern, &self.sample.poll.path);
-        if let Some(body) = &self.sample.poll.body {
+        if let Some(body) = self.sample.poll.bodies.first() {
             command.args(["-d", body]);
         }
         command

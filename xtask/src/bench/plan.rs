@@ -28,6 +28,8 @@ pub(super) struct Plan {
     crowds: u64,
     /// Requests whose instructions are counted.
     pub(super) counted: u64,
+    /// Of how many protocols: gRPC alone, or REST as well.
+    pub(super) counted_protocols: usize,
     pub(super) go: bool,
     pub(super) valgrind: bool,
 }
@@ -35,17 +37,18 @@ pub(super) struct Plan {
 /// For two minutes.
 pub(super) const QUICK: Plan = Plan {
     rounds: 3,
-    polls: 10_000,
-    creates: 4_000,
+    polls: 8_000,
+    creates: 2_400,
     alone: 500,
-    paced: 750,
+    paced: 500,
     seconds: 2.0,
     in_process: 0,
     cold_starts: 5,
     view_rounds: 1,
-    view_seconds: 3,
-    crowds: 3,
-    counted: 500,
+    view_seconds: 2,
+    crowds: 2,
+    counted: 200,
+    counted_protocols: 1,
     go: false,
     valgrind: false,
 };
@@ -64,6 +67,7 @@ pub(super) const FULL: Plan = Plan {
     view_seconds: 6,
     crowds: 6,
     counted: 1_000,
+    counted_protocols: 2,
     go: false,
     valgrind: false,
 };

@@ -88,22 +88,29 @@ fn one_round(
     let target = Target { address, protocol, sample, mock: &running.mock };
     let (polls, creates) = server.upstream();
     let size = plan.size_for(running.server);
-    target.poll(Pattern::busy(size.warm_up), Upstream::Any)?;
-
+    let from_views = running.server.answers_from_views();
+    let poll = |count| {
+        // Views are for three jobs and more.
+        let poll = if from_views { Target::poll_all } else { Target::poll };
+        poll(&target, Pattern::busy(count), polls)
+    };
+    poll(size.warm_up)?;
     let before = usage::cpu_seconds(running.pid())?;
-    let loaded = target.poll(Pattern::busy(size.polls), polls)?;
+    let loaded = poll(size.polls)?;
     let spent = usage::cpu_seconds(running.pid())? - before;
-    row.poll_cpu.add(spent / size.polls as f64 * QUOTED);
+    row.poll_cpu.add(spent / loaded.requests as f64 * QUOTED);
     row.polls_a_second.add(loaded.rate());
     row.calls_a_poll.add(loaded.calls_each());
     let keeps_up = loaded.rate() > CAPACITY;
 
-    if !running.server.answers_from_views() {
-        let before = usage::cpu_seconds(running.pid())?;
-        let loaded = target.create(size.creates, creates)?;
-        let spent = usage::cpu_seconds(running.pid())? - before;
-        row.create_cpu.add(spent / loaded.requests as f64 * QUOTED);
+    if from_views {
+        return Ok(());
     }
+
+    let before = usage::cpu_seconds(running.pid())?;
+    let loaded = target.create(size.creates, creates)?;
+    let spent = usage::cpu_seconds(running.pid())? - before;
+    row.create_cpu.add(spent / loaded.requests as f64 * QUOTED);
 
     row.alone.add(&target.timed_poll(Pattern::alone(size.alone), polls)?.times);
     if keeps_up {

@@ -69,14 +69,16 @@ pub(super) struct Creates {
     pub(super) bytes: u64,
 }
 
-/// Polls of the first job.
+/// Polls of all jobs.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Poll {
+    /// Of the first job's poll, for REST.
     pub(super) path: String,
-    pub(super) body: Option<String>,
+    /// For gRPC: a file for each job.
+    pub(super) bodies: Vec<String>,
     /// For REST: a file with the path of each job's poll.
     pub(super) paths: Option<String>,
-    /// The size of an answer's body.
+    /// The size of the body that answers the first job's poll, and over gRPC every job's.
     pub(super) bytes: u64,
 }
 

@@ -18,6 +18,7 @@ use super::{
     sample::{Protocol, Sample},
 };
 use crate::{
+    image,
     local_service::{AUDIENCE, Files, ISSUER, free_address},
     process::{Background, program, write},
     target,
@@ -121,7 +122,8 @@ impl Server {
         let command = match self {
             Self::Service { freshness } => {
                 let mut service = files.service(&programs::service(), &mock.url, grpc, other);
-                service.env("PLUGIN_POLL_FRESHNESS", freshness);
+                let (variable, value) = image::ENVIRONMENT;
+                service.env("PLUGIN_POLL_FRESHNESS", freshness).env(variable, value);
                 service
             }
             Self::Bare => bare(files, &mock, grpc, other)?,

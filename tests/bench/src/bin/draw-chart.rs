@@ -88,7 +88,7 @@ fn axes<'a>(
         .margin(12)
         .margin_right(70)
         .x_label_area_size(44)
-        .y_label_area_size(240)
+        .y_label_area_size(260)
         .build_cartesian_2d((least..most).log_scale(), (0..count - 1).into_segmented())?;
     let name = |row: &SegmentValue<usize>| match row {
         SegmentValue::CenterOf(row) => {
@@ -131,7 +131,7 @@ fn draw_bar(
     let style = ("sans-serif", 14).into_font().color(&BLACK);
     let style = style.pos(Pos::new(HPos::Left, VPos::Center));
     let end = (bar.value, SegmentValue::CenterOf(row));
-    context.draw_series([Text::new(format!(" {}", bar.label), end, style)])?;
+    context.draw_series([Text::new(format!("\u{a0}{}", bar.label), end, style)])?;
     Ok(())
 }
 

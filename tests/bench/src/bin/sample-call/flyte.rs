@@ -40,38 +40,41 @@ pub(crate) async fn sample(args: &Args, service: &str, token: &str) -> Result<Sa
     let created = stream::iter(prefixes.iter().enumerate()).map(create).buffered(AT_ONCE);
     let created = created.try_collect::<Vec<_>>().await?;
     let sizes = created.iter().map(|(_, size, _)| *size).collect::<Vec<_>>();
-    let first = created.first().map(|(_, _, handle)| handle.clone());
+    let handles = created.iter().map(|(_, _, handle)| handle.clone()).collect::<Vec<_>>();
     let bodies = created.into_iter().map(|(file, _, _)| file).collect();
     let bytes = one_size("create", &sizes)?;
     let creates = Creates { method: "POST", path, bodies, bytes };
-    let handle = first.context("there is no job")?;
-    let poll = poll(args, service, &connection, handle, prefixes.into_iter().next()).await?;
+    let path = format!("{service}/GetTask");
+    let (mut bodies, mut sizes) = (Vec::new(), Vec::new());
+    for (job, (handle, prefix)) in handles.into_iter().zip(prefixes).enumerate() {
+        let body = poll_of(handle, prefix);
+        sizes.push(poll(&connection, &path, &body).await?);
+        bodies.push(written(&args.directory, &format!("poll-{job}"), &body)?);
+    }
+    let poll = Poll { path, bodies, paths: None, bytes: one_size("poll", &sizes)? };
     Ok(Sample { headers, creates, poll })
 }
 
-async fn poll(
-    args: &Args,
-    service: &str,
-    connection: &Connection,
-    resource_meta: Bytes,
-    output_prefix: Option<String>,
-) -> Result<Poll> {
+/// A poll as Flyte sends it.
+fn poll_of(resource_meta: Bytes, output_prefix: String) -> Bytes {
     let name = "bigquery_query_job_task".to_owned();
     let request = GetTaskRequest {
         task_type: name.clone(),
         task_category: Some(TaskCategory { name, version: 0 }),
         resource_meta,
-        output_prefix: output_prefix.unwrap_or_default(),
+        output_prefix,
         ..GetTaskRequest::default()
     };
-    let body = framed(&request.encode_to_vec());
-    let path = format!("{service}/GetTask");
-    let answer = connection.call("POST", &path, body.clone()).await?;
+    framed(&request.encode_to_vec())
+}
+
+/// Polls a running job, and returns the size of the answer.
+async fn poll(connection: &Connection, path: &str, body: &Bytes) -> Result<usize> {
+    let answer = connection.call("POST", path, body.clone()).await?;
     let resource = message::<GetTaskResponse>(&answer)?.resource.unwrap_or_default();
     let phase = resource.phase();
     ensure!(phase == Phase::Running, "a running job was reported as {}", phase.as_str_name());
-    let body = Some(written(&args.directory, "poll", &body)?);
-    Ok(Poll { path, body, paths: None, bytes: answer.body.len() })
+    Ok(answer.body.len())
 }
 
 /// The request with another prefix of outputs: of a field that is there twice, the last one counts. Fields

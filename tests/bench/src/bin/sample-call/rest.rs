@@ -54,7 +54,7 @@ async fn poll(args: &Args, connection: &Connection, paths: &[String]) -> Result<
     ensure!(state == "running", "a running job was reported as {state}");
     let list = paths.iter().map(|path| format!("{path}\n")).collect::<String>();
     let list = written(&args.directory, "polls", list.as_bytes())?;
-    Ok(Poll { path, body: None, paths: Some(list), bytes: answer.body.len() })
+    Ok(Poll { path, bodies: Vec::new(), paths: Some(list), bytes: answer.body.len() })
 }
 
 /// A task in the short form, with the statement and inputs of the golden request of gRPC.

@@ -22,14 +22,15 @@ pub(crate) struct Creates {
     pub(crate) bytes: usize,
 }
 
-/// A poll of the first job.
+/// Polls of all jobs.
 #[derive(Serialize)]
 pub(crate) struct Poll {
+    /// Of the first job's poll, for REST.
     pub(crate) path: String,
-    /// A file, for gRPC.
-    pub(crate) body: Option<String>,
+    /// For gRPC, a file for each job.
+    pub(crate) bodies: Vec<String>,
     /// For REST, a file with the path of each job's poll.
     pub(crate) paths: Option<String>,
-    /// The size of an answer's body.
+    /// The size of the body that answers the first job's poll, and over gRPC every job's.
     pub(crate) bytes: usize,
 }
