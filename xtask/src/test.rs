@@ -7,6 +7,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
+    bench::budgets,
     beside::{self, Beside},
     ci::is_ci,
     dependencies, go, image_test, invariants, prepare,
@@ -75,7 +76,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 23] = [
+const STEPS: [Step; 24] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -102,6 +103,7 @@ const STEPS: [Step; 23] = [
     Step { name: "charts", what: "charts, with Helm's and Kubernetes' own programs", run: charts },
     Step { name: "cluster", what: "charts on a real control plane", run: cluster },
     Step { name: "image", what: "an image is reproducible, small and unprivileged", run: image },
+    Step { name: "instructions", what: "no call costs more than its budget", run: instructions },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
 
@@ -333,6 +335,14 @@ fn image(_: &Environment) -> Result<Outcome> {
         return Ok(Outcome::Skipped(missing.to_owned()));
     }
     image_test::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn instructions(_: &Environment) -> Result<Outcome> {
+    if let Some(missing) = budgets::missing() {
+        return Ok(Outcome::Skipped(missing));
+    }
+    budgets::check()?;
     Ok(Outcome::Passed)
 }
 
