@@ -7,7 +7,6 @@ use super::{
     cores::{Core, pinned},
     mock::Mock,
     plan::{Plan, QUOTED},
-    programs,
     results::InProcess,
     tools::GO,
 };
@@ -51,14 +50,6 @@ pub(super) fn prepare() -> Result<Option<String>> {
 
 fn binary() -> std::path::PathBuf {
     target("bench/propeller")
-}
-
-/// The size of the program in MiB.
-///
-/// # Errors
-/// When it was not built.
-pub(super) fn mib() -> Result<f64> {
-    programs::mib_of(&binary())
 }
 
 /// Polls and creates as often as the plan says.

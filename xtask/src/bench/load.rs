@@ -17,7 +17,7 @@ use super::{
 use crate::process::program;
 
 /// How many seconds a load may take.
-const TIMEOUT: &str = "600";
+const TIMEOUT: &str = "120";
 
 /// Where a load goes, and what its answers have to be.
 #[derive(Clone, Copy)]
@@ -311,13 +311,13 @@ mod tests {
     #[test]
     fn rest_has_as_many_requests_at_once_on_more_connections() {
         let line = |protocol| Pattern::busy(100).arguments(protocol).join(" ");
-        assert_eq!(line(Protocol::Flyte1), "-T 600 -n 100 -c 8 -m 4");
-        assert_eq!(line(Protocol::Rest), "-T 600 --h1 -n 100 -c 32 -m 1");
+        assert_eq!(line(Protocol::Flyte1), "-T 120 -n 100 -c 8 -m 4");
+        assert_eq!(line(Protocol::Rest), "-T 120 --h1 -n 100 -c 32 -m 1");
     }
 
     #[test]
     fn connections_of_a_paced_load_start_one_after_the_other() {
         let line = Pattern::paced(1000, 500).arguments(Protocol::Flyte1).join(" ");
-        assert_eq!(line, "-T 600 --rps=50 -r 1 --rate-period=2ms -n 1000 -c 10 -m 10");
+        assert_eq!(line, "-T 120 --rps=50 -r 1 --rate-period=2ms -n 1000 -c 10 -m 10");
     }
 }

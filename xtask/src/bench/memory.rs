@@ -35,7 +35,7 @@ pub(super) fn measure(
         results.memory.push(of_server(*server, plan, files)?);
     }
     if let Some(in_process) = &results.in_process {
-        results.memory.push(of_program(in_process)?);
+        results.memory.push(of_program(in_process));
     }
     Ok(())
 }
@@ -49,7 +49,7 @@ fn of_server(server: Server, plan: &Plan, files: &Files) -> Result<MemoryRow> {
     Ok(MemoryRow {
         name: server.name().to_owned(),
         is_ours: server.is_ours(),
-        idle,
+        idle: Some(idle),
         after_polls: Some(after_polls),
         in_flight: in_flight.collect(),
         installed: Some(installed(server)?),
@@ -92,11 +92,10 @@ fn installed(server: Server) -> Result<(f64, &'static str)> {
     })
 }
 
-fn of_program(in_process: &InProcess) -> Result<MemoryRow> {
-    Ok(MemoryRow {
+fn of_program(in_process: &InProcess) -> MemoryRow {
+    MemoryRow {
         name: in_process::NAME.to_owned(),
-        idle: in_process.memory.median().unwrap_or_default(),
-        installed: Some((in_process::mib()?, "program")),
+        after_polls: in_process.memory.median(),
         ..MemoryRow::default()
-    })
+    }
 }

@@ -56,11 +56,11 @@ pub(super) const QUICK: Plan = Plan {
 /// For figures to publish.
 pub(super) const FULL: Plan = Plan {
     rounds: 5,
-    polls: 40_000,
-    creates: 16_000,
-    alone: 2_000,
-    paced: 5_000,
-    seconds: 8.0,
+    polls: 20_000,
+    creates: 8_000,
+    alone: 1_000,
+    paced: 2_500,
+    seconds: 6.0,
     in_process: 5_000,
     cold_starts: 9,
     view_rounds: 3,
@@ -118,8 +118,8 @@ mod tests {
     fn slow_servers_get_fewer_requests() {
         let peer = |name| Server::Peer(PEERS.iter().find(|peer| peer.name == name).unwrap());
         let (bare, key) = (FULL.size_for(Server::Bare), FULL.size_for(peer("flytekit-key")));
-        assert_eq!(bare.polls, 40_000);
-        assert_eq!(key, Size { warm_up: 32, polls: 177, creates: 70, alone: 100 });
+        assert_eq!(bare.polls, 20_000);
+        assert_eq!(key, Size { warm_up: 32, polls: 133, creates: 53, alone: 100 });
         assert_eq!(FULL.crowd(peer("flytekit-key"), 1_000), None);
         assert_eq!(FULL.crowd(Server::Bare, 1_000), Some(6_000));
     }

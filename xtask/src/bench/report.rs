@@ -206,7 +206,7 @@ fn memory(results: &Results) -> Table {
     let head = ["server", "idle", "after polls", &counts[0], &shares[0], &counts[1], &shares[1]];
     let mut table = Table::new(&head);
     for row in &results.memory {
-        let mut cells = vec![row.name.clone(), measured(Some(row.idle)), measured(row.after_polls)];
+        let mut cells = vec![row.name.clone(), measured(row.idle), measured(row.after_polls)];
         cells.extend((0..memory::IN_FLIGHT.len()).flat_map(|at| in_flight(row, at)));
         table.row(row.is_ours, &cells);
     }
@@ -233,7 +233,7 @@ fn cold_start(results: &Results) -> Table {
 
 fn installed(results: &Results) -> Table {
     let mut table = Table::new(&["server", "MiB", "of what"]);
-    for row in &results.memory {
+    for row in results.memory.iter().filter(|row| row.installed.is_some()) {
         let (mib, what) = row.installed.unzip();
         let cells = [row.name.clone(), measured(mib), what.unwrap_or("–").to_owned()];
         table.row(row.is_ours, &cells);

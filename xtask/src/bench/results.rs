@@ -70,7 +70,7 @@ pub(super) struct Row {
 pub(super) struct MemoryRow {
     pub(super) name: String,
     pub(super) is_ours: bool,
-    pub(super) idle: f64,
+    pub(super) idle: Option<f64>,
     pub(super) after_polls: Option<f64>,
     /// For each number of polls in flight, the peak, and how many polls of ten were a call upstream;
     /// otherwise why there is no such value.

@@ -18,7 +18,7 @@ new attempt every millisecond and the program in the page cache. It includes the
 call upstream. The median, in parentheses the least and the greatest.";
 
 pub(super) const INSTALLED: &str = "What has to be stored to run it: the service's whole image, compressed \
-as registries keep it; the bare proxy's and propeller's plugin's program; the peers' Python packages \
+as registries keep it; the bare proxy's program; the peers' Python packages \
 without Python itself.";
 
 /// The title, what was compared, and how.
@@ -93,7 +93,7 @@ second if answers took no time.",
 /// About memory.
 pub(super) fn memory() -> String {
     format!(
-        "Resident memory, in MiB. *Idle* is after the start, *after polls* after those of a round. In flight \
+        "Resident memory, in MiB. *Idle* is after the start, *after polls* after those of a round (of propeller's plugin, the program that calls it). In flight \
 are as many polls at once, each of which the vendor takes {} ms for; *asked upstream* is the share of polls \
 for which it was called. The service admits `--max-requests` (2,000) calls and lets half as many polls wait; \
 further polls get the job's last known phase from memory.",

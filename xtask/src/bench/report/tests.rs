@@ -58,7 +58,7 @@ fn what_was_not_measured_is_a_dash_or_a_reason() {
     let mut results = Results::default();
     results.memory.push(MemoryRow {
         name: "theirs".to_owned(),
-        idle: 170.0,
+        idle: Some(170.0),
         in_flight: vec![Ok((199.5, 1.0)), Err("too slow to be measured".to_owned())],
         ..MemoryRow::default()
     });
