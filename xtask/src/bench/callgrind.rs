@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{local_service::Files, process::program, target};
 
-/// Requests before the count: connections, caches and allocations have settled after them.
+/// Requests before the count, at most: connections, caches and allocations have settled after them.
 const WARM_UP: u64 = 300;
 /// How old a view may get: so old that no refresh falls into the count.
 pub(super) const LONG_VIEW: Server = Server::Service { freshness: "1m" };
@@ -114,7 +114,7 @@ impl Counted {
     ) -> Result<(f64, Loaded)> {
         let address = self.running.address(protocol);
         let target = Target { address, protocol, sample, mock: &self.running.mock };
-        load(target, WARM_UP)?;
+        load(target, WARM_UP.min(requests))?;
         self.control("--zero")?;
         let loaded = load(target, requests)?;
         self.control("--dump")?;

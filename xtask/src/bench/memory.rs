@@ -1,5 +1,7 @@
 //! Memory of each server: idle, after polls, and with many polls in flight.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use super::{
@@ -17,6 +19,8 @@ use crate::local_service::Files;
 pub(super) const IN_FLIGHT: [u64; 2] = [1_000, 10_000];
 /// How long the vendor takes for each, in milliseconds.
 pub(super) const VENDOR_TAKES: u32 = 20;
+/// When a server that accepts connections has finished starting.
+const SETTLES_IN: Duration = Duration::from_secs(1);
 /// Requests at once on a connection.
 const STREAMS: u64 = 100;
 
@@ -58,6 +62,7 @@ fn of_server(server: Server, plan: &Plan, files: &Files) -> Result<MemoryRow> {
 
 fn quiet(server: Server, plan: &Plan, files: &Files) -> Result<(f64, f64)> {
     let running = server.start(files, 0)?;
+    std::thread::sleep(SETTLES_IN);
     let idle = usage::memory(running.pid())?.now;
     poll(&running, files, |target| {
         target.poll(Pattern::busy(plan.size_for(server).polls), Upstream::Any)

@@ -34,6 +34,9 @@ pub(super) struct Plan {
     pub(super) valgrind: bool,
 }
 
+/// How long as many polls as are in flight may take a slow server, in milliseconds.
+const CROWD_MS: f64 = 60_000.0;
+
 /// For two minutes.
 pub(super) const QUICK: Plan = Plan {
     rounds: 3,
@@ -47,7 +50,7 @@ pub(super) const QUICK: Plan = Plan {
     view_rounds: 1,
     view_seconds: 2,
     crowds: 2,
-    counted: 200,
+    counted: 120,
     counted_protocols: 1,
     go: false,
     valgrind: false,
@@ -100,7 +103,7 @@ impl Plan {
     /// How many polls to make with `count` in flight; `None` where that takes too long.
     pub(super) fn crowd(&self, server: Server, count: u64) -> Option<u64> {
         match server {
-            Server::Peer(peer) => (count <= self.manages(peer.poll_ms)).then_some(count),
+            Server::Peer(peer) => (count as f64 * peer.poll_ms <= CROWD_MS).then_some(count),
             Server::Service { .. } | Server::Bare => Some(count * self.crowds),
         }
     }
@@ -120,7 +123,8 @@ mod tests {
         let (bare, key) = (FULL.size_for(Server::Bare), FULL.size_for(peer("flytekit-key")));
         assert_eq!(bare.polls, 20_000);
         assert_eq!(key, Size { warm_up: 32, polls: 133, creates: 53, alone: 100 });
-        assert_eq!(FULL.crowd(peer("flytekit-key"), 1_000), None);
+        assert_eq!(FULL.crowd(peer("flytekit-key"), 1_000), Some(1_000));
+        assert_eq!(FULL.crowd(peer("flytekit-key"), 10_000), None);
         assert_eq!(FULL.crowd(Server::Bare, 1_000), Some(6_000));
     }
 }
