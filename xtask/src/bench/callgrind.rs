@@ -16,7 +16,7 @@ use crate::{local_service::Files, process::program, target};
 /// Requests before the count, at most: connections, caches and allocations have settled after them.
 const WARM_UP: u64 = 300;
 /// How old a view may get: so old that no refresh falls into the count.
-pub(super) const LONG_VIEW: Server = Server::Service { freshness: "1m" };
+pub(super) const LONG_VIEW: Server = Server::Service { freshness: "10m" };
 
 /// A server under callgrind.
 pub(super) struct Counted {
