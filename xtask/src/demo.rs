@@ -2,16 +2,17 @@
 
 use std::{
     fs::File,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
-    process::{Background, answers_ok, cargo, program, run as run_program, write},
+    local_service::{Files, free_address},
+    process::{Background, answers_ok, cargo, program, run as run_program},
     target, token,
 };
 
@@ -30,17 +31,13 @@ pub(crate) struct Args {
     release: bool,
 }
 
-/// Issuer and audience in the service's authentication file: the defaults of `cargo xtask token`.
-const ISSUER: &str = "https://demo.example.com";
-const AUDIENCE: &str = "connectors";
-
 /// How long the service may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     println!("Building the service and the fake BigQuery (the first time takes a few minutes) …");
     build(args.release)?;
-    let files = Files::create()?;
+    let files = Files::create("demo")?;
 
     println!("\nStarting a fake BigQuery …");
     let mut fake = program(binary("fake-upstream", args.release));
@@ -81,58 +78,6 @@ fn binary(name: &str, release: bool) -> PathBuf {
     target(profile).join(name)
 }
 
-/// The service's configuration files and its log.
-struct Files {
-    auth: PathBuf,
-    handle_key: PathBuf,
-    log: PathBuf,
-}
-
-impl Files {
-    fn create() -> Result<Self> {
-        let files = Self {
-            auth: target("demo/auth.yaml"),
-            handle_key: target("demo/handle.key"),
-            log: target("demo/bigquery.log"),
-        };
-        let secret = target("demo/issuer.secret");
-        write(&secret, hex(&random::<32>()?))?;
-        write(&files.handle_key, random::<32>()?)?;
-        let auth = format!(
-            "issuers:\n\
-             \x20 - name: demo\n\
-             \x20   issuer: {ISSUER}\n\
-             \x20   audiences: [{AUDIENCE}]\n\
-             \x20   key: {{hs256_secret_file: {}}}\n\
-             rules:\n\
-             \x20 - {{issuer: demo, sub: propeller, role: propeller}}\n\
-             \x20 - {{issuer: demo, role: user}}\n",
-            secret.display()
-        );
-        write(&files.auth, auth)?;
-        Ok(files)
-    }
-}
-
-fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    let mut source = File::open("/dev/urandom").context("cannot open /dev/urandom")?;
-    std::io::Read::read_exact(&mut source, &mut bytes)?;
-    Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `preferred` on loopback, or any free port if that one is taken.
-fn free_address(preferred: u16) -> Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", preferred))
-        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
-        .context("no free port on loopback")?;
-    Ok(listener.local_addr()?)
-}
-
 fn start_service(
     release: bool,
     files: &Files,
@@ -141,22 +86,8 @@ fn start_service(
     admin: SocketAddr,
 ) -> Result<Background> {
     let log = File::create(&files.log)?;
-    let mut service = program(binary("bigquery", release));
-    service
-        .arg(format!("--listen={api}"))
-        .arg(format!("--admin-listen={admin}"))
-        .arg(format!("--auth={}", files.auth.display()))
-        .arg(format!("--handle-keys={}", files.handle_key.display()))
-        .arg(format!("--endpoint={upstream}"))
-        // The fake is also Google's metadata server, from which the service gets its own identity as
-        // it would on Google Cloud.
-        .env("GCE_METADATA_HOST", upstream.trim_start_matches("http://"))
-        // Do not pick up the credentials of the person who runs the demo.
-        .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
-        .env_remove("HOME")
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    Background::start(&mut service)
+    let mut service = files.service(&binary("bigquery", release), upstream, api, admin);
+    Background::start(service.stdout(log.try_clone()?).stderr(log))
 }
 
 fn wait_until_ready(service: &mut Background, admin: SocketAddr, files: &Files) -> Result<()> {

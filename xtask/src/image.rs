@@ -49,6 +49,8 @@ struct Image {
     ports: Vec<u16>,
 }
 
+/// A variable that images set, and its value.
+pub(crate) const ENVIRONMENT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
 /// The package of the bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.

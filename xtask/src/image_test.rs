@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    image::ENVIRONMENT,
     process::{Background, answers_ok, cargo, program, run, works, write},
     root, target,
 };
@@ -118,9 +119,10 @@ fn unpack(archive: &Path) -> Result<PathBuf> {
     let config: serde_json::Value = serde_json::from_slice(&config.stdout)
         .with_context(|| format!("skopeo: {}", String::from_utf8_lossy(&config.stderr)))?;
     let config_of = |name: &str| &config["config"][name];
+    let (variable, value) = ENVIRONMENT;
     if config_of("User") != "65532:65532"
         || config_of("Entrypoint")[0] != "/service"
-        || config_of("Env")[0] != "MALLOC_TRIM_THRESHOLD_=131072"
+        || config_of("Env")[0] != format!("{variable}={value}")
     {
         bail!("unexpected image configuration: {config}");
     }

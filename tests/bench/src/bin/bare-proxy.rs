@@ -81,10 +81,12 @@ async fn main() -> Result<()> {
         .route("/plugins/v1/bigquery_query_job_task/0", routing::put(put).get(get))
         .with_state(Arc::clone(&proxy));
     let listener = TcpListener::bind(args.rest).await?;
-    tokio::spawn(async move { axum::serve(listener, rest).await });
+    let rest = async { anyhow::Ok(axum::serve(listener, rest).await?) };
     let grpc = AsyncAgentServiceServer::from_arc(proxy);
+    let grpc = tonic::transport::Server::builder().add_service(grpc).serve(args.grpc);
+    let grpc = async { anyhow::Ok(grpc.await?) };
     println!("ready");
-    Ok(tonic::transport::Server::builder().add_service(grpc).serve(args.grpc).await?)
+    tokio::try_join!(rest, grpc).map(drop)
 }
 
 struct Proxy {
@@ -189,10 +191,7 @@ impl AsyncAgentService for Proxy {
         let id = id.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let phase = self.phase(&id).await?;
         let resource = Resource { phase: phase.into(), ..Resource::default() };
-        Ok(Response::new(GetTaskResponse {
-            resource: Some(resource),
-            ..GetTaskResponse::default()
-        }))
+        Ok(Response::new(GetTaskResponse { resource: Some(resource) }))
     }
 
     async fn delete_task(

@@ -152,7 +152,7 @@ async fn insert(
 ) -> impl IntoResponse {
     mock.call().await;
     let mut jobs = mock.jobs();
-    let chosen = || format!("job_{}", jobs.ids.len());
+    let chosen = || format!("job_{:08}", jobs.ids.len());
     let id = inserted.job_reference.job_id.unwrap_or_else(chosen);
     let answer = answer(&project, &id, false, &query);
     jobs.ids.push(id);

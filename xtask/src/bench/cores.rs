@@ -1,0 +1,69 @@
+//! Which core runs what: the server one alone, the load and the mock another.
+
+use std::{
+    ffi::{OsStr, OsString},
+    process::Command,
+    thread::available_parallelism,
+};
+
+use crate::process::program;
+
+/// A role, and with it a core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Core {
+    Server,
+    /// Of the load and the mock vendor.
+    Load,
+}
+
+/// How many cores this process may use.
+pub(super) fn count() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// `command` on its core, under the same process id. On a machine with one core nothing is pinned.
+pub(super) fn pinned(command: &Command, core: Core) -> Command {
+    let prefix = match (count(), core) {
+        (..2, _) => &[][..],
+        (_, Core::Server) => &["taskset", "-c", "1"],
+        (_, Core::Load) => &["taskset", "-c", "0"],
+    };
+    behind(prefix, command)
+}
+
+/// `command` as the arguments of the program and arguments `prefix`.
+pub(super) fn behind(prefix: &[&str], command: &Command) -> Command {
+    let words = prefix.iter().map(OsString::from);
+    let words = words.chain([command.get_program().to_owned()]);
+    let words = words.chain(command.get_args().map(OsStr::to_owned)).collect::<Vec<_>>();
+    let mut whole = program(words.first().map_or(OsStr::new(""), OsString::as_os_str));
+    whole.args(words.iter().skip(1));
+    for (variable, value) in command.get_envs() {
+        match value {
+            Some(value) => whole.env(variable, value),
+            None => whole.env_remove(variable),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        whole.current_dir(directory);
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_keeps_its_arguments_and_environment_behind_another() {
+        let mut command = program("server");
+        command.args(["--port", "1"]).env("SECRET", "x").env_remove("HOME");
+        let whole = behind(&["taskset", "-c", "1"], &command);
+        let words = whole.get_args().collect::<Vec<_>>();
+        assert_eq!(whole.get_program(), "taskset");
+        assert_eq!(words, ["-c", "1", "server", "--port", "1"]);
+        assert!(whole.get_envs().any(|(name, value)| name == "SECRET" && value.is_some()));
+        assert!(whole.get_envs().any(|(name, value)| name == "HOME" && value.is_none()));
+        assert_eq!(behind(&[], &command).get_program(), "server");
+    }
+}

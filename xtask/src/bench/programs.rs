@@ -1,0 +1,69 @@
+//! The programs of this repository that a benchmark runs, built as they are shipped.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    process::{cargo, run},
+    target,
+};
+
+/// The service that is measured.
+const SERVICE: &str = "bigquery";
+
+/// The directory with the programs of `tests/bench`, below `target/`.
+static DIRECTORY: OnceLock<&str> = OnceLock::new();
+
+/// Builds the programs of `tests/bench` with optimisations, and the service as its image has it.
+///
+/// # Errors
+/// When one does not build.
+pub(super) fn build() -> Result<()> {
+    println!("Building the service's image and the programs of tests/bench with optimisations …");
+    run(&mut cargo(&["xtask", "image", SERVICE]))?;
+    run(&mut cargo(&["build", "--release", "--locked", "--quiet", "--package", "bench", "--bins"]))
+}
+
+/// Builds the service as its image has it, and the programs of `tests/bench` as tests have them: they are
+/// not measured themselves. The first call of this or [`bench`] decides which are run.
+///
+/// # Errors
+/// When one does not build.
+pub(super) fn build_to_count() -> Result<()> {
+    let _ = DIRECTORY.set("debug");
+    run(&mut cargo(&["xtask", "image", SERVICE]))?;
+    run(&mut cargo(&["build", "--locked", "--quiet", "--package", "bench", "--bins"]))
+}
+
+/// The program in the image: static, with the profile `release`.
+pub(super) fn service() -> PathBuf {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    target("image/build").join(triple).join("release").join(SERVICE)
+}
+
+/// A program of `tests/bench`.
+pub(super) fn bench(name: &str) -> PathBuf {
+    target(DIRECTORY.get_or_init(|| "release")).join(name)
+}
+
+/// The size of the image, compressed as registries store it, in MiB.
+///
+/// # Errors
+/// When it was not built.
+pub(super) fn image_mib() -> Result<f64> {
+    mib_of(&target("image").join(format!("{SERVICE}.tar")))
+}
+
+/// The size of a file in MiB.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn mib_of(file: &Path) -> Result<f64> {
+    let bytes = fs::metadata(file).with_context(|| format!("no {}", file.display()))?.len();
+    Ok(bytes as f64 / f64::from(1 << 20))
+}
