@@ -9,7 +9,7 @@ use crate::{
     task::Phase,
 };
 
-/// A request's record, shared by its layers and handler.
+/// A request's record, shared by the gate and the handler.
 #[derive(Clone, Default)]
 pub(crate) struct Record(Arc<Mutex<Fields>>);
 

@@ -36,11 +36,11 @@ use self::{
     server::Server,
     tools::{H2LOAD, PYTHON, TASKSET, VALGRIND, WRK},
 };
-use crate::{local_service::Files, process::write, root};
+use crate::{local_service::Files, process::write, root, target};
 
 /// Measures the BigQuery service beside a bare proxy, Flyte's connectors and propeller's own plugin.
 ///
-/// Writes docs/benchmark.md with its charts. Needs h2load and wrk; without valgrind, Python or Go what needs
+/// Writes docs/benchmark.md with its charts; with --quick, target/bench/benchmark.md. Needs h2load and wrk; without valgrind, Python or Go what needs
 /// them is left out. Run it on a quiet machine: every server gets one core.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -57,8 +57,10 @@ pub(crate) struct Args {
     write: bool,
 }
 
-/// Where the report is.
+/// Where the report is, with a directory for its charts beside it.
 const REPORT: &str = "docs/benchmark.md";
+/// Where that of a quick run is.
+const QUICK_REPORT: &str = "bench/benchmark.md";
 
 /// The service without views, as it is compared with servers that have none.
 const UNBATCHED: Server = Server::Service { freshness: "0s" };
@@ -76,10 +78,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (peers, plan) = prepare(args, &mut results)?;
     results.left_out.iter().for_each(|line| println!("  left out: {line}"));
     measure(&peers, &plan, &mut results)?;
-    let charts = charts::draw(&results)?;
+    let report = if args.quick { target(QUICK_REPORT) } else { root().join(REPORT) };
+    let charts = charts::draw(&results, &report.with_extension(""))?;
     let text = report::render(&results, &charts, &frame(args, &peers, &plan));
-    write(&root().join(REPORT), text)?;
-    println!("{REPORT}, measured in {:.0?}", started.elapsed());
+    write(&report, text)?;
+    println!("{}, measured in {:.0?}", report.display(), started.elapsed());
     Ok(())
 }
 

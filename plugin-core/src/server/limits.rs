@@ -1,5 +1,5 @@
 //! Limits the number of concurrent calls. No call waits here for longer than its caller has time for, and
-//! those that wait are limited, too: each holds what its layers hold, some 20 KiB.
+//! those that wait are limited, too: each holds some 20 KiB.
 
 use std::{sync::Arc, time::Duration};
 

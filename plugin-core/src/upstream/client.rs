@@ -49,10 +49,11 @@ impl Client {
     pub(super) fn new(agent: &str, base: &Url) -> Result<Self> {
         // A proxy cannot reach this machine's loopback.
         let use_proxy = !is_loopback(base);
+        let agent = HeaderValue::from_str(agent).map_err(Error::internal)?;
         let now = Instant::now();
         Ok(Self {
-            current: ArcSwap::from_pointee(build(use_proxy)?),
-            agent: HeaderValue::from_str(agent).map_err(Error::internal)?,
+            current: ArcSwap::from_pointee(build(&agent, use_proxy)?),
+            agent,
             use_proxy,
             life: Mutex::new(Life { answered_at: now, replaced_at: now }),
         })
@@ -60,7 +61,8 @@ impl Client {
 
     /// Sends `request`, and returns the head of its response.
     pub(super) fn send(&self, mut request: Request<Full<Bytes>>) -> legacy::ResponseFuture {
-        request.headers_mut().insert(header::USER_AGENT, self.agent.clone());
+        let agent = || self.agent.clone();
+        request.headers_mut().entry(header::USER_AGENT).or_insert_with(agent);
         self.current.load().request(request)
     }
 
@@ -88,7 +90,7 @@ impl Client {
             }
             life.replaced_at = now;
         }
-        match build(self.use_proxy) {
+        match build(&self.agent, self.use_proxy) {
             Ok(client) => {
                 tracing::debug!("the connections to the upstream are replaced");
                 self.current.store(client.into());
@@ -101,13 +103,13 @@ impl Client {
 }
 
 /// A client that follows no redirects: one could send credentials to a host that is not configured.
-fn build(use_proxy: bool) -> Result<Pooled> {
+fn build(agent: &HeaderValue, use_proxy: bool) -> Result<Pooled> {
     let client = legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_TIMEOUT)
         .http2_keep_alive_while_idle(true)
-        .build(connector(use_proxy)?);
+        .build(connector(agent, use_proxy)?);
     Ok(client)
 }

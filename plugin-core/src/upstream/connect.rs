@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::Uri;
+use http::{HeaderMap, HeaderValue, Uri, header};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
     client::{
@@ -23,8 +23,11 @@ use tower::{BoxError, Service};
 
 /// How long a connection may take, with its handshakes.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// How often an idle connection is probed, so that one that is dead is noticed.
+/// A silent connection is probed, so that one that is dead is noticed within a minute.
 const PROBE_EVERY: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
+/// How long what was sent may stay unacknowledged.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A connection, directly or through a proxy.
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -35,13 +38,13 @@ type Connecting<S> = BoxFuture<'static, Result<S, BoxError>>;
 pub(super) struct Connector(HttpsConnector<Route>);
 
 /// Connects to an upstream. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` apply with `use_proxy`, to https alone:
-/// few proxies tunnel anything else.
+/// few proxies tunnel anything else. `agent` tells a proxy who connects.
 ///
 /// # Errors
 /// `Internal` if the system has no certificate authorities.
-pub(super) fn connector(use_proxy: bool) -> Result<Connector> {
+pub(super) fn connector(agent: &HeaderValue, use_proxy: bool) -> Result<Connector> {
     let tls = system_client_config()?;
-    let route = Route::new(&tls, use_proxy.then(Matcher::from_env));
+    let route = Route::new(&tls, agent, use_proxy.then(Matcher::from_env));
     let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     Ok(Connector(https.enable_all_versions().wrap_connector(route)))
 }
@@ -66,20 +69,28 @@ impl Service<Uri> for Connector {
 struct Route {
     tcp: HttpConnector,
     to_proxy: HttpsConnector<HttpConnector>,
+    to_proxies: HeaderMap,
     /// `None` if none is used.
     proxies: Option<Arc<Matcher>>,
 }
 
 impl Route {
-    fn new(tls: &ClientConfig, proxies: Option<Matcher>) -> Self {
+    fn new(tls: &ClientConfig, agent: &HeaderValue, proxies: Option<Matcher>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // Shared by the addresses of a host, so that one that does not answer leaves time for the next.
+        tcp.set_connect_timeout(Some(CONNECT_WITHIN));
         tcp.set_keepalive(Some(PROBE_EVERY));
+        tcp.set_keepalive_interval(Some(PROBE_EVERY));
+        tcp.set_keepalive_retries(Some(PROBES));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(ACKNOWLEDGED_WITHIN));
         // Proxies, too, may want TLS; theirs is HTTP/1.1.
         let to_proxy = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         let to_proxy = to_proxy.enable_http1().wrap_connector(tcp.clone());
-        Self { tcp, to_proxy, proxies: proxies.map(Arc::new) }
+        let to_proxies = HeaderMap::from_iter([(header::USER_AGENT, agent.clone())]);
+        Self { tcp, to_proxy, to_proxies, proxies: proxies.map(Arc::new) }
     }
 
     fn proxy(&self, to: &Uri) -> Option<Intercept> {
@@ -102,7 +113,8 @@ impl Service<Uri> for Route {
             let connecting = self.tcp.call(to);
             return async move { Ok(MaybeHttpsStream::Http(connecting.await?)) }.boxed();
         };
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.to_proxy.clone());
+        let tunnel = Tunnel::new(proxy.uri().clone(), self.to_proxy.clone());
+        let mut tunnel = tunnel.with_headers(self.to_proxies.clone());
         if let Some(credentials) = proxy.basic_auth() {
             tunnel = tunnel.with_auth(credentials.clone());
         }
@@ -120,7 +132,8 @@ mod tests {
     use super::*;
 
     fn route(proxies: Option<Matcher>) -> Route {
-        Route::new(&system_client_config().unwrap(), proxies)
+        let agent = HeaderValue::from_static("outrigger");
+        Route::new(&system_client_config().unwrap(), &agent, proxies)
     }
 
     async fn connected(route: &Route, to: &str) -> bool {
@@ -145,6 +158,7 @@ mod tests {
         assert!(tunnelled);
         assert!(head.starts_with("connect vendor.example:443 http/1.1\r\n"), "{head}");
         assert!(head.contains("proxy-authorization: basic bwu6cgfzcw=="), "{head}");
+        assert!(head.contains("user-agent: outrigger"), "{head}");
 
         let port = vendor.local_addr().unwrap().port();
         for direct in [format!("http://127.0.0.1:{port}"), format!("https://localhost:{port}")] {
@@ -157,7 +171,8 @@ mod tests {
     async fn a_handshake_that_stands_still_ends_in_time() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = format!("https://{}", silent.local_addr().unwrap());
-        let connecting = connector(false).unwrap().call(to.parse().unwrap());
+        let agent = HeaderValue::from_static("outrigger");
+        let connecting = connector(&agent, false).unwrap().call(to.parse().unwrap());
         assert!(connecting.await.err().unwrap().is::<tokio::time::error::Elapsed>());
     }
 }

@@ -74,7 +74,8 @@ impl Connections {
         service: impl Answers,
     ) {
         let reading = Arc::clone(&activity);
-        let io = TokioIo::new(OnRead::new(stream, move |_: &[u8]| reading.received()));
+        let stream = OnRead::new(stream, move |_: &[u8]| reading.received());
+        let io = TokioIo::new(stream.for_small_messages());
         let calls = Arc::clone(&activity);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());

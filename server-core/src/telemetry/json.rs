@@ -26,21 +26,26 @@ impl<S: Subscriber, F: Fn(Vec<u8>) + 'static> Layer<S> for JsonLog<F> {
 }
 
 fn line(event: &Event<'_>) -> Vec<u8> {
-    let mut line = Line(Vec::with_capacity(TYPICAL_BYTES));
+    let mut line = Line { bytes: Vec::with_capacity(TYPICAL_BYTES), has_target: false };
     let metadata = event.metadata();
-    line.0.extend_from_slice(b"{\"timestamp\":\"");
+    line.bytes.extend_from_slice(b"{\"timestamp\":\"");
     // Writing to a vector cannot fail.
     let _ = write!(line, "{:.6}", Timestamp::now());
-    line.0.push(b'"');
+    line.bytes.push(b'"');
     line.text("level", metadata.level().as_str());
     event.record(&mut line);
-    line.text("target", metadata.target());
-    line.0.extend_from_slice(b"}\n");
-    line.0
+    if !line.has_target {
+        line.text("target", metadata.target());
+    }
+    line.bytes.extend_from_slice(b"}\n");
+    line.bytes
 }
 
 /// A line of the log, up to its last member.
-struct Line(Vec<u8>);
+struct Line {
+    bytes: Vec<u8>,
+    has_target: bool,
+}
 
 impl Line {
     fn text(&mut self, name: &str, value: &str) {
@@ -49,26 +54,26 @@ impl Line {
     }
 
     fn name(&mut self, name: &str) {
-        self.0.push(b',');
+        self.bytes.push(b',');
         self.escaped(name);
-        self.0.push(b':');
+        self.bytes.push(b':');
     }
 
     fn escaped(&mut self, text: &str) {
         // Writing to a vector cannot fail.
-        let _ = serde_json::to_writer(&mut self.0, text);
+        let _ = serde_json::to_writer(&mut self.bytes, text);
     }
 
     fn value(&mut self, name: &str, value: impl Into<Value>) {
         self.name(name);
-        let _ = serde_json::to_writer(&mut self.0, &value.into());
+        let _ = serde_json::to_writer(&mut self.bytes, &value.into());
     }
 }
 
 /// Values that need no escaping.
 impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
         Ok(())
     }
 }
@@ -95,7 +100,10 @@ impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             // An event of the `log` crate has its own target here, and where in which source it is.
-            "log.target" => self.text("logger", value),
+            "log.target" => {
+                self.text("target", value);
+                self.has_target = true;
+            }
             name if name.starts_with("log.") => {}
             name => self.text(name, value),
         }
@@ -112,9 +120,26 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use serde_json::json;
+    use tracing::Level;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
+
+    #[test]
+    fn an_event_of_the_log_crate_keeps_its_target() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let log = JsonLog(move |line| kept.lock().unwrap().push(line));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
+            const TARGET: &str = "log.target";
+            const LINE: &str = "log.line";
+            const FILE: &str = "log.file";
+            tracing::event!(target: "log", Level::INFO, { TARGET } = "rustls", { LINE } = 7_u64, { FILE } = "f");
+        });
+        let line: Value = serde_json::from_slice(&lines.lock().unwrap()[0]).unwrap();
+        assert_eq!(line["target"], "rustls");
+        assert_eq!(line.as_object().unwrap().len(), 3, "{line}");
+    }
 
     #[test]
     fn every_kind_of_field_is_a_member_of_the_line() {

@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    collections::VecDeque,
     io::{self, Write},
     mem,
     sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
@@ -50,8 +51,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    lines: Vec<Vec<u8>>,
-    /// The length of the lines, and of those that are being written.
+    lines: VecDeque<Vec<u8>>,
+    /// The memory of the lines, and of those that are being written.
     bytes: usize,
 }
 
@@ -90,10 +91,10 @@ impl Shared {
     /// Whether there was room for `line`.
     fn push(&self, line: Vec<u8>) -> bool {
         let mut queue = self.queue();
-        let has_room = queue.bytes + line.len() <= MAX_QUEUED_BYTES;
+        let has_room = queue.bytes + line.capacity() <= MAX_QUEUED_BYTES;
         if has_room {
-            queue.bytes += line.len();
-            queue.lines.push(line);
+            queue.bytes += line.capacity();
+            queue.lines.push_back(line);
             if queue.lines.len() == 1 {
                 self.changed.notify_all();
             }
@@ -103,7 +104,7 @@ impl Shared {
 
     /// All lines that are queued; waits for the first, and a moment for others.
     #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
-    fn take(&self) -> Vec<Vec<u8>> {
+    fn take(&self) -> VecDeque<Vec<u8>> {
         let is_empty = |queue: &mut Queue| queue.lines.is_empty();
         drop(self.changed.wait_while(self.queue(), is_empty));
         thread::sleep(GATHER);
@@ -112,31 +113,41 @@ impl Shared {
 
     fn write_to(&self, mut output: impl Write) {
         loop {
-            let lines = self.take();
-            let mut left = lines.as_slice();
-            while !left.is_empty() {
-                left = self.write_some(&mut output, left);
+            let mut lines = self.take();
+            while !lines.is_empty() {
+                self.write_some(&mut output, &mut lines);
             }
         }
     }
 
-    /// Writes the first of `lines` at once, and returns the others.
-    fn write_some<'l>(&self, output: &mut impl Write, lines: &'l [Vec<u8>]) -> &'l [Vec<u8>] {
-        let (mut chunk, mut count) = (Vec::new(), 0);
-        while let Some(line) = lines.get(count)
-            && (count == 0 || chunk.len() + line.len() <= CHUNK_BYTES)
+    /// Takes the first of `lines` and writes them at once.
+    fn write_some(&self, output: &mut impl Write, lines: &mut VecDeque<Vec<u8>>) {
+        let (mut chunk, mut ends, mut memory) = (Vec::new(), Vec::new(), 0);
+        while let Some(line) =
+            lines.pop_front_if(|line| chunk.is_empty() || chunk.len() + line.len() <= CHUNK_BYTES)
         {
-            chunk.extend_from_slice(&cut(line));
-            count += 1;
+            chunk.extend_from_slice(&cut(&line));
+            ends.push(chunk.len());
+            memory += line.capacity();
         }
-        let (written, left) = lines.split_at(count);
-        if output.write_all(&chunk).and_then(|()| output.flush()).is_err() {
-            DROPPED.inc_by(written.len() as u64);
-        }
-        self.queue().bytes -= written.iter().map(Vec::len).sum::<usize>();
+        let written = written(output, &chunk);
+        DROPPED.inc_by(ends.iter().filter(|end| **end > written).count() as u64);
+        self.queue().bytes -= memory;
         self.changed.notify_all();
-        left
     }
+}
+
+/// How many bytes of `chunk` could be written.
+fn written(output: &mut impl Write, chunk: &[u8]) -> usize {
+    let mut written = 0;
+    while written < chunk.len() {
+        match output.write(&chunk[written..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => break,
+            Ok(more) => written += more,
+        }
+    }
+    if output.flush().is_ok() { written } else { 0 }
 }
 
 /// Takes whole lines: the subscriber writes an event at once.
@@ -232,6 +243,27 @@ mod tests {
         assert_eq!(writes.concat().len(), MAX_QUEUED_BYTES);
         writer.write_all(b"again\n").unwrap();
         assert_eq!(lines.recv().unwrap(), b"again\n");
+    }
+
+    /// Takes so many bytes, and then none.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_a_failure_is_known() {
+        assert_eq!(written(&mut Full(10), b"12345\n7890\n"), 10);
+        assert_eq!(written(&mut Full(100), b"12345\n7890\n"), 11);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The report's charts, drawn by the program `draw-chart`.
 
-use std::{io::Write as _, process::Stdio};
+use std::{io::Write as _, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -10,13 +10,7 @@ use super::{
     results::{Results, Row},
     statistics::number,
 };
-use crate::{
-    process::{program, write},
-    root,
-};
-
-/// Where the charts are.
-const DIRECTORY: &str = "docs/benchmark";
+use crate::process::{program, write};
 
 /// A chart, as `draw-chart` reads it.
 #[derive(Debug, Serialize, PartialEq)]
@@ -37,14 +31,14 @@ struct Bar {
     ours: bool,
 }
 
-/// Draws the charts, and returns those that were drawn.
+/// Draws the charts into `directory`, and returns those that were drawn.
 ///
 /// # Errors
 /// When one cannot be drawn or written.
-pub(super) fn draw(results: &Results) -> Result<Vec<Chart>> {
+pub(super) fn draw(results: &Results, directory: &Path) -> Result<Vec<Chart>> {
     let charts = charts(results);
     for chart in &charts {
-        let path = root().join(DIRECTORY).join(format!("{}.svg", chart.file));
+        let path = directory.join(format!("{}.svg", chart.file));
         write(&path, svg(chart)?)?;
     }
     Ok(charts)

@@ -23,12 +23,31 @@ pub(super) fn count() -> usize {
 
 /// `command` on its core, under the same process id. On a machine with one core nothing is pinned.
 pub(super) fn pinned(command: &Command, core: Core) -> Command {
-    let prefix = match (count(), core) {
-        (..2, _) => &[][..],
-        (_, Core::Server) => &["taskset", "-c", "1"],
-        (_, Core::Load) => &["taskset", "-c", "0"],
+    let cores = allowed();
+    let core = match core {
+        Core::Server => cores.get(1),
+        Core::Load => cores.first().filter(|_| cores.len() > 1),
     };
-    behind(prefix, command)
+    match core {
+        Some(core) => behind(&["taskset", "-c", &core.to_string()], command),
+        None => behind(&[], command),
+    }
+}
+
+/// The cores that this process may use.
+fn allowed() -> Vec<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    list.map(|list| cores_of(list.trim())).unwrap_or_default()
+}
+
+/// The cores of a list such as `0-3,8`.
+fn cores_of(list: &str) -> Vec<usize> {
+    let ranges = list.split(',').filter_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse::<usize>().ok()?)
+    });
+    ranges.flatten().collect()
 }
 
 /// `command` as the arguments of the program and arguments `prefix`.
@@ -53,6 +72,13 @@ pub(super) fn behind(prefix: &[&str], command: &Command) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cores_are_read_from_the_kernels_list() {
+        assert_eq!(cores_of("0-1"), [0, 1]);
+        assert_eq!(cores_of("4-5,9"), [4, 5, 9]);
+        assert!(cores_of("").is_empty());
+    }
 
     #[test]
     fn a_command_keeps_its_arguments_and_environment_behind_another() {

@@ -239,7 +239,16 @@ fn at_once(commands: Vec<Command>) -> Result<Summary> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().context("cannot run h2load")
     };
-    let started = commands.into_iter().map(start).collect::<Result<Vec<_>>>()?;
+    let mut started = Vec::new();
+    for command in commands {
+        match start(command) {
+            Ok(h2load) => started.push(h2load),
+            Err(error) => {
+                started.iter_mut().for_each(|h2load| drop(h2load.kill()));
+                return Err(error);
+            }
+        }
+    }
     let ended = started.into_iter().map(summary_of).collect::<Vec<_>>();
     ended.into_iter().try_fold(Summary::default(), |all, one| Ok(all.join(&one?)))
 }

@@ -91,7 +91,7 @@ fn poll(
 
 fn installed(server: Server) -> Result<(f64, &'static str)> {
     Ok(match server {
-        Server::Service { .. } => (programs::image_mib()?, "image, compressed"),
+        Server::Service { .. } => (programs::mib_of(&programs::service())?, "program"),
         Server::Bare => (programs::mib_of(&programs::bench("bare-proxy"))?, "program"),
         Server::Peer(peer) => (peer.installed_mib()?, "Python packages"),
     })

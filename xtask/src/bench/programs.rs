@@ -30,7 +30,7 @@ pub(super) fn build() -> Result<()> {
 }
 
 /// Builds the service as its image has it, and the programs of `tests/bench` as tests have them: they are
-/// not measured themselves. The first call of this or [`bench`] decides which are run.
+/// not measured themselves. The first call of this or [`bench()`] decides which are run.
 ///
 /// # Errors
 /// When one does not build.
@@ -49,14 +49,6 @@ pub(super) fn service() -> PathBuf {
 /// A program of `tests/bench`.
 pub(super) fn bench(name: &str) -> PathBuf {
     target(DIRECTORY.get_or_init(|| "release")).join(name)
-}
-
-/// The size of the image, compressed as registries store it, in MiB.
-///
-/// # Errors
-/// When it was not built.
-pub(super) fn image_mib() -> Result<f64> {
-    mib_of(&target("image").join(format!("{SERVICE}.tar")))
 }
 
 /// The size of a file in MiB.

@@ -72,7 +72,7 @@ pub(super) struct MemoryRow {
     pub(super) is_ours: bool,
     pub(super) idle: Option<f64>,
     pub(super) after_polls: Option<f64>,
-    /// For each number of polls in flight, the peak, and how many polls of ten were a call upstream;
+    /// For each number of polls in flight, the peak, and how many calls upstream each made;
     /// otherwise why there is no such value.
     pub(super) in_flight: Vec<Result<(f64, f64), String>>,
     /// What is installed: the size of an image, a program or an environment.

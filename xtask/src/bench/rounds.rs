@@ -15,7 +15,7 @@ use super::{
 use crate::local_service::Files;
 
 /// What a server must manage to be measured at [`RATE`].
-const CAPACITY: f64 = 1.2 * RATE as f64;
+pub(super) const CAPACITY: f64 = 1.2 * RATE as f64;
 
 /// A running server and the samples of its protocols.
 struct Measured {

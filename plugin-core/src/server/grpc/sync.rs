@@ -42,7 +42,7 @@ impl SyncAgentService for Server {
         let deadline = incoming.deadline.leaving_time_to_answer();
         let read = timeout_at(deadline.instant(), read(request.into_inner())).await;
         let request = read.unwrap_or_else(|_| Err(timed_out().into()))?;
-        // The outcome is known before the response head is sent, so the layers see failures as those of
+        // The outcome is known before the response head is sent, so the gate sees failures as those of
         // a unary call.
         let executed = self.verbs.execute(&incoming, request, None).await?;
         let header = ExecuteTaskSyncResponseHeader { resource: Some(resource(&executed.status)) };

@@ -2,7 +2,7 @@
 
 use super::Frame;
 use crate::bench::{
-    in_process, memory, plan, results::Results, server::Server, statistics::number, views,
+    in_process, memory, plan, results::Results, rounds, server::Server, statistics::number, views,
 };
 
 pub(super) const CPU: &str = "CPU time of the server, user and system, while it answers 32 requests at a \
@@ -10,22 +10,22 @@ time (creates: 8, each of a different job). The vendor answers at once. The medi
 parentheses the least and the greatest.";
 
 pub(super) const INSTRUCTIONS: &str = "Instructions of a request, counted by valgrind's callgrind on the \
-same programs, one request at a time. They repeat to about one per cent, whatever else the machine does; \
+same programs, one request at a time (those that views answer: eight). They repeat to about one per cent, whatever else the machine does; \
 `tests/bench/budgets.toml` has those that a change may not exceed.";
 
 pub(super) const COLD_START: &str = "From starting the program to its first good answer to a poll, with a \
 new attempt every millisecond and the program in the page cache. It includes the first token and the first \
 call upstream. The median, in parentheses the least and the greatest.";
 
-pub(super) const INSTALLED: &str = "What has to be stored to run it: the service's whole image, compressed \
-as registries keep it; the bare proxy's program; the peers' Python packages \
-without Python itself.";
+pub(super) const INSTALLED: &str = "What has to be stored to run it, unpacked: the program that is all of the \
+service's image but for certificate authorities; the bare proxy's program; the peers' Python packages without \
+Python itself.";
 
 /// The title, what was compared, and how.
 pub(super) fn head(frame: &Frame) -> String {
     let pinned = match frame.cores {
         ..2 => "The machine has one core, which the server, the load and the mock vendor share.",
-        _ => "The server has core 1 to itself; the load and the mock vendor share core 0.",
+        _ => "The server has a core to itself; the load and the mock vendor share another.",
     };
     let (unbatched, viewed) =
         (Server::Service { freshness: "0s" }.name(), Server::Service { freshness: "2s" }.name());
@@ -56,7 +56,8 @@ Rounds are interleaved, {rounds} of them: what else the machine does meets all s
 one run with each other, not with those of another machine.
 
 Every answer is checked. A call of each kind is read message by message; the answers of a load must all
-succeed and be as long as those, and the vendor must have been called as often as they imply.
+succeed, be as long as those where their length does not vary, and have made as many calls upstream as they
+imply.
 ",
         command = frame.command,
         rounds = frame.rounds,
@@ -70,9 +71,10 @@ pub(super) fn latency(results: &Results) -> String {
     format!(
         "Polls over one connection, one at a time, and {rate} a second over ten connections. The mock vendor, \
 called directly in the same way, takes {alone} ms (median of one at a time), and {p50} ms (median) and \
-{p99} ms (p99) at {rate}/s; *added* is the difference. Servers that do not manage {rate} polls a second are \
-measured one at a time only.",
+{p99} ms (p99) at {rate}/s; *added* is the difference. Servers that manage less than {capacity} polls a second \
+are measured one at a time only.",
         rate = plan::RATE,
+        capacity = rounds::CAPACITY,
         alone = of(results.direct_alone.p50()),
         p50 = of(results.direct.p50()),
         p99 = of(results.direct.p99()),
