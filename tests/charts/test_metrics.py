@@ -176,7 +176,7 @@ def registered():
     """The name of every series that a metrics.rs registers, in Prometheus' spelling."""
     source = "\n".join(METRICS)
     types = dict(re.findall(r"^    (?:pub\(super\) )?(\w+): ([\w<>, ]+),$", source, re.MULTILINE))
-    suffixes = {"Histograms": ("_bucket", "_sum", "_count"), "Counter": ("_total",), "Gauge": ("",)}
+    suffixes = {"Histogram": ("_bucket", "_sum", "_count"), "Counter": ("_total",), "Gauge": ("",)}
     pattern = (
         r'registry\.register(?:_with_unit)?\(\s*"(\w+)",\s*"[^"]*",\s*(?:Unit::(\w+),\s*)?'
         r"(?:self\.|metrics\.)?(\w+)\.clone\(\),?\s*\)"
