@@ -85,6 +85,13 @@ impl KeyedHash {
             .map(|(state, salt)| state.hash_one((salt, value)));
         u128::from(high) << 64 | u128::from(low)
     }
+
+    /// The hash of `value` as a fingerprint, which differs from one process to the next.
+    pub fn fingerprint(&self, value: &(impl Hash + ?Sized)) -> Fingerprint {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&self.of(value).to_be_bytes());
+        Fingerprint(bytes)
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ffi::OsString,
     io::ErrorKind::{IsADirectory, NotADirectory, NotFound},
     path::{Path, PathBuf},
     sync::{
@@ -42,7 +43,8 @@ pub(crate) struct SecretReader {
     sources: SecretArgs,
     /// The variables of secrets, which do not change while the process runs.
     environment: HashMap<String, SecretString>,
-    files: Cache<PathBuf, CachedFile>,
+    /// By path, as text: a path is compared by its parts.
+    files: Cache<OsString, CachedFile>,
 }
 
 /// A file's value, or its absence, and when it was read.
@@ -61,12 +63,13 @@ impl SecretReader {
     }
 
     async fn file(&self, path: PathBuf) -> Result<Option<SecretString>> {
-        let cached = self.files.get(&path);
+        let cached = self.files.get(path.as_os_str());
         if let Some(cached) = cached.filter(|cached| cached.read_at.elapsed() < CACHE_TTL) {
             return Ok(cached.value);
         }
         let value = from_file(&path).await?;
-        self.files.insert(path, CachedFile { value: value.clone(), read_at: Instant::now() });
+        self.files
+            .insert(path.into(), CachedFile { value: value.clone(), read_at: Instant::now() });
         Ok(value)
     }
 }
@@ -155,7 +158,7 @@ impl Secrets {
 
     /// Drops the cached value of `name`.
     pub(crate) fn forget(&self, name: &str) {
-        self.files(name).for_each(|path| self.reader.files.invalidate(&path));
+        self.files(name).for_each(|path| self.reader.files.invalidate(path.as_os_str()));
     }
 
     /// The error for a secret that was not found; it lists the sources that were searched.
@@ -347,7 +350,7 @@ mod tests {
         tokio::time::advance(CACHE_TTL).await;
         assert!(secrets.find("token").await.unwrap().is_none());
         let path = dir.join("token");
-        assert!(secrets.reader.files.get(&path).unwrap().value.is_none(), "the value is gone");
+        assert!(secrets.reader.files.get(path.as_os_str()).unwrap().value.is_none(), "the value is gone");
     }
 
     #[tokio::test]

@@ -1,9 +1,6 @@
 //! Opening handles, and checking that they belong to the caller.
 
-use server_core::{
-    Error, Kind, Result,
-    digest::{Fingerprint, sha256},
-};
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 
 use super::{Incoming, Served, ServedAsync, Verbs};
 use crate::{
@@ -71,17 +68,18 @@ impl Verbs {
         let served = self.served.get(other.as_str()).ok_or_else(|| {
             unreadable(format!("the job's handle is for a {other} task, which is not served here"))
         })?;
-        Ok(Opened { served: with_jobs(served)?, fingerprint: fingerprint(&handle), handle })
+        let fingerprint = self.fingerprint(&handle);
+        Ok(Opened { served: with_jobs(served)?, fingerprint, handle })
+    }
+
+    fn fingerprint(&self, handle: &Handle) -> Fingerprint {
+        match &handle.job {
+            Job::Created(meta) => self.shared.hash.fingerprint(&(handle.key.as_bytes(), meta)),
+            Job::Refused { .. } => Fingerprint::from_bytes(*handle.key.as_bytes()),
+        }
     }
 }
 
 fn unreadable(message: String) -> Error {
     Error::invalid(message).with_code(UNREADABLE_HANDLE)
-}
-
-fn fingerprint(handle: &Handle) -> Fingerprint {
-    match &handle.job {
-        Job::Created(meta) => Fingerprint::from_bytes(sha256(&[handle.key.as_bytes(), meta])),
-        Job::Refused { .. } => Fingerprint::from_bytes(*handle.key.as_bytes()),
-    }
 }
