@@ -78,7 +78,7 @@ fn the_report_names_the_command_the_machine_and_what_is_left_out() {
         "- processor: one\n",
         "- rustc 1.95\n",
         "## Left out\n\n- go is not installed\n",
-        "core 1 to itself",
+        "a core to itself",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
