@@ -350,7 +350,10 @@ mod tests {
         tokio::time::advance(CACHE_TTL).await;
         assert!(secrets.find("token").await.unwrap().is_none());
         let path = dir.join("token");
-        assert!(secrets.reader.files.get(path.as_os_str()).unwrap().value.is_none(), "the value is gone");
+        assert!(
+            secrets.reader.files.get(path.as_os_str()).unwrap().value.is_none(),
+            "the value is gone"
+        );
     }
 
     #[tokio::test]

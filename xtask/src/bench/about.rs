@@ -16,7 +16,8 @@ pub(super) fn machine() -> Vec<String> {
         format!("commit: {}", printed(program("git").args(["describe", "--always", "--dirty"]))),
         format!("processor: {processor}, {} cores", cores::count()),
         format!("memory: {:.0} GiB", memory.unwrap_or_default() / f64::from(1 << 20)),
-        format!("kernel: Linux {}", kernel.trim()),
+        // Without what a distribution adds.
+        format!("kernel: Linux {}", kernel.trim().split('-').next().unwrap_or_default()),
     ]
 }
 
