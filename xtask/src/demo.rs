@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     println!("\nStarting a fake BigQuery …");
     let mut fake = program(binary("fake-upstream", args.release));
-    let mut fake = Background::start(fake.args(["bigquery", "--polls=5"]).stdout(Stdio::piped()))?;
+    let mut fake = Background::start(fake.args(["bigquery", "--polls=2"]).stdout(Stdio::piped()))?;
     let upstream = fake.first_line()?;
     println!("  {upstream}");
 

@@ -8,6 +8,7 @@ use clap::Parser;
 use plugin_core::testing::{Client, Dialect, Observation};
 use serde_json::Value as Json;
 use tests::golden::{Flyte, Golden};
+use tokio::time::Instant;
 
 /// Client of `cargo xtask demo`: calls a running BigQuery service over every protocol.
 #[derive(Parser)]
@@ -40,6 +41,9 @@ struct Job {
     task: Json,
     handle: Vec<u8>,
 }
+
+/// How long a job of the fake may take.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -152,13 +156,18 @@ impl Demo {
 
     async fn poll_to_the_end(&self, job: &Job) -> Result<()> {
         step(&format!("{} polls until its job ends", name(job.dialect)));
-        for _ in 0..20 {
+        let (started, mut phase) = (Instant::now(), String::new());
+        // A phase is as old as the service's view of its jobs may be: two seconds.
+        while started.elapsed() < ENDS_WITHIN {
             let seen = self.get(job).await?;
-            print!("  {}", seen.phase);
+            if seen.phase != phase {
+                println!("  {}", seen.phase);
+                phase.clone_from(&seen.phase);
+            }
             match seen.phase.as_str() {
-                "QUEUED" | "RUNNING" => println!(),
+                "QUEUED" | "RUNNING" => {}
                 "SUCCEEDED" => {
-                    println!("\n  {}", results(&seen)?);
+                    println!("  {}", results(&seen)?);
                     let (link, uri) = seen.links.first().context("no link")?;
                     println!("  {link}: {uri}");
                     passed("outputs and a link for Flyte's console");
@@ -168,7 +177,7 @@ impl Demo {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        bail!("the job did not end")
+        bail!("the job did not end within {} seconds", ENDS_WITHIN.as_secs())
     }
 
     async fn get(&self, job: &Job) -> Result<Observation> {
