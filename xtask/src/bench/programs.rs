@@ -54,7 +54,7 @@ pub(super) fn bench(name: &str) -> PathBuf {
 /// The size of a file in MiB.
 ///
 /// # Errors
-/// When there is none.
+/// When the file is not there.
 pub(super) fn mib_of(file: &Path) -> Result<f64> {
     let bytes = fs::metadata(file).with_context(|| format!("no {}", file.display()))?.len();
     Ok(bytes as f64 / f64::from(1 << 20))

@@ -213,7 +213,7 @@ fn memory(results: &Results) -> Table {
     table
 }
 
-/// The peak and the share of polls that went upstream, or that there is none.
+/// The cells of the peak and of the share of polls that went upstream; a dash or the reason without them.
 fn in_flight(row: &MemoryRow, at: usize) -> [String; 2] {
     match row.in_flight.get(at) {
         Some(Ok((peak, calls))) => [measured(Some(*peak)), format!("{:.0} %", calls * 100.0)],

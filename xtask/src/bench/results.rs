@@ -116,7 +116,7 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// The row of a server and a protocol, which is made if there is none.
+    /// The row of a server and a protocol; a new one if they have none yet.
     pub(super) fn row(&mut self, name: &str, protocol: &'static str, is_ours: bool) -> &mut Row {
         let is_it = |row: &Row| row.name == name && row.protocol == protocol;
         let at = self.rows.iter().position(is_it).unwrap_or_else(|| {

@@ -24,7 +24,7 @@ impl Scalar {
     }
 }
 
-/// An object, of which a `T` is read; the default of `T` if it is none.
+/// What `T` reads of an object; `T::default()` for any other value.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
 
