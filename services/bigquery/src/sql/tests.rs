@@ -177,6 +177,16 @@ fn code_takes_numbers_and_texts_within_its_own_quotes() {
         ),
         ("EXECUTE IMMEDIATE ('SELECT {}')", Value::Integer(7), "EXECUTE IMMEDIATE ('SELECT 7')"),
         (
+            "EXECUTE IMMEDIATE ('SELECT \"{}\"')",
+            string("a b"),
+            "EXECUTE IMMEDIATE ('SELECT \"a b\"')",
+        ),
+        (
+            "EXECUTE IMMEDIATE 'SELECT 1 /* {} */'",
+            string("*/, 2"),
+            "EXECUTE IMMEDIATE 'SELECT 1 /*   */'",
+        ),
+        (
             "EXECUTE IMMEDIATE s; EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = \"{}\"'",
             string("a\"b"),
             r#"EXECUTE IMMEDIATE s; EXECUTE IMMEDIATE 'DELETE FROM t WHERE k = "a\\"b"'"#,
@@ -226,6 +236,8 @@ fn values_do_not_become_code() {
         ("SELECT * FROM EXTERNAL_QUERY('c', 'SELECT a-{}' || ' x')", &Value::Integer(-1)),
         ("SELECT * FROM EXTERNAL_QUERY('c', CONCAT('SELECT a-', '{}'))", &Value::Integer(-1)),
         ("SELECT * FROM EXTERNAL_QUERY('c', a = -'{}')", &string("id")),
+        ("SELECT * FROM EXTERNAL_QUERY('c', \"a = '{}'\" || ' x')", &string("id")),
+        ("SELECT * FROM EXTERNAL_QUERY('c', CONCAT('a = 1', \" OR b = '{}'\"))", &string("id")),
         ("SELECT * FROM EXTERNAL_QUERY('c', a b > '{}')", &string("id")),
         ("SELECT * FROM EXTERNAL_QUERY('c', a b - '{}')", &string("id")),
         ("EXECUTE IMMEDIATE 'SELECT \"{}\"' || 5", &string("a\"b")),
@@ -249,6 +261,7 @@ fn values_do_not_become_code() {
         ("CALL `acme.fn`.run('DELETE FROM t WHERE id = {}')", &string("id")),
         ("CREATE FUNCTION f() RETURNS STRING LANGUAGE js AS 'return {}'", &string("id")),
         ("CREATE FUNCTION f() RETURNS STRING LANGUAGE js AS r\"return '{}'\"", &string("a'b")),
+        ("CREATE FUNCTION f() RETURNS STRING LANGUAGE js AS r\"return '\\n{}'\"", &string("id")),
         ("CREATE FUNCTION f() RETURNS STRING LANGUAGE js AS 'return /\\'/ + {}'", &string("id")),
         ("CREATE FUNCTION f() RETURNS STRING LANGUAGE js AS 'return `{}`'", &string("${id}")),
     ] {
@@ -269,6 +282,8 @@ fn words_of_columns_strings_and_comments_are_not_code() {
         "SELECT my_udf('Update of {}')",
         "SELECT my_udf(other('Select a from b', '{}'))",
         "SELECT ('Select {}')",
+        "SELECT 1 + ('Select {}')",
+        "SELECT 1'{}'",
         "CREATE TABLE t (a STRING DEFAULT 'Select {}')",
         "EXECUTE IMMEDIATE FORMAT('SELECT %d', 1); SELECT '{}'",
         "SELECT EXTERNAL_QUERY, '{}' FROM t",
@@ -280,6 +295,16 @@ fn words_of_columns_strings_and_comments_are_not_code() {
     ] {
         let expected = statement.replace("{}", "two words");
         assert_eq!(rendered(statement, &value).unwrap(), expected);
+    }
+}
+
+#[test]
+fn prefixes_of_strings_are_told_from_numbers() {
+    for (statement, before) in [("SELECT 1r'{}'", "1r"), ("SELECT 0xb'{}'", "0xb")] {
+        let message = refusal(statement, &string("a"));
+        let expected =
+            format!("follows {before}, which may or may not end in a prefix of a string");
+        assert!(message.ends_with(&expected), "{message}");
     }
 }
 

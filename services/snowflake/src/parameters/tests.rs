@@ -145,6 +145,7 @@ fn values_do_not_become_code() {
         (to_query, text("1 OR 1=1")),
         ("SELECT * FROM TABLE(TO_QUERY('SELECT * FROM t WHERE id = %(x)s'))", text("id")),
         ("SELECT * FROM TABLE(TO_QUERY(SQL => %(x)s))", text("SELECT 1")),
+        ("SELECT * FROM TABLE(TO_QUERY(a => 1, SQL => 'SELECT a FROM %(x)s'))", text("t")),
         ("EXECUTE IMMEDIATE 'SELECT * FROM t WHERE id = ' || '%(x)s'", text("id")),
         ("EXECUTE IMMEDIATE 'SELECT * FROM t WHERE a > b-' || '%(x)s'", Value::Integer(-1)),
         ("EXECUTE IMMEDIATE %(x)s", text("DROP TABLE t")),
@@ -170,6 +171,13 @@ fn literals_do_not_join_the_tokens_beside_them() {
         ("SHOW a-%(x)s", Value::Integer(-1), "SHOW a-(-1)"),
         ("SELECT %(x)s:a, %(x)s::INT", text("c"), "SELECT ?:a, ?::INT"),
         ("SELECT /* *%(x)s/ */ 1", text("c"), "SELECT /* * / */ 1"),
+        // Snowflake's strings have no prefixes.
+        ("SELECT 1r'%(x)s'", text("c"), "SELECT 1r'c'"),
+        (
+            "SELECT f(TO_QUERY(SQL => 'SELECT 1', a => '%(x)s'))",
+            text("c d"),
+            "SELECT f(TO_QUERY(SQL => 'SELECT 1', a => 'c d'))",
+        ),
     ] {
         assert_eq!(with(statement, &value).unwrap().statement, expected);
     }
