@@ -15,6 +15,9 @@ mod statement;
 mod template;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     dialect::{Dialect, Escapes, Holds, Quote, Runs},
     lexer::{Find, Found, Kind, Quoted, Token},

@@ -82,6 +82,11 @@ mod tests {
             ("Update t set a = 1", true),
             ("CREATE OR REPLACE TEMP TABLE t (a INT)", true),
             ("BEGIN DELETE FROM t; END", true),
+            ("DECLARE n INT64; SELECT 1", true),
+            ("INSERT INTO t VALUES (1)", true),
+            ("merge into t using s", true),
+            ("EXECUTE IMMEDIATE s", true),
+            ("CALL p()", true),
             ("", false),
             ("-- a", false),
             ("selected items", false),
@@ -90,6 +95,9 @@ mod tests {
             ("delete this", false),
             ("Drop me a line", false),
             ("call me", false),
+            ("Begin again", false),
+            ("Insert coin", false),
+            ("execute the plan", false),
             ("a SELECT", false),
         ] {
             assert_eq!(begins_like_one(text), expected, "{text}");

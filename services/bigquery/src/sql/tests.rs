@@ -126,6 +126,9 @@ fn values_do_not_join_the_tokens_beside_them() {
         ("SELECT {}r'a'", string("c"), "SELECT @x r'a'"),
         ("SELECT {}y", string("c"), "SELECT @x y"),
         ("SELECT {}.field", string("c"), "SELECT @x.field"),
+        ("SELECT {}.field", Value::Float(0.5), "SELECT 0.5 .field"),
+        ("SELECT {}, a", Value::Float(0.5), "SELECT 0.5, a"),
+        ("SELECT 1 -- it's {}\r\n, 2", string("c"), "SELECT 1 -- it's  \r\n, 2"),
         ("SELECT {}{}", string("c"), "SELECT @x @x"),
         ("SELECT {}{}", Value::Integer(1), "SELECT 11"),
         ("FROM orders_{}", Value::Integer(2026), "FROM orders_2026"),
@@ -144,6 +147,8 @@ fn empty_texts_do_not_make_other_quotes() {
     let message = refusal("SELECT '{}''a'", &string(""));
     assert_eq!(message, "inputs.x: must not be here, because it would change the tokens around it");
     assert_eq!(rendered("SELECT '{}' 'a'", &string("")).unwrap(), "SELECT '' 'a'");
+    // The vendor refuses it in its own words.
+    assert_eq!(rendered("SELECT '{}", &string("")).unwrap(), "SELECT '");
 }
 
 /// Statements with code in strings; each with values that fit.
@@ -213,6 +218,16 @@ fn code_takes_numbers_and_texts_within_its_own_quotes() {
             "EXECUTE IMMEDIATE FORMAT('SELECT %d FROM t LIMIT 7', 1)",
         ),
         (
+            "EXECUTE IMMEDIATE 'SELECT {}AS a, {}\"b\", {} c'",
+            Value::Float(0.5),
+            "EXECUTE IMMEDIATE 'SELECT 0.5 AS a, 0.5 \"b\", 0.5 c'",
+        ),
+        (
+            "SELECT acme.fn.run('SELECT * FROM t WHERE a ={} AND b > {}')",
+            Value::Float(0.5),
+            "SELECT acme.fn.run('SELECT * FROM t WHERE a =0.5 AND b > 0.5')",
+        ),
+        (
             "CREATE TEMP FUNCTION f(a FLOAT64) RETURNS FLOAT64 LANGUAGE js AS \"\"\"return a * {};\"\"\"",
             Value::Integer(2),
             "CREATE TEMP FUNCTION f(a FLOAT64) RETURNS FLOAT64 LANGUAGE js AS \"\"\"return a * 2;\"\"\"",
@@ -256,6 +271,9 @@ fn values_do_not_become_code() {
         ("DECLARE s STRING DEFAULT 'SELECT {}'; EXECUTE IMMEDIATE s", &string("id")),
         ("DECLARE s STRING DEFAULT 'a = {}'; EXECUTE IMMEDIATE 'SELECT ' || s", &string("id")),
         ("SELECT acme.fn.run('SELECT * FROM t WHERE id = {}')", &string("id")),
+        ("SELECT acme.fn.run('SELECT * FROM t WHERE id = {}e1')", &Value::Float(0.5)),
+        ("SELECT acme.fn.run('SELECT * FROM t WHERE id = {}.5')", &Value::Float(0.5)),
+        ("SELECT acme.fn.run('SELECT * FROM t WHERE id = a-{} + 1')", &Value::Float(0.5)),
         ("SELECT acme.fn.run('SELECT * FROM t WHERE id = ' || {})", &string("id")),
         ("SELECT acme.fn.run(CONCAT('SELECT * FROM t WHERE id = ', '{}'))", &string("id")),
         ("CALL `acme.fn`.run('DELETE FROM t WHERE id = {}')", &string("id")),
@@ -359,6 +377,7 @@ fn the_size_of_a_statement_is_bounded() {
     // Bounded while it is written, not at the end.
     let half = string(&"x".repeat(1 << 19));
     refusal(&"SELECT '{}';".repeat(1000), &half);
+    rendered(&"-".repeat(1 << 20), &large).unwrap();
     let message = refusal(&"-".repeat((1 << 20) + 1), &large);
     assert!(message.starts_with("template.sql.statement: longer than 1,048,576"), "{message}");
 }

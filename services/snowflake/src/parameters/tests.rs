@@ -162,6 +162,17 @@ fn values_do_not_become_code() {
 }
 
 #[test]
+fn dollar_quotes_have_no_escapes() {
+    for refused in ["a$$b", "$$", "$a", "a$", "$"] {
+        let error = with("SELECT $$%(x)s$$", &text(refused)).unwrap_err();
+        let expected = "inputs.x: must not contain $$, nor begin or end with its signs";
+        assert!(error.message().starts_with(expected), "{refused}: {error}");
+    }
+    let rendered = with("SELECT $$%(x)s$$", &text("a$b")).unwrap();
+    assert_eq!(rendered.statement, "SELECT $$a$b$$");
+}
+
+#[test]
 fn literals_do_not_join_the_tokens_beside_them() {
     for (statement, value, expected) in [
         ("SHOW x%(x)s", text("ab"), "SHOW x 'ab'"),
