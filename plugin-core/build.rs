@@ -4,6 +4,10 @@
 use std::path::PathBuf;
 
 use prost::Message as _;
+use prost_types::{
+    FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
 
 const PROTOS: [&str; 6] = [
     "flyteidl/core.proto",
@@ -31,6 +35,31 @@ const TWINS: [(&str, &str); 10] = [
     (".flyteidl2.connector.ListConnectorsResponse", "admin::ListAgentsResponse"),
 ];
 
+/// Fields that are passed on as they came, with everything in them that `proto/` leaves out. Reflection and
+/// proto-JSON show their types; in Rust they are bytes.
+const AS_BYTES: [(&str, &str); 4] = [
+    ("Resource", "outputs"),
+    ("Resource", "log_links"),
+    ("ExecuteTaskSyncRequest", "header"),
+    ("ExecuteTaskSyncRequest", "inputs"),
+];
+
+fn with_bytes(mut descriptors: FileDescriptorSet) -> FileDescriptorSet {
+    let files = descriptors.file.iter_mut().filter(|file| file.package() == "flyteidl.admin");
+    for message in files.flat_map(|file| &mut file.message_type) {
+        let name = message.name().to_owned();
+        let is_kept = |field: &str| AS_BYTES.contains(&(name.as_str(), field));
+        for field in message.field.iter_mut().filter(|field| is_kept(field.name())) {
+            field.set_type(Type::Bytes);
+            field.type_name = None;
+            // Like a message, it may be absent.
+            let is_single = field.label() == Label::Optional && field.oneof_index.is_none();
+            field.proto3_optional = is_single.then_some(true);
+        }
+    }
+    descriptors
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
@@ -44,6 +73,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (flyte2, rust) in TWINS {
         builder = builder.extern_path(flyte2, format!("crate::wire::proto::flyteidl::{rust}"));
     }
-    builder.compile_fds(descriptors)?;
+    builder.compile_fds(with_bytes(descriptors))?;
     Ok(())
 }

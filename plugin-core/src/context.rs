@@ -136,6 +136,17 @@ impl Context {
         self.0.secrets.in_connection(name)
     }
 
+    /// Every secret of the request's connection (Flyte 2), by name.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the request has one and the operator forbids secrets in requests.
+    pub fn connection_secrets(&self) -> Result<Vec<(&str, SecretString)>> {
+        let names = self.0.secrets.connection.keys();
+        let found =
+            names.filter_map(|name| Some((name, self.connection_secret(name).transpose()?)));
+        found.map(|(name, secret)| Ok((name.as_str(), secret?))).collect()
+    }
+
     /// The first secret found under one of `names`, and its name. All names are looked up in the request,
     /// then all in the environment, then all in files.
     ///

@@ -1,5 +1,7 @@
 //! Dyn-compatible forms of the plugin traits: the only place where a plugin's own types become JSON.
 
+mod raw;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,9 +12,11 @@ use server_core::{Error, Kind, Result, digest::Fingerprint};
 
 use crate::{
     context::Context,
-    plugin::{JointStatus, Plugin, Polled, SyncPlugin},
-    task::{Phase, Status, Task, TaskType},
+    handle::HANDLE_BYTES,
+    plugin::{JointStatus, Plugin, Polled, RawPlugin, RawTaskTypes, SyncPlugin},
+    task::{Phase, Status, TaskType},
     upstream::HttpBuilder,
+    wire::AnyTask,
 };
 
 /// A plugin of either kind.
@@ -33,6 +37,24 @@ impl AnyPlugin {
         Ok(Self::Sync(Arc::new(P::new(settings, http)?)))
     }
 
+    /// Makes the raw plugin `P`: its jobs and its sync tasks, if it has both.
+    pub(crate) fn of_raw<P: RawPlugin>(settings: P::Settings) -> Result<Vec<Self>> {
+        let plugin = Arc::new(P::new(settings)?);
+        let RawTaskTypes { jobs, sync } = plugin.task_types();
+        let jobs = raw::Jobs { plugin: Arc::clone(&plugin), task_types: jobs };
+        // Both are one plugin, whose background is one.
+        let has_background = jobs.task_types.is_empty();
+        let tasks = raw::Tasks { plugin, task_types: sync, has_background };
+        let mut made = Vec::new();
+        if !jobs.task_types.is_empty() {
+            made.push(Self::Async(Arc::new(jobs)));
+        }
+        if !tasks.task_types.is_empty() {
+            made.push(Self::Sync(Arc::new(tasks)));
+        }
+        Ok(made)
+    }
+
     pub(crate) fn task_types(&self) -> &'static [TaskType] {
         match self {
             Self::Async(plugin) => plugin.task_types(),
@@ -48,6 +70,41 @@ impl AnyPlugin {
         }
     }
 
+    /// Whether it takes tasks as they came.
+    pub(crate) fn wants_raw(&self) -> bool {
+        match self {
+            Self::Async(plugin) => plugin.wants_raw(),
+            Self::Sync(plugin) => plugin.wants_raw(),
+        }
+    }
+
+    /// The limit on its handles, in bytes.
+    pub(crate) fn handle_limit(&self) -> usize {
+        match self {
+            Self::Async(plugin) => plugin.handle_limit(),
+            Self::Sync(_) => HANDLE_BYTES,
+        }
+    }
+
+    /// Whether it can serve.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(crate) fn ready(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Async(plugin) => plugin.ready(),
+            Self::Sync(plugin) => plugin.ready(),
+        }
+    }
+
+    /// What it does beside its calls, until the service stops.
+    pub(crate) fn background(&self) -> BoxFuture<'static, ()> {
+        match self {
+            Self::Async(plugin) => Arc::clone(plugin).background(),
+            Self::Sync(plugin) => Arc::clone(plugin).background(),
+        }
+    }
+
     /// Whether it is a sync plugin.
     pub(crate) fn is_sync(&self) -> bool {
         matches!(self, Self::Sync(_))
@@ -58,11 +115,19 @@ impl AnyPlugin {
 pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
     fn custom_schema(&self) -> Json;
-    fn execute(
-        self: Arc<Self>,
-        cx: Context,
-        task: Task<Json>,
-    ) -> BoxFuture<'static, Result<Status>>;
+    /// Whether it takes tasks as they came.
+    fn wants_raw(&self) -> bool {
+        false
+    }
+    /// Whether it can serve; else why not.
+    fn ready(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+    /// What it does beside its calls, until the service stops.
+    fn background(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+    fn execute(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Status>>;
 }
 
 impl<P: SyncPlugin> DynSyncPlugin for P {
@@ -74,13 +139,9 @@ impl<P: SyncPlugin> DynSyncPlugin for P {
         schemars::schema_for!(P::Custom).to_value()
     }
 
-    fn execute(
-        self: Arc<Self>,
-        cx: Context,
-        task: Task<Json>,
-    ) -> BoxFuture<'static, Result<Status>> {
+    fn execute(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Status>> {
         Box::pin(async move {
-            let task = task.map_custom(read_custom)?;
+            let task = task.read()?.map_custom(read_custom)?;
             SyncPlugin::execute(&*self, &cx, task).await
         })
     }
@@ -91,11 +152,23 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
     /// The JSON Schema of `custom`.
     fn custom_schema(&self) -> Json;
-    fn create(
-        self: Arc<Self>,
-        cx: Context,
-        task: Task<Json>,
-    ) -> BoxFuture<'static, Result<Vec<u8>>>;
+    /// Whether it takes tasks as they came.
+    fn wants_raw(&self) -> bool {
+        false
+    }
+    /// Whether it can serve; else why not.
+    fn ready(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+    /// What it does beside its calls, until the service stops.
+    fn background(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+    /// The limit on a handle, in bytes.
+    fn handle_limit(&self) -> usize {
+        HANDLE_BYTES
+    }
+    fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>>;
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
     /// The status that follows from the job's ids alone.
     fn describe(&self, meta: &[u8]) -> Status;
@@ -129,13 +202,9 @@ impl<P: Plugin> DynPlugin for P {
         schemars::schema_for!(P::Custom).to_value()
     }
 
-    fn create(
-        self: Arc<Self>,
-        cx: Context,
-        task: Task<Json>,
-    ) -> BoxFuture<'static, Result<Vec<u8>>> {
+    fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>> {
         Box::pin(async move {
-            let task = task.map_custom(read_custom)?;
+            let task = task.read()?.map_custom(read_custom)?;
             let meta = Plugin::create(&*self, &cx, task).await?;
             serde_json::to_vec(&meta).map_err(Error::internal)
         })

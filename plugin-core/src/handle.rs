@@ -19,8 +19,9 @@ pub(crate) use self::{
 };
 use crate::context::{Caller, Execution, IdempotencyKey, Role};
 
-/// The limit on a handle. Flyte 1 stores handles in a Kubernetes object and logs them.
-const LIMIT_BYTES: usize = 1024;
+/// The limit on a handle, unless its plugin has another. Flyte 1 stores handles in a Kubernetes object and logs
+/// them.
+pub(crate) const HANDLE_BYTES: usize = 1024;
 /// The limit on the vendor's message in the handle of a refused job, in bytes.
 const MAX_MESSAGE: usize = 440;
 /// The limit on each of Flyte's names and on an error code, in bytes. They are for logs and labels only.
@@ -133,23 +134,24 @@ impl Handle {
         }
     }
 
-    /// Flyte's names are left out if there is no room for them: only logs show them.
+    /// A handle of less than `limit` bytes. Flyte's names are left out if there is no room for them: only logs show
+    /// them.
     ///
     /// # Errors
-    /// `Internal` when the handle is too large all the same, which cannot be with a `Meta` of
+    /// `Internal` when it is too large all the same, which cannot be with a `Meta` of
     /// [`MAX_META_BYTES`](crate::context::MAX_META_BYTES).
-    pub(crate) fn seal(&self, keys: &HandleKeys) -> Result<Vec<u8>> {
+    pub(crate) fn seal(&self, keys: &HandleKeys, limit: usize) -> Result<Vec<u8>> {
         let sealed = keys.seal(Contents::of(self, MAX_NAME).encode_to_vec())?;
-        if sealed.len() < LIMIT_BYTES {
+        if sealed.len() < limit {
             return Ok(sealed);
         }
         let sealed = keys.seal(Contents::of(self, 0).encode_to_vec())?;
-        if sealed.len() < LIMIT_BYTES {
+        if sealed.len() < limit {
             return Ok(sealed);
         }
         let size = sealed.len();
         Err(Error::internal(format!(
-            "the handle has {size} bytes, which is not under {LIMIT_BYTES}: the plugin's Meta is too large"
+            "the handle has {size} bytes, which is not under {limit}: the plugin's Meta is too large"
         )))
     }
 

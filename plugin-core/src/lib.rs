@@ -36,9 +36,12 @@ pub use {clap, http, jiff, schemars, secrecy, serde_json};
 
 pub use self::{
     context::Context,
-    plugin::{JointPolls, JointStatus, Options, Plugin, Polled, SyncPlugin},
-    run::{Bundle, command, command_sync, run, run_sync},
+    plugin::{
+        JointPolls, JointStatus, Options, Plugin, Polled, RawPlugin, RawTaskTypes, SyncPlugin,
+    },
+    run::{Bundle, command, command_raw, command_sync, run, run_raw, run_sync},
     server::openapi,
     task::{Phase, Status, Task, TaskType, Type, Value},
     upstream::{Http, HttpBuilder},
+    wire::{RawTask, read_resource},
 };

@@ -3,6 +3,7 @@
 
 mod joint;
 mod options;
+mod raw;
 mod sync;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use server_core::Result;
 pub use self::{
     joint::{JointPolls, JointStatus, Polled},
     options::Options,
+    raw::{RawPlugin, RawTaskTypes},
     sync::SyncPlugin,
 };
 use crate::{

@@ -26,14 +26,14 @@ use self::health_check::HealthCheck;
 pub(crate) use self::registration::{Configured, Registration};
 pub use self::{
     bundle::Bundle,
-    command::{command, command_sync},
+    command::{command, command_raw, command_sync},
 };
 use crate::{
     context::SecretReader,
     erased::AnyPlugin,
     handle::HandleKeys,
     metrics,
-    plugin::{Plugin, SyncPlugin},
+    plugin::{Plugin, RawPlugin, SyncPlugin},
     server::{Auth, Running, Service, args::ServerArgs},
     upstream::{self, HttpBuilder, UpstreamArgs},
     verbs::{self, Heavy, Shared, Verbs},
@@ -52,6 +52,12 @@ pub fn run<P: Plugin>(info: ServiceInfo) -> ExitCode {
 #[must_use]
 pub fn run_sync<P: SyncPlugin>(info: ServiceInfo) -> ExitCode {
     run_one(info, Registration::of_sync::<P>(info.name))
+}
+
+/// [`run()`] for a raw plugin.
+#[must_use]
+pub fn run_raw<P: RawPlugin>(info: ServiceInfo) -> ExitCode {
+    run_one(info, Registration::of_raw::<P>(info.name))
 }
 
 fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
@@ -133,6 +139,7 @@ pub(crate) async fn start(
         .into_iter()
         .map(|plugin| create(info, &settings.upstream, plugin, &calls))
         .collect::<Result<Vec<_>>>()?;
+    let plugins = plugins.into_iter().flatten().collect::<Vec<_>>();
     let keys = handle_keys(&settings.server, &plugins)?;
     let auth = auth(&settings.server, &mut registry)?;
     let tasks = TaskTracker::new();
@@ -148,6 +155,7 @@ pub(crate) async fn start(
         hash: KeyedHash::default(),
         poll_freshness: settings.upstream.poll_freshness,
     };
+    let background = plugins.iter().map(|(_, plugin)| plugin.background()).collect();
     let service = Service {
         info,
         verbs: Arc::new(Verbs::new(&plugins, shared)?),
@@ -156,6 +164,7 @@ pub(crate) async fn start(
         panics,
         log_level,
         tasks,
+        background,
     };
     service.start(&settings.server).await
 }
@@ -166,12 +175,12 @@ fn create(
     upstream: &UpstreamArgs,
     plugin: Configured,
     metrics: &Arc<upstream::Metrics>,
-) -> Result<(&'static str, AnyPlugin)> {
+) -> Result<Vec<(&'static str, AnyPlugin)>> {
     let Configured { name, endpoint, make } = plugin;
     let agent = format!("outrigger-{name}/{}", info.version);
     let http = HttpBuilder::new(upstream, endpoint.as_deref(), &agent, Arc::clone(metrics));
     match http.and_then(make) {
-        Ok(plugin) => Ok((name, plugin)),
+        Ok(plugins) => Ok(plugins.into_iter().map(|plugin| (name, plugin)).collect()),
         // In a bundle, the message names the plugin.
         Err(error) if name != info.name => Err(error.about(name)),
         Err(error) => Err(error),

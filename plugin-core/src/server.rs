@@ -18,6 +18,7 @@ mod streams;
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use futures_util::future::BoxFuture;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use server_core::{
     Result, ServiceInfo,
@@ -75,6 +76,8 @@ pub(crate) struct Service {
     pub(crate) log_level: LogLevel,
     /// Runs work that outlives its call: creates, executions and deletes.
     pub(crate) tasks: TaskTracker,
+    /// What the plugins do beside their calls.
+    pub(crate) background: Vec<BoxFuture<'static, ()>>,
 }
 
 /// A service that is listening.
@@ -101,12 +104,17 @@ impl Service {
         let router = api_router(&self, args, &metrics, health.clone(), serving.stop.clone())?;
         let readiness = Readiness {
             auth: self.auth.clone(),
+            verbs: Arc::clone(&self.verbs),
             draining: serving.draining.clone(),
             connections: metrics.open_connections.clone(),
             max_connections: args.max_connections,
         };
         self.auth.keep_fresh(&serving.background, &serving.stop_background);
         serving.background.spawn(readiness.clone().report(health));
+        for work in self.background {
+            let stop = serving.stop_background.clone();
+            serving.background.spawn(async move { stop.run_until_cancelled(work).await });
+        }
         if let Some(tls) = &tls {
             let stop = serving.stop_background.clone();
             serving.background.spawn(Arc::clone(tls).keep_fresh(stop));

@@ -19,14 +19,14 @@ mod upstream;
 #[cfg(test)]
 pub(crate) use self::context::context_in;
 pub use self::{
-    client::{CallError, Client, Dialect, Observation, sync_parts},
+    client::{CallError, Client, Dialect, Observation, links_of, outputs_of, sync_parts},
     conformance::conformance,
     context::context,
     playback::{play, play_sync},
     readme::readme_names_every_setting,
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},
-    service::{TestService, logs, rsa_private_key, spawn, spawn_bundle, spawn_sync},
+    service::{TestService, logs, rsa_private_key, spawn, spawn_bundle, spawn_raw, spawn_sync},
     sync_conformance::sync_conformance,
     upstream::{Answer, ReceivedRequest, Upstream},
 };

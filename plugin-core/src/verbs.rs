@@ -101,7 +101,8 @@ impl Verbs {
             let memory = Arc::new(Memory::new(&shared));
             for &task_type in plugin.task_types() {
                 let (plugin, memory) = (plugin.clone(), Arc::clone(&memory));
-                let entry = Served { agent, task_type, plugin, memory };
+                let (wants_raw, handle_limit) = (plugin.wants_raw(), plugin.handle_limit());
+                let entry = Served { agent, task_type, plugin, wants_raw, handle_limit, memory };
                 if let Some(other) = served.insert(task_type.name, entry) {
                     return Err(Error::invalid(format!(
                         "the task type {} is served by both {} and {agent}",
@@ -111,6 +112,14 @@ impl Verbs {
             }
         }
         Ok(Self { served, shared })
+    }
+
+    /// Whether the plugins can serve.
+    ///
+    /// # Errors
+    /// Why one of them cannot.
+    pub(crate) fn ready(&self) -> Result<(), &'static str> {
+        self.served.values().try_for_each(|served| served.plugin.ready())
     }
 
     /// What runs the work on large requests.

@@ -10,6 +10,7 @@ mod literal;
 mod path;
 mod plain;
 pub mod proto;
+mod raw;
 mod scan;
 mod task;
 
@@ -17,13 +18,15 @@ mod task;
 pub(crate) use self::json::from_proto_json_object;
 #[cfg(feature = "testing")]
 pub(crate) use self::literal::from_struct;
+pub use self::raw::{RawTask, read_resource};
 pub(crate) use self::{
-    answer::{resource, unreadable_resource},
+    answer::{outputs, resource, unreadable_resource},
     bounds::Bounds,
     json::{from_proto_json, members, to_proto_json},
-    literal::{literal, literal_map, to_struct},
+    literal::{literal, to_struct},
     path::Path,
     plain::from_plain_json,
+    raw::{Encoded, Submitted},
     scan::{values_in_json, values_in_message},
-    task::{Submission, category, connection},
+    task::{AnyTask, Submission, category, connection},
 };

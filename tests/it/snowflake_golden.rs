@@ -1,6 +1,6 @@
 //! Real requests of Flyte's SDKs, end to end to Snowflake.
 
-use plugin_core::testing::proto::flyteidl::admin::Resource;
+use plugin_core::testing::{links_of, outputs_of, proto::flyteidl::admin::Resource};
 use serde_json::json;
 use tests::{
     fakes::snowflake::{Ending, Options},
@@ -67,7 +67,7 @@ fn version(golden: &Golden) -> &'static str {
 }
 
 fn uri(resource: &Resource) -> String {
-    let outputs = resource.outputs.clone().unwrap_or_default();
+    let outputs = outputs_of(resource).unwrap_or_default();
     let text = format!("{outputs:?}");
     let start = text.find("snowflake://");
     start.map(|at| text[at..].split('"').next().unwrap().to_owned()).unwrap_or_default()
@@ -87,7 +87,7 @@ async fn every_snowflake_request_succeeds_with_results() {
             "body": submitted.body,
             "issuer": submitted.issuer.split(".SHA256:").next(),
             "results": uri(&seen),
-            "link": seen.log_links[0].uri,
+            "link": links_of(&seen)[0].uri,
         });
         insta::assert_json_snapshot!(name, shown);
     }

@@ -36,7 +36,7 @@ fn sealed_handles_open() {
     let keys = HandleKeys::repeated(&[1]);
     let refused = Error::invalid("Unrecognized name: foo").with_code("invalidQuery");
     for handle in [handle(), Handle { job: Handle::refusal(&refused), ..handle() }] {
-        let sealed = handle.seal(&keys).unwrap();
+        let sealed = handle.seal(&keys, HANDLE_BYTES).unwrap();
         assert_eq!(Handle::open(&sealed, &keys), Some(handle));
     }
 }
@@ -46,8 +46,8 @@ fn the_first_key_seals_and_every_key_opens() {
     let old = HandleKeys::repeated(&[1]);
     let both = HandleKeys::repeated(&[2, 1]);
     let new = HandleKeys::repeated(&[2]);
-    let sealed_by_old = handle().seal(&old).unwrap();
-    let sealed_by_both = handle().seal(&both).unwrap();
+    let sealed_by_old = handle().seal(&old, HANDLE_BYTES).unwrap();
+    let sealed_by_both = handle().seal(&both, HANDLE_BYTES).unwrap();
     assert!(Handle::open(&sealed_by_old, &both).is_some());
     assert!(Handle::open(&sealed_by_both, &new).is_some());
     assert!(Handle::open(&sealed_by_both, &old).is_none());
@@ -56,7 +56,7 @@ fn the_first_key_seals_and_every_key_opens() {
 #[test]
 fn altered_handles_do_not_open() {
     let keys = HandleKeys::repeated(&[1]);
-    let sealed = handle().seal(&keys).unwrap();
+    let sealed = handle().seal(&keys, HANDLE_BYTES).unwrap();
     for at in 0..sealed.len() {
         let mut forged = sealed.clone();
         forged[at] ^= 1;
@@ -69,7 +69,7 @@ fn altered_handles_do_not_open() {
 
 #[test]
 fn handles_reveal_nothing() {
-    let sealed = handle().seal(&HandleKeys::repeated(&[1])).unwrap();
+    let sealed = handle().seal(&HandleKeys::repeated(&[1]), HANDLE_BYTES).unwrap();
     let readable = String::from_utf8_lossy(&sealed).into_owned();
     for word in ["acme", "flytesnacks", "bigquery", "propeller"] {
         assert!(!readable.contains(word), "{word}");
@@ -97,8 +97,8 @@ fn long_names_and_messages_fit() {
         namespace: long,
     });
     let handle = Handle { execution, job: Handle::refusal(&refused), ..handle() };
-    let sealed = handle.seal(&HandleKeys::repeated(&[1])).unwrap();
-    assert!(sealed.len() < LIMIT_BYTES, "{}", sealed.len());
+    let sealed = handle.seal(&HandleKeys::repeated(&[1]), HANDLE_BYTES).unwrap();
+    assert!(sealed.len() < HANDLE_BYTES, "{}", sealed.len());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn the_largest_meta_fits_with_the_longest_names() {
     let task_type = "t".repeat(64);
     let handle = Handle { task_type, owner, execution, job, ..handle() };
     let keys = HandleKeys::repeated(&[1]);
-    let opened = Handle::open(&handle.seal(&keys).unwrap(), &keys).unwrap();
+    let opened = Handle::open(&handle.seal(&keys, HANDLE_BYTES).unwrap(), &keys).unwrap();
     assert_eq!((opened.job, opened.execution.name.as_str()), (handle.job, ""));
     assert_eq!(opened.execution.namespace.len(), MAX_NAMESPACE, "secrets are looked up by it");
 }
@@ -128,11 +128,11 @@ fn no_handle_is_as_large_as_the_limit() {
     let keys = HandleKeys::repeated(&[1]);
     let execution = Arc::new(Execution { name: "n".repeat(50), ..Execution::default() });
     let mut refused = 0;
-    for meta in LIMIT_BYTES - 400..LIMIT_BYTES {
+    for meta in HANDLE_BYTES - 400..HANDLE_BYTES {
         let job = Job::Created(vec![b'x'; meta]);
         let handle = Handle { execution: Arc::clone(&execution), job, ..handle() };
-        match handle.seal(&keys) {
-            Ok(sealed) => assert!(sealed.len() < LIMIT_BYTES, "{meta}"),
+        match handle.seal(&keys, HANDLE_BYTES) {
+            Ok(sealed) => assert!(sealed.len() < HANDLE_BYTES, "{meta}"),
             Err(_) => refused += 1,
         }
     }
@@ -151,7 +151,7 @@ fn keys_are_read_from_files_raw_or_in_base64() {
     let raw = read(&file("raw", &[7; 32]));
     let text = read(&file("text", b"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n"));
     let other = read(&file("other", &[8; 32]));
-    let sealed = handle().seal(&raw).unwrap();
+    let sealed = handle().seal(&raw, HANDLE_BYTES).unwrap();
     assert!(Handle::open(&sealed, &HandleKeys::repeated(&[7])).is_some());
     assert!(Handle::open(&sealed, &text).is_some());
     assert!(Handle::open(&sealed, &other).is_none());
@@ -159,8 +159,8 @@ fn keys_are_read_from_files_raw_or_in_base64() {
 
 #[test]
 fn too_large_metas_are_errors() {
-    let handle = Handle { job: Job::Created(vec![b'x'; LIMIT_BYTES]), ..handle() };
-    let error = handle.seal(&HandleKeys::repeated(&[1])).unwrap_err();
+    let handle = Handle { job: Job::Created(vec![b'x'; HANDLE_BYTES]), ..handle() };
+    let error = handle.seal(&HandleKeys::repeated(&[1]), HANDLE_BYTES).unwrap_err();
     assert!(error.chain().unwrap().contains("Meta is too large"));
 }
 

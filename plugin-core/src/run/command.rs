@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     context::SecretArgs,
-    plugin::{Plugin, SyncPlugin},
+    plugin::{Plugin, RawPlugin, SyncPlugin},
     server::args::ServerArgs,
     upstream::UpstreamArgs,
     verbs::MemoryArgs,
@@ -49,6 +49,12 @@ pub fn command<P: Plugin>(info: ServiceInfo) -> Command {
 #[must_use]
 pub fn command_sync<P: SyncPlugin>(info: ServiceInfo) -> Command {
     command_of(info, Registration::of_sync::<P>(info.name))
+}
+
+/// The command line of the service `info` that runs the raw plugin `P`.
+#[must_use]
+pub fn command_raw<P: RawPlugin>(info: ServiceInfo) -> Command {
+    command_of(info, Registration::of_raw::<P>(info.name))
 }
 
 /// The command line of a service that runs one plugin.

@@ -6,21 +6,26 @@ use server_core::{Result, variables::prefix_of};
 use super::arguments::with_args;
 use crate::{
     erased::AnyPlugin,
-    plugin::{Plugin, SyncPlugin},
+    plugin::{Plugin, RawPlugin, SyncPlugin},
     upstream::{EndpointArgs, HttpBuilder},
 };
+
+/// The heading of the settings of calls to vendors.
+const UPSTREAM: &str = "Upstream";
 
 /// A plugin that a program can serve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Registration {
     /// The plugin's name in discovery.
     pub(crate) name: &'static str,
+    /// Whether it calls a vendor with the client of this crate, which has settings.
+    has_client: bool,
     settings: fn(Command) -> Command,
     read: fn(&ArgMatches) -> Result<Make, clap::Error>,
 }
 
 /// Makes a plugin from its settings.
-type Make = Box<dyn FnOnce(HttpBuilder) -> Result<AnyPlugin>>;
+type Make = Box<dyn FnOnce(HttpBuilder) -> Result<Vec<AnyPlugin>>>;
 
 /// A plugin with its settings; only the client for the vendor's API is missing.
 pub(crate) struct Configured {
@@ -36,10 +41,11 @@ impl Registration {
     pub(crate) fn of<P: Plugin>(name: &'static str) -> Self {
         Self {
             name,
+            has_client: true,
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http| AnyPlugin::of::<P>(settings, http)))
+                Ok(Box::new(|http| Ok(vec![AnyPlugin::of::<P>(settings, http)?])))
             },
         }
     }
@@ -48,10 +54,24 @@ impl Registration {
     pub(crate) fn of_sync<P: SyncPlugin>(name: &'static str) -> Self {
         Self {
             name,
+            has_client: true,
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http| AnyPlugin::of_sync::<P>(settings, http)))
+                Ok(Box::new(|http| Ok(vec![AnyPlugin::of_sync::<P>(settings, http)?])))
+            },
+        }
+    }
+
+    /// The raw plugin `P` with the name `name`.
+    pub(crate) fn of_raw<P: RawPlugin>(name: &'static str) -> Self {
+        Self {
+            name,
+            has_client: false,
+            settings: with_args::<P::Settings>,
+            read: |matches| {
+                let settings = P::Settings::from_arg_matches(matches)?;
+                Ok(Box::new(|_| AnyPlugin::of_raw::<P>(settings)))
             },
         }
     }
@@ -63,6 +83,12 @@ impl Registration {
 
     /// Adds the plugin's endpoint, whose variable contains the plugin's name.
     pub(crate) fn with_endpoint(self, command: Command) -> Command {
+        if !self.has_client {
+            return command.mut_args(|arg| match arg.get_help_heading() {
+                Some(UPSTREAM) => arg.hide(true),
+                _ => arg,
+            });
+        }
         let variable = prefix_of(self.name) + "ENDPOINT";
         with_args::<EndpointArgs>(command).mut_arg("endpoint", |argument| argument.env(variable))
     }
@@ -70,7 +96,10 @@ impl Registration {
     /// Reads the settings that [`with_settings`](Self::with_settings) and
     /// [`with_endpoint`](Self::with_endpoint) add.
     pub(crate) fn configure(self, matches: &ArgMatches) -> Result<Configured, clap::Error> {
-        let EndpointArgs { endpoint } = EndpointArgs::from_arg_matches(matches)?;
+        let endpoint = match self.has_client {
+            true => EndpointArgs::from_arg_matches(matches)?.endpoint,
+            false => None,
+        };
         Ok(Configured { name: self.name, endpoint, make: (self.read)(matches)? })
     }
 }

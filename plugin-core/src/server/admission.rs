@@ -80,7 +80,7 @@ impl Admission {
         body: Body,
     ) -> Result<Admitted> {
         match Call::of(route, caller, parts, &body) {
-            None => Ok(Admitted { body, held: None }),
+            None => Ok(Admitted { body, message: None, held: None }),
             Some(call) if call.is_stream() => Ok(self.stream(call, body)),
             Some(call) => self.whole(&call, body).await,
         }
@@ -108,14 +108,16 @@ impl Admission {
         };
         held.grow_to(self.weight(call, &body)?).await?;
         let held = (!held.is_empty()).then(|| Arc::new(held) as Kept);
-        Ok(Admitted { body: body.into(), held })
+        let is_grpc = call.protocol == Protocol::Grpc && body.len() > PREFIX_BYTES;
+        let message = is_grpc.then(|| body.slice(PREFIX_BYTES..));
+        Ok(Admitted { body: body.into(), message, held })
     }
 
     /// A body that is weighed while it is read: it may end after the answer.
     fn stream(self: &Arc<Self>, call: Call, body: Body) -> Admitted {
         let held = Arc::new(Mutex::new(self.held(&call)));
         let body = stream::admitted(Arc::clone(self), call, body, Arc::clone(&held));
-        Admitted { body, held: Some(held) }
+        Admitted { body, message: None, held: Some(held) }
     }
 
     fn held(self: &Arc<Self>, call: &Call) -> Held {
@@ -198,6 +200,8 @@ impl Admission {
 /// is small.
 pub(super) struct Admitted {
     pub(super) body: Body,
+    /// The message of a unary gRPC call, without gRPC's prefix.
+    pub(super) message: Option<Bytes>,
     pub(super) held: Option<Kept>,
 }
 

@@ -108,7 +108,8 @@ impl Gate {
         let (permit, is_from_memory) = entry.with(kept.clone());
         if let Some(caller) = caller {
             let (deadline, record) = (timeout.deadline, record.clone());
-            let incoming = Incoming { caller, deadline, record, permit, is_from_memory };
+            let message = admitted.message;
+            let incoming = Incoming { caller, deadline, record, permit, message, is_from_memory };
             parts.extensions.insert(incoming);
         }
         // After the head of the response, nothing above limits a call.

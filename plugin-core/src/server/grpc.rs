@@ -17,7 +17,7 @@ use crate::{
     task::TaskType,
     verbs::{Incoming, Opened, Served, UNREADABLE_HANDLE, Verbs},
     wire::{
-        category, connection,
+        Encoded, Submitted, category, connection,
         proto::{
             DESCRIPTORS,
             flyteidl::{
@@ -99,7 +99,9 @@ fn is_unreadable(error: &Error) -> bool {
 impl Server {
     async fn create(&self, mut request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
         let incoming = Incoming::of(request.extensions_mut())?;
-        let created = self.verbs.create(&incoming, request.into_inner(), None).await?;
+        let encoded = incoming.message.clone().map_or(Encoded::No, Encoded::Request);
+        let submitted = Submitted { request: request.into_inner(), encoded };
+        let created = self.verbs.create(&incoming, submitted, None).await?;
         Ok(CreateTaskResponse { resource_meta: created.handle.into() })
     }
 
@@ -144,9 +146,11 @@ impl Server {
     fn agents(&self) -> Vec<Agent> {
         let mut agents = BTreeMap::<_, Agent>::new();
         for Served { agent: name, task_type, plugin, .. } in self.verbs.served() {
-            let agent = agents.entry(*name).or_default();
+            // A plugin with tasks of both modes is two agents.
+            let is_sync = plugin.is_sync();
+            let agent = agents.entry((*name, is_sync)).or_default();
             (*name).clone_into(&mut agent.name);
-            agent.is_sync = plugin.is_sync();
+            agent.is_sync = is_sync;
             let TaskType { name, version } = *task_type;
             agent.supported_task_types.push(name.to_owned());
             agent.supported_task_categories.push(TaskCategory { name: name.to_owned(), version });

@@ -1,17 +1,19 @@
 //! Readiness, for HTTP and gRPC probes alike.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Auth;
+use crate::verbs::Verbs;
 
 /// Whether the service is ready for calls.
 #[derive(Clone)]
 pub(super) struct Readiness {
     pub(super) auth: Auth,
+    pub(super) verbs: Arc<Verbs>,
     pub(super) draining: CancellationToken,
     /// The open connections of the API port, and the most that it takes.
     pub(super) connections: Gauge,
@@ -30,6 +32,7 @@ impl Readiness {
         if usize::try_from(self.connections.get()).is_ok_and(|open| open >= self.max_connections) {
             return Err("every connection is taken (--max-connections)");
         }
+        self.verbs.ready()?;
         self.auth.ready()
     }
 

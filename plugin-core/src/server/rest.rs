@@ -135,7 +135,7 @@ async fn create(
     let read = move || body::read(&body)?.into_request(task_type, &bounds);
     let request = rest.verbs.heavy().run(size, read).await??;
     let key = idempotency_key(&headers)?;
-    let created = rest.verbs.create(&incoming, request, key).await?;
+    let created = rest.verbs.create(&incoming, request.into(), key).await?;
     if let Some(error) = created.refused {
         return Err(as_refusal(error));
     }
@@ -207,7 +207,7 @@ async fn get(
     let opened = rest.open(&incoming, Verb::Get, &served, &job_id)?;
     let status = rest.verbs.get(&incoming, &opened, verbs::ConnectionSecrets::new()).await;
     let job = match &opened.handle.job {
-        Job::Created(meta) => serde_json::from_slice(meta).map_err(Error::internal)?,
+        Job::Created(meta) => served.ids(meta)?,
         Job::Refused { .. } => Value::Null,
     };
     let spec = job_spec(served.task_type, opened.handle.created_at, &job);

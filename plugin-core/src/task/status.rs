@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 use server_core::text::{MAX_CODE, cut, cut_middle};
 
@@ -70,6 +71,23 @@ pub struct Link {
     pub name: String,
     /// The target.
     pub uri: String,
+    /// Flyte's `TaskLog`, if a connector made it.
+    pub(crate) encoded: Option<Bytes>,
+}
+
+/// A task's outputs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outputs {
+    /// As values.
+    Values(BTreeMap<String, Value>),
+    /// As a connector encoded them: Flyte's `LiteralMap`.
+    Encoded(Bytes),
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self::Values(BTreeMap::new())
+    }
 }
 
 /// The status of a job: its phase, and what Flyte shows beside it.
@@ -118,7 +136,7 @@ pub struct Status {
     pub(crate) code: Option<String>,
     pub(crate) links: Vec<Link>,
     pub(crate) info: Map<String, Json>,
-    pub(crate) outputs: BTreeMap<String, Value>,
+    pub(crate) outputs: Outputs,
     pub(crate) unknown_state: Option<String>,
 }
 
@@ -131,7 +149,7 @@ impl Status {
             code: None,
             links: Vec::new(),
             info: Map::new(),
-            outputs: BTreeMap::new(),
+            outputs: Outputs::default(),
             unknown_state: None,
         }
     }
@@ -164,7 +182,15 @@ impl Status {
     pub fn link(mut self, name: impl Into<String>, uri: impl Into<String>) -> Self {
         let (name, uri) = (cut(name.into(), MAX_CODE).into_owned(), uri.into());
         if uri.len() <= MAX_URI {
-            self.links.push(Link { name, uri });
+            self.links.push(Link { name, uri, encoded: None });
+        }
+        self
+    }
+
+    /// Adds a link that a connector made.
+    pub(crate) fn encoded_link(mut self, link: Link) -> Self {
+        if link.uri.len() <= MAX_URI && link.name.len() <= MAX_CODE {
+            self.links.push(link);
         }
         self
     }
@@ -180,9 +206,15 @@ impl Status {
 
     /// Sets the output `name`; `None` sets nothing.
     pub fn output(mut self, name: impl Into<String>, value: Option<Value>) -> Self {
-        if let Some(value) = value {
-            self.outputs.insert(name.into(), value);
+        if let (Outputs::Values(values), Some(value)) = (&mut self.outputs, value) {
+            values.insert(name.into(), value);
         }
+        self
+    }
+
+    /// Sets the outputs as a connector encoded them: Flyte's `LiteralMap`.
+    pub(crate) fn encoded_outputs(mut self, outputs: Bytes) -> Self {
+        self.outputs = Outputs::Encoded(outputs);
         self
     }
 

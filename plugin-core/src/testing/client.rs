@@ -3,8 +3,10 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::Method;
+use prost::Message as _;
 use serde_json::{Value as Json, json};
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
@@ -15,7 +17,7 @@ use super::proto::{
             GetTaskRequest, Resource, execute_task_sync_request::Part,
             execute_task_sync_response::Res,
         },
-        core::task_execution,
+        core::{LiteralMap, TaskLog, task_execution},
         service::{
             async_agent_service_client::AsyncAgentServiceClient,
             sync_agent_service_client::SyncAgentServiceClient,
@@ -313,7 +315,30 @@ pub fn sync_parts(task: &Json) -> [Part; 2] {
         output_prefix: request.output_prefix,
         task_execution_metadata: request.task_execution_metadata,
     };
-    [Part::Header(header), Part::Inputs(request.inputs.unwrap_or_default())]
+    let inputs = request.inputs.unwrap_or_default();
+    [Part::Header(header.encode_to_vec().into()), Part::Inputs(inputs.encode_to_vec().into())]
+}
+
+/// The outputs of `resource`.
+///
+/// # Panics
+/// When they are no `LiteralMap`.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test's")]
+pub fn outputs_of(resource: &Resource) -> Option<LiteralMap> {
+    let outputs = resource.outputs.clone();
+    outputs.map(|outputs| LiteralMap::decode(outputs).expect("a LiteralMap"))
+}
+
+/// The links of `resource`.
+///
+/// # Panics
+/// When one is no `TaskLog`.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test's")]
+pub fn links_of(resource: &Resource) -> Vec<TaskLog> {
+    let link = |link: &Bytes| TaskLog::decode(link.clone()).expect("a TaskLog");
+    resource.log_links.iter().map(link).collect()
 }
 
 fn job_query(handle: &[u8]) -> String {
@@ -332,15 +357,13 @@ fn call_error(status: Status) -> CallError {
 impl Observation {
     fn from_grpc(resource: &Resource) -> Self {
         let phase = task_execution::Phase::try_from(resource.phase).unwrap_or_default();
-        let outputs = resource.outputs.as_ref().map(wire::to_proto_json);
+        let outputs = outputs_of(resource).map(|outputs| wire::to_proto_json(&outputs));
         let info = resource.custom_info.clone().unwrap_or_default();
-        let link =
-            |link: &super::proto::flyteidl::core::TaskLog| (link.name.clone(), link.uri.clone());
         Self {
             phase: phase.as_str_name().to_owned(),
             message: resource.message.clone(),
             outputs: outputs.and_then(Result::ok).unwrap_or_default(),
-            links: resource.log_links.iter().map(link).collect(),
+            links: links_of(resource).into_iter().map(|link| (link.name, link.uri)).collect(),
             custom_info: wire::from_struct(&info),
         }
     }

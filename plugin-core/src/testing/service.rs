@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::client::{Client, Dialect};
 use crate::{
-    handle::{Handle, HandleKeys, Job},
-    plugin::{Plugin, SyncPlugin},
+    handle::{HANDLE_BYTES, Handle, HandleKeys, Job},
+    plugin::{Plugin, RawPlugin, SyncPlugin},
     run::{Bundle, Configured, Registration, Settings, command_of, start},
     server::Running,
 };
@@ -27,6 +27,14 @@ pub struct TestService {
     running: Running,
     dir: TempDir,
     http: reqwest::Client,
+}
+
+/// [`spawn`] for a raw plugin.
+///
+/// # Panics
+/// When the service does not start.
+pub async fn spawn_raw<P: RawPlugin>(args: &[&str]) -> TestService {
+    spawn_with(Registration::of_raw::<P>, args, &[], "info").await
 }
 
 /// Starts `P` with authentication on; `args` are command-line arguments, for example `--endpoint`.
@@ -203,7 +211,7 @@ impl TestService {
         let keys = HandleKeys::read(&[self.dir.path().join("handle.key")]).expect("the key file");
         let mut handle = Handle::open(handle, &keys).expect("a handle of this service");
         handle.created_at -= by;
-        handle.seal(&keys).expect("a handle")
+        handle.seal(&keys, HANDLE_BYTES).expect("a handle")
     }
 
     /// The contents of a handle that this service sealed.

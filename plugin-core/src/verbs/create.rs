@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
 use server_core::{Error, Kind, Result, text::cut};
 use tokio::time::{Instant, timeout_at};
 
@@ -10,12 +9,11 @@ use super::{Created, Incoming, ServedAsync, Verbs};
 use crate::{
     context::{Context, Deadline, MAX_META_BYTES, Verb},
     handle::{Handle, Job, Owner},
-    task::Task,
-    wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
+    wire::{AnyTask, Submission, Submitted},
 };
 
 impl Verbs {
-    /// Submits the job that `request` describes.
+    /// Submits the job that `submitted` describes.
     ///
     /// # Errors
     /// Nothing is known to have been created; retry. A permanent refusal is not an error but a handle
@@ -23,14 +21,14 @@ impl Verbs {
     pub(crate) async fn create(
         self: &Arc<Self>,
         incoming: &Incoming,
-        request: CreateTaskRequest,
+        submitted: Submitted,
         header: Option<&str>,
     ) -> Result<Created> {
         let started = Instant::now();
         incoming.caller.check_verb(Verb::Create)?;
-        let (task_type, version) = Submission::addressee(&request)?;
+        let (task_type, version) = Submission::addressee(&submitted.request)?;
         let served = self.find(task_type, Some(version))?.asynchronous()?;
-        let result = self.submit(incoming, &served, request, header).await;
+        let result = self.submit(incoming, &served, submitted, header).await;
         self.count(served.task_type, Verb::Create, started, &result);
         if let Ok(Created { refused: Some(error), .. }) = &result {
             incoming.record.fields().error = Some(error.clone());
@@ -42,10 +40,10 @@ impl Verbs {
         self: &Arc<Self>,
         incoming: &Incoming,
         served: &ServedAsync,
-        request: CreateTaskRequest,
+        submitted: Submitted,
         header: Option<&str>,
     ) -> Result<Created> {
-        let work = self.read_work(incoming, served.task_type, request, header).await?;
+        let work = self.read_work(incoming, served, submitted, header).await?;
         let repeatable = work.key.repeatable;
         let deadline = Deadline::after(self.shared.request_timeout);
         let (this, plugin) = (Arc::clone(self), served.clone());
@@ -64,7 +62,7 @@ impl Verbs {
         &self,
         served: &ServedAsync,
         cx: &Context,
-        task: Result<Task<Json>>,
+        task: Result<AnyTask>,
     ) -> Result<Created> {
         let work = async { Arc::clone(&served.plugin).create(cx.clone(), task?).await };
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;
@@ -87,12 +85,12 @@ impl Verbs {
             execution: Arc::clone(&cx.0.execution),
             job,
         };
-        match (handle.seal(&self.shared.keys), &handle.job) {
+        match (handle.seal(&self.shared.keys, served.handle_limit), &handle.job) {
             (Err(error), Job::Created(meta)) => {
                 let stopping = self.stop_unreachable(served, cx, meta.clone(), error);
                 let refused = Box::pin(stopping).await;
                 let handle = Handle { job: Handle::refusal(&refused), ..handle };
-                let handle = handle.seal(&self.shared.keys)?;
+                let handle = handle.seal(&self.shared.keys, served.handle_limit)?;
                 Ok(Created { handle, refused: Some(refused), repeatable: true })
             }
             (sealed, _) => Ok(Created { handle: sealed?, refused, repeatable: true }),
@@ -108,11 +106,12 @@ impl Verbs {
         meta: Vec<u8>,
         error: Error,
     ) -> Error {
-        let ids = String::from_utf8_lossy(&meta).into_owned();
+        // What a connector keeps in its handles may be secret.
+        let ids = if served.wants_raw { "".into() } else { String::from_utf8_lossy(&meta) };
         tracing::error!(
             task_type = served.task_type.name,
             job = cx.idempotency_key().short(),
-            ids = &*cut(ids, MAX_META_BYTES),
+            ids = &*cut(ids.into_owned(), MAX_META_BYTES),
             cause = error.chain(),
             "a job is stopped because its handle would be too large"
         );

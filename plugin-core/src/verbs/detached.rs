@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use prost::Message as _;
-use serde_json::Value as Json;
 use server_core::Result;
 use tracing::Instrument as _;
 
 use super::{
-    CallDetails, Incoming, Verbs,
+    CallDetails, Incoming, Served, Verbs,
     in_flight::{InFlight, Outcome},
     key::{Key, RequestHash},
 };
 use crate::{
     context::{Context, Deadline},
-    task::{Task, TaskType},
-    wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
+    task::TaskType,
+    wire::{AnyTask, Submission, Submitted},
 };
 
 /// What a request asks for, and the key by which its repeats are recognised.
@@ -34,17 +33,21 @@ impl Verbs {
     ///
     /// # Errors
     /// `PermissionDenied`. What is wrong with the task is the work's own result.
-    pub(super) async fn read_work(
+    pub(super) async fn read_work<P>(
         &self,
         incoming: &Incoming,
-        task_type: TaskType,
-        request: CreateTaskRequest,
+        served: &Served<P>,
+        submitted: Submitted,
         header: Option<&str>,
     ) -> Result<Work> {
-        let size = request.encoded_len();
+        let (task_type, wants_raw) = (served.task_type, served.wants_raw);
+        let size = submitted.request.encoded_len();
         let bounds = self.shared.bounds.clone();
         let hash = self.shared.hash.clone();
-        let read = move || (RequestHash::of(&request, &hash), Submission::read(request, &bounds));
+        let read = move || {
+            let hash = RequestHash::of(&submitted.request, &hash);
+            (hash, Submission::read(submitted, wants_raw, &bounds))
+        };
         let (hash, submission) = self.shared.heavy.run(size, read).await?;
         self.shared.metrics.input_bytes(task_type.name, submission.input_bytes);
         let key = Key::of(&incoming.caller, task_type, &submission, hash, header);
@@ -61,7 +64,7 @@ impl Verbs {
         incoming: &Incoming,
         work: Work,
         deadline: Deadline,
-        run: impl FnOnce(Context, Result<Task<Json>>) -> F + Send + 'static,
+        run: impl FnOnce(Context, Result<AnyTask>) -> F + Send + 'static,
     ) -> Outcome<T>
     where
         T: Clone + Send + Sync + 'static,

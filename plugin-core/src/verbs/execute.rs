@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Executed, Incoming, ServedSync, Verbs};
 use crate::{
     context::{Context, Verb},
-    task::{Phase, Status, Task},
-    wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
+    task::{Phase, Status},
+    wire::{AnyTask, Submission, Submitted},
 };
 
 /// The error code of a plugin that returned a non-terminal phase.
 const NOT_TERMINAL: &str = "NOT_TERMINAL";
 
 impl Verbs {
-    /// Executes the task of `request`.
+    /// Executes the task of `submitted`.
     ///
     /// # Errors
     /// The outcome is unknown; retry. A permanent refusal is not an error but a failed task, because
@@ -25,14 +24,14 @@ impl Verbs {
     pub(crate) async fn execute(
         self: &Arc<Self>,
         incoming: &Incoming,
-        request: CreateTaskRequest,
+        submitted: Submitted,
         header: Option<&str>,
     ) -> Result<Executed> {
         let started = Instant::now();
         incoming.caller.check_verb(Verb::Execute)?;
-        let (task_type, version) = Submission::addressee(&request)?;
+        let (task_type, version) = Submission::addressee(&submitted.request)?;
         let served = self.find(task_type, Some(version))?.synchronous()?;
-        let result = self.run_to_end(incoming, &served, request, header).await;
+        let result = self.run_to_end(incoming, &served, submitted, header).await;
         self.count(served.task_type, Verb::Execute, started, &result);
         if let Ok(executed) = &result {
             let mut fields = incoming.record.fields();
@@ -46,10 +45,10 @@ impl Verbs {
         self: &Arc<Self>,
         incoming: &Incoming,
         served: &ServedSync,
-        request: CreateTaskRequest,
+        submitted: Submitted,
         header: Option<&str>,
     ) -> Result<Executed> {
-        let work = self.read_work(incoming, served.task_type, request, header).await?;
+        let work = self.read_work(incoming, served, submitted, header).await?;
         let deadline = incoming.deadline.leaving_time_to_answer();
         let (this, plugin) = (Arc::clone(self), served.clone());
         let run = |cx, task| async move { this.run_execute(&plugin, &cx, task).await };
@@ -62,7 +61,7 @@ impl Verbs {
         &self,
         served: &ServedSync,
         cx: &Context,
-        task: Result<Task<Json>>,
+        task: Result<AnyTask>,
     ) -> Result<Executed> {
         let work = async { Arc::clone(&served.plugin).execute(cx.clone(), task?).await };
         let result = timeout_at(cx.deadline().instant(), self.guarded(work)).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use server_core::{Error, Result};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -43,6 +44,8 @@ pub(crate) struct Incoming {
     pub(crate) deadline: Deadline,
     pub(crate) record: Record,
     pub(crate) permit: Option<Permit>,
+    /// The message of a unary gRPC call, as it came.
+    pub(crate) message: Option<Bytes>,
     /// Whether it is a poll that found no permit in time, and is answered from memory.
     pub(crate) is_from_memory: bool,
 }

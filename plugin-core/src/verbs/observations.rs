@@ -14,7 +14,7 @@ use server_core::{Error, digest::Fingerprint};
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
-use crate::task::{Status, Value};
+use crate::task::{Outputs, Status, Value};
 
 /// How long a job is remembered after its last poll.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -65,7 +65,7 @@ impl Observations {
             return (Arc::clone(&known.status), false);
         }
         let status = Arc::new(status);
-        let is_small = status.outputs.values().map(size).sum::<usize>() <= MAX_OUTPUTS;
+        let is_small = size_of_all(&status.outputs) <= MAX_OUTPUTS;
         (if is_small { self.put(job, status) } else { status }, true)
     }
 
@@ -122,6 +122,14 @@ impl Observations {
         let known = self.jobs.get(&job);
         let last = known.map_or_else(first, |known| Status::clone(&known.status));
         Arc::new(last.message(format!("last known state; polling the upstream failed: {error}")))
+    }
+}
+
+/// About how many bytes `outputs` take.
+fn size_of_all(outputs: &Outputs) -> usize {
+    match outputs {
+        Outputs::Values(values) => values.values().map(size).sum(),
+        Outputs::Encoded(encoded) => encoded.len(),
     }
 }
 

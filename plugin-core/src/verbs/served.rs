@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Value as Json;
 use server_core::{Error, Result};
 
 use super::memory::Memory;
@@ -17,6 +18,10 @@ pub(crate) struct Served<P = AnyPlugin> {
     pub(crate) agent: &'static str,
     pub(crate) task_type: TaskType,
     pub(crate) plugin: P,
+    /// Whether the plugin takes tasks as they came.
+    pub(super) wants_raw: bool,
+    /// The limit on a handle, in bytes.
+    pub(super) handle_limit: usize,
     pub(super) memory: Arc<Memory>,
 }
 
@@ -26,10 +31,24 @@ pub(crate) type ServedAsync = Served<Arc<dyn DynPlugin>>;
 /// A task type whose tasks are executed within the call.
 pub(crate) type ServedSync = Served<Arc<dyn DynSyncPlugin>>;
 
+impl ServedAsync {
+    /// The job's ids at the vendor, for its owner to read. What a connector keeps in its handles may be secret.
+    ///
+    /// # Errors
+    /// `Internal` when `meta` is not JSON.
+    pub(crate) fn ids(&self, meta: &[u8]) -> Result<Json> {
+        if self.wants_raw {
+            return Ok(Json::Null);
+        }
+        serde_json::from_slice(meta).map_err(Error::internal)
+    }
+}
+
 impl Served {
     fn with<P>(&self, plugin: P) -> Served<P> {
-        let (agent, task_type, memory) = (self.agent, self.task_type, Arc::clone(&self.memory));
-        Served { agent, task_type, plugin, memory }
+        let Self { agent, task_type, wants_raw, handle_limit, .. } = *self;
+        let memory = Arc::clone(&self.memory);
+        Served { agent, task_type, plugin, wants_raw, handle_limit, memory }
     }
 
     /// The plugin, for the verbs of jobs.

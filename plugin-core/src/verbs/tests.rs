@@ -135,6 +135,7 @@ pub(super) fn incoming(time: Duration) -> Incoming {
 /// [`incoming`] of `caller`.
 pub(super) fn incoming_of(caller: Caller, time: Duration) -> Incoming {
     Incoming {
+        message: None,
         caller,
         deadline: Deadline::after(time),
         record: crate::record::Record::default(),

@@ -1,13 +1,19 @@
 //! A job's status as Flyte's `Resource`.
 
+use bytes::Bytes;
+use prost::Message as _;
+use server_core::{Error, Result};
+
 use super::{
     literal::{literal_map, to_struct},
     proto::flyteidl::{
         admin::{AgentError, Resource, State, agent_error},
-        core::{TaskLog, execution_error::ErrorKind, task_execution, task_log::LinkType},
+        core::{
+            LiteralMap, TaskLog, execution_error::ErrorKind, task_execution, task_log::LinkType,
+        },
     },
 };
-use crate::task::{Link, Phase, Status};
+use crate::task::{Link, Outputs, Phase, Status};
 
 /// `status` as Flyte's `Resource`.
 ///
@@ -15,7 +21,7 @@ use crate::task::{Link, Phase, Status};
 pub(crate) fn resource(status: &Status) -> Resource {
     Resource {
         state: state(status.phase).into(),
-        outputs: (!status.outputs.is_empty()).then(|| literal_map(&status.outputs)),
+        outputs: encoded_outputs(&status.outputs),
         message: message(status),
         log_links: status.links.iter().map(log_link).collect(),
         phase: phase(status.phase).into(),
@@ -28,6 +34,25 @@ pub(crate) fn resource(status: &Status) -> Resource {
 /// Flyte would poll again, and the sixth error in a job's life wedges the task.
 pub(crate) fn unreadable_resource(message: &str) -> Resource {
     resource(&Status::new(Phase::Failed).code("UNREADABLE_HANDLE").message(message))
+}
+
+fn encoded_outputs(outputs: &Outputs) -> Option<Bytes> {
+    match outputs {
+        Outputs::Values(values) if values.is_empty() => None,
+        Outputs::Values(values) => Some(literal_map(values).encode_to_vec().into()),
+        Outputs::Encoded(outputs) => Some(outputs.clone()),
+    }
+}
+
+/// The outputs as Flyte's `LiteralMap`, if there are any.
+pub(crate) fn outputs(outputs: &Outputs) -> Result<Option<LiteralMap>> {
+    match outputs {
+        Outputs::Values(values) if values.is_empty() => Ok(None),
+        Outputs::Values(values) => Ok(Some(literal_map(values))),
+        Outputs::Encoded(outputs) => {
+            LiteralMap::decode(outputs.clone()).map(Some).map_err(Error::internal)
+        }
+    }
 }
 
 /// The message, prefixed with the code because propeller drops `agent_error`.
@@ -62,15 +87,19 @@ fn state(phase: Phase) -> State {
     }
 }
 
-fn log_link(link: &Link) -> TaskLog {
-    TaskLog {
+fn log_link(link: &Link) -> Bytes {
+    if let Some(encoded) = &link.encoded {
+        return encoded.clone();
+    }
+    let log = TaskLog {
         uri: link.uri.clone(),
         name: link.name.clone(),
         show_while_pending: true,
         hide_once_finished: false,
         link_type: LinkType::Dashboard.into(),
         ready: true,
-    }
+    };
+    log.encode_to_vec().into()
 }
 
 fn agent_error(status: &Status) -> Option<AgentError> {

@@ -17,16 +17,41 @@ use super::{
             self as proto, Connection, LiteralMap, TaskTemplate, VariableMap, task_template::Target,
         },
     },
+    raw::{RawTask, Submitted},
 };
 use crate::{
     context::Execution,
     task::{Container, Inputs, Task, Type},
 };
 
+/// A task in the form that its plugin takes.
+pub(crate) enum AnyTask {
+    Read(Task<Json>),
+    Raw(RawTask),
+}
+
+impl AnyTask {
+    /// The task, for a plugin that takes it read.
+    pub(crate) fn read(self) -> Result<Task<Json>> {
+        match self {
+            Self::Read(task) => Ok(task),
+            Self::Raw(_) => Err(Error::internal("the task was not read")),
+        }
+    }
+
+    /// The task, for a plugin that takes it as it came.
+    pub(crate) fn raw(self) -> Result<RawTask> {
+        match self {
+            Self::Raw(task) => Ok(task),
+            Self::Read(_) => Err(Error::internal("the task was read")),
+        }
+    }
+}
+
 /// A decoded create request.
 pub(crate) struct Submission {
     /// The task, or the error if it is invalid.
-    pub(crate) task: Result<Task<Json>>,
+    pub(crate) task: Result<AnyTask>,
     pub(crate) output_prefix: String,
     pub(crate) execution: Arc<Execution>,
     /// Identifies the attempt if there is no output prefix; empty if unknown.
@@ -48,9 +73,11 @@ impl Submission {
         }
     }
 
-    /// Reads `request`; a task that exceeds `bounds` is invalid.
-    pub(crate) fn read(request: CreateTaskRequest, bounds: &Bounds) -> Self {
-        let checked = bounds.check(&request);
+    /// Reads `submitted`, whose plugin may want the task as it came; a task that exceeds `bounds` is invalid.
+    pub(crate) fn read(submitted: Submitted, wants_raw: bool, bounds: &Bounds) -> Self {
+        let checked = bounds.check(&submitted.request);
+        let raw = wants_raw.then(|| submitted.raw());
+        let request = submitted.request;
         let template = request.template.unwrap_or_default();
         let inputs = request.inputs.unwrap_or_default();
         let metadata = request.task_execution_metadata.unwrap_or_default();
@@ -60,7 +87,10 @@ impl Submission {
             attempt_id: attempt_id(&metadata),
             connection: connection(request.connection),
             input_bytes: inputs.encoded_len(),
-            task: checked.and_then(|()| task(template, &inputs, metadata.labels)),
+            task: checked.and_then(|()| match raw {
+                Some(raw) => raw.map(AnyTask::Raw),
+                None => task(template, &inputs, metadata.labels).map(AnyTask::Read),
+            }),
         }
     }
 }

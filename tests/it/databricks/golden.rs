@@ -50,7 +50,10 @@ async fn every_request_succeeds() {
         assert_eq!(phase, "SUCCEEDED", "{}: {}", golden.name, resource.message);
         assert_eq!(stage.fake.violations(), [""; 0], "{}", golden.name);
         assert_eq!(resource.outputs, None, "{}: the code writes its own", golden.name);
-        let links = resource.log_links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>();
+        let links = plugin_core::testing::links_of(&resource)
+            .into_iter()
+            .map(|link| link.name)
+            .collect::<Vec<_>>();
         assert_eq!(links, ["Databricks Console", "Driver Logs", "Spark UI"]);
         let version = if golden.flyte == Flyte::V1 { "v1" } else { "v2" };
         let name = format!("{version}_{}", golden.name);

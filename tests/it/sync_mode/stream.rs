@@ -6,11 +6,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use plugin_core::testing::{
     CallError, Client, Dialect, Observation,
-    proto::flyteidl::{
-        admin::{
-            GetAgentRequest, GetAgentResponse, ListAgentsResponse, execute_task_sync_request::Part,
-        },
-        core::LiteralMap,
+    proto::flyteidl::admin::{
+        GetAgentRequest, GetAgentResponse, ListAgentsResponse, execute_task_sync_request::Part,
     },
     sync_parts,
 };
@@ -94,7 +91,7 @@ async fn missing_inputs_fail_at_the_deadline() {
 
 #[tokio::test]
 async fn out_of_order_parts_are_rejected() {
-    let more = || Part::Inputs(LiteralMap::default());
+    let more = || Part::Inputs(Bytes::new());
     let [header, inputs] = parts();
     for (parts, message) in [
         (vec![], "header: missing; the stream ended before it"),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use prost::Message;
 use server_core::{Error, Kind, Result};
 use tokio::time::{timeout, timeout_at};
 use tonic::{Request, Response, Status, Streaming};
@@ -11,13 +13,13 @@ use super::Server;
 use crate::{
     verbs::Incoming,
     wire::{
+        Encoded, Submitted,
         proto::flyteidl::{
             admin::{
                 CreateRequestHeader, CreateTaskRequest, ExecuteTaskSyncRequest,
                 ExecuteTaskSyncResponse, ExecuteTaskSyncResponseHeader,
                 execute_task_sync_request::Part, execute_task_sync_response::Res,
             },
-            core::LiteralMap,
             service::sync_agent_service_server::SyncAgentService,
         },
         resource,
@@ -52,7 +54,7 @@ impl SyncAgentService for Server {
 }
 
 /// Reads the request: a header, and the inputs at most once.
-async fn read(mut stream: Streaming<ExecuteTaskSyncRequest>) -> Result<CreateTaskRequest, Status> {
+async fn read(mut stream: Streaming<ExecuteTaskSyncRequest>) -> Result<Submitted, Status> {
     let stream = &mut stream;
     let header = match next(stream).await? {
         Some(Part::Header(header)) => header,
@@ -70,7 +72,7 @@ async fn read(mut stream: Streaming<ExecuteTaskSyncRequest>) -> Result<CreateTas
         Some(Part::Header(_)) => return Err(Error::invalid("header: received twice").into()),
         None => None,
     };
-    Ok(submission(header, inputs))
+    Ok(submission(header, inputs)?)
 }
 
 /// Flyte never sends inputs in parts. On a stream that stays open there is no telling which part is the
@@ -100,12 +102,20 @@ fn timed_out() -> Error {
     Error::new(Kind::DeadlineExceeded, "timed out waiting for the inputs")
 }
 
-fn submission(header: CreateRequestHeader, inputs: Option<LiteralMap>) -> CreateTaskRequest {
-    CreateTaskRequest {
-        inputs,
-        template: header.template,
-        output_prefix: header.output_prefix,
-        task_execution_metadata: header.task_execution_metadata,
+fn submission(header: Bytes, inputs: Option<Bytes>) -> Result<Submitted> {
+    let CreateRequestHeader { template, output_prefix, task_execution_metadata } =
+        decoded("header", header.clone())?;
+    let request = CreateTaskRequest {
+        inputs: inputs.clone().map(|inputs| decoded("inputs", inputs)).transpose()?,
+        template,
+        output_prefix,
+        task_execution_metadata,
         connection: None,
-    }
+    };
+    Ok(Submitted { request, encoded: Encoded::Header(header, inputs) })
+}
+
+fn decoded<M: Message + Default>(part: &str, encoded: Bytes) -> Result<M> {
+    M::decode(encoded)
+        .map_err(|error| Error::invalid(format!("{part}: could not be decoded")).with_source(error))
 }

@@ -251,7 +251,7 @@ pub(super) struct JobStatus {
 
 impl JobStatus {
     pub(super) fn of(job_spec: Value, status: &Status) -> Result<Self> {
-        let outputs = (!status.outputs.is_empty()).then(|| wire::literal_map(&status.outputs));
+        let outputs = wire::outputs(&status.outputs)?;
         Ok(Self {
             job_spec,
             job_state: JobState::of(status.phase),

@@ -53,7 +53,7 @@ pub(super) async fn execute(
     let request = rest.verbs.heavy().run(size, read).await??;
     let key = idempotency_key(&headers)?;
     let started = Timestamp::now();
-    let executed = rest.verbs.execute(&incoming, request, key).await?;
+    let executed = rest.verbs.execute(&incoming, request.into(), key).await?;
     if let Some(error) = executed.refused {
         return Err(as_refusal(error));
     }

@@ -10,9 +10,10 @@ use crate::{
     wire::from_proto_json_object,
 };
 
-fn request(statement: &str) -> CreateTaskRequest {
+fn request(statement: &str) -> Submitted {
     let template = json!({"type": "sql", "sql": {"statement": statement}});
-    from_proto_json_object(&json!({"template": template, "output_prefix": "s3://b/1"})).unwrap()
+    let request = json!({"template": template, "output_prefix": "s3://b/1"});
+    from_proto_json_object(&request).unwrap().into()
 }
 
 async fn create(verbs: &Arc<Verbs>, statement: &str) -> Vec<u8> {

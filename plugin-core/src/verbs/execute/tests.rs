@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     erased::AnyPlugin,
     plugin::SyncPlugin,
-    task::TaskType,
+    task::{Task, TaskType},
     upstream::HttpBuilder,
     verbs::tests::{incoming, shared},
     wire::from_proto_json_object,
@@ -83,7 +83,7 @@ async fn execute_with(verbs: &Arc<Verbs>, time: Duration, input: u64) -> Result<
     let inputs = json!({"literals": {"x": input}});
     let task = json!({"template": {"type": "slow"}, "inputs": inputs, "output_prefix": "s3://b/1"});
     let request = from_proto_json_object(&task).unwrap();
-    Ok(verbs.execute(&incoming(time), request, None).await?.status.phase)
+    Ok(verbs.execute(&incoming(time), request.into(), None).await?.status.phase)
 }
 
 #[tokio::test(start_paused = true)]

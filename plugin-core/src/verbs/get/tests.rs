@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     context::{Caller, IdempotencyKey},
-    handle::{Handle, Owner},
+    handle::{HANDLE_BYTES, Handle, Owner},
     verbs::tests::{Vendor, poll},
 };
 
@@ -19,7 +19,8 @@ fn handles(verbs: &Verbs) -> Vec<(String, Vec<u8>)> {
         execution: Arc::default(),
         job: Job::Created(json!({ "statement": statement }).to_string().into_bytes()),
     };
-    let sealed = |statement: &str| handle(statement).seal(&verbs.shared.keys).unwrap();
+    let sealed =
+        |statement: &str| handle(statement).seal(&verbs.shared.keys, HANDLE_BYTES).unwrap();
     ["a", "b", "c"].map(|statement| (statement.to_owned(), sealed(statement))).into()
 }
 

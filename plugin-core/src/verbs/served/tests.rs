@@ -94,7 +94,7 @@ async fn create(verbs: &Arc<Verbs>, task_type: &str, number: usize) -> Vec<u8> {
     let prefix = format!("s3://b/{number}");
     let task = serde_json::json!({"template": {"type": task_type}, "output_prefix": prefix});
     let request = from_proto_json_object(&task).unwrap();
-    verbs.create(&incoming(TIME), request, None).await.unwrap().handle
+    verbs.create(&incoming(TIME), request.into(), None).await.unwrap().handle
 }
 
 fn open(verbs: &Verbs, handle: &[u8], task_type: Option<&str>) -> Result<Opened> {

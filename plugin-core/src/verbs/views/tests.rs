@@ -20,7 +20,7 @@ use crate::{
     context::IdempotencyKey,
     context::{Caller, Verb},
     erased::AnyPlugin,
-    handle::{Handle, Job, Owner},
+    handle::{HANDLE_BYTES, Handle, Job, Owner},
     plugin::{JointPolls, Options, Plugin, Polled},
     task::{Phase, Task, TaskType},
     upstream::HttpBuilder,
@@ -150,7 +150,7 @@ fn handles(verbs: &Verbs, jobs: usize) -> Vec<Vec<u8>> {
         execution: Arc::default(),
         job: Job::Created(b"{}".to_vec()),
     };
-    (0..jobs).map(|_| handle().seal(&verbs.shared.keys).unwrap()).collect()
+    (0..jobs).map(|_| handle().seal(&verbs.shared.keys, HANDLE_BYTES).unwrap()).collect()
 }
 
 /// Polls all jobs at once; how long that took.

@@ -1,0 +1,72 @@
+//! The trait of a plugin that passes tasks on as they came.
+
+use clap::Args;
+use server_core::Result;
+
+use crate::{
+    context::Context,
+    task::{Status, TaskType},
+    wire::RawTask,
+};
+
+/// A plugin that knows its task types when it starts, and passes tasks on to somebody else's code, which reads
+/// them.
+///
+/// What it keeps in a handle is up to 12 KiB of bytes that nobody else reads. For a vendor's API, implement
+/// [`Plugin`](crate::Plugin).
+pub trait RawPlugin: Sized + Send + Sync + 'static {
+    /// The operator's settings. Each field is a flag and an environment variable.
+    type Settings: Args;
+
+    /// Makes the plugin, once, at start-up.
+    ///
+    /// # Errors
+    /// An error about the settings; the service then refuses to start.
+    fn new(settings: Self::Settings) -> Result<Self>;
+
+    /// The task types that it serves.
+    fn task_types(&self) -> RawTaskTypes;
+
+    /// Whether it can serve.
+    ///
+    /// # Errors
+    /// Why it cannot, for the probes.
+    fn ready(&self) -> Result<(), &'static str>;
+
+    /// What it does beside its calls; the service drops it when it stops.
+    fn background(&self) -> impl Future<Output = ()> + Send;
+
+    /// Submits the job; see [`Plugin::create`](crate::Plugin::create).
+    ///
+    /// # Errors
+    /// A definitive refusal becomes the task's failure. A [transient](crate::Kind::is_transient) error means that no job is
+    /// known to exist.
+    fn create(&self, cx: &Context, task: RawTask) -> impl Future<Output = Result<Vec<u8>>> + Send;
+
+    /// Reads the job's status; see [`Plugin::get`](crate::Plugin::get).
+    ///
+    /// # Errors
+    /// After a transient error the last known status is reported; other errors add up to `--refused-grace`.
+    fn get(&self, cx: &Context, meta: Vec<u8>) -> impl Future<Output = Result<Status>> + Send;
+
+    /// Cancels the job; see [`Plugin::delete`](crate::Plugin::delete).
+    ///
+    /// # Errors
+    /// The job may still be running.
+    fn delete(&self, cx: &Context, meta: Vec<u8>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Runs a task of a sync task type; see [`SyncPlugin::execute`](crate::SyncPlugin::execute).
+    ///
+    /// # Errors
+    /// A definitive refusal becomes the task's failure; after a transient error the outcome is not known.
+    fn execute(&self, cx: &Context, task: RawTask) -> impl Future<Output = Result<Status>> + Send;
+}
+
+/// The task types of a [`RawPlugin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawTaskTypes {
+    /// Those whose tasks are jobs.
+    pub jobs: &'static [TaskType],
+    /// Those that are answered within the call.
+    pub sync: &'static [TaskType],
+}

@@ -1,0 +1,177 @@
+//! Tasks and statuses that are passed on as they came.
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message;
+use server_core::{Error, Kind, Result};
+
+use super::{
+    literal::from_struct,
+    proto::flyteidl::{
+        admin::{CreateTaskRequest, Resource},
+        core::{LiteralMap, TaskLog, task_execution},
+    },
+};
+use crate::task::{Link, Phase, Status};
+
+/// A task as its caller encoded it, with the fields that this version of the service does not know.
+#[derive(Clone, Default)]
+pub struct RawTask(Parts);
+
+/// The parts of a `CreateTaskRequest`, each as it came.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct Parts {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    inputs: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    template: Option<Bytes>,
+    #[prost(string, tag = "3")]
+    output_prefix: String,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    task_execution_metadata: Option<Bytes>,
+    /// Contains secrets.
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    connection: Option<Bytes>,
+}
+
+/// The same without inputs, as `ExecuteTaskSync` takes it.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct Header {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    template: Option<Bytes>,
+    #[prost(string, tag = "2")]
+    output_prefix: String,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    task_execution_metadata: Option<Bytes>,
+}
+
+impl RawTask {
+    /// The task of an encoded `CreateTaskRequest`.
+    pub(crate) fn of_request(encoded: Bytes) -> Result<Self> {
+        Parts::decode(encoded).map(Self).map_err(Error::internal)
+    }
+
+    /// The task of an encoded `CreateRequestHeader` and `LiteralMap`.
+    pub(crate) fn of_header(header: Bytes, inputs: Option<Bytes>) -> Result<Self> {
+        let Header { template, output_prefix, task_execution_metadata } =
+            Header::decode(header).map_err(Error::internal)?;
+        let connection = None;
+        Ok(Self(Parts { inputs, template, output_prefix, task_execution_metadata, connection }))
+    }
+
+    /// As a `flyteidl.admin.CreateTaskRequest`, which Flyte 2's is on the wire, too.
+    #[must_use]
+    pub fn to_create_request(&self) -> Bytes {
+        self.0.encode_to_vec().into()
+    }
+
+    /// As a `flyteidl.admin.CreateRequestHeader`; [`inputs`](Self::inputs) are a message of their own.
+    #[must_use]
+    pub fn to_header(&self) -> Bytes {
+        let Parts { template, output_prefix, task_execution_metadata, .. } = self.0.clone();
+        Header { template, output_prefix, task_execution_metadata }.encode_to_vec().into()
+    }
+
+    /// The inputs as a `flyteidl.core.LiteralMap`.
+    #[must_use]
+    pub fn inputs(&self) -> Bytes {
+        self.0.inputs.clone().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RawTask {
+    /// Without values: there are secrets among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawTask").field("bytes", &self.0.encoded_len()).finish_non_exhaustive()
+    }
+}
+
+/// A create request, and how its caller encoded it.
+pub(crate) struct Submitted {
+    pub(crate) request: CreateTaskRequest,
+    pub(crate) encoded: Encoded,
+}
+
+/// How a caller encoded a request.
+pub(crate) enum Encoded {
+    /// As one message.
+    Request(Bytes),
+    /// As a header and the inputs.
+    Header(Bytes, Option<Bytes>),
+    /// As JSON.
+    No,
+}
+
+impl From<CreateTaskRequest> for Submitted {
+    fn from(request: CreateTaskRequest) -> Self {
+        Self { request, encoded: Encoded::No }
+    }
+}
+
+impl Submitted {
+    pub(super) fn raw(&self) -> Result<RawTask> {
+        match &self.encoded {
+            Encoded::Request(message) => RawTask::of_request(message.clone()),
+            Encoded::Header(header, inputs) => RawTask::of_header(header.clone(), inputs.clone()),
+            Encoded::No => RawTask::of_request(self.request.encode_to_vec().into()),
+        }
+    }
+}
+
+/// The status that an encoded `flyteidl.admin.Resource` reports. Its outputs and links are passed on as they came.
+///
+/// A phase that is not known is a running job; `ABORTED`, which Flyte ends without a reason, is a failure
+/// with one.
+///
+/// # Errors
+/// `Internal` with the code `UNREADABLE_STATUS` when it is no `Resource`.
+pub fn read_resource(resource: Bytes) -> Result<Status> {
+    let resource = Resource::decode(resource).map_err(unreadable)?;
+    let status = match phase(resource.phase) {
+        Some(phase) => Status::new(phase),
+        None => Status::unknown_state(format!("phase {}", resource.phase)),
+    };
+    let message = match (resource.phase() == task_execution::Phase::Aborted, &*resource.message) {
+        (true, "") => "the job was aborted",
+        (_, message) => message,
+    };
+    let mut status = status.message(message);
+    if let Some(error) = resource.agent_error {
+        status = status.code(error.code);
+    }
+    if let Some(outputs) = resource.outputs {
+        // Flyte would not read a message that is none.
+        LiteralMap::decode(outputs.clone()).map_err(unreadable)?;
+        status = status.encoded_outputs(outputs);
+    }
+    for link in resource.log_links {
+        let log = TaskLog::decode(link.clone()).map_err(unreadable)?;
+        status = status.encoded_link(Link { name: log.name, uri: log.uri, encoded: Some(link) });
+    }
+    let info = resource.custom_info.as_ref().map(from_struct).unwrap_or_default();
+    let facts = info.as_object().cloned().unwrap_or_default();
+    Ok(facts.into_iter().fold(status, |status, (key, fact)| status.info(key, Some(fact))))
+}
+
+fn phase(number: i32) -> Option<Phase> {
+    use task_execution::Phase as Flyte;
+    Some(match Flyte::try_from(number).ok()? {
+        Flyte::Undefined => return None,
+        Flyte::Queued => Phase::Queued,
+        Flyte::Running => Phase::Running,
+        Flyte::Succeeded => Phase::Succeeded,
+        Flyte::Aborted | Flyte::Failed => Phase::Failed,
+        Flyte::Initializing => Phase::Initializing,
+        Flyte::WaitingForResources => Phase::WaitingForResources,
+        Flyte::RetryableFailed => Phase::RetryableFailed,
+    })
+}
+
+fn unreadable(error: prost::DecodeError) -> Error {
+    Error::new(Kind::Internal, "the connector answered with a status that cannot be read")
+        .with_code("UNREADABLE_STATUS")
+        .with_source(error)
+}
