@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod bridge;
 mod bundle;
 mod conformance_failures;
 mod connections;

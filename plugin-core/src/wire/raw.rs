@@ -134,11 +134,12 @@ pub fn read_resource(resource: Bytes) -> Result<Status> {
         Some(phase) => Status::new(phase),
         None => Status::unknown_state(format!("phase {}", resource.phase)),
     };
-    let message = match (resource.phase() == task_execution::Phase::Aborted, &*resource.message) {
-        (true, "") => "the job was aborted",
-        (_, message) => message,
+    let mut status = match (resource.phase() == task_execution::Phase::Aborted, &*resource.message)
+    {
+        (true, "") => status.message("the job was aborted"),
+        (false, "") => status,
+        (_, message) => status.message(message),
     };
-    let mut status = status.message(message);
     if let Some(error) = resource.agent_error {
         status = status.code(error.code);
     }

@@ -1,0 +1,114 @@
+//! Where the connectors listen: nowhere but on this machine, because requests carry secrets.
+
+use std::{fmt, net::IpAddr, path::PathBuf};
+
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::{
+    codegen::http::Uri,
+    transport::{Channel, Endpoint},
+};
+use tower::service_fn;
+
+/// An address of connectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    Socket(PathBuf),
+    Loopback { host: IpAddr, port: u16 },
+}
+
+impl Address {
+    /// Reads `unix:/path` or `http://127.0.0.1:port`.
+    ///
+    /// # Errors
+    /// What is wrong, for the command line.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        const FORM: &str = "expected unix:/path/to/socket or http://127.0.0.1:PORT";
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+            return if path.is_absolute() { Ok(Self::Socket(path)) } else { Err(FORM.to_owned()) };
+        }
+        let uri = text.parse::<Uri>().map_err(|_| FORM)?;
+        let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let (Some("http"), Some(host), Some(port), true) =
+            (uri.scheme_str(), uri.host(), uri.port_u16(), is_bare)
+        else {
+            return Err(FORM.to_owned());
+        };
+        let host = if host == "localhost" { "127.0.0.1" } else { host };
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(host) if host.is_loopback() => Ok(Self::Loopback { host, port }),
+            _ => Err(format!("{FORM}: secrets go there, so that it must be on this machine")),
+        }
+    }
+
+    /// A channel that connects with its first call, and again whenever a connection is lost.
+    ///
+    /// # Errors
+    /// When the address is no URI, which [`parse`](Self::parse) excludes.
+    pub(crate) fn channel(&self) -> Result<Channel, tonic::transport::Error> {
+        match self {
+            Self::Loopback { .. } => Ok(Endpoint::from_shared(self.to_string())?.connect_lazy()),
+            Self::Socket(path) => {
+                let path = path.clone();
+                let connect = move |_| {
+                    let path = path.clone();
+                    async move { UnixStream::connect(path).await.map(TokioIo::new) }
+                };
+                // A socket has no authority; connectors see this one.
+                let endpoint = Endpoint::from_static("http://localhost");
+                Ok(endpoint.connect_with_connector_lazy(service_fn(connect)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+            Self::Loopback { host: IpAddr::V6(host), port } => write!(f, "http://[{host}]:{port}"),
+            Self::Loopback { host, port } => write!(f, "http://{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_and_loopback_are_addresses() {
+        for (text, expected) in [
+            ("unix:/run/outrigger/plugin.sock", "unix:/run/outrigger/plugin.sock"),
+            ("unix:///run/plugin.sock", "unix:/run/plugin.sock"),
+            ("http://127.0.0.1:8001", "http://127.0.0.1:8001"),
+            ("http://127.1.2.3:1/", "http://127.1.2.3:1"),
+            ("http://localhost:8001", "http://127.0.0.1:8001"),
+            ("http://[::1]:8001", "http://[::1]:8001"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn other_machines_are_refused() {
+        for text in [
+            "",
+            "unix:",
+            "unix:plugin.sock",
+            "plugin.sock",
+            "127.0.0.1:8001",
+            "http://127.0.0.1",
+            "https://127.0.0.1:8001",
+            "http://127.0.0.1:8001/path",
+            "http://10.0.0.1:8001",
+            "http://connector:8001",
+            "http://127.0.0.1.example.com:8001",
+            "http://user@127.0.0.1@example.com:80",
+        ] {
+            assert!(Address::parse(text).unwrap_err().starts_with("expected unix:"), "{text}");
+        }
+        assert!(Address::parse("http://10.0.0.1:80").unwrap_err().ends_with("on this machine"));
+    }
+}

@@ -1,0 +1,65 @@
+//! The operator's settings.
+
+use std::num::NonZeroUsize;
+
+use plugin_core::{
+    TaskType,
+    clap::{self, Args},
+};
+
+use crate::address::Address;
+
+/// The settings of a [`Bridge`](crate::Bridge).
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Where the connectors listen: unix:/path/to/socket or http://127.0.0.1:PORT. Only this machine is
+    /// accepted, because requests carry secrets.
+    #[arg(long, value_name = "ADDRESS", env = "BRIDGE_UPSTREAM", value_parser = Address::parse, required = true)]
+    pub(crate) upstream: Option<Address>,
+
+    /// Task types to serve as jobs, separated by commas: NAME, or NAME:VERSION. A connector process offers
+    /// everything that is installed in it; nothing is served that is not named here.
+    #[arg(long, value_name = "NAME,…", env = "BRIDGE_TASK_TYPES", value_delimiter = ',', value_parser = task_type)]
+    pub(crate) task_types: Vec<TaskType>,
+
+    /// Task types to answer within the call, separated by commas: NAME, or NAME:VERSION.
+    #[arg(long, value_name = "NAME,…", env = "BRIDGE_SYNC_TASK_TYPES", value_delimiter = ',', value_parser = task_type)]
+    pub(crate) sync_task_types: Vec<TaskType>,
+
+    /// How many calls the connectors get at once; others wait. Python's connectors run ten threads.
+    #[arg(long, value_name = "CALLS", env = "BRIDGE_CONNECTOR_CONCURRENCY", default_value = "10")]
+    pub(crate) connector_concurrency: NonZeroUsize,
+
+    /// Delete jobs that succeeded, too. Flyte 2 deletes each job an hour after its task has ended, which would
+    /// take away an endpoint that a task made.
+    #[arg(long, env = "BRIDGE_DELETE_SUCCEEDED")]
+    pub(crate) delete_succeeded: bool,
+}
+
+/// Reads NAME or NAME:VERSION.
+fn task_type(text: &str) -> Result<TaskType, String> {
+    let (name, version) = text.split_once(':').unwrap_or((text, "0"));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let version = version.parse().ok().filter(|version| *version >= 0);
+    match version {
+        Some(version) if !name.is_empty() && name.chars().all(is_name) => {
+            // Read once, at start-up, and served until the end.
+            Ok(TaskType::new(String::leak(name.to_owned()), version))
+        }
+        _ => Err("expected NAME or NAME:VERSION, for example openai-batch or spark:1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_type_has_version_0_unless_it_says_so() {
+        assert_eq!(task_type("openai-batch"), Ok(TaskType::new("openai-batch", 0)));
+        assert_eq!(task_type("spark:1"), Ok(TaskType::new("spark", 1)));
+        for text in ["", ":0", "a b", "a:b", "a:-1", "a:1:2"] {
+            assert!(task_type(text).is_err(), "{text}");
+        }
+    }
+}
