@@ -162,6 +162,20 @@ async fn key_reused_with_another_value_is_rejected() {
     assert_eq!(stage.fake.jobs(), 1);
 }
 
+#[tokio::test]
+async fn a_job_that_may_not_be_seen_is_adopted_and_one_that_cannot_be_seen_is_not() {
+    for (status, adopted) in [(403, true), (503, false)] {
+        let stage = Stage::set().await;
+        stage.client(Dialect::Flyte1).await.create(&task()).await.unwrap();
+        let there = replica(&stage.fake, &[]).await.client(Dialect::Flyte1, "propeller").await;
+        // The insert is answered that the job exists.
+        stage.fake.fail_with([200].into_iter().chain([status; 20]));
+        let created = there.with_timeout(Duration::from_secs(3)).create(&task()).await;
+        assert_eq!(created.is_ok(), adopted, "{status}: {created:?}");
+        assert_eq!((stage.fake.jobs(), stage.fake.duplicates()), (1, 1), "{status}");
+    }
+}
+
 async fn until(done: impl Fn() -> bool) {
     while !done() {
         tokio::time::sleep(Duration::from_millis(5)).await;

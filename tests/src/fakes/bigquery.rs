@@ -136,7 +136,7 @@ impl FakeBigQuery {
         self.shared.inserts.open();
     }
 
-    /// Fails the next requests with these statuses.
+    /// Fails the next requests with these statuses; one with 200 is served.
     pub fn fail_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.state().outages = statuses.into_iter().collect();
     }

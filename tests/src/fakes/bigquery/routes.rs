@@ -42,8 +42,8 @@ impl Shared {
         let mut state = self.state();
         state.requests += 1;
         state.scopes.extend(scopes(headers));
-        if !state.outages.is_empty() {
-            let status = state.outages.remove(0);
+        let outage = (!state.outages.is_empty()).then(|| state.outages.remove(0));
+        if let Some(status) = outage.filter(|status| *status != 200) {
             let reason = match status {
                 401 => "authError",
                 403 => "accessDenied",
