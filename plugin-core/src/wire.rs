@@ -9,6 +9,7 @@ pub(crate) mod json;
 mod literal;
 mod path;
 mod plain;
+mod plain_task;
 pub mod proto;
 mod raw;
 mod scan;
@@ -18,7 +19,6 @@ mod task;
 pub(crate) use self::json::from_proto_json_object;
 #[cfg(feature = "testing")]
 pub(crate) use self::literal::from_struct;
-pub use self::raw::{RawTask, read_resource};
 pub(crate) use self::{
     answer::{outputs, resource, unreadable_resource},
     bounds::Bounds,
@@ -29,4 +29,8 @@ pub(crate) use self::{
     raw::{Encoded, Submitted},
     scan::{values_in_json, values_in_message},
     task::{AnyTask, Submission, category, connection},
+};
+pub use self::{
+    plain_task::OutputTypes,
+    raw::{RawTask, read_resource},
 };

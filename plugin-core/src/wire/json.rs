@@ -12,7 +12,10 @@ use server_core::{Error, Result};
 
 use super::proto::{
     DESCRIPTORS,
-    flyteidl::{admin::CreateTaskRequest, core::LiteralMap},
+    flyteidl::{
+        admin::{CreateTaskRequest, TaskExecutionMetadata},
+        core::{LiteralMap, TaskTemplate},
+    },
 };
 
 #[expect(clippy::expect_used, reason = "build.rs wrote the descriptors, and every test reads them")]
@@ -26,6 +29,14 @@ pub(crate) trait Named: Message + Default {
 
 impl Named for CreateTaskRequest {
     const NAME: &'static str = "flyteidl.admin.CreateTaskRequest";
+}
+
+impl Named for TaskTemplate {
+    const NAME: &'static str = "flyteidl.core.TaskTemplate";
+}
+
+impl Named for TaskExecutionMetadata {
+    const NAME: &'static str = "flyteidl.admin.TaskExecutionMetadata";
 }
 
 impl Named for LiteralMap {

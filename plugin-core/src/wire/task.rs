@@ -129,7 +129,7 @@ fn read_container(container: proto::Container) -> Container {
     Container { image, command, args, env }
 }
 
-fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
+pub(super) fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
     let root = Path::Root("inputs");
     let inputs = literals.literals.iter().map(|(name, literal)| {
         let declared = declared.variables.get(name).and_then(|variable| variable.r#type.as_ref());

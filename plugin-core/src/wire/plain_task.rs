@@ -1,0 +1,182 @@
+//! Raw tasks for plugins that speak plain JSON: proto-JSON templates, plain inputs, outputs by their declared types.
+
+use prost::Message as _;
+use serde_json::{Map, Value as Json, json};
+use server_core::{Error, Result};
+
+use super::{
+    declared::{fit, of_optional},
+    json::to_proto_json,
+    literal::{from_struct, kind},
+    path::Path,
+    plain::from_plain_json,
+    proto::flyteidl::{admin::CreateTaskRequest, core::VariableMap},
+    raw::RawTask,
+    task::read_inputs,
+};
+use crate::task::{Type, Value};
+
+impl RawTask {
+    /// The task as an object with `template` and `task_execution_metadata` (proto-JSON with the proto's field names),
+    /// `inputs` (plain JSON by name) and `output_prefix`. Without secrets.
+    ///
+    /// # Errors
+    /// `InvalidArgument` that names an input that has no JSON form.
+    pub fn to_json(&self) -> Result<Json> {
+        let request = self.request()?;
+        let template = request.template.unwrap_or_default();
+        let interface = template.interface.clone().unwrap_or_default();
+        let inputs = request.inputs.unwrap_or_default();
+        let inputs = read_inputs(&inputs, &interface.inputs.unwrap_or_default())?;
+        let inputs = inputs.iter().map(|(name, input)| (name.to_owned(), input.value.to_json()));
+        let mut shown = to_proto_json(&template)?;
+        if let Some(custom) = &template.custom {
+            // Proto-JSON has doubles alone: `3.0` workers.
+            shown["custom"] = from_struct(custom);
+        }
+        Ok(json!({
+            "template": shown,
+            "inputs": inputs.collect::<Map<_, _>>(),
+            "output_prefix": request.output_prefix,
+            "task_execution_metadata":
+                to_proto_json(&request.task_execution_metadata.unwrap_or_default())?,
+        }))
+    }
+
+    /// The types of the outputs that the task declares.
+    ///
+    /// # Errors
+    /// `Internal` when the task cannot be decoded.
+    pub fn output_types(&self) -> Result<OutputTypes> {
+        let template = self.request()?.template.unwrap_or_default();
+        let mut types = template.interface.unwrap_or_default().outputs.unwrap_or_default();
+        types.variables.values_mut().for_each(|variable| variable.description.clear());
+        Ok(OutputTypes(types))
+    }
+
+    fn request(&self) -> Result<CreateTaskRequest> {
+        CreateTaskRequest::decode(self.to_create_request()).map_err(Error::internal)
+    }
+}
+
+/// The types of the outputs that a task declares, small enough for a handle.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutputTypes(VariableMap);
+
+impl OutputTypes {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.0.encode_to_vec()
+    }
+
+    /// The types that [`encode`](Self::encode) made bytes of.
+    ///
+    /// # Errors
+    /// `Internal` for other bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        VariableMap::decode(bytes).map(Self).map_err(Error::internal)
+    }
+
+    /// The first declared output that is not in `outputs`.
+    #[must_use]
+    pub fn missing<'t>(&'t self, outputs: &Map<String, Json>) -> Option<&'t str> {
+        let mut names = self.0.variables.keys().map(String::as_str);
+        names.find(|name| !outputs.contains_key(*name))
+    }
+
+    /// Plain JSON as values of the declared types; a value without a type, as what it looks like. A string is the URI of
+    /// a file or table.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the path of a value that has another type.
+    pub fn values(&self, outputs: Map<String, Json>) -> Result<Vec<(String, Value)>> {
+        let values = outputs.into_iter().map(|(name, json)| {
+            let value = self.value(&name, json)?;
+            Ok((name, value))
+        });
+        values.collect()
+    }
+
+    fn value(&self, name: &str, json: Json) -> Result<Value> {
+        let root = Path::Root("outputs");
+        let path = root.member(name);
+        let declared = self.0.variables.get(name).and_then(|variable| variable.r#type.as_ref());
+        let declared = declared.map_or(Type::Unknown, kind);
+        match (json, of_optional(&declared)) {
+            (json, Type::Unknown) => from_plain_json(&path, json),
+            (Json::String(uri), Type::StructuredDataset) => Ok(Value::structured_dataset(uri)),
+            (Json::String(uri), Type::Blob) => Ok(Value::Blob { uri }),
+            (Json::String(uri), Type::Schema) => Ok(Value::Schema { uri }),
+            (json, declared) => fit(&path, Value::Json(json), declared),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{from_proto_json_object, literal};
+
+    fn raw(request: &Json) -> RawTask {
+        let request = from_proto_json_object(request).unwrap();
+        RawTask::of_request(request.encode_to_vec().into()).unwrap()
+    }
+
+    fn outputs() -> RawTask {
+        let simple = |kind: &str| json!({"type": {"simple": kind}, "description": "x".repeat(100)});
+        raw(&json!({"template": {"interface": {"outputs": {"variables": {
+            "n": simple("INTEGER"),
+            "f": simple("FLOAT"),
+            "t": {"type": {"structured_dataset_type": {}}},
+            "l": {"type": {"collection_type": {"simple": "FLOAT"}}},
+        }}}}}))
+    }
+
+    #[test]
+    fn a_task_is_read_as_plain_json() {
+        let request = json!({
+            "template": {"type": "a", "custom": {"workers": 3, "half": 0.5}},
+            "inputs": {"literals": {
+                "n": {"scalar": {"primitive": {"integer": "7"}}},
+                "l": {"collection": {"literals": [{"scalar": {"primitive": {"string_value": "x"}}}]}},
+            }},
+            "output_prefix": "s3://b/1",
+            "task_execution_metadata": {"namespace": "team"},
+            "connection": {"secrets": {"token": "canary"}},
+        });
+        let read = raw(&request).to_json().unwrap();
+        assert_eq!(read["template"]["custom"].to_string(), r#"{"half":0.5,"workers":3}"#);
+        assert_eq!(read["template"]["type"], "a");
+        assert_eq!(read["inputs"], json!({"n": 7, "l": ["x"]}));
+        assert_eq!(read["output_prefix"], "s3://b/1");
+        assert_eq!(read["task_execution_metadata"]["namespace"], "team");
+        assert!(!read.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn outputs_have_their_declared_types() {
+        let types = outputs().output_types().unwrap();
+        let bytes = types.encode();
+        assert!(bytes.len() < 80, "{} bytes", bytes.len());
+        assert_eq!(OutputTypes::decode(&bytes).unwrap(), types);
+        let json = json!({"n": 3, "f": 3, "t": "s3://b/t", "l": [1, 0.5], "more": true});
+        let values = types.values(json.as_object().unwrap().clone()).unwrap();
+        let find = |name: &str| values.iter().find(|(found, _)| found == name).unwrap().1.clone();
+        assert_eq!(find("n"), Value::Integer(3));
+        assert_eq!(find("f"), Value::Float(3.0), "Flyte reads no integer as a float");
+        assert_eq!(find("t"), Value::structured_dataset("s3://b/t"));
+        assert_eq!(find("l"), Value::List(vec![Value::Float(1.0), Value::Float(0.5)]));
+        assert_eq!(find("more"), Value::Boolean(true));
+        let _: Vec<_> = values.iter().map(|(_, value)| literal(value)).collect();
+    }
+
+    #[test]
+    fn outputs_of_another_type_are_refused_by_path() {
+        let types = outputs().output_types().unwrap();
+        let json = json!({"l": [1, "x"]});
+        let error = types.values(json.as_object().unwrap().clone()).unwrap_err();
+        assert_eq!(error.message(), "outputs.l[1]: is a string, but the task declares a number");
+        assert_eq!(types.missing(&Map::new()), Some("f"));
+    }
+}
