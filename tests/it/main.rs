@@ -8,6 +8,7 @@
 )]
 
 mod bridge;
+mod bridge_rest;
 mod bundle;
 mod conformance_failures;
 mod connections;

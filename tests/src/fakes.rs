@@ -3,5 +3,6 @@
 pub mod bigquery;
 pub mod connector;
 pub mod databricks;
+pub mod plugin_server;
 mod server;
 pub mod snowflake;

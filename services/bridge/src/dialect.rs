@@ -1,6 +1,15 @@
-//! The gRPC services of connectors. Both versions of Flyte have the same messages.
+//! What connectors and plugins speak. Both versions of Flyte have the same messages.
 
 use tonic::codegen::http::uri::PathAndQuery;
+
+/// What a process speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Flyte's gRPC of connectors.
+    Grpc(Dialect),
+    /// The proposal's REST, with plain JSON.
+    Rest,
+}
 
 /// A version of Flyte that connectors are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,15 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use arc_swap::ArcSwapOption;
-use plugin_core::TaskType;
+use plugin_core::{Error, Result, TaskType};
 use tokio::time::{sleep, timeout};
-use tonic::{Code, Status};
 
-use crate::{
-    connector::Connector,
-    dialect::Dialect,
-    messages::{Agent, Listed},
-};
+use crate::{dialect::Protocol, messages::Agent, settings::Wanted, upstream::Upstream};
 
 /// How often connectors are asked until they have answered.
 const RETRY: Duration = Duration::from_secs(1);
@@ -22,38 +17,40 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The task types that the service is to serve.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct TaskTypes {
     pub(crate) jobs: &'static [TaskType],
     pub(crate) sync: &'static [TaskType],
 }
 
-/// What the connectors answered last.
+/// What was answered last.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
-    dialect: Dialect,
+    protocol: Protocol,
     /// Task types that are wanted, and not there.
     missing: Vec<String>,
 }
 
-/// What is known of the connectors.
+/// What is known of the process behind the bridge.
 #[derive(Debug)]
 pub(crate) struct Discovery {
-    wanted: Wanted,
+    types: TaskTypes,
+    /// What to try; everything by default.
+    protocol: Option<Wanted>,
     found: ArcSwapOption<Found>,
 }
 
 impl Discovery {
-    pub(crate) fn new(wanted: Wanted) -> Self {
-        Self { wanted, found: ArcSwapOption::empty() }
+    pub(crate) fn new(types: TaskTypes, protocol: Option<Wanted>) -> Self {
+        Self { types, protocol, found: ArcSwapOption::empty() }
     }
 
-    pub(crate) fn wanted(&self) -> &Wanted {
-        &self.wanted
+    pub(crate) fn types(&self) -> &TaskTypes {
+        &self.types
     }
 
-    /// The dialect of the connectors; `None` until they have answered.
-    pub(crate) fn dialect(&self) -> Option<Dialect> {
-        self.found.load().as_ref().map(|found| found.dialect)
+    /// What is spoken; `None` until something was answered.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        self.found.load().as_ref().map(|found| found.protocol)
     }
 
     /// Whether every task type is there. Once it was, a connector that restarts changes nothing: polls have better
@@ -69,21 +66,19 @@ impl Discovery {
     }
 
     /// Asks for ever.
-    pub(crate) async fn keep_asking(&self, connector: &Connector) {
+    pub(crate) async fn keep_asking(&self, upstream: &Upstream) {
         let mut failed = false;
         loop {
-            let asked = timeout(PATIENCE, ask(connector)).await;
-            let asked =
-                asked.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
-            match asked {
-                Ok((dialect, agents)) => {
+            let asked = timeout(PATIENCE, self.ask(upstream)).await;
+            let slow = |_| Err(Error::unavailable("there was no answer in time"));
+            match asked.unwrap_or_else(slow) {
+                Ok((protocol, agents)) => {
                     failed = false;
-                    self.note(dialect, &agents);
+                    self.note(protocol, &agents);
                 }
-                Err(status) if !failed => {
+                Err(error) if !failed => {
                     failed = true;
-                    let (code, cause) = (status.code(), status.message());
-                    tracing::warn!(?code, cause, "the connectors do not answer");
+                    tracing::warn!(%error, cause = error.chain(), "the connectors do not answer");
                 }
                 Err(_) => {}
             }
@@ -91,7 +86,21 @@ impl Discovery {
         }
     }
 
-    fn note(&self, dialect: Dialect, agents: &[Agent]) {
+    /// Asks in each protocol until something is answered.
+    async fn ask(&self, upstream: &Upstream) -> Result<(Protocol, Vec<Agent>)> {
+        let mut refusal = Error::unavailable("none of the protocols is spoken there");
+        let wanted = self.protocol.as_ref().map_or(&Wanted::ALL[..], std::slice::from_ref);
+        for protocol in wanted.iter().map(|wanted| wanted.protocol()) {
+            match upstream.list(protocol).await {
+                Ok(Some(agents)) => return Ok((protocol, agents)),
+                Ok(None) => {}
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    fn note(&self, protocol: Protocol, agents: &[Agent]) {
         let (jobs, sync) = (offered(agents, false), offered(agents, true));
         let missing = |wanted: &[TaskType], there: &BTreeSet<(String, i32)>| {
             let is_missing = |it: &&TaskType| !there.contains(&(it.name.to_owned(), it.version));
@@ -101,8 +110,8 @@ impl Discovery {
                 .map(|it| format!("{}:{}", it.name, it.version))
                 .collect::<Vec<_>>()
         };
-        let missing = [missing(self.wanted.jobs, &jobs), missing(self.wanted.sync, &sync)].concat();
-        let found = Found { dialect, missing };
+        let missing = [missing(self.types.jobs, &jobs), missing(self.types.sync, &sync)].concat();
+        let found = Found { protocol, missing };
         if self.found.load().as_deref() == Some(&found) {
             return;
         }
@@ -112,11 +121,11 @@ impl Discovery {
         };
         let (jobs, sync) = (names(&jobs), names(&sync));
         if found.missing.is_empty() {
-            tracing::info!(?dialect, jobs, sync, "the connectors answer");
+            tracing::info!(?protocol, jobs, sync, "the connectors answer");
         } else {
             let missing = found.missing.join(", ");
             tracing::warn!(
-                ?dialect,
+                ?protocol,
                 missing,
                 jobs,
                 sync,
@@ -124,17 +133,6 @@ impl Discovery {
             );
         }
         self.found.store(Some(found.into()));
-    }
-}
-
-/// Asks connectors of Flyte 1, else those of Flyte 2.
-async fn ask(connector: &Connector) -> Result<(Dialect, Vec<Agent>), Status> {
-    match connector.list::<Listed>(Dialect::Flyte1).await {
-        Err(status) if status.code() == Code::Unimplemented => {
-            let listed = connector.list::<Listed>(Dialect::Flyte2).await?;
-            Ok((Dialect::Flyte2, listed.agents))
-        }
-        listed => Ok((Dialect::Flyte1, listed?.agents)),
     }
 }
 

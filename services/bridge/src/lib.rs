@@ -1,42 +1,39 @@
-//! Runs the tasks of Flyte connectors that another process serves, on a socket or on loopback.
+//! Runs the tasks of another process, which listens on a socket or on loopback: Flyte's connectors, or plugins in any
+//! language.
 //!
 //! Connectors of Flyte 1 (`pyflyte serve connector`) and of Flyte 2 (`c0`) work as they are, and either Flyte calls
-//! either. Between Flyte and them stand authentication, sealed handles, deadlines, limits, last known statuses and
-//! metrics. What a connector cannot promise, the bridge cannot either; the README says what that is.
+//! either. A server of plugins answers the proposal's REST with plain JSON. Between Flyte and them stand
+//! authentication, sealed handles, deadlines, limits, last known statuses and metrics. What the process cannot promise,
+//! the bridge cannot either; the README says what that is.
 
 mod address;
 mod codec;
-mod connector;
 mod dialect;
 mod discovery;
 mod error;
+mod grpc;
 mod memory;
 mod messages;
+mod rest;
+mod rest_status;
 mod settings;
+mod upstream;
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use plugin_core::{
-    Context, Error, Phase, RawPlugin, RawTask, RawTaskTypes, Result, Status, read_resource,
-    secrecy::ExposeSecret as _,
-};
+use plugin_core::{Context, Error, Phase, RawPlugin, RawTask, RawTaskTypes, Result, Status};
 use prost::Message as _;
-use tokio::sync::Semaphore;
 
 pub use self::settings::Settings;
 use self::{
-    connector::Connector,
-    dialect::{Dialect, Method},
-    discovery::{Discovery, Wanted},
-    error::{CONNECTOR_ERROR, of_create, of_job},
+    dialect::Protocol,
+    discovery::{Discovery, TaskTypes},
     memory::Memory,
-    messages::{AboutTask, Category, Connection, Created, Got, Job},
+    messages::Job,
+    upstream::Upstream,
 };
 
-/// The connectors of another process.
+/// The task types of another process.
 pub struct Bridge {
-    connector: Connector,
+    upstream: Upstream,
     discovery: Discovery,
     memory: Memory,
     delete_succeeded: bool,
@@ -50,25 +47,22 @@ impl RawPlugin for Bridge {
         let sync = settings.sync_task_types.leak();
         if jobs.is_empty() && sync.is_empty() {
             return Err(Error::invalid(
-                "--task-types (BRIDGE_TASK_TYPES) and --sync-task-types (BRIDGE_SYNC_TASK_TYPES) are empty: \
+                "--task-types (BRIDGE_TASK_TYPES) and --sync-task-types (BRIDGE_SYNC_TASK_TYPES) are missing: \
                  name what to serve",
             ));
         }
-        let upstream = settings
-            .upstream
-            .ok_or_else(|| Error::invalid("--upstream (BRIDGE_UPSTREAM) is missing"))?;
-        let channel = upstream.channel().map_err(Error::internal)?;
-        let permits = Arc::new(Semaphore::new(settings.connector_concurrency.get()));
+        let missing = || Error::invalid("--upstream (BRIDGE_UPSTREAM) is missing");
+        let address = settings.upstream.ok_or_else(missing)?;
         Ok(Self {
-            connector: Connector { channel, permits },
-            discovery: Discovery::new(Wanted { jobs, sync }),
+            upstream: Upstream::new(&address, settings.connector_concurrency.get())?,
+            discovery: Discovery::new(TaskTypes { jobs, sync }, settings.protocol),
             memory: Memory::default(),
             delete_succeeded: settings.delete_succeeded,
         })
     }
 
     fn task_types(&self) -> RawTaskTypes {
-        let Wanted { jobs, sync } = *self.discovery.wanted();
+        let TaskTypes { jobs, sync } = *self.discovery.types();
         RawTaskTypes { jobs, sync }
     }
 
@@ -77,28 +71,22 @@ impl RawPlugin for Bridge {
     }
 
     async fn background(&self) {
-        self.discovery.keep_asking(&self.connector).await;
+        self.discovery.keep_asking(&self.upstream).await;
     }
 
     async fn create(&self, cx: &Context, task: RawTask) -> Result<Vec<u8>> {
-        let dialect = self.dialect()?;
-        // A connector would start another job.
+        let protocol = self.protocol()?;
+        // The process might start another job.
         if let Some(job) = self.memory.created(cx) {
             return Ok(job);
         }
-        let method = (dialect, Method::Create);
-        let created = self.connector.call(cx, method, task.to_create_request()).await;
-        let Created { resource_meta } = created.map_err(|status| of_create(&status))?;
-        let output_prefix = cx.output_prefix().to_owned();
-        let job = Job { resource_meta, output_prefix }.encode_to_vec();
+        let job = self.upstream.create(cx, protocol, &task).await?.encode_to_vec();
         self.memory.remember(cx, &job);
         Ok(job)
     }
 
     async fn get(&self, cx: &Context, meta: Vec<u8>) -> Result<Status> {
-        let got = self.connector.call(cx, (self.dialect()?, Method::Get), about(cx, &meta)?).await;
-        let Got { resource } = got.map_err(|status| of_job(&status))?;
-        let status = status(resource)?;
+        let status = self.upstream.get(cx, self.protocol()?, &job(&meta)?).await?;
         if status.phase() == Phase::Succeeded {
             self.memory.succeeded(&meta);
         }
@@ -109,42 +97,25 @@ impl RawPlugin for Bridge {
         if !self.delete_succeeded && self.has_succeeded(cx, &meta).await {
             return Ok(());
         }
-        let method = (self.dialect()?, Method::Delete);
-        match self.connector.call::<()>(cx, method, about(cx, &meta)?).await {
-            Ok(()) => Ok(()),
-            Err(status) => {
-                let error = of_job(&status);
-                if self.memory.delete_failed_for_too_long(&meta, &error) {
-                    tracing::warn!(%error, "a job could not be deleted; it is given up");
-                    return Ok(());
-                }
-                Err(error)
+        let deleted = self.upstream.delete(cx, self.protocol()?, &job(&meta)?).await;
+        match deleted {
+            Err(error) if self.memory.delete_failed_for_too_long(&meta, &error) => {
+                tracing::warn!(%error, "a job could not be deleted; it is given up");
+                Ok(())
             }
+            deleted => deleted,
         }
     }
 
     async fn execute(&self, cx: &Context, task: RawTask) -> Result<Status> {
-        let executed =
-            self.connector.execute(cx, self.dialect()?, task.to_header(), task.inputs()).await;
-        match executed {
-            Ok(resource) => status(resource),
-            Err(failed) => {
-                let error = of_create(&failed);
-                // Propeller would repeat an error at once and without end.
-                if error.code() == Some(CONNECTOR_ERROR) {
-                    let status = Status::new(Phase::RetryableFailed).code(CONNECTOR_ERROR);
-                    return Ok(status.message(error.message().to_owned()));
-                }
-                Err(error)
-            }
-        }
+        self.upstream.execute(cx, self.protocol()?, &task).await
     }
 }
 
 impl Bridge {
-    fn dialect(&self) -> Result<Dialect> {
-        let dialect = self.discovery.dialect();
-        dialect.ok_or_else(|| Error::unavailable("the connectors have not answered yet"))
+    fn protocol(&self) -> Result<Protocol> {
+        let protocol = self.discovery.protocol();
+        protocol.ok_or_else(|| Error::unavailable("the connectors have not answered yet"))
     }
 
     /// Whether the job is known to have succeeded, or the connector says so.
@@ -157,32 +128,6 @@ impl Bridge {
     }
 }
 
-/// A request about the job of `meta`.
-fn about(cx: &Context, meta: &[u8]) -> Result<Bytes> {
-    let Job { resource_meta, output_prefix } = Job::decode(meta).map_err(Error::internal)?;
-    let secrets = cx.connection_secrets()?.into_iter();
-    let secrets =
-        secrets.map(|(name, secret)| (name.to_owned(), secret.expose_secret().to_owned()));
-    let secrets = secrets.collect::<std::collections::BTreeMap<_, _>>();
-    let task_type = cx.task_type();
-    let about = AboutTask {
-        task_type: task_type.name.to_owned(),
-        resource_meta,
-        task_category: Some(Category {
-            name: task_type.name.to_owned(),
-            version: task_type.version,
-        }),
-        output_prefix,
-        connection: (!secrets.is_empty()).then_some(Connection { secrets }),
-    };
-    Ok(about.encode_to_vec().into())
-}
-
-fn status(resource: Option<Bytes>) -> Result<Status> {
-    let missing = || {
-        Error::new(plugin_core::Kind::FailedPrecondition, "the connector answered without a status")
-            .with_code(CONNECTOR_ERROR)
-            .upstream()
-    };
-    read_resource(resource.ok_or_else(missing)?)
+fn job(meta: &[u8]) -> Result<Job> {
+    Job::decode(meta).map_err(Error::internal)
 }

@@ -94,9 +94,12 @@ pub(crate) struct Executed {
 /// What a handle contains.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Job {
-    /// What the connector answered with. It may contain secrets of the connector, and a pickle.
+    /// What the connector answered with: a connector's bytes, which may be secret or a pickle, or a plugin's JSON.
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) resource_meta: Bytes,
     #[prost(string, tag = "2")]
     pub(crate) output_prefix: String,
+    /// The types of the task's outputs, for a plugin whose outputs are plain JSON.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) output_types: Vec<u8>,
 }

@@ -4,10 +4,13 @@ use std::num::NonZeroUsize;
 
 use plugin_core::{
     TaskType,
-    clap::{self, Args},
+    clap::{self, Args, ValueEnum},
 };
 
-use crate::address::Address;
+use crate::{
+    address::Address,
+    dialect::{Dialect, Protocol},
+};
 
 /// The settings of a [`Bridge`](crate::Bridge).
 #[derive(Debug, Args)]
@@ -16,6 +19,10 @@ pub struct Settings {
     /// accepted, because requests carry secrets.
     #[arg(long, value_name = "ADDRESS", env = "BRIDGE_UPSTREAM", value_parser = Address::parse, required = true)]
     pub(crate) upstream: Option<Address>,
+
+    /// What is spoken there: the gRPC of Flyte's connectors, or REST with plain JSON. By default each is tried.
+    #[arg(long, value_name = "PROTOCOL", env = "BRIDGE_PROTOCOL")]
+    pub(crate) protocol: Option<Wanted>,
 
     /// Task types to serve as jobs, separated by commas: NAME, or NAME:VERSION. A connector process offers
     /// everything that is installed in it; nothing is served that is not named here.
@@ -34,6 +41,30 @@ pub struct Settings {
     /// take away an endpoint that a task made.
     #[arg(long, env = "BRIDGE_DELETE_SUCCEEDED")]
     pub(crate) delete_succeeded: bool,
+}
+
+/// A protocol, as an operator names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wanted {
+    /// Connectors of Flyte 1: `pyflyte serve connector`.
+    Flyte1,
+    /// Connectors of Flyte 2: `c0`.
+    Flyte2,
+    /// A server of plugins in any language.
+    Rest,
+}
+
+impl Wanted {
+    /// Every protocol, in the order in which they are tried.
+    pub(crate) const ALL: [Self; 3] = [Self::Flyte1, Self::Flyte2, Self::Rest];
+
+    pub(crate) fn protocol(self) -> Protocol {
+        match self {
+            Self::Flyte1 => Protocol::Grpc(Dialect::Flyte1),
+            Self::Flyte2 => Protocol::Grpc(Dialect::Flyte2),
+            Self::Rest => Protocol::Rest,
+        }
+    }
 }
 
 /// Reads NAME or NAME:VERSION.

@@ -9,21 +9,24 @@ import urllib.request
 
 import grpc
 from flyteidl.admin import agent_pb2
-from flyteidl.core import execution_pb2, literals_pb2
+from flyteidl.core import execution_pb2, literals_pb2, types_pb2
 from flyteidl.service import agent_pb2_grpc
 from flyteidl2.connector import connector_pb2, service_pb2_grpc
 from google.protobuf import json_format
 
 TIMEOUT = 25
+# gRPC's names for the statuses of HTTP.
+CODES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
 
 
-def task(task_type, job, text="good night", output_prefix=None, **custom):
+def task(task_type, job, inputs=None, output_prefix=None, **custom):
     """A task of Flyte 1; Flyte 2's has the same encoding."""
     request = agent_pb2.CreateTaskRequest(output_prefix=output_prefix or f"s3://bucket/{job}")
     request.template.type = task_type
     request.template.custom.update({"job": job, **custom})
-    request.template.interface.inputs.variables["text"].type.simple = 3  # STRING
-    request.inputs.literals["text"].scalar.primitive.string_value = text
+    for name, text in (inputs or {"text": "good night"}).items():
+        request.template.interface.inputs.variables[name].type.simple = types_pb2.STRING
+        request.inputs.literals[name].scalar.primitive.string_value = text
     return request
 
 
@@ -167,8 +170,8 @@ class Rest(Caller):
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             sent = error.read().decode()
-            problem = json.loads(sent)
-            raise Refused(problem["error_code"], problem["message"], f"{sent} {error.headers}") from None
+            code = CODES.get(error.code, error.code)
+            raise Refused(code, json.loads(sent)["message"], f"{sent} {error.headers}") from None
 
     def create(self, request):
         body = json_format.MessageToDict(request)

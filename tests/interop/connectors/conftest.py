@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 import hmac
+import http.server
 import importlib.metadata
 import json
 import os
@@ -15,6 +16,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -77,10 +79,11 @@ class Connectors:
     command: list
     files: pathlib.Path
     dialect: type = Flyte1
+    env: dict = dataclasses.field(default_factory=dict)
     process: subprocess.Popen = None
 
     def start(self):
-        env = environment(CONNECTOR_JOURNAL=str(self.files / "journal"), PYTHONPATH=str(HERE))
+        env = environment(CONNECTOR_JOURNAL=str(self.files / "journal"), PYTHONPATH=str(HERE), **self.env)
         (self.files / "journal").touch()
         with open(self.files / "log", "a") as log:
             self.process = subprocess.Popen(
@@ -119,8 +122,42 @@ def on_port(files, command, dialect, *modules):
     return Connectors(f"http://127.0.0.1:{port}", command, files, dialect)
 
 
+class TokenEndpoint(http.server.BaseHTTPRequestHandler):
+    """Google's, as far as its client needs it: the fake BigQuery takes every token of three parts."""
+
+    def do_POST(self):
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"access_token": "a.b.c", "expires_in": 3600, "token_type": "Bearer"}')
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="session")
-def processes(tmp_path_factory):
+def google(tmp_path_factory):
+    """A fake BigQuery; the environment in which Google's client calls it."""
+    files = tmp_path_factory.mktemp("google")
+    key, account = files / "key.pem", files / "account.json"
+    subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-out", key], check=True, timeout=60)
+    endpoint = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint)
+    threading.Thread(target=endpoint.serve_forever, daemon=True).start()
+    names = {"type": "service_account", "project_id": "proj-1", "client_email": "flyte@example.com"}
+    uri = f"http://127.0.0.1:{endpoint.server_port}/token"
+    account.write_text(json.dumps({**names, "private_key": key.read_text(), "token_uri": uri}))
+    fake = subprocess.Popen([PROGRAMS / "fake-upstream", "bigquery"], stdout=subprocess.PIPE, text=True)
+    try:
+        url = fake.stdout.readline().strip()
+        yield {"BIGQUERY_EMULATOR_HOST": url, "GOOGLE_APPLICATION_CREDENTIALS": str(account)}
+    finally:
+        fake.kill()
+        fake.wait()
+        endpoint.shutdown()
+
+
+@pytest.fixture(scope="session")
+def processes(google, tmp_path_factory):
     """All connectors. They start side by side, because each takes seconds to import its SDK."""
     files = {name: tmp_path_factory.mktemp(name) for name in ("flytekit", "pyflyte", "flyte2", "mortal")}
     pyflyte = [program("pyflyte"), "serve", "connector"]
@@ -132,6 +169,7 @@ def processes(tmp_path_factory):
     }
     try:
         for connectors in started.values():
+            connectors.env = google
             connectors.start()
         yield started
     finally:
@@ -228,7 +266,7 @@ def bridge_before(connectors, files, *flags, wait=True):
 @pytest.fixture(scope="session")
 def flytekit_bridge(processes, tmp_path_factory):
     """Before flytekit's connectors on a Unix socket."""
-    flags = ["--task-types=sleeping,failing,pickled,sensor", "--sync-task-types=greeting"]
+    flags = ["--task-types=sleeping,failing,pickled,sensor,bigquery_query_job_task", "--sync-task-types=greeting"]
     with bridge_before(processes["flytekit"], tmp_path_factory.mktemp("bridge"), *flags) as bridge:
         yield bridge
 
@@ -236,7 +274,7 @@ def flytekit_bridge(processes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def pyflyte_bridge(processes, tmp_path_factory):
     """Before `pyflyte serve connector` on loopback."""
-    flags = ["--task-types=sleeping", "--sync-task-types=greeting"]
+    flags = ["--task-types=sleeping,bigquery_query_job_task", "--sync-task-types=greeting,webhook"]
     with bridge_before(processes["pyflyte"], tmp_path_factory.mktemp("bridge"), *flags) as bridge:
         yield bridge
 
@@ -244,7 +282,7 @@ def pyflyte_bridge(processes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def flyte2_bridge(processes, tmp_path_factory):
     """Before Flyte 2's `c0` on loopback."""
-    flags = ["--task-types=sleeping,failing,connected"]
+    flags = ["--task-types=sleeping,failing,connected,bigquery_query_job_task"]
     with bridge_before(processes["flyte2"], tmp_path_factory.mktemp("bridge"), *flags) as bridge:
         yield bridge
 

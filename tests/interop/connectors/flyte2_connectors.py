@@ -29,7 +29,7 @@ class SleepingConnector(AsyncConnector[Sleep]):
     async def get(self, resource_meta, **kwargs):
         job = resource_meta.job
         journal.note("get", job)
-        link = TaskLog(name="Console", uri=f"https://vendor.example.com/jobs/{job}", ready=True)
+        link = TaskLog(name="Console", uri=f"https://vendor.example.com/jobs/{job}")
         if journal.count("delete", job):
             return Resource(phase=TaskExecution.ABORTED, log_links=[link])
         if journal.count("get", job) <= resource_meta.polls:

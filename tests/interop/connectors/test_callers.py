@@ -48,7 +48,8 @@ def test_pickle_is_not_loaded(flytekit_bridge, kind, tmp_path):
         forged = base64.urlsafe_b64encode(forged).rstrip(b"=").decode()
         with pytest.raises(Refused) as refused:
             caller.get("pickled", forged)
-        assert refused.value.code == "UNREADABLE_HANDLE"
+        assert refused.value.code == "INVALID_ARGUMENT"
+        assert "UNREADABLE_HANDLE" in refused.value.sent
     else:
         answer = caller.get("pickled", forged)
         assert answer.phase == "FAILED"

@@ -14,10 +14,16 @@ def token():
     return secrets.token_hex(16)
 
 
-def check_that_only_the_connector_logs(bridge, token):
-    assert token in bridge.connectors.log
-    assert token not in bridge.log
-    assert "Traceback" not in bridge.log and "failing.py" not in bridge.log
+def check_log(bridge, token):
+    for word in (token, "Traceback", "failing.py", "PermissionError"):
+        assert word not in bridge.log
+
+
+def test_stock_connector_sends_its_traceback(flytekit_bridge, job, token):
+    with pytest.raises(Refused) as refused:
+        flytekit_bridge.connectors.directly().create(task("failing", job, fails="create", token=token))
+    for word in (token, "Traceback", "failing.py", "PermissionError"):
+        assert word in refused.value.sent
 
 
 def test_exception_on_create_is_transient(flytekit_bridge, kind, job, token):
@@ -27,7 +33,7 @@ def test_exception_on_create_is_transient(flytekit_bridge, kind, job, token):
     assert LAST_LINE in refused.value.message
     for word in (token, "Traceback", "failing.py", "PermissionError"):
         assert word not in refused.value.sent
-    check_that_only_the_connector_logs(flytekit_bridge, token)
+    check_log(flytekit_bridge, token)
 
 
 def test_create_is_repeated_after_an_exception(flytekit_bridge, job, token):
@@ -46,7 +52,7 @@ def test_exception_on_get_leaves_the_last_known_phase(flytekit_bridge, kind, job
     assert later.phase == "INITIALIZING"
     assert token not in later.message
     assert flytekit_bridge.connectors.calls(job) == ["create", "get", "get"]
-    check_that_only_the_connector_logs(flytekit_bridge, token)
+    check_log(flytekit_bridge, token)
 
 
 def test_exception_on_delete_is_transient(flytekit_bridge, kind, job, token):
@@ -57,7 +63,7 @@ def test_exception_on_delete_is_transient(flytekit_bridge, kind, job, token):
     assert refused.value.code == "UNAVAILABLE"
     assert LAST_LINE in refused.value.message
     assert token not in refused.value.sent and "Traceback" not in refused.value.sent
-    check_that_only_the_connector_logs(flytekit_bridge, token)
+    check_log(flytekit_bridge, token)
 
 
 def test_exception_of_flyte_2(flyte2_bridge, kind, job):

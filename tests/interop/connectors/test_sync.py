@@ -18,7 +18,7 @@ def kind(request):
 
 
 def test_task_is_answered_within_the_call(bridge, kind, job):
-    request = task("greeting", job, text="Ada")
+    request = task("greeting", job, inputs={"text": "Ada"})
     answer = bridge.caller(kind).execute(request)
     assert (answer.phase, answer.message) == ("SUCCEEDED", "greeted")
     assert answer == bridge.connectors.directly().execute(request)
@@ -27,11 +27,15 @@ def test_task_is_answered_within_the_call(bridge, kind, job):
 
 def test_exception_is_a_failure_that_may_be_retried(bridge, kind, job):
     token = secrets.token_hex(16)
-    answer = bridge.caller(kind).execute(task("greeting", job, token=token))
+    request = task("greeting", job, token=token)
+    answer = bridge.caller(kind).execute(request)
     assert answer.phase == "RETRYABLE_FAILED"
     assert answer.message.endswith("the connector failed: ConnectionError: the vendor does not answer.")
     assert bridge.connectors.calls(job) == ["do"]
-    assert token in bridge.connectors.log and token not in bridge.log
+    with pytest.raises(Refused) as without_bridge:
+        bridge.connectors.directly().execute(request)
+    assert token in without_bridge.value.sent
+    assert token not in answer.message + bridge.log
 
 
 def test_sync_task_type_has_no_jobs(bridge, kind, job):

@@ -1,0 +1,89 @@
+//! The status of a job of a plugin that speaks plain JSON.
+
+use plugin_core::{OutputTypes, Phase, Status, serde_json::Map};
+
+use crate::rest::Answer;
+
+/// The code of outputs that the task does not declare so.
+const WRONG_OUTPUTS: &str = "WRONG_OUTPUTS";
+
+/// The status that `answer` reports of a task with these outputs.
+pub(crate) fn status(answer: Answer, types: &OutputTypes) -> Status {
+    let phase = phase(&answer);
+    let status = phase.clone().map_or_else(Status::unknown_state, Status::new);
+    let status = match answer.message.as_deref() {
+        None | Some("") => status,
+        Some(message) => status.message(message),
+    };
+    let status = status.code(answer.error_code.unwrap_or_default());
+    let links = answer.log_links.unwrap_or_default().into_iter();
+    let status = links.fold(status, |status, link| status.link(link.name, link.uri));
+    let info = answer.custom_info.unwrap_or_default().into_iter();
+    let status = info.fold(status, |status, (key, fact)| status.info(key, Some(fact)));
+    if phase != Ok(Phase::Succeeded) {
+        return status;
+    }
+    with_outputs(status, answer.outputs.unwrap_or_default(), types)
+}
+
+/// Flyte would fail to read outputs that are missing or of another type, with words that do not help.
+fn with_outputs(
+    status: Status,
+    outputs: Map<String, plugin_core::serde_json::Value>,
+    types: &OutputTypes,
+) -> Status {
+    let wrong = |message: String| Status::new(Phase::Failed).code(WRONG_OUTPUTS).message(message);
+    if let Some(name) = types.missing(&outputs) {
+        return wrong(format!("outputs.{name}: missing, but the task declares it"));
+    }
+    match types.values(outputs) {
+        Ok(values) => values
+            .into_iter()
+            .fold(status, |status, (name, value)| status.output(name, Some(value))),
+        Err(error) => wrong(error.message().to_owned()),
+    }
+}
+
+/// The phase, or what is unknown of it.
+fn phase(answer: &Answer) -> Result<Phase, String> {
+    match (answer.phase.as_deref(), answer.job_state.as_deref()) {
+        (Some("QUEUED"), _) => Ok(Phase::Queued),
+        (Some("WAITING_FOR_RESOURCES"), _) => Ok(Phase::WaitingForResources),
+        (Some("INITIALIZING"), _) => Ok(Phase::Initializing),
+        (Some("RUNNING"), _) | (None, Some("running")) => Ok(Phase::Running),
+        (Some("SUCCEEDED"), _) | (None, Some("succeed" | "succeeded")) => Ok(Phase::Succeeded),
+        (Some("FAILED" | "ABORTED"), _) | (None, Some("failed")) => Ok(Phase::Failed),
+        (Some("RETRYABLE_FAILED"), _) => Ok(Phase::RetryableFailed),
+        (Some(unknown), _) | (None, Some(unknown)) => Err(unknown.to_owned()),
+        (None, None) => Err("without a phase".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::serde_json::{self, json};
+
+    use super::*;
+
+    fn read(answer: serde_json::Value) -> Status {
+        status(serde_json::from_value(answer).unwrap(), &OutputTypes::default())
+    }
+
+    #[test]
+    fn phases_and_states_are_read() {
+        for (answer, expected) in [
+            (json!({"phase": "QUEUED"}), Phase::Queued),
+            (json!({"phase": "INITIALIZING"}), Phase::Initializing),
+            (json!({"phase": "WAITING_FOR_RESOURCES"}), Phase::WaitingForResources),
+            (json!({"phase": "SUCCEEDED", "job_state": "running"}), Phase::Succeeded),
+            (json!({"phase": "RETRYABLE_FAILED", "job_state": "failed"}), Phase::RetryableFailed),
+            (json!({"job_state": "succeed"}), Phase::Succeeded),
+            (json!({"job_state": "failed"}), Phase::Failed),
+            (json!({"job_state": "running"}), Phase::Running),
+            (json!({"job_state": "dreaming"}), Phase::Running),
+            (json!({}), Phase::Running),
+        ] {
+            assert_eq!(read(answer.clone()).phase(), expected, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The bridge, with a server of plugins that speaks the proposal's REST.
+
+use std::time::Duration;
+
+use bridge::Bridge;
+use http::Method;
+use plugin_core::testing::{Dialect, TestService, logs, spawn_raw};
+use serde_json::{Value as Json, json};
+use tests::fakes::plugin_server::PluginServer;
+
+async fn bridge(server: &PluginServer, args: &[&str]) -> TestService {
+    let upstream = format!("--upstream=unix:{}", server.socket().display());
+    let line = [&upstream, "--task-types=shout", "--sync-task-types=ask"];
+    let service = spawn_raw::<Bridge>(&[&line[..], args].concat()).await;
+    while service.admin_text("/readyz").await != "ok\n" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    service
+}
+
+fn task(name: &str) -> Json {
+    json!({
+        "template": {
+            "type": name,
+            "custom": {"workers": 3},
+            "interface": {"outputs": {"variables": {"o0": {"type": {"simple": "FLOAT"}}}}},
+        },
+        "inputs": {"literals": {"text": {"scalar": {"primitive": {"string_value": "hi"}}}}},
+        "output_prefix": "s3://b/1",
+    })
+}
+
+fn done() -> Json {
+    json!({
+        "phase": "SUCCEEDED",
+        "message": "done",
+        "outputs": {"o0": 3},
+        "log_links": [{"name": "Log", "uri": "https://a"}],
+        "custom_info": {"rows": 7},
+    })
+}
+
+#[tokio::test]
+async fn a_job_of_a_plugin_reads_alike_over_every_protocol() {
+    for dialect in Dialect::ALL {
+        let server = PluginServer::start().await;
+        let service = bridge(&server, &[]).await;
+        let client = service.client(dialect, "propeller").await;
+        let handle = client.create(&task("shout")).await.unwrap();
+        let created = &server.received(&Method::PUT)[0];
+        assert_eq!(created.target, "/plugins/v1/shout/0");
+        assert_eq!(created.body["inputs"], json!({"text": "hi"}), "{dialect:?}");
+        assert_eq!(created.body["template"]["custom"].to_string(), r#"{"workers":3}"#);
+        assert_eq!(created.headers["idempotency-key"].len(), 64);
+        let time = created.headers["outrigger-deadline-ms"].to_str().unwrap();
+        assert!((1..=30_000).contains(&time.parse::<u64>().unwrap()), "{time}");
+        assert_eq!(client.get(&task("shout"), &handle).await.unwrap().phase, "RUNNING");
+        let polled = &server.received(&Method::GET).pop().unwrap().target;
+        assert_eq!(polled, "/plugins/v1/shout/0?job_id=%7B%22id%22%3A1%7D");
+
+        server.answer(Method::GET, "/plugins/v1/shout", 200, done());
+        let seen = client.get(&task("shout"), &handle).await.unwrap();
+        assert_eq!((&*seen.phase, &*seen.message), ("SUCCEEDED", "done"), "{dialect:?}");
+        let output = &seen.outputs["literals"]["o0"]["scalar"]["primitive"];
+        assert_eq!(output["float_value"], 3.0, "{dialect:?}: the task declares a float: {output}");
+        assert_eq!(seen.links, [("Log".to_owned(), "https://a".to_owned())]);
+        assert_eq!(seen.custom_info, json!({"rows": 7}));
+    }
+}
+
+#[tokio::test]
+async fn long_job_ids_travel_in_bodies() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let id = json!({"id": "x".repeat(3000)});
+    server.answer(Method::PUT, "", 200, json!({ "job_id": id }));
+    server.answer(Method::POST, "/plugins/v1/shout/0/poll", 200, json!({"phase": "QUEUED"}));
+    server.answer(Method::POST, "/plugins/v1/shout/0/delete", 204, Json::Null);
+    let handle = client.create(&task("shout")).await.unwrap();
+    assert_eq!(client.get(&task("shout"), &handle).await.unwrap().phase, "QUEUED");
+    client.delete(&task("shout"), &handle).await.unwrap();
+    for request in server.received(&Method::POST) {
+        assert_eq!(request.body, json!({ "job_id": id }), "{}", request.target);
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_id_fits_into_no_handle_is_stopped() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    server.answer(Method::PUT, "", 200, json!({"job_id": "x".repeat(9000)}));
+    server.answer(Method::POST, "/plugins/v1/shout/0/delete", 200, json!({}));
+    let handle = client.create(&task("shout")).await.unwrap();
+    let seen = client.get(&task("shout"), &handle).await.unwrap();
+    assert_eq!(seen.phase, "FAILED");
+    assert!(seen.message.contains("the job was stopped: its job_id has 9002 bytes"), "{seen:?}");
+    assert_eq!(server.received(&Method::POST)[0].target, "/plugins/v1/shout/0/delete");
+}
+
+#[tokio::test]
+async fn refusals_and_exceptions_are_told_apart() {
+    for dialect in Dialect::ALL {
+        let server = PluginServer::start().await;
+        let service = bridge(&server, &[]).await;
+        let client = service.client(dialect, "propeller").await;
+        let exception = json!({"message": "Traceback\n  canary-of-locals\nKeyError: 'x'"});
+        server.answer(Method::PUT, "", 500, exception.clone());
+        let error = client.create(&task("shout")).await.unwrap_err();
+        assert_eq!(error.code, if dialect == Dialect::Rest { 503 } else { 14 });
+        assert!(error.message.ends_with("KeyError: 'x'"), "{}", error.message);
+
+        let refusal = json!({"error_code": "NO_MODEL", "message": "no such model"});
+        server.answer(Method::PUT, "", 422, refusal);
+        let message = match client.create(&task("shout")).await {
+            Ok(handle) => client.get(&task("shout"), &handle).await.unwrap().message,
+            Err(refused) => {
+                assert_eq!(refused.code, 422);
+                format!("NO_MODEL: {}", refused.message)
+            }
+        };
+        assert_eq!(message, "NO_MODEL: no such model", "{dialect:?}");
+
+        server.answer(Method::PUT, "", 200, json!({"job_id": 1}));
+        let handle = client.create(&task("shout")).await.unwrap();
+        server.answer(Method::GET, "/plugins/v1/shout", 500, exception);
+        let seen = client.get(&task("shout"), &handle).await.unwrap();
+        assert_eq!(seen.phase, "RUNNING");
+        assert!(seen.message.ends_with("KeyError: 'x'"), "{}", seen.message);
+    }
+    assert!(!logs().contains("canary-of-locals"));
+}
+
+#[tokio::test]
+async fn wrong_outputs_fail_the_task_with_their_path() {
+    for (outputs, message) in [
+        (json!({}), "WRONG_OUTPUTS: outputs.o0: missing, but the task declares it"),
+        (
+            json!({"o0": "three"}),
+            "WRONG_OUTPUTS: outputs.o0: is a string, but the task declares a number",
+        ),
+    ] {
+        let server = PluginServer::start().await;
+        let service = bridge(&server, &[]).await;
+        let client = service.client(Dialect::Flyte1, "propeller").await;
+        let handle = client.create(&task("shout")).await.unwrap();
+        let answer = json!({"job_state": "succeed", "outputs": outputs});
+        server.answer(Method::GET, "/plugins/v1/shout", 200, answer);
+        let seen = client.get(&task("shout"), &handle).await.unwrap();
+        assert_eq!((&*seen.phase, &*seen.message), ("FAILED", message));
+    }
+}
+
+#[tokio::test]
+async fn a_delete_is_forwarded_once_the_job_is_known_not_to_have_succeeded() {
+    for (answer, status, deletes) in [
+        (json!({"phase": "RUNNING"}), 204, 1),
+        (done(), 200, 0),
+        (json!({"phase": "FAILED"}), 404, 1),
+    ] {
+        let server = PluginServer::start().await;
+        let service = bridge(&server, &[]).await;
+        let client = service.client(Dialect::Flyte2, "propeller").await;
+        let handle = client.create(&task("shout")).await.unwrap();
+        server.answer(Method::GET, "/plugins/v1/shout", 200, answer.clone());
+        server.answer(Method::DELETE, "", status, Json::Null);
+        let handle = service.aged(&handle, Duration::from_secs(3600));
+        client.delete(&task("shout"), &handle).await.unwrap();
+        assert_eq!(server.received(&Method::DELETE).len(), deletes, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_task_of_a_plugin_is_executed_in_one_call() {
+    for dialect in Dialect::SYNC {
+        let server = PluginServer::start().await;
+        let service = bridge(&server, &[]).await;
+        let client = service.client(dialect, "propeller").await;
+        server.answer(Method::POST, "/plugins/v1/ask/0", 200, done());
+        let seen = client.execute(&task("ask")).await.unwrap();
+        assert_eq!(seen.phase, "SUCCEEDED", "{dialect:?}: {}", seen.message);
+        assert_eq!(server.received(&Method::POST)[0].body["inputs"], json!({"text": "hi"}));
+
+        server.answer(Method::POST, "/plugins/v1/ask/0", 500, json!({"message": "KeyError: 'x'"}));
+        let mut other = task("ask");
+        other["output_prefix"] = json!("s3://b/2");
+        let seen = client.execute(&other).await.unwrap();
+        assert_eq!(seen.phase, "RETRYABLE_FAILED");
+        assert_eq!(seen.message, "CONNECTOR_ERROR: KeyError: 'x'", "{dialect:?}");
+    }
+}

@@ -1,0 +1,128 @@
+//! A server of plugins on a Unix socket, as an author in any language writes one: REST with plain JSON.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::{Bytes, to_bytes},
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use tokio::{net::UnixListener, task::JoinHandle};
+
+/// A request that the server received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The method.
+    pub method: Method,
+    /// The path and the query.
+    pub target: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; null if there is none.
+    pub body: Json,
+}
+
+/// A server with the plugins `shout` and, sync, `ask`.
+pub struct PluginServer {
+    dir: TempDir,
+    state: Arc<Mutex<Script>>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Script {
+    received: Vec<Received>,
+    /// What requests whose method and target begin so are answered with.
+    answers: Vec<(Method, &'static str, u16, Json)>,
+}
+
+impl PluginServer {
+    /// A server that has submitted and runs whatever it is given.
+    ///
+    /// # Panics
+    /// When the socket cannot be bound.
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        reason = "a test's, and it ends with the fake"
+    )]
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state = Arc::<Mutex<Script>>::default();
+        let socket = UnixListener::bind(dir.path().join("plugin.sock")).expect("a socket");
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&state));
+        let serving = tokio::spawn(async move {
+            axum::serve(socket, router).await.expect("never ends");
+        });
+        let server = Self { dir, state, serving };
+        let plugins = json!([
+            {"task_type": "shout", "version": 0, "sync": false},
+            {"task_type": "ask", "version": 0, "sync": true},
+        ]);
+        server.answer(Method::GET, "/plugins/v1/shout", 200, json!({"phase": "RUNNING"}));
+        server.answer(Method::PUT, "", 200, json!({"job_id": {"id": 1}}));
+        server.answer(Method::DELETE, "", 200, json!({}));
+        server.state().answers.push((Method::GET, "/plugins/v1", 200, json!({"plugins": plugins})));
+        server
+    }
+
+    /// The socket's path.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("plugin.sock")
+    }
+
+    /// Answers `method` on targets that begin with `prefix`.
+    pub fn answer(&self, method: Method, prefix: &'static str, status: u16, body: Json) {
+        self.state().answers.insert(0, (method, prefix, status, body));
+    }
+
+    /// The requests with `method` so far, without those in other protocols.
+    #[must_use]
+    pub fn received(&self, method: &Method) -> Vec<Received> {
+        let received = self.state().received.clone();
+        let is_ours = |it: &Received| it.method == method && it.target.starts_with("/plugins");
+        received.into_iter().filter(is_ours).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Script> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for PluginServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a test's")]
+async fn serve(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+    let body: Bytes = to_bytes(body, 64 << 20).await.expect("a body");
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let answer = state
+        .answers
+        .iter()
+        .find(|(method, prefix, ..)| *method == parts.method && target.starts_with(prefix));
+    let response = match answer {
+        Some((.., 204, _)) => StatusCode::NO_CONTENT.into_response(),
+        Some((.., status, body)) => {
+            let status = StatusCode::from_u16(*status).expect("a status");
+            (status, axum::Json(body.clone())).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    };
+    let (method, headers) = (parts.method, parts.headers);
+    state.received.push(Received { method, target, headers, body });
+    response
+}
