@@ -3,11 +3,12 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 14] = [
+const PROGRAMS: [(&str, &[&str], &str); 15] = [
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
     ("databricks", &[], "Serves the Flyte backend plugin databricks over gRPC and REST"),
     ("snowflake", &[], "Serves the Flyte backend plugin snowflake over gRPC and REST"),
     ("sync-echo", &[], "Serves the Flyte backend plugin tests over gRPC and REST"),
+    ("bridge", &[], "Serves the Flyte backend plugin bridge over gRPC and REST"),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
     (
         "bigquery",

@@ -22,10 +22,14 @@ pub(crate) struct Args {
     /// The plugin to package.
     #[arg(
         value_name = "NAME",
-        required_unless_present_any = ["bundle", "proxy"],
-        conflicts_with_all = ["bundle", "proxy"]
+        required_unless_present_any = ["bridge", "bundle", "proxy"],
+        conflicts_with_all = ["bridge", "bundle", "proxy"]
     )]
     name: Option<String>,
+
+    /// Package services/bridge: connectors, and plugins in any language.
+    #[arg(long, conflicts_with_all = ["bundle", "proxy"])]
+    bridge: bool,
 
     /// Package services/bundle: several plugins in one program.
     #[arg(long)]
@@ -51,10 +55,15 @@ struct Image {
 
 /// A variable that images set, and its value.
 pub(crate) const ENVIRONMENT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
+/// The package of the bridge.
+const BRIDGE: &str = "bridge";
 /// The package of the bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.
 pub(crate) const PROXY: &str = "propeller-proxy";
+
+/// The ports of a service that is not a plugin.
+const SERVICE_PORTS: &[u16] = &[8000, 9090];
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let image = image(args, generator)?;
@@ -69,13 +78,15 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 fn image(args: &Args, generator: &Generator) -> Result<Image> {
     let Some(name) = &args.name else {
-        return Ok(if args.proxy {
+        let (package, description, ports) = match (args.bridge, args.proxy) {
+            (true, _) => {
+                (BRIDGE, "Runs Flyte's connectors and plugins in any language", SERVICE_PORTS)
+            }
             // Its ports depend on its routes.
-            not_a_plugin(PROXY, "Gives FlytePropeller's calls a token", vec![], generator)
-        } else {
-            let ports = vec![8000, 9090];
-            not_a_plugin(BUNDLE, "Runs Flyte's tasks on several services", ports, generator)
-        });
+            (_, true) => (PROXY, "Gives FlytePropeller's calls a token", &[][..]),
+            _ => (BUNDLE, "Runs Flyte's tasks on several services", SERVICE_PORTS),
+        };
+        return Ok(not_a_plugin(package, description, ports.to_vec(), generator));
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;

@@ -131,3 +131,6 @@ impl Bridge {
 fn job(meta: &[u8]) -> Result<Job> {
     Job::decode(meta).map_err(Error::internal)
 }
+
+#[cfg(test)]
+plugin_core::readme_test!(plugin_core::command_raw::<Bridge>, include_str!("../README.md"));

@@ -79,6 +79,7 @@ const WINDOWS: &[&str] = &[
 ];
 /// Names of this repository's own parts, and names that it does not allow.
 const REPOSITORY: &[&str] = &[
+    "bridge",
     "bundle",
     "charts",
     "clients",

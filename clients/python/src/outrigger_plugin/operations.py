@@ -1,0 +1,76 @@
+"""What an app does for a request, once its plugin and its body are known."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, get_args
+
+from .asgi import Answer
+from .calls import Calls
+from .plugin import AnyPlugin, Category, Plugin, SyncPlugin
+from .status import Ended, Status, answer
+from .task import Task
+from .values import encode, plain
+
+LOG = logging.getLogger("outrigger_plugin")
+# What fits into a handle of the bridge.
+MAX_JOB = 8192
+
+
+def listed(plugins: dict[Category, AnyPlugin]) -> Answer:
+    """The plugins of an app."""
+    entries = [
+        {"task_type": task_type, "version": version, "sync": isinstance(plugin, SyncPlugin)}
+        for (task_type, version), plugin in plugins.items()
+    ]
+    return Answer(200, {"plugins": entries})
+
+
+async def create(calls: Calls, plugin: Plugin, task: Task) -> Answer:
+    """Starts a job. Raises ValueError or TypeError if it cannot be found again; it is deleted then."""
+    job = await calls.call(plugin.create, task)
+    try:
+        return Answer(200, {"job_id": checked(job)})
+    except (ValueError, TypeError) as error:
+        outcome = "was deleted" if await was_deleted(calls, plugin, job) else "may still run"
+        raise type(error)(f"{error}; the job {outcome}") from None
+
+
+def checked(job: Any) -> Any:
+    """``job`` as JSON. Raises ValueError or TypeError if it is none, or too large."""
+    value = plain(job, "what create returned")
+    size = len(encode(value))
+    if size > MAX_JOB:
+        raise ValueError(f"what create returned: has {size} bytes as JSON, and {MAX_JOB} are allowed")
+    return value
+
+
+async def was_deleted(calls: Calls, plugin: Plugin, job: Any) -> bool:
+    try:
+        await calls.call(plugin.delete, job)
+    except Exception:
+        LOG.exception("delete of a job that nobody can find again failed")
+        return False
+    return True
+
+
+async def poll(calls: Calls, plugin: Plugin, job: Any) -> Answer:
+    """The status of a job. Raises TypeError if the plugin returns something else."""
+    status = await calls.call(plugin.poll, job)
+    if not isinstance(status, Status):
+        raise TypeError(f"poll returned {type(status).__name__}: return a status, for example Running()")
+    return Answer(200, answer(status))
+
+
+async def delete(calls: Calls, plugin: Plugin, job: Any) -> Answer:
+    """Stops a job."""
+    await calls.call(plugin.delete, job)
+    return Answer(200, {})
+
+
+async def execute(calls: Calls, plugin: SyncPlugin, task: Task) -> Answer:
+    """Answers a task. Raises TypeError if the plugin returns something that is not the end of it."""
+    status = await calls.call(plugin.execute, task)
+    if not isinstance(status, get_args(Ended)):
+        raise TypeError(f"execute returned {type(status).__name__}: return Succeeded(), Failed() or RetryableFailed()")
+    return Answer(200, answer(status))
