@@ -2,6 +2,7 @@
 
 mod author_secret;
 mod caller;
+mod connection;
 mod deadline;
 mod execution;
 mod idempotency_key;
@@ -11,6 +12,7 @@ mod secrets;
 mod waiting;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -33,6 +35,7 @@ pub use self::{
 };
 pub(crate) use self::{
     caller::{Grant, Identity, Verb},
+    connection::ConnectionValues,
     secrets::{Chosen, SecretArgs, SecretReader, Secrets},
     waiting::{Waiter, Waiting},
 };
@@ -52,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) output_prefix: String,
     pub(crate) created_at: Timestamp,
     pub(crate) secrets: Secrets,
+    /// The settings of the request's connection (Flyte 2).
+    pub(crate) configs: Arc<BTreeMap<String, String>>,
     /// The callers waiting for the result, if the call may outlive them.
     pub(crate) waiting: Option<Waiting>,
     /// Whether the call polls a job, so that its last known status answers if the vendor does not.
@@ -134,6 +139,12 @@ impl Context {
     /// `FailedPrecondition` when the request has one and the operator forbids secrets in requests.
     pub fn connection_secret(&self, name: &str) -> Result<Option<SecretString>> {
         self.0.secrets.in_connection(name)
+    }
+
+    /// The settings of the request's connection (Flyte 2), by name.
+    #[must_use]
+    pub fn connection_configs(&self) -> &BTreeMap<String, String> {
+        &self.0.configs
     }
 
     /// Every secret of the request's connection (Flyte 2), by name.

@@ -23,7 +23,6 @@ use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Durat
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use secrecy::SecretString;
 use server_core::{Error, Result, digest::KeyedHash};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -40,8 +39,8 @@ pub(crate) use self::{
 };
 use crate::{
     context::{
-        Caller, Chosen, Context, Deadline, Execution, IdempotencyKey, Inner, Role, SecretReader,
-        Secrets, Verb, Waiting,
+        Caller, Chosen, ConnectionValues, Context, Deadline, Execution, IdempotencyKey, Inner,
+        Role, SecretReader, Secrets, Verb, Waiting,
     },
     erased::AnyPlugin,
     handle::HandleKeys,
@@ -52,9 +51,6 @@ use crate::{
 /// How long a poll may take, whatever its caller's deadline: less than the ten seconds that propeller waits
 /// by default, and that a poll's caller may not have told.
 const POLL_TIME: Duration = Duration::from_secs(8);
-
-/// The secrets that came with a request, by name.
-pub(crate) type ConnectionSecrets = BTreeMap<String, SecretString>;
 
 /// The plugins of a service, and what its calls share.
 pub(crate) struct Verbs {
@@ -86,7 +82,7 @@ struct CallDetails {
     execution: Arc<Execution>,
     output_prefix: String,
     created_at: Timestamp,
-    connection: ConnectionSecrets,
+    connection: ConnectionValues,
     waiting: Option<Waiting>,
 }
 
@@ -172,7 +168,7 @@ impl Verbs {
         };
         let secrets = Secrets {
             reader: Arc::clone(&self.shared.secrets),
-            connection: Arc::new(call.connection),
+            connection: Arc::new(call.connection.secrets),
             namespace,
             chosen: Chosen::default(),
         };
@@ -185,6 +181,7 @@ impl Verbs {
             output_prefix: call.output_prefix,
             created_at: call.created_at,
             secrets,
+            configs: Arc::new(call.connection.configs),
             waiting: call.waiting,
             is_poll: false,
             calls: None,
@@ -197,7 +194,7 @@ impl Verbs {
         incoming: &Incoming,
         deadline: Deadline,
         opened: &Opened,
-        connection: ConnectionSecrets,
+        connection: ConnectionValues,
     ) -> Context {
         let handle = &opened.handle;
         let call = CallDetails {

@@ -163,6 +163,11 @@ async fn a_repeated_create_starts_one_job() {
     for handle in [first, second] {
         assert_eq!(polled(&client, &handle).await.phase, "RUNNING");
     }
+    let mut reused = task();
+    reused["template"]["custom"]["seconds"] = json!(2);
+    let handle = client.create(&reused).await.unwrap();
+    let message = polled(&client, &handle).await.message;
+    assert!(message.contains("another task was already submitted under this key"), "{message}");
     let mut other = task();
     other["output_prefix"] = json!("s3://b/2");
     client.create(&other).await.unwrap();
@@ -232,7 +237,7 @@ async fn a_definitive_refusal_fails_the_task() {
     let handle = client.create(&task()).await.unwrap();
     let seen = polled(&client, &handle).await;
     assert_eq!(seen.phase, "FAILED");
-    assert_eq!(seen.message, "the connector failed: no such model");
+    assert_eq!(seen.message, "no such model");
     assert_eq!(connectors.calls("GetTask").len(), 0);
 }
 

@@ -93,7 +93,7 @@ const STEPS: [Step; 24] = [
         run: interop::propeller,
     },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop::flyte2 },
-    Step { name: "interop-flytekit", what: "local runs of Flyte's SDKs", run: interop::flytekit },
+    Step { name: "interop-flytekit", what: "Flyte's SDKs and connectors", run: interop::flytekit },
     Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },

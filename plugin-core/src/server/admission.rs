@@ -108,8 +108,8 @@ impl Admission {
         };
         held.grow_to(self.weight(call, &body)?).await?;
         let held = (!held.is_empty()).then(|| Arc::new(held) as Kept);
-        let is_grpc = call.protocol == Protocol::Grpc && body.len() > PREFIX_BYTES;
-        let message = is_grpc.then(|| body.slice(PREFIX_BYTES..));
+        let is_create = call.protocol == Protocol::Grpc && call.verb == Verb::Create;
+        let message = (is_create && body.len() > PREFIX_BYTES).then(|| body.slice(PREFIX_BYTES..));
         Ok(Admitted { body: body.into(), message, held })
     }
 
@@ -200,7 +200,7 @@ impl Admission {
 /// is small.
 pub(super) struct Admitted {
     pub(super) body: Body,
-    /// The message of a unary gRPC call, without gRPC's prefix.
+    /// The message of a create over gRPC, without gRPC's prefix.
     pub(super) message: Option<Bytes>,
     pub(super) held: Option<Kept>,
 }

@@ -98,8 +98,8 @@ fn is_unreadable(error: &Error) -> bool {
 
 impl Server {
     async fn create(&self, mut request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
-        let incoming = Incoming::of(request.extensions_mut())?;
-        let encoded = incoming.message.clone().map_or(Encoded::No, Encoded::Request);
+        let mut incoming = Incoming::of(request.extensions_mut())?;
+        let encoded = incoming.message.take().map_or(Encoded::No, Encoded::Request);
         let submitted = Submitted { request: request.into_inner(), encoded };
         let created = self.verbs.create(&incoming, submitted, None).await?;
         Ok(CreateTaskResponse { resource_meta: created.handle.into() })

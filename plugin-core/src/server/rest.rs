@@ -27,10 +27,10 @@ use self::{
     problems::{Problems, RATE_LIMITED, SubmissionProblems, TaskProblems},
 };
 use crate::{
-    context::Verb,
+    context::{ConnectionValues, Verb},
     handle::{Job, from_job_id, to_job_id},
     task::TaskType,
-    verbs::{self, Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
+    verbs::{Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
 };
 
 #[derive(Clone)]
@@ -205,7 +205,7 @@ async fn get(
     let served = rest.find(&address)?.asynchronous()?;
     let job_id = job_id(query)?;
     let opened = rest.open(&incoming, Verb::Get, &served, &job_id)?;
-    let status = rest.verbs.get(&incoming, &opened, verbs::ConnectionSecrets::new()).await;
+    let status = rest.verbs.get(&incoming, &opened, ConnectionValues::default()).await;
     let job = match &opened.handle.job {
         Job::Created(meta) => served.ids(meta)?,
         Job::Refused { .. } => Value::Null,
@@ -257,7 +257,7 @@ async fn delete(
     let served = rest.find(&address)?.asynchronous()?;
     let job_id = job_id(query)?;
     let opened = rest.open(&incoming, Verb::Delete, &served, &job_id)?;
-    rest.verbs.delete(&incoming, &opened, verbs::ConnectionSecrets::new()).await?;
+    rest.verbs.delete(&incoming, &opened, ConnectionValues::default()).await?;
     Ok(Json(DeletedJob { job_id, error_code: None, message: String::new() }))
 }
 

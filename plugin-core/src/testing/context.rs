@@ -41,6 +41,7 @@ pub(crate) fn context_in(time: Duration, namespace: &str) -> Context {
         output_prefix: String::new(),
         created_at: Timestamp::now(),
         secrets,
+        configs: std::sync::Arc::default(),
         waiting: None,
         is_poll: false,
         calls: None,

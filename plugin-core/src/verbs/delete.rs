@@ -6,7 +6,7 @@ use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{ConnectionSecrets, Incoming, Opened, ServedAsync, Verbs, get::is_visible};
+use super::{ConnectionValues, Incoming, Opened, ServedAsync, Verbs, get::is_visible};
 use crate::{
     context::{Context, Deadline, Verb},
     handle::Job,
@@ -21,7 +21,7 @@ impl Verbs {
         self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
-        connection: ConnectionSecrets,
+        connection: ConnectionValues,
     ) -> Result<()> {
         let started = Instant::now();
         let result = match &opened.handle.job {
@@ -37,7 +37,7 @@ impl Verbs {
         incoming: &Incoming,
         opened: &Opened,
         meta: Vec<u8>,
-        connection: ConnectionSecrets,
+        connection: ConnectionValues,
     ) -> Result<()> {
         let deadline = Deadline::after(self.shared.request_timeout);
         let cx = self.context_of(incoming, deadline, opened, connection);

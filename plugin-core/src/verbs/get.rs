@@ -11,7 +11,7 @@ use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    ConnectionSecrets, Incoming, Opened, POLL_TIME, ServedAsync, Verbs, refused_jobs::RefusedJob,
+    ConnectionValues, Incoming, Opened, POLL_TIME, ServedAsync, Verbs, refused_jobs::RefusedJob,
     views::Polled,
 };
 use crate::{
@@ -30,7 +30,7 @@ impl Verbs {
         self: &Arc<Self>,
         incoming: &Incoming,
         opened: &Opened,
-        connection: ConnectionSecrets,
+        connection: ConnectionValues,
     ) -> Arc<Status> {
         let started = Instant::now();
         let status = match &opened.handle.job {
@@ -56,7 +56,7 @@ impl Verbs {
         incoming: &Incoming,
         opened: &Opened,
         meta: &[u8],
-        connection: ConnectionSecrets,
+        connection: ConnectionValues,
     ) -> Arc<Status> {
         let deadline = incoming.deadline.leaving_time_to_answer().min(Deadline::after(POLL_TIME));
         let cx = self.context_of(incoming, deadline, opened, connection).for_poll();

@@ -100,7 +100,7 @@ impl Vendor {
 pub(super) async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> String {
     let incoming = incoming(Duration::from_secs(10));
     let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
-    verbs.get(&incoming, &opened, ConnectionSecrets::new()).await.message.clone()
+    verbs.get(&incoming, &opened, ConnectionValues::default()).await.message.clone()
 }
 
 pub(super) fn shared() -> Shared {

@@ -2,7 +2,10 @@
 
 use prost::Message as _;
 use serde_json::{Map, Value as Json, json};
-use server_core::{Error, Result};
+use server_core::{
+    Error, Result,
+    digest::{Fingerprint, sha256},
+};
 
 use super::{
     declared::{fit, of_optional},
@@ -52,6 +55,20 @@ impl RawTask {
         let mut types = template.interface.unwrap_or_default().outputs.unwrap_or_default();
         types.variables.values_mut().for_each(|variable| variable.description.clear());
         Ok(OutputTypes(types))
+    }
+
+    /// Identifies what the task asks for: the same for a repeat, which may have the entries of its maps in another
+    /// order. Secrets do not count; they may be renewed before a repeat.
+    ///
+    /// # Errors
+    /// `Internal` when the task cannot be decoded.
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        let CreateTaskRequest { template, inputs, .. } = self.request()?;
+        // The encoding is deterministic: every map is ordered.
+        let (template, inputs) = (template.unwrap_or_default(), inputs.unwrap_or_default());
+        let template = sha256(&[&template.encode_to_vec()]);
+        let inputs = sha256(&[&inputs.encode_to_vec()]);
+        Ok(Fingerprint::from_bytes(sha256(&[&template, &inputs])))
     }
 
     fn request(&self) -> Result<CreateTaskRequest> {
@@ -152,6 +169,19 @@ mod tests {
         assert_eq!(read["output_prefix"], "s3://b/1");
         assert_eq!(read["task_execution_metadata"]["namespace"], "team");
         assert!(!read.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_repeat_has_the_same_fingerprint() {
+        let entry = |key: u8| [&[10, 5, 10, 1, key, 18, 0][..]].concat();
+        let inputs = |keys: [u8; 2]| keys.iter().flat_map(|key| entry(*key)).collect::<Vec<_>>();
+        let of = |inputs: Vec<u8>, prefix: &[u8]| {
+            let length = u8::try_from(inputs.len()).unwrap();
+            let request = [&[10, length][..], &inputs, prefix].concat();
+            RawTask::of_request(request.into()).unwrap().fingerprint().unwrap()
+        };
+        assert_eq!(of(inputs(*b"ab"), b""), of(inputs(*b"ba"), b"\x1a\x01x"));
+        assert_ne!(of(inputs(*b"ab"), b""), of(inputs(*b"ac"), b""));
     }
 
     #[test]

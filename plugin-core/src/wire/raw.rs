@@ -9,7 +9,7 @@ use server_core::{Error, Kind, Result};
 use super::{
     literal::from_struct,
     proto::flyteidl::{
-        admin::{CreateTaskRequest, Resource},
+        admin::{CreateTaskRequest, Resource, State},
         core::{LiteralMap, TaskLog, task_execution},
     },
 };
@@ -130,7 +130,7 @@ impl Submitted {
 /// `Internal` with the code `UNREADABLE_STATUS` when it is no `Resource`.
 pub fn read_resource(resource: Bytes) -> Result<Status> {
     let resource = Resource::decode(resource).map_err(unreadable)?;
-    let status = match phase(resource.phase) {
+    let status = match phase(resource.phase).or_else(|| state(resource.state)) {
         Some(phase) => Status::new(phase),
         None => Status::unknown_state(format!("phase {}", resource.phase)),
     };
@@ -169,6 +169,17 @@ fn phase(number: i32) -> Option<Phase> {
         Flyte::WaitingForResources => Phase::WaitingForResources,
         Flyte::RetryableFailed => Phase::RetryableFailed,
     })
+}
+
+/// The phase in what connectors before 1.11 answer with. There, an unset state is a retryable failure.
+fn state(number: i32) -> Option<Phase> {
+    match State::try_from(number).ok()? {
+        State::RetryableFailure => None,
+        State::PermanentFailure => Some(Phase::Failed),
+        State::Pending => Some(Phase::Queued),
+        State::Running => Some(Phase::Running),
+        State::Succeeded => Some(Phase::Succeeded),
+    }
 }
 
 fn unreadable(error: prost::DecodeError) -> Error {

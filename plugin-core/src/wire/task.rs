@@ -20,7 +20,7 @@ use super::{
     raw::{RawTask, Submitted},
 };
 use crate::{
-    context::Execution,
+    context::{ConnectionValues, Execution},
     task::{Container, Inputs, Task, Type},
 };
 
@@ -56,7 +56,7 @@ pub(crate) struct Submission {
     pub(crate) execution: Arc<Execution>,
     /// Identifies the attempt if there is no output prefix; empty if unknown.
     pub(crate) attempt_id: String,
-    pub(crate) connection: BTreeMap<String, SecretString>,
+    pub(crate) connection: ConnectionValues,
     /// The encoded size of the inputs, in bytes.
     pub(crate) input_bytes: usize,
 }
@@ -180,10 +180,11 @@ fn attempt_id(metadata: &TaskExecutionMetadata) -> String {
     .join("/")
 }
 
-/// The secret values in a request's connection.
-pub(crate) fn connection(connection: Option<Connection>) -> BTreeMap<String, SecretString> {
-    let secrets = connection.unwrap_or_default().secrets;
-    secrets.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect()
+/// The values in a request's connection.
+pub(crate) fn connection(connection: Option<Connection>) -> ConnectionValues {
+    let Connection { secrets, configs, .. } = connection.unwrap_or_default();
+    let secrets = secrets.into_iter().map(|(name, value)| (name, SecretString::from(value)));
+    ConnectionValues { secrets: secrets.collect(), configs }
 }
 
 /// The task type of a get or delete; propellers before 1.11 send only its name.

@@ -10,6 +10,10 @@ use tonic::{
 };
 use tower::service_fn;
 
+/// The most bytes of an answer's headers: connectors send tracebacks in them, and a longer one would end the connection
+/// and every call on it.
+const MAX_HEADERS: u32 = 8 << 20;
+
 /// An address of connectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -48,7 +52,10 @@ impl Address {
     /// When the address is no URI, which [`parse`](Self::parse) excludes.
     pub(crate) fn channel(&self) -> Result<Channel, tonic::transport::Error> {
         match self {
-            Self::Loopback { .. } => Ok(Endpoint::from_shared(self.to_string())?.connect_lazy()),
+            Self::Loopback { .. } => {
+                let endpoint = Endpoint::from_shared(self.to_string())?;
+                Ok(endpoint.http2_max_header_list_size(MAX_HEADERS).connect_lazy())
+            }
             Self::Socket(path) => {
                 let path = path.clone();
                 let connect = move |_| {
@@ -56,7 +63,8 @@ impl Address {
                     async move { UnixStream::connect(path).await.map(TokioIo::new) }
                 };
                 // A socket has no authority; connectors see this one.
-                let endpoint = Endpoint::from_static("http://localhost");
+                let endpoint = Endpoint::from_static("http://localhost")
+                    .http2_max_header_list_size(MAX_HEADERS);
                 Ok(endpoint.connect_with_connector_lazy(service_fn(connect)))
             }
         }

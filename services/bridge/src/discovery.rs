@@ -1,6 +1,10 @@
 //! Which connectors there are, asked again and again.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use plugin_core::{Error, Result, TaskType};
@@ -37,11 +41,17 @@ pub(crate) struct Discovery {
     /// What to try; everything by default.
     protocol: Option<Wanted>,
     found: ArcSwapOption<Found>,
+    was_complete: AtomicBool,
 }
 
 impl Discovery {
     pub(crate) fn new(types: TaskTypes, protocol: Option<Wanted>) -> Self {
-        Self { types, protocol, found: ArcSwapOption::empty() }
+        Self {
+            types,
+            protocol,
+            found: ArcSwapOption::empty(),
+            was_complete: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn types(&self) -> &TaskTypes {
@@ -53,16 +63,18 @@ impl Discovery {
         self.found.load().as_ref().map(|found| found.protocol)
     }
 
-    /// Whether every task type is there. Once it was, a connector that restarts changes nothing: polls have better
-    /// answers than a closed port.
+    /// Whether every task type is there, or was. A process that restarts, or another version of it, changes nothing:
+    /// polls have better answers than a closed port.
     pub(crate) fn ready(&self) -> Result<(), &'static str> {
-        match self.found.load().as_ref() {
-            None => Err("the connectors have not answered yet"),
-            Some(found) if !found.missing.is_empty() => Err(
-                "the connectors do not have every task type; the log names those that are missing",
-            ),
-            Some(_) => Ok(()),
+        if self.was_complete.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        Err(match self.found.load().is_some() {
+            false => "the connectors have not answered yet",
+            true => {
+                "the connectors do not have every task type; the log names those that are missing"
+            }
+        })
     }
 
     /// Asks for ever.
@@ -121,6 +133,7 @@ impl Discovery {
         };
         let (jobs, sync) = (names(&jobs), names(&sync));
         if found.missing.is_empty() {
+            self.was_complete.store(true, Ordering::Relaxed);
             tracing::info!(?protocol, jobs, sync, "the connectors answer");
         } else {
             let missing = found.missing.join(", ");

@@ -3,6 +3,8 @@
 //! flytekit's connectors answer every exception with INTERNAL and its traceback, so that this code alone says
 //! nothing: a task may be wrong, or a network down.
 
+use std::error::Error as _;
+
 use plugin_core::{Error, Kind};
 use tonic::{Code, Status};
 
@@ -14,6 +16,9 @@ const MAX_LOGGED: usize = 16 << 10;
 
 /// The error of a create: definitive only if the connector says so.
 pub(crate) fn of_create(status: &Status) -> Error {
+    if let Some(error) = unanswered(status) {
+        return error;
+    }
     let kind = match status.code() {
         Code::InvalidArgument => Kind::InvalidArgument,
         Code::FailedPrecondition | Code::PermissionDenied => Kind::FailedPrecondition,
@@ -25,7 +30,12 @@ pub(crate) fn of_create(status: &Status) -> Error {
 /// The error of a poll or delete. An exception is no verdict on the job, but it must not go on for ever: the time of
 /// such errors adds up.
 pub(crate) fn of_job(status: &Status) -> Error {
+    if let Some(error) = unanswered(status) {
+        return error;
+    }
     let kind = match status.code() {
+        // Connectors say it of a task type that they lack, and of no job.
+        Code::NotFound if status.message().contains("for task type") => Kind::Unavailable,
         Code::NotFound => Kind::NotFound,
         code => transient(code).unwrap_or(Kind::FailedPrecondition),
     };
@@ -43,25 +53,44 @@ fn transient(code: Code) -> Option<Kind> {
 
 /// The traceback is logged here and nowhere else: locals in it may be secret.
 fn of(status: &Status, kind: Kind) -> Error {
-    let mut end = status.message().len().min(MAX_LOGGED);
-    while !status.message().is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = status.message().floor_char_boundary(MAX_LOGGED);
     tracing::debug!(code = ?status.code(), details = &status.message()[..end], "a connector failed");
-    let message = match last_line(status.message()) {
-        "" => "the connector failed without a message".to_owned(),
-        line => format!("the connector failed: {line}"),
+    let is_exception = matches!(status.code(), Code::Internal | Code::Unknown);
+    let message = match (&*exception(status.message()), is_exception) {
+        ("", true) => "the connector failed without a message".to_owned(),
+        ("", false) => format!("the connector answered {:?}", status.code()),
+        (line, true) => format!("the connector failed: {line}"),
+        (line, false) => line.to_owned(),
     };
     let error = Error::new(kind, message).upstream();
-    match status.code() {
-        Code::Internal | Code::Unknown => error.with_code(CONNECTOR_ERROR),
-        _ => error,
-    }
+    if is_exception { error.with_code(CONNECTOR_ERROR) } else { error }
 }
 
-/// The last line of a traceback: the exception.
-pub(crate) fn last_line(details: &str) -> &str {
-    details.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default()
+/// The error of a call that got no answer; `None` if `status` is an answer.
+fn unanswered(status: &Status) -> Option<Error> {
+    let cause = status.source()?.to_string();
+    let error = Error::unavailable("the connectors do not answer").upstream();
+    Some(error.with_source(format!("{}: {cause}", status.message())))
+}
+
+/// The exception in `details`, on one line: what flytekit writes below its traceback, the last line of any other
+/// traceback, or all of a text without one.
+pub(crate) fn exception(details: &str) -> String {
+    const MESSAGE: &str = "\nMessage:\n";
+    let has_text = |line: &&str| !matches!(*line, "" | ".");
+    if let Some(at) = details.rfind(MESSAGE) {
+        return joined(&details[at + MESSAGE.len()..]);
+    }
+    if details.contains("Traceback") {
+        return details.lines().map(str::trim).rfind(has_text).unwrap_or_default().to_owned();
+    }
+    let after = details.split_once(" task with error:\n").map_or(details, |(_, after)| after);
+    joined(after)
+}
+
+fn joined(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !matches!(*line, "" | "."));
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -76,6 +105,15 @@ mod tests {
         let error = of_create(&Status::internal(TRACEBACK));
         assert_eq!(error.message(), "the connector failed: ValueError: no such job");
         assert_eq!(error.code(), Some(CONNECTOR_ERROR));
+        let flytekit = "failed to create a task with error:\n Traceback (most recent call last):\n\n   token = 'x'\n\n\
+                        Message:\n\n    400 Missing: query\n\nLocation: US\n.";
+        assert_eq!(exception(flytekit), "400 Missing: query Location: US");
+        let flyte2 = "failed to get a task with error:\n no such job\nin eu";
+        assert_eq!(exception(flyte2), "no such job in eu");
+        assert_eq!(
+            exception("Traceback (most recent call last):\n  x\nKeyError: 1\n."),
+            "KeyError: 1"
+        );
         assert_eq!(
             of_job(&Status::internal(" \n")).message(),
             "the connector failed without a message"

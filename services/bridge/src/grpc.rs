@@ -100,7 +100,7 @@ impl Connectors {
     async fn ready(&self) -> Result<Grpc<Channel>, Status> {
         let grpc = Grpc::new(self.0.clone());
         let mut grpc = grpc.max_decoding_message_size(MAX_MESSAGE);
-        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        grpc.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
         Ok(grpc)
     }
 }
@@ -125,6 +125,7 @@ fn about(cx: &Context, job: &Job) -> Result<Bytes> {
     let secrets =
         secrets.map(|(name, secret)| (name.to_owned(), secret.expose_secret().to_owned()));
     let secrets = secrets.collect::<BTreeMap<_, _>>();
+    let connection = Connection { secrets, configs: cx.connection_configs().clone() };
     let task_type = cx.task_type();
     let about = AboutTask {
         task_type: task_type.name.to_owned(),
@@ -134,7 +135,7 @@ fn about(cx: &Context, job: &Job) -> Result<Bytes> {
             version: task_type.version,
         }),
         output_prefix: job.output_prefix.clone(),
-        connection: (!secrets.is_empty()).then_some(Connection { secrets }),
+        connection: Some(connection).filter(|it| *it != Connection::default()),
     };
     Ok(about.encode_to_vec().into())
 }

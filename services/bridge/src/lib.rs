@@ -19,8 +19,11 @@ mod rest_status;
 mod settings;
 mod upstream;
 
+use std::time::Duration;
+
 use plugin_core::{Context, Error, Phase, RawPlugin, RawTask, RawTaskTypes, Result, Status};
 use prost::Message as _;
+use tokio::time::timeout;
 
 pub use self::settings::Settings;
 use self::{
@@ -30,6 +33,9 @@ use self::{
     messages::Job,
     upstream::Upstream,
 };
+
+/// How long a connector is asked whether a job has succeeded, before the job is deleted all the same.
+const LOOK_TIME: Duration = Duration::from_secs(5);
 
 /// The task types of another process.
 pub struct Bridge {
@@ -76,12 +82,13 @@ impl RawPlugin for Bridge {
 
     async fn create(&self, cx: &Context, task: RawTask) -> Result<Vec<u8>> {
         let protocol = self.protocol()?;
+        let fingerprint = task.fingerprint()?;
         // The process might start another job.
-        if let Some(job) = self.memory.created(cx) {
+        if let Some(job) = self.memory.created(cx, fingerprint)? {
             return Ok(job);
         }
         let job = self.upstream.create(cx, protocol, &task).await?.encode_to_vec();
-        self.memory.remember(cx, &job);
+        self.memory.remember(cx, fingerprint, &job);
         Ok(job)
     }
 
@@ -123,8 +130,8 @@ impl Bridge {
         if self.memory.has_succeeded(meta) {
             return true;
         }
-        let status = RawPlugin::get(self, cx, meta.to_vec()).await;
-        status.is_ok_and(|status| status.phase() == Phase::Succeeded)
+        let status = timeout(LOOK_TIME, RawPlugin::get(self, cx, meta.to_vec())).await;
+        status.is_ok_and(|status| status.is_ok_and(|status| status.phase() == Phase::Succeeded))
     }
 }
 

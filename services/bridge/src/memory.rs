@@ -1,9 +1,9 @@
 //! What a replica remembers of jobs: connectors keep nothing by which a repeat could be told.
 
-use std::{hash::Hash, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
-use plugin_core::{Context, Error, digest::KeyedHash};
+use plugin_core::{Context, Error, Fingerprint, Kind, Result, digest::KeyedHash};
 use tokio::time::Instant;
 
 /// How long a create is remembered. Flyte repeats one within minutes.
@@ -12,14 +12,23 @@ const CREATED_FOR: Duration = Duration::from_secs(3600);
 const SUCCEEDED_FOR: Duration = Duration::from_secs(2 * 3600);
 /// How long deletes may fail with exceptions: Flyte 2 repeats them for ever.
 const DELETE_GRACE: Duration = Duration::from_secs(3600);
-/// The most jobs of each kind: handles of 4 KiB take 40 MiB.
+/// The most jobs whose end is remembered.
 const MOST: u64 = 10_000;
+/// The most bytes of what is remembered of creates.
+const CREATED_BYTES: u64 = 16 << 20;
+
+/// A task, and the job that was made of it.
+#[derive(Clone)]
+struct Submitted {
+    task: Fingerprint,
+    job: Arc<[u8]>,
+}
 
 /// What a replica remembers of jobs.
 pub(crate) struct Memory {
     hash: KeyedHash,
     /// By idempotency key.
-    created: Cache<u128, Vec<u8>>,
+    created: Cache<u128, Submitted>,
     succeeded: Cache<u128, ()>,
     /// Since when deletes fail.
     failing: Cache<u128, Instant>,
@@ -29,7 +38,11 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             hash: KeyedHash::default(),
-            created: cache(CREATED_FOR),
+            created: Cache::builder()
+                .weigher(|_, it: &Submitted| u32::try_from(it.job.len() + 256).unwrap_or(u32::MAX))
+                .max_capacity(CREATED_BYTES)
+                .time_to_idle(CREATED_FOR)
+                .build(),
             succeeded: cache(SUCCEEDED_FOR),
             failing: cache(DELETE_GRACE * 2),
         }
@@ -45,14 +58,30 @@ impl Memory {
         self.hash.of(value)
     }
 
-    /// The job of an earlier create with the same key.
-    pub(crate) fn created(&self, cx: &Context) -> Option<Vec<u8>> {
-        self.created.get(&self.key(&(cx.task_type().name, cx.idempotency_key())))
+    /// The job of an earlier create of `task` with the same key.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when it was another task's: the caller used its key twice.
+    pub(crate) fn created(&self, cx: &Context, task: Fingerprint) -> Result<Option<Vec<u8>>> {
+        match self.created.get(&self.key_of(cx)) {
+            None => Ok(None),
+            Some(known) if known.task == task => Ok(Some(known.job.to_vec())),
+            Some(_) => {
+                let message =
+                    "another task was already submitted under this key; use a different key";
+                Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"))
+            }
+        }
     }
 
-    pub(crate) fn remember(&self, cx: &Context, job: &[u8]) {
-        let key = self.key(&(cx.task_type().name, cx.idempotency_key()));
-        self.created.insert(key, job.to_vec());
+    pub(crate) fn remember(&self, cx: &Context, task: Fingerprint, job: &[u8]) {
+        self.created.insert(self.key_of(cx), Submitted { task, job: job.into() });
+    }
+
+    /// Two callers share no job, whatever key they have.
+    fn key_of(&self, cx: &Context) -> u128 {
+        let (caller, key) = (cx.caller(), cx.idempotency_key());
+        self.key(&(cx.task_type().name, key, caller.issuer(), caller.subject()))
     }
 
     pub(crate) fn succeeded(&self, job: &[u8]) {

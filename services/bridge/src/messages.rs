@@ -21,12 +21,14 @@ pub(crate) struct Category {
     pub(crate) version: i32,
 }
 
-/// The secrets of a request, from its caller.
+/// The secrets and settings of a request, from its caller.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub(crate) struct Connection {
     #[prost(btree_map = "string, string", tag = "2")]
     pub(crate) secrets: BTreeMap<String, String>,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub(crate) configs: BTreeMap<String, String>,
 }
 
 /// `GetTaskRequest` and, without a prefix, `DeleteTaskRequest`.

@@ -13,7 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     address::Address,
-    error::{CONNECTOR_ERROR, last_line},
+    error::{CONNECTOR_ERROR, exception},
     messages::{Agent, Category},
 };
 
@@ -214,7 +214,7 @@ fn refused(status: StatusCode, about: About, body: &[u8]) -> Error {
         _ => Kind::Unavailable,
     };
     let Refusal { error_code, message } = serde_json::from_slice(body).unwrap_or_default();
-    let message = match message.as_deref().map_or("", last_line) {
+    let message = match &*message.as_deref().map(exception).unwrap_or_default() {
         "" => format!("the plugin failed with HTTP status {}", status.as_u16()),
         line => line.to_owned(),
     };

@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::{
     address::Address,
-    dialect::{Dialect, Protocol},
+    dialect::Protocol,
     error::{CONNECTOR_ERROR, of_job},
     grpc::Connectors,
     messages::{Agent, Job, Listed},
@@ -85,9 +85,8 @@ impl Upstream {
     ) -> Result<Status> {
         let _permit = self.permit().await?;
         match to {
-            Protocol::Grpc(Dialect::Flyte1 | Dialect::Flyte2) => {
-                self.connectors.execute(cx, task).await
-            }
+            // Only Flyte 1 has sync tasks.
+            Protocol::Grpc(_) => self.connectors.execute(cx, task).await,
             Protocol::Rest => match self.rest.execute(cx, &task.to_json()?).await {
                 Ok(answer) => Ok(status(answer, &task.output_types()?)),
                 // Propeller would repeat an error at once and without end.

@@ -109,9 +109,8 @@ class Connectors:
         return (self.files / "log").read_text()
 
 
-def on_socket(files):
+def on_socket(files, *modules):
     path = files / "connectors.sock"
-    modules = ["sleeping", "failing", "pickled", "greeting"]
     return Connectors(f"unix:{path}", [sys.executable, HERE / "serve_on_socket.py", path, *modules], files)
 
 
@@ -162,10 +161,10 @@ def processes(google, tmp_path_factory):
     files = {name: tmp_path_factory.mktemp(name) for name in ("flytekit", "pyflyte", "flyte2", "mortal")}
     pyflyte = [program("pyflyte"), "serve", "connector"]
     started = {
-        "flytekit": on_socket(files["flytekit"]),
+        "flytekit": on_socket(files["flytekit"], "sleeping", "failing", "pickled", "greeting"),
         "pyflyte": on_port(files["pyflyte"], pyflyte, Flyte1, "sleeping", "failing", "greeting"),
         "flyte2": on_port(files["flyte2"], [program("c0")], Flyte2, "flyte2_connectors"),
-        "mortal": on_socket(files["mortal"]),
+        "mortal": on_socket(files["mortal"], "sleeping"),
     }
     try:
         for connectors in started.values():

@@ -36,6 +36,13 @@ def test_exception_on_create_is_transient(flytekit_bridge, kind, job, token):
     check_log(flytekit_bridge, token)
 
 
+def test_long_traceback_leaves_its_last_line(flytekit_bridge, job):
+    words = "expired " * 3000
+    with pytest.raises(Refused) as refused:
+        flytekit_bridge.caller().create(task("failing", job, fails="create", token=words))
+    assert LAST_LINE in refused.value.message
+
+
 def test_create_is_repeated_after_an_exception(flytekit_bridge, job, token):
     for _ in range(2):
         with pytest.raises(Refused):

@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from callers import Flyte1, Rest, task
+from callers import Flyte1, Refused, Rest, task
 from conftest import ROOT
 from flyteidl.admin import agent_pb2
 from flyteidl.core import literals_pb2
@@ -13,7 +13,7 @@ GOLDEN = ROOT / "tests" / "golden"
 
 
 # Flyte 2's connector gets a request of Flyte 1, and the other way around, too.
-@pytest.mark.parametrize("golden", ["v1/bq_scalars", "v1/bq_select_one", "v2/bq_scalars", "v2/bq_select_one"])
+@pytest.mark.parametrize("golden", ["v1/bq_scalars", "v2/bq_scalars"])
 def test_bigquery(bridge, kind, golden, job):
     request = agent_pb2.CreateTaskRequest.FromString((GOLDEN / f"{golden}.pb").read_bytes())
     request.output_prefix = f"s3://bucket/{job}"
@@ -22,6 +22,15 @@ def test_bigquery(bridge, kind, golden, job):
     assert [name for name, _ in answers[-1].links] == ["BigQuery Console"]
     results = literals_pb2.Literal.FromString(answers[-1].outputs["results"])
     assert results.scalar.structured_dataset.uri.startswith("bq://")
+
+
+def test_bigquery_says_what_is_wrong(bridge, job):
+    request = agent_pb2.CreateTaskRequest.FromString((GOLDEN / "v1/bq_empty_sql.pb").read_bytes())
+    request.output_prefix = f"s3://bucket/{job}"
+    request.template.sql.statement = ""
+    with pytest.raises(Refused) as refused:
+        bridge.caller().create(request)
+    assert "Required parameter is missing: query" in refused.value.message
 
 
 def test_sensor_waits_for_a_file(flytekit_bridge, kind, job, tmp_path):

@@ -88,7 +88,6 @@ def test_secrets_of_the_caller_reach_the_connector(flyte2_bridge, job):
     assert token not in flyte2_bridge.log
 
 
-@pytest.mark.xfail(strict=True, reason="the bridge passes only the secrets of a connection on to get and delete")
 def test_configs_of_the_caller_reach_the_connector(flyte2_bridge, job):
     assert connections(flyte2_bridge, job, configs={"region": "eu"}) == {"as None in eu"}
 

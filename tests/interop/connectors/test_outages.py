@@ -2,7 +2,7 @@
 
 import pytest
 from callers import Refused, task
-from conftest import bridge_before, eventually
+from conftest import bridge_before, eventually, on_socket
 
 
 def test_bridge_is_not_ready_without_a_task_type(processes, flytekit_bridge, tmp_path):
@@ -44,3 +44,20 @@ def test_jobs_survive_their_connector(processes, tmp_path, kind, job):
         connectors.start()
         assert caller.poll_to_end("sleeping", handle)[-1].phase == "SUCCEEDED"
     assert connectors.calls(job) == ["create", "get", "get"]
+
+
+def test_jobs_survive_connectors_without_their_task_type(processes, tmp_path, job):
+    connectors = processes["mortal"]
+    others = on_socket(connectors.files, "failing")
+    with bridge_before(connectors, tmp_path, "--task-types=sleeping") as bridge:
+        caller = bridge.caller()
+        handle = caller.create(task("sleeping", job, polls=1))
+        assert caller.get("sleeping", handle).phase == "INITIALIZING"
+        connectors.kill()
+        try:
+            others.start()
+            eventually(lambda: "failing" in others.directly().task_types(), "other connectors answer")
+            assert caller.get("sleeping", handle).phase == "INITIALIZING"
+        finally:
+            others.kill()
+            connectors.start()

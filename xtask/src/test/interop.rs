@@ -53,7 +53,7 @@ pub(super) fn flyte2(_: &Environment) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Local runs of Flyte's SDKs.
+/// Local runs of Flyte's SDKs, and their connectors behind the bridge.
 pub(super) fn flytekit(_: &Environment) -> Result<Outcome> {
     if !python::suits_flytekit() {
         return Ok(Outcome::Skipped(python::FLYTEKITS_PYTHON.to_owned()));
@@ -63,6 +63,7 @@ pub(super) fn flytekit(_: &Environment) -> Result<Outcome> {
     };
     python.install_checkout("clients/flytekit")?;
     run(&mut python.pytest())?;
+    run(&mut python.pytest_on("tests/interop/connectors"))?;
     for suite in FLYTE2_CLIENTS {
         let name = suite.python;
         let Some(python) = Python::prepare(suite)? else {

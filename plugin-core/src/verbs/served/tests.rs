@@ -15,7 +15,7 @@ use crate::{
     task::{Phase, Status, Task, TaskType},
     upstream::HttpBuilder,
     verbs::{
-        ConnectionSecrets, Opened, Verbs,
+        ConnectionValues, Opened, Verbs,
         tests::{incoming, shared},
     },
     wire::from_proto_json_object,
@@ -103,7 +103,7 @@ fn open(verbs: &Verbs, handle: &[u8], task_type: Option<&str>) -> Result<Opened>
 
 async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
     let opened = open(verbs, handle, None).unwrap();
-    verbs.get(&incoming(TIME), &opened, ConnectionSecrets::new()).await.phase
+    verbs.get(&incoming(TIME), &opened, ConnectionValues::default()).await.phase
 }
 
 #[tokio::test(start_paused = true)]

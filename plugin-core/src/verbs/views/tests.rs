@@ -25,7 +25,7 @@ use crate::{
     task::{Phase, Task, TaskType},
     upstream::HttpBuilder,
     verbs::{
-        ConnectionSecrets, Shared,
+        ConnectionValues, Shared,
         tests::{incoming, shared},
     },
 };
@@ -134,7 +134,7 @@ fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
 async fn status(verbs: &Arc<Verbs>, handle: &[u8]) -> Arc<Status> {
     let incoming = incoming(Duration::from_secs(10));
     let opened = verbs.open(&incoming, Verb::Get, handle, None).unwrap();
-    verbs.get(&incoming, &opened, ConnectionSecrets::new()).await
+    verbs.get(&incoming, &opened, ConnectionValues::default()).await
 }
 
 async fn poll(verbs: &Arc<Verbs>, handle: &[u8]) -> Phase {
