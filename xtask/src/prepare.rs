@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     dependencies, flyte2, go,
     process::{nicely, run},
-    python::{self, CHARTS, FLYTEKIT, HOSTILE, Python},
+    python::{self, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python},
     target,
 };
 
@@ -21,6 +21,7 @@ pub(crate) fn everything(install: bool) -> Result<()> {
         chart_tools(python)?;
     }
     Python::prepare(HOSTILE)?;
+    Python::prepare(PLUGINS)?;
     if python::suits_flytekit() {
         Python::prepare(FLYTEKIT)?;
     }

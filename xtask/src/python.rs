@@ -74,6 +74,9 @@ pub(crate) const BENCH_FLYTE2: Suite =
     Suite { requirements: "requirements-flyte2.txt", environment: "bench/flyte2-venv", ..BENCH };
 pub(crate) const BENCH_FASTAPI: Suite =
     Suite { requirements: "requirements-fastapi.txt", environment: "bench/fastapi-venv", ..BENCH };
+/// The package for authors of plugins in Python.
+pub(crate) const PLUGINS: Suite =
+    Suite { tests: "clients/python/tests", environment: "plugins/venv", ..SUITE };
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
 
@@ -143,6 +146,13 @@ impl Python {
         if self.suite.processes != "0" {
             command.args(["--numprocesses", self.suite.processes, "--dist=loadgroup"]);
         }
+        command
+    }
+
+    /// A module with its arguments, run in `directory`.
+    pub(crate) fn module_in(&self, directory: &str, module: &[&str]) -> Command {
+        let mut command = self.command();
+        command.arg("-m").args(module).current_dir(root().join(directory));
         command
     }
 

@@ -12,7 +12,7 @@ use crate::{
     ci::is_ci,
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
-    python::{self, CHARTS, HOSTILE, INTEROP, Python},
+    python::{self, CHARTS, HOSTILE, INTEROP, PLUGINS, Python},
     template_notes, template_test,
     times::{End, Times},
 };
@@ -69,14 +69,21 @@ struct Environment {
 /// The step that runs in parallel from the start: it does not depend on the repository's programs.
 const PREPARE: &str = "prepare";
 /// The steps that run in parallel with the others once the programs are built.
-const BESIDE: [&str; 6] =
-    ["interop-propeller", "interop-flyte2", "interop-flytekit", "hostile", "charts", "cluster"];
+const BESIDE: [&str; 7] = [
+    "interop-propeller",
+    "interop-flyte2",
+    "interop-flytekit",
+    "plugins",
+    "hostile",
+    "charts",
+    "cluster",
+];
 /// The steps of `--template`.
 const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 24] = [
+const STEPS: [Step; 25] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -94,6 +101,7 @@ const STEPS: [Step; 24] = [
     },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop::flyte2 },
     Step { name: "interop-flytekit", what: "Flyte's SDKs and connectors", run: interop::flytekit },
+    Step { name: "plugins", what: "plugins in Python, behind the bridge", run: plugins },
     Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },
@@ -276,6 +284,22 @@ fn hostile(_: &Environment) -> Result<Outcome> {
         Some(python) => passed(python.pytest()),
         None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
     }
+}
+
+/// The package for authors in Python: lints, types, and tests with the bridge.
+fn plugins(_: &Environment) -> Result<Outcome> {
+    let Some(python) = Python::prepare(PLUGINS)? else {
+        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
+    };
+    for check in [
+        &["ruff", "check", "src", "tests"][..],
+        &["ruff", "format", "--check", "src", "tests"],
+        &["mypy", "--cache-dir=/dev/null"],
+        &["pytest", "-q", "-p", "no:cacheprovider"],
+    ] {
+        run_program(python.module_in("clients/python", check).env("PYTHONPATH", "src"))?;
+    }
+    Ok(Outcome::Passed)
 }
 
 fn dependencies(environment: &Environment) -> Result<Outcome> {

@@ -53,8 +53,8 @@ async def read_body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
             # The rest of the body is still to come, so the connection is of no further use.
-            message = f"the body is larger than {MAX_BODY >> 20} MiB"
-            raise Problem(413, "TOO_LARGE", message, ("connection", "close"))
+            text = f"the body is larger than {MAX_BODY >> 20} MiB"
+            raise Problem(413, "TOO_LARGE", text, ("connection", "close"))
         if not message.get("more_body", False):
             return bytes(body)
 

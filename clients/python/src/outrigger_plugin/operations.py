@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from .asgi import Answer
 from .calls import Calls
+from .errors import Refused
 from .plugin import AnyPlugin, Category, Plugin, SyncPlugin
 from .status import Ended, Status, answer
 from .task import Task
@@ -27,13 +28,13 @@ def listed(plugins: dict[Category, AnyPlugin]) -> Answer:
 
 
 async def create(calls: Calls, plugin: Plugin, task: Task) -> Answer:
-    """Starts a job. Raises ValueError or TypeError if it cannot be found again; it is deleted then."""
+    """Starts a job. Raises Refused if it cannot be found again, as another one could not be; it is deleted then."""
     job = await calls.call(plugin.create, task)
     try:
         return Answer(200, {"job_id": checked(job)})
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         outcome = "was deleted" if await was_deleted(calls, plugin, job) else "may still run"
-        raise type(error)(f"{error}; the job {outcome}") from None
+        raise Refused(f"{error}; the job {outcome}", code="UNUSABLE_JOB") from None
 
 
 def checked(job: Any) -> Any:

@@ -65,13 +65,14 @@ def path_of(scope: Scope) -> str:
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")
     # Some servers leave it out of the path.
-    return path.removeprefix(root) if path.startswith(f"{root}/") else path
+    return path[len(root) :] if path.startswith(f"{root}/") else path
 
 
 def job_id_in_query(scope: Scope) -> str:
     """The text of the job id. Raises Problem unless there is exactly one."""
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    texts = query.get("job_id", [])
+    query = str(scope.get("query_string", b""), "latin-1")
+    # Also reads forms, whose spaces are plus signs.
+    texts = parse_qs(query, keep_blank_values=True).get("job_id", [])
     if len(texts) != 1:
         raise Problem(400, "MALFORMED", "job_id: expected exactly one in the query")
     return texts[0]

@@ -13,7 +13,7 @@ INTEGERS = range(-(2**63), 2**64)
 
 
 def plain(value: Any, name: str) -> Any:
-    """``value`` in JSON's own types. Times become RFC 3339, durations seconds (``"1.5s"``), tuples lists.
+    """``value`` in JSON's own types. Times become RFC 3339, durations a number of seconds, tuples lists.
 
     Raises ValueError or TypeError, with ``name`` in the message, for what JSON or Flyte cannot express.
     """
@@ -75,11 +75,8 @@ def of_date(value: date, name: str) -> str:
     return f"{value.isoformat()}T00:00:00+00:00"
 
 
-def of_duration(value: timedelta, name: str) -> str:
-    microseconds = value // timedelta(microseconds=1)
-    seconds, fraction = divmod(abs(microseconds), 1_000_000)
-    text = f"{seconds}.{fraction:06}".rstrip("0").rstrip(".")
-    return f"{'-' if microseconds < 0 else ''}{text}s"
+def of_duration(value: timedelta, name: str) -> float:
+    return value.total_seconds()
 
 
 # A datetime is a date, so it comes first.

@@ -1,0 +1,56 @@
+"""Arguments and exit codes: 2 for wrong arguments, 1 for a failure."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import __version__
+from . import serve
+from .errors import Failure, Misuse
+
+DESCRIPTION = "Flyte backend plugins as Python classes."
+# Each adds its parser to the subparsers, with a default `run` that takes the arguments and returns the exit code.
+SUBCOMMANDS = (serve,)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> Parser:
+    top = Parser(prog="outrigger", description=DESCRIPTION, allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"outrigger {__version__}")
+    subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for subcommand in SUBCOMMANDS:
+        subcommand.add_to(subparsers)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program. Returns its exit code; wrong arguments and ``--help`` exit at once."""
+    own, bridge_flags = split(sys.argv[1:] if arguments is None else arguments)
+    top = parser()
+    options = top.parse_args(own, argparse.Namespace(bridge_flags=bridge_flags))
+    try:
+        return int(options.run(options))
+    except Misuse as misuse:
+        command: Parser = options.parser
+        command.error(str(misuse))
+    except Failure as failure:
+        print(f"outrigger: {failure}", file=sys.stderr)
+        return failure.exit_code
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments before the first ``--``, and those after it, which argparse would mix with its own."""
+    arguments = list(arguments)
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]

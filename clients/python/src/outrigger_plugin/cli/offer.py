@@ -1,0 +1,74 @@
+"""Which task types an app or a command line offers."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import Failure
+
+PATH = "/plugins/v1"
+# In seconds. An app on a busy machine is asked again.
+TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Task types, each NAME or NAME:VERSION, as the bridge takes them."""
+
+    jobs: tuple[str, ...]
+    sync: tuple[str, ...]
+
+
+class SocketConnection(http.client.HTTPConnection):
+    """HTTP to a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(str(self.path))
+
+
+def of_app(name: str, path: Path) -> Offer:
+    """What the app called ``name`` offers.
+
+    Raises OSError or HTTPException until it answers, Failure if it is no app of plugins.
+    """
+    connection = SocketConnection(path)
+    try:
+        connection.request("GET", PATH)
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read()
+    finally:
+        connection.close()
+    try:
+        return read(json.loads(body)["plugins"])
+    except (ValueError, TypeError, KeyError):
+        seen = f"it answered GET {PATH} with {status}"
+        raise Failure(f"{name} is no app of outrigger_plugin.serve, nor has one mounted at /: {seen}") from None
+
+
+def read(plugins: list[dict[str, Any]]) -> Offer:
+    names: dict[bool, list[str]] = {False: [], True: []}
+    for plugin in plugins:
+        version = plugin["version"]
+        names[bool(plugin["sync"])].append(f"{plugin['task_type']}:{version}" if version else plugin["task_type"])
+    return Offer(tuple(names[False]), tuple(names[True]))
+
+
+def of_options(options: argparse.Namespace) -> Offer:
+    """What the command line names, for connectors."""
+    return Offer(names_in(options.task_types), names_in(options.sync_task_types))
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))

@@ -1,0 +1,119 @@
+"""The programs that are started, and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import Failure
+from .offer import Offer
+
+BRIDGE = "bridge"
+# How long a program may take to say its version, in seconds.
+VERSION_TIMEOUT = 5.0
+# The bridge keeps connections for 90 s; were they closed here first, a request could meet the closing.
+KEEP_ALIVE = 120
+# How long running calls may take after SIGTERM, in seconds: as long as the bridge lets a call take.
+GRACE = 30
+
+
+def find_bridge(named: str | None) -> str:
+    """The path of the bridge. Raises Failure if there is none."""
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise Failure(f"--bridge: {named} is not a program")
+        return found
+    beside = sysconfig.get_path("scripts")
+    for directory in (beside, *os.get_exec_path()):
+        found = shutil.which(BRIDGE, path=directory)
+        if found and is_the_bridge(found):
+            return found
+    raise Failure(f"Outrigger's program {BRIDGE!r} is neither in {beside} nor on PATH; name it with --bridge PATH")
+
+
+def is_the_bridge(program: str) -> bool:
+    """Whether it is not iproute2's program, which has the same name and is on most machines with Linux."""
+    try:
+        asked = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return False
+    return asked.returncode == 0 and asked.stdout.startswith(f"{BRIDGE} ")
+
+
+def app_server(options: argparse.Namespace, socket: Path) -> list[str]:
+    """uvicorn with the app."""
+    command = [sys.executable, "-m", "uvicorn", options.app, "--uds", str(socket)]
+    # The bridge logs calls, and there are no proxies whose headers could be trusted.
+    command += ["--log-level", "warning", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
+    command += ["--timeout-keep-alive", str(KEEP_ALIVE), "--timeout-graceful-shutdown", str(GRACE)]
+    return [*command, "--reload"] if options.reload else command
+
+
+def connector_server(options: argparse.Namespace, socket: Path) -> list[str]:
+    """flytekit's connectors, on gRPC."""
+    task_types = ",".join(filter(None, (options.task_types, options.sync_task_types)))
+    command = [sys.executable, "-m", "outrigger_plugin.connectors", "--socket", str(socket)]
+    return [*command, "--task-types", task_types, *options.connectors]
+
+
+def bridge(program: str, options: argparse.Namespace, socket: Path, offer: Offer) -> list[str]:
+    """The bridge before what listens on ``socket``."""
+    host = host_of(options)
+    command = [program, "--upstream", f"unix:{socket}"]
+    if options.connectors is None:
+        command += ["--protocol", "rest"]
+    for flag, names in (("--task-types", offer.jobs), ("--sync-task-types", offer.sync)):
+        if names:
+            command += [flag, ",".join(names)]
+    command += ["--listen", f"{host}:{options.port}", "--admin-listen", f"{host}:{options.admin_port}"]
+    command += access(options)
+    return [*command, *conveniences(options), *options.bridge_flags]
+
+
+def access(options: argparse.Namespace) -> Iterable[str]:
+    if options.insecure_no_auth:
+        yield "--insecure-no-auth"
+    if options.auth:
+        yield from ("--auth", options.auth)
+    if options.handle_keys:
+        yield from ("--handle-keys", options.handle_keys)
+
+
+def conveniences(options: argparse.Namespace) -> Iterable[str]:
+    """For a person at a terminal, unless the bridge's flags or environment say otherwise."""
+    if sys.stderr.isatty() and is_free(options, "--log-format", "PLUGIN_LOG_FORMAT"):
+        yield from ("--log-format", "pretty")
+    # No load balancer has to notice the end.
+    if is_insecure(options) and is_free(options, "--drain-delay", "PLUGIN_DRAIN_DELAY"):
+        yield from ("--drain-delay", "0s")
+
+
+def is_free(options: argparse.Namespace, flag: str, variable: str) -> bool:
+    given = any(it == flag or it.startswith(f"{flag}=") for it in options.bridge_flags)
+    return not given and variable not in os.environ
+
+
+def is_insecure(options: argparse.Namespace) -> bool:
+    """Whether requests need no token."""
+    in_environment = os.environ.get("PLUGIN_INSECURE_NO_AUTH", "").lower() not in (
+        "",
+        "0",
+        "false",
+        "f",
+        "no",
+        "n",
+        "off",
+    )
+    return bool(options.insecure_no_auth) or (in_environment and not options.auth)
+
+
+def host_of(options: argparse.Namespace) -> str:
+    """The address that the bridge listens on: other machines must not reach one that checks no tokens."""
+    return "127.0.0.1" if is_insecure(options) else "0.0.0.0"

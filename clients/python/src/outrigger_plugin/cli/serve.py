@@ -1,0 +1,125 @@
+"""``outrigger serve``: plugins or connectors, and a bridge before them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from .errors import Misuse
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+DESCRIPTION = """
+Serves plugins to Flyte: runs the app on a private Unix socket and the program `bridge` before it, which speaks gRPC
+(Flyte 1 and 2) and REST, checks tokens, seals handles and enforces limits. Ends when either of them ends.
+"""
+USAGE = "outrigger serve (MODULE:APP | --connectors [MODULE ...] --task-types NAME,…) [OPTIONS] [-- BRIDGE FLAGS]"
+EXAMPLES = """
+examples:
+  outrigger serve my_plugin:app --insecure-no-auth --reload
+  outrigger serve my_plugin:app --auth auth.yaml --handle-keys handle.key -- --drain-delay 10s
+  outrigger serve --connectors my_connectors --task-types my_task --insecure-no-auth
+
+What follows `--` is passed to the bridge; `bridge --help` lists its flags. Exit codes: 2 for wrong arguments, 1 for a
+failure, otherwise that of the program that ended.
+"""
+
+
+def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the parser of this command."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="serve plugins, or flytekit's connectors, to Flyte",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=USAGE,
+        allow_abbrev=False,
+    )
+    add_what(parser)
+    add_how(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def add_what(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("app", metavar="MODULE:APP", nargs="?", help="the app that outrigger_plugin.serve made")
+    parser.add_argument("--reload", action="store_true", help="restart the app when its files change")
+    group = parser.add_argument_group("flytekit's connectors, instead of an app")
+    group.add_argument(
+        "--connectors", metavar="MODULE", nargs="*", help="modules to import beside the installed flytekitplugins"
+    )
+    form = "NAME or NAME:VERSION, separated by commas"
+    group.add_argument("--task-types", metavar="NAME,…", default="", help=f"task types to serve as jobs: {form}")
+    group.add_argument(
+        "--sync-task-types", metavar="NAME,…", default="", help=f"task types to answer within the call: {form}"
+    )
+
+
+def add_how(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the bridge")
+    group.add_argument("--port", type=port, default=8000, help="API port, for gRPC and REST (default: 8000)")
+    group.add_argument(
+        "--admin-port",
+        type=port,
+        default=9090,
+        help="port of probes and metrics, without authentication (default: 9090)",
+    )
+    auth = group.add_mutually_exclusive_group()
+    auth.add_argument(
+        "--insecure-no-auth", action="store_true", help="accept requests without a token, from this machine only"
+    )
+    auth.add_argument("--auth", metavar="FILE", help="YAML file of token issuers and rules")
+    group.add_argument(
+        "--handle-keys",
+        metavar="FILE,…",
+        help="files with the keys of job handles: openssl rand -base64 32 > handle.key",
+    )
+    group.add_argument(
+        "--bridge", metavar="PATH", help="the program; by default the one beside this Python's programs, or on PATH"
+    )
+
+
+def port(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, not {text!r}")
+    return number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until a signal or the end of a child. Returns the exit code; raises Misuse or Failure."""
+    from .serving import serve
+
+    check(options)
+    return asyncio.run(serve(options))
+
+
+def check(options: argparse.Namespace) -> None:
+    """Raises Misuse if the arguments do not fit together."""
+    if options.connectors is None:
+        check_app(options)
+    elif options.app is not None:
+        raise Misuse("MODULE:APP and --connectors: expected one of them")
+    elif not (options.task_types or options.sync_task_types):
+        raise Misuse("--connectors: needs --task-types or --sync-task-types")
+    elif options.reload:
+        raise Misuse("--reload: only for an app")
+    if options.port == options.admin_port:
+        raise Misuse(f"--port and --admin-port are both {options.port}")
+    in_environment = any(os.environ.get(name) for name in ("PLUGIN_AUTH", "PLUGIN_INSECURE_NO_AUTH"))
+    if not (options.auth or options.insecure_no_auth or in_environment):
+        raise Misuse("expected --insecure-no-auth (this machine only), or --auth FILE and --handle-keys FILE")
+
+
+def check_app(options: argparse.Namespace) -> None:
+    if options.app is None:
+        raise Misuse("expected MODULE:APP, or --connectors")
+    if options.task_types or options.sync_task_types:
+        raise Misuse("--task-types and --sync-task-types: only with --connectors; an app has its own")
+    module, colon, name = options.app.partition(":")
+    is_module = all(part.isidentifier() for part in module.split("."))
+    if not (is_module and colon and name) or module.endswith(".py"):
+        raise Misuse(f"expected MODULE:APP, for example my_plugin:app, not {options.app!r}")

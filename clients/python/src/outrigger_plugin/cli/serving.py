@@ -1,0 +1,140 @@
+"""Starts the server and the bridge, says when they are ready, and ends them in the right order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import http.client
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import offer, programs
+from .announcement import announce
+from .children import Child, Signals, Stopped, note
+from .errors import Failure
+from .offer import Offer
+
+# All in seconds.
+INTERVAL = 0.05
+PATIENCE = 10.0
+ADMIN_TIMEOUT = 5.0
+# A path of a Unix socket has at most 104 bytes on some systems.
+MAX_DIRECTORY = 80
+
+
+async def serve(options: argparse.Namespace) -> int:
+    """Serves until a signal or the end of a child. Returns the exit code.
+
+    Raises Failure if something cannot be started, or a child ends.
+    """
+    program = programs.find_bridge(options.bridge)
+    for port in (options.port, options.admin_port):
+        check_port(programs.host_of(options), port)
+    with private_directory() as directory:
+        signals = Signals()
+        try:
+            await start(options, program, directory / "plugin.sock", signals)
+            await signals.watch(asyncio.Event().wait())
+        except Stopped:
+            pass
+        finally:
+            # The bridge first: it takes no more calls, and those under way still reach the server.
+            for child in reversed(signals.children):
+                await child.stop()
+    return exit_code(signals)
+
+
+async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> None:
+    """Starts both programs, and returns when they serve."""
+    is_app = options.connectors is None
+    name = f"the server of {options.app}" if is_app else "the server of connectors"
+    command = (programs.app_server if is_app else programs.connector_server)(options, path)
+    signals.children.append(await Child.start(name, command, programs.GRACE + 5))
+    found = await signals.watch(listening(options, path))
+    command = programs.bridge(program, options, path, found)
+    # Standard output is for this program's own lines.
+    signals.children.append(await Child.start("the bridge", command, stdout=sys.stderr.fileno()))
+    await signals.watch(ready(options.admin_port))
+    announce(options, found)
+
+
+def exit_code(signals: Signals) -> int:
+    """The bridge's, which says whether calls were cut off; without one, that of a program that a signal ends."""
+    if len(signals.children) > 1:
+        return signals.children[1].exit_code
+    return 128 + (signals.received or 0)
+
+
+async def listening(options: argparse.Namespace, path: Path) -> Offer:
+    """What is offered, once something listens on the socket. Raises Failure if the app is no app of plugins."""
+
+    def ask() -> Offer | str:
+        try:
+            if options.connectors is None:
+                return offer.of_app(options.app, path)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+            return offer.of_options(options)
+        except (OSError, http.client.HTTPException):
+            return "the server does not answer yet"
+
+    return await patiently(ask)
+
+
+async def ready(admin_port: int) -> None:
+    """Returns when the bridge is ready."""
+
+    def ask() -> Offer | str:
+        connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=ADMIN_TIMEOUT)
+        try:
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            body = answer.read().decode("utf-8", "replace").strip()
+            return Offer((), ()) if answer.status == 200 else f"the bridge is not ready: {body}"
+        except (OSError, http.client.HTTPException):
+            return "the bridge does not answer yet"
+        finally:
+            connection.close()
+
+    await patiently(ask)
+
+
+async def patiently(ask: Callable[[], Offer | str]) -> Offer:
+    """Asks until there is an offer. After a while it says why there is none yet."""
+    until, said = time.monotonic() + PATIENCE, ""
+    while True:
+        answer = await asyncio.to_thread(ask)
+        if not isinstance(answer, str):
+            return answer
+        if time.monotonic() > until and answer != said:
+            note(f"{answer}; waiting")
+            said = answer
+        await asyncio.sleep(INTERVAL)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises Failure if another program listens there, whose answers would look like the bridge's."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            flags = "--port and --admin-port choose others"
+            raise Failure(f"cannot listen on {host}:{port}: {error.strerror}; {flags}") from None
+
+
+@contextlib.contextmanager
+def private_directory() -> Iterator[Path]:
+    """A directory that only this user can enter: requests carry secrets, and the app checks no tokens."""
+    parent = tempfile.gettempdir()
+    path = tempfile.mkdtemp(prefix="outrigger-", dir=parent if len(parent) < MAX_DIRECTORY else "/tmp")
+    try:
+        yield Path(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

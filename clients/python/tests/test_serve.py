@@ -1,0 +1,264 @@
+"""`outrigger serve` before a fake bridge."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from conftest import TIMEOUT, Caller, eventually
+from outrigger_plugin.cli import serving
+from outrigger_plugin.cli.offer import Offer
+from program import Outrigger, ends, environment, run
+
+APP = ("my_plugin:app", "--insecure-no-auth")
+
+
+@pytest.fixture
+def outrigger(tmp_path):
+    return Outrigger(tmp_path)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_bridge_serves_what_the_app_has(outrigger):
+    with outrigger.serving(*APP) as process:
+        assert process.lines[0] == f"serving shoutout, chat on http://127.0.0.1:{outrigger.port}\n"
+        assert process.lines[1] == (
+            f"  curl -sS -X PUT http://127.0.0.1:{outrigger.port}/plugins/v1/shoutout/0 "
+            """-H 'idempotency-key: try-1' -d '{"inputs": {"text": "good night"}}'\n"""
+        )
+        host = "127.0.0.1"
+        assert outrigger.arguments == [
+            *("--upstream", f"unix:{outrigger.socket}", "--protocol", "rest"),
+            *("--task-types", "shoutout", "--sync-task-types", "chat"),
+            *("--listen", f"{host}:{outrigger.port}", "--admin-listen", f"{host}:{outrigger.admin}"),
+            *("--insecure-no-auth", "--drain-delay", "0s"),
+        ]
+        assert outrigger.journal[0]["upstream_answers"] and outrigger.journal[0]["mode"] == "0o700"
+        assert Caller(outrigger.socket).create("shoutout/0", key="k").body == {"job_id": "k"}
+        assert "a line of the bridge's log" in outrigger.log
+
+
+def test_bridge_with_tokens_listens_on_every_interface(outrigger):
+    outrigger.write(version=3)
+    flags = ("--auth", "auth.yaml", "--handle-keys", "a.key,b.key", "--", "--log-level", "warn", "--tls-certificate=x")
+    with outrigger.serving("my_plugin:app", *flags) as process:
+        assert process.lines[0] == f"serving shoutout:3, chat on https://127.0.0.1:{outrigger.port}\n"
+        assert "/plugins/v1/shoutout/3 " in process.lines[1]
+        assert process.lines[1].endswith('-H "authorization: Bearer $TOKEN"\n')
+        assert outrigger.arguments[4:] == [
+            *("--task-types", "shoutout:3", "--sync-task-types", "chat"),
+            *("--listen", f"0.0.0.0:{outrigger.port}", "--admin-listen", f"0.0.0.0:{outrigger.admin}"),
+            *("--auth", "auth.yaml", "--handle-keys", "a.key,b.key"),
+            *("--log-level", "warn", "--tls-certificate=x"),
+        ]
+
+
+def test_sync_task_types_alone_have_an_example(outrigger):
+    with outrigger.serving("my_plugin:only_chat", "--insecure-no-auth") as process:
+        assert process.lines[1].startswith("  curl -sS -X POST") and "--task-types" not in outrigger.arguments
+
+
+def test_flags_and_environment_of_the_bridge_come_first(outrigger):
+    with outrigger.serving(*APP, "--", "--drain-delay=3s"):
+        assert "0s" not in outrigger.arguments
+    (outrigger.files / "journal").unlink()
+    with outrigger.serving("my_plugin:app", PLUGIN_INSECURE_NO_AUTH="true", PLUGIN_DRAIN_DELAY="3s"):
+        assert "--drain-delay" not in outrigger.arguments and "--insecure-no-auth" not in outrigger.arguments
+        # Anybody could submit jobs there.
+        assert f"127.0.0.1:{outrigger.port}" in outrigger.arguments
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_the_bridge_before_the_server(outrigger, number):
+    with outrigger.serving(*APP) as process:
+        directory = outrigger.socket.parent
+        process.send_signal(number)
+        assert ends(process) == 0
+    assert outrigger.journal[1:] == [{"signal": signal.SIGTERM, "upstream_answers": True}]
+    assert not directory.exists()
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_bridge_through_the_program_only(outrigger):
+    with outrigger.serving(*APP) as process:
+        assert os.getpgid(outrigger.journal[0]["pid"]) != os.getpgid(process.pid)
+
+
+def test_exit_code_after_a_signal_is_the_bridges(outrigger):
+    with outrigger.serving(*APP, "--", "--exit-on-signal-with=5") as process:
+        process.terminate()
+        assert ends(process) == 5
+
+
+def test_second_signal_ends_everything_at_once(outrigger):
+    with outrigger.serving(*APP, "--", "--deaf") as process:
+        process.terminate()
+        eventually(lambda: len(outrigger.journal) == 2, "the bridge has seen the first signal")
+        process.terminate()
+        assert ends(process) == 128 + signal.SIGKILL
+    assert not outrigger.socket.exists()
+
+
+def test_bridge_that_ends_ends_everything(outrigger):
+    ended = outrigger.run(*APP, "--", "--exit-with=3")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.endswith("outrigger: the bridge ended with exit code 3\n")
+
+
+def test_bridge_that_is_killed_ends_everything(outrigger):
+    with outrigger.serving(*APP) as process:
+        os.kill(outrigger.journal[0]["pid"], signal.SIGKILL)
+        assert ends(process) == 128 + signal.SIGKILL
+    assert not outrigger.socket.exists()
+
+
+def test_server_that_ends_ends_everything(outrigger):
+    with outrigger.serving(*APP) as process:
+        with pytest.raises(OSError):
+            Caller(outrigger.socket).poll("shoutout/0", "end")
+        assert ends(process) == 7
+    assert outrigger.log.endswith("outrigger: the server of my_plugin:app ended with exit code 7\n")
+    assert not alive(outrigger.journal[0]["pid"])
+
+
+def test_app_is_reloaded_when_its_file_changes(outrigger):
+    with outrigger.serving(*APP, "--reload"):
+        caller = Caller(outrigger.socket)
+
+        def version():
+            try:
+                return caller.send("GET", "").body["plugins"][0]["version"]
+            except OSError:
+                return None
+
+        assert version() == 0
+        outrigger.write(version=42)
+        eventually(lambda: version() == 42, "the app is reloaded")
+    assert not outrigger.socket.exists()
+
+
+@pytest.mark.parametrize(
+    "app, seen",
+    [
+        ("absent:app", "Could not import module"),
+        ("my_plugin:absent", "Attribute"),
+        ("broken:app", "has no task type: write task_type"),
+    ],
+)
+def test_app_that_cannot_be_imported_is_an_error(outrigger, app, seen):
+    text = (outrigger.files / "my_plugin.py").read_text()
+    (outrigger.files / "broken.py").write_text(text.replace('"shoutout"', '""'))
+    ended = outrigger.run(app, "--insecure-no-auth")
+    # Which of them depends on uvicorn's release.
+    assert ended.returncode in (1, 3) and seen in ended.stderr
+    assert ended.stderr.endswith(f"outrigger: the server of {app} ended with exit code {ended.returncode}\n")
+    assert outrigger.journal == []
+
+
+def test_app_without_plugins_is_an_error(outrigger):
+    ended = outrigger.run("my_plugin:silent", "--insecure-no-auth")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "outrigger: my_plugin:silent is no app of outrigger_plugin.serve, nor has one mounted at /: "
+        "it answered GET /plugins/v1 with 418\n"
+    )
+
+
+def test_port_in_use_is_an_error(outrigger):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", outrigger.admin))
+        other.listen()
+        ended = outrigger.run(*APP)
+    assert ended.returncode == 1
+    expected = f"outrigger: cannot listen on 127.0.0.1:{outrigger.admin}: Address already in use; "
+    assert ended.stderr.startswith(expected) and ended.stderr.count("\n") == 1
+
+
+def test_bridge_is_found_on_path_behind_another_program_of_its_name(outrigger):
+    other = outrigger.files / "other"
+    other.mkdir()
+    (other / "bridge").write_text('#!/bin/sh\necho "Option is unknown"\nexit 255\n')
+    (other / "bridge").chmod(0o755)
+    missing = outrigger.run(*APP, bridge=False, PATH=str(other))
+    assert missing.returncode == 1 and outrigger.journal == []
+    assert missing.stderr.startswith("outrigger: Outrigger's program 'bridge' is neither in ")
+    assert missing.stderr.endswith("nor on PATH; name it with --bridge PATH\n")
+    path = f"{other}:{outrigger.files}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    found = outrigger.run(*APP, "--", "--exit-with=9", bridge=False, PATH=path)
+    assert found.returncode == 9 and len(outrigger.journal) == 1
+
+
+def test_bridge_that_is_no_program_is_an_error(outrigger):
+    ended = outrigger.run(*APP, "--bridge", "/absent", bridge=False)
+    assert (ended.returncode, ended.stderr) == (1, "outrigger: --bridge: /absent is not a program\n")
+
+
+def test_terminal_gets_colours_and_logs_for_people(outrigger):
+    ours, theirs = os.openpty()
+    command = outrigger.command(*APP)
+    env = outrigger.settings({"TERM": "xterm"})
+    process = subprocess.Popen(command, cwd=outrigger.files, env=env, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        seen = b""
+        while b"curl" not in seen:
+            seen += os.read(ours, 4096)
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT)
+        os.close(ours)
+    assert b"\033[1mserving shoutout, chat on " in seen
+    assert outrigger.arguments[-4:] == ["--log-format", "pretty", "--drain-delay", "0s"]
+
+
+def test_wait_has_a_reason_after_a_while(monkeypatch, capsys):
+    monkeypatch.setattr(serving, "PATIENCE", 0)
+    answers = iter(["not yet", "not yet", "still not", Offer((), ())])
+    asyncio.run(serving.patiently(lambda: next(answers)))
+    assert capsys.readouterr().err == "outrigger: not yet; waiting\noutrigger: still not; waiting\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ([], "expected MODULE:APP, or --connectors"),
+        (["my_plugin", "--insecure-no-auth"], "expected MODULE:APP, for example my_plugin:app, not 'my_plugin'"),
+        (["my_plugin.py:app", "--insecure-no-auth"], "expected MODULE:APP, for example"),
+        (["a/b:app", "--insecure-no-auth"], "expected MODULE:APP, for example"),
+        (["my_plugin:app"], "expected --insecure-no-auth (this machine only), or --auth FILE"),
+        (["my_plugin:app", "--task-types", "a"], "--task-types and --sync-task-types: only with --connectors"),
+        (["my_plugin:app", "--port", "0"], "argument --port: expected a port from 1 to 65535, not '0'"),
+        (["my_plugin:app", "--port", "1", "--admin-port", "1"], "--port and --admin-port are both 1"),
+        (["my_plugin:app", "--auth", "x", "--insecure-no-auth"], "argument --insecure-no-auth: not allowed with"),
+        (["--connectors", "a", "--insecure-no-auth"], "--connectors: needs --task-types or --sync-task-types"),
+        (["--connectors", "--task-types", "a", "--reload"], "--reload: only for an app"),
+        (["a:b", "--connectors", "c"], "MODULE:APP and --connectors: expected one of them"),
+        (["my_plugin:app", "--unknown"], "unrecognized arguments: --unknown"),
+    ],
+)
+def test_wrong_arguments_are_an_error_of_one_line(arguments, expected):
+    ended = run([sys.executable, "-m", "outrigger_plugin", "serve", *arguments], env=environment())
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert expected in ended.stderr and ended.stderr.count("\n") == 1
+    assert ended.stderr.endswith("--help)\n")
+
+
+def test_version_and_help_are_printed():
+    def output(*arguments):
+        ended = run([sys.executable, "-m", "outrigger_plugin", *arguments], env=environment())
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    assert output("--version").startswith("outrigger 0.")
+    assert "serve plugins" in output("--help")
+    assert "outrigger serve my_plugin:app --insecure-no-auth --reload" in output("serve", "--help")
