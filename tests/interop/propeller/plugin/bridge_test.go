@@ -1,0 +1,68 @@
+package plugin_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/flyteorg/flyte/flyteplugins/go/tasks/pluginmachinery/core"
+
+	"outrigger.dev/tests/interop/propeller/harness"
+)
+
+// behindBridge loads propeller's plugin with a bridge before the connector.
+func behindBridge(t *testing.T, connector *harness.Connector) (*harness.Plugin, *harness.Wire, *harness.Task) {
+	t.Helper()
+	connector.TaskType = harness.Bigquery.TaskType
+	wire := harness.Watch(t, harness.StartBridge(t, connector))
+	return harness.LoadOn(t, wire), wire, harness.NewTask(t, harness.Golden(t, harness.Bigquery.Golden))
+}
+
+func TestTaskOfConnectorBehindBridgeSucceedsWithItsOutputs(t *testing.T) {
+	t.Parallel()
+	connector := &harness.Connector{Polls: 1, Outputs: number("results")}
+	plugin, wire, task := behindBridge(t, connector)
+
+	require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, plugin).Phase())
+
+	require.True(t, proto.Equal(number("results"), task.Outputs(t)))
+	require.Equal(t, []string{task.OutputPrefix()}, connector.Creates())
+	require.Empty(t, harness.Flyte1.Violations(wire.Calls()))
+}
+
+func TestLostStateOfConnectorBehindBridgeStartsNoSecondJob(t *testing.T) {
+	t.Parallel()
+	connector := &harness.Connector{Polls: 1, Outputs: number("results")}
+	plugin, _, task := behindBridge(t, connector)
+
+	task.HandleAndForget(t, plugin)
+
+	require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, plugin).Phase())
+	require.Len(t, connector.Creates(), 1)
+}
+
+func TestAbortReachesConnectorBehindBridge(t *testing.T) {
+	t.Parallel()
+	connector := &harness.Connector{Polls: 1 << 30}
+	plugin, _, task := behindBridge(t, connector)
+	task.Handle(t, plugin)
+
+	require.NoError(t, plugin.Abort(context.Background(), task))
+
+	harness.Eventually(t, "the job is deleted", func() bool { return len(connector.Deletes()) == 1 })
+	require.Equal(t, connector.Creates(), connector.Deletes())
+}
+
+func TestExceptionsOfConnectorBehindBridgeAreNoFailedPolls(t *testing.T) {
+	t.Parallel()
+	connector := &harness.Connector{Polls: 1, Raises: true}
+	plugin, wire, task := behindBridge(t, connector)
+	task.UntilItRuns(t, plugin)
+
+	wire.Await(t, "GetTask", 3)
+
+	require.Equal(t, core.PhaseRunning, task.Handle(t, plugin).Phase())
+	require.Empty(t, harness.Flyte1.Violations(wire.Calls()))
+}
