@@ -43,5 +43,5 @@ pub use self::{
     server::openapi,
     task::{Phase, Status, Task, TaskType, Type, Value},
     upstream::{Http, HttpBuilder},
-    wire::{OutputTypes, RawTask, read_resource},
+    wire::{MAX_FACTS, MAX_LINKS, OutputTypes, RawTask, read_resource},
 };

@@ -27,6 +27,7 @@ use server_core::{Error, Kind, Result};
 use url::Url;
 
 pub use self::{
+    answer::RESPONSE_TOO_LARGE,
     answer::Response,
     credentials::{Credentials, SecretToken, authorization, bearer, secret_bearer},
     request::Request,
@@ -37,14 +38,13 @@ pub use self::{
 /// A file with a token, which is also [`Credentials`] that send it.
 pub use server_core::token_file::TokenFile;
 
-pub(crate) use self::{
-    answer::RESPONSE_TOO_LARGE,
-    endpoint::{EndpointArgs, UpstreamArgs, require_tls},
-    metrics::Metrics,
-};
 use self::{
     bodies::Bodies, client::Client, credentials::DynCredentials, endpoint::Endpoint, lanes::Lanes,
     permits::Permits,
+};
+pub(crate) use self::{
+    endpoint::{EndpointArgs, UpstreamArgs, require_tls},
+    metrics::Metrics,
 };
 
 /// The meaning of a response other than 2xx.

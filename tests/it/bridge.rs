@@ -373,11 +373,58 @@ async fn a_sync_task_is_executed_in_one_call() {
     }
 }
 
+/// What was checked is what is passed on.
 #[tokio::test]
-async fn secrets_of_the_request_reach_the_connector() {
-    let connectors = connectors(Flyte::V2).await;
+async fn a_part_that_came_twice_is_passed_on_twice() {
+    let connectors = connectors(Flyte::V1).await;
     let service = bridge(&connectors, &[]).await;
+    let (_, create, _) = CREATE[0];
+    let named = field(2, &field(2, b"sleep"));
+    let request = [named, field(3, b"s3://b/1"), field(2, &[0x82, 0x01, 0x00])].concat();
+    let token = service.token("propeller");
+    raw::call(channel(&service).await, create, request, Some(&token)).await.unwrap();
+    let sent = CreateTaskRequest::decode(connectors.calls("CreateTask")[0].messages[0].clone());
+    assert_eq!(sent.unwrap().template.unwrap().r#type, "sleep");
+}
+
+#[tokio::test]
+async fn forbidden_secrets_refuse_the_task() {
+    let connectors = connectors(Flyte::V2).await;
+    let service = bridge(&connectors, &["--forbid-connection-secrets"]).await;
     let client = service.client(Dialect::Flyte2, "propeller").await;
+    let handle = client.create_raw(with_secret()).await.unwrap();
+    let seen = polled(&client, &handle).await;
+    assert_eq!(seen.phase, "FAILED");
+    assert!(seen.message.contains("forbids secret values in requests"), "{}", seen.message);
+    assert!(connectors.calls("CreateTask").is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_ends_the_task() {
+    let connectors = connectors(Flyte::V1).await;
+    let service = bridge(&connectors, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let handle = client.create(&task()).await.unwrap();
+    let outputs = vec![0; (4 << 20) + 10];
+    let mut large = Vec::new();
+    prost::encoding::bytes::encode(2, &outputs, &mut large);
+    connectors.answer("GetTask", [Ok(got(&resource(3, &large)))]);
+    let seen = polled(&client, &handle).await;
+    assert!(seen.phase == "FAILED" && seen.message.starts_with("RESPONSE_TOO_LARGE"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn decorations_are_bounded() {
+    let connectors = connectors(Flyte::V1).await;
+    let service = bridge(&connectors, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let handle = client.create(&task()).await.unwrap();
+    let link = field(4, &[field(1, b"https://a"), field(2, b"Log")].concat());
+    connectors.answer("GetTask", [Ok(got(&resource(2, &link.repeat(10_000))))]);
+    assert_eq!(polled(&client, &handle).await.links.len(), 50);
+}
+
+fn with_secret() -> CreateTaskRequest {
     let mut request = CreateTaskRequest {
         output_prefix: "s3://b/1".to_owned(),
         connection: Some(Default::default()),
@@ -386,7 +433,15 @@ async fn secrets_of_the_request_reach_the_connector() {
     request.template.get_or_insert_default().r#type = "sleep".to_owned();
     let secrets = &mut request.connection.as_mut().unwrap().secrets;
     secrets.insert("api_key".to_owned(), "canary-of-connection".to_owned());
-    client.create_raw(request).await.unwrap();
+    request
+}
+
+#[tokio::test]
+async fn secrets_of_the_request_reach_the_connector() {
+    let connectors = connectors(Flyte::V2).await;
+    let service = bridge(&connectors, &[]).await;
+    let client = service.client(Dialect::Flyte2, "propeller").await;
+    client.create_raw(with_secret()).await.unwrap();
     let sent = connectors.calls("CreateTask")[0].messages[0].clone();
     let sent = CreateTaskRequest::decode(sent).unwrap();
     assert_eq!(sent.connection.unwrap().secrets["api_key"], "canary-of-connection");

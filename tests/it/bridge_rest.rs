@@ -53,7 +53,7 @@ async fn a_job_of_a_plugin_reads_alike_over_every_protocol() {
         assert_eq!(created.body["template"]["custom"].to_string(), r#"{"workers":3}"#);
         assert_eq!(created.headers["idempotency-key"].len(), 64);
         let time = created.headers["outrigger-deadline-ms"].to_str().unwrap();
-        assert!((1..=30_000).contains(&time.parse::<u64>().unwrap()), "{time}");
+        assert!((1..=300_000).contains(&time.parse::<u64>().unwrap()), "{time}");
         assert_eq!(client.get(&task("shout"), &handle).await.unwrap().phase, "RUNNING");
         let polled = &server.received(&Method::GET).pop().unwrap().target;
         assert_eq!(polled, "/plugins/v1/shout/0?job_id=%7B%22id%22%3A1%7D");
@@ -171,6 +171,43 @@ async fn a_delete_is_forwarded_once_the_job_is_known_not_to_have_succeeded() {
     }
 }
 
+/// What finds a job may be a small number, the same for another task.
+#[tokio::test]
+async fn a_success_is_that_of_one_job() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Rest, "propeller").await;
+    server.answer(Method::PUT, "", 200, json!({"job_id": 1}));
+    let mut other = task("shout");
+    other["output_prefix"] = json!("s3://b/2");
+    let ended = client.create(&task("shout")).await.unwrap();
+    let running = client.create(&other).await.unwrap();
+    server.answer(Method::GET, "/plugins/v1/shout", 200, done());
+    assert_eq!(client.get(&task("shout"), &ended).await.unwrap().phase, "SUCCEEDED");
+    server.answer(Method::GET, "/plugins/v1/shout", 200, json!({"phase": "RUNNING"}));
+    client.delete(&other, &running).await.unwrap();
+    assert_eq!(server.received(&Method::DELETE).len(), 1, "it had not succeeded");
+}
+
+#[tokio::test]
+async fn job_ids_are_returned_as_they_came() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let id: Json = serde_json::from_str("12345678901234567890").unwrap();
+    server.answer(Method::PUT, "", 200, json!({ "job_id": id }));
+    let handle = client.create(&task("shout")).await.unwrap();
+    client.get(&task("shout"), &handle).await.unwrap();
+    let polled = server.received(&Method::GET).pop().unwrap().target;
+    assert_eq!(polled, "/plugins/v1/shout/0?job_id=12345678901234567890");
+
+    server.answer(Method::PUT, "", 200, json!({"job_id": null}));
+    let mut other = task("shout");
+    other["output_prefix"] = json!("s3://b/2");
+    let error = client.create(&other).await.unwrap_err();
+    assert!(error.message.ends_with("job_id is null"), "{}", error.message);
+}
+
 #[tokio::test]
 async fn a_sync_task_of_a_plugin_is_executed_in_one_call() {
     for dialect in Dialect::SYNC {
@@ -182,7 +219,8 @@ async fn a_sync_task_of_a_plugin_is_executed_in_one_call() {
         assert_eq!(seen.phase, "SUCCEEDED", "{dialect:?}: {}", seen.message);
         assert_eq!(server.received(&Method::POST)[0].body["inputs"], json!({"text": "hi"}));
 
-        server.answer(Method::POST, "/plugins/v1/ask/0", 500, json!({"message": "KeyError: 'x'"}));
+        let exception = json!({"error_code": "MINE", "message": "KeyError: 'x'"});
+        server.answer(Method::POST, "/plugins/v1/ask/0", 500, exception);
         let mut other = task("ask");
         other["output_prefix"] = json!("s3://b/2");
         let seen = client.execute(&other).await.unwrap();

@@ -20,7 +20,7 @@ use super::{
 /// The largest response body that is read, in bytes.
 const MAX_BODY: usize = 16 << 20;
 /// The code of the error for a larger one.
-pub(crate) const RESPONSE_TOO_LARGE: &str = "RESPONSE_TOO_LARGE";
+pub const RESPONSE_TOO_LARGE: &str = "RESPONSE_TOO_LARGE";
 /// Bodies from this size on are deserialised on a thread of their own, in bytes.
 const LARGE: usize = 256 << 10;
 

@@ -45,7 +45,7 @@ impl Verbs {
     ) -> Result<Created> {
         let work = self.read_work(incoming, served, submitted, header).await?;
         let repeatable = work.key.repeatable;
-        let deadline = Deadline::after(self.shared.request_timeout);
+        let deadline = Deadline::after(served.create_time(self.shared.request_timeout));
         let (this, plugin) = (Arc::clone(self), served.clone());
         let run = |cx, task| async move { this.run_create(&plugin, &cx, task).await };
         let outcome = self.detached(&served.memory.creates, incoming, work, deadline, run);

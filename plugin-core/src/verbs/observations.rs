@@ -8,20 +8,22 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use moka::{Entry, notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
+use serde_json::Value as Json;
 use server_core::{Error, digest::Fingerprint};
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
-use crate::task::{Outputs, Status, Value};
+use crate::task::{Link, Outputs, Status, Value};
 
 /// How long a job is remembered after its last poll.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long a job is reported as running on the word of a joint poll alone.
 const FULL_POLL_EVERY: Duration = Duration::from_secs(300);
 
-/// The limit on the outputs of a job that is remembered, in bytes.
+/// The limit on the outputs, links and facts of a job that is remembered, in bytes.
 const MAX_OUTPUTS: usize = 16 << 10;
 
 struct Observation {
@@ -65,7 +67,7 @@ impl Observations {
             return (Arc::clone(&known.status), false);
         }
         let status = Arc::new(status);
-        let is_small = size_of_all(&status.outputs) <= MAX_OUTPUTS;
+        let is_small = size_of_all(&status) <= MAX_OUTPUTS;
         (if is_small { self.put(job, status) } else { status }, true)
     }
 
@@ -125,11 +127,23 @@ impl Observations {
     }
 }
 
-/// About how many bytes `outputs` take.
-fn size_of_all(outputs: &Outputs) -> usize {
-    match outputs {
+/// About how many bytes of `status` depend on who made it.
+fn size_of_all(status: &Status) -> usize {
+    let outputs = match &status.outputs {
         Outputs::Values(values) => values.values().map(size).sum(),
         Outputs::Encoded(encoded) => encoded.len(),
+    };
+    let encoded = |link: &Link| link.encoded.as_ref().map_or(0, Bytes::len);
+    let links = status.links.iter().map(|link| link.name.len() + link.uri.len() + encoded(link));
+    let facts = status.info.iter().map(|(key, fact)| key.len() + size_of_fact(fact));
+    outputs + links.sum::<usize>() + facts.sum::<usize>()
+}
+
+fn size_of_fact(fact: &Json) -> usize {
+    match fact {
+        Json::String(text) => text.len(),
+        Json::Array(_) | Json::Object(_) => fact.to_string().len(),
+        _ => size_of::<Json>(),
     }
 }
 

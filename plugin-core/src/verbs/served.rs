@@ -1,6 +1,6 @@
 //! The task types that a service serves, with their plugins.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value as Json;
 use server_core::{Error, Result};
@@ -31,7 +31,16 @@ pub(crate) type ServedAsync = Served<Arc<dyn DynPlugin>>;
 /// A task type whose tasks are executed within the call.
 pub(crate) type ServedSync = Served<Arc<dyn DynSyncPlugin>>;
 
+/// How long a create of a raw plugin may take at least. A connector that goes on after its call was cancelled would
+/// submit another job for the next repeat, which joins while the call lasts.
+const RAW_CREATE_TIME: Duration = Duration::from_secs(300);
+
 impl ServedAsync {
+    /// How long a create may take, whatever its callers wait.
+    pub(super) fn create_time(&self, timeout: Duration) -> Duration {
+        if self.wants_raw { timeout.max(RAW_CREATE_TIME) } else { timeout }
+    }
+
     /// The job's ids at the vendor, for its owner to read. What a connector keeps in its handles may be secret.
     ///
     /// # Errors

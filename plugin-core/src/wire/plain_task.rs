@@ -120,13 +120,36 @@ impl OutputTypes {
         let path = root.member(name);
         let declared = self.0.variables.get(name).and_then(|variable| variable.r#type.as_ref());
         let declared = declared.map_or(Type::Unknown, kind);
+        let is_optional = matches!(&declared, Type::Union(types) if types.contains(&Type::Null));
         match (json, of_optional(&declared)) {
-            (json, Type::Unknown) => from_plain_json(&path, json),
-            (Json::String(uri), Type::StructuredDataset) => Ok(Value::structured_dataset(uri)),
-            (Json::String(uri), Type::Blob) => Ok(Value::Blob { uri }),
+            (Json::Null, _) if !is_optional && !matches!(declared, Type::Null | Type::Unknown) => {
+                Err(Error::invalid(format!("{path}: is null, but the task declares a value")))
+            }
+            // Its numbers become doubles, which have to be exact.
+            (json @ Json::Object(_), Type::Json) | (json, Type::Unknown) => {
+                from_plain_json(&path, json)
+            }
+            (Json::Array(_), Type::Json) => {
+                Err(Error::invalid(format!("{path}: is a list, but the task declares an object")))
+            }
             (Json::String(uri), Type::Schema) => Ok(Value::Schema { uri }),
-            (json, declared) => fit(&path, Value::Json(json), declared),
+            (json, declared) => fit(&path, Value::Json(with_uris(json, declared)), declared),
         }
+    }
+}
+
+/// `json`, with each string that is a file or table by its type in the form that the type has in JSON.
+fn with_uris(json: Json, declared: &Type) -> Json {
+    match (json, of_optional(declared)) {
+        (Json::String(uri), Type::Blob) => json!({ "path": uri }),
+        (Json::String(uri), Type::StructuredDataset) => json!({ "uri": uri }),
+        (Json::Array(items), Type::List(item)) => {
+            items.into_iter().map(|each| with_uris(each, item)).collect()
+        }
+        (Json::Object(entries), Type::Map(item)) => {
+            entries.into_iter().map(|(key, each)| (key, with_uris(each, item))).collect()
+        }
+        (json, _) => json,
     }
 }
 
@@ -147,6 +170,8 @@ mod tests {
             "f": simple("FLOAT"),
             "t": {"type": {"structured_dataset_type": {}}},
             "l": {"type": {"collection_type": {"simple": "FLOAT"}}},
+            "files": {"type": {"collection_type": {"blob": {}}}},
+            "s": {"type": {"simple": "STRUCT"}},
         }}}}}))
     }
 
@@ -188,9 +213,11 @@ mod tests {
     fn outputs_have_their_declared_types() {
         let types = outputs().output_types().unwrap();
         let bytes = types.encode();
-        assert!(bytes.len() < 80, "{} bytes", bytes.len());
+        assert!(bytes.len() < 100, "{} bytes", bytes.len());
         assert_eq!(OutputTypes::decode(&bytes).unwrap(), types);
-        let json = json!({"n": 3, "f": 3, "t": "s3://b/t", "l": [1, 0.5], "more": true});
+        let json = json!({
+            "n": 3, "f": 3, "t": "s3://b/t", "l": [1, 0.5], "more": true, "files": ["s3://b/f"], "s": {"a": 1},
+        });
         let values = types.values(json.as_object().unwrap().clone()).unwrap();
         let find = |name: &str| values.iter().find(|(found, _)| found == name).unwrap().1.clone();
         assert_eq!(find("n"), Value::Integer(3));
@@ -198,15 +225,27 @@ mod tests {
         assert_eq!(find("t"), Value::structured_dataset("s3://b/t"));
         assert_eq!(find("l"), Value::List(vec![Value::Float(1.0), Value::Float(0.5)]));
         assert_eq!(find("more"), Value::Boolean(true));
+        assert_eq!(find("files"), Value::List(vec![Value::Blob { uri: "s3://b/f".to_owned() }]));
+        assert_eq!(find("s"), Value::Json(json!({"a": 1})));
         let _: Vec<_> = values.iter().map(|(_, value)| literal(value)).collect();
     }
 
     #[test]
     fn outputs_of_another_type_are_refused_by_path() {
         let types = outputs().output_types().unwrap();
-        let json = json!({"l": [1, "x"]});
-        let error = types.values(json.as_object().unwrap().clone()).unwrap_err();
-        assert_eq!(error.message(), "outputs.l[1]: is a string, but the task declares a number");
+        for (json, message) in [
+            (json!({"l": [1, "x"]}), "outputs.l[1]: is a string, but the task declares a number"),
+            (json!({"n": null}), "outputs.n: is null, but the task declares a value"),
+            (json!({"s": [1]}), "outputs.s: is a list, but the task declares an object"),
+            (
+                json!({"s": {"a": 9_007_199_254_740_993_i64}}),
+                "outputs.s.a: Flyte carries numbers as doubles, which are exact up to 9007199254740991; pass a larger one as \
+                 a string",
+            ),
+        ] {
+            let error = types.values(json.as_object().unwrap().clone()).unwrap_err();
+            assert_eq!(error.message(), message);
+        }
         assert_eq!(types.missing(&Map::new()), Some("f"));
     }
 }

@@ -15,37 +15,44 @@ use super::{
 };
 use crate::task::{Link, Phase, Status};
 
+/// The most links and facts of a status, and bytes of a link: each replica remembers thousands of statuses.
+pub const MAX_LINKS: usize = 50;
+/// The most facts of a status.
+pub const MAX_FACTS: usize = 100;
+const MAX_LINK: usize = 4 << 10;
+
 /// A task as its caller encoded it, with the fields that this version of the service does not know.
 #[derive(Clone, Default)]
 pub struct RawTask(Parts);
 
-/// The parts of a `CreateTaskRequest`, each as it came.
+/// The parts of a `CreateTaskRequest`, each as it came. A part that came twice is passed on twice: whoever reads it
+/// merges both, as we did to check it.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 struct Parts {
-    #[prost(bytes = "bytes", optional, tag = "1")]
-    inputs: Option<Bytes>,
-    #[prost(bytes = "bytes", optional, tag = "2")]
-    template: Option<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    inputs: Vec<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    template: Vec<Bytes>,
     #[prost(string, tag = "3")]
     output_prefix: String,
-    #[prost(bytes = "bytes", optional, tag = "4")]
-    task_execution_metadata: Option<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    task_execution_metadata: Vec<Bytes>,
     /// Contains secrets.
-    #[prost(bytes = "bytes", optional, tag = "5")]
-    connection: Option<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    connection: Vec<Bytes>,
 }
 
 /// The same without inputs, as `ExecuteTaskSync` takes it.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 struct Header {
-    #[prost(bytes = "bytes", optional, tag = "1")]
-    template: Option<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    template: Vec<Bytes>,
     #[prost(string, tag = "2")]
     output_prefix: String,
-    #[prost(bytes = "bytes", optional, tag = "3")]
-    task_execution_metadata: Option<Bytes>,
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    task_execution_metadata: Vec<Bytes>,
 }
 
 impl RawTask {
@@ -58,7 +65,7 @@ impl RawTask {
     pub(crate) fn of_header(header: Bytes, inputs: Option<Bytes>) -> Result<Self> {
         let Header { template, output_prefix, task_execution_metadata } =
             Header::decode(header).map_err(Error::internal)?;
-        let connection = None;
+        let (inputs, connection) = (inputs.into_iter().collect(), Vec::new());
         Ok(Self(Parts { inputs, template, output_prefix, task_execution_metadata, connection }))
     }
 
@@ -78,7 +85,11 @@ impl RawTask {
     /// The inputs as a `flyteidl.core.LiteralMap`.
     #[must_use]
     pub fn inputs(&self) -> Bytes {
-        self.0.inputs.clone().unwrap_or_default()
+        match self.0.inputs.as_slice() {
+            [inputs] => inputs.clone(),
+            // Protobuf merges messages that follow one another.
+            several => several.concat().into(),
+        }
     }
 }
 
@@ -146,15 +157,21 @@ pub fn read_resource(resource: Bytes) -> Result<Status> {
     if let Some(outputs) = resource.outputs {
         // Flyte would not read a message that is none.
         LiteralMap::decode(outputs.clone()).map_err(unreadable)?;
-        status = status.encoded_outputs(outputs);
+        status = status.encoded_outputs(own(&outputs));
     }
-    for link in resource.log_links {
+    for link in resource.log_links.iter().filter(|link| link.len() <= MAX_LINK).take(MAX_LINKS) {
         let log = TaskLog::decode(link.clone()).map_err(unreadable)?;
-        status = status.encoded_link(Link { name: log.name, uri: log.uri, encoded: Some(link) });
+        let encoded = Some(own(link));
+        status = status.encoded_link(Link { name: log.name, uri: log.uri, encoded });
     }
     let info = resource.custom_info.as_ref().map(from_struct).unwrap_or_default();
-    let facts = info.as_object().cloned().unwrap_or_default();
-    Ok(facts.into_iter().fold(status, |status, (key, fact)| status.info(key, Some(fact))))
+    let facts = info.as_object().cloned().unwrap_or_default().into_iter().take(MAX_FACTS);
+    Ok(facts.fold(status, |status, (key, fact)| status.info(key, Some(fact))))
+}
+
+/// A copy: `bytes` may be a part of a buffer that is larger by far.
+fn own(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
 }
 
 fn phase(number: i32) -> Option<Phase> {

@@ -16,8 +16,8 @@ use crate::{dialect::Protocol, messages::Agent, settings::Wanted, upstream::Upst
 const RETRY: Duration = Duration::from_secs(1);
 /// How often they are asked afterwards: another version of them may have started.
 const REFRESH: Duration = Duration::from_secs(30);
-/// How long an answer may take: Python imports its modules meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer in one protocol may take: a server may wait for more of what it does not understand.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The task types that the service is to serve.
 #[derive(Debug)]
@@ -81,9 +81,7 @@ impl Discovery {
     pub(crate) async fn keep_asking(&self, upstream: &Upstream) {
         let mut failed = false;
         loop {
-            let asked = timeout(PATIENCE, self.ask(upstream)).await;
-            let slow = |_| Err(Error::unavailable("there was no answer in time"));
-            match asked.unwrap_or_else(slow) {
+            match self.ask(upstream).await {
                 Ok((protocol, agents)) => {
                     failed = false;
                     self.note(protocol, &agents);
@@ -103,7 +101,9 @@ impl Discovery {
         let mut refusal = Error::unavailable("none of the protocols is spoken there");
         let wanted = self.protocol.as_ref().map_or(&Wanted::ALL[..], std::slice::from_ref);
         for protocol in wanted.iter().map(|wanted| wanted.protocol()) {
-            match upstream.list(protocol).await {
+            let slow = |_| Err(Error::unavailable("there was no answer in time"));
+            let listed = timeout(PATIENCE, upstream.list(protocol)).await;
+            match listed.unwrap_or_else(slow) {
                 Ok(Some(agents)) => return Ok((protocol, agents)),
                 Ok(None) => {}
                 Err(error) => refusal = error,

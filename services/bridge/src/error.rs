@@ -5,7 +5,7 @@
 
 use std::error::Error as _;
 
-use plugin_core::{Error, Kind};
+use plugin_core::{Error, Kind, upstream::RESPONSE_TOO_LARGE};
 use tonic::{Code, Status};
 
 /// The code of an exception in a connector.
@@ -22,6 +22,10 @@ pub(crate) fn of_create(status: &Status) -> Error {
     let kind = match status.code() {
         Code::InvalidArgument => Kind::InvalidArgument,
         Code::FailedPrecondition | Code::PermissionDenied => Kind::FailedPrecondition,
+        // gRPC's words for a request that no repeat makes smaller.
+        Code::ResourceExhausted if status.message().contains("larger than max") => {
+            Kind::FailedPrecondition
+        }
         code => transient(code).unwrap_or(Kind::Unavailable),
     };
     of(status, kind)
@@ -63,7 +67,12 @@ fn of(status: &Status, kind: Kind) -> Error {
         (line, false) => line.to_owned(),
     };
     let error = Error::new(kind, message).upstream();
-    if is_exception { error.with_code(CONNECTOR_ERROR) } else { error }
+    match status.code() {
+        _ if is_exception => error.with_code(CONNECTOR_ERROR),
+        // Ours, for an answer over the limit.
+        Code::OutOfRange => error.with_code(RESPONSE_TOO_LARGE),
+        _ => error,
+    }
 }
 
 /// The error of a call that got no answer; `None` if `status` is an answer.
@@ -74,22 +83,28 @@ fn unanswered(status: &Status) -> Option<Error> {
 }
 
 /// The exception in `details`, on one line: what flytekit writes below its traceback, the last line of any other
-/// traceback, or all of a text without one.
+/// traceback, or all of a text without one. No traceback that the exception itself quotes.
 pub(crate) fn exception(details: &str) -> String {
     const MESSAGE: &str = "\nMessage:\n";
-    let has_text = |line: &&str| !matches!(*line, "" | ".");
-    if let Some(at) = details.rfind(MESSAGE) {
-        return joined(&details[at + MESSAGE.len()..]);
-    }
-    if details.contains("Traceback") {
-        return details.lines().map(str::trim).rfind(has_text).unwrap_or_default().to_owned();
-    }
-    let after = details.split_once(" task with error:\n").map_or(details, |(_, after)| after);
-    joined(after)
+    const TRACEBACK: &str = "Traceback";
+    let without = |text: &str| joined(text.split(TRACEBACK).next().unwrap_or_default());
+    let last = || details.lines().map(str::trim).rfind(|line| is_text(line)).unwrap_or_default();
+    let text = match details.find(MESSAGE) {
+        Some(at) => without(&details[at + MESSAGE.len()..]),
+        None if details.contains(TRACEBACK) => last().to_owned(),
+        None => {
+            joined(details.split_once(" task with error:\n").map_or(details, |(_, after)| after))
+        }
+    };
+    if text.is_empty() { last().to_owned() } else { text }
+}
+
+fn is_text(line: &str) -> bool {
+    !matches!(line, "" | ".")
 }
 
 fn joined(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !matches!(*line, "" | "."));
+    let lines = text.lines().map(str::trim).filter(|line| is_text(line));
     lines.collect::<Vec<_>>().join(" ")
 }
 
@@ -108,6 +123,9 @@ mod tests {
         let flytekit = "failed to create a task with error:\n Traceback (most recent call last):\n\n   token = 'x'\n\n\
                         Message:\n\n    400 Missing: query\n\nLocation: US\n.";
         assert_eq!(exception(flytekit), "400 Missing: query Location: US");
+        let quoting = flytekit
+            .replace("Location: US", "Traceback (most recent call last):\n  x = 'y'\nKeyError: 1");
+        assert_eq!(exception(&quoting), "400 Missing: query");
         let flyte2 = "failed to get a task with error:\n no such job\nin eu";
         assert_eq!(exception(flyte2), "no such job in eu");
         assert_eq!(

@@ -82,6 +82,8 @@ impl RawPlugin for Bridge {
 
     async fn create(&self, cx: &Context, task: RawTask) -> Result<Vec<u8>> {
         let protocol = self.protocol()?;
+        // They would reach the process as they came.
+        cx.connection_secrets()?;
         let fingerprint = task.fingerprint()?;
         // The process might start another job.
         if let Some(job) = self.memory.created(cx, fingerprint)? {
@@ -95,7 +97,7 @@ impl RawPlugin for Bridge {
     async fn get(&self, cx: &Context, meta: Vec<u8>) -> Result<Status> {
         let status = self.upstream.get(cx, self.protocol()?, &job(&meta)?).await?;
         if status.phase() == Phase::Succeeded {
-            self.memory.succeeded(&meta);
+            self.memory.succeeded(cx, &meta);
         }
         Ok(status)
     }
@@ -106,7 +108,7 @@ impl RawPlugin for Bridge {
         }
         let deleted = self.upstream.delete(cx, self.protocol()?, &job(&meta)?).await;
         match deleted {
-            Err(error) if self.memory.delete_failed_for_too_long(&meta, &error) => {
+            Err(error) if self.memory.delete_failed_for_too_long(cx, &meta, &error) => {
                 tracing::warn!(%error, "a job could not be deleted; it is given up");
                 Ok(())
             }
@@ -127,7 +129,7 @@ impl Bridge {
 
     /// Whether the job is known to have succeeded, or the connector says so.
     async fn has_succeeded(&self, cx: &Context, meta: &[u8]) -> bool {
-        if self.memory.has_succeeded(meta) {
+        if self.memory.has_succeeded(cx, meta) {
             return true;
         }
         let status = timeout(LOOK_TIME, RawPlugin::get(self, cx, meta.to_vec())).await;

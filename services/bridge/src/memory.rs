@@ -2,7 +2,7 @@
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use plugin_core::{Context, Error, Fingerprint, Kind, Result, digest::KeyedHash};
 use tokio::time::Instant;
 
@@ -41,6 +41,8 @@ impl Default for Memory {
             created: Cache::builder()
                 .weigher(|_, it: &Submitted| u32::try_from(it.job.len() + 256).unwrap_or(u32::MAX))
                 .max_capacity(CREATED_BYTES)
+                // moka's default policy keeps what is used often, and would not admit new jobs.
+                .eviction_policy(EvictionPolicy::lru())
                 .time_to_idle(CREATED_FOR)
                 .build(),
             succeeded: cache(SUCCEEDED_FOR),
@@ -50,7 +52,11 @@ impl Default for Memory {
 }
 
 fn cache<V: Clone + Send + Sync + 'static>(time: Duration) -> Cache<u128, V> {
-    Cache::builder().max_capacity(MOST).time_to_idle(time).build()
+    Cache::builder()
+        .max_capacity(MOST)
+        .eviction_policy(EvictionPolicy::lru())
+        .time_to_idle(time)
+        .build()
 }
 
 impl Memory {
@@ -84,18 +90,28 @@ impl Memory {
         self.key(&(cx.task_type().name, key, caller.issuer(), caller.subject()))
     }
 
-    pub(crate) fn succeeded(&self, job: &[u8]) {
-        self.succeeded.insert(self.key(job), ());
+    pub(crate) fn succeeded(&self, cx: &Context, job: &[u8]) {
+        self.succeeded.insert(self.key_of_job(cx, job), ());
     }
 
-    pub(crate) fn has_succeeded(&self, job: &[u8]) -> bool {
-        self.succeeded.contains_key(&self.key(job))
+    pub(crate) fn has_succeeded(&self, cx: &Context, job: &[u8]) -> bool {
+        self.succeeded.contains_key(&self.key_of_job(cx, job))
+    }
+
+    /// What finds a job may be a small number, and the same for another task type or after a restart.
+    fn key_of_job(&self, cx: &Context, job: &[u8]) -> u128 {
+        self.key(&(cx.task_type().name, cx.idempotency_key(), job))
     }
 
     /// Notes that a delete failed with `error`; true if deletes have failed with nothing but exceptions for so long
     /// that they never will succeed.
-    pub(crate) fn delete_failed_for_too_long(&self, job: &[u8], error: &Error) -> bool {
-        let key = self.key(job);
+    pub(crate) fn delete_failed_for_too_long(
+        &self,
+        cx: &Context,
+        job: &[u8],
+        error: &Error,
+    ) -> bool {
+        let key = self.key_of_job(cx, job);
         if error.kind().is_transient() {
             self.failing.invalidate(&key);
             return false;

@@ -6,10 +6,11 @@ use bytes::BytesMut;
 use plugin_core::{
     Context, Error, Kind, Result,
     http::{Method, StatusCode},
-    serde_json::{self, Map, Value as Json, json},
+    serde_json::{self, Map, Value as Json, value::RawValue},
+    upstream::RESPONSE_TOO_LARGE,
 };
 use reqwest::{Client, RequestBuilder, Response};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::{
     address::Address,
@@ -30,30 +31,44 @@ pub(crate) struct Rest {
     base: String,
 }
 
-/// The status of a job, as a plugin answers.
+/// The status of a job, as a plugin answers. A member of another form is left out: the phase counts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Answer {
     /// One of Flyte's phases.
+    #[serde(deserialize_with = "lenient")]
     pub(crate) phase: Option<String>,
     /// One of the proposal's states: `succeed`, `failed` or `running`.
+    #[serde(deserialize_with = "lenient")]
     pub(crate) job_state: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) message: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) error_code: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) outputs: Option<Map<String, Json>>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) log_links: Option<Vec<Link>>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) custom_info: Option<Map<String, Json>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) uri: String,
 }
 
+/// `None` for a value of another form.
+fn lenient<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Json::deserialize(json)?).ok())
+}
+
 #[derive(Deserialize)]
 struct Created {
-    job_id: Json,
+    /// As it came: numbers may be longer than ours.
+    job_id: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -107,15 +122,18 @@ impl Rest {
     pub(crate) async fn create(&self, cx: &Context, task: &Json) -> Result<String> {
         let request = self.request(cx, Method::PUT, "").json(task);
         let created: Created = answer(request, About::Task).await?;
-        Ok(created.job_id.to_string())
+        match created.job_id.get() {
+            "null" => Err(something_else(About::Task, &"job_id is null")),
+            id => Ok(id.to_owned()),
+        }
     }
 
     pub(crate) async fn get(&self, cx: &Context, job_id: &str) -> Result<Answer> {
-        answer(self.about(cx, Method::GET, "/poll", job_id)?, About::Job).await
+        answer(self.about(cx, Method::GET, "/poll", job_id), About::Job).await
     }
 
     pub(crate) async fn delete(&self, cx: &Context, job_id: &str) -> Result<()> {
-        send(self.about(cx, Method::DELETE, "/delete", job_id)?, About::Job).await.map(drop)
+        send(self.about(cx, Method::DELETE, "/delete", job_id), About::Job).await.map(drop)
     }
 
     pub(crate) async fn execute(&self, cx: &Context, task: &Json) -> Result<Answer> {
@@ -123,18 +141,13 @@ impl Rest {
     }
 
     /// A request about a job: its id is in the query or, if it is long, in the body of a POST to `long`.
-    fn about(
-        &self,
-        cx: &Context,
-        method: Method,
-        long: &str,
-        job_id: &str,
-    ) -> Result<RequestBuilder> {
+    fn about(&self, cx: &Context, method: Method, long: &str, job_id: &str) -> RequestBuilder {
         if job_id.len() <= MAX_QUERY {
-            return Ok(self.request(cx, method, "").query(&[("job_id", job_id)]));
+            return self.request(cx, method, "").query(&[("job_id", job_id)]);
         }
-        let job_id: Json = serde_json::from_str(job_id).map_err(Error::internal)?;
-        Ok(self.request(cx, Method::POST, long).json(&json!({ "job_id": job_id })))
+        let request =
+            self.request(cx, Method::POST, long).header("content-type", "application/json");
+        request.body(format!("{{\"job_id\":{job_id}}}"))
     }
 
     fn request(&self, cx: &Context, method: Method, suffix: &str) -> RequestBuilder {
@@ -151,13 +164,15 @@ impl Rest {
 
 async fn answer<T: DeserializeOwned>(request: RequestBuilder, about: About) -> Result<T> {
     let body = send(request, about).await?;
-    serde_json::from_slice(&body).map_err(|error| {
-        // Whether a job was created is not known.
-        let kind = if about == About::Task { Kind::Unavailable } else { Kind::FailedPrecondition };
-        Error::new(kind, format!("the plugin answered with something else: {error}"))
-            .with_code(CONNECTOR_ERROR)
-            .upstream()
-    })
+    serde_json::from_slice(&body).map_err(|error| something_else(about, &error))
+}
+
+fn something_else(about: About, why: &dyn std::fmt::Display) -> Error {
+    // Whether a job was created is not known.
+    let kind = if about == About::Task { Kind::Unavailable } else { Kind::FailedPrecondition };
+    Error::new(kind, format!("the plugin answered with something else: {why}"))
+        .with_code(CONNECTOR_ERROR)
+        .upstream()
 }
 
 /// The body of a success.
@@ -182,7 +197,8 @@ async fn read(mut response: Response) -> Result<BytesMut> {
     while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
         if body.len() + chunk.len() > MAX_ANSWER {
             let message = format!("the plugin's answer is larger than {} MiB", MAX_ANSWER >> 20);
-            return Err(Error::new(Kind::FailedPrecondition, message).upstream());
+            let error = Error::new(Kind::FailedPrecondition, message);
+            return Err(error.with_code(RESPONSE_TOO_LARGE).upstream());
         }
         body.extend_from_slice(&chunk);
     }
@@ -220,8 +236,9 @@ fn refused(status: StatusCode, about: About, body: &[u8]) -> Error {
     };
     let error = Error::new(kind, message).upstream();
     match error_code.filter(|code| !code.is_empty()) {
+        // An exception, whatever it calls itself.
+        _ if matches!(status.as_u16(), 500 | 501) => error.with_code(CONNECTOR_ERROR),
         Some(code) => error.with_code(code),
-        None if status.is_server_error() => error.with_code(CONNECTOR_ERROR),
         None => error,
     }
 }

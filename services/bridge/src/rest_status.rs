@@ -1,6 +1,6 @@
 //! The status of a job of a plugin that speaks plain JSON.
 
-use plugin_core::{OutputTypes, Phase, Status, serde_json::Map};
+use plugin_core::{MAX_FACTS, MAX_LINKS, OutputTypes, Phase, Status, serde_json::Map};
 
 use crate::rest::Answer;
 
@@ -16,9 +16,9 @@ pub(crate) fn status(answer: Answer, types: &OutputTypes) -> Status {
         Some(message) => status.message(message),
     };
     let status = status.code(answer.error_code.unwrap_or_default());
-    let links = answer.log_links.unwrap_or_default().into_iter();
+    let links = answer.log_links.unwrap_or_default().into_iter().take(MAX_LINKS);
     let status = links.fold(status, |status, link| status.link(link.name, link.uri));
-    let info = answer.custom_info.unwrap_or_default().into_iter();
+    let info = answer.custom_info.unwrap_or_default().into_iter().take(MAX_FACTS);
     let status = info.fold(status, |status, (key, fact)| status.info(key, Some(fact)));
     if phase != Ok(Phase::Succeeded) {
         return status;
@@ -81,6 +81,11 @@ mod tests {
             (json!({"job_state": "failed"}), Phase::Failed),
             (json!({"job_state": "running"}), Phase::Running),
             (json!({"job_state": "dreaming"}), Phase::Running),
+            (
+                json!({"phase": "FAILED", "message": 7, "outputs": [], "log_links": [1]}),
+                Phase::Failed,
+            ),
+            (json!({"phase": "SUCCEEDED", "log_links": [{"uri": "x"}]}), Phase::Succeeded),
             (json!({}), Phase::Running),
         ] {
             assert_eq!(read(answer.clone()).phase(), expected, "{answer}");

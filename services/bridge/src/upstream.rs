@@ -17,12 +17,17 @@ use crate::{
 /// The most bytes of the types of a task's outputs, which have to fit into a handle.
 const MAX_OUTPUT_TYPES: usize = 2 << 10;
 
+/// Of how many calls one is reserved for polls and deletes.
+const RESERVED: usize = 4;
+
 /// The process behind the bridge.
 pub(crate) struct Upstream {
     connectors: Connectors,
     rest: Rest,
     /// One for each call that may be under way.
     permits: Semaphore,
+    /// Creates and sync tasks need one of these as well: fewer, so that they leave some to polls and deletes.
+    of_tasks: Semaphore,
 }
 
 impl Upstream {
@@ -35,6 +40,7 @@ impl Upstream {
             connectors: Connectors(address.channel().map_err(Error::internal)?),
             rest: Rest::new(address)?,
             permits: Semaphore::new(calls),
+            of_tasks: Semaphore::new((calls - calls.div_ceil(RESERVED)).max(1)),
         })
     }
 
@@ -51,6 +57,7 @@ impl Upstream {
     }
 
     pub(crate) async fn create(&self, cx: &Context, to: Protocol, task: &RawTask) -> Result<Job> {
+        let _of_tasks = self.of_tasks.acquire().await.map_err(Error::internal)?;
         let _permit = self.permit().await?;
         match to {
             Protocol::Grpc(dialect) => self.connectors.create(cx, dialect, task).await,
@@ -83,6 +90,7 @@ impl Upstream {
         to: Protocol,
         task: &RawTask,
     ) -> Result<Status> {
+        let _of_tasks = self.of_tasks.acquire().await.map_err(Error::internal)?;
         let _permit = self.permit().await?;
         match to {
             // Only Flyte 1 has sync tasks.
