@@ -96,6 +96,28 @@ fn failed_write_leaves_nothing_behind() {
     std::fs::remove_dir_all(root).unwrap();
 }
 
+#[test]
+fn a_root_of_its_own_goes_with_a_failed_write() {
+    let root = fresh("root");
+    let new = root.join("new");
+    let failing = || Failing { left: Cell::new(1) };
+    assert!(write_all(&failing(), &new, &writes()).is_err());
+    assert!(!new.exists());
+    std::fs::create_dir(&new).unwrap();
+    assert!(write_all(&failing(), &new, &writes()).is_err());
+    assert!(new.exists(), "somebody made it");
+    std::fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
+fn a_root_that_cannot_be_created_is_named() {
+    let root = fresh("file");
+    let below_a_file = root.join("a/kept/root");
+    let error = write_all(&RealDisk, &below_a_file, &writes()).unwrap_err().to_string();
+    assert_eq!(error, format!("cannot create {}", below_a_file.display()));
+    std::fs::remove_dir_all(root).unwrap();
+}
+
 /// The staging directory remains, as after a killed process.
 #[test]
 fn writes_of_a_killed_process_are_undone_by_the_next_run() {
