@@ -124,12 +124,29 @@ async fn refusals_and_exceptions_are_told_apart() {
 
         server.answer(Method::PUT, "", 200, json!({"job_id": 1}));
         let handle = client.create(&task("shout")).await.unwrap();
+        for something_else in [json!([1]), json!({}), json!({"phase": 1})] {
+            server.answer(Method::GET, "/plugins/v1/shout", 200, something_else);
+            let seen = client.get(&task("shout"), &handle).await.unwrap();
+            assert!(seen.message.contains("answered with something else"), "{}", seen.message);
+        }
         server.answer(Method::GET, "/plugins/v1/shout", 500, exception);
         let seen = client.get(&task("shout"), &handle).await.unwrap();
         assert_eq!(seen.phase, "RUNNING");
         assert!(seen.message.ends_with("KeyError: 'x'"), "{}", seen.message);
     }
     assert!(!logs().contains("canary-of-locals"));
+}
+
+#[tokio::test]
+async fn a_poll_that_the_plugin_refuses_fails_the_task() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let handle = client.create(&task("shout")).await.unwrap();
+    let refusal = json!({"error_code": "NO_ROWS", "message": "no rows"});
+    server.answer(Method::GET, "/plugins/v1/shout", 422, refusal);
+    let seen = client.get(&task("shout"), &handle).await.unwrap();
+    assert_eq!((&*seen.phase, &*seen.message), ("FAILED", "NO_ROWS: no rows"));
 }
 
 #[tokio::test]

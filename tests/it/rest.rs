@@ -138,6 +138,7 @@ async fn invalid_request_names_the_field_and_submits_nothing() {
         (json!("{} x"), "trailing"),
         (json!({"templat": {}}), "templat"),
         (json!({"template": {}, "sql": "SELECT 1"}), "give either template"),
+        (json!({"template": {}, "inputs": {"x": 1}}), "inputs.x: with a template"),
         (json!({"custom": {"Location": "EU"}, "sql": "SELECT 1"}), "ProjectID"),
         (json!({"custom": {"ProjectID": 7}, "sql": "SELECT 1"}), "custom.ProjectID"),
         (json!({"custom": {"ProjectID": "p"}}), "template.sql: missing"),

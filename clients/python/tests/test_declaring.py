@@ -47,16 +47,13 @@ def a(**attributes):
         ([a(version="1")], ValueError, "Jobs.version is '1': expected an integer from 0"),
         ([Jobs(), Other()], ValueError, "Jobs and Other have the same task type 'jobs', version 0"),
         ([Jobs(), Answers()], ValueError, "Jobs and Answers have the same task type 'jobs', version 0"),
+        ([Jobs(), a(version=1)], ValueError, "the task type 'jobs' has the versions 0 and 1: serve one of them"),
     ],
 )
 def test_what_cannot_be_served_is_refused(plugins, kind, expected):
     with pytest.raises(kind) as error:
         serve(*plugins)
     assert str(error.value) == expected
-
-
-def test_versions_of_a_task_type_are_plugins_of_their_own():
-    serve(Jobs(), a(version=1))
 
 
 def test_method_that_is_missing_is_named():

@@ -129,7 +129,7 @@ impl Rest {
     }
 
     pub(crate) async fn get(&self, cx: &Context, job_id: &str) -> Result<Answer> {
-        answer(self.about(cx, Method::GET, "/poll", job_id), About::Job).await
+        status(answer(self.about(cx, Method::GET, "/poll", job_id), About::Job).await?)
     }
 
     pub(crate) async fn delete(&self, cx: &Context, job_id: &str) -> Result<()> {
@@ -137,7 +137,7 @@ impl Rest {
     }
 
     pub(crate) async fn execute(&self, cx: &Context, task: &Json) -> Result<Answer> {
-        answer(self.request(cx, Method::POST, "").json(task), About::Task).await
+        status(answer(self.request(cx, Method::POST, "").json(task), About::Task).await?)
     }
 
     /// A request about a job: its id is in the query or, if it is long, in the body of a POST to `long`.
@@ -162,8 +162,20 @@ impl Rest {
     }
 }
 
+/// `answer`, if it says how the job is.
+fn status(answer: Answer) -> Result<Answer> {
+    match (&answer.phase, &answer.job_state) {
+        (None, None) => Err(something_else(About::Job, &"neither phase nor job_state")),
+        _ => Ok(answer),
+    }
+}
+
 async fn answer<T: DeserializeOwned>(request: RequestBuilder, about: About) -> Result<T> {
     let body = send(request, about).await?;
+    // A list would be read as the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(something_else(about, &"no object"));
+    }
     serde_json::from_slice(&body).map_err(|error| something_else(about, &error))
 }
 
@@ -223,6 +235,8 @@ struct Refusal {
 /// What an error says. An exception in the plugin (500) is no verdict, as it is none of connectors.
 fn refused(status: StatusCode, about: About, body: &[u8]) -> Error {
     let kind = match (status.as_u16(), about) {
+        // The plugin's own word on the job.
+        (422, About::Job) => Kind::InvalidArgument,
         (400 | 401 | 403 | 422, _) => Kind::FailedPrecondition,
         (404, About::Job) => Kind::NotFound,
         (429, _) => Kind::ResourceExhausted,
@@ -255,7 +269,7 @@ mod tests {
             (400, Kind::FailedPrecondition, Kind::FailedPrecondition),
             (401, Kind::FailedPrecondition, Kind::FailedPrecondition),
             (404, Kind::Unavailable, Kind::NotFound),
-            (422, Kind::FailedPrecondition, Kind::FailedPrecondition),
+            (422, Kind::FailedPrecondition, Kind::InvalidArgument),
             (429, Kind::ResourceExhausted, Kind::ResourceExhausted),
             (500, Kind::Unavailable, Kind::FailedPrecondition),
             (502, Kind::Unavailable, Kind::Unavailable),

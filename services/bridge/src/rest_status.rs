@@ -46,13 +46,15 @@ fn with_outputs(
 
 /// The phase, or what is unknown of it.
 fn phase(answer: &Answer) -> Result<Phase, String> {
-    match (answer.phase.as_deref(), answer.job_state.as_deref()) {
+    let of = |name: &Option<String>| name.as_deref().map(str::to_ascii_uppercase);
+    let (phase, state) = (of(&answer.phase), of(&answer.job_state));
+    match (phase.as_deref(), state.as_deref()) {
         (Some("QUEUED"), _) => Ok(Phase::Queued),
         (Some("WAITING_FOR_RESOURCES"), _) => Ok(Phase::WaitingForResources),
         (Some("INITIALIZING"), _) => Ok(Phase::Initializing),
-        (Some("RUNNING"), _) | (None, Some("running")) => Ok(Phase::Running),
-        (Some("SUCCEEDED"), _) | (None, Some("succeed" | "succeeded")) => Ok(Phase::Succeeded),
-        (Some("FAILED" | "ABORTED"), _) | (None, Some("failed")) => Ok(Phase::Failed),
+        (Some("RUNNING"), _) | (None, Some("RUNNING")) => Ok(Phase::Running),
+        (Some("SUCCEEDED"), _) | (None, Some("SUCCEED" | "SUCCEEDED")) => Ok(Phase::Succeeded),
+        (Some("FAILED" | "ABORTED"), _) | (None, Some("FAILED")) => Ok(Phase::Failed),
         (Some("RETRYABLE_FAILED"), _) => Ok(Phase::RetryableFailed),
         (Some(unknown), _) | (None, Some(unknown)) => Err(unknown.to_owned()),
         (None, None) => Err("without a phase".to_owned()),
@@ -80,6 +82,7 @@ mod tests {
             (json!({"job_state": "succeed"}), Phase::Succeeded),
             (json!({"job_state": "failed"}), Phase::Failed),
             (json!({"job_state": "running"}), Phase::Running),
+            (json!({"phase": "succeeded"}), Phase::Succeeded),
             (json!({"job_state": "dreaming"}), Phase::Running),
             (
                 json!({"phase": "FAILED", "message": 7, "outputs": [], "log_links": [1]}),

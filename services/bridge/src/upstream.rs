@@ -69,10 +69,15 @@ impl Upstream {
         let _permit = self.permit().await?;
         match to {
             Protocol::Grpc(dialect) => self.connectors.get(cx, dialect, job).await,
-            Protocol::Rest => {
-                let answer = self.rest.get(cx, id_of(job)?).await?;
-                Ok(status(answer, &OutputTypes::decode(&job.output_types)?))
-            }
+            Protocol::Rest => match self.rest.get(cx, id_of(job)?).await {
+                Ok(answer) => Ok(status(answer, &OutputTypes::decode(&job.output_types)?)),
+                Err(refused) if refused.kind() == Kind::InvalidArgument => {
+                    let status = Status::new(Phase::Failed)
+                        .code(refused.code().unwrap_or_default().to_owned());
+                    Ok(status.message(refused.message().to_owned()))
+                }
+                Err(error) => Err(error),
+            },
         }
     }
 

@@ -71,10 +71,19 @@ def by_category(plugins: Iterable[AnyPlugin]) -> dict[Category, AnyPlugin]:
         if category in found:
             names = f"{type(found[category]).__name__} and {type(plugin).__name__}"
             raise ValueError(f"{names} have the same task type {category[0]!r}, version {category[1]}")
+        refuse_other_version(found, category)
         found[category] = plugin
     if not found:
         raise ValueError("no plugin: serve(MyPlugin())")
     return found
+
+
+def refuse_other_version(found: dict[Category, AnyPlugin], category: Category) -> None:
+    """Raises ValueError if the task type of ``category`` has another version in ``found``: a bridge serves one."""
+    name, version = category
+    for other, known in found:
+        if other == name:
+            raise ValueError(f"the task type {name!r} has the versions {known} and {version}: serve one of them")
 
 
 def category_of(plugin: AnyPlugin) -> Category:

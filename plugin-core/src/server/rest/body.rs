@@ -86,6 +86,7 @@ impl CreateJob {
     }
 
     fn full(self, task_type: TaskType) -> Result<CreateTaskRequest> {
+        check_literals(self.inputs.as_deref())?;
         let fields = [
             ("template", &self.template),
             ("inputs", &self.inputs),
@@ -139,6 +140,17 @@ impl CreateJob {
             task_execution_metadata: metadata,
             connection: None,
         })
+    }
+}
+
+/// Plain inputs beside a template would be lost without a word.
+fn check_literals(inputs: Option<&RawValue>) -> Result<()> {
+    let inputs = inputs.and_then(|inputs| members(inputs.get())).unwrap_or_default();
+    match inputs.keys().find(|name| *name != "literals") {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "inputs.{name}: with a template, inputs are Flyte's LiteralMap: {{\"literals\": …}}"
+        ))),
     }
 }
 

@@ -18,16 +18,19 @@ def announce(options: argparse.Namespace, offer: Offer) -> None:
     """Prints what is served where, and how to try it."""
     url = f"{scheme(options)}://127.0.0.1:{options.port}"
     line = f"serving {', '.join((*offer.jobs, *offer.sync))} on {url}"
-    print(bold(line), f"  {example(options, offer, url)}", sep="\n", flush=True)
+    # What tasks of connectors have to look like, only their authors know.
+    shown = [f"  {example(options, offer, url)}"] if options.connectors is None else []
+    print(bold(line), *shown, sep="\n", flush=True)
 
 
 def example(options: argparse.Namespace, offer: Offer, url: str) -> str:
     """A command that submits a task."""
     method, names = ("PUT", offer.jobs) if offer.jobs else ("POST", offer.sync)
     name, _, version = names[0].partition(":")
-    headers = ["-H", "idempotency-key: try-1"]
-    command = ["curl", "-sS", "-X", method, f"{url}/plugins/v1/{quote(name, safe='')}/{version or 0}", *headers]
+    command = ["curl", "-sS", "-X", method, f"{url}/plugins/v1/{quote(name, safe='')}/{version or 0}"]
     body = shlex.join([*command, "-d", '{"inputs": {"text": "good night"}}'])
+    # Each time another key, and so another job.
+    body += ' -H "idempotency-key: try-$RANDOM"'
     return body if programs.is_insecure(options) else f'{body} -H "authorization: Bearer $TOKEN"'
 
 
