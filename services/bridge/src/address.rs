@@ -14,6 +14,9 @@ use tower::service_fn;
 /// and every call on it.
 const MAX_HEADERS: u32 = 8 << 20;
 
+/// The longest path of a socket, in bytes: Linux' `sun_path` has 108, with the zero at its end.
+const MAX_PATH: usize = 107;
+
 /// An address of connectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -30,7 +33,16 @@ impl Address {
         const FORM: &str = "expected unix:/path/to/socket or http://127.0.0.1:PORT";
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
-            return if path.is_absolute() { Ok(Self::Socket(path)) } else { Err(FORM.to_owned()) };
+            if !path.is_absolute() {
+                return Err(FORM.to_owned());
+            }
+            let length = path.as_os_str().len();
+            if length > MAX_PATH {
+                return Err(format!(
+                    "the path has {length} bytes, and that of a socket {MAX_PATH} at most"
+                ));
+            }
+            return Ok(Self::Socket(path));
         }
         let uri = text.parse::<Uri>().map_err(|_| FORM)?;
         let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
@@ -117,6 +129,9 @@ mod tests {
         ] {
             assert!(Address::parse(text).unwrap_err().starts_with("expected unix:"), "{text}");
         }
+        let longest = format!("unix:/{}", "x".repeat(106));
+        assert!(Address::parse(&longest).is_ok());
+        assert!(Address::parse(&format!("{longest}x")).unwrap_err().contains("108 bytes"));
         assert!(Address::parse("http://10.0.0.1:80").unwrap_err().ends_with("on this machine"));
     }
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -38,7 +39,11 @@ type Connector struct {
 // Start serves it, and returns the path of its socket.
 func (c *Connector) Start(t testing.TB) (socket string) {
 	t.Helper()
-	socket = filepath.Join(t.TempDir(), "c.sock")
+	// A socket's path has 107 bytes at most, and t.TempDir names the test.
+	directory, err := os.MkdirTemp("", "c")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	socket = filepath.Join(directory, "c.sock")
 	listener, err := net.Listen("unix", socket)
 	require.NoError(t, err)
 	server := grpc.NewServer()
