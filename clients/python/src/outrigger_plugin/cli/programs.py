@@ -24,7 +24,7 @@ GRACE = 30
 
 
 def find_bridge(named: str | None) -> str:
-    """The path of the bridge. Raises Failure if there is none."""
+    """The path of the bridge. Raises Failure if it is not found."""
     if named:
         found = shutil.which(named)
         if found is None:
