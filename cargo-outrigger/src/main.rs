@@ -1,6 +1,7 @@
 //! `cargo outrigger`: the generator of `cargo xtask` with the template built in, for standalone plugins.
+//! Started under the name `outrigger`, it is the same without cargo.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use clap::Parser as _;
 use include_dir::{Dir, include_dir};
@@ -15,11 +16,33 @@ enum Cargo {
     Outrigger(xtask::Outrigger),
 }
 
+/// The name without cargo.
+const NAME: &str = "outrigger";
+
+/// Creates Outrigger plugins in separate repositories and keeps them in sync with the template.
+#[derive(Debug, clap::Parser)]
+#[command(name = NAME, bin_name = NAME, version)]
+struct Alone {
+    #[command(flatten)]
+    outrigger: xtask::Outrigger,
+}
+
 fn main() -> ExitCode {
-    let Cargo::Outrigger(command) = Cargo::parse();
+    let (name, outrigger) = if is_alone() {
+        (NAME, Alone::parse().outrigger)
+    } else {
+        let Cargo::Outrigger(outrigger) = Cargo::parse();
+        ("cargo outrigger", outrigger)
+    };
     let mut files = BTreeMap::new();
     collect(&TEMPLATE, &mut files);
-    xtask::run_outrigger(command, files)
+    xtask::run_outrigger(name, outrigger, files)
+}
+
+/// Whether it was started as `outrigger`.
+fn is_alone() -> bool {
+    let program = std::env::args_os().next();
+    program.is_some_and(|program| Path::new(&program).file_name().is_some_and(|it| it == NAME))
 }
 
 fn collect(directory: &Dir<'_>, files: &mut BTreeMap<String, String>) {

@@ -26,6 +26,17 @@ def sync_plugin(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def bridge_plugin(tmp_path_factory):
+    """A plugin of jobs behind the bridge."""
+    return new_plugin(tmp_path_factory.mktemp("bridge"), "shout", "--language=python", "--task-type=shout:1", "--task-type=cry")
+
+
+@pytest.fixture(scope="session")
+def sync_bridge_plugin(tmp_path_factory):
+    return new_plugin(tmp_path_factory.mktemp("sync-bridge"), "say", "--language=go", "--mode=sync")
+
+
+@pytest.fixture(scope="session")
 def long_plugin(tmp_path_factory):
     return new_plugin(tmp_path_factory.mktemp("long"), LONGEST)
 

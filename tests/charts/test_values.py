@@ -254,9 +254,14 @@ def test_every_value_is_tested():
     assert set(ANOTHER) == set(values_of("bigquery"))
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
-def test_every_value_is_described(plugin):
-    assert not list(undescribed(default_values(plugin), values_of(plugin)))
+@pytest.fixture(params=PLUGINS + ["behind the bridge"])
+def chart(request):
+    """Each chart, and one of a plugin behind the bridge."""
+    return request.getfixturevalue("bridge_plugin") if request.param == "behind the bridge" else request.param
+
+
+def test_every_value_is_described(chart):
+    assert not list(undescribed(default_values(chart), values_of(chart)))
 
 
 def shown(default):
@@ -265,16 +270,19 @@ def shown(default):
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
-def test_readme_has_every_value_with_comment_and_default(plugin):
-    readme = (CHARTS / plugin / "README.md").read_text()
+def changed_values(chart):
+    """What plugin.toml sets: the README's table has the template's defaults."""
+    manifest = ROOT / "services" / chart / "plugin.toml"
+    return tomllib.loads(manifest.read_text()).get("chart", {}).get("values", {}) if manifest.exists() else {}
+
+
+def test_readme_has_every_value_with_comment_and_default(chart):
+    readme = (CHARTS / chart / "README.md").read_text()
     table = re.search(r"<!-- begin values -->\n(.*)\n<!-- end values -->", readme, re.DOTALL)[1].splitlines()
-    values = default_values(plugin)
-    # The table has the template's defaults; it does not reflect overrides in plugin.toml.
-    manifest = tomllib.loads((ROOT / "services" / plugin / "plugin.toml").read_text())
-    changed = {path for path in values_of(plugin) if is_set(manifest.get("chart", {}).get("values", {}), path)}
+    values = default_values(chart)
+    changed = {path for path in values_of(chart) if is_set(changed_values(chart), path)}
     rows = dict(re.fullmatch(r"\| `([^`]+)` \| (.*) \|", row).groups() for row in table[2:])
-    for path, comment in values_of(plugin).items():
+    for path, comment in values_of(chart).items():
         description, default = re.split(r" \| ?", rows.pop(path), maxsplit=1)
         assert description == comment.replace("|", "\\|"), path
         assert path in changed or default.strip() == shown(at(values, path)), path

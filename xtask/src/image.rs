@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     exit::{self, Exit, usage},
     process::{cargo, program, run as run_program},
-    scaffold::{generator::Generator, project::Project},
+    scaffold::{generator::Generator, kind::Kind, project::Project},
     target,
 };
 
@@ -68,7 +68,7 @@ const SERVICE_PORTS: &[u16] = &[8000, 9090];
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let image = image(args, generator)?;
     let version = generator.project.version()?;
-    let binary = build(&generator.project, &image.package)?;
+    let binary = build(&generator.project, &[&image.package])?.join(&image.package);
     let default = || target("image").join(format!("{}.tar", image.package));
     let output = args.output.clone().unwrap_or_else(default);
     pack(&image, &version, &binary, &output)?;
@@ -90,6 +90,12 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
+    if member.file.plugin.kind == Kind::Bridge {
+        let directory = generator.project.layout.path(name, ".");
+        return Err(usage(format!(
+            "{name} is not written in Rust: build its image with docker build {directory}, and the bridge's with --bridge"
+        )));
+    }
     Ok(Image {
         package: name.clone(),
         repository: generator.image(member)?,
@@ -108,8 +114,9 @@ fn not_a_plugin(package: &str, description: &str, ports: Vec<u16>, generator: &G
     }
 }
 
-/// Builds a static binary for this machine's architecture, with local paths remapped.
-fn build(project: &Project, package: &str) -> Result<PathBuf> {
+/// Builds static programs for this machine's architecture, with local paths remapped. Returns their
+/// directory.
+pub(crate) fn build(project: &Project, packages: &[&str]) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     if !cfg!(target_os = "linux") {
         return Err(usage(
@@ -124,10 +131,11 @@ fn build(project: &Project, package: &str) -> Result<PathBuf> {
         "-Ctarget-feature=+crt-static --cfg=getrandom_backend=\"linux_getrandom\" --remap-path-prefix={root}=/src --remap-path-prefix={}=/cargo",
         home.unwrap_or_default()
     );
-    eprintln!("building {package} for {triple} (the first time takes a few minutes) …");
+    let named = packages.join(", ");
+    eprintln!("building {named} for {triple} (the first time takes a few minutes) …");
     // With an explicit target, build scripts and macros are built without these flags.
-    let args =
-        ["build", "--release", "--locked", "--quiet", "--package", package, "--target", &triple];
+    let mut args = vec!["build", "--release", "--locked", "--quiet", "--target", &triple];
+    args.extend(packages.iter().flat_map(|package| ["--package", package]));
     let directory = target("image/build");
     run_program(
         cargo(&args)
@@ -135,7 +143,7 @@ fn build(project: &Project, package: &str) -> Result<PathBuf> {
             .env("RUSTFLAGS", flags)
             .env("CARGO_TARGET_DIR", &directory),
     )?;
-    Ok(directory.join(triple).join("release").join(package))
+    Ok(directory.join(triple).join("release"))
 }
 
 fn pack(image: &Image, version: &str, binary: &Path, output: &Path) -> Result<()> {

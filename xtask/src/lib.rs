@@ -37,6 +37,7 @@ mod test;
 mod times;
 mod token;
 mod verify;
+mod wheel;
 mod workspace;
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
@@ -76,6 +77,7 @@ enum Command {
     List(list::Args),
     FlyteValues(flyte_values::Args),
     Image(image::Args),
+    Wheel(wheel::Args),
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Test(test::Args),
@@ -93,10 +95,15 @@ pub fn run(cli: Cli) -> ExitCode {
     exit::of(|| dispatch(cli.command))
 }
 
-/// Runs the command line of `cargo outrigger` with the template in `files`, keyed by path.
+/// Runs the command line of `cargo outrigger` with the template in `files`, keyed by path. Messages call
+/// the program `name`.
 #[must_use]
-pub fn run_outrigger(outrigger: Outrigger, files: BTreeMap<String, String>) -> ExitCode {
-    workspace::name_tool("cargo outrigger");
+pub fn run_outrigger(
+    name: &'static str,
+    outrigger: Outrigger,
+    files: BTreeMap<String, String>,
+) -> ExitCode {
+    workspace::name_tool(name);
     exit::of(|| outrigger::run(outrigger, files))
 }
 
@@ -110,6 +117,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::List(args) => list::run(&args, &generator()?),
         Command::FlyteValues(args) => flyte_values::run(&args, &generator()?),
         Command::Image(args) => image::run(&args, &generator()?),
+        Command::Wheel(args) => wheel::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),

@@ -11,6 +11,7 @@ use crate::{
     process::{cargo, program},
     scaffold::{
         generator::Generator,
+        kind::Kind,
         project::{Member, Project},
     },
 };
@@ -73,6 +74,8 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
     let plugin = &member.file.plugin;
     Ok(json!({
         "name": plugin.name,
+        "kind": plugin.kind,
+        "language": plugin.language,
         "mode": plugin.mode,
         "task_types": plugin.task_types,
         "optional_task_types": plugin.optional_task_types,
@@ -81,8 +84,16 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
         "ports": member.file.ports,
         "image": generator.image(member)?,
         "dockerfile": generator.project.layout.path(&plugin.name, "Dockerfile"),
+        "context": context(generator, member),
         "chart": generator.project.layout.path(&plugin.name, "chart/").trim_end_matches('/'),
     }))
+}
+
+/// The directory that an image is built from: a plugin behind the bridge needs its own files alone.
+fn context(generator: &Generator, member: &Member) -> String {
+    let service = generator.project.layout.service(member.name());
+    let own = member.file.plugin.kind == Kind::Bridge && !service.is_empty();
+    if own { service } else { ".".to_owned() }
 }
 
 /// Images of this repository's programs that are not plugins.
@@ -95,9 +106,17 @@ fn other_images(generator: &Generator) -> impl Iterator<Item = Json> {
             "name": name,
             "image": format!("{registry}/{name}"),
             "dockerfile": dockerfile,
+            "context": ".",
         });
         root.join(dockerfile).is_file().then_some(row)
     })
+}
+
+/// The path of an image's Dockerfile in the directory that it is built from, as bake wants it.
+fn below(row: &Json) -> &str {
+    let text = |key: &str| row[key].as_str().unwrap_or_default();
+    let own = text("dockerfile").strip_prefix(text("context"));
+    own.map_or(text("dockerfile"), |path| path.trim_start_matches('/'))
 }
 
 /// The file for `docker buildx bake`.
@@ -106,8 +125,8 @@ fn bake(rows: &[Json], version: &str) -> Json {
     let target = |row: &Json| {
         let image = row["image"].as_str().unwrap_or_default();
         let target = json!({
-            "context": ".",
-            "dockerfile": row["dockerfile"],
+            "context": row["context"],
+            "dockerfile": below(row),
             "tags": [format!("{image}:{version}")],
             "platforms": ["linux/amd64", "linux/arm64"],
             "args": { "VERSION": version },

@@ -11,6 +11,7 @@ use crate::{
     prompt::Prompt,
     scaffold::{
         generator::{Generator, check_task_types},
+        kind::{Kind, Language},
         name,
         plan::{Allowed, Plan, State},
         plugin_toml::{self, CoreSource, Mode, PluginToml, TaskType},
@@ -23,9 +24,11 @@ use crate::{
     tool, verify,
 };
 
-/// Creates a plugin: a service that compiles and passes the conformance suite.
+/// Creates a plugin that runs and passes its tests.
 ///
-/// The chart, Dockerfile and documentation page are created, too. No existing file changes except
+/// In Rust it is a service that passes the conformance suite; with --kind=bridge a server in another
+/// language, behind the bridge in the same pod. The chart, Dockerfile, documentation page and the task
+/// classes for workflow authors are created, too. No existing file changes except
 /// Cargo.lock, to which cargo adds the new package. Missing arguments are prompted for on a terminal;
 /// elsewhere, and with --no-input, they have defaults.
 #[derive(Debug, clap::Args)]
@@ -39,6 +42,14 @@ pub(crate) struct Args {
     /// plugin's name with underscores].
     #[arg(long = "task-type", value_name = "TYPE[:VERSION]", value_parser = task_type)]
     task_types: Vec<TaskType>,
+
+    /// What serves the tasks: a Rust program, or a server in another language behind the bridge.
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+
+    /// The language of a plugin behind the bridge; implies --kind=bridge [default: python].
+    #[arg(long, value_enum)]
+    language: Option<Language>,
 
     /// Whether a task is a job that Flyte polls, or a call that responds within seconds.
     #[arg(long, value_enum)]
@@ -80,6 +91,23 @@ pub(crate) struct Args {
     /// Output format of the plan.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+impl Args {
+    /// The kind and the language that were asked for; a language means the bridge, and the bridge has a
+    /// default language.
+    fn kind_and_language(&self) -> Result<(Option<Kind>, Option<Language>)> {
+        match (self.kind, self.language) {
+            (Some(Kind::Rust), Some(_)) => {
+                Err(usage("--language: a plugin with --kind=rust is written in Rust"))
+            }
+            (Some(Kind::Bridge), language) => {
+                Ok((Some(Kind::Bridge), language.or(Some(Language::Python))))
+            }
+            (None, Some(language)) => Ok((Some(Kind::Bridge), Some(language))),
+            (kind, None) => Ok((kind, None)),
+        }
+    }
 }
 
 fn task_type(text: &str) -> Result<TaskType, String> {
@@ -159,7 +187,8 @@ fn make(
     if generator.project.layout == Layout::Standalone {
         init_repository(&generator.project.root)?;
     }
-    let verified = if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, name) };
+    let verified =
+        if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, &member) };
     verified.with_context(|| format!("{name} was created, but does not pass verification"))?;
     print_next_steps(&generator.project, &member);
     Ok(Exit::Ok)
@@ -199,13 +228,14 @@ fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Resul
     let mut text = std::fs::read_to_string(file)
         .map_err(|error| usage(format!("--from {}: {error}", file.display())))?;
     let types = args.task_types.iter().map(ToString::to_string).collect::<toml_edit::Array>();
-    let mode = args.mode.map(|mode| serde_json::to_value(mode).unwrap_or_default());
-    let core = serde_json::to_value(core)?;
-    let given: [(&str, Option<toml_edit::Value>); 6] = [
+    let (kind, language) = args.kind_and_language()?;
+    let given: [(&str, Option<toml_edit::Value>); 8] = [
         ("name", Some(name.into())),
-        ("core", core.as_str().map(Into::into)),
+        ("core", word(core)),
+        ("kind", kind.and_then(word)),
+        ("language", language.and_then(word)),
         ("task-types", (!types.is_empty()).then(|| types.into())),
-        ("mode", mode.and_then(|mode| Some(mode.as_str()?.into()))),
+        ("mode", args.mode.and_then(word)),
         ("description", args.description.as_deref().map(Into::into)),
         ("owner", args.owner.as_deref().map(Into::into)),
     ];
@@ -215,11 +245,17 @@ fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Resul
         }
     }
     // Settings specific to the other plugin: its names, its image, the files its owner ejected.
-    let own = ["title", "type", "optional-task-types"].map(|key| vec!["plugin", key]);
+    let own =
+        ["title", "type", "optional-task-types", "task-package"].map(|key| vec!["plugin", key]);
     for path in own.iter().chain(&[vec!["image"], vec!["unmanaged"]]) {
         text = plugin_toml::without(&text, path)?;
     }
     Ok(text)
+}
+
+/// A choice as plugin.toml has it.
+fn word(choice: impl serde::Serialize) -> Option<toml_edit::Value> {
+    serde_json::to_value(choice).ok()?.as_str().map(Into::into)
 }
 
 fn rendered(
@@ -243,10 +279,12 @@ fn rendered(
             prompt.ask_for("What it does", Some(&default), |_| Ok(()))?.unwrap_or(default)
         }
     };
-    let least = serde_json::json!({
+    let (kind, language) = args.kind_and_language()?;
+    let mut least = serde_json::json!({
         "schema": 1,
         "plugin": {
             "name": name,
+            "kind": kind.unwrap_or_default(),
             "mode": args.mode.unwrap_or_default(),
             "task-types": types.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "description": description,
@@ -254,6 +292,9 @@ fn rendered(
             "core": core,
         },
     });
+    if let Some(language) = language {
+        least["plugin"]["language"] = serde_json::to_value(language)?;
+    }
     let least = toml_edit::ser::to_string(&least)?;
     let plugin = PluginToml::parse(&least).map_err(|error| usage(format!("{error:#}")))?;
     let rendered =
@@ -322,9 +363,19 @@ fn print_next_steps(project: &Project, member: &Member) {
     let name = member.name();
     let at = |id: &str| project.layout.path(name, id);
     eprintln!("\nnext:");
-    eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
-    eprintln!("  record  {}: real responses of the vendor", at("tests/recorded.json"));
-    eprintln!("  test    cargo test -p {name}");
+    match member.file.plugin.language {
+        None => {
+            eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
+            eprintln!("  record  {}: real responses of the vendor", at("tests/recorded.json"));
+            eprintln!("  test    cargo test -p {name}");
+        }
+        Some(language) => {
+            eprintln!("  edit    {}: the functions of the plugin", at(language.code()));
+            eprintln!("  test    {} (in {})", language.test(), at("."));
+            eprintln!("  serve   {}: on this machine, and in an image", at("README.md"));
+        }
+    }
+    eprintln!("  call    {}: the task for workflows", at("tasks/README.md"));
     eprintln!(
         "  read    {}",
         if project.layout == Layout::Workspace { "docs/writing-a-plugin.md" } else { GUIDE }

@@ -32,6 +32,7 @@ pub struct Outrigger {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(visible_alias = "new")]
     NewPlugin(new_plugin::Args),
     Sync(sync::Args),
     Status(status::Args),

@@ -7,6 +7,7 @@
 pub(crate) mod chart_values;
 pub(crate) mod format;
 pub(crate) mod generator;
+pub(crate) mod kind;
 pub(crate) mod managed_keys;
 pub(crate) mod merge;
 pub(crate) mod name;

@@ -1,24 +1,57 @@
 //! Compiles and tests a plugin, and reports each check that passed.
 
-use std::{path::PathBuf, process::Command, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
     process::{cargo, program, works},
-    scaffold::project::Project,
+    scaffold::{
+        kind::Language,
+        project::{Member, Project},
+    },
 };
 
-/// Verifies the plugin `name` of `project`.
+/// Verifies the plugin `member` of `project`.
 ///
 /// # Errors
 /// If a check fails; the error contains the tool's output.
-pub(crate) fn plugin(project: &Project, name: &str) -> Result<()> {
+pub(crate) fn plugin(project: &Project, member: &Member) -> Result<()> {
+    match member.file.plugin.language {
+        None => in_rust(project, member.name())?,
+        Some(language) => in_language(project, member.name(), language)?,
+    }
+    lint_chart(project, member.name())
+}
+
+/// The tests of a plugin behind the bridge, if its language's tools are installed.
+fn in_language(project: &Project, name: &str, language: Language) -> Result<()> {
+    let directory = project.service(name);
+    let found = language
+        .needs()
+        .iter()
+        .all(|(tool, args)| works(program(tool).args(*args).current_dir(&directory)));
+    if !found {
+        let (tool, _) = language.needs()[0];
+        eprintln!("skipped:  {} ({tool} or its packages are not installed)", language.test());
+        return Ok(());
+    }
+    eprintln!("verifying: testing {name} …");
+    let mut shell = program("sh");
+    shell.args(["-c", language.test()]).env("PYTHONDONTWRITEBYTECODE", "1");
+    passes_in(&directory, language.test(), &mut shell).map(drop)
+}
+
+fn in_rust(project: &Project, name: &str) -> Result<()> {
     eprintln!("verifying: compiling and testing {name} (the first time takes a few minutes) …");
     passes(project, "cargo metadata", &mut cargo(&["metadata", "--format-version=1"]))?;
     let tested = passes(project, "cargo test", &mut cargo(&["test", "--package", name]))?;
     eprintln!("verified: {} tests passed", passed_tests(&tested));
-    lint_chart(project, name)
+    Ok(())
 }
 
 fn lint_chart(project: &Project, name: &str) -> Result<()> {
@@ -43,8 +76,12 @@ fn helm() -> PathBuf {
 
 /// Runs `command` in the project and reports that it passed. If it fails, the error contains its output.
 fn passes(project: &Project, what: &str, command: &mut Command) -> Result<String> {
+    passes_in(&project.root, what, command)
+}
+
+fn passes_in(directory: &Path, what: &str, command: &mut Command) -> Result<String> {
     let started = Instant::now();
-    let output = command.current_dir(&project.root).output();
+    let output = command.current_dir(directory).output();
     let output = output.with_context(|| format!("cannot run {what}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {

@@ -58,6 +58,15 @@
 {{- $variables := dict -}}
 {{- range include "<[ plugin.name ]>.env" . | fromYamlArray -}}
 {{- if hasKey $variables .name -}}
+<%- if plugin.kind == "bridge" %>
+{{- fail (printf "%s is set twice: set it once, in bridge.settings, unless another value sets it" .name) -}}
+{{- end -}}
+{{- $_ := set $variables .name true -}}
+{{- end -}}
+{{- $variables = dict -}}
+{{- range include "<[ plugin.name ]>.pluginEnv" . | fromYamlArray -}}
+{{- if hasKey $variables .name -}}
+<%- endif %>
 {{- fail (printf "%s is set twice: set it once, in settings or in extraEnv, unless another value sets it" .name) -}}
 {{- end -}}
 {{- $_ := set $variables .name true -}}

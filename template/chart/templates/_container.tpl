@@ -39,16 +39,42 @@
 - name: OTEL_TRACES_SAMPLER_ARG
   value: {{ $.Values.otel.traceRatio | quote }}
 {{- end }}
-{{- range $name, $value := .Values.settings }}
+<%- if plugin.kind == "bridge" %>
+- name: BRIDGE_UPSTREAM
+  value: unix:/run/outrigger/plugin.sock
+- name: BRIDGE_PROTOCOL
+  value: rest
+- name: BRIDGE_<% if plugin.mode == "sync" %>SYNC_<% endif %>TASK_TYPES
+  value: "<% for t in plugin.task_types %><% if not loop.first %>,<% endif %><[ t.name ]>:<[ t.version ]><% endfor %>"
+{{- include "<[ plugin.name ]>.settings" .Values.bridge.settings }}
+{{- end }}
+
+{{/* Environment variables of the plugin. */}}
+{{- define "<[ plugin.name ]>.pluginEnv" -}}
+- name: PLUGIN_SOCKET
+  value: /run/outrigger/plugin.sock
+{{- include "<[ plugin.name ]>.settings" .Values.settings }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+<%- else %>
+{{- include "<[ plugin.name ]>.settings" .Values.settings }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+<%- endif %>
+
+{{/* Environment variables from a map. */}}
+{{- define "<[ plugin.name ]>.settings" -}}
+{{- range $name, $value := . }}
 {{- /* Helm parses YAML integers as floats, which print as 1e+06. */}}
 {{- $text := kindIs "float64" $value | ternary (toJson $value) (toString $value) }}
 {{- if $text }}
 - name: {{ $name | quote }}
   value: {{ $text | quote }}
 {{- end }}
-{{- end }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -78,6 +104,18 @@
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount
   readOnly: true
 {{- end }}
+<%- if plugin.kind == "bridge" %>
+- name: socket
+  mountPath: /run/outrigger
+{{- end }}
+
+{{/* Volumes of the plugin. */}}
+{{- define "<[ plugin.name ]>.pluginVolumeMounts" -}}
+- name: socket
+  mountPath: /run/outrigger
+- name: tmp
+  mountPath: /tmp
+<%- endif %>
 {{- if .Values.serviceAccount.tokens }}
 - name: tokens
   mountPath: /var/run/secrets/tokens

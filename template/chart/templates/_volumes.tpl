@@ -63,6 +63,14 @@
 - name: secrets
   {{- . | nindent 2 }}
 {{- end }}
+<%- if plugin.kind == "bridge" %>
+- name: socket
+  emptyDir:
+    sizeLimit: 1Mi
+- name: tmp
+  emptyDir:
+    sizeLimit: {{ .Values.tmpSize | quote }}
+<%- endif %>
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -7,7 +7,10 @@ use heck::{ToPascalCase as _, ToTitleCase as _};
 use serde::{Deserialize, Serialize};
 use toml_edit::{DocumentMut, Item, Table};
 
-use super::name;
+use super::{
+    kind::{Kind, Language},
+    name,
+};
 
 /// The name of the file.
 pub(crate) const FILE: &str = "plugin.toml";
@@ -40,6 +43,10 @@ pub(crate) struct Plugin {
     #[serde(rename = "type")]
     type_name: Option<String>,
     #[serde(default)]
+    pub(crate) kind: Kind,
+    /// Of a plugin behind the bridge.
+    pub(crate) language: Option<Language>,
+    #[serde(default)]
     pub(crate) mode: Mode,
     pub(crate) task_types: Vec<TaskType>,
     /// Served only if a setting enables them.
@@ -50,6 +57,8 @@ pub(crate) struct Plugin {
     pub(crate) owner: String,
     #[serde(default)]
     pub(crate) core: CoreSource,
+    /// The package that has the classes of its tasks; if unset, `tasks/` is generated.
+    pub(crate) task_package: Option<String>,
 }
 
 impl Plugin {
@@ -201,9 +210,28 @@ impl PluginToml {
         name::check_own(&file.plugin.name).map_err(|rule| {
             anyhow!("plugin.name: '{}' is not a valid plugin name: {rule}", file.plugin.name)
         })?;
+        file.check_kind()?;
         file.check_task_types()?;
         file.check_strings()?;
         Ok(file)
+    }
+
+    fn check_kind(&self) -> Result<()> {
+        let Plugin { kind, language, optional_task_types, .. } = &self.plugin;
+        match (kind, language) {
+            (Kind::Rust, Some(_)) => {
+                bail!("plugin.language: only a plugin with kind = \"bridge\" has one")
+            }
+            (Kind::Bridge, None) => bail!(
+                "plugin.language: a plugin with kind = \"bridge\" needs one: python, go or typescript"
+            ),
+            (Kind::Bridge, _) if !optional_task_types.is_empty() => {
+                bail!(
+                    "plugin.optional-task-types: the bridge serves all task types: list them in task-types"
+                )
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_task_types(&self) -> Result<()> {
@@ -220,9 +248,13 @@ impl PluginToml {
 
     /// Checks strings that are inserted into Rust, TOML, YAML and Dockerfiles without escaping.
     fn check_strings(&self) -> Result<()> {
-        let Plugin { title, type_name, description, owner, .. } = &self.plugin;
-        let strings =
-            [("title", title.as_ref()), ("description", Some(description)), ("owner", Some(owner))];
+        let Plugin { title, type_name, description, owner, task_package, .. } = &self.plugin;
+        let strings = [
+            ("title", title.as_ref()),
+            ("description", Some(description)),
+            ("owner", Some(owner)),
+            ("task-package", task_package.as_ref()),
+        ];
         let forbidden = |c: char| c.is_control() || "\"\\{}$\u{2028}\u{2029}".contains(c);
         for (field, text) in strings {
             if text.is_some_and(|text| text.contains(forbidden) || text.trim() != text) {
@@ -332,6 +364,15 @@ mod tests {
             (MINIMAL.replace("spectrum:2", "spec trum"), "spec trum"),
             (MINIMAL.replace("\"Runs SQL\"", "'Runs \"SQL\"'"), "plugin.description"),
             (format!("{MINIMAL}type = \"red\"\n"), "plugin.type"),
+            (format!("{MINIMAL}kind = \"bridge\"\n"), "plugin.language"),
+            (format!("{MINIMAL}language = \"go\"\n"), "plugin.language"),
+            (
+                format!(
+                    "{MINIMAL}kind = \"bridge\"\nlanguage = \"go\"\noptional-task-types = [\"x\"]\n"
+                ),
+                "plugin.optional-task-types",
+            ),
+            (format!("{MINIMAL}kind = \"bridge\"\nlanguage = \"java\"\n"), "typescript"),
             (format!("{MINIMAL}[ports]\napi = 9090\n"), "ports"),
             (format!("{MINIMAL}[chart]\nvals = 1\n"), "vals"),
             (format!("{MINIMAL}type = \"Job\"\n"), "plugin.type"),

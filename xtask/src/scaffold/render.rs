@@ -11,6 +11,7 @@ use tera::{Context, Delimiters, Kwargs, State, Tera};
 
 use super::{
     chart_values,
+    kind::{self, Kind},
     plugin_toml::PluginToml,
     project::Layout,
     template::{Class, Source, Template},
@@ -59,7 +60,7 @@ impl<'a> Renderer<'a> {
     /// If a template uses an undefined variable, or an overridden chart value does not exist.
     pub(crate) fn render(&self, plugin: &PluginToml, layout: Layout) -> Result<Vec<Rendered>> {
         let (service, chart) = (Self::service_context(plugin)?, self.chart_context(plugin)?);
-        let wanted = self.sources.iter().filter(|source| source.is_for(plugin.plugin.core));
+        let wanted = self.sources.iter().filter(|source| source.is_for(&plugin.plugin));
         wanted.map(|source| self.file(source, plugin, layout, &service, &chart)).collect()
     }
 
@@ -96,6 +97,8 @@ impl<'a> Renderer<'a> {
             "crate_name": plugin.name.to_snake_case(),
             "type_name": plugin.type_name(),
             "title": plugin.title(),
+            "kind": plugin.kind,
+            "language": plugin.language,
             "mode": plugin.mode,
             "core": plugin.core,
             "description": plugin.description,
@@ -111,6 +114,12 @@ impl<'a> Renderer<'a> {
         Ok(Context::from_serialize(&json!({
             "plugin": {
                 "name": plugin.name,
+                "module": plugin.name.to_snake_case(),
+                "type_name": plugin.type_name(),
+                "kind": plugin.kind,
+                "language": plugin.language,
+                "core": plugin.core,
+                "task_package": plugin.task_package,
                 "title": plugin.title(),
                 "description": plugin.description,
                 "owner": plugin.owner,
@@ -121,7 +130,12 @@ impl<'a> Renderer<'a> {
             "required_settings": file.chart.required_settings(),
             "ports": file.ports,
             "image": { "repository": self.image(file) },
+            "bridge_image": format!("{}/bridge", self.template.manifest.image_registry),
             "version": self.version,
+            "outrigger_version": env!("CARGO_PKG_VERSION"),
+            "container": if plugin.kind == Kind::Bridge { "plugin" } else { "container" },
+            // Where the chart's values of our own container are.
+            "own": if plugin.kind == Kind::Bridge { ".Values.bridge" } else { ".Values" },
         }))?)
     }
 
@@ -138,7 +152,7 @@ fn is_service(path: &str) -> bool {
 }
 
 fn id(path: &str) -> String {
-    let path = path.strip_prefix("service/").unwrap_or(path);
+    let path = kind::below_plugin(path);
     path.strip_suffix(".liquid").unwrap_or(path).to_owned()
 }
 

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::plugin_toml::CoreSource;
+use super::{
+    kind,
+    plugin_toml::{CoreSource, Plugin},
+};
 
 /// Who owns a rendered file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +103,14 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Whether a plugin with that core has this file.
-    pub(crate) fn is_for(&self, core: CoreSource) -> bool {
-        if core == CoreSource::Workspace { self.in_workspaces } else { self.standalone }
+    /// Whether `plugin` has this file.
+    pub(crate) fn is_for(&self, plugin: &Plugin) -> bool {
+        let in_workspace = plugin.core == CoreSource::Workspace;
+        let is_here = if in_workspace { self.in_workspaces } else { self.standalone };
+        let is_task = self.path.starts_with(TASKS);
+        is_here
+            && kind::has(plugin.language, self.path)
+            && !(is_task && plugin.task_package.is_some())
     }
 }
 
@@ -142,6 +150,8 @@ pub(crate) enum ChangeKind {
     Bugfix,
 }
 
+/// The directory of task classes for workflow authors.
+const TASKS: &str = "tasks/";
 const MANIFEST: &str = "manifest.toml";
 const CHANGES: &str = "changes/";
 const SCHEMA: &str = "plugin.schema.json";

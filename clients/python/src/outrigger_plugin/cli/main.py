@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from . import serve
+from . import generator, serve
 from .errors import Failure, Misuse
 
 DESCRIPTION = "Flyte backend plugins as Python classes."
 # Each adds its parser to the subparsers, with a default `run` that takes the arguments and returns the exit code.
-SUBCOMMANDS = (serve,)
+SUBCOMMANDS = (serve, generator)
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,10 +34,12 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. Returns its exit code; wrong arguments and ``--help`` exit at once."""
-    own, bridge_flags = split(sys.argv[1:] if arguments is None else arguments)
-    top = parser()
-    options = top.parse_args(own, argparse.Namespace(bridge_flags=bridge_flags))
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if given and given[0] in generator.COMMANDS:
+            return generator.run(given)
+        own, bridge_flags = split(given)
+        options = parser().parse_args(own, argparse.Namespace(bridge_flags=bridge_flags))
         return int(options.run(options))
     except Misuse as misuse:
         command: Parser = options.parser

@@ -15,6 +15,8 @@ from .errors import Failure
 from .offer import Offer
 
 BRIDGE = "bridge"
+# Where a wheel has the programs.
+OWN = str(Path(__file__).parents[1] / "bin")
 # How long a program may take to say its version, in seconds.
 VERSION_TIMEOUT = 5.0
 # The bridge keeps connections for 90 s; were they closed here first, a request could meet the closing.
@@ -25,17 +27,25 @@ GRACE = 30
 
 def find_bridge(named: str | None) -> str:
     """The path of the bridge. Raises Failure if it is not found."""
-    if named:
-        found = shutil.which(named)
-        if found is None:
-            raise Failure(f"--bridge: {named} is not a program")
-        return found
+    if not named:
+        return find(BRIDGE, "name it with --bridge PATH")
+    found = shutil.which(named)
+    if found is None:
+        raise Failure(f"--bridge: {named} is not a program")
+    return found
+
+
+def find(name: str, otherwise: str) -> str:
+    """The path of a program of Outrigger: the wheel's own, or one of the environment, or on PATH.
+
+    Raises Failure, which says what to do ``otherwise``, if there is none.
+    """
     beside = sysconfig.get_path("scripts")
-    for directory in (beside, *os.get_exec_path()):
-        found = shutil.which(BRIDGE, path=directory)
-        if found and is_the_bridge(found):
+    for directory in (OWN, beside, *os.get_exec_path()):
+        found = shutil.which(name, path=directory)
+        if found and (name != BRIDGE or is_the_bridge(found)):
             return found
-    raise Failure(f"Outrigger's program {BRIDGE!r} is neither in {beside} nor on PATH; name it with --bridge PATH")
+    raise Failure(f"Outrigger's program {name!r} is neither in this package, nor in {beside}, nor on PATH; {otherwise}")
 
 
 def is_the_bridge(program: str) -> bool:

@@ -1,0 +1,89 @@
+//! `cargo xtask wheel`: builds the Python package with the programs that it starts.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    exit::{self, Exit, usage},
+    image,
+    process::run as run_program,
+    python::{self, PLUGINS, Python},
+    scaffold::generator::Generator,
+    target,
+};
+
+/// Builds the Python wheel with the programs that `outrigger` starts.
+///
+/// The programs are static, so that one wheel suits every Linux of this machine's architecture, with glibc
+/// or musl, and every Python from 3.10 on. Install it with `pip install FILE`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit::HELP)]
+pub(crate) struct Args {
+    /// Directory to write the wheel to [default: target/wheel].
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Directory with programs that are already built, instead of building them. The wheel then says that
+    /// it suits this machine's Linux only.
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
+/// The packages of the programs; each program has the name of its package.
+const PROGRAMS: [&str; 3] = ["bridge", "cargo-outrigger", "plugin-conformance"];
+/// The Python package.
+const PACKAGE: &str = "clients/python";
+
+pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
+    let output = args.output.clone().unwrap_or_else(|| target("wheel"));
+    let arch = std::env::consts::ARCH;
+    let wheel = match &args.programs {
+        Some(programs) => pack(programs, &format!("linux_{arch}"), &output)?,
+        None => {
+            let programs = image::build(&generator.project, &PROGRAMS)?;
+            let platform = format!("manylinux_2_17_{arch}.musllinux_1_1_{arch}");
+            pack(&programs, &platform, &output)?
+        }
+    };
+    println!("{}", wheel.display());
+    Ok(Exit::Ok)
+}
+
+/// Builds the wheel for `platform` with the programs in a directory.
+fn pack(programs: &Path, platform: &str, output: &Path) -> Result<PathBuf> {
+    let programs = std::path::absolute(programs)?;
+    let missing = PROGRAMS.iter().find(|name| !programs.join(name).is_file());
+    if let Some(missing) = missing {
+        return Err(usage(format!("{} has no program {missing}", programs.display())));
+    }
+    let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
+    std::fs::create_dir_all(output)?;
+    let output = std::path::absolute(output)?;
+    for old in wheels(&output)? {
+        std::fs::remove_file(old)?;
+    }
+    let mut build = python.module_in(PACKAGE, &["hatchling", "build", "--target", "wheel"]);
+    build.arg("--directory").arg(&output);
+    run_program(with_programs(&mut build, &programs, platform).stdout(std::io::stderr()))?;
+    wheels(&output)?.pop().context("hatchling wrote no wheel")
+}
+
+/// What `hatch_build.py` reads.
+fn with_programs<'a>(
+    build: &'a mut Command,
+    programs: &Path,
+    platform: &str,
+) -> &'a mut Command {
+    build.env("OUTRIGGER_PROGRAMS", programs).env("OUTRIGGER_PLATFORM", platform)
+}
+
+/// The wheels in a directory.
+fn wheels(directory: &Path) -> Result<Vec<PathBuf>> {
+    let files = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+    let files = files.collect::<Result<Vec<_>>>()?;
+    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|it| it == "whl")).collect())
+}
