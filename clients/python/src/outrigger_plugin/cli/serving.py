@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import offer, programs
@@ -39,7 +39,7 @@ async def serve(options: argparse.Namespace) -> int:
     with private_directory() as directory:
         signals = Signals()
         try:
-            await start(options, program, directory / "plugin.sock", signals)
+            announce(options, await start(options, program, directory / "plugin.sock", signals))
             await signals.watch(asyncio.Event().wait())
         except Stopped:
             pass
@@ -50,8 +50,31 @@ async def serve(options: argparse.Namespace) -> int:
     return exit_code(signals)
 
 
-async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> None:
-    """Starts both programs, and returns when they serve."""
+async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
+    """Serves, runs the program ``checks``, and returns its exit code.
+
+    Raises Failure as ``serve`` does, Stopped after a signal.
+    """
+    program = programs.find_bridge(options.bridge)
+    with private_directory() as directory:
+        signals = Signals()
+        try:
+            await start(options, program, directory / "plugin.sock", signals)
+            checking = await Child.start("the check", checks, patience=1)
+            try:
+                await signals.watch(checking.process.wait())
+            finally:
+                await checking.stop()
+            return checking.exit_code
+        except Stopped:
+            return 128 + (signals.received or 0)
+        finally:
+            for child in reversed(signals.children):
+                await child.stop()
+
+
+async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> Offer:
+    """Starts both programs, and returns what they offer when they serve."""
     is_app = options.connectors is None
     name = f"the server of {options.app}" if is_app else "the server of connectors"
     command = (programs.app_server if is_app else programs.connector_server)(options, path)
@@ -61,7 +84,7 @@ async def start(options: argparse.Namespace, program: str, path: Path, signals: 
     # Standard output is for this program's own lines.
     signals.children.append(await Child.start("the bridge", command, stdout=sys.stderr.fileno()))
     await signals.watch(ready(options.admin_port))
-    announce(options, found)
+    return found
 
 
 def exit_code(signals: Signals) -> int:
