@@ -50,6 +50,22 @@ def test_bridge_serves_what_the_app_has(outrigger):
         assert "a line of the bridge's log" in outrigger.log
 
 
+def test_server_in_another_language_listens_on_the_socket_that_it_is_told(outrigger):
+    program = (
+        f'{sys.executable} -c \'import os, uvicorn; uvicorn.run("my_plugin:app", uds=os.environ["PLUGIN_SOCKET"])\''
+    )
+    with outrigger.serving("--command", program, "--insecure-no-auth") as process:
+        assert process.lines[0] == f"serving shoutout, chat on http://127.0.0.1:{outrigger.port}\n"
+        assert Caller(outrigger.socket).create("shoutout/0", key="k").body == {"job_id": "k"}
+
+
+def test_command_that_ends_is_an_error(outrigger):
+    ended = outrigger.run("--command", "sh -c 'exit 3'", "--insecure-no-auth")
+    assert ended.returncode == 3
+    assert ended.stderr == "outrigger: the command \"sh -c 'exit 3'\" ended with exit code 3\n"
+    assert outrigger.journal == []
+
+
 def test_bridge_with_tokens_listens_on_every_interface(outrigger):
     outrigger.write(version=3)
     flags = ("--auth", "auth.yaml", "--handle-keys", "a.key,b.key", "--", "--log-level", "warn", "--tls-certificate=x")
@@ -170,10 +186,7 @@ def test_app_that_cannot_be_imported_is_an_error(outrigger, app, seen):
 def test_app_without_plugins_is_an_error(outrigger):
     ended = outrigger.run("my_plugin:silent", "--insecure-no-auth")
     assert ended.returncode == 1
-    assert ended.stderr == (
-        "outrigger: my_plugin:silent is no app of outrigger_plugin.serve, nor has one mounted at /: "
-        "it answered GET /plugins/v1 with 418\n"
-    )
+    assert ended.stderr == ("outrigger: my_plugin:silent serves no plugins: it answered GET /plugins/v1 with 418\n")
 
 
 def test_port_in_use_is_an_error(outrigger):
@@ -233,7 +246,7 @@ def test_wait_has_a_reason_after_a_while(monkeypatch, capsys):
 @pytest.mark.parametrize(
     "arguments, expected",
     [
-        ([], "expected MODULE:APP, or --connectors"),
+        ([], "expected MODULE:APP, --command or --connectors"),
         (["my_plugin", "--insecure-no-auth"], "expected MODULE:APP, for example my_plugin:app, not 'my_plugin'"),
         (["my_plugin.py:app", "--insecure-no-auth"], "expected MODULE:APP, for example"),
         (["a/b:app", "--insecure-no-auth"], "expected MODULE:APP, for example"),
@@ -244,7 +257,13 @@ def test_wait_has_a_reason_after_a_while(monkeypatch, capsys):
         (["my_plugin:app", "--auth", "x", "--insecure-no-auth"], "argument --insecure-no-auth: not allowed with"),
         (["--connectors", "a", "--insecure-no-auth"], "--connectors: needs --task-types or --sync-task-types"),
         (["--connectors", "--task-types", "a", "--reload"], "--reload: only for an app"),
-        (["a:b", "--connectors", "c"], "MODULE:APP and --connectors: expected one of them"),
+        (["a:b", "--connectors", "c"], "MODULE:APP, --command and --connectors: expected one of them"),
+        (["a:b", "--command", "c"], "MODULE:APP and --command: expected one of them"),
+        (["--command", "a", "--connectors", "c"], "MODULE:APP, --command and --connectors: expected one of them"),
+        (["--command", "it's"], "--command: expected a command, as a shell reads it"),
+        (["--command", ""], "--command: expected a command, as a shell reads it"),
+        (["--command", "a", "--reload"], "--reload: only for an app"),
+        (["--command", "a", "--task-types", "b"], "--task-types and --sync-task-types: only with --connectors"),
         (["my_plugin:app", "--unknown"], "unrecognized arguments: --unknown"),
     ],
 )

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import Failure
@@ -31,12 +31,19 @@ class Child:
 
     @classmethod
     async def start(
-        cls, name: str, command: Sequence[str], patience: float | None = None, stdout: int | None = None
+        cls,
+        name: str,
+        command: Sequence[str],
+        patience: float | None = None,
+        stdout: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Child:
         """Starts ``command``. Raises Failure if it cannot be run."""
         try:
             # In a session of its own: a terminal's Ctrl-C would reach it, and end both programs at once.
-            process = await asyncio.create_subprocess_exec(*command, stdout=stdout, start_new_session=True)
+            process = await asyncio.create_subprocess_exec(
+                *command, stdout=stdout, env=environment, start_new_session=True
+            )
         except OSError as error:
             raise Failure(f"{name} cannot be started: {command[0]}: {error.strerror}") from None
         return cls(name, process, patience)

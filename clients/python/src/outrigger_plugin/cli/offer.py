@@ -54,7 +54,7 @@ def of_app(name: str, path: Path) -> Offer:
         return read(json.loads(body)["plugins"])
     except (ValueError, TypeError, KeyError):
         seen = f"it answered GET {PATH} with {status}"
-        raise Failure(f"{name} is no app of outrigger_plugin.serve, nor has one mounted at /: {seen}") from None
+        raise Failure(f"{name} serves no plugins: {seen}") from None
 
 
 def read(plugins: list[dict[str, Any]]) -> Offer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,15 @@ def is_the_bridge(program: str) -> bool:
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return False
     return asked.returncode == 0 and asked.stdout.startswith(f"{BRIDGE} ")
+
+
+def server(options: argparse.Namespace, socket: Path) -> tuple[str, list[str]]:
+    """What to call the server that listens on ``socket``, and its command."""
+    if options.connectors is not None:
+        return "the server of connectors", connector_server(options, socket)
+    if options.command is not None:
+        return f"the command {options.command!r}", shlex.split(options.command)
+    return f"the server of {options.app}", app_server(options, socket)
 
 
 def app_server(options: argparse.Namespace, socket: Path) -> list[str]:

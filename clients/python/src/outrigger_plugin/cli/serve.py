@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from .errors import Misuse
@@ -13,19 +14,25 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 DESCRIPTION = """
-Serves plugins to Flyte: runs the app on a private Unix socket and the program `bridge` before it, which speaks gRPC
-(Flyte 1 and 2) and REST, checks tokens, seals handles and enforces limits. Ends when either of them ends.
+Serves plugins to Flyte: runs the app, or a server in another language, on a private Unix socket, and the program
+`bridge` before it, which speaks gRPC (Flyte 1 and 2) and REST, checks tokens, seals handles and enforces limits. Ends
+when either of them ends.
 """
-USAGE = "outrigger serve (MODULE:APP | --connectors [MODULE ...] --task-types NAME,…) [OPTIONS] [-- BRIDGE FLAGS]"
+USAGE = """outrigger serve (MODULE:APP | --command COMMAND | --connectors [MODULE ...] --task-types NAME,…)
+                       [OPTIONS] [-- BRIDGE FLAGS]"""
 EXAMPLES = """
 examples:
   outrigger serve my_plugin:app --insecure-no-auth --reload
   outrigger serve my_plugin:app --auth auth.yaml --handle-keys handle.key -- --drain-delay 10s
+  outrigger serve --command "go run ." --insecure-no-auth
   outrigger serve --connectors my_connectors --task-types my_task --insecure-no-auth
 
 What follows `--` is passed to the bridge; `bridge --help` lists its flags. Exit codes: 2 for wrong arguments, 1 for a
 failure, otherwise that of the program that ended.
 """
+
+
+COMMAND_HELP = "a server in another language, instead: it listens on the Unix socket that PLUGIN_SOCKET names"
 
 
 def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,6 +53,7 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("app", metavar="MODULE:APP", nargs="?", help="the app that outrigger_plugin.serve made")
+    parser.add_argument("--command", metavar="COMMAND", help=COMMAND_HELP)
     parser.add_argument("--reload", action="store_true", help="restart the app when its files change")
     group = parser.add_argument_group("flytekit's connectors, instead of an app")
     group.add_argument(
@@ -100,12 +108,12 @@ def run(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> None:
     """Raises Misuse if the arguments do not fit together."""
     if options.connectors is None:
-        check_app(options)
-    elif options.app is not None:
-        raise Misuse("MODULE:APP and --connectors: expected one of them")
+        check_server(options)
+    elif options.app is not None or options.command is not None:
+        raise Misuse("MODULE:APP, --command and --connectors: expected one of them")
     elif not (options.task_types or options.sync_task_types):
         raise Misuse("--connectors: needs --task-types or --sync-task-types")
-    elif options.reload:
+    if options.reload and options.app is None:
         raise Misuse("--reload: only for an app")
     if options.port == options.admin_port:
         raise Misuse(f"--port and --admin-port are both {options.port}")
@@ -114,11 +122,29 @@ def check(options: argparse.Namespace) -> None:
         raise Misuse("expected --insecure-no-auth (this machine only), or --auth FILE and --handle-keys FILE")
 
 
-def check_app(options: argparse.Namespace) -> None:
-    if options.app is None:
-        raise Misuse("expected MODULE:APP, or --connectors")
+def check_server(options: argparse.Namespace) -> None:
+    """Raises Misuse if there is not one server of plugins."""
     if options.task_types or options.sync_task_types:
-        raise Misuse("--task-types and --sync-task-types: only with --connectors; an app has its own")
+        raise Misuse("--task-types and --sync-task-types: only with --connectors; plugins have their own")
+    if options.app is not None and options.command is not None:
+        raise Misuse("MODULE:APP and --command: expected one of them")
+    if options.app is not None:
+        check_app(options)
+    elif options.command is None:
+        raise Misuse("expected MODULE:APP, --command or --connectors")
+    elif not words(options.command):
+        raise Misuse(f"--command: expected a command, as a shell reads it, not {options.command!r}")
+
+
+def words(command: str) -> list[str]:
+    """The words of a command; none if a quote has no end."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
+def check_app(options: argparse.Namespace) -> None:
     module, colon, name = options.app.partition(":")
     is_module = all(part.isidentifier() for part in module.split("."))
     if not (is_module and colon and name) or module.endswith(".py"):

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import http.client
+import os
 import shutil
 import socket
 import sys
@@ -75,14 +76,14 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
 
 async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> Offer:
     """Starts both programs, and returns what they offer when they serve."""
-    is_app = options.connectors is None
-    name = f"the server of {options.app}" if is_app else "the server of connectors"
-    command = (programs.app_server if is_app else programs.connector_server)(options, path)
-    signals.children.append(await Child.start(name, command, programs.GRACE + 5))
+    name, command = programs.server(options, path)
+    environment = {**os.environ, "PLUGIN_SOCKET": str(path)}
+    # Standard output is for this program's own lines.
+    log = sys.stderr.fileno()
+    signals.children.append(await Child.start(name, command, programs.GRACE + 5, log, environment))
     found = await signals.watch(listening(options, path))
     command = programs.bridge(program, options, path, found)
-    # Standard output is for this program's own lines.
-    signals.children.append(await Child.start("the bridge", command, stdout=sys.stderr.fileno()))
+    signals.children.append(await Child.start("the bridge", command, stdout=log))
     await signals.watch(ready(options.admin_port))
     return found
 
@@ -100,7 +101,7 @@ async def listening(options: argparse.Namespace, path: Path) -> Offer:
     def ask() -> Offer | str:
         try:
             if options.connectors is None:
-                return offer.of_app(options.app, path)
+                return offer.of_app(options.app or options.command, path)
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
             return offer.of_options(options)
