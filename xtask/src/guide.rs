@@ -1,12 +1,18 @@
-//! Runs the code blocks of docs/writing-a-plugin.md in order, as a reader would.
+//! Runs the code blocks of a page in order, as a reader would.
 
 use std::{fmt::Write as _, net::TcpListener, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Ports in the guide, with the environment variable that sets them if there is one.
-const PORTS: [(&str, Option<&str>); 3] =
-    [("8000", Some("PLUGIN_LISTEN")), ("9090", Some("PLUGIN_ADMIN_LISTEN")), ("9000", None)];
+use crate::root;
+
+/// Ports on the pages, with the environment variables that set them: of a service, which takes an address,
+/// and of `outrigger`.
+const PORTS: [(&str, Option<(&str, &str)>); 3] = [
+    ("8000", Some(("PLUGIN_LISTEN", "OUTRIGGER_PORT"))),
+    ("9090", Some(("PLUGIN_ADMIN_LISTEN", "OUTRIGGER_ADMIN_PORT"))),
+    ("9000", None),
+];
 
 /// A fenced block of Markdown.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,18 +64,19 @@ fn script(blocks: &[Block<'_>]) -> Result<String> {
     Ok(script)
 }
 
-/// Runs the guide `markdown` with `bash` in `workspace`, where `cargo xtask` and `cargo outrigger` must
-/// work.
+/// Runs the blocks of `page`, a path in the repository, with `bash` in `workspace`, where the programs that
+/// it names must work.
 ///
 /// # Errors
 /// If a command fails; the error contains the output.
-pub(crate) fn run(markdown: &str, workspace: &Path, mut bash: Command) -> Result<()> {
-    let mut script = script(&blocks(markdown))?;
-    for (port, variable) in PORTS {
+pub(crate) fn run(page: &str, workspace: &Path, mut bash: Command) -> Result<()> {
+    let markdown = std::fs::read_to_string(root().join(page)).with_context(|| page.to_owned())?;
+    let mut script = script(&blocks(&markdown))?;
+    for (port, variables) in PORTS {
         let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
         script = script.replace(&format!(":{port}"), &format!(":{free}"));
-        if let Some(variable) = variable {
-            bash.env(variable, format!("127.0.0.1:{free}"));
+        if let Some((address, number)) = variables {
+            bash.env(address, format!("127.0.0.1:{free}")).env(number, free);
         }
     }
     let file = workspace.join("target/guide.sh");
@@ -77,7 +84,7 @@ pub(crate) fn run(markdown: &str, workspace: &Path, mut bash: Command) -> Result
     let output = bash.current_dir(workspace).arg(&file).output().context("cannot run bash")?;
     if !output.status.success() {
         bail!(
-            "docs/writing-a-plugin.md failed:\n{}\n{}",
+            "{page} failed:\n{}\n{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );

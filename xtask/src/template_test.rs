@@ -270,10 +270,9 @@ fn mirror(above: &Path) -> Result<PathBuf> {
 pub(crate) fn guide() -> Result<()> {
     run(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
     let workspace = Workspace::lay_down("guide")?;
-    let markdown = std::fs::read_to_string(root().join("docs/writing-a-plugin.md"))?;
     let mut bash = program("bash");
     let path = std::env::var("PATH").unwrap_or_default();
     bash.env("PATH", format!("{}:{path}", target("debug").display()));
     bash.env("CARGO_TARGET_DIR", target(""));
-    guide::run(&markdown, workspace.directory(), bash)
+    guide::run("docs/writing-a-plugin.md", workspace.directory(), bash)
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that CI checks, fastest checks first.
 
+mod any_language;
 mod interop;
 
 use std::{process::Command, time::Instant};
@@ -12,7 +13,7 @@ use crate::{
     ci::is_ci,
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
-    python::{self, CHARTS, HOSTILE, INTEROP, PLUGINS, Python},
+    python::{self, CHARTS, HOSTILE, INTEROP, Python},
     template_notes, template_test,
     times::{End, Times},
 };
@@ -101,7 +102,11 @@ const STEPS: [Step; 25] = [
     },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop::flyte2 },
     Step { name: "interop-flytekit", what: "Flyte's SDKs and connectors", run: interop::flytekit },
-    Step { name: "plugins", what: "plugins in Python, behind the bridge", run: plugins },
+    Step {
+        name: "plugins",
+        what: "plugins in any language, behind the bridge",
+        run: any_language::check,
+    },
     Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },
@@ -284,22 +289,6 @@ fn hostile(_: &Environment) -> Result<Outcome> {
         Some(python) => passed(python.pytest()),
         None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
     }
-}
-
-/// The package for authors in Python: lints, types, and tests with the bridge.
-fn plugins(_: &Environment) -> Result<Outcome> {
-    let Some(python) = Python::prepare(PLUGINS)? else {
-        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
-    };
-    for check in [
-        &["ruff", "check", "src", "tests"][..],
-        &["ruff", "format", "--check", "src", "tests"],
-        &["mypy", "--cache-dir=/dev/null"],
-        &["pytest", "-q", "-p", "no:cacheprovider"],
-    ] {
-        run_program(python.module_in("clients/python", check).env("PYTHONPATH", "src"))?;
-    }
-    Ok(Outcome::Passed)
 }
 
 fn dependencies(environment: &Environment) -> Result<Outcome> {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     exit::{self, Exit, usage},
     image,
-    process::run as run_program,
+    process::{program, run as run_program},
     python::{self, PLUGINS, Python},
     scaffold::generator::Generator,
     target,
@@ -41,26 +41,46 @@ const PACKAGE: &str = "clients/python";
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let output = args.output.clone().unwrap_or_else(|| target("wheel"));
     let arch = std::env::consts::ARCH;
+    let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
     let wheel = match &args.programs {
-        Some(programs) => pack(programs, &format!("linux_{arch}"), &output)?,
+        Some(programs) => pack(&python, programs, &this_linux(), &output)?,
         None => {
             let programs = image::build(&generator.project, &PROGRAMS)?;
             let platform = format!("manylinux_2_17_{arch}.musllinux_1_1_{arch}");
-            pack(&programs, &platform, &output)?
+            pack(&python, &programs, &platform, &output)?
         }
     };
     println!("{}", wheel.display());
     Ok(Exit::Ok)
 }
 
+/// A wheel with the programs that `cargo build` made, for tests.
+///
+/// # Errors
+/// If a program is missing, or the wheel cannot be built.
+pub(crate) fn of_debug_programs(python: &Python, output: &Path) -> Result<PathBuf> {
+    let programs = target("wheel/programs");
+    std::fs::create_dir_all(&programs)?;
+    for name in PROGRAMS {
+        // Most of a debug build is symbols.
+        let from = target("debug").join(name);
+        run_program(program("strip").arg("-o").arg(programs.join(name)).arg(from))?;
+    }
+    pack(python, &programs, &this_linux(), output)
+}
+
+/// The platform of programs that may need this machine's libraries.
+fn this_linux() -> String {
+    format!("linux_{}", std::env::consts::ARCH)
+}
+
 /// Builds the wheel for `platform` with the programs in a directory.
-fn pack(programs: &Path, platform: &str, output: &Path) -> Result<PathBuf> {
+fn pack(python: &Python, programs: &Path, platform: &str, output: &Path) -> Result<PathBuf> {
     let programs = std::path::absolute(programs)?;
     let missing = PROGRAMS.iter().find(|name| !programs.join(name).is_file());
     if let Some(missing) = missing {
         return Err(usage(format!("{} has no program {missing}", programs.display())));
     }
-    let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
     std::fs::create_dir_all(output)?;
     let output = std::path::absolute(output)?;
     for old in wheels(&output)? {
@@ -73,11 +93,7 @@ fn pack(programs: &Path, platform: &str, output: &Path) -> Result<PathBuf> {
 }
 
 /// What `hatch_build.py` reads.
-fn with_programs<'a>(
-    build: &'a mut Command,
-    programs: &Path,
-    platform: &str,
-) -> &'a mut Command {
+fn with_programs<'a>(build: &'a mut Command, programs: &Path, platform: &str) -> &'a mut Command {
     build.env("OUTRIGGER_PROGRAMS", programs).env("OUTRIGGER_PLATFORM", platform)
 }
 

@@ -59,6 +59,14 @@ def test_server_in_another_language_listens_on_the_socket_that_it_is_told(outrig
         assert Caller(outrigger.socket).create("shoutout/0", key="k").body == {"job_id": "k"}
 
 
+def test_ports_can_come_from_the_environment(outrigger):
+    command = [sys.executable, "-m", "outrigger_plugin", "serve", "my_plugin:app"]
+    ended = run(command, cwd=outrigger.files, env=environment(OUTRIGGER_PORT="0"))
+    assert ended.returncode == 2 and "argument --port: expected a port from 1 to 65535, not '0'" in ended.stderr
+    ended = run(command, cwd=outrigger.files, env=environment(OUTRIGGER_PORT="8", OUTRIGGER_ADMIN_PORT="8"))
+    assert ended.returncode == 2 and "--port and --admin-port are both 8" in ended.stderr
+
+
 def test_command_that_ends_is_an_error(outrigger):
     ended = outrigger.run("--command", "sh -c 'exit 3'", "--insecure-no-auth")
     assert ended.returncode == 3

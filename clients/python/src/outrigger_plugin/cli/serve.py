@@ -68,12 +68,18 @@ def add_what(parser: argparse.ArgumentParser) -> None:
 
 def add_how(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the bridge")
-    group.add_argument("--port", type=port, default=8000, help="API port, for gRPC and REST (default: 8000)")
+    # argparse reads a default that is text as it reads an argument.
+    group.add_argument(
+        "--port",
+        type=port,
+        default=os.environ.get("OUTRIGGER_PORT", "8000"),
+        help="API port, for gRPC and REST (default: OUTRIGGER_PORT, or 8000)",
+    )
     group.add_argument(
         "--admin-port",
         type=port,
-        default=9090,
-        help="port of probes and metrics, without authentication (default: 9090)",
+        default=os.environ.get("OUTRIGGER_ADMIN_PORT", "9090"),
+        help="port of probes and metrics, without authentication (default: OUTRIGGER_ADMIN_PORT, or 9090)",
     )
     auth = group.add_mutually_exclusive_group()
     auth.add_argument(
