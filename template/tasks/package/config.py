@@ -1,0 +1,40 @@
+"""What a workflow's author sets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class <[ plugin.type_name ]>Config:
+<%- if plugin.kind == "bridge" %>
+    """The fields of the task's `custom` that the service reads. The example reads none.
+
+    A field is, for instance, `queue: str | None = None`.
+    """
+<%- elif plugin.mode == "async" %>
+    """The fields of the task's `custom` that the service reads.
+
+    Attributes:
+        command: The command and its arguments.
+        queue: The queue to run in; by default the service's.
+    """
+
+    command: list[str]
+    queue: str | None = None
+<%- else %>
+    """The fields of the task's `custom` that the service reads.
+
+    Attributes:
+        text: What to translate.
+        language: The language to translate it to; by default the service's.
+    """
+
+    text: str
+    language: str | None = None
+<%- endif %>
+
+    def custom(self) -> dict[str, Any]:
+        """The fields that are set: the service has defaults for the others."""
+        return {name: value for name, value in asdict(self).items() if value is not None}

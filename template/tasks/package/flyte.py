@@ -1,0 +1,66 @@
+<% if plugin.mode == "async" -%>
+"""The task for Flyte 2."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Any
+
+from flyte import Cache
+from flyte.connectors import AsyncConnectorExecutorMixin
+from flyte.extend import TaskTemplate
+from flyte.models import NativeInterface, SerializationContext
+
+from .config import <[ plugin.type_name ]>Config
+from .task_types import version_of
+
+__all__ = ["<[ plugin.type_name ]>Config", "<[ plugin.type_name ]>Task"]
+
+
+@dataclass(kw_only=True, eq=False)
+class <[ plugin.type_name ]>Task(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]):
+    """A job of <[ plugin.title ]>.
+
+    It has no image: Flyte calls the service that has its type. It is a dataclass because `override` copies a task
+    field by field.
+
+    Attributes:
+        name: Unique in the project.
+        plugin_config: What the service reads from the task's `custom`.
+        inputs: The types of the task's inputs by name.
+        outputs: The types of its outputs by name; the service must return each of them.
+        task_type: One of the service's task types.
+    """
+
+    plugin_config: <[ plugin.type_name ]>Config
+    inputs: InitVar[dict[str, Any] | None] = None
+    outputs: InitVar[dict[str, Any] | None] = None
+    task_type: str = "<[ plugin.task_types[0].name ]>"
+    interface: NativeInterface = field(default_factory=lambda: NativeInterface({}, {}))
+    image: None = None
+
+    def __post_init__(self, inputs: dict[str, Any] | None, outputs: dict[str, Any] | None) -> None:
+        if inputs or outputs:
+            required = {name: (type_, inspect.Parameter.empty) for name, type_ in (inputs or {}).items()}
+            self.interface = NativeInterface(required, outputs or {})
+        self.task_type_version = version_of(self.task_type)
+        super().__post_init__()
+        if isinstance(self.cache, Cache) and self.cache.behavior == "auto":
+            # Flyte derives the version of a cached result from the task's function, and this task has none.
+            self.cache = replace(self.cache, behavior="override", version_override=self._digest())
+
+    def _digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.plugin_config.custom(), sort_keys=True).encode()).hexdigest()
+
+    def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
+        return self.plugin_config.custom()
+<% else -%>
+"""Flyte 2 has no task for this service: it calls connectors for jobs only."""
+
+raise ImportError(
+    "Flyte 2 does not call services that answer at once: use flytekit, or call the service's REST API from a task"
+)
+<% endif -%>

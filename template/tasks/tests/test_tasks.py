@@ -1,0 +1,95 @@
+"""What Flyte is sent for a task."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from <[ plugin.module ]>_task.config import <[ plugin.type_name ]>Config
+from <[ plugin.module ]>_task.task_types import TASK_TYPES, version_of
+
+<% if plugin.kind == "bridge" -%>
+CUSTOM: dict[str, Any] = {}
+<% elif plugin.mode == "async" -%>
+CUSTOM: dict[str, Any] = {"command": ["train", "--epochs", "3"]}
+<% else -%>
+CUSTOM: dict[str, Any] = {"text": "good morning"}
+<% endif -%>
+CONFIG = <[ plugin.type_name ]>Config(**CUSTOM)
+TASK: dict[str, Any] = {"name": "try", "inputs": {"text": str}, "outputs": {"rows": int}}
+# As Flyte's SimpleType numbers them.
+INTEGER, STRING = 1, 3
+
+
+def flytekit_template(task_type: str) -> Any:
+    pytest.importorskip("flytekit", reason="flytekit is not installed")
+    from flytekit.configuration import ImageConfig, SerializationSettings
+    from flytekit.tools.translator import get_serializable
+
+    from <[ plugin.module ]>_task.flytekit import <[ plugin.type_name ]>Task
+
+    task = <[ plugin.type_name ]>Task(task_config=CONFIG, task_type=task_type, **TASK)
+    settings = SerializationSettings(ImageConfig(), project="project", domain="domain", version="1")
+    spec: Any = get_serializable(OrderedDict(), settings, task)
+    return spec.template.to_flyte_idl()
+
+<% if plugin.mode == "async" %>
+def flyte_task(task_type: str) -> Any:
+    pytest.importorskip("flyte.connectors", reason="flyte[connector] is not installed")
+    import flyte
+
+    from <[ plugin.module ]>_task.flyte import <[ plugin.type_name ]>Task
+
+    task = <[ plugin.type_name ]>Task(plugin_config=CONFIG, task_type=task_type, **TASK)
+    flyte.TaskEnvironment.from_task("jobs", task)
+    return task
+
+
+def flyte_template(task_type: str) -> Any:
+    task = flyte_task(task_type)
+    # Flyte 2 has no public way to see it.
+    from flyte._internal.runtime.task_serde import get_proto_task
+    from flyte.models import SerializationContext
+
+    return get_proto_task(task, SerializationContext(project="project", domain="domain", version="1"))
+
+<% endif %>
+def types_of(variables: Any) -> dict[str, int]:
+    """The types by name. Flyte 1 has a map, Flyte 2 a list of entries."""
+    entries = variables.items() if hasattr(variables, "items") else [(each.key, each.value) for each in variables]
+    return {name: variable.type.simple for name, variable in entries}
+
+
+@pytest.mark.parametrize("task_type", TASK_TYPES)
+<%- if plugin.mode == "async" %>
+@pytest.mark.parametrize("template_of", [flytekit_template, flyte_template])
+<%- else %>
+@pytest.mark.parametrize("template_of", [flytekit_template])
+<%- endif %>
+def test_template_has_what_the_service_reads(template_of: Any, task_type: str) -> None:
+    template = template_of(task_type)
+    assert (template.type, template.task_type_version) == (task_type, TASK_TYPES[task_type])
+    assert MessageToDict(template.custom) == CUSTOM
+    assert types_of(template.interface.inputs.variables) == {"text": STRING}
+    assert types_of(template.interface.outputs.variables) == {"rows": INTEGER}
+    # Flyte 2 sends an empty container.
+    assert not template.container.image and not template.container.args
+
+
+def test_other_task_types_are_refused() -> None:
+    with pytest.raises(ValueError, match="'no-such-type' is not one of"):
+        version_of("no-such-type")
+
+<% if plugin.mode == "async" %>
+def test_flyte_2_overrides_keep_the_task() -> None:
+    task = flyte_task("<[ plugin.task_types[0].name ]>")
+    copy = task.override(retries=2)
+    assert (copy.plugin_config, copy.native_interface, copy.retries.count) == (CONFIG, task.native_interface, 2)
+<% else %>
+def test_flyte_2_has_no_such_task() -> None:
+    with pytest.raises(ImportError, match="Flyte 2"):
+        from <[ plugin.module ]>_task import flyte  # noqa: F401
+<% endif -%>
