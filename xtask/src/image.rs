@@ -91,7 +91,7 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
     if member.file.plugin.kind == Kind::Bridge {
-        let directory = generator.project.layout.path(name, ".");
+        let directory = generator.project.layout.place(&member.file.plugin).path(".");
         return Err(usage(format!(
             "{name} is not written in Rust: build its image with docker build {directory}, and the bridge's with --bridge"
         )));

@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 fn row(generator: &Generator, member: &Member) -> Result<Json> {
     let plugin = &member.file.plugin;
+    let place = generator.project.layout.place(plugin);
     Ok(json!({
         "name": plugin.name,
         "kind": plugin.kind,
@@ -83,17 +84,17 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
         "owner": plugin.owner,
         "ports": member.file.ports,
         "image": generator.image(member)?,
-        "dockerfile": generator.project.layout.path(&plugin.name, "Dockerfile"),
+        "dockerfile": place.path("Dockerfile"),
         "context": context(generator, member),
-        "chart": generator.project.layout.path(&plugin.name, "chart/").trim_end_matches('/'),
+        "chart": place.path("chart/").trim_end_matches('/'),
     }))
 }
 
 /// The directory that an image is built from: a plugin behind the bridge needs its own files alone.
 fn context(generator: &Generator, member: &Member) -> String {
-    let service = generator.project.layout.service(member.name());
-    let own = member.file.plugin.kind == Kind::Bridge && !service.is_empty();
-    if own { service } else { ".".to_owned() }
+    let directory = generator.project.layout.place(&member.file.plugin).directory();
+    let own = member.file.plugin.kind == Kind::Bridge && !directory.is_empty();
+    if own { directory } else { ".".to_owned() }
 }
 
 /// Images of this repository's programs that are not plugins.
@@ -164,9 +165,10 @@ fn affected(project: &Project, base: &str) -> Result<Option<BTreeSet<String>>> {
     }
 }
 
-/// The package that `file` belongs to, or the plugin whose chart or page it is.
+/// The package that `file` belongs to, or the plugin whose chart or page it is, or which has no package.
 fn owner(file: &str, packages: &BTreeMap<String, Package>) -> Option<String> {
-    let chart = file.strip_prefix("charts/").and_then(|rest| rest.split('/').next());
+    let below = file.strip_prefix("charts/").or_else(|| file.strip_prefix("plugins/"));
+    let chart = below.and_then(|rest| rest.split('/').next());
     let page = file.strip_prefix("docs/plugins/").and_then(|rest| rest.strip_suffix(".md"));
     if let Some(name) = chart.or(page) {
         return Some(name.to_owned());
@@ -251,6 +253,7 @@ mod tests {
         let packages = BTreeMap::from(packages);
         assert_eq!(owner("tests/guide/src/lib.rs", &packages).as_deref(), Some("guide"));
         assert_eq!(owner("tests/it/a.rs", &packages).as_deref(), Some("tests"));
+        assert_eq!(owner("plugins/x/plugin.py", &packages).as_deref(), Some("x"));
         assert_eq!(owner("charts/x/Chart.yaml", &packages).as_deref(), Some("x"));
         assert_eq!(owner("docs/plugins/x.md", &packages).as_deref(), Some("x"));
         assert_eq!(owner("README.md", &packages), None);

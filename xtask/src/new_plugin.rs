@@ -361,7 +361,8 @@ const GUIDE: &str = "https://github.com/outrigger/outrigger/blob/main/docs/writi
 
 fn print_next_steps(project: &Project, member: &Member) {
     let name = member.name();
-    let at = |id: &str| project.layout.path(name, id);
+    let place = project.layout.place(&member.file.plugin);
+    let at = |id: &str| place.path(id);
     eprintln!("\nnext:");
     match member.file.plugin.language {
         None => {

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let member = members.first().context("one plugin")?;
     check_dependents(&project.root, &args.name)?;
     let files = files(generator, member)?;
-    let record = Record::read(&project.service(&args.name))?;
+    let record = Record::read(&project.directory(&member.file.plugin))?;
     let by_hand = files.iter().filter(|file| !is_generated(&record, file));
     let by_hand = by_hand.map(|file| file.path.as_str()).collect::<Vec<_>>();
     if !by_hand.is_empty() && !args.force {
@@ -109,13 +109,8 @@ struct File {
 /// Every file of the plugin, generated or not.
 fn files(generator: &Generator, member: &Member) -> Result<Vec<File>> {
     let project = &generator.project;
-    let layout = project.layout;
-    let name = member.name();
-    let locations = [
-        (layout.path(name, ""), ""),
-        (layout.path(name, "chart/"), "chart/"),
-        (layout.path(name, "docs/plugin.md"), "docs/plugin.md"),
-    ];
+    let place = project.layout.place(&member.file.plugin);
+    let locations = ["", "chart/", "docs/plugin.md"].map(|id| (place.path(id), id));
     let mut files = Vec::new();
     for (location, prefix) in locations {
         for path in listed(&project.root, &location)? {

@@ -170,7 +170,7 @@ fn set_managed(
         None => return Ok(None),
     };
     member.file = PluginToml::parse(&text).context(plugin_toml::FILE)?;
-    let path = generator.project.layout.path(member.name(), plugin_toml::FILE);
+    let path = generator.project.layout.place(&member.file.plugin).path(plugin_toml::FILE);
     Ok(Some(Write { path, text: Some(text) }))
 }
 

@@ -23,14 +23,14 @@ use crate::{
 pub(crate) fn plugin(project: &Project, member: &Member) -> Result<()> {
     match member.file.plugin.language {
         None => in_rust(project, member.name())?,
-        Some(language) => in_language(project, member.name(), language)?,
+        Some(language) => in_language(project, member, language)?,
     }
-    lint_chart(project, member.name())
+    lint_chart(project, member)
 }
 
 /// The tests of a plugin behind the bridge, if its language's tools are installed.
-fn in_language(project: &Project, name: &str, language: Language) -> Result<()> {
-    let directory = project.service(name);
+fn in_language(project: &Project, member: &Member, language: Language) -> Result<()> {
+    let directory = project.directory(&member.file.plugin);
     let found = language
         .needs()
         .iter()
@@ -40,7 +40,7 @@ fn in_language(project: &Project, name: &str, language: Language) -> Result<()> 
         eprintln!("skipped:  {} ({tool} or its packages are not installed)", language.test());
         return Ok(());
     }
-    eprintln!("verifying: testing {name} …");
+    eprintln!("verifying: testing {} …", member.name());
     let mut shell = program("sh");
     shell.args(["-c", language.test()]).env("PYTHONDONTWRITEBYTECODE", "1");
     passes_in(&directory, language.test(), &mut shell).map(drop)
@@ -54,8 +54,8 @@ fn in_rust(project: &Project, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn lint_chart(project: &Project, name: &str) -> Result<()> {
-    let chart = project.layout.path(name, "chart/Chart.yaml");
+fn lint_chart(project: &Project, member: &Member) -> Result<()> {
+    let chart = project.layout.place(&member.file.plugin).path("chart/Chart.yaml");
     let chart = PathBuf::from(chart);
     let Some(chart) = chart.parent().filter(|chart| project.root.join(chart).is_dir()) else {
         return Ok(());

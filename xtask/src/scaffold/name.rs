@@ -88,6 +88,7 @@ const REPOSITORY: &[&str] = &[
     "helpers",
     "manager",
     "plugin-core",
+    "plugins",
     "propeller-proxy",
     "services",
     "template",

@@ -10,7 +10,7 @@ use super::{
     managed_keys,
     merge::{self, Merged, Sides},
     plugin_toml::{CoreSource, PluginToml},
-    project::Project,
+    project::{Place, Project},
     record::{Record, normalized},
     render::Rendered,
     template::{Class, Manifest},
@@ -131,8 +131,9 @@ impl Planner<'_> {
     /// If a file or the record cannot be read, or a merge fails.
     pub(crate) fn plan(&self, plugin: &PluginToml, rendered: &[Rendered]) -> Result<Plan> {
         let name = &plugin.plugin.name;
-        let mut old = Record::read(&self.project.service(name))?;
-        let mut steps = self.not_moved(name, &mut old)?;
+        let place = self.project.layout.place(&plugin.plugin);
+        let mut old = Record::read(&self.project.directory(&plugin.plugin))?;
+        let mut steps = self.not_moved(place, &mut old)?;
         // What should be recorded already, and what once everything is written.
         let (mut settled, mut record) = (old.clone(), old.clone());
         for file in rendered {
@@ -155,7 +156,7 @@ impl Planner<'_> {
             eprintln!("warning: {name}: unmanaged.\"{unknown}\": the template has no such file");
         }
         for id in old.ids().filter(|id| !wanted.contains(id)) {
-            steps.push(self.dropped(name, id, &old)?);
+            steps.push(self.dropped(place, id, &old)?);
             record.forget(id);
         }
         for record in [&mut settled, &mut record] {
@@ -164,7 +165,7 @@ impl Planner<'_> {
         }
         // The contents decide, not the version.
         let record_in_sync =
-            old.version > 0 && self.record_writes(name, &old, &settled)?.is_empty();
+            old.version > 0 && self.record_writes(place, &old, &settled)?.is_empty();
         if !steps.iter().any(|step| step.state.is_refused()) {
             record.version = self.manifest.version;
         }
@@ -174,7 +175,7 @@ impl Planner<'_> {
         Ok(Plan {
             plugin: name.clone(),
             from_version: (old.version > 0).then_some(old.version),
-            writes: writes.chain(self.record_writes(name, &old, &record)?).collect(),
+            writes: writes.chain(self.record_writes(place, &old, &record)?).collect(),
             record_in_sync,
             steps,
         })
@@ -182,15 +183,14 @@ impl Planner<'_> {
 
     /// Steps for files that stayed behind under the plugin's previous name. They are created again under
     /// the new name, so they are removed from `old`.
-    fn not_moved(&self, name: &str, old: &mut Record) -> Result<Vec<Step>> {
+    fn not_moved(&self, place: Place<'_>, old: &mut Record) -> Result<Vec<Step>> {
         let previous = old.plugin.clone();
-        if previous.is_empty() || previous == name {
+        if previous.is_empty() || previous == place.name() {
             return Ok(Vec::new());
         }
-        let moved =
-            |id: &String| self.project.root.join(self.project.layout.path(name, id)).exists();
+        let moved = |id: &String| self.project.root.join(place.path(id)).exists();
         let missing = old.ids().map(str::to_owned).filter(|id| !moved(id)).collect::<Vec<_>>();
-        let steps = missing.iter().map(|id| self.dropped(&previous, id, old));
+        let steps = missing.iter().map(|id| self.dropped(place.named(&previous), id, old));
         let steps = steps.collect::<Result<Vec<_>>>()?;
         missing.iter().for_each(|id| old.forget(id));
         Ok(steps.into_iter().filter(|step| step.before.is_some()).collect())
@@ -295,8 +295,8 @@ impl Planner<'_> {
         Ok(Decision { state, after: Some(text), remember: Some(file.text.clone()) })
     }
 
-    fn dropped(&self, name: &str, id: &str, old: &Record) -> Result<Step> {
-        let path = self.project.layout.path(name, id);
+    fn dropped(&self, place: Place<'_>, id: &str, old: &Record) -> Result<Step> {
+        let path = place.path(id);
         let before = self.read(&path)?;
         let untouched = before.as_ref().is_none_or(|text| old.wrote(id, text));
         let (state, after) =
@@ -326,8 +326,8 @@ impl Planner<'_> {
     }
 
     /// The writes that update the record's own files.
-    fn record_writes(&self, name: &str, old: &Record, new: &Record) -> Result<Vec<Write>> {
-        let path = |file: &String| self.project.layout.path(name, file);
+    fn record_writes(&self, place: Place<'_>, old: &Record, new: &Record) -> Result<Vec<Write>> {
+        let path = |file: &String| place.path(file);
         let stale = |files: &BTreeMap<String, String>| {
             let current = new.files();
             files.keys().filter(|file| !current.contains_key(*file)).map(path).collect::<Vec<_>>()

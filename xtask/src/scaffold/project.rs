@@ -8,38 +8,70 @@ use toml_edit::DocumentMut;
 use crate::exit::usage;
 
 use super::{
+    kind::Kind,
     name::Taken,
-    plugin_toml::{self, PluginToml},
+    plugin_toml::{self, Plugin, PluginToml},
     record::DIRECTORY,
 };
 
 /// The layout of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// Many plugins: `services/<name>`, `charts/<name>`, `docs/plugins/<name>.md`.
+    /// Many plugins: `services/<name>`, or `plugins/<name>` behind the bridge, with `charts/<name>` and
+    /// `docs/plugins/<name>.md`.
     Workspace,
     /// One plugin, at the root.
     Standalone,
 }
 
 impl Layout {
-    /// The path of the file `id` of the plugin `name`, relative to the root.
-    pub(crate) fn path(self, name: &str, id: &str) -> String {
+    /// Where the files of `plugin` are.
+    pub(crate) fn place(self, plugin: &Plugin) -> Place<'_> {
+        Place { layout: self, kind: plugin.kind, name: &plugin.name }
+    }
+}
+
+/// The directories of a workspace's plugins. Cargo takes each in the first for a package.
+const DIRECTORIES: [&str; 2] = ["services", "plugins"];
+
+/// Where a plugin's files are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    layout: Layout,
+    kind: Kind,
+    name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// Where the same plugin's files are under another name.
+    pub(crate) const fn named(self, name: &'a str) -> Self {
+        Self { name, ..self }
+    }
+
+    pub(crate) const fn name(self) -> &'a str {
+        self.name
+    }
+
+    /// The path of the file `id`, relative to the root.
+    pub(crate) fn path(self, id: &str) -> String {
+        let name = self.name;
         if let Some(below) = id.strip_prefix("chart/") {
             return format!("charts/{name}/{below}");
         }
         if id.starts_with("docs/") {
             return format!("docs/plugins/{name}.md");
         }
-        let directory = self.service(name);
+        let directory = self.directory();
         if directory.is_empty() { id.to_owned() } else { format!("{directory}/{id}") }
     }
 
     /// The plugin's directory relative to the root; empty for the root itself.
-    pub(crate) fn service(self, name: &str) -> String {
-        match self {
-            Self::Workspace => format!("services/{name}"),
-            Self::Standalone => String::new(),
+    pub(crate) fn directory(self) -> String {
+        let [services, plugins] = DIRECTORIES;
+        match (self.layout, self.kind) {
+            (Layout::Standalone, _) => String::new(),
+            (Layout::Workspace, Kind::Rust) => format!("{services}/{}", self.name),
+            (Layout::Workspace, Kind::Bridge) => format!("{plugins}/{}", self.name),
         }
     }
 }
@@ -76,9 +108,9 @@ impl Project {
         Self { root: root.to_owned(), layout }
     }
 
-    /// The plugin's directory.
-    pub(crate) fn service(&self, name: &str) -> PathBuf {
-        self.root.join(self.layout.service(name))
+    /// The directory of `plugin`.
+    pub(crate) fn directory(&self, plugin: &Plugin) -> PathBuf {
+        self.root.join(self.layout.place(plugin).directory())
     }
 
     /// Every plugin, sorted by name.
@@ -89,15 +121,22 @@ impl Project {
         if self.layout == Layout::Standalone {
             return Ok(vec![read(&self.root, plugin_toml::FILE)?]);
         }
-        let directories = std::fs::read_dir(self.root.join("services")).into_iter().flatten();
-        let names = directories.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let is_plugin = |name: &String| self.service(name).join(plugin_toml::FILE).is_file();
-        let mut names = names.filter(is_plugin).collect::<Vec<_>>();
-        names.sort();
-        names.iter().map(|name| self.member(name)).collect()
+        let mut members = Vec::new();
+        for above in DIRECTORIES {
+            let directories = std::fs::read_dir(self.root.join(above)).into_iter().flatten();
+            let names = directories.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            for name in names {
+                if self.root.join(above).join(&name).join(plugin_toml::FILE).is_file() {
+                    members.push(self.member(above, &name)?);
+                }
+            }
+        }
+        members.sort_by(|one, other| one.name().cmp(other.name()));
+        check_names(&members)?;
+        Ok(members)
     }
 
-    /// Files of removed plugins: paths below services/, charts/ and docs/plugins/ that the generator
+    /// Files of removed plugins: paths below services/, plugins/, charts/ and docs/plugins/ that the generator
     /// writes, but without a plugin.toml.
     ///
     /// # Errors
@@ -108,9 +147,9 @@ impl Project {
         }
         let members = self.members()?;
         let mut strays = Vec::new();
-        for (directory, suffix, mark) in
-            [("services", "", DIRECTORY), ("charts", "", "Chart.yaml"), ("docs/plugins", ".md", "")]
-        {
+        let own = DIRECTORIES.map(|directory| (directory, "", DIRECTORY));
+        let others = [("charts", "", "Chart.yaml"), ("docs/plugins", ".md", "")];
+        for (directory, suffix, mark) in own.into_iter().chain(others) {
             let entries = std::fs::read_dir(self.root.join(directory)).into_iter().flatten();
             for entry in entries {
                 let path = entry?.path();
@@ -127,9 +166,13 @@ impl Project {
         Ok(strays)
     }
 
-    fn member(&self, directory: &str) -> Result<Member> {
-        let path = format!("services/{directory}/{}", plugin_toml::FILE);
+    fn member(&self, above: &str, directory: &str) -> Result<Member> {
+        let path = format!("{above}/{directory}/{}", plugin_toml::FILE);
         let member = read(&self.root, &path)?;
+        let place = self.layout.place(&member.file.plugin);
+        if !place.directory().starts_with(above) {
+            bail!("{path}: plugin.kind: a plugin of this kind belongs in {}", place.directory());
+        }
         if member.name() != directory {
             bail!(
                 "{path}: plugin.name is '{}', but must be the directory's name, '{directory}'",
@@ -196,6 +239,14 @@ impl Project {
         of(&["workspace", "package", "version"])
             .or_else(|| of(&["package", "version"]))
             .context("Cargo.toml: neither workspace.package.version nor package.version")
+    }
+}
+
+/// Refuses two plugins of one name, which would share a chart.
+fn check_names(sorted: &[Member]) -> Result<()> {
+    match sorted.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
+        Some(pair) => bail!("two plugins are named '{}'; rename one of them", pair[0].name()),
+        None => Ok(()),
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a> Renderer<'a> {
             text = chart_values::overridden(&text, &plugin.chart.values)?;
         }
         let id = id(source.path);
-        let path = layout.path(&plugin.plugin.name, &id);
+        let path = layout.place(&plugin.plugin).path(&id);
         Ok(Rendered { id, path, class: source.class, text })
     }
 
@@ -127,6 +127,7 @@ impl<'a> Renderer<'a> {
                 "task_types": plugin.task_types,
                 "env_prefix": plugin.name.to_shouty_snake_case(),
             },
+            "directory": Layout::Workspace.place(plugin).directory(),
             "required_settings": file.chart.required_settings(),
             "ports": file.ports,
             "image": { "repository": self.image(file) },
