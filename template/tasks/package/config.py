@@ -35,6 +35,7 @@ class <[ plugin.type_name ]>Config:
     language: str | None = None
 <%- endif %>
 
+    # Flyte 2 itself reads the fields `secrets` and `configs` of a task's custom: call none of yours so.
     def custom(self) -> dict[str, Any]:
         """The fields that are set: the service has defaults for the others."""
         return {name: value for name, value in asdict(self).items() if value is not None}

@@ -50,10 +50,11 @@ class <[ plugin.type_name ]>Task(AsyncConnectorExecutorMixin, TaskTemplate[..., 
         super().__post_init__()
         if isinstance(self.cache, Cache) and self.cache.behavior == "auto":
             # Flyte derives the version of a cached result from the task's function, and this task has none.
-            self.cache = replace(self.cache, behavior="override", version_override=self._digest())
+            self.cache = replace(self.cache, behavior="override", version_override=self._version(self.cache.salt))
 
-    def _digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.plugin_config.custom(), sort_keys=True).encode()).hexdigest()
+    def _version(self, salt: str) -> str:
+        what = json.dumps([salt, self.task_type, self.plugin_config.custom()], sort_keys=True)
+        return hashlib.sha256(what.encode()).hexdigest()
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
         return self.plugin_config.custom()

@@ -86,8 +86,10 @@ def test_other_task_types_are_refused() -> None:
 <% if plugin.mode == "async" %>
 def test_flyte_2_overrides_keep_the_task() -> None:
     task = flyte_task("<[ plugin.task_types[0].name ]>")
-    copy = task.override(retries=2)
+    copy = task.override(retries=2, cache="auto")
     assert (copy.plugin_config, copy.native_interface, copy.retries.count) == (CONFIG, task.native_interface, 2)
+    # Flyte's own version of the cache would be the same for every config.
+    assert copy.cache.version_override
 <% else %>
 def test_flyte_2_has_no_such_task() -> None:
     with pytest.raises(ImportError, match="Flyte 2"):
