@@ -78,11 +78,12 @@ impl Context {
         self.0.task_type
     }
 
-    /// Whether a caller still waits for the result.
+    /// Whether a caller still waits for the result. [`Http`](crate::Http) asks by itself.
     ///
-    /// An abandoned submit is finished, but not repeated: its caller has already got an error that says
+    /// An abandoned submit is finished, but not begun or repeated: its caller has already got an error that says
     /// no job is known to exist, and may have started another attempt.
-    pub(crate) fn is_wanted(&self) -> bool {
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
         self.0.waiting.as_ref().is_none_or(|waiting| !waiting.is_abandoned())
     }
 

@@ -13,9 +13,9 @@ use server_core::{Error, Kind, Result, digest::Fingerprint};
 use crate::{
     context::Context,
     handle::HANDLE_BYTES,
-    plugin::{JointStatus, Plugin, Polled, RawPlugin, RawTaskTypes, SyncPlugin},
+    plugin::{JointStatus, Plugin, Polled, RawPlugin, RawTaskTypes, RepeatedCreate, SyncPlugin},
     task::{Phase, Status, TaskType},
-    upstream::HttpBuilder,
+    upstream::{Calls, HttpBuilder},
     wire::AnyTask,
 };
 
@@ -38,8 +38,8 @@ impl AnyPlugin {
     }
 
     /// Makes the raw plugin `P`: its jobs and its sync tasks, if it has both.
-    pub(crate) fn of_raw<P: RawPlugin>(settings: P::Settings) -> Result<Vec<Self>> {
-        let plugin = Arc::new(P::new(settings)?);
+    pub(crate) fn of_raw<P: RawPlugin>(settings: P::Settings, calls: Calls) -> Result<Vec<Self>> {
+        let plugin = Arc::new(P::new(settings, calls)?);
         let RawTaskTypes { jobs, sync } = plugin.task_types();
         let jobs = raw::Jobs { plugin: Arc::clone(&plugin), task_types: jobs };
         // Both are one plugin, whose background is one.
@@ -83,6 +83,14 @@ impl AnyPlugin {
         match self {
             Self::Async(plugin) => plugin.handle_limit(),
             Self::Sync(_) => HANDLE_BYTES,
+        }
+    }
+
+    /// What a repeated create of `task_type` leads to; `None` for a sync plugin, which has no creates.
+    pub(crate) fn repeated_create(&self, task_type: TaskType) -> Option<RepeatedCreate> {
+        match self {
+            Self::Async(plugin) => Some(plugin.repeated_create(task_type)),
+            Self::Sync(_) => None,
         }
     }
 
@@ -167,6 +175,10 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     /// The limit on a handle, in bytes.
     fn handle_limit(&self) -> usize {
         HANDLE_BYTES
+    }
+    /// What a repeated create of `task_type` leads to. Plugins give the vendor the key.
+    fn repeated_create(&self, _task_type: TaskType) -> RepeatedCreate {
+        RepeatedCreate::Safe
     }
     fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>>;
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;

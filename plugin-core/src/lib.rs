@@ -37,11 +37,12 @@ pub use {clap, http, jiff, schemars, secrecy, serde_json};
 pub use self::{
     context::Context,
     plugin::{
-        JointPolls, JointStatus, Options, Plugin, Polled, RawPlugin, RawTaskTypes, SyncPlugin,
+        JointPolls, JointStatus, Options, Plugin, Polled, RawPlugin, RawTaskTypes, RepeatedCreate,
+        SyncPlugin,
     },
     run::{Bundle, command, command_raw, command_sync, run, run_raw, run_sync},
     server::openapi,
     task::{Phase, Status, Task, TaskType, Type, Value},
     upstream::{Http, HttpBuilder},
-    wire::{MAX_FACTS, MAX_LINKS, OutputTypes, RawTask, read_resource},
+    wire::{MAX_FACTS, MAX_LINKS, OutputTypes, RawTask, UNREADABLE_STATUS, read_resource},
 };

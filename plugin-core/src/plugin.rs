@@ -14,7 +14,7 @@ use server_core::Result;
 pub use self::{
     joint::{JointPolls, JointStatus, Polled},
     options::Options,
-    raw::{RawPlugin, RawTaskTypes},
+    raw::{RawPlugin, RawTaskTypes, RepeatedCreate},
     sync::SyncPlugin,
 };
 use crate::{

@@ -137,7 +137,7 @@ pub(crate) async fn start(
     let calls = Arc::new(upstream::Metrics::register(&mut registry));
     let plugins = plugins
         .into_iter()
-        .map(|plugin| create(info, &settings.upstream, plugin, &calls))
+        .map(|plugin| create(info, &settings.upstream, plugin, &calls, &mut registry))
         .collect::<Result<Vec<_>>>()?;
     let plugins = plugins.into_iter().flatten().collect::<Vec<_>>();
     let keys = handle_keys(&settings.server, &plugins)?;
@@ -175,11 +175,12 @@ fn create(
     upstream: &UpstreamArgs,
     plugin: Configured,
     metrics: &Arc<upstream::Metrics>,
+    registry: &mut Registry,
 ) -> Result<Vec<(&'static str, AnyPlugin)>> {
     let Configured { name, endpoint, make } = plugin;
     let agent = format!("outrigger-{name}/{}", info.version);
     let http = HttpBuilder::new(upstream, endpoint.as_deref(), &agent, Arc::clone(metrics));
-    match http.and_then(make) {
+    match http.and_then(|http| make(http, registry)) {
         Ok(plugins) => Ok(plugins.into_iter().map(|plugin| (name, plugin)).collect()),
         // In a bundle, the message names the plugin.
         Err(error) if name != info.name => Err(error.about(name)),

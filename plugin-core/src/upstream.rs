@@ -4,6 +4,7 @@ mod answer;
 mod bodies;
 mod breaker;
 mod call;
+mod calls;
 mod client;
 mod connect;
 mod credentials;
@@ -19,6 +20,7 @@ mod send;
 mod targets;
 mod token;
 mod token_cache;
+mod trace;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,8 +31,10 @@ use url::Url;
 pub use self::{
     answer::RESPONSE_TOO_LARGE,
     answer::Response,
+    calls::{Call, Calls, Operation, UnkeyedCreate, WaitingCall},
     credentials::{Credentials, SecretToken, authorization, bearer, secret_bearer},
     request::Request,
+    retry::retry_after,
     targets::{Listed, Target, Targets},
     token::Token,
     token_cache::{TokenCache, TokenSource, obtain},
@@ -142,6 +146,11 @@ impl HttpBuilder {
             credentials: None,
             read_failure: None,
         })
+    }
+
+    /// The metrics of the clients that it builds.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Signs every call with `credentials`.

@@ -32,5 +32,5 @@ pub(crate) use self::{
 };
 pub use self::{
     plain_task::OutputTypes,
-    raw::{MAX_FACTS, MAX_LINKS, RawTask, read_resource},
+    raw::{MAX_FACTS, MAX_LINKS, RawTask, UNREADABLE_STATUS, read_resource},
 };

@@ -103,7 +103,7 @@ async fn tasks_and_statuses_pass_through_as_they_came() {
             let calls = connectors.calls("CreateTask");
             assert_eq!(calls[0].messages, [request()], "{flyte:?} {dialect:?}");
             assert_eq!(calls[0].path.starts_with("/flyteidl2."), flyte == Flyte::V2);
-            assert_eq!(calls[0].key.as_ref().unwrap().len(), 64);
+            assert_eq!(calls[0].header("x-idempotency-key").unwrap().len(), 64);
 
             let outputs = [field(1, &field(1, b"o0")), UNKNOWN.to_vec()].concat();
             let link = [field(1, b"https://a"), field(2, b"Log"), UNKNOWN.to_vec()].concat();
@@ -370,6 +370,20 @@ async fn a_sync_task_is_executed_in_one_call() {
         assert_eq!(seen.phase, "RETRYABLE_FAILED");
         let message = "CONNECTOR_ERROR: the connector failed: KeyError: 'no such job'";
         assert_eq!(seen.message, message, "{dialect:?}");
+    }
+}
+
+/// Propeller repeats an error at once and without end.
+#[tokio::test]
+async fn a_sync_task_whose_answer_cannot_be_read_fails() {
+    let ask = json!({"template": {"type": "ask"}, "output_prefix": "s3://b/1"});
+    for answer in [executed(&[0xff]), vec![0xff], Vec::new()] {
+        let connectors = connectors(Flyte::V1).await;
+        let service = bridge(&connectors, &[]).await;
+        let client = service.client(Dialect::Flyte1, "propeller").await;
+        connectors.answer("ExecuteTaskSync", [Ok(answer.clone())]);
+        let seen = client.execute(&ask).await.unwrap();
+        assert_eq!(seen.phase, "RETRYABLE_FAILED", "{answer:?}: {}", seen.message);
     }
 }
 

@@ -8,6 +8,8 @@
 )]
 
 mod bridge;
+mod bridge_metrics;
+mod bridge_process;
 mod bridge_rest;
 mod bundle;
 mod conformance_failures;

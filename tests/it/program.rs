@@ -85,6 +85,11 @@ impl Running {
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
     }
 
+    /// Ends the process without a chance to do anything about it.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Sends SIGTERM and waits; returns the exit code and the rest of the log.
     pub(crate) async fn terminate(mut self) -> (Option<i32>, String) {
         self.signal().await;

@@ -244,6 +244,7 @@ async fn listing_schema_and_openapi_are_served() {
     assert_eq!(status, 200);
     let plugin = json!({
         "task_type": "bigquery_query_job_task", "version": 0, "mode": "async", "path": PATH,
+        "repeated_create": "safe",
     });
     assert_eq!(listing["plugins"], json!([plugin]));
     let (status, schema) = stage.rest(Method::GET, &format!("{PATH}/schema"), None).await;

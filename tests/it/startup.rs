@@ -184,7 +184,7 @@ async fn emulator_is_called_without_credentials() {
 }
 
 /// Receives traces as an OpenTelemetry collector does.
-async fn collector() -> (String, mpsc::UnboundedReceiver<Bytes>) {
+pub(crate) async fn collector() -> (String, mpsc::UnboundedReceiver<Bytes>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let export = async |State(sender): State<mpsc::UnboundedSender<Bytes>>, body: Bytes| {
         let _ = sender.send(body);

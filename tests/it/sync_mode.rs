@@ -324,6 +324,7 @@ async fn listing_has_the_mode_of_each_type() {
     let (_, listing) = rest(&service, Method::GET, "/plugins/v1", None).await;
     let plugins = listing["plugins"].as_array().unwrap();
     assert!(plugins.iter().all(|plugin| plugin["mode"] == "sync"), "{listing}");
+    assert!(plugins.iter().all(|plugin| plugin["repeated_create"].is_null()), "{listing}");
     assert_eq!(plugins[1]["path"], "/plugins/v1/oracle/1");
     let (status, schema) = rest(&service, Method::GET, "/plugins/v1/oracle/1/schema", None).await;
     assert_eq!((status, schema["required"][0].as_str()), (200, Some("answer")));

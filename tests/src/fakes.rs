@@ -3,6 +3,7 @@
 pub mod bigquery;
 pub mod connector;
 pub mod databricks;
+pub mod jobs;
 pub mod plugin_server;
 mod server;
 pub mod snowflake;

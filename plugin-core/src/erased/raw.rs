@@ -9,7 +9,7 @@ use server_core::{Result, digest::Fingerprint};
 use super::{DynPlugin, DynSyncPlugin, Poll};
 use crate::{
     context::Context,
-    plugin::{JointStatus, RawPlugin},
+    plugin::{JointStatus, RawPlugin, RepeatedCreate},
     task::{Phase, Status, TaskType},
     wire::AnyTask,
 };
@@ -60,6 +60,10 @@ impl<P: RawPlugin> DynPlugin for Jobs<P> {
 
     fn handle_limit(&self) -> usize {
         RAW_HANDLE_BYTES
+    }
+
+    fn repeated_create(&self, task_type: TaskType) -> RepeatedCreate {
+        self.plugin.repeated_create(task_type)
     }
 
     fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>> {

@@ -6,6 +6,7 @@ use server_core::Result;
 use crate::{
     context::Context,
     task::{Status, TaskType},
+    upstream::Calls,
     wire::RawTask,
 };
 
@@ -18,14 +19,17 @@ pub trait RawPlugin: Sized + Send + Sync + 'static {
     /// The operator's settings. Each field is a flag and an environment variable.
     type Settings: Args;
 
-    /// Makes the plugin, once, at start-up.
+    /// Makes the plugin, once, at start-up. `calls` counts and traces the calls of its own client.
     ///
     /// # Errors
     /// An error about the settings; the service then refuses to start.
-    fn new(settings: Self::Settings) -> Result<Self>;
+    fn new(settings: Self::Settings, calls: Calls) -> Result<Self>;
 
     /// The task types that it serves.
     fn task_types(&self) -> RawTaskTypes;
+
+    /// What a repeated create of `task_type` leads to, as far as is known now; `GET /plugins/v1` says it.
+    fn repeated_create(&self, task_type: TaskType) -> RepeatedCreate;
 
     /// Whether it can serve.
     ///
@@ -60,6 +64,17 @@ pub trait RawPlugin: Sized + Send + Sync + 'static {
     /// # Errors
     /// A definitive refusal becomes the task's failure; after a transient error the outcome is not known.
     fn execute(&self, cx: &Context, task: RawTask) -> impl Future<Output = Result<Status>> + Send;
+}
+
+/// What a repeated create leads to: Flyte sends the same request again when an answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepeatedCreate {
+    /// To the first one's job, at every replica: the vendor knows the key of the request.
+    Safe,
+    /// To the first one's job if the plugin behind the service looks for it by the key, which it is given.
+    UpToPlugin,
+    /// To the first one's job at the replica that submitted it, for an hour; to a second job elsewhere.
+    Remembered,
 }
 
 /// The task types of a [`RawPlugin`].

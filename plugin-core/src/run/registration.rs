@@ -1,13 +1,14 @@
 //! Plugins that a program can serve, and their settings.
 
 use clap::{ArgMatches, Command, FromArgMatches as _};
+use prometheus_client::registry::Registry;
 use server_core::{Result, variables::prefix_of};
 
 use super::arguments::with_args;
 use crate::{
     erased::AnyPlugin,
     plugin::{Plugin, RawPlugin, SyncPlugin},
-    upstream::{EndpointArgs, HttpBuilder},
+    upstream::{Calls, EndpointArgs, HttpBuilder},
 };
 
 /// The heading of the settings of calls to vendors.
@@ -24,8 +25,8 @@ pub(crate) struct Registration {
     read: fn(&ArgMatches) -> Result<Make, clap::Error>,
 }
 
-/// Makes a plugin from its settings.
-type Make = Box<dyn FnOnce(HttpBuilder) -> Result<Vec<AnyPlugin>>>;
+/// Makes a plugin from its settings. Its own metrics are registered.
+type Make = Box<dyn FnOnce(HttpBuilder, &mut Registry) -> Result<Vec<AnyPlugin>>>;
 
 /// A plugin with its settings; only the client for the vendor's API is missing.
 pub(crate) struct Configured {
@@ -45,7 +46,7 @@ impl Registration {
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http| Ok(vec![AnyPlugin::of::<P>(settings, http)?])))
+                Ok(Box::new(|http, _| Ok(vec![AnyPlugin::of::<P>(settings, http)?])))
             },
         }
     }
@@ -58,7 +59,7 @@ impl Registration {
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http| Ok(vec![AnyPlugin::of_sync::<P>(settings, http)?])))
+                Ok(Box::new(|http, _| Ok(vec![AnyPlugin::of_sync::<P>(settings, http)?])))
             },
         }
     }
@@ -71,7 +72,9 @@ impl Registration {
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|_| AnyPlugin::of_raw::<P>(settings)))
+                Ok(Box::new(|http, registry| {
+                    AnyPlugin::of_raw::<P>(settings, Calls::register(registry, http.metrics()))
+                }))
             },
         }
     }

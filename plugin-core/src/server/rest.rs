@@ -102,7 +102,7 @@ impl<S: Sync> FromRequestParts<S> for Incoming {
 /// Submits a job.
 ///
 /// For task types of mode `async`. A repeat of the request with the same `Idempotency-Key` header or `output_prefix` returns the
-/// same job.
+/// same job; where `GET /plugins/v1` has another `repeated_create` than `safe`, a second one may start.
 #[utoipa::path(
     put,
     operation_id = "create_job",
@@ -274,7 +274,7 @@ fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
 
 /// Lists the task types that are served.
 ///
-/// With each, its version, its mode and the path of its operations.
+/// With each, its version, its mode, what a repeated create leads to, and the path of its operations.
 #[utoipa::path(
     get,
     operation_id = "list_plugins",

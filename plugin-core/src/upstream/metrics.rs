@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::counter::Counter,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
 use server_core::metrics::{Histograms, histograms};
@@ -87,5 +87,84 @@ impl Metrics {
             error_type,
         };
         self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+}
+
+/// Metrics of the calls of a plugin with a client of its own, besides those of all calls.
+pub(super) struct OwnMetrics {
+    durations: Histograms<CallLabels>,
+    active: Family<OperationLabels, Gauge>,
+    waiting: Family<OperationLabels, Gauge>,
+    creates_without_key: Family<CreateLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CreateLabels {
+    task_type: &'static str,
+    outcome: &'static str,
+}
+
+impl OwnMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            durations: histograms(&SECONDS),
+            active: Family::default(),
+            waiting: Family::default(),
+            creates_without_key: Family::default(),
+        };
+        registry.register_with_unit(
+            "plugin_upstream_call_duration",
+            "Duration of calls to the process behind the service",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        registry.register(
+            "plugin_upstream_active_calls",
+            "Calls to the process behind the service that are under way",
+            metrics.active.clone(),
+        );
+        registry.register(
+            "plugin_upstream_waiting_calls",
+            "Calls to the process behind the service that wait for others to end",
+            metrics.waiting.clone(),
+        );
+        registry.register(
+            "plugin_creates_without_idempotency",
+            "Creates that were sent to code that looks for no idempotency key",
+            metrics.creates_without_key.clone(),
+        );
+        metrics
+    }
+
+    /// The number of calls under way.
+    pub(super) fn active(&self, operation: &'static str) -> Gauge {
+        self.active.get_or_create(&OperationLabels { operation }).clone()
+    }
+
+    /// The number of calls that wait.
+    pub(super) fn waiting(&self, operation: &'static str) -> Gauge {
+        self.waiting.get_or_create(&OperationLabels { operation }).clone()
+    }
+
+    /// Counts a call.
+    pub(super) fn called(&self, operation: &'static str, outcome: &'static str, took: Duration) {
+        let labels = CallLabels { operation, outcome };
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts a create whose repeat could start a second job.
+    pub(super) fn created_without_key(&self, task_type: &'static str, outcome: &'static str) {
+        self.creates_without_key.get_or_create(&CreateLabels { task_type, outcome }).inc();
     }
 }

@@ -65,8 +65,9 @@ impl Attempts {
     }
 }
 
-/// `Retry-After`, as seconds or as any of HTTP's forms of a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// `Retry-After`, as seconds or as any of HTTP's forms of a date, within a limit.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

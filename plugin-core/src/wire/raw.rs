@@ -21,6 +21,9 @@ pub const MAX_LINKS: usize = 50;
 pub const MAX_FACTS: usize = 100;
 const MAX_LINK: usize = 4 << 10;
 
+/// The code of a status that cannot be read.
+pub const UNREADABLE_STATUS: &str = "UNREADABLE_STATUS";
+
 /// A task as its caller encoded it, with the fields that this version of the service does not know.
 #[derive(Clone, Default)]
 pub struct RawTask(Parts);
@@ -201,6 +204,6 @@ fn state(number: i32) -> Option<Phase> {
 
 fn unreadable(error: prost::DecodeError) -> Error {
     Error::new(Kind::Internal, "the connector answered with a status that cannot be read")
-        .with_code("UNREADABLE_STATUS")
+        .with_code(UNREADABLE_STATUS)
         .with_source(error)
 }

@@ -17,6 +17,9 @@ const MAX_HEADERS: u32 = 8 << 20;
 /// The longest path of a socket, in bytes: Linux' `sun_path` has 108, with the zero at its end.
 const MAX_PATH: usize = 107;
 
+/// The host of a socket, which has none.
+const LOCALHOST: &str = "localhost";
+
 /// An address of connectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -55,6 +58,14 @@ impl Address {
         match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(host) if host.is_loopback() => Ok(Self::Loopback { host, port }),
             _ => Err(format!("{FORM}: secrets go there, so that it must be on this machine")),
+        }
+    }
+
+    /// The host, as metrics and traces name it.
+    pub(crate) fn host(&self) -> String {
+        match self {
+            Self::Socket(_) => LOCALHOST.to_owned(),
+            Self::Loopback { host, .. } => host.to_string(),
         }
     }
 

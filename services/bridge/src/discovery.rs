@@ -96,11 +96,15 @@ impl Discovery {
         }
     }
 
-    /// Asks in each protocol until something is answered.
+    /// Asks in each protocol until something is answered; first in the one that was answered last, so that the others
+    /// are not refused again and again.
     async fn ask(&self, upstream: &Upstream) -> Result<(Protocol, Vec<Agent>)> {
         let mut refusal = Error::unavailable("none of the protocols is spoken there");
         let wanted = self.protocol.as_ref().map_or(&Wanted::ALL[..], std::slice::from_ref);
-        for protocol in wanted.iter().map(|wanted| wanted.protocol()) {
+        let found = self.protocol();
+        let others = wanted.iter().map(|wanted| wanted.protocol());
+        let others = others.filter(|protocol| Some(*protocol) != found);
+        for protocol in found.into_iter().chain(others) {
             let slow = |_| Err(Error::unavailable("there was no answer in time"));
             let listed = timeout(PATIENCE, upstream.list(protocol)).await;
             match listed.unwrap_or_else(slow) {

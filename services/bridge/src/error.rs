@@ -3,10 +3,13 @@
 //! flytekit's connectors answer every exception with INTERNAL and its traceback, so that this code alone says
 //! nothing: a task may be wrong, or a network down.
 
-use std::error::Error as _;
+use std::{error::Error as StdError, iter};
 
-use plugin_core::{Error, Kind, upstream::RESPONSE_TOO_LARGE};
-use tonic::{Code, Status};
+use plugin_core::{
+    Error, Kind,
+    upstream::{Operation, RESPONSE_TOO_LARGE},
+};
+use tonic::{Code, ConnectError, Status};
 
 /// The code of an exception in a connector.
 pub(crate) const CONNECTOR_ERROR: &str = "CONNECTOR_ERROR";
@@ -14,12 +17,49 @@ pub(crate) const CONNECTOR_ERROR: &str = "CONNECTOR_ERROR";
 /// The most of a traceback that is logged, in bytes.
 const MAX_LOGGED: usize = 16 << 10;
 
-/// The error of a create: definitive only if the connector says so.
-pub(crate) fn of_create(status: &Status) -> Error {
-    if let Some(error) = unanswered(status) {
-        return error;
+/// The error of a call that `status` ended.
+pub(crate) fn error_of(operation: Operation, status: &Status) -> Error {
+    unanswered(status).unwrap_or_else(|| of(status, kind(operation, status)))
+}
+
+/// What `status` says about the job or the task of a call.
+pub(crate) fn kind(operation: Operation, status: &Status) -> Kind {
+    if !is_answer(status) {
+        return Kind::Unavailable;
     }
-    let kind = match status.code() {
+    match operation {
+        Operation::Create | Operation::Execute => kind_of_task(status),
+        Operation::Discover | Operation::Get | Operation::Delete => kind_of_job(status),
+    }
+}
+
+/// Whether a connector said so: what the client makes of a lost connection has a source.
+pub(crate) fn is_answer(status: &Status) -> bool {
+    status.source().is_none()
+}
+
+/// Whether `status` says that a create had no effect. Neither does an answer that cannot be read, nor one that says that
+/// there was no time: a connector may have gone on.
+pub(crate) fn says_outcome(status: &Status) -> bool {
+    use Code::{Cancelled, DataLoss, DeadlineExceeded, OutOfRange};
+    let is_open = matches!(status.code(), Cancelled | DataLoss | DeadlineExceeded | OutOfRange);
+    is_answer(status) && !is_open
+}
+
+/// Whether nothing was sent, because nobody listens.
+pub(crate) fn is_unsent(status: &Status) -> bool {
+    iter::successors(status.source(), |&cause| cause.source())
+        .any(<dyn StdError>::is::<ConnectError>)
+}
+
+/// Whether a connector raised an exception, or answered something else, which the client calls `DataLoss`.
+pub(crate) fn is_exception(status: &Status) -> bool {
+    is_answer(status) && matches!(status.code(), Code::Internal | Code::Unknown | Code::DataLoss)
+}
+
+/// Definitive only if the connector says so.
+fn kind_of_task(status: &Status) -> Kind {
+    match status.code() {
         Code::InvalidArgument => Kind::InvalidArgument,
         Code::FailedPrecondition | Code::PermissionDenied => Kind::FailedPrecondition,
         // gRPC's words for a request that no repeat makes smaller.
@@ -27,23 +67,17 @@ pub(crate) fn of_create(status: &Status) -> Error {
             Kind::FailedPrecondition
         }
         code => transient(code).unwrap_or(Kind::Unavailable),
-    };
-    of(status, kind)
+    }
 }
 
-/// The error of a poll or delete. An exception is no verdict on the job, but it must not go on for ever: the time of
-/// such errors adds up.
-pub(crate) fn of_job(status: &Status) -> Error {
-    if let Some(error) = unanswered(status) {
-        return error;
-    }
-    let kind = match status.code() {
+/// An exception is no verdict on the job, but it must not go on for ever: the time of such errors adds up.
+fn kind_of_job(status: &Status) -> Kind {
+    match status.code() {
         // Connectors say it of a task type that they lack, and of no job.
         Code::NotFound if status.message().contains("for task type") => Kind::Unavailable,
         Code::NotFound => Kind::NotFound,
         code => transient(code).unwrap_or(Kind::FailedPrecondition),
-    };
-    of(status, kind)
+    }
 }
 
 fn transient(code: Code) -> Option<Kind> {
@@ -59,7 +93,7 @@ fn transient(code: Code) -> Option<Kind> {
 fn of(status: &Status, kind: Kind) -> Error {
     let end = status.message().floor_char_boundary(MAX_LOGGED);
     tracing::debug!(code = ?status.code(), details = &status.message()[..end], "a connector failed");
-    let is_exception = matches!(status.code(), Code::Internal | Code::Unknown);
+    let is_exception = is_exception(status);
     let message = match (&*exception(status.message()), is_exception) {
         ("", true) => "the connector failed without a message".to_owned(),
         ("", false) => format!("the connector answered {:?}", status.code()),
@@ -117,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_caller_sees_the_exception_and_no_traceback() {
-        let error = of_create(&Status::internal(TRACEBACK));
+        let error = error_of(Operation::Create, &Status::internal(TRACEBACK));
         assert_eq!(error.message(), "the connector failed: ValueError: no such job");
         assert_eq!(error.code(), Some(CONNECTOR_ERROR));
         let flytekit = "failed to create a task with error:\n Traceback (most recent call last):\n\n   token = 'x'\n\n\
@@ -133,7 +167,7 @@ mod tests {
             "KeyError: 1"
         );
         assert_eq!(
-            of_job(&Status::internal(" \n")).message(),
+            error_of(Operation::Get, &Status::internal(" \n")).message(),
             "the connector failed without a message"
         );
     }
@@ -154,7 +188,7 @@ mod tests {
         ] {
             let status = Status::new(code, "why");
             assert_eq!(
-                (of_create(&status).kind(), of_job(&status).kind()),
+                (kind(Operation::Create, &status), kind(Operation::Get, &status)),
                 (create, job),
                 "{code:?}"
             );

@@ -14,14 +14,19 @@ mod error;
 mod grpc;
 mod memory;
 mod messages;
+mod permits;
 mod rest;
+mod rest_error;
 mod rest_status;
 mod settings;
 mod upstream;
 
 use std::time::Duration;
 
-use plugin_core::{Context, Error, Phase, RawPlugin, RawTask, RawTaskTypes, Result, Status};
+use plugin_core::{
+    Context, Error, Phase, RawPlugin, RawTask, RawTaskTypes, RepeatedCreate, Result, Status,
+    TaskType, upstream::Calls,
+};
 use prost::Message as _;
 use tokio::time::timeout;
 
@@ -42,13 +47,15 @@ pub struct Bridge {
     upstream: Upstream,
     discovery: Discovery,
     memory: Memory,
+    /// Those whose connectors look for the job that has a request's key.
+    idempotent: Vec<TaskType>,
     delete_succeeded: bool,
 }
 
 impl RawPlugin for Bridge {
     type Settings = Settings;
 
-    fn new(settings: Settings) -> Result<Self> {
+    fn new(settings: Settings, calls: Calls) -> Result<Self> {
         let jobs = settings.task_types.leak();
         let sync = settings.sync_task_types.leak();
         if jobs.is_empty() && sync.is_empty() {
@@ -57,12 +64,14 @@ impl RawPlugin for Bridge {
                  name what to serve",
             ));
         }
+        check_idempotent(&settings.idempotent_task_types, jobs)?;
         let missing = || Error::invalid("--upstream (BRIDGE_UPSTREAM) is missing");
         let address = settings.upstream.ok_or_else(missing)?;
         Ok(Self {
-            upstream: Upstream::new(&address, settings.connector_concurrency.get())?,
+            upstream: Upstream::new(&address, settings.connector_concurrency.get(), calls)?,
             discovery: Discovery::new(TaskTypes { jobs, sync }, settings.protocol),
             memory: Memory::default(),
+            idempotent: settings.idempotent_task_types,
             delete_succeeded: settings.delete_succeeded,
         })
     }
@@ -70,6 +79,14 @@ impl RawPlugin for Bridge {
     fn task_types(&self) -> RawTaskTypes {
         let TaskTypes { jobs, sync } = *self.discovery.types();
         RawTaskTypes { jobs, sync }
+    }
+
+    fn repeated_create(&self, task_type: TaskType) -> RepeatedCreate {
+        match self.discovery.protocol() {
+            Some(Protocol::Rest) => RepeatedCreate::UpToPlugin,
+            _ if self.idempotent.contains(&task_type) => RepeatedCreate::UpToPlugin,
+            Some(Protocol::Grpc(_)) | None => RepeatedCreate::Remembered,
+        }
     }
 
     fn ready(&self) -> Result<(), &'static str> {
@@ -89,7 +106,8 @@ impl RawPlugin for Bridge {
         if let Some(job) = self.memory.created(cx, fingerprint)? {
             return Ok(job);
         }
-        let job = self.upstream.create(cx, protocol, &task).await?.encode_to_vec();
+        let repeated = self.repeated_create(cx.task_type());
+        let job = self.upstream.create(cx, protocol, &task, repeated).await?.encode_to_vec();
         self.memory.remember(cx, fingerprint, &job);
         Ok(job)
     }
@@ -135,6 +153,16 @@ impl Bridge {
         let status = timeout(LOOK_TIME, RawPlugin::get(self, cx, meta.to_vec())).await;
         status.is_ok_and(|status| status.is_ok_and(|status| status.phase() == Phase::Succeeded))
     }
+}
+
+fn check_idempotent(idempotent: &[TaskType], jobs: &[TaskType]) -> Result<()> {
+    let Some(other) = idempotent.iter().find(|task_type| !jobs.contains(task_type)) else {
+        return Ok(());
+    };
+    let TaskType { name, version, .. } = other;
+    Err(Error::invalid(format!(
+        "--idempotent-task-types (BRIDGE_IDEMPOTENT_TASK_TYPES) has {name}:{version}, which --task-types has not"
+    )))
 }
 
 fn job(meta: &[u8]) -> Result<Job> {

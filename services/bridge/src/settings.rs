@@ -33,6 +33,17 @@ pub struct Settings {
     #[arg(long, value_name = "NAME,…", env = "BRIDGE_SYNC_TASK_TYPES", value_delimiter = ',', value_parser = task_type)]
     pub(crate) sync_task_types: Vec<TaskType>,
 
+    /// Task types of --task-types, separated by commas, whose connectors look for the job that has the metadata
+    /// x-idempotency-key before they start one. A repeated create then finds its job at every replica.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        env = "BRIDGE_IDEMPOTENT_TASK_TYPES",
+        value_delimiter = ',',
+        value_parser = task_type
+    )]
+    pub(crate) idempotent_task_types: Vec<TaskType>,
+
     /// How many calls the connectors get at once; others wait. Python's connectors run ten threads.
     #[arg(long, value_name = "CALLS", env = "BRIDGE_CONNECTOR_CONCURRENCY", default_value = "10")]
     pub(crate) connector_concurrency: NonZeroUsize,

@@ -1,15 +1,19 @@
 //! The process behind the bridge, whatever it speaks.
 
-use plugin_core::{Context, Error, Kind, OutputTypes, Phase, RawTask, Result, Status};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use plugin_core::{
+    Context, Error, Kind, OutputTypes, Phase, RawTask, RepeatedCreate, Result, Status,
+    UNREADABLE_STATUS,
+    upstream::{Calls, Operation},
+};
 use tonic::Code;
 
 use crate::{
     address::Address,
     dialect::Protocol,
-    error::{CONNECTOR_ERROR, of_job},
+    error::{CONNECTOR_ERROR, error_of},
     grpc::Connectors,
     messages::{Agent, Job, Listed},
+    permits::Permits,
     rest::{MAX_JOB_ID, Rest},
     rest_status::status,
 };
@@ -17,30 +21,25 @@ use crate::{
 /// The most bytes of the types of a task's outputs, which have to fit into a handle.
 const MAX_OUTPUT_TYPES: usize = 2 << 10;
 
-/// Of how many calls one is reserved for polls and deletes.
-const RESERVED: usize = 4;
-
 /// The process behind the bridge.
 pub(crate) struct Upstream {
     connectors: Connectors,
     rest: Rest,
-    /// One for each call that may be under way.
-    permits: Semaphore,
-    /// Creates and sync tasks need one of these as well: fewer, so that they leave some to polls and deletes.
-    of_tasks: Semaphore,
+    permits: Permits,
 }
 
 impl Upstream {
-    /// `calls` may be under way at once.
+    /// `most` calls may be under way at once.
     ///
     /// # Errors
     /// When a client cannot be made.
-    pub(crate) fn new(address: &Address, calls: usize) -> Result<Self> {
+    pub(crate) fn new(address: &Address, most: usize, calls: Calls) -> Result<Self> {
+        let calls = calls.to_host(&address.host());
+        let channel = address.channel().map_err(Error::internal)?;
         Ok(Self {
-            connectors: Connectors(address.channel().map_err(Error::internal)?),
-            rest: Rest::new(address)?,
-            permits: Semaphore::new(calls),
-            of_tasks: Semaphore::new((calls - calls.div_ceil(RESERVED)).max(1)),
+            connectors: Connectors { channel, calls: calls.clone() },
+            rest: Rest::new(address, calls.clone())?,
+            permits: Permits::new(most, calls),
         })
     }
 
@@ -51,22 +50,27 @@ impl Upstream {
             Protocol::Grpc(dialect) => match self.connectors.list::<Listed>(dialect).await {
                 Ok(listed) => Ok(Some(listed.agents)),
                 Err(status) if status.code() == Code::Unimplemented => Ok(None),
-                Err(status) => Err(of_job(&status)),
+                Err(status) => Err(error_of(Operation::Discover, &status)),
             },
         }
     }
 
-    pub(crate) async fn create(&self, cx: &Context, to: Protocol, task: &RawTask) -> Result<Job> {
-        let _of_tasks = self.of_tasks.acquire().await.map_err(Error::internal)?;
-        let _permit = self.permit().await?;
+    pub(crate) async fn create(
+        &self,
+        cx: &Context,
+        to: Protocol,
+        task: &RawTask,
+        repeated: RepeatedCreate,
+    ) -> Result<Job> {
+        let _permit = self.permits.of_task(cx, Operation::Create).await?;
         match to {
-            Protocol::Grpc(dialect) => self.connectors.create(cx, dialect, task).await,
+            Protocol::Grpc(dialect) => self.connectors.create(cx, dialect, task, repeated).await,
             Protocol::Rest => self.create_by_rest(cx, task).await,
         }
     }
 
     pub(crate) async fn get(&self, cx: &Context, to: Protocol, job: &Job) -> Result<Status> {
-        let _permit = self.permit().await?;
+        let _permit = self.permits.of_job(Operation::Get).await?;
         match to {
             Protocol::Grpc(dialect) => self.connectors.get(cx, dialect, job).await,
             Protocol::Rest => match self.rest.get(cx, id_of(job)?).await {
@@ -82,7 +86,7 @@ impl Upstream {
     }
 
     pub(crate) async fn delete(&self, cx: &Context, to: Protocol, job: &Job) -> Result<()> {
-        let _permit = self.permit().await?;
+        let _permit = self.permits.of_job(Operation::Delete).await?;
         match to {
             Protocol::Grpc(dialect) => self.connectors.delete(cx, dialect, job).await,
             Protocol::Rest => self.rest.delete(cx, id_of(job)?).await,
@@ -95,21 +99,16 @@ impl Upstream {
         to: Protocol,
         task: &RawTask,
     ) -> Result<Status> {
-        let _of_tasks = self.of_tasks.acquire().await.map_err(Error::internal)?;
-        let _permit = self.permit().await?;
-        match to {
+        let _permit = self.permits.of_task(cx, Operation::Execute).await?;
+        let ended = match to {
             // Only Flyte 1 has sync tasks.
             Protocol::Grpc(_) => self.connectors.execute(cx, task).await,
             Protocol::Rest => match self.rest.execute(cx, &task.to_json()?).await {
                 Ok(answer) => Ok(status(answer, &task.output_types()?)),
-                // Propeller would repeat an error at once and without end.
-                Err(error) if error.code() == Some(CONNECTOR_ERROR) => {
-                    let status = Status::new(Phase::RetryableFailed).code(CONNECTOR_ERROR);
-                    Ok(status.message(error.message().to_owned()))
-                }
                 Err(error) => Err(error),
             },
-        }
+        };
+        ended.or_else(retryable)
     }
 
     async fn create_by_rest(&self, cx: &Context, task: &RawTask) -> Result<Job> {
@@ -133,9 +132,17 @@ impl Upstream {
         let output_prefix = cx.output_prefix().to_owned();
         Ok(Job { resource_meta: id.into(), output_prefix, output_types })
     }
+}
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
-        self.permits.acquire().await.map_err(Error::internal)
+/// An exception in a sync task, or an answer that cannot be read, as the task's failure: propeller would repeat an error at
+/// once and without end.
+fn retryable(error: Error) -> Result<Status> {
+    match error.code() {
+        Some(code @ (CONNECTOR_ERROR | UNREADABLE_STATUS)) => {
+            let status = Status::new(Phase::RetryableFailed).code(code.to_owned());
+            Ok(status.message(error.message().to_owned()))
+        }
+        _ => Err(error),
     }
 }
 

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import hashlib
 import hmac
-import http.server
 import importlib.metadata
 import json
 import os
@@ -16,12 +15,15 @@ import secrets
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
 
+import fake_bigquery
+import fake_openai
+import fake_slurm
+import moto_sagemaker
 import pytest
 from callers import CALLERS, TIMEOUT, Flyte1, Flyte2
 
@@ -32,6 +34,11 @@ PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", TARGET / "debug"))
 ISSUER = "https://interop.example.com"
 AUDIENCE = "connectors"
 SDKS = ("flytekit", "flyteidl", "flyte", "flyteidl2", "grpcio")
+
+
+def pytest_configure(config):
+    # From Flyte 2's SDK, which the requests are made with.
+    config.addinivalue_line("filterwarnings", "ignore:Support for class-based `config`:DeprecationWarning")
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -86,9 +93,7 @@ class Connectors:
         env = environment(CONNECTOR_JOURNAL=str(self.files / "journal"), PYTHONPATH=str(HERE), **self.env)
         (self.files / "journal").touch()
         with open(self.files / "log", "a") as log:
-            self.process = subprocess.Popen(
-                self.command, cwd=self.files, env=env, stdout=log, stderr=subprocess.STDOUT
-            )
+            self.process = subprocess.Popen(self.command, cwd=self.files, env=env, stdout=log, stderr=subprocess.STDOUT)
         return self
 
     def kill(self):
@@ -121,42 +126,37 @@ def on_port(files, command, dialect, *modules):
     return Connectors(f"http://127.0.0.1:{port}", command, files, dialect)
 
 
-class TokenEndpoint(http.server.BaseHTTPRequestHandler):
-    """Google's, as far as its client needs it: the fake BigQuery takes every token of three parts."""
-
-    def do_POST(self):
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.end_headers()
-        self.wfile.write(b'{"access_token": "a.b.c", "expires_in": 3600, "token_type": "Bearer"}')
-
-    def log_message(self, *_):
-        pass
+@pytest.fixture(scope="session")
+def openai():
+    with fake_openai.running() as fake:
+        yield fake
+        # A request that OpenAI would not take is a defect, unless a test asked for the refusal.
+        assert [refusal for refusal in fake.refused if refusal[1] in (400, 404)] == []
 
 
 @pytest.fixture(scope="session")
-def google(tmp_path_factory):
-    """A fake BigQuery; the environment in which Google's client calls it."""
-    files = tmp_path_factory.mktemp("google")
-    key, account = files / "key.pem", files / "account.json"
-    subprocess.run(["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-out", key], check=True, timeout=60)
-    endpoint = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint)
-    threading.Thread(target=endpoint.serve_forever, daemon=True).start()
-    names = {"type": "service_account", "project_id": "proj-1", "client_email": "flyte@example.com"}
-    uri = f"http://127.0.0.1:{endpoint.server_port}/token"
-    account.write_text(json.dumps({**names, "private_key": key.read_text(), "token_uri": uri}))
-    fake = subprocess.Popen([PROGRAMS / "fake-upstream", "bigquery"], stdout=subprocess.PIPE, text=True)
-    try:
-        url = fake.stdout.readline().strip()
-        yield {"BIGQUERY_EMULATOR_HOST": url, "GOOGLE_APPLICATION_CREDENTIALS": str(account)}
-    finally:
-        fake.kill()
-        fake.wait()
-        endpoint.shutdown()
+def sagemaker():
+    with moto_sagemaker.running() as moto:
+        yield moto
+        assert moto.unsigned == []
 
 
 @pytest.fixture(scope="session")
-def processes(google, tmp_path_factory):
+def slurm(tmp_path_factory):
+    with fake_slurm.running(tmp_path_factory.mktemp("slurm")) as fake:
+        yield fake
+        assert fake.problems == []
+
+
+@pytest.fixture(scope="session")
+def vendors(openai, sagemaker, slurm, tmp_path_factory):
+    """The environment in which connectors call the fakes."""
+    with fake_bigquery.running(PROGRAMS / "fake-upstream", tmp_path_factory.mktemp("google")) as google:
+        yield {**google, **openai.environment, **sagemaker.environment, **slurm.environment}
+
+
+@pytest.fixture(scope="session")
+def processes(vendors, tmp_path_factory):
     """All connectors. They start side by side, because each takes seconds to import its SDK."""
     files = {name: tmp_path_factory.mktemp(name) for name in ("flytekit", "pyflyte", "flyte2", "mortal")}
     pyflyte = [program("pyflyte"), "serve", "connector"]
@@ -168,7 +168,7 @@ def processes(google, tmp_path_factory):
     }
     try:
         for connectors in started.values():
-            connectors.env = google
+            connectors.env = vendors
             connectors.start()
         yield started
     finally:
@@ -273,7 +273,8 @@ def flytekit_bridge(processes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def pyflyte_bridge(processes, tmp_path_factory):
     """Before `pyflyte serve connector` on loopback."""
-    flags = ["--task-types=sleeping,bigquery_query_job_task", "--sync-task-types=greeting,webhook"]
+    flags = ["--task-types=sleeping,bigquery_query_job_task,openai-batch,sagemaker-endpoint"]
+    flags += ["--sync-task-types=greeting,webhook,chatgpt,boto"]
     with bridge_before(processes["pyflyte"], tmp_path_factory.mktemp("bridge"), *flags) as bridge:
         yield bridge
 
@@ -281,7 +282,7 @@ def pyflyte_bridge(processes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def flyte2_bridge(processes, tmp_path_factory):
     """Before Flyte 2's `c0` on loopback."""
-    flags = ["--task-types=sleeping,failing,connected,bigquery_query_job_task"]
+    flags = ["--task-types=sleeping,failing,connected,bigquery_query_job_task,slurm,slurm_script"]
     with bridge_before(processes["flyte2"], tmp_path_factory.mktemp("bridge"), *flags) as bridge:
         yield bridge
 

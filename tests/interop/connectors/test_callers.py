@@ -34,27 +34,37 @@ def test_no_call_without_a_token_reaches_the_connectors(bridge, kind, job):
     assert bridge.connectors.calls(f"{job}-2") == []
 
 
-def test_stock_connector_loads_a_pickle_from_anyone(flytekit_bridge, tmp_path):
-    file = tmp_path / "touched"
+# Connectors that keep a pickle: ours, and two of Flyte's own.
+PICKLED = [("flytekit_bridge", "pickled"), ("pyflyte_bridge", "openai-batch"), ("pyflyte_bridge", "sagemaker-endpoint")]
+
+
+@pytest.fixture(params=PICKLED, ids=lambda pickled: pickled[1])
+def pickled(request):
+    """A bridge, and a task type whose connector loads pickles."""
+    return request.getfixturevalue(request.param[0]), request.param[1]
+
+
+def test_stock_connector_loads_a_pickle_from_anyone(pickled, tmp_path):
+    (bridge, task_type), file = pickled, tmp_path / "touched"
     with pytest.raises(Refused):
-        flytekit_bridge.connectors.directly().get("pickled", pickle.dumps(Touch(file)))
+        bridge.connectors.directly().get(task_type, pickle.dumps(Touch(file)))
     assert file.exists()
 
 
-def test_pickle_is_not_loaded(flytekit_bridge, kind, tmp_path):
-    caller, file = flytekit_bridge.caller(kind), tmp_path / "touched"
-    forged = pickle.dumps(Touch(file))
+def test_pickle_is_not_loaded(pickled, kind, tmp_path):
+    (bridge, task_type), file = pickled, tmp_path / "touched"
+    caller, forged = bridge.caller(kind), pickle.dumps(Touch(file))
     if kind is Rest:
         forged = base64.urlsafe_b64encode(forged).rstrip(b"=").decode()
         with pytest.raises(Refused) as refused:
-            caller.get("pickled", forged)
+            caller.get(task_type, forged)
         assert refused.value.code == "INVALID_ARGUMENT"
         assert "UNREADABLE_HANDLE" in refused.value.sent
     else:
-        answer = caller.get("pickled", forged)
+        answer = caller.get(task_type, forged)
         assert answer.phase == "FAILED"
         assert "handle cannot be read" in answer.message
-        caller.delete("pickled", forged)
+        caller.delete(task_type, forged)
     assert not file.exists()
 
 

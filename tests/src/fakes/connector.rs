@@ -12,13 +12,19 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use http::HeaderMap;
 use plugin_core::testing::proto::flyteidl::admin::{
     Agent, CreateTaskResponse, ListAgentsResponse, TaskCategory,
 };
 use prost::Message as _;
 use tempfile::TempDir;
-use tokio::{net::UnixListener, task::JoinHandle};
+use tokio::{
+    net::UnixListener,
+    runtime::{Builder, Runtime},
+};
 use tonic::Code;
+
+use super::jobs::Jobs;
 
 /// A version of Flyte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +45,24 @@ pub struct Call {
     pub path: String,
     /// Its messages, as they came.
     pub messages: Vec<Bytes>,
-    /// The header `x-idempotency-key`.
-    pub key: Option<String>,
+    /// Its metadata.
+    pub headers: HeaderMap,
+}
+
+impl Call {
+    /// The value of `name` in its metadata.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// A process of connectors.
 pub struct Connectors {
     dir: TempDir,
     state: Arc<Stage>,
-    serving: JoinHandle<()>,
+    /// Of its own, so that it ends with every connection.
+    serving: Option<Runtime>,
 }
 
 struct Stage {
@@ -60,6 +75,8 @@ struct Script {
     calls: Vec<Call>,
     /// What the next calls of a method are answered with; the last one stays.
     answers: Vec<(&'static str, VecDeque<Answer>)>,
+    /// What answers creates instead.
+    jobs: Option<Arc<Jobs>>,
 }
 
 impl Stage {
@@ -73,27 +90,46 @@ impl Connectors {
     ///
     /// # Panics
     /// When the socket cannot be bound.
-    #[expect(
-        clippy::disallowed_methods,
-        clippy::expect_used,
-        reason = "a test's, and it ends with the fake"
-    )]
+    #[expect(clippy::expect_used, reason = "a test's")]
     pub async fn start(flyte: Flyte, jobs: &[&str], sync: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let agents = [agent(jobs, false), agent(sync, true)];
         let agents = agents.into_iter().filter(|agent| !agent.supported_task_types.is_empty());
         let listed = ListAgentsResponse { agents: agents.collect() };
         let state = Arc::new(Stage { flyte, script: Mutex::default() });
-        let socket = UnixListener::bind(dir.path().join("connectors.sock")).expect("a socket");
-        let router = Router::new().fallback(serve).with_state(Arc::clone(&state));
-        let serving = tokio::spawn(async move {
-            axum::serve(socket, router).await.expect("never ends");
-        });
-        let connectors = Self { dir, state, serving };
+        let mut connectors = Self { dir, state, serving: None };
+        connectors.restart();
         let list = if flyte == Flyte::V1 { "ListAgents" } else { "ListConnectors" };
         connectors.answer(list, [Ok(listed.encode_to_vec())]);
         connectors.answer("DeleteTask", [Ok(Vec::new())]);
         connectors
+    }
+
+    /// Ends the process, and every connection with it.
+    pub fn stop(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.shutdown_background();
+        }
+    }
+
+    /// Starts the process again.
+    ///
+    /// # Panics
+    /// When the socket cannot be bound.
+    #[expect(clippy::expect_used, reason = "a test's")]
+    pub fn restart(&mut self) {
+        self.stop();
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
+        // The socket of the process before is still there.
+        let _ = std::fs::remove_file(self.socket());
+        let socket = {
+            let _entered = runtime.enter();
+            UnixListener::bind(self.socket()).expect("a socket")
+        };
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&self.state));
+        runtime.spawn(async move { axum::serve(socket, router).await.expect("never ends") });
+        self.serving = Some(runtime);
     }
 
     /// The version of Flyte that the connectors are written for.
@@ -117,8 +153,12 @@ impl Connectors {
 
     /// Answers creates with `meta`.
     pub fn create_as(&self, meta: &[u8]) {
-        let created = CreateTaskResponse { resource_meta: meta.to_vec().into() };
-        self.answer("CreateTask", [Ok(created.encode_to_vec())]);
+        self.answer("CreateTask", [Ok(created(meta))]);
+    }
+
+    /// Answers creates with `jobs`.
+    pub fn create_in(&self, jobs: &Arc<Jobs>) {
+        self.state.script().jobs = Some(Arc::clone(jobs));
     }
 
     /// The calls of `method` so far.
@@ -131,7 +171,7 @@ impl Connectors {
 
 impl Drop for Connectors {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.stop();
     }
 }
 
@@ -143,6 +183,11 @@ fn agent(types: &[&str], is_sync: bool) -> Agent {
         is_sync,
         supported_task_categories: types.iter().map(category).collect(),
     }
+}
+
+/// A `CreateTaskResponse` with `meta`.
+fn created(meta: &[u8]) -> Vec<u8> {
+    CreateTaskResponse { resource_meta: meta.to_vec().into() }.encode_to_vec()
 }
 
 /// A `GetTaskResponse` with an encoded `Resource`.
@@ -166,23 +211,35 @@ fn within(tag: u32, message: &[u8]) -> Vec<u8> {
 
 #[expect(clippy::expect_used, reason = "a test's")]
 async fn serve(State(stage): State<Arc<Stage>>, request: Request) -> Response {
-    let path = request.uri().path().to_owned();
-    let key = request.headers().get("x-idempotency-key");
-    let key = key.map(|key| key.to_str().expect("a key").to_owned());
-    let body = to_bytes(request.into_body(), 64 << 20).await.expect("a body");
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let messages = messages(to_bytes(body, 64 << 20).await.expect("a body"));
     let is_other = path.starts_with("/flyteidl2.") != (stage.flyte == Flyte::V2);
     let method = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let mut script = stage.script();
-    script.calls.push(Call { path, messages: messages(body), key });
-    let answers = script.answers.iter_mut().find(|(name, _)| *name == method);
-    let answer = answers.and_then(|(_, answers)| match answers.len() {
-        1 => answers.front().cloned(),
-        _ => answers.pop_front(),
-    });
+    let call = Call { path, messages, headers: parts.headers };
+    let key = call.header("x-idempotency-key").unwrap_or_default().to_owned();
+    let (answer, jobs) = stage.script().receive(&method, call);
+    let answer = match jobs.filter(|_| method == "CreateTask" && !is_other) {
+        Some(jobs) => Some(Ok(created(jobs.create(&key).await.to_string().as_bytes()))),
+        None => answer,
+    };
     match answer.filter(|_| !is_other) {
         Some(Ok(message)) => answered(&message),
         Some(Err((code, details))) => failed(code, details),
         None => failed(Code::Unimplemented, "Method not found!"),
+    }
+}
+
+impl Script {
+    /// The scripted answer to `call` of `method`, and what answers creates.
+    fn receive(&mut self, method: &str, call: Call) -> (Option<Answer>, Option<Arc<Jobs>>) {
+        self.calls.push(call);
+        let answers = self.answers.iter_mut().find(|(name, _)| *name == method);
+        let answer = answers.and_then(|(_, answers)| match answers.len() {
+            1 => answers.front().cloned(),
+            _ => answers.pop_front(),
+        });
+        (answer, self.jobs.clone())
     }
 }
 

@@ -16,6 +16,8 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::{net::UnixListener, task::JoinHandle};
 
+use super::jobs::Jobs;
+
 /// A request that the server received.
 #[derive(Debug, Clone)]
 pub struct Received {
@@ -41,6 +43,8 @@ struct Script {
     received: Vec<Received>,
     /// What requests whose method and target begin so are answered with.
     answers: Vec<(Method, &'static str, u16, Json)>,
+    /// What answers creates instead.
+    jobs: Option<Arc<Jobs>>,
 }
 
 impl PluginServer {
@@ -84,6 +88,11 @@ impl PluginServer {
         self.state().answers.insert(0, (method, prefix, status, body));
     }
 
+    /// Answers creates with `jobs`.
+    pub fn create_in(&self, jobs: &Arc<Jobs>) {
+        self.state().jobs = Some(Arc::clone(jobs));
+    }
+
     /// The requests with `method` so far, without those in other protocols.
     #[must_use]
     pub fn received(&self, method: &Method) -> Vec<Received> {
@@ -109,20 +118,33 @@ async fn serve(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Res
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let body: Bytes = to_bytes(body, 64 << 20).await.expect("a body");
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    let answer = state
-        .answers
-        .iter()
-        .find(|(method, prefix, ..)| *method == parts.method && target.starts_with(prefix));
-    let response = match answer {
-        Some((.., 204, _)) => StatusCode::NO_CONTENT.into_response(),
-        Some((.., status, body)) => {
-            let status = StatusCode::from_u16(*status).expect("a status");
-            (status, axum::Json(body.clone())).into_response()
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
+    let received = Received { method: parts.method, target, headers: parts.headers, body };
+    let (answer, jobs) = {
+        let mut script = state.lock().unwrap_or_else(PoisonError::into_inner);
+        script.received.push(received.clone());
+        (script.answer(&received), script.jobs.clone())
     };
-    let (method, headers) = (parts.method, parts.headers);
-    state.received.push(Received { method, target, headers, body });
-    response
+    if let Some(jobs) = jobs.filter(|_| received.method == Method::PUT) {
+        let key = received.headers["idempotency-key"].to_str().expect("a key");
+        let job = jobs.create(key).await;
+        return axum::Json(json!({"job_id": {"id": job}})).into_response();
+    }
+    answer
+}
+
+impl Script {
+    #[expect(clippy::expect_used, reason = "a test's")]
+    fn answer(&self, Received { method, target, .. }: &Received) -> Response {
+        let of_ours = |(own, prefix, ..): &&(Method, &'static str, u16, Json)| {
+            own == method && target.starts_with(prefix)
+        };
+        match self.answers.iter().find(of_ours) {
+            Some((.., 204, _)) => StatusCode::NO_CONTENT.into_response(),
+            Some((.., status, body)) => {
+                let status = StatusCode::from_u16(*status).expect("a status");
+                (status, axum::Json(body.clone())).into_response()
+            }
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use server_core::{Error, Result};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    plugin,
     task::{Link, Phase, Status, TaskType},
     verbs::Served,
     wire::{
@@ -291,6 +292,8 @@ pub(super) struct ServedPlugin {
     task_type: &'static str,
     version: i32,
     mode: Mode,
+    /// What a repeated create leads to; null for a type of mode `sync`, which has none.
+    repeated_create: Option<RepeatedCreate>,
     /// The path of its REST operations.
     path: String,
 }
@@ -305,11 +308,39 @@ enum Mode {
     Sync,
 }
 
+/// What a create leads to that is repeated with the same `Idempotency-Key` or `output_prefix`.
+///
+/// `safe`: to the first one's job, at every replica. `up_to_plugin`: to the first one's job if the plugin in the other process
+/// looks for it by the key, which it is given. `remembered`: to the first one's job at the replica that submitted it, for an
+/// hour; to a second job at another replica, or if the replica ended in between.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum RepeatedCreate {
+    Safe,
+    UpToPlugin,
+    Remembered,
+}
+
+impl From<plugin::RepeatedCreate> for RepeatedCreate {
+    fn from(repeated: plugin::RepeatedCreate) -> Self {
+        match repeated {
+            plugin::RepeatedCreate::Safe => Self::Safe,
+            plugin::RepeatedCreate::UpToPlugin => Self::UpToPlugin,
+            plugin::RepeatedCreate::Remembered => Self::Remembered,
+        }
+    }
+}
+
 impl ServedPlugin {
     pub(super) fn of(served: &Served) -> Self {
         let TaskType { name, version } = served.task_type;
-        let mode = if served.plugin.is_sync() { Mode::Sync } else { Mode::Async };
-        Self { task_type: name, version, mode, path: format!("/plugins/v1/{name}/{version}") }
+        Self {
+            task_type: name,
+            version,
+            mode: if served.plugin.is_sync() { Mode::Sync } else { Mode::Async },
+            repeated_create: served.plugin.repeated_create(served.task_type).map(Into::into),
+            path: format!("/plugins/v1/{name}/{version}"),
+        }
     }
 }
 
