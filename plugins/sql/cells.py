@@ -72,7 +72,7 @@ def of_kind(value: Any, kind: Kind) -> Any:
         raise Misfit(f"is {described(value)}, but the task declares {kind}")
     try:
         return convert(value)
-    except (TypeError, ValueError, ArithmeticError):
+    except (TypeError, ValueError, LookupError, ArithmeticError):
         raise Misfit(f"is {described(value)}, but the task declares {kind}") from None
 
 

@@ -119,7 +119,7 @@ class Database:
     def many_rows(self) -> str:
         """More rows than fit into any memory."""
         if self.is_postgresql:
-            return "SELECT n, repeat('x', 100) FROM generate_series(1, 1000000000000) AS n"
+            return "SELECT generate_series(1, 1000000000000), repeat('x', 100)"
         return "SELECT seq, REPEAT('x', 100) FROM seq_1_to_1000000000000"
 
 
@@ -161,7 +161,16 @@ def postgresql_server() -> Iterator[Database]:
             cwd=directory,
         )
         (data / "pg_hba.conf").write_text(f"local all {USER} scram-sha-256\nlocal all admin trust\n")
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=30"]
+        options = [
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "shared_buffers=16MB",
+            "-c",
+            "max_connections=30",
+        ]
         command = [*as_user, bin_directory / "postgres", "-D", data, "-k", directory, *options]
 
         def admin(query: str, database: str = "shop") -> list[tuple[Any, ...]]:

@@ -168,6 +168,7 @@ func Unavailable(message string, after int) error { return &Error{503, "UNAVAILA
 
 const (
 	root        = "/plugins/v1"
+	maxPath     = 100 // some systems allow few more
 	maxBody     = 4 << 20
 	defaultTime = 30 * time.Second // for calls that do not say how long their caller waits
 	slowTime    = 10 * time.Second // for headers, bodies and answers
@@ -186,6 +187,9 @@ func main() {
 
 // serve answers requests until ctx ends, and finishes those that it has.
 func serve(ctx context.Context, path string, routes routing) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("%s: longer than %d bytes", path, maxPath)
+	}
 	// A process that was killed leaves its socket.
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
 		os.Remove(path)

@@ -1,0 +1,202 @@
+"""Statements that take too long, whose callers leave, or that defend themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from execution import Sql
+from outrigger_plugin import Ended, Failed, Refused, RetryableFailed, Succeeded, Unavailable
+
+from conftest import TIMEOUT, Database, eventually, simple, task
+
+INSISTENT = """
+DO $$ BEGIN
+  LOOP
+    BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END;
+  END LOOP;
+END $$
+"""
+
+
+async def condition(check: Callable[[], bool], what: str) -> None:
+    await asyncio.to_thread(eventually, check, what)
+
+
+def test_a_statement_that_runs_too_long_is_cancelled_on_the_server(database: Database) -> None:
+    started = time.monotonic()
+    answer = database.run(database.sleep, seconds=1.5)
+    assert time.monotonic() - started < 1.5
+    assert answer == Failed("the statement took longer than 1.2 s and was cancelled", code="STATEMENT_TIMEOUT")
+    eventually(lambda: database.running() == [], "the statement has ended")
+
+
+def test_the_operators_timeout_counts_too(database: Database) -> None:
+    answer = database.run(database.sleep, settings={"timeout": 1})
+    assert answer == Failed("the statement took longer than 1.0 s and was cancelled", code="STATEMENT_TIMEOUT")
+
+
+def test_the_server_knows_the_limit_in_case_the_plugin_dies(database: Database) -> None:
+    if database.is_postgresql:
+        query = "SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'"
+    else:
+        query = "SELECT @@max_statement_time * 1000"
+    milliseconds = database.run(query, simple(o0="FLOAT"), seconds=10).outputs["o0"]
+    assert 8000 < milliseconds <= 9000, "more than the 8 s of the statement, and within the caller's time"
+
+
+def test_a_caller_that_leaves_cancels_its_statement_on_the_server(database: Database) -> None:
+    async def leave() -> None:
+        execution = asyncio.create_task(database.plugin().execute(task(database.sleep)))
+        await condition(lambda: database.running() != [], "the statement runs")
+        execution.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await execution
+        await condition(lambda: database.running() == [], "the statement has ended")
+
+    asyncio.run(leave())
+
+
+def test_a_change_that_is_cancelled_is_rolled_back(database: Database) -> None:
+    owner = f"flyte{'' if database.is_postgresql else '@localhost'}"
+    database.admin("CREATE TABLE slow (n INT)")
+    database.admin(f"GRANT ALL ON slow TO {owner}")
+    sleep = "(SELECT 1 FROM pg_sleep(600))" if database.is_postgresql else "SLEEP(600)"
+    assert isinstance(database.run(f"INSERT INTO slow SELECT {sleep}", seconds=1), Failed)
+    eventually(lambda: database.running() == [], "the statement has ended")
+    assert database.admin("SELECT count(*) FROM slow") == [(0,)]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_statement_that_survives_its_cancellation_is_ended_with_its_session(
+    postgresql: Database, leaves: bool
+) -> None:
+    async def run() -> None:
+        execution = asyncio.create_task(postgresql.plugin().execute(task(INSISTENT, seconds=2)))
+        await condition(lambda: postgresql.running() != [], "the statement runs")
+        if leaves:
+            execution.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await execution
+        else:
+            assert isinstance(await execution, Failed)
+        await condition(lambda: postgresql.running() == [], "the statement has ended")
+
+    asyncio.run(run())
+
+
+def test_a_statement_cannot_lift_its_limit(mariadb: Database) -> None:
+    started = time.monotonic()
+    query = "SET STATEMENT max_statement_time = 0 FOR SELECT SLEEP(600)"
+    assert isinstance(mariadb.run(query, seconds=1), Failed)
+    assert time.monotonic() - started < 1
+    eventually(lambda: mariadb.running() == [], "the statement has ended")
+
+
+def test_more_statements_than_connections_wait_their_turn(database: Database) -> None:
+    async def run() -> list[Ended]:
+        plugin = database.plugin(concurrency=2)
+        pause = "SELECT pg_sleep(0.05)" if database.is_postgresql else "SELECT SLEEP(0.05)"
+        return list(await asyncio.gather(*(plugin.execute(task(pause, simple())) for _ in range(8))))
+
+    assert all(isinstance(answer, Succeeded) for answer in asyncio.run(run()))
+
+
+async def while_busy(database: Database, then: Callable[[Sql], Awaitable[None]]) -> None:
+    """Calls ``then`` while the only connection is in use."""
+    plugin = database.plugin(concurrency=1)
+    first = asyncio.create_task(plugin.execute(task(database.sleep)))
+    await condition(lambda: database.running() != [], "the first statement runs")
+    await then(plugin)
+    assert len(database.running()) == 1
+    first.cancel()
+    await condition(lambda: database.running() == [], "the first statement has ended")
+
+
+def test_a_statement_that_waits_too_long_never_starts(database: Database) -> None:
+    async def too_long(plugin: Sql) -> None:
+        with pytest.raises(Unavailable, match="connection 'main': busy with other tasks"):
+            await plugin.execute(task(database.sleep, seconds=0.5))
+
+    asyncio.run(while_busy(database, too_long))
+
+
+def test_a_caller_that_leaves_while_it_waits_takes_no_turn(database: Database) -> None:
+    async def leave(plugin: Sql) -> None:
+        second = asyncio.create_task(plugin.execute(task("SELECT 1")))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+
+    asyncio.run(while_busy(database, leave))
+
+
+def test_the_event_loop_is_free_while_a_statement_runs(database: Database) -> None:
+    async def longest_pause() -> float:
+        execution = asyncio.create_task(database.plugin().execute(task(database.sleep, seconds=1)))
+        pause = 0.0
+        while not execution.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            pause = max(pause, time.monotonic() - before)
+        return pause
+
+    assert asyncio.run(longest_pause()) < 0.5
+
+
+def test_a_statement_that_somebody_else_cancels_may_be_retried(database: Database) -> None:
+    kill = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'flyte' AND state = 'active'"
+
+    # SLEEP would return as if nothing had happened.
+    endless = "SELECT count(*) FROM seq_1_to_99999 AS a, seq_1_to_99999 AS b, seq_1_to_99999 AS c WHERE a.seq < c.seq"
+
+    async def run() -> Ended:
+        query = database.sleep if database.is_postgresql else endless
+        execution = asyncio.create_task(database.plugin().execute(task(query)))
+        await condition(lambda: database.running() != [], "the statement runs")
+        database.admin(kill if database.is_postgresql else "KILL QUERY USER flyte")
+        return await asyncio.wait_for(execution, TIMEOUT)
+
+    answer = asyncio.run(run())
+    assert (type(answer), answer.code) == (RetryableFailed, "CANCELLED")
+
+
+def test_a_connection_that_is_lost_is_an_outage(database: Database) -> None:
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'flyte'"
+
+    async def run() -> None:
+        execution = asyncio.create_task(database.plugin().execute(task(database.sleep)))
+        await condition(lambda: database.running() != [], "the statement runs")
+        database.admin(kill if database.is_postgresql else "KILL USER flyte")
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(execution, TIMEOUT)
+
+    asyncio.run(run())
+
+
+def test_a_commit_whose_answer_is_lost_has_an_unknown_outcome(postgresql: Database) -> None:
+    owner = "GRANT ALL ON committed TO flyte"
+    postgresql.admin(f"CREATE TABLE committed (n INT); {owner}")
+    # It runs at the commit, and takes its own session away.
+    postgresql.admin(
+        "CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(600); RETURN NULL; END $$"
+    )
+    postgresql.admin(
+        "CREATE CONSTRAINT TRIGGER leaving AFTER INSERT ON committed DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION leave()"
+    )
+    answer = postgresql.run("INSERT INTO committed VALUES (1)")
+    assert (type(answer), answer.code) == (RetryableFailed, "OUTCOME_UNKNOWN")
+
+
+def test_a_constraint_that_fails_at_the_commit_is_a_refusal(postgresql: Database) -> None:
+    postgresql.admin("CREATE TABLE deferred (n INT UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    postgresql.admin("GRANT ALL ON deferred TO flyte")
+    with pytest.raises(Refused) as refused:
+        postgresql.run("INSERT INTO deferred VALUES (1), (1)")
+    assert refused.value.code == "23505"
+    assert postgresql.admin("SELECT count(*) FROM deferred") == [(0,)]
