@@ -1,24 +1,12 @@
 """<[ plugin.title ]>: <[ plugin.description ]>."""
 
-import logging
-import os
-import signal
-import socket
-import sys
-<%- if plugin.mode == "async" %>
+<% if plugin.mode == "async" -%>
 import time
-<%- endif %>
-from pathlib import Path
 
-import uvicorn
-<%- if plugin.mode == "async" %>
 from outrigger_plugin import NotFound, Plugin, Refused, Running, Status, Succeeded, Task, serve
-<%- else %>
+<% else -%>
 from outrigger_plugin import Refused, Succeeded, SyncPlugin, Task, serve
-<%- endif %>
-
-# ---- Your part: replace the example. ----
-
+<% endif %>
 # The types of Flyte's tasks that this plugin runs, each with its version.
 TASK_TYPES = {
     <%- for t in plugin.task_types %>
@@ -74,43 +62,3 @@ class Example(SyncPlugin):
 
 
 app = serve(*(Example(name, version) for name, version in TASK_TYPES.items()))
-
-# ---- The server. It needs no changes. ----
-
-IDLE_TIME = 120  # longer than the bridge keeps connections, or a call could meet the closing
-DRAIN_TIME = 25
-
-
-def listening(path: Path) -> socket.socket:
-    """A socket for this user and group, as the bridge may be another user."""
-    # A process that was killed leaves its socket.
-    if path.is_socket():
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o660)
-    return listener
-
-
-def main() -> None:
-    path = Path(os.environ.get("PLUGIN_SOCKET") or "/run/outrigger/plugin.sock")
-    # uvicorn finishes its calls after these signals, and then raises them again.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    logging.basicConfig(level=logging.WARNING)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=IDLE_TIME,
-        timeout_graceful_shutdown=DRAIN_TIME,
-    )
-    listener = listening(path)
-    print(f"serving on {path}", file=sys.stderr, flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-if __name__ == "__main__":
-    main()

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from . import check, generator, serve
+from . import check, generator, listen, serve
 from .errors import Failure, Misuse
 
 DESCRIPTION = "Flyte backend plugins as Python classes."
 # Each adds its parser to the subparsers, with a default `run` that takes the arguments and returns the exit code.
-SUBCOMMANDS = (serve, check, generator)
+SUBCOMMANDS = (serve, listen, check, generator)
 
 
 class Parser(argparse.ArgumentParser):
