@@ -34,6 +34,10 @@ class Refusal(Exception):
         self.body = {"error": {"message": message or usual, "type": kind, "param": None, "code": code}}
 
 
+class Invalid(Refusal):
+    """Of a request that OpenAI's API does not have."""
+
+
 @functools.cache
 def schema(params):
     return pydantic.TypeAdapter(params)
@@ -43,13 +47,13 @@ def check(params, body):
     """Refuses a body that is not what `params`, a type of OpenAI's package, says."""
     unknown = body.keys() - params.__required_keys__ - params.__optional_keys__
     if unknown:
-        raise Refusal(400, f"Unknown parameter: {', '.join(sorted(unknown))}.")
+        raise Invalid(400, f"Unknown parameter: {', '.join(sorted(unknown))}.")
     try:
         valid = schema(params).validate_python(body)
         # pydantic checks the items of an iterable when they are taken.
         list(valid.get("messages", []))
     except pydantic.ValidationError as error:
-        raise Refusal(400, f"Invalid parameters: {error}") from None
+        raise Invalid(400, f"Invalid parameters: {error}") from None
 
 
 class FakeOpenAI:
@@ -62,7 +66,7 @@ class FakeOpenAI:
         self.refusals = {}
         # Each request: its route and what it was about.
         self.requests = []
-        self.refused = []
+        self.invalid = []
 
     @property
     def environment(self):
@@ -85,7 +89,7 @@ class FakeOpenAI:
             return self.complete(body)
         found = re.fullmatch(r"(GET|POST) /v1/batches/(batch_[0-9a-f]{32})(/cancel)?", route)
         if not found or (found[1] == "POST") != bool(found[3]) or found[2] not in self.batches:
-            raise Refusal(404)
+            raise Invalid(404)
         return self.cancel(self.batches[found[2]]) if found[3] else self.retrieve(self.batches[found[2]])
 
     def create_batch(self, body):
@@ -144,7 +148,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fake.authorize(self.headers)
             self.send(200, fake.answer(route, json.loads(body or "{}")).model_dump_json().encode())
         except Refusal as refusal:
-            fake.refused.append((route, refusal.status, str(refusal)))
+            if isinstance(refusal, Invalid):
+                fake.invalid.append(f"{route}: {refusal}")
             self.send(refusal.status, json.dumps(refusal.body).encode())
 
     do_GET = do_POST

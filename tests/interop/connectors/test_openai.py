@@ -73,6 +73,23 @@ def test_batch_is_cancelled(pyflyte_bridge, openai, kind, batch_request, file):
     assert caller.get(BATCH, handle).phase == "FAILED"
 
 
+def test_batch_that_has_ended_is_deleted(pyflyte_bridge, openai, kind, batch_request, file):
+    """Flyte 2 deletes every job, and repeats what fails: OpenAI cancels no batch that has expired."""
+    openai.statuses[file] = ["expired"]
+    caller = pyflyte_bridge.caller(kind)
+    handle = caller.create(batch_request)
+    assert caller.get(BATCH, handle).phase == "FAILED"
+    caller.delete(BATCH, handle)
+    assert openai.asked(file).count("cancel") == 1
+    directly = pyflyte_bridge.connectors.directly()
+    handle = directly.create(batch_request)
+    openai.statuses[file] = ["expired"]
+    directly.get(BATCH, handle)
+    with pytest.raises(Refused) as without_bridge:
+        directly.delete(BATCH, handle)
+    assert "Cannot cancel a batch with status 'expired'" in without_bridge.value.message
+
+
 def test_repeated_create_is_one_batch(pyflyte_bridge, openai, kind, batch_request, file):
     caller = pyflyte_bridge.caller(kind)
     handles = [caller.create(batch_request) for _ in range(3)]
