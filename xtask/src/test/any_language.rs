@@ -1,7 +1,10 @@
 //! The step for plugins in other languages: the package for authors in Python, what the template makes in
 //! each language, the plugins of this repository, and the page about them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,7 +13,9 @@ use crate::{
     go, guide,
     process::{program, run, works},
     python::{self, PLUGINS, Python},
-    root, target, wheel,
+    root,
+    scaffold::{self, project::Project},
+    target, wheel,
 };
 
 /// A language that the template knows, and the checks of a new plugin in it.
@@ -31,7 +36,7 @@ const LANGUAGES: [Language; 3] = [
         checks: &[
             &["ruff", "check", "."],
             &["ruff", "format", "--check", "."],
-            &["mypy", "--strict", "--cache-dir=/dev/null", "plugin.py"],
+            &["mypy", "--strict", "--cache-dir=/dev/null", "--exclude=^tasks/", "."],
             &["pytest", "-q", "-p", "no:cacheprovider"],
         ],
         serves: None,
@@ -91,8 +96,61 @@ pub(super) fn check(environment: &Environment) -> Result<Outcome> {
             new_plugin(&python, language, mode, &directory)?;
         }
     }
+    for member in Project::at(root()).members()? {
+        if let Some(language) = member.file.plugin.language {
+            let directory = Project::at(root()).directory(&member.file.plugin);
+            println!("   {}", member.name());
+            own_checks(member.name(), language, &directory)?;
+        }
+    }
     page(&python)?;
     Ok(Outcome::Passed)
+}
+
+/// The checks of a plugin of this repository.
+fn own_checks(name: &str, language: scaffold::kind::Language, directory: &Path) -> Result<()> {
+    let word = format!("{language:?}").to_lowercase();
+    let language = LANGUAGES.iter().find(|it| it.name == word).context("a known language")?;
+    let python = match language.serves {
+        None => Some(environment_of(name, directory)?),
+        Some(_) => None,
+    };
+    for check in language.checks {
+        run(&mut command(python.as_deref(), check, directory))?;
+    }
+    Ok(())
+}
+
+/// The Python of an environment with what a plugin needs, and its tests.
+fn environment_of(name: &str, directory: &Path) -> Result<PathBuf> {
+    let environment = target("plugins").join(format!("{name}-venv"));
+    let python = environment.join("bin/python");
+    let tools = root().join(PLUGINS.requirements());
+    let files = ["requirements.txt", "tests/requirements.txt"].map(|file| directory.join(file));
+    let files = files.into_iter().filter(|file| file.exists()).collect::<Vec<_>>();
+    let texts = files.iter().chain([&tools]).map(std::fs::read_to_string);
+    let wanted = texts.collect::<std::io::Result<Vec<_>>>()?.join("\n");
+    let stamp = environment.join("requirements.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    println!("   installing what {name} needs into {} …", environment.display());
+    run(program("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let pip = || {
+        let mut pip = program(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--constraint"]).arg(&tools);
+        pip.current_dir(directory);
+        pip
+    };
+    run(pip().arg("--editable").arg(root().join("clients/python")))?;
+    let mut install = pip();
+    install.args(["mypy", "pytest", "ruff"]);
+    files.iter().for_each(|file| {
+        install.arg("--requirement").arg(file);
+    });
+    run(&mut install)?;
+    std::fs::write(stamp, wanted)?;
+    Ok(python)
 }
 
 /// The package for authors in Python: lints, types, and tests with the bridge.
@@ -125,29 +183,26 @@ fn new_plugin(python: &Python, language: &Language, mode: &str, above: &Path) ->
     generator.arg("--template").arg(root().join("template")).arg("--root").arg(above);
     run(generator.stdout(std::process::Stdio::null()))?;
     let directory = above.join(&name);
+    let its_python = language.serves.is_none().then(|| python.program("python"));
     for check in language.checks {
-        run(&mut command(python, language, check, &directory))?;
+        run(command(its_python.as_deref(), check, &directory).env("PYTHONPATH", package_path()))?;
     }
     conforms(python, language, &directory)
 }
 
-/// A check's command in the plugin's `directory`; Python's are modules of the environment.
-fn command(
-    python: &Python,
-    language: &Language,
-    words: &[&str],
-    directory: &Path,
-) -> std::process::Command {
-    if language.serves.is_none() {
-        let mut command = python.command();
-        command.arg("-m").args(words).env("PYTHONPATH", package_path());
-        command.current_dir(directory);
-        return command;
-    }
+/// A check's command in the plugin's `directory`; Python's are modules.
+fn command(python: Option<&Path>, words: &[&str], directory: &Path) -> Command {
     let (first, others) = words.split_first().unwrap_or((&"true", &[]));
-    let mut command = go::with_caches(program(first));
-    command.args(others).current_dir(directory);
-    command
+    let mut command = match python {
+        Some(python) => program(python),
+        None => program(first),
+    };
+    match python {
+        Some(_) => command.arg("-m").args(words),
+        None => command.args(others),
+    };
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(directory);
+    go::with_caches(command)
 }
 
 /// `outrigger check` on the plugin.

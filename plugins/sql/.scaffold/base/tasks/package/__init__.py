@@ -1,0 +1,4 @@
+"""Flyte tasks for SQL.
+
+`.flytekit` has the one for Flyte 1.
+"""

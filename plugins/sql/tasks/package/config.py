@@ -1,0 +1,24 @@
+"""What a workflow's author sets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlConfig:
+    """The fields of the task's `custom` that the service reads.
+
+    Attributes:
+        connection: The name of a connection that the service's operator configured; not needed if there is only one.
+        max_rows: Fewer rows than the connection allows.
+    """
+
+    connection: str | None = None
+    max_rows: int | None = None
+
+    # Flyte 2 itself reads the fields `secrets` and `configs` of a task's custom: call none of yours so.
+    def custom(self) -> dict[str, Any]:
+        """The fields that are set: the service has defaults for the others."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
