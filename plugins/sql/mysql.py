@@ -55,7 +55,7 @@ class MySql:
         return int(session_id), str(sql_mode)
 
     def run(self, statement: Statement, values: list[Any], max_rows: int) -> Result:
-        # Blanks, so that a value becomes no part of what is beside it: -- of two minus signs is a comment.
+        # Blanks keep a value apart from what is beside it, such as a minus sign.
         query = statement.render(lambda text: text.replace("%", "%%"), lambda number: " %s ")
         with translated(), self._cursor() as cursor:
             cursor.execute(query, [adapted(value) for value in values])

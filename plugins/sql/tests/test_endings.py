@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from connections import Connection
 from execution import Sql
 from outrigger_plugin import Ended, Failed, Refused, RetryableFailed, Succeeded, Unavailable
+from running import SERVER_LIMIT_AFTER, Stopped, Work
 
 from conftest import TIMEOUT, Database, eventually, simple, task
 
@@ -31,6 +35,7 @@ def test_a_statement_that_runs_too_long_is_cancelled_on_the_server(database: Dat
     assert time.monotonic() - started < 1.5
     assert answer == Failed("the statement took longer than 1.2 s and was cancelled", code="STATEMENT_TIMEOUT")
     eventually(lambda: database.running() == [], "the statement has ended")
+    assert time.monotonic() - started < 1.2 + SERVER_LIMIT_AFTER, "before the server would have ended it by itself"
 
 
 def test_the_operators_timeout_counts_too(database: Database) -> None:
@@ -102,6 +107,33 @@ def test_more_statements_than_connections_wait_their_turn(database: Database) ->
         return list(await asyncio.gather(*(plugin.execute(task(pause, simple())) for _ in range(8))))
 
     assert all(isinstance(answer, Succeeded) for answer in asyncio.run(run()))
+
+
+class Finished:
+    """A session whose statement has run, and what becomes of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        return lambda: self.calls.append(name)
+
+
+@pytest.mark.parametrize("stopped, end", [(False, "commit"), (True, "rollback")])
+def test_a_statement_that_was_told_to_end_is_not_committed_even_if_it_succeeds(stopped: bool, end: str) -> None:
+    session: Any = Finished()
+    work = Work(Connection("main", "mysql", "flyte"), lambda connection, seconds: session, time.monotonic() + TIMEOUT)
+
+    def use(_: Any) -> Succeeded:
+        if stopped:
+            work.stop(lambda session: session.cancel())
+        return Succeeded()
+
+    with pytest.raises(Stopped) if stopped else contextlib.nullcontext():
+        work.run(use)
+    assert session.calls == [*(["cancel"] if stopped else []), end, "close"]
+    work.stop(lambda session: session.terminate())
+    assert session.calls[-1] == "close", "another session may have its id by now"
 
 
 async def while_busy(database: Database, then: Callable[[Sql], Awaitable[None]]) -> None:
