@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from outrigger_plugin import Ended, Refused, Succeeded, SyncPlugin, Task, Unavailable
+
 import inputs
 import outputs
 from connections import Connection
 from interface import kinds
 from mysql import MySql
-from outrigger_plugin import Ended, Refused, Succeeded, SyncPlugin, Task, Unavailable
 from postgres import PostgreSql
 from running import GRACE, Lane
 from session import Open, Session

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from interface import Base, Kind, kinds
 from outrigger_plugin import Refused, Task
+
+from interface import Base, Kind, kinds
 from statement import Input, Statement, TaskKey
 
 DURATION = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")

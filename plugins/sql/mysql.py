@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import dialects
 import pymysql
-from connections import Connection
-from outputs import Result, Row, bounded, wrong
 from outrigger_plugin import Refused, Unavailable
 from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.cursors import SSCursor
+
+import dialects
+from connections import Connection
+from outputs import Result, Row, bounded, wrong
 from session import CONNECT_TIMEOUT, CannotConnect, exception
 from statement import Statement
 from verdicts import of_errno

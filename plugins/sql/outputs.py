@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from outrigger_plugin import Refused, Succeeded
+
 from cells import Misfit, of_kind, plain, text
 from interface import Base, Kind
-from outrigger_plugin import Refused, Succeeded
 
 # Outputs travel within Flyte's messages, which have 4 MiB at most.
 MAX_BYTES = 1 << 20

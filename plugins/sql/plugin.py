@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from outrigger_plugin import serve
+
 from connections import from_environment
 from execution import Sql
-from outrigger_plugin import serve
 
 app = serve(Sql(from_environment()))

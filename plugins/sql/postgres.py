@@ -8,14 +8,15 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import psycopg
-from connections import Connection
-from dialects import POSTGRESQL
-from outputs import Result, Row, bounded
 from outrigger_plugin import Refused, Unavailable
 from psycopg import generators, pq
 from psycopg.abc import PQGen
 from psycopg.pq.abc import PGresult
 from psycopg.types.json import Jsonb
+
+from connections import Connection
+from dialects import POSTGRESQL
+from outputs import Result, Row, bounded
 from session import CONNECT_TIMEOUT, CannotConnect, exception
 from statement import Statement
 from verdicts import of_sqlstate

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from connections import Connection
 from outrigger_plugin import Ended, Failed, RetryableFailed, Succeeded, Unavailable
+
+from connections import Connection
 from session import Cancelled, Open, Session, TimedOut
 
 LOG = logging.getLogger("outrigger_sql")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from outrigger_plugin import Refused, Unavailable
+
 from connections import Connection
 from dialects import Dialect
 from outputs import Result
-from outrigger_plugin import Refused, Unavailable
 from statement import Statement
 from verdicts import Verdict
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dialects import Dialect
 from outrigger_plugin import Refused
+
+from dialects import Dialect
 
 WHERE = "template.sql.statement"
 MAX_CHARACTERS = 1 << 18

@@ -10,7 +10,6 @@ import pathlib
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +21,11 @@ import pymysql
 import pytest
 from outrigger_plugin import Ended, Task
 
+import connections
+from execution import Sql
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))
-
-import connections  # noqa: E402
-from execution import Sql  # noqa: E402
 
 TIMEOUT = 30.0
 # It must not occur anywhere but in the files and calls that need it.
@@ -100,8 +98,8 @@ class Database:
 
     def values(self, statement: str, **fields: Any) -> list[Any]:
         """The values of the only row, as plain JSON."""
-        ((*values,),) = (row.values() for row in self.run(statement, **fields).outputs["results"])
-        return values
+        (row,) = self.run(statement, **fields).outputs["results"]
+        return list(row.values())
 
     def running(self) -> list[str]:
         """The statements that run at the server for the user."""

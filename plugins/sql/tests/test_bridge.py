@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from conftest import CANARY, ROOT, TIMEOUT, Database, eventually, interface
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT.parent.parent / "target"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import connections
 import pytest
-from connections import Misconfigured
-from execution import Sql, times
+from conftest import task
 from outrigger_plugin import Refused, Unavailable
 
-from conftest import ROOT, task  # noqa: F401  (makes the modules importable)
+import connections
+from connections import Misconfigured
+from execution import Sql, times
 
 MAIN = """
 [connections.main]

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from conftest import TIMEOUT, Database, eventually, simple, task
+from outrigger_plugin import Ended, Failed, Refused, RetryableFailed, Succeeded, Unavailable
+
 from connections import Connection
 from execution import Sql
-from outrigger_plugin import Ended, Failed, Refused, RetryableFailed, Succeeded, Unavailable
 from running import SERVER_LIMIT_AFTER, Stopped, Work
-
-from conftest import TIMEOUT, Database, eventually, simple, task
 
 INSISTENT = """
 DO $$ BEGIN

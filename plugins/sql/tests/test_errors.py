@@ -7,12 +7,12 @@ import logging
 import traceback
 from typing import Any
 
-import connections
 import pytest
-from outrigger_plugin import Refused, RetryableFailed, Succeeded, Unavailable
-from verdicts import Verdict, of_errno, of_sqlstate
-
 from conftest import CANARY, Database, task
+from outrigger_plugin import Refused, RetryableFailed, Succeeded, Unavailable
+
+import connections
+from verdicts import Verdict, of_errno, of_sqlstate
 
 
 @pytest.mark.parametrize(

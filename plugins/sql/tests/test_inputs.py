@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from outrigger_plugin import Refused
-
 from conftest import Database, interface
+from outrigger_plugin import Refused
 
 HOSTILE = [
     "it's",

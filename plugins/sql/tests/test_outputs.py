@@ -6,9 +6,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from outrigger_plugin import Refused
-
 from conftest import Database, interface, simple
+from outrigger_plugin import Refused
 
 STRUCT = {"simple": "STRUCT"}
 OPTIONAL_INTEGER = {"union_type": {"variants": [{"simple": "INTEGER"}, {"simple": "NONE"}]}}

@@ -6,11 +6,10 @@ import contextlib
 import time
 
 import pytest
-from dialects import POSTGRESQL, Dialect, mysql
 from outrigger_plugin import Refused
-from statement import MAX_CHARACTERS, Input, TaskKey, parse
 
-from conftest import ROOT  # noqa: F401  (makes the modules importable)
+from dialects import POSTGRESQL, Dialect, mysql
+from statement import MAX_CHARACTERS, Input, TaskKey, parse
 
 MYSQL = mysql("STRICT_TRANS_TABLES")
 ANSI = mysql("ANSI_QUOTES,STRICT_TRANS_TABLES")
