@@ -8,6 +8,7 @@ mod client;
 mod conformance;
 mod context;
 mod playback;
+mod proto_json;
 mod readme;
 mod recorded;
 mod scenario;
@@ -23,6 +24,7 @@ pub use self::{
     conformance::conformance,
     context::context,
     playback::{play, play_sync},
+    proto_json::{create_request, literal_map},
     readme::readme_names_every_setting,
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},

@@ -277,5 +277,7 @@ async fn malformed_protobuf_is_an_invalid_argument() {
     let status = empty.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "template: missing"));
     let garbage = raw::call(channel(&stage).await, method, vec![0xff; 64], Some(&token)).await;
-    assert!(matches!(garbage.unwrap_err().code(), Code::Internal | Code::InvalidArgument));
+    let status = garbage.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    assert!(status.message().starts_with("body: could not be decoded"), "{status:?}");
 }

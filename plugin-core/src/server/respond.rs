@@ -33,6 +33,11 @@ pub(super) fn rendered(response: Response, record: &Record, protocol: Protocol) 
         record.fields().error = Some(error.clone());
         return response;
     }
+    if protocol == Protocol::Grpc
+        && let Some(error) = undecodable(&response)
+    {
+        return with_error(error, record, protocol);
+    }
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
         return response;
@@ -53,6 +58,15 @@ pub(super) fn with_error(error: Error, record: &Record, protocol: Protocol) -> R
 fn grpc_error(response: &Response) -> Option<&Error> {
     let status = response.extensions().get::<Status>()?;
     std::error::Error::source(status)?.downcast_ref()
+}
+
+/// The error of a message that could not be decoded. tonic answers it as an internal one, which would count as the
+/// service's.
+fn undecodable(response: &Response) -> Option<Error> {
+    let status = response.extensions().get::<Status>()?;
+    let message = status.message().strip_prefix("failed to decode Protobuf message")?;
+    let is_tonics = status.code() == Code::Internal;
+    is_tonics.then(|| Error::invalid(format!("body: could not be decoded{message}")))
 }
 
 /// `error` as a response in `protocol`.

@@ -1,0 +1,117 @@
+//! Services of the core's: every rule holds.
+
+use plugin_conformance::{Outcome, run};
+use plugin_core::{
+    Context, Error, HttpBuilder, Kind, Phase, Plugin, Result, Status, SyncPlugin, Task, TaskType,
+    Value, clap, schemars,
+    testing::{TestService, spawn, spawn_sync},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{args, faults::task, file, ids};
+
+#[derive(Debug, clap::Args)]
+struct Settings {}
+
+#[derive(Deserialize, JsonSchema)]
+struct Custom {
+    text: String,
+}
+
+/// A job that has succeeded when it was polled.
+struct Jobs;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Meta {
+    id: String,
+}
+
+fn refused(text: &str) -> Result<()> {
+    match text {
+        "refuse" => Err(Error::new(Kind::FailedPrecondition, "the vendor says no").upstream()),
+        _ => Ok(()),
+    }
+}
+
+fn succeeded(text: &str) -> Status {
+    Status::new(Phase::Succeeded)
+        .link("Console", "https://vendor.example.com/job")
+        .output("text", Some(Value::String(text.to_owned())))
+        .output("count", Some(Value::Integer(1)))
+}
+
+impl Plugin for Jobs {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("jobs", 0)];
+    type Settings = Settings;
+    type Custom = Custom;
+    type Meta = Meta;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Meta> {
+        refused(&task.custom.text)?;
+        Ok(Meta { id: cx.idempotency_key().hex() })
+    }
+
+    async fn get(&self, _: &Context, meta: Meta) -> Result<Status> {
+        Ok(succeeded(&meta.id))
+    }
+
+    async fn delete(&self, _: &Context, _: Meta) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A task that is answered within the call.
+struct Echo;
+
+impl SyncPlugin for Echo {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("echo", 0)];
+    type Settings = Settings;
+    type Custom = Custom;
+
+    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn execute(&self, _: &Context, task: Task<Custom>) -> Result<Status> {
+        refused(&task.custom.text)?;
+        Ok(succeeded(&task.custom.text))
+    }
+}
+
+/// Checks a service and expects nothing but rules of the other mode to be skipped.
+async fn check(service: &TestService, name: &str, other: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let line = [
+        format!("--url=http://{}", service.api()),
+        format!("--admin-url=http://{}", service.admin()),
+        file(&dir, "--token-file", &service.token("propeller")),
+        file(&dir, "--canary-file", "a secret of tests, longer than 32 bytes"),
+        file(&dir, "--task", &task(name, "hi").to_string()),
+        file(&dir, "--bad-task", &task(name, "refuse").to_string()),
+    ];
+    let report = run(&args(&line.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap();
+    let broken = ids(&report, &[Outcome::Fail, Outcome::Warn]);
+    assert_eq!(broken, [""; 0], "{}", report.text());
+    let skipped = ids(&report, &[Outcome::Skip]);
+    let is_other = |id: &&String| other.iter().any(|group| id.starts_with(group));
+    assert_eq!(skipped.iter().filter(|id| !is_other(id)).collect::<Vec<_>>(), [&""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_of_the_core_passes_every_rule() {
+    let service = spawn::<Jobs>(&[]).await;
+    check(&service, "jobs", &["execute/"]).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_plugin_of_the_core_passes_every_rule() {
+    let service = spawn_sync::<Echo>(&[]).await;
+    check(&service, "echo", &["create/", "get/", "delete/"]).await;
+    service.stop().await;
+}

@@ -1,0 +1,23 @@
+//! Flyte's messages from their proto-JSON.
+
+use serde_json::{Value as Json, json};
+use server_core::Result;
+
+use super::proto::flyteidl::{admin::CreateTaskRequest, core::LiteralMap};
+use crate::wire;
+
+/// Reads a CreateTaskRequest from its proto-JSON, in Flyte 1's or Flyte 2's form.
+///
+/// # Errors
+/// `InvalidArgument` with the path of the invalid field.
+pub fn create_request(json: &Json) -> Result<CreateTaskRequest> {
+    wire::from_proto_json_object(json)
+}
+
+/// Reads a LiteralMap from its proto-JSON, for example the `outputs` of a REST answer.
+///
+/// # Errors
+/// `InvalidArgument` with the path of the invalid field, which begins with `inputs`.
+pub fn literal_map(json: &Json) -> Result<LiteralMap> {
+    Ok(create_request(&json!({ "inputs": json }))?.inputs.unwrap_or_default())
+}
