@@ -58,6 +58,8 @@ fn script(blocks: &[Block<'_>]) -> Result<String> {
                 writeln!(script, "cat > {file} <<'END_OF_BLOCK'\n{text}END_OF_BLOCK")?
             }
             None if *info == "sh" => script += text,
+            // Drawings and output, and what only some readers run.
+            None if ["", "console"].contains(info) => {}
             None => bail!("line {line}: cannot run a block of type '{info}'"),
         }
     }

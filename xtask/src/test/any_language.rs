@@ -72,8 +72,8 @@ const TASK: &str = r#"{
 }
 "#;
 
-/// The page for readers of these languages.
-const PAGE: &str = "docs/plugins-in-any-language.md";
+/// The pages for readers of these languages.
+const PAGES: [&str; 2] = ["docs/plugins-in-any-language.md", "clients/python/README.md"];
 
 /// Runs the step.
 pub(super) fn check(environment: &Environment) -> Result<Outcome> {
@@ -103,7 +103,7 @@ pub(super) fn check(environment: &Environment) -> Result<Outcome> {
             own_checks(member.name(), language, &directory)?;
         }
     }
-    page(&python)?;
+    pages(&python)?;
     Ok(Outcome::Passed)
 }
 
@@ -218,15 +218,19 @@ fn conforms(python: &Python, language: &Language, directory: &Path) -> Result<()
     run(&mut check)
 }
 
-/// Runs the page that readers in these languages follow, with the wheel.
-fn page(python: &Python) -> Result<()> {
-    let directory = target("plugins/page");
-    let _ = std::fs::remove_dir_all(&directory);
-    std::fs::create_dir_all(&directory)?;
-    let wheel = wheel::of_debug_programs(python, &directory.join("wheel"))?;
+/// Runs the pages as their readers do, each in a folder that has the wheel.
+fn pages(python: &Python) -> Result<()> {
+    let wheel = wheel::of_debug_programs(python, &target("plugins/wheel"))?;
     let name = wheel.file_name().context("a wheel has a name")?;
-    std::fs::copy(&wheel, directory.join(name))?;
-    guide::run(PAGE, &directory, go::with_caches(program("bash")))
+    for (number, page) in PAGES.iter().enumerate() {
+        println!("   {page}");
+        let directory = target("plugins").join(format!("page-{number}"));
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory)?;
+        std::fs::copy(&wheel, directory.join(name))?;
+        guide::run(page, &directory, go::with_caches(program("bash")))?;
+    }
+    Ok(())
 }
 
 fn package_path() -> PathBuf {
