@@ -327,11 +327,11 @@ func (all routing) respond(w http.ResponseWriter, r *http.Request) (text []byte,
 			err = fmt.Errorf("panic: %s", lastLine(fmt.Sprint(panicked)))
 		}
 	}()
-	operation, err := all.find(w, r)
+	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(w, r)
+	operation, err := all.find(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -360,16 +360,17 @@ func (all routing) find(w http.ResponseWriter, r *http.Request) (operation, erro
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	connection := http.NewResponseController(w)
 	connection.SetReadDeadline(time.Now().Add(slowTime))
-	defer connection.SetReadDeadline(time.Time{}) // it would cancel the call
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return nil, &Error{413, "TOO_LARGE", fmt.Sprintf("the body is larger than %d MiB", maxBody>>20), 0}
 	}
 	if err != nil {
+		w.Header().Set("Connection", "close")
 		return nil, &Error{408, "TIMEOUT", "the body did not arrive", 0}
 	}
-	return body, nil
+	// The deadline would cancel the call.
+	return body, connection.SetReadDeadline(time.Time{})
 }
 
 // limited returns a context that ends when the caller stops waiting.

@@ -238,10 +238,14 @@ function find(all: Routes, request: IncomingMessage): Operation {
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // To its end, even if it is too large: otherwise the caller could not read the answer.
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size <= MAX_BODY) chunks.push(chunk);
+  try {
+    // To its end, even if it is too large: otherwise the caller could not read the answer.
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size <= MAX_BODY) chunks.push(chunk);
+    }
+  } catch {
+    throw new Answer(408, "TIMEOUT", "the body did not arrive");
   }
   if (size > MAX_BODY) throw new Answer(413, "TOO_LARGE", `the body is larger than ${MAX_BODY >> 20} MiB`);
   return Buffer.concat(chunks).toString();
