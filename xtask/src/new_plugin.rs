@@ -372,7 +372,7 @@ fn print_next_steps(project: &Project, member: &Member) {
         }
         Some(language) => {
             eprintln!("  edit    {}: the functions of the plugin", at(language.code()));
-            eprintln!("  test    {} in {}", language.test(), at(""));
+            eprintln!("  test    {}", language.test());
             eprintln!("  serve   {}: on this machine, and in an image", at("README.md"));
         }
     }

@@ -57,7 +57,7 @@ pub(crate) fn refused(status: StatusCode, operation: Operation, body: &[u8]) -> 
     let kind = match (status.as_u16(), operation.into()) {
         // The plugin's own word on the job.
         (422, About::Job) => Kind::InvalidArgument,
-        (400 | 401 | 403 | 422, _) => Kind::FailedPrecondition,
+        (400 | 401 | 403 | 422, _) | (413, About::Task) => Kind::FailedPrecondition,
         (404, About::Job) => Kind::NotFound,
         (429, _) => Kind::ResourceExhausted,
         (500 | 501, About::Job) => Kind::FailedPrecondition,
@@ -90,6 +90,7 @@ mod tests {
             (400, Kind::FailedPrecondition, Kind::FailedPrecondition),
             (401, Kind::FailedPrecondition, Kind::FailedPrecondition),
             (404, Kind::Unavailable, Kind::NotFound),
+            (413, Kind::FailedPrecondition, Kind::Unavailable),
             (422, Kind::FailedPrecondition, Kind::InvalidArgument),
             (429, Kind::ResourceExhausted, Kind::ResourceExhausted),
             (500, Kind::Unavailable, Kind::FailedPrecondition),

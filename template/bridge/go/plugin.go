@@ -169,7 +169,7 @@ func Unavailable(message string, after int) error { return &Error{503, "UNAVAILA
 const (
 	root        = "/plugins/v1"
 	maxPath     = 100 // some systems allow few more
-	maxBody     = 4 << 20
+	maxBody     = 8 << 20
 	defaultTime = 30 * time.Second // for calls that do not say how long their caller waits
 	slowTime    = 10 * time.Second // for headers, bodies and answers
 	idleTime    = 2 * time.Minute  // longer than the bridge keeps connections, or a call could meet the closing

@@ -199,7 +199,7 @@ func TestWrongRequestsAreAnsweredWithWords(t *testing.T) {
 		{"k", starts, path, `{`, 400, "the body: not valid: unexpected end of JSON input"},
 		{"k", starts, path, `{"inputs": {"text": 1}}`, 400, "inputs.text: expected string, not number"},
 		{"k", starts, path, `{"inputs": {}}`, 422, "inputs.text: missing or empty"},
-		{"k", starts, path, large, 413, "the body is larger than 4 MiB"},
+		{"k", starts, path, large, 413, "the body is larger than 8 MiB"},
 		{"", starts, path, `{}`, 400, "Idempotency-Key: missing"},
 		<%- if plugin.mode == "async" %>
 		{"k", "GET", path, "", 400, "job_id: not valid: unexpected end of JSON input"},

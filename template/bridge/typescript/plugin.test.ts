@@ -91,13 +91,13 @@ test("the plugin is listed", async (t) => {
 
 test("wrong requests are answered with words", async (t) => {
   const call = await started(t);
-  const large = JSON.stringify({ inputs: { text: "a".repeat(4 << 20) } });
+  const large = JSON.stringify({ inputs: { text: "a".repeat(8 << 20) } });
   const cases: [string, string, string, number, string, Record<string, string>?][] = [
     [START, PATH, "{", 400, "the body: not JSON"],
     [START, PATH, "[]", 400, "the body: expected an object"],
     [START, PATH, '{"inputs": []}', 400, "inputs: expected an object"],
     [START, PATH, '{"inputs": {}}', 422, "inputs.text: expected a string"],
-    [START, PATH, large, 413, "the body is larger than 4 MiB"],
+    [START, PATH, large, 413, "the body is larger than 8 MiB"],
     [START, PATH, TASK, 400, "Idempotency-Key: missing", { "idempotency-key": "" }],
     <%- if plugin.mode == "async" %>
     ["GET", PATH, "", 400, "job_id: missing"],

@@ -120,7 +120,7 @@ export const unavailable = (message: string, seconds: number) =>
 
 const ROOT = "/plugins/v1";
 const MAX_PATH = 100;
-const MAX_BODY = 4 * 1024 * 1024;
+const MAX_BODY = 8 * 1024 * 1024;
 const DEFAULT_TIME = 30_000; // for calls that do not say how long their caller waits
 const MAX_TIME = 2 ** 31 - 1; // what a timer can do
 const SLOW_TIME = 10_000; // for headers and bodies
