@@ -125,13 +125,21 @@ impl Drop for Running {
 
 /// Starts a service with `fault`, which has gRPC, REST and the admin port's pages on one port.
 pub(crate) async fn start(fault: Fault) -> Running {
+    serve(router(fault)).await
+}
+
+fn router(fault: Fault) -> Router {
     let fake = Arc::new(Fake { fault, jobs: Jobs::default() });
-    let router = Router::new()
+    Router::new()
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .merge(rest::routes())
         .fallback(grpc::serve)
-        .with_state(fake);
+        .with_state(fake)
+}
+
+/// Serves `router` on a free port of loopback.
+pub(crate) async fn serve(router: Router) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     // Small frames would wait for acknowledgements.
