@@ -164,7 +164,7 @@ rules! {
         "A task that has succeeded has its outputs in the answer.",
         get::outputs_are_in_the_answer;
     Must "get/every-protocol-says-the-same":
-        "Every protocol reports the same phase, message, outputs and links.",
+        "Every protocol reports the same phase, message, outputs, links and custom info.",
         get::every_protocol_says_the_same;
     Should "get/links-come-first":
         "The links of a phase are in its first answer.",

@@ -58,6 +58,7 @@ pub(crate) enum Fault {
     OutputHasAnotherType,
     NoOutputs,
     OutputsDifferOverRest,
+    InfoDiffersOverRest,
     LinksComeLate,
     PollIsSlow,
     GarbageIsAJob,

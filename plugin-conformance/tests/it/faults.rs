@@ -45,6 +45,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::OutputHasAnotherType, "get/outputs-are-as-declared"),
     (Fault::NoOutputs, "get/outputs-are-in-the-answer"),
     (Fault::OutputsDifferOverRest, "get/every-protocol-says-the-same"),
+    (Fault::InfoDiffersOverRest, "get/every-protocol-says-the-same"),
     (Fault::LinksComeLate, "get/links-come-first"),
     (Fault::PollIsSlow, "get/does-not-wait"),
     (Fault::GarbageIsAJob, "get/unreadable-handle-is-refused"),
