@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn the_task_of_the_page_is_one() {
+        let page = include_str!("../../docs/conformance.md");
+        let block = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        let task = task::Task::of(serde_json::from_str(block).unwrap()).unwrap();
+        assert_eq!(task.type_name(), "shout");
+    }
+
+    #[test]
     fn rules_are_chosen_by_id_and_by_group() {
         let count = |only: &[&str]| {
             let only = only.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();

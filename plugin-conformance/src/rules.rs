@@ -275,6 +275,6 @@ rules! {
         "No answer contains a stack trace.",
         leaks::no_stack_trace;
     Must "leaks/no-canary":
-        "No answer, handle or metric contains a secret of the canary file.",
+        "No answer, handle or metric contains the caller's token or a secret of the canary file.",
         leaks::no_canary;
 }

@@ -101,6 +101,7 @@ pub(crate) enum Fault {
     // Leaks.
     TracebackInMessage,
     CanaryInMessage,
+    TokenInMessage,
     CanaryInMetrics,
 }
 
@@ -182,6 +183,7 @@ impl Fake {
     pub(crate) fn about_garbage(&self) -> String {
         match self.fault {
             Fault::TracebackInMessage => TRACEBACK.to_owned(),
+            Fault::TokenInMessage => format!("not a handle, from {TOKEN}"),
             Fault::CanaryInMessage => format!("not a handle; the key is {CANARY}"),
             _ => "not a handle".to_owned(),
         }

@@ -82,6 +82,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::MetricsAreHtml, "health/metrics-can-be-read"),
     (Fault::TracebackInMessage, "leaks/no-stack-trace"),
     (Fault::CanaryInMessage, "leaks/no-canary"),
+    (Fault::TokenInMessage, "leaks/no-canary"),
     (Fault::CanaryInMetrics, "leaks/no-canary"),
 ];
 
