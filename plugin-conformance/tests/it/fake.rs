@@ -39,6 +39,7 @@ pub(crate) enum Fault {
     EmptyRestHandle,
     LongHandle,
     SecondJobForRepeat,
+    SecondJobWithoutIds,
     ConcurrentCreatesAreTwo,
     OneJobForEveryPrefix,
     BadCustomIsVague,

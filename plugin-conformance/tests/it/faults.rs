@@ -27,6 +27,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::EmptyRestHandle, "create/gives-a-handle"),
     (Fault::LongHandle, "create/handle-is-short"),
     (Fault::SecondJobForRepeat, "create/repeat-is-the-same-job"),
+    (Fault::SecondJobWithoutIds, "create/repeat-is-the-same-job"),
     (Fault::ConcurrentCreatesAreTwo, "create/concurrent-repeats-are-one-job"),
     (Fault::OneJobForEveryPrefix, "create/another-prefix-is-another-job"),
     (Fault::BadCustomIsVague, "create/bad-custom-names-the-field"),

@@ -192,7 +192,10 @@ async fn poll(State(fake): Shared, _: Known, Query(job_id): Query<JobId>) -> Res
     {
         outputs["literals"]["text"]["scalar"]["primitive"]["string_value"] = "bye".into();
     }
-    let job = json!({ "id": number });
+    let job = match fake.fault {
+        Fault::SecondJobWithoutIds => Json::Null,
+        _ => json!({ "id": number }),
+    };
     match fake.fault {
         Fault::InfoDiffersOverRest => answer_with(&status, &job, &json!({"bytes": 1})),
         _ => answer(&status, &job),
