@@ -67,6 +67,10 @@ pub struct Args {
     #[arg(long, default_value = "10s", value_parser = parse_timeout)]
     pub timeout: Duration,
 
+    /// How long all checks together may take.
+    #[arg(long, default_value = "15m", value_parser = parse_timeout)]
+    pub max_time: Duration,
+
     /// How long to wait between the polls of a job.
     #[arg(long, default_value = "500ms", value_parser = parse_timeout)]
     pub poll_interval: Duration,

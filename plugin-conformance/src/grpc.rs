@@ -218,7 +218,12 @@ async fn read(answer: Response<Incoming>, until: Instant) -> Result<GrpcReply, S
             Err(other) => status = other.trailers_ref().and_then(Status::from_header_map),
         }
     }
-    Ok(GrpcReply { messages: frames.take()?, status, headers: head.headers })
+    let messages = match status {
+        Some(_) => frames.take()?,
+        // What came in time may end anywhere.
+        None => frames.take().unwrap_or_default(),
+    };
+    Ok(GrpcReply { messages, status, headers: head.headers })
 }
 
 /// An error with its causes, which have the reason.

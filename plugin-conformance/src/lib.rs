@@ -23,14 +23,20 @@ mod watch;
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use tokio::{runtime::Builder, time::Instant};
+use tokio::{
+    runtime::Builder,
+    time::{Instant, timeout_at},
+};
 
-use self::session::Session;
 pub use self::{
     args::{Args, Output, Protocol},
     error::StartError,
     report::{Finding, Outcome, Report},
     rules::{CONTRACT, Level, RULES, Rule},
+};
+use self::{
+    session::Session,
+    verdict::{failed, skipped},
 };
 
 /// The exit code of a check that could not begin.
@@ -90,15 +96,26 @@ fn printed(text: &str, code: u8) -> ExitCode {
 /// When nothing can be checked: the service does not answer, or a flag or file is wrong.
 pub async fn run(args: &Args) -> Result<Report, StartError> {
     let rules = chosen(&args.only)?;
+    let until = Instant::now() + args.max_time;
     let session = Session::start(args).await?;
     let mut findings = Vec::new();
     for rule in rules {
-        let started = Instant::now();
-        let checked = (rule.check)(&session).await;
-        findings.push(Finding::of(*rule, checked, started.elapsed()));
+        findings.push(check(rule, &session, until).await);
     }
     let types = session.types.iter().map(ToString::to_string).collect();
     Ok(Report { url: args.url.to_string(), types, has_task: !args.task.is_empty(), findings })
+}
+
+/// Checks a rule until `until`: a service that is slow enough could otherwise keep the checks from ending.
+async fn check(rule: &Rule, session: &Session, until: Instant) -> Finding {
+    let started = Instant::now();
+    let checked = if started < until {
+        let checked = timeout_at(until, (rule.check)(session)).await;
+        checked.unwrap_or_else(|_| Err(failed("the check did not end within --max-time")))
+    } else {
+        Err(skipped("--max-time has passed"))
+    };
+    Finding::of(*rule, checked, started.elapsed())
 }
 
 /// The rules that `only` names, by id or by group.
@@ -173,6 +190,14 @@ mod tests {
             let Some(flag) = arg.get_long() else { continue };
             assert!(page.contains(&format!("`--{flag}")), "docs/conformance.md lacks --{flag}");
         }
+    }
+
+    #[test]
+    fn the_task_of_the_page_is_one() {
+        let page = include_str!("../../docs/conformance.md");
+        let block = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        let task = task::Task::of(serde_json::from_str(block).unwrap()).unwrap();
+        assert_eq!(task.type_name(), "shout");
     }
 
     #[test]

@@ -154,7 +154,7 @@ rules! {
     Must "get/terminal-phase-stays":
         "A phase that is terminal stays.",
         get::terminal_phase_stays;
-    Must "get/state-agrees-with-phase":
+    Should "get/state-agrees-with-phase":
         "Flyte 1's state and REST's job_state say the same as the phase.",
         get::state_agrees_with_phase;
     Must "get/outputs-are-as-declared":
@@ -164,7 +164,7 @@ rules! {
         "A task that has succeeded has its outputs in the answer.",
         get::outputs_are_in_the_answer;
     Must "get/every-protocol-says-the-same":
-        "Every protocol reports the same phase, message, outputs and links.",
+        "Every protocol reports the same phase, message, outputs, links and custom info.",
         get::every_protocol_says_the_same;
     Should "get/links-come-first":
         "The links of a phase are in its first answer.",
@@ -189,7 +189,7 @@ rules! {
         "A delete of a job that has ended succeeds.",
         delete::ended_job;
     Should "delete/deleted-job-ends":
-        "A job that was deleted ends within the time limit.",
+        "A job that was deleted ends within 1.25 times the time limit.",
         delete::deleted_job_ends;
     Must "delete/unreadable-handle-is-done":
         "A delete with a handle that the service did not issue succeeds over gRPC.",
@@ -275,6 +275,6 @@ rules! {
         "No answer contains a stack trace.",
         leaks::no_stack_trace;
     Must "leaks/no-canary":
-        "No answer, handle or metric contains a secret of the canary file.",
+        "No answer, handle or metric contains the caller's token or a secret of the canary file.",
         leaks::no_canary;
 }

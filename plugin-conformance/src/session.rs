@@ -33,7 +33,7 @@ pub(crate) struct Session {
     /// The task types to check.
     pub(crate) types: Vec<ServedType>,
     pub(crate) large_message: usize,
-    time_limit: Duration,
+    pub(crate) time_limit: Duration,
     poll_interval: Duration,
     tasks: Vec<Task>,
     bad_tasks: Vec<Task>,

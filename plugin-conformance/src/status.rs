@@ -8,9 +8,10 @@ use plugin_core::testing::{
         admin::{Resource, State},
         core::{LiteralMap, TaskLog, task_execution},
     },
+    struct_json,
 };
 use prost::Message as _;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use server_core::text::cut;
 use tonic::Code;
 
@@ -41,6 +42,8 @@ pub(crate) struct JobStatus {
     pub(crate) outputs: Result<Option<LiteralMap>, String>,
     /// Names and URIs.
     pub(crate) links: Vec<(String, String)>,
+    /// The custom info, an object.
+    pub(crate) info: Json,
     /// The phase in an older form: Flyte 1's `state` or REST's `job_state`; empty where there is none.
     pub(crate) state: String,
     /// REST's identifiers of the job at the vendor; null elsewhere.
@@ -63,6 +66,7 @@ impl JobStatus {
             message: resource.message.clone(),
             outputs: outputs.map_err(|error| format!("outputs: {error}")),
             links: links.collect(),
+            info: struct_json(&resource.custom_info.clone().unwrap_or_default()),
             state: match dialect {
                 Dialect::Flyte1 => state.unwrap_or("unknown").to_owned(),
                 _ => String::new(),
@@ -87,6 +91,10 @@ impl JobStatus {
             message: with_code(&string(&answer["error_code"]), &string(&answer["message"])),
             outputs,
             links: links.map(|link| (string(&link["name"]), string(&link["uri"]))).collect(),
+            info: match &answer["custom_info"] {
+                Json::Null => json!({}),
+                info => info.clone(),
+            },
             state: string(&answer["job_state"]),
             job: answer["job_spec"]["job"].clone(),
         }

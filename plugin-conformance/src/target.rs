@@ -54,9 +54,9 @@ impl Target {
             grpc: Grpc::new(args.url.clone(), ca_file).await?,
             rest: Rest::new(args.url.clone(), ca_file)?,
             admin,
-            token,
             timeout: args.timeout,
-            watch: Watch::read(args.canary_file.as_deref())?,
+            watch: Watch::new(token.as_ref(), args.canary_file.as_deref())?,
+            token,
         })
     }
 

@@ -7,6 +7,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use memchr::memmem;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::StartError;
 
@@ -32,30 +33,38 @@ const MAX_FINDINGS: usize = 20;
 pub(crate) enum Leak {
     /// A stack trace.
     Trace,
-    /// A secret of the canary file.
+    /// A secret.
     Canary,
+}
+
+/// A secret that no answer may contain.
+#[derive(Debug)]
+struct Canary {
+    /// What the report calls it, which must not leak it.
+    name: String,
+    forms: Vec<String>,
 }
 
 /// What was found in answers.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// Each with its forms.
-    canaries: Vec<Vec<String>>,
+    canaries: Vec<Canary>,
     findings: Mutex<Vec<(Leak, String)>>,
 }
 
 impl Watch {
-    /// One for the secrets in the file at `path`.
-    pub(crate) fn read(path: Option<&Path>) -> Result<Self, StartError> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let invalid = |reason: String| StartError::File { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let canaries = lines.map(|line| match line.len() {
-            MIN_CANARY.. => Ok(forms(line)),
-            _ => Err(invalid(format!("a line has fewer than {MIN_CANARY} bytes"))),
-        });
-        Ok(Self { canaries: canaries.collect::<Result<_, _>>()?, ..Self::default() })
+    /// One for the caller's token and the secrets in the file at `path`.
+    pub(crate) fn new(
+        token: Option<&SecretString>,
+        path: Option<&Path>,
+    ) -> Result<Self, StartError> {
+        let mut canaries = path.map(read).transpose()?.unwrap_or_default();
+        if let Some(token) = token.map(ExposeSecret::expose_secret)
+            && token.len() >= MIN_CANARY
+        {
+            canaries.push(Canary { name: "the caller's token".to_owned(), forms: forms(token) });
+        }
+        Ok(Self { canaries, ..Self::default() })
     }
 
     /// Whether there are canaries.
@@ -69,11 +78,9 @@ impl Watch {
         if let Some((language, mark)) = TRACES.iter().find(|(_, mark)| contains(mark)) {
             self.add(Leak::Trace, format!("the answer to {call} has {mark:?}, as {language}'s do"));
         }
-        // The report has the number of the line: it must not leak the secret itself.
-        for (index, canary) in self.canaries.iter().enumerate() {
-            if canary.iter().any(|form| contains(form)) {
-                let line = index + 1;
-                self.add(Leak::Canary, format!("the answer to {call} has canary {line}"));
+        for Canary { name, forms } in &self.canaries {
+            if forms.iter().any(|form| contains(form)) {
+                self.add(Leak::Canary, format!("the answer to {call} has {name}"));
             }
         }
     }
@@ -90,6 +97,21 @@ impl Watch {
         let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         findings.iter().filter(|(kind, _)| *kind == leak).map(|(_, text)| text.clone()).collect()
     }
+}
+
+/// The secrets in the file at `path`, one a line.
+fn read(path: &Path) -> Result<Vec<Canary>, StartError> {
+    let invalid = |reason: String| StartError::File { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let canaries = lines.map(|(index, line)| {
+        let (number, secret) = (index + 1, line.trim());
+        match secret.len() {
+            MIN_CANARY.. => Ok(Canary { name: format!("canary {number}"), forms: forms(secret) }),
+            _ => Err(invalid(format!("line {number} has fewer than {MIN_CANARY} bytes"))),
+        }
+    });
+    canaries.collect()
 }
 
 /// A secret as it is, in JSON, and in base64 without the last characters, which depend on what follows it.
@@ -109,7 +131,8 @@ mod tests {
     use super::*;
 
     fn watch(canary: &str) -> Watch {
-        Watch { canaries: vec![forms(canary)], ..Watch::default() }
+        let canary = Canary { name: "canary 1".to_owned(), forms: forms(canary) };
+        Watch { canaries: vec![canary], ..Watch::default() }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use self::{
     conformance::conformance,
     context::context,
     playback::{play, play_sync},
-    proto_json::{create_request, literal_map},
+    proto_json::{create_request, literal_map, struct_json},
     readme::readme_names_every_setting,
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},

@@ -47,7 +47,7 @@ pub(super) async fn deleted_job_ends(session: &Session) -> Checked {
         }
         match &job.last {
             Some(status) if status.is_terminal() => {}
-            Some(status) => return Err(failed(format!("after --time-limit it is {status}"))),
+            Some(status) => return Err(failed(format!("in the end it is {status}"))),
             None => return Err(skipped("its polls failed (get/is-answered)")),
         }
     }

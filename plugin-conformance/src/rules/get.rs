@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plugin_core::testing::Dialect;
+use serde_json::Value as Json;
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -197,6 +198,22 @@ pub(super) fn difference(one: &JobStatus, other: &JobStatus) -> Option<String> {
             let text = |status: &JobStatus| format!("{:?}", status.links);
             differ("the links", &text(one), &text(other))
         })
+        .or_else(|| {
+            let text = |status: &JobStatus| as_doubles(status.info.clone()).to_string();
+            differ("the custom info", &text(one), &text(other))
+        })
+}
+
+/// `json` with every number as a Struct carries it, so that `2` is `2.0`.
+fn as_doubles(json: Json) -> Json {
+    match json {
+        Json::Number(number) => number.as_f64().into(),
+        Json::Array(items) => items.into_iter().map(as_doubles).collect(),
+        Json::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, as_doubles(value))).collect()
+        }
+        other => other,
+    }
 }
 
 /// Flyte reads the links of a phase's first answer alone.

@@ -20,7 +20,7 @@ pub(super) async fn no_stack_trace(session: &Session) -> Checked {
 
 pub(super) async fn no_canary(session: &Session) -> Checked {
     if !session.target.watch.has_canaries() {
-        return Err(skipped("needs --canary-file"));
+        return Err(skipped("needs a token or --canary-file"));
     }
     // What was counted is known at the end.
     let _ = session.target.admin("/metrics").await;

@@ -56,7 +56,7 @@ pub(super) async fn message_of_create(
         return Err(failed(format!("{dialect}: it is accepted")));
     }
     let status = match may_end {
-        true => session.poll_one_to_the_end(dialect, task, &handle).await,
+        true => session.poll_one_to_the_end(dialect, task, &handle, session.time_limit).await,
         false => session.target.get(dialect, task, &handle).await.ok(),
     };
     match status {

@@ -102,7 +102,9 @@ impl DeletedJob {
             for dialect in std::iter::once(first).chain(session.dialects.iter().copied()) {
                 deleted.push((dialect, session.target.delete(dialect, &task, handle).await));
             }
-            last = session.poll_one_to_the_end(first, &task, handle).await;
+            // Its vendor may have a minute in which it does not list new jobs, and the limit may be that.
+            let limit = session.time_limit * 5 / 4;
+            last = session.poll_one_to_the_end(first, &task, handle, limit).await;
         }
         Self { created, deleted, last }
     }
@@ -137,14 +139,15 @@ impl Session {
         polls
     }
 
-    /// Polls a job over one protocol until it has ended; returns the last status.
+    /// Polls a job over one protocol until it has ended, for `limit`; returns the last status.
     pub(crate) async fn poll_one_to_the_end(
         &self,
         dialect: Dialect,
         task: &Task,
         handle: &[u8],
+        limit: Duration,
     ) -> Option<JobStatus> {
-        let until = Instant::now() + self.time_limit;
+        let until = Instant::now() + limit;
         loop {
             let status = self.target.get(dialect, task, handle).await.ok();
             let ended = status.as_ref().is_some_and(JobStatus::is_terminal);

@@ -57,7 +57,9 @@ impl Target {
             let job_id = answer["job_id"].as_str().unwrap_or_default();
             let handle = BASE64_URL_SAFE_NO_PAD.decode(job_id);
             let handle = handle.map_err(|_| "the job_id is not base64url without padding");
-            return Ok(handle.map_err(|reason| Silence::Broken(reason.to_owned()))?);
+            let handle = handle.map_err(|reason| Silence::Broken(reason.to_owned()))?;
+            self.watch.look("PUT", &handle);
+            return Ok(handle);
         }
         let path = method(dialect, "CreateTask");
         let created = self.unary::<CreateTaskResponse>(&path, &task.request).await?;

@@ -39,6 +39,7 @@ pub(crate) enum Fault {
     EmptyRestHandle,
     LongHandle,
     SecondJobForRepeat,
+    SecondJobWithoutIds,
     ConcurrentCreatesAreTwo,
     OneJobForEveryPrefix,
     BadCustomIsVague,
@@ -58,6 +59,7 @@ pub(crate) enum Fault {
     OutputHasAnotherType,
     NoOutputs,
     OutputsDifferOverRest,
+    InfoDiffersOverRest,
     LinksComeLate,
     PollIsSlow,
     GarbageIsAJob,
@@ -100,6 +102,7 @@ pub(crate) enum Fault {
     // Leaks.
     TracebackInMessage,
     CanaryInMessage,
+    TokenInMessage,
     CanaryInMetrics,
 }
 
@@ -125,13 +128,21 @@ impl Drop for Running {
 
 /// Starts a service with `fault`, which has gRPC, REST and the admin port's pages on one port.
 pub(crate) async fn start(fault: Fault) -> Running {
+    serve(router(fault)).await
+}
+
+fn router(fault: Fault) -> Router {
     let fake = Arc::new(Fake { fault, jobs: Jobs::default() });
-    let router = Router::new()
+    Router::new()
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .merge(rest::routes())
         .fallback(grpc::serve)
-        .with_state(fake);
+        .with_state(fake)
+}
+
+/// Serves `router` on a free port of loopback.
+pub(crate) async fn serve(router: Router) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     // Small frames would wait for acknowledgements.
@@ -173,6 +184,7 @@ impl Fake {
     pub(crate) fn about_garbage(&self) -> String {
         match self.fault {
             Fault::TracebackInMessage => TRACEBACK.to_owned(),
+            Fault::TokenInMessage => format!("not a handle, from {TOKEN}"),
             Fault::CanaryInMessage => format!("not a handle; the key is {CANARY}"),
             _ => "not a handle".to_owned(),
         }

@@ -27,6 +27,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::EmptyRestHandle, "create/gives-a-handle"),
     (Fault::LongHandle, "create/handle-is-short"),
     (Fault::SecondJobForRepeat, "create/repeat-is-the-same-job"),
+    (Fault::SecondJobWithoutIds, "create/repeat-is-the-same-job"),
     (Fault::ConcurrentCreatesAreTwo, "create/concurrent-repeats-are-one-job"),
     (Fault::OneJobForEveryPrefix, "create/another-prefix-is-another-job"),
     (Fault::BadCustomIsVague, "create/bad-custom-names-the-field"),
@@ -45,6 +46,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::OutputHasAnotherType, "get/outputs-are-as-declared"),
     (Fault::NoOutputs, "get/outputs-are-in-the-answer"),
     (Fault::OutputsDifferOverRest, "get/every-protocol-says-the-same"),
+    (Fault::InfoDiffersOverRest, "get/every-protocol-says-the-same"),
     (Fault::LinksComeLate, "get/links-come-first"),
     (Fault::PollIsSlow, "get/does-not-wait"),
     (Fault::GarbageIsAJob, "get/unreadable-handle-is-refused"),
@@ -81,6 +83,7 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::MetricsAreHtml, "health/metrics-can-be-read"),
     (Fault::TracebackInMessage, "leaks/no-stack-trace"),
     (Fault::CanaryInMessage, "leaks/no-canary"),
+    (Fault::TokenInMessage, "leaks/no-canary"),
     (Fault::CanaryInMetrics, "leaks/no-canary"),
 ];
 

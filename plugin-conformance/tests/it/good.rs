@@ -6,6 +6,7 @@ use plugin_core::{
     Value, clap, schemars,
     testing::{TestService, spawn, spawn_sync},
 };
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,16 +86,22 @@ impl SyncPlugin for Echo {
 
 /// Checks a service and expects nothing but rules of the other mode to be skipped.
 async fn check(service: &TestService, name: &str, other: &[&str]) {
+    let url = format!("--url=http://{}", service.api());
+    check_at(&url, &[], service, name, other).await;
+}
+
+async fn check_at(url: &str, more: &[&str], service: &TestService, name: &str, other: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let line = [
-        format!("--url=http://{}", service.api()),
+        url.to_owned(),
         format!("--admin-url=http://{}", service.admin()),
         file(&dir, "--token-file", &service.token("propeller")),
         file(&dir, "--canary-file", "a secret of tests, longer than 32 bytes"),
         file(&dir, "--task", &task(name, "hi").to_string()),
         file(&dir, "--bad-task", &task(name, "refuse").to_string()),
     ];
-    let report = run(&args(&line.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap();
+    let line = line.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>();
+    let report = run(&args(&line)).await.unwrap();
     let broken = ids(&report, &[Outcome::Fail, Outcome::Warn]);
     assert_eq!(broken, [""; 0], "{}", report.text());
     let skipped = ids(&report, &[Outcome::Skip]);
@@ -113,5 +120,24 @@ async fn a_plugin_of_the_core_passes_every_rule() {
 async fn a_sync_plugin_of_the_core_passes_every_rule() {
     let service = spawn_sync::<Echo>(&[]).await;
     check(&service, "echo", &["create/", "get/", "delete/"]).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_with_a_certificate_passes_every_rule() {
+    let files = tempfile::tempdir().unwrap();
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(path("tls.crt"), cert.pem()).unwrap();
+    std::fs::write(path("tls.key"), signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = (path("tls.crt"), path("tls.key"));
+    let settings = [format!("--tls-certificate={certificate}"), format!("--tls-key={key}")];
+    let service = spawn_sync::<Echo>(&settings.each_ref().map(String::as_str)).await;
+    let url = format!("--url=https://localhost:{}", service.api().port());
+    let trusted = format!("--ca-file={certificate}");
+    check_at(&url, &[&trusted], &service, "echo", &["create/", "get/", "delete/"]).await;
+    let error = run(&args(&[&url])).await.unwrap_err().to_string();
+    assert!(error.contains("TLS: invalid peer certificate"), "{error}");
     service.stop().await;
 }

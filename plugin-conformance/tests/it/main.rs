@@ -4,6 +4,8 @@
 mod fake;
 mod faults;
 mod good;
+mod hostile;
+mod program;
 
 use clap::Parser as _;
 use plugin_conformance::{Args, Outcome, Report};

@@ -1,5 +1,6 @@
 //! Flyte's messages from their proto-JSON.
 
+use prost_types::Struct;
 use serde_json::{Value as Json, json};
 use server_core::Result;
 
@@ -20,4 +21,10 @@ pub fn create_request(json: &Json) -> Result<CreateTaskRequest> {
 /// `InvalidArgument` with the path of the invalid field, which begins with `inputs`.
 pub fn literal_map(json: &Json) -> Result<LiteralMap> {
     Ok(create_request(&json!({ "inputs": json }))?.inputs.unwrap_or_default())
+}
+
+/// `object` as JSON, as the `custom_info` of a REST answer.
+#[must_use]
+pub fn struct_json(object: &Struct) -> Json {
+    wire::from_struct(object)
 }

@@ -258,8 +258,15 @@ fn resource(fake: &Fake, status: &Status) -> Resource {
         message: status.message.clone(),
         outputs: outputs.map(|outputs| outputs.encode_to_vec().into()),
         log_links: status.links.iter().map(link).collect(),
+        custom_info: Some(info()),
         ..Resource::default()
     }
+}
+
+/// What REST has, too.
+fn info() -> prost_types::Struct {
+    let bytes = prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(2.0)) };
+    prost_types::Struct { fields: [("bytes".to_owned(), bytes)].into() }
 }
 
 fn delete(fake: &Fake, request: &DeleteTaskRequest) -> Answered {

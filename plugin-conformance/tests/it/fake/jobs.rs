@@ -131,7 +131,7 @@ impl Fake {
             sleep(SUBMISSION).await;
             return Outcome::Accepted(self.submit(prefix));
         }
-        if self.is(Fault::SecondJobForRepeat) {
+        if [Fault::SecondJobForRepeat, Fault::SecondJobWithoutIds].contains(&self.fault) {
             return Outcome::Accepted(self.submit_joined(prefix).await);
         }
         let _one_at_a_time = self.jobs.submitting.lock().await;

@@ -192,7 +192,14 @@ async fn poll(State(fake): Shared, _: Known, Query(job_id): Query<JobId>) -> Res
     {
         outputs["literals"]["text"]["scalar"]["primitive"]["string_value"] = "bye".into();
     }
-    answer(&status, &json!({ "id": number }))
+    let job = match fake.fault {
+        Fault::SecondJobWithoutIds => Json::Null,
+        _ => json!({ "id": number }),
+    };
+    match fake.fault {
+        Fault::InfoDiffersOverRest => answer_with(&status, &job, &json!({"bytes": 1})),
+        _ => answer(&status, &job),
+    }
 }
 
 fn not_a_job(fake: &Fake, altered: bool) -> Response {
@@ -204,6 +211,11 @@ fn not_a_job(fake: &Fake, altered: bool) -> Response {
 }
 
 fn answer(status: &Status, job: &Json) -> Response {
+    // An integer, where gRPC has a double.
+    answer_with(status, job, &json!({"bytes": 2}))
+}
+
+fn answer_with(status: &Status, job: &Json, info: &Json) -> Response {
     let links = status.links.iter().map(|(name, uri)| json!({"name": name, "uri": uri}));
     let state = match status.phase {
         "SUCCEEDED" => "succeed",
@@ -212,7 +224,7 @@ fn answer(status: &Status, job: &Json) -> Response {
     };
     Body(json!({
         "job_spec": {"job": job}, "job_state": state, "phase": status.phase,
-        "outputs": status.outputs, "log_links": links.collect::<Vec<_>>(), "custom_info": {},
+        "outputs": status.outputs, "log_links": links.collect::<Vec<_>>(), "custom_info": info,
         "error_code": null, "message": status.message,
     }))
     .into_response()
