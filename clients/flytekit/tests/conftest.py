@@ -159,10 +159,10 @@ def service(files, vendor, upstream, *flags, port=None, **environment):
 
 
 @contextlib.contextmanager
-def serving(command, files, admin, env):
+def serving(command, files, admin, env, cwd=None):
     """The process of a service that is ready."""
     with open(files / "log", "w") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until_ready(admin, process, files / "log")
         yield process
@@ -172,13 +172,13 @@ def serving(command, files, admin, env):
 
 
 @contextlib.contextmanager
-def plugins(files, app):
-    """The URL of the bridge before ``app``, a module of app/. It needs no token."""
+def plugins(files, module):
+    """The URL of the bridge before the app in the file ``module``. It needs no token."""
     port, admin = free_port(), free_port()
-    command = [sys.executable, "-m", "outrigger_plugin", "serve", f"{app}:app", f"--bridge={PROGRAMS}/bridge"]
+    command = [sys.executable, "-m", "outrigger_plugin", "serve", f"{module.stem}:app", f"--bridge={PROGRAMS}/bridge"]
     command += ["--insecure-no-auth", f"--port={port}", f"--admin-port={admin}"]
-    path = os.pathsep.join(map(str, (ROOT / "clients/python/src", HERE / "app")))
-    with serving(command, files, f"127.0.0.1:{admin}", {**environment(), "PYTHONPATH": path}):
+    env = environment(PYTHONPATH=str(ROOT / "clients/python/src"))
+    with serving(command, files, f"127.0.0.1:{admin}", env, cwd=module.parent):
         yield f"http://127.0.0.1:{port}"
 
 

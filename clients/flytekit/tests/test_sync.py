@@ -4,7 +4,7 @@ import signal
 
 import grpc
 import pytest
-from conftest import finish, free_port, plugins, program, pyflyte_run, start, wait_until
+from conftest import HERE, finish, free_port, plugins, program, pyflyte_run, start, wait_until
 from forwarder import forwarder
 
 Code = grpc.StatusCode
@@ -13,7 +13,7 @@ Code = grpc.StatusCode
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     """The settings of a caller of app/answers.py."""
-    with plugins(tmp_path_factory.mktemp("answers"), "answers") as url:
+    with plugins(tmp_path_factory.mktemp("answers"), HERE / "app/answers.py") as url:
         yield {"OUTRIGGER_ENDPOINT": url}
 
 
