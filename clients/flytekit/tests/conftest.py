@@ -152,17 +152,34 @@ def service(files, vendor, upstream, *flags, port=None, **environment):
     (files / "handle.key").write_bytes(secrets.token_bytes(32))
     api, admin = (f"127.0.0.1:{p}" for p in (port or free_port(), free_port()))
     command = [PROGRAMS / vendor, f"--listen={api}", f"--admin-listen={admin}", f"--auth={files}/auth.yaml"]
-    command += [f"--handle-keys={files}/handle.key", f"--endpoint={upstream}", "--drain-delay=0s", *flags]
+    command += [f"--handle-keys={files}/handle.key", "--drain-delay=0s", *flags]
+    command += [f"--endpoint={upstream}"] if upstream else []
+    with serving(command, files, admin, without_identities(**environment)) as process:
+        yield Service(f"http://{api}", upstream, secret, process, files)
+
+
+@contextlib.contextmanager
+def serving(command, files, admin, env, cwd=None):
+    """The process of a service that is ready."""
     with open(files / "log", "w") as log:
-        process = subprocess.Popen(
-            command, env=without_identities(**environment), stdout=log, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until_ready(admin, process, files / "log")
-        yield Service(f"http://{api}", upstream, secret, process, files)
+        yield process
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def plugins(files, module):
+    """The URL of the bridge before the app in the file ``module``. It needs no token."""
+    port, admin = free_port(), free_port()
+    command = [sys.executable, "-m", "outrigger_plugin", "serve", f"{module.stem}:app", f"--bridge={PROGRAMS}/bridge"]
+    command += ["--insecure-no-auth", f"--port={port}", f"--admin-port={admin}"]
+    env = environment(PYTHONPATH=str(ROOT / "clients/python/src"))
+    with serving(command, files, f"127.0.0.1:{admin}", env, cwd=module.parent):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
@@ -209,6 +226,13 @@ def databricks_service(tmp_path_factory):
 @pytest.fixture(scope="session")
 def snowflake_service(tmp_path_factory):
     with snowflake(tmp_path_factory.mktemp("snowflake")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def echo_service(tmp_path_factory):
+    """A service without a vendor, which answers within the call."""
+    with service(tmp_path_factory.mktemp("echo"), "sync-echo", None) as running:
         yield running
 
 
@@ -263,6 +287,13 @@ def start(*command, cwd=None, **settings):
 def finish(process, timeout=120):
     out, err = process.communicate(timeout=timeout)
     return Run(process.returncode, out, err)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def pyflyte_run(*arguments, **settings):

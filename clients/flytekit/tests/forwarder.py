@@ -21,7 +21,7 @@ class Forwarder(grpc.GenericRpcHandler):
         self.lost_answers = 0
         self.outage = 0
         self.refusals = {}
-        self.holds_creates = False
+        self.holds_answers = False
         self.holds_polls = False
         self._edit = None
         self.released = threading.Event()
@@ -42,14 +42,21 @@ class Forwarder(grpc.GenericRpcHandler):
         self._edit = edit
 
     def service(self, details):
+        if details.method.endswith("/ExecuteTaskSync"):
+            return grpc.stream_stream_rpc_method_handler(lambda *call: self._pass_stream(details, *call))
         return grpc.unary_unary_rpc_method_handler(lambda request, context: self._pass(details, request, context))
 
+    def _pass_stream(self, details, requests, context):
+        requests = list(requests)
+        metadata = self._record(details, requests, context)
+        self._refuse("ExecuteTaskSync", context)
+        call = self._channel.stream_stream(details.method)(iter(requests), metadata=metadata, timeout=30)
+        answers = list(call)
+        self._lose_or_hold(context)
+        yield from answers
+
     def _pass(self, details, request, context):
-        self.calls.append((details.method, request))
-        self.times.append(time.monotonic())
-        self.time_left.append(context.time_remaining())
-        metadata = [(key, value) for key, value in details.invocation_metadata if key == "authorization"]
-        self.tokens += [value for _, value in metadata]
+        metadata = self._record(details, request, context)
         if self.holds_polls and details.method.endswith("/GetTask"):
             self.released.wait(60)
         if self.outage:
@@ -62,6 +69,15 @@ class Forwarder(grpc.GenericRpcHandler):
         if details.method.endswith("/GetTask") and self._edit:
             return edited(answer, self._edit)
         return answer
+
+    def _record(self, details, request, context):
+        """Records a call. Returns the metadata that is passed on."""
+        self.calls.append((details.method, request))
+        self.times.append(time.monotonic())
+        self.time_left.append(context.time_remaining())
+        metadata = [(key, value) for key, value in details.invocation_metadata if key == "authorization"]
+        self.tokens += [value for _, value in metadata]
+        return metadata
 
     def refuse(self, call, *answers):
         """Answers the next calls instead of the service: code, details and metadata."""
@@ -81,7 +97,7 @@ class Forwarder(grpc.GenericRpcHandler):
             context.abort(refused.code(), refused.details())
 
     def _lose_or_hold(self, context):
-        if self.holds_creates:
+        if self.holds_answers:
             self.released.wait(60)
         if self.lost_answers:
             self.lost_answers -= 1

@@ -8,7 +8,7 @@ import time
 
 import grpc
 import pytest
-from conftest import fetch, finish, program, pyflyte_run, start
+from conftest import fetch, finish, program, pyflyte_run, start, wait_until
 from forwarder import forwarder
 
 ARGUMENTS = {"pyflyte": ("flyte1.py", "report", "--day", "2026-03-01", "--ids", "[1, 2]"),
@@ -155,7 +155,7 @@ def test_ctrl_c_cancels_job_of_another_thread(stuck_bigquery):
 
 def test_ctrl_c_during_create_cancels_job(report, stuck_bigquery):
     with forwarder(stuck_bigquery) as (network, port):
-        network.holds_creates = True
+        network.holds_answers = True
         process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
         wait_until(lambda: stuck_bigquery.jobs() == 1)
         process.send_signal(signal.SIGINT)
@@ -179,13 +179,6 @@ def wait_for_line(process, word):
         line = process.stderr.readline()
         assert line, f"{seen}{process.stdout.read()}"
         seen += line
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def states(service):

@@ -15,12 +15,13 @@ def test_classes_are_unchanged_without_configuration(python, settings):
 def test_classes_are_changed_with_configuration(python):
     run = python("own_classes.py", OUTRIGGER_ENDPOINT="http://127.0.0.1:1")
     assert run.code == 1
-    assert "['flytekit', 'flyte']" in run.words
+    assert "['flytekit', 'flytekit', 'flyte']" in run.words
 
 
+@pytest.mark.parametrize("task", ["greeting", "greeting_at_once"])
 @pytest.mark.parametrize("settings", [{}, {"OUTRIGGER_ENDPOINTS": "snowflake=http://127.0.0.1:1"}])
-def test_connectors_run_in_process_without_configuration(settings):
-    run = pyflyte_run("own_connector.py", "greeting", "--name", "ada", **settings)
+def test_connectors_run_in_process_without_configuration(settings, task):
+    run = pyflyte_run("own_connector.py", task, "--name", "ada", **settings)
     assert run.code == 0, run.words
     assert "hello ada, in this process" in run.words
 

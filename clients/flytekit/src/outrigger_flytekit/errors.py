@@ -18,6 +18,10 @@ class Unavailable(ServiceError):
         self.pushback = pushback
 
 
+class Unanswered(Unavailable):
+    """There was no answer in time: the service may have done what it was asked."""
+
+
 class StaleToken(ServiceError):
     """A token file cannot be read, or its token was rejected; it may be renewed soon."""
 
@@ -75,5 +79,5 @@ def cannot_be_read(path: str) -> ServiceError:
 
 
 def no_value(where: str, names: list[str]) -> ServiceError:
-    """For a job that succeeded, but whose outputs the service did not return."""
-    return ServiceError(f"the job succeeded, but {where} returned no value for the outputs {', '.join(names)}")
+    """For a task that succeeded, but whose outputs the service did not return."""
+    return ServiceError(f"the task succeeded, but {where} returned no value for the outputs {', '.join(names)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import endpoints
@@ -18,24 +19,28 @@ if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
     from flytekit.models.literals import LiteralMap
 
+    from .call import Call
     from .endpoints import Endpoint
     from .job import Failure, Job
+
+    Run = Callable[[Any, FlyteContext, LiteralMap, Endpoint], LiteralMap]
 
 
 def install() -> None:
     """Makes flytekit's connector tasks look for a service first."""
     try:
         from flytekit.core.array_node_map_task import ArrayNodeMapTask
-        from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
+        from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin
 
-        # This class comes first in the bases of every such task.
-        mixin: Any = AsyncConnectorExecutorMixin
-        if "dispatch_execute" in vars(mixin):
+        # One of them comes first in the bases of every such task.
+        runs: dict[Any, Run] = {AsyncConnectorExecutorMixin: _run_job, SyncConnectorExecutorMixin: _run_call}
+        if any("dispatch_execute" in vars(mixin) for mixin in runs):
             raise AttributeError("its connector tasks define dispatch_execute themselves")
         _map_here = ArrayNodeMapTask._raw_execute
     except (ImportError, AttributeError) as mismatch:
         return _refuse_tasks(mismatch)
-    mixin.dispatch_execute = _dispatch_execute
+    for mixin, run in runs.items():
+        mixin.dispatch_execute = _dispatch_execute(mixin, run)
 
     def _raw_execute(mapped: Any, **inputs: Any) -> Any:
         # flytekit calls the mapped task's function directly, bypassing its dispatch_execute.
@@ -61,22 +66,25 @@ def _refuse_tasks(mismatch: Exception) -> None:
 
 def _refuse_to_map(task: Any) -> None:
     from flytekit import FlyteContextManager
-    from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
+    from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin
 
     context = FlyteContextManager.current_context()
-    if isinstance(task, AsyncConnectorExecutorMixin) and _endpoint(task, context):
+    is_of_connector = isinstance(task, (AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin))
+    if is_of_connector and _endpoint(task, context):
         raise cannot_be_mapped(task.name)
 
 
-def _dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
-    """Runs ``task`` on the service for its type, or as flytekit does if there is none."""
-    from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
+def _dispatch_execute(mixin: Any, run: Run) -> Callable[[Any, FlyteContext, LiteralMap], LiteralMap]:
+    def dispatch_execute(task: Any, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
+        """Runs ``task`` on the service for its type, or as flytekit does if there is none."""
+        endpoint = _endpoint(task, ctx)
+        if endpoint is None:
+            original: Any = super(mixin, task)
+            result: LiteralMap = original.dispatch_execute(ctx, input_literal_map)
+            return result
+        return run(task, ctx, input_literal_map, endpoint)
 
-    endpoint = _endpoint(task, ctx)
-    if endpoint is None:
-        original: Any = super(AsyncConnectorExecutorMixin, task)
-        return original.dispatch_execute(ctx, input_literal_map)
-    return _run(task, ctx, input_literal_map, endpoint)
+    return dispatch_execute
 
 
 def _is_local(ctx: FlyteContext) -> bool:
@@ -89,26 +97,54 @@ def _endpoint(task: PythonTask, ctx: FlyteContext) -> Endpoint | None:
     return endpoints.of_task_type(task.task_type) if _is_local(ctx) and not is_plain_spark else None
 
 
-def _run(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -> LiteralMap:
-    from flytekit.exceptions.user import FlyteUserException
+def _run_job(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -> LiteralMap:
     from flytekit.models.literals import LiteralMap
 
     from . import bucket1, running
 
-    # As in flytekit, but random even if the program seeded random numbers: a service treats a known
-    # prefix as a repeated create.
-    prefix = f"{ctx.file_access.get_random_remote_directory()}-{uuid.uuid4().hex}"
-    template = _template(task, ctx)
+    prefix, template = _prefix(ctx), _template(task, ctx)
     in_bucket = bucket1.runs_this_code(task, template)
     if in_bucket:
         inputs = bucket1.stage(task, ctx, inputs, template, prefix)
     resource = running.run(_job(task.name, template, inputs, prefix, endpoint))
     if failure := _failure(ctx, resource, prefix if in_bucket else None):
-        raise FlyteUserException(f"{task.name} failed on {endpoint.url}: {failure.message}")
-    missing = [name for name in task.interface.outputs if name not in resource.outputs.literals]
+        raise _error(task, endpoint, failure)
+    missing = _missing(task, resource)
     if missing and not in_bucket:
         raise no_value(endpoint.url, missing)
     return bucket1.written_outputs(ctx, prefix) if missing else LiteralMap.from_flyte_idl(resource.outputs)
+
+
+def _run_call(task: Any, ctx: FlyteContext, inputs: LiteralMap, endpoint: Endpoint) -> LiteralMap:
+    from flytekit.models.literals import LiteralMap
+
+    from . import running
+    from .job import Failure
+
+    resource = running.run(_call(task.name, _template(task, ctx), inputs, _prefix(ctx), endpoint))
+    if failure := Failure.of(resource):
+        raise _error(task, endpoint, failure)
+    if missing := _missing(task, resource):
+        raise no_value(endpoint.url, missing)
+    return LiteralMap.from_flyte_idl(resource.outputs)
+
+
+def _prefix(ctx: FlyteContext) -> str:
+    # As in flytekit, but random even if the program seeded random numbers: a service treats a known
+    # prefix as a repeated create or call.
+    return f"{ctx.file_access.get_random_remote_directory()}-{uuid.uuid4().hex}"
+
+
+def _error(task: Any, endpoint: Endpoint, failure: Failure) -> Exception:
+    from flytekit.exceptions.user import FlyteUserException
+
+    error: Exception = FlyteUserException(f"{task.name} failed on {endpoint.url}: {failure.message}")
+    return error
+
+
+def _missing(task: Any, resource: Any) -> list[str]:
+    """The outputs of ``task`` that the service did not return."""
+    return [name for name in task.interface.outputs if name not in resource.outputs.literals]
 
 
 def _failure(ctx: FlyteContext, resource: Any, prefix: str | None) -> Failure | None:
@@ -139,10 +175,26 @@ def _job(name: str, template: Any, inputs: LiteralMap, prefix: str, endpoint: En
     category = agent_pb2.TaskCategory(name=template.type, version=template.task_type_version)
     same = {"task_type": template.type, "task_category": category}
     requests = Requests(agent_pb2, create, same, {"output_prefix": prefix})
-    return Job(Service(endpoint, _protocol()), requests, Progress(name, endpoint.url))
+    return Job(Service(endpoint, _protocol("AsyncAgentServiceStub")), requests, Progress(name, endpoint.url))
 
 
-def _protocol() -> Any:
+def _call(name: str, template: Any, inputs: LiteralMap, prefix: str, endpoint: Endpoint) -> Call:
+    from flyteidl.admin import agent_pb2
+
+    from .call import Call
+    from .progress import Progress
+    from .service import Service
+
+    header = agent_pb2.CreateRequestHeader(template=template.to_flyte_idl(), output_prefix=prefix)
+    # As propeller sends them: a message of inputs even if there are none.
+    request = [
+        agent_pb2.ExecuteTaskSyncRequest(header=header),
+        agent_pb2.ExecuteTaskSyncRequest(inputs=inputs.to_flyte_idl()),
+    ]
+    return Call(Service(endpoint, _protocol("SyncAgentServiceStub")), lambda: request, Progress(name, endpoint.url))
+
+
+def _protocol(stub: str) -> Any:
     from flyteidl.admin import agent_pb2
     from flyteidl.service import agent_pb2_grpc
 
@@ -156,7 +208,7 @@ def _protocol() -> Any:
             for category in agent.supported_task_categories
         ]
 
-    return Protocol(agent_pb2_grpc.AsyncAgentServiceStub, served)
+    return Protocol(getattr(agent_pb2_grpc, stub), served)
 
 
 def _template(task: Any, ctx: FlyteContext) -> Any:

@@ -28,14 +28,14 @@ TRANSIENT = (Unavailable, StaleToken)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed, and whether another attempt may succeed."""
+    """Why a task failed, and whether another attempt may succeed."""
 
     message: str
     is_recoverable: bool
 
     @classmethod
     def of(cls, resource: Any) -> Failure | None:
-        """The failure that a service reports for an ended job; ``None`` if it succeeded."""
+        """The failure that a service reports for an ended task; ``None`` if it succeeded."""
         if resource.phase == SUCCEEDED:
             return None
         return cls(resource.message, resource.phase == RETRYABLE_FAILED)
@@ -89,15 +89,11 @@ class Job:
                 pushback = away.pushback
                 self.progress.phase("service unavailable;", f"waiting: {away}", ())
                 continue
-            self.progress.phase(self._phase_name(resource), resource.message, resource.log_links)
+            self.progress.show(resource)
             if resource.phase in ENDED:
                 self._ended = True
                 return resource
         raise Stopped
-
-    def _phase_name(self, resource: Any) -> str:
-        phases = resource.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number
-        return phases[resource.phase].name if resource.phase in phases else str(resource.phase)
 
     def _stop_unless_ended(self) -> None:
         if self._ended or not (self._asked or self._handle):

@@ -48,8 +48,12 @@ class Progress:
         seconds = time.monotonic() - self._started
         self._console.print(plain(f"{self.task}: {what} ({seconds:.0f} s)"), markup=False, soft_wrap=True)
 
-    def phase(self, name: str, message: str, links: Any) -> None:
+    def show(self, resource: Any) -> None:
         """Prints what is new in an answer of the service."""
+        self.phase(name_of_phase(resource), resource.message, resource.log_links)
+
+    def phase(self, name: str, message: str, links: Any) -> None:
+        """Prints what is new about the task."""
         if links and self._record_links:
             self._record_links([(link.name, link.uri) for link in links])
         for link in links:
@@ -60,3 +64,8 @@ class Progress:
         if key not in self._printed:
             self._printed.add(key)
             self.say(what)
+
+
+def name_of_phase(resource: Any) -> str:
+    phases = resource.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number
+    return phases[resource.phase].name if resource.phase in phases else str(resource.phase)

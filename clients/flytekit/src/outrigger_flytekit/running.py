@@ -1,4 +1,4 @@
-"""The jobs of this program, which are cancelled when the program ends."""
+"""The jobs and calls of this program, which are cancelled when the program ends."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .call import Call
     from .job import Job
 
 # Seconds to wait for the cancellation of jobs when the program ends: more than job.STOPS_FOR.
 STOPS_WITHIN = 20.0
 
-_running: set[Job] = set()
+_running: set[Job | Call] = set()
 
 
-def run(job: Job) -> Any:
+def run(job: Job | Call) -> Any:
     """Runs ``job`` in this thread, which may be a daemon thread."""
     _running.add(job)
     try:

@@ -11,22 +11,22 @@ import grpc
 
 from . import channel
 from .endpoints import BY_TASK_TYPE, ONE, Endpoint
-from .errors import ServiceError, StaleToken, Stopped, Unavailable
+from .errors import ServiceError, StaleToken, Stopped, Unanswered, Unavailable
 from .status import Code, Status
 from .stop import Stop
 
 Request = Callable[[], Any]
 
-# Deadline of a call, and pauses between attempts of a create, in seconds.
+# Deadline of a call, and pauses between attempts, in seconds.
 DEADLINE = 30.0
 PAUSES = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One of Flyte's two protocols: its job calls, and how it lists the task types served."""
+    """One of Flyte's two protocols: its calls for tasks, and how it lists the task types served."""
 
-    jobs: Callable[[grpc.Channel], Any]
+    tasks: Callable[[grpc.Channel], Any]
     list: Callable[[grpc.Channel], Callable[..., Any]]
 
 
@@ -36,7 +36,7 @@ class Service:
     def __init__(self, endpoint: Endpoint, protocol: Protocol):
         self.endpoint = endpoint
         self._channel = channel.connect(endpoint)
-        self._jobs = protocol.jobs(self._channel)
+        self._tasks = protocol.tasks(self._channel)
         self._list = protocol.list(self._channel)
 
     def create(self, request: Request, stop: Stop) -> bytes:
@@ -45,28 +45,40 @@ class Service:
         An attempt without an answer, or with a transient error, is repeated with the same request, which starts no
         second job. Raises ServiceError if the service is unavailable or refuses.
         """
-        for pause in PAUSES:
-            try:
-                return self._call(self._jobs.CreateTask, request, stop).resource_meta
-            except Unavailable as away:
-                if stop.wait(max(pause, away.pushback)):
-                    raise Stopped from None
-        return self._call(self._jobs.CreateTask, request, stop).resource_meta
+        return self._repeated(lambda: self._call(self._tasks.CreateTask, request, stop).resource_meta, stop)
 
     def create_once(self, request: Request, until: float) -> bytes:
         """Like create, but a single attempt that ends when time.monotonic() is ``until``."""
-        return self._call_while_exiting(self._jobs.CreateTask, request, until).resource_meta
+        return self._call_while_exiting(self._tasks.CreateTask, request, until).resource_meta
+
+    def execute(self, request: Request, stop: Stop) -> Any:
+        """The answer to a task that needs no job. Raises like create.
+
+        A transient error is repeated, a missing answer is not: what was done may have a price, and would be done again.
+        """
+        return self._repeated(lambda: self._stream(self._tasks.ExecuteTaskSync, request, stop), stop, (Unanswered,))
 
     def get(self, request: Request, stop: Stop) -> Any:
         """The status of a job. Raises ServiceError; Unavailable and StaleToken if a repeat may succeed."""
-        return self._call(self._jobs.GetTask, request, stop).resource
+        return self._call(self._tasks.GetTask, request, stop).resource
 
     def delete(self, request: Request, until: float) -> None:
         """Cancels a job, in a single attempt that ends when time.monotonic() is ``until``. Raises like get."""
-        self._call_while_exiting(self._jobs.DeleteTask, request, until)
+        self._call_while_exiting(self._tasks.DeleteTask, request, until)
 
     def close(self) -> None:
         self._channel.close()
+
+    def _repeated(self, attempt: Callable[[], Any], stop: Stop, final: tuple[type[Unavailable], ...] = ()) -> Any:
+        for pause in PAUSES:
+            try:
+                return attempt()
+            except final:
+                raise
+            except Unavailable as away:
+                if stop.wait(max(pause, away.pushback)):
+                    raise Stopped from None
+        return attempt()
 
     def _call(self, call: Any, request: Request, stop: Stop) -> Any:
         # The request is not kept in a variable, so that a traceback of this frame shows no secret.
@@ -77,6 +89,19 @@ class Service:
         except grpc.RpcError as failure:
             status = Status.of(failure)
         # Outside of the handler: gRPC's frames contain the metadata, and with it the token.
+        raise self._readable(status)
+
+    def _stream(self, call: Any, request: Request, stop: Stop) -> Any:
+        try:
+            answer = stop.first(call(iter(request()), timeout=DEADLINE, metadata=channel.authorization()))
+        except grpc.RpcError as failure:
+            status = Status.of(failure)
+        else:
+            if answer is None:
+                raise ServiceError(f"{self.endpoint.url} ended the call without an answer")
+            return answer.header.resource
+        if status.code == Code.CANCELLED and stop.is_set():
+            raise Stopped
         raise self._readable(status)
 
     def _call_while_exiting(self, call: Any, request: Request, until: float) -> Any:
@@ -95,7 +120,7 @@ class Service:
         where, code, details = self.endpoint.url, status.code, status.details
         if not status.is_an_answer:
             remedy = f"check that the service is running, and that {ONE} or {BY_TASK_TYPE} is correct"
-            return self._error(status, f"{where} does not answer ({details}): {remedy}")
+            return Unanswered(f"{where} does not answer ({details}): {remedy}", status.pushback)
         if code == Code.UNAUTHENTICATED:
             wanted = "set another one" if channel.has_token() else "no token is set; set one"
             remedy = f"{wanted} in {channel.TOKEN} or {channel.TOKEN_FILE}"
@@ -109,7 +134,10 @@ class Service:
         return self._error(status, f"{where} answered {code.name}: {details}")
 
     def _error(self, status: Status, message: str) -> ServiceError:
-        return Unavailable(message, status.pushback) if status.is_temporary else ServiceError(message)
+        if not status.is_temporary:
+            return ServiceError(message)
+        away = Unanswered if status.code == Code.DEADLINE_EXCEEDED else Unavailable
+        return away(message, status.pushback)
 
     def _served(self) -> str:
         """The task types that the service runs, for an error message; empty if it does not answer."""

@@ -5,12 +5,13 @@ import sys
 import flyte
 import flyte.connectors
 import flytekit  # noqa: F401
-from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
+from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin
 
 flyte.init()
 changed = []
-if "dispatch_execute" in vars(AsyncConnectorExecutorMixin):
-    changed.append("flytekit")
+for mixin in (AsyncConnectorExecutorMixin, SyncConnectorExecutorMixin):
+    if "dispatch_execute" in vars(mixin):
+        changed.append("flytekit")
 if not flyte.connectors.AsyncConnectorExecutorMixin.execute.__module__.startswith("flyte."):
     changed.append("flyte")
 loaded = {name for name in sys.modules if name.startswith("outrigger_flytekit.")}

@@ -1,4 +1,4 @@
-"""A task type whose connector runs in the caller's process, flytekit's default."""
+"""Task types whose connectors run in the caller's process, flytekit's default."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,8 @@ from flytekit.extend.backend.base_connector import (
     ConnectorRegistry,
     Resource,
     ResourceMeta,
+    SyncConnectorBase,
+    SyncConnectorExecutorMixin,
 )
 
 
@@ -37,7 +39,19 @@ class Greeter(AsyncConnectorBase):
         pass
 
 
+class GreeterAtOnce(SyncConnectorBase):
+    name = "Greeter at once"
+
+    def __init__(self):
+        super().__init__(task_type_name="greeting_at_once")
+
+    def do(self, task_template, inputs, **kwargs):
+        name = inputs.literals["name"].scalar.primitive.string_value
+        return Resource(phase=TaskExecution.SUCCEEDED, outputs={"words": f"hello {name}, in this process"})
+
+
 ConnectorRegistry.register(Greeter())
+ConnectorRegistry.register(GreeterAtOnce())
 
 
 class Greeting(AsyncConnectorExecutorMixin, PythonTask):
@@ -45,4 +59,10 @@ class Greeting(AsyncConnectorExecutorMixin, PythonTask):
         super().__init__("greeting", name, interface=Interface(kwtypes(name=str), kwtypes(words=str)))
 
 
+class GreetingAtOnce(SyncConnectorExecutorMixin, PythonTask):
+    def __init__(self, name):
+        super().__init__("greeting_at_once", name, interface=Interface(kwtypes(name=str), kwtypes(words=str)))
+
+
 greeting = Greeting("greeting")
+greeting_at_once = GreetingAtOnce("greeting_at_once")
