@@ -161,6 +161,20 @@ async fn overload_rejects_creates_and_answers_polls_from_memory() {
 }
 
 #[tokio::test]
+async fn new_job_that_was_deleted_is_gone_when_the_vendor_does_not_list_it() {
+    for_each_dialect(async |_, client, _| {
+        let task = task(json!({"get": "gone"}));
+        let handle = client.create(&task).await.unwrap();
+        let seen = client.get(&task, &handle).await.unwrap();
+        assert_eq!(seen.phase, "QUEUED", "the vendor may list it later");
+        client.delete(&task, &handle).await.unwrap();
+        let seen = client.get(&task, &handle).await.unwrap();
+        assert_eq!((&*seen.phase, &*seen.message), ("FAILED", "the job is gone"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn service_may_have_several_versioned_task_types() {
     for_each_dialect(async |_, client, dialect| {
         let not_found = if dialect.is_grpc() { 5 } else { 404 };

@@ -39,10 +39,11 @@ Service's name: it is then truncated and ends in a hash, so that such releases d
 {{- .Values.auth.existingConfigMap | default (printf "%s-auth" (include "bigquery.fullname" .)) -}}
 {{- end }}
 
+{{/* Name of an image. Arguments: root, image. */}}
 {{- define "bigquery.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 {{- end }}

@@ -39,16 +39,21 @@
 - name: OTEL_TRACES_SAMPLER_ARG
   value: {{ $.Values.otel.traceRatio | quote }}
 {{- end }}
-{{- range $name, $value := .Values.settings }}
+{{- include "snowflake.settings" .Values.settings }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Environment variables from a map. */}}
+{{- define "snowflake.settings" -}}
+{{- range $name, $value := . }}
 {{- /* Helm parses YAML integers as floats, which print as 1e+06. */}}
 {{- $text := kindIs "float64" $value | ternary (toJson $value) (toString $value) }}
 {{- if $text }}
 - name: {{ $name | quote }}
   value: {{ $text | quote }}
 {{- end }}
-{{- end }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
 {{- end }}
 {{- end }}
 

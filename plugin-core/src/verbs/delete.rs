@@ -43,9 +43,14 @@ impl Verbs {
         let cx = self.context_of(incoming, deadline, opened, connection);
         let (this, served) = (Arc::clone(self), opened.served.clone());
         let permit = incoming.permit.clone();
+        let job = opened.fingerprint;
         let work = async move {
             let _permit = permit;
-            this.run_delete(&served, cx, meta).await
+            let stopped = this.run_delete(&served, cx, meta).await;
+            if stopped.is_ok() {
+                served.memory.stopped.insert(job, ());
+            }
+            stopped
         };
         let running = self.shared.tasks.spawn(work.in_current_span());
         let pending = |_| {

@@ -4,9 +4,10 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
-const VISIBLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const VISIBLE_AFTER: Duration = Duration::from_secs(60);
 
 impl Verbs {
     /// The status of the job of `opened`; its last known one if polling the upstream fails.
@@ -148,7 +149,8 @@ impl Verbs {
 
     /// The status of a job that the vendor does not list: not yet, or no longer.
     fn missing(&self, opened: &Opened, meta: &[u8], error: &Error) -> Status {
-        if is_visible(opened.handle.created_at) {
+        let was_stopped = || opened.served.memory.stopped.contains_key(&opened.fingerprint);
+        if is_visible(opened.handle.created_at) || was_stopped() {
             return Status::failed(error.code(), error.message());
         }
         let known = self.describe(&opened.served, meta);
@@ -171,7 +173,9 @@ fn is_refused_too_long(opened: &Opened, cx: &Context, error: &Error) -> bool {
 
 /// Whether a job is old enough for the vendor to list it.
 pub(super) fn is_visible(created_at: Timestamp) -> bool {
-    Timestamp::now().duration_since(created_at) >= VISIBLE_AFTER
+    let age = Duration::try_from(Timestamp::now().duration_since(created_at));
+    // A clock that has been set back makes it negative.
+    age.is_ok_and(|age| age >= VISIBLE_AFTER)
 }
 
 impl Status {

@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::builder::RangedU64ValueParser;
-use server_core::duration::parse_duration;
+use moka::sync::Cache;
+use server_core::{digest::Fingerprint, duration::parse_duration};
 
 use super::{
     Shared,
+    get::VISIBLE_AFTER,
     in_flight::InFlight,
     observations::Observations,
     outcome::{Created, Executed},
@@ -49,6 +51,8 @@ pub(super) struct Memory {
     pub(super) creates: InFlight<Created>,
     pub(super) executions: InFlight<Executed>,
     pub(super) observations: Observations,
+    /// Jobs that were stopped while the vendor might not list them yet.
+    pub(super) stopped: Cache<Fingerprint, ()>,
     pub(super) refused_jobs: RefusedJobs,
     pub(super) views: Views,
 }
@@ -61,6 +65,10 @@ impl Memory {
             creates: InFlight::new(Verb::Create, metrics()),
             executions: InFlight::new(Verb::Execute, metrics()),
             observations: Observations::new(remembered_jobs, metrics()),
+            stopped: Cache::builder()
+                .max_capacity(remembered_jobs.try_into().unwrap_or(u64::MAX))
+                .time_to_live(VISIBLE_AFTER)
+                .build(),
             refused_jobs: RefusedJobs::new(refused_grace, refused_jobs, metrics()),
             views: Views::new(shared.poll_freshness, remembered_jobs),
         }

@@ -78,7 +78,8 @@ fn rendered(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
         answer("owner"),
     );
     let mut all = xtask::render(files(&template()), &plugin_toml).unwrap();
-    all.retain(|id, _| !id.starts_with("chart/") && !id.starts_with("docs/"));
+    let elsewhere = ["chart/", "docs/", "tasks/"];
+    all.retain(|id, _| !elsewhere.iter().any(|directory| id.starts_with(directory)));
     all
 }
 

@@ -87,6 +87,7 @@ const REPOSITORY: &[&str] = &[
     "docs",
     "helpers",
     "manager",
+    "plugin-conformance",
     "plugin-core",
     "plugins",
     "propeller-proxy",

@@ -7,13 +7,23 @@ use super::{
 };
 
 /// Plugins that use every setting, and one that uses only the required ones.
-const PLUGINS: [(&str, &str, Layout); 5] = [
+const PLUGINS: [(&str, &str, Layout); 12] = [
     ("mode = \"async\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     ("mode = \"sync\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     ("mode = \"async\"\ncore = \"git\"\n", FULL, Layout::Standalone),
     ("mode = \"sync\"\ncore = \"registry\"\n", FULL, Layout::Standalone),
     ("", "", Layout::Workspace),
+    ("task-package = \"acme-tasks\"\n", "", Layout::Workspace),
+    (PYTHON, "mode = \"async\"\n", Layout::Workspace),
+    (PYTHON, "mode = \"sync\"\ncore = \"git\"\n", Layout::Standalone),
+    (GO, "mode = \"async\"\n", Layout::Workspace),
+    (GO, "mode = \"sync\"\ncore = \"git\"\n", Layout::Standalone),
+    (TYPESCRIPT, "mode = \"async\"\n", Layout::Workspace),
+    (TYPESCRIPT, "mode = \"sync\"\ncore = \"git\"\n", Layout::Standalone),
 ];
+const PYTHON: &str = "kind = \"bridge\"\nlanguage = \"python\"\n";
+const GO: &str = "kind = \"bridge\"\nlanguage = \"go\"\n";
+const TYPESCRIPT: &str = "kind = \"bridge\"\nlanguage = \"typescript\"\n";
 const FULL: &str = r#"
 owner = "@acme"
 title = "Acme's Batch"
@@ -141,9 +151,12 @@ mod tests {
             ("name", "\"acme\""),
             ("title", "\"Acme\""),
             ("type", "\"Acme\""),
+            ("kind", "\"bridge\""),
+            ("language", "\"go\""),
+            ("task-package", "\"acme-tasks\""),
             ("mode", "\"sync\""),
             ("task-types", "[\"a\"]"),
-            ("optional-task-types", "[\"b:2\"]"),
+            ("optional-task-types", "[]"),
             ("description", "\"x\""),
             ("owner", "\"x\""),
             ("core", "\"git\""),
