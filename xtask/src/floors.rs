@@ -71,6 +71,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
                 "status",
                 "sync",
                 "template_test",
+                "wheel",
             ],
             &["invariants", "new_plugin"],
             &["outrigger", "test"],

@@ -12,8 +12,8 @@ use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    ConnectionValues, Incoming, Opened, POLL_TIME, ServedAsync, Verbs, refused_jobs::RefusedJob,
-    views::Polled,
+    ConnectionValues, Incoming, Opened, POLL_TIME, ServedAsync, Verbs, memory::VISIBLE_AFTER,
+    refused_jobs::RefusedJob, views::Polled,
 };
 use crate::{
     context::{Context, Deadline, Verb},
@@ -21,9 +21,6 @@ use crate::{
     task::{Phase, Status},
     upstream::RESPONSE_TOO_LARGE,
 };
-
-/// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
-pub(super) const VISIBLE_AFTER: Duration = Duration::from_secs(60);
 
 impl Verbs {
     /// The status of the job of `opened`; its last known one if polling the upstream fails.

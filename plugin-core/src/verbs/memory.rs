@@ -8,7 +8,6 @@ use server_core::{digest::Fingerprint, duration::parse_duration};
 
 use super::{
     Shared,
-    get::VISIBLE_AFTER,
     in_flight::InFlight,
     observations::Observations,
     outcome::{Created, Executed},
@@ -16,6 +15,9 @@ use super::{
     views::Views,
 };
 use crate::context::Verb;
+
+/// How long a new job may be unknown to the vendor, as in googleapis/python-bigquery#2134.
+pub(super) const VISIBLE_AFTER: Duration = Duration::from_secs(60);
 
 /// What a service remembers of its jobs.
 #[derive(Debug, Clone, clap::Args)]
