@@ -9,10 +9,12 @@ import pathlib
 import pytest
 
 from cases import TLS
-from charts import PLUGINS, STABLE, merged, text
+from charts import BRIDGED, PLUGINS, STABLE, merged, text
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 RENDERED = {plugin: (plugin, STABLE) for plugin in PLUGINS} | {"bigquery-tls": ("bigquery", merged(STABLE, TLS))}
+# Those behind the bridge here are sync plugins, without keys.
+RENDERED |= {plugin: (plugin, {}) for plugin in BRIDGED}
 
 
 @pytest.mark.parametrize("name", RENDERED)
