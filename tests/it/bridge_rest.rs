@@ -69,6 +69,38 @@ async fn a_job_of_a_plugin_reads_alike_over_every_protocol() {
 }
 
 #[tokio::test]
+async fn phase_that_is_none_of_flytes_is_running_and_said() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let handle = client.create(&task("shout")).await.unwrap();
+    for (answer, said) in [
+        (
+            json!({"phase": "DONE"}),
+            "the plugin answered with the phase \"DONE\"; there are QUEUED, ",
+        ),
+        (json!({"phase": ""}), "the plugin answered without a phase; there are QUEUED, "),
+    ] {
+        server.answer(Method::GET, "/plugins/v1/shout", 200, answer);
+        let seen = client.get(&task("shout"), &handle).await.unwrap();
+        assert_eq!(seen.phase, "RUNNING");
+        assert!(seen.message.starts_with(said), "{}", seen.message);
+    }
+}
+
+#[tokio::test]
+async fn plugin_is_asked_again_for_a_repeated_create() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    client.create(&task("shout")).await.unwrap();
+    client.create(&task("shout")).await.unwrap();
+    let keys = server.received(&Method::PUT);
+    let keys = keys.iter().map(|create| &create.headers["idempotency-key"]).collect::<Vec<_>>();
+    assert!(keys.len() == 2 && keys[0] == keys[1], "it looks for the job that has the key");
+}
+
+#[tokio::test]
 async fn long_job_ids_travel_in_bodies() {
     let server = PluginServer::start().await;
     let service = bridge(&server, &[]).await;
@@ -152,7 +184,14 @@ async fn a_poll_that_the_plugin_refuses_fails_the_task() {
 #[tokio::test]
 async fn wrong_outputs_fail_the_task_with_their_path() {
     for (outputs, message) in [
-        (json!({}), "WRONG_OUTPUTS: outputs.o0: missing, but the task declares it"),
+        (
+            json!({}),
+            "WRONG_OUTPUTS: outputs.o0: missing, but the task declares it; the plugin returned no outputs",
+        ),
+        (
+            json!({"O0": 3}),
+            "WRONG_OUTPUTS: outputs.o0: missing, but the task declares it; the plugin returned O0",
+        ),
         (
             json!({"o0": "three"}),
             "WRONG_OUTPUTS: outputs.o0: is a string, but the task declares a number",

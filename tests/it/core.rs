@@ -170,6 +170,9 @@ async fn new_job_that_was_deleted_is_gone_when_the_vendor_does_not_list_it() {
         client.delete(&task, &handle).await.unwrap();
         let seen = client.get(&task, &handle).await.unwrap();
         assert_eq!((&*seen.phase, &*seen.message), ("FAILED", "the job is gone"));
+        let anew = client.create(&task).await.unwrap();
+        let seen = client.get(&task, &anew).await.unwrap();
+        assert_eq!(seen.phase, "QUEUED", "it is another job");
     })
     .await;
 }

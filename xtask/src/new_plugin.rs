@@ -157,7 +157,8 @@ fn named(args: &Args, prompt: &Prompt, taken: &name::Taken) -> Result<String> {
         Some(name) => Some(name.clone()),
         None => prompt.ask_for("Name", None, check)?,
     };
-    let name = name.ok_or_else(|| usage(format!("missing name: {} new-plugin NAME", tool())))?;
+    let command = if tool() == "outrigger" { "new" } else { "new-plugin" };
+    let name = name.ok_or_else(|| usage(format!("missing name: {} {command} NAME", tool())))?;
     check(&name).map_err(usage)?;
     Ok(name)
 }
@@ -356,8 +357,8 @@ fn init_repository(root: &Path) -> Result<()> {
     run_program(program("git").current_dir(root).args(["init", "--quiet"]))
 }
 
-/// The guide to writing a plugin.
-const GUIDE: &str = "https://github.com/outrigger/outrigger/blob/main/docs/writing-a-plugin.md";
+/// Where the pages are that a plugin in its own repository does not have beside it.
+const REPOSITORY: &str = "https://github.com/outrigger/outrigger/blob/main/";
 
 fn print_next_steps(project: &Project, member: &Member) {
     let name = member.name();
@@ -373,12 +374,16 @@ fn print_next_steps(project: &Project, member: &Member) {
         Some(language) => {
             eprintln!("  edit    {}: the functions of the plugin", at(language.code()));
             eprintln!("  test    {}", language.test());
-            eprintln!("  serve   {}: on this machine, and in an image", at("README.md"));
+            eprintln!("  serve   outrigger serve {} --insecure-no-auth", language.serve());
+            eprintln!("  check   outrigger check {} --task task.json", language.serve());
+            eprintln!("  read    {}: in an image and a cluster", at("README.md"));
         }
     }
     eprintln!("  call    {}: the task for workflows", at("tasks/README.md"));
-    eprintln!(
-        "  read    {}",
-        if project.layout == Layout::Workspace { "docs/writing-a-plugin.md" } else { GUIDE }
-    );
+    let page = match member.file.plugin.kind {
+        Kind::Rust => "docs/writing-a-plugin.md",
+        Kind::Bridge => "docs/plugins-in-any-language.md",
+    };
+    let above = if project.layout == Layout::Workspace { "" } else { REPOSITORY };
+    eprintln!("  read    {above}{page}");
 }

@@ -130,8 +130,10 @@ fn files(generator: &Generator, member: &Member) -> Result<Vec<File>> {
 /// member of the workspace.
 fn listed(root: &Path, path: &str) -> Result<Vec<String>> {
     let absolute = root.join(path);
-    if !absolute.is_dir() {
-        return Ok(if absolute.exists() { vec![path.to_owned()] } else { Vec::new() });
+    // A link is a file: what it leads to is not the plugin's.
+    let Ok(found) = absolute.symlink_metadata() else { return Ok(Vec::new()) };
+    if !found.is_dir() {
+        return Ok(vec![path.to_owned()]);
     }
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&absolute).with_context(|| path.to_owned())? {

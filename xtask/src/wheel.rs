@@ -97,9 +97,13 @@ fn with_programs<'a>(build: &'a mut Command, programs: &Path, platform: &str) ->
     build.env("OUTRIGGER_PROGRAMS", programs).env("OUTRIGGER_PLATFORM", platform)
 }
 
-/// The wheels in a directory.
+/// The wheels of the package in a directory.
 fn wheels(directory: &Path) -> Result<Vec<PathBuf>> {
     let files = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
     let files = files.collect::<Result<Vec<_>>>()?;
-    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|it| it == "whl")).collect())
+    let is_ours = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("outrigger_plugin-") && name.ends_with(".whl")
+    };
+    Ok(files.into_iter().filter(is_ours).collect())
 }

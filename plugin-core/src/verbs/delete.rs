@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use server_core::{Error, Kind, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
@@ -48,7 +49,7 @@ impl Verbs {
             let _permit = permit;
             let stopped = this.run_delete(&served, cx, meta).await;
             if stopped.is_ok() {
-                served.memory.stopped.insert(job, ());
+                served.memory.stopped.insert(job, Timestamp::now());
             }
             stopped
         };
@@ -80,7 +81,10 @@ impl Verbs {
                 let get = self.guarded(plugin().get(cx.clone(), meta));
                 match timeout_at(deadline.instant(), get).await {
                     Ok(Ok(status)) if status.phase.is_terminal() => Ok(()),
-                    Ok(Err(error)) if error.kind() == Kind::NotFound => missing(&cx),
+                    // Its own error says more about a job that may only be too new.
+                    Ok(Err(gone)) if gone.kind() == Kind::NotFound => {
+                        missing(&cx).map_err(|_| as_unavailable(error))
+                    }
                     _ => Err(as_unavailable(error)),
                 }
             }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::builder::RangedU64ValueParser;
+use jiff::Timestamp;
 use moka::sync::Cache;
 use server_core::{digest::Fingerprint, duration::parse_duration};
 
@@ -53,8 +54,8 @@ pub(super) struct Memory {
     pub(super) creates: InFlight<Created>,
     pub(super) executions: InFlight<Executed>,
     pub(super) observations: Observations,
-    /// Jobs that were stopped while the vendor might not list them yet.
-    pub(super) stopped: Cache<Fingerprint, ()>,
+    /// When jobs were stopped that the vendor might not list yet.
+    pub(super) stopped: Cache<Fingerprint, Timestamp>,
     pub(super) refused_jobs: RefusedJobs,
     pub(super) views: Views,
 }

@@ -102,11 +102,12 @@ impl RawPlugin for Bridge {
         // They would reach the process as they came.
         cx.connection_secrets()?;
         let fingerprint = task.fingerprint()?;
-        // The process might start another job.
-        if let Some(job) = self.memory.created(cx, fingerprint)? {
-            return Ok(job);
-        }
         let repeated = self.repeated_create(cx.task_type());
+        match self.memory.created(cx, fingerprint)? {
+            // The process might start another job.
+            Some(job) if repeated != RepeatedCreate::UpToPlugin => return Ok(job),
+            _ => {}
+        }
         let job = self.upstream.create(cx, protocol, &task, repeated).await?.encode_to_vec();
         self.memory.remember(cx, fingerprint, &job);
         Ok(job)
@@ -130,7 +131,13 @@ impl RawPlugin for Bridge {
                 tracing::warn!(%error, "a job could not be deleted; it is given up");
                 Ok(())
             }
-            deleted => deleted,
+            deleted => {
+                // A create with the same key is about a new job then.
+                if deleted.is_ok() {
+                    self.memory.forget(cx);
+                }
+                deleted
+            }
         }
     }
 

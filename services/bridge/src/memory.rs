@@ -84,6 +84,11 @@ impl Memory {
         self.created.insert(self.key_of(cx), Submitted { task, job: job.into() });
     }
 
+    /// Forgets what was created with the key, because that has been deleted.
+    pub(crate) fn forget(&self, cx: &Context) {
+        self.created.invalidate(&self.key_of(cx));
+    }
+
     /// Two callers share no job, whatever key they have.
     fn key_of(&self, cx: &Context) -> u128 {
         let (caller, key) = (cx.caller(), cx.idempotency_key());

@@ -6,11 +6,14 @@ use crate::rest::Answer;
 
 /// The code of outputs that the task does not declare so.
 const WRONG_OUTPUTS: &str = "WRONG_OUTPUTS";
+/// The phases that a plugin may answer with.
+const PHASES: &str =
+    "QUEUED, WAITING_FOR_RESOURCES, INITIALIZING, RUNNING, SUCCEEDED, FAILED and RETRYABLE_FAILED";
 
 /// The status that `answer` reports of a task with these outputs.
 pub(crate) fn status(answer: Answer, types: &OutputTypes) -> Status {
     let phase = phase(&answer);
-    let status = phase.clone().map_or_else(Status::unknown_state, Status::new);
+    let status = phase.clone().map_or_else(unknown, Status::new);
     let status = match answer.message.as_deref() {
         None | Some("") => status,
         Some(message) => status.message(message),
@@ -26,6 +29,16 @@ pub(crate) fn status(answer: Answer, types: &OutputTypes) -> Status {
     with_outputs(status, answer.outputs.unwrap_or_default(), types)
 }
 
+/// A running job, with words for the plugin's author.
+fn unknown(phase: String) -> Status {
+    let said = match &*phase {
+        "" => "without a phase".to_owned(),
+        phase => format!("with the phase {phase:?}"),
+    };
+    let message = format!("the plugin answered {said}; there are {PHASES}");
+    Status::unknown_state(phase).message(message)
+}
+
 /// Flyte would fail to read outputs that are missing or of another type, with words that do not help.
 fn with_outputs(
     status: Status,
@@ -34,7 +47,11 @@ fn with_outputs(
 ) -> Status {
     let wrong = |message: String| Status::new(Phase::Failed).code(WRONG_OUTPUTS).message(message);
     if let Some(name) = types.missing(&outputs) {
-        return wrong(format!("outputs.{name}: missing, but the task declares it"));
+        let others = outputs.keys().cloned().collect::<Vec<_>>().join(", ");
+        let instead = if others.is_empty() { "no outputs" } else { &others };
+        return wrong(format!(
+            "outputs.{name}: missing, but the task declares it; the plugin returned {instead}"
+        ));
     }
     match types.values(outputs) {
         Ok(values) => values
@@ -57,7 +74,7 @@ fn phase(answer: &Answer) -> Result<Phase, String> {
         (Some("FAILED" | "ABORTED"), _) | (None, Some("FAILED")) => Ok(Phase::Failed),
         (Some("RETRYABLE_FAILED"), _) => Ok(Phase::RetryableFailed),
         (Some(unknown), _) | (None, Some(unknown)) => Err(unknown.to_owned()),
-        (None, None) => Err("without a phase".to_owned()),
+        (None, None) => Err(String::new()),
     }
 }
 

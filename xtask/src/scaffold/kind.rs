@@ -44,6 +44,15 @@ impl Language {
         }
     }
 
+    /// What `outrigger serve` serves it by, in the plugin's directory.
+    pub(crate) const fn serve(self) -> &'static str {
+        match self {
+            Self::Python => "plugin:app",
+            Self::Go => "--command 'go run .'",
+            Self::Typescript => "--command 'node dist/plugin.js'",
+        }
+    }
+
     /// Commands that succeed if its tests can run, with their arguments.
     pub(crate) const fn needs(self) -> &'static [(&'static str, &'static [&'static str])] {
         match self {
