@@ -20,7 +20,10 @@ mod task;
 mod verdict;
 mod watch;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 use tokio::{
@@ -100,10 +103,22 @@ pub async fn run(args: &Args) -> Result<Report, StartError> {
     let session = Session::start(args).await?;
     let mut findings = Vec::new();
     for rule in rules {
+        progress(&format!("checking {}", rule.id));
         findings.push(check(rule, &session, until).await);
     }
+    progress("");
     let types = session.types.iter().map(ToString::to_string).collect();
     Ok(Report { url: args.url.to_string(), types, has_task: !args.task.is_empty(), findings })
+}
+
+/// Shows on a terminal what is being done, in a line that the next one replaces: a check may take minutes.
+fn progress(what: &str) {
+    const REPLACE: &str = "\r\x1b[K";
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        // Nothing depends on it.
+        let _ = write!(stderr, "{REPLACE}{what}");
+    }
 }
 
 /// Checks a rule until `until`: a service that is slow enough could otherwise keep the checks from ending.

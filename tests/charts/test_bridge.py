@@ -122,6 +122,7 @@ def test_settings_are_the_plugins_and_the_bridge_has_its_own(bridge_plugin):
         ({"bridge": {"settings": {"BRIDGE_UPSTREAM": "http://elsewhere"}}}, "BRIDGE_UPSTREAM"),
         ({"bridge": {"settings": {"PLUGIN_LISTEN": "0.0.0.0:1"}}}, "PLUGIN_LISTEN"),
         ({"bridge": {"nmae": 1}}, "nmae"),
+        ({"tmpSize": "abc"}, "tmpSize"),
         ({"settings": {"A": "1"}, "extraEnv": [{"name": "A", "value": "2"}]}, "A is set twice"),
     ],
 )
@@ -150,6 +151,12 @@ def test_images_have_tags_of_their_own(bridge_plugin):
 def test_plugin_can_write_to_tmp_alone(bridge_plugin):
     volumes = {volume["name"]: volume for volume in pod(render(bridge_plugin, {"tmpSize": "1Gi"}))["volumes"]}
     assert volumes["tmp"] == {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}
+
+
+def test_plugin_that_hangs_is_restarted_by_a_probe(bridge_plugin):
+    probe = {"exec": {"command": ["python", "-c", "1"]}, "periodSeconds": 20}
+    assert plugin_of(render(bridge_plugin, {"livenessProbe": probe}))["livenessProbe"] == probe
+    assert "livenessProbe" not in plugin_of(render(bridge_plugin))
 
 
 def test_it_has_every_object_of_other_charts(bridge_plugin):
