@@ -14,6 +14,8 @@ from interface import Base, Kind
 
 # Flyte keeps numbers in objects as doubles, which hold integers up to here.
 MAX_EXACT = 2**53 - 1
+# A level is up to three messages within each other, of which protobuf reads 100.
+MAX_DEPTH = 25
 INTEGERS = range(-(2**63), 2**63)
 
 
@@ -21,18 +23,23 @@ class Misfit(Exception):
     """A value that has not the form that is asked for; the message continues the name of the column or output."""
 
 
-def plain(value: Any) -> Any:
-    """``value`` as JSON, for rows that are objects. Raises Misfit for an integer that would be rounded."""
+def plain(value: Any, depth: int = 0) -> Any:
+    """``value`` as JSON, for rows that are objects.
+
+    Raises Misfit for an integer that would be rounded, and for what is nested too deeply for Flyte's messages.
+    """
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
         if abs(value) > MAX_EXACT:
-            raise Misfit(f"{value} would be rounded, because Flyte's objects have doubles: cast it to text")
+            raise Misfit(f"{described(value)} would be rounded, because Flyte's objects have doubles: cast it to text")
         return value
+    if isinstance(value, list | tuple | dict) and depth == MAX_DEPTH:
+        raise Misfit(f"is nested deeper than {MAX_DEPTH} levels: cast it to text")
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, float) and math.isfinite(value):
         return value
     return value.total_seconds() if isinstance(value, timedelta) else text(value)
@@ -85,7 +92,7 @@ def integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or value != int(value):
         raise ValueError
     if int(value) not in INTEGERS:
-        raise Misfit(f"is {value}, beyond the 64 bits of Flyte's int: declare str")
+        raise Misfit(f"is {described(value)}, beyond the 64 bits of Flyte's int: declare str")
     return int(value)
 
 

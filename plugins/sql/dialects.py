@@ -32,6 +32,8 @@ class Dialect:
     openings: re.Pattern[str]
     bodies: dict[str, re.Pattern[str]]
     comments_nest: bool
+    # Comments that the server may run, so that they need not end where a comment does.
+    code_comment: re.Pattern[str] | None = None
 
     def end(self, kind: str, text: str, opening: re.Match[str]) -> int | None:
         """Where the token ends; None if it has no end."""
@@ -78,6 +80,8 @@ POSTGRESQL = Dialect(
 
 # Before -- there may be anything; after it, a blank.
 MYSQL_LINE = r"(?P<line>#|--(?=[\s\x00-\x1f]|\Z))"
+# Versioned comments, MariaDB's too; and hints with quotes, in which */ ends nothing.
+MYSQL_CODE_COMMENT = re.compile(r"/\*(?:M?!|\+[^'\"`]*['\"`])")
 
 
 def mysql(sql_mode: str) -> Dialect:
@@ -85,7 +89,8 @@ def mysql(sql_mode: str) -> Dialect:
     modes = sql_mode.upper().split(",")
     quoted, name = (r"'|\"", "`") if "ANSI_QUOTES" not in modes else ("'", '`|"')
     openings = rf"{PLACEHOLDER}|{MYSQL_LINE}|(?P<block>/\*)|(?P<string>{quoted})|(?P<name>{name})|{REST}"
-    return MySql(re.compile(openings, FLAGS), {}, comments_nest=False, backslashes="NO_BACKSLASH_ESCAPES" not in modes)
+    backslashes = "NO_BACKSLASH_ESCAPES" not in modes
+    return MySql(re.compile(openings, FLAGS), {}, False, MYSQL_CODE_COMMENT, backslashes)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pymysql.cursors import SSCursor
 
 import dialects
 from connections import Connection
-from outputs import Result, Row, bounded, wrong
+from outputs import Result, Row, bounded, unreadable, wrong
 from session import CONNECT_TIMEOUT, CannotConnect, exception
 from statement import Statement
 from verdicts import of_errno
@@ -72,13 +72,24 @@ class MySql:
         try:
             yield cursor
         except BaseException:
-            # Closing it reads all rows that are left, so there must not be more.
-            with contextlib.suppress(Unavailable, pymysql.Error):
-                self.cancel()
+            self._drop_rows(cursor)
             raise
         finally:
             with contextlib.suppress(pymysql.Error, AttributeError):
                 cursor.close()
+
+    def _drop_rows(self, cursor: SSCursor) -> None:
+        """Sees to it that no rows are left: closing the cursor would read them all."""
+        result: Any = self._connection._result  # type: ignore[attr-defined]
+        if result is None or not result.unbuffered_active:
+            return
+        try:
+            self.cancel()
+        except (Unavailable, pymysql.Error) as error:
+            # There may be no second connection. Without the first one, the server stops sending and rolls back.
+            LOG.warning("connection %r: closed, because of rows that are left: %s", self._settings.name, error)
+            result.unbuffered_active = False
+            self._connection._force_close()  # type: ignore[attr-defined]
 
     def commit(self) -> None:
         with translated():
@@ -184,6 +195,9 @@ def translated() -> Iterator[None]:
         raise of_error(error) from None
     except (UnicodeError, OverflowError) as error:
         raise Refused(str(error), code="WRONG_VALUE") from None
+    except (ValueError, RecursionError) as error:
+        # Of what reads a value, such as JSON with a number of 5,000 digits.
+        raise unreadable(error) from None
 
 
 def of_error(error: pymysql.MySQLError) -> Exception:

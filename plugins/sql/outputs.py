@@ -14,6 +14,7 @@ from interface import Base, Kind
 
 # Outputs travel within Flyte's messages, which have 4 MiB at most.
 MAX_BYTES = 1 << 20
+MIN_WEIGHT = 8
 ROLLED_BACK = "the statement was rolled back"
 Row = tuple[Any, ...]
 Kinds = Mapping[str, Kind]
@@ -48,12 +49,17 @@ def bounded(rows: Iterable[Row], max_rows: int) -> tuple[Row, ...]:
 
 
 def weight(value: Any) -> int:
-    """About as many bytes as the value has."""
+    """About as many bytes as the value has. The smallest counts too: there may be many of it."""
+    return max(MIN_WEIGHT, length(value))
+
+
+def length(value: Any) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
-        return sum(len(str(key)) + weight(item) for key, item in value.items())
-    return sum(map(weight, value)) if isinstance(value, list | tuple) else 8
+        return sum(weight(key) + weight(item) for key, item in value.items())
+    # Numbers have any number of digits, and ranges have numbers.
+    return sum(map(weight, value)) if isinstance(value, list | tuple) else len(str(value))
 
 
 def too_large(what: str) -> Refused:
@@ -63,6 +69,13 @@ def too_large(what: str) -> Refused:
 
 def succeeded(result: Result, declared: Kinds | None) -> Succeeded:
     """The outputs. Raises Refused if the result is not what the task declares, or is too large."""
+    try:
+        return measured(result, declared)
+    except RecursionError as error:
+        raise unreadable(error) from None
+
+
+def measured(result: Result, declared: Kinds | None) -> Succeeded:
     outputs = undeclared(result) if declared is None else of_declared(result, declared)
     if len(json.dumps(outputs, ensure_ascii=False, default=text).encode("utf-8", "replace")) > MAX_BYTES:
         raise too_large(f"more than {MAX_BYTES >> 20} MiB")
@@ -136,8 +149,10 @@ def cell(row: Mapping[str, Any], name: str, kind: Kind | None) -> Any:
 
 
 def named(result: Result) -> list[dict[str, Any]]:
-    """Each row by names of columns. Raises Refused if two columns have the same."""
+    """Each row by names of columns. Raises Refused if two have the same name, or if the names alone are too large."""
     columns = result.columns or ()
+    if len(result.rows) * sum(map(len, columns)) > MAX_BYTES:
+        raise too_large(f"more than {MAX_BYTES >> 20} MiB")
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise wrong(f"two columns are called {twice!r}: give one another name with AS")
@@ -147,10 +162,9 @@ def named(result: Result) -> list[dict[str, Any]]:
 def single_row(result: Result, declares: str) -> dict[str, Any]:
     if result.columns is None:
         raise wrong(f"the statement returns no rows, but {declares}")
-    rows = named(result)
-    if len(rows) != 1:
+    if len(result.rows) != 1:
         raise wrong(f"the statement returns {result.summary}, but {declares}: expected one row")
-    return rows[0]
+    return named(result)[0]
 
 
 def single_column(result: Result, declares: str) -> None:
@@ -165,6 +179,16 @@ def fitted(value: Any, kind: Kind | None, name: str) -> Any:
         return plain(value) if kind is None else of_kind(value, kind)
     except Misfit as misfit:
         raise wrong(f"{name}: {misfit}") from None
+
+
+def unreadable(error: Exception) -> Refused:
+    """For a value that the driver, or this program, cannot read."""
+    if isinstance(error, RecursionError):
+        what = "is nested too deeply"
+    else:
+        # What follows is advice about settings of Python.
+        what = f"cannot be read: {str(error).partition(';')[0]}"
+    return wrong(f"a value of the result {what}: cast it to text")
 
 
 def wrong(message: str) -> Refused:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from outrigger_plugin import serve
 
-from connections import from_environment
+from connections import Misconfigured, from_environment
 from execution import Sql
 
-app = serve(Sql(from_environment()))
+try:
+    app = serve(Sql(from_environment()))
+except Misconfigured as error:
+    # For the operator, who needs no traceback.
+    raise SystemExit(str(error)) from None

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from connections import Connection
 from dialects import POSTGRESQL
-from outputs import Result, Row, bounded
+from outputs import Result, Row, bounded, unreadable
 from session import CONNECT_TIMEOUT, CannotConnect, exception
 from statement import Statement
 from verdicts import of_sqlstate
@@ -169,6 +169,9 @@ def translated() -> Iterator[None]:
         raise of_error(error) from None
     except (UnicodeError, OverflowError) as error:
         raise Refused(str(error), code="WRONG_VALUE") from None
+    except (ValueError, RecursionError) as error:
+        # Of what reads a value, such as JSON with a number of 5,000 digits.
+        raise unreadable(error) from None
 
 
 def of_error(error: psycopg.Error) -> Exception:

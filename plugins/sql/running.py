@@ -39,9 +39,12 @@ class Work:
         self._connection = connection
         self._open = open_session
         self._until = until
+        # Held while a session is stopped, which may take long; the other one never for long.
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._decision = threading.Lock()
         self._stopped = False
+        self._commits = False
 
     def run(self, use: Use) -> Succeeded:
         """What ``use`` makes of the session. Commits, unless that raises or this was stopped."""
@@ -49,7 +52,7 @@ class Work:
         try:
             self._attach(session)
             succeeded = self._used(session, use)
-            self._commit(session)
+            commit(session)
             return succeeded
         finally:
             # Nothing to stop any more; another session may get its id.
@@ -58,10 +61,20 @@ class Work:
 
     def stop(self, how: Callable[[Session], None]) -> None:
         """Stops the session in this way, unless it has ended or commits."""
+        self.forbid_commit()
         with self._lock:
-            self._stopped = True
             if self._session is not None:
                 how(self._session)
+
+    def forbid_commit(self) -> None:
+        """From now on this does not begin to commit; ``commits`` says whether it has."""
+        with self._decision:
+            self._stopped = True
+
+    @property
+    def commits(self) -> bool:
+        """Whether the commit has begun. Nothing stops it then."""
+        return self._commits
 
     def _seconds_left(self) -> float:
         left = self._until - time.monotonic()
@@ -72,32 +85,37 @@ class Work:
     def _attach(self, session: Session) -> None:
         with self._lock:
             self._session = session
-            if self._stopped:
-                raise Stopped
+        if self._stopped:
+            raise Stopped
 
-    def _detach(self) -> bool:
-        """Returns whether this was stopped before."""
+    def _detach(self) -> None:
         with self._lock:
             self._session = None
-            return self._stopped
+
+    def _begin_commit(self) -> None:
+        with self._decision:
+            if self._stopped:
+                raise Stopped
+            self._commits = True
 
     def _used(self, session: Session, use: Use) -> Succeeded:
         try:
             succeeded = use(session)
-            if self._detach():
-                raise Stopped
+            self._detach()
+            self._begin_commit()
             return succeeded
         except BaseException:
             session.rollback()
             raise
 
-    def _commit(self, session: Session) -> None:
-        try:
-            session.commit()
-        except Exception as error:
-            if session.is_lost:
-                raise OutcomeUnknown from error
-            raise
+
+def commit(session: Session) -> None:
+    try:
+        session.commit()
+    except Exception as error:
+        if session.is_lost:
+            raise OutcomeUnknown from error
+        raise
 
 
 class Lane:
@@ -125,7 +143,7 @@ class Lane:
                 raise Unavailable(f"connection {self._connection.name!r}: busy with other tasks", retry_after=1)
             self._end(work, running)
             await asyncio.wait({future}, timeout=grace)
-            return late_outcome(future, seconds)
+            return late_outcome(future, seconds, work.commits)
         except asyncio.CancelledError:
             if not running.cancel():
                 self._end(work, running)
@@ -133,6 +151,7 @@ class Lane:
 
     def _end(self, work: Work, running: Future[Succeeded]) -> None:
         """Ends ``work`` in the background: nobody waits for a server that does not answer."""
+        work.forbid_commit()
         ending = asyncio.create_task(self._stop(work, asyncio.wrap_future(running)))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
@@ -160,12 +179,17 @@ def outcome(future: asyncio.Future[Succeeded]) -> Ended:
     except Cancelled as error:
         return RetryableFailed(str(error), code="CANCELLED")
     except OutcomeUnknown:
-        message = "the connection was lost during the commit: whether the statement took effect is not known"
-        return RetryableFailed(message, code="OUTCOME_UNKNOWN")
+        return outcome_unknown("the connection was lost during the commit")
 
 
-def late_outcome(future: asyncio.Future[Succeeded], seconds: float) -> Ended:
-    """As above, for a statement whose time was over. It may have succeeded just then."""
+def outcome_unknown(why: str) -> RetryableFailed:
+    return RetryableFailed(f"{why}: whether the statement took effect is not known", code="OUTCOME_UNKNOWN")
+
+
+def late_outcome(future: asyncio.Future[Succeeded], seconds: float, commits: bool) -> Ended:
+    """As above, for a statement whose time was over. It may have succeeded just then, or still be in its commit."""
+    if commits and not future.done():
+        return outcome_unknown(f"the commit took longer than the statement's {seconds:.1f} s")
     if future.done() and not isinstance(future.exception(), Stopped | Cancelled | TimedOut | Unavailable):
         return outcome(future)
     return Failed(f"the statement took longer than {seconds:.1f} s and was cancelled", code="STATEMENT_TIMEOUT")

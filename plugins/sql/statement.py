@@ -86,7 +86,10 @@ def parse(text: str | None, dialect: Dialect) -> Statement:
     if is_empty:
         raise Refused(f"{WHERE}: has nothing but comments", code="NO_STATEMENT")
     refuse_swallowing_comment(text, tokens)
-    return Statement(tuple(parts(text, tokens)))
+    statement = Statement(tuple(parts(text, tokens)))
+    if statement.placeholders and dialect.code_comment is not None:
+        refuse_code_comments(tokens, dialect.code_comment)
+    return statement
 
 
 def scan(text: str, dialect: Dialect) -> Iterator[Token]:
@@ -113,6 +116,17 @@ def refuse_swallowing_comment(text: str, tokens: list[Token]) -> None:
         "followed it: use /* … */",
         code="SWALLOWING_COMMENT",
     )
+
+
+def refuse_code_comments(tokens: list[Token], code_comment: re.Pattern[str]) -> None:
+    """In ``/*! '*/ {{ … }} /* ' */`` the server sees a string that a value could end."""
+    for token in tokens:
+        if token.kind == "block" and code_comment.match(token.text):
+            raise Refused(
+                f"{WHERE}: a comment {token.text[:20]}…, which MySQL may run, in a statement with placeholders: "
+                "a value could become a part of it; write it without the comment",
+                code="WRONG_PLACEHOLDER",
+            )
 
 
 def parts(text: str, tokens: list[Token]) -> Iterator[Part]:

@@ -109,6 +109,10 @@ class Database:
             query = "SELECT info FROM information_schema.processlist WHERE user = 'flyte' AND info IS NOT NULL"
         return [row[0] for row in self.admin(query)]
 
+    def connection(self) -> pymysql.Connection[Any]:
+        """A session of MySQL's administrator that stays open."""
+        return pymysql.connect(unix_socket=str(self.directory / "server.sock"), user="root", database="shop")
+
     @property
     def sleep(self) -> str:
         return "SELECT pg_sleep(600)" if self.is_postgresql else "SELECT SLEEP(600)"

@@ -19,11 +19,14 @@ from typing import Any
 import pytest
 from conftest import CANARY, ROOT, TIMEOUT, Database, eventually, interface
 
+from cells import MAX_DEPTH
+
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT.parent.parent / "target"))
 BRIDGE = TARGET / "debug" / "bridge"
 # As flytekit 1.16 serializes outputs={"results": list[dict]}.
 MSGPACK = {"annotations": {"cache-key-metadata": {"serialization-format": "msgpack"}}}
 RESULTS = {"collection_type": {"simple": "STRUCT", "annotation": MSGPACK}}
+MAP = {"map_value_type": {"simple": "STRUCT"}}
 OPTIONAL = {"variants": [{"simple": "INTEGER", "structure": {"tag": "int"}}, {"simple": "NONE"}]}
 PATH = "/plugins/v1/sql/0"
 
@@ -126,6 +129,16 @@ def test_rows_are_a_collection_of_structs(served: Call, connection: str) -> None
     _, answer = served(request(statement, interface(results=RESULTS), connection, {}))
     rows = answer["outputs"]["literals"]["results"]["collection"]["literals"]
     assert [row["scalar"]["generic"] for row in rows] == [{"id": 1, "name": "a"}, {"id": 2, "name": None}]
+
+
+@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_a_value_as_deep_as_allowed_reaches_flyte(served: Call, opening: str, closing: str) -> None:
+    times = MAX_DEPTH // len(closing)
+    query = f"SELECT (repeat('{opening}', {times}) || 'null' || repeat('{closing}', {times}))::jsonb AS a"
+    kinds = [RESULTS, {"simple": "STRUCT"}, *([MAP] if opening == '{"a":' else [])]
+    for declares in (interface(a=kind) for kind in kinds):
+        status, answer = served(request(query, declares, "postgresql", {}))
+        assert (status, answer.get("phase")) == (200, "SUCCEEDED"), answer
 
 
 def test_a_refusal_has_the_servers_words(served: Call) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from conftest import task
+from conftest import ROOT, task
 from outrigger_plugin import Refused, Unavailable
 
 import connections
@@ -76,6 +79,17 @@ def test_a_wrong_setting_is_named(text: str, message: str) -> None:
 def test_the_file_must_exist(path: str | None, message: str) -> None:
     with pytest.raises(Misconfigured, match=f"^SQL_CONNECTIONS_FILE: .*{message}"):
         connections.from_environment({} if path is None else {"SQL_CONNECTIONS_FILE": path})
+
+
+def test_a_wrong_file_ends_the_program_with_one_line(tmp_path: Any) -> None:
+    file = tmp_path / "connections.toml"
+    file.write_text("[connections")
+    environment = {**os.environ, "SQL_CONNECTIONS_FILE": str(file)}
+    command = [sys.executable, "-c", "import plugin"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("SQL_CONNECTIONS_FILE: no TOML: ")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_password_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from outrigger_plugin import Ended, Failed, Refused, RetryableFailed, Succeeded,
 
 from connections import Connection
 from execution import Sql
-from running import SERVER_LIMIT_AFTER, Stopped, Work
+from running import SERVER_LIMIT_AFTER, Lane, Stopped, Work
 
 INSISTENT = """
 DO $$ BEGIN
@@ -109,6 +110,42 @@ def test_more_statements_than_connections_wait_their_turn(database: Database) ->
     assert all(isinstance(answer, Succeeded) for answer in asyncio.run(run()))
 
 
+@contextlib.contextmanager
+def slow_commits(database: Database, table: str) -> Iterator[None]:
+    """Makes a table of which a change takes three seconds to commit."""
+    database.admin(f"CREATE TABLE {table} (n INT)")
+    if database.is_postgresql:
+        database.admin(f"GRANT ALL ON {table} TO flyte")
+        sleeps = "BEGIN PERFORM pg_sleep(3); RETURN NULL; END"
+        database.admin(f"CREATE FUNCTION {table}_sleeps() RETURNS trigger LANGUAGE plpgsql AS $$ {sleeps} $$")
+        database.admin(
+            f"CREATE CONSTRAINT TRIGGER sleeping AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED "
+            f"FOR EACH ROW EXECUTE FUNCTION {table}_sleeps()"
+        )
+        yield
+        return
+    with database.connection() as connection, connection.cursor() as cursor:
+        # As a backup does: statements go on, commits wait.
+        for stage in ("START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT"):
+            cursor.execute(f"BACKUP STAGE {stage}")
+        release = threading.Timer(3, lambda: cursor.execute("BACKUP STAGE END"))
+        release.start()
+        try:
+            yield
+        finally:
+            release.join()
+
+
+def test_a_commit_that_takes_too_long_has_an_unknown_outcome(database: Database) -> None:
+    with slow_commits(database, "slow_to_commit"):
+        started = time.monotonic()
+        answer = database.run("INSERT INTO slow_to_commit VALUES (1)", seconds=3)
+        assert time.monotonic() - started < 3
+    message = "the commit took longer than the statement's 2.4 s: whether the statement took effect is not known"
+    assert answer == RetryableFailed(message, code="OUTCOME_UNKNOWN")
+    eventually(lambda: database.admin("SELECT n FROM slow_to_commit") == [(1,)], "the commit has succeeded after all")
+
+
 class Finished:
     """A session whose statement has run, and what becomes of it."""
 
@@ -134,6 +171,33 @@ def test_a_statement_that_was_told_to_end_is_not_committed_even_if_it_succeeds(s
     assert session.calls == [*(["cancel"] if stopped else []), end, "close"]
     work.stop(lambda session: session.terminate())
     assert session.calls[-1] == "close", "another session may have its id by now"
+
+
+def test_a_statement_that_is_reported_cancelled_is_not_committed_however_late_it_ends() -> None:
+    session: Any = Finished()
+    lane = Lane(Connection("main", "mysql", "flyte"), lambda connection, seconds: session)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        goes_on.wait(TIMEOUT)
+
+    # What could stop the statement hangs too.
+    session.cancel = session.terminate = hang
+
+    def use(_: Any) -> Succeeded:
+        assert hangs.wait(TIMEOUT)
+        goes_on.wait(TIMEOUT)
+        return Succeeded()
+
+    async def run() -> Ended:
+        answer = await lane.run(use, 0.1, grace=0.1)
+        goes_on.set()
+        await condition(lambda: "close" in session.calls, "the statement has ended")
+        return answer
+
+    assert isinstance(asyncio.run(run()), Failed)
+    assert session.calls == ["rollback", "close"]
 
 
 async def while_busy(database: Database, then: Callable[[Sql], Awaitable[None]]) -> None:

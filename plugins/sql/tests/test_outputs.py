@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import Database, interface, simple
+from conftest import Database, eventually, interface, simple
 from outrigger_plugin import Refused
+from psycopg.types.multirange import Multirange
+from psycopg.types.range import Range
+
+from mysql import read_cell, translated
+from outputs import MAX_BYTES, bounded
+
+
+class Version:
+    """A type that a driver might have one day."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
 
 STRUCT = {"simple": "STRUCT"}
 OPTIONAL_INTEGER = {"union_type": {"variants": [{"simple": "INTEGER"}, {"simple": "NONE"}]}}
@@ -199,6 +218,121 @@ def test_a_value_that_is_too_large_is_refused(database: Database) -> None:
     with pytest.raises(Refused, match="more than 1 MiB") as refused:
         database.run(query, simple(o0="STRING"))
     assert refused.value.code == "RESULT_TOO_LARGE"
+
+
+DIGITS = Decimal("9" * 1000)
+
+
+@pytest.mark.parametrize(
+    "value, size",
+    [
+        (DIGITS, 1000),
+        (Range(DIGITS, DIGITS), 2000),
+        (Multirange([Range(DIGITS, DIGITS)]), 2000),
+        ("x" * 1000, 1000),
+        ([DIGITS, "x"], 1000),
+        ({"x" * 1000: None}, 1000),
+        (Version("9" * 1000), 1000),
+        ("", 8),
+        (None, 8),
+        ([[], [], {}, ""], 32),
+    ],
+)
+def test_no_more_is_read_than_the_limit_whatever_the_values_are(value: Any, size: int) -> None:
+    read = 0
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield (value,)
+
+    with pytest.raises(Refused, match="more than 1 MiB"):
+        bounded(rows(), 1_000_000)
+    assert read <= MAX_BYTES // size + 1
+
+
+@pytest.mark.parametrize("expression", ["{}", "numrange(0, {})", "nummultirange(numrange(0, {}))", "ARRAY[{}]"])
+@pytest.mark.parametrize("declares", [None, interface(), interface(results=of(STRUCT))])
+def test_long_numbers_are_refused_as_soon_as_they_are_too_many(
+    postgresql: Database, expression: str, declares: Any
+) -> None:
+    # The later rows are no numbers: they are not asked for.
+    number = expression.format("repeat(CASE WHEN n < 40 THEN '9' ELSE 'x' END, 131000)::numeric")
+    query = f"SELECT {number} AS n"
+    with pytest.raises(Refused, match="more than 1 MiB") as refused:
+        postgresql.run(f"{query} FROM generate_series(1, 900) AS n", declares)
+    assert refused.value.code == "RESULT_TOO_LARGE"
+
+
+def test_names_of_columns_count_in_each_row(database: Database) -> None:
+    columns = ", ".join(f"1 AS {'x' * 50}{n}" for n in range(100))
+    rows = "generate_series(1, 1000)" if database.is_postgresql else "seq_1_to_1000"
+    with pytest.raises(Refused, match="more than 1 MiB"):
+        database.run(f"SELECT {columns} FROM {rows}")
+    assert len(database.run(f"SELECT {columns} FROM {rows} LIMIT 100").outputs["results"]) == 100
+
+
+UNREADABLE = [
+    ("""('{"a":' || repeat('1', 5000) || '}')::jsonb""", "a value of the result cannot be read: Exceeds the limit"),
+    ("(repeat('[', 3000) || repeat(']', 3000))::jsonb", "a value of the result is nested too deeply"),
+    ("(repeat('[', 300) || repeat(']', 300))::jsonb", "column x: is nested deeper than 25 levels"),
+    ("(repeat('[', 26) || repeat(']', 26))::jsonb", "column x: is nested deeper than 25 levels"),
+]
+
+
+@pytest.mark.parametrize("expression, message", UNREADABLE)
+def test_a_value_that_cannot_be_read_is_refused_and_not_tried_again(
+    postgresql: Database, expression: str, message: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        postgresql.run(f"SELECT {expression} AS x FROM generate_series(1, 10)")
+    assert refused.value.message.startswith(message)
+    assert refused.value.message.endswith("cast it to text; the statement was rolled back")
+    assert refused.value.code == "WRONG_RESULT"
+    assert postgresql.values(f"SELECT length(({expression})::text) AS x")[0] > 50
+
+
+def test_a_text_of_nested_values_is_refused_if_it_is_too_deep(postgresql: Database) -> None:
+    query = "SELECT (repeat('[', {0}) || repeat(']', {0}))::jsonb"
+    assert postgresql.run(query.format(100), simple(o0="STRING")).outputs["o0"] == "[" * 100 + "]" * 100
+    for depth in range(200, 1200, 50):
+        try:
+            postgresql.run(query.format(depth), simple(o0="STRING"))
+        except Refused as refused:
+            assert refused.code == "WRONG_RESULT"
+
+
+# MariaDB's JSON is text, MySQL's is read.
+@pytest.mark.parametrize("text", ['{"a": ' + "1" * 5000 + "}", "[" * 3000 + "]" * 3000, "{"])
+def test_json_of_mysql_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match=r"a value of the result .* cast it to text") as refused, translated():
+        read_cell(text, is_json=True)
+    assert refused.value.code == "WRONG_RESULT"
+
+
+def test_without_another_connection_a_result_that_is_too_large_is_not_read_to_its_end(mariadb: Database) -> None:
+    account = "ALTER USER flyte@localhost WITH MAX_USER_CONNECTIONS"
+    mariadb.admin(f"{account} 1")
+    try:
+        started = time.monotonic()
+        with pytest.raises(Refused, match="more than 1,000 rows"):
+            mariadb.run(mariadb.many_rows)
+        assert time.monotonic() - started < 5
+        eventually(lambda: mariadb.running() == [], "the statement has ended")
+    finally:
+        mariadb.admin(f"{account} 0")
+
+
+def test_a_statement_that_fails_needs_no_second_connection(mariadb: Database) -> None:
+    def connections() -> int:
+        ((_, count),) = mariadb.admin("SHOW GLOBAL STATUS LIKE 'Connections'")
+        return int(count)
+
+    before = connections()
+    with pytest.raises(Refused):
+        mariadb.run("SELECT * FROM missing")
+    assert connections() - before == 2, "the statement's, and the one that counts"
 
 
 def test_a_change_whose_result_is_too_large_is_rolled_back(database: Database) -> None:

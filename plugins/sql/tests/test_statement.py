@@ -146,6 +146,38 @@ def test_a_comment_that_may_hide_joined_lines_is_refused(dialect: Dialect, text:
         parse(text, dialect)
 
 
+CODE_IN_COMMENTS = [
+    "SELECT /*! '*/ {} /* ' */ AS a",
+    "SELECT /*!50000 '*/ {} /* ' */ AS a",
+    "SELECT /*M! '*/ {} /* ' */ AS a",
+    "SELECT /*M!100100 1 */ + {}",
+    "SELECT {} /*! + 1 */",
+    "SELECT /*+ SET_VAR(a = '*/ {} /* ') */ 1",
+    "SELECT /*+ QB_NAME(`*/ {} /* `) */ 1",
+]
+
+
+@pytest.mark.parametrize("text", CODE_IN_COMMENTS)
+def test_mysqls_comments_that_are_code_have_no_place_beside_placeholders(text: str) -> None:
+    with pytest.raises(Refused, match=r"comment .*, which MySQL may run, in a statement with placeholders") as refused:
+        parse(text.replace("{}", X), MYSQL)
+    assert refused.value.code == "WRONG_PLACEHOLDER"
+    assert parse(text.replace("{}", X), POSTGRESQL).placeholders or "`" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT /*! STRAIGHT_JOIN */ 1",
+        "SELECT '/*! a */', {}",
+        "SELECT /* ! */ {}",
+        "SELECT /*+ MAX_EXECUTION_TIME(10) */ {}",
+    ],
+)
+def test_other_comments_of_mysql_are_as_they_are_written(text: str) -> None:
+    assert rendered(text.replace("{}", X), MYSQL) == text.replace("{}", "<1>")
+
+
 @pytest.mark.parametrize("text", ["{{", "'{{ .", "E'a'\n", "/*", "$a$", "''", "E'\n'\n", "1e", '"', "a" * 1000])
 @pytest.mark.parametrize("dialect", BOTH)
 def test_a_hostile_statement_takes_no_more_time_than_another(dialect: Dialect, text: str) -> None:
