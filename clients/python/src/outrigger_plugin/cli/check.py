@@ -18,7 +18,8 @@ PROGRAM = "plugin-conformance"
 DESCRIPTION = """
 Checks plugins against the contract: serves them on free ports of this machine without tokens, as `outrigger serve`
 does, and calls them over REST and the gRPC of both versions of Flyte. Without a task that succeeds, nothing that takes
-a job is checked.
+a job is checked. With one, three jobs are first started without the bridge, to see whether a repeated create finds its
+job.
 """
 USAGE = "outrigger check (MODULE:APP | --command COMMAND) [OPTIONS] [-- CONFORMANCE FLAGS]"
 EXAMPLES = """

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import offer, programs
+from . import offer, programs, repeats
 from .announcement import announce
 from .children import Child, Signals, Stopped, note
 from .errors import Failure
@@ -60,18 +60,31 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
     with private_directory() as directory:
         signals = Signals()
         try:
-            await start(options, program, directory / "plugin.sock", signals)
+            path = directory / "plugin.sock"
+            found = await start(options, program, path, signals)
+            holds = await signals.watch(asyncio.to_thread(repeats_hold, options, path, found))
             checking = await Child.start("the check", checks, patience=1)
             try:
                 await signals.watch(checking.process.wait())
             finally:
                 await checking.stop()
-            return checking.exit_code
+            return checking.exit_code or int(not holds)
         except Stopped:
             return 128 + (signals.received or 0)
         finally:
             for child in reversed(signals.children):
                 await child.stop()
+
+
+def repeats_hold(options: argparse.Namespace, path: Path, found: Offer) -> bool:
+    """Whether no plugin starts a second job for a repeated create. Prints each finding."""
+    holds = True
+    # The report in JSON is one document.
+    report = sys.stderr if options.output == "json" else sys.stdout
+    for finding in repeats.check(path, found, options.task):
+        print(finding, file=report, flush=True)
+        holds = holds and finding.outcome != "FAIL"
+    return holds
 
 
 async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> Offer:
