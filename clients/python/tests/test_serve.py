@@ -1,5 +1,6 @@
 """`outrigger serve` before a fake bridge."""
 
+import argparse
 import asyncio
 import itertools
 import os
@@ -10,9 +11,10 @@ import sys
 
 import pytest
 
-from conftest import TIMEOUT, Caller, eventually
+from conftest import TIMEOUT, Caller, eventually, served
 from outrigger_plugin.cli import serving
-from outrigger_plugin.cli.offer import Offer
+from outrigger_plugin.cli.errors import Failure
+from outrigger_plugin.cli.offer import Offer, of_app
 from program import Outrigger, ends, environment, run
 
 APP = ("my_plugin:app", "--insecure-no-auth")
@@ -244,11 +246,31 @@ def test_terminal_gets_colours_and_logs_for_people(outrigger):
     assert outrigger.arguments[-4:] == ["--log-format", "pretty", "--drain-delay", "0s"]
 
 
-def test_wait_has_a_reason_after_a_while(monkeypatch, capsys):
+def test_wait_has_a_reason_now_and_then(monkeypatch, capsys):
     monkeypatch.setattr(serving, "PATIENCE", 0)
-    answers = iter(["not yet", "not yet", "still not", Offer((), ())])
-    asyncio.run(serving.patiently(lambda: next(answers)))
-    assert capsys.readouterr().err == "outrigger: not yet; waiting\noutrigger: still not; waiting\n"
+    answers = iter(["not yet", "still not", Offer((), ())])
+    asyncio.run(serving.patiently(lambda: next(answers), None))
+    assert capsys.readouterr().err == "outrigger: not yet; waiting for 0 s\noutrigger: still not; waiting for 0 s\n"
+
+
+@pytest.mark.parametrize("app, command, name", [(None, "sleep 9", "'sleep 9'"), ("a:b", None, "a:b")])
+def test_wait_for_a_server_has_an_end(tmp_path, app, command, name):
+    options = argparse.Namespace(app=app, command=command, connectors=None, limit=0)
+    with pytest.raises(Failure) as failure:
+        asyncio.run(serving.listening(options, tmp_path / "s"))
+    assert str(failure.value) == f"{name} does not listen on $PLUGIN_SOCKET ({tmp_path}/s)"
+
+
+def test_answer_of_an_app_has_a_bound():
+    async def endless(scope, receive, send):
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b" " * (1 << 20) + b" "})
+
+    with served(endless) as caller, pytest.raises(Failure) as failure:
+        of_app("my_plugin:endless", caller.path)
+    expected = "my_plugin:endless serves no plugins: its answer to GET /plugins/v1 has more than 1048576 bytes"
+    assert str(failure.value) == expected
 
 
 @pytest.mark.parametrize(

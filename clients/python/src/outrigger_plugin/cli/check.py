@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 PROGRAM = "plugin-conformance"
+# How long the plugins may take to start, and the bridge, in seconds.
+LIMIT = 120.0
 DESCRIPTION = """
 Checks plugins against the contract: serves them on free ports of this machine without tokens, as `outrigger serve`
 does, and calls them over REST and the gRPC of both versions of Flyte. Without a task that succeeds, nothing that takes
@@ -55,7 +57,7 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--bridge", metavar="PATH", help="the program; see `outrigger serve --help`")
     # What `serve` would have asked for.
     parser.set_defaults(connectors=None, reload=False, insecure_no_auth=True, auth=None, handle_keys=None)
-    parser.set_defaults(task_types="", sync_task_types="", run=run, parser=parser)
+    parser.set_defaults(task_types="", sync_task_types="", run=run, parser=parser, limit=LIMIT)
 
 
 def run(options: argparse.Namespace) -> int:

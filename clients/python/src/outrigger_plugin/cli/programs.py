@@ -61,10 +61,17 @@ def is_the_bridge(program: str) -> bool:
 def server(options: argparse.Namespace, socket: Path) -> tuple[str, list[str]]:
     """What to call the server that listens on ``socket``, and its command."""
     if options.connectors is not None:
-        return "the server of connectors", connector_server(options, socket)
+        return shown(options), connector_server(options, socket)
     if options.command is not None:
-        return f"the command {options.command!r}", shlex.split(options.command)
-    return f"the server of {options.app}", app_server(options, socket)
+        return f"the command {shown(options)}", shlex.split(options.command)
+    return f"the server of {shown(options)}", app_server(options, socket)
+
+
+def shown(options: argparse.Namespace) -> str:
+    """What is served, in messages."""
+    if options.connectors is not None:
+        return "the server of connectors"
+    return repr(options.command) if options.app is None else str(options.app)
 
 
 def app_server(options: argparse.Namespace, socket: Path) -> list[str]:

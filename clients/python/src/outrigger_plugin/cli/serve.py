@@ -48,7 +48,8 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_what(parser)
     add_how(parser)
-    parser.set_defaults(run=run, parser=parser)
+    # People end it themselves.
+    parser.set_defaults(run=run, parser=parser, limit=None)
 
 
 def add_what(parser: argparse.ArgumentParser) -> None:

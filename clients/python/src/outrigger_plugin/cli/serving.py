@@ -97,7 +97,7 @@ async def start(options: argparse.Namespace, program: str, path: Path, signals: 
     found = await signals.watch(listening(options, path))
     command = programs.bridge(program, options, path, found)
     signals.children.append(await Child.start("the bridge", command, stdout=log))
-    await signals.watch(ready(options.admin_port))
+    await signals.watch(ready(options))
     return found
 
 
@@ -110,48 +110,57 @@ def exit_code(signals: Signals) -> int:
 
 async def listening(options: argparse.Namespace, path: Path) -> Offer:
     """What is offered, once something listens on the socket. Raises Failure if the app is no app of plugins."""
+    name = programs.shown(options)
 
     def ask() -> Offer | str:
         try:
             if options.connectors is None:
-                return offer.of_app(options.app or options.command, path)
+                return offer.of_app(name, path)
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
             return offer.of_options(options)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return f"{name} does not listen on $PLUGIN_SOCKET ({path})"
         except (OSError, http.client.HTTPException):
-            return "the server does not answer yet"
+            return f"{name} does not answer on $PLUGIN_SOCKET ({path})"
 
-    return await patiently(ask)
+    return await patiently(ask, options.limit)
 
 
-async def ready(admin_port: int) -> None:
+async def ready(options: argparse.Namespace) -> None:
     """Returns when the bridge is ready."""
 
     def ask() -> Offer | str:
-        connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=ADMIN_TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", options.admin_port, timeout=ADMIN_TIMEOUT)
         try:
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
             body = answer.read().decode("utf-8", "replace").strip()
             return Offer((), ()) if answer.status == 200 else f"the bridge is not ready: {body}"
         except (OSError, http.client.HTTPException):
-            return "the bridge does not answer yet"
+            return "the bridge does not answer"
         finally:
             connection.close()
 
-    await patiently(ask)
+    await patiently(ask, options.limit)
 
 
-async def patiently(ask: Callable[[], Offer | str]) -> Offer:
-    """Asks until there is an offer. After a while it says why there is none yet."""
-    until, said = time.monotonic() + PATIENCE, ""
+async def patiently(ask: Callable[[], Offer | str], limit: float | None) -> Offer:
+    """Asks until there is an offer, and says now and then why there is none yet.
+
+    Raises Failure when ``limit`` seconds have passed.
+    """
+    started, notes = time.monotonic(), 1
     while True:
         answer = await asyncio.to_thread(ask)
         if not isinstance(answer, str):
             return answer
-        if time.monotonic() > until and answer != said:
-            note(f"{answer}; waiting")
-            said = answer
+        waited = time.monotonic() - started
+        if limit is not None and waited >= limit:
+            raise Failure(answer)
+        if waited >= notes * PATIENCE:
+            note(f"{answer}; waiting for {waited:.0f} s")
+            notes += 1
         await asyncio.sleep(INTERVAL)
 
 
