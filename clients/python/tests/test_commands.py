@@ -70,6 +70,17 @@ def test_check_serves_the_app_and_ends_with_the_verdict(directory):
     assert "--insecure-no-auth" in flags and flags[flags.index("--listen") + 1] == url.removeprefix("http://")
 
 
+def test_flags_of_the_suite_are_its_own_to_explain(directory):
+    ended = outrigger(directory, "check", "--", "--help")
+    assert json.loads(ended.stdout) == {"arguments": ["--help"], "name": "plugin-conformance"}
+
+
+def test_check_needs_something_to_check(directory):
+    ended = outrigger(directory, "check")
+    expected = "outrigger check: expected MODULE:APP or --command (see outrigger check --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, expected)
+
+
 @pytest.fixture
 def forgetful(directory):
     """An app that starts a job for each create, and a suite that finds no fault in it."""

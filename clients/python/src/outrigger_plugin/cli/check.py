@@ -30,7 +30,7 @@ examples:
   outrigger check my_plugin:app --task task.json --junit report.xml -- --time-limit 5m
 
 A task is a CreateTaskRequest as JSON: {"template": {"type": "shoutout", "interface": …}, "inputs": …}. What follows
-`--` is passed to plugin-conformance; `outrigger check my_plugin:app -- --help` lists its flags. Exit codes: 0 if the
+`--` is passed to plugin-conformance; `outrigger check -- --help` lists its flags. Exit codes: 0 if the
 plugins do all that they must, 1 if not, 2 for wrong arguments.
 """
 
@@ -64,9 +64,12 @@ def run(options: argparse.Namespace) -> int:
     """Checks, and returns the exit code. Raises Misuse or Failure."""
     from .serving import check
 
-    check_server(options)
+    program = programs.find(PROGRAM, "install the wheel")
+    if programs.asks_for_help(options.bridge_flags):
+        programs.show_help(program)
+    check_server(options, "MODULE:APP or --command")
     options.port, options.admin_port = free_ports()
-    command = [programs.find(PROGRAM, "install the wheel"), *flags(options), *options.bridge_flags]
+    command = [program, *flags(options), *options.bridge_flags]
     options.bridge_flags = ["--log-level", "error"]
     return asyncio.run(check(options, command))
 

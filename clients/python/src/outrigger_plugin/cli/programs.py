@@ -11,11 +11,13 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import Failure
 from .offer import Offer
 
 BRIDGE = "bridge"
+HELP = frozenset(("-h", "--help"))
 # Where a wheel has the programs.
 OWN = str(Path(__file__).parents[1] / "bin")
 # How long a program may take to say its version, in seconds.
@@ -56,6 +58,15 @@ def is_the_bridge(program: str) -> bool:
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return False
     return asked.returncode == 0 and asked.stdout.startswith(f"{BRIDGE} ")
+
+
+def asks_for_help(flags: Iterable[str]) -> bool:
+    return not HELP.isdisjoint(flags)
+
+
+def show_help(program: str) -> NoReturn:
+    """Becomes the program that explains its flags."""
+    os.execv(program, [program, "--help"])
 
 
 def server(options: argparse.Namespace, socket: Path) -> tuple[str, list[str]]:
