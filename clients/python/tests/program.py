@@ -24,7 +24,7 @@ class Shoutout(Plugin):
     async def poll(self, job):
         if job == "end":
             os._exit(7)
-        return Running(__doc__)
+        return Running()
     async def delete(self, job):
         pass
 
@@ -90,7 +90,7 @@ class Outrigger:
                 text=True,
             )
         try:
-            process.lines = [process.stdout.readline() for _ in range(2)]
+            process.lines = [process.stdout.readline() for _ in range(1 if "--connectors" in arguments else 3)]
             yield process
         finally:
             if process.poll() is None:

@@ -30,6 +30,7 @@ class Slow(Plugin):
 
     async def create(self, task):
         await self.work("create")
+        return "job"
 
     async def poll(self, job):
         await self.work("poll")
@@ -124,4 +125,4 @@ def test_app_that_ends_finishes_its_calls(app, slow):
         assert slow.entered.wait(TIMEOUT)
         threading.Timer(0.1, slow.leave.set).start()
     assert slow.ends == ["create done"]
-    assert read(connection).body == {"job_id": None}
+    assert read(connection).body == {"job_id": "job"}

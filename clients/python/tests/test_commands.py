@@ -70,6 +70,42 @@ def test_check_serves_the_app_and_ends_with_the_verdict(directory):
     assert "--insecure-no-auth" in flags and flags[flags.index("--listen") + 1] == url.removeprefix("http://")
 
 
+def test_flags_of_the_suite_are_its_own_to_explain(directory):
+    ended = outrigger(directory, "check", "--", "--help")
+    assert json.loads(ended.stdout) == {"arguments": ["--help"], "name": "plugin-conformance"}
+
+
+def test_check_needs_something_to_check(directory):
+    ended = outrigger(directory, "check")
+    expected = "outrigger check: expected MODULE:APP or --command (see outrigger check --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, expected)
+
+
+@pytest.fixture
+def forgetful(directory):
+    """An app that starts a job for each create, and a suite that finds no fault in it."""
+    text = (directory / "my_plugin.py").read_text()
+    (directory / "my_plugin.py").write_text(text.replace("return task.key", "return os.urandom(8).hex()"))
+    (directory / "plugin-conformance").write_text('#!/bin/sh\necho "the report"\n')
+    (directory / "task.json").write_text(json.dumps({"template": {"type": "shoutout"}}))
+    return directory
+
+
+def test_check_fails_a_plugin_that_starts_a_second_job_for_a_repeat(forgetful):
+    ended = outrigger(forgetful, "check", "my_plugin:app", "--task", "task.json")
+    assert ended.returncode == 1
+    same, other, report = ended.stdout.splitlines()
+    assert same.startswith('FAIL  plugin/repeat-is-the-same-job  two creates with the Idempotency-Key "')
+    assert same.endswith(": look for the job that has the key before you start one")
+    assert other.startswith("PASS  plugin/other-key-is-another-job") and report == "the report"
+
+
+def test_report_in_json_is_the_only_output(forgetful):
+    ended = outrigger(forgetful, "check", "my_plugin:app", "--task", "task.json", "--output", "json")
+    assert (ended.returncode, ended.stdout) == (1, "the report\n")
+    assert "FAIL  plugin/repeat-is-the-same-job" in ended.stderr
+
+
 def test_check_of_an_app_that_does_not_start_is_an_error(directory):
     (directory / "my_plugin.py").write_text("app = 1 / 0")
     ended = outrigger(directory, "check", "my_plugin:app")

@@ -1,11 +1,14 @@
 """Creates, polls and deletes, as the bridge sends them."""
 
+import contextlib
 import json
 
 import pytest
 
 import plugins
-from conftest import query
+from conftest import query, read
+from outrigger_plugin import asgi
+from outrigger_plugin.cli.offer import SocketConnection
 
 ECHO = "a/deep.echo/0"
 
@@ -48,7 +51,7 @@ def test_stop_iteration_in_a_thread_is_an_error(caller):
     assert (answer.status, answer.body["message"]) == (500, "RuntimeError: StopIteration")
 
 
-@pytest.mark.parametrize("job", [None, True, 7, -1.5, "größer & + %", ["a", {"b": [1]}], {"a b": "c+d"}, ""])
+@pytest.mark.parametrize("job", [True, 7, -1.5, "größer & + %", ["a", {"b": [1]}], {"a b": "c+d"}, ""])
 def test_job_is_any_json(caller, job):
     assert caller.create(ECHO, {"value": job}).body["job_id"] == job
     assert caller.poll(ECHO, job).body["outputs"] == {"value": job}
@@ -65,6 +68,13 @@ def test_long_job_is_in_the_body(caller):
     assert caller.send("POST", f"/{ECHO}/poll", {"job_id": job}).body["outputs"] == {"value": job}
     assert caller.send("POST", f"/{ECHO}/delete", {"job_id": job}).body == {}
     assert plugins.echo.deleted.pop() == job
+
+
+def test_create_that_returns_nothing_is_an_exception(caller, caplog):
+    answer = caller.create(ECHO, {"value": None})
+    expected = "TypeError: create returned None: return what finds the job again"
+    assert (answer.status, answer.body) == (500, {"error_code": None, "message": expected})
+    assert "create of a/deep.echo:0 failed" in caplog.text and expected in caplog.text
 
 
 def test_job_that_does_not_fit_into_a_handle_is_deleted(caller):
@@ -170,6 +180,19 @@ def test_headers_of_a_create_are_checked(caller):
     for text in ("soon", "1" * 30):
         answer = caller.send("PUT", "/shoutout/0", {}, idempotency_key="k", outrigger_deadline_ms=text)
         assert answer.status == 400 and answer.body["message"].startswith("Outrigger-Deadline-Ms: expected")
+
+
+def test_body_that_does_not_arrive_is_not_waited_for(caller, monkeypatch):
+    monkeypatch.setattr(asgi, "BODY_TIMEOUT", 0.1)
+    connection = SocketConnection(caller.path)
+    with contextlib.closing(connection):
+        connection.putrequest("PUT", "/plugins/v1/shoutout/0")
+        connection.putheader("idempotency-key", "k")
+        connection.putheader("content-length", "2")
+        connection.endheaders(b"{")
+        answer = read(connection)
+    expected = {"error_code": "TIMEOUT", "message": "the body did not arrive within 0.1 s"}
+    assert (answer.status, answer.body, answer.headers["connection"]) == (408, expected, "close")
 
 
 def test_body_of_8_mib_is_read_and_no_larger_one(caller):

@@ -1,8 +1,10 @@
 """`outrigger serve` before a fake bridge."""
 
+import argparse
 import asyncio
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,9 +12,10 @@ import sys
 
 import pytest
 
-from conftest import TIMEOUT, Caller, eventually
+from conftest import TIMEOUT, Caller, eventually, served
 from outrigger_plugin.cli import serving
-from outrigger_plugin.cli.offer import Offer
+from outrigger_plugin.cli.errors import Failure
+from outrigger_plugin.cli.offer import Offer, of_app
 from program import Outrigger, ends, environment, run
 
 APP = ("my_plugin:app", "--insecure-no-auth")
@@ -34,7 +37,8 @@ def alive(pid):
 def test_bridge_serves_what_the_app_has(outrigger):
     with outrigger.serving(*APP) as process:
         assert process.lines[0] == f"serving shoutout, chat on http://127.0.0.1:{outrigger.port}\n"
-        assert process.lines[1] == (
+        assert process.lines[1] == "  # replace the inputs by those of your task\n"
+        assert process.lines[2] == (
             f"  curl -sS -X PUT http://127.0.0.1:{outrigger.port}/plugins/v1/shoutout/0 "
             """-d '{"inputs": {"text": "good night"}}' -H "idempotency-key: try-$RANDOM"\n"""
         )
@@ -79,8 +83,8 @@ def test_bridge_with_tokens_listens_on_every_interface(outrigger):
     flags = ("--auth", "auth.yaml", "--handle-keys", "a.key,b.key", "--", "--log-level", "warn", "--tls-certificate=x")
     with outrigger.serving("my_plugin:app", *flags) as process:
         assert process.lines[0] == f"serving shoutout:3, chat on https://127.0.0.1:{outrigger.port}\n"
-        assert "/plugins/v1/shoutout/3 " in process.lines[1]
-        assert process.lines[1].endswith('-H "authorization: Bearer $TOKEN"\n')
+        assert "/plugins/v1/shoutout/3 " in process.lines[2]
+        assert process.lines[2].endswith('-H "authorization: Bearer $TOKEN"\n')
         assert outrigger.arguments[4:] == [
             *("--task-types", "shoutout:3", "--sync-task-types", "chat"),
             *("--listen", f"0.0.0.0:{outrigger.port}", "--admin-listen", f"0.0.0.0:{outrigger.admin}"),
@@ -91,7 +95,7 @@ def test_bridge_with_tokens_listens_on_every_interface(outrigger):
 
 def test_sync_task_types_alone_have_an_example(outrigger):
     with outrigger.serving("my_plugin:only_chat", "--insecure-no-auth") as process:
-        assert process.lines[1].startswith("  curl -sS -X POST") and "--task-types" not in outrigger.arguments
+        assert process.lines[2].startswith("  curl -sS -X POST") and "--task-types" not in outrigger.arguments
 
 
 def test_flags_and_environment_of_the_bridge_come_first(outrigger):
@@ -221,6 +225,12 @@ def test_bridge_is_found_on_path_behind_another_program_of_its_name(outrigger):
     assert found.returncode == 9 and len(outrigger.journal) == 1
 
 
+def test_flags_of_the_bridge_are_its_own_to_explain(outrigger):
+    (outrigger.files / "bridge").write_text('#!/bin/sh\necho "bridge $*"\n')
+    ended = outrigger.run("--", "--help")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "bridge --help\n", "")
+
+
 def test_bridge_that_is_no_program_is_an_error(outrigger):
     ended = outrigger.run(*APP, "--bridge", "/absent", bridge=False)
     assert (ended.returncode, ended.stderr) == (1, "outrigger: --bridge: /absent is not a program\n")
@@ -244,11 +254,31 @@ def test_terminal_gets_colours_and_logs_for_people(outrigger):
     assert outrigger.arguments[-4:] == ["--log-format", "pretty", "--drain-delay", "0s"]
 
 
-def test_wait_has_a_reason_after_a_while(monkeypatch, capsys):
+def test_wait_has_a_reason_now_and_then(monkeypatch, capsys):
     monkeypatch.setattr(serving, "PATIENCE", 0)
-    answers = iter(["not yet", "not yet", "still not", Offer((), ())])
-    asyncio.run(serving.patiently(lambda: next(answers)))
-    assert capsys.readouterr().err == "outrigger: not yet; waiting\noutrigger: still not; waiting\n"
+    answers = iter(["not yet", "still not", Offer((), ())])
+    asyncio.run(serving.patiently(lambda: next(answers), None))
+    assert capsys.readouterr().err == "outrigger: not yet; waiting for 0 s\noutrigger: still not; waiting for 0 s\n"
+
+
+@pytest.mark.parametrize("app, command, name", [(None, "sleep 9", "'sleep 9'"), ("a:b", None, "a:b")])
+def test_wait_for_a_server_has_an_end(tmp_path, app, command, name):
+    options = argparse.Namespace(app=app, command=command, connectors=None, limit=0)
+    with pytest.raises(Failure) as failure:
+        asyncio.run(serving.listening(options, tmp_path / "s"))
+    assert str(failure.value) == f"{name} does not listen on $PLUGIN_SOCKET ({tmp_path}/s)"
+
+
+def test_answer_of_an_app_has_a_bound():
+    async def endless(scope, receive, send):
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b" " * (1 << 20) + b" "})
+
+    with served(endless) as caller, pytest.raises(Failure) as failure:
+        of_app("my_plugin:endless", caller.path)
+    expected = "my_plugin:endless serves no plugins: its answer to GET /plugins/v1 has more than 1048576 bytes"
+    assert str(failure.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -279,7 +309,7 @@ def test_wrong_arguments_are_an_error_of_one_line(arguments, expected):
     ended = run([sys.executable, "-m", "outrigger_plugin", "serve", *arguments], env=environment())
     assert (ended.returncode, ended.stdout) == (2, "")
     assert expected in ended.stderr and ended.stderr.count("\n") == 1
-    assert ended.stderr.endswith("--help)\n")
+    assert ended.stderr.endswith(" (see outrigger serve --help)\n")
 
 
 def test_version_and_help_are_printed():
@@ -289,5 +319,7 @@ def test_version_and_help_are_printed():
         return ended.stdout
 
     assert output("--version").startswith("outrigger 0.")
-    assert "serve plugins" in output("--help")
+    assert "Flyte backend plugins in Python, Go and TypeScript." in output("--help")
+    commands = re.findall(r"^    (\w+) ", output("--help"), re.MULTILINE)
+    assert commands == ["new", "serve", "check", "listen", "sync"]
     assert "outrigger serve my_plugin:app --insecure-no-auth --reload" in output("serve", "--help")

@@ -70,6 +70,26 @@ def test_information_is_checked_too():
             wrong()
 
 
+@pytest.mark.parametrize(
+    "make, expected",
+    [
+        (lambda: Running(3), "message: expected str, not int"),
+        (lambda: Running().with_message(None), "message: expected str, not NoneType"),
+        (lambda: Failed(ValueError("x")), "message: expected str, not ValueError"),
+        (lambda: Failed("x", 404), "code: expected str, not int"),
+        (lambda: Running("x", links=["http://x"]), "links[0]: expected Link, not str"),
+        (lambda: Running("x", links="http://x"), "links: expected a list of Link, not str"),
+        (lambda: Running("x", links=Link("a", "b")), "links: expected a list of Link, not Link"),
+        (lambda: Running().with_link("Log", None), "uri: expected str, not NoneType"),
+        (lambda: Running(info=["x"]), "info: expected a dict, not list"),
+    ],
+)
+def test_arguments_of_another_type_are_refused_where_they_are_written(make, expected):
+    with pytest.raises(TypeError) as error:
+        make()
+    assert str(error.value) == expected
+
+
 def test_outputs_may_have_any_name():
     status = Succeeded(self=1, message=2, links=3, info=4, outputs=5).with_message("done")
     assert status.outputs == {"self": 1, "message": 2, "links": 3, "info": 4, "outputs": 5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 # The bridge accepts no larger requests.
 MAX_BODY = 8 << 20
+# The bridge sends a body at once. In seconds.
+BODY_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,15 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The body of a request. Raises Problem if it is larger than 8 MiB, Disconnected if its caller leaves."""
+    """The body of a request. Raises Disconnected if its caller leaves, Problem if it is too large or slow."""
+    try:
+        return await asyncio.wait_for(_all_of(receive), BODY_TIMEOUT)
+    except asyncio.TimeoutError:
+        text = f"the body did not arrive within {BODY_TIMEOUT:g} s"
+        raise Problem(408, "TIMEOUT", text, ("connection", "close")) from None
+
+
+async def _all_of(receive: Receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()

@@ -9,7 +9,9 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from . import blocking
 from .asgi import Disconnected, Receive, disconnected
+from .blocking import Watched
 
 T = TypeVar("T")
 
@@ -20,16 +22,28 @@ class Calls:
     def __init__(self, threads: int) -> None:
         # Not the loop's own: that one has five threads on one core, and authors use it, too.
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="outrigger-plugin")
+        # Methods that the log has named.
+        self._blocking: set[tuple[str, str]] = set()
         self._started: set[asyncio.Task[Any]] = set()
 
     async def call(self, method: Callable[[Any], Any], argument: Any) -> Any:
         """What ``method`` returns. One that is not async runs in a thread, with this context."""
         if inspect.iscoroutinefunction(method):
-            return await method(argument)
+            return await self._watched(method, argument)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(self._threads, context.run, _without_stop, method, argument)
         return await result if inspect.isawaitable(result) else result
+
+    async def _watched(self, method: Callable[[Any], Coroutine[Any, Any, Any]], argument: Any) -> Any:
+        work = Watched(method(argument))
+        try:
+            return await work
+        finally:
+            name = (method.__name__, plugin_of(method))
+            if work.longest >= blocking.LONGEST_STEP and name not in self._blocking:
+                self._blocking.add(name)
+                blocking.warning(*name, work.longest)
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs ``work``, which continues when this is cancelled or its caller leaves."""
@@ -58,6 +72,12 @@ class Calls:
         self._started.add(task)
         task.add_done_callback(self._started.discard)
         return task
+
+
+def plugin_of(method: Callable[..., Any]) -> str:
+    """The task type and version of the plugin that has ``method``."""
+    plugin = getattr(method, "__self__", None)
+    return f"{getattr(plugin, 'task_type', '?')}:{getattr(plugin, 'version', 0)}"
 
 
 def _without_stop(method: Callable[[Any], Any], argument: Any) -> Any:

@@ -28,8 +28,13 @@ def listed(plugins: dict[Category, AnyPlugin]) -> Answer:
 
 
 async def create(calls: Calls, plugin: Plugin, task: Task) -> Answer:
-    """Starts a job. Raises Refused if it cannot be found again, as another one could not be; it is deleted then."""
+    """Starts a job. Raises Refused if it cannot be found again, as another one could not be; it is deleted then.
+
+    Raises TypeError if there is nothing by which to delete it, either.
+    """
     job = await calls.call(plugin.create, task)
+    if job is None:
+        raise TypeError("create returned None: return what finds the job again")
     try:
         return Answer(200, {"job_id": checked(job)})
     except (ValueError, TypeError, RecursionError) as error:

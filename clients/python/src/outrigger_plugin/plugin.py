@@ -27,7 +27,7 @@ class Plugin(ABC):
 
     @abstractmethod
     def create(self, task: Task) -> Any:
-        """Starts a job and returns what finds it again: any JSON up to 8 KiB.
+        """Starts a job and returns what finds it again: any JSON but null, up to 8 KiB.
 
         Callers cannot read or change it. Flyte repeats a create whose answer was lost: with the same ``task.key``,
         start no second job.

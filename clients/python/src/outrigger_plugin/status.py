@@ -19,6 +19,11 @@ class Link:
     name: str
     uri: str
 
+    def __post_init__(self) -> None:
+        """Raises TypeError for what is no text."""
+        _text(self.name, "name")
+        _text(self.uri, "uri")
+
 
 class Status:
     """The status of a job; use one of the subclasses. The methods ``with_…`` return a changed copy."""
@@ -27,16 +32,16 @@ class Status:
     job_state: ClassVar[str] = "running"
 
     def __init__(self, message: str = "", *, links: Iterable[Link] = (), info: Mapping[str, Any] | None = None) -> None:
-        """``info`` is JSON about the job. Raises ValueError or TypeError if it is not."""
-        self.message = message
-        self.links = tuple(links)
-        self.info = _checked(info or {}, "info")
+        """``info`` is JSON about the job. Raises ValueError or TypeError, naming the argument, for anything else."""
+        self.message = _text(message, "message")
+        self.links = _links(links)
+        self.info = _checked({} if info is None else info, "info")
         self.code: str | None = None
         self.outputs: dict[str, Any] = {}
 
     def with_message(self: S, text: str) -> S:
         """This status with another message."""
-        return self._with(message=text)
+        return self._with(message=_text(text, "message"))
 
     def with_link(self: S, name: str, uri: str) -> S:
         """This status with one more link."""
@@ -113,7 +118,7 @@ class Failed(Status):
         info: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, links=links, info=info)
-        self.code = code
+        self.code = None if code is None else _text(code, "code")
 
 
 class RetryableFailed(Failed):
@@ -142,7 +147,25 @@ def _encoded(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {name: plain(value, f"{kind} {name}") for name, value in values.items()}
 
 
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected str, not {type(value).__name__}")
+    return value
+
+
+def _links(values: Iterable[Link]) -> tuple[Link, ...]:
+    if isinstance(values, (Link, str)) or not isinstance(values, Iterable):
+        raise TypeError(f"links: expected a list of Link, not {type(values).__name__}")
+    links = tuple(values)
+    for index, link in enumerate(links):
+        if not isinstance(link, Link):
+            raise TypeError(f"links[{index}]: expected Link, not {type(link).__name__}")
+    return links
+
+
 def _checked(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """``values`` as they are, so that tests can compare them; an error points at the author's line."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{kind}: expected a dict, not {type(values).__name__}")
     _encoded(values, kind)
     return dict(values)

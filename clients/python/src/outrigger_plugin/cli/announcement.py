@@ -11,6 +11,7 @@ from urllib.parse import quote
 from . import programs
 from .offer import Offer
 
+HINT = "# replace the inputs by those of your task"
 BOLD, RESET = "\033[1m", "\033[0m"
 
 
@@ -19,7 +20,7 @@ def announce(options: argparse.Namespace, offer: Offer) -> None:
     url = f"{scheme(options)}://127.0.0.1:{options.port}"
     line = f"serving {', '.join((*offer.jobs, *offer.sync))} on {url}"
     # What tasks of connectors have to look like, only their authors know.
-    shown = [f"  {example(options, offer, url)}"] if options.connectors is None else []
+    shown = [f"  {HINT}", f"  {example(options, offer, url)}"] if options.connectors is None else []
     print(bold(line), *shown, sep="\n", flush=True)
 
 

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 PROGRAM = "plugin-conformance"
+# How long the plugins may take to start, and the bridge, in seconds.
+LIMIT = 120.0
 DESCRIPTION = """
 Checks plugins against the contract: serves them on free ports of this machine without tokens, as `outrigger serve`
 does, and calls them over REST and the gRPC of both versions of Flyte. Without a task that succeeds, nothing that takes
-a job is checked.
+a job is checked. With one, three jobs are first started without the bridge, to see whether a repeated create finds its
+job.
 """
 USAGE = "outrigger check (MODULE:APP | --command COMMAND) [OPTIONS] [-- CONFORMANCE FLAGS]"
 EXAMPLES = """
@@ -27,7 +30,7 @@ examples:
   outrigger check my_plugin:app --task task.json --junit report.xml -- --time-limit 5m
 
 A task is a CreateTaskRequest as JSON: {"template": {"type": "shoutout", "interface": …}, "inputs": …}. What follows
-`--` is passed to plugin-conformance; `outrigger check my_plugin:app -- --help` lists its flags. Exit codes: 0 if the
+`--` is passed to plugin-conformance; `outrigger check -- --help` lists its flags. Exit codes: 0 if the
 plugins do all that they must, 1 if not, 2 for wrong arguments.
 """
 
@@ -54,16 +57,19 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--bridge", metavar="PATH", help="the program; see `outrigger serve --help`")
     # What `serve` would have asked for.
     parser.set_defaults(connectors=None, reload=False, insecure_no_auth=True, auth=None, handle_keys=None)
-    parser.set_defaults(task_types="", sync_task_types="", run=run, parser=parser)
+    parser.set_defaults(task_types="", sync_task_types="", run=run, parser=parser, limit=LIMIT)
 
 
 def run(options: argparse.Namespace) -> int:
     """Checks, and returns the exit code. Raises Misuse or Failure."""
     from .serving import check
 
-    check_server(options)
+    program = programs.find(PROGRAM, "install the wheel")
+    if programs.asks_for_help(options.bridge_flags):
+        programs.show_help(program)
+    check_server(options, "MODULE:APP or --command")
     options.port, options.admin_port = free_ports()
-    command = [programs.find(PROGRAM, "install the wheel"), *flags(options), *options.bridge_flags]
+    command = [program, *flags(options), *options.bridge_flags]
     options.bridge_flags = ["--log-level", "error"]
     return asyncio.run(check(options, command))
 

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 PROGRAM = "cargo-outrigger"
 # Each takes its own arguments, --help included.
-COMMANDS = {
-    "new": "create a plugin: code, tests, Dockerfile and chart",
-    "sync": "bring a plugin up to date with its plugin.toml and the template",
-}
+COMMANDS = ("new", "sync")
 
 
-def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Lists the commands in the program's help."""
-    for name, what in COMMANDS.items():
-        subparsers.add_parser(name, help=what)
+def add_new_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Lists ``outrigger new`` in the program's help."""
+    subparsers.add_parser("new", help="create a plugin: code, tests, Dockerfile and chart")
+
+
+def add_sync_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Lists ``outrigger sync`` in the program's help."""
+    subparsers.add_parser("sync", help="bring a plugin up to date with its plugin.toml and the template")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from .. import __version__
 from . import check, generator, listen, serve
 from .errors import Failure, Misuse
 
-DESCRIPTION = "Flyte backend plugins as Python classes."
-# Each adds its parser to the subparsers, with a default `run` that takes the arguments and returns the exit code.
-SUBCOMMANDS = (serve, listen, check, generator)
+DESCRIPTION = "Flyte backend plugins in Python, Go and TypeScript."
+# In the order of the help. Each adds its parser to the subparsers; but for the generator's, with a default `run` that
+# takes the arguments and returns the exit code.
+COMMANDS: tuple[Callable[[Any], None], ...] = (
+    generator.add_new_to,
+    serve.add_to,
+    check.add_to,
+    listen.add_to,
+    generator.add_sync_to,
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,8 +34,8 @@ def parser() -> Parser:
     top = Parser(prog="outrigger", description=DESCRIPTION, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"outrigger {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for subcommand in SUBCOMMANDS:
-        subcommand.add_to(subparsers)
+    for add_to in COMMANDS:
+        add_to(subparsers)
     return top
 
 
@@ -39,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given and given[0] in generator.COMMANDS:
             return generator.run(given)
         own, bridge_flags = split(given)
-        options = parser().parse_args(own, argparse.Namespace(bridge_flags=bridge_flags))
+        options, unknown = parser().parse_known_args(own, argparse.Namespace(bridge_flags=bridge_flags))
+        if unknown:
+            # Of the command; argparse would refer to the help of all commands.
+            raise Misuse(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.run(options))
     except Misuse as misuse:
         command: Parser = options.parser

@@ -15,6 +15,8 @@ from .errors import Failure
 PATH = "/plugins/v1"
 # In seconds. An app on a busy machine is asked again.
 TIMEOUT = 5.0
+# The largest answer that is read, in bytes.
+MAX_ANSWER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,13 @@ class Offer:
 class SocketConnection(http.client.HTTPConnection):
     """HTTP to a Unix socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
-        self.path = path
+    def __init__(self, path: Path, seconds: float = TIMEOUT) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self.path, self.seconds = path, seconds
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(self.seconds)
         self.sock.connect(str(self.path))
 
 
@@ -47,14 +49,26 @@ def of_app(name: str, path: Path) -> Offer:
     try:
         connection.request("GET", PATH)
         answer = connection.getresponse()
-        status, body = answer.status, answer.read()
+        return read(json.loads(body_of(answer))["plugins"])
+    except TooLarge as error:
+        raise Failure(f"{name} serves no plugins: its answer to GET {PATH} {error}") from None
+    except (ValueError, TypeError, KeyError):
+        seen = f"it answered GET {PATH} with {answer.status}"
+        raise Failure(f"{name} serves no plugins: {seen}") from None
     finally:
         connection.close()
-    try:
-        return read(json.loads(body)["plugins"])
-    except (ValueError, TypeError, KeyError):
-        seen = f"it answered GET {PATH} with {status}"
-        raise Failure(f"{name} serves no plugins: {seen}") from None
+
+
+class TooLarge(ValueError):
+    """An answer that could fill the memory."""
+
+
+def body_of(answer: http.client.HTTPResponse) -> bytes:
+    """The body of ``answer``. Raises TooLarge."""
+    body = answer.read(MAX_ANSWER + 1)
+    if len(body) > MAX_ANSWER:
+        raise TooLarge(f"has more than {MAX_ANSWER} bytes")
+    return body
 
 
 def read(plugins: list[dict[str, Any]]) -> Offer:

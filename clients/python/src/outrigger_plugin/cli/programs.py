@@ -11,11 +11,13 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import Failure
 from .offer import Offer
 
 BRIDGE = "bridge"
+HELP = frozenset(("-h", "--help"))
 # Where a wheel has the programs.
 OWN = str(Path(__file__).parents[1] / "bin")
 # How long a program may take to say its version, in seconds.
@@ -58,13 +60,29 @@ def is_the_bridge(program: str) -> bool:
     return asked.returncode == 0 and asked.stdout.startswith(f"{BRIDGE} ")
 
 
+def asks_for_help(flags: Iterable[str]) -> bool:
+    return not HELP.isdisjoint(flags)
+
+
+def show_help(program: str) -> NoReturn:
+    """Becomes the program that explains its flags."""
+    os.execv(program, [program, "--help"])
+
+
 def server(options: argparse.Namespace, socket: Path) -> tuple[str, list[str]]:
     """What to call the server that listens on ``socket``, and its command."""
     if options.connectors is not None:
-        return "the server of connectors", connector_server(options, socket)
+        return shown(options), connector_server(options, socket)
     if options.command is not None:
-        return f"the command {options.command!r}", shlex.split(options.command)
-    return f"the server of {options.app}", app_server(options, socket)
+        return f"the command {shown(options)}", shlex.split(options.command)
+    return f"the server of {shown(options)}", app_server(options, socket)
+
+
+def shown(options: argparse.Namespace) -> str:
+    """What is served, in messages."""
+    if options.connectors is not None:
+        return "the server of connectors"
+    return repr(options.command) if options.app is None else str(options.app)
 
 
 def app_server(options: argparse.Namespace, socket: Path) -> list[str]:

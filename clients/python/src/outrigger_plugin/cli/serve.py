@@ -8,6 +8,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from . import programs
 from .errors import Misuse
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ examples:
   outrigger serve --command "go run ." --insecure-no-auth
   outrigger serve --connectors my_connectors --task-types my_task --insecure-no-auth
 
-What follows `--` is passed to the bridge; `bridge --help` lists its flags. Exit codes: 2 for wrong arguments, 1 for a
-failure, otherwise that of the program that ended.
+What follows `--` is passed to the bridge; `outrigger serve -- --help` lists its flags. Exit codes: 2 for wrong
+arguments, 1 for a failure, otherwise that of the program that ended.
 """
 
 
@@ -48,7 +49,8 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_what(parser)
     add_how(parser)
-    parser.set_defaults(run=run, parser=parser)
+    # People end it themselves.
+    parser.set_defaults(run=run, parser=parser, limit=None)
 
 
 def add_what(parser: argparse.ArgumentParser) -> None:
@@ -107,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
     """Serves until a signal or the end of a child. Returns the exit code; raises Misuse or Failure."""
     from .serving import serve
 
+    if programs.asks_for_help(options.bridge_flags):
+        programs.show_help(programs.find_bridge(options.bridge))
     check(options)
     return asyncio.run(serve(options))
 
@@ -114,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> None:
     """Raises Misuse if the arguments do not fit together."""
     if options.connectors is None:
-        check_server(options)
+        check_server(options, "MODULE:APP, --command or --connectors")
     elif options.app is not None or options.command is not None:
         raise Misuse("MODULE:APP, --command and --connectors: expected one of them")
     elif not (options.task_types or options.sync_task_types):
@@ -128,8 +132,8 @@ def check(options: argparse.Namespace) -> None:
         raise Misuse("expected --insecure-no-auth (this machine only), or --auth FILE and --handle-keys FILE")
 
 
-def check_server(options: argparse.Namespace) -> None:
-    """Raises Misuse if there is not one server of plugins."""
+def check_server(options: argparse.Namespace, expected: str) -> None:
+    """Raises Misuse if there is not one server of plugins; ``expected`` is what there can be."""
     if options.task_types or options.sync_task_types:
         raise Misuse("--task-types and --sync-task-types: only with --connectors; plugins have their own")
     if options.app is not None and options.command is not None:
@@ -137,7 +141,7 @@ def check_server(options: argparse.Namespace) -> None:
     if options.app is not None:
         check_app(options)
     elif options.command is None:
-        raise Misuse("expected MODULE:APP, --command or --connectors")
+        raise Misuse(f"expected {expected}")
     elif not words(options.command):
         raise Misuse(f"--command: expected a command, as a shell reads it, not {options.command!r}")
 

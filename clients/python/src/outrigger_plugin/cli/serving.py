@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import offer, programs
+from . import offer, programs, repeats
 from .announcement import announce
 from .children import Child, Signals, Stopped, note
 from .errors import Failure
@@ -60,18 +60,31 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
     with private_directory() as directory:
         signals = Signals()
         try:
-            await start(options, program, directory / "plugin.sock", signals)
+            path = directory / "plugin.sock"
+            found = await start(options, program, path, signals)
+            holds = await signals.watch(asyncio.to_thread(repeats_hold, options, path, found))
             checking = await Child.start("the check", checks, patience=1)
             try:
                 await signals.watch(checking.process.wait())
             finally:
                 await checking.stop()
-            return checking.exit_code
+            return checking.exit_code or int(not holds)
         except Stopped:
             return 128 + (signals.received or 0)
         finally:
             for child in reversed(signals.children):
                 await child.stop()
+
+
+def repeats_hold(options: argparse.Namespace, path: Path, found: Offer) -> bool:
+    """Whether no plugin starts a second job for a repeated create. Prints each finding."""
+    holds = True
+    # The report in JSON is one document.
+    report = sys.stderr if options.output == "json" else sys.stdout
+    for finding in repeats.check(path, found, options.task):
+        print(finding, file=report, flush=True)
+        holds = holds and finding.outcome != "FAIL"
+    return holds
 
 
 async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> Offer:
@@ -84,7 +97,7 @@ async def start(options: argparse.Namespace, program: str, path: Path, signals: 
     found = await signals.watch(listening(options, path))
     command = programs.bridge(program, options, path, found)
     signals.children.append(await Child.start("the bridge", command, stdout=log))
-    await signals.watch(ready(options.admin_port))
+    await signals.watch(ready(options))
     return found
 
 
@@ -97,48 +110,57 @@ def exit_code(signals: Signals) -> int:
 
 async def listening(options: argparse.Namespace, path: Path) -> Offer:
     """What is offered, once something listens on the socket. Raises Failure if the app is no app of plugins."""
+    name = programs.shown(options)
 
     def ask() -> Offer | str:
         try:
             if options.connectors is None:
-                return offer.of_app(options.app or options.command, path)
+                return offer.of_app(name, path)
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
             return offer.of_options(options)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return f"{name} does not listen on $PLUGIN_SOCKET ({path})"
         except (OSError, http.client.HTTPException):
-            return "the server does not answer yet"
+            return f"{name} does not answer on $PLUGIN_SOCKET ({path})"
 
-    return await patiently(ask)
+    return await patiently(ask, options.limit)
 
 
-async def ready(admin_port: int) -> None:
+async def ready(options: argparse.Namespace) -> None:
     """Returns when the bridge is ready."""
 
     def ask() -> Offer | str:
-        connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=ADMIN_TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", options.admin_port, timeout=ADMIN_TIMEOUT)
         try:
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
             body = answer.read().decode("utf-8", "replace").strip()
             return Offer((), ()) if answer.status == 200 else f"the bridge is not ready: {body}"
         except (OSError, http.client.HTTPException):
-            return "the bridge does not answer yet"
+            return "the bridge does not answer"
         finally:
             connection.close()
 
-    await patiently(ask)
+    await patiently(ask, options.limit)
 
 
-async def patiently(ask: Callable[[], Offer | str]) -> Offer:
-    """Asks until there is an offer. After a while it says why there is none yet."""
-    until, said = time.monotonic() + PATIENCE, ""
+async def patiently(ask: Callable[[], Offer | str], limit: float | None) -> Offer:
+    """Asks until there is an offer, and says now and then why there is none yet.
+
+    Raises Failure when ``limit`` seconds have passed.
+    """
+    started, notes = time.monotonic(), 1
     while True:
         answer = await asyncio.to_thread(ask)
         if not isinstance(answer, str):
             return answer
-        if time.monotonic() > until and answer != said:
-            note(f"{answer}; waiting")
-            said = answer
+        waited = time.monotonic() - started
+        if limit is not None and waited >= limit:
+            raise Failure(answer)
+        if waited >= notes * PATIENCE:
+            note(f"{answer}; waiting for {waited:.0f} s")
+            notes += 1
         await asyncio.sleep(INTERVAL)
 
 
