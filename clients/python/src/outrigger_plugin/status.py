@@ -31,9 +31,12 @@ class Status:
     phase: ClassVar[str]
     job_state: ClassVar[str] = "running"
 
-    def __init__(self, message: str = "", *, links: Iterable[Link] = (), info: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str | None = "", *, links: Iterable[Link] = (), info: Mapping[str, Any] | None = None
+    ) -> None:
         """``info`` is JSON about the job. Raises ValueError or TypeError, naming the argument, for anything else."""
-        self.message = _text(message, "message")
+        # A vendor's null is no message.
+        self.message = "" if message is None else _text(message, "message")
         self.links = _links(links)
         self.info = _checked({} if info is None else info, "info")
         self.code: str | None = None
