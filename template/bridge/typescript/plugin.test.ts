@@ -152,7 +152,7 @@ test("what is no answer is an exception", () => {
     message: "create returned undefined: return what finds the job again",
   });
   <%- endif %>
-  assert.throws(() => checkedStatus(undefined), { message: /^\w+ returned undefined: return a status, for example \{/ });
+  assert.throws(() => checkedStatus(undefined), { message: / returned undefined: return a status, / });
   assert.throws(() => checkedStatus({ phase: "DONE" }), {
     message: `<% if plugin.mode == "async" %>poll<% else %>execute<% endif %> returned the phase "DONE"; there are ${PHASES.join(", ")}`,
   });
