@@ -28,6 +28,7 @@ import (
 // ---- Your part: replace the example. ----
 
 // taskTypes are the types of Flyte's tasks that this plugin runs.
+// plugin.toml names them, too; outrigger sync changes only what is generated: keep both in step.
 var taskTypes = []TaskType{
 	<%- for t in plugin.task_types %>
 	{"<[ t.name ]>", <[ t.version ]>, <% if plugin.mode == "async" %>false<% else %>true<% endif %>},
@@ -38,6 +39,10 @@ var taskTypes = []TaskType{
 type Inputs struct {
 	Text string `json:"text"`
 }
+
+// Config is what a task's author sets: the fields of tasks/package/config.py. The example has none.
+// A field is, for instance, Queue string `json:"queue"`.
+type Config struct{}
 <%- if plugin.mode == "async" %>
 
 // Job is what finds a job again. It is sealed: nobody else can read or change it.
@@ -69,10 +74,12 @@ func poll(_ context.Context, job Job) (Status, error) {
 		return Status{}, NotFound("the job is gone")
 	}
 	it := found.(run)
+	// The links of a phase have to be in its first status.
+	links := []Link{{"Job", "https://example.com/jobs/" + job.ID}}
 	if time.Now().Before(it.ends) {
-		return Status{Phase: Running, Message: "shouting"}, nil
+		return Status{Phase: Running, Message: "shouting", LogLinks: links}, nil
 	}
-	return Status{Phase: Succeeded, Outputs: map[string]any{"o0": strings.ToUpper(it.text)}}, nil
+	return Status{Phase: Succeeded, Outputs: map[string]any{"o0": strings.ToUpper(it.text)}, LogLinks: links}, nil
 }
 
 // remove stops a job. If it has ended or is gone, there is nothing to do.
@@ -105,6 +112,8 @@ type Task struct {
 	Type         TaskType        `json:"-"`
 	Key          string          `json:"-"` // the same whenever Flyte repeats the task
 	Inputs       Inputs          `json:"inputs"`
+	Custom       Config          `json:"-"`
+	SQL          string          `json:"-"` // the statement of an SQL task
 	Template     json.RawMessage `json:"template"`
 	Execution    json.RawMessage `json:"task_execution_metadata"`
 	OutputPrefix string          `json:"output_prefix"`
@@ -142,6 +151,14 @@ const (
 	RetryableFailed = "RETRYABLE_FAILED"
 	<%- endif %>
 )
+
+var phases = []string{
+	<%- if plugin.mode == "async" %>
+	Queued, WaitingForResources, Initializing, Running, Succeeded, Failed, RetryableFailed,
+	<%- else %>
+	Succeeded, Failed, RetryableFailed,
+	<%- endif %>
+}
 
 // Error is an answer that your part means to give. Any other error is a fault in it: HTTP status 500.
 type Error struct {
@@ -227,12 +244,12 @@ func routes() routing {
 	for _, t := range taskTypes {
 		path := fmt.Sprintf("%s/%s/%d", root, t.Name, t.Version)
 		<%- if plugin.mode == "async" %>
-		all[path] = map[string]operation{"PUT": withTask(t, created), "GET": withJob(poll), "DELETE": withJob(removed)}
+		all[path] = map[string]operation{"PUT": withTask(t, created), "GET": withJob(polled), "DELETE": withJob(removed)}
 		// For ids that are too long for a query.
-		all[path+"/poll"] = map[string]operation{"POST": withJob(poll)}
+		all[path+"/poll"] = map[string]operation{"POST": withJob(polled)}
 		all[path+"/delete"] = map[string]operation{"POST": withJob(removed)}
 		<%- else %>
-		all[path] = map[string]operation{"POST": withTask(t, execute)}
+		all[path] = map[string]operation{"POST": withTask(t, executed)}
 		<%- endif %>
 	}
 	return all
@@ -248,8 +265,21 @@ func created(ctx context.Context, task Task) (map[string]Job, error) {
 	return map[string]Job{"job_id": job}, err
 }
 
+func polled(ctx context.Context, job Job) (Status, error) { return checked(poll(ctx, job)) }
+
 func removed(ctx context.Context, job Job) (struct{}, error) { return struct{}{}, remove(ctx, job) }
+<%- else %>
+
+func executed(ctx context.Context, task Task) (Status, error) { return checked(execute(ctx, task)) }
 <%- endif %>
+
+// checked returns an error for a phase that Flyte does not know.
+func checked(status Status, err error) (Status, error) {
+	if err == nil && !slices.Contains(phases, status.Phase) {
+		err = fmt.Errorf("<% if plugin.mode == "async" %>poll<% else %>execute<% endif %> returned the phase %q; there are %s", status.Phase, strings.Join(phases, ", "))
+	}
+	return status, err
+}
 
 func withTask[T any](of TaskType, call func(context.Context, Task) (T, error)) operation {
 	return func(ctx context.Context, r *http.Request, body []byte) (any, error) {
@@ -260,8 +290,27 @@ func withTask[T any](of TaskType, call func(context.Context, Task) (T, error)) o
 		if err := decode(body, "", &task); err != nil {
 			return nil, err
 		}
+		if err := task.readTemplate(); err != nil {
+			return nil, err
+		}
 		return call(ctx, task)
 	}
+}
+
+// readTemplate sets Custom and SQL.
+func (task *Task) readTemplate() error {
+	if len(task.Template) == 0 {
+		return nil
+	}
+	var template struct {
+		Custom Config `json:"custom"`
+		SQL    struct {
+			Statement string `json:"statement"`
+		} `json:"sql"`
+	}
+	err := decode(task.Template, "template", &template)
+	task.Custom, task.SQL = template.Custom, template.SQL.Statement
+	return err
 }
 <%- if plugin.mode == "async" %>
 

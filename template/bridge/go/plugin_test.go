@@ -127,7 +127,7 @@ func TestAJobRunsAndSucceeds(t *testing.T) {
 	c := started(t, routes())
 	runs.Clear()
 	job := c.create("one")
-	if _, answer := c.call("GET", about(job), ""); answer["phase"] != Running {
+	if _, answer := c.call("GET", about(job), ""); answer["phase"] != Running || answer["log_links"] == nil {
 		t.Fatal(answer)
 	}
 	runs.Store("one", run{"hi", time.Now()})
@@ -214,6 +214,32 @@ func TestWrongRequestsAreAnsweredWithWords(t *testing.T) {
 		status, answer := c.callWith(each.key, each.method, each.target, each.body)
 		if status != each.status || answer["message"] != each.message {
 			t.Errorf("%s %.80s: %d %v", each.method, each.target, status, answer)
+		}
+	}
+}
+
+func TestATaskHasTheStatementOfItsTemplate(t *testing.T) {
+	echo := func(_ context.Context, task Task) (any, error) { return map[string]string{"sql": task.SQL}, nil }
+	c := started(t, routing{"/": {"PUT": withTask(taskTypes[0], echo)}})
+	_, answer := c.call("PUT", "/", `{"template": {"sql": {"statement": "SELECT 1"}}}`)
+	if answer["sql"] != "SELECT 1" {
+		t.Fatal(answer)
+	}
+	status, answer := c.call("PUT", "/", `{"template": {"custom": 1}}`)
+	if status != 400 || answer["message"] != "template.custom: expected main.Config, not number" {
+		t.Fatal(status, answer)
+	}
+}
+
+func TestAStatusHasAPhaseOfFlyte(t *testing.T) {
+	if _, err := checked(Status{Phase: Succeeded}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, phase := range []string{"", "DONE"} {
+		_, err := checked(Status{Phase: phase}, nil)
+		want := fmt.Sprintf("<% if plugin.mode == "async" %>poll<% else %>execute<% endif %> returned the phase %q; there are %s", phase, strings.Join(phases, ", "))
+		if err == nil || err.Error() != want {
+			t.Error(err)
 		}
 	}
 }

@@ -9,7 +9,25 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { decode, encode, routes, <% if plugin.mode == "async" %>runs, <% endif %>serve, taskTypes, type Fields, type Routes } from "./plugin.js";
+import {
+  <%- if plugin.mode == "async" %>
+  checkedJob,
+  <%- endif %>
+  checkedStatus,
+  decode,
+  encode,
+  PHASES,
+  readTask,
+  routes,
+  <%- if plugin.mode == "async" %>
+  runs,
+  <%- endif %>
+  serve,
+  taskTypes,
+  type Fields,
+  type Operation,
+  type Routes,
+} from "./plugin.js";
 
 const PATH = `/plugins/v1/${taskTypes[0]?.name}/${taskTypes[0]?.version}`;
 /** The method of requests with a task. */
@@ -51,9 +69,10 @@ async function created(call: Call, key: string) {
 test("a job runs and succeeds", async (t) => {
   const call = await started(t);
   const id = await created(call, "one");
-  assert.deepEqual((await call("GET", about(id))).answer, { phase: "RUNNING", message: "shouting" });
+  const log_links = [{ name: "Job", uri: "https://example.com/jobs/one" }];
+  assert.deepEqual((await call("GET", about(id))).answer, { phase: "RUNNING", message: "shouting", log_links });
   runs.set("one", { text: "hi", ends: 0 });
-  assert.deepEqual((await call("GET", about(id))).answer, { phase: "SUCCEEDED", outputs: { o0: "HI" } });
+  assert.deepEqual((await call("GET", about(id))).answer, { phase: "SUCCEEDED", outputs: { o0: "HI" }, log_links });
 });
 
 test("a repeated create is the same job", async (t) => {
@@ -113,6 +132,30 @@ test("wrong requests are answered with words", async (t) => {
     const got = await call(method, path, body, headers);
     assert.deepEqual([got.status, got.answer["message"]], [status, message], `${method} ${path} ${body.slice(0, 40)}`);
   }
+});
+
+test("a task has what its author sets, and the statement", async (t) => {
+  const echo: Operation = async (request, body) => {
+    const { custom, sql } = readTask({ name: "x", version: 0 }, request, body);
+    return { custom, sql };
+  };
+  const call = await started(t, { "/": { PUT: echo } });
+  const template = { custom: { queue: "a" }, sql: { statement: "SELECT 1" } };
+  const { answer } = await call("PUT", "/", JSON.stringify({ template }));
+  assert.deepEqual(answer, { custom: { queue: "a" }, sql: "SELECT 1" });
+  assert.deepEqual((await call("PUT", "/", TASK)).answer, { custom: {} });
+});
+
+test("what is no answer is an exception", () => {
+  <%- if plugin.mode == "async" %>
+  assert.throws(() => checkedJob(undefined), {
+    message: "create returned undefined: return what finds the job again",
+  });
+  <%- endif %>
+  assert.throws(() => checkedStatus(undefined), { message: / returned undefined: return a status, / });
+  assert.throws(() => checkedStatus({ phase: "DONE" }), {
+    message: `<% if plugin.mode == "async" %>poll<% else %>execute<% endif %> returned the phase "DONE"; there are ${PHASES.join(", ")}`,
+  });
 });
 
 test("an exception shows its class and last line", async (t) => {

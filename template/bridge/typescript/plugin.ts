@@ -9,7 +9,7 @@ import { inspect } from "node:util";
 
 /** The types of Flyte's tasks that this plugin runs. */
 export const taskTypes: readonly TaskType[] = [
-  // The bridge's <% if plugin.mode == "async" %>--task-types<% else %>--sync-task-types<% endif %> names them, too.
+  // plugin.toml names them, too; outrigger sync changes only what is generated: keep both in step.
   <%- for t in plugin.task_types %>
   { name: "<[ t.name ]>", version: <[ t.version ]> },
   <%- endfor %>
@@ -34,8 +34,10 @@ async function create(task: Task, _signal: AbortSignal): Promise<Job> {
 async function poll(job: Job, _signal: AbortSignal): Promise<Status> {
   const run = runs.get(job.id);
   if (run === undefined) throw notFound("the job is gone");
-  if (Date.now() < run.ends) return { phase: "RUNNING", message: "shouting" };
-  return { phase: "SUCCEEDED", outputs: { o0: run.text.toUpperCase() } };
+  // The links of a phase have to be in its first status.
+  const log_links = [{ name: "Job", uri: `https://example.com/jobs/${job.id}` }];
+  if (Date.now() < run.ends) return { phase: "RUNNING", message: "shouting", log_links };
+  return { phase: "SUCCEEDED", outputs: { o0: run.text.toUpperCase() }, log_links };
 }
 
 /** Stops a job. If it has ended or is gone, there is nothing to do. */
@@ -67,6 +69,10 @@ export type Task = {
   /** The same whenever Flyte repeats the task: give it to the vendor as the idempotency key. */
   key: string;
   inputs: Fields;
+  /** What the task's author sets: the fields of tasks/package/config.py. */
+  custom: Fields;
+  /** The statement of an SQL task. */
+  sql?: string;
   template: Fields;
   execution: Fields;
   outputPrefix: string;
@@ -82,13 +88,19 @@ export type Status = {
   error_code?: string;
 };
 
-/** A phase of Flyte. After RETRYABLE_FAILED it runs the task again. */
-<%- if plugin.mode == "async" %>
-export type Phase =
-  "QUEUED" | "WAITING_FOR_RESOURCES" | "INITIALIZING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "RETRYABLE_FAILED";
-<%- else %>
-export type Phase = "SUCCEEDED" | "FAILED" | "RETRYABLE_FAILED";
-<%- endif %>
+/** The phases of Flyte. After RETRYABLE_FAILED it runs the task again. */
+export const PHASES = [
+  <%- if plugin.mode == "async" %>
+  "QUEUED",
+  "WAITING_FOR_RESOURCES",
+  "INITIALIZING",
+  "RUNNING",
+  <%- endif %>
+  "SUCCEEDED",
+  "FAILED",
+  "RETRYABLE_FAILED",
+] as const;
+export type Phase = (typeof PHASES)[number];
 
 /** An answer that your part means to give. Any other error is a fault in it: HTTP status 500. */
 export class Answer extends Error {
@@ -140,39 +152,66 @@ export function routes(): Routes {
     const path = `${ROOT}/${type.name}/${type.version}`;
     <%- if plugin.mode == "async" %>
     const put: Operation = async (request, body, signal) => {
-      return { job_id: await create(readTask(type, request, body), signal) };
+      return { job_id: checkedJob(await create(readTask(type, request, body), signal)) };
     };
     all[path] = { PUT: put, GET: pollJob, DELETE: removeJob };
     // For ids that are too long for a query.
     all[`${path}/poll`] = { POST: pollJob };
     all[`${path}/delete`] = { POST: removeJob };
     <%- else %>
-    all[path] = { POST: (request, body, signal) => execute(readTask(type, request, body), signal) };
+    const post: Operation = async (request, body, signal) => {
+      return checkedStatus(await execute(readTask(type, request, body), signal));
+    };
+    all[path] = { POST: post };
     <%- endif %>
   }
   return all;
 }
 <%- if plugin.mode == "async" %>
 
-const pollJob: Operation = (request, body, signal) => poll(readJob(request, body), signal);
+async function pollJob(request: IncomingMessage, body: string, signal: AbortSignal): Promise<unknown> {
+  return checkedStatus(await poll(readJob(request, body), signal));
+}
 
 async function removeJob(request: IncomingMessage, body: string, signal: AbortSignal): Promise<unknown> {
   await remove(readJob(request, body), signal);
   return {};
 }
+
+/** Throws if there is no job, which the types of your part cannot see behind an `any`. */
+export function checkedJob(job: unknown): unknown {
+  if (job === undefined) throw new TypeError("create returned undefined: return what finds the job again");
+  return job;
+}
 <%- endif %>
 
-function readTask(type: TaskType, request: IncomingMessage, body: string): Task {
+/** Throws if it is no status, which the types of your part cannot see behind an `any`. */
+export function checkedStatus(status: unknown): Status {
+  if (typeof status !== "object" || status === null) {
+    throw new TypeError(`<% if plugin.mode == "async" %>poll<% else %>execute<% endif %> returned ${status}: return a status, for example { phase: "<% if plugin.mode == "async" %>RUNNING<% else %>SUCCEEDED<% endif %>" }`);
+  }
+  const { phase } = status as Partial<Status>;
+  if (phase === undefined || !PHASES.includes(phase)) {
+    throw new TypeError(`<% if plugin.mode == "async" %>poll<% else %>execute<% endif %> returned the phase ${JSON.stringify(phase)}; there are ${PHASES.join(", ")}`);
+  }
+  return status as Status;
+}
+
+export function readTask(type: TaskType, request: IncomingMessage, body: string): Task {
   const key = request.headers["idempotency-key"];
   if (typeof key !== "string" || key === "") throw malformed("Idempotency-Key: missing");
   const fields = asFields(decode(body, "the body"), "the body");
-  const member = (name: string) => asFields(fields[name] ?? {}, name);
+  const member = (of: Fields, name: string) => asFields(of[name] ?? {}, name);
+  const template = member(fields, "template");
+  const { statement } = member(template, "sql");
   return {
     type,
     key,
-    inputs: member("inputs"),
-    template: member("template"),
-    execution: member("task_execution_metadata"),
+    inputs: member(fields, "inputs"),
+    custom: member(template, "custom"),
+    ...(typeof statement === "string" && { sql: statement }),
+    template,
+    execution: member(fields, "task_execution_metadata"),
     outputPrefix: String(fields["output_prefix"] ?? ""),
   };
 }

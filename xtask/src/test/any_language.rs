@@ -59,19 +59,6 @@ const LANGUAGES: [Language; 3] = [
     },
 ];
 
-/// A task of the template's example.
-const TASK: &str = r#"{
-  "template": {
-    "type": "shout",
-    "interface": {
-      "inputs": {"variables": {"text": {"type": {"simple": "STRING"}}}},
-      "outputs": {"variables": {"o0": {"type": {"simple": "STRING"}}}}
-    }
-  },
-  "inputs": {"literals": {"text": {"scalar": {"primitive": {"string_value": "good night"}}}}}
-}
-"#;
-
 /// The pages for readers of these languages.
 const PAGES: [&str; 2] = ["docs/plugins-in-any-language.md", "clients/python/README.md"];
 
@@ -205,9 +192,8 @@ fn command(python: Option<&Path>, words: &[&str], directory: &Path) -> Command {
     go::with_caches(command)
 }
 
-/// `outrigger check` on the plugin.
+/// `outrigger check` on the plugin, with its own task.
 fn conforms(python: &Python, language: &Language, directory: &Path) -> Result<()> {
-    std::fs::write(directory.join("task.json"), TASK)?;
     let mut check = go::with_caches(python.command());
     check.args(["-m", "outrigger_plugin", "check", "--task", "task.json"]);
     match language.serves {

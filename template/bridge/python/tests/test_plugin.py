@@ -22,9 +22,10 @@ def created(task: Task) -> dict[str, str]:
 
 def test_a_job_runs_and_succeeds() -> None:
     job = created(Task(NAME, inputs={"text": "hi"}))
-    assert asyncio.run(EXAMPLE.poll(job)) == Running("shouting")
+    link = ("Job", f"https://example.com/jobs/{job['id']}")
+    assert asyncio.run(EXAMPLE.poll(job)) == Running("shouting").with_link(*link)
     plugin.RUNS[job["id"]] = ("hi", 0)
-    assert asyncio.run(EXAMPLE.poll(job)) == Succeeded(o0="HI")
+    assert asyncio.run(EXAMPLE.poll(job)) == Succeeded(o0="HI").with_link(*link)
 
 
 def test_a_repeated_create_is_the_same_job() -> None:
