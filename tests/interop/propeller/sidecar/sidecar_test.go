@@ -133,3 +133,40 @@ func used(wire *harness.Wire, token string) bool {
 	}
 	return false
 }
+
+// behindBridge is a plugin in another language, a bridge before it that wants tokens, and the sidecar that adds them.
+func behindBridge(t *testing.T) (*harness.PluginServer, *harness.Plugin) {
+	t.Helper()
+	key := harness.NewKey(t, "first")
+	issuer := harness.NewIssuer(t, key)
+	server := &harness.PluginServer{TaskType: harness.Bigquery.TaskType}
+	bridge := harness.StartBridgeWithTokens(t, server, issuer.Auth(t))
+	sidecar := harness.StartSidecar(t, bridge, issuer.Token(t, key, nil))
+	return server, harness.LoadOn(t, harness.Watch(t, sidecar.Address()))
+}
+
+func TestTaskOfPluginInAnotherLanguageRunsThroughSidecarAndBridge(t *testing.T) {
+	t.Parallel()
+	server, plugin := behindBridge(t)
+	golden := harness.Golden(t, harness.Bigquery.Golden)
+	golden.GetTemplate().GetInterface().Outputs = golden.GetTemplate().GetInterface().GetInputs()
+	task := harness.NewTask(t, golden)
+
+	task.HandleAndForget(t, plugin)
+
+	require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, plugin).Phase())
+	require.Equal(t, int64(10), task.Outputs(t).GetLiterals()["version"].GetScalar().GetPrimitive().GetInteger())
+	require.Equal(t, 1, server.Jobs(), "a repeated create is the same job")
+}
+
+func TestAbortReachesPluginInAnotherLanguage(t *testing.T) {
+	t.Parallel()
+	server, plugin := behindBridge(t)
+	task := harness.NewTask(t, harness.Golden(t, harness.Bigquery.Golden))
+	task.Handle(t, plugin)
+	require.Equal(t, 1, server.Jobs())
+
+	require.NoError(t, plugin.Abort(context.Background(), task))
+
+	harness.Eventually(t, "the job is gone", func() bool { return server.Jobs() == 0 })
+}
