@@ -26,7 +26,7 @@ mod rewritten;
 /// A Databricks service with its fake.
 pub(crate) struct Stage {
     fake: FakeDatabricks,
-    service: TestService,
+    pub(crate) service: TestService,
     dir: TempDir,
 }
 
@@ -35,7 +35,7 @@ const HOSTS: &str = "--instances=acme-prod.cloud.databricks.com,myorg.cloud.data
 const TOKEN: &str = "dapi-of-the-service-0123456789";
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::set_with(Options::default(), &[("databricks_token", TOKEN)], &[]).await
     }
 

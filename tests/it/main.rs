@@ -14,6 +14,7 @@ mod bridge_rest;
 mod bundle;
 mod conformance_failures;
 mod connections;
+mod contract;
 mod core;
 mod databricks;
 mod dbt_shape;

@@ -25,7 +25,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::set_with(Options::default(), &[]).await
     }
 
