@@ -108,9 +108,20 @@ func (c *Connector) ListAgents(context.Context, *admin.ListAgentsRequest) (*admi
 // StartBridge starts a bridge before the connector, and returns the address of its API port.
 func StartBridge(t testing.TB, connector *Connector) (address string) {
 	t.Helper()
+	return startBridge(t, connector.Start(t), connector.TaskType, "--insecure-no-auth")
+}
+
+// StartBridgeBefore starts a bridge before a process of flytekit's connectors.
+func StartBridgeBefore(t testing.TB, flytekit *Flytekit, taskType string) (address string) {
+	t.Helper()
+	return startBridge(t, flytekit.socket, taskType, "--insecure-no-auth")
+}
+
+func startBridge(t testing.TB, socket, taskType, auth string) (address string) {
+	t.Helper()
 	address, admin := FreeAddress(t), FreeAddress(t)
 	start(t, "bridge", nil,
-		"--upstream=unix:"+connector.Start(t), "--task-types="+connector.TaskType, "--insecure-no-auth", "--handle-keys="+Keys(t),
+		"--upstream=unix:"+socket, "--task-types="+taskType, auth, "--handle-keys="+Keys(t),
 		"--listen="+address, "--admin-listen="+admin, "--drain-delay=0s")
 	awaitReady(t, admin)
 	return address

@@ -109,10 +109,5 @@ func respond(answer http.ResponseWriter, body any) {
 // StartBridgeWithTokens starts a bridge before the plugin that accepts only callers with a token, and returns the address of its API port.
 func StartBridgeWithTokens(t testing.TB, plugin *PluginServer, auth string) (address string) {
 	t.Helper()
-	address, admin := FreeAddress(t), FreeAddress(t)
-	start(t, "bridge", nil,
-		"--upstream=unix:"+plugin.Start(t), "--task-types="+plugin.TaskType, auth, "--handle-keys="+Keys(t),
-		"--listen="+address, "--admin-listen="+admin, "--drain-delay=0s")
-	awaitReady(t, admin)
-	return address
+	return startBridge(t, plugin.Start(t), plugin.TaskType, auth)
 }

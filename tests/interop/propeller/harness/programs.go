@@ -51,19 +51,25 @@ type process struct {
 	stop    sync.Once
 }
 
-// start runs a program. If the test fails, its output is shown.
+// start runs a program of this repository. If the test fails, its output is shown.
 func start(t testing.TB, name string, environment []string, arguments ...string) *process {
 	t.Helper()
-	p := &process{command: exec.Command(Program(name), arguments...), log: &logBuffer{}}
+	return startAt(t, Program(name), environment, arguments...)
+}
+
+// startAt runs the program at path.
+func startAt(t testing.TB, path string, environment []string, arguments ...string) *process {
+	t.Helper()
+	p := &process{command: exec.Command(path, arguments...), log: &logBuffer{}}
 	p.command.Env = append(bareEnvironment(), environment...)
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	// If the test process is killed, its programs are killed, too.
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, p.command.Start(), "%s is built by cargo build --workspace --bins", name)
+	require.NoError(t, p.command.Start(), "%s is built by cargo build --workspace --bins", path)
 	t.Cleanup(func() {
 		p.end()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", name, p.log.String())
+			t.Logf("%s wrote:\n%s", path, p.log.String())
 		}
 	})
 	return p
@@ -149,10 +155,15 @@ func FreeAddress(t testing.TB) string {
 // Eventually waits up to 30 s for a condition.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	within(t, 30*time.Second, what, condition)
+}
+
+func within(t testing.TB, patience time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
 	for !condition() {
 		if time.Now().After(deadline) {
-			require.FailNow(t, "timed out after 30 s: "+what)
+			require.FailNow(t, fmt.Sprintf("timed out after %v: %s", patience, what))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
