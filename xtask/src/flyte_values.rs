@@ -8,10 +8,7 @@ use crate::{
     exit::{self, Exit, usage},
     image::PROXY,
     scaffold::{
-        generator::Generator,
-        plugin_toml::{Mode, TaskType},
-        project::Member,
-        render,
+        generator::Generator, plugin_toml::Mode, project::Member, render, task_type::TaskType,
     },
 };
 

@@ -19,5 +19,6 @@ pub(crate) mod render;
 #[cfg(test)]
 mod rendering;
 pub(crate) mod report;
+pub(crate) mod task_type;
 pub(crate) mod template;
 pub(crate) mod write;

@@ -10,9 +10,10 @@ use anyhow::{Context as _, Result};
 use super::{
     format,
     plan::{Allowed, Plan, Planner},
-    plugin_toml::{self, TaskType},
+    plugin_toml,
     project::{Member, Project},
     render::{Rendered, Renderer},
+    task_type::TaskType,
     template::Template,
     write::{random, recover},
 };

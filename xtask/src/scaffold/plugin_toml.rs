@@ -1,6 +1,6 @@
 //! `plugin.toml`: a plugin's settings, written by its owner.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use heck::{ToPascalCase as _, ToTitleCase as _};
@@ -10,6 +10,7 @@ use toml_edit::{DocumentMut, Item, Table};
 use super::{
     kind::{Kind, Language},
     name,
+    task_type::TaskType,
 };
 
 /// The name of the file.
@@ -100,55 +101,6 @@ pub(crate) enum CoreSource {
     Git,
     /// The package registry, for a standalone plugin.
     Registry,
-}
-
-/// A task type with its version, written `name` or `name:version`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "TaskTypeFields")]
-pub(crate) struct TaskType {
-    pub(crate) name: String,
-    pub(crate) version: i32,
-}
-
-/// A task type as serialized for templates and JSON.
-#[derive(Serialize)]
-struct TaskTypeFields {
-    name: String,
-    version: i32,
-}
-
-impl From<TaskType> for TaskTypeFields {
-    fn from(TaskType { name, version }: TaskType) -> Self {
-        Self { name, version }
-    }
-}
-
-impl FromStr for TaskType {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, version) = text.split_once(':').unwrap_or((text, "0"));
-        name::check_task_type(name)?;
-        let version = version.parse().ok().filter(|version| *version >= 0);
-        let version = version.ok_or_else(|| {
-            format!("'{text}': the version after the colon must be a non-negative integer")
-        })?;
-        Ok(Self { name: name.to_owned(), version })
-    }
-}
-
-impl TryFrom<String> for TaskType {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for TaskType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.name, self.version)
-    }
 }
 
 /// `[ports]`: the ports on which the service listens in its container.
