@@ -1,17 +1,18 @@
+mod vague;
+
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use server_core::digest::Fingerprint;
 use tokio::time::{Instant, sleep};
 use tracing::{Subscriber, info_span, span::Id};
 use tracing_subscriber::{Layer, layer, layer::SubscriberExt as _, registry::LookupSpan};
 
+use self::vague::Vague;
 use super::{
     view::{MIN_BATCH, WATCHED_FOR},
     *,
@@ -21,9 +22,7 @@ use crate::{
     context::{Caller, Verb},
     erased::AnyPlugin,
     handle::{HANDLE_BYTES, Handle, Job, Owner},
-    plugin::{JointPolls, Options, Plugin, Polled},
-    task::{Phase, Task, TaskType},
-    upstream::HttpBuilder,
+    task::Phase,
     verbs::{
         ConnectionValues, Shared,
         tests::{incoming, shared},
@@ -34,98 +33,6 @@ use crate::{
 const CALL: Duration = Duration::from_millis(100);
 /// How old a view may be that answers a poll.
 const FRESHNESS: Duration = Duration::from_secs(2);
-
-/// A vendor whose joint polls only say whether a job has ended.
-#[derive(Default)]
-struct Vague {
-    lists: AtomicUsize,
-    gets: AtomicUsize,
-    /// Joint polls are answered with a rate limit.
-    limited: AtomicBool,
-    /// Joint polls are never answered.
-    hangs: AtomicBool,
-    /// Every job has ended.
-    ended: AtomicBool,
-    /// How many calls a list takes besides the first one.
-    pages: AtomicUsize,
-}
-
-#[derive(clap::Args)]
-struct Settings {}
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Nothing {}
-
-impl Plugin for &'static Vague {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("vague", 0)];
-    type Settings = Settings;
-    type Custom = Nothing;
-    type Meta = Nothing;
-
-    fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
-        Err(Error::internal("made by the test"))
-    }
-
-    async fn create(&self, _: &Context, _: Task<Nothing>) -> Result<Nothing> {
-        Ok(Nothing {})
-    }
-
-    async fn get(&self, _: &Context, _: Nothing) -> Result<Status> {
-        self.gets.fetch_add(1, Ordering::Relaxed);
-        sleep(CALL).await;
-        Ok(Status::new(self.phase()))
-    }
-
-    async fn delete(&self, _: &Context, _: Nothing) -> Result<()> {
-        Ok(())
-    }
-
-    fn options(&self) -> Options<Self> {
-        Options::default().joint_polls()
-    }
-}
-
-impl JointPolls for &'static Vague {
-    async fn group(&self, _: &Context, _: &Nothing) -> Result<Option<Fingerprint>> {
-        Ok(Some(Fingerprint::of(&[])))
-    }
-
-    async fn get_many(&self, cx: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
-        self.lists.fetch_add(1, Ordering::Relaxed);
-        (0..=self.pages.load(Ordering::Relaxed)).for_each(|_| cx.count_call());
-        sleep(CALL).await;
-        if self.hangs.load(Ordering::Relaxed) {
-            std::future::pending().await
-        }
-        if self.limited.load(Ordering::Relaxed) {
-            let error = Error::new(Kind::ResourceExhausted, "too many calls");
-            return Err(error.with_retry_after(Duration::from_secs(20)));
-        }
-        let status = match self.phase() {
-            Phase::Running => JointStatus::NotEnded,
-            ended => JointStatus::Status(Status::new(ended)),
-        };
-        Ok(vec![status; jobs.len()])
-    }
-}
-
-impl Vague {
-    fn made() -> &'static Self {
-        Box::leak(Box::default())
-    }
-
-    fn phase(&self) -> Phase {
-        if self.ended.load(Ordering::Relaxed) { Phase::Succeeded } else { Phase::Running }
-    }
-
-    fn lists(&self) -> usize {
-        self.lists.load(Ordering::Relaxed)
-    }
-
-    fn gets(&self) -> usize {
-        self.gets.load(Ordering::Relaxed)
-    }
-}
 
 fn verbs(plugin: &'static Vague) -> Arc<Verbs> {
     Arc::new(Verbs::new(&[("vague", AnyPlugin::Async(Arc::new(plugin)))], shared()).unwrap())
