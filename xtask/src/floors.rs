@@ -48,7 +48,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
         &[
             &["ci", "exit", "prompt", "workspace"],
             &["process"],
-            &["floors", "go", "python", "scaffold", "times"],
+            &["floors", "go", "home", "python", "scaffold", "times"],
             &[
                 "dependencies",
                 "flyte2",

@@ -6,6 +6,7 @@ use tera::Context;
 
 use crate::{
     exit::{self, Exit, usage},
+    home::{self, Home},
     image::PROXY,
     scaffold::{
         generator::Generator, plugin_toml::Mode, project::Member, render, task_type::TaskType,
@@ -45,8 +46,12 @@ pub(crate) struct Args {
     #[arg(long)]
     proxy: bool,
 
-    /// The sidecar's image [default: the image of this version].
-    #[arg(long, value_name = "IMAGE", requires = "proxy")]
+    /// Registry of the sidecar's image, such as registry.example.com/team [default: the workspace's; none in a plain checkout].
+    #[arg(long, requires = "proxy", value_parser = home::check_registry)]
+    registry: Option<String>,
+
+    /// The sidecar's image [default: propeller-proxy of this version, in the registry].
+    #[arg(long, value_name = "IMAGE", requires = "proxy", conflicts_with = "registry")]
     proxy_image: Option<String>,
 
     /// Call the services over TLS; requires `tls.enabled` in their charts.
@@ -204,8 +209,12 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
 fn proxy(args: &Args, generator: &Generator) -> Result<Json> {
     let image = match &args.proxy_image {
         Some(image) => image.clone(),
+        None if !args.proxy => String::new(),
         None => {
-            let registry = &generator.template.manifest.image_registry;
+            let home = Home::of(&generator.project.root)?;
+            let registry = home
+                .registry(args.registry.as_deref())
+                .ok_or_else(|| home::no_registry("--proxy needs the sidecar's image"))?;
             format!("{registry}/{PROXY}:{}", generator.project.version()?)
         }
     };
@@ -238,6 +247,8 @@ fn command(args: &Args) -> String {
     let names = args.names.iter().map(|name| format!(" {name}")).collect::<String>();
     let with = args.optional.iter().map(|each| format!(" --with {each}")).collect::<String>();
     let proxy = if args.proxy { " --proxy" } else { "" };
+    let registry = args.registry.iter().map(|registry| format!(" --registry {registry}"));
+    let registry = registry.collect::<String>();
     let image = args.proxy_image.iter().map(|image| format!(" --proxy-image {image}"));
     let image = image.collect::<String>();
     let tls = if args.tls { " --tls" } else { "" };
@@ -248,7 +259,7 @@ fn command(args: &Args) -> String {
         domain => format!(" --cluster-domain {domain}"),
     };
     format!(
-        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{image}{tls}{secret}{with}",
+        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{registry}{image}{tls}{secret}{with}",
         args.namespace
     )
 }

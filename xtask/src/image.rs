@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     exit::{self, Exit, usage},
+    home::{self, Home},
     process::{cargo, program, run as run_program},
-    scaffold::{generator::Generator, kind::Kind, project::Project},
+    scaffold::{generator::Generator, kind::Kind, project::Project, render},
     target,
 };
 
@@ -38,6 +39,10 @@ pub(crate) struct Args {
     /// Package services/propeller-proxy: the sidecar that adds a token to propeller's calls.
     #[arg(long, conflicts_with = "bundle")]
     proxy: bool,
+
+    /// Registry of the image's name, such as registry.example.com/team [default: the workspace's; none in a plain checkout].
+    #[arg(long, value_parser = home::check_registry)]
+    registry: Option<String>,
 
     /// Where to write the archive [default: target/image/NAME.tar].
     #[arg(long, value_name = "FILE")]
@@ -86,7 +91,12 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
             (_, true) => (PROXY, "Gives FlytePropeller's calls a token", &[][..]),
             _ => (BUNDLE, "Runs Flyte's tasks on several services", SERVICE_PORTS),
         };
-        return Ok(not_a_plugin(package, description, ports.to_vec(), generator));
+        return Ok(Image {
+            package: package.to_owned(),
+            repository: name_of(args, generator, package)?,
+            description: description.to_owned(),
+            ports: ports.to_vec(),
+        });
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
@@ -98,20 +108,19 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
     }
     Ok(Image {
         package: name.clone(),
-        repository: generator.image(member)?,
+        repository: name_of(args, generator, &render::image(&member.file))?,
         description: member.file.plugin.description.clone(),
         ports: vec![member.file.ports.api, member.file.ports.admin],
     })
 }
 
-/// The image of a program of this repository that is not a plugin.
-fn not_a_plugin(package: &str, description: &str, ports: Vec<u16>, generator: &Generator) -> Image {
-    Image {
-        package: package.to_owned(),
-        repository: format!("{}/{package}", generator.template.manifest.image_registry),
-        description: description.to_owned(),
-        ports,
+/// The name of an image without a tag. One that plugin.toml gives with its registry stays.
+fn name_of(args: &Args, generator: &Generator, name: &str) -> Result<String> {
+    let has_registry = name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
+    if has_registry {
+        return Ok(name.to_owned());
     }
+    Ok(Home::of(&generator.project.root).unwrap_or_default().image(args.registry.as_deref(), name))
 }
 
 /// Builds static programs for this machine's architecture, with local paths remapped. Returns their
@@ -152,15 +161,16 @@ fn pack(image: &Image, version: &str, binary: &Path, output: &Path) -> Result<()
         ("title", image.package.as_str()),
         ("description", &image.description),
         ("licenses", "Apache-2.0"),
-        ("source", "https://github.com/outrigger/outrigger"),
         ("version", version),
         ("revision", &revision()),
     ];
+    let source = Home::of(crate::root()).unwrap_or_default().repository;
+    let source = (!source.is_empty()).then_some(("source", source.as_str()));
     let mut command = cargo(&["run", "--quiet", "--package", "oci-image", "--", "--program"]);
     command.arg(binary).arg("--output").arg(output);
     command.args(["--name", &format!("{}:{version}", image.repository)]);
     command.args(["--platform", &format!("linux/{architecture}")]);
-    for (key, value) in labels {
+    for (key, value) in labels.into_iter().chain(source) {
         command.args(["--label", &format!("org.opencontainers.image.{key}={value}")]);
     }
     for port in &image.ports {

@@ -15,6 +15,7 @@ mod floors;
 mod flyte2;
 mod flyte_values;
 mod go;
+mod home;
 mod guide;
 mod image;
 mod image_test;

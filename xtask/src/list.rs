@@ -7,12 +7,14 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     exit::{Exit, usage},
+    home::{self, Home},
     image::{BUNDLE, PROXY},
     process::{cargo, program},
     scaffold::{
         generator::Generator,
         kind::Kind,
         project::{Member, Project},
+        render,
     },
 };
 
@@ -30,6 +32,10 @@ pub(crate) struct Args {
     /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    /// Registry of the images, such as registry.example.com/team [default: the workspace's; none in a plain checkout].
+    #[arg(long, value_parser = home::check_registry)]
+    registry: Option<String>,
 }
 
 /// The output format.
@@ -47,18 +53,19 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
+    let home = Home::of(&generator.project.root).unwrap_or_default();
     let mut members = generator.project.members()?;
     if let Some(base) = &args.base {
         let affected = affected(&generator.project, base)?;
         members
             .retain(|member| affected.as_ref().is_none_or(|names| names.contains(member.name())));
     }
-    let rows = members.iter().map(|member| row(generator, member)).collect::<Result<Vec<_>>>()?;
+    let rows = members.iter().map(|member| row(args, &home, generator, member)).collect::<Result<Vec<_>>>()?;
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Github => println!("{}", json!({ "include": rows })),
         Format::Bake => {
-            let rows = rows.into_iter().chain(other_images(generator)).collect::<Vec<_>>();
+            let rows = rows.into_iter().chain(other_images(args, &home, generator)).collect::<Vec<_>>();
             let bake = bake(&rows, &generator.project.version()?);
             println!("{}", serde_json::to_string_pretty(&bake)?);
         }
@@ -70,7 +77,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn row(generator: &Generator, member: &Member) -> Result<Json> {
+fn row(args: &Args, home: &Home, generator: &Generator, member: &Member) -> Result<Json> {
     let plugin = &member.file.plugin;
     let place = generator.project.layout.place(plugin);
     Ok(json!({
@@ -83,7 +90,7 @@ fn row(generator: &Generator, member: &Member) -> Result<Json> {
         "description": plugin.description,
         "owner": plugin.owner,
         "ports": member.file.ports,
-        "image": generator.image(member)?,
+        "image": home.image(args.registry.as_deref(), &render::image(&member.file)),
         "dockerfile": place.path("Dockerfile"),
         "context": context(generator, member),
         "chart": place.path("chart/").trim_end_matches('/'),
@@ -98,14 +105,13 @@ fn context(generator: &Generator, member: &Member) -> String {
 }
 
 /// Images of this repository's programs that are not plugins.
-fn other_images(generator: &Generator) -> impl Iterator<Item = Json> {
-    let registry = generator.template.manifest.image_registry.clone();
+fn other_images(args: &Args, home: &Home, generator: &Generator) -> impl Iterator<Item = Json> {
     let root = generator.project.root.clone();
     [BUNDLE, PROXY].into_iter().filter_map(move |name| {
         let dockerfile = format!("services/{name}/Dockerfile");
         let row = json!({
             "name": name,
-            "image": format!("{registry}/{name}"),
+            "image": home.image(args.registry.as_deref(), name),
             "dockerfile": dockerfile,
             "context": ".",
         });

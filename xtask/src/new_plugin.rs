@@ -7,6 +7,7 @@ use heck::ToSnakeCase as _;
 
 use crate::{
     exit::{self, Exit, refused, usage},
+    home::Home,
     process::{program, run as run_program, works},
     prompt::Prompt,
     scaffold::{
@@ -14,7 +15,8 @@ use crate::{
         kind::{Kind, Language},
         name,
         plan::{Allowed, Plan, State},
-        plugin_toml::{self, CoreSource, Mode, PluginToml},
+        core_source::{Core, CoreSource},
+        plugin_toml::{self, Mode, PluginToml},
         project::{Layout, Member, Project},
         render::Renderer,
         report::{self, Format},
@@ -64,7 +66,13 @@ pub(crate) struct Args {
     #[arg(long)]
     owner: Option<String>,
 
-    /// Set a value of plugin.toml by its path, such as `chart.values.replicas=3`; may be repeated. The
+    /// Where plugin-core comes from, for a plugin in Rust in its own repository: the directory of a checkout of Outrigger,
+    /// which works offline; the URL of a git repository, URL or URL#REVISION; or registry:NAME, a registry in cargo's
+    /// configuration.
+    #[arg(long, value_name = "DIR|URL|registry:NAME")]
+    core: Option<Core>,
+
+    /// Set a value of plugin.toml by its path, such as `chart.values.replicaCount=3`; may be repeated. The
     /// value is parsed as TOML, otherwise taken as a string: `x=1.10` is a number, `x='"1.10"'` a string.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     values: Vec<String>,
@@ -127,7 +135,10 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     }
     let prompt = Prompt::new(args.no_input);
     let name = named(args, &prompt, &generator.project.taken()?)?;
-    make(args, &prompt, &name, CoreSource::Workspace, generator)
+    if args.core.is_some() {
+        return Err(usage("--core: a plugin of this workspace uses its plugin-core"));
+    }
+    make(args, &prompt, &name, &Core::of(CoreSource::Workspace), generator)
 }
 
 /// Creates a plugin in a new directory in `above`, named after the plugin.
@@ -142,13 +153,45 @@ pub(crate) fn run_standalone(
     if root.exists() {
         return Err(refused(format!("{} already exists", root.display())));
     }
-    make(
-        args,
-        &prompt,
-        &name,
-        CoreSource::Git,
-        &open(Project { root, layout: Layout::Standalone })?,
-    )
+    let core = core(args, above, &prompt)?;
+    make(args, &prompt, &name, &core, &open(Project { root, layout: Layout::Standalone })?)
+}
+
+/// Where a standalone plugin in `above` has `plugin-core` from: the user says, unless this program is of a release that
+/// has a repository.
+fn core(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
+    if is_bridge(args)? {
+        return match args.core {
+            Some(_) => Err(usage("--core: a plugin behind the bridge has no plugin-core")),
+            None => Ok(Core::of(CoreSource::None)),
+        };
+    }
+    let checked = |core: Core| core.from_plugin_in(above);
+    let repository = Home::built_in()?.repository;
+    let core = match &args.core {
+        Some(core) => core.clone(),
+        None if !repository.is_empty() => Core { from: repository, ..Core::of(CoreSource::Git) },
+        None => {
+            let check = |text: &str| text.parse().and_then(checked).map(drop);
+            let asked = prompt.ask_for("plugin-core from (DIR, git URL, registry:NAME)", None, check)?;
+            let asked = asked.ok_or_else(|| {
+                usage("missing --core: the directory of a checkout of Outrigger, the URL of a git repository, or registry:NAME")
+            })?;
+            asked.parse().map_err(usage)?
+        }
+    };
+    checked(core).map_err(usage)
+}
+
+/// Whether the new plugin is one behind the bridge; a file to start from may say so.
+fn is_bridge(args: &Args) -> Result<bool> {
+    let from = args.from.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    let from = from.and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
+    let theirs = from.and_then(|file| Some(file.get("plugin")?.get("kind")?.as_str()? == "bridge"));
+    Ok(match args.kind_and_language()?.0 {
+        Some(kind) => kind == Kind::Bridge,
+        None => theirs.unwrap_or_default(),
+    })
 }
 
 /// The plugin's name: the one that was given, or the first valid one that is entered.
@@ -168,7 +211,7 @@ fn make(
     args: &Args,
     prompt: &Prompt,
     name: &str,
-    core: CoreSource,
+    core: &Core,
     generator: &Generator,
 ) -> Result<Exit> {
     let text = plugin_toml(args, prompt, name, core, generator)?;
@@ -177,7 +220,7 @@ fn make(
     let member = Member { file, text };
     check_dependencies(generator, &member)?;
     let others =
-        if core == CoreSource::Workspace { generator.project.members()? } else { Vec::new() };
+        if core.source == CoreSource::Workspace { generator.project.members()? } else { Vec::new() };
     check_task_types(&[others, vec![member.clone()]].concat())
         .map_err(|error| usage(error.to_string()))?;
     let plan = plan(generator, &member)?;
@@ -201,7 +244,7 @@ fn plugin_toml(
     args: &Args,
     prompt: &Prompt,
     name: &str,
-    core: CoreSource,
+    core: &Core,
     generator: &Generator,
 ) -> Result<String> {
     let mut text = match &args.from {
@@ -226,14 +269,16 @@ fn plugin_toml(
     Ok(text)
 }
 
-fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Result<String> {
+fn started_from(args: &Args, name: &str, core: &Core, file: &Path) -> Result<String> {
     let mut text = std::fs::read_to_string(file)
         .map_err(|error| usage(format!("--from {}: {error}", file.display())))?;
     let types = args.task_types.iter().map(ToString::to_string).collect::<toml_edit::Array>();
     let (kind, language) = args.kind_and_language()?;
-    let given: [(&str, Option<toml_edit::Value>); 8] = [
+    let given: [(&str, Option<toml_edit::Value>); 10] = [
         ("name", Some(name.into())),
-        ("core", word(core)),
+        ("core", word(core.source)),
+        ("core-source", text_of(&core.from)),
+        ("core-revision", text_of(&core.revision)),
         ("kind", kind.and_then(word)),
         ("language", language.and_then(word)),
         ("task-types", (!types.is_empty()).then(|| types.into())),
@@ -246,6 +291,11 @@ fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Resul
             text = plugin_toml::with_value(&text, &["plugin", key], value)?;
         }
     }
+    for key in ["core-source", "core-revision"] {
+        if given_core(core, key).is_empty() {
+            text = plugin_toml::without(&text, &["plugin", key])?;
+        }
+    }
     // Settings specific to the other plugin: its names, its image, the files its owner ejected.
     let own =
         ["title", "type", "optional-task-types", "task-package"].map(|key| vec!["plugin", key]);
@@ -253,6 +303,15 @@ fn started_from(args: &Args, name: &str, core: CoreSource, file: &Path) -> Resul
         text = plugin_toml::without(&text, path)?;
     }
     Ok(text)
+}
+
+fn given_core<'a>(core: &'a Core, key: &str) -> &'a str {
+    if key == "core-source" { &core.from } else { &core.revision }
+}
+
+/// Text as plugin.toml has it, unless it is empty.
+fn text_of(text: &str) -> Option<toml_edit::Value> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 /// A choice as plugin.toml has it.
@@ -264,7 +323,7 @@ fn rendered(
     args: &Args,
     prompt: &Prompt,
     name: &str,
-    core: CoreSource,
+    core: &Core,
     generator: &Generator,
 ) -> Result<String> {
     let mut types = args.task_types.clone();
@@ -291,9 +350,14 @@ fn rendered(
             "task-types": types.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "description": description,
             "owner": args.owner.clone().unwrap_or_default(),
-            "core": core,
+            "core": core.source,
         },
     });
+    for key in ["core-source", "core-revision"] {
+        if !given_core(core, key).is_empty() {
+            least["plugin"][key] = given_core(core, key).into();
+        }
+    }
     if let Some(language) = language {
         least["plugin"]["language"] = serde_json::to_value(language)?;
     }
@@ -358,9 +422,6 @@ fn init_repository(root: &Path) -> Result<()> {
     run_program(program("git").current_dir(root).args(["init", "--quiet"]))
 }
 
-/// Where the pages are that a plugin in its own repository does not have beside it.
-const REPOSITORY: &str = "https://github.com/outrigger/outrigger/blob/main/";
-
 fn print_next_steps(project: &Project, member: &Member) {
     let name = member.name();
     let place = project.layout.place(&member.file.plugin);
@@ -385,6 +446,6 @@ fn print_next_steps(project: &Project, member: &Member) {
         Kind::Rust => "docs/writing-a-plugin.md",
         Kind::Bridge => "docs/plugins-in-any-language.md",
     };
-    let above = if project.layout == Layout::Workspace { "" } else { REPOSITORY };
-    eprintln!("  read    {above}{page}");
+    let of = if project.layout == Layout::Workspace { "" } else { " in Outrigger's repository" };
+    eprintln!("  read    {page}{of}");
 }

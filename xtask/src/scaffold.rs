@@ -5,6 +5,7 @@
 //! written completely or not at all ([`mod@write`]).
 
 pub(crate) mod chart_values;
+pub(crate) mod core_source;
 pub(crate) mod format;
 pub(crate) mod generator;
 pub(crate) mod kind;

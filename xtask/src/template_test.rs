@@ -210,7 +210,7 @@ pub(crate) fn in_a_workspace() -> Result<()> {
     workspace.try_plugin(&longest, &["--mode=sync", "--task-type=one:3", "--task-type=two"])
 }
 
-/// Tests plugins in separate repositories, with `plugin-core` from git and from a registry.
+/// Tests plugins in separate repositories, with `plugin-core` from a checkout, from git and from a registry.
 pub(crate) fn in_a_repository_of_its_own() -> Result<()> {
     run(&mut cargo(&["build", "--quiet", "--package", "cargo-outrigger"]))?;
     let outside = Outside::new("standalone")?;
@@ -220,33 +220,39 @@ pub(crate) fn in_a_repository_of_its_own() -> Result<()> {
         let mut command = program(target("debug/cargo-outrigger"));
         run(command.arg("outrigger").args(args).args(["--root".as_ref(), directory.as_os_str()]))
     };
-    for (name, core) in [("by-git", "git"), ("by-registry", "registry")] {
-        let made = ["new-plugin", name, "--no-input", "--no-verify", "--set"];
-        outrigger(above, &[&made[..], &[&format!("plugin.core={core}")]].concat())?;
+    let checkout = root().display().to_string();
+    let url = format!("file://{}", mirror.display());
+    for (name, core) in
+        [("by-path", &*checkout), ("by-git", &*url), ("by-registry", "registry:crates-io")]
+    {
+        outrigger(above, &["new-plugin", name, "--no-input", "--no-verify", "--core", core])?;
         let directory = above.join(name);
         std::fs::copy(root().join("Cargo.lock"), directory.join("Cargo.lock"))?;
-        compile(&directory, core, &mirror)?;
+        compile(&directory, name)?;
         outrigger(&directory, &["sync", "--check"])?;
     }
     Ok(())
 }
 
-/// Compiles and tests the plugin in `directory`, without GitHub and without a registry.
-fn compile(directory: &Path, core: &str, mirror: &Path) -> Result<()> {
+/// Compiles and tests the plugin in `directory`, offline.
+fn compile(directory: &Path, core: &str) -> Result<()> {
     let mut command = cargo(&["test", "--quiet"]);
     command.current_dir(directory).env("CARGO_TARGET_DIR", target(""));
     // The workspace's setting, so that compiled dependencies are reused.
     command.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
-    if core == "git" {
-        command
-            .env("CARGO_NET_GIT_FETCH_WITH_CLI", "true")
-            .env("GIT_CONFIG_COUNT", "1")
-            .env("GIT_CONFIG_KEY_0", format!("url.{}.insteadOf", mirror.display()))
-            .env("GIT_CONFIG_VALUE_0", "https://github.com/outrigger/outrigger");
-    } else {
-        let core = root().join("plugin-core");
-        let patch = format!("patch.crates-io.plugin-core.path='{}'", core.display());
-        command.args(["--offline", "--config", &patch]);
+    match core {
+        // The mirror is another repository to cargo: it is cloned first.
+        "by-git" => {
+            command.env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
+        }
+        "by-registry" => {
+            let core = root().join("plugin-core");
+            let patch = format!("patch.crates-io.plugin-core.path='{}'", core.display());
+            command.args(["--offline", "--config", &patch]);
+        }
+        _ => {
+            command.arg("--offline");
+        }
     }
     run(&mut command)
 }

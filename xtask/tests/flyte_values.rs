@@ -4,6 +4,8 @@
 
 use std::{path::Path, process::Command};
 
+/// The registry of the committed values: nobody's.
+const REGISTRY: &str = "registry.example.com/team";
 const OURS: [&str; 3] = ["bigquery", "databricks", "snowflake"];
 
 fn printed(args: &[&str]) -> (i32, String, String) {
@@ -26,7 +28,7 @@ fn committed_values_are_up_to_date() {
         ("1.16", "binary"),
         ("2", "binary"),
     ];
-    let ways = [(&[][..], ""), (&["--proxy"], "-proxy")];
+    let ways = [(&[][..], ""), (&["--proxy", "--registry", REGISTRY], "-proxy")];
     for ((flyte, chart), (more, name)) in
         flavours.iter().flat_map(|flavour| ways.map(|way| (flavour, way)))
     {
@@ -68,7 +70,8 @@ fn tls_option_enables_tls() {
     assert!(direct.contains("            insecure: false\n"), "{direct}");
     assert!(direct.contains("endpoint: dns:///bigquery-headless."), "{direct}");
 
-    let through = printed(&[&args[..], &["--proxy", "--ca-secret", "plugins-ca"]].concat()).1;
+    let proxy = ["--proxy", "--registry", REGISTRY, "--ca-secret", "plugins-ca"];
+    let through = printed(&[&args[..], &proxy].concat()).1;
     for line in [
         "            insecure: true\n",
         "=https://bigquery-headless.flyte.svc.cluster.local:8000\n",
@@ -90,6 +93,15 @@ fn proxy_image_overrides_the_default() {
     let (code, values, _) = printed(&[&args[..], &["--proxy"]].concat());
     assert_eq!(code, 0);
     assert!(values.contains("image: mirror.example.com/proxy:1\n"), "{values}");
+}
+
+#[test]
+fn a_sidecar_needs_an_image_that_the_user_names() {
+    let (code, _, error) = printed(&["--flyte", "1.16", "--chart", "core", "--proxy"]);
+    assert!(code == 2 && error.contains("give --registry"), "{error}");
+    let wrong = ["--flyte", "2", "--chart", "binary", "--proxy", "--registry", "https://x"];
+    let (code, _, error) = printed(&wrong);
+    assert!(code == 2 && error.contains("without a scheme"), "{error}");
 }
 
 #[test]

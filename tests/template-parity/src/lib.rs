@@ -63,6 +63,20 @@ fn generated(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
     files(&generate(above.path(), name, answers, false))
 }
 
+/// A key of plugin.toml, unless its value is empty.
+fn line(key: &str, value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!("{key} = \"{value}\"\n") }
+}
+
+/// Where plugin-core comes from.
+const CORES: [(&str, &str); 5] = [
+    ("workspace", ""),
+    ("path", "../outrigger"),
+    ("git", "https://git.example.com/acme/outrigger"),
+    ("git", "ssh:git.example.com"),
+    ("registry", "acme"),
+];
+
 /// The service's files as xtask renders them.
 fn rendered(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
     let answer = |wanted: &str| answers.iter().find(|(key, _)| *key == wanted).unwrap().1;
@@ -70,10 +84,12 @@ fn rendered(name: &str, answers: &[(&str, &str)]) -> BTreeMap<String, String> {
     let types = types.map(|each| format!("\"{each}\"")).collect::<Vec<_>>().join(", ");
     let types = if types.is_empty() { format!("\"{}\"", name.replace('-', "_")) } else { types };
     let plugin_toml = format!(
-        "schema = 1\n[plugin]\nname = \"{name}\"\ntask-types = [{types}]\nmode = \"{}\"\ncore = \"{}\"\n\
+        "schema = 1\n[plugin]\nname = \"{name}\"\ntask-types = [{types}]\nmode = \"{}\"\ncore = \"{}\"\n{}{}\
          description = \"{}\"\nowner = \"{}\"\n",
         answer("mode"),
         answer("core"),
+        line("core-source", answer("core_source")),
+        line("core-revision", answer("core_revision")),
         answer("description"),
         answer("owner"),
     );
@@ -100,7 +116,13 @@ fn outrigger(directory: &Path, args: &[&str]) -> Output {
 fn sync_updates_a_plugin_created_by_cargo_generate() {
     let above = tempfile::tempdir().unwrap();
     let answers =
-        [("task_type", "one"), ("mode", "async"), ("description", "Runs it"), ("owner", "")];
+        [
+            ("task_type", "one"),
+            ("mode", "async"),
+            ("description", "Runs it"),
+            ("owner", ""),
+            ("core_source", "../outrigger"),
+        ];
     let directory = generate(above.path(), "my-warehouse", &answers, true);
     assert_eq!(outrigger(&directory, &["sync", "--check"]).status.code(), Some(3), "no chart yet");
     let synced = outrigger(&directory, &["sync"]);
@@ -139,11 +161,13 @@ fn cargo_generate_renders_the_same_bytes() {
     let long = format!("a{}", "-b2".repeat(13));
     let mut compared = 0;
     for name in ["redshift", "s3-batch", &long] {
-        for core in ["workspace", "git", "registry"] {
+        for (core, source) in CORES {
             for mode in ["async", "sync"] {
                 for task_type in ["", "one", "one:3,two"] {
                     let answers = [
                         ("core", core),
+                        ("core_source", source),
+                        ("core_revision", if source.contains("//") { "main" } else { "" }),
                         ("mode", mode),
                         ("task_type", task_type),
                         ("description", "Runs the plugin's jobs, <fast> & well"),
@@ -163,5 +187,5 @@ fn cargo_generate_renders_the_same_bytes() {
             }
         }
     }
-    assert_eq!(compared, 54);
+    assert_eq!(compared, 90);
 }

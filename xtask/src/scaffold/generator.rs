@@ -92,13 +92,6 @@ impl Generator {
         plans
     }
 
-    /// The image repository of `member`.
-    ///
-    /// # Errors
-    /// If the template cannot be loaded.
-    pub(crate) fn image(&self, member: &Member) -> Result<String> {
-        Ok(Renderer::new(&self.template, &self.version)?.image(&member.file))
-    }
 }
 
 /// Refuses two plugins with the same task type: Flyte can route it to only one of them.

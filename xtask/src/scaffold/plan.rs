@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result};
 use super::{
     managed_keys,
     merge::{self, Merged, Sides},
-    plugin_toml::{CoreSource, PluginToml},
+    core_source::CoreSource,
+    plugin_toml::PluginToml,
     project::{Place, Project},
     record::{Record, normalized},
     render::Rendered,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml_edit::{DocumentMut, Item, Table};
 
 use super::{
+    core_source::{self, CoreSource},
     kind::{Kind, Language},
     name,
     task_type::TaskType,
@@ -58,6 +59,10 @@ pub(crate) struct Plugin {
     pub(crate) owner: String,
     #[serde(default)]
     pub(crate) core: CoreSource,
+    /// The checkout, git URL or registry that `core` is taken from.
+    pub(crate) core_source: Option<String>,
+    /// The revision of the git repository; the tag of the template's version if unset.
+    pub(crate) core_revision: Option<String>,
     /// The package that has the classes of its tasks; if unset, `tasks/` is generated.
     pub(crate) task_package: Option<String>,
 }
@@ -88,19 +93,6 @@ pub(crate) enum Mode {
     Async,
     /// One call that responds within seconds.
     Sync,
-}
-
-/// Where `plugin-core` comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum CoreSource {
-    /// The workspace that the plugin is a member of.
-    #[default]
-    Workspace,
-    /// A tag of Outrigger's repository, for a standalone plugin.
-    Git,
-    /// The package registry, for a standalone plugin.
-    Registry,
 }
 
 /// `[ports]`: the ports on which the service listens in its container.
@@ -231,12 +223,43 @@ impl PluginToml {
         self.check_others()
     }
 
+    /// A standalone plugin in Rust says where its library is.
+    fn check_core(&self) -> Result<()> {
+        let Plugin { kind, core, core_source: from, core_revision, .. } = &self.plugin;
+        let needed = match core {
+            CoreSource::Path => Some("the directory of a checkout, such as ../outrigger"),
+            CoreSource::Git => Some("the URL of a git repository"),
+            CoreSource::Registry => Some("the name of a registry in cargo's configuration"),
+            CoreSource::Workspace | CoreSource::None => None,
+        };
+        match (needed, from) {
+            (Some(what), None) if *kind == Kind::Rust => {
+                bail!("plugin.core-source: required with this core: {what}")
+            }
+            (None, Some(_)) => bail!("plugin.core-source: has no meaning with this core"),
+            _ => {}
+        }
+        if *core == CoreSource::None && *kind == Kind::Rust {
+            bail!("plugin.core: a plugin in Rust needs plugin-core: path, git or registry");
+        }
+        if core_revision.is_some() && *core != CoreSource::Git {
+            bail!("plugin.core-revision: only with core = \"git\"");
+        }
+        for (key, text) in [("core-source", from), ("core-revision", core_revision)] {
+            if let Some(text) = text {
+                core_source::check(text).map_err(|why| anyhow!("plugin.{key}: {why}"))?;
+            }
+        }
+        Ok(())
+    }
+
     fn check_others(&self) -> Result<()> {
+        self.check_core()?;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/:".contains(c);
         if self.image.repository.as_ref().is_some_and(|it| it.is_empty() || !it.chars().all(legal))
         {
             bail!(
-                "image.repository: must be a registry, path and name in lower case, such as ghcr.io/acme/redshift"
+                "image.repository: must be a registry, path and name in lower case, such as registry.example.com/team/redshift"
             );
         }
         if let Some((file, _)) = self.unmanaged.iter().find(|(_, reason)| reason.trim().is_empty())
@@ -333,6 +356,14 @@ mod tests {
             (MINIMAL.replace("Runs SQL", "Runs $SQL"), "plugin.description"),
             (MINIMAL.replace("\"red-shift\"", "\"../../evil\""), "plugin.name"),
             (MINIMAL.replace("\"red-shift\"", "\"Red_Shift\""), "plugin.name"),
+            (format!("{MINIMAL}core = \"git\"\n"), "plugin.core-source"),
+            (format!("{MINIMAL}core = \"none\"\n"), "plugin.core"),
+            (format!("{MINIMAL}core-source = \"x\"\n"), "plugin.core-source"),
+            (format!("{MINIMAL}core = \"git\"\ncore-source = \"a b\"\n"), "plugin.core-source"),
+            (
+                format!("{MINIMAL}core = \"path\"\ncore-source = \"x\"\ncore-revision = \"y\"\n"),
+                "plugin.core-revision",
+            ),
             (MINIMAL.replace("spectrum:2", "redshift:2"), "twice"),
             (MINIMAL.replace("spectrum:2", "1"), "not a valid task type"),
             (format!("{MINIMAL}[image]\nrepository = \"a\\nb: c\"\n"), "image.repository"),

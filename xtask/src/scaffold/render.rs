@@ -101,6 +101,8 @@ impl<'a> Renderer<'a> {
             "language": plugin.language,
             "mode": plugin.mode,
             "core": plugin.core,
+            "core_source": plugin.core_source.as_deref().unwrap_or_default(),
+            "core_revision": plugin.core_revision.as_deref().unwrap_or_default(),
             "description": plugin.description,
             "owner": plugin.owner,
             "task_types": types,
@@ -130,8 +132,7 @@ impl<'a> Renderer<'a> {
             "directory": Layout::Workspace.place(plugin).directory(),
             "required_settings": file.chart.required_settings(),
             "ports": file.ports,
-            "image": { "repository": self.image(file) },
-            "bridge_image": format!("{}/bridge", self.template.manifest.image_registry),
+            "image": { "repository": image(file) },
             "version": self.version,
             "outrigger_version": env!("CARGO_PKG_VERSION"),
             "container": if plugin.kind == Kind::Bridge { "plugin" } else { "container" },
@@ -140,12 +141,11 @@ impl<'a> Renderer<'a> {
         }))?)
     }
 
-    /// The image repository of the plugin.
-    pub(crate) fn image(&self, file: &PluginToml) -> String {
-        let registry = &self.template.manifest.image_registry;
-        let default = || format!("{registry}/{}", file.plugin.name);
-        file.image.repository.clone().unwrap_or_else(default)
-    }
+}
+
+/// The image repository of a plugin: the one that plugin.toml names, or its name, below the registry of the installation.
+pub(crate) fn image(file: &PluginToml) -> String {
+    file.image.repository.clone().unwrap_or_else(|| file.plugin.name.clone())
 }
 
 fn is_service(path: &str) -> bool {
@@ -225,7 +225,7 @@ mod tests {
         let files = rendered("chart/templates/x.yaml", text, &plugin("")).unwrap();
         assert_eq!(
             files[0].text,
-            "name: {{ .Release.Name }}-s3-batch\nimage: registry.example/acme/s3-batch\n"
+            "name: {{ .Release.Name }}-s3-batch\nimage: s3-batch\n"
         );
         assert_eq!(files[0].path, "charts/s3-batch/templates/x.yaml");
     }

@@ -7,20 +7,24 @@ use super::{
 };
 
 /// Plugins that use every setting, and one that uses only the required ones.
-const PLUGINS: [(&str, &str, Layout); 12] = [
+const PLUGINS: [(&str, &str, Layout); 13] = [
     ("mode = \"async\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     ("mode = \"sync\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
-    ("mode = \"async\"\ncore = \"git\"\n", FULL, Layout::Standalone),
-    ("mode = \"sync\"\ncore = \"registry\"\n", FULL, Layout::Standalone),
+    (BY_GIT, FULL, Layout::Standalone),
+    (BY_REGISTRY, FULL, Layout::Standalone),
+    (BY_PATH, FULL, Layout::Standalone),
     ("", "", Layout::Workspace),
     ("task-package = \"acme-tasks\"\n", "", Layout::Workspace),
     (PYTHON, "mode = \"async\"\n", Layout::Workspace),
-    (PYTHON, "mode = \"sync\"\ncore = \"git\"\n", Layout::Standalone),
+    (PYTHON, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
     (GO, "mode = \"async\"\n", Layout::Workspace),
-    (GO, "mode = \"sync\"\ncore = \"git\"\n", Layout::Standalone),
+    (GO, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
     (TYPESCRIPT, "mode = \"async\"\n", Layout::Workspace),
-    (TYPESCRIPT, "mode = \"sync\"\ncore = \"git\"\n", Layout::Standalone),
+    (TYPESCRIPT, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
 ];
+const BY_GIT: &str = "mode = \"async\"\ncore = \"git\"\ncore-source = \"https://git.example.com/a/b\"\n";
+const BY_REGISTRY: &str = "mode = \"sync\"\ncore = \"registry\"\ncore-source = \"acme\"\n";
+const BY_PATH: &str = "mode = \"async\"\ncore = \"path\"\ncore-source = \"../outrigger\"\n";
 const PYTHON: &str = "kind = \"bridge\"\nlanguage = \"python\"\n";
 const GO: &str = "kind = \"bridge\"\nlanguage = \"go\"\n";
 const TYPESCRIPT: &str = "kind = \"bridge\"\nlanguage = \"typescript\"\n";
@@ -99,7 +103,7 @@ mod tests {
         let package = &workspace["workspace"]["package"];
         for core in ["git", "registry"] {
             let plugin = format!(
-                "schema = 1\n[plugin]\nname = \"acme\"\ncore = \"{core}\"\ntask-types = [\"acme\"]\ndescription = \"x\"\n"
+                "schema = 1\n[plugin]\nname = \"acme\"\ncore = \"{core}\"\ncore-source = \"acme\"\ntask-types = [\"acme\"]\ndescription = \"x\"\n"
             );
             let template = Template::read(&repository().join("template")).unwrap();
             let renderer = Renderer::new(&template, "0").unwrap();
@@ -132,9 +136,6 @@ mod tests {
             );
             assert_eq!(files["rust-toolchain.toml"], text("rust-toolchain.toml"));
             assert_eq!(files["rustfmt.toml"], text("rustfmt.toml"));
-            assert!(
-                files["plugin.toml"].contains(&format!("/v{version}/template/plugin.schema.json"))
-            );
         }
     }
 
@@ -160,6 +161,8 @@ mod tests {
             ("description", "\"x\""),
             ("owner", "\"x\""),
             ("core", "\"git\""),
+            ("core-source", "\"https://git.example.com/a/b\""),
+            ("core-revision", "\"main\""),
             ("api", "1"),
             ("admin", "2"),
         ]);

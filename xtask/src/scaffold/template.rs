@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::{
+    core_source::CoreSource,
     kind,
-    plugin_toml::{CoreSource, Plugin},
+    plugin_toml::Plugin,
 };
 
 /// Who owns a rendered file.
@@ -52,8 +53,6 @@ pub(crate) struct Manifest {
     pub(crate) name: String,
     /// Incremented whenever the rendered files change.
     pub(crate) version: u32,
-    /// The registry of images, unless a plugin overrides it.
-    pub(crate) image_registry: String,
     files: Files,
     keys: Keys,
 }
@@ -269,7 +268,6 @@ pub(crate) mod tests {
     const FORM: &str = r#"
 name = "plugin"
 version = 1
-image-registry = "registry.example/acme"
 [keys]
 always = ["package.name"]
 workspace-only = []

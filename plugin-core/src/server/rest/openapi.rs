@@ -30,7 +30,7 @@ use crate::verbs::Verbs;
         title = "Outrigger",
         description = "A Flyte backend plugin as a service. The same calls are served over gRPC to \
                        FlytePropeller and to Flyte 2. Every call needs a token; this document does not.",
-        contact(name = "Outrigger", url = "https://github.com/outrigger/outrigger"),
+        contact(name = "Outrigger"),
     ),
     servers((url = "/", description = "The service that serves this document")),
     tags(
