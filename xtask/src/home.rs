@@ -113,14 +113,20 @@ mod tests {
         let text = "[workspace.metadata.outrigger]\nregistry = \"registry.example.com/a/\"\nrepository = \"https://git.example.com/a\"\n";
         let home = parse(text).unwrap();
         assert_eq!(home.image(None, "bigquery"), "registry.example.com/a/bigquery");
-        assert_eq!(home.image(Some("mirror.example.com"), "bigquery"), "mirror.example.com/bigquery");
+        assert_eq!(
+            home.image(Some("mirror.example.com"), "bigquery"),
+            "mirror.example.com/bigquery"
+        );
         assert_eq!(parse("[package]\nname = \"x\"\n").unwrap().image(None, "bigquery"), "bigquery");
         assert!(parse("[workspace.metadata.outrigger]\nregistri = \"x\"\n").is_err());
     }
 
     #[test]
     fn a_registry_has_no_scheme() {
-        assert_eq!(check_registry("registry.example.com:5000/team/").unwrap(), "registry.example.com:5000/team");
+        assert_eq!(
+            check_registry("registry.example.com:5000/team/").unwrap(),
+            "registry.example.com:5000/team"
+        );
         for wrong in ["", "https://registry.example.com", "Registry/x"] {
             assert!(check_registry(wrong).is_err(), "{wrong}");
         }

@@ -60,12 +60,16 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         members
             .retain(|member| affected.as_ref().is_none_or(|names| names.contains(member.name())));
     }
-    let rows = members.iter().map(|member| row(args, &home, generator, member)).collect::<Result<Vec<_>>>()?;
+    let rows = members
+        .iter()
+        .map(|member| row(args, &home, generator, member))
+        .collect::<Result<Vec<_>>>()?;
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Github => println!("{}", json!({ "include": rows })),
         Format::Bake => {
-            let rows = rows.into_iter().chain(other_images(args, &home, generator)).collect::<Vec<_>>();
+            let rows =
+                rows.into_iter().chain(other_images(args, &home, generator)).collect::<Vec<_>>();
             let bake = bake(&rows, &generator.project.version()?);
             println!("{}", serde_json::to_string_pretty(&bake)?);
         }

@@ -11,11 +11,11 @@ use crate::{
     process::{program, run as run_program, works},
     prompt::Prompt,
     scaffold::{
+        core_source::{Core, CoreSource},
         generator::{Generator, check_task_types},
         kind::{Kind, Language},
         name,
         plan::{Allowed, Plan, State},
-        core_source::{Core, CoreSource},
         plugin_toml::{self, Mode, PluginToml},
         project::{Layout, Member, Project},
         render::Renderer,
@@ -173,7 +173,8 @@ fn core(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
         None if !repository.is_empty() => Core { from: repository, ..Core::of(CoreSource::Git) },
         None => {
             let check = |text: &str| text.parse().and_then(checked).map(drop);
-            let asked = prompt.ask_for("plugin-core from (DIR, git URL, registry:NAME)", None, check)?;
+            let asked =
+                prompt.ask_for("plugin-core from (DIR, git URL, registry:NAME)", None, check)?;
             let asked = asked.ok_or_else(|| {
                 usage("missing --core: the directory of a checkout of Outrigger, the URL of a git repository, or registry:NAME")
             })?;
@@ -219,8 +220,11 @@ fn make(
         PluginToml::parse(&text).map_err(|error| usage(format!("plugin.toml: {error:#}")))?;
     let member = Member { file, text };
     check_dependencies(generator, &member)?;
-    let others =
-        if core.source == CoreSource::Workspace { generator.project.members()? } else { Vec::new() };
+    let others = if core.source == CoreSource::Workspace {
+        generator.project.members()?
+    } else {
+        Vec::new()
+    };
     check_task_types(&[others, vec![member.clone()]].concat())
         .map_err(|error| usage(error.to_string()))?;
     let plan = plan(generator, &member)?;

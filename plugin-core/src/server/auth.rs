@@ -7,6 +7,7 @@ mod jwk;
 mod key_set;
 mod keys;
 mod metrics;
+mod own_token;
 mod policy;
 mod published;
 #[cfg(test)]

@@ -115,14 +115,13 @@ fn outrigger(directory: &Path, args: &[&str]) -> Output {
 #[test]
 fn sync_updates_a_plugin_created_by_cargo_generate() {
     let above = tempfile::tempdir().unwrap();
-    let answers =
-        [
-            ("task_type", "one"),
-            ("mode", "async"),
-            ("description", "Runs it"),
-            ("owner", ""),
-            ("core_source", "../outrigger"),
-        ];
+    let answers = [
+        ("task_type", "one"),
+        ("mode", "async"),
+        ("description", "Runs it"),
+        ("owner", ""),
+        ("core_source", "../outrigger"),
+    ];
     let directory = generate(above.path(), "my-warehouse", &answers, true);
     assert_eq!(outrigger(&directory, &["sync", "--check"]).status.code(), Some(3), "no chart yet");
     let synced = outrigger(&directory, &["sync"]);

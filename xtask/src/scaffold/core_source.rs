@@ -76,7 +76,11 @@ impl FromStr for Core {
         } else {
             Self { from: text.to_owned(), ..Self::of(CoreSource::Path) }
         };
-        check(&core.from).and(if core.revision.is_empty() { Ok(()) } else { check(&core.revision) })?;
+        check(&core.from).and(if core.revision.is_empty() {
+            Ok(())
+        } else {
+            check(&core.revision)
+        })?;
         Ok(core)
     }
 }
@@ -88,7 +92,9 @@ impl FromStr for Core {
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "/._-:@+~%".contains(c);
     if text.is_empty() || !text.chars().all(legal) {
-        return Err("must be a directory, a git URL or registry:NAME, without spaces and quotes".to_owned());
+        return Err(
+            "must be a directory, a git URL or registry:NAME, without spaces and quotes".to_owned()
+        );
     }
     Ok(())
 }
@@ -107,8 +113,7 @@ mod tests {
             ("registry:acme", CoreSource::Registry, "acme", ""),
         ];
         for (text, source, from, revision) in table {
-            let wanted =
-                Core { source, from: from.to_owned(), revision: revision.to_owned() };
+            let wanted = Core { source, from: from.to_owned(), revision: revision.to_owned() };
             assert_eq!(text.parse::<Core>().unwrap(), wanted, "{text}");
         }
         for wrong in ["", "registry:", "a b", "\"", "https://x#\""] {

@@ -91,7 +91,6 @@ impl Generator {
         let _ = std::fs::remove_dir(self.scratch());
         plans
     }
-
 }
 
 /// Refuses two plugins with the same task type: Flyte can route it to only one of them.

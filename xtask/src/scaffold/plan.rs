@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result};
 
 use super::{
+    core_source::CoreSource,
     managed_keys,
     merge::{self, Merged, Sides},
-    core_source::CoreSource,
     plugin_toml::PluginToml,
     project::{Place, Project},
     record::{Record, normalized},

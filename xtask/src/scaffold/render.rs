@@ -140,7 +140,6 @@ impl<'a> Renderer<'a> {
             "own": if plugin.kind == Kind::Bridge { ".Values.bridge" } else { ".Values" },
         }))?)
     }
-
 }
 
 /// The image repository of a plugin: the one that plugin.toml names, or its name, below the registry of the installation.
@@ -223,10 +222,7 @@ mod tests {
     fn helm_braces_pass_through() {
         let text = "name: {{ .Release.Name }}-<[ plugin.name ]>\nimage: <[ image.repository ]>\n";
         let files = rendered("chart/templates/x.yaml", text, &plugin("")).unwrap();
-        assert_eq!(
-            files[0].text,
-            "name: {{ .Release.Name }}-s3-batch\nimage: s3-batch\n"
-        );
+        assert_eq!(files[0].text, "name: {{ .Release.Name }}-s3-batch\nimage: s3-batch\n");
         assert_eq!(files[0].path, "charts/s3-batch/templates/x.yaml");
     }
 

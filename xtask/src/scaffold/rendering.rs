@@ -22,7 +22,8 @@ const PLUGINS: [(&str, &str, Layout); 13] = [
     (TYPESCRIPT, "mode = \"async\"\n", Layout::Workspace),
     (TYPESCRIPT, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
 ];
-const BY_GIT: &str = "mode = \"async\"\ncore = \"git\"\ncore-source = \"https://git.example.com/a/b\"\n";
+const BY_GIT: &str =
+    "mode = \"async\"\ncore = \"git\"\ncore-source = \"https://git.example.com/a/b\"\n";
 const BY_REGISTRY: &str = "mode = \"sync\"\ncore = \"registry\"\ncore-source = \"acme\"\n";
 const BY_PATH: &str = "mode = \"async\"\ncore = \"path\"\ncore-source = \"../outrigger\"\n";
 const PYTHON: &str = "kind = \"bridge\"\nlanguage = \"python\"\n";

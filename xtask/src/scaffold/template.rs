@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::{
-    core_source::CoreSource,
-    kind,
-    plugin_toml::Plugin,
-};
+use super::{core_source::CoreSource, kind, plugin_toml::Plugin};
 
 /// Who owns a rendered file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use server_core::{Error, Result, duration::parse_duration};
 
+use super::own_token::OwnToken;
 use crate::context::{Role, Verb};
 
 /// The whole file.
@@ -34,7 +35,10 @@ pub(super) struct IssuerFile {
     /// Its name in rules, logs and handles.
     pub(super) name: String,
     /// The exact `iss` of its tokens.
+    #[serde(default)]
     pub(super) issuer: String,
+    /// A token of this issuer whose `iss` is used: that of the service itself, which the kubelet projects.
+    pub(super) issuer_token_file: Option<PathBuf>,
     /// Treat tokens without `iss` as this issuer's. flyteadmin issues such tokens to clients.
     #[serde(default)]
     pub(super) accept_missing_iss: bool,
@@ -159,9 +163,13 @@ impl AuthFile {
         let name = path.display();
         let content = std::fs::read_to_string(path)
             .map_err(|error| Error::invalid(format!("auth file {name} cannot be read: {error}")))?;
-        let file: Self = serde_saphyr::from_str(&content)
+        let mut file: Self = serde_saphyr::from_str(&content)
             .map_err(|error| Error::invalid(format!("auth file {name}: {error}")))?;
-        file.check().map_err(|why| Error::invalid(format!("auth file {name}: {why}")))?;
+        file.issuers
+            .iter_mut()
+            .try_for_each(IssuerFile::resolve)
+            .and_then(|()| file.check())
+            .map_err(|why| Error::invalid(format!("auth file {name}: {why}")))?;
         Ok(file)
     }
 
@@ -209,13 +217,35 @@ impl RuleFile {
 }
 
 impl IssuerFile {
+    /// Takes the issuer from the service's own token, if the file says so, and with it the algorithm unless the file has one.
+    fn resolve(&mut self) -> Result<(), String> {
+        let Some(path) = &self.issuer_token_file else {
+            return Ok(());
+        };
+        let about = |why: &str| format!("issuers.{}.issuer_token_file: {why}", self.name);
+        if !self.issuer.is_empty() {
+            return Err(about("give either issuer or issuer_token_file"));
+        }
+        let own = OwnToken::read(path).map_err(|why| about(&why))?;
+        tracing::info!(
+            issuer = self.name,
+            iss = own.iss,
+            "the issuer is that of the service's own token"
+        );
+        if self.algorithms.is_empty() {
+            self.algorithms.push(own.algorithm);
+        }
+        self.issuer = own.iss;
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), String> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.name.is_empty() || self.name.len() > 40 || !self.name.chars().all(is_name) {
             return Err("name must be 1 to 40 letters, digits, - _ or .".to_owned());
         }
         if self.issuer.is_empty() {
-            return Err("issuer must not be empty".to_owned());
+            return Err("issuer must not be empty; give issuer or issuer_token_file".to_owned());
         }
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             return Err("audiences must name at least one audience".to_owned());
@@ -240,6 +270,6 @@ impl IssuerFile {
     }
 }
 
-fn is_hmac(algorithm: Algorithm) -> bool {
+pub(super) fn is_hmac(algorithm: Algorithm) -> bool {
     matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
 }

@@ -204,6 +204,35 @@ fn issuers_have_names_of_their_own() {
 }
 
 #[tokio::test]
+async fn an_issuer_may_be_that_of_the_services_own_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (signer, stranger) = (signer::Signer::new("k"), signer::Signer::new("k"));
+    std::fs::write(path("jwks"), json!({"keys": [signer.jwk()]}).to_string()).unwrap();
+    // The issuer and the algorithm are taken from it, and no key: any signature does.
+    std::fs::write(path("token"), stranger.token()).unwrap();
+    let keys = format!("key: {{jwks_file: '{}'}}, audiences: [connectors]", path("jwks"));
+    let issuers = |more: &str| format!("  - {{name: cluster, {more} {keys}}}");
+    let rules = "  - {issuer: cluster, role: user}";
+    let from_token = format!("issuer_token_file: '{}',", path("token"));
+    let auth = file(&issuers(&from_token), rules).unwrap();
+    assert_eq!(bearer(&auth, &signer.token()).await.unwrap().subject(), "ann");
+    assert!(bearer(&auth, &stranger.token()).await.is_err());
+
+    let same = issuers(&from_token);
+    let same = format!("{same}\n  - {{name: b, issuer: 'https://idp', {keys}}}");
+    for (issuers, expected) in [
+        (issuers(&format!("{from_token} issuer: 'https://x',")), "either issuer or issuer_token"),
+        (issuers("issuer_token_file: /nowhere/x,"), "cluster.issuer_token_file: /nowhere/x"),
+        (issuers(""), "give issuer or issuer_token_file"),
+        (same, "issuers.b: duplicate issuer"),
+    ] {
+        let error = file(&issuers, rules).map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn flyteadmin_tokens_are_accepted() {
     let auth = auth();
     let admin = |over: Json| {

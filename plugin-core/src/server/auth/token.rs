@@ -138,6 +138,11 @@ impl<'a> Unverified<'a> {
             serde_json::from_slice(&decode(payload)?).map_err(|_| malformed())?;
         Ok(Self { token, header, iss: payload.iss })
     }
+
+    /// The algorithm that it says it is signed with.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.header.alg
+    }
 }
 
 impl Issuer {
