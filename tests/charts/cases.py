@@ -32,7 +32,7 @@ OPENED = {
     "ingress": {
         "enabled": True,
         "className": "nginx",
-        "hosts": ["plugin.example.com"],
+        "hosts": [{"host": "plugin.example.com"}],
         "tls": [{"hosts": ["plugin.example.com"], "secretName": "tls"}],
     },
     "httpRoute": GATEWAY,
@@ -41,7 +41,7 @@ OPENED = {
 }
 TLS = {"tls": {"enabled": True, "certificate": {"create": True, "issuerRef": {"name": "internal", "kind": "ClusterIssuer"}}}}
 TLS_MADE_ELSEWHERE = {"tls": {"enabled": True, "existingSecret": "certificate"}}
-MONITORED = {"metrics": {"monitor": "service", "rules": {"enabled": True}, "dashboard": {"enabled": True}}}
+MONITORED = {"metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}}
 SCHEDULED = {
     "priorityClassName": "high",
     "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -91,7 +91,7 @@ EVERYTHING = merged(
         },
         "podDisruptionBudget": {"maxUnavailable": "50%"},
         "otel": {"endpoint": "http://otel-collector.monitoring:4317", "traceRatio": 0.25},
-        "metrics": {"monitorLabels": {"release": "prometheus"}, "rules": {"extra": [{"alert": "Mine", "expr": "vector(1)"}]}},
+        "metrics": {"serviceMonitor": {"labels": {"release": "prometheus"}}, "prometheusRule": {"rules": [{"alert": "Mine", "expr": "vector(1)"}]}},
     },
 )
 MEMORY = {"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}}}
@@ -108,16 +108,16 @@ MATRIX = {
     "extras": EXTRAS,
     "identity": IDENTITY,
     **{f"secrets-{name}": {"secrets": secrets} for name, secrets in SECRETS.items()},
-    "one-replica": {"replicas": 1},
-    "hpa": {"autoscaling": {"mode": "hpa", "metrics": [MEMORY]}},
-    "hpa-from-one": {"autoscaling": {"mode": "hpa", "minReplicas": 1}},
+    "one-replica": {"replicaCount": 1},
+    "hpa": {"autoscaling": {"enabled": True, "metrics": [MEMORY]}},
+    "hpa-from-one": {"autoscaling": {"enabled": True, "minReplicas": 1}},
     "keda": {
         "autoscaling": {
-            "mode": "keda",
-            "keda": {"prometheusAddress": "http://prometheus:9090", "triggers": [{"type": "cron", "metadata": WORKING_HOURS}]},
+            "enabled": True,
+            "keda": {"enabled": True, "prometheusAddress": "http://prometheus:9090", "triggers": [{"type": "cron", "metadata": WORKING_HOURS}]},
         }
     },
-    "keda-from-one": {"autoscaling": {"mode": "keda", "minReplicas": 1}},
+    "keda-from-one": {"autoscaling": {"enabled": True, "keda": {"enabled": True}, "minReplicas": 1}},
     "no-auth": {"auth": {"insecureNoAuth": True}, "flyte": {"podLabels": {"app": "flytepropeller"}}},
     "no-cluster-auth": {"auth": {"cluster": {"enabled": False}, "issuers": [ISSUER], "rules": [RULE]}},
     "made-elsewhere": {
@@ -125,7 +125,7 @@ MATRIX = {
         "handleKeys": {"existingSecret": "keys"},
         "serviceAccount": {"create": False, "name": "account"},
     },
-    "pod-monitor": {"metrics": {"monitor": "pod"}},
+    "pod-monitor": {"metrics": {"podMonitor": {"enabled": True}}},
     "bare": {
         "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},

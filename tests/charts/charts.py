@@ -26,6 +26,8 @@ HELMS = ["helm", "helm3"]
 NEWEST = "1.37.0"
 # The C implementation, if PyYAML has it.
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The registry of images, without which a chart is refused: nobody's.
+REGISTRY = {"image": {"registry": "registry.example.com/team"}}
 # Without it, every rendering has a different key.
 STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
 
@@ -76,11 +78,11 @@ def notes(plugin, values=None, release=None):
 
 @functools.cache
 def required(plugin):
-    """An example for each setting that is required: those that are empty in the chart's values."""
+    """A registry, and an example for each setting that is required: those that are empty in the chart's values."""
     if not (CHARTS / plugin / "values.yaml").exists():
-        return {}
+        return REGISTRY
     settings = default_values(plugin).get("settings") or {}
-    return {"settings": {name: f"{name.lower()}.example.com" for name, value in settings.items() if value == ""}}
+    return {**REGISTRY, "settings": {name: f"{name.lower()}.example.com" for name, value in settings.items() if value == ""}}
 
 
 def merged(*values):

@@ -15,6 +15,8 @@ def new_plugin(directory, name, *arguments):
     """The chart of a new plugin, generated from this repository's template."""
     command = [PROGRAMS / "cargo-outrigger", "outrigger", "new-plugin", name, "--no-input", "--no-verify"]
     command += [f"--template={ROOT / 'template'}", f"--root={directory}", "--description=Runs it", *arguments]
+    if not any(argument.startswith("--language") for argument in arguments):
+        command += [f"--core={ROOT}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return str(directory / name / "charts" / name)

@@ -235,4 +235,4 @@ def submitted(api, token):
 def test_charts_of_this_repository_say_what_they_are():
     for name in BRIDGED:
         assert yaml.safe_load((CHARTS / name / "Chart.yaml").read_text())["kubeVersion"] == ">=1.29.0-0"
-        assert default_values(name)["bridge"]["image"]["repository"].endswith("/bridge")
+        assert default_values(name)["bridge"]["image"]["repository"] == "bridge"

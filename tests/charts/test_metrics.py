@@ -10,7 +10,7 @@ import yaml
 from charts import ROOT, name_of, one, render, run_tool
 from running import fake_bigquery, free_port, http_status, service
 
-MONITORED = {"metrics": {"rules": {"enabled": True}, "dashboard": {"enabled": True}}}
+MONITORED = {"metrics": {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}}
 METRICS = [path.read_text() for path in (ROOT / "plugin-core" / "src").rglob("metrics.rs")]
 POD = 'namespace="flyte",pod="bigquery-7d9f8c6b5d-abcde"'
 ANOTHER_RELEASES = 'namespace="flyte",pod="bigquery-eu-7d9f8c6b5d-abcde"'
@@ -189,7 +189,7 @@ def registered():
 
 def looked_at():
     expressions = queries() + [rule["expr"] for rule in alerts().values()]
-    keda = {"autoscaling": {"mode": "keda", "keda": {"prometheusAddress": "http://prometheus:9090"}}}
+    keda = {"autoscaling": {"enabled": True, "keda": {"enabled": True, "prometheusAddress": "http://prometheus:9090"}}}
     triggers = one(render("bigquery", keda), "ScaledObject")["spec"]["triggers"]
     return expressions + [trigger["metadata"]["query"] for trigger in triggers if trigger["type"] == "prometheus"]
 

@@ -14,7 +14,7 @@ LOOKALIKES = ["123", "1e3", "0777", "true", "no", "null"]
 CERTIFICATE = {"tls": {"certificate": {"create": False}, "existingSecret": "certificate"}}
 MADE_ELSEWHERE = {"auth": {"issuers": [], "rules": []}, "handleKeys": {"existingSecret": "keys"}, "serviceAccount": {"create": False}}
 CSI = {"secrets": {**{name: None for name in SECRETS["existing"]}, "namespaces": [], "externalSecret": {"enabled": False}, **SECRETS["csi"]}}
-MONITORED = {"metrics": {"monitor": "pod"}}
+MONITORED = {"metrics": {"podMonitor": {"enabled": True}}}
 # With these, every text is rendered somewhere.
 ALL = merged(EVERYTHING, STABLE)
 BASES = [ALL, merged(ALL, CERTIFICATE), merged(ALL, MADE_ELSEWHERE), merged(ALL, CSI), merged(ALL, MONITORED)]

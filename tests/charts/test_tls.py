@@ -8,15 +8,27 @@ import yaml
 from cases import TLS, TLS_MADE_ELSEWHERE
 from charts import CHARTS, container, merged, notes, of_kind, one, render
 
+NO_AUTH = {"auth": {"insecureNoAuth": True}}
 BOTH = pytest.mark.parametrize("values", [TLS, TLS_MADE_ELSEWHERE], ids=["cert-manager", "made-elsewhere"])
 
 
 def connector(values, release="bigquery"):
     """Flyte's configuration of the plugin, from the notes."""
-    _, fragment = notes("bigquery", values, release=release).split("Values of flyte-core (1.16):\n")
-    parsed = yaml.safe_load(fragment.split("Values of flyte-binary")[0])
-    (found,) = parsed["configmap"]["enabled_plugins"]["plugins"]["connector-service"]["connectors"].values()
+    (found,) = flyte_values(values, release)["configmap"]["enabled_plugins"]["plugins"]["connector-service"]["connectors"].values()
     return found
+
+
+def flyte_values(values, release="bigquery"):
+    """The values of flyte-core that the notes have."""
+    _, fragment = notes("bigquery", values, release=release).split("set flyte.chart=flyte-binary.\n")
+    return yaml.safe_load(fragment.split("\nHANDLE KEYS")[0])
+
+
+def sidecar_target(values, release="bigquery"):
+    """What the sidecar of the notes calls."""
+    (proxy,) = flyte_values(values, release)["flytepropeller"]["additionalContainers"]
+    (route,) = (argument for argument in proxy["args"] if argument.startswith("--route="))
+    return route.split("=")[2]
 
 
 def host(url):
@@ -39,7 +51,8 @@ def test_certificate_has_every_name_that_callers_use(release):
     objects = render("bigquery", values, release=release)
     names = one(objects, "Certificate")["spec"]["dnsNames"]
     assert len(names) == len(set(names)) and "sql.example.com" in names
-    assert host(connector(values, release)["endpoint"]) in names
+    assert host(connector(merged(values, NO_AUTH), release)["endpoint"]) in names
+    assert host(sidecar_target(values, release)) in names
     assert host(health_check(objects)[0]["args"][1]) in names
     for service in of_kind(objects, "Service"):
         name = service["metadata"]["name"]
@@ -48,8 +61,11 @@ def test_certificate_has_every_name_that_callers_use(release):
 
 @BOTH
 def test_flyte_values_use_tls(values):
-    assert connector(values)["insecure"] is False
-    assert connector({})["insecure"] is True
+    assert connector(merged(values, NO_AUTH))["insecure"] is False
+    assert connector(NO_AUTH)["insecure"] is True
+    # Flyte calls the sidecar, within the pod, and the sidecar calls the service.
+    assert connector(values) == {**connector({}), "endpoint": "dns:///127.0.0.1:18001", "insecure": True}
+    assert sidecar_target(values).startswith("https://") and sidecar_target({}).startswith("dns:///")
     assert mounted(render("bigquery", values))["secretName"] in notes("bigquery", values)
 
 

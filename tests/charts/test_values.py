@@ -11,17 +11,18 @@ from charts import CHARTS, PLUGINS, ROOT, STABLE, Refused, container, default_va
 
 LABELS = {"example.com/a": "b"}
 OPENSHIFT = ("--api-versions=security.openshift.io/v1",)
-INGRESS = {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}
+INGRESS = {"ingress": {"enabled": True, "hosts": [{"host": "a.example.com"}]}}
 EXTERNAL = {"secrets": SECRETS["external"]}
-HPA = {"autoscaling": {"mode": "hpa"}}
-KEDA = {"autoscaling": {"mode": "keda", "keda": {"prometheusAddress": "http://prometheus:9090"}}}
-MONITOR = {"metrics": {"monitor": "service"}}
-RULES = {"metrics": {"rules": {"enabled": True}}}
+HPA = {"autoscaling": {"enabled": True}}
+KEDA = {"autoscaling": {"enabled": True, "keda": {"enabled": True, "prometheusAddress": "http://prometheus:9090"}}}
+MONITOR = {"metrics": {"serviceMonitor": {"enabled": True}}}
+RULES = {"metrics": {"prometheusRule": {"enabled": True}}}
 DASHBOARD = {"metrics": {"dashboard": {"enabled": True}}}
 NO_CLUSTER = {"auth": {"issuers": [ISSUER], "rules": [RULE]}}
 
 # A value other than the default, for each path.
 ANOTHER = {
+    "image.registry": "other.example.com",
     "image.repository": "registry.example.com/plugin",
     "image.tag": "1.2.3",
     "image.digest": "sha256:" + "1" * 64,
@@ -30,9 +31,15 @@ ANOTHER = {
     "fullnameOverride": "other",
     "commonLabels": LABELS,
     "commonAnnotations": LABELS,
-    "replicas": 5,
+    "replicaCount": 5,
     "flyte.namespace": "other",
     "flyte.serviceAccount": "other",
+    "flyte.chart": "flyte-binary",
+    "flyte.proxy.image.registry": "other.example.com",
+    "flyte.proxy.image.repository": "other",
+    "flyte.proxy.image.tag": "1.2.3",
+    "flyte.proxy.image.digest": "sha256:" + "1" * 64,
+    "flyte.proxy.port": 18002,
     "flyte.podLabels": LABELS,
     "flyte.taskTypes": ["other"],
     "clusterDomain": "other.local",
@@ -85,7 +92,7 @@ ANOTHER = {
     "ingress.enabled": True,
     "ingress.className": "nginx",
     "ingress.annotations": LABELS,
-    "ingress.hosts": ["b.example.com"],
+    "ingress.hosts": [{"host": "b.example.com"}],
     "ingress.tls": [{"secretName": "tls"}],
     **{f"{route}.enabled": True for route in ("httpRoute", "grpcRoute")},
     **{f"{route}.annotations": LABELS for route in ("httpRoute", "grpcRoute")},
@@ -100,12 +107,13 @@ ANOTHER = {
     "networkPolicy.metadataServer": True,
     "networkPolicy.extraIngress": [{"from": [PEER]}],
     "networkPolicy.extraEgress": [{"ports": [{"port": 3128}]}],
-    "autoscaling.mode": "hpa",
+    "autoscaling.enabled": True,
     "autoscaling.minReplicas": 3,
     "autoscaling.maxReplicas": 11,
-    "autoscaling.cpuUtilization": 50,
+    "autoscaling.targetCPUUtilizationPercentage": 50,
     "autoscaling.behavior": {"scaleUp": {"stabilizationWindowSeconds": 9}},
     "autoscaling.metrics": [{"type": "Resource"}],
+    "autoscaling.keda.enabled": True,
     "autoscaling.keda.pollingInterval": 31,
     "autoscaling.keda.prometheusAddress": "http://other:9090",
     "autoscaling.keda.activeRequests": 7,
@@ -138,13 +146,13 @@ ANOTHER = {
     "log.format": "pretty",
     "otel.endpoint": "https://collector.example.com",
     "otel.traceRatio": 0.5,
-    "metrics.monitor": "pod",
-    "metrics.monitorLabels": LABELS,
-    "metrics.interval": "9s",
+    **{f"metrics.{monitor}.enabled": True for monitor in ("serviceMonitor", "podMonitor")},
+    **{f"metrics.{monitor}.labels": LABELS for monitor in ("serviceMonitor", "podMonitor")},
+    **{f"metrics.{monitor}.interval": "9s" for monitor in ("serviceMonitor", "podMonitor")},
     "metrics.prometheusNamespace": "other",
-    "metrics.rules.enabled": True,
-    "metrics.rules.labels": LABELS,
-    "metrics.rules.extra": [{"record": "a", "expr": "1"}],
+    "metrics.prometheusRule.enabled": True,
+    "metrics.prometheusRule.labels": LABELS,
+    "metrics.prometheusRule.rules": [{"record": "a", "expr": "1"}],
     "metrics.dashboard.enabled": True,
     "metrics.dashboard.labels": LABELS,
     "metrics.dashboard.annotations": LABELS,
@@ -166,18 +174,21 @@ NEEDS = {
     "tls.existingSecret": TLS_MADE_ELSEWHERE,
     "tls.certificate.create": {"tls": {"enabled": True, "certificate": {"issuerRef": {"name": "a"}}}},
     "ingress": INGRESS,
-    "ingress.enabled": {"ingress": {"hosts": ["a.example.com"]}},
+    "ingress.enabled": {"ingress": {"hosts": [{"host": "a.example.com"}]}},
     **{route: {route: GATEWAY} for route in ("httpRoute", "grpcRoute")},
     **{f"{route}.enabled": {route: {**GATEWAY, "enabled": False}} for route in ("httpRoute", "grpcRoute")},
     "autoscaling": HPA,
-    "autoscaling.mode": {},
+    "autoscaling.enabled": {},
+    "autoscaling.keda.enabled": HPA,
     "autoscaling.keda": KEDA,
     "otel.traceRatio": {"otel": {"endpoint": "http://collector:4317"}},
-    "metrics.monitorLabels": MONITOR,
-    "metrics.interval": MONITOR,
+    "metrics.serviceMonitor": MONITOR,
+    "metrics.serviceMonitor.enabled": {},
+    "metrics.podMonitor": {"metrics": {"podMonitor": {"enabled": True}}},
+    "metrics.podMonitor.enabled": {},
     "metrics.prometheusNamespace": MONITOR,
-    "metrics.rules": RULES,
-    "metrics.rules.enabled": {},
+    "metrics.prometheusRule": RULES,
+    "metrics.prometheusRule.enabled": {},
     "metrics.dashboard": DASHBOARD,
     "metrics.dashboard.enabled": {},
 }

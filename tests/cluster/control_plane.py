@@ -17,8 +17,8 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILT = pathlib.Path(os.environ.get("OUTRIGGER_CLUSTER_DIR", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "cluster"))
-# kubeadm's name for it, and the charts' default.
-ISSUER = "https://kubernetes.default.svc.cluster.local"
+# As that of a managed cluster: neither kubeadm's name for it, nor a default of ours.
+ISSUER = "https://oidc.example.com/id/0123456789ABCDEF"
 NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127.0.0.1"
 
 

@@ -13,6 +13,8 @@ TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", ROOT / os.environ.get
 # The label that identifies a release's objects; Kubernetes copies it to the objects derived from them.
 OF_RELEASE = "app.kubernetes.io/instance={}"
 
+# The registry of images: nobody's, because no node pulls them.
+REGISTRY = {"image": {"registry": "registry.example.com/team"}}
 # The settings without which a chart is refused.
 REQUIRED = {"databricks": {"DATABRICKS_INSTANCES": "acme.cloud.databricks.com"}, "snowflake": {"SNOWFLAKE_ACCOUNTS": "acme"}}
 
@@ -44,11 +46,12 @@ class Namespace:
 
     def install(self, plugin, values=None, *, release=None):
         required = {"settings": REQUIRED[plugin]} if plugin in REQUIRED else {}
-        self.helm("install", release or plugin, ROOT / "charts" / plugin, "--values=-", values={**required, **(values or {})})
+        values = {**REGISTRY, **required, **(values or {})}
+        self.helm("install", release or plugin, ROOT / "charts" / plugin, "--values=-", values=values)
 
     def upgrade(self, plugin, values=None):
         # Otherwise Helm reuses the previous values if there are no new ones.
-        self.helm("upgrade", plugin, ROOT / "charts" / plugin, "--reset-values", "--values=-", values=values or {})
+        self.helm("upgrade", plugin, ROOT / "charts" / plugin, "--reset-values", "--values=-", values={**REGISTRY, **(values or {})})
 
     def create(self, document):
         self.kubectl("create", "--filename=-", stdin=json.dumps(document))

@@ -11,7 +11,7 @@ from control_plane import eventually
 from namespace import ROOT, Refused
 
 EACH_HELM = pytest.mark.parametrize("helm", ["helm", "helm3"])
-HPA = {"autoscaling": {"mode": "hpa", "minReplicas": 3}}
+HPA = {"autoscaling": {"enabled": True, "minReplicas": 3}}
 TWO_KEYS = {"handleKeys": {"files": ["handle.key", "next.key"]}}
 ONE_KEY = {"handleKeys": {"files": ["next.key"]}}
 
@@ -172,7 +172,7 @@ def test_rollback_restores_previous_values(plugins):
         plugins.wait_for_pods(plugin, 2)
     before = deployed(plugins)
     with untouched(plugins, "snowflake"):
-        plugins.upgrade("bigquery", {"replicas": 4, "log": {"level": "warn"}})
+        plugins.upgrade("bigquery", {"replicaCount": 4, "log": {"level": "warn"}})
         assert deployed(plugins)["replicas"] == 4 and variables(plugins)["PLUGIN_LOG_LEVEL"] == "warn"
         plugins.helm("rollback", "bigquery", 1)
         assert deployed(plugins) == before
@@ -220,7 +220,7 @@ def test_autoscaled_plugin_keeps_size_over_upgrades(plugins):
 @EACH_HELM
 @pytest.mark.xfail(strict=True, reason="a Deployment without replicas in the manifest is scaled to one pod")
 def test_plugin_keeps_size_when_autoscaling_begins(plugins):
-    plugins.install("bigquery", {"replicas": 4})
+    plugins.install("bigquery", {"replicaCount": 4})
     plugins.upgrade("bigquery", HPA)
     # One is below the minimum, which the controller corrects.
     size = eventually(lambda: (found := plugins.replicas("bigquery")) > 1 and found, what="more than one replica")
@@ -271,7 +271,7 @@ FEATURES = {
         "ingress": {
             "enabled": True,
             "className": "nginx",
-            "hosts": ["plugin.example.com"],
+            "hosts": [{"host": "plugin.example.com"}],
             "tls": [{"hosts": ["plugin.example.com"], "secretName": "tls"}],
         },
         "httpRoute": GATEWAY,
@@ -289,13 +289,13 @@ FEATURES = {
     },
     "tls": {"tls": {"enabled": True, "existingSecret": "certificate"}, "strategy": {"type": "Recreate"}},
     "watched": {
-        "metrics": {"monitor": "service", "rules": {"enabled": True}, "dashboard": {"enabled": True}},
+        "metrics": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
         "otel": {"endpoint": "http://otel-collector.monitoring:4317"},
     },
-    "pods-watched": {"metrics": {"monitor": "pod", "prometheusNamespace": "prometheus"}},
-    "hpa": {"autoscaling": {"mode": "hpa", "metrics": [MEMORY]}, "podDisruptionBudget": {"maxUnavailable": "50%"}},
+    "pods-watched": {"metrics": {"podMonitor": {"enabled": True}, "prometheusNamespace": "prometheus"}},
+    "hpa": {"autoscaling": {"enabled": True, "metrics": [MEMORY]}, "podDisruptionBudget": {"maxUnavailable": "50%"}},
     "keda": {
-        "autoscaling": {"mode": "keda", "keda": {"prometheusAddress": "http://prometheus:9090", "triggers": [CRON]}},
+        "autoscaling": {"enabled": True, "keda": {"enabled": True, "prometheusAddress": "http://prometheus:9090", "triggers": [CRON]}},
     },
     "secrets": {
         "secrets": {

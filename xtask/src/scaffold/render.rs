@@ -30,7 +30,6 @@ pub(crate) struct Rendered {
 
 /// Both engines, with the template loaded.
 pub(crate) struct Renderer<'a> {
-    template: &'a Template,
     sources: Vec<Source<'a>>,
     service: Tera,
     chart: Tera,
@@ -51,7 +50,7 @@ impl<'a> Renderer<'a> {
             let engine = if is_service(source.path) { &mut service } else { &mut chart };
             engine.add_raw_template(source.path, &template.files[source.path])?;
         }
-        Ok(Self { template, sources, service, chart, version: version.to_owned() })
+        Ok(Self { sources, service, chart, version: version.to_owned() })
     }
 
     /// All rendered files of `plugin`. Rust files are not yet formatted.
@@ -133,6 +132,8 @@ impl<'a> Renderer<'a> {
             "required_settings": file.chart.required_settings(),
             "ports": file.ports,
             "image": { "repository": image(file) },
+            // What `cargo xtask image` and the notes call it.
+            "image_name": if plugin.kind == Kind::Bridge { "--bridge" } else { &*plugin.name },
             "version": self.version,
             "outrigger_version": env!("CARGO_PKG_VERSION"),
             "container": if plugin.kind == Kind::Bridge { "plugin" } else { "container" },

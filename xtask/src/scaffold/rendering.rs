@@ -40,7 +40,7 @@ admin = 9190
 [image]
 repository = "registry.example/acme/batch"
 [chart.values]
-replicas = 3
+replicaCount = 3
 settings.ACME_BATCH_HOSTS = ""
 "#;
 
