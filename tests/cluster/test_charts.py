@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from control_plane import eventually
-from namespace import ROOT, Refused
+from namespace import REGISTRY, ROOT, Refused
 
 EACH_HELM = pytest.mark.parametrize("helm", ["helm", "helm3"])
 HPA = {"autoscaling": {"enabled": True, "minReplicas": 3}}
@@ -153,7 +153,7 @@ def former_chart(tmp_path):
 
 @EACH_HELM
 def test_handle_keys_in_shared_secret_are_copied_and_kept(plugins, former_chart):
-    plugins.helm("install", "bigquery", former_chart, "--values=-", values=TWO_KEYS)
+    plugins.helm("install", "bigquery", former_chart, "--values=-", values={**REGISTRY, **TWO_KEYS})
     former = plugins.get("secret", "bigquery-handle-keys")["data"]
     plugins.upgrade("bigquery", TWO_KEYS)
     assert handle_keys(plugins) == former == {"handle.key": "Zmlyc3Q=", "next.key": "c2Vjb25k"}
@@ -328,7 +328,7 @@ FEATURES = {
 def rendered(namespace, plugin, feature):
     """Rendered by Helm with the API server's capabilities."""
     chart = ROOT / "charts" / plugin
-    return namespace.helm("template", plugin, chart, "--dry-run=server", "--values=-", values=FEATURES[feature])
+    return namespace.helm("template", plugin, chart, "--dry-run=server", "--values=-", values={**REGISTRY, **FEATURES[feature]})
 
 
 def try_to_apply(namespace, plugin, documents):

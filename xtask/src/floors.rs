@@ -66,6 +66,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
                 "flyte_values",
                 "image_test",
                 "list",
+                "package",
                 "prepare",
                 "remove_plugin",
                 "status",

@@ -24,6 +24,7 @@ mod list;
 mod local_service;
 mod new_plugin;
 mod outrigger;
+mod package;
 mod prepare;
 mod process;
 mod prompt;
@@ -78,6 +79,7 @@ enum Command {
     List(list::Args),
     FlyteValues(flyte_values::Args),
     Image(image::Args),
+    Package(package::Args),
     Wheel(wheel::Args),
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
@@ -118,6 +120,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::List(args) => list::run(&args, &generator()?),
         Command::FlyteValues(args) => flyte_values::run(&args, &generator()?),
         Command::Image(args) => image::run(&args, &generator()?),
+        Command::Package(args) => package::run(&args, &generator()?),
         Command::Wheel(args) => wheel::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),

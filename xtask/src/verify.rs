@@ -69,8 +69,8 @@ fn lint_chart(project: &Project, member: &Member) -> Result<()> {
 }
 
 /// The helm that the tests install, or else the one on the path.
-fn helm() -> PathBuf {
-    let own = crate::target("tools/bin/helm");
+pub(crate) fn helm() -> PathBuf {
+    let own = crate::target("charts/bin/helm");
     if own.exists() { own } else { PathBuf::from("helm") }
 }
 
