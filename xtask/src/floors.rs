@@ -59,6 +59,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
                 "token",
                 "verify",
             ],
+            &["bundle"],
             &[
                 "bench",
                 "beside",

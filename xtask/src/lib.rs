@@ -7,6 +7,7 @@
 
 mod bench;
 mod beside;
+mod bundle;
 mod ci;
 mod demo;
 mod dependencies;

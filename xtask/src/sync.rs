@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::{
+    bundle::{self, Outdated},
     exit::{self, Exit, refused, usage},
     process::{program, write},
     scaffold::{
@@ -112,8 +113,10 @@ fn finish(
     mut writes: Vec<Write>,
 ) -> Result<Exit> {
     let strays = if args.all { generator.project.strays()? } else { Vec::new() };
+    let bundle = if args.all { bundle::outdated(generator)? } else { Outdated::default() };
+    let is_right = strays.is_empty() && bundle.paths().next().is_none();
     let exit = match (args.check, args.dry_run) {
-        (true, _) if strays.is_empty() => report::verdict(plans),
+        (true, _) if is_right => report::verdict(plans),
         (true, _) => report::verdict(plans).max(Exit::Drift),
         (_, true) => Exit::Ok,
         _ => report::outcome(plans),
@@ -127,6 +130,7 @@ fn finish(
             "stray: {stray} belongs to no plugin, because its plugin.toml is missing; delete it or restore the plugin.toml"
         );
     }
+    bundle.paths().for_each(|path| eprintln!("outdated: {path}, of the bundle's chart"));
     if args.check {
         if exit == Exit::Drift {
             eprintln!("to fix it: {} sync --all", tool());
@@ -137,6 +141,7 @@ fn finish(
     if !args.dry_run {
         writes.extend(plans.iter().flat_map(|plan| plan.writes.clone()));
         write_all(&RealDisk, &generator.project.root, &writes)?;
+        bundle.write(&generator.project.root)?;
     }
     Ok(exit)
 }

@@ -141,6 +141,18 @@ impl PluginToml {
     /// # Errors
     /// If it is invalid; the error names the line or the key.
     pub(crate) fn parse(text: &str) -> Result<Self> {
+        let file = Self::parse_own(text)?;
+        name::check_own(&file.plugin.name).map_err(|rule| {
+            anyhow!("plugin.name: '{}' is not a valid plugin name: {rule}", file.plugin.name)
+        })?;
+        Ok(file)
+    }
+
+    /// Parses `text`, which describes one of this repository's own services: its name may be reserved.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_own(text: &str) -> Result<Self> {
         let file: Self = toml_edit::de::from_str(text)?;
         if file.schema != SCHEMA {
             bail!("schema = {}: not supported; this version reads schema {SCHEMA}", file.schema);
@@ -151,9 +163,6 @@ impl PluginToml {
         if file.ports.api == file.ports.admin || file.ports.api == 0 || file.ports.admin == 0 {
             bail!("ports: api and admin must be different ports from 1 to 65535");
         }
-        name::check_own(&file.plugin.name).map_err(|rule| {
-            anyhow!("plugin.name: '{}' is not a valid plugin name: {rule}", file.plugin.name)
-        })?;
         file.check_kind()?;
         file.check_task_types()?;
         file.check_strings()?;

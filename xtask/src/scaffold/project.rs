@@ -157,6 +157,8 @@ impl Project {
                 let plugin = name.strip_suffix(suffix).unwrap_or(&name);
                 let marked =
                     if mark.is_empty() { path.is_file() } else { path.join(mark).exists() };
+                // The bundle is no plugin, and has a chart.
+                let marked = marked && name != "bundle";
                 if marked && members.iter().all(|member| member.name() != plugin) {
                     strays.push(format!("{directory}/{name}"));
                 }

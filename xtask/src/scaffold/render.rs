@@ -133,7 +133,15 @@ impl<'a> Renderer<'a> {
             "ports": file.ports,
             "image": { "repository": image(file) },
             // What `cargo xtask image` and the notes call it.
-            "image_name": if plugin.kind == Kind::Bridge { "--bridge" } else { &*plugin.name },
+            "image_name": match (plugin.kind, &*plugin.name) {
+                (Kind::Bridge, _) => "--bridge",
+                (_, "bundle") => "--bundle",
+                (_, name) => name,
+            },
+            "example_setting": match &*plugin.name {
+                "bundle" => "PLUGIN_BUNDLE_PLUGINS".to_owned(),
+                name => format!("{}_ENDPOINT", name.to_shouty_snake_case()),
+            },
             "version": self.version,
             "outrigger_version": env!("CARGO_PKG_VERSION"),
             "container": if plugin.kind == Kind::Bridge { "plugin" } else { "container" },

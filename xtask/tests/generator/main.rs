@@ -601,14 +601,14 @@ fn plugin_created_from_another_is_complete() {
     repository.replace(
         "services/redshift/plugin.toml",
         "[chart.values]",
-        "[image]\nrepository = \"r/x\"\n[chart.values]\nreplicas = 5",
+        "[image]\nrepository = \"r/x\"\n[chart.values]\nreplicaCount = 5",
     );
     let from = repository.at("services/redshift/plugin.toml");
     let args =
         ["new-plugin", "other", "--no-input", "--no-verify", "--task-type", "other", "--from"];
     repository.xtask(&[&args[..], &[from.to_str().unwrap()]].concat()).ends(0);
     assert!(repository.read("services/other/src/lib.rs").contains("impl Plugin for Other"));
-    assert!(repository.read("charts/other/values.yaml").contains("replicas: 5"));
+    assert!(repository.read("charts/other/values.yaml").contains("replicaCount: 5"));
     assert!(!repository.read("charts/other/values.yaml").contains("r/x"));
     repository.xtask(&["remove-plugin", "other"]).ends(0);
 }

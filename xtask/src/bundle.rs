@@ -1,0 +1,113 @@
+//! The chart of the bundle: the template's, for all plugins that `services/bundle` serves.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use toml_edit::DocumentMut;
+
+use crate::{
+    image::BUNDLE,
+    process::write,
+    scaffold::{
+        generator::Generator,
+        plugin_toml::{Mode, PluginToml},
+        project::{Layout, Member},
+    },
+};
+
+/// What of the chart is not what the template renders.
+#[derive(Debug, Default)]
+pub(crate) struct Outdated {
+    /// The files to write, with their contents.
+    files: Vec<(String, String)>,
+    /// Files that the template no longer has.
+    leftover: Vec<String>,
+}
+
+impl Outdated {
+    /// The paths, for people.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(path, _)| path.as_str()).chain(self.leftover.iter().map(String::as_str))
+    }
+
+    /// Brings the chart up to date.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn write(&self, root: &Path) -> Result<()> {
+        for (path, text) in &self.files {
+            write(&root.join(path), text)?;
+        }
+        for path in &self.leftover {
+            std::fs::remove_file(root.join(path))
+                .with_context(|| format!("cannot remove {path}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is outdated of the bundle's chart; nothing in a repository without a bundle.
+///
+/// # Errors
+/// If a manifest is invalid, or the template cannot be rendered.
+pub(crate) fn outdated(generator: &Generator) -> Result<Outdated> {
+    let root = &generator.project.root;
+    let manifest = root.join("services").join(BUNDLE).join("Cargo.toml");
+    if generator.project.layout == Layout::Standalone || !manifest.is_file() {
+        return Ok(Outdated::default());
+    }
+    let manifest: DocumentMut = std::fs::read_to_string(manifest)?.parse()?;
+    let members = generator.project.members()?;
+    let is_served = |member: &&Member| {
+        let dependencies = manifest.get("dependencies").and_then(|item| item.as_table_like());
+        dependencies.is_some_and(|table| table.contains_key(member.name()))
+    };
+    let served = members.iter().filter(is_served).collect::<Vec<_>>();
+    let text = plugin_toml(&served);
+    let file = PluginToml::parse_own(&text).context("the bundle's chart")?;
+    let rendered = generator.render(&[Member { file, text }])?.into_iter().flatten();
+    let chart = rendered.filter(|file| file.id.starts_with("chart/")).collect::<Vec<_>>();
+    let wanted = chart.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+    let is_outdated = |path: &str, text: &str| {
+        std::fs::read_to_string(root.join(path)).ok().as_deref() != Some(text)
+    };
+    let files = chart.into_iter().map(|file| (file.path, file.text));
+    Ok(Outdated {
+        files: files.filter(|(path, text)| is_outdated(path, text)).collect(),
+        leftover: leftover(root, &format!("charts/{BUNDLE}"), &wanted)?,
+    })
+}
+
+/// Files below `directory` that are not wanted. `templates/extra` is left alone.
+fn leftover(root: &Path, directory: &str, wanted: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root.join(directory)).into_iter().flatten() {
+        let entry = entry?;
+        let path = format!("{directory}/{}", entry.file_name().to_string_lossy());
+        if path.ends_with("/templates/extra") || wanted.contains(&path) {
+            continue;
+        }
+        if entry.path().is_dir() {
+            found.extend(leftover(root, &path, wanted)?);
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A plugin.toml that describes the bundle to the chart's template.
+fn plugin_toml(served: &[&Member]) -> String {
+    // A sync task type is routed in another way than the jobs of the same connector.
+    let jobs = served.iter().filter(|member| member.file.plugin.mode == Mode::Async);
+    let types = jobs.flat_map(|member| &member.file.plugin.task_types);
+    let types = types.map(|each| format!("\"{each}\"")).collect::<Vec<_>>().join(", ");
+    let titles = served.iter().map(|member| member.file.plugin.title());
+    let titles = titles.collect::<Vec<_>>().join(", ");
+    format!(
+        "schema = 1\n[plugin]\nname = \"{BUNDLE}\"\ntitle = \"Bundle\"\ntask-types = [{types}]\n\
+         description = \"Runs the tasks of several plugins in one process: {titles}\"\n\
+         [chart.values.settings]\nPLUGIN_BUNDLE_PLUGINS = \"\"\n"
+    )
+}
