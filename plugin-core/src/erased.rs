@@ -70,6 +70,15 @@ impl AnyPlugin {
         }
     }
 
+    /// A task as people submit it, for `/docs`.
+    pub(crate) fn example(&self) -> Json {
+        let text = match self {
+            Self::Async(plugin) => plugin.example(),
+            Self::Sync(plugin) => plugin.example(),
+        };
+        serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
+    }
+
     /// Whether it takes tasks as they came.
     pub(crate) fn wants_raw(&self) -> bool {
         match self {
@@ -123,6 +132,10 @@ impl AnyPlugin {
 pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
     fn custom_schema(&self) -> Json;
+    /// A task as people submit it, as JSON.
+    fn example(&self) -> &'static str {
+        r#"{"inputs": {}}"#
+    }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
         false
@@ -147,6 +160,10 @@ impl<P: SyncPlugin> DynSyncPlugin for P {
         schemars::schema_for!(P::Custom).to_value()
     }
 
+    fn example(&self) -> &'static str {
+        P::EXAMPLE
+    }
+
     fn execute(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Status>> {
         Box::pin(async move {
             let task = task.read()?.map_custom(read_custom)?;
@@ -160,6 +177,10 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
     /// The JSON Schema of `custom`.
     fn custom_schema(&self) -> Json;
+    /// A task as people submit it, as JSON.
+    fn example(&self) -> &'static str {
+        r#"{"inputs": {}}"#
+    }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
         false
@@ -212,6 +233,10 @@ impl<P: Plugin> DynPlugin for P {
 
     fn custom_schema(&self) -> Json {
         schemars::schema_for!(P::Custom).to_value()
+    }
+
+    fn example(&self) -> &'static str {
+        P::EXAMPLE
     }
 
     fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>> {

@@ -166,6 +166,10 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         Status::new(Phase::Running)
     }
 
+    /// A task as people submit it over REST, in the short form: `{"custom": …, "sql": …, "inputs": …}`. `/docs` shows it, so
+    /// it should run once its reader has replaced the names of their own account.
+    const EXAMPLE: &'static str = r#"{"custom": {}}"#;
+
     /// The plugin's optional features: [joint polls](JointPolls), or fewer task types than
     /// [`TASK_TYPES`](Self::TASK_TYPES).
     fn options(&self) -> Options<Self> {

@@ -20,7 +20,7 @@ pub(crate) use self::json::from_proto_json_object;
 #[cfg(feature = "testing")]
 pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
-    answer::{outputs, resource, unreadable_resource},
+    answer::{outputs, plain_outputs, resource, unreadable_resource},
     bounds::Bounds,
     json::{from_proto_json, members, to_proto_json},
     literal::{literal, to_struct},

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from charts import container, one
 
 API_SERVER = "https://kubernetes.default.svc"
-ISSUER = "https://kubernetes.default.svc.cluster.local"
+# As that of a managed cluster: no value says which it is.
+ISSUER = "https://oidc.example.com/id/0123456789ABCDEF"
 
 
 def certificate(key, names=()):
@@ -44,11 +45,10 @@ def tls_secret(names):
 class Cluster:
     """Signs ServiceAccount tokens, and serves its keys to the holder of the pod's own token."""
 
-    pod_token = "the-pods-own-token"
-
     def __init__(self, directory):
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.authority = certificate(self.key)
+        self.pod_token = jwt.encode({"iss": ISSUER, "sub": "system:serviceaccount:flyte:bigquery"}, self.key, algorithm="RS256")
         keys = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key())), "kid": "1", "alg": "RS256", "use": "sig"}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(json.dumps({"keys": [keys]}).encode()))
         self.server.socket = self._context(directory).wrap_socket(self.server.socket, server_side=True)

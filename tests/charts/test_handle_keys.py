@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from charts import CHARTS, container, nested, of_kind, one, render, run_tool
+from charts import REGISTRY, CHARTS, container, nested, of_kind, one, render, run_tool
 
 SECRETS = "/api/v1/namespaces/flyte/secrets"
 # The Secret of charts of template version 4 and earlier.
@@ -75,7 +75,7 @@ def rendered(cluster):
 
     def secrets(*files, install=False):
         arguments = ["--namespace=flyte", "--dry-run=server", f"--kube-apiserver={cluster['url']}", "--values=-"]
-        values = json.dumps(nested("handleKeys.files", list(files)) if files else {})
+        values = json.dumps({**REGISTRY, **(nested("handleKeys.files", list(files)) if files else {})})
         chart = CHARTS / "bigquery"
         done = run_tool("helm", "template", "bigquery", chart, *arguments, "--disable-openapi-validation", stdin=values)
         assert done.returncode == 0, done.stderr

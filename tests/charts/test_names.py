@@ -62,6 +62,7 @@ def test_two_instances_in_parent_chart_select_their_own_pods(tmp_path):
     (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
     shutil.copytree(CHARTS / "bigquery", tmp_path / "charts" / "bigquery")
     values = {alias: merged(STABLE, {"fullnameOverride": f"bigquery-{alias}"}) for alias in ("eu", "us")}
+    values["global"] = {"imageRegistry": "registry.example.com"}
     objects = render(tmp_path, values, release="parent")
     for service in of_kind(objects, "Service"):
         pods = [pod["spec"]["template"]["metadata"]["labels"] for pod in of_kind(objects, "Deployment")]

@@ -39,6 +39,7 @@ CONFIGURED = {
 }
 # Settings that values.yaml leaves empty, but that the services require.
 NEEDED = {
+    "bundle": {"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}},
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }
@@ -143,8 +144,12 @@ def test_required_settings_are_requested(start, plugin):
     for name in empty:
         with pytest.raises(Refused, match=f"/settings/{name}"):
             render(plugin, {"settings": {name: ""}})
-        for page in (CHARTS / plugin / "README.md", ROOT / "docs" / "plugins" / f"{plugin}.md"):
+        pages = (CHARTS / plugin / "README.md", ROOT / "docs" / "plugins" / f"{plugin}.md")
+        for page in (page for page in pages if page.exists()):
             assert f"--set-literal settings.{name}=" in page.read_text()
+        if plugin == "bundle":
+            # Its program serves every plugin then; the chart asks, because each needs settings.
+            continue
         flag = f"--{name.split('_', 1)[1].lower()}"
         with pytest.raises(AssertionError, match=flag):
             start(plugin, {"settings": {name: ""}, "extraEnv": [{"name": name, "value": ""}]})

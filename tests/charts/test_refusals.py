@@ -215,7 +215,7 @@ def test_contradiction_is_rejected(helm, values, why):
 
 
 # What the program does not start without.
-REQUIRED = {"databricks": "DATABRICKS_INSTANCES", "snowflake": "SNOWFLAKE_ACCOUNTS"}
+REQUIRED = {"bundle": "PLUGIN_BUNDLE_PLUGINS", "databricks": "DATABRICKS_INSTANCES", "snowflake": "SNOWFLAKE_ACCOUNTS"}
 
 
 def test_required_settings_are_the_ones_that_plugins_declare():

@@ -283,6 +283,8 @@ def shown(default):
 
 def changed_values(chart):
     """What plugin.toml sets: the README's table has the template's defaults."""
+    if chart == "bundle":
+        return {"settings": {"PLUGIN_BUNDLE_PLUGINS": ""}}
     manifest = ROOT / "services" / chart / "plugin.toml"
     return tomllib.loads(manifest.read_text()).get("chart", {}).get("values", {}) if manifest.exists() else {}
 

@@ -55,6 +55,9 @@ async fn short_form_runs_to_success() {
     let (status, created) = stage.rest_with(Method::PUT, PATH, Some(short()), &key).await;
     assert_eq!(status, 200, "{created}");
     assert_eq!((&created["error_code"], &created["message"]), (&Json::Null, &json!("")));
+    let (vendors, link) = (&created["job"], &created["log_links"][0]);
+    assert_eq!(vendors["project"], "acme-analytics", "{created}");
+    assert!(link["uri"].as_str().unwrap().contains(vendors["id"].as_str().unwrap()), "{created}");
     let sent = &stage.fake.inserted()[0]["configuration"]["query"]["queryParameters"];
     let types = sent.as_array().unwrap().iter().map(|p| {
         let name = p["name"].as_str().unwrap();
@@ -82,6 +85,7 @@ async fn short_form_runs_to_success() {
     let (_, done) = stage.rest(Method::GET, &format!("{PATH}?resource_id={job}"), None).await;
     assert_eq!(done["job_state"], "succeed");
     let results = &done["outputs"]["literals"]["results"]["scalar"]["structured_dataset"]["uri"];
+    assert_eq!(&done["output_values"]["results"], results, "the same as plain JSON");
     assert!(results.as_str().unwrap().starts_with("bq://acme-analytics:_d0c0ffee.anon"));
     assert_eq!(done["custom_info"]["total_bytes_billed"], "10485760");
     assert_eq!(done["job_spec"]["task_type"], "bigquery_query_job_task");
@@ -253,6 +257,21 @@ async fn listing_schema_and_openapi_are_served() {
     assert!(schema["properties"]["Location"]["description"].is_string());
 }
 
+/// Every `$ref` of a document.
+fn references(document: &Json) -> Vec<String> {
+    match document {
+        Json::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| match value {
+                Json::String(reference) if name == "$ref" => vec![reference.clone()],
+                value => references(value),
+            })
+            .collect(),
+        Json::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn documents_are_open_and_lead_to_calls_that_need_a_token() {
     let stage = Stage::set().await;
@@ -273,23 +292,31 @@ async fn documents_are_open_and_lead_to_calls_that_need_a_token() {
     let page = http.get(format!("{api}/docs/swagger-initializer.js")).send().await.unwrap();
     let page = page.text().await.unwrap();
     assert!(
-        page.contains("\"/openapi.json\"") && page.contains("\"validatorUrl\": \"none\""),
+        page.contains("\"../openapi.json\"") && page.contains("\"validatorUrl\": \"none\""),
         "{page}"
     );
 
     let document = http.get(format!("{api}/openapi.json")).send().await.unwrap();
     let document: Json = document.json().await.unwrap();
-    assert_eq!(document["info"]["title"], "Outrigger: plugin-under-test");
-    let job = &document["paths"]["/plugins/v1/{task_type}/{version}"];
+    assert_eq!(document["info"]["title"], "plugin-under-test: Flyte tasks over REST");
+    let job = &document["paths"][PATH];
     assert!(job["put"].is_object() && job["post"].is_null(), "there are no sync task types");
-    let value = |name: &str| {
-        let parameters = job["get"]["parameters"].as_array().unwrap();
-        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
-        parameter["schema"]["default"].as_str().unwrap().to_owned()
+    let parameters = job["get"]["parameters"].as_array().unwrap();
+    assert!(parameters.iter().all(|parameter| parameter["name"] != "task_type"), "{parameters:?}");
+    let body = &job["put"]["requestBody"]["content"]["application/json"];
+    let at = |reference: &Json| {
+        let pointer = reference["$ref"].as_str().unwrap().trim_start_matches('#').to_owned();
+        document.pointer(&pointer).unwrap_or_else(|| panic!("{pointer}")).clone()
     };
-    let server = document["servers"][0]["url"].as_str().unwrap();
-    let path = format!("{server}plugins/v1/{}/{}", value("task_type"), value("version"));
-    assert_eq!(path, PATH);
+    let custom = at(&at(&body["schema"])["properties"]["custom"]);
+    assert_eq!(custom["required"], json!(["ProjectID"]));
+    for reference in references(&document) {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let example = body["example"].clone();
+    let (status, created) = stage.rest(Method::PUT, PATH, Some(example)).await;
+    assert_eq!(status, 200, "the example runs: {created}");
+    let path = PATH;
     assert_eq!(http.get(format!("{api}{path}")).send().await.unwrap().status(), 401);
     let token = stage.service.token("propeller");
     let answer = http.get(format!("{api}{path}/schema")).bearer_auth(token).send().await.unwrap();

@@ -142,6 +142,7 @@ async fn rest_response_matches_a_get_of_a_finished_job() {
         "job_state",
         "log_links",
         "message",
+        "output_values",
         "outputs",
         "phase",
     ];

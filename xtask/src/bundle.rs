@@ -27,7 +27,10 @@ pub(crate) struct Outdated {
 impl Outdated {
     /// The paths, for people.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(|(path, _)| path.as_str()).chain(self.leftover.iter().map(String::as_str))
+        self.files
+            .iter()
+            .map(|(path, _)| path.as_str())
+            .chain(self.leftover.iter().map(String::as_str))
     }
 
     /// Brings the chart up to date.

@@ -193,8 +193,13 @@ fn about(text: &str, stamp: &Stamp<'_>) -> String {
 /// The README without what only a checkout needs.
 fn readme(text: &str, stamp: &Stamp<'_>) -> String {
     let row = "Charts of a release have it set; a chart in a checkout needs yours |  |";
-    text.replace(" --set image.registry=registry.example.com/team", "")
-        .replace(row, &format!("Charts of a release have it set; a chart in a checkout needs yours | `{}` |", stamp.registry))
+    text.replace(" --set image.registry=registry.example.com/team", "").replace(
+        row,
+        &format!(
+            "Charts of a release have it set; a chart in a checkout needs yours | `{}` |",
+            stamp.registry
+        ),
+    )
 }
 
 fn digest(text: &str) -> Result<(String, String), String> {

@@ -77,6 +77,9 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
     /// the path of the wrong field before any code of the plugin runs.
     type Custom: DeserializeOwned + JsonSchema + Send + 'static;
 
+    /// A task as people submit it over REST, as in [`Plugin::EXAMPLE`](crate::Plugin::EXAMPLE).
+    const EXAMPLE: &'static str = r#"{"custom": {}}"#;
+
     /// The task types that this service answers: all of [`TASK_TYPES`](Self::TASK_TYPES), unless a
     /// setting says otherwise.
     fn task_types(&self) -> &'static [TaskType] {

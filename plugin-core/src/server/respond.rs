@@ -1,6 +1,6 @@
 //! Encodes every error in the caller's protocol.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
@@ -79,7 +79,7 @@ fn render(error: &Error, protocol: Protocol) -> Response {
                 TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
                 _ => error.kind().http(),
             };
-            let mut response = problem(status, code, error.message());
+            let mut response = problem(status, &spelled(code), error.message());
             if let Some(challenge) = challenge(error) {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
@@ -112,9 +112,16 @@ fn problem(status: StatusCode, code: &str, message: &str) -> Response {
     response
 }
 
+/// The codes of RFC 6750 §3.1, which its challenge spells in lower case.
+const OAUTH: [&str; 3] = ["invalid_request", "invalid_token", "insufficient_scope"];
+
+/// A code as `error_code` spells it: the service's own in capitals, the vendor's as it came.
+fn spelled(code: &str) -> Cow<'_, str> {
+    if OAUTH.contains(&code) { code.to_ascii_uppercase().into() } else { code.into() }
+}
+
 /// The `WWW-Authenticate` challenge. RFC 6750 §3: no `error` without a token.
 fn challenge(error: &Error) -> Option<HeaderValue> {
-    const OAUTH: [&str; 3] = ["invalid_request", "invalid_token", "insufficient_scope"];
     match error.code().filter(|code| OAUTH.contains(code)) {
         Some(code) => {
             HeaderValue::from_str(&format!("Bearer realm=\"outrigger\", error=\"{code}\"")).ok()

@@ -1,6 +1,7 @@
 //! REST: the verbs of jobs, execution, the served task types, and the API's documents.
 
 mod body;
+mod docs;
 mod execute;
 mod openapi;
 mod problems;
@@ -22,7 +23,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::openapi::openapi;
 use self::{
-    body::{CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, ServedPlugin, ServedPlugins},
+    body::{
+        CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, LogLink, ServedPlugin,
+        ServedPlugins,
+    },
     openapi::Document,
     problems::{Problems, RATE_LIMITED, SubmissionProblems, TaskProblems},
 };
@@ -49,7 +53,7 @@ fn documented() -> OpenApiRouter<Rest> {
 /// Every REST route.
 pub(super) fn routes(verbs: Arc<Verbs>, info: ServiceInfo) -> Router {
     let (router, _) = documented().split_for_parts();
-    let docs = openapi::docs(&verbs, info);
+    let docs = docs::docs(&verbs, info);
     router.with_state(Rest { verbs, info }).merge(docs)
 }
 
@@ -139,8 +143,14 @@ async fn create(
     if let Some(error) = created.refused {
         return Err(as_refusal(error));
     }
+    let (job, described) = match &created.meta {
+        Some(meta) => (served.ids(meta)?, Some(served.plugin.describe(meta))),
+        None => (Value::Null, None),
+    };
     Ok(Json(CreatedJob {
         job_id: to_job_id(&created.handle),
+        job,
+        log_links: described.iter().flat_map(|status| &status.links).map(LogLink::of).collect(),
         error_code: None,
         message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
     }))

@@ -91,9 +91,15 @@ impl Verbs {
                 let refused = Box::pin(stopping).await;
                 let handle = Handle { job: Handle::refusal(&refused), ..handle };
                 let handle = handle.seal(&self.shared.keys, served.handle_limit)?;
-                Ok(Created { handle, refused: Some(refused), repeatable: true })
+                Ok(Created { handle, meta: None, refused: Some(refused), repeatable: true })
             }
-            (sealed, _) => Ok(Created { handle: sealed?, refused, repeatable: true }),
+            (sealed, job) => {
+                let meta = match job {
+                    Job::Created(meta) => Some(meta.clone()),
+                    Job::Refused { .. } => None,
+                };
+                Ok(Created { handle: sealed?, meta, refused, repeatable: true })
+            }
         }
     }
 

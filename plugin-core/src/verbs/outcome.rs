@@ -10,6 +10,8 @@ use crate::task::Status;
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
     pub(crate) handle: Vec<u8>,
+    /// The job's ids at the vendor, unless the job was refused.
+    pub(crate) meta: Option<Vec<u8>>,
     /// The permanent refusal, if the job was refused; the handle then leads to it.
     pub(crate) refused: Option<Error>,
     /// Whether a repeat of the request finds the same job.

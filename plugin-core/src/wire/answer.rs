@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use prost::Message as _;
+use serde_json::Value as Json;
 use server_core::{Error, Result};
 
 use super::{
-    literal::{literal_map, to_struct},
+    literal::{literal_map, to_struct, value},
+    path::Path,
     proto::flyteidl::{
         admin::{AgentError, Resource, State, agent_error},
         core::{
-            LiteralMap, TaskLog, execution_error::ErrorKind, task_execution, task_log::LinkType,
+            Literal, LiteralMap, TaskLog, execution_error::ErrorKind, task_execution,
+            task_log::LinkType,
         },
     },
 };
@@ -53,6 +56,22 @@ pub(crate) fn outputs(outputs: &Outputs) -> Result<Option<LiteralMap>> {
             LiteralMap::decode(outputs.clone()).map(Some).map_err(Error::internal)
         }
     }
+}
+
+/// The outputs as plain JSON by name; a value that has no plain form is null.
+pub(crate) fn plain_outputs(outputs: &Outputs) -> Result<Option<Json>> {
+    let plain = |name: &str, literal: &Literal| {
+        value(&Path::Root("outputs").member(name), literal).map_or(Json::Null, |it| it.to_json())
+    };
+    Ok(match outputs {
+        Outputs::Values(values) if values.is_empty() => None,
+        Outputs::Values(values) => {
+            Some(values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect())
+        }
+        Outputs::Encoded(_) => self::outputs(outputs)?.map(|map| {
+            map.literals.iter().map(|(name, it)| (name.clone(), plain(name, it))).collect()
+        }),
+    })
 }
 
 /// The message, prefixed with the code because propeller drops `agent_error`.

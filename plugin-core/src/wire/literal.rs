@@ -92,7 +92,7 @@ fn scalar(literal: &Literal) -> Option<&ScalarValue> {
     }
 }
 
-fn value(path: &Path<'_>, literal: &Literal) -> Result<Value> {
+pub(super) fn value(path: &Path<'_>, literal: &Literal) -> Result<Value> {
     match literal.value.as_ref() {
         None => Ok(Value::Null),
         Some(LiteralValue::Scalar(scalar)) => match scalar.value.as_ref() {

@@ -107,6 +107,8 @@ pub struct Job {
 
 impl Plugin for BigQuery {
     const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+    const EXAMPLE: &'static str =
+        r#"{"custom": {"ProjectID": "your-project", "Location": "EU"}, "sql": "SELECT 1 AS one"}"#;
 
     type Settings = Settings;
     type Custom = Custom;

@@ -75,7 +75,7 @@ impl Memory {
             Some(_) => {
                 let message =
                     "another task was already submitted under this key; use a different key";
-                Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"))
+                Err(Error::new(Kind::FailedPrecondition, message).with_code("DUPLICATE"))
             }
         }
     }

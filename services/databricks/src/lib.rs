@@ -87,6 +87,16 @@ pub struct Run {
 impl Plugin for Databricks {
     /// Both Flytes write version 0.
     const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+    const EXAMPLE: &'static str = r#"{
+        "custom": {
+            "databricksInstance": "your-workspace.cloud.databricks.com",
+            "databricksConf": {
+                "run_name": "from the API page",
+                "existing_cluster_id": "0123-456789-abcdefgh",
+                "notebook_task": {"notebook_path": "/Users/you@example.com/notebook"}
+            }
+        }
+    }"#;
 
     type Settings = Settings;
     type Custom = Custom;

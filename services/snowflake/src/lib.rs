@@ -68,6 +68,10 @@ pub struct Custom {
 
 impl Plugin for Snowflake {
     const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+    const EXAMPLE: &'static str = r#"{
+        "custom": {"account": "YOURORG-ACCOUNT", "user": "FLYTE", "warehouse": "COMPUTE_WH", "database": "DB", "schema": "PUBLIC"},
+        "sql": "SELECT 1 AS one"
+    }"#;
 
     type Settings = Settings;
     type Custom = Custom;

@@ -189,6 +189,11 @@ pub(super) struct JobQuery {
 pub(super) struct CreatedJob {
     /// Identifies the job in further requests.
     pub(super) job_id: String,
+    /// Its identifiers at the vendor; null if the plugin keeps them to itself.
+    #[schema(value_type = Option<Object>)]
+    pub(super) job: Value,
+    /// Where people look at it at the vendor's.
+    pub(super) log_links: Vec<LogLink>,
     /// Always null; errors are problems.
     pub(super) error_code: Option<String>,
     /// A remark, or empty.
@@ -252,11 +257,15 @@ pub(super) struct JobStatus {
     /// Flyte's LiteralMap as proto-JSON; null without outputs.
     #[schema(value_type = Option<Object>)]
     pub(super) outputs: Option<Value>,
+    /// The outputs as plain JSON by name: times in RFC 3339, durations in ISO 8601, bytes in base64, files and tables as
+    /// their URI; null without outputs.
+    #[schema(value_type = Option<Object>)]
+    pub(super) output_values: Option<Value>,
     pub(super) log_links: Vec<LogLink>,
     /// Further information about the job, specific to the plugin.
     #[schema(value_type = Object)]
     pub(super) custom_info: Map<String, Value>,
-    /// The vendor's error code.
+    /// The vendor's error code as the vendor spells it, or one of the service, in capitals.
     pub(super) error_code: Option<String>,
     /// The message of the vendor or the service.
     pub(super) message: String,
@@ -270,6 +279,7 @@ impl JobStatus {
             job_state: JobState::of(status.phase),
             phase: status.phase.name(),
             outputs: outputs.as_ref().map(wire::to_proto_json).transpose()?,
+            output_values: wire::plain_outputs(&status.outputs)?,
             log_links: status.links.iter().map(LogLink::of).collect(),
             custom_info: status.info.clone(),
             error_code: status.code.clone(),
@@ -352,6 +362,7 @@ pub(super) struct Problem {
     title: String,
     status: u16,
     detail: String,
+    /// The vendor's error code as the vendor spells it, or one of the service, in capitals: `INVALID_ARGUMENT`.
     error_code: String,
     message: String,
 }

@@ -1,12 +1,10 @@
-//! The OpenAPI document, for every service and for one, and the page that shows it.
+//! The OpenAPI document of every service.
 
-use std::sync::Arc;
-
-use axum::{Router, routing::get};
-use bytes::Bytes;
-use http::header;
-use serde_json::{Value, json};
-use server_core::ServiceInfo;
+use super::{
+    body::Problem,
+    documented,
+    problems::{ProblemBodies, operations},
+};
 use utoipa::{
     Modify as _,
     openapi::{
@@ -15,14 +13,6 @@ use utoipa::{
         schema::Type,
     },
 };
-use utoipa_swagger_ui::{Config, SwaggerUi};
-
-use super::{
-    body::Problem,
-    documented,
-    problems::{ProblemBodies, operations},
-};
-use crate::verbs::Verbs;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -87,57 +77,4 @@ fn timeout() -> Schema {
 
 fn key() -> Schema {
     ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).into()
-}
-
-/// The document of one service: its name, its task types, and only the operations that they have.
-fn openapi_of(verbs: &Verbs, info: ServiceInfo) -> OpenApi {
-    let mut document = openapi();
-    document.info.title = format!("Outrigger: {}", info.name);
-    document.info.version = info.version.to_owned();
-    let is_sync = |served: &crate::verbs::Served| served.plugin.is_sync();
-    let (sync, jobs) = (verbs.served().any(is_sync), !verbs.served().all(is_sync));
-    for item in document.paths.paths.values_mut().filter(|item| item.put.is_some()) {
-        if !sync {
-            item.post = None;
-        }
-        if !jobs {
-            (item.put, item.get, item.delete) = (None, None, None);
-        }
-    }
-    let parameters = document.paths.paths.values_mut().flat_map(operations).flat_map(parameters);
-    for parameter in parameters {
-        match parameter.name.as_str() {
-            "task_type" => parameter.schema = Some(one_of(verbs, |name, _| name.into())),
-            "version" => parameter.schema = Some(one_of(verbs, |_, version| version.into())),
-            _ => {}
-        }
-    }
-    document
-}
-
-/// Text that is one of what `part` takes of the served task types and their versions.
-fn one_of(verbs: &Verbs, part: impl Fn(&str, String) -> Value) -> RefOr<Schema> {
-    let mut values = Vec::new();
-    for served in verbs.served() {
-        let value = part(served.task_type.name, served.task_type.version.to_string());
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
-    let text = ObjectBuilder::new().schema_type(Type::String).default(values.first().cloned());
-    Schema::from(text.enum_values(Some(values))).into()
-}
-
-/// The path of the document.
-const DOCUMENT: &str = "/openapi.json";
-
-/// `/openapi.json`, and `/docs`, which shows it in a browser.
-pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
-    // Encoded once: anyone may ask for it, many times, and not read it.
-    let document = Bytes::from(json!(openapi_of(verbs, info)).to_string());
-    let answer = ([(header::CONTENT_TYPE, "application/json")], document);
-    let document = get(async move || answer.clone());
-    // No validator: the default one sends the document's address to swagger.io.
-    let config = Config::new([DOCUMENT]).try_it_out_enabled(true).validator_url("none");
-    Router::from(SwaggerUi::new("/docs").config(config)).route(DOCUMENT, document)
 }
