@@ -1,5 +1,7 @@
 //! `cargo xtask new-plugin`: creates a service that compiles and passes its tests.
 
+mod core;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -7,7 +9,6 @@ use heck::ToSnakeCase as _;
 
 use crate::{
     exit::{self, Exit, refused, usage},
-    home::Home,
     process::{program, run as run_program, works},
     prompt::Prompt,
     scaffold::{
@@ -153,46 +154,8 @@ pub(crate) fn run_standalone(
     if root.exists() {
         return Err(refused(format!("{} already exists", root.display())));
     }
-    let core = core(args, above, &prompt)?;
+    let core = core::of(args, above, &prompt)?;
     make(args, &prompt, &name, &core, &open(Project { root, layout: Layout::Standalone })?)
-}
-
-/// Where a standalone plugin in `above` has `plugin-core` from: the user says, unless this program is of a release that
-/// has a repository.
-fn core(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
-    if is_bridge(args)? {
-        return match args.core {
-            Some(_) => Err(usage("--core: a plugin behind the bridge has no plugin-core")),
-            None => Ok(Core::of(CoreSource::None)),
-        };
-    }
-    let checked = |core: Core| core.from_plugin_in(above);
-    let repository = Home::built_in()?.repository;
-    let core = match &args.core {
-        Some(core) => core.clone(),
-        None if !repository.is_empty() => Core { from: repository, ..Core::of(CoreSource::Git) },
-        None => {
-            let check = |text: &str| text.parse().and_then(checked).map(drop);
-            let asked =
-                prompt.ask_for("plugin-core from (DIR, git URL, registry:NAME)", None, check)?;
-            let asked = asked.ok_or_else(|| {
-                usage("missing --core: the directory of a checkout of Outrigger, the URL of a git repository, or registry:NAME")
-            })?;
-            asked.parse().map_err(usage)?
-        }
-    };
-    checked(core).map_err(usage)
-}
-
-/// Whether the new plugin is one behind the bridge; a file to start from may say so.
-fn is_bridge(args: &Args) -> Result<bool> {
-    let from = args.from.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-    let from = from.and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
-    let theirs = from.and_then(|file| Some(file.get("plugin")?.get("kind")?.as_str()? == "bridge"));
-    Ok(match args.kind_and_language()?.0 {
-        Some(kind) => kind == Kind::Bridge,
-        None => theirs.unwrap_or_default(),
-    })
 }
 
 /// The plugin's name: the one that was given, or the first valid one that is entered.
@@ -281,8 +244,8 @@ fn started_from(args: &Args, name: &str, core: &Core, file: &Path) -> Result<Str
     let given: [(&str, Option<toml_edit::Value>); 10] = [
         ("name", Some(name.into())),
         ("core", word(core.source)),
-        ("core-source", text_of(&core.from)),
-        ("core-revision", text_of(&core.revision)),
+        ("core-source", core::text(&core.from)),
+        ("core-revision", core::text(&core.revision)),
         ("kind", kind.and_then(word)),
         ("language", language.and_then(word)),
         ("task-types", (!types.is_empty()).then(|| types.into())),
@@ -296,7 +259,7 @@ fn started_from(args: &Args, name: &str, core: &Core, file: &Path) -> Result<Str
         }
     }
     for key in ["core-source", "core-revision"] {
-        if given_core(core, key).is_empty() {
+        if core::given(core, key).is_empty() {
             text = plugin_toml::without(&text, &["plugin", key])?;
         }
     }
@@ -307,15 +270,6 @@ fn started_from(args: &Args, name: &str, core: &Core, file: &Path) -> Result<Str
         text = plugin_toml::without(&text, path)?;
     }
     Ok(text)
-}
-
-fn given_core<'a>(core: &'a Core, key: &str) -> &'a str {
-    if key == "core-source" { &core.from } else { &core.revision }
-}
-
-/// Text as plugin.toml has it, unless it is empty.
-fn text_of(text: &str) -> Option<toml_edit::Value> {
-    (!text.is_empty()).then(|| text.into())
 }
 
 /// A choice as plugin.toml has it.
@@ -358,8 +312,8 @@ fn rendered(
         },
     });
     for key in ["core-source", "core-revision"] {
-        if !given_core(core, key).is_empty() {
-            least["plugin"][key] = given_core(core, key).into();
+        if !core::given(core, key).is_empty() {
+            least["plugin"][key] = core::given(core, key).into();
         }
     }
     if let Some(language) = language {

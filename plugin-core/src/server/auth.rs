@@ -83,7 +83,7 @@ impl Auth {
     /// `InvalidArgument` that names the file and the wrong entry.
     pub(crate) fn from_file(path: &Path, registry: &mut Registry) -> Result<Self> {
         let metrics = Arc::new(Metrics::register(registry));
-        let tokens = BearerTokens::new(AuthFile::read(path)?, &metrics)?;
+        let tokens = BearerTokens::new(AuthFile::read(path, own_token::read)?, &metrics)?;
         Ok(Self { authenticator: Arc::new(tokens), metrics })
     }
 

@@ -40,7 +40,7 @@ impl Core {
     ///
     /// # Errors
     /// If it is a directory without `plugin-core`.
-    pub(crate) fn from_plugin_in(mut self, above: &Path) -> Result<Self, String> {
+    pub(crate) fn seen_by_plugin_in(mut self, above: &Path) -> Result<Self, String> {
         if self.source != CoreSource::Path {
             return Ok(self);
         }
@@ -127,7 +127,7 @@ mod tests {
         let core = above.path().join("outrigger/plugin-core");
         std::fs::create_dir_all(&core).unwrap();
         std::fs::write(core.join("Cargo.toml"), "").unwrap();
-        let from = |text: &str| text.parse::<Core>().unwrap().from_plugin_in(above.path());
+        let from = |text: &str| text.parse::<Core>().unwrap().seen_by_plugin_in(above.path());
         assert_eq!(from("./outrigger/").unwrap().from, "../outrigger");
         let absolute = above.path().join("outrigger").display().to_string();
         assert_eq!(from(&absolute).unwrap().from, absolute);

@@ -10,7 +10,6 @@ use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use server_core::{Error, Result, duration::parse_duration};
 
-use super::own_token::OwnToken;
 use crate::context::{Role, Verb};
 
 /// The whole file.
@@ -130,6 +129,9 @@ pub(super) struct RuleFile {
     pub(super) targets: Option<BTreeSet<String>>,
 }
 
+/// Reads the issuer and the algorithm of the service's own token in a file.
+pub(super) type ReadOwn = fn(&Path) -> Result<(String, Algorithm), String>;
+
 fn header_names() -> Vec<String> {
     vec!["authorization".to_owned(), "flyte-authorization".to_owned()]
 }
@@ -155,11 +157,11 @@ fn optional_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Durati
 }
 
 impl AuthFile {
-    /// Reads and checks the file.
+    /// Reads and checks the file; `own` reads the service's own token.
     ///
     /// # Errors
     /// `InvalidArgument` that names the file and the invalid entry.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path, own: ReadOwn) -> Result<Self> {
         let name = path.display();
         let content = std::fs::read_to_string(path)
             .map_err(|error| Error::invalid(format!("auth file {name} cannot be read: {error}")))?;
@@ -167,7 +169,7 @@ impl AuthFile {
             .map_err(|error| Error::invalid(format!("auth file {name}: {error}")))?;
         file.issuers
             .iter_mut()
-            .try_for_each(IssuerFile::resolve)
+            .try_for_each(|issuer| issuer.resolve(own))
             .and_then(|()| file.check())
             .map_err(|why| Error::invalid(format!("auth file {name}: {why}")))?;
         Ok(file)
@@ -218,7 +220,7 @@ impl RuleFile {
 
 impl IssuerFile {
     /// Takes the issuer from the service's own token, if the file says so, and with it the algorithm unless the file has one.
-    fn resolve(&mut self) -> Result<(), String> {
+    fn resolve(&mut self, read: ReadOwn) -> Result<(), String> {
         let Some(path) = &self.issuer_token_file else {
             return Ok(());
         };
@@ -226,16 +228,12 @@ impl IssuerFile {
         if !self.issuer.is_empty() {
             return Err(about("give either issuer or issuer_token_file"));
         }
-        let own = OwnToken::read(path).map_err(|why| about(&why))?;
-        tracing::info!(
-            issuer = self.name,
-            iss = own.iss,
-            "the issuer is that of the service's own token"
-        );
+        let (iss, algorithm) = read(path).map_err(|why| about(&why))?;
+        tracing::info!(issuer = self.name, iss, "the issuer is that of the service's own token");
         if self.algorithms.is_empty() {
-            self.algorithms.push(own.algorithm);
+            self.algorithms.push(algorithm);
         }
-        self.issuer = own.iss;
+        self.issuer = iss;
         Ok(())
     }
 

@@ -14,39 +14,29 @@ use super::{
     token::{MAX_TOKEN_BYTES, Unverified},
 };
 
-/// What the token says about the tokens of its issuer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OwnToken {
-    pub(super) iss: String,
-    /// The algorithm that the issuer signs with.
-    pub(super) algorithm: Algorithm,
-}
-
-impl OwnToken {
-    /// Reads the token in the file at `path`.
-    ///
-    /// # Errors
-    /// What is wrong with it, as the end of a sentence about the setting; without any of its contents.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let about = |why: &str| format!("{} {why}", path.display());
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| about(&format!("cannot be read: {error}")))?;
-        let text = SecretString::from(text);
-        let token = text.expose_secret().trim();
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(about("is not a token: it is longer than 16 KiB"));
-        }
-        let token = Unverified::read(token).map_err(|_| about("has no token that is a JWT"))?;
-        let algorithm = token.algorithm();
-        if is_hmac(algorithm) {
-            return Err(about(
-                "has a token that a shared secret signed, so no published key verifies it",
-            ));
-        }
-        match token.iss {
-            Some(iss) if !iss.is_empty() => Ok(Self { iss, algorithm }),
-            _ => Err(about("has a token without an issuer (iss)")),
-        }
+/// The issuer of the token in the file at `path`, and the algorithm that it signs with.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence about the setting; without any of its contents.
+pub(super) fn read(path: &Path) -> Result<(String, Algorithm), String> {
+    let about = |why: &str| format!("{} {why}", path.display());
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| about(&format!("cannot be read: {error}")))?;
+    let text = SecretString::from(text);
+    let token = text.expose_secret().trim();
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(about("is not a token: it is longer than 16 KiB"));
+    }
+    let token = Unverified::read(token).map_err(|_| about("has no token that is a JWT"))?;
+    let algorithm = token.algorithm();
+    if is_hmac(algorithm) {
+        return Err(about(
+            "has a token that a shared secret signed, so no published key verifies it",
+        ));
+    }
+    match token.iss {
+        Some(iss) if !iss.is_empty() => Ok((iss, algorithm)),
+        _ => Err(about("has a token without an issuer (iss)")),
     }
 }
 
@@ -57,12 +47,12 @@ mod tests {
 
     use super::*;
 
-    fn read(header: &Json, claims: &Json) -> Result<OwnToken, String> {
+    fn read(header: &Json, claims: &Json) -> Result<(String, Algorithm), String> {
         let part = |json: &Json| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         std::fs::write(&path, format!("{}.{}.c2lnbmVk\n", part(header), part(claims))).unwrap();
-        OwnToken::read(&path)
+        super::read(&path)
     }
 
     #[test]
@@ -71,7 +61,7 @@ mod tests {
             json!({"iss": "https://oidc.example.com/id/1", "sub": "system:serviceaccount:a:b"});
         let read = read(&json!({"alg": "ES256", "kid": "k"}), &claims).unwrap();
         let iss = "https://oidc.example.com/id/1".to_owned();
-        assert_eq!(read, OwnToken { iss, algorithm: Algorithm::ES256 });
+        assert_eq!(read, (iss, Algorithm::ES256));
     }
 
     #[test]
@@ -86,8 +76,6 @@ mod tests {
             let error = read(&header, &claims).unwrap_err();
             assert!(error.contains(wanted) && !error.contains("canary"), "{error}");
         }
-        assert!(
-            OwnToken::read(Path::new("/nowhere/token")).unwrap_err().contains("cannot be read")
-        );
+        assert!(super::read(Path::new("/nowhere/token")).unwrap_err().contains("cannot be read"));
     }
 }

@@ -1,0 +1,64 @@
+//! Where a new plugin has `plugin-core` from.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::Args;
+use crate::{
+    exit::usage,
+    home::Home,
+    prompt::Prompt,
+    scaffold::{
+        core_source::{Core, CoreSource},
+        kind::Kind,
+    },
+};
+
+/// Where a standalone plugin in `above` has `plugin-core` from: the user says, unless this program is of a release that
+/// has a repository.
+pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
+    if is_bridge(args)? {
+        return match args.core {
+            Some(_) => Err(usage("--core: a plugin behind the bridge has no plugin-core")),
+            None => Ok(Core::of(CoreSource::None)),
+        };
+    }
+    let checked = |core: Core| core.seen_by_plugin_in(above);
+    let repository = Home::built_in()?.repository;
+    let core = match &args.core {
+        Some(core) => core.clone(),
+        None if !repository.is_empty() => Core { from: repository, ..Core::of(CoreSource::Git) },
+        None => {
+            let check = |text: &str| text.parse().and_then(checked).map(drop);
+            let asked =
+                prompt.ask_for("plugin-core from (DIR, git URL, registry:NAME)", None, check)?;
+            let asked = asked.ok_or_else(|| {
+                usage("missing --core: the directory of a checkout of Outrigger, the URL of a git repository, or registry:NAME")
+            })?;
+            asked.parse().map_err(usage)?
+        }
+    };
+    checked(core).map_err(usage)
+}
+
+/// Whether the new plugin is one behind the bridge; a file to start from may say so.
+fn is_bridge(args: &Args) -> Result<bool> {
+    let from = args.from.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    let from = from.and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
+    let theirs = from.and_then(|file| Some(file.get("plugin")?.get("kind")?.as_str()? == "bridge"));
+    Ok(match args.kind_and_language()?.0 {
+        Some(kind) => kind == Kind::Bridge,
+        None => theirs.unwrap_or_default(),
+    })
+}
+
+/// What a key of plugin.toml has of `core`.
+pub(super) fn given<'a>(core: &'a Core, key: &str) -> &'a str {
+    if key == "core-source" { &core.from } else { &core.revision }
+}
+
+/// Text as plugin.toml has it, unless it is empty.
+pub(super) fn text(text: &str) -> Option<toml_edit::Value> {
+    (!text.is_empty()).then(|| text.into())
+}
