@@ -1,6 +1,7 @@
 //! `cargo xtask new-plugin`: creates a service that compiles and passes its tests.
 
 mod core;
+mod next_steps;
 
 use std::path::{Path, PathBuf};
 
@@ -202,7 +203,7 @@ fn make(
     let verified =
         if args.no_verify { Ok(()) } else { verify::plugin(&generator.project, &member) };
     verified.with_context(|| format!("{name} was created, but does not pass verification"))?;
-    print_next_steps(&generator.project, &member);
+    next_steps::print(&generator.project, &member);
     Ok(Exit::Ok)
 }
 
@@ -378,32 +379,4 @@ fn init_repository(root: &Path) -> Result<()> {
         return Ok(());
     }
     run_program(program("git").current_dir(root).args(["init", "--quiet"]))
-}
-
-fn print_next_steps(project: &Project, member: &Member) {
-    let name = member.name();
-    let place = project.layout.place(&member.file.plugin);
-    let at = |id: &str| place.path(id);
-    eprintln!("\nnext:");
-    match member.file.plugin.language {
-        None => {
-            eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
-            eprintln!("  record  {}: real responses of the vendor", at("tests/recorded.json"));
-            eprintln!("  test    cargo test -p {name}");
-        }
-        Some(language) => {
-            eprintln!("  edit    {}: the functions of the plugin", at(language.code()));
-            eprintln!("  test    {}", language.test());
-            eprintln!("  serve   outrigger serve {} --insecure-no-auth", language.serve());
-            eprintln!("  check   outrigger check {} --task task.json", language.serve());
-            eprintln!("  read    {}: in an image and a cluster", at("README.md"));
-        }
-    }
-    eprintln!("  call    {}: the task for workflows", at("tasks/README.md"));
-    let page = match member.file.plugin.kind {
-        Kind::Rust => "docs/writing-a-plugin.md",
-        Kind::Bridge => "docs/plugins-in-any-language.md",
-    };
-    let of = if project.layout == Layout::Workspace { "" } else { " in Outrigger's repository" };
-    eprintln!("  read    {page}{of}");
 }
