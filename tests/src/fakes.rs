@@ -6,5 +6,6 @@ pub mod connector;
 pub mod databricks;
 pub mod jobs;
 pub mod plugin_server;
+pub mod redshift;
 mod server;
 pub mod snowflake;

@@ -106,7 +106,7 @@ impl Checker {
         if let Some(kind) = problems.first().map(|first| first.kind) {
             let messages = problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
             self.breach(format!("{name}: {}", messages.join("; ")));
-            return Err(Box::new(self.misfit(operation, kind, &messages)));
+            return Err(Box::new(misfit(operation, kind, &messages)));
         }
         Ok(Call { operation: name.to_owned(), input, access_key })
     }
@@ -165,33 +165,18 @@ impl Checker {
         Box::new(error(StatusCode::BAD_REQUEST, code, message))
     }
 
-    /// AWS's answer to an input that does not fit.
-    fn misfit(&self, operation: &Operation, kind: shape::Misfit, messages: &[String]) -> Response {
-        if kind == shape::Misfit::Type {
-            return error(StatusCode::BAD_REQUEST, "SerializationException", &messages[0]);
-        }
-        // Services from before Smithy's validation have an exception of their own for it.
-        let own = "InvalidRequestException";
-        let has_own = operation.errors.iter().any(|known| known == own);
-        let code = if has_own { own } else { "ValidationException" };
-        let errors = if messages.len() == 1 { "error" } else { "errors" };
-        let message =
-            format!("{} validation {errors} detected: {}", messages.len(), messages.join("; "));
-        error(StatusCode::BAD_REQUEST, code, &message)
-    }
-
     /// A successful answer of `operation`.
-    pub fn answer(&self, operation: &str, output: Value) -> Response {
+    pub fn answer(&self, operation: &str, output: &Value) -> Response {
         let known = self.model.operations.get(operation).and_then(|known| known.output.as_ref());
         match known {
             Some(shape) => {
-                for problem in shape::check(self.model, shape, &output) {
+                for problem in shape::check(self.model, shape, output) {
                     self.breach(format!("the fake's answer to {operation}: {}", problem.message));
                 }
             }
             None => self.breach(format!("the fake answers {operation}, which has no output")),
         }
-        respond(StatusCode::OK, &output)
+        respond(StatusCode::OK, output)
     }
 
     /// An error that the model documents for `operation`, with `members` besides its message.
@@ -200,7 +185,7 @@ impl Checker {
         operation: &str,
         code: &str,
         message: &str,
-        members: Value,
+        members: &Value,
     ) -> Response {
         let documented = self.model.operations.get(operation);
         if !documented.is_some_and(|known| known.errors.iter().any(|error| error == code)) {
@@ -218,6 +203,21 @@ impl Checker {
         body.extend(members.as_object().cloned().unwrap_or_default());
         respond(status, &Value::Object(body))
     }
+}
+
+/// AWS's answer to an input that does not fit.
+fn misfit(operation: &Operation, kind: shape::Misfit, messages: &[String]) -> Response {
+    if kind == shape::Misfit::Type {
+        return error(StatusCode::BAD_REQUEST, "SerializationException", &messages[0]);
+    }
+    // Services from before Smithy's validation have an exception of their own for it.
+    let own = "InvalidRequestException";
+    let has_own = operation.errors.iter().any(|known| known == own);
+    let code = if has_own { own } else { "ValidationException" };
+    let errors = if messages.len() == 1 { "error" } else { "errors" };
+    let message =
+        format!("{} validation {errors} detected: {}", messages.len(), messages.join("; "));
+    error(StatusCode::BAD_REQUEST, code, &message)
 }
 
 /// An error that any service of AWS may answer with, for example `ThrottlingException` with HTTP 400.
