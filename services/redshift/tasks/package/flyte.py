@@ -12,8 +12,9 @@ from flyte import Cache
 from flyte.connectors import AsyncConnectorExecutorMixin
 from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
+from flyteidl2.core.tasks_pb2 import Sql
 
-from .config import RedshiftConfig
+from .config import RedshiftConfig, joined
 from .task_types import version_of
 
 __all__ = ["RedshiftConfig", "RedshiftTask"]
@@ -21,19 +22,21 @@ __all__ = ["RedshiftConfig", "RedshiftTask"]
 
 @dataclass(kw_only=True, eq=False)
 class RedshiftTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]):
-    """A job of Redshift.
+    """Statements on Redshift.
 
     It has no image: Flyte calls the service that has its type. It is a dataclass because `override` copies a task
     field by field.
 
     Attributes:
         name: Unique in the project.
+        statements: One statement or several; `{{ .inputs.x }}` and `:x` are bound as parameters.
         plugin_config: What the service reads from the task's `custom`.
         inputs: The types of the task's inputs by name.
         outputs: The types of its outputs by name; the service must return each of them.
         task_type: One of the service's task types.
     """
 
+    statements: str | list[str]
     plugin_config: RedshiftConfig
     inputs: InitVar[dict[str, Any] | None] = None
     outputs: InitVar[dict[str, Any] | None] = None
@@ -52,8 +55,11 @@ class RedshiftTask(AsyncConnectorExecutorMixin, TaskTemplate[..., Any, Any]):
             self.cache = replace(self.cache, behavior="override", version_override=self._version(self.cache.salt))
 
     def _version(self, salt: str) -> str:
-        what = json.dumps([salt, self.task_type, self.plugin_config.custom()], sort_keys=True)
+        what = json.dumps([salt, self.task_type, joined(self.statements), self.plugin_config.custom()], sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()
 
     def custom_config(self, sctx: SerializationContext) -> dict[str, Any]:
         return self.plugin_config.custom()
+
+    def sql(self, sctx: SerializationContext) -> Sql:
+        return Sql(statement=joined(self.statements), dialect=Sql.Dialect.ANSI)
