@@ -26,7 +26,7 @@ pub struct Custom {
     /// Whether several statements are one transaction, which fails as a whole; true by default. VACUUM and other
     /// statements that cannot run in a transaction need false: each statement is then committed by itself.
     pub(crate) transaction: Option<bool>,
-    /// A name that Redshift lists the statements by; by default the execution's.
+    /// A name that Redshift lists the statements by; by default `flyte-` and a part of the task's key.
     pub(crate) statement_name: Option<String>,
     /// Whether Redshift sends an event to EventBridge when the statements have ended; false by default.
     pub(crate) with_event: Option<bool>,
