@@ -32,6 +32,7 @@ mod polls;
 mod program;
 mod propeller_proxy;
 mod raw;
+mod redshift;
 mod replay;
 mod rest;
 mod results;

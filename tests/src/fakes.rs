@@ -1,9 +1,11 @@
 //! Fakes of vendors' APIs with scripted behaviour, over real sockets.
 
+pub mod aws;
 pub mod bigquery;
 pub mod connector;
 pub mod databricks;
 pub mod jobs;
 pub mod plugin_server;
+pub mod redshift;
 mod server;
 pub mod snowflake;

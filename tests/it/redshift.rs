@@ -1,0 +1,240 @@
+//! Redshift: a task runs its statements once, where its operator allows it.
+
+use std::{path::Path, sync::OnceLock};
+
+use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use tests::fakes::redshift::{
+    ACCESS_KEY_ID, Ending, FakeRedshift, Options, Outage, SECRET_ACCESS_KEY,
+};
+
+struct Stage {
+    fake: FakeRedshift,
+    service: TestService,
+}
+
+impl Stage {
+    async fn set(options: Options, args: &[&str]) -> Self {
+        let fake = FakeRedshift::start(options).await.unwrap();
+        let service = replica(&fake, args).await;
+        Self { fake, service }
+    }
+
+    async fn client(&self, dialect: Dialect) -> Client {
+        self.service.client(dialect, "propeller").await
+    }
+}
+
+fn secrets_dir() -> &'static Path {
+    static DIR: OnceLock<TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("aws_access_key_id"), ACCESS_KEY_ID).unwrap();
+        std::fs::write(dir.path().join("aws_secret_access_key"), SECRET_ACCESS_KEY).unwrap();
+        dir
+    });
+    dir.path()
+}
+
+async fn replica(fake: &FakeRedshift, args: &[&str]) -> TestService {
+    let endpoint = format!("--endpoint={}", fake.url());
+    let secrets = format!("--secrets-dir={}", secrets_dir().display());
+    let mut all = vec![endpoint.as_str(), secrets.as_str()];
+    all.extend([
+        "--region=eu-central-1",
+        "--clusters=dwh,etl",
+        "--workgroups=sales",
+        "--databases=dev,prod",
+    ]);
+    all.extend(args);
+    spawn::<redshift::Redshift>(&all).await
+}
+
+/// A task that unloads the rows of a day.
+fn task() -> Json {
+    json!({
+        "template": {
+            "type": "redshift",
+            "custom": {"workgroup": "sales"},
+            "interface": {
+                "inputs": {"variables": {"day": {"type": {"simple": "STRING"}}}},
+                "outputs": {"variables": {"results": {"type": {"structured_dataset_type": {}}}}},
+            },
+            "sql": {"statement": "CREATE TEMP TABLE d AS SELECT * FROM events WHERE day = {{ .inputs.day }};\n\
+                UNLOAD ('SELECT * FROM d') TO 's3://acme/events/1/' IAM_ROLE default FORMAT PARQUET"},
+        },
+        "inputs": {"literals": {"day": {"scalar": {"primitive": {"string_value": "'; DROP TABLE d; --"}}}}},
+        "output_prefix": "s3://my-bucket/metadata/run-1/n0/data/0",
+    })
+}
+
+/// The same with one statement, without output, and with `custom`.
+fn single(custom: Json) -> Json {
+    let mut task = task();
+    task["template"]["custom"] = custom;
+    task["template"]["interface"]["outputs"] = json!({});
+    task["template"]["sql"]["statement"] = json!("DELETE FROM events WHERE day = :day");
+    task
+}
+
+/// The phases of all polls up to the terminal one, and its message.
+async fn run(client: &Client, task: &Json) -> (Vec<String>, String, Json) {
+    let handle = client.create(task).await.unwrap();
+    let mut phases = Vec::new();
+    loop {
+        let seen = client.get(task, &handle).await.unwrap();
+        phases.push(seen.phase.clone());
+        if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
+            return (phases, seen.message.clone(), json!(format!("{:?}", seen)));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_succeeds_and_its_output_is_where_it_unloads() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set(Options::default(), &[]).await;
+        let (phases, _, shown) = run(&stage.client(dialect).await, &task()).await;
+        assert_eq!(phases.last().unwrap(), "SUCCEEDED", "{phases:?}");
+        let shown = shown.to_string();
+        assert!(shown.contains("s3://acme/events/1/") && shown.contains("parquet"), "{shown}");
+        assert!(shown.contains("serverless-workgroup?workgroup=sales"), "{shown}");
+        let submitted = &stage.fake.submitted()[0];
+        assert_eq!(submitted.operation, "BatchExecuteStatement");
+        assert_eq!(submitted.input["ExecutionMode"], "TRANSACTION");
+        let first = &submitted.input["Sqls"][0];
+        assert_eq!(first, "CREATE TEMP TABLE d AS SELECT * FROM events WHERE day = :day");
+        let parameters = json!([{"name": "day", "value": "'; DROP TABLE d; --"}]);
+        assert_eq!(submitted.input["Parameters"], parameters);
+        assert_eq!(stage.fake.breaches(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn failures_have_redshifts_text_and_conflicts_are_tried_again() {
+    for dialect in Dialect::ALL {
+        for (ending, phase, text) in [
+            (Ending::syntax_error(), "FAILED", "syntax error at or near"),
+            (Ending::conflict(), "RETRYABLE_FAILED", "Serializable isolation violation"),
+        ] {
+            let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+            let (phases, message, _) = run(&stage.client(dialect).await, &task()).await;
+            assert_eq!(phases.last().unwrap(), phase, "{message}");
+            assert!(message.contains(text) && message.contains("statement 2"), "{message}");
+            assert_eq!(stage.fake.breaches(), [""; 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn repeated_creates_run_one_statement() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set(Options::default(), &[]).await;
+        let other = replica(&stage.fake, &[]).await;
+        for service in [&stage.service, &other] {
+            let client = service.client(dialect, "propeller").await;
+            client.create(&single(json!({"cluster": "dwh"}))).await.unwrap();
+            client.create(&single(json!({"cluster": "dwh"}))).await.unwrap();
+        }
+        assert_eq!((stage.fake.statements(), stage.fake.repeats()), (1, 3), "{dialect:?}");
+        let submitted = &stage.fake.submitted()[0];
+        assert_eq!(submitted.operation, "ExecuteStatement");
+        assert_eq!(submitted.input["ClientToken"].as_str().unwrap().len(), 64);
+        assert_eq!(submitted.input["ClusterIdentifier"], "dwh");
+    }
+}
+
+#[tokio::test]
+async fn lost_answers_and_throttles_run_one_statement() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set(Options::default(), &[]).await;
+        stage.fake.fail_with([Outage::throttled()]);
+        stage.fake.lose_answers(1);
+        stage.client(dialect).await.create(&task()).await.unwrap();
+        assert_eq!(stage.fake.statements(), 1, "{dialect:?}");
+        assert_eq!(stage.fake.breaches(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_abort_cancels_the_statement_and_an_abort_of_an_ended_one_succeeds() {
+    for dialect in Dialect::ALL {
+        let ending = Ending::Stuck("STARTED".to_owned());
+        let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+        let client = stage.client(dialect).await;
+        let handle = client.create(&task()).await.unwrap();
+        client.delete(&task(), &handle).await.unwrap();
+        assert_eq!(stage.fake.states(), ["ABORTED"]);
+        client.delete(&task(), &handle).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
+    let stage = Stage::set(
+        Options::default(),
+        &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"],
+    )
+    .await;
+    let client = stage.client(Dialect::Rest).await;
+    for (custom, message) in [
+        (json!({"cluster": "theirs"}), "custom.cluster: \"theirs\" is not allowed"),
+        (json!({"workgroup": "theirs"}), "custom.workgroup: \"theirs\" is not allowed"),
+        (
+            json!({"cluster": "dwh", "workgroup": "sales"}),
+            "custom.workgroup: a task cannot have both",
+        ),
+        (json!({}), "custom.cluster, custom.workgroup: one of them must be set"),
+        (json!({"cluster": "dwh", "database": "hr"}), "custom.database: \"hr\" is not allowed"),
+        (
+            json!({"cluster": "dwh", "secret": "arn:aws:secretsmanager:eu-central-1:1:secret:b"}),
+            "custom.secret: ",
+        ),
+        (json!({"cluster": "dwh", "db_user": "root"}), "custom.db_user: \"root\" is not allowed"),
+        (json!({"workgroup": "sales", "db_user": "root"}), "custom.db_user: on a workgroup"),
+        (json!({"cluster": "dwh", "region": "us-east-1"}), "custom.region: "),
+        (
+            json!({"cluster": "dwh", "role": "arn:aws:iam::111122223333:role/admin"}),
+            "custom.role: ",
+        ),
+    ] {
+        let error = client.create(&single(custom.clone())).await.unwrap_err();
+        assert!(
+            format!("{error:?}").contains(&message.replace('"', "\\\""))
+                || format!("{error:?}").contains(message),
+            "{custom}: {error:?}"
+        );
+    }
+    assert_eq!(stage.fake.requests("ExecuteStatement"), 0);
+}
+
+#[tokio::test]
+async fn a_thousand_polls_at_once_are_few_calls() {
+    let ending = Ending::Stuck("STARTED".to_owned());
+    let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let mut handles = Vec::new();
+    for number in 0..100 {
+        let mut task = task();
+        task["output_prefix"] = json!(format!("s3://my-bucket/metadata/run-{number}/n0/data/0"));
+        handles.push((client.create(&task).await.unwrap(), task));
+    }
+    let (mut polls, before) = (Vec::new(), calls(&stage.fake));
+    for _ in 0..10 {
+        for (handle, task) in &handles {
+            polls.push(client.get(task, handle));
+        }
+    }
+    for seen in futures_util::future::join_all(polls).await {
+        assert_eq!(seen.unwrap().phase, "RUNNING");
+    }
+    let made = calls(&stage.fake) - before;
+    assert!(made <= 40, "{made} calls");
+    assert_eq!(stage.fake.breaches(), [""; 0]);
+}
+
+fn calls(fake: &FakeRedshift) -> usize {
+    fake.requests("DescribeStatement") + fake.requests("ListStatements")
+}
