@@ -28,6 +28,8 @@ use http::{HeaderMap, Method, StatusCode};
 use server_core::{Error, Kind, Result};
 use url::Url;
 
+#[cfg(feature = "aws")]
+pub(crate) use self::token_cache::{Lease, LeaseSource, Leases};
 pub use self::{
     answer::RESPONSE_TOO_LARGE,
     answer::Response,
@@ -41,8 +43,6 @@ pub use self::{
     token::Token,
     token_cache::{TokenCache, TokenSource, obtain},
 };
-#[cfg(feature = "aws")]
-pub(crate) use self::token_cache::{Lease, LeaseSource, Leases};
 /// A file with a token, which is also [`Credentials`] that send it.
 pub use server_core::token_file::TokenFile;
 

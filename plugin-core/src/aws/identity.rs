@@ -6,17 +6,15 @@ mod own;
 mod secrets;
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
-use secrecy::SecretString;
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 
 use self::assume_role::{AssumeRole, Sts};
-use super::{role::RoleArn, settings::Settings};
+use super::{keys::Keys, role::RoleArn, settings::Settings};
 use crate::{
     context::Context,
     upstream::{HttpBuilder, Lease, LeaseSource, Leases, Metrics},
@@ -24,21 +22,6 @@ use crate::{
 
 /// How long keys without an expiry are used before they are read again: a file may change.
 const UNLIMITED: Duration = Duration::from_secs(900);
-
-/// Keys that sign requests.
-pub(super) struct Keys {
-    /// The id of the access key, which is no secret.
-    pub(super) id: String,
-    pub(super) secret: SecretString,
-    /// The token of temporary keys.
-    pub(super) session: Option<SecretString>,
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("id", &self.id).finish_non_exhaustive()
-    }
-}
 
 /// Keys, and when they expire.
 #[derive(Debug)]
@@ -113,7 +96,7 @@ impl Identity {
     ) -> Result<Arc<Keys>> {
         let secret = secrets::keys(cx).await?;
         if let Some(role) = role {
-            let assumed = self.assumed(role, secret.as_ref());
+            let assumed = assumed(role, secret.as_ref());
             let source = AssumeRole { identity: Arc::clone(self), role: role.clone() };
             let metrics = Arc::clone(&self.metrics);
             let source = Arc::new(Counted { source: Box::new(source), metrics });
@@ -131,7 +114,7 @@ impl Identity {
         let Ok(secret) = secrets::keys(cx).await else { return };
         match (role, secret) {
             (Some(role), secret) => {
-                let assumed = self.assumed(role, secret.as_ref());
+                let assumed = assumed(role, secret.as_ref());
                 self.leases.reject(assumed, |keys| keys.id == id);
             }
             (None, Some(_)) => secrets::forget(cx),
@@ -146,12 +129,12 @@ impl Identity {
     pub(super) async fn fingerprint(&self, cx: &Context) -> Result<Fingerprint> {
         Ok(secrets::keys(cx).await?.map_or_else(own_identity, |keys| keys.fingerprint()))
     }
+}
 
-    /// Tells the role that `secret`, or the service's own identity, assumes.
-    fn assumed(&self, role: &RoleArn, secret: Option<&Keys>) -> Fingerprint {
-        let from = secret.map_or_else(own_identity, Keys::fingerprint).to_string();
-        Fingerprint::of(&["role", role.as_str(), &from])
-    }
+/// Tells the role that `secret`, or the service's own identity, assumes.
+fn assumed(role: &RoleArn, secret: Option<&Keys>) -> Fingerprint {
+    let from = secret.map_or_else(own_identity, Keys::fingerprint).to_string();
+    Fingerprint::of(&["role", role.as_str(), &from])
 }
 
 /// The service's own identity.
@@ -167,9 +150,7 @@ fn no_identity() -> Error {
 
 /// The error of keys that could not be obtained: it is about the identity, never about the job.
 fn no_keys(what: &str, cause: Error) -> Error {
-    let kind = if cause.kind().is_transient() { Kind::Unavailable } else { Kind::FailedPrecondition };
+    let kind =
+        if cause.kind().is_transient() { Kind::Unavailable } else { Kind::FailedPrecondition };
     Error::new(kind, what.to_owned()).with_source(cause).about_credentials()
 }
-
-#[cfg(all(test, feature = "testing"))]
-mod tests;

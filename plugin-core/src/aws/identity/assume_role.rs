@@ -3,15 +3,22 @@
 use std::{sync::Arc, time::SystemTime};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
+use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 use server_core::{Error, Kind, Result};
 
-use super::{Identity, Issued, KeySource, Keys};
+use super::{Identity, Issued, KeySource};
 use crate::{
-    aws::{refusal, role::RoleArn, settings::Settings, signature::Sigv4},
+    aws::{
+        keys::Keys,
+        refusal,
+        role::RoleArn,
+        settings::Settings,
+        signature::{KeySigner, access_key_id},
+    },
     context::Context,
-    upstream::{Http, HttpBuilder},
+    upstream::{Credentials as Signing, Http, HttpBuilder, Signer},
 };
 
 /// STS in the default region, and what is sent with each role.
@@ -27,9 +34,8 @@ impl Sts {
     /// `InvalidArgument` when its endpoint is.
     pub(super) fn new(settings: &Settings, http: &HttpBuilder) -> Result<Self> {
         let http = http.clone().for_credentials(false);
-        let http = http.failures_with(|status, headers, body| {
-            refusal::read(status, headers, body, |_| None)
-        });
+        let http = http
+            .failures_with(|status, headers, body| refusal::read(status, headers, body, |_| None));
         Ok(Self {
             http: http.build(&settings.sts_base())?,
             region: settings.region.name().into(),
@@ -58,12 +64,6 @@ impl KeySource for AssumeRole {
 impl AssumeRole {
     async fn assume(&self, cx: &Context) -> Result<Issued> {
         let sts = &self.identity.sts;
-        let signed = Sigv4 {
-            identity: Arc::clone(&self.identity),
-            role: None,
-            region: Arc::clone(&sts.region),
-            service: "sts",
-        };
         let mut form = vec![
             ("Action", "AssumeRole"),
             ("Version", "2011-06-15"),
@@ -71,13 +71,14 @@ impl AssumeRole {
             ("RoleSessionName", &sts.session_name),
         ];
         form.extend(sts.external_id.as_deref().map(|id| ("ExternalId", id)));
-        let http = sts.http.signed_by(signed);
+        let http = sts.http.signed_by(Own(Arc::clone(&self.identity)));
         let request = http.post::<&str>(&[]).form(&form).idempotent().for_token();
         let response = request.send(cx).await.map_err(|error| self.refused(error))?;
         let text = String::from_utf8_lossy(&response.body);
         let answer = quick_xml::de::from_str::<Answer>(&text);
         // Not the parser's error: it may quote the keys.
-        let answer = answer.map_err(|_| Error::unavailable("STS's answer is not the expected XML"))?;
+        let answer =
+            answer.map_err(|_| Error::unavailable("STS's answer is not the expected XML"))?;
         answer.result.credentials.issued()
     }
 
@@ -91,6 +92,27 @@ impl AssumeRole {
         let code = error.code().map(str::to_owned);
         let refused = Error::new(kind, message).with_source(error).upstream().about_credentials();
         code.into_iter().fold(refused, Error::with_code)
+    }
+}
+
+/// Signs calls of STS with the keys that assume a role.
+struct Own(Arc<Identity>);
+
+impl Signing for Own {
+    async fn headers(&self, _: &Context) -> Result<HeaderMap> {
+        Ok(HeaderMap::new())
+    }
+
+    async fn signer(&self, cx: &Context) -> Result<Option<Arc<dyn Signer>>> {
+        let keys = self.0.keys(cx, None).await?;
+        let region = Arc::clone(&self.0.sts.region);
+        Ok(Some(Arc::new(KeySigner { keys, region, service: "sts" })))
+    }
+
+    async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
+        if let Some(id) = access_key_id(headers) {
+            self.0.reject(cx, None, id).await;
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use secrecy::SecretString;
 use server_core::{Error, Kind, Result};
 use tokio::{io::AsyncReadExt as _, process::Command, time::timeout};
 
-use super::{Issued, KeySource, Keys, no_keys};
-use crate::{context::Context, upstream::Http};
+use super::{Issued, KeySource, no_keys};
+use crate::{aws::keys::Keys, context::Context, upstream::Http};
 
 /// The largest file, and the largest output of a command, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -45,8 +45,7 @@ where
 
     fn issue<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Issued>> {
         let failure = Failures::default();
-        let sender =
-            Sender { http: self.http.clone(), cx: cx.clone(), failures: failure.clone() };
+        let sender = Sender { http: self.http.clone(), cx: cx.clone(), failures: failure.clone() };
         let surroundings = Surroundings::new()
             .with_http_send(sender)
             .with_file_read(Files(failure.clone()))
@@ -122,13 +121,16 @@ impl fmt::Debug for Sender {
 }
 
 impl HttpSend for Sender {
-    async fn http_send(&self, request: http::Request<Bytes>) -> LibraryResult<http::Response<Bytes>> {
+    async fn http_send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> LibraryResult<http::Response<Bytes>> {
         let http = self.http.as_ref().ok_or_else(|| LibraryError::unexpected("no client"))?;
         let sent = http.relayed(request).send(&self.cx).await;
         let response = sent.map_err(|error| self.failures.note(error))?;
         let mut answer = http::Response::new(response.body.clone());
         *answer.status_mut() = response.status;
-        answer.headers_mut().extend(response.headers.clone());
+        answer.headers_mut().extend(response.headers);
         Ok(answer)
     }
 }
@@ -146,7 +148,8 @@ impl FileRead for Files {
             io::Result::Ok(bytes)
         };
         // A rotated file may be missing for a moment.
-        let unreadable = |error| Error::unavailable(format!("{path} cannot be read")).with_source(error);
+        let unreadable =
+            |error| Error::unavailable(format!("{path} cannot be read")).with_source(error);
         read.await.map_err(|error: io::Error| self.0.note(unreadable(error)))
     }
 }

@@ -7,7 +7,9 @@ use reqsign_aws_core::{
     IMDSv2CredentialProvider as Instance, ProcessCredentialProvider as Process,
     ProfileCredentialProvider as Profile,
 };
-use reqsign_core::{Context as Surroundings, ProvideCredential, Result as LibraryResult, StaticEnv};
+use reqsign_core::{
+    Context as Surroundings, ProvideCredential, Result as LibraryResult, StaticEnv,
+};
 use secrecy::ExposeSecret as _;
 use server_core::{Error, Result};
 use url::{Host, Url};
