@@ -78,7 +78,9 @@
 
 mod api;
 mod client;
+mod credentials;
 mod identity;
+mod keys;
 mod partition;
 mod place;
 mod refusal;

@@ -28,6 +28,8 @@ use http::{HeaderMap, Method, StatusCode};
 use server_core::{Error, Kind, Result};
 use url::Url;
 
+#[cfg(feature = "aws")]
+pub(crate) use self::token_cache::{Lease, LeaseSource, Leases};
 pub use self::{
     answer::RESPONSE_TOO_LARGE,
     answer::Response,
@@ -179,6 +181,15 @@ impl HttpBuilder {
         self
     }
 
+    /// Calls what the operator named, or this machine's own metadata service, instead of the vendor: `--endpoint`
+    /// does not replace it, and `insecure` allows plain http to it.
+    #[cfg(feature = "aws")]
+    pub(crate) fn for_credentials(mut self, insecure: bool) -> Self {
+        (self.endpoint, self.credentials, self.read_failure) = (None, None, None);
+        self.insecure |= insecure;
+        self
+    }
+
     /// Calls an emulator at `host[:port]` or a URL instead of the vendor, without credentials.
     ///
     /// # Errors
@@ -283,6 +294,12 @@ impl Http {
     #[must_use]
     pub fn quota(&self, unit: &str) -> Self {
         Self { quota: unit.into(), ..self.clone() }
+    }
+
+    /// `request` of a library, with this client's scheme, host and port; for credentials, and safe to repeat.
+    #[cfg(feature = "aws")]
+    pub(crate) fn relayed(&self, request: http::Request<bytes::Bytes>) -> Request<'_> {
+        Request::relayed(self, request)
     }
 
     /// A GET request to the base's path followed by `segments`, each percent-encoded.

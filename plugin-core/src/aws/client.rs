@@ -9,13 +9,13 @@ use server_core::{Error, Kind, Result, digest::Fingerprint};
 
 use super::{
     api::Api,
+    credentials::Sigv4,
     identity::Identity,
     place::{Asked, Place},
     refusal,
     region::Region,
     role::{RoleArn, RolePattern},
     settings::Settings,
-    signature::Sigv4,
 };
 use crate::{
     context::Context,

@@ -77,8 +77,9 @@ impl Region {
         let suffix =
             if variant.dual_stack { partition.dual_stack_suffix } else { partition.suffix };
         // STS has no host of its own for FIPS in GovCloud: the common one is validated.
-        let is_common = endpoint_prefix == "sts" && partition.name == "aws-us-gov";
-        let fips = if variant.fips && !(is_common && !variant.dual_stack) { "-fips" } else { "" };
+        let is_gov_sts = endpoint_prefix == "sts" && partition.name == "aws-us-gov";
+        let has_own = variant.dual_stack || !is_gov_sts;
+        let fips = if variant.fips && has_own { "-fips" } else { "" };
         format!("https://{endpoint_prefix}{fips}.{self}.{suffix}")
     }
 }

@@ -11,46 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use server_core::{Error, Result};
 
-use super::{
-    identity::{Identity, Keys},
-    role::RoleArn,
-};
-use crate::{
-    context::Context,
-    upstream::{Credentials, Outgoing, Signer},
-};
-
-/// Credentials that sign calls of one service in one region.
-pub(super) struct Sigv4 {
-    pub(super) identity: Arc<Identity>,
-    pub(super) role: Option<Arc<RoleArn>>,
-    pub(super) region: Arc<str>,
-    pub(super) service: &'static str,
-}
-
-impl Credentials for Sigv4 {
-    async fn headers(&self, _: &Context) -> Result<HeaderMap> {
-        Ok(HeaderMap::new())
-    }
-
-    async fn signer(&self, cx: &Context) -> Result<Option<Arc<dyn Signer>>> {
-        let keys = self.identity.keys(cx, self.role.as_deref()).await?;
-        Ok(Some(Arc::new(KeySigner {
-            keys,
-            region: Arc::clone(&self.region),
-            service: self.service,
-        })))
-    }
-
-    async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
-        if let Some(id) = access_key_id(headers) {
-            self.identity.reject(cx, self.role.as_deref(), id).await;
-        }
-    }
-}
+use super::keys::Keys;
+use crate::upstream::{Outgoing, Signer};
 
 /// The id of the keys that made the signature in `headers`: `… Credential=<id>/<date>/…`.
-fn access_key_id(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn access_key_id(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     authorization.split_once("Credential=")?.1.split('/').next()
 }

@@ -37,6 +37,23 @@ impl IdempotencyKey {
         hex(&self.0)
     }
 
+    /// `prefix` and the first `digits` hex digits of the key, for vendors that want shorter names: `("flyte-", 40)`
+    /// makes 46 characters, `("", 26)` makes 26. Digits carry four bits each, and there are at most 64.
+    ///
+    /// Use [`hex`](Self::hex) where it fits. At 26 digits (104 bits) two of a billion keys are the same with a
+    /// probability of less than one in 10¹³; with fewer than 20 a task may find another's job.
+    ///
+    /// ```
+    /// fn name(cx: &plugin_core::Context) -> String {
+    ///     cx.idempotency_key().shortened("flyte-", 40)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn shortened(&self, prefix: &str, digits: usize) -> String {
+        let hex = self.hex();
+        format!("{prefix}{}", &hex[..digits.min(hex.len())])
+    }
+
     /// The first eight hex digits, which identify jobs in logs.
     pub(crate) fn short(&self) -> String {
         hex(&self.0[..4])
@@ -64,6 +81,14 @@ impl fmt::Debug for IdempotencyKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shortened_key_is_the_beginning_of_the_key() {
+        let key = IdempotencyKey::of_attempt("s3://bucket/run/n0/0");
+        assert_eq!(key.shortened("", 26), "96e5f4a3181475cccf7c597074");
+        assert_eq!(key.shortened("flyte-", 40).len(), 46);
+        assert_eq!(key.shortened("x", 1000), format!("x{}", key.hex()));
+    }
 
     #[test]
     fn the_key_of_an_attempt_is_the_sha256_of_its_output_prefix() {

@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 const MASK: &[u8] = b"***";
 /// Shorter values are no secrets, and would be found in any text.
 const SHORTEST: usize = 6;
-/// The fields of forms with secrets (RFC 6749, 7523 and 8693).
-const SECRET_FIELDS: [&str; 7] = [
+/// The fields of forms with secrets (RFC 6749, 7523 and 8693; AWS's STS).
+const SECRET_FIELDS: [&str; 8] = [
     "assertion",
     "client_assertion",
     "client_secret",
@@ -19,6 +19,7 @@ const SECRET_FIELDS: [&str; 7] = [
     "refresh_token",
     "subject_token",
     "actor_token",
+    "WebIdentityToken",
 ];
 
 /// The secrets of a request.

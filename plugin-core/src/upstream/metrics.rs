@@ -23,6 +23,23 @@ pub(crate) struct Metrics {
     pub(super) denied_retries: Counter,
     /// Attempts that were not made, because every call fails.
     pub(super) broken: Counter,
+    #[cfg(feature = "aws")]
+    key_fetches: Family<KeyFetchLabels, Counter>,
+    #[cfg(feature = "aws")]
+    key_expiry: Family<KeyLabels, Gauge>,
+}
+
+#[cfg(feature = "aws")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyFetchLabels {
+    source: &'static str,
+    outcome: &'static str,
+}
+
+#[cfg(feature = "aws")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    source: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,6 +58,10 @@ impl Metrics {
             throttled: Counter::default(),
             denied_retries: Counter::default(),
             broken: Counter::default(),
+            #[cfg(feature = "aws")]
+            key_fetches: Family::default(),
+            #[cfg(feature = "aws")]
+            key_expiry: Family::default(),
         };
         registry.register_with_unit(
             "http_client_request_duration",
@@ -68,7 +89,33 @@ impl Metrics {
             "Attempts to call the upstream that were not sent, because it fails every call",
             metrics.broken.clone(),
         );
+        #[cfg(feature = "aws")]
+        metrics.register_keys(registry);
         metrics
+    }
+
+    #[cfg(feature = "aws")]
+    fn register_keys(&self, registry: &mut Registry) {
+        registry.register(
+            "plugin_aws_credential_fetches",
+            "Fetches of AWS keys, by their source",
+            self.key_fetches.clone(),
+        );
+        registry.register(
+            "plugin_aws_credential_expiry_timestamp_seconds",
+            "When the AWS keys that were fetched last from a source expire, in seconds since 1970",
+            self.key_expiry.clone(),
+        );
+    }
+
+    /// Counts a fetch of AWS keys from `source`, which expire at `expiry`, in seconds since 1970.
+    #[cfg(feature = "aws")]
+    pub(crate) fn fetched_keys(&self, source: &'static str, outcome: Result<Option<i64>, ()>) {
+        let name = if outcome.is_ok() { "success" } else { "failure" };
+        self.key_fetches.get_or_create(&KeyFetchLabels { source, outcome: name }).inc();
+        if let Ok(Some(expiry)) = outcome {
+            self.key_expiry.get_or_create(&KeyLabels { source }).set(expiry);
+        }
     }
 
     /// Counts one attempt; `status` is 0 without a response.

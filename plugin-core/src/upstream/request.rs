@@ -50,6 +50,19 @@ impl<'a> Request<'a> {
         Self { http, method, url, headers, body, idempotent, at_most: None, purpose: Purpose::Api }
     }
 
+    /// `request` with the client's scheme, host and port.
+    #[cfg(feature = "aws")]
+    pub(super) fn relayed(http: &'a Http, request: http::Request<Bytes>) -> Self {
+        let (head, body) = request.into_parts();
+        let mut this = Self::new::<&str>(http, head.method, &[]).idempotent().for_token();
+        this.url.set_path(head.uri.path());
+        this.url.set_query(head.uri.query());
+        this.headers.extend(head.headers);
+        this.headers.remove(header::CONTENT_LENGTH);
+        this.body = Ok(Some(body).filter(|body| !body.is_empty()));
+        this
+    }
+
     /// Ends the path with a slash, for APIs that require one.
     pub fn trailing_slash(mut self) -> Self {
         if let Ok(mut path) = self.url.path_segments_mut() {
@@ -106,7 +119,7 @@ impl<'a> Request<'a> {
     }
 
     /// Marks the call as a request for a token, which is kept apart from calls of the API.
-    pub(super) fn for_token(mut self) -> Self {
+    pub(crate) fn for_token(mut self) -> Self {
         self.purpose = Purpose::Token;
         self
     }

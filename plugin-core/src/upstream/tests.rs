@@ -361,3 +361,5 @@ async fn a_token_is_fetched_even_if_the_first_caller_is_gone() {
     assert!(Credentials::headers(&cache, &cx).await.is_ok());
     assert_eq!(upstream.take_received().len(), 2);
 }
+
+mod signing;

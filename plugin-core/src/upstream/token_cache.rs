@@ -53,34 +53,75 @@ pub trait TokenSource: Send + Sync + 'static {
 }
 
 /// A cache of access tokens, one for each identity. Cloning is cheap.
-#[derive(Clone)]
-pub struct TokenCache(Cache<Fingerprint, Arc<Entry>>);
+#[derive(Clone, Default)]
+pub struct TokenCache(Leases<HeaderValue>);
 
 /// [`Credentials`] with the cached tokens of a source.
 struct CachedTokens<S> {
     cache: TokenCache,
-    source: Arc<S>,
+    source: Arc<Tokens<S>>,
+}
+
+/// A source of tokens as one of header values.
+struct Tokens<S>(S);
+
+/// A cache of what expires, such as the headers of tokens, one for each identity. Cloning is cheap.
+pub(crate) struct Leases<V>(Cache<Fingerprint, Arc<Entry<V>>>);
+
+/// Obtains what [`Leases`] keep.
+pub(crate) trait LeaseSource: Send + Sync + 'static {
+    type Value: Send + Sync + 'static;
+
+    /// Obtains a new value. It is fetched as [`TokenSource::fetch`] says.
+    fn lease(&self, cx: &Context) -> impl Future<Output = Result<Lease<Self::Value>>> + Send;
 }
 
 /// The cache's entry for one identity.
-#[derive(Default)]
-struct Entry {
-    current: ArcSwapOption<CachedToken>,
-    /// When a token was last dropped because the vendor refused it.
+struct Entry<V> {
+    current: ArcSwapOption<Lease<V>>,
+    /// When a value was last dropped because the vendor refused it.
     dropped_at: ArcSwapOption<Instant>,
-    fetching: Fetching,
+    fetching: Fetching<V>,
 }
 
-struct CachedToken {
-    header: HeaderValue,
+/// What was obtained, until it expires.
+pub(crate) struct Lease<V> {
+    pub(crate) value: V,
     expires_at: Instant,
     renew_at: Instant,
 }
 
-impl Default for TokenCache {
+impl<V> Clone for Leases<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V: Send + Sync + 'static> Default for Leases<V> {
     fn default() -> Self {
         let cache = Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDLE);
         Self(cache.eviction_policy(EvictionPolicy::lru()).build())
+    }
+}
+
+impl<V: Send + Sync + 'static> Leases<V> {
+    fn entry(&self, identity: Fingerprint) -> Arc<Entry<V>> {
+        self.0.get_with(identity, Arc::default)
+    }
+
+    /// The value of `identity`, obtained from `source` if there is none.
+    pub(crate) async fn get<S: LeaseSource<Value = V>>(
+        &self,
+        identity: Fingerprint,
+        source: &Arc<S>,
+        cx: &Context,
+    ) -> Result<Arc<Lease<V>>> {
+        self.entry(identity).get(source, cx).await
+    }
+
+    /// Drops the value of `identity` if the vendor refused it, as `is_refused` tells.
+    pub(crate) fn reject(&self, identity: Fingerprint, is_refused: impl FnOnce(&V) -> bool) {
+        self.entry(identity).reject(is_refused);
     }
 }
 
@@ -90,80 +131,91 @@ impl TokenCache {
     /// A source may be made for a single call, with values chosen by the task's author.
     #[must_use]
     pub fn of<S: TokenSource>(&self, source: S) -> impl Credentials + use<S> {
-        CachedTokens { cache: self.clone(), source: Arc::new(source) }
+        CachedTokens { cache: self.clone(), source: Arc::new(Tokens(source)) }
     }
 }
 
-impl<S: TokenSource> CachedTokens<S> {
-    async fn entry(&self, cx: &Context) -> Result<Arc<Entry>> {
-        Ok(self.cache.0.get_with(self.source.identity(cx).await?, Arc::default))
+impl<S: TokenSource> LeaseSource for Tokens<S> {
+    type Value = HeaderValue;
+
+    async fn lease(&self, cx: &Context) -> Result<Lease<HeaderValue>> {
+        let token = self.0.fetch(cx).await?;
+        // The issuer may give a better one later.
+        let header = bearer(&token.value).map_err(|error| error.with_kind(Kind::Unavailable))?;
+        Ok(Lease::new(header, token.lifetime))
     }
 }
 
-impl Entry {
-    fn valid(&self) -> Option<Arc<CachedToken>> {
+impl<V> Default for Entry<V> {
+    fn default() -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            dropped_at: ArcSwapOption::empty(),
+            fetching: Fetching::default(),
+        }
+    }
+}
+
+impl<V: Send + Sync + 'static> Entry<V> {
+    fn valid(&self) -> Option<Arc<Lease<V>>> {
         self.current.load_full().filter(|cached| Instant::now() < cached.expires_at)
     }
 
-    async fn header<S: TokenSource>(
+    async fn get<S: LeaseSource<Value = V>>(
         self: &Arc<Self>,
         source: &Arc<S>,
         cx: &Context,
-    ) -> Result<HeaderValue> {
+    ) -> Result<Arc<Lease<V>>> {
         let Some(cached) = self.valid() else {
-            let fetched = self.fetch(source, cx, FAILURE_PAUSE)?.wait().await?;
-            return Ok(fetched.header.clone());
+            return self.fetch(source, cx, FAILURE_PAUSE)?.wait().await;
         };
         if cached.renew_at <= Instant::now() {
-            // The current token is used until there is a new one.
+            // The current one is used until there is a new one.
             let _ = self.fetch(source, cx, RENEWAL_PAUSE);
         }
-        Ok(cached.header.clone())
+        Ok(cached)
     }
 
-    /// Drops the token in `refused`, unless another call has replaced it since.
-    fn reject(&self, refused: Option<&HeaderValue>) {
+    /// Drops the value if it is the refused one; another call may have replaced it since.
+    fn reject(&self, is_refused: impl FnOnce(&V) -> bool) {
         let Some(current) = self.current.load_full() else {
             return;
         };
         let dropped_at = self.dropped_at.load();
         let recently = dropped_at.as_ref().is_some_and(|at| at.elapsed() < REFUSAL_PAUSE);
-        if Some(&current.header) == refused && !recently {
+        if !recently && is_refused(&current.value) {
             self.dropped_at.store(Some(Arc::new(Instant::now())));
-            self.drop_token(&current);
+            self.drop_lease(&current);
         }
     }
 
-    fn drop_token(&self, token: &Arc<CachedToken>) {
-        self.current.compare_and_swap(token, None);
+    fn drop_lease(&self, lease: &Arc<Lease<V>>) {
+        self.current.compare_and_swap(lease, None);
     }
 }
 
-impl CachedToken {
-    /// # Errors
-    /// `Unavailable` when the token cannot be sent: the issuer may give a better one later.
-    fn new(token: &Token) -> Result<Self> {
+impl<V> Lease<V> {
+    /// `value`, good for `lifetime` from now.
+    pub(crate) fn new(value: V, lifetime: Duration) -> Self {
         let now = Instant::now();
-        // A short-lived token is renewed in the last fifth of its lifetime.
-        let lifetime = token.lifetime.min(LONGEST_LIFE);
+        // What is short-lived is renewed in the last fifth of its lifetime.
+        let lifetime = lifetime.min(LONGEST_LIFE);
         let early = RENEW_BEFORE.min(lifetime / 5);
-        Ok(Self {
-            header: bearer(&token.value).map_err(|error| error.with_kind(Kind::Unavailable))?,
-            expires_at: now + lifetime,
-            renew_at: now + lifetime - early,
-        })
+        Self { value, expires_at: now + lifetime, renew_at: now + lifetime - early }
     }
 }
 
 impl<S: TokenSource> Credentials for CachedTokens<S> {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
-        let header = self.entry(cx).await?.header(&self.source, cx).await?;
-        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, header)]))
+        let identity = self.source.0.identity(cx).await?;
+        let lease = self.cache.0.get(identity, &self.source, cx).await?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, lease.value.clone())]))
     }
 
     async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
-        if let Ok(entry) = self.entry(cx).await {
-            entry.reject(headers.get(header::AUTHORIZATION));
+        if let Ok(identity) = self.source.0.identity(cx).await {
+            let refused = headers.get(header::AUTHORIZATION);
+            self.cache.0.reject(identity, |header| Some(header) == refused);
         }
     }
 }

@@ -3,8 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 
-use super::Keys;
-use crate::context::Context;
+use crate::{aws::keys::Keys, context::Context};
 
 const ID: &str = "aws_access_key_id";
 const SECRET: &str = "aws_secret_access_key";

@@ -6,7 +6,7 @@ use server_core::Kind;
 use crate::upstream::Failure;
 
 /// botocore 1.44.8, `retries/standard.py`, `_THROTTLED_ERROR_CODES`, but for `PriorRequestNotComplete`, which is
-/// transient as well. Their status is 400. The last is in `retryhandler`'s list of old.
+/// in the list of transient ones as well. Their status is often 400.
 pub(super) const THROTTLED: [&str; 13] = [
     "Throttling",
     "ThrottlingException",

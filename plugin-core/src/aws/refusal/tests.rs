@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use super::*;
 
 fn none(_: &Refusal<'_>) -> Option<Kind> {

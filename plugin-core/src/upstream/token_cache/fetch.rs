@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
-use super::{CachedToken, Entry, TokenSource};
+use super::{Entry, Lease, LeaseSource};
 use crate::context::{Context, Deadline};
 
 /// How long a fetch may take.
@@ -24,28 +24,32 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SECOND_FETCH: Duration = Duration::from_millis(900);
 const SECOND_PAUSE: Duration = Duration::from_millis(300);
 
-type Outcome = Result<Arc<CachedToken>>;
+type Outcome<V> = Result<Arc<Lease<V>>>;
 
 /// The fetch that is under way for an identity, and the last failure.
-#[derive(Default)]
-pub(super) struct Fetching(Mutex<State>);
+pub(super) struct Fetching<V>(Mutex<State<V>>);
 
-#[derive(Default)]
-struct State {
-    running: Option<watch::Receiver<Option<Outcome>>>,
+struct State<V> {
+    running: Option<watch::Receiver<Option<Outcome<V>>>>,
     /// When the fetch that failed last had begun: one that took longer than the pause is repeated at once.
     failed: Option<(Instant, Error)>,
 }
 
-/// The outcome of a fetch.
-pub(super) enum Fetched {
-    Now(Arc<CachedToken>),
-    Later(watch::Receiver<Option<Outcome>>),
+impl<V> Default for Fetching<V> {
+    fn default() -> Self {
+        Self(Mutex::new(State { running: None, failed: None }))
+    }
 }
 
-impl Fetched {
+/// The outcome of a fetch.
+pub(super) enum Fetched<V> {
+    Now(Arc<Lease<V>>),
+    Later(watch::Receiver<Option<Outcome<V>>>),
+}
+
+impl<V> Fetched<V> {
     /// Waits for the outcome.
-    pub(super) async fn wait(self) -> Outcome {
+    pub(super) async fn wait(self) -> Outcome<V> {
         let mut outcome = match self {
             Self::Now(token) => return Ok(token),
             Self::Later(outcome) => outcome,
@@ -62,17 +66,17 @@ fn lost() -> Error {
     Error::unavailable("the access token could not be obtained")
 }
 
-impl Entry {
+impl<V: Send + Sync + 'static> Entry<V> {
     /// Joins the fetch that is under way, or starts one.
     ///
     /// # Errors
     /// That of the last fetch, if it failed and had begun less than `pause` ago.
-    pub(super) fn fetch<S: TokenSource>(
+    pub(super) fn fetch<S: LeaseSource<Value = V>>(
         self: &Arc<Self>,
         source: &Arc<S>,
         cx: &Context,
         pause: Duration,
-    ) -> Result<Fetched> {
+    ) -> Result<Fetched<V>> {
         let mut state = self.fetching.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A sender that is gone without an outcome panicked.
         if let Some(running) = state.running.clone().filter(|running| running.has_changed().is_ok())
@@ -99,11 +103,11 @@ impl Entry {
         clippy::disallowed_methods,
         reason = "nothing is lost if shutdown ends it, so shutdown does not wait for it"
     )]
-    fn start<S: TokenSource>(
+    fn start<S: LeaseSource<Value = V>>(
         self: &Arc<Self>,
         source: Arc<S>,
         cx: &Context,
-        sender: watch::Sender<Option<Outcome>>,
+        sender: watch::Sender<Option<Outcome<V>>>,
     ) {
         // The token is for all calls of the identity, so the fetch does not end with its first caller.
         let cx = cx.with_waiting(None);
@@ -121,7 +125,7 @@ impl Entry {
         });
     }
 
-    fn finish(&self, began: Instant, outcome: &Outcome) {
+    fn finish(&self, began: Instant, outcome: &Outcome<V>) {
         let mut state = self.fetching.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.running = None;
         match outcome {
@@ -134,7 +138,7 @@ impl Entry {
     }
 
     /// Expired secrets leave memory. An entry that was evicted from the cache is dropped at once.
-    async fn drop_when_expired(self: Arc<Self>, token: Arc<CachedToken>) {
+    async fn drop_when_expired(self: Arc<Self>, token: Arc<Lease<V>>) {
         let (entry, expires_at) = (Arc::downgrade(&self), token.expires_at);
         let token = {
             let weak = Arc::downgrade(&token);
@@ -143,7 +147,7 @@ impl Entry {
         };
         sleep_until(expires_at).await;
         if let (Some(entry), Some(token)) = (entry.upgrade(), token.upgrade()) {
-            entry.drop_token(&token);
+            entry.drop_lease(&token);
         }
     }
 }
@@ -190,9 +194,9 @@ async fn within<T>(limit: Duration, fetch: impl Future<Output = Result<T>>) -> R
     timeout(limit, fetch).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-async fn fetch<S: TokenSource>(source: &S, cx: &Context, limit: Duration) -> Outcome {
+async fn fetch<S: LeaseSource>(source: &S, cx: &Context, limit: Duration) -> Outcome<S::Value> {
     let cx = cx.with_deadline(Deadline::after(limit));
-    CachedToken::new(&source.fetch(&cx).await?).map(Arc::new)
+    source.lease(&cx).await.map(Arc::new)
 }
 
 fn timed_out() -> Error {

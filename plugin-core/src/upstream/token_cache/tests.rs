@@ -165,7 +165,7 @@ async fn expired_tokens_leave_memory_without_a_call() {
         (Slow { fetches: AtomicU32::new(0), fails: false }, TokenCache::default());
     let source: &'static Slow = Box::leak(Box::new(source));
     token(&cache.of(source)).await.unwrap();
-    let (_, entry) = cache.0.iter().next().unwrap();
+    let (_, entry) = cache.0.0.iter().next().unwrap();
     let token = Arc::downgrade(&entry.current.load_full().unwrap());
     sleep(Duration::from_secs(3599)).await;
     assert!(token.upgrade().is_some());
