@@ -209,6 +209,13 @@ impl Context {
         self.0.secrets.chosen.identity()
     }
 
+    /// Notes that the task's author chose an identity which `value` tells from others: its calls have a pace and a
+    /// budget of their own, and a vendor that refuses it refuses the task.
+    #[cfg(feature = "aws")]
+    pub(crate) fn note_authors_choice(&self, value: &SecretString) {
+        self.0.secrets.chosen.note_value(value);
+    }
+
     /// Whether the call used, or looked for, credentials that the task's author chose. A vendor that refuses
     /// these refuses the task; one that refuses the service's own does not.
     #[must_use]

@@ -9,6 +9,8 @@
 //! results), [`upstream`] (the client for the vendor's API), [`testing`] (its tests). `ARCHITECTURE.md` has
 //! the map of the rest.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod context;
 mod erased;
 mod handle;

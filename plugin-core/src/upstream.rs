@@ -24,7 +24,7 @@ mod trace;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use server_core::{Error, Kind, Result};
 use url::Url;
 
@@ -32,7 +32,9 @@ pub use self::{
     answer::RESPONSE_TOO_LARGE,
     answer::Response,
     calls::{Call, Calls, Operation, UnkeyedCreate, WaitingCall},
-    credentials::{Credentials, SecretToken, authorization, bearer, secret_bearer},
+    credentials::{
+        Credentials, Outgoing, SecretToken, Signer, authorization, bearer, secret_bearer,
+    },
     request::Request,
     retry::retry_after,
     targets::{Listed, Target, Targets},
@@ -82,6 +84,9 @@ impl Failure {
 /// error page.
 pub type ReadFailure = fn(StatusCode, &[u8]) -> Option<Failure>;
 
+/// A [`ReadFailure`] that also sees the headers, and may know things.
+type Reader = dyn Fn(StatusCode, &HeaderMap, &[u8]) -> Option<Failure> + Send + Sync;
+
 /// Builds [`Http`] clients; passed to [`Plugin::new`](crate::Plugin::new).
 ///
 /// ```
@@ -124,7 +129,7 @@ pub struct HttpBuilder {
     attempt_timeout: Duration,
     concurrency: usize,
     credentials: Option<Arc<dyn DynCredentials>>,
-    read_failure: Option<ReadFailure>,
+    read_failure: Option<Arc<Reader>>,
 }
 
 impl HttpBuilder {
@@ -160,8 +165,17 @@ impl HttpBuilder {
     }
 
     /// Reads the vendor's error bodies with `read`. Without it the status alone decides the kind.
-    pub fn failures(mut self, read: ReadFailure) -> Self {
-        self.read_failure = Some(read);
+    pub fn failures(self, read: ReadFailure) -> Self {
+        self.failures_with(move |status, _, body| read(status, body))
+    }
+
+    /// Reads the vendor's error bodies with `read`, which is also given the response's headers: some vendors
+    /// write the error's code there.
+    pub fn failures_with(
+        mut self,
+        read: impl Fn(StatusCode, &HeaderMap, &[u8]) -> Option<Failure> + Send + Sync + 'static,
+    ) -> Self {
+        self.read_failure = Some(Arc::new(read));
         self
     }
 
@@ -220,7 +234,7 @@ struct Shared {
     /// Limits the memory of responses.
     bodies: Bodies,
     lanes: Lanes,
-    read_failure: Option<ReadFailure>,
+    read_failure: Option<Arc<Reader>>,
 }
 
 /// A client for one vendor's API. Cloning is cheap.

@@ -35,6 +35,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
             &["context"],
             &["handle", "metrics", "record", "wire"],
             &["upstream"],
+            &["aws"],
             &["plugin"],
             &["erased"],
             &["verbs"],

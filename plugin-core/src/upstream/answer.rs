@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{
     Failure,
     bodies::{Bodies, Held, SMALL},
+    credentials::Signature,
 };
 
 /// The largest response body that is read, in bytes.
@@ -72,8 +73,8 @@ pub(super) struct FailedAttempt {
     pub(super) throttled: bool,
     /// A repeat would have the same outcome, whatever the error's kind.
     pub(super) is_final: bool,
-    /// The headers that signed it, if the vendor refused them.
-    pub(super) refused_signature: Option<Box<HeaderMap>>,
+    /// What signed it, if the vendor refused that.
+    pub(super) refused_signature: Option<Box<Signature>>,
     pub(super) retry_after: Option<Duration>,
 }
 

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use memchr::memmem;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// What stands for a secret.
 const MASK: &[u8] = b"***";
@@ -45,6 +46,11 @@ impl Secrets {
                 self.add(value.as_bytes());
             }
         }
+    }
+
+    /// Adds one that no header shows, but from which one was made.
+    pub(super) fn add_secret(&mut self, secret: &SecretString) {
+        self.add(secret.expose_secret().as_bytes());
     }
 
     fn add_authorization(&mut self, value: &[u8]) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use server_core::{Error, Result};
 use url::{Url, form_urlencoded};
 
-use super::{Http, lanes::Purpose, mask::Secrets};
+use super::{Http, credentials::Signature, lanes::Purpose, mask::Secrets};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -67,10 +67,15 @@ impl<'a> Request<'a> {
     }
 
     /// Sends `body` as JSON.
-    pub fn json(mut self, body: &impl Serialize) -> Self {
+    pub fn json(self, body: &impl Serialize) -> Self {
+        self.json_as(JSON, body)
+    }
+
+    /// Sends `body` as JSON of another media type.
+    pub fn json_as(mut self, media_type: HeaderValue, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).map(|body| Some(body.into())).map_err(Error::internal);
         self.body = self.body.and(body);
-        self.header(header::CONTENT_TYPE, JSON)
+        self.header(header::CONTENT_TYPE, media_type)
     }
 
     /// Sends `fields` as a URL-encoded form, as OAuth's token endpoints expect them.
@@ -121,10 +126,21 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
+    /// The body's bytes; empty without one.
+    pub(super) fn body_bytes(&self) -> Result<&[u8]> {
+        match &self.body {
+            Ok(body) => Ok(body.as_deref().unwrap_or_default()),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
     /// The secrets that the request contains, besides those of `signature`.
-    pub(super) fn secrets(&self, signature: &HeaderMap) -> Secrets {
+    pub(super) fn secrets(&self, signature: &Signature) -> Secrets {
         let mut secrets = Secrets::of_headers(&self.headers);
-        secrets.extend(Secrets::of_headers(signature));
+        secrets.extend(Secrets::of_headers(&signature.headers));
+        for secret in signature.signer.iter().flat_map(|signer| signer.secrets()) {
+            secrets.add_secret(&secret);
+        }
         if self.headers.get(header::CONTENT_TYPE) == Some(&FORM)
             && let Ok(Some(body)) = &self.body
         {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use server_core::{Error, Kind, Result};
@@ -14,6 +14,7 @@ use super::{
     answer::{FailedAttempt, Reading, Response, by_status, foreign_response},
     breaker::Passage,
     call::UpstreamCall,
+    credentials::{Outgoing, Signature},
     lanes::{Lane, Purpose},
     permits::Permitted,
     retry::{self, Attempts},
@@ -52,7 +53,7 @@ struct Sending<'a> {
     /// The lane of the last attempt that was signed.
     lane: Option<Lane>,
     /// A signature that the vendor refused, and its error.
-    refused: Option<(HeaderMap, Error)>,
+    refused: Option<(Signature, Error)>,
 }
 
 impl<'a> Sending<'a> {
@@ -86,7 +87,7 @@ impl<'a> Sending<'a> {
             && self.attempts.refresh_once()
         {
             if let Some(credentials) = &self.request.http.credentials {
-                credentials.rejected(self.cx, &signature).await;
+                credentials.rejected(self.cx, &signature.headers).await;
             }
             self.refused = Some((*signature, failed.error.clone()));
             return true;
@@ -124,18 +125,19 @@ impl<'a> Sending<'a> {
     async fn attempt(&mut self) -> Result<Response, FailedAttempt> {
         let (request, cx) = (self.request, self.cx);
         // Before a permit is acquired: credentials may be fetched from the same host.
-        let signing = timeout_at(self.until(), self.sign()).await;
+        let signing = timeout_at(self.until(), self.signature()).await;
         let signature = signing.unwrap_or_else(|_| Err(no_signature()));
-        let signature = signature
+        let mut signature = signature
             .map_err(|error| FailedAttempt::unsent(of_credentials(error).about_credentials()))?;
         self.check_refused(&signature)?;
-        let ready = request.build(&signature).map_err(FailedAttempt::unsent)?;
+        let mut ready = request.build(&signature.headers).map_err(FailedAttempt::unsent)?;
         let lane = self.lane();
         let _permit = self.acquire(&lane).await.map_err(FailedAttempt::throttled)?;
         // Signing and the pace take time. A safe method may still find out what an earlier call did.
         if !request.method.is_safe() && !cx.is_wanted() {
             return Err(FailedAttempt::unsent(cancelled()));
         }
+        self.sign(&mut signature, &mut ready)?;
         let passage = self.pass(&lane)?;
         let outcome = self.exchange(ready, signature).await;
         self.report(&outcome, &lane, passage);
@@ -144,9 +146,9 @@ impl<'a> Sending<'a> {
 
     /// A signature that was refused is sent again only within the budget: a vendor that refuses all of
     /// them would get each call twice.
-    fn check_refused(&self, signature: &HeaderMap) -> Result<(), FailedAttempt> {
+    fn check_refused(&self, signature: &Signature) -> Result<(), FailedAttempt> {
         match (&self.refused, &self.lane) {
-            (Some((refused, error)), Some(lane)) if refused == signature => {
+            (Some((refused, error)), Some(lane)) if refused.is_like(signature) => {
                 match lane.allows_retry() {
                     true => Ok(()),
                     false => Err(FailedAttempt::repeated(error.clone())),
@@ -172,11 +174,29 @@ impl<'a> Sending<'a> {
         Deadline::after(self.shared().attempt_timeout).min(self.cx.deadline()).instant()
     }
 
-    async fn sign(&self) -> Result<HeaderMap> {
+    async fn signature(&self) -> Result<Signature> {
         match &self.request.http.credentials {
-            Some(credentials) => credentials.headers(self.cx).await,
-            None => Ok(HeaderMap::new()),
+            Some(credentials) => credentials.signature(self.cx).await,
+            None => Ok(Signature::default()),
         }
+    }
+
+    /// Signs `ready`, if its credentials sign requests: last, because a signature may count for minutes only.
+    fn sign(
+        &self,
+        signature: &mut Signature,
+        ready: &mut http::Request<Full<Bytes>>,
+    ) -> Result<(), FailedAttempt> {
+        let Some(signer) = &signature.signer else { return Ok(()) };
+        let signing = self.request.body_bytes().and_then(|body| {
+            let url = &self.request.url;
+            signer.sign(&Outgoing::new(ready.method(), url, ready.headers(), body))
+        });
+        let unsigned = |error| FailedAttempt::unsent(of_credentials(error).about_credentials());
+        let headers = signing.map_err(unsigned)?;
+        ready.headers_mut().extend(headers.clone());
+        signature.headers.extend(headers);
+        Ok(())
     }
 
     /// Waits until the attempt may be sent. Its permit counts as a running call until it is dropped.
@@ -207,7 +227,7 @@ impl<'a> Sending<'a> {
     async fn exchange(
         &self,
         ready: http::Request<Full<Bytes>>,
-        signature: HeaderMap,
+        signature: Signature,
     ) -> Result<Response, FailedAttempt> {
         let (request, started) = (self.request, Instant::now());
         self.cx.count_call();
@@ -234,7 +254,7 @@ impl<'a> Sending<'a> {
     async fn exchange_within(
         &self,
         ready: http::Request<Full<Bytes>>,
-        signature: HeaderMap,
+        signature: Signature,
         until: Instant,
         call: &mut UpstreamCall<'_>,
     ) -> Result<Response, FailedAttempt> {
@@ -253,9 +273,9 @@ impl<'a> Sending<'a> {
         Err(self.refused(&response, signature))
     }
 
-    fn refused(&self, response: &Response, signature: HeaderMap) -> FailedAttempt {
-        let failure = match self.shared().read_failure {
-            Some(read) => read(response.status, &response.body)
+    fn refused(&self, response: &Response, signature: Signature) -> FailedAttempt {
+        let failure = match &self.shared().read_failure {
+            Some(read) => read(response.status, &response.headers, &response.body)
                 .unwrap_or_else(|| foreign_response(response.status)),
             None => by_status(response.status),
         };

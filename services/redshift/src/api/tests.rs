@@ -1,0 +1,79 @@
+//! Every state of the model has a phase.
+
+use plugin_core::serde_json::{from_value, json};
+
+use super::*;
+
+fn status(description: plugin_core::serde_json::Value) -> (Phase, String) {
+    let retryable = ["serializable isolation violation".to_owned(), String::new()];
+    let found: Described = from_value(description).unwrap();
+    let status = found.status(&retryable);
+    (status.phase(), format!("{status:?}"))
+}
+
+#[test]
+fn every_state_has_a_phase() {
+    for (state, phase) in [
+        ("SUBMITTED", Phase::Queued),
+        ("PICKED", Phase::Initializing),
+        ("STARTED", Phase::Running),
+        ("FINISHED", Phase::Succeeded),
+        ("FAILED", Phase::Failed),
+        ("ABORTED", Phase::Failed),
+        // A filter for lists, not a state.
+        ("ALL", Phase::Running),
+        ("HIBERNATING", Phase::Running),
+    ] {
+        assert_eq!(status(json!({ "Status": state })).0, phase, "{state}");
+    }
+    let unknown = |state: &str| {
+        let found: Described = from_value(json!({ "Status": state })).unwrap();
+        found.status(&[]) == Status::unknown_state(state)
+    };
+    assert!(unknown("ALL") && unknown("HIBERNATING") && !unknown("STARTED"));
+}
+
+#[test]
+fn failures_say_which_statement_failed_and_whether_to_retry() {
+    for (description, phase, message) in [
+        (
+            json!({"Status": "FAILED", "Error": "ERROR: 1023 DETAIL: Serializable isolation violation on table 7"}),
+            Phase::RetryableFailed,
+            "Serializable isolation violation on table 7",
+        ),
+        (json!({"Status": "FAILED"}), Phase::Failed, "Redshift gave no reason"),
+        (
+            json!({"Status": "FAILED", "Error": "Query #2 failed", "SubStatements": [
+                {"Id": "a:1", "Status": "FINISHED"}, {"Id": "a:2", "Status": "FAILED", "Error": "ERROR: no such table"},
+            ]}),
+            Phase::Failed,
+            "statement 2: ERROR: no such table",
+        ),
+        // Each statement was committed by itself.
+        (
+            json!({"Status": "FINISHED", "SubStatements": [
+                {"Id": "a:1", "Status": "FAILED", "Error": "ERROR: x"}, {"Id": "a:2", "Status": "FINISHED"},
+            ]}),
+            Phase::Failed,
+            "statement 1: ERROR: x",
+        ),
+        (json!({"Status": "ABORTED"}), Phase::Failed, "cancelled in Redshift"),
+    ] {
+        let (found, shown) = status(description.clone());
+        assert!(found == phase && shown.contains(message), "{description}: {shown}");
+    }
+}
+
+#[test]
+fn lists_tell_what_has_not_ended() {
+    let page = |statements, token: &str| -> Listed {
+        from_value(json!({ "Statements": statements, "NextToken": token })).unwrap()
+    };
+    let mut active = Active::default();
+    let first =
+        page(json!([{"Id": "a", "Status": "SUBMITTED"}, {"Id": "b", "Status": "FINISHED"}]), "2");
+    assert_eq!(active.add("SUBMITTED", first).as_deref(), Some("2"));
+    assert_eq!(active.add("STARTED", page(json!([{"Id": "a", "Status": "STARTED"}]), "")), None);
+    assert_eq!(active.status("a").map(|status| status.phase()), Some(Phase::Running));
+    assert_eq!((active.status("b"), active.status("c")), (None, None));
+}

@@ -1,0 +1,69 @@
+//! A statement at Redshift, and its status.
+
+use plugin_core::{
+    Error, Phase, Status,
+    aws::{Place, Region},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    target::Target,
+    unload::{RESULTS, Results},
+};
+
+/// An id of the length of all ids: the model's `UUID`.
+pub(crate) const LONGEST_ID: &str = "d9b6c0c9-0747-4bf4-b142-e8883122f766";
+
+/// Identifies the statement and its rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub(crate) id: String,
+    pub(crate) place: Place,
+    pub(crate) target: Target,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) results: Option<Results>,
+}
+
+impl Job {
+    /// `status` with the output, once there is one.
+    pub(crate) fn with_results(&self, status: Status) -> Status {
+        let results = self.results.as_ref().filter(|_| status.phase() == Phase::Succeeded);
+        status.output(RESULTS, results.map(Results::value))
+    }
+
+    /// `status` with the link and the info that the ids provide.
+    pub(crate) fn described(&self, status: Status, region: Option<&Region>) -> Status {
+        let (kind, name) = self.target.parts();
+        let status = status
+            .info("statement_id", Some(self.id.as_str()))
+            .info("region", Some(self.place.region()))
+            .info(kind, Some(name));
+        match region.and_then(|region| Some((region.console()?, region.name()))) {
+            Some((console, region)) => {
+                let page = match &self.target {
+                    Target::Cluster(name) => format!("cluster-details?cluster={name}"),
+                    Target::Workgroup(name) => format!("serverless-workgroup?workgroup={name}"),
+                };
+                let uri = format!("{console}/redshiftv2/home?region={region}#{page}");
+                status.link("Redshift Console", uri)
+            }
+            None => status,
+        }
+    }
+
+    /// The error for a statement that Redshift no longer knows.
+    pub(crate) fn not_found(&self, error: &Error) -> Error {
+        let message = format!(
+            "Redshift has no statement {} in {}: the Data API keeps statements for 24 hours",
+            self.id,
+            self.place.region()
+        );
+        let code = error.code().unwrap_or("ResourceNotFoundException").to_owned();
+        Error::not_found(message).with_code(code).with_source(error.clone())
+    }
+}
+
+/// Whether Redshift may have made `id` for a statement.
+pub(crate) fn is_id(id: &str) -> bool {
+    id.len() == LONGEST_ID.len() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
