@@ -40,16 +40,6 @@ pub(crate) struct Found {
 pub(crate) struct FoundMany {
     #[serde(default)]
     pub(crate) query_executions: Vec<Execution>,
-    #[serde(default)]
-    pub(crate) unprocessed_query_execution_ids: Vec<Unprocessed>,
-}
-
-/// A query that `BatchGetQueryExecution` did not process.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Unprocessed {
-    pub(crate) query_execution_id: String,
-    pub(crate) error_code: Option<String>,
 }
 
 /// A query.

@@ -2,11 +2,9 @@
 //!
 //! It speaks awsJson 1.1 as `AmazonAthena`: a client request token returns the existing query, or an error if anything
 //! else of the request differs; queries go through scripted states. Every request is checked against AWS's model, member by
-//! member, and has to be signed for Athena by one of the known keys; that the signature itself is right is for moto to
-//! tell.
+//! member, and its signature is verified.
 
 mod execution;
-mod request;
 mod routes;
 
 use std::{
@@ -19,12 +17,18 @@ use anyhow::Result;
 use serde_json::Value;
 
 use self::execution::Execution;
-use super::server::{Gate, Server};
+use super::{
+    aws::{Call, Checker, Identity, Model},
+    server::{Gate, Server},
+};
 
 /// The id of the access key that the fake knows. Like the one of AWS's documentation, it belongs to nobody.
 pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 /// Its secret.
 pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/// The regions for which requests may be signed.
+const REGIONS: &[&str] = &["eu-central-1", "us-gov-west-1", "cn-north-1"];
 
 /// How queries end.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,19 +127,6 @@ impl Refusal {
     }
 }
 
-/// A request as the fake received it.
-#[derive(Debug, Clone)]
-pub struct Received {
-    /// The operation, `StartQueryExecution`.
-    pub operation: String,
-    /// The body.
-    pub body: Value,
-    /// The id of the access key that signed it.
-    pub access_key_id: String,
-    /// The region that it was signed for.
-    pub region: String,
-}
-
 /// A running fake.
 pub struct FakeAthena {
     shared: Arc<Shared>,
@@ -144,6 +135,7 @@ pub struct FakeAthena {
 
 struct Shared {
     options: Options,
+    checker: Checker,
     state: Mutex<Fake>,
     /// Shut while responses to submits are held back.
     submits: Gate,
@@ -157,11 +149,11 @@ struct Fake {
     tokens: BTreeMap<String, String>,
     repeats: usize,
     ending: Option<Ending>,
-    violations: Vec<String>,
+    requests: usize,
     refusals: Vec<Refusal>,
     /// The number of submits that will still get 503 although their query runs.
     lost_answers: usize,
-    received: Vec<Received>,
+    received: Vec<Call>,
     /// The queries that `BatchGetQueryExecution` does not process.
     unprocessed: Vec<String>,
 }
@@ -173,8 +165,10 @@ impl FakeAthena {
     /// If its address cannot be bound.
     pub async fn start(options: Options) -> Result<Self> {
         let listen = options.listen;
-        let shared =
-            Arc::new(Shared { options, state: Mutex::default(), submits: Gate::default() });
+        let checker = Checker::new(Model::athena(), REGIONS);
+        checker.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+        let (state, submits) = (Mutex::default(), Gate::default());
+        let shared = Arc::new(Shared { options, checker, state, submits });
         let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
         Ok(Self { shared, server })
     }
@@ -234,9 +228,20 @@ impl FakeAthena {
         self.state().received.iter().filter(|received| received.operation == operation).count()
     }
 
-    /// All requests, in order.
+    /// The number of all requests, also of refused ones.
     #[must_use]
-    pub fn received(&self) -> Vec<Received> {
+    pub fn requests(&self) -> usize {
+        self.state().requests
+    }
+
+    /// Refuses the requests of the known key from now on, as AWS does those of ended sessions.
+    pub fn expire_keys(&self) {
+        self.shared.checker.expire(ACCESS_KEY_ID);
+    }
+
+    /// All requests that fit the model, in order.
+    #[must_use]
+    pub fn received(&self) -> Vec<Call> {
         self.state().received.clone()
     }
 
@@ -244,13 +249,13 @@ impl FakeAthena {
     #[must_use]
     pub fn submitted(&self) -> Vec<Value> {
         let received = self.received().into_iter();
-        received.filter(|r| r.operation == "StartQueryExecution").map(|r| r.body).collect()
+        received.filter(|call| call.operation == "StartQueryExecution").map(|call| call.input).collect()
     }
 
     /// Violations of the model so far.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.state().violations.clone()
+        self.shared.checker.breaches()
     }
 
     /// Serves until the process ends.
@@ -273,8 +278,3 @@ impl Shared {
     }
 }
 
-/// Checks the body of a request for `operation` against the model.
-fn check(operation: &str, body: &Value) -> Result<(), String> {
-    let _ = (operation, body);
-    Ok(())
-}

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::State,
-    response::{IntoResponse, Response},
+    Router,
+    body::to_bytes,
+    extract::{Request, State},
+    response::Response,
     routing::{get, post},
 };
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Execution, Received, Refusal, Shared,
-    request::{check_media_type, is_known, operation, signed_by},
+    super::aws::{self, Call},
+    Execution, Refusal, Shared,
 };
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -32,37 +32,40 @@ async fn count(State(shared): Fakes) -> String {
     shared.state().executions.len().to_string()
 }
 
-async fn call(State(shared): Fakes, headers: HeaderMap, body: Bytes) -> Response {
-    let (operation, body) = match shared.accept(&headers, &body) {
-        Ok(accepted) => accepted,
-        Err(refusal) => return refuse(&refusal),
+async fn call(State(shared): Fakes, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let received = aws::Received {
+        method: &parts.method,
+        uri: &parts.uri,
+        headers: &parts.headers,
+        body: &body,
+    };
+    let Call { operation, input, .. } = match shared.accept(received) {
+        Ok(call) => call,
+        Err(refused) => return *refused,
     };
     let answer = match operation.as_str() {
-        "StartQueryExecution" => shared.start(body).await,
-        "GetQueryExecution" => shared.get(&body),
-        "BatchGetQueryExecution" => Ok(shared.get_many(&body)),
-        "StopQueryExecution" => shared.stop(&body),
+        "StartQueryExecution" => shared.start(input).await,
+        "GetQueryExecution" => shared.get(&input),
+        "BatchGetQueryExecution" => Ok(shared.get_many(&input)),
+        "StopQueryExecution" => shared.stop(&input),
         _ => Err(Refusal::new(400, "UnknownOperationException", "")),
     };
     match answer {
-        Ok(answer) => (
-            [("content-type", "application/x-amz-json-1.1")],
-            answer.to_string(),
-        )
-            .into_response(),
+        Ok(answer) => shared.checker.answer(&operation, answer),
+        Err(refusal) if refusal.code == "InvalidRequestException" => {
+            let members = json!({ "AthenaErrorCode": "INVALID_INPUT" });
+            shared.checker.exception(&operation, &refusal.code, &refusal.message, members)
+        }
         Err(refusal) => refuse(&refusal),
     }
 }
 
-/// An error as AWS writes it for awsJson 1.1.
+/// An error that any service of AWS may answer with.
 fn refuse(Refusal { status, code, message }: &Refusal) -> Response {
     let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let key = if code.ends_with("TokenException") || code == "AccessDeniedException" { "message" } else { "Message" };
-    let mut body = json!({ "__type": code, key: message });
-    if code == "InvalidRequestException" {
-        body["AthenaErrorCode"] = "INVALID_INPUT".into();
-    }
-    (status, [("x-amzn-requestid", "00000000-0000-4000-8000-000000000000")], Json(body)).into_response()
+    aws::error(status, code, message)
 }
 
 fn invalid(message: impl Into<String>) -> Refusal {
@@ -71,30 +74,17 @@ fn invalid(message: impl Into<String>) -> Refusal {
 
 impl Shared {
     /// Counts and checks a request; an error is the response to one that must not be served.
-    fn accept(&self, headers: &HeaderMap, body: &[u8]) -> Result<(String, Value), Refusal> {
-        let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    fn accept(&self, received: aws::Received<'_>) -> Result<Call, Box<Response>> {
+        let checked = self.checker.check(received);
         let mut state = self.state();
-        let named = operation(headers);
-        let signed = signed_by(headers);
-        let checked = check_media_type(headers).and(named.clone().map(drop)).and(signed.clone().map(drop));
-        let (operation, (access_key_id, region)) =
-            (named.unwrap_or_default(), signed.unwrap_or_default());
-        let (of, sent, by) = (operation.clone(), body.clone(), access_key_id.clone());
-        state.received.push(Received { operation: of, body: sent, access_key_id: by, region });
+        state.requests += 1;
+        if let Ok(call) = &checked {
+            state.received.push(call.clone());
+        }
         if !state.refusals.is_empty() {
-            return Err(state.refusals.remove(0));
+            return Err(Box::new(refuse(&state.refusals.remove(0))));
         }
-        if let Err(violation) = checked.and_then(|()| super::check(&operation, &body)) {
-            state.violations.push(violation.clone());
-            return Err(Refusal::new(400, "ValidationException", &violation));
-        }
-        match is_known(&access_key_id) {
-            true => Ok((operation, body)),
-            false => {
-                let message = "The security token included in the request is invalid.";
-                Err(Refusal::new(400, "UnrecognizedClientException", message))
-            }
-        }
+        checked
     }
 
     async fn start(&self, mut body: Value) -> Result<Value, Refusal> {
