@@ -40,7 +40,8 @@ impl Job {
             None => status,
             Some(console) => {
                 let (region, id) = (self.place.region(), &self.id);
-                let page = format!("{console}/athena/home?region={region}#/query-editor/history/{id}");
+                let page =
+                    format!("{console}/athena/home?region={region}#/query-editor/history/{id}");
                 status.link("Athena Console", page)
             }
         }

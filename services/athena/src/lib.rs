@@ -17,8 +17,8 @@ use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 use plugin_core::{
-    Context, Error, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
-    Polled, Result, Status, Task, TaskType,
+    Context, Error, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase,
+    Plugin, Polled, Result, Status, Task, TaskType,
     aws::{self, Api, Asked, Aws, Client},
     clap,
 };
@@ -48,6 +48,8 @@ pub struct Athena {
 
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
+// The AWS settings' group has the same name.
+#[group(skip)]
 pub struct Settings {
     /// Workgroup of tasks that name none.
     #[arg(long, env = "ATHENA_WORKGROUP", default_value = "primary", value_name = "NAME")]
