@@ -123,7 +123,11 @@ impl Refusal {
     /// Expired credentials.
     #[must_use]
     pub fn expired() -> Self {
-        Self::new(400, "ExpiredTokenException", "The security token included in the request is expired")
+        Self::new(
+            400,
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        )
     }
 }
 
@@ -249,7 +253,10 @@ impl FakeAthena {
     #[must_use]
     pub fn submitted(&self) -> Vec<Value> {
         let received = self.received().into_iter();
-        received.filter(|call| call.operation == "StartQueryExecution").map(|call| call.input).collect()
+        received
+            .filter(|call| call.operation == "StartQueryExecution")
+            .map(|call| call.input)
+            .collect()
     }
 
     /// Violations of the model so far.
@@ -277,4 +284,3 @@ impl Shared {
         self.state().ending.clone().unwrap_or_else(|| self.options.ending.clone())
     }
 }
-

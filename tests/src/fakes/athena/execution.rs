@@ -44,7 +44,9 @@ impl Execution {
         let status = match (self.states.next(), &self.ending) {
             (Some(state), _) => json!({ "State": state }),
             (None, Ending::Stuck(state)) => json!({ "State": state }),
-            (None, Ending::Success) => json!({ "State": "SUCCEEDED", "CompletionDateTime": 1_772_346_616.5 }),
+            (None, Ending::Success) => {
+                json!({ "State": "SUCCEEDED", "CompletionDateTime": 1_772_346_616.5 })
+            }
             (None, Ending::Failure { state, reason, error }) => {
                 let mut status = json!({ "State": state, "StateChangeReason": reason, "CompletionDateTime": 1_772_346_616.5 });
                 if !error.is_null() {

@@ -94,7 +94,9 @@ impl Shared {
         let (answer, is_lost) = {
             let mut state = self.state();
             let answer = match state.tokens.get(&token).cloned() {
-                Some(id) if state.executions.get(&id).is_some_and(|found| found.request != body) => {
+                Some(id)
+                    if state.executions.get(&id).is_some_and(|found| found.request != body) =>
+                {
                     Err(invalid("Idempotent parameters do not match"))
                 }
                 Some(id) => {
@@ -123,7 +125,9 @@ impl Shared {
     fn check_location(&self, body: &Value) -> Result<(), Refusal> {
         let has_own = body["ResultConfiguration"]["OutputLocation"].is_string();
         match (has_own, self.options.managed_results) {
-            (true, true) => Err(invalid("ResultConfiguration cannot be set with managed query results")),
+            (true, true) => {
+                Err(invalid("ResultConfiguration cannot be set with managed query results"))
+            }
             (false, false) if self.options.workgroup_location.is_none() => Err(invalid(
                 "No output location provided. An output location is required either through the Workgroup result \
                  configuration setting or as an API input.",
@@ -141,7 +145,8 @@ impl Shared {
 
     fn get_many(&self, body: &Value) -> Value {
         let mut state = self.state();
-        let ids = body["QueryExecutionIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let ids =
+            body["QueryExecutionIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let (mut found, mut unprocessed) = (Vec::new(), Vec::new());
         for id in ids {
             let skipped = state.unprocessed.iter().any(|skipped| skipped == id);
