@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod athena;
 mod bridge;
 mod bridge_metrics;
 mod bridge_process;

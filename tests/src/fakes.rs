@@ -1,5 +1,6 @@
 //! Fakes of vendors' APIs with scripted behaviour, over real sockets.
 
+pub mod athena;
 pub mod aws;
 pub mod bigquery;
 pub mod connector;

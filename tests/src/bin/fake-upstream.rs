@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use tests::{
     discovery::Discovery,
     fakes::{
+        athena::{self, FakeAthena},
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
         snowflake::{self, FakeSnowflake},
@@ -29,7 +30,7 @@ struct Args {
     polls: u32,
 
     /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
-    /// `CLUSTER_ERROR` or `001003`.
+    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` may be retried.
     #[arg(long, default_value = "success")]
     ending: String,
 
@@ -44,6 +45,7 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
+    Athena,
     Bigquery,
     Databricks,
     Snowflake,
@@ -53,10 +55,28 @@ enum Vendor {
 async fn main() -> Result<()> {
     let args = Args::parse();
     match args.vendor {
+        Vendor::Athena => serve_athena(args).await,
         Vendor::Bigquery => serve_bigquery(args).await,
         Vendor::Databricks => serve_databricks(args).await,
         Vendor::Snowflake => serve_snowflake(args).await,
     }
+}
+
+async fn serve_athena(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => athena::Ending::Success,
+        "stuck" => athena::Ending::Stuck("RUNNING".to_owned()),
+        "exhausted" => athena::Ending::internal_error(),
+        _ => athena::Ending::syntax_error(),
+    };
+    let states = ["QUEUED", "RUNNING"].into_iter().cycle().take(args.polls as usize);
+    let states = states.map(str::to_owned).collect();
+    let options =
+        athena::Options { listen: args.listen, states, ending, ..athena::Options::default() };
+    let fake = FakeAthena::start(options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
 }
 
 async fn serve_bigquery(args: Args) -> Result<()> {

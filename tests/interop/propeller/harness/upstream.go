@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -120,10 +121,10 @@ func (u *Upstream) arrived(request *http.Request) time.Duration {
 
 func (u *Upstream) observe(answer *http.Response) error {
 	request := answer.Request
-	if request.Method == http.MethodPost && strings.HasSuffix(request.URL.Path, "/cancel") {
+	if calls(request, cmp.Or(u.vendor.deletePath, "/cancel")) {
 		u.count(&u.deletes)
 	}
-	if request.Method != http.MethodPost || !strings.HasSuffix(request.URL.Path, u.vendor.createPath) {
+	if !calls(request, u.vendor.createPath) {
 		return nil
 	}
 	u.count(&u.creates)
@@ -137,6 +138,12 @@ func (u *Upstream) observe(answer *http.Response) error {
 		<-held
 	}
 	return nil
+}
+
+// calls tells whether a request is a POST to a path with this suffix, or for this operation of AWS.
+func calls(request *http.Request, operation string) bool {
+	called := strings.HasSuffix(request.URL.Path, operation) || request.Header.Get("X-Amz-Target") == operation
+	return request.Method == http.MethodPost && called
 }
 
 func (u *Upstream) count(what *int) {

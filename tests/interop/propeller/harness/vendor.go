@@ -20,14 +20,22 @@ type Vendor struct {
 	// Broken makes a fake's jobs fail permanently; Flaky with an error that a retry may fix.
 	Broken, Flaky string
 
-	// createPath is the suffix of the path that starts a job; jobID is the location of its id in the answer.
+	// createPath is the suffix of the path that starts a job, or the name of AWS's operation; deletePath, of what stops
+	// one, is /cancel unless it is set; jobID is the location of its id in the answer.
 	createPath string
+	deletePath string
 	jobID      []string
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
 }
 
-// Bigquery, Databricks and Snowflake are the services of this repository.
+// Athena, Bigquery, Databricks and Snowflake are the services of this repository.
 var (
+	Athena = &Vendor{
+		Name: "athena", TaskType: "presto", Golden: "ath_select",
+		Broken: "SYNTAX_ERROR", Flaky: "exhausted",
+		createPath: "AmazonAthena.StartQueryExecution", deletePath: "AmazonAthena.StopQueryExecution",
+		jobID: []string{"QueryExecutionId"}, settings: athenaSettings,
+	}
 	Bigquery = &Vendor{
 		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example",
 		Broken: "invalidQuery", Flaky: "backendError",
@@ -43,7 +51,7 @@ var (
 		Broken: "001003", Flaky: "000603",
 		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
 	}
-	Vendors = []*Vendor{Bigquery, Databricks, Snowflake}
+	Vendors = []*Vendor{Athena, Bigquery, Databricks, Snowflake}
 )
 
 // snowflakeKey is the key of a user that does not exist.
@@ -56,6 +64,14 @@ func (v *Vendor) fakeArguments(testing.TB) []string {
 		return []string{"--key=" + snowflakeKey()}
 	}
 	return nil
+}
+
+func athenaSettings(t testing.TB, _ string) (environment, arguments []string) {
+	secrets := t.TempDir()
+	// The keys of AWS's documentation, which belong to nobody.
+	write(t, filepath.Join(secrets, "aws_access_key_id"), "AKIAIOSFODNN7EXAMPLE")
+	write(t, filepath.Join(secrets, "aws_secret_access_key"), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+	return nil, []string{"--region=eu-central-1", "--secrets-dir=" + secrets}
 }
 
 func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {

@@ -77,24 +77,34 @@ func succeedAndAbort(t *testing.T, vendor *harness.Vendor) {
 
 func TestFailureCarriesVendorMessage(t *testing.T) {
 	t.Parallel()
-	stage := set(t, harness.Bigquery, "--polls=0", "--ending="+harness.Bigquery.Broken)
+	for _, vendor := range []*harness.Vendor{harness.Athena, harness.Bigquery} {
+		t.Run(vendor.Name, func(t *testing.T) {
+			t.Parallel()
+			stage := set(t, vendor, "--polls=0", "--ending="+vendor.Broken)
 
-	ended := stage.task(t).UntilItEnds(t, stage.plugin)
+			ended := stage.task(t).UntilItEnds(t, stage.plugin)
 
-	require.Equal(t, core.PhasePermanentFailure, ended.Phase())
-	require.Equal(t, idl.ExecutionError_USER, ended.Err().GetKind())
-	require.Contains(t, ended.Err().GetMessage(), "failed to run the job: ")
-	require.Contains(t, ended.Err().GetMessage(), harness.Bigquery.Broken)
+			require.Equal(t, core.PhasePermanentFailure, ended.Phase())
+			require.Equal(t, idl.ExecutionError_USER, ended.Err().GetKind())
+			require.Contains(t, ended.Err().GetMessage(), "failed to run the job: ")
+			require.Contains(t, ended.Err().GetMessage(), vendor.Broken)
+		})
+	}
 }
 
 func TestRetryableFailureIsReported(t *testing.T) {
 	t.Parallel()
-	stage := set(t, harness.Bigquery, "--polls=1", "--ending="+harness.Bigquery.Flaky)
+	for _, vendor := range []*harness.Vendor{harness.Athena, harness.Bigquery} {
+		t.Run(vendor.Name, func(t *testing.T) {
+			t.Parallel()
+			stage := set(t, vendor, "--polls=1", "--ending="+vendor.Flaky)
 
-	ended := stage.task(t).UntilItEnds(t, stage.plugin)
+			ended := stage.task(t).UntilItEnds(t, stage.plugin)
 
-	require.Equal(t, core.PhaseRetryableFailure, ended.Phase())
-	require.Contains(t, ended.Err().GetMessage(), harness.Bigquery.Flaky)
+			require.Equal(t, core.PhaseRetryableFailure, ended.Phase())
+			require.Contains(t, ended.Err().GetMessage(), vendor.Flaky)
+		})
+	}
 }
 
 func number(name string) *idl.LiteralMap {

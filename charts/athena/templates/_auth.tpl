@@ -1,0 +1,37 @@
+{{/* The cluster as an issuer, and the rule for Flyte's ServiceAccount. */}}
+{{- define "athena.clusterIssuer" -}}
+name: cluster
+issuer: {{ .Values.auth.cluster.issuer | quote }}
+audiences:
+  - {{ .Values.auth.cluster.audience | quote }}
+{{- with .Values.auth.cluster.algorithms }}
+algorithms:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+jwks:
+  url: https://kubernetes.default.svc/openid/v1/jwks
+  ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt
+  bearer_token_file: /var/run/secrets/kubernetes.io/serviceaccount/token
+{{- end }}
+
+{{- define "athena.clusterRule" -}}
+issuer: cluster
+sub: {{ printf "system:serviceaccount:%s:%s" .Values.flyte.namespace .Values.flyte.serviceAccount | quote }}
+role: propeller
+{{- end }}
+
+{{/* The complete auth.yaml. */}}
+{{- define "athena.authFile" -}}
+{{- $issuers := .Values.auth.issuers -}}
+{{- $rules := .Values.auth.rules -}}
+{{- if .Values.auth.cluster.enabled -}}
+{{- $issuers = prepend $issuers (include "athena.clusterIssuer" . | fromYaml) -}}
+{{- $rules = prepend $rules (include "athena.clusterRule" . | fromYaml) -}}
+{{- end -}}
+{{- dict "issuers" $issuers "rules" $rules | toYaml -}}
+{{- end }}
+
+{{/* Non-empty if pods read the cluster's keys. */}}
+{{- define "athena.readsCluster" -}}
+{{- if and .Values.auth.cluster.enabled (not .Values.auth.insecureNoAuth) }}yes{{ end -}}
+{{- end }}

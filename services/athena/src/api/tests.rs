@@ -1,0 +1,106 @@
+use plugin_core::{
+    Phase,
+    serde_json::{self, Value as Json, json},
+};
+
+use super::*;
+
+fn status(found: Json) -> Status {
+    serde_json::from_value::<Execution>(found).unwrap().status()
+}
+
+#[test]
+fn every_state_of_the_model_has_a_phase() {
+    let error =
+        |retryable: Json| json!({"ErrorCategory": 1, "ErrorType": 401, "Retryable": retryable});
+    for (state, error, phase) in [
+        ("QUEUED", Json::Null, Phase::Queued),
+        ("RUNNING", Json::Null, Phase::Running),
+        ("SUCCEEDED", Json::Null, Phase::Succeeded),
+        ("FAILED", Json::Null, Phase::Failed),
+        ("FAILED", error(false.into()), Phase::Failed),
+        ("FAILED", error(Json::Null), Phase::Failed),
+        ("FAILED", error(true.into()), Phase::RetryableFailed),
+        ("CANCELLED", Json::Null, Phase::Failed),
+        ("CANCELLED", error(false.into()), Phase::Failed),
+        ("CANCELLED", error(true.into()), Phase::RetryableFailed),
+        ("HIBERNATING", Json::Null, Phase::Running),
+    ] {
+        let mut found = json!({"QueryExecutionId": "q", "Status": {"State": state}});
+        if !error.is_null() {
+            found["Status"]["AthenaError"] = error;
+        }
+        assert_eq!(status(found.clone()).phase(), phase, "{found}");
+    }
+    assert_eq!(status(json!({})).phase(), Phase::Queued);
+    let unknown = format!("{:?}", status(json!({"Status": {"State": "HIBERNATING"}})));
+    assert!(unknown.contains("unknown_state: Some(\"HIBERNATING\")"), "{unknown}");
+}
+
+#[test]
+fn the_author_reads_athenas_reason_and_code() {
+    for (found, code, message) in [
+        (
+            json!({"State": "FAILED", "StateChangeReason": "TABLE_NOT_FOUND: line 1:15: Table 'd.t' does not exist",
+                   "AthenaError": {"ErrorType": 1301, "ErrorMessage": "TABLE_NOT_FOUND: line 1:15"}}),
+            "TABLE_NOT_FOUND",
+            "TABLE_NOT_FOUND: line 1:15: Table 'd.t' does not exist",
+        ),
+        (
+            json!({"State": "FAILED", "AthenaError": {"ErrorType": 233, "ErrorMessage": "Bucket is in another region"}}),
+            "ATHENA_233",
+            "Bucket is in another region",
+        ),
+        (json!({"State": "FAILED"}), "FAILED", "the query failed; Athena gave no reason"),
+        (
+            json!({"State": "CANCELLED", "StateChangeReason": "Bytes scanned limit was exceeded"}),
+            "CANCELLED",
+            "Bytes scanned limit was exceeded",
+        ),
+        (json!({"State": "CANCELLED"}), "CANCELLED", "the query was cancelled at Athena"),
+    ] {
+        let text = format!("{:?}", status(json!({ "Status": found })));
+        assert!(text.contains(&format!("code: Some({code:?})")), "{text}");
+        assert!(text.contains(&format!("message: {message:?}")), "{text}");
+    }
+}
+
+#[test]
+fn statistics_are_facts() {
+    let found = json!({
+        "QueryExecutionId": "q", "StatementType": "DML", "SubstatementType": "SELECT", "WorkGroup": "etl",
+        "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"},
+        "ResultConfiguration": {"OutputLocation": "s3://b/q.csv"},
+        "Status": {"State": "SUCCEEDED", "SubmissionDateTime": 1_772_346_615.25},
+        "Statistics": {"DataScannedInBytes": 10_485_760, "EngineExecutionTimeInMillis": 900, "TotalExecutionTimeInMillis": 1200,
+            "QueryQueueTimeInMillis": 100, "QueryPlanningTimeInMillis": 80, "ServicePreProcessingTimeInMillis": 20,
+            "ServiceProcessingTimeInMillis": 30, "DpuCount": 4.5, "ResultReuseInformation": {"ReusedPreviousResult": true}},
+    });
+    let text = format!("{:?}", status(found));
+    for fact in [
+        "\"data_scanned_bytes\": Number(10485760)",
+        "\"engine_execution_millis\": Number(900)",
+        "\"total_execution_millis\": Number(1200)",
+        "\"queue_millis\": Number(100)",
+        "\"planning_millis\": Number(80)",
+        "\"preprocessing_millis\": Number(20)",
+        "\"service_processing_millis\": Number(30)",
+        "\"dpus\": Number(4.5)",
+        "\"reused_previous_result\": Bool(true)",
+        "\"workgroup\": String(\"etl\")",
+        "\"statement_type\": String(\"DML\")",
+        "\"engine_version\": String(\"Athena engine version 3\")",
+        "\"output_location\": String(\"s3://b/q.csv\")",
+    ] {
+        assert!(text.contains(fact), "{fact}: {text}");
+    }
+}
+
+#[test]
+fn members_that_athena_may_add_or_leave_out_do_no_harm() {
+    for found in
+        [json!({"Statistics": null}), json!({"ResultConfiguration": {}}), json!({"New": {"a": 1}})]
+    {
+        assert_eq!(status(found).phase(), Phase::Queued);
+    }
+}

@@ -1,0 +1,200 @@
+//! Runs Flyte's `presto`, `hive` and `athena` tasks: SQL statements, as queries of Amazon Athena.
+
+mod api;
+mod custom;
+mod dialect;
+mod errors;
+mod job;
+mod literal;
+mod location;
+mod parameters;
+mod request;
+mod results;
+mod sql;
+mod task_types;
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use plugin_core::{
+    Context, Error, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase,
+    Plugin, Polled, Result, Status, Task, TaskType,
+    aws::{self, Api, Asked, Aws, Client},
+    clap,
+};
+
+use crate::{
+    api::{Found, FoundMany, Many, One, Started},
+    custom::Names,
+    location::{OutputLocation, below_output_prefix},
+    request::{Defaults, Start},
+    results::Declared,
+};
+pub use crate::{custom::Custom, job::Job};
+
+const API: Api = Api::json_1_1("athena", "AmazonAthena").refusals(errors::kind);
+
+/// How many queries `BatchGetQueryExecution` describes at most, by the model.
+const BATCH: usize = 50;
+
+/// The Athena plugin.
+pub struct Athena {
+    aws: Aws,
+    workgroup: String,
+    catalog: Option<String>,
+    database: Option<String>,
+    output_location: OutputLocation,
+}
+
+/// The operator's settings.
+#[derive(Debug, clap::Args)]
+// The AWS settings' group has the same name.
+#[group(skip)]
+pub struct Settings {
+    /// Workgroup of tasks that name none.
+    #[arg(long, env = "ATHENA_WORKGROUP", default_value = "primary", value_name = "NAME")]
+    workgroup: String,
+
+    /// Data catalog of tasks that name none; Athena's default is AwsDataCatalog.
+    #[arg(long, env = "ATHENA_CATALOG", value_name = "NAME")]
+    catalog: Option<String>,
+
+    /// Database of tasks that name none.
+    #[arg(long, env = "ATHENA_DATABASE", value_name = "NAME")]
+    database: Option<String>,
+
+    /// Where results of tasks that name no location go: `s3://bucket/prefix/`; `workgroup`, where the workgroup says;
+    /// `output-prefix`, below the attempt's output prefix; or `auto`, where the workgroup says, else below the output
+    /// prefix.
+    #[arg(long, env = "ATHENA_OUTPUT_LOCATION", default_value = "auto", value_name = "LOCATION")]
+    output_location: OutputLocation,
+
+    #[command(flatten)]
+    aws: aws::Settings,
+}
+
+impl Plugin for Athena {
+    const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+
+    type Settings = Settings;
+    type Custom = Custom;
+    type Meta = Job;
+
+    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
+        let Settings { workgroup, catalog, database, output_location, aws } = settings;
+        let aws = Aws::new(API, aws, http)?;
+        Ok(Self { aws, workgroup, catalog, database, output_location })
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default().joint_polls()
+    }
+
+    async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
+        let names = Names::read(cx, cx.task_type().name, &task)?;
+        let asked = Asked::default()
+            .region("custom.region", task.custom.region.as_deref())
+            .role("custom.role", task.custom.role.as_deref());
+        let place = self.aws.choose(cx, &asked)?;
+        let start = Start::new(cx, &task, names, &self.defaults())?;
+        cx.caller().check_target(start.workgroup())?;
+        let job = Job { id: "-".repeat(job::LONGEST_ID), place, results: Declared::of(&task)? };
+        cx.check_meta(&job)?;
+        let client = self.aws.client(cx, &job.place)?;
+        let started = self.start(cx, &client, start).await.map_err(errors::of_submit)?;
+        match started.query_execution_id {
+            id if job::is_id(&id) => Ok(Job { id, ..job }),
+            _ => Err(Error::unavailable("Athena's response has no id of a query")),
+        }
+    }
+
+    async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
+        let client = self.aws.client(cx, &job.place)?;
+        let one = One { query_execution_id: &job.id };
+        let call = client.call("GetQueryExecution", &one).idempotent();
+        match call.send_json::<Found>(cx).await {
+            Ok(found) => Ok(job.status(&found.query_execution, self.aws.region(&job.place))),
+            Err(error) if error.kind() == Kind::NotFound => Err(job.not_found(&error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn describe(&self, job: &Job) -> Status {
+        job.described(Status::new(Phase::Running), self.aws.region(&job.place))
+    }
+
+    /// Athena does nothing to a query that has ended, so its result stays.
+    async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
+        let Ok(client) = self.aws.client(cx, &job.place) else {
+            // Flyte would repeat an error for ever, and the query can no longer be stopped.
+            tracing::warn!(
+                region = job.place.region(),
+                query = job.id,
+                "query not stopped: its region or role is no longer allowed"
+            );
+            return Ok(());
+        };
+        let one = One { query_execution_id: &job.id };
+        client.call("StopQueryExecution", &one).idempotent().send(cx).await.map(drop)
+    }
+}
+
+impl JointPolls for Athena {
+    async fn group(&self, cx: &Context, job: &Job) -> Result<Option<Fingerprint>> {
+        self.aws.group(cx, &job.place).await.map(Some)
+    }
+
+    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<JointStatus>> {
+        let Some(first) = jobs.first() else { return Ok(Vec::new()) };
+        let client = self.aws.client(cx, &first.job.place)?;
+        let batches = jobs.chunks(BATCH).map(|batch| self.describe_many(cx, &client, batch));
+        Ok(try_join_all(batches).await?.concat())
+    }
+}
+
+impl Athena {
+    fn defaults(&self) -> Defaults<'_> {
+        Defaults {
+            workgroup: &self.workgroup,
+            catalog: self.catalog.as_deref(),
+            database: self.database.as_deref(),
+            output_location: &self.output_location,
+        }
+    }
+
+    /// Starts the query; by the setting `auto`, with a location of our own if the workgroup has none. A refused request has
+    /// not used its token.
+    async fn start(&self, cx: &Context, client: &Client, start: Start) -> Result<Started> {
+        let call = client.call("StartQueryExecution", &start).idempotent();
+        match call.send_json(cx).await {
+            Err(error)
+                if errors::lacks_location(&error)
+                    && start.has_no_location()
+                    && self.output_location == OutputLocation::Auto =>
+            {
+                let start = start.at(below_output_prefix(cx)?);
+                client.call("StartQueryExecution", &start).idempotent().send_json(cx).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Describes one batch. What Athena does not process is polled by itself, which tells why.
+    async fn describe_many(
+        &self,
+        cx: &Context,
+        client: &Client,
+        batch: &[Polled<Job>],
+    ) -> Result<Vec<JointStatus>> {
+        let ids = batch.iter().map(|polled| polled.job.id.as_str()).collect();
+        let call = client.call("BatchGetQueryExecution", &Many { query_execution_ids: ids });
+        let found: FoundMany = call.idempotent().send_json(cx).await?;
+        let by_id = found.query_executions.iter().map(|one| (one.query_execution_id.as_str(), one));
+        let by_id = by_id.collect::<HashMap<_, _>>();
+        let status = |Polled { job, .. }: &Polled<Job>| match by_id.get(job.id.as_str()) {
+            Some(found) => JointStatus::Status(job.status(found, self.aws.region(&job.place))),
+            None => JointStatus::Alone,
+        };
+        Ok(batch.iter().map(status).collect())
+    }
+}

@@ -1,0 +1,258 @@
+//! Renders Flyte's placeholders into a statement so that no value can escape its lexical context.
+//!
+//! | where | what `{{ .inputs.x }}` becomes |
+//! |---|---|
+//! | outside of quotes | a literal of the input's type; a list becomes one for each item, for `IN (…)` |
+//! | after `DATE`, `TIMESTAMP`, `INTERVAL`, … | a string, which the word gives its type |
+//! | in `'…'` | the value as a string, escaped |
+//! | in `"…"` | the value as a name, escaped |
+//! | in a string that runs as code | a number; within quotes in that code, a string |
+//! | in a comment | nothing |
+//!
+//! In the statements that define tables, which are Hive's, strings are restricted to safe characters.
+
+use plugin_core::{
+    Context, Error, Result, Value,
+    sql::{Dialect, Filling, Hole, Kind, Place, Template, Token, Writer, swallowed},
+    task::{
+        Inputs,
+        placeholder::{Placeholder, find_at},
+    },
+};
+
+use crate::{
+    custom::unique_name,
+    dialect::{self, DEFINITIONS, SAFE_SIGNS},
+    literal,
+};
+
+/// Athena's limit on a statement, in bytes: the model's `QueryString`.
+pub(crate) const MAX_BYTES: usize = 262_144;
+
+/// A statement, and what Athena has to be told about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    pub(crate) statement: String,
+    /// The number of `?`.
+    pub(crate) marks: usize,
+    /// Whether it is a query whose rows another statement can write: SELECT, WITH, VALUES or TABLE.
+    pub(crate) is_query: bool,
+}
+
+type Parsed<'a> = Template<'a, Placeholder<'a>>;
+
+/// Renders `inputs` into `statement`, which is in the field `field`.
+///
+/// # Errors
+/// `InvalidArgument` with the name of what cannot be rendered in its context; also for more than one statement, and one
+/// of more than [`MAX_BYTES`].
+pub(crate) fn render(
+    cx: &Context,
+    field: &str,
+    statement: &str,
+    inputs: &Inputs,
+) -> Result<Rendered> {
+    let in_field = |error: Error| match error.message().strip_prefix("template.sql.statement") {
+        Some(rest) => Error::new(error.kind(), format!("{field}{rest}")),
+        None => error,
+    };
+    write(cx, field, statement, inputs).map_err(in_field)
+}
+
+fn write(cx: &Context, field: &str, statement: &str, inputs: &Inputs) -> Result<Rendered> {
+    let dialect = dialect::of(statement);
+    let mut find = |at, _: Option<&[_]>| {
+        let found = find_at(statement, at)?;
+        Some((found.placeholder, found.range.len()))
+    };
+    let template = Template::parse(dialect, statement, &mut find)?;
+    check_single(field, &template)?;
+    let mut writer = Writer::new(dialect);
+    let mut at = 0;
+    for hole in &template.holes {
+        writer.text(&statement[at..hole.range.start]);
+        let filling = Slot { cx, field, dialect, template: &template, hole }.filling(inputs)?;
+        writer.fill(hole.place, &filling)?;
+        at = hole.range.end;
+        check_size(&filling.name, writer.len())?;
+    }
+    // A `;` at the end would be in the way of a statement around it.
+    writer.text(statement[at..].trim_end_matches(|c: char| c == ';' || c.is_whitespace()));
+    check_size(field, writer.len())?;
+    let marks = marks(&template)?;
+    Ok(Rendered { statement: writer.finish()?, marks, is_query: is_query(&template) })
+}
+
+pub(crate) fn check_size(field: &str, bytes: usize) -> Result<()> {
+    match bytes <= MAX_BYTES {
+        true => Ok(()),
+        false => Err(Error::invalid(format!(
+            "{field}: the statement with its values has more than 262,144 bytes, Athena's limit"
+        ))),
+    }
+}
+
+fn is_comment(token: &Token) -> bool {
+    matches!(token.kind, Kind::LineComment | Kind::BlockComment)
+}
+
+/// Athena refuses several statements with a message about the second one's syntax.
+fn check_single(field: &str, template: &Parsed<'_>) -> Result<()> {
+    let tokens = template.tokens.iter().filter(|token| !is_comment(token));
+    let (mut statements, mut is_within) = (0, false);
+    for token in tokens {
+        let ends = token.kind == Kind::Sign(';');
+        statements += usize::from(!ends && !is_within);
+        is_within = !ends;
+    }
+    match statements {
+        0 => Err(Error::invalid(format!("{field}: empty"))),
+        1 => Ok(()),
+        _ => Err(Error::invalid(format!(
+            "{field}: has {statements} statements, but Athena runs one at a time: make each a task of its own. \
+             (flytekit's HiveSelectTask writes several, for Hive: use AthenaTask with CREATE TABLE … AS or UNLOAD)"
+        ))),
+    }
+}
+
+/// The number of `?`.
+fn marks(template: &Parsed<'_>) -> Result<usize> {
+    let marks = template.tokens.iter().filter(|token| token.kind == Kind::Sign('?')).count();
+    match template.swallowing_comment() {
+        Some(comment) if comment.contains('?') && marks > 0 => Err(swallowed("the parameter ?")),
+        _ => Ok(marks),
+    }
+}
+
+fn is_query(template: &Parsed<'_>) -> bool {
+    let mut words = template.tokens.iter().filter(|token| !is_comment(token));
+    let first = words.find(|token| token.kind != Kind::Sign('('));
+    let first = first.map_or("", |token| template.source(token));
+    ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|known| known.eq_ignore_ascii_case(first))
+}
+
+/// A placeholder in its statement.
+struct Slot<'a, 't> {
+    cx: &'a Context,
+    field: &'a str,
+    dialect: &'static Dialect,
+    template: &'a Parsed<'t>,
+    hole: &'a Hole<Placeholder<'t>>,
+}
+
+impl Slot<'_, '_> {
+    fn filling(&self, inputs: &Inputs) -> Result<Filling> {
+        let Self { cx, field, hole, .. } = self;
+        match hole.meaning {
+            Placeholder::Input(name) => {
+                let filled = cx.fill(field, hole.meaning, inputs)?;
+                self.of_input(&format!("inputs.{name}"), &filled.value)
+            }
+            Placeholder::PerRetryUniqueKey => {
+                let name = unique_name(cx);
+                Ok(Filling::new("perRetryUniqueKey", name.clone(), name).name())
+            }
+            Placeholder::Unavailable(name) => Err(Error::invalid(format!(
+                "{field}: {{{{ .{name} }}}} is not available to backend plugins; use {{{{ .outputPrefix }}}}, or a location \
+                 of your own"
+            ))),
+            _ => {
+                let filled = cx.fill(field, hole.meaning, inputs)?;
+                let text = literal::text(&filled.value);
+                if hole.place == Place::Open {
+                    let name = filled.name;
+                    return Err(Error::invalid(format!(
+                        "{{{{ .{name} }}}}: must be within quotes"
+                    )));
+                }
+                Ok(Filling::new(filled.name, text.clone(), text).name())
+            }
+        }
+    }
+
+    fn of_input(&self, name: &str, value: &Value) -> Result<Filling> {
+        let text = self.text(name, value)?;
+        if self.hole.place != Place::Open {
+            let filling = Filling::new(name, text, "");
+            return Ok(match value {
+                Value::Null | Value::Integer(_) | Value::Boolean(_) => {
+                    filling.literal(literal::literal(name, value)?)
+                }
+                Value::Float(number) if number.is_finite() => {
+                    filling.literal(literal::literal(name, value)?)
+                }
+                _ => filling,
+            });
+        }
+        let open = match (value, self.takes_a_string()) {
+            (Value::List(items), _) => self.list(name, items)?,
+            (Value::Null, _) => "NULL".to_owned(),
+            (_, true) => self.string(name, &text)?,
+            (value, false) => self.literal(name, value)?,
+        };
+        Ok(Filling::new(name, text, open))
+    }
+
+    /// `items` for `IN (…)`. No items would need another condition: `IN (NULL)` is neither true nor false.
+    fn list(&self, name: &str, items: &[Value]) -> Result<String> {
+        if items.is_empty() {
+            return Err(Error::invalid(format!(
+                "{name}: must not be empty, because SQL has no empty IN (…)"
+            )));
+        }
+        let mut list = String::new();
+        for item in items {
+            list += if list.is_empty() { "" } else { ", " };
+            list += &self.literal(name, item)?;
+            check_size(name, list.len())?;
+        }
+        Ok(list)
+    }
+
+    fn literal(&self, name: &str, value: &Value) -> Result<String> {
+        match value {
+            Value::String(text) => self.string(name, text),
+            other => {
+                let literal = literal::literal(name, other)?;
+                let is_string = literal.starts_with('\'');
+                if is_string { self.string(name, &literal::text(other)) } else { Ok(literal) }
+            }
+        }
+    }
+
+    /// `text` as a string literal of the statement's dialect.
+    fn string(&self, name: &str, text: &str) -> Result<String> {
+        let is_safe = |c: char| c.is_alphanumeric() || SAFE_SIGNS.contains(c);
+        match std::ptr::eq(self.dialect, &DEFINITIONS) && !text.chars().all(is_safe) {
+            false => Ok(literal::quoted(text)),
+            true => Err(Error::invalid(format!(
+                "{name}: must be letters, digits and {SAFE_SIGNS}, because the statement defines a table"
+            ))),
+        }
+    }
+
+    /// `value` within quotes, as the word before them reads it.
+    fn text(&self, name: &str, value: &Value) -> Result<String> {
+        Ok(match (value, self.word_before().to_uppercase().as_str()) {
+            (Value::Datetime(at), "DATE") => literal::date(name, *at)?,
+            (Value::Datetime(at), "TIMESTAMP") => literal::timestamp(*at),
+            _ => literal::text(value),
+        })
+    }
+
+    /// Whether only a string can follow, which the word before gives its type.
+    fn takes_a_string(&self) -> bool {
+        const WORDS: [&str; 5] = ["DATE", "DECIMAL", "INTERVAL", "TIME", "TIMESTAMP"];
+        WORDS.iter().any(|word| word.eq_ignore_ascii_case(self.word_before()))
+    }
+
+    /// The word before the token that the placeholder is, or is in.
+    fn word_before(&self) -> &str {
+        let before = self.template.tokens[..self.hole.token].iter().rev();
+        let token = before.filter(|token| !is_comment(token)).next();
+        token.filter(|t| t.kind == Kind::Word).map_or("", |token| self.template.source(token))
+    }
+}
+
+#[cfg(test)]
+mod tests;
