@@ -52,8 +52,8 @@ def load(app: str) -> Any:
 def served() -> Any:
     """The app that the environment names, for ``uvicorn --factory``.
 
-    While files are watched, calls to one that is broken are answered, until it is changed: they would hang. Otherwise it
-    ends the program.
+    While files are watched, calls to one that is broken are answered, until it is changed: they would hang. Otherwise
+    it ends the program.
     """
     try:
         return load(os.environ[APP_VARIABLE])
