@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import Failure
+from .guard import Guard
 
 T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,11 +24,12 @@ class Stopped(Exception):
 class Child:
     """A program that was started.
 
-    ``name`` says what it is, ``patience`` how many seconds it may take to end; ``None`` for as long as it likes.
+    ``name`` says what it is, ``guard`` ends it if this program is killed, ``patience`` is how many seconds it may take
+    to end; ``None`` for as long as it likes.
     """
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, patience: float | None) -> None:
-        self.name, self.process, self.patience = name, process, patience
+    def __init__(self, name: str, process: asyncio.subprocess.Process, guard: Guard, patience: float | None) -> None:
+        self.name, self.process, self.guard, self.patience = name, process, guard, patience
 
     @classmethod
     async def start(
@@ -46,7 +48,11 @@ class Child:
             )
         except OSError as error:
             raise Failure(f"{name} cannot be started: {command[0]}: {error.strerror}") from None
-        return cls(name, process, patience)
+        try:
+            return cls(name, process, await Guard.of(process.pid), patience)
+        except BaseException:
+            process.kill()
+            raise
 
     @property
     def exit_code(self) -> int:
@@ -72,6 +78,7 @@ class Child:
         # Even if it has ended, for what it has started.
         self.kill()
         await self.process.wait()
+        await self.guard.dismiss()
 
 
 class Signals:

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .children import note
 from .errors import Failure
+from .loading import CannotLoad, load
 from .programs import KEEP_ALIVE
 from .serve import check_app
 
@@ -61,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     check_app(options)
     logging.basicConfig(level=logging.WARNING)
     config = uvicorn.Config(
-        options.app,
+        lambda: loaded(options.app),
+        factory=True,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -78,6 +80,14 @@ def run(options: argparse.Namespace) -> int:
         note(f"{options.app} listens on {options.socket}")
         server.run(sockets=[listener])
     return 0
+
+
+def loaded(app: str) -> Any:
+    """The app. Raises Failure with the author's lines that lead to an exception."""
+    try:
+        return load(app)
+    except CannotLoad as problem:
+        raise Failure(f"{problem}\n{problem.details()}") from None
 
 
 def end_by_signals(server: uvicorn.Server) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Failure
+from .loading import NOT_LOADED
 
 PATH = "/plugins/v1"
 # In seconds. An app on a busy machine is asked again.
@@ -40,8 +41,8 @@ class SocketConnection(http.client.HTTPConnection):
         self.sock.connect(str(self.path))
 
 
-def of_app(name: str, path: Path) -> Offer:
-    """What the app called ``name`` offers.
+def of_app(name: str, path: Path) -> Offer | str:
+    """What the app called ``name`` offers, or why nothing yet: it waits for its author to repair it.
 
     Raises OSError or HTTPException until it answers, Failure if it is no app of plugins.
     """
@@ -49,10 +50,13 @@ def of_app(name: str, path: Path) -> Offer:
     try:
         connection.request("GET", PATH)
         answer = connection.getresponse()
-        return read(json.loads(body_of(answer))["plugins"])
+        told = json.loads(body_of(answer))
+        if answer.status == 503 and told.get("error_code") == NOT_LOADED:
+            return str(told["message"])
+        return read(told["plugins"])
     except TooLarge as error:
         raise Failure(f"{name} serves no plugins: its answer to GET {PATH} {error}") from None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         seen = f"it answered GET {PATH} with {answer.status}"
         raise Failure(f"{name} serves no plugins: {seen}") from None
     finally:

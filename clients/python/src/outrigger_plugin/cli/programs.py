@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from .errors import Failure
+from .loading import APP_VARIABLE, RELOAD_VARIABLE
 from .offer import Offer
 
 BRIDGE = "bridge"
+# Makes the app that is served.
+LOADER = "outrigger_plugin.cli.loading:served"
 HELP = frozenset(("-h", "--help"))
 # Where a wheel has the programs.
 OWN = str(Path(__file__).parents[1] / "bin")
@@ -86,12 +89,20 @@ def shown(options: argparse.Namespace) -> str:
 
 
 def app_server(options: argparse.Namespace, socket: Path) -> list[str]:
-    """uvicorn with the app."""
-    command = [sys.executable, "-m", "uvicorn", options.app, "--uds", str(socket)]
+    """uvicorn with the app, which ``server_environment`` names."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", LOADER, "--uds", str(socket)]
     # The bridge logs calls, and there are no proxies whose headers could be trusted.
     command += ["--log-level", "warning", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
     command += ["--timeout-keep-alive", str(KEEP_ALIVE), "--timeout-graceful-shutdown", str(GRACE)]
     return [*command, "--reload"] if options.reload else command
+
+
+def server_environment(options: argparse.Namespace, socket: Path) -> dict[str, str]:
+    """What the server of plugins is told beside its command."""
+    told = {"PLUGIN_SOCKET": str(socket)}
+    if options.app is not None:
+        told |= {APP_VARIABLE: options.app, RELOAD_VARIABLE: "1" if options.reload else ""}
+    return told
 
 
 def connector_server(options: argparse.Namespace, socket: Path) -> list[str]:

@@ -90,7 +90,7 @@ def repeats_hold(options: argparse.Namespace, path: Path, found: Offer) -> bool:
 async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> Offer:
     """Starts both programs, and returns what they offer when they serve."""
     name, command = programs.server(options, path)
-    environment = {**os.environ, "PLUGIN_SOCKET": str(path)}
+    environment = {**os.environ, **programs.server_environment(options, path)}
     # Standard output is for this program's own lines.
     log = sys.stderr.fileno()
     signals.children.append(await Child.start(name, command, programs.GRACE + 5, log, environment))

@@ -1,0 +1,99 @@
+"""Imports an author's app, and says what is wrong with it in the author's terms."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..asgi import Answer, Message, Receive, Scope, Send, send_answer
+from ..failures import body, summary
+
+# What `outrigger serve` tells its server of plugins, which uvicorn starts.
+APP_VARIABLE = "OUTRIGGER_APP"
+RELOAD_VARIABLE = "OUTRIGGER_RELOAD"
+# The code of answers while the app cannot be loaded.
+NOT_LOADED = "APP_NOT_LOADED"
+OWN = str(Path(__file__).parents[1])
+
+
+class CannotLoad(Exception):
+    """The app cannot be imported. ``cause`` is why."""
+
+    def __init__(self, app: str, cause: BaseException) -> None:
+        super().__init__(f"{app} cannot be loaded: {summary(cause)}")
+        self.cause = cause
+
+    def details(self) -> str:
+        """The author's own lines that lead to the exception, and the exception."""
+        told = traceback.TracebackException.from_exception(self.cause)
+        for each in chain(told):
+            each.stack = traceback.StackSummary.from_list([it for it in each.stack if is_authors(it.filename)])
+        return "".join(told.format()).rstrip()
+
+
+def load(app: str) -> Any:
+    """The object that ``app``, MODULE:NAME, names. Raises CannotLoad."""
+    from uvicorn.importer import ImportFromStringError, import_from_string
+
+    try:
+        return import_from_string(app)
+    except ImportFromStringError as error:
+        # Its words are for people, its lines uvicorn's.
+        raise CannotLoad(app, ImportError(str(error))) from None
+    except Exception as error:
+        raise CannotLoad(app, error) from error
+
+
+def served() -> Any:
+    """The app that the environment names, for ``uvicorn --factory``.
+
+    While files are watched, calls to one that is broken are answered, until it is changed: they would hang. Otherwise
+    it ends the program.
+    """
+    try:
+        return load(os.environ[APP_VARIABLE])
+    except CannotLoad as problem:
+        print(f"outrigger: {problem}\n{problem.details()}", file=sys.stderr, flush=True)
+        if not os.environ.get(RELOAD_VARIABLE):
+            raise SystemExit(1) from None
+        print("outrigger: waiting for the file to change", file=sys.stderr, flush=True)
+        return standing_in(str(problem))
+
+
+def standing_in(message: str) -> Any:
+    """An app that answers each request with ``message``, and "try again"."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+        elif scope["type"] == "http":
+            await send_answer(send, Answer(503, body(NOT_LOADED, message)))
+
+    return app
+
+
+async def live(receive: Receive, send: Send) -> None:
+    """Takes part in the start and the end of the server."""
+    while True:
+        message: Message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def chain(told: traceback.TracebackException | None) -> Iterator[traceback.TracebackException]:
+    """An exception and those that led to it."""
+    while told is not None:
+        yield told
+        told = told.__cause__ or told.__context__
+
+
+def is_authors(file: str) -> bool:
+    """Whether a line is neither Python's, nor a package's, nor ours."""
+    others = [OWN, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    return not file.startswith(("<frozen ", *(f"{directory}{os.sep}" for directory in others)))
