@@ -178,7 +178,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     match format {
-        LogFormat::Json => JsonLog(move |line| log.push(line)).boxed(),
+        LogFormat::Json => JsonLog(move |line: &[u8]| log.push(line)).boxed(),
         LogFormat::Pretty => fmt::layer().with_writer(log).boxed(),
     }
 }

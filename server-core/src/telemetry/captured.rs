@@ -12,7 +12,7 @@ use super::{LogLevel, json::JsonLog};
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static LEVEL: OnceLock<LogLevel> = OnceLock::new();
 
-fn keep(line: Vec<u8>) {
+fn keep(line: &[u8]) {
     LOG.lock().unwrap_or_else(PoisonError::into_inner).extend(line);
 }
 

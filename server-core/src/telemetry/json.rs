@@ -1,9 +1,12 @@
-//! The log as JSON: a line for each event, written in one pass into the buffer that the queue takes.
+//! The log as JSON: a line for each event, written in one pass into a buffer that its thread keeps.
 //!
 //! Written here because tracing-subscriber's format collects an event's fields through several layers, which
 //! was a third of what an answer from memory costs.
 
-use std::fmt::{self, Write as _};
+use std::{
+    cell::Cell,
+    fmt::{self, Write as _},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,18 +18,33 @@ use tracing_subscriber::{Layer, layer::Context};
 
 /// The length of a line of a request.
 const TYPICAL_BYTES: usize = 640;
+/// The most memory that a thread keeps for its next line.
+const MOST_KEPT_BYTES: usize = 16 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Passes the line of each event on.
 pub(super) struct JsonLog<F>(pub(super) F);
 
-impl<S: Subscriber, F: Fn(Vec<u8>) + 'static> Layer<S> for JsonLog<F> {
+impl<S: Subscriber, F: Fn(&[u8]) + 'static> Layer<S> for JsonLog<F> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        (self.0)(line(event));
+        // While a thread ends, it has none.
+        let buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+        let mut line = line(event, buffer);
+        (self.0)(&line);
+        if line.capacity() <= MOST_KEPT_BYTES {
+            line.clear();
+            let _ = BUFFER.try_with(|buffer| buffer.set(line));
+        }
     }
 }
 
-fn line(event: &Event<'_>) -> Vec<u8> {
-    let mut line = Line { bytes: Vec::with_capacity(TYPICAL_BYTES), has_target: false };
+/// The line of `event`, in the memory of `buffer`, which is empty.
+fn line(event: &Event<'_>, mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.reserve(TYPICAL_BYTES);
+    let mut line = Line { bytes: buffer, has_target: false };
     let metadata = event.metadata();
     line.bytes.extend_from_slice(b"{\"timestamp\":\"");
     // Writing to a vector cannot fail.
@@ -129,7 +147,7 @@ mod tests {
     fn an_event_of_the_log_crate_keeps_its_target() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
-        let log = JsonLog(move |line| kept.lock().unwrap().push(line));
+        let log = JsonLog(move |line: &[u8]| kept.lock().unwrap().push(line.to_owned()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
             const TARGET: &str = "log.target";
             const LINE: &str = "log.line";
@@ -145,7 +163,7 @@ mod tests {
     fn every_kind_of_field_is_a_member_of_the_line() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
-        let log = JsonLog(move |line| kept.lock().unwrap().push(line));
+        let log = JsonLog(move |line: &[u8]| kept.lock().unwrap().push(line.to_owned()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
             let absent = None::<&str>;
             let error: &(dyn std::error::Error + 'static) = &fmt::Error;

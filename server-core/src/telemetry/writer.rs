@@ -24,8 +24,9 @@ const MAX_QUEUED_BYTES: usize = 4 << 20;
 /// Above this length, the fields of a line are cut.
 const MAX_LINE_BYTES: usize = 64 << 10;
 const MAX_FIELD_BYTES: usize = 4 << 10;
-/// How long the first line waits for others, because a write for each would cost more than the line itself.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long the first line waits for others, because waking a thread and a write for each would cost more than
+/// the line itself.
+const GATHER: Duration = Duration::from_millis(20);
 /// The most bytes of a write, unless a single line has more: as many as a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -45,15 +46,48 @@ pub(super) struct LogWriter(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// Notified when the first line has been queued, and when lines have been written.
+    /// Notified when the first line has been queued, and when all have been written.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    lines: VecDeque<Vec<u8>>,
-    /// The memory of the lines, and of those that are being written.
+    chunks: VecDeque<Chunk>,
+    /// The bytes of the lines, and of those that are being written.
     bytes: usize,
+    /// Whether the thread waits for the first line.
+    is_idle: bool,
+    /// An empty chunk, whose memory the next lines take.
+    spare: Chunk,
+}
+
+/// Lines that are written at once.
+#[derive(Default)]
+struct Chunk {
+    text: Vec<u8>,
+    /// Where each line ends.
+    ends: Vec<usize>,
+}
+
+impl Chunk {
+    fn has_room(&self, line: &[u8]) -> bool {
+        self.text.len() + line.len() <= CHUNK_BYTES
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        self.text.extend_from_slice(line);
+        self.ends.push(self.text.len());
+    }
+
+    /// The same memory without lines, unless it is that of a line of extraordinary length.
+    fn emptied(mut self) -> Self {
+        if self.text.capacity() > 2 * CHUNK_BYTES {
+            return Self::default();
+        }
+        self.text.clear();
+        self.ends.clear();
+        self
+    }
 }
 
 impl LogWriter {
@@ -70,7 +104,7 @@ impl LogWriter {
     }
 
     /// Queues a line, or drops it if there is no room.
-    pub(super) fn push(&self, line: Vec<u8>) {
+    pub(super) fn push(&self, line: &[u8]) {
         if !self.0.push(line) {
             DROPPED.inc();
         }
@@ -89,51 +123,71 @@ impl Shared {
     }
 
     /// Whether there was room for `line`.
-    fn push(&self, line: Vec<u8>) -> bool {
+    fn push(&self, line: &[u8]) -> bool {
         let mut queue = self.queue();
-        let has_room = queue.bytes + line.capacity() <= MAX_QUEUED_BYTES;
+        let has_room = queue.bytes + line.len() <= MAX_QUEUED_BYTES;
         if has_room {
-            queue.bytes += line.capacity();
-            queue.lines.push_back(line);
-            if queue.lines.len() == 1 {
-                self.changed.notify_all();
-            }
+            queue.push(line);
+        }
+        if mem::take(&mut queue.is_idle) {
+            drop(queue);
+            self.changed.notify_all();
         }
         has_room
     }
 
     /// All lines that are queued; waits for the first, and a moment for others.
     #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
-    fn take(&self) -> VecDeque<Vec<u8>> {
-        let is_empty = |queue: &mut Queue| queue.lines.is_empty();
+    fn take(&self) -> VecDeque<Chunk> {
+        let is_empty = |queue: &mut Queue| {
+            queue.is_idle = queue.chunks.is_empty();
+            queue.is_idle
+        };
         drop(self.changed.wait_while(self.queue(), is_empty));
         thread::sleep(GATHER);
-        mem::take(&mut self.queue().lines)
+        mem::take(&mut self.queue().chunks)
     }
 
     fn write_to(&self, mut output: impl Write) {
         loop {
-            let mut lines = self.take();
-            while !lines.is_empty() {
-                self.write_some(&mut output, &mut lines);
+            for chunk in self.take() {
+                self.write(&mut output, chunk);
             }
         }
     }
 
-    /// Takes the first of `lines` and writes them at once.
-    fn write_some(&self, output: &mut impl Write, lines: &mut VecDeque<Vec<u8>>) {
-        let (mut chunk, mut ends, mut memory) = (Vec::new(), Vec::new(), 0);
-        while let Some(line) =
-            lines.pop_front_if(|line| chunk.is_empty() || chunk.len() + line.len() <= CHUNK_BYTES)
-        {
-            chunk.extend_from_slice(&cut(&line));
-            ends.push(chunk.len());
-            memory += line.capacity();
+    fn write(&self, output: &mut impl Write, chunk: Chunk) {
+        let dropped = if chunk.text.len() > MAX_LINE_BYTES {
+            // A single line, which has a chunk of its own.
+            let line = cut(&chunk.text);
+            usize::from(written(output, &line) < line.len())
+        } else {
+            let written = written(output, &chunk.text);
+            chunk.ends.iter().filter(|end| **end > written).count()
+        };
+        DROPPED.inc_by(dropped as u64);
+        let mut queue = self.queue();
+        queue.bytes -= chunk.text.len();
+        queue.spare = chunk.emptied();
+        let is_empty = queue.bytes == 0;
+        drop(queue);
+        if is_empty {
+            self.changed.notify_all();
         }
-        let written = written(output, &chunk);
-        DROPPED.inc_by(ends.iter().filter(|end| **end > written).count() as u64);
-        self.queue().bytes -= memory;
-        self.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn push(&mut self, line: &[u8]) {
+        self.bytes += line.len();
+        match self.chunks.back_mut().filter(|chunk| chunk.has_room(line)) {
+            Some(chunk) => chunk.push(line),
+            None => {
+                let mut chunk = mem::take(&mut self.spare);
+                chunk.push(line);
+                self.chunks.push_back(chunk);
+            }
+        }
     }
 }
 
@@ -153,7 +207,7 @@ fn written(output: &mut impl Write, chunk: &[u8]) -> usize {
 /// Takes whole lines: the subscriber writes an event at once.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(line.to_owned());
+        self.push(line);
         Ok(line.len())
     }
 
