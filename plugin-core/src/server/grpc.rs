@@ -100,8 +100,9 @@ impl Server {
     async fn create(&self, mut request: Request<CreateTaskRequest>) -> Result<CreateTaskResponse> {
         let mut incoming = Incoming::of(request.extensions_mut())?;
         let encoded = incoming.message.take().map_or(Encoded::No, Encoded::Request);
-        let submitted = Submitted { request: request.into_inner(), encoded };
-        let created = self.verbs.create(&incoming, submitted, None).await?;
+        let submitted = Submitted { request: Box::new(request.into_inner()), encoded };
+        // Boxed, because tonic moves the future of each call twice.
+        let created = Box::pin(self.verbs.create(&incoming, submitted, None)).await?;
         Ok(CreateTaskResponse { resource_meta: created.handle.into() })
     }
 

@@ -105,7 +105,8 @@ impl fmt::Debug for RawTask {
 
 /// A create request, and how its caller encoded it.
 pub(crate) struct Submitted {
-    pub(crate) request: CreateTaskRequest,
+    /// Boxed, because it is moved through several futures.
+    pub(crate) request: Box<CreateTaskRequest>,
     pub(crate) encoded: Encoded,
 }
 
@@ -121,7 +122,7 @@ pub(crate) enum Encoded {
 
 impl From<CreateTaskRequest> for Submitted {
     fn from(request: CreateTaskRequest) -> Self {
-        Self { request, encoded: Encoded::No }
+        Self { request: Box::new(request), encoded: Encoded::No }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Create requests: task templates, inputs and metadata.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use secrecy::SecretString;
@@ -54,7 +54,7 @@ pub(crate) struct Submission {
     pub(crate) task: Result<AnyTask>,
     pub(crate) output_prefix: String,
     pub(crate) execution: Arc<Execution>,
-    /// Identifies the attempt if there is no output prefix; empty if unknown.
+    /// Identifies the attempt if there is no output prefix; else empty, as if it is unknown.
     pub(crate) attempt_id: String,
     pub(crate) connection: ConnectionValues,
     /// The encoded size of the inputs, in bytes.
@@ -77,14 +77,17 @@ impl Submission {
     pub(crate) fn read(submitted: Submitted, wants_raw: bool, bounds: &Bounds) -> Self {
         let checked = bounds.check(&submitted.request);
         let raw = wants_raw.then(|| submitted.raw());
-        let request = submitted.request;
+        let request = *submitted.request;
         let template = request.template.unwrap_or_default();
         let inputs = request.inputs.unwrap_or_default();
-        let metadata = request.task_execution_metadata.unwrap_or_default();
+        let mut metadata = request.task_execution_metadata.unwrap_or_default();
+        // Only where nothing else names the attempt.
+        let is_named = !request.output_prefix.is_empty();
+        let attempt_id = if is_named { String::new() } else { attempt_id(&metadata) };
         Self {
             output_prefix: request.output_prefix,
-            execution: Arc::new(execution(&metadata)),
-            attempt_id: attempt_id(&metadata),
+            execution: Arc::new(execution(&mut metadata)),
+            attempt_id,
             connection: connection(request.connection),
             input_bytes: inputs.encoded_len(),
             task: checked.and_then(|()| match raw {
@@ -138,9 +141,9 @@ pub(super) fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Resu
     inputs.collect()
 }
 
-/// Flyte's names for the attempt.
-pub(crate) fn execution(metadata: &TaskExecutionMetadata) -> Execution {
-    let id = metadata.task_execution_id.clone().unwrap_or_default();
+/// Flyte's names for the attempt, which are taken out of `metadata`.
+pub(crate) fn execution(metadata: &mut TaskExecutionMetadata) -> Execution {
+    let id = metadata.task_execution_id.take().unwrap_or_default();
     let node = id.node_execution_id.unwrap_or_default();
     let execution = node.execution_id.unwrap_or_default();
     Execution {
@@ -150,7 +153,7 @@ pub(crate) fn execution(metadata: &TaskExecutionMetadata) -> Execution {
         node: node.node_id,
         attempt: id.retry_attempt,
         task: id.task_id.unwrap_or_default().name,
-        namespace: metadata.namespace.clone(),
+        namespace: mem::take(&mut metadata.namespace),
     }
 }
 

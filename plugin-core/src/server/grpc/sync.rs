@@ -112,7 +112,7 @@ fn submission(header: Bytes, inputs: Option<Bytes>) -> Result<Submitted> {
         task_execution_metadata,
         connection: None,
     };
-    Ok(Submitted { request, encoded: Encoded::Header(header, inputs) })
+    Ok(Submitted { request: Box::new(request), encoded: Encoded::Header(header, inputs) })
 }
 
 fn decoded<M: Message + Default>(part: &str, encoded: Bytes) -> Result<M> {
