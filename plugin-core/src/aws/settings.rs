@@ -13,6 +13,8 @@ use super::{
 /// The settings of a service of AWS. Flags are AWS's own variables where it has one.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "AWS")]
+// A service that flattens these has a `Settings` of its own, and clap names groups by the type.
+#[group(skip)]
 pub struct Settings {
     /// Region of tasks that name none.
     #[arg(long, env = "AWS_REGION")]

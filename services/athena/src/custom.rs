@@ -137,7 +137,6 @@ pub(crate) struct Encryption {
 /// Athena's `EncryptionOption`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(clippy::enum_variant_names, reason = "Athena's names")]
 pub(crate) enum EncryptionOption {
     /// Keys of S3.
     SseS3,

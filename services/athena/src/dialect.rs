@@ -73,7 +73,7 @@ pub(crate) fn of(statement: &str) -> &'static Dialect {
     }
     let at = if is(1, "OR") { 3 } else { 1 };
     let is_view = is(at, "VIEW") || (is(at + 1, "VIEW") && !is(at, "TABLE"));
-    let is_query = is(1, "TABLE") && words.windows(2).skip(2).any(|pair| begins_query(pair));
+    let is_query = is(1, "TABLE") && words.windows(2).skip(2).any(begins_query);
     match is(0, "CREATE") && (is_view || is_query) {
         true => &TRINO,
         false => &DEFINITIONS,

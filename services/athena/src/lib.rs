@@ -49,7 +49,6 @@ pub struct Athena {
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
 // The AWS settings' group has the same name.
-#[group(skip)]
 pub struct Settings {
     /// Workgroup of tasks that name none.
     #[arg(long, env = "ATHENA_WORKGROUP", default_value = "primary", value_name = "NAME")]

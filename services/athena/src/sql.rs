@@ -248,8 +248,8 @@ impl Slot<'_, '_> {
 
     /// The word before the token that the placeholder is, or is in.
     fn word_before(&self) -> &str {
-        let before = self.template.tokens[..self.hole.token].iter().rev();
-        let token = before.filter(|token| !is_comment(token)).next();
+        let mut before = self.template.tokens[..self.hole.token].iter().rev();
+        let token = before.find(|token| !is_comment(token));
         token.filter(|t| t.kind == Kind::Word).map_or("", |token| self.template.source(token))
     }
 }

@@ -56,14 +56,14 @@ impl Described {
         let failed = || self.subs().find(|(_, sub)| sub.status.as_deref() == Some("FAILED"));
         match state {
             "FINISHED" => match failed() {
-                Some((number, sub)) => self.failed(Some(number), sub.error.as_deref(), retryable),
+                Some((number, sub)) => failed_with(Some(number), sub.error.as_deref(), retryable),
                 None => Status::new(Phase::Succeeded),
             },
             "FAILED" => {
                 let sub = failed();
                 let number = sub.map(|(number, _)| number);
                 let error = sub.and_then(|(_, sub)| sub.error.as_deref());
-                self.failed(number, error.or(self.error.as_deref()), retryable)
+                failed_with(number, error.or(self.error.as_deref()), retryable)
             }
             "ABORTED" => {
                 let reason = self.error.as_deref().filter(|error| !error.is_empty());
@@ -78,18 +78,19 @@ impl Described {
     fn subs(&self) -> impl Iterator<Item = (usize, &Self)> {
         (1..).zip(self.sub_statements.iter().flatten())
     }
+}
 
-    fn failed(&self, number: Option<usize>, error: Option<&str>, retryable: &[String]) -> Status {
-        let error = error.filter(|error| !error.is_empty()).unwrap_or("Redshift gave no reason");
-        let lower = error.to_lowercase();
-        let passes = retryable.iter().any(|part| {
-            let part = part.trim();
-            !part.is_empty() && lower.contains(&part.to_lowercase())
-        });
-        let phase = if passes { Phase::RetryableFailed } else { Phase::Failed };
-        let of = number.map_or_else(String::new, |number| format!("statement {number}: "));
-        Status::new(phase).code("FAILED").message(format!("{of}{error}"))
-    }
+/// The status of a failed statement, the `number`th of a batch.
+fn failed_with(number: Option<usize>, error: Option<&str>, retryable: &[String]) -> Status {
+    let error = error.filter(|error| !error.is_empty()).unwrap_or("Redshift gave no reason");
+    let lower = error.to_lowercase();
+    let passes = retryable.iter().any(|part| {
+        let part = part.trim();
+        !part.is_empty() && lower.contains(&part.to_lowercase())
+    });
+    let phase = if passes { Phase::RetryableFailed } else { Phase::Failed };
+    let of = number.map_or_else(String::new, |number| format!("statement {number}: "));
+    Status::new(phase).code("FAILED").message(format!("{of}{error}"))
 }
 
 /// The status of a statement that has not ended.

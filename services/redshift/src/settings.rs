@@ -11,7 +11,6 @@ const RETRYABLE_ERRORS: &str = "serializable isolation violation,deadlock detect
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
 // Its name is also that of the settings of AWS.
-#[group(skip)]
 pub struct Settings {
     #[command(flatten)]
     pub(crate) aws: aws::Settings,

@@ -53,10 +53,10 @@ async fn call(State(shared): Fakes, request: Request) -> Response {
         _ => Err(Refusal::new(400, "UnknownOperationException", "")),
     };
     match answer {
-        Ok(answer) => shared.checker.answer(&operation, answer),
+        Ok(answer) => shared.checker.answer(&operation, &answer),
         Err(refusal) if refusal.code == "InvalidRequestException" => {
             let members = json!({ "AthenaErrorCode": "INVALID_INPUT" });
-            shared.checker.exception(&operation, &refusal.code, &refusal.message, members)
+            shared.checker.exception(&operation, &refusal.code, &refusal.message, &members)
         }
         Err(refusal) => refuse(&refusal),
     }
