@@ -1,7 +1,12 @@
 {{/* The cluster as an issuer, and the rule for Flyte's ServiceAccount. */}}
 {{- define "athena.clusterIssuer" -}}
 name: cluster
+{{- if .Values.auth.cluster.issuer }}
 issuer: {{ .Values.auth.cluster.issuer | quote }}
+{{- else }}
+# The service's own token has the issuer of this cluster.
+issuer_token_file: /var/run/secrets/kubernetes.io/serviceaccount/token
+{{- end }}
 audiences:
   - {{ .Values.auth.cluster.audience | quote }}
 {{- with .Values.auth.cluster.algorithms }}

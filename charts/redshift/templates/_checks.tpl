@@ -15,6 +15,10 @@
 {{- else if not (or $auth.cluster.enabled (and $auth.issuers $auth.rules)) -}}
 {{- fail "no authentication is configured: set auth.cluster.enabled, or auth.issuers with auth.rules, or auth.existingConfigMap; to accept unauthenticated requests, set auth.insecureNoAuth" -}}
 {{- end -}}
+{{- $metrics := .Values.metrics -}}
+{{- if and $metrics.serviceMonitor.enabled $metrics.podMonitor.enabled -}}
+{{- fail "metrics.serviceMonitor and metrics.podMonitor would scrape each pod twice: enable one of them" -}}
+{{- end -}}
 {{- $tls := .Values.tls -}}
 {{- if $tls.enabled -}}
 {{- if and $tls.existingSecret $tls.certificate.create -}}
@@ -37,7 +41,7 @@
 {{- if and $secrets.externalSecret.enabled (not (and $secrets.externalSecret.storeName (or $secrets.externalSecret.data $secrets.externalSecret.dataFrom))) -}}
 {{- fail "secrets.externalSecret needs storeName, and data or dataFrom" -}}
 {{- end -}}
-{{- if and (ne .Values.autoscaling.mode "none") (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- if and (ne (include "redshift.autoscaler" .) "none") (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
 {{- end -}}
 {{- if not (regexMatch "^[a-z]" (include "redshift.fullname" .)) -}}
@@ -47,7 +51,7 @@
 {{- range $auth.issuers -}}
 {{- if eq .name "cluster" -}}
 {{- fail "auth.issuers has an issuer named cluster, which is the name of auth.cluster: rename it, or set auth.cluster.enabled to false" -}}
-{{- else if eq .issuer $auth.cluster.issuer -}}
+{{- else if and $auth.cluster.issuer (eq .issuer $auth.cluster.issuer) -}}
 {{- fail (printf "%s in auth.issuers has the same issuer as auth.cluster: remove one of them" .name) -}}
 {{- end -}}
 {{- end -}}

@@ -32,8 +32,14 @@ connector-service:
   supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
   connectors:
     {{ include "redshift.fullname" . | quote }}:
+      {{- if include "redshift.usesProxy" . }}
+      # The sidecar, which adds Flyte's token.
+      endpoint: dns:///127.0.0.1:{{ .Values.flyte.proxy.port }}
+      insecure: true
+      {{- else }}
       endpoint: {{ include "redshift.endpoint" . }}
       insecure: {{ not .Values.tls.enabled }}
+      {{- end }}
       defaultTimeout: 10s
       {{- if include "redshift.hasJobs" . }}
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
@@ -48,4 +54,45 @@ connector-service:
     {{ . | quote }}: {{ include "redshift.fullname" $ | quote }}
     {{- end }}
   {{- end }}
+{{- end }}
+
+{{/* Non-empty if Flyte must send a token of its ServiceAccount, which the sidecar adds. */}}
+{{- define "redshift.usesProxy" -}}
+{{- if not (or .Values.auth.insecureNoAuth .Values.auth.existingConfigMap (not .Values.auth.cluster.enabled)) }}yes{{ end -}}
+{{- end }}
+
+{{/* The sidecar's image; a registry that nobody named is left for the reader. */}}
+{{- define "redshift.proxyImage" -}}
+{{- $image := dict "root" . "image" .Values.flyte.proxy.image -}}
+{{- $registry := include "redshift.registry" $image | default "YOUR-REGISTRY" -}}
+{{ include "redshift.imageName" (merge (dict "registry" $registry) $image) }}
+{{- end }}
+
+{{/* The container that adds the token of the pod's ServiceAccount; `cargo xtask flyte-values` writes the same for several plugins. */}}
+{{- define "redshift.flyteProxy" -}}
+- name: propeller-proxy
+  image: {{ include "redshift.proxyImage" . | quote }}
+  args:
+    - --route=127.0.0.1:{{ .Values.flyte.proxy.port }}={{ .Values.tls.enabled | ternary "https://" "dns:///" }}{{ include "redshift.headless" . }}
+    - --token-file=/var/run/secrets/outrigger/token
+  ports: [{name: proxy-admin, containerPort: 9091}]
+  startupProbe: {httpGet: {path: /readyz, port: proxy-admin}, periodSeconds: 2, failureThreshold: 30}
+  livenessProbe: {httpGet: {path: /livez, port: proxy-admin}}
+  resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 64Mi}}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    readOnlyRootFilesystem: true
+    allowPrivilegeEscalation: false
+    capabilities: {drop: [ALL]}
+    seccompProfile: {type: RuntimeDefault}
+  volumeMounts: [{name: outrigger-token, mountPath: /var/run/secrets/outrigger, readOnly: true}]
+{{- end }}
+
+{{/* The volume with that token. */}}
+{{- define "redshift.flyteToken" -}}
+- name: outrigger-token
+  projected:
+    sources:
+      - serviceAccountToken: {audience: {{ .Values.auth.cluster.audience | quote }}, expirationSeconds: 3600, path: token}
 {{- end }}

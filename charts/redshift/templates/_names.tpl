@@ -39,11 +39,35 @@ Service's name: it is then truncated and ends in a hash, so that such releases d
 {{- .Values.auth.existingConfigMap | default (printf "%s-auth" (include "redshift.fullname" .)) -}}
 {{- end }}
 
-{{/* Name of an image. Arguments: root, image. */}}
+{{/*
+Name of an image. Arguments: root, image. Its registry is its own, that of `image`, or that of all charts; a repository
+may still begin with one.
+*/}}
 {{- define "redshift.image" -}}
-{{- if .image.digest -}}
-{{ .image.repository }}@{{ .image.digest }}
+{{- $registry := include "redshift.registry" . -}}
+{{- if not $registry -}}
+{{- fail "image.registry is not set: a chart in a checkout names no registry, because none has its images. Build the image (cargo xtask image redshift), push it to a registry of yours, and set image.registry to that, such as registry.example.com/team. Packaged charts of a release have it set" -}}
+{{- end -}}
+{{ include "redshift.imageName" (merge (dict "registry" $registry) .) }}
+{{- end }}
+
+{{/* The registry of an image, and a path in it; empty if nobody named one. Arguments: root, image. */}}
+{{- define "redshift.registry" -}}
+{{- $global := (.root.Values.global | default dict).imageRegistry | default "" -}}
+{{- $host := splitList "/" .image.repository | first -}}
+{{- if and (contains "/" .image.repository) (or (contains "." $host) (contains ":" $host) (eq $host "localhost")) -}}
+-
 {{- else -}}
-{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- .image.registry | default .root.Values.image.registry | default $global -}}
+{{- end -}}
+{{- end }}
+
+{{/* Arguments: root, image, registry; `-` for a repository that has its own. */}}
+{{- define "redshift.imageName" -}}
+{{- $name := eq .registry "-" | ternary .image.repository (printf "%s/%s" (trimSuffix "/" .registry) .image.repository) -}}
+{{- if .image.digest -}}
+{{ $name }}@{{ .image.digest }}
+{{- else -}}
+{{ $name }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 {{- end }}

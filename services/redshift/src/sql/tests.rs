@@ -33,7 +33,7 @@ fn placeholders_become_parameters_and_values_no_text() {
     let evil = string("'; DROP TABLE t; --");
     for (text, value, statement, parameters) in [
         ("SELECT {{ .inputs.x }}", evil.clone(), "SELECT :x", vec!["x='; DROP TABLE t; --"]),
-        ("SELECT :x", evil.clone(), "SELECT :x", vec!["x='; DROP TABLE t; --"]),
+        ("SELECT :x", evil, "SELECT :x", vec!["x='; DROP TABLE t; --"]),
         ("SELECT {{.Inputs.x}}::int, :x", Value::Integer(-7), "SELECT :x::int, :x", vec!["x=-7"]),
         (
             "SELECT 'x:x', a::x, \":x\" -- :x\n",
