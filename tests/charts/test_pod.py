@@ -39,8 +39,10 @@ CONFIGURED = {
 }
 # Settings that values.yaml leaves empty, but that the services require.
 NEEDED = {
+    "athena": {"settings": {"AWS_REGION": "eu-west-1"}},
     "bundle": {"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}},
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
+    "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev"}},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }
 # The name that the chart requests from cert-manager, and that Flyte calls.

@@ -215,27 +215,34 @@ def test_contradiction_is_rejected(helm, values, why):
 
 
 # What the program does not start without.
-REQUIRED = {"bundle": "PLUGIN_BUNDLE_PLUGINS", "databricks": "DATABRICKS_INSTANCES", "snowflake": "SNOWFLAKE_ACCOUNTS"}
+REQUIRED = [
+    ("athena", "AWS_REGION"),
+    ("bundle", "PLUGIN_BUNDLE_PLUGINS"),
+    ("databricks", "DATABRICKS_INSTANCES"),
+    ("redshift", "AWS_REGION"),
+    ("redshift", "REDSHIFT_DATABASES"),
+    ("snowflake", "SNOWFLAKE_ACCOUNTS"),
+]
 
 
 def test_required_settings_are_the_ones_that_plugins_declare():
-    assert {plugin: name for plugin in PLUGINS for name in required(plugin)["settings"]} == REQUIRED
+    assert sorted((plugin, name) for plugin in PLUGINS for name in required(plugin)["settings"]) == REQUIRED
 
 
 @pytest.mark.parametrize("values", [{}, {"settings": None}, {"settings": {"X": "y"}}, {"extraEnv": [{"name": "X", "value": "y"}]}])
-@pytest.mark.parametrize("plugin", REQUIRED)
+@pytest.mark.parametrize(("plugin", "setting"), REQUIRED)
 @pytest.mark.parametrize("helm", HELMS)
-def test_required_setting_is_named(helm, plugin, values):
-    unset = {} if values.get("settings", {}) is None else {"settings": {REQUIRED[plugin]: ""}}
+def test_required_setting_is_named(helm, plugin, setting, values):
+    unset = {} if values.get("settings", {}) is None else {"settings": {setting: ""}}
     with pytest.raises(Refused, match="settings"):
         render(plugin, merged(unset, values), helm=helm)
 
 
-@pytest.mark.parametrize("plugin", REQUIRED)
-def test_required_setting_may_come_from_elsewhere(plugin):
-    unset = {"settings": {REQUIRED[plugin]: ""}}
+@pytest.mark.parametrize(("plugin", "setting"), REQUIRED)
+def test_required_setting_may_come_from_elsewhere(plugin, setting):
+    unset = {"settings": {setting: ""}}
     source = {"configMapKeyRef": {"name": "a", "key": "b"}}
-    render(plugin, {**unset, "extraEnv": [{"name": REQUIRED[plugin], "valueFrom": source}]})
+    render(plugin, {**unset, "extraEnv": [{"name": setting, "valueFrom": source}]})
     render(plugin, {**unset, "extraEnvFrom": [{"configMapRef": {"name": "a"}}]})
 
 

@@ -347,7 +347,7 @@ async fn a_listed_region_is_signed_for_and_linked() {
 
 #[tokio::test]
 async fn thousand_polls_at_once_take_few_calls() {
-    let args = ["--connection-age=1h", "--poll-freshness=2s"];
+    let args = ["--connection-age=1h", "--poll-freshness=30s"];
     let stage = Stage::set_with(Options::default(), &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let task = |number: usize| {

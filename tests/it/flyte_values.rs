@@ -35,6 +35,7 @@ async fn served(service: &TestService) -> BTreeSet<String> {
 /// The task types that each plugin serves by default.
 async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
+        ("athena", served(&spawn::<athena::Athena>(&["--region=eu-west-1"]).await).await),
         (
             "bigquery",
             served(&spawn::<bigquery::BigQuery>(&["--emulator-host=127.0.0.1:1"]).await).await,
@@ -44,6 +45,18 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
             served(
                 &spawn::<databricks::Databricks>(&["--default-instance=x.cloud.databricks.com"])
                     .await,
+            )
+            .await,
+        ),
+        (
+            "redshift",
+            served(
+                &spawn::<redshift::Redshift>(&[
+                    "--region=eu-west-1",
+                    "--workgroups=w",
+                    "--databases=d",
+                ])
+                .await,
             )
             .await,
         ),

@@ -48,7 +48,6 @@ pub struct Athena {
 
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
-// The AWS settings' group has the same name.
 pub struct Settings {
     /// Workgroup of tasks that name none.
     #[arg(long, env = "ATHENA_WORKGROUP", default_value = "primary", value_name = "NAME")]
@@ -74,6 +73,8 @@ pub struct Settings {
 
 impl Plugin for Athena {
     const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+    const EXAMPLE: &'static str =
+        r#"{"custom": {"database": "default"}, "sql": "SELECT 1 AS one"}"#;
 
     type Settings = Settings;
     type Custom = Custom;

@@ -35,6 +35,8 @@ pub struct Redshift {
 
 impl Plugin for Redshift {
     const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+    const EXAMPLE: &'static str =
+        r#"{"custom": {"workgroup": "analytics", "database": "dev"}, "sql": "SELECT 1 AS one"}"#;
 
     type Settings = Settings;
     type Custom = Custom;

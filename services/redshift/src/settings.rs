@@ -4,13 +4,12 @@ use plugin_core::{aws, clap};
 
 use crate::target::Allowed;
 
-/// Errors of statements that another attempt may not meet, by a part of their text: Redshift has no codes. AWS says of the
-/// first: "retry the aborted transaction" (Amazon Redshift Database Developer Guide, "Serializable isolation").
+/// Errors of statements that another attempt may not meet, by a part of their text, because the Data API gives no codes:
+/// Redshift has ended one of several transactions that were in each other's way.
 const RETRYABLE_ERRORS: &str = "serializable isolation violation,deadlock detected";
 
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
-// Its name is also that of the settings of AWS.
 pub struct Settings {
     #[command(flatten)]
     pub(crate) aws: aws::Settings,
