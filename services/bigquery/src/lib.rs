@@ -97,9 +97,9 @@ pub struct Job {
     project: String,
     location: Option<String>,
     id: String,
-    /// Whether the task declares the output `results`; `None` in handles of before this was noted.
+    /// Whether the task declares the output `results`.
     #[serde(default)]
-    results: Option<bool>,
+    results: bool,
     /// The secret with the key that the author chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<AuthorSecret>,
@@ -131,7 +131,7 @@ impl Plugin for BigQuery {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
             id: format!("flyte-{}", cx.idempotency_key().hex()),
-            results: Some(task.declares_output("results")),
+            results: task.declares_output("results"),
             key,
         };
         job.check(cx)?;
@@ -194,6 +194,6 @@ mod tests {
     fn handles_of_earlier_releases_open() {
         let handle = json!({"project": "acme", "location": "EU", "id": "flyte-1"});
         let job = serde_json::from_value::<Job>(handle).unwrap();
-        assert_eq!((job.results, job.key), (None, None));
+        assert_eq!((job.results, job.key), (false, None));
     }
 }
