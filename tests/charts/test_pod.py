@@ -42,7 +42,7 @@ NEEDED = {
     "athena": {"settings": {"AWS_REGION": "eu-west-1"}},
     "bundle": {"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}},
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
-    "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev"}},
+    "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev"}, "extraEnv": [{"name": "REDSHIFT_WORKGROUPS", "value": "analytics"}]},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }
 # The name that the chart requests from cert-manager, and that Flyte calls.

@@ -204,7 +204,7 @@ fn commit(directory: &Path) -> Result<()> {
 /// Tests plugins of both modes in a workspace.
 pub(crate) fn in_a_workspace() -> Result<()> {
     let workspace = Workspace::lay_down("workspace")?;
-    workspace.try_plugin("redshift", &[])?;
+    workspace.try_plugin("trino", &[])?;
     workspace.try_affected()?;
     let longest = format!("a{}", "-b2".repeat(13));
     workspace.try_plugin(&longest, &["--mode=sync", "--task-type=one:3", "--task-type=two"])

@@ -105,11 +105,12 @@ impl Jobs {
     /// The status of `found`, with its results if it has any.
     pub(crate) async fn status(&self, cx: &Context, job: &Job, found: api::Job) -> Result<Status> {
         let status = found.status();
-        if !found.succeeded() || !job.results {
+        if !found.succeeded() {
             return Ok(status);
         }
-        if let Some(own) = found.results() {
-            return Ok(status.output("results", Some(own)));
+        let own = found.results();
+        if own.is_some() || !job.results {
+            return Ok(status.output("results", own));
         }
         Ok(match self.results_of_script(cx, job).await? {
             Ok(table) => status.output("results", Some(table)),
@@ -226,13 +227,11 @@ impl Job {
 
 /// A job's status from a list. One whose results the list lacks is polled by itself.
 fn status_in_list(job: &Job, found: &api::Job) -> JointStatus {
-    if !found.succeeded() || !job.results {
-        return JointStatus::Status(found.status());
+    let results = found.results();
+    if found.succeeded() && job.results && results.is_none() {
+        return JointStatus::Alone;
     }
-    match found.results() {
-        Some(results) => JointStatus::Status(found.status().output("results", Some(results))),
-        None => JointStatus::Alone,
-    }
+    JointStatus::Status(found.status().output("results", results.filter(|_| found.succeeded())))
 }
 
 /// The error for a job that BigQuery no longer finds.

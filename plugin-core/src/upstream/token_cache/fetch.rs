@@ -156,7 +156,7 @@ impl<V: Send + Sync + 'static> Entry<V> {
 ///
 /// `fetch` is given the time that it may take, and is dropped after that. If the first takes longer than a
 /// second, others are tried beside it, one at a time: an endpoint that hung may never answer what it was
-/// asked before it recovered. [`TokenCache`](super::TokenCache) does so for every [`TokenSource`]; this is
+/// asked before it recovered. [`TokenCache`](super::TokenCache) does so for every [`TokenSource`](super::super::TokenSource); this is
 /// for tokens that a vendor's own library fetches.
 ///
 /// # Errors
