@@ -68,7 +68,7 @@ impl<F> Library<F> {
         format!("the service could not obtain AWS keys from its identity ({})", self.name)
     }
 
-    /// The library's own message may quote what it could not read, so only its kind is told.
+    /// The library's message may quote what it could not read: only its kind is shown.
     fn failed(&self, error: &LibraryError, failures: &Failures) -> Error {
         let unread = || refused(format!("the answer could not be used: {:?}", error.kind()));
         no_keys(&self.message(), failures.take().unwrap_or_else(unread))

@@ -33,7 +33,7 @@ impl Credentials for Numbered {
     }
 
     async fn rejected(&self, _: &Context, headers: &http::HeaderMap) {
-        assert!(headers.contains_key(SEEN), "the signer's headers are told");
+        assert!(headers.contains_key(SEEN), "the headers of the signer are passed on");
         self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -98,7 +98,7 @@ def app_server(options: argparse.Namespace, socket: Path) -> list[str]:
 
 
 def server_environment(options: argparse.Namespace, socket: Path) -> dict[str, str]:
-    """What the server of plugins is told beside its command."""
+    """What the server of plugins gets besides its command."""
     told = {"PLUGIN_SOCKET": str(socket)}
     if options.app is not None:
         told |= {APP_VARIABLE: options.app, RELOAD_VARIABLE: "1" if options.reload else ""}
