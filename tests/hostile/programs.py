@@ -77,12 +77,9 @@ class Program:
         assert self.is_running(), self.log()
 
     def log(self):
+        """Everything that it has logged. It writes a line up to 20 ms after the event."""
+        time.sleep(0.1)
         return "".join(self.lines)
-
-    def records(self, message):
-        """The log's lines with this message."""
-        parsed = (json.loads(line) for line in self.lines if line.startswith("{"))
-        return [record for record in parsed if record.get("message") == message]
 
     def is_running(self):
         return self.process.poll() is None

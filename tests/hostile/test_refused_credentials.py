@@ -53,7 +53,7 @@ def test_refused_credentials_of_the_service_are_an_outage(service, rest, flyte, 
     assert code(flyte.create()) in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
     assert rest.get(handle).json["job_state"] == "running"
     assert rest.delete(handle).status >= 429
-    warned = [line for line in service.lines if '"level":"WARN"' in line]
+    warned = [line for line in service.log().splitlines() if '"level":"WARN"' in line]
     assert warned, "the operator is told"
     assert service.metric("plugin_refused_credentials_total") > 0
 

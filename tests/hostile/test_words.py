@@ -46,7 +46,7 @@ def failures(vendor, message):
 def assert_short(service, *replies):
     for reply in replies:
         assert len(reply) <= LONGEST_REPLY, f"{len(reply)} bytes: {reply[:100]!r}…"
-    longest = max(map(len, service.lines))
+    longest = max(map(len, service.log().splitlines()))
     assert longest <= LONGEST_LINE + 4096, f"a line of {longest} bytes"
     assert len(service.metrics()) < 256 << 10
 

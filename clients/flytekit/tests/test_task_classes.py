@@ -60,7 +60,9 @@ class NewPlugin:
         command = [PROGRAMS / "cargo-outrigger", "outrigger", "new-plugin", self.name, "--no-input", "--no-verify"]
         command += [f"--kind={self.kind}", f"--mode={self.mode}"]
         command += [f"--root={self.root}", f"--template={ROOT / 'template'}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        if self.kind == "rust":
+            command += [f"--core={ROOT}"]
+        subprocess.run(command, check=True, timeout=60)
         return self
 
     def install_into(self, directory):

@@ -215,6 +215,8 @@ class Bridge:
 
     @property
     def log(self):
+        """Everything that it has logged. It writes a line up to 20 ms after the event."""
+        time.sleep(0.1)
         return (self.files / "log").read_text()
 
     def is_ready(self):
