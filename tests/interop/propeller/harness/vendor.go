@@ -36,7 +36,7 @@ var (
 		Name: "athena", TaskType: "presto", Golden: "ath_select", Results: "s3://acme-athena/results/",
 		Broken: "SYNTAX_ERROR", Flaky: "exhausted",
 		createPath: "AmazonAthena.StartQueryExecution", deletePath: "AmazonAthena.StopQueryExecution",
-		jobID: []string{"QueryExecutionId"}, settings: awsSettings,
+		jobID: []string{"QueryExecutionId"}, settings: athenaSettings,
 	}
 	Bigquery = &Vendor{
 		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example", Results: "bq://",
@@ -74,7 +74,7 @@ func (v *Vendor) fakeArguments(testing.TB) []string {
 	return nil
 }
 
-func awsSettings(t testing.TB, _ string) (environment, arguments []string) {
+func athenaSettings(t testing.TB, _ string) (environment, arguments []string) {
 	secrets := t.TempDir()
 	// The keys of AWS's documentation, which belong to nobody.
 	write(t, filepath.Join(secrets, "aws_access_key_id"), "AKIAIOSFODNN7EXAMPLE")
@@ -83,7 +83,7 @@ func awsSettings(t testing.TB, _ string) (environment, arguments []string) {
 }
 
 func redshiftSettings(t testing.TB, upstream string) (environment, arguments []string) {
-	environment, arguments = awsSettings(t, upstream)
+	environment, arguments = athenaSettings(t, upstream)
 	return environment, append(arguments, "--workgroups=sales", "--databases=dev")
 }
 
