@@ -66,8 +66,8 @@ class Caller:
     def __init__(self, vendor, service, upstream, channel):
         self.vendor, self.upstream = vendor, upstream
         self._stub, self._metadata = service_pb2_grpc.AsyncConnectorServiceStub(channel), service.metadata()
-        bytes = (GOLDEN / "v2" / f"{vendor.golden}.pb").read_bytes()
-        self._request = connector_pb2.CreateTaskRequest.FromString(bytes)
+        message = (GOLDEN / "v2" / f"{vendor.golden}.pb").read_bytes()
+        self._request = connector_pb2.CreateTaskRequest.FromString(message)
         self._category = connector_pb2.TaskCategory(name=self._request.template.type, version=0)
 
     def create(self):
