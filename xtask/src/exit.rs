@@ -65,7 +65,8 @@ Exit codes:
   2  the command line, or a name in it, is invalid
   3  generated files differ from their expected contents (--check)
   4  the tree contains merge conflicts
-  5  refused: a name collision, a generated file edited by hand, or a file with uncommitted changes";
+  5  refused: a name collision, a generated file edited by hand, a file with uncommitted changes, or a symbolic
+     link";
 
 /// An error with a specific exit code.
 #[derive(Debug)]

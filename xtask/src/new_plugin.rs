@@ -21,7 +21,7 @@ use crate::{
         plugin_toml::{self, Mode, PluginToml},
         project::{Layout, Member, Project},
         render::Renderer,
-        report::{self, Format},
+        report::{self, Format, Progress},
         task_type::TaskType,
         write::{RealDisk, write_all},
     },
@@ -364,7 +364,7 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
             println!("  create  {:<56} {}", step.path, step.class.label());
         }
     } else {
-        report::print(std::slice::from_ref(plan), Exit::Ok, args.format)?;
+        report::print(std::slice::from_ref(plan), Exit::Ok, args.format, Progress::Planned)?;
     }
     if args.diff {
         print_diffs(std::slice::from_ref(plan), generator.scratch(), args.format)?;

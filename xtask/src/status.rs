@@ -9,7 +9,7 @@ use crate::{
         generator::Generator,
         plan::{Allowed, Plan, State},
         project::Member,
-        report::{self, Format},
+        report::{self, Format, Progress},
         template::Class,
     },
 };
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     if args.format == Format::Github {
-        report::print(&plans, Exit::Ok, args.format)?;
+        report::print(&plans, Exit::Ok, args.format, Progress::Planned)?;
         return Ok(Exit::Ok);
     }
     println!(
