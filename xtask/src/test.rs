@@ -14,7 +14,7 @@ use crate::{
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
     python::{self, CHARTS, HOSTILE, INTEROP, Python},
-    template_notes, template_test,
+    release, root, template_notes, template_test,
     times::{End, Times},
 };
 
@@ -239,6 +239,7 @@ fn house_rules(_: &Environment) -> Result<Outcome> {
 
 fn generated(_: &Environment) -> Result<Outcome> {
     template_notes::check()?;
+    release::check_charts(root())?;
     passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
 
