@@ -39,6 +39,10 @@ pub(crate) struct Args {
     #[arg(long, value_parser = home::check_registry)]
     registry: Option<String>,
 
+    /// Push over plain HTTP, to a registry on this machine.
+    #[arg(long)]
+    plain_http: bool,
+
     /// Directory of what is built [default: target/publish].
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -67,6 +71,7 @@ struct Publisher<'a> {
     release: &'a Artefacts,
     shell: Shell,
     directory: PathBuf,
+    plain_http: bool,
 }
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
@@ -78,7 +83,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     }
     let shell = Shell { dry: args.dry_run };
     let directory = args.directory.as_ref().map_or_else(default_directory, |dir| root.join(dir));
-    let publisher = Publisher { generator, home: &home, release: &release, shell, directory };
+    let plain_http = args.plain_http;
+    let (home, release) = (&home, &release);
+    let publisher = Publisher { generator, home, release, shell, directory, plain_http };
     match args.step {
         Step::Build => publisher.build()?,
         Step::Login => publisher.log_in()?,
@@ -96,7 +103,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 /// If something cannot be built.
 pub(super) fn build(generator: &Generator, home: &Home, release: &Artefacts) -> Result<()> {
     let (shell, directory) = (Shell { dry: false }, default_directory());
-    let publisher = Publisher { generator, home, release, shell, directory };
+    let publisher = Publisher { generator, home, release, shell, directory, plain_http: false };
     publisher.build()?;
     publisher.package_unpushed()
 }

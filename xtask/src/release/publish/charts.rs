@@ -64,10 +64,14 @@ impl Publisher<'_> {
         let file = self.charts_directory().join(format!("{name}-{version}.tgz"));
         let mut push = program(package::helm()?);
         push.arg("push").arg(file).arg(format!("oci://{registry}/{CHARTS}"));
+        if self.plain_http {
+            push.arg("--plain-http");
+        }
         self.shell.run(&mut push)?;
         let repository = format!("{registry}/{CHARTS}/{name}");
         let mut inspect = program("skopeo");
-        inspect.args(["inspect", "--raw", &format!("docker://{repository}:{version}")]);
+        inspect.args(["inspect", "--raw", &format!("--tls-verify={}", !self.plain_http)]);
+        inspect.arg(format!("docker://{repository}:{version}"));
         // Helm prints the digest differently in each version; that of the manifest is what it is.
         let manifest = self.shell.output(&mut inspect)?;
         let digest = if self.shell.dry { UNKNOWN.to_owned() } else { digest(&manifest) };

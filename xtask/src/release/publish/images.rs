@@ -59,6 +59,7 @@ impl Publisher<'_> {
         let archive = self.image(name, None);
         let mut push = program("skopeo");
         push.args(["copy", "--quiet", "--all", "--preserve-digests"]);
+        push.arg(format!("--dest-tls-verify={}", !self.plain_http));
         push.arg(format!("oci-archive:{}", archive.display()));
         push.arg(format!("docker://{repository}:{}", self.release.version));
         self.shell.run(&mut push)?;
