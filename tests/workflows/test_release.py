@@ -82,6 +82,28 @@ def test_the_report_is_json_or_annotations_on_request(repository):
     assert annotated.stdout.startswith("::error file=Cargo.toml,line=")
 
 
+def test_a_raised_version_stands_everywhere_but_in_charts(repository):
+    wrong = release(repository, "--raise", VERSION)
+    assert wrong.returncode == 2 and f"'{VERSION}' is no version after {VERSION}" in wrong.stderr
+    raised = release(repository, "--raise", "90.1.0")
+    assert raised.returncode == 0, raised.stderr
+    assert "CHANGELOG.md" in raised.stdout and "cargo xtask sync --all" in raised.stdout
+    left = release(repository, "--check").stderr
+    stale = [line for line in left.splitlines() if line.startswith("error: ")]
+    # `sync` writes charts; a changelog without changes is not released.
+    assert all(line.startswith(("error: charts/", "error: CHANGELOG.md")) for line in stale), left
+    synced = xtask("--root", str(repository), "sync", "--all")
+    assert synced.returncode == 0, synced.stderr
+    left = release(repository, "--check").stderr
+    assert [line for line in left.splitlines() if line.startswith("error: ")] == [
+        f"error: CHANGELOG.md:{line_of(repository / 'CHANGELOG.md', '## [90.1.0]')}: [90.1.0] lists no changes"
+    ]
+
+
+def line_of(path, text):
+    return path.read_text().split(text)[0].count("\n") + 1
+
+
 def test_notes_are_the_changelogs_section(repository):
     notes = release(repository, "--notes").stdout
     section = (repository / "CHANGELOG.md").read_text().split(f"## [{VERSION}]")[1].split("\n", 1)[1].split("\n## ")[0]

@@ -5,6 +5,7 @@ mod changelog;
 pub(crate) mod charts;
 mod migrations;
 pub(crate) mod publish;
+mod raise;
 mod tree;
 mod versions;
 
@@ -25,11 +26,10 @@ use crate::{
     scaffold::{generator::Generator, report::Format},
 };
 
-/// Checks that a release can be made, prints its notes, or records its charts.
+/// Prepares a release: raises the version, checks that everything is ready, prints its notes, or records its charts.
 ///
-/// A release is a tag `vVERSION`: .github/workflows/release.yml builds, pushes and signs what `--check` lists. Before the tag: raise
-/// workspace.package.version in Cargo.toml and the Python packages' versions, run `cargo xtask sync --all`, name the changes in
-/// CHANGELOG.md, then `cargo xtask release --record` and `cargo xtask release --check --tag vVERSION`.
+/// A release is a tag `vVERSION`: .github/workflows/release.yml builds, pushes and signs what `--check` lists. Before the tag: `--raise
+/// VERSION`, `--record`, and `--check --tag vVERSION`. CONTRIBUTING.md has all steps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP, group = ArgGroup::new("task").required(true))]
 pub(crate) struct Args {
@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// Print the notes of the release: its section of CHANGELOG.md, and how to verify what it publishes.
     #[arg(long, group = "task")]
     notes: bool,
+
+    /// Raise the version in manifests, Python packages and documents, and give what is unreleased in CHANGELOG.md its heading.
+    #[arg(long, group = "task", value_name = "VERSION")]
+    raise: Option<String>,
 
     /// Record the digests of the charts in released.toml. From then on, charts that change need a new version.
     #[arg(long, group = "task")]
@@ -74,6 +78,12 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     if args.record {
         return record(root, &tree);
     }
+    if let Some(new) = &args.raise {
+        let changed = raise::raise(root, &tree, &release.version, new, &names(&release))?;
+        changed.iter().for_each(|path| println!("{path}"));
+        println!("{NEXT}");
+        return Ok(Exit::Ok);
+    }
     let found = findings(&tree, &release, args.tag.as_deref());
     report(args, &tree, &release, &found)?;
     if !found.is_empty() {
@@ -83,6 +93,19 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         publish::build(generator, &home, &release)?;
     }
     Ok(Exit::Ok)
+}
+
+/// What is left to do when the version was raised.
+const NEXT: &str = "
+next:  cargo xtask sync --all
+       CHARTS_UPDATE=1 pytest tests/charts/test_golden.py, and python tests/charts/kustomize.py, as tests/charts/README.md shows
+       describe in docs/upgrading.md what breaks
+       cargo xtask release --record, then cargo xtask release --check --tag vVERSION";
+
+/// The names that images and charts have.
+fn names(release: &Artefacts) -> Vec<String> {
+    let images = release.images.iter().map(|image| &image.name);
+    images.chain(&release.charts).cloned().collect()
 }
 
 /// Where a release goes: to `registry`, if the user named one.
@@ -123,8 +146,7 @@ fn findings(tree: &Tree, release: &Artefacts, tag: Option<&str>) -> Vec<Finding>
         let message = format!("version is {version}, so its tag is v{version}, not {tag}");
         found.push(Finding::new("Cargo.toml", line, message));
     }
-    let images = release.images.iter().map(|image| &image.name).chain(&release.charts);
-    found.extend(versions::check(tree, version, &images.cloned().collect::<Vec<_>>()));
+    found.extend(versions::check(tree, version, &names(release)));
     found.extend(changelog::check(tree, version, tag.is_some()));
     found.extend(migrations::check(tree, version));
     found.extend(charts::check(tree));

@@ -176,11 +176,12 @@ fn openapi(path: &str, text: &str, version: &str, found: &mut Vec<Finding>) {
     }
 }
 
-/// Documents that tell of the present version. Those on changes tell of others.
+/// Documents, and what is rendered from charts, tell of the present version. Documents on changes tell of others.
 fn is_document(path: &str) -> bool {
     let history = ["CHANGELOG.md", "docs/upgrading.md"];
-    let is_base = path.starts_with("kustomize/") || path.starts_with("docs/flyte-values/");
-    (path.ends_with(".md") || is_base) && !history.contains(&path)
+    let rendered = ["kustomize/", "docs/flyte-values/", "tests/charts/golden/", "tests/cluster/"];
+    let is_rendered = rendered.iter().any(|directory| path.starts_with(directory));
+    (path.ends_with(".md") || is_rendered) && !history.contains(&path)
 }
 
 /// Versions that follow the name of an artefact: `bigquery:0.1.0`, `outrigger_plugin-0.1.0`.
