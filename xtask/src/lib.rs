@@ -30,6 +30,7 @@ mod prepare;
 mod process;
 mod prompt;
 mod python;
+mod release;
 mod remove_plugin;
 mod scaffold;
 mod status;
@@ -82,6 +83,8 @@ enum Command {
     Image(image::Args),
     Package(package::Args),
     Wheel(wheel::Args),
+    Release(release::Args),
+    Publish(release::publish::Args),
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Test(test::Args),
@@ -123,6 +126,8 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Image(args) => image::run(&args, &generator()?),
         Command::Package(args) => package::run(&args, &generator()?),
         Command::Wheel(args) => wheel::run(&args, &generator()?),
+        Command::Release(args) => release::run(&args, &generator()?),
+        Command::Publish(args) => release::publish::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     dependencies, flyte2, go,
     process::{nicely, run},
-    python::{self, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python},
+    python::{self, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python, WORKFLOWS},
     target,
 };
 
@@ -22,10 +22,12 @@ pub(crate) fn everything(install: bool) -> Result<()> {
     }
     Python::prepare(HOSTILE)?;
     Python::prepare(PLUGINS)?;
+    Python::prepare(WORKFLOWS)?;
     if python::suits_flytekit() {
         Python::prepare(FLYTEKIT)?;
     }
     if go::is_installed() {
+        actionlint()?;
         propeller()?;
         charts.as_ref().map_or(Ok(()), control_plane)?;
         if flyte2::refused()?.is_none() {
@@ -43,6 +45,13 @@ pub(crate) fn chart_tools(python: &Python) -> Result<()> {
 /// Vets the tests of propeller's plugin, which compiles their dependencies.
 pub(crate) fn propeller() -> Result<()> {
     run(&mut nicely(&go::propeller(&["vet", "./..."])))
+}
+
+/// actionlint, in the version that tests/workflows/go.mod pins.
+pub(crate) fn actionlint() -> Result<()> {
+    let output = target("tools/bin/actionlint").display().to_string();
+    let tool = "github.com/rhysd/actionlint/cmd/actionlint";
+    run(&mut nicely(&go::go_in("tests/workflows", &["build", "-o", &output, tool])))
 }
 
 /// etcd, and Kubernetes' API server and controller manager.

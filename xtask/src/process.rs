@@ -61,7 +61,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// The command line of `command`, without its environment, which contains tokens.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

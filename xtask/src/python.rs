@@ -46,6 +46,9 @@ pub(crate) const CHARTS: Suite =
 /// Callers, vendors and networks that mean harm.
 pub(crate) const HOSTILE: Suite =
     Suite { tests: "tests/hostile", environment: "hostile/venv", processes: "4", ..SUITE };
+/// GitHub's workflows, and what they run.
+pub(crate) const WORKFLOWS: Suite =
+    Suite { tests: "tests/workflows", environment: "workflows/venv", processes: "0", ..SUITE };
 /// Tests with Flyte's SDKs as clients of running services.
 pub(crate) const FLYTEKIT: Suite = Suite {
     tests: "clients/flytekit/tests",

@@ -13,8 +13,8 @@ use crate::{
     ci::is_ci,
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
-    python::{self, CHARTS, HOSTILE, INTEROP, Python},
-    template_notes, template_test,
+    python::{self, CHARTS, HOSTILE, INTEROP, Python, WORKFLOWS},
+    release, root, template_notes, template_test,
     times::{End, Times},
 };
 
@@ -84,7 +84,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 25] = [
+const STEPS: [Step; 26] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -109,6 +109,11 @@ const STEPS: [Step; 25] = [
     },
     Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
+    Step {
+        name: "workflows",
+        what: "GitHub's workflows, and every command that they run, dry",
+        run: workflows,
+    },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },
     Step { name: "standalone", what: "plugins in separate repositories pass", run: standalone },
     Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
@@ -239,6 +244,7 @@ fn house_rules(_: &Environment) -> Result<Outcome> {
 
 fn generated(_: &Environment) -> Result<Outcome> {
     template_notes::check()?;
+    release::check_charts(root())?;
     passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
 
@@ -294,6 +300,19 @@ fn hostile(_: &Environment) -> Result<Outcome> {
 fn dependencies(environment: &Environment) -> Result<Outcome> {
     let missing = dependencies::check(environment.ci)?;
     Ok(missing.map_or(Outcome::Passed, Outcome::Skipped))
+}
+
+fn workflows(_: &Environment) -> Result<Outcome> {
+    if !go::is_installed() {
+        return Ok(Outcome::Skipped("go is not installed: it builds actionlint".to_owned()));
+    }
+    let Some(python) = Python::prepare(WORKFLOWS)? else {
+        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
+    };
+    // Helm, which packages and pushes charts.
+    prepare::chart_tools(&python)?;
+    prepare::actionlint()?;
+    passed(python.pytest())
 }
 
 fn template(_: &Environment) -> Result<Outcome> {
