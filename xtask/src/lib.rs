@@ -8,6 +8,7 @@
 mod bench;
 mod beside;
 mod bundle;
+mod cargo_tools;
 mod ci;
 mod demo;
 mod dependencies;
@@ -32,6 +33,7 @@ mod prompt;
 mod python;
 mod remove_plugin;
 mod scaffold;
+mod site;
 mod status;
 mod sync;
 mod template_notes;
@@ -84,6 +86,7 @@ enum Command {
     Wheel(wheel::Args),
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
+    Site(site::Args),
     Test(test::Args),
     Bench(bench::Args),
     /// Prints a token that a service started by `demo` accepts.
@@ -125,6 +128,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Wheel(args) => wheel::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
+        Command::Site(args) => site::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
         Command::Bench(args) => bench::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),

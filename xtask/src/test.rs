@@ -14,7 +14,7 @@ use crate::{
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
     python::{self, CHARTS, HOSTILE, INTEROP, Python},
-    template_notes, template_test,
+    site, template_notes, template_test,
     times::{End, Times},
 };
 
@@ -84,7 +84,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 25] = [
+const STEPS: [Step; 26] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -94,6 +94,7 @@ const STEPS: [Step; 25] = [
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
     Step { name: "rust", what: "unit, conformance and integration tests", run: rust },
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
+    Step { name: "site", what: "the documentation's site, and every link", run: documentation },
     Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop::python },
     Step {
         name: "interop-propeller",
@@ -282,6 +283,11 @@ fn doc(_: &Environment) -> Result<Outcome> {
     command.arg("--document-private-items");
     command.env("RUSTDOCFLAGS", "-D warnings");
     passed(command)
+}
+
+fn documentation(environment: &Environment) -> Result<Outcome> {
+    let missing = site::check(environment.ci)?;
+    Ok(missing.map_or(Outcome::Passed, Outcome::Skipped))
 }
 
 fn hostile(_: &Environment) -> Result<Outcome> {
