@@ -49,7 +49,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
         &[
             &["ci", "exit", "prompt", "workspace"],
             &["process"],
-            &["cargo_tools", "floors", "go", "home", "python", "scaffold", "times"],
+            &["cargo_tools", "floors", "go", "home", "python", "recording", "scaffold", "times"],
             &[
                 "dependencies",
                 "flyte2",

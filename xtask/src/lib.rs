@@ -31,6 +31,7 @@ mod prepare;
 mod process;
 mod prompt;
 mod python;
+mod recording;
 mod remove_plugin;
 mod scaffold;
 mod site;

@@ -366,5 +366,6 @@ fn instructions(_: &Environment) -> Result<Outcome> {
 }
 
 fn demo(_: &Environment) -> Result<Outcome> {
-    passed(cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))
+    let demo = ["run", "--quiet", "--package", "xtask", "--", "demo"];
+    passed(cargo(&[&demo[..], &["--check-svg", "docs/demo.svg"]].concat()))
 }
