@@ -51,6 +51,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
             &["process"],
             &["cargo_tools", "floors", "go", "home", "python", "recording", "scaffold", "times"],
             &[
+                "badges",
                 "dependencies",
                 "flyte2",
                 "guide",

@@ -5,6 +5,7 @@
     reason = "those rules are for services: these tools have no async runtime to block and no clock to pause"
 )]
 
+mod badges;
 mod bench;
 mod beside;
 mod bundle;
@@ -88,6 +89,7 @@ enum Command {
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Site(site::Args),
+    Badges(badges::Args),
     Test(test::Args),
     Bench(bench::Args),
     /// Prints a token that a service started by `demo` accepts.
@@ -130,6 +132,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Site(args) => site::run(&args).map(|()| Exit::Ok),
+        Command::Badges(args) => badges::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
         Command::Bench(args) => bench::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),

@@ -8,6 +8,7 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
+    badges,
     bench::budgets,
     beside::{self, Beside},
     ci::is_ci,
@@ -88,7 +89,11 @@ const STEPS: [Step; 26] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
-    Step { name: "generated", what: "plugins match what the template renders", run: generated },
+    Step {
+        name: "generated",
+        what: "plugins match what the template renders, badges their facts",
+        run: generated,
+    },
     Step { name: "clippy", what: "lints, as errors", run: clippy },
     Step { name: "build", what: "every program", run: build },
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
@@ -240,6 +245,7 @@ fn house_rules(_: &Environment) -> Result<Outcome> {
 
 fn generated(_: &Environment) -> Result<Outcome> {
     template_notes::check()?;
+    badges::check()?;
     passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
 
