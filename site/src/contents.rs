@@ -14,7 +14,7 @@ use crate::{
 const FRONT: &str = "README.md";
 const INDEX: &str = "docs/README.md";
 /// Where each plugin has a page. No list names them: a new plugin edits no file that exists.
-const PLUGINS: &str = "docs/plugins/";
+const PLUGINS: &str = "docs/plugins";
 /// The last section: pages of the site that the index does not name.
 const MORE: &str = "More";
 
@@ -60,7 +60,7 @@ impl Contents {
         let target =
             pages.target(INDEX, &link.to).with_context(|| format!("{INDEX}: {}", link.to))?;
         match target {
-            Target::Directory(directory) if PLUGINS == format!("{directory}/") => {
+            Target::Directory(directory) if directory == PLUGINS => {
                 let entries = plugins(pages);
                 self.section(&link.section).extend(entries);
             }
@@ -145,9 +145,9 @@ fn entry(pages: &Pages, page: &str, depth: usize) -> Entry {
 /// The page of each plugin; below it, its author's page, that of its tasks and that of its chart.
 fn plugins(pages: &Pages) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for (path, _) in pages.iter().filter(|(path, _)| path.starts_with(PLUGINS)) {
+    for (path, _) in pages.in_directory(PLUGINS) {
         entries.push(entry(pages, path, 0));
-        let name = path.trim_start_matches(PLUGINS).trim_end_matches(".md");
+        let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".md");
         for (page, title) in [
             (format!("services/{name}/README.md"), "Settings and tasks"),
             (format!("plugins/{name}/README.md"), "Settings and tasks"),

@@ -90,6 +90,14 @@ impl Pages {
         }
     }
 
+    /// The pages in a directory, without those in directories below it.
+    pub(crate) fn in_directory(&self, directory: &str) -> impl Iterator<Item = (&str, &Markdown)> {
+        let inside = format!("{directory}/");
+        self.iter().filter(move |(path, _)| {
+            path.strip_prefix(&inside).is_some_and(|name| !name.contains('/'))
+        })
+    }
+
     fn check_anchor(&self, page: &str, anchor: Option<&str>) -> Result<()> {
         let anchors = self.get(page).map(|page| &page.anchors);
         match anchor {

@@ -12,6 +12,9 @@ use crate::{
 
 /// mdBook's configuration.
 const BOOK: &str = include_str!("../book.toml");
+const STYLE: &str = include_str!("../site.css");
+/// The product's icon.
+const ICON: &str = "docs/icon.svg";
 
 /// Writes the site's pages, the files that they show or link to, and the contents; returns what to report.
 ///
@@ -38,6 +41,9 @@ pub(crate) fn write(
     }
     save(&directory.join("src/SUMMARY.md"), contents.summary().as_bytes())?;
     save(&directory.join("book.toml"), configuration(repository).as_bytes())?;
+    save(&directory.join("site.css"), STYLE.as_bytes())?;
+    let icon = fs::read(pages.root.join(ICON)).context(ICON)?;
+    save(&directory.join("theme/favicon.svg"), &icon)?;
     Ok(format!("{} pages and {} files staged", contents.pages().count(), files.len()))
 }
 
@@ -80,6 +86,10 @@ fn rewritten(
             Target::Page(page, anchor) if contents.has(&page) => {
                 Some(relative(path, &staged(&page), anchor.as_deref()))
             }
+            Target::Directory(directory) if pages.in_directory(&directory).next().is_some() => {
+                list(&mut text, link, pages, path, &directory);
+                continue;
+            }
             Target::Page(place, _) | Target::Directory(place) => {
                 (!repository.is_empty()).then(|| format!("{repository}/blob/HEAD/{place}"))
             }
@@ -87,6 +97,15 @@ fn rewritten(
         replace(&mut text, link, to.as_deref());
     }
     Ok(text)
+}
+
+/// Replaces the link to a directory by links to its pages, which a site cannot list.
+fn list(text: &mut String, link: &Link, pages: &Pages, from: &str, directory: &str) {
+    let links = pages
+        .in_directory(directory)
+        .map(|(path, page)| format!("[{}]({})", page.title, relative(from, &staged(path), None)));
+    let links = links.collect::<Vec<_>>().join(", ");
+    text.replace_range(link.range.clone(), &format!("{} ({links})", link.label));
 }
 
 /// Points `link` to `to`, or leaves its label alone.
@@ -119,7 +138,7 @@ mod tests {
     use super::*;
 
     fn page(repository: &str) -> (String, BTreeSet<String>) {
-        let text = "# A\n[r](../README.md#x) ![i](a.svg) [d](values) <img src=\"b.svg\">\n[s](../services/a) `[r](../README.md)`\n## B\n[x](x.md)\n";
+        let text = "# A\n[r](../README.md#x) ![i](a.svg) [d](values) <img src=\"b.svg\">\n[s](../services/a) `[r](../README.md)`\n## B\n[x](x.md)\n[each](plugins)\n";
         let pages = Pages::of_texts(&[
             ("README.md", "# x\n"),
             ("docs/README.md", text),
@@ -127,6 +146,8 @@ mod tests {
             ("docs/a.svg", ""),
             ("docs/b.svg", ""),
             ("docs/values/a.yaml", ""),
+            ("docs/plugins/a.md", "# Acme\n"),
+            ("docs/plugins/b.md", "# Bcme\n"),
             ("services/a/README.md", "# a\n"),
         ]);
         let contents = Contents::of(&pages).unwrap();
@@ -141,7 +162,7 @@ mod tests {
         let (text, files) = page("");
         assert_eq!(
             text,
-            "# A\n[r](../index.md#x) ![i](a.svg) d <img src=\"b.svg\">\n[s](../services/a/index.md) `[r](../README.md)`\n## B\n[x](x.md)\n"
+            "# A\n[r](../index.md#x) ![i](a.svg) d <img src=\"b.svg\">\n[s](../services/a/index.md) `[r](../README.md)`\n## B\n[x](x.md)\neach ([Acme](plugins/a.md), [Bcme](plugins/b.md))\n"
         );
         assert_eq!(Vec::from_iter(files), ["docs/a.svg", "docs/b.svg"]);
     }
