@@ -1,4 +1,5 @@
-//! The check of the site as mdBook wrote it: every link has its page, every `#…` its element.
+//! The check of the site as mdBook wrote it: every link has its page, every `#…` its element, and search finds
+//! every page.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,8 +35,12 @@ pub(crate) fn check(directory: &Path) -> Result<String> {
     if pages.is_empty() {
         bail!("{} has no pages", directory.display());
     }
+    let index = search_index(directory)?;
+    let not_found = |page: &&PathBuf| !index.contains(&format!("\"{}", page.display()));
+    let not_found = pages.keys().filter(not_found);
+    broken.extend(not_found.map(|page| format!("{}: search does not find it", page.display())));
     if !broken.is_empty() {
-        bail!("the site's links are broken:\n  {}", broken.join("\n  "));
+        bail!("the site is broken:\n  {}", broken.join("\n  "));
     }
     Ok(format!("{} rendered pages, {links} links", pages.len()))
 }
@@ -54,6 +59,17 @@ fn read(root: &Path, folder: &Path, pages: &mut BTreeMap<PathBuf, String>) -> Re
         }
     }
     Ok(())
+}
+
+/// The index that the site's search loads, in which pages are named by their address.
+fn search_index(directory: &Path) -> Result<String> {
+    let mut names = fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_index = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("searchindex") && name.ends_with(".js")
+    };
+    let index = names.find(is_index).context("the site has no search index")?;
+    fs::read_to_string(&index).with_context(|| index.display().to_string())
 }
 
 fn ids(text: &str) -> BTreeSet<String> {
@@ -102,11 +118,17 @@ mod tests {
     use super::*;
 
     fn site(link: &str) -> Result<String> {
+        site_in_which_search_finds("docs/x.html", link)
+    }
+
+    fn site_in_which_search_finds(found: &str, link: &str) -> Result<String> {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir_all(directory.path().join("docs")).unwrap();
         let front = format!("<h1 id=\"top\">x</h1><a href=\"{link}\">x</a> <img src=\"a.svg\">");
         fs::write(directory.path().join("index.html"), front).unwrap();
         fs::write(directory.path().join("a.svg"), "").unwrap();
+        let index = format!("{{\"doc_urls\":[\"index.html#top\",\"{found}#x\"]}}");
+        fs::write(directory.path().join("searchindex-0.js"), index).unwrap();
         fs::write(
             directory.path().join("docs/x.html"),
             "<h1 id=\"x\"><a href=\"../index.html#top\">",
@@ -128,6 +150,12 @@ mod tests {
             let error = site(link).unwrap_err().to_string();
             assert!(error.ends_with(why), "{error}");
         }
+    }
+
+    #[test]
+    fn search_finds_every_page() {
+        let error = site_in_which_search_finds("docs/y.html", "#top").unwrap_err().to_string();
+        assert!(error.ends_with("docs/x.html: search does not find it"), "{error}");
     }
 
     #[test]
