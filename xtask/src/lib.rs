@@ -5,9 +5,11 @@
     reason = "those rules are for services: these tools have no async runtime to block and no clock to pause"
 )]
 
+mod badges;
 mod bench;
 mod beside;
 mod bundle;
+mod cargo_tools;
 mod ci;
 mod demo;
 mod dependencies;
@@ -30,9 +32,11 @@ mod prepare;
 mod process;
 mod prompt;
 mod python;
+mod recording;
 mod release;
 mod remove_plugin;
 mod scaffold;
+mod site;
 mod status;
 mod sync;
 mod template_notes;
@@ -87,6 +91,8 @@ enum Command {
     Publish(release::publish::Args),
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
+    Site(site::Args),
+    Badges(badges::Args),
     Test(test::Args),
     Bench(bench::Args),
     /// Prints a token that a service started by `demo` accepts.
@@ -130,6 +136,8 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Publish(args) => release::publish::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
+        Command::Site(args) => site::run(&args).map(|()| Exit::Ok),
+        Command::Badges(args) => badges::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
         Command::Bench(args) => bench::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),

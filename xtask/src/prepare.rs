@@ -7,7 +7,7 @@ use crate::{
     dependencies, flyte2, go,
     process::{nicely, run},
     python::{self, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python, WORKFLOWS},
-    target,
+    site, target,
 };
 
 /// Prepares all tools, at a lower priority than builds and tests. A step prepares what is still missing, or
@@ -34,6 +34,7 @@ pub(crate) fn everything(install: bool) -> Result<()> {
             flyte2::compile()?;
         }
     }
+    site::tool(install)?;
     dependencies::tools(install).map(drop)
 }
 

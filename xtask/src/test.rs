@@ -8,13 +8,14 @@ use std::{process::Command, time::Instant};
 use anyhow::{Result, bail};
 
 use crate::{
+    badges,
     bench::budgets,
     beside::{self, Beside},
     ci::is_ci,
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
     python::{self, CHARTS, HOSTILE, INTEROP, Python, WORKFLOWS},
-    release, root, template_notes, template_test,
+    release, root, site, template_notes, template_test,
     times::{End, Times},
 };
 
@@ -84,16 +85,21 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 26] = [
+const STEPS: [Step; 27] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
-    Step { name: "generated", what: "plugins match what the template renders", run: generated },
+    Step {
+        name: "generated",
+        what: "plugins match what the template renders, badges their facts",
+        run: generated,
+    },
     Step { name: "clippy", what: "lints, as errors", run: clippy },
     Step { name: "build", what: "every program", run: build },
     Step { name: "python", what: "a Python environment for interop", run: python_environment },
     Step { name: "rust", what: "unit, conformance and integration tests", run: rust },
     Step { name: "doc", what: "rustdoc, warnings as errors", run: doc },
+    Step { name: "site", what: "the documentation's site, and every link", run: documentation },
     Step { name: "interop-python", what: "Flyte's published Python stubs", run: interop::python },
     Step {
         name: "interop-propeller",
@@ -245,6 +251,7 @@ fn house_rules(_: &Environment) -> Result<Outcome> {
 fn generated(_: &Environment) -> Result<Outcome> {
     template_notes::check()?;
     release::check_charts(root())?;
+    badges::check()?;
     passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
 
@@ -288,6 +295,11 @@ fn doc(_: &Environment) -> Result<Outcome> {
     command.arg("--document-private-items");
     command.env("RUSTDOCFLAGS", "-D warnings");
     passed(command)
+}
+
+fn documentation(environment: &Environment) -> Result<Outcome> {
+    let missing = site::check(environment.ci)?;
+    Ok(missing.map_or(Outcome::Passed, Outcome::Skipped))
 }
 
 fn hostile(_: &Environment) -> Result<Outcome> {
@@ -379,5 +391,6 @@ fn instructions(_: &Environment) -> Result<Outcome> {
 }
 
 fn demo(_: &Environment) -> Result<Outcome> {
-    passed(cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))
+    let demo = ["run", "--quiet", "--package", "xtask", "--", "demo"];
+    passed(cargo(&[&demo[..], &["--check-svg", "docs/demo.svg"]].concat()))
 }

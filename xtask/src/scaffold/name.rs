@@ -92,6 +92,7 @@ const REPOSITORY: &[&str] = &[
     "plugins",
     "propeller-proxy",
     "services",
+    "site",
     "template",
     "tests",
     "utils",
