@@ -20,7 +20,7 @@ use crate::{
 
 /// Lists plugins, with the details that CI and image builds need.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Only plugins that changed since --base, themselves or through their dependencies.
     #[arg(long, requires = "base")]
     affected: bool,
