@@ -140,6 +140,20 @@ mod tests {
     }
 
     #[test]
+    fn the_page_has_every_command_and_every_exit_code() {
+        let page = include_str!("../../docs/outrigger.md");
+        for (path, _, codes) in EXAMPLES {
+            let command = format!("`outrigger {}`", path.join(" "));
+            assert!(page.contains(&command), "docs/outrigger.md lacks {command}");
+            let codes =
+                codes.lines().filter_map(|line| line.strip_prefix("  ")?.split("  ").next());
+            for code in codes {
+                assert!(page.contains(&format!("| {code} | ")), "docs/outrigger.md lacks {code}");
+            }
+        }
+    }
+
+    #[test]
     fn every_command_has_examples() {
         fn check(command: &Command, path: &str) {
             for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {

@@ -16,29 +16,37 @@ use crate::{
 ///
 /// The image is `FROM scratch`, runs as user 65532, and contains a static binary and Mozilla's CA
 /// certificates. The same sources produce the same bytes. Push it with `skopeo copy oci-archive:FILE
-/// docker://NAME`, or load it locally with `podman load -i FILE`.
+/// docker://NAME`, or load it locally with `docker load -i FILE` or `podman load -i FILE`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
     /// The plugin to package.
     #[arg(
         value_name = "NAME",
-        required_unless_present_any = ["bridge", "bundle", "proxy"],
-        conflicts_with_all = ["bridge", "bundle", "proxy"]
+        required_unless_present_any = OTHER_THAN_PLUGINS,
+        conflicts_with_all = OTHER_THAN_PLUGINS
     )]
     name: Option<String>,
 
     /// Package services/bridge: connectors, and plugins in any language.
-    #[arg(long, conflicts_with_all = ["bundle", "proxy"])]
+    #[arg(long, conflicts_with_all = ["bundle", "proxy", "outrigger", "fake_vendor"])]
     bridge: bool,
 
     /// Package services/bundle: several plugins in one program.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["outrigger", "fake_vendor"])]
     bundle: bool,
 
     /// Package services/propeller-proxy: the sidecar that adds a token to propeller's calls.
-    #[arg(long, conflicts_with = "bundle")]
+    #[arg(long, conflicts_with_all = ["bundle", "outrigger", "fake_vendor"])]
     proxy: bool,
+
+    /// Package outrigger: the program for people who run and write plugins.
+    #[arg(long)]
+    outrigger: bool,
+
+    /// Package fake-upstream: the vendors' fakes, to try a service without an account.
+    #[arg(long, conflicts_with = "outrigger")]
+    fake_vendor: bool,
 
     /// Registry of the image's name, such as registry.example.com/team [default: the workspace's; none in a plain checkout].
     #[arg(long, value_parser = home::check_registry)]
@@ -66,6 +74,17 @@ const BRIDGE: &str = "bridge";
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.
 pub(crate) const PROXY: &str = "propeller-proxy";
+/// The package of the program for people.
+pub(crate) const OUTRIGGER: &str = "outrigger";
+/// The package of the vendors' fakes.
+const FAKE_VENDOR: &str = "fake-upstream";
+
+/// The packages that have images of a release and are no plugins, and their directories. A plugin's Dockerfile is
+/// generated, and so is the bridge's.
+pub(crate) const OTHERS: [(&str, &str); 3] =
+    [(BUNDLE, "services/bundle"), (PROXY, "services/propeller-proxy"), (OUTRIGGER, "outrigger")];
+/// The flags of [`Args`] that name an image.
+const OTHER_THAN_PLUGINS: [&str; 5] = ["bridge", "bundle", "proxy", "outrigger", "fake_vendor"];
 
 /// The ports of a service that is not a plugin.
 const SERVICE_PORTS: &[u16] = &[8000, 9090];
@@ -83,14 +102,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 fn image(args: &Args, generator: &Generator) -> Result<Image> {
     let Some(name) = &args.name else {
-        let (package, description, ports) = match (args.bridge, args.proxy) {
-            (true, _) => {
-                (BRIDGE, "Runs Flyte's connectors and plugins in any language", SERVICE_PORTS)
-            }
-            // Its ports depend on its routes.
-            (_, true) => (PROXY, "Gives FlytePropeller's calls a token", &[][..]),
-            _ => (BUNDLE, "Runs Flyte's tasks on several services", SERVICE_PORTS),
-        };
+        let (package, description, ports) = other(args);
         return Ok(Image {
             package: package.to_owned(),
             repository: name_of(args, generator, package)?,
@@ -112,6 +124,22 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
         description: member.file.plugin.description.clone(),
         ports: vec![member.file.ports.api, member.file.ports.admin],
     })
+}
+
+/// The package of an image that is no plugin's, what it does, and its ports.
+fn other(args: &Args) -> (&'static str, &'static str, &'static [u16]) {
+    if args.bridge {
+        (BRIDGE, "Runs Flyte's connectors and plugins in any language", SERVICE_PORTS)
+    } else if args.proxy {
+        // Its ports depend on its routes.
+        (PROXY, "Gives FlytePropeller's calls a token", &[])
+    } else if args.outrigger {
+        (OUTRIGGER, "Values for Flyte, new plugins, checks, tokens and health", &[])
+    } else if args.fake_vendor {
+        (FAKE_VENDOR, "Fakes of vendors, to try a service without an account", &[])
+    } else {
+        (BUNDLE, "Runs Flyte's tasks on several services", SERVICE_PORTS)
+    }
 }
 
 /// The name of an image without a tag. One that plugin.toml gives with its registry stays.

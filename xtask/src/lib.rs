@@ -93,7 +93,6 @@ enum Command {
     Demo(demo::Args),
     Test(test::Args),
     Bench(bench::Args),
-    /// Prints a token that a service started by `demo` accepts.
     Token(token::Args),
 }
 
