@@ -93,7 +93,7 @@ async fn a_service_does_with_a_token_what_show_says() {
             let shown = run_in(here, &["token", "show", "--auth", auth], token, &[]).await;
             assert_eq!(shown.code, i32::from(status != 200), "{name}: {}", shown.stdout);
             assert!(shown.stdout.contains(word), "{name} {more:?}: {}", shown.stdout);
-            assert!(shown.stdout.contains(&format!("alg  {name}")), "{}", shown.stdout);
+            assert!(shown.stdout.contains(&format!("  alg   {name}\n")), "{}", shown.stdout);
         }
     }
     let other = [

@@ -32,7 +32,7 @@ async fn values_are_those_of_the_repository_as_yaml_and_as_json() {
 async fn values_are_for_plugins_of_ones_own_too() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("plugin.toml");
-    let text = "schema = 1\n[plugin]\nname = \"shout\"\ntask-types = [\"shout\"]\n";
+    let text = "schema = 1\n[plugin]\nname = \"shout\"\ntask-types = [\"shout\"]\ndescription = \"Shouts\"\n";
     std::fs::write(&file, text).unwrap();
     let plugin = format!("--plugin={}", file.display());
     let common = ["--flyte=1.16", "--chart=core", "--output=json"];
