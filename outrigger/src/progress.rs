@@ -22,14 +22,18 @@ pub(crate) async fn during<T>(what: &str, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let mut ticks = interval_at(started + AFTER, EVERY);
     let mut frames = FRAMES.iter().cycle();
+    let mut is_shown = false;
     tokio::pin!(work);
     loop {
         tokio::select! {
             result = &mut work => {
-                show(CLEAR);
+                if is_shown {
+                    show(CLEAR);
+                }
                 return result;
             }
             _ = ticks.tick() => {
+                is_shown = true;
                 let frame = frames.next().copied().unwrap_or_default();
                 show(&format!("{CLEAR}{frame} {what} ({} s)", started.elapsed().as_secs()));
             }

@@ -49,20 +49,39 @@ async fn run(args: &[&str]) -> Ended {
     run_in(&std::env::temp_dir(), args, "", &[]).await
 }
 
+/// What the program writes to a terminal, by util-linux's `script`.
+async fn on_a_terminal(args: &[&str], more: &[(&str, &str)]) -> String {
+    let program = program::path("outrigger");
+    let line = format!("{} {}", program.display(), args.join(" "));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::null());
+    script.env("TERM", "xterm").env_remove("NO_COLOR").envs(more.iter().copied());
+    let written = timeout(Duration::from_secs(60), script.output()).await;
+    let written = written.expect("ends within the timeout").expect("script is installed");
+    String::from_utf8(written.stdout).unwrap()
+}
+
 #[tokio::test]
 async fn colours_are_for_terminals_and_obey_no_color() {
     let colours = |text: &str| text.contains('\u{1b}');
     let dead = ["health-check", "http://127.0.0.1:1"];
-    let here = std::env::temp_dir();
     for args in [&dead[..], &["--help"], &["nothing"], &["token", "show", "/nowhere"]] {
-        let plain = run(args).await;
-        assert!(!colours(&plain.stdout) && !colours(&plain.stderr), "{args:?}");
-        let forced = run_in(&here, args, "", &[("CLICOLOR_FORCE", "1")]).await;
-        assert!(colours(&forced.stdout) || colours(&forced.stderr), "{args:?}");
-        let both = [("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")];
-        let none = run_in(&here, args, "", &both[1..]).await;
-        assert!(!colours(&none.stdout) && !colours(&none.stderr), "{args:?}");
+        let piped = run(args).await;
+        assert!(!colours(&piped.stdout) && !colours(&piped.stderr), "{args:?}");
+        let shown = on_a_terminal(args, &[]).await;
+        assert!(colours(&shown), "{args:?}: {shown}");
+        let plain = on_a_terminal(args, &[("NO_COLOR", "1")]).await;
+        assert!(!colours(&plain) && !plain.is_empty(), "{args:?}: {plain}");
     }
+}
+
+#[tokio::test]
+async fn progress_is_for_terminals_and_for_what_takes_more_than_a_second() {
+    let args = ["health-check", "http://127.0.0.1:1", "--wait", "2s"];
+    let shown = on_a_terminal(&args, &[]).await;
+    assert!(shown.contains("asking for health (1 s)"), "{shown}");
+    assert!(run(&args).await.stderr.is_empty());
+    assert!(!on_a_terminal(&args[..2], &[]).await.contains("asking for health"));
 }
 
 #[tokio::test]
