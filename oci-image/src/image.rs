@@ -1,6 +1,10 @@
 //! Packs an image as an OCI image layout in one archive.
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>
+//!
+//! The archive also has the `manifest.json` of `docker save`, over the same blobs, as Docker itself writes it: without it,
+//! `docker load` takes OCI archives only where containerd stores the images.
+//! <https://github.com/moby/docker-image-spec/blob/v1.3.1/README.md>
 
 use std::collections::BTreeMap;
 
@@ -84,10 +88,11 @@ impl Image {
         let mut archive = Builder::new(Vec::new());
         append(&mut archive, "oci-layout", EntryType::Regular, 0o644, LAYOUT)?;
         append(&mut archive, "index.json", EntryType::Regular, 0o644, &index)?;
+        let docker = self.docker_manifest(&config).to_string().into_bytes();
+        append(&mut archive, "manifest.json", EntryType::Regular, 0o644, &docker)?;
         let blobs = self.layers.iter().map(|layer| &layer.blob).chain([&config, &manifest]);
         for blob in blobs {
-            let path = format!("blobs/{}", digest(blob).replace(':', "/"));
-            append(&mut archive, &path, EntryType::Regular, 0o644, blob)?;
+            append(&mut archive, &path(blob), EntryType::Regular, 0o644, blob)?;
         }
         Ok(Packed {
             archive: archive.into_inner()?,
@@ -117,6 +122,12 @@ impl Image {
         })
     }
 
+    /// The table of contents of `docker save`.
+    fn docker_manifest(&self, config: &[u8]) -> Json {
+        let layers = self.layers.iter().map(|layer| path(&layer.blob)).collect::<Vec<_>>();
+        json!([{ "Config": path(config), "RepoTags": [self.name], "Layers": layers }])
+    }
+
     fn index(&self, manifest: &[u8]) -> Json {
         let mut entry = descriptor(MANIFEST, manifest);
         entry["platform"] = json!({ "architecture": self.platform.architecture(), "os": "linux" });
@@ -127,6 +138,11 @@ impl Image {
         });
         json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry] })
     }
+}
+
+/// Where a blob is in the archive.
+fn path(blob: &[u8]) -> String {
+    format!("blobs/{}", digest(blob).replace(':', "/"))
 }
 
 pub(crate) fn descriptor(media_type: &str, blob: &[u8]) -> Json {
@@ -181,5 +197,16 @@ mod tests {
         assert_eq!(config["config"]["User"], USER);
         assert_eq!(config["created"], "1970-01-01T00:00:00Z");
         assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn docker_finds_the_same_blobs() {
+        let files = files(&image().pack().unwrap().archive);
+        let docker: Json = serde_json::from_slice(&files["manifest.json"]).unwrap();
+        assert_eq!(docker[0]["RepoTags"][0], "registry.example/acme/bigquery:1.2.3");
+        let config = docker[0]["Config"].as_str().unwrap();
+        let config: Json = serde_json::from_slice(&files[config]).unwrap();
+        assert_eq!(config["config"]["User"], USER);
+        assert!(files.contains_key(docker[0]["Layers"][0].as_str().unwrap()));
     }
 }

@@ -28,6 +28,7 @@ mod idempotency;
 mod lifecycle;
 mod numbers;
 mod observability;
+mod outrigger;
 mod overload;
 mod polls;
 mod program;

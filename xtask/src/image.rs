@@ -25,29 +25,37 @@ use crate::{
 ///
 /// The image is `FROM scratch`, runs as user 65532, and contains a static binary and Mozilla's CA
 /// certificates. The same sources produce the same bytes. Push it with `skopeo copy oci-archive:FILE
-/// docker://NAME`, or load it locally with `podman load -i FILE`.
+/// docker://NAME`, or load it locally with `docker load -i FILE` or `podman load -i FILE`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
     /// The plugin to package.
     #[arg(
         value_name = "NAME",
-        required_unless_present_any = ["bridge", "bundle", "proxy"],
-        conflicts_with_all = ["bridge", "bundle", "proxy"]
+        required_unless_present_any = OTHER_THAN_PLUGINS,
+        conflicts_with_all = OTHER_THAN_PLUGINS
     )]
     name: Option<String>,
 
     /// Package services/bridge: connectors, and plugins in any language.
-    #[arg(long, conflicts_with_all = ["bundle", "proxy"])]
+    #[arg(long, conflicts_with_all = ["bundle", "proxy", "outrigger", "fake_vendor"])]
     bridge: bool,
 
     /// Package services/bundle: several plugins in one program.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["outrigger", "fake_vendor"])]
     bundle: bool,
 
     /// Package services/propeller-proxy: the sidecar that adds a token to propeller's calls.
-    #[arg(long, conflicts_with = "bundle")]
+    #[arg(long, conflicts_with_all = ["bundle", "outrigger", "fake_vendor"])]
     proxy: bool,
+
+    /// Package outrigger: the program for people who run and write plugins.
+    #[arg(long)]
+    outrigger: bool,
+
+    /// Package fake-upstream: the vendors' fakes, to try a service without an account.
+    #[arg(long, conflicts_with = "outrigger")]
+    fake_vendor: bool,
 
     /// Registry of the image's name, such as registry.example.com/team [default: the workspace's; none in a plain checkout].
     #[arg(long, value_parser = home::check_registry)]
@@ -85,6 +93,17 @@ pub(crate) const BRIDGE: &str = "bridge";
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.
 pub(crate) const PROXY: &str = "propeller-proxy";
+/// The package of the program for people.
+pub(crate) const OUTRIGGER: &str = "outrigger";
+/// The package of the vendors' fakes.
+const FAKE_VENDOR: &str = "fake-upstream";
+
+/// The packages that have images of a release and are no plugins, and their directories. A plugin's Dockerfile is
+/// generated, and so is the bridge's.
+pub(crate) const OTHERS: [(&str, &str); 3] =
+    [(BUNDLE, "services/bundle"), (PROXY, "services/propeller-proxy"), (OUTRIGGER, "outrigger")];
+/// The flags of [`Args`] that name an image.
+const OTHER_THAN_PLUGINS: [&str; 5] = ["bridge", "bundle", "proxy", "outrigger", "fake_vendor"];
 
 /// The ports of a service that is not a plugin.
 const SERVICE_PORTS: &[u16] = &[8000, 9090];
@@ -106,12 +125,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 fn image(args: &Args, generator: &Generator, home: &Home) -> Result<Image> {
     let Some(name) = &args.name else {
-        let package = match (args.bridge, args.proxy) {
-            (true, _) => BRIDGE,
-            (_, true) => PROXY,
-            _ => BUNDLE,
-        };
-        return Ok(Image::of_service(package, home));
+        return Ok(Image::of_service(other(args), home));
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
@@ -124,14 +138,15 @@ fn image(args: &Args, generator: &Generator, home: &Home) -> Result<Image> {
     Ok(Image::of_plugin(member, home))
 }
 
-/// The image of every program in Rust: the plugins', the bridge's, the bundle's and the sidecar's.
+/// The image of every program in Rust: the plugins', the bridge's, the bundle's, the sidecar's, and those to try them.
 ///
 /// # Errors
 /// If a plugin.toml is invalid.
 pub(crate) fn all(generator: &Generator, home: &Home) -> Result<Vec<Image>> {
     let members = generator.project.members()?;
     let in_rust = members.iter().filter(|member| member.file.plugin.kind == Kind::Rust);
-    let services = [BRIDGE, BUNDLE, PROXY].map(|package| Image::of_service(package, home));
+    let services = [BRIDGE, BUNDLE, PROXY, OUTRIGGER, FAKE_VENDOR]
+        .map(|package| Image::of_service(package, home));
     Ok(in_rust.map(|member| Image::of_plugin(member, home)).chain(services).collect())
 }
 
@@ -150,6 +165,8 @@ impl Image {
             BRIDGE => ("Runs Flyte's connectors and plugins in any language", SERVICE_PORTS),
             // Its ports depend on its routes.
             PROXY => ("Gives FlytePropeller's calls a token", &[][..]),
+            OUTRIGGER => ("Values for Flyte, new plugins, checks, tokens and health", &[][..]),
+            FAKE_VENDOR => ("Fakes of vendors, to try a service without an account", &[][..]),
             _ => ("Runs Flyte's tasks on several services", SERVICE_PORTS),
         };
         Self {
@@ -159,6 +176,17 @@ impl Image {
             ports: ports.to_vec(),
         }
     }
+}
+
+/// The package of an image that is no plugin's.
+fn other(args: &Args) -> &'static str {
+    let chosen = [
+        (args.bridge, BRIDGE),
+        (args.proxy, PROXY),
+        (args.outrigger, OUTRIGGER),
+        (args.fake_vendor, FAKE_VENDOR),
+    ];
+    chosen.iter().find(|(is_chosen, _)| *is_chosen).map_or(BUNDLE, |(_, package)| package)
 }
 
 /// The name of an image without a tag. One that plugin.toml gives with its registry stays.

@@ -38,7 +38,7 @@ use crate::{
 /// elsewhere, and with --no-input, they have defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// The plugin's name: lower-case letters, digits and single dashes, starting with a letter, at most
     /// 40 characters.
     name: Option<String>,
@@ -100,7 +100,7 @@ pub(crate) struct Args {
     no_verify: bool,
 
     /// Output format of the plan.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, alias = "output", value_enum, default_value_t)]
     format: Format,
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn everything(install: bool) -> Result<()> {
     dependencies::tools(install).map(drop)
 }
 
-/// Helm, kubectl and promtool.
+/// Helm, kubectl, promtool and Prometheus.
 pub(crate) fn chart_tools(python: &Python) -> Result<()> {
     run(python.command().arg("tests/charts/tools.py").arg(target("charts")))
 }

@@ -16,9 +16,9 @@ use crate::{
 
 /// Shows each plugin's template version and state, its files, and which were ejected and why.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Output format.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, alias = "output", value_enum, default_value_t)]
     format: Format,
 }
 

@@ -26,7 +26,7 @@ use crate::{
 /// overwritten: a generated file that was edited is refused, and a deleted file stays deleted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// Plugins to sync.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -73,7 +73,7 @@ pub(crate) struct Args {
     adopt: Option<String>,
 
     /// Output format.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, alias = "output", value_enum, default_value_t)]
     format: Format,
 }
 

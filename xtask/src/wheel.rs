@@ -35,7 +35,7 @@ pub(crate) struct Args {
 }
 
 /// The packages of the programs; each program has the name of its package.
-pub(crate) const PROGRAMS: [&str; 3] = ["bridge", "cargo-outrigger", "plugin-conformance"];
+pub(crate) const PROGRAMS: [&str; 2] = ["bridge", "outrigger"];
 /// The Python package.
 const PACKAGE: &str = "clients/python";
 
