@@ -101,7 +101,10 @@ pub(crate) struct HiveQuery {
 
 /// The value of a `?`: the name of an input, or an input and the SQL type that it is given.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "must be the name of an input, or an input and a type: {\"input\": \"day\", \"type\": \"date\"}"
+)]
 pub(crate) enum Parameter {
     /// The name of an input.
     Input(String),

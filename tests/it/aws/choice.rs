@@ -143,8 +143,11 @@ async fn what_is_not_configured_is_refused_and_nobody_is_called() {
     let mut both = asked(&service.url);
     expect_refusals(&athena, athena_task, &both).await;
     let location = format!("{}/results/", service.url);
-    let only = (json!({"output_location": location}), "custom.output_location: ");
-    expect_refusals(&athena, athena_task, &[only]).await;
+    let only = [
+        (json!({"output_location": location}), "custom.output_location: "),
+        (json!({"parameters": [3]}), "custom.parameters[0]: must be the name of an input, or"),
+    ];
+    expect_refusals(&athena, athena_task, &only).await;
 
     let redshift = [&own[..], &["--workgroups=sales", "--databases=dev"]].concat();
     let redshift = spawn::<redshift::Redshift>(&redshift).await;
