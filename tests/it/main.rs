@@ -8,6 +8,7 @@
 )]
 
 mod athena;
+mod aws;
 mod bridge;
 mod bridge_metrics;
 mod bridge_process;

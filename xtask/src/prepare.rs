@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     dependencies, flyte2, go,
     process::{nicely, run},
-    python::{self, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python, WORKFLOWS},
+    python::{self, AWS, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python, WORKFLOWS},
     site, target,
 };
 
@@ -20,6 +20,7 @@ pub(crate) fn everything(install: bool) -> Result<()> {
     if let Some(python) = &charts {
         chart_tools(python)?;
     }
+    Python::prepare(AWS)?;
     Python::prepare(HOSTILE)?;
     Python::prepare(PLUGINS)?;
     Python::prepare(WORKFLOWS)?;

@@ -71,10 +71,11 @@ struct Environment {
 /// The step that runs in parallel from the start: it does not depend on the repository's programs.
 const PREPARE: &str = "prepare";
 /// The steps that run in parallel with the others once the programs are built.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
     "interop-propeller",
     "interop-flyte2",
     "interop-flytekit",
+    "interop-aws",
     "plugins",
     "hostile",
     "charts",
@@ -85,7 +86,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 27] = [
+const STEPS: [Step; 28] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -108,6 +109,7 @@ const STEPS: [Step; 27] = [
     },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop::flyte2 },
     Step { name: "interop-flytekit", what: "Flyte's SDKs and connectors", run: interop::flytekit },
+    Step { name: "interop-aws", what: "AWS's own client, and moto with IAM on", run: interop::aws },
     Step {
         name: "plugins",
         what: "plugins in any language, behind the bridge",
