@@ -104,8 +104,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 pub(super) fn build(generator: &Generator, home: &Home, release: &Artefacts) -> Result<()> {
     let (shell, directory) = (Shell { dry: false }, default_directory());
     let publisher = Publisher { generator, home, release, shell, directory, plain_http: false };
-    publisher.build()?;
-    publisher.package_unpushed()
+    // The quick part first.
+    publisher.package_unpushed()?;
+    publisher.build()
 }
 
 fn default_directory() -> PathBuf {
