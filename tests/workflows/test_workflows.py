@@ -1,8 +1,10 @@
 """Workflows are valid, careful, and run nothing that is not run here."""
 
 import os
+import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 from workflow import ROOT, TARGET, WORKFLOWS, NotCovered, commands, jobs, load, words
@@ -67,6 +69,13 @@ def test_actionlint_accepts_the_workflows():
     # Without shellcheck, which is not installed everywhere; steps have one command anyway.
     lint = [TARGET / "tools" / "bin" / "actionlint", "-no-color", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
     done = subprocess.run(lint, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_zizmor_finds_no_weakness():
+    # Informational findings take `cargo xtask publish` for cargo's own `publish`.
+    audit = [pathlib.Path(sys.executable).with_name("zizmor"), "--offline", "--no-progress", "--min-severity=low", ".github"]
+    done = subprocess.run(audit, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
