@@ -69,11 +69,12 @@ def build(directory, registry):
     (directory / "files" / f"cargo-outrigger-{VERSION}-x86_64-linux.tar.gz").write_bytes(b"program")
     plan = subprocess.run([XTASK, "release", "--check", "--format", "json"], cwd=ROOT, capture_output=True, text=True).stdout
     names = [image["name"] for image in json.loads(plan)["plan"]["images"]]
+    subprocess.run(["cargo", "build", "--quiet", "--package", "oci-image"], cwd=ROOT, check=True)
     for name in names:
         for architecture in ("amd64", "arm64"):
             program = directory / f"{name}.{architecture}"
             program.write_bytes(static_program(f"{name} {architecture}"))
-            pack = ["cargo", "run", "--quiet", "--package", "oci-image", "--", "--program", program]
+            pack = [TARGET / "debug" / "oci-image", "--program", program]
             pack += ["--name", f"{registry.host}/acme/{name}:{VERSION}", "--platform", f"linux/{architecture}"]
             subprocess.run([*pack, "--output", directory / "images" / f"{name}.{architecture}.tar"], cwd=ROOT, check=True)
             program.unlink()
@@ -128,6 +129,15 @@ def test_nothing_is_pushed_before_everything_is_built(publish, registry):
     charts = publish("charts")
     assert charts.returncode == 2
     assert "was not pushed: run `cargo xtask publish images` first" in charts.stderr
+
+
+@pytest.mark.skipif(bool(shutil.which("syft")), reason="syft is installed")
+def test_a_step_without_its_programs_does_not_begin(publish, registry, called):
+    (called / "syft").unlink()
+    failed = publish("images")
+    assert failed.returncode == 2
+    assert "syft is not installed" in failed.stderr
+    assert not registry.manifests and not publish.calls()
 
 
 def test_a_login_needs_a_name_and_a_token(publish):

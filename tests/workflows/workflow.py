@@ -64,7 +64,7 @@ def commands():
         workflow = load(path)
         for name, job in workflow["jobs"].items():
             includes = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
-            for matrix, step in itertools.product(includes, job["steps"]):
+            for matrix, step in itertools.product(includes, job.get("steps", [])):
                 if "run" not in step:
                     continue
                 above = [workflow.get("env", {}), job.get("env", {}), step.get("env", {})]

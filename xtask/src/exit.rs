@@ -16,7 +16,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line, or a name in it, is invalid.
     Usage = 2,
-    /// Generated files differ from their expected contents.
+    /// Generated files differ from their expected contents, or a release is not ready.
     Drift = 3,
     /// The tree contains merge conflicts.
     Conflicts = 4,
@@ -71,7 +71,7 @@ Exit codes:
   0  success
   1  I/O or a child process failed
   2  the command line, or a name in it, is invalid
-  3  generated files differ from their expected contents (--check)
+  3  generated files differ from their expected contents, or a release is not ready (--check)
   4  the tree contains merge conflicts
   5  refused: a name collision, a generated file edited by hand, a file with uncommitted changes, or a symbolic
      link";

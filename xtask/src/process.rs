@@ -72,6 +72,12 @@ pub(crate) fn works(command: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
+/// Whether there is a program of this name on `PATH`.
+pub(crate) fn is_on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
 /// A child process that ends when this is dropped, and when this process ends in any other way, by a signal
 /// for example.
 pub(crate) struct Background {

@@ -233,11 +233,19 @@ fn verify(registry: &str, repository: &str, version: &str) -> String {
     if repository.is_empty() {
         return String::new();
     }
-    let identity = format!("{repository}/.github/workflows/release.yml@refs/tags/v{version}");
     let slug = repository.splitn(4, '/').nth(3).unwrap_or(repository);
-    format!(
-        "\n## Verify\n\n```sh\ncosign verify {registry}/bigquery:{version} \\\n  --certificate-identity {identity} \\\n  --certificate-oidc-issuer https://token.actions.githubusercontent.com\ngh attestation verify oci://{registry}/bigquery:{version} --repo {slug}\nsha256sum --check SHA256SUMS\n```\n"
-    )
+    let image = format!("{registry}/bigquery:{version}");
+    [
+        "\n## Verify\n\n```sh",
+        &format!("identity={repository}/.github/workflows/release.yml@refs/tags/v{version}"),
+        "issuer=https://token.actions.githubusercontent.com",
+        &format!("cosign verify {image} --certificate-identity $identity --certificate-oidc-issuer $issuer"),
+        &format!("gh attestation verify oci://{image} --repo {slug}"),
+        "cosign verify-blob SHA256SUMS --bundle SHA256SUMS.sigstore.json --certificate-identity $identity --certificate-oidc-issuer $issuer",
+        "sha256sum --check --ignore-missing SHA256SUMS",
+        "```\n",
+    ]
+    .join("\n")
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use anyhow::Result;
 use self::{record::Pushed, shell::Shell};
 use super::{artefacts::Artefacts, home_of, tree::Tree};
 use crate::{
-    exit::{self, Exit},
+    exit::{self, Exit, usage},
     home::{self, Home, no_registry},
+    process::is_on_path,
     scaffold::generator::Generator,
 };
 
@@ -64,6 +65,26 @@ enum Step {
     Release,
 }
 
+impl Step {
+    /// Refuses to begin a step that a missing program would end half-way.
+    fn check_tools(self) -> Result<()> {
+        let tools = match self {
+            Self::Build => &["docker", "tar"][..],
+            Self::Login => &["docker"],
+            Self::Images => &["skopeo", "cosign", "syft"],
+            Self::Charts => &["skopeo", "cosign"],
+            Self::Files => &["cosign"],
+            Self::Release => &["gh"],
+        };
+        match tools.iter().find(|tool| !is_on_path(tool)) {
+            Some(tool) => {
+                Err(usage(format!("{tool} is not installed; --dry-run works without it")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// What steps work with.
 struct Publisher<'a> {
     generator: &'a Generator,
@@ -82,6 +103,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         return Err(no_registry("a release is pushed somewhere"));
     }
     let shell = Shell { dry: args.dry_run };
+    if !shell.dry {
+        args.step.check_tools()?;
+    }
     let directory = args.directory.as_ref().map_or_else(default_directory, |dir| root.join(dir));
     let plain_http = args.plain_http;
     let (home, release) = (&home, &release);
@@ -104,8 +128,9 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 pub(super) fn build(generator: &Generator, home: &Home, release: &Artefacts) -> Result<()> {
     let (shell, directory) = (Shell { dry: false }, default_directory());
     let publisher = Publisher { generator, home, release, shell, directory, plain_http: false };
-    publisher.build()?;
-    publisher.package_unpushed()
+    // The quick part first.
+    publisher.package_unpushed()?;
+    publisher.build()
 }
 
 fn default_directory() -> PathBuf {

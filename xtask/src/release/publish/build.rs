@@ -46,7 +46,12 @@ impl Publisher<'_> {
         let name = archive(&self.release.version, std::env::consts::ARCH);
         let mut tar = program("tar");
         tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
-        tar.args(["--mtime=@0", "--use-compress-program=gzip --no-name --best", "--file"]);
+        tar.args([
+            "--mode=go=rX",
+            "--mtime=@0",
+            "--use-compress-program=gzip --no-name --best",
+            "--file",
+        ]);
         tar.arg(self.files_directory().join(name));
         tar.arg("--directory").arg(programs).arg(PROGRAM);
         tar.arg("--directory").arg(self.root()).arg("LICENSE");
@@ -105,6 +110,10 @@ impl Publisher<'_> {
         docker.args(["--tag", &format!("{}:{version}", image.repository)]);
         docker.args(["--build-arg", &format!("VERSION={version}")]);
         docker.args(["--build-arg", &format!("REVISION={revision}")]);
+        if !self.release.repository.is_empty() {
+            let source = &self.release.repository;
+            docker.arg(format!("--label=org.opencontainers.image.source={source}"));
+        }
         docker.arg(format!("--output=type=oci,dest={}", output.display())).arg(context);
         let built = self.shell.run(&mut docker);
         if !self.shell.dry {

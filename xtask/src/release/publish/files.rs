@@ -40,7 +40,9 @@ impl Publisher<'_> {
         }
         let bundle = self.files_directory().join(SIGNATURE);
         let mut sign = program("cosign");
-        sign.args(["sign-blob", "--yes", "--bundle"]).arg(bundle).arg(&checksums);
+        sign.args(["sign-blob", "--yes", "--new-bundle-format", "--bundle"])
+            .arg(bundle)
+            .arg(&checksums);
         self.shell.run(&mut sign)?;
         if self.shell.dry { Ok(()) } else { self.pushed().add(digests) }
     }
