@@ -6,6 +6,7 @@ use serde::Deserialize;
 /// What a task's author writes in `custom`. The statements are in `template.sql`. Whatever names something of AWS has to
 /// be on the operator's lists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Custom {
     /// The provisioned cluster to run on; not with `workgroup`. By default the only one that the operator allows.
     pub(crate) cluster: Option<String>,
