@@ -1,6 +1,6 @@
 //! Redshift: a task runs its statements once, where its operator allows it.
 
-use std::{path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use plugin_core::testing::{Client, Dialect, TestService, spawn};
 use serde_json::{Value as Json, json};
@@ -11,6 +11,7 @@ use tests::{
     },
     golden::{Flyte, Golden},
 };
+use tokio::net::TcpListener;
 
 use crate::replay;
 
@@ -22,7 +23,7 @@ struct Stage {
 impl Stage {
     async fn set(options: Options, args: &[&str]) -> Self {
         let fake = FakeRedshift::start(options).await.unwrap();
-        let service = replica(&fake, args).await;
+        let service = replica(&fake.url(), args).await;
         Self { fake, service }
     }
 
@@ -42,8 +43,8 @@ fn secrets_dir() -> &'static Path {
     dir.path()
 }
 
-async fn replica(fake: &FakeRedshift, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={}", fake.url());
+async fn replica(url: &str, args: &[&str]) -> TestService {
+    let endpoint = format!("--endpoint={url}");
     let secrets = format!("--secrets-dir={}", secrets_dir().display());
     let mut all = vec![endpoint.as_str(), secrets.as_str()];
     all.extend([
@@ -93,7 +94,7 @@ async fn run(client: &Client, task: &Json) -> (Vec<String>, String, Json) {
         if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
             return (phases, seen.message.clone(), json!(format!("{:?}", seen)));
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -213,7 +214,7 @@ async fn failures_have_redshifts_text_and_conflicts_are_tried_again() {
 async fn repeated_creates_run_one_statement() {
     for dialect in Dialect::ALL {
         let stage = Stage::set(Options::default(), &[]).await;
-        let other = replica(&stage.fake, &[]).await;
+        let other = replica(&stage.fake.url(), &[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             client.create(&single(json!({"cluster": "dwh"}))).await.unwrap();
@@ -254,12 +255,10 @@ async fn an_abort_cancels_the_statement_and_an_abort_of_an_ended_one_succeeds() 
 
 #[tokio::test]
 async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
-    let stage = Stage::set(
-        Options::default(),
-        &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"],
-    )
-    .await;
-    let client = stage.client(Dialect::Rest).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service =
+        replica(&url, &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"]).await;
     for (custom, message) in [
         (json!({"cluster": "theirs"}), "custom.cluster: \"theirs\" is not allowed"),
         (json!({"workgroup": "theirs"}), "custom.workgroup: \"theirs\" is not allowed"),
@@ -276,19 +275,31 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         (json!({"cluster": "dwh", "db_user": "root"}), "custom.db_user: \"root\" is not allowed"),
         (json!({"workgroup": "sales", "db_user": "root"}), "custom.db_user: on a workgroup"),
         (json!({"cluster": "dwh", "region": "us-east-1"}), "custom.region: "),
+        (json!({"cluster": "dwh", "region": "evil.example/"}), "custom.region: "),
         (
             json!({"cluster": "dwh", "role": "arn:aws:iam::111122223333:role/admin"}),
             "custom.role: ",
         ),
+        (json!({"cluster": "dwh", "endpoint": url.clone()}), "endpoint"),
+        (json!({"cluster": "dwh", "token": "x"}), "token"),
+        (json!({"cluster": "dwh", "aws_secret_access_key": "x"}), "aws_secret_access_key"),
     ] {
-        let error = client.create(&single(custom.clone())).await.unwrap_err();
-        assert!(
-            format!("{error:?}").contains(&message.replace('"', "\\\""))
-                || format!("{error:?}").contains(message),
-            "{custom}: {error:?}"
-        );
+        for dialect in Dialect::ALL {
+            let client = service.client(dialect, "propeller").await;
+            let task = single(custom.clone());
+            let told = match client.create(&task).await {
+                Ok(handle) => {
+                    let seen = client.get(&task, &handle).await.unwrap();
+                    assert_eq!(seen.phase, "FAILED", "{custom}");
+                    seen.message
+                }
+                Err(error) => error.message,
+            };
+            assert!(told.contains(message), "{custom} {dialect:?}: {told}");
+        }
     }
-    assert_eq!(stage.fake.requests("ExecuteStatement"), 0);
+    let accepted = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(accepted.is_err(), "nothing connects");
 }
 
 #[tokio::test]
