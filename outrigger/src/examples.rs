@@ -154,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn the_python_package_passes_every_command_on() {
+        let package = include_str!("../../clients/python/src/outrigger_plugin/cli/native.py");
+        let shown = command();
+        for below in shown.get_subcommands().filter(|it| !it.is_hide_set()) {
+            let name = below.get_name();
+            // What `check` without a URL does needs Python.
+            let is_there = name == "check" || package.contains(&format!("    \"{name}\": \""));
+            assert!(is_there, "native.py lacks {name}");
+        }
+    }
+
+    #[test]
     fn every_command_has_examples() {
         fn check(command: &Command, path: &str) {
             for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {

@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import urllib.parse
 import urllib.request
 
@@ -99,6 +100,45 @@ def test_our_images_are_of_this_version_and_restricted_and_the_others_pinned():
 def test_alerts_and_dashboard_are_the_charts():
     for file, content in compose.rendered().items():
         assert file.read_text() == content, f"{file}: run python tests/charts/compose.py"
+
+
+# Stands for an engine: notes what it is asked for, and has nothing.
+PODMAN = """#!/bin/sh
+case "$1" in
+  --version) echo "podman version 4.9.3" ;;
+  *) echo "$*" >> "$PODMAN_JOURNAL"; echo "[]" ;;
+esac
+"""
+
+
+def asked_of_podman(directory, *arguments):
+    """What podman-compose asks of Podman, a line for each command."""
+    podman, journal = directory / "podman", directory / "journal"
+    podman.write_text(PODMAN)
+    podman.chmod(0o755)
+    journal.write_text("")
+    environment = {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}", "PODMAN_JOURNAL": str(journal)}
+    command = [sys.executable, "-m", "podman_compose", *arguments]
+    done = subprocess.run(command, cwd=compose.COMPOSE, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return journal.read_text().splitlines()
+
+
+def test_podman_compose_makes_the_containers_and_starts_the_keys_first(tmp_path):
+    asked = asked_of_podman(tmp_path, "up", "--detach")
+    created = {it.split("--name=outrigger_", 1)[1].split("_1 ", 1)[0]: it for it in asked if it.startswith("create ")}
+    assert created.keys() == SERVICES.keys() - {"token"}
+    for name, line in created.items():
+        image = SERVICES[name]["image"].replace("${OUTRIGGER_PREFIX:-}", "")
+        assert line.endswith(" ".join([image, *SERVICES[name].get("command", [])])), line
+    started = [it.split("outrigger_", 1)[1] for it in asked if it.startswith("start ")]
+    assert started.index("keys_1") < started.index("bigquery_1")
+
+
+def test_podman_compose_runs_the_token_of_the_page(tmp_path):
+    (command,) = re.findall(r"or: podman-compose (.* token)$", (compose.COMPOSE / "README.md").read_text(), re.MULTILINE)
+    (ran,) = (it for it in asked_of_podman(tmp_path, *command.split()) if it.startswith("run "))
+    assert ran.endswith(" ".join(["outrigger:" + VERSION, *SERVICES["token"]["command"]])), ran
 
 
 def test_prometheus_accepts_its_files():

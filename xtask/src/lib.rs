@@ -125,8 +125,9 @@ pub fn generate(place: Place, command: &Generate, files: BTreeMap<String, String
     exit::of(|| outrigger::run(place, command, files))
 }
 
-/// Helm values that make Flyte route task types to `plugins`, as YAML: the contents of their plugin.toml, each with
-/// its name in errors. `options` are those of the command line that are not in `args`, for the values' first lines.
+/// Helm values that make Flyte route task types to `plugins`, as YAML.
+///
+/// Plugins are the contents of their plugin.toml, each with its name in errors. `options` are those of the command line that are not in `args`, for the values' first lines.
 ///
 /// # Errors
 /// If `args` name what is not there or do not fit each other, or a plugin.toml is invalid.

@@ -138,6 +138,7 @@ fn not_serving(url: &Url) -> Error {
 }
 
 /// The gRPC health status of the service at `url`, as `grpc.health.v1` names it: [`SERVING`], or another.
+///
 /// Certificates are verified with the authorities in `ca_file` instead of the system's. Takes `limit` at most.
 ///
 /// # Errors
