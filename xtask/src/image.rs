@@ -1,5 +1,7 @@
 //! `cargo xtask image`: builds a plugin's image reproducibly and without a container engine.
 
+mod target;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -11,6 +13,8 @@ use crate::{
     scaffold::{generator::Generator, kind::Kind, project::Project, render},
     target,
 };
+
+pub(crate) use self::target::Target;
 
 /// Builds a plugin's OCI image archive without a container engine.
 ///
@@ -73,7 +77,8 @@ const SERVICE_PORTS: &[u16] = &[8000, 9090];
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let image = image(args, generator)?;
     let version = generator.project.version()?;
-    let binary = build(&generator.project, &[&image.package])?.join(&image.package);
+    let binary =
+        build(&generator.project, &[&image.package], Target::native())?.join(&image.package);
     let default = || target("image").join(format!("{}.tar", image.package));
     let output = args.output.clone().unwrap_or_else(default);
     pack(&image, &version, &binary, &output)?;
@@ -123,15 +128,15 @@ fn name_of(args: &Args, generator: &Generator, name: &str) -> Result<String> {
     Ok(Home::of(&generator.project.root).unwrap_or_default().image(args.registry.as_deref(), name))
 }
 
-/// Builds static programs for this machine's architecture, with local paths remapped. Returns their
-/// directory.
-pub(crate) fn build(project: &Project, packages: &[&str]) -> Result<PathBuf> {
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+/// Builds static programs for `for_target`, with local paths remapped. Returns their directory.
+pub(crate) fn build(project: &Project, packages: &[&str], for_target: Target) -> Result<PathBuf> {
+    let triple = for_target.triple();
     if !cfg!(target_os = "linux") {
         return Err(usage(
             "a static binary can only be built on Linux; elsewhere use docker build with the Dockerfile",
         ));
     }
+    for_target.check_tools()?;
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let root = project.root.display();
@@ -146,12 +151,11 @@ pub(crate) fn build(project: &Project, packages: &[&str]) -> Result<PathBuf> {
     let mut args = vec!["build", "--release", "--locked", "--quiet", "--target", &triple];
     args.extend(packages.iter().flat_map(|package| ["--package", package]));
     let directory = target("image/build");
-    run_program(
-        cargo(&args)
-            .current_dir(&project.root)
-            .env("RUSTFLAGS", flags)
-            .env("CARGO_TARGET_DIR", &directory),
-    )?;
+    let mut command = cargo(&args);
+    command.current_dir(&project.root);
+    command.env("RUSTFLAGS", flags).env("CARGO_TARGET_DIR", &directory);
+    for_target.configure(&mut command);
+    run_program(&mut command)?;
     Ok(directory.join(triple).join("release"))
 }
 
