@@ -1,5 +1,7 @@
 //! `cargo xtask image`: builds a plugin's image reproducibly and without a container engine.
 
+mod target;
+
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
@@ -20,6 +22,8 @@ use crate::{
     },
     target,
 };
+
+pub(crate) use self::target::Target;
 
 /// Builds a plugin's OCI image archive without a container engine.
 ///
@@ -115,7 +119,8 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     }
     let image = image(args, generator, &home)?;
     let version = generator.project.version()?;
-    let programs = build(&generator.project, &[&image.package], Audit::Absent, &home)?;
+    let programs =
+        build(&generator.project, &[&image.package], Target::native(), Audit::Absent, &home)?;
     let default = || target("image").join(format!("{}.tar", image.package));
     let output = args.output.clone().unwrap_or_else(default);
     image.pack(&version, &home, &programs, &output)?;
@@ -195,20 +200,21 @@ pub(crate) fn repository(home: &Home, name: &str) -> String {
     if has_registry { name.to_owned() } else { home.image(None, name) }
 }
 
-/// Builds static programs for this machine's architecture, with local paths remapped. Returns their
-/// directory.
+/// Builds static programs for `for_target`, with local paths remapped. Returns their directory.
 pub(crate) fn build(
     project: &Project,
     packages: &[&str],
+    for_target: Target,
     audit: Audit,
     home: &Home,
 ) -> Result<PathBuf> {
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let triple = for_target.triple();
     if !cfg!(target_os = "linux") {
         return Err(usage(
             "a static binary can only be built on Linux; elsewhere use docker build with the Dockerfile",
         ));
     }
+    for_target.check_tools()?;
     let cargo_home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let root = project.root.display();
@@ -228,6 +234,7 @@ pub(crate) fn build(
     let directory = target("image/build");
     let mut command = cargo(&args);
     command.current_dir(&project.root).env("RUSTFLAGS", flags).envs(home.build_variables());
+    for_target.configure(&mut command);
     if audit == Audit::Embedded {
         command.env("PATH", with_path(&dependencies::cargo_auditable()?)?);
     }

@@ -83,6 +83,13 @@ pub(crate) const BENCH_FASTAPI: Suite =
 /// The package for authors of plugins in Python.
 pub(crate) const PLUGINS: Suite =
     Suite { tests: "clients/python/tests", environment: "plugins/venv", ..SUITE };
+/// The same package on each Python that it supports.
+pub(crate) const PLUGINS_PYTHONS: [Suite; 4] = [
+    Suite { python: "python3.10", environment: "plugins/python3.10-venv", ..PLUGINS },
+    Suite { python: "python3.11", environment: "plugins/python3.11-venv", ..PLUGINS },
+    Suite { python: "python3.12", environment: "plugins/python3.12-venv", ..PLUGINS },
+    Suite { python: "python3.13", environment: "plugins/python3.13-venv", ..PLUGINS },
+];
 /// Which Pythons flytekit 1.16 runs on.
 pub(crate) const FLYTEKITS_PYTHON: &str = "flytekit 1.16 wants a python3 from 3.10 to 3.12";
 
@@ -195,6 +202,13 @@ impl Python {
             .with_context(|| format!("cannot copy {}", document.display()))?;
         Ok(())
     }
+}
+
+/// The name of this machine's `python3` with its version, such as `python3.11`.
+pub(crate) fn own_name() -> String {
+    let name = "import sys; print('python%d.%d' % sys.version_info[:2])";
+    let output = program("python3").args(["-c", name]).output();
+    output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 /// Whether flytekit supports this machine's Python.

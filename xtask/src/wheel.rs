@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     exit::{self, Exit, usage},
     home::Home,
-    image::{self, Audit},
+    image::{self, Audit, Target},
     process::{program, run as run_program},
     python::{self, PLUGINS, Python},
     scaffold::generator::Generator,
@@ -19,14 +19,19 @@ use crate::{
 
 /// Builds the Python wheel with the programs that `outrigger` starts.
 ///
-/// The programs are static, so that one wheel suits every Linux of this machine's architecture, with glibc
-/// or musl, and every Python from 3.10 on. Install it with `pip install FILE`.
+/// The programs are static, so that one wheel suits every Linux of its architecture, with glibc or musl, and
+/// every Python from 3.10 on. Install it with `pip install FILE`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
     /// Directory to write the wheel to [default: target/wheel].
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    /// The Linux to build for, aarch64-unknown-linux-gnu or x86_64-unknown-linux-gnu [default: this machine's].
+    /// Another one than this machine's needs a C compiler for it, and Rust's library: what is missing is said.
+    #[arg(long, value_name = "TRIPLE", conflicts_with = "programs")]
+    target: Option<Target>,
 
     /// Directory with programs that are already built, instead of building them. The wheel then says that
     /// it suits this machine's Linux only.
@@ -41,13 +46,15 @@ const PACKAGE: &str = "clients/python";
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let output = args.output.clone().unwrap_or_else(|| target("wheel"));
+    let for_target = args.target.unwrap_or(Target::native());
     let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
     let wheel = match &args.programs {
         Some(programs) => pack(&python, programs, &this_linux(), &output)?,
         None => {
             let home = Home::of_release(&generator.project.root)?;
-            let programs = image::build(&generator.project, &PROGRAMS, Audit::Absent, &home)?;
-            pack(&python, &programs, &every_linux(), &output)?
+            let programs =
+                image::build(&generator.project, &PROGRAMS, for_target, Audit::Absent, &home)?;
+            pack(&python, &programs, &every_linux(for_target.arch()), &output)?
         }
     };
     println!("{}", wheel.display());
@@ -60,7 +67,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 /// If a program is missing, or the wheel cannot be built.
 pub(crate) fn of_release(programs: &Path, output: &Path) -> Result<PathBuf> {
     let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
-    pack(&python, programs, &every_linux(), output)
+    pack(&python, programs, &every_linux(std::env::consts::ARCH), output)
 }
 
 /// A wheel with the programs that `cargo build` made, for tests.
@@ -83,9 +90,8 @@ fn this_linux() -> String {
     format!("linux_{}", std::env::consts::ARCH)
 }
 
-/// The platforms of static programs.
-pub(crate) fn every_linux() -> String {
-    let arch = std::env::consts::ARCH;
+/// The platforms of static programs for `arch`.
+pub(crate) fn every_linux(arch: &str) -> String {
     format!("manylinux_2_17_{arch}.musllinux_1_1_{arch}")
 }
 
@@ -98,13 +104,13 @@ fn pack(python: &Python, programs: &Path, platform: &str, output: &Path) -> Resu
     }
     std::fs::create_dir_all(output)?;
     let output = std::path::absolute(output)?;
-    for old in wheels(&output)? {
+    for old in wheels(&output, platform)? {
         std::fs::remove_file(old)?;
     }
     let mut build = python.module_in(PACKAGE, &["hatchling", "build", "--target", "wheel"]);
     build.arg("--directory").arg(&output);
     run_program(with_programs(&mut build, &programs, platform).stdout(std::io::stderr()))?;
-    wheels(&output)?.pop().context("hatchling wrote no wheel")
+    wheels(&output, platform)?.pop().context("hatchling wrote no wheel")
 }
 
 /// What `hatch_build.py` reads.
@@ -112,16 +118,16 @@ fn with_programs<'a>(build: &'a mut Command, programs: &Path, platform: &str) ->
     build.env("OUTRIGGER_PROGRAMS", programs).env("OUTRIGGER_PLATFORM", platform)
 }
 
-/// The wheels of the package in a directory.
+/// The wheels of the package for `platform` in a directory.
 ///
 /// # Errors
 /// If the directory cannot be read.
-pub(crate) fn wheels(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn wheels(directory: &Path, platform: &str) -> Result<Vec<PathBuf>> {
     let files = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
     let files = files.collect::<Result<Vec<_>>>()?;
     let is_ours = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("outrigger_plugin-") && name.ends_with(".whl")
+        name.starts_with("outrigger_plugin-") && name.ends_with(&format!("-{platform}.whl"))
     };
     Ok(files.into_iter().filter(is_ours).collect())
 }

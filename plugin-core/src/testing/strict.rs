@@ -99,7 +99,7 @@ mod tests {
 
     use crate::testing::create_request;
 
-    fn refusal(inputs: serde_json::Value, interface: serde_json::Value) -> String {
+    fn refusal(inputs: &serde_json::Value, interface: &serde_json::Value) -> String {
         let template = json!({"type": "t", "interface": interface});
         let request = create_request(&json!({"template": template, "inputs": inputs}));
         request.unwrap_err().message().to_owned()
@@ -130,7 +130,7 @@ mod tests {
                 "template.interface.outputs.variables[0].value.tpe: unknown field of Variable",
             ),
         ] {
-            let refusal = refusal(inputs, interface);
+            let refusal = refusal(&inputs, &interface);
             assert!(refusal.starts_with(path), "{refusal}");
         }
         let request = create_request(&json!({"template": {"type": "t"}, "input": {}}));

@@ -118,7 +118,9 @@ def test_repeated_create_is_one_endpoint(sagemaker, endpoint):
 
 
 def test_refusal_of_aws_is_told(pyflyte_bridge, sagemaker, kind, job):
-    request = of_flytekit(sagemaker_deployment("absent", job)[2], f"s3://bucket/{job}/2", idempotence_token="0123456789abcdef")
+    request = of_flytekit(
+        sagemaker_deployment("absent", job)[2], f"s3://bucket/{job}/2", idempotence_token="0123456789abcdef"
+    )
     with pytest.raises(Refused) as refused:
         pyflyte_bridge.caller(kind).create(request)
     # The connector raises every error of AWS as an exception.

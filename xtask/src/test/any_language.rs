@@ -12,7 +12,7 @@ use super::{Environment, Outcome};
 use crate::{
     go, guide,
     process::{program, run, works},
-    python::{self, PLUGINS, Python},
+    python::{self, PLUGINS, PLUGINS_PYTHONS, Python},
     root,
     scaffold::{self, project::Project},
     target, wheel,
@@ -69,6 +69,7 @@ pub(super) fn check(environment: &Environment) -> Result<Outcome> {
         return Ok(Outcome::Skipped(python::MISSING.to_owned()));
     };
     package(&python)?;
+    package_on_other_pythons()?;
     let directory = target("plugins/new");
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory)?;
@@ -150,6 +151,26 @@ fn package(python: &Python) -> Result<()> {
         &["pytest", "-q", "-p", "no:cacheprovider"],
     ] {
         run(python.module_in("clients/python", check).env("PYTHONPATH", "src"))?;
+    }
+    Ok(())
+}
+
+/// The package's tests on each other Python that it supports. On a laptop they are on `PATH` under these names, or they are
+/// not run.
+fn package_on_other_pythons() -> Result<()> {
+    let own = python::own_name();
+    for suite in PLUGINS_PYTHONS {
+        let name = suite.python;
+        if name == own {
+            continue;
+        }
+        match Python::prepare(suite)? {
+            None => println!("   {name} is not installed: the package was not tested on it"),
+            Some(python) => {
+                let tests = ["pytest", "-q", "-p", "no:cacheprovider"];
+                run(python.module_in("clients/python", &tests).env("PYTHONPATH", "src"))?;
+            }
+        }
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use super::Publisher;
 use crate::{
-    image::{self, Audit, architecture},
+    image::{self, Audit, Target, architecture},
     process::{program, works},
     release::artefacts::{Image, PROGRAM, archive},
-    wheel::{self, PROGRAMS},
+    wheel,
 };
 
 /// The builder that writes archives: Docker's own cannot.
@@ -20,15 +20,20 @@ impl Publisher<'_> {
     pub(super) fn build(&self) -> Result<()> {
         let images = image::all(self.generator, self.home)?;
         let mut packages = images.iter().map(|image| &*image.package).collect::<Vec<_>>();
-        packages.extend(PROGRAMS.iter().filter(|name| **name != image::BRIDGE));
+        packages.push(PROGRAM);
         if self.shell.dry {
             println!("would build for {}: {}", architecture(), packages.join(", "));
             return self.other_images();
         }
         std::fs::create_dir_all(self.directory.join("images"))?;
         std::fs::create_dir_all(self.files_directory())?;
-        let programs =
-            image::build(&self.generator.project, &packages, Audit::Embedded, self.home)?;
+        let programs = image::build(
+            &self.generator.project,
+            &packages,
+            Target::native(),
+            Audit::Embedded,
+            self.home,
+        )?;
         for image in &images {
             let name = image.repository.rsplit('/').next().unwrap_or(&image.package);
             let output = self.image(name, Some(architecture()));
@@ -140,6 +145,6 @@ impl Publisher<'_> {
     }
 
     fn wheels_for_authors(&self) -> Result<Vec<std::path::PathBuf>> {
-        wheel::wheels(&self.files_directory())
+        wheel::wheels(&self.files_directory(), &wheel::every_linux(std::env::consts::ARCH))
     }
 }
