@@ -5,7 +5,7 @@ import pathlib
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PROGRAMS = ("bridge", "cargo-outrigger", "plugin-conformance")
+PROGRAMS = ("bridge", "outrigger")
 
 
 class Programs(BuildHookInterface):

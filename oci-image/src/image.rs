@@ -1,6 +1,10 @@
 //! Packs an image as an OCI image layout in one archive.
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>
+//!
+//! The archive also has the `manifest.json` of `docker save`, over the same blobs, as Docker itself writes it: without it,
+//! `docker load` takes OCI archives only where containerd stores the images.
+//! <https://github.com/moby/docker-image-spec/blob/v1.3.1/README.md>
 
 use std::collections::BTreeMap;
 
@@ -58,8 +62,10 @@ pub(crate) struct Packed {
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// What marks an archive as an image layout.
+pub(crate) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 impl Image {
     /// Packs the image.
@@ -80,13 +86,13 @@ impl Image {
         let index = self.index(&manifest).to_string().into_bytes();
 
         let mut archive = Builder::new(Vec::new());
-        let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
-        append(&mut archive, "oci-layout", EntryType::Regular, 0o644, layout)?;
+        append(&mut archive, "oci-layout", EntryType::Regular, 0o644, LAYOUT)?;
         append(&mut archive, "index.json", EntryType::Regular, 0o644, &index)?;
+        let docker = self.docker_manifest(&config).to_string().into_bytes();
+        append(&mut archive, "manifest.json", EntryType::Regular, 0o644, &docker)?;
         let blobs = self.layers.iter().map(|layer| &layer.blob).chain([&config, &manifest]);
         for blob in blobs {
-            let path = format!("blobs/{}", digest(blob).replace(':', "/"));
-            append(&mut archive, &path, EntryType::Regular, 0o644, blob)?;
+            append(&mut archive, &path(blob), EntryType::Regular, 0o644, blob)?;
         }
         Ok(Packed {
             archive: archive.into_inner()?,
@@ -116,6 +122,12 @@ impl Image {
         })
     }
 
+    /// The table of contents of `docker save`.
+    fn docker_manifest(&self, config: &[u8]) -> Json {
+        let layers = self.layers.iter().map(|layer| path(&layer.blob)).collect::<Vec<_>>();
+        json!([{ "Config": path(config), "RepoTags": [self.name], "Layers": layers }])
+    }
+
     fn index(&self, manifest: &[u8]) -> Json {
         let mut entry = descriptor(MANIFEST, manifest);
         entry["platform"] = json!({ "architecture": self.platform.architecture(), "os": "linux" });
@@ -128,7 +140,12 @@ impl Image {
     }
 }
 
-fn descriptor(media_type: &str, blob: &[u8]) -> Json {
+/// Where a blob is in the archive.
+fn path(blob: &[u8]) -> String {
+    format!("blobs/{}", digest(blob).replace(':', "/"))
+}
+
+pub(crate) fn descriptor(media_type: &str, blob: &[u8]) -> Json {
     json!({ "mediaType": media_type, "digest": digest(blob), "size": blob.len() })
 }
 
@@ -180,5 +197,16 @@ mod tests {
         assert_eq!(config["config"]["User"], USER);
         assert_eq!(config["created"], "1970-01-01T00:00:00Z");
         assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn docker_finds_the_same_blobs() {
+        let files = files(&image().pack().unwrap().archive);
+        let docker: Json = serde_json::from_slice(&files["manifest.json"]).unwrap();
+        assert_eq!(docker[0]["RepoTags"][0], "registry.example/acme/bigquery:1.2.3");
+        let config = docker[0]["Config"].as_str().unwrap();
+        let config: Json = serde_json::from_slice(&files[config]).unwrap();
+        assert_eq!(config["config"]["User"], USER);
+        assert!(files.contains_key(docker[0]["Layers"][0].as_str().unwrap()));
     }
 }

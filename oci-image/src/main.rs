@@ -1,14 +1,15 @@
-//! Packs a static program into a reproducible OCI image, without a container engine.
+//! Packs a static program into a reproducible OCI image, without a container engine, and joins images of several platforms.
 //!
 //! The image is `FROM scratch` and contains the program and CA certificates. The same program always
 //! produces the same bytes.
 #![allow(clippy::disallowed_methods, reason = "there is no async runtime to block")]
 
 mod image;
+mod join;
 mod layer;
 mod roots;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
@@ -16,12 +17,16 @@ use jiff::Timestamp;
 
 use crate::image::{Image, Platform};
 
-/// Packs a static program into an OCI image archive.
+/// Packs a static program into an OCI image archive, or joins archives for several platforms in one.
 #[derive(Debug, Parser)]
 struct Args {
     /// The program, a statically linked ELF binary.
-    #[arg(long, value_name = "FILE")]
-    program: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "join", requires = "platform")]
+    program: Option<PathBuf>,
+
+    /// An OCI archive of an image for one platform; give one for each. Prints `index DIGEST`, then `PLATFORM DIGEST` for each.
+    #[arg(long, value_name = "FILE", conflicts_with = "program")]
+    join: Vec<PathBuf>,
 
     /// The image's name with its tag, for example `ghcr.io/acme/bigquery:1.2.3`.
     #[arg(long)]
@@ -33,7 +38,7 @@ struct Args {
 
     /// Platform of the program.
     #[arg(long, value_enum)]
-    platform: Platform,
+    platform: Option<Platform>,
 
     /// A label of the image, for example `org.opencontainers.image.title=bigquery`; may be repeated.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
@@ -55,8 +60,21 @@ fn label(text: &str) -> Result<(String, String), String> {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let file = args.program.display().to_string();
-    let program = std::fs::read(&args.program).with_context(|| format!("cannot read {file}"))?;
+    let output = args.output.clone();
+    let (archive, told) = match (&args.program, args.platform) {
+        (Some(program), Some(platform)) => pack(&args, program, platform)?,
+        _ => joined(&args)?,
+    };
+    std::fs::write(&output, archive)
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    println!("{told}");
+    Ok(())
+}
+
+/// The archive of a program, and what to say of it.
+fn pack(args: &Args, program: &Path, platform: Platform) -> Result<(Vec<u8>, String)> {
+    let file = program.display().to_string();
+    let program = read(program)?;
     if is_dynamic(&program)? {
         bail!(
             "{file} is dynamically linked, but the image has no shared libraries: build it with crt-static"
@@ -67,18 +85,28 @@ fn main() -> Result<()> {
         layer::of(&[("service", &program, 0o755)])?,
     ];
     let image = Image {
-        name: args.name,
-        platform: args.platform,
-        labels: args.labels.into_iter().collect(),
-        ports: args.ports,
+        name: args.name.clone(),
+        platform,
+        labels: args.labels.iter().cloned().collect(),
+        ports: args.ports.clone(),
         created: Timestamp::from_second(args.created).context("--created")?,
         layers,
     };
     let packed = image.pack()?;
-    std::fs::write(&args.output, &packed.archive)
-        .with_context(|| format!("cannot write {}", args.output.display()))?;
-    println!("{} {} bytes compressed", packed.digest, packed.compressed);
-    Ok(())
+    Ok((packed.archive, format!("{} {} bytes compressed", packed.digest, packed.compressed)))
+}
+
+/// The archive of several platforms, and what to say of it.
+fn joined(args: &Args) -> Result<(Vec<u8>, String)> {
+    let archives = args.join.iter().map(|path| Ok((path.display().to_string(), read(path)?)));
+    let joined = join::join(&archives.collect::<Result<Vec<_>>>()?, &args.name)?;
+    let parts = joined.parts.iter().map(|(platform, digest)| format!("{platform} {digest}"));
+    let lines = std::iter::once(format!("index {}", joined.digest)).chain(parts);
+    Ok((joined.archive, lines.collect::<Vec<_>>().join("\n")))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Whether an ELF program requests an interpreter, the dynamic linker.

@@ -48,18 +48,23 @@ const UNUSABLE: u8 = 2;
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    execute("plugin-conformance", &Args::parse())
+}
+
+/// Does what `args` ask for, and returns the exit code. Errors are printed after `name`.
+#[must_use]
+pub fn execute(name: &str, args: &Args) -> ExitCode {
     if args.list {
         return printed(&report::list(), 0);
     }
     let report = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(&args)),
+        Ok(runtime) => runtime.block_on(run(args)),
         Err(error) => {
             Err(StartError::Unreachable { url: args.url.to_string(), reason: error.to_string() })
         }
     };
     let written = report.and_then(|report| {
-        write_junit(&report, &args)?;
+        write_junit(&report, args)?;
         Ok(report)
     });
     match written {
@@ -71,7 +76,7 @@ pub fn main() -> ExitCode {
             printed(&text, u8::from(report.has_failed()))
         }
         Err(error) => {
-            eprintln!("plugin-conformance: {error}");
+            anstream::eprintln!("{name}: {error}");
             ExitCode::from(UNUSABLE)
         }
     }

@@ -60,6 +60,32 @@ fn fits(literal: &Literal, declared: &LiteralType) -> bool {
     }
 }
 
+/// What kind of value `literal` has, in a word.
+pub(crate) fn kind(literal: &Literal) -> &'static str {
+    match &literal.value {
+        None => "nothing",
+        Some(Value::Collection(_)) => "a list",
+        Some(Value::Map(_)) => "a map",
+        Some(Value::OffloadedMetadata(_)) => "offloaded",
+        Some(Value::Scalar(scalar)) => scalar.value.as_ref().map_or("nothing", kind_of_scalar),
+    }
+}
+
+fn kind_of_scalar(scalar: &ScalarValue) -> &'static str {
+    match scalar {
+        ScalarValue::Primitive(primitive) => {
+            primitive.value.as_ref().map_or("nothing", |value| simple_type(value).as_str_name())
+        }
+        ScalarValue::Blob(_) => "a blob",
+        ScalarValue::Binary(_) => "binary",
+        ScalarValue::Schema(_) | ScalarValue::StructuredDataset(_) => "a table",
+        ScalarValue::NoneType(_) => "none",
+        ScalarValue::Error(_) => "an error",
+        ScalarValue::Generic(_) => "a struct",
+        ScalarValue::Union(_) => "a union",
+    }
+}
+
 fn scalar(literal: &Literal) -> Option<&ScalarValue> {
     match literal.value.as_ref()? {
         Value::Scalar(scalar) => scalar.value.as_ref(),
@@ -94,16 +120,18 @@ fn scalar_fits(scalar: &ScalarValue, declared: &literal_type::Type) -> bool {
 }
 
 fn primitive_fits(value: Option<&Primitive>, simple: i32) -> bool {
-    let kind = match value {
-        None => return false,
-        Some(Primitive::Integer(_)) => SimpleType::Integer,
-        Some(Primitive::FloatValue(_)) => SimpleType::Float,
-        Some(Primitive::StringValue(_)) => SimpleType::String,
-        Some(Primitive::Boolean(_)) => SimpleType::Boolean,
-        Some(Primitive::Datetime(_)) => SimpleType::Datetime,
-        Some(Primitive::Duration(_)) => SimpleType::Duration,
-    };
-    simple == kind as i32
+    value.is_some_and(|value| simple_type(value) as i32 == simple)
+}
+
+fn simple_type(value: &Primitive) -> SimpleType {
+    match value {
+        Primitive::Integer(_) => SimpleType::Integer,
+        Primitive::FloatValue(_) => SimpleType::Float,
+        Primitive::StringValue(_) => SimpleType::String,
+        Primitive::Boolean(_) => SimpleType::Boolean,
+        Primitive::Datetime(_) => SimpleType::Datetime,
+        Primitive::Duration(_) => SimpleType::Duration,
+    }
 }
 
 #[cfg(test)]

@@ -211,7 +211,7 @@ rules! {
         "The header has the outputs that the interface declares, with their types.",
         execute::outputs_are_as_declared;
     Must "execute/every-protocol-says-the-same":
-        "Flyte 1 and REST report the same outcome.",
+        "Flyte 1 and REST report the same phase, types of outputs and names of links.",
         execute::every_protocol_says_the_same;
     Must "execute/does-not-wait-for-the-half-close":
         "A sync task is answered before its caller ends the stream.",

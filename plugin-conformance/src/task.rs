@@ -183,6 +183,6 @@ mod tests {
         let task = Task::of(json).unwrap().attempt("1");
         assert_eq!(task.request.output_prefix, "s3://b/x/1");
         assert_eq!(task.json, json!({"template": {"type": "t"}, "output_prefix": "s3://b/x/1"}));
-        assert!(Task::of(json!({"custom": {}})).unwrap_err().starts_with("template.type: missing"));
+        assert!(Task::of(json!({})).unwrap_err().starts_with("template.type: missing"));
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use self::registration::{Configured, Registration};
 pub use self::{
     bundle::Bundle,
     command::{command, command_raw, command_sync},
+    health_check::{SERVING, health},
 };
 use crate::{
     context::SecretReader,

@@ -33,6 +33,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::auth::Auth;
+pub use self::auth::{Access, AuthenticationFile, TrustedIssuer, shared_secret};
 pub use self::rest::openapi;
 use self::{
     admission::Admission, args::ServerArgs, gate::Gate, limits::ConcurrencyLimit, metrics::Metrics,

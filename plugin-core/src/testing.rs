@@ -14,6 +14,7 @@ mod recorded;
 mod scenario;
 mod service;
 mod stage;
+mod strict;
 mod sync_conformance;
 mod upstream;
 

@@ -16,7 +16,7 @@ mod scan;
 mod task;
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::json::from_proto_json_object;
+pub(crate) use self::json::{from_proto_json_object, request_descriptor};
 #[cfg(feature = "testing")]
 pub(crate) use self::literal::from_struct;
 pub(crate) use self::{

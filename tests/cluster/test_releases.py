@@ -18,7 +18,7 @@ from test_charts import handle_keys
 FORMER = "b4c5881"
 NEEDED = ("bigquery", "fake-upstream", "xtask")
 pytestmark = pytest.mark.skipif(
-    not all((PROGRAMS / name).exists() for name in NEEDED), reason="cargo build -p bigquery -p xtask; cargo build -p tests --bins"
+    not all((PROGRAMS / name).exists() for name in NEEDED), reason="cargo build -p bigquery -p xtask -p fake-upstream"
 )
 TASK = {"sql": "SELECT 1", "custom": {"ProjectID": "acme-analytics", "Location": "EU"}}
 

@@ -281,6 +281,34 @@ async fn a_sync_task_of_a_plugin_is_executed_in_one_call() {
         other["output_prefix"] = json!("s3://b/2");
         let seen = client.execute(&other).await.unwrap();
         assert_eq!(seen.phase, "RETRYABLE_FAILED");
-        assert_eq!(seen.message, "CONNECTOR_ERROR: KeyError: 'x'", "{dialect:?}");
+        assert_eq!(seen.message, "PLUGIN_ERROR: KeyError: 'x'", "{dialect:?}");
+    }
+}
+
+/// What stands behind the bridge is named once it is known.
+#[tokio::test]
+async fn a_plugin_that_is_not_there_is_called_a_plugin() {
+    let server = PluginServer::start().await;
+    let upstream = format!("--upstream=unix:{}", server.socket().display());
+    let absent = "--upstream=unix:/nowhere/s";
+    let incomplete =
+        "the plugin does not have every task type; the log names those that are missing";
+    for (line, reason) in [
+        (&[absent][..], "the process behind the bridge has not answered yet"),
+        (&[absent, "--protocol=rest"], "the plugin has not answered yet"),
+        (&[absent, "--protocol=flyte2"], "the connectors have not answered yet"),
+        (&[&upstream], incomplete),
+    ] {
+        let service = spawn_raw::<Bridge>(&[line, &["--task-types=shout,absent"]].concat()).await;
+        let ready = || service.admin_text("/readyz");
+        while !ready().await.contains(reason) {
+            assert!(!ready().await.contains("ok"), "{line:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if line[0] == absent {
+            let client = service.client(Dialect::Flyte1, "propeller").await;
+            let error = client.create(&task("shout")).await.unwrap_err();
+            assert!(error.message.contains(reason), "{}", error.message);
+        }
     }
 }

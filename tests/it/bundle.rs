@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use athena::Athena;
 use bigquery::BigQuery;
 use databricks::Databricks;
 use plugin_core::{
@@ -16,6 +17,7 @@ use plugin_core::{
     },
 };
 use prost::Message as _;
+use redshift::Redshift;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -23,8 +25,10 @@ use snowflake::Snowflake;
 use tempfile::TempDir;
 use tests::{
     fakes::{
+        athena::{self as fake_athena, FakeAthena},
         bigquery::{self as fake_bigquery, FakeBigQuery, service_account_key},
         databricks::{self as fake_databricks, FakeDatabricks},
+        redshift::{self as fake_redshift, FakeRedshift},
         snowflake::{self as fake_snowflake, FakeSnowflake},
     },
     golden::{Flyte, Golden},
@@ -59,10 +63,12 @@ impl SyncPlugin for Echo {
     }
 }
 
-/// Three fake vendors and the secrets that their plugins need.
+/// A fake of each vendor, and the secrets that their plugins need.
 struct Vendors {
+    athena: FakeAthena,
     bigquery: FakeBigQuery,
     databricks: FakeDatabricks,
+    redshift: FakeRedshift,
     snowflake: FakeSnowflake,
     secrets: TempDir,
 }
@@ -74,6 +80,8 @@ impl Vendors {
     async fn start() -> Self {
         let secrets = tempfile::tempdir().unwrap();
         for (name, value) in [
+            ("aws_access_key_id", fake_athena::ACCESS_KEY_ID),
+            ("aws_secret_access_key", fake_athena::SECRET_ACCESS_KEY),
             ("google_application_credentials", service_account_key().as_str()),
             ("databricks_token", "dapi-of-the-service-0123456789"),
             ("snowflake_private_key", rsa_private_key()),
@@ -83,8 +91,10 @@ impl Vendors {
         let snowflake = FakeSnowflake::start(fake_snowflake::Options::default()).await.unwrap();
         snowflake.register_key(rsa_private_key()).unwrap();
         Self {
+            athena: FakeAthena::start(fake_athena::Options::default()).await.unwrap(),
             bigquery: FakeBigQuery::start(fake_bigquery::Options::default()).await.unwrap(),
             databricks: FakeDatabricks::start(fake_databricks::Options::default()).await.unwrap(),
+            redshift: FakeRedshift::start(fake_redshift::Options::default()).await.unwrap(),
             snowflake,
             secrets,
         }
@@ -93,19 +103,28 @@ impl Vendors {
     /// A service with all plugins, within this process.
     async fn service(&self, args: &[&str]) -> TestService {
         let bundle = Bundle::new(plugin_core::service_info!())
+            .plugin::<Athena>("athena")
             .plugin::<BigQuery>("bigquery")
             .plugin::<Databricks>("databricks")
             .sync_plugin::<Echo>("echo")
+            .plugin::<Redshift>("redshift")
             .plugin::<Snowflake>("snowflake");
         let endpoint = |url: String| format!("--endpoint={url}");
+        let region = "--region=eu-central-1".to_owned();
+        let athena = [endpoint(self.athena.url()), region.clone()];
+        let redshift = [endpoint(self.redshift.url()), region];
+        let redshift = redshift.each_ref().map(String::as_str);
+        let redshift = [&redshift[..], &["--workgroups=sales", "--databases=dev"]].concat();
         let bigquery = endpoint(self.bigquery.url());
         let databricks = [endpoint(self.databricks.url()), format!("--instances={WORKSPACES}")];
         let snowflake = [endpoint(self.snowflake.url()), format!("--accounts={ACCOUNTS}")];
         let secrets = format!("--secrets-dir={}", self.secrets.path().display());
         let args = [&[secrets.as_str()], args].concat();
         let own = [
-            ("bigquery", &[bigquery.as_str()][..]),
+            ("athena", &athena.each_ref().map(String::as_str)[..]),
+            ("bigquery", &[bigquery.as_str()]),
             ("databricks", &databricks.each_ref().map(String::as_str)),
+            ("redshift", &redshift),
             ("snowflake", &snowflake.each_ref().map(String::as_str)),
         ];
         spawn_bundle(bundle, &args, &own).await
@@ -113,10 +132,16 @@ impl Vendors {
 
     /// The bundle's program, configured for the vendors and with `variables`.
     async fn program(&self, variables: &[(&str, &str)]) -> Running {
+        let (athena, redshift) = (self.athena.url(), self.redshift.url());
         let (bigquery, databricks, snowflake) =
             (self.bigquery.url(), self.databricks.url(), self.snowflake.url());
         let ours = [
             ("PLUGIN_SECRETS_DIR", self.secrets.path().to_str().unwrap()),
+            ("AWS_REGION", "eu-central-1"),
+            ("ATHENA_ENDPOINT", &athena),
+            ("REDSHIFT_ENDPOINT", &redshift),
+            ("REDSHIFT_WORKGROUPS", "sales"),
+            ("REDSHIFT_DATABASES", "dev"),
             ("BIGQUERY_ENDPOINT", &bigquery),
             ("DATABRICKS_ENDPOINT", &databricks),
             ("DATABRICKS_INSTANCES", WORKSPACES),
@@ -128,19 +153,26 @@ impl Vendors {
     }
 
     /// The number of jobs at each vendor.
-    fn jobs(&self) -> [usize; 3] {
-        [self.bigquery.jobs(), self.databricks.runs(), self.snowflake.statements()]
+    fn jobs(&self) -> [usize; 5] {
+        [
+            self.bigquery.jobs(),
+            self.databricks.runs(),
+            self.snowflake.statements(),
+            self.athena.queries(),
+            self.redshift.statements(),
+        ]
     }
 
     fn violations(&self) -> Vec<String> {
         let (bigquery, snowflake) = (self.bigquery.violations(), self.snowflake.violations());
-        [bigquery, self.databricks.violations(), snowflake].concat()
+        let (athena, redshift) = (self.athena.violations(), self.redshift.breaches());
+        [bigquery, self.databricks.violations(), snowflake, athena, redshift].concat()
     }
 }
 
 /// A task for each vendor, all with the same `output_prefix` and thus the same key.
-fn tasks() -> [Json; 3] {
-    ["bq_scalars", "dbx_existing_cluster", "sf_scalars"].map(|name| {
+fn tasks() -> [Json; 5] {
+    ["bq_scalars", "dbx_existing_cluster", "sf_scalars", "ath_select", "rs_unload"].map(|name| {
         let mut task = Golden::read(Flyte::V1, name).unwrap().json;
         task["output_prefix"] = json!("s3://bucket/the/same");
         task
@@ -157,16 +189,20 @@ async fn every_plugin_works_in_one_service() {
         let creates = tasks.each_ref().map(|task| client.create(task));
         let handles = futures_util::future::join_all(creates).await;
         let handles = handles.into_iter().map(Result::unwrap).collect::<Vec<_>>();
-        assert_eq!(vendors.jobs(), [1, 1, 1], "one job per vendor with the same key");
+        assert_eq!(vendors.jobs(), [1; 5], "one job per vendor with the same key");
         let mut ends = Vec::new();
         for (task, handle) in tasks.iter().zip(&handles) {
             while client.get(task, handle).await.unwrap().phase != "SUCCEEDED" {}
             ends.push(client.get(task, handle).await.unwrap().links);
             assert!(client.delete(task, handle).await.is_ok());
         }
-        for (link, host) in
-            ends.iter().zip(["console.cloud.google.com", "#job/", "app.snowflake.com"])
-        {
+        for (link, host) in ends.iter().zip([
+            "console.cloud.google.com",
+            "#job/",
+            "app.snowflake.com",
+            "/athena/home",
+            "/redshiftv2/home",
+        ]) {
             assert!(link.iter().any(|(_, uri)| uri.contains(host)), "{link:?} leads to {host}");
         }
         assert_eq!(vendors.violations(), [""; 0], "{dialect:?}");
@@ -197,9 +233,9 @@ async fn handle_is_rejected_under_another_plugins_task_type() {
     let vendors = Vendors::start().await;
     let service = vendors.service(&[]).await;
     let client = service.client(Dialect::Rest, "propeller").await;
-    let [bigquery, databricks, snowflake] = tasks();
+    let [bigquery, others @ ..] = tasks();
     let handle = client.create(&bigquery).await.unwrap();
-    for other in [&databricks, &snowflake] {
+    for other in &others {
         for refused in [
             client.get(other, &handle).await.map(drop).unwrap_err(),
             client.delete(other, &handle).await.unwrap_err(),
@@ -217,6 +253,7 @@ async fn handle_is_rejected_under_another_plugins_task_type() {
         }
     }
     assert_eq!([vendors.databricks.requests(), vendors.snowflake.requests()], [0, 0]);
+    assert_eq!((vendors.athena.requests(), vendors.redshift.statements()), (0, 0));
     assert_eq!(client.get(&bigquery, &handle).await.unwrap().phase, "QUEUED", "not stopped");
 }
 
@@ -240,7 +277,7 @@ async fn vendor_outage_affects_only_its_plugin() {
     let vendors = Vendors::start().await;
     let service = vendors.service(&[]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
-    let [bigquery, _, snowflake] = tasks();
+    let [bigquery, _, snowflake, ..] = tasks();
     let one = client.create(&bigquery).await.unwrap();
     let other = client.create(&snowflake).await.unwrap();
     vendors.bigquery.fail_with([429; 1000]);
@@ -297,14 +334,25 @@ async fn discovery_lists_every_plugin_by_its_own_name() {
         assert_eq!(
             listed.collect::<Vec<_>>(),
             [
+                ("athena", "athena", false),
                 ("bigquery", "bigquery_query_job_task", false),
                 ("databricks", "databricks", false),
                 ("echo", "echo", true),
+                ("redshift", "redshift", false),
                 ("snowflake", "snowflake", false),
             ]
         );
     }
-    let types = ["bigquery_query_job_task", "databricks", "echo", "snowflake"];
+    let types = [
+        "athena",
+        "bigquery_query_job_task",
+        "databricks",
+        "echo",
+        "hive",
+        "presto",
+        "redshift",
+        "snowflake",
+    ];
     let token = Some(service.token("propeller"));
     assert_eq!(plugins(&service.api().to_string(), token).await, types);
 }
@@ -338,7 +386,7 @@ async fn each_plugin_reads_its_own_variables() {
             assert!(!["UNDEFINED", "FAILED"].contains(&seen.phase.as_str()), "{seen:?}");
         }
     }
-    assert_eq!((vendors.jobs(), vendors.violations()), ([3, 3, 3], Vec::new()));
+    assert_eq!((vendors.jobs(), vendors.violations()), ([3; 5], Vec::new()));
     let url = format!("http://{}", running.api);
     let checked = output("bundle", &["health-check", &url], &[]).await;
     assert_eq!(checked, (Some(0), "SERVING\n".to_owned()));
@@ -358,7 +406,7 @@ async fn only_selected_plugins_are_configured_and_served() {
         .await;
     assert_eq!(plugins(&running.api, None).await, ["databricks"]);
     let client = running.client(Dialect::Flyte1).await;
-    let [bigquery, databricks, _] = tasks();
+    let [bigquery, databricks, ..] = tasks();
     assert!(client.create(&databricks).await.is_ok());
     let refused = client.create(&bigquery).await.unwrap_err();
     assert!(refused.message.ends_with("; available: databricks version 0"));
@@ -371,6 +419,9 @@ async fn startup_errors_name_the_plugin() {
     for (plugins, variable, code, expected) in [
         ("snowflake", none, 2, "snowflake: the following required arguments were not provided"),
         ("snowflake", none, 2, "SNOWFLAKE_ACCOUNTS"),
+        ("athena", none, 2, "athena: the following required arguments were not provided"),
+        ("redshift", none, 2, "AWS_REGION"),
+        ("redshift", none, 2, "REDSHIFT_DATABASES"),
         (
             "databricks",
             ("DATABRICKS_SPARK", "so"),
@@ -384,7 +435,7 @@ async fn startup_errors_name_the_plugin() {
             1,
             "bigquery: the service's Google credentials",
         ),
-        ("spark", none, 2, "[possible values: bigquery, databricks, snowflake]"),
+        ("spark", none, 2, "[possible values: athena, bigquery, databricks, redshift, snowflake]"),
     ] {
         let plugins = format!("--plugins={plugins}");
         let args = [&ANYWHERE[..], &["--insecure-no-auth", &plugins]].concat();

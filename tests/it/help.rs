@@ -3,7 +3,7 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 17] = [
+const PROGRAMS: [(&str, &[&str], &str); 24] = [
     ("athena", &[], "Serves the Flyte backend plugin athena over gRPC and REST"),
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
     ("databricks", &[], "Serves the Flyte backend plugin databricks over gRPC and REST"),
@@ -39,7 +39,38 @@ const PROGRAMS: [(&str, &[&str], &str); 17] = [
         "Client of `cargo xtask demo`: calls a running BigQuery service over every protocol",
     ),
     ("fake-upstream", &[], "A fake of a vendor's API with scripted behaviour"),
-    ("mint-token", &[], "Mints an HS256 token for a service."),
+    (
+        "outrigger",
+        &[],
+        "For people who run and write Flyte backend plugins: values for Flyte, new plugins, checks, tokens and health",
+    ),
+    (
+        "outrigger",
+        &["flyte-values"],
+        "Prints Helm values for Flyte that route task types to the plugins' services.",
+    ),
+    ("outrigger", &["new"], "Creates a plugin that runs and passes its tests."),
+    (
+        "outrigger",
+        &["check"],
+        "Checks a running plugin service against the plugin contract (docs/plugin-contract.md), over REST and the gRPC of Flyte 1 and Flyte 2.",
+    ),
+    ("outrigger", &["token", "mint"], "Makes a token, signed with a key in a file."),
+    (
+        "outrigger",
+        &["token", "show"],
+        "Shows what a token says, without its signature: its issuer, audience, subject, dates and other claims.",
+    ),
+    (
+        "outrigger",
+        &["health-check"],
+        "Asks running services for their health: gRPC health on an API port, or a GET of the path if the URL has one.",
+    ),
+    (
+        "plugin-conformance",
+        &[],
+        "Checks a running plugin service against the plugin contract (docs/plugin-contract.md), over REST and the gRPC of Flyte 1 and Flyte 2.",
+    ),
     ("proxy-latency", &[], "Benchmark of the latency that propeller-proxy adds to a call."),
 ];
 

@@ -8,6 +8,7 @@
 )]
 
 mod athena;
+mod aws;
 mod bridge;
 mod bridge_metrics;
 mod bridge_process;
@@ -28,6 +29,7 @@ mod idempotency;
 mod lifecycle;
 mod numbers;
 mod observability;
+mod outrigger;
 mod overload;
 mod polls;
 mod program;

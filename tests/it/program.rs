@@ -18,7 +18,7 @@ use tokio::{
 pub(crate) const ANYWHERE: [&str; 2] = ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"];
 
 /// The binary `name` that cargo built next to this test.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let program = deps.ancestors().nth(2).unwrap().join(name);
     assert!(program.exists(), "{} is missing: cargo build -p {name}", program.display());
@@ -27,7 +27,7 @@ fn program(name: &str) -> PathBuf {
 
 /// The binary with an environment of only `variables`.
 pub(crate) fn command(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(program(name));
+    let mut command = Command::new(path(name));
     command.args(args).env_clear().envs(variables.iter().copied());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command

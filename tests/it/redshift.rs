@@ -1,13 +1,19 @@
 //! Redshift: a task runs its statements once, where its operator allows it.
 
-use std::{path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use plugin_core::testing::{Client, Dialect, TestService, spawn};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
-use tests::fakes::redshift::{
-    ACCESS_KEY_ID, Ending, FakeRedshift, Options, Outage, SECRET_ACCESS_KEY,
+use tests::{
+    fakes::redshift::{
+        ACCESS_KEY_ID, Ending, FakeRedshift, Options, Outage, SECRET_ACCESS_KEY, Submitted,
+    },
+    golden::{Flyte, Golden},
 };
+use tokio::net::TcpListener;
+
+use crate::replay;
 
 struct Stage {
     fake: FakeRedshift,
@@ -17,7 +23,7 @@ struct Stage {
 impl Stage {
     async fn set(options: Options, args: &[&str]) -> Self {
         let fake = FakeRedshift::start(options).await.unwrap();
-        let service = replica(&fake, args).await;
+        let service = replica(&fake.url(), args).await;
         Self { fake, service }
     }
 
@@ -37,8 +43,8 @@ fn secrets_dir() -> &'static Path {
     dir.path()
 }
 
-async fn replica(fake: &FakeRedshift, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={}", fake.url());
+async fn replica(url: &str, args: &[&str]) -> TestService {
+    let endpoint = format!("--endpoint={url}");
     let secrets = format!("--secrets-dir={}", secrets_dir().display());
     let mut all = vec![endpoint.as_str(), secrets.as_str()];
     all.extend([
@@ -88,8 +94,84 @@ async fn run(client: &Client, task: &Json) -> (Vec<String>, String, Json) {
         if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
             return (phases, seen.message.clone(), json!(format!("{:?}", seen)));
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn every_request_of_the_sdks_is_answered() {
+    let refused = [
+        ("rs_quoted", "{{ .inputs.day }}: Redshift takes no parameter within quotes"),
+        ("rs_no_unload", "interface.outputs.results: the task declares it, but none of its"),
+    ];
+    let mut all = Golden::all(Flyte::V1, "rs_").unwrap();
+    all.extend(Golden::all(Flyte::V2, "rs_").unwrap());
+    assert_eq!(all.len(), 10);
+    for golden in all {
+        let stage = Stage::set(Options::default(), &["--poll-freshness=0s"]).await;
+        let handle = replay::send(&stage.service, &golden).await.unwrap();
+        let seen = replay::poll_to_the_end(&stage.service, &golden, &handle).await;
+        let name = golden.name.as_str();
+        match refused.iter().find(|(refused, _)| *refused == name) {
+            Some((_, message)) => {
+                assert_eq!(seen.phase().as_str_name(), "FAILED", "{name}");
+                assert!(seen.message.contains(message), "{name}: {}", seen.message);
+                assert_eq!(stage.fake.statements(), 0, "{name}");
+            }
+            None => {
+                assert_eq!(seen.phase().as_str_name(), "SUCCEEDED", "{name}: {}", seen.message);
+                let output = format!("{:?}", seen.outputs);
+                let declares = golden.json.to_string().contains("\"results\"");
+                assert_eq!(
+                    output.contains("s3://acme/events/flyte_"),
+                    declares,
+                    "{name}: {output}"
+                );
+            }
+        }
+        assert_eq!(stage.fake.breaches(), [""; 0], "{name}");
+    }
+}
+
+/// What the golden request `name` of `flyte` submits.
+async fn submitted(flyte: Flyte, name: &str) -> Submitted {
+    let stage = Stage::set(Options::default(), &[]).await;
+    let golden = Golden::read(flyte, name).unwrap();
+    replay::send(&stage.service, &golden).await.unwrap();
+    stage.fake.submitted().remove(0)
+}
+
+#[tokio::test]
+async fn values_of_both_sdks_are_parameters() {
+    let expected = json!([
+        {"name": "at", "value": "2026-03-01 06:30:15.250000+00"},
+        {"name": "ids__0", "value": "1"},
+        {"name": "ids__1", "value": "2"},
+        {"name": "ids__2", "value": "3"},
+        {"name": "is_test", "value": "true"},
+        {"name": "name", "value": "'; DROP TABLE events; --"},
+        {"name": "number", "value": "7"},
+        {"name": "share", "value": "0.25"},
+        {"name": "span", "value": "26:00:01"},
+    ]);
+    for flyte in [Flyte::V1, Flyte::V2] {
+        let submitted = submitted(flyte, "rs_values").await;
+        assert_eq!(submitted.input["Parameters"], expected, "{flyte:?}");
+        let sql = submitted.input["Sql"].as_str().unwrap();
+        assert!(sql.ends_with("AND id IN (:ids__0, :ids__1, :ids__2)"), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn statements_without_transaction_are_committed_one_by_one() {
+    let submitted = submitted(Flyte::V1, "rs_vacuum").await;
+    assert_eq!(submitted.operation, "BatchExecuteStatement");
+    let input = submitted.input;
+    assert_eq!(input["Sqls"], json!(["VACUUM events", "ANALYZE events"]));
+    assert_eq!(input["ExecutionMode"], "AUTO_COMMIT");
+    assert_eq!(input["ClusterIdentifier"], "dwh");
+    assert_eq!(input["Database"], "prod");
+    assert_eq!((&input["StatementName"], &input["WithEvent"]), (&json!("nightly"), &json!(true)));
 }
 
 #[tokio::test]
@@ -132,7 +214,7 @@ async fn failures_have_redshifts_text_and_conflicts_are_tried_again() {
 async fn repeated_creates_run_one_statement() {
     for dialect in Dialect::ALL {
         let stage = Stage::set(Options::default(), &[]).await;
-        let other = replica(&stage.fake, &[]).await;
+        let other = replica(&stage.fake.url(), &[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             client.create(&single(json!({"cluster": "dwh"}))).await.unwrap();
@@ -173,12 +255,10 @@ async fn an_abort_cancels_the_statement_and_an_abort_of_an_ended_one_succeeds() 
 
 #[tokio::test]
 async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
-    let stage = Stage::set(
-        Options::default(),
-        &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"],
-    )
-    .await;
-    let client = stage.client(Dialect::Rest).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service =
+        replica(&url, &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"]).await;
     for (custom, message) in [
         (json!({"cluster": "theirs"}), "custom.cluster: \"theirs\" is not allowed"),
         (json!({"workgroup": "theirs"}), "custom.workgroup: \"theirs\" is not allowed"),
@@ -195,25 +275,38 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         (json!({"cluster": "dwh", "db_user": "root"}), "custom.db_user: \"root\" is not allowed"),
         (json!({"workgroup": "sales", "db_user": "root"}), "custom.db_user: on a workgroup"),
         (json!({"cluster": "dwh", "region": "us-east-1"}), "custom.region: "),
+        (json!({"cluster": "dwh", "region": "evil.example/"}), "custom.region: "),
         (
             json!({"cluster": "dwh", "role": "arn:aws:iam::111122223333:role/admin"}),
             "custom.role: ",
         ),
+        (json!({"cluster": "dwh", "endpoint": url.clone()}), "endpoint"),
+        (json!({"cluster": "dwh", "token": "x"}), "token"),
+        (json!({"cluster": "dwh", "aws_secret_access_key": "x"}), "aws_secret_access_key"),
     ] {
-        let error = client.create(&single(custom.clone())).await.unwrap_err();
-        assert!(
-            format!("{error:?}").contains(&message.replace('"', "\\\""))
-                || format!("{error:?}").contains(message),
-            "{custom}: {error:?}"
-        );
+        for dialect in Dialect::ALL {
+            let client = service.client(dialect, "propeller").await;
+            let task = single(custom.clone());
+            let told = match client.create(&task).await {
+                Ok(handle) => {
+                    let seen = client.get(&task, &handle).await.unwrap();
+                    assert_eq!(seen.phase, "FAILED", "{custom}");
+                    seen.message
+                }
+                Err(error) => error.message,
+            };
+            assert!(told.contains(message), "{custom} {dialect:?}: {told}");
+        }
     }
-    assert_eq!(stage.fake.requests("ExecuteStatement"), 0);
+    let accepted = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(accepted.is_err(), "nothing connects");
 }
 
 #[tokio::test]
 async fn a_thousand_polls_at_once_are_few_calls() {
     let ending = Ending::Stuck("STARTED".to_owned());
-    let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+    let args = ["--connection-age=1h", "--poll-freshness=30s"];
+    let stage = Stage::set(Options { ending, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
     for number in 0..100 {
@@ -231,6 +324,7 @@ async fn a_thousand_polls_at_once_are_few_calls() {
         assert_eq!(seen.unwrap().phase, "RUNNING");
     }
     let made = calls(&stage.fake) - before;
+    println!("Redshift: 1000 polls, {made} calls upstream");
     assert!(made <= 40, "{made} calls");
     assert_eq!(stage.fake.breaches(), [""; 0]);
 }

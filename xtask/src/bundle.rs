@@ -7,11 +7,11 @@ use toml_edit::DocumentMut;
 
 use crate::{
     image::BUNDLE,
-    process::write,
     scaffold::{
         generator::Generator,
         plugin_toml::{Mode, PluginToml},
         project::{Layout, Member},
+        write::Write,
     },
 };
 
@@ -33,19 +33,10 @@ impl Outdated {
             .chain(self.leftover.iter().map(String::as_str))
     }
 
-    /// Brings the chart up to date.
-    ///
-    /// # Errors
-    /// If a file cannot be written.
-    pub(crate) fn write(&self, root: &Path) -> Result<()> {
-        for (path, text) in &self.files {
-            write(&root.join(path), text)?;
-        }
-        for path in &self.leftover {
-            std::fs::remove_file(root.join(path))
-                .with_context(|| format!("cannot remove {path}"))?;
-        }
-        Ok(())
+    /// What brings the chart up to date.
+    pub(crate) fn writes(self) -> impl Iterator<Item = Write> {
+        let files = self.files.into_iter().map(|(path, text)| Write { path, text: Some(text) });
+        files.chain(self.leftover.into_iter().map(|path| Write { path, text: None }))
     }
 }
 
@@ -90,7 +81,8 @@ fn leftover(root: &Path, directory: &str, wanted: &[String]) -> Result<Vec<Strin
         if path.ends_with("/templates/extra") || wanted.contains(&path) {
             continue;
         }
-        if entry.path().is_dir() {
+        // A link is a leftover itself; what it leads to is not.
+        if entry.file_type()?.is_dir() {
             found.extend(leftover(root, &path, wanted)?);
         } else {
             found.push(path);

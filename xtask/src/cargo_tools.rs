@@ -26,20 +26,27 @@ impl Tool {
     /// # Errors
     /// If it cannot be built.
     pub(crate) fn built(self, install: bool) -> Result<Option<PathBuf>> {
-        let root = target("tools");
-        let tool = root.join("bin").join(self.name);
+        let tool = target("tools/bin").join(self.name);
         if is_version(&mut program(&tool), self.version) {
             return Ok(Some(tool));
         }
         if !install {
             return Ok(works(program(&tool).arg("--version")).then_some(tool));
         }
+        self.install()?;
+        Ok(Some(tool))
+    }
+
+    /// Builds it.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub(crate) fn install(self) -> Result<()> {
         // It runs for a second but builds for minutes: skip optimisations.
         let mut install = cargo(&["install", "--locked", "--quiet", "--debug"]);
         install.arg(self.package()).args(self.features);
         // In a directory of its own, which cargo removes.
-        run(install.arg("--root").arg(root).env_remove("CARGO_TARGET_DIR"))?;
-        Ok(Some(tool))
+        run(install.arg("--root").arg(target("tools")).env_remove("CARGO_TARGET_DIR"))
     }
 
     /// How to install it.

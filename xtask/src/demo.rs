@@ -90,7 +90,10 @@ fn run_here(args: &Args) -> Result<()> {
 }
 
 fn build(release: bool) -> Result<()> {
-    let mut command = cargo(&["build", "--package", "bigquery", "--package", "tests", "--bins"]);
+    let packages = ["bigquery", "fake-upstream", "outrigger", "tests"];
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let args = ["build", "--bins"].into_iter().chain(packages).collect::<Vec<_>>();
+    let mut command = cargo(&args);
     if release {
         command.arg("--release");
     }

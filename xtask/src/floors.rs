@@ -78,7 +78,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
                 "template_test",
                 "wheel",
             ],
-            &["invariants", "new_plugin"],
+            &["invariants", "new_plugin", "release"],
             &["outrigger", "test"],
         ],
     ),

@@ -9,8 +9,13 @@ use crate::{
     home::{self, Home},
     image::PROXY,
     scaffold::{
-        generator::Generator, plugin_toml::Mode, project::Member, render, task_type::TaskType,
+        generator::Generator,
+        plugin_toml::{Mode, PluginToml},
+        project::{self, Member},
+        render,
+        task_type::TaskType,
     },
+    tool,
 };
 
 /// Prints Helm values for Flyte that route task types to the plugins' services.
@@ -20,7 +25,7 @@ use crate::{
 /// in `helm install bigquery charts/bigquery`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// Installed plugins [default: all].
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -66,6 +71,14 @@ pub(crate) struct Args {
     /// Also route this optional task type; may be repeated.
     #[arg(long = "with", value_name = "TYPE")]
     optional: Vec<String>,
+}
+
+impl Args {
+    /// Whether plugins are named.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        !self.names.is_empty()
+    }
 }
 
 /// A version of Flyte, as far as its configuration keys differ.
@@ -117,11 +130,59 @@ const PROXY_ADMIN_PORT: u16 = 9091;
 /// The audience that the charts expect in Flyte's token.
 const AUDIENCE: &str = "flyte-connectors";
 
+/// The plugins that values may be for, and what they are released with.
+pub(crate) struct Plugins {
+    members: Vec<Member>,
+    home: Home,
+    /// The version of the sidecar's image.
+    version: String,
+    /// The options of the command line that are not in [`Args`], each with a space before it.
+    options: String,
+}
+
+impl Plugins {
+    /// Plugins by the contents of their plugin.toml, each with its name in errors, of the release that this program
+    /// belongs to.
+    ///
+    /// # Errors
+    /// If a plugin.toml is invalid.
+    pub(crate) fn released(files: &[(String, String)], options: String) -> Result<Self> {
+        let member = |(name, text): &(String, String)| {
+            let file =
+                PluginToml::parse(text).map_err(|error| usage(format!("{name}: {error:#}")))?;
+            Ok(Member { file, text: text.clone() })
+        };
+        let members = files.iter().map(member).collect::<Result<_>>()?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(Self { members, home: Home::built_in()?, version, options })
+    }
+
+    /// The plugins of a repository.
+    fn of(generator: &Generator) -> Result<Self> {
+        let Generator { project, .. } = generator;
+        Ok(Self {
+            members: project.members()?,
+            home: Home::of(&project.root)?,
+            version: project.version()?,
+            options: String::new(),
+        })
+    }
+}
+
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
+    print!("{}", checked_values(args, &Plugins::of(generator)?)?);
+    Ok(Exit::Ok)
+}
+
+/// The values that `args` ask for. Says on standard error which plugins they leave out.
+///
+/// # Errors
+/// If `args` name what is not there, or do not fit each other.
+pub(crate) fn checked_values(args: &Args, plugins: &Plugins) -> Result<String> {
     if args.flyte == Flyte::V2 && args.chart == Chart::Core {
         return Err(usage("Flyte 2 has no flyte-core chart; use --chart binary"));
     }
-    let members = generator.project.chosen(&args.names)?;
+    let members = project::chosen(plugins.members.clone(), &args.names)?;
     check_optional(args, &members)?;
     // Flyte 2 has no sync connectors.
     let (served, not): (Vec<_>, Vec<_>) = members
@@ -130,8 +191,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     for member in &not {
         eprintln!("left out: {} is a sync plugin, which Flyte 2 cannot call", member.name());
     }
-    print!("{}", values(args, &served, generator)?);
-    Ok(Exit::Ok)
+    values(args, &served, plugins)
 }
 
 fn check_optional(args: &Args, members: &[Member]) -> Result<()> {
@@ -154,7 +214,7 @@ fn types<'a>(args: &'a Args, member: &'a Member) -> impl Iterator<Item = &'a Tas
     plugin.task_types.iter().chain(plugin.optional_task_types.iter().filter(wanted))
 }
 
-fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<String> {
+fn values(args: &Args, members: &[Member], of: &Plugins) -> Result<String> {
     let named = |member: &Member| {
         let plugin = member.name().to_owned();
         types(args, member)
@@ -182,7 +242,7 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
         "titles": members.iter().map(|member| member.file.plugin.title()).collect::<Vec<_>>().join(", "),
         "chart": if args.chart == Chart::Core { "flyte-core" } else { "flyte-binary" },
         "flyte": version(args.flyte),
-        "command": command(args),
+        "command": command(args, &of.options),
         "section": args.flyte.section(),
         "keys": args.flyte.keys(),
         "types": all,
@@ -192,7 +252,7 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
         "retrying": RETRYING,
         // The sidecar is called on loopback, without TLS.
         "insecure": args.proxy || !args.tls,
-        "proxy": proxy(args, generator)?,
+        "proxy": proxy(args, of)?,
     }))?;
     let engine = render::chart_engine(&[
         ("connectors", include_str!("flyte_values/connectors.yaml")),
@@ -206,16 +266,16 @@ fn values(args: &Args, members: &[Member], generator: &Generator) -> Result<Stri
 }
 
 /// Template variables for the sidecar.
-fn proxy(args: &Args, generator: &Generator) -> Result<Json> {
+fn proxy(args: &Args, of: &Plugins) -> Result<Json> {
     let image = match &args.proxy_image {
         Some(image) => image.clone(),
         None if !args.proxy => String::new(),
         None => {
-            let home = Home::of(&generator.project.root)?;
-            let registry = home
+            let registry = of
+                .home
                 .registry(args.registry.as_deref())
                 .ok_or_else(|| home::no_registry("--proxy needs the sidecar's image"))?;
-            format!("{registry}/{PROXY}:{}", generator.project.version()?)
+            format!("{registry}/{PROXY}:{}", of.version)
         }
     };
     let volumes = match args.chart {
@@ -241,7 +301,7 @@ fn version(flyte: Flyte) -> &'static str {
 }
 
 /// The command that prints these values.
-fn command(args: &Args) -> String {
+fn command(args: &Args, options: &str) -> String {
     let flyte = if args.flyte == Flyte::V1_13 { "1.13" } else { version(args.flyte) };
     let chart = if args.chart == Chart::Core { "core" } else { "binary" };
     let names = args.names.iter().map(|name| format!(" {name}")).collect::<String>();
@@ -259,7 +319,8 @@ fn command(args: &Args) -> String {
         domain => format!(" --cluster-domain {domain}"),
     };
     format!(
-        "cargo xtask flyte-values{names} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{registry}{image}{tls}{secret}{with}",
+        "{} flyte-values{names}{options} --flyte {flyte} --chart {chart} --namespace {}{domain}{proxy}{registry}{image}{tls}{secret}{with}",
+        tool(),
         args.namespace
     )
 }

@@ -9,6 +9,9 @@ use crate::exit::usage;
 
 /// The manifest of the workspace that this program was built in.
 const BUILT_IN: &str = include_str!("../../Cargo.toml");
+/// The variables of a release; see [`Home::of_release`].
+const REGISTRY: &str = "OUTRIGGER_REGISTRY";
+const REPOSITORY: &str = "OUTRIGGER_REPOSITORY";
 
 /// `[workspace.metadata.outrigger]`. A field is empty where the project is not published.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -50,12 +53,45 @@ impl Home {
         parse(&text)
     }
 
+    /// The home of a release of the workspace in `root`: what its manifest names or, where that names nothing, the variables
+    /// `OUTRIGGER_REGISTRY` and `OUTRIGGER_REPOSITORY`, which a fork's workflow sets to its own.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of), or if the variable has no registry.
+    pub(crate) fn of_release(root: &Path) -> Result<Self> {
+        let variable = |name: &str| std::env::var(name).ok();
+        Self::of(root)?.or(variable(REGISTRY).as_deref(), variable(REPOSITORY).as_deref())
+    }
+
     /// The home of the release that this program belongs to.
     ///
     /// # Errors
     /// If the built-in manifest is invalid.
     pub(crate) fn built_in() -> Result<Self> {
-        parse(BUILT_IN)
+        parse(BUILT_IN)?
+            .or(option_env!("OUTRIGGER_BUILT_REGISTRY"), option_env!("OUTRIGGER_BUILT_REPOSITORY"))
+    }
+
+    /// The variables of a build whose programs keep this home as [`built_in`](Self::built_in).
+    pub(crate) fn build_variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("OUTRIGGER_BUILT_REGISTRY", self.registry.as_str()),
+            ("OUTRIGGER_BUILT_REPOSITORY", self.repository.as_str()),
+        ];
+        all.into_iter().filter(|(_, value)| !value.is_empty())
+    }
+
+    /// This home, with what it lacks.
+    fn or(mut self, registry: Option<&str>, repository: Option<&str>) -> Result<Self> {
+        if let Some(registry) = registry.filter(|_| self.registry.is_empty()) {
+            // Names of owners and repositories may have capitals; names of images have none.
+            self.registry = check_registry(&registry.to_lowercase())
+                .map_err(|error| usage(format!("{REGISTRY}: {error}")))?;
+        }
+        if let Some(repository) = repository.filter(|_| self.repository.is_empty()) {
+            repository.clone_into(&mut self.repository);
+        }
+        Ok(self)
     }
 
     /// The name of an image of this project without a tag: `given` is the registry that the user named. Without any
@@ -119,6 +155,16 @@ mod tests {
         );
         assert_eq!(parse("[package]\nname = \"x\"\n").unwrap().image(None, "bigquery"), "bigquery");
         assert!(parse("[workspace.metadata.outrigger]\nregistri = \"x\"\n").is_err());
+    }
+
+    #[test]
+    fn a_fork_is_published_in_its_own_home_unless_the_manifest_names_one() {
+        let fork = Home::default().or(Some("ghcr.io/Acme/Outrigger"), Some("https://git/x"));
+        assert_eq!(fork.unwrap().image(None, "bigquery"), "ghcr.io/acme/outrigger/bigquery");
+        let own = parse("[workspace.metadata.outrigger]\nregistry = \"r.example\"\n").unwrap();
+        assert_eq!(own.or(Some("ghcr.io/acme/x"), None).unwrap().registry, "r.example");
+        let error = Home::default().or(Some("https://ghcr.io"), None).unwrap_err().to_string();
+        assert!(error.starts_with("OUTRIGGER_REGISTRY: must be a host"), "{error}");
     }
 
     #[test]

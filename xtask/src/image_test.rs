@@ -126,6 +126,9 @@ fn unpack(archive: &Path) -> Result<PathBuf> {
     {
         bail!("unexpected image configuration: {config}");
     }
+    // What `docker load` reads.
+    let docker = archive.replace("oci-archive:", "docker-archive:");
+    run(program("skopeo").args(["inspect", &docker]).stdout(Stdio::null()))?;
     let to = format!("oci:{}:tried", layout.display());
     run(program("skopeo").args(["copy", "--quiet", &archive, &to]))?;
     let image = format!("{}:tried", layout.display());

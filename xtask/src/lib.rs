@@ -13,7 +13,7 @@ mod cargo_tools;
 mod ci;
 mod demo;
 mod dependencies;
-mod exit;
+pub mod exit;
 mod floors;
 mod flyte2;
 mod flyte_values;
@@ -33,6 +33,7 @@ mod process;
 mod prompt;
 mod python;
 mod recording;
+mod release;
 mod remove_plugin;
 mod scaffold;
 mod site;
@@ -51,7 +52,6 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
-pub use crate::outrigger::Outrigger;
 pub(crate) use crate::workspace::{CARGO, root, target, tool};
 use crate::{
     exit::Exit,
@@ -62,6 +62,14 @@ use crate::{
         render::Renderer,
         template::Template,
     },
+};
+pub use crate::{
+    flyte_values::Args as FlyteValues,
+    list::Args as List,
+    new_plugin::Args as NewPlugin,
+    outrigger::{Generate, Outrigger, Place},
+    status::Args as Status,
+    sync::Args as Sync,
 };
 
 /// Development tools for Outrigger: create, sync, check, package and demo plugins.
@@ -86,13 +94,14 @@ enum Command {
     Image(image::Args),
     Package(package::Args),
     Wheel(wheel::Args),
+    Release(release::Args),
+    Publish(release::publish::Args),
     RemovePlugin(remove_plugin::Args),
     Demo(demo::Args),
     Site(site::Args),
     Badges(badges::Args),
     Test(test::Args),
     Bench(bench::Args),
-    /// Prints a token that a service started by `demo` accepts.
     Token(token::Args),
 }
 
@@ -105,16 +114,29 @@ pub fn run(cli: Cli) -> ExitCode {
     exit::of(|| dispatch(cli.command))
 }
 
-/// Runs the command line of `cargo outrigger` with the template in `files`, keyed by path. Messages call
-/// the program `name`.
-#[must_use]
-pub fn run_outrigger(
-    name: &'static str,
-    outrigger: Outrigger,
-    files: BTreeMap<String, String>,
-) -> ExitCode {
+/// Calls this program `name` in messages. Call it before anything else: the first call counts.
+pub fn name_program(name: &'static str) {
     workspace::name_tool(name);
-    exit::of(|| outrigger::run(outrigger, files))
+}
+
+/// Runs a command of the generator in `place`, with the template in `files`, keyed by path.
+#[must_use]
+pub fn generate(place: Place, command: &Generate, files: BTreeMap<String, String>) -> ExitCode {
+    exit::of(|| outrigger::run(place, command, files))
+}
+
+/// Helm values that make Flyte route task types to `plugins`, as YAML.
+///
+/// Plugins are the contents of their plugin.toml, each with its name in errors. `options` are those of the command line that are not in `args`, for the values' first lines.
+///
+/// # Errors
+/// If `args` name what is not there or do not fit each other, or a plugin.toml is invalid.
+pub fn flyte_values(
+    args: &FlyteValues,
+    plugins: &[(String, String)],
+    options: String,
+) -> Result<String> {
+    flyte_values::checked_values(args, &flyte_values::Plugins::released(plugins, options)?)
 }
 
 fn dispatch(command: Command) -> Result<Exit> {
@@ -129,6 +151,8 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Image(args) => image::run(&args, &generator()?),
         Command::Package(args) => package::run(&args, &generator()?),
         Command::Wheel(args) => wheel::run(&args, &generator()?),
+        Command::Release(args) => release::run(&args, &generator()?),
+        Command::Publish(args) => release::publish::run(&args, &generator()?),
         Command::RemovePlugin(args) => remove_plugin::run(&args, &generator()?),
         Command::Demo(args) => demo::run(&args).map(|()| Exit::Ok),
         Command::Site(args) => site::run(&args).map(|()| Exit::Ok),

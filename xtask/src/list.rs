@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     exit::{Exit, usage},
     home::{self, Home},
-    image::{BUNDLE, PROXY},
+    image,
     process::{cargo, program},
     scaffold::{
         generator::Generator,
@@ -20,7 +20,7 @@ use crate::{
 
 /// Lists plugins, with the details that CI and image builds need.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Only plugins that changed since --base, themselves or through their dependencies.
     #[arg(long, requires = "base")]
     affected: bool,
@@ -111,8 +111,8 @@ fn context(generator: &Generator, member: &Member) -> String {
 /// Images of this repository's programs that are not plugins.
 fn other_images(args: &Args, home: &Home, generator: &Generator) -> impl Iterator<Item = Json> {
     let root = generator.project.root.clone();
-    [BUNDLE, PROXY].into_iter().filter_map(move |name| {
-        let dockerfile = format!("services/{name}/Dockerfile");
+    image::OTHERS.into_iter().filter_map(move |(name, directory)| {
+        let dockerfile = format!("{directory}/Dockerfile");
         let row = json!({
             "name": name,
             "image": home.image(args.registry.as_deref(), name),

@@ -14,7 +14,7 @@ use crate::{
     target,
 };
 
-/// Issuer and audience in the service's authentication file: the defaults of `cargo xtask token`.
+/// Issuer and audience in the service's authentication file.
 pub(crate) const ISSUER: &str = "https://demo.example.com";
 pub(crate) const AUDIENCE: &str = "connectors";
 

@@ -21,7 +21,7 @@ use crate::{
         plugin_toml::{self, Mode, PluginToml},
         project::{Layout, Member, Project},
         render::Renderer,
-        report::{self, Format},
+        report::{self, Format, Progress},
         task_type::TaskType,
         write::{RealDisk, write_all},
     },
@@ -38,7 +38,7 @@ use crate::{
 /// elsewhere, and with --no-input, they have defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// The plugin's name: lower-case letters, digits and single dashes, starting with a letter, at most
     /// 40 characters.
     name: Option<String>,
@@ -100,7 +100,7 @@ pub(crate) struct Args {
     no_verify: bool,
 
     /// Output format of the plan.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, alias = "output", value_enum, default_value_t)]
     format: Format,
 }
 
@@ -364,7 +364,7 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
             println!("  create  {:<56} {}", step.path, step.class.label());
         }
     } else {
-        report::print(std::slice::from_ref(plan), Exit::Ok, args.format)?;
+        report::print(std::slice::from_ref(plan), Exit::Ok, args.format, Progress::Planned)?;
     }
     if args.diff {
         print_diffs(std::slice::from_ref(plan), generator.scratch(), args.format)?;

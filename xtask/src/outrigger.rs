@@ -18,6 +18,24 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(version)]
 pub struct Outrigger {
+    #[command(flatten)]
+    place: Place,
+
+    #[command(subcommand)]
+    command: Generate,
+}
+
+impl Outrigger {
+    /// Where to work, and what to do.
+    #[must_use]
+    pub fn into_parts(self) -> (Place, Generate) {
+        (self.place, self.command)
+    }
+}
+
+/// Where the generator works.
+#[derive(Debug, clap::Args)]
+pub struct Place {
     /// Directory to work in [default: the current directory].
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -25,13 +43,12 @@ pub struct Outrigger {
     /// Directory of the template [default: the template built into this program].
     #[arg(long, global = true, value_name = "DIR")]
     template: Option<PathBuf>,
-
-    #[command(subcommand)]
-    command: Command,
 }
 
+/// A command of the generator.
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+#[expect(missing_docs, reason = "a variant's would replace that of its arguments in the help")]
+pub enum Generate {
     #[command(visible_alias = "new")]
     NewPlugin(new_plugin::Args),
     Sync(sync::Args),
@@ -39,16 +56,20 @@ enum Command {
     List(list::Args),
 }
 
-pub(crate) fn run(outrigger: Outrigger, files: BTreeMap<String, String>) -> Result<Exit> {
-    let template = match &outrigger.template {
+pub(crate) fn run(
+    place: Place,
+    command: &Generate,
+    files: BTreeMap<String, String>,
+) -> Result<Exit> {
+    let template = match &place.template {
         Some(directory) => Template::read(directory)?,
         None => Template::new(files)?,
     };
-    let here = match outrigger.root {
+    let here = match place.root {
         Some(root) => std::path::absolute(root)?,
         None => std::env::current_dir()?,
     };
-    if let Command::NewPlugin(args) = &outrigger.command {
+    if let Generate::NewPlugin(args) = command {
         crate::workspace::work_in(&here);
         return new_plugin::run_standalone(args, &here, |project| {
             Generator::open(project, template.clone())
@@ -57,11 +78,11 @@ pub(crate) fn run(outrigger: Outrigger, files: BTreeMap<String, String>) -> Resu
     let root = repository(&here)?;
     crate::workspace::work_in(root);
     let generator = Generator::open(Project::at(root), template)?;
-    match &outrigger.command {
-        Command::NewPlugin(_) => Ok(Exit::Ok),
-        Command::Sync(args) => sync::run(args, &generator),
-        Command::Status(args) => status::run(args, &generator),
-        Command::List(args) => list::run(args, &generator),
+    match command {
+        Generate::NewPlugin(_) => Ok(Exit::Ok),
+        Generate::Sync(args) => sync::run(args, &generator),
+        Generate::Status(args) => status::run(args, &generator),
+        Generate::List(args) => list::run(args, &generator),
     }
 }
 

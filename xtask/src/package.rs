@@ -20,7 +20,7 @@ use crate::{
 ///
 /// The charts in the tree name no registry, because a checkout has no images. This stamps the registry, the images'
 /// digests and the sources' URL into copies, and packages these with Helm: they install without values. Push them with
-/// `helm push FILE oci://REGISTRY`.
+/// `helm push FILE oci://REGISTRY/charts`: a chart and its image have one name, and must not share a repository.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub(crate) struct Args {
@@ -51,11 +51,14 @@ pub(crate) struct Args {
 }
 
 /// What is stamped into charts.
-struct Stamp<'a> {
-    registry: &'a str,
-    repository: &'a str,
-    digests: BTreeMap<&'a str, &'a str>,
-    by_tag: bool,
+pub(crate) struct Stamp<'a> {
+    pub(crate) registry: &'a str,
+    /// URL of the sources; may be empty.
+    pub(crate) repository: &'a str,
+    /// By the names of images.
+    pub(crate) digests: BTreeMap<&'a str, &'a str>,
+    /// Whether images without digests are pulled by tag.
+    pub(crate) by_tag: bool,
 }
 
 /// A reference to an image in values.yaml: the path of its map, and the image's name there.
@@ -66,7 +69,7 @@ struct Reference {
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let root = &generator.project.root;
-    let home = Home::of(root)?;
+    let home = Home::of_release(root)?;
     let registry = home
         .registry(args.registry.as_deref())
         .ok_or_else(|| home::no_registry("packaged charts name their images"))?;
@@ -76,21 +79,37 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         digests: args.digests.iter().map(|(name, digest)| (&**name, &**digest)).collect(),
         by_tag: args.by_tag,
     };
-    let helm = helm()?;
-    let output = root.join(&args.output);
-    std::fs::create_dir_all(&output)?;
-    for name in chosen(root, &args.names)? {
-        let copy = target("packages-stamped").join(&name);
-        let _ = std::fs::remove_dir_all(&copy);
-        copy_stamped(&root.join("charts").join(&name), &copy, &stamp)
-            .with_context(|| format!("charts/{name}"))?;
-        run_program(program(&helm).arg("package").arg(&copy).arg("--destination").arg(&output))?;
-    }
+    package(root, &chosen(root, &args.names)?, &stamp, &root.join(&args.output))?;
     Ok(Exit::Ok)
 }
 
+/// Packages the charts in `names` into the directory `output`.
+///
+/// # Errors
+/// If Helm is missing or fails, or an image has no digest.
+pub(crate) fn package(
+    root: &Path,
+    names: &[String],
+    stamp: &Stamp<'_>,
+    output: &Path,
+) -> Result<()> {
+    let helm = helm()?;
+    std::fs::create_dir_all(output)?;
+    for name in names {
+        let copy = target("packages-stamped").join(name);
+        let _ = std::fs::remove_dir_all(&copy);
+        copy_stamped(&root.join("charts").join(name), &copy, stamp)
+            .with_context(|| format!("charts/{name}"))?;
+        run_program(program(&helm).arg("package").arg(&copy).arg("--destination").arg(output))?;
+    }
+    Ok(())
+}
+
 /// The charts in `names`, or all.
-fn chosen(root: &Path, names: &[String]) -> Result<Vec<String>> {
+///
+/// # Errors
+/// If a chart does not exist.
+pub(crate) fn chosen(root: &Path, names: &[String]) -> Result<Vec<String>> {
     let charts = std::fs::read_dir(root.join("charts"))?;
     let mut all = charts
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
@@ -106,7 +125,10 @@ fn chosen(root: &Path, names: &[String]) -> Result<Vec<String>> {
 }
 
 /// Helm, if it is installed.
-fn helm() -> Result<PathBuf> {
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn helm() -> Result<PathBuf> {
     let helm = verify::helm();
     if !works(program(&helm).arg("version")) {
         return Err(usage("helm is not installed: https://helm.sh/docs/intro/install"));

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::{
     dependencies, flyte2, go,
     process::{nicely, run},
-    python::{self, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python},
+    python::{self, AWS, CHARTS, FLYTEKIT, HOSTILE, PLUGINS, Python, WORKFLOWS},
     site, target,
 };
 
@@ -20,12 +20,15 @@ pub(crate) fn everything(install: bool) -> Result<()> {
     if let Some(python) = &charts {
         chart_tools(python)?;
     }
+    Python::prepare(AWS)?;
     Python::prepare(HOSTILE)?;
     Python::prepare(PLUGINS)?;
+    Python::prepare(WORKFLOWS)?;
     if python::suits_flytekit() {
         Python::prepare(FLYTEKIT)?;
     }
     if go::is_installed() {
+        actionlint()?;
         propeller()?;
         charts.as_ref().map_or(Ok(()), control_plane)?;
         if flyte2::refused()?.is_none() {
@@ -36,7 +39,7 @@ pub(crate) fn everything(install: bool) -> Result<()> {
     dependencies::tools(install).map(drop)
 }
 
-/// Helm, kubectl and promtool.
+/// Helm, kubectl, promtool and Prometheus.
 pub(crate) fn chart_tools(python: &Python) -> Result<()> {
     run(python.command().arg("tests/charts/tools.py").arg(target("charts")))
 }
@@ -44,6 +47,13 @@ pub(crate) fn chart_tools(python: &Python) -> Result<()> {
 /// Vets the tests of propeller's plugin, which compiles their dependencies.
 pub(crate) fn propeller() -> Result<()> {
     run(&mut nicely(&go::propeller(&["vet", "./..."])))
+}
+
+/// actionlint, in the version that tests/workflows/go.mod pins.
+pub(crate) fn actionlint() -> Result<()> {
+    let output = target("tools/bin/actionlint").display().to_string();
+    let tool = "github.com/rhysd/actionlint/cmd/actionlint";
+    run(&mut nicely(&go::go_in("tests/workflows", &["build", "-o", &output, tool])))
 }
 
 /// etcd, and Kubernetes' API server and controller manager.

@@ -61,7 +61,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// The command line of `command`, without its environment, which contains tokens.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
@@ -70,6 +70,12 @@ fn line(command: &Command) -> String {
 pub(crate) fn works(command: &mut Command) -> bool {
     let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     silent.status().is_ok_and(|status| status.success())
+}
+
+/// Whether there is a program of this name on `PATH`.
+pub(crate) fn is_on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
 }
 
 /// A child process that ends when this is dropped, and when this process ends in any other way, by a signal

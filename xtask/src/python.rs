@@ -40,12 +40,18 @@ const SUITE: Suite = Suite {
 /// Tests with Flyte's published stubs and vendors' clients.
 pub(crate) const INTEROP: Suite =
     Suite { tests: "tests/interop/python", environment: "interop/venv", processes: "0", ..SUITE };
+/// Tests of the services for AWS with AWS's own client, and with moto.
+pub(crate) const AWS: Suite =
+    Suite { tests: "tests/interop/aws", environment: "interop/aws-venv", processes: "2", ..SUITE };
 /// Charts, with Kubernetes' and Helm's programs.
 pub(crate) const CHARTS: Suite =
     Suite { tests: "tests/charts", environment: "charts/venv", processes: "2", ..SUITE };
 /// Callers, vendors and networks that mean harm.
 pub(crate) const HOSTILE: Suite =
     Suite { tests: "tests/hostile", environment: "hostile/venv", processes: "4", ..SUITE };
+/// GitHub's workflows, and what they run.
+pub(crate) const WORKFLOWS: Suite =
+    Suite { tests: "tests/workflows", environment: "workflows/venv", processes: "0", ..SUITE };
 /// Tests with Flyte's SDKs as clients of running services.
 pub(crate) const FLYTEKIT: Suite = Suite {
     tests: "clients/flytekit/tests",

@@ -12,6 +12,7 @@ pub(crate) mod kind;
 pub(crate) mod managed_keys;
 pub(crate) mod merge;
 pub(crate) mod name;
+pub(crate) mod paths;
 pub(crate) mod plan;
 pub(crate) mod plugin_toml;
 pub(crate) mod project;

@@ -9,16 +9,16 @@ use crate::{
         generator::Generator,
         plan::{Allowed, Plan, State},
         project::Member,
-        report::{self, Format},
+        report::{self, Format, Progress},
         template::Class,
     },
 };
 
 /// Shows each plugin's template version and state, its files, and which were ejected and why.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Output format.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, alias = "output", value_enum, default_value_t)]
     format: Format,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     if args.format == Format::Github {
-        report::print(&plans, Exit::Ok, args.format)?;
+        report::print(&plans, Exit::Ok, args.format, Progress::Planned)?;
         return Ok(Exit::Ok);
     }
     println!(

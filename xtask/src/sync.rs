@@ -13,7 +13,7 @@ use crate::{
         plan::{Allowed, Plan},
         plugin_toml::{self, PluginToml},
         project::{Layout, Member},
-        report::{self, Format},
+        report::{self, Format, Progress},
         write::{RealDisk, Write, write_all},
     },
     tool,
@@ -26,7 +26,7 @@ use crate::{
 /// overwritten: a generated file that was edited is refused, and a deleted file stays deleted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// Plugins to sync.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -73,7 +73,7 @@ pub(crate) struct Args {
     adopt: Option<String>,
 
     /// Output format.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, alias = "output", value_enum, default_value_t)]
     format: Format,
 }
 
@@ -121,7 +121,14 @@ fn finish(
         (_, true) => Exit::Ok,
         _ => report::outcome(plans),
     };
-    report::print(plans, exit, args.format)?;
+    let outdated = bundle.paths().map(ToOwned::to_owned).collect::<Vec<_>>();
+    let progress = if args.check || args.dry_run { Progress::Planned } else { Progress::Written };
+    if progress == Progress::Written {
+        writes.extend(plans.iter().flat_map(|plan| plan.writes.clone()));
+        writes.extend(bundle.writes());
+        write_all(&RealDisk, &generator.project.root, &writes)?;
+    }
+    report::print(plans, exit, args.format, progress)?;
     if args.diff {
         print_diffs(plans, generator.scratch(), args.format)?;
     }
@@ -130,18 +137,13 @@ fn finish(
             "stray: {stray} belongs to no plugin, because its plugin.toml is missing; delete it or restore the plugin.toml"
         );
     }
-    bundle.paths().for_each(|path| eprintln!("outdated: {path}, of the bundle's chart"));
-    if args.check {
-        if exit == Exit::Drift {
-            eprintln!("to fix it: {} sync --all", tool());
-        }
-        return Ok(exit);
+    for path in outdated {
+        eprintln!("outdated: {path}, of the bundle's chart");
     }
-    report::print_changes(plans, &generator.template);
-    if !args.dry_run {
-        writes.extend(plans.iter().flat_map(|plan| plan.writes.clone()));
-        write_all(&RealDisk, &generator.project.root, &writes)?;
-        bundle.write(&generator.project.root)?;
+    if !args.check {
+        report::print_changes(plans, &generator.template);
+    } else if exit == Exit::Drift {
+        eprintln!("to fix it: {} sync --all", tool());
     }
     Ok(exit)
 }

@@ -14,8 +14,8 @@ use crate::{
     ci::is_ci,
     dependencies, go, image_test, invariants, prepare,
     process::{cargo, run as run_program},
-    python::{self, CHARTS, HOSTILE, INTEROP, Python},
-    site, template_notes, template_test,
+    python::{self, CHARTS, HOSTILE, INTEROP, Python, WORKFLOWS},
+    release, root, site, template_notes, template_test,
     times::{End, Times},
 };
 
@@ -71,10 +71,11 @@ struct Environment {
 /// The step that runs in parallel from the start: it does not depend on the repository's programs.
 const PREPARE: &str = "prepare";
 /// The steps that run in parallel with the others once the programs are built.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
     "interop-propeller",
     "interop-flyte2",
     "interop-flytekit",
+    "interop-aws",
     "plugins",
     "hostile",
     "charts",
@@ -85,7 +86,7 @@ const TEMPLATE: [&str; 4] = ["template", "standalone", "parity", "guide"];
 /// The steps of `--repo`.
 const REPO: [&str; 2] = ["invariants", "generated"];
 
-const STEPS: [Step; 26] = [
+const STEPS: [Step; 28] = [
     Step { name: PREPARE, what: "tools that other steps need", run: prepare_tools },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: fmt },
     Step { name: "invariants", what: "repository rules that no lint covers", run: house_rules },
@@ -108,6 +109,7 @@ const STEPS: [Step; 26] = [
     },
     Step { name: "interop-flyte2", what: "Flyte 2's own executor, in Go", run: interop::flyte2 },
     Step { name: "interop-flytekit", what: "Flyte's SDKs and connectors", run: interop::flytekit },
+    Step { name: "interop-aws", what: "AWS's own client, and moto with IAM on", run: interop::aws },
     Step {
         name: "plugins",
         what: "plugins in any language, behind the bridge",
@@ -115,6 +117,11 @@ const STEPS: [Step; 26] = [
     },
     Step { name: "hostile", what: "callers, vendors and networks that mean harm", run: hostile },
     Step { name: "dependencies", what: "licences, sources, duplicates, unused", run: dependencies },
+    Step {
+        name: "workflows",
+        what: "GitHub's workflows, and every command that they run, dry",
+        run: workflows,
+    },
     Step { name: "template", what: "plugins created in a workspace pass", run: template },
     Step { name: "standalone", what: "plugins in separate repositories pass", run: standalone },
     Step { name: "parity", what: "cargo-generate renders the same bytes", run: parity },
@@ -245,6 +252,7 @@ fn house_rules(_: &Environment) -> Result<Outcome> {
 
 fn generated(_: &Environment) -> Result<Outcome> {
     template_notes::check()?;
+    release::check_charts(root())?;
     badges::check()?;
     passed(cargo(&["xtask", "sync", "--all", "--check"]))
 }
@@ -306,6 +314,19 @@ fn hostile(_: &Environment) -> Result<Outcome> {
 fn dependencies(environment: &Environment) -> Result<Outcome> {
     let missing = dependencies::check(environment.ci)?;
     Ok(missing.map_or(Outcome::Passed, Outcome::Skipped))
+}
+
+fn workflows(_: &Environment) -> Result<Outcome> {
+    if !go::is_installed() {
+        return Ok(Outcome::Skipped("go is not installed: it builds actionlint".to_owned()));
+    }
+    let Some(python) = Python::prepare(WORKFLOWS)? else {
+        return Ok(Outcome::Skipped(python::MISSING.to_owned()));
+    };
+    // Helm, which packages and pushes charts.
+    prepare::chart_tools(&python)?;
+    prepare::actionlint()?;
+    passed(python.pytest())
 }
 
 fn template(_: &Environment) -> Result<Outcome> {

@@ -1,28 +1,46 @@
-//! `cargo xtask token`: mints tokens for services whose issuer uses a shared secret.
-
-use std::ffi::OsString;
+//! `cargo xtask token`: tokens of the demo's issuer.
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{cargo, run as run_program};
+use crate::{
+    local_service::{AUDIENCE, ISSUER},
+    process::cargo,
+    target,
+};
 
-/// Arguments passed on to `mint-token`, which has the required libraries.
+/// Prints a token that a service started by `demo` accepts; for other services there is `outrigger token mint`.
 #[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    args: Vec<OsString>,
+    /// The token's `sub`. The demo's rules give `propeller` the role propeller, all others the role user.
+    #[arg(long, default_value = "propeller")]
+    subject: String,
+
+    /// How long the token is valid.
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    expires_in: String,
 }
 
-const MINT: [&str; 7] = ["run", "--quiet", "--package", "tests", "--bin", "mint-token", "--"];
-
 pub(crate) fn run(args: &Args) -> Result<()> {
-    run_program(cargo(&MINT).args(&args.args))
+    println!("{}", mint(&args.subject, &args.expires_in)?);
+    Ok(())
 }
 
 /// A token of the demo's issuer, valid for a day.
 pub(crate) fn of_the_demo(subject: &str) -> Result<String> {
-    let output = cargo(&MINT).args(["--ttl=86400", "--subject", subject]).output()?;
+    mint(subject, "24h")
+}
+
+/// The program has the libraries that this one does without.
+fn mint(subject: &str, expires_in: &str) -> Result<String> {
+    let secret = target("demo/issuer.secret");
+    if !secret.is_file() {
+        bail!("{} is missing: cargo xtask demo creates it", secret.display());
+    }
+    let output = cargo(&["run", "--quiet", "--package", "outrigger", "--", "token", "mint"])
+        .args(["--issuer", ISSUER, "--audience", AUDIENCE, "--subject", subject])
+        .args(["--expires-in", expires_in, "--key-file"])
+        .arg(secret)
+        .output()?;
     if !output.status.success() {
         bail!("cannot mint a token: {}", String::from_utf8_lossy(&output.stderr));
     }

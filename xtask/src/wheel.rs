@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     exit::{self, Exit, usage},
-    image,
+    home::Home,
+    image::{self, Audit},
     process::{program, run as run_program},
     python::{self, PLUGINS, Python},
     scaffold::generator::Generator,
@@ -34,24 +35,32 @@ pub(crate) struct Args {
 }
 
 /// The packages of the programs; each program has the name of its package.
-const PROGRAMS: [&str; 3] = ["bridge", "cargo-outrigger", "plugin-conformance"];
+pub(crate) const PROGRAMS: [&str; 2] = ["bridge", "outrigger"];
 /// The Python package.
 const PACKAGE: &str = "clients/python";
 
 pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
     let output = args.output.clone().unwrap_or_else(|| target("wheel"));
-    let arch = std::env::consts::ARCH;
     let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
     let wheel = match &args.programs {
         Some(programs) => pack(&python, programs, &this_linux(), &output)?,
         None => {
-            let programs = image::build(&generator.project, &PROGRAMS)?;
-            let platform = format!("manylinux_2_17_{arch}.musllinux_1_1_{arch}");
-            pack(&python, &programs, &platform, &output)?
+            let home = Home::of_release(&generator.project.root)?;
+            let programs = image::build(&generator.project, &PROGRAMS, Audit::Absent, &home)?;
+            pack(&python, &programs, &every_linux(), &output)?
         }
     };
     println!("{}", wheel.display());
     Ok(Exit::Ok)
+}
+
+/// The wheel of a release, with the static programs in a directory.
+///
+/// # Errors
+/// If a program is missing, or the wheel cannot be built.
+pub(crate) fn of_release(programs: &Path, output: &Path) -> Result<PathBuf> {
+    let Some(python) = Python::prepare(PLUGINS)? else { bail!("{}", python::MISSING) };
+    pack(&python, programs, &every_linux(), output)
 }
 
 /// A wheel with the programs that `cargo build` made, for tests.
@@ -72,6 +81,12 @@ pub(crate) fn of_debug_programs(python: &Python, output: &Path) -> Result<PathBu
 /// The platform of programs that may need this machine's libraries.
 fn this_linux() -> String {
     format!("linux_{}", std::env::consts::ARCH)
+}
+
+/// The platforms of static programs.
+pub(crate) fn every_linux() -> String {
+    let arch = std::env::consts::ARCH;
+    format!("manylinux_2_17_{arch}.musllinux_1_1_{arch}")
 }
 
 /// Builds the wheel for `platform` with the programs in a directory.
@@ -98,7 +113,10 @@ fn with_programs<'a>(build: &'a mut Command, programs: &Path, platform: &str) ->
 }
 
 /// The wheels of the package in a directory.
-fn wheels(directory: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// If the directory cannot be read.
+pub(crate) fn wheels(directory: &Path) -> Result<Vec<PathBuf>> {
     let files = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
     let files = files.collect::<Result<Vec<_>>>()?;
     let is_ours = |file: &PathBuf| {

@@ -89,7 +89,7 @@ class Service:
 
     def jobs(self):
         """The number of jobs that the vendor has started."""
-        name = {"bigquery": "jobs", "databricks": "runs", "snowflake": "statements"}[self.vendor]
+        name = {"athena": "queries", "bigquery": "jobs", "databricks": "runs"}.get(self.vendor, "statements")
         return fetch(f"{self.upstream}/fake/{name}")
 
     @property
@@ -141,7 +141,8 @@ rules:
 
 def without_identities(**more):
     """This environment, without the vendors' credentials."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")}
+    own = ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")
+    kept = {k: v for k, v in os.environ.items() if k not in own and not k.startswith("AWS_")}
     return {**kept, **more}
 
 
@@ -208,6 +209,22 @@ def snowflake(files, *scripted):
         with service(
             files, "snowflake", upstream, "--accounts=ACMEORG-ANALYTICS", _FSEC_SNOWFLAKE_PRIVATE_KEY=key
         ) as running:
+            yield running
+
+
+# The keys of AWS's documentation, which belong to nobody.
+AWS_KEYS = {
+    "_FSEC_AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "_FSEC_AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+}
+AWS_FLAGS = {"athena": (), "redshift": ("--workgroups=sales", "--databases=dev")}
+
+
+@contextlib.contextmanager
+def aws(files, vendor, *scripted):
+    """The service of a vendor of AWS."""
+    with fake_upstream(vendor, *scripted) as upstream:
+        with service(files, vendor, upstream, "--region=eu-central-1", *AWS_FLAGS[vendor], **AWS_KEYS) as running:
             yield running
 
 

@@ -93,7 +93,7 @@ def test_rejected_token_from_environment_ends_run(bigquery_service):
 
 def test_transient_delete_error_is_repeated(report, stuck_bigquery):
     with forwarder(stuck_bigquery) as (network, port):
-        network.refuse("DeleteTask", *[(UNAVAILABLE, "the vendor does not list the job yet; repeat the request")] * 3)
+        network.refuse("DeleteTask", *[(UNAVAILABLE, "the job is not listed yet; repeat the request")] * 3)
         process = report(**stuck_bigquery.settings(OUTRIGGER_ENDPOINT=f"http://127.0.0.1:{port}"))
         wait_for_line(process, "RUNNING")
         process.send_signal(signal.SIGINT)

@@ -1,18 +1,20 @@
-"""`outrigger new`, `sync` and `check`, with programs that say how they were called."""
+"""`outrigger check` and the commands that need no Python, with programs that say how they were called."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from conftest import HERE
+from outrigger_plugin.cli import native
 from program import MY_PLUGIN, environment, run
 
 # Stands for a program: prints its arguments and ends with a code.
 FAKE = """#!{python}
 import json, os, sys, urllib.request
 seen = dict(arguments=sys.argv[1:], name=os.path.basename(sys.argv[0]))
-if "--url" in sys.argv:
+if "--admin-url" in sys.argv:
     seen["offers"] = json.load(open(os.environ["FAKE_BRIDGE_JOURNAL"]))["upstream_answers"]
 print(json.dumps(seen))
 sys.exit(5)
@@ -22,7 +24,7 @@ sys.exit(5)
 @pytest.fixture
 def directory(tmp_path):
     (tmp_path / "my_plugin.py").write_text(MY_PLUGIN.replace("VERSION", "0"))
-    programs = {name: FAKE.format(python=sys.executable) for name in ("cargo-outrigger", "plugin-conformance")}
+    programs = {"outrigger": FAKE.format(python=sys.executable)}
     programs["bridge"] = (HERE / "fake_bridge.py").read_text()
     for name, text in programs.items():
         (tmp_path / name).write_text(text)
@@ -45,9 +47,16 @@ def outrigger(directory, *arguments):
         (["new", "a", "--from", "b/plugin.toml"], ["new", "a", "--from", "b/plugin.toml"]),
         (["new", "--help"], ["new", "--help", "--language=python"]),
         (["sync", "--check"], ["sync", "--check"]),
+        (["flyte-values", "bigquery", "--flyte=2"], ["flyte-values", "bigquery", "--flyte=2"]),
+        (["token", "show", "-"], ["token", "show", "-"]),
+        (["health-check"], ["health-check"]),
+        (["completion", "bash"], ["completion", "bash"]),
+        (["status", "--output", "json"], ["status", "--output", "json"]),
+        (["check", "--url", "http://h:1"], ["check", "--url", "http://h:1"]),
+        (["check", "--list"], ["check", "--list"]),
     ],
 )
-def test_new_and_sync_are_the_generators(directory, given, passed):
+def test_commands_that_need_no_python_are_the_other_programs(directory, given, passed):
     ended = outrigger(directory, *given)
     assert ended.returncode == 5
     assert json.loads(ended.stdout)["arguments"] == passed
@@ -59,10 +68,10 @@ def test_check_serves_the_app_and_ends_with_the_verdict(directory):
     )
     assert ended.returncode == 5, ended.stderr
     seen = json.loads(ended.stdout)
-    url, admin = seen["arguments"][1], seen["arguments"][3]
+    url, admin = seen["arguments"][2], seen["arguments"][4]
     assert url.startswith("http://127.0.0.1:") and admin.startswith("http://127.0.0.1:") and url != admin
     assert seen["arguments"] == [
-        *("--url", url, "--admin-url", admin, "--task", "a.json"),
+        *("check", "--url", url, "--admin-url", admin, "--task", "a.json"),
         *("--output", "text", "--junit", "r.xml", "--time-limit", "5m"),
     ]
     assert seen["offers"]
@@ -72,7 +81,7 @@ def test_check_serves_the_app_and_ends_with_the_verdict(directory):
 
 def test_flags_of_the_suite_are_its_own_to_explain(directory):
     ended = outrigger(directory, "check", "--", "--help")
-    assert json.loads(ended.stdout) == {"arguments": ["--help"], "name": "plugin-conformance"}
+    assert json.loads(ended.stdout) == {"arguments": ["check", "--help"], "name": "outrigger"}
 
 
 def test_check_needs_something_to_check(directory):
@@ -86,7 +95,7 @@ def forgetful(directory):
     """An app that starts a job for each create, and a suite that finds no fault in it."""
     text = (directory / "my_plugin.py").read_text()
     (directory / "my_plugin.py").write_text(text.replace("return task.key", "return os.urandom(8).hex()"))
-    (directory / "plugin-conformance").write_text('#!/bin/sh\necho "the report"\n')
+    (directory / "outrigger").write_text('#!/bin/sh\necho "the report"\n')
     (directory / "task.json").write_text(json.dumps({"template": {"type": "shoutout"}}))
     return directory
 
@@ -113,9 +122,26 @@ def test_check_of_an_app_that_does_not_start_is_an_error(directory):
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("missing", ["cargo-outrigger", "plugin-conformance"])
-def test_missing_program_is_named(directory, missing):
-    (directory / missing).unlink()
-    command = {"cargo-outrigger": ["new", "a"], "plugin-conformance": ["check", "my_plugin:app"]}[missing]
+@pytest.mark.parametrize("command", [["new", "a"], ["check", "my_plugin:app"], ["token", "show"]])
+def test_missing_program_is_named(directory, command):
+    (directory / "outrigger").unlink()
     ended = outrigger(directory, *command)
-    assert ended.returncode == 1 and missing in ended.stderr and ended.stderr.count("\n") == 1
+    assert ended.returncode == 1 and "'outrigger'" in ended.stderr and ended.stderr.count("\n") == 1
+
+
+def test_own_entry_point_is_passed_over(directory):
+    entry = directory / "first"
+    entry.mkdir()
+    (entry / "outrigger").write_text(f"#!{sys.executable}\nfrom outrigger_plugin.cli.main import main\nmain()\n")
+    (entry / "outrigger").chmod(0o755)
+    env = environment(FAKE_BRIDGE_JOURNAL=str(directory / "journal"))
+    env["PATH"] = f"{entry}:{directory}:{env['PATH']}"
+    ended = run([sys.executable, "-m", "outrigger_plugin", "token", "show"], cwd=directory, env=env)
+    assert (ended.returncode, json.loads(ended.stdout)["arguments"]) == (5, ["token", "show"])
+
+
+def test_help_lists_every_command(directory):
+    ended = outrigger(directory, "--help")
+    assert ended.returncode == 0
+    for command in ("serve", "check", "listen", *native.COMMANDS):
+        assert re.search(rf"^    {command}\s", ended.stdout, re.MULTILINE), command

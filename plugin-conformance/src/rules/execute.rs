@@ -16,14 +16,14 @@ use tonic::Code;
 
 use super::{
     create::{NO_TYPE, expect_not_found},
-    get::{check_outputs, difference},
+    get::check_outputs,
     refused,
 };
 use crate::{
     grpc::{Ending, Messages},
-    outputs::declared,
+    outputs::{declared, kind},
     session::Session,
-    status::{CallError, JobStatus},
+    status::{CallError, JobStatus, quoted},
     target::{Answer, EXECUTE, Identity, successful},
     task::Task,
     verdict::{Checked, ensure, failed, skipped},
@@ -120,6 +120,30 @@ pub(super) async fn every_protocol_says_the_same(session: &Session) -> Checked {
         }
     }
     Ok(())
+}
+
+/// What two executions of a task differ in. Each is a call of its own, so that what it says of itself may differ: values,
+/// messages, ids in links and in the custom info.
+fn difference(one: &JobStatus, other: &JobStatus) -> Option<String> {
+    let differ = |what: &str, one: String, other: String| {
+        (one != other).then(|| format!("{what}: {} and {}", quoted(&one), quoted(&other)))
+    };
+    let links = |status: &JobStatus| {
+        let names = status.links.iter().map(|(name, _)| name.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    differ("the phase", one.phase.clone(), other.phase.clone())
+        .or_else(|| differ("the outputs' types", output_types(one), output_types(other)))
+        .or_else(|| differ("the links' names", links(one), links(other)))
+}
+
+/// The outputs' names and types.
+fn output_types(status: &JobStatus) -> String {
+    let Ok(Some(outputs)) = &status.outputs else { return String::new() };
+    let mut types = outputs.literals.iter().collect::<Vec<_>>();
+    types.sort_by_key(|(name, _)| name.as_str());
+    let types = types.iter().map(|(name, literal)| format!("{name}: {}", kind(literal)));
+    types.collect::<Vec<_>>().join(", ")
 }
 
 pub(super) async fn does_not_wait_for_the_half_close(session: &Session) -> Checked {
@@ -246,4 +270,41 @@ pub(super) async fn unknown_type_is_not_found(session: &Session) -> Checked {
         expect_not_found(dialect, outcome)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::testing::literal_map;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn status(message: &str, link: (&str, &str), output: &Json) -> JobStatus {
+        let outputs = literal_map(&json!({"literals": {"o0": output}})).unwrap();
+        JobStatus {
+            phase: "SUCCEEDED".to_owned(),
+            message: message.to_owned(),
+            outputs: Ok(Some(outputs)),
+            links: vec![(link.0.to_owned(), link.1.to_owned())],
+            info: json!({"call": message}),
+            state: String::new(),
+            job: Json::Null,
+        }
+    }
+
+    #[test]
+    fn executions_differ_in_what_is_no_calls_own() {
+        let text = |text: &str| json!({"scalar": {"primitive": {"string_value": text}}});
+        let one = status("call 1", ("Log", "https://a/1"), &text("one"));
+        assert_eq!(difference(&one, &status("call 2", ("Log", "https://a/2"), &text("two"))), None);
+        let other = status("call 1", ("Trace", "https://a/1"), &text("one"));
+        let found = difference(&one, &other);
+        assert_eq!(found.as_deref(), Some("the links' names: Log and Trace"));
+        let number = json!({"scalar": {"primitive": {"integer": "1"}}});
+        let found = difference(&one, &status("call 1", ("Log", "https://a/1"), &number));
+        let expected = "the outputs' types: \"o0: STRING\" and \"o0: INTEGER\"";
+        assert_eq!(found.as_deref(), Some(expected));
+        let failed = JobStatus { phase: "FAILED".to_owned(), ..one.clone() };
+        assert_eq!(difference(&one, &failed).as_deref(), Some("the phase: SUCCEEDED and FAILED"));
+    }
 }

@@ -157,7 +157,7 @@ async fn what_cannot_be_checked_is_an_error_that_names_its_reason() {
     let url = format!("--url=http://{}", fake.address);
     let token = file(&dir, "--token-file", TOKEN);
     let other = file(&dir, "--task", r#"{"template": {"type": "other"}}"#);
-    let no_task = file(&dir, "--task", r#"{"custom": {}}"#);
+    let no_task = file(&dir, "--task", r#"{"template": {}}"#);
     let missing = format!("--task={}", dir.path().join("missing").display());
     for (line, reason) in [
         (vec!["--url=http://127.0.0.1:1"], "cannot connect"),

@@ -1,5 +1,7 @@
 //! Services of the core's: every rule holds.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use plugin_conformance::{Outcome, run};
 use plugin_core::{
     Context, Error, HttpBuilder, Kind, Phase, Plugin, Result, Status, SyncPlugin, Task, TaskType,
@@ -66,8 +68,10 @@ impl Plugin for Jobs {
     }
 }
 
-/// A task that is answered within the call.
-struct Echo;
+/// A task that is answered within the call, and says of each call which it was.
+struct Echo {
+    calls: AtomicU32,
+}
 
 impl SyncPlugin for Echo {
     const TASK_TYPES: &'static [TaskType] = &[TaskType::new("echo", 0)];
@@ -75,12 +79,18 @@ impl SyncPlugin for Echo {
     type Custom = Custom;
 
     fn new(_: Settings, _: HttpBuilder) -> Result<Self> {
-        Ok(Self)
+        Ok(Self { calls: AtomicU32::new(0) })
     }
 
     async fn execute(&self, _: &Context, task: Task<Custom>) -> Result<Status> {
         refused(&task.custom.text)?;
-        Ok(succeeded(&task.custom.text))
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(Status::new(Phase::Succeeded)
+            .message(format!("call {call}"))
+            .link("Call", format!("https://vendor.example.com/calls/{call}"))
+            .info("call", Some(call))
+            .output("text", Some(Value::String(format!("{} {call}", task.custom.text))))
+            .output("count", Some(Value::Integer(call.into()))))
     }
 }
 

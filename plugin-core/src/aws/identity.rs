@@ -154,3 +154,6 @@ fn no_keys(what: &str, cause: Error) -> Error {
         if cause.kind().is_transient() { Kind::Unavailable } else { Kind::FailedPrecondition };
     Error::new(kind, what.to_owned()).with_source(cause).about_credentials()
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -159,6 +159,10 @@ impl Caller {
         &self.subject_hash
     }
 
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// The caller's role.
     #[must_use]
     pub fn role(&self) -> Role {

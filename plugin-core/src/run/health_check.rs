@@ -1,6 +1,12 @@
 //! `<service> health-check`: asks a running service for its gRPC health, for probes that run a command.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Args, FromArgMatches as _, error::ErrorKind};
 use hyper_util::rt::TokioIo;
@@ -115,22 +121,34 @@ impl HealthCheck {
     /// Why the service is not serving, or cannot be reached.
     pub(crate) async fn run(self) -> Result<()> {
         let url = self.url.ok_or_else(|| Error::internal("no URL"))?;
-        let tls = match url.scheme() {
-            "https" => Some(client_config(self.ca_file.as_deref()).await?),
-            _ => None,
-        };
-        let status = ask(&url, tls, Instant::now() + self.timeout).await?;
-        println!("{}", status.as_str_name());
-        match status {
-            ServingStatus::Serving => Ok(()),
-            ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
-                Err(Error::unavailable(format!(
-                    "{url} is not serving: it is starting or shutting down, or has no issuer's keys; its \
-                     log and GET /readyz on its admin port give the reason"
-                )))
-            }
-        }
+        let status = health(&url, self.ca_file.as_deref(), self.timeout).await?;
+        println!("{status}");
+        if status == SERVING { Ok(()) } else { Err(not_serving(&url)) }
     }
+}
+
+/// The health status of a service that serves.
+pub const SERVING: &str = "SERVING";
+
+fn not_serving(url: &Url) -> Error {
+    Error::unavailable(format!(
+        "{url} is not serving: it is starting or shutting down, or has no issuer's keys; its log and GET /readyz \
+         on its admin port give the reason"
+    ))
+}
+
+/// The gRPC health status of the service at `url`, as `grpc.health.v1` names it: [`SERVING`], or another.
+///
+/// Certificates are verified with the authorities in `ca_file` instead of the system's. Takes `limit` at most.
+///
+/// # Errors
+/// Why it cannot be asked, and what to look at.
+pub async fn health(url: &Url, ca_file: Option<&Path>, limit: Duration) -> Result<&'static str> {
+    let tls = match url.scheme() {
+        "https" => Some(client_config(ca_file).await?),
+        _ => None,
+    };
+    Ok(ask(url, tls, Instant::now() + limit).await?.as_str_name())
 }
 
 /// Reports each step's failure with a message of its own, because a failing probe has to be fixed quickly.

@@ -3,6 +3,7 @@
 mod bearer;
 mod config;
 mod failure;
+mod file;
 mod jwk;
 mod key_set;
 mod keys;
@@ -23,6 +24,10 @@ use server_core::{Error, Result};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{bearer::BearerTokens, config::AuthFile, metrics::Metrics};
+pub use self::{
+    file::{Access, AuthenticationFile, TrustedIssuer},
+    key_set::shared_secret,
+};
 use super::route::Route;
 use crate::{context::Caller, record::Record};
 

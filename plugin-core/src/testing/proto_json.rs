@@ -4,14 +4,19 @@ use prost_types::Struct;
 use serde_json::{Value as Json, json};
 use server_core::Result;
 
-use super::proto::flyteidl::{admin::CreateTaskRequest, core::LiteralMap};
+use super::{
+    proto::flyteidl::{admin::CreateTaskRequest, core::LiteralMap},
+    strict,
+};
 use crate::wire;
 
-/// Reads a CreateTaskRequest from its proto-JSON, in Flyte 1's or Flyte 2's form.
+/// Reads a CreateTaskRequest from its proto-JSON, in Flyte 1's or Flyte 2's form. A service ignores fields that it does
+/// not know; here they are refused, because a file with one has a misspelling.
 ///
 /// # Errors
-/// `InvalidArgument` with the path of the invalid field.
+/// `InvalidArgument` with the path of the invalid or unknown field.
 pub fn create_request(json: &Json) -> Result<CreateTaskRequest> {
+    strict::check(json, &wire::request_descriptor(json)?)?;
     wire::from_proto_json_object(json)
 }
 
@@ -20,7 +25,8 @@ pub fn create_request(json: &Json) -> Result<CreateTaskRequest> {
 /// # Errors
 /// `InvalidArgument` with the path of the invalid field, which begins with `inputs`.
 pub fn literal_map(json: &Json) -> Result<LiteralMap> {
-    Ok(create_request(&json!({ "inputs": json }))?.inputs.unwrap_or_default())
+    // A service may be newer than this reader.
+    Ok(wire::from_proto_json_object(&json!({ "inputs": json }))?.inputs.unwrap_or_default())
 }
 
 /// `object` as JSON, as the `custom_info` of a REST answer.

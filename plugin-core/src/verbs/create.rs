@@ -129,9 +129,7 @@ impl Verbs {
             Ok(Err(error)) => format!("may still run, because it could not be stopped ({error})"),
             Err(_) => "may still run, because it could not be stopped in time".to_owned(),
         };
-        let message = format!(
-            "the job {outcome}: what identifies it at the vendor does not fit into a handle"
-        );
+        let message = format!("the job {outcome}: what identifies it does not fit into a handle");
         Error::new(Kind::FailedPrecondition, message)
             .with_code("HANDLE_TOO_LARGE")
             .with_source(error)

@@ -98,7 +98,7 @@ fn missing(cx: &Context) -> Result<()> {
     if is_visible(cx.created_at()) {
         return Ok(());
     }
-    Err(Error::unavailable("the vendor does not list the job yet; repeat the request"))
+    Err(Error::unavailable("the job is not listed yet; repeat the request"))
 }
 
 /// An error of the vendor is about the service's call, not about the caller's.

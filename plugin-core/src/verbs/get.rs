@@ -155,8 +155,7 @@ impl Verbs {
             return Status::failed(error.code(), error.message());
         }
         let known = self.describe(&opened.served, meta);
-        Status { phase: Phase::Queued, ..known }
-            .message("submitted; the vendor does not list it yet")
+        Status { phase: Phase::Queued, ..known }.message("submitted; it is not listed yet")
     }
 }
 

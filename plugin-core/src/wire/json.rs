@@ -52,17 +52,13 @@ fn descriptor(name: &str) -> Result<MessageDescriptor> {
 /// # Errors
 /// `InvalidArgument` with the path of the invalid field.
 pub(crate) fn from_proto_json(fields: &[(&str, &RawValue)]) -> Result<CreateTaskRequest> {
-    let name = if is_flyte2(fields) {
-        "flyteidl2.connector.CreateTaskRequest"
-    } else {
-        CreateTaskRequest::NAME
-    };
     // Newer SDKs of Flyte send fields that this version does not know.
     let options = DeserializeOptions::new().deny_unknown_fields(false);
     let mut track = serde_path_to_error::Track::new();
     let json = MapDeserializer::new(fields.iter().copied());
     let tracked = serde_path_to_error::Deserializer::new(json, &mut track);
-    let read = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options);
+    let read =
+        DynamicMessage::deserialize_with_options(request_message(fields)?, tracked, &options);
     let message = read
         .map_err(|error| Error::invalid(format!("{}: {}", track.path(), without_place(&error))))?;
     // JSON may be nested more deeply than protobuf.
@@ -73,10 +69,29 @@ pub(crate) fn from_proto_json(fields: &[(&str, &RawValue)]) -> Result<CreateTask
 /// [`from_proto_json`] for a request that is one JSON object.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn from_proto_json_object(json: &Json) -> Result<CreateTaskRequest> {
+    with_fields(json, from_proto_json)
+}
+
+/// The message whose proto-JSON `json`, a create request, is: Flyte 1's or Flyte 2's.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn request_descriptor(json: &Json) -> Result<MessageDescriptor> {
+    with_fields(json, request_message)
+}
+
+#[cfg(any(test, feature = "testing"))]
+fn with_fields<T>(json: &Json, read: fn(&[(&str, &RawValue)]) -> Result<T>) -> Result<T> {
     let text = json.to_string();
     let fields = members(&text).ok_or_else(|| Error::invalid("body: must be an object"))?;
     let fields = fields.iter().map(|(name, value)| (name.as_str(), *value));
-    from_proto_json(&fields.collect::<Vec<_>>())
+    read(&fields.collect::<Vec<_>>())
+}
+
+fn request_message(fields: &[(&str, &RawValue)]) -> Result<MessageDescriptor> {
+    descriptor(if is_flyte2(fields) {
+        "flyteidl2.connector.CreateTaskRequest"
+    } else {
+        CreateTaskRequest::NAME
+    })
 }
 
 /// The members of the JSON object `json`, unread; `None` if it is no object.

@@ -1,5 +1,7 @@
 //! What a task's author writes in `custom`, for each of the three task types.
 
+use std::collections::BTreeMap;
+
 use plugin_core::{
     Context, Error, Result, Task,
     schemars::{self, JsonSchema},
@@ -72,6 +74,14 @@ pub struct Custom {
     pub(crate) unload: Option<Unload>,
     /// `athena`: writes the rows of a SELECT as a new table, by CREATE TABLE AS.
     pub(crate) create_table: Option<CreateTable>,
+
+    /// The names of the secrets whose values Flyte 2 sends with each call, by `aws_access_key_id`,
+    /// `aws_secret_access_key` and `aws_session_token`. Flyte 2 reads it, not the service.
+    #[serde(rename = "secrets")]
+    _secrets: Option<BTreeMap<String, String>>,
+    /// Settings of Flyte 2's connection, which have no meaning here.
+    #[serde(rename = "configs")]
+    _configs: Option<BTreeMap<String, String>>,
 }
 
 /// The statement of a task of type `hive`.
@@ -91,7 +101,10 @@ pub(crate) struct HiveQuery {
 
 /// The value of a `?`: the name of an input, or an input and the SQL type that it is given.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "must be the name of an input, or an input and a type: {\"input\": \"day\", \"type\": \"date\"}"
+)]
 pub(crate) enum Parameter {
     /// The name of an input.
     Input(String),

@@ -62,11 +62,13 @@ pub(crate) fn lacks_location(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use plugin_core::serde_json::{self, Value as Json};
+
     use super::*;
 
     #[test]
     fn every_error_of_the_model_has_a_kind() {
-        for (code, message, expected) in [
+        let table = [
             ("InternalServerException", "", Some(Kind::Unavailable)),
             ("TooManyRequestsException", "", Some(Kind::ResourceExhausted)),
             ("MetadataException", "", Some(Kind::InvalidArgument)),
@@ -81,7 +83,14 @@ mod tests {
             ("ThrottlingException", "", None),
             ("AccessDeniedException", "", None),
             ("ExpiredTokenException", "", None),
-        ] {
+        ];
+        let model = include_str!("../../../tests/aws-models/athena.json");
+        let model = serde_json::from_str::<Json>(model).unwrap();
+        for (name, shape) in model["shapes"].as_object().unwrap() {
+            let is_known = table.iter().any(|row| row.0 == name && row.2.is_some());
+            assert!(is_known || shape["exception"] != true, "{name}");
+        }
+        for (code, message, expected) in table {
             assert_eq!(of(code, message), expected, "{code} {message}");
         }
     }

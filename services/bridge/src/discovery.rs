@@ -1,4 +1,4 @@
-//! Which connectors there are, asked again and again.
+//! What task types there are behind the bridge, asked again and again.
 
 use std::{
     collections::BTreeSet,
@@ -10,11 +10,16 @@ use arc_swap::ArcSwapOption;
 use plugin_core::{Error, Result, TaskType};
 use tokio::time::{sleep, timeout};
 
-use crate::{dialect::Protocol, messages::Agent, settings::Wanted, upstream::Upstream};
+use crate::{
+    dialect::{Process, Protocol},
+    messages::Agent,
+    settings::Wanted,
+    upstream::Upstream,
+};
 
-/// How often connectors are asked until they have answered.
+/// How often the process is asked until it has answered.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often they are asked afterwards: another version of them may have started.
+/// How often it is asked afterwards: another version of it may have started.
 const REFRESH: Duration = Duration::from_secs(30);
 /// How long an answer in one protocol may take: a server may wait for more of what it does not understand.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -63,6 +68,11 @@ impl Discovery {
         self.found.load().as_ref().map(|found| found.protocol)
     }
 
+    /// What stands behind the bridge: what answered last, or else what the operator has said.
+    pub(crate) fn process(&self) -> Process {
+        Process::of(self.protocol().or_else(|| self.protocol.map(Wanted::protocol)))
+    }
+
     /// Whether every task type is there, or was. A process that restarts, or another version of it, changes nothing:
     /// polls have better answers than a closed port.
     pub(crate) fn ready(&self) -> Result<(), &'static str> {
@@ -70,10 +80,8 @@ impl Discovery {
             return Ok(());
         }
         Err(match self.found.load().is_some() {
-            false => "the connectors have not answered yet",
-            true => {
-                "the connectors do not have every task type; the log names those that are missing"
-            }
+            false => self.process().has_not_answered(),
+            true => self.process().is_incomplete(),
         })
     }
 
@@ -88,7 +96,8 @@ impl Discovery {
                 }
                 Err(error) if !failed => {
                     failed = true;
-                    tracing::warn!(%error, cause = error.chain(), "the connectors do not answer");
+                    let message = self.process().does_not_answer();
+                    tracing::warn!(%error, cause = error.chain(), "{message}");
                 }
                 Err(_) => {}
             }
@@ -138,16 +147,10 @@ impl Discovery {
         let (jobs, sync) = (names(&jobs), names(&sync));
         if found.missing.is_empty() {
             self.was_complete.store(true, Ordering::Relaxed);
-            tracing::info!(?protocol, jobs, sync, "the connectors answer");
+            tracing::info!(?protocol, jobs, sync, "{}", Process::of(Some(protocol)).answers());
         } else {
             let missing = found.missing.join(", ");
-            tracing::warn!(
-                ?protocol,
-                missing,
-                jobs,
-                sync,
-                "the connectors do not have every task type"
-            );
+            tracing::warn!(?protocol, missing, jobs, sync, "task types are missing");
         }
         self.found.store(Some(found.into()));
     }

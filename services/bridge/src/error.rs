@@ -11,8 +11,7 @@ use plugin_core::{
 };
 use tonic::{Code, ConnectError, Status};
 
-/// The code of an exception in a connector.
-pub(crate) const CONNECTOR_ERROR: &str = "CONNECTOR_ERROR";
+use crate::dialect::CONNECTOR_ERROR;
 
 /// The most of a traceback that is logged, in bytes.
 const MAX_LOGGED: usize = 16 << 10;

@@ -18,8 +18,8 @@ use tonic::{
 
 use crate::{
     codec::Encoded,
-    dialect::Dialect,
-    error::{CONNECTOR_ERROR, error_of, is_answer, is_exception, is_unsent, kind, says_outcome},
+    dialect::{CONNECTOR_ERROR, Dialect},
+    error::{error_of, is_answer, is_exception, is_unsent, kind, says_outcome},
     messages::{
         AboutTask, Category, Connection, Created, Execute, ExecutePart, Executed, Got, Job,
     },

@@ -39,7 +39,7 @@ use self::{
     upstream::Upstream,
 };
 
-/// How long a connector is asked whether a job has succeeded, before the job is deleted all the same.
+/// How long the process is asked whether a job has succeeded, before the job is deleted all the same.
 const LOOK_TIME: Duration = Duration::from_secs(5);
 
 /// The task types of another process.
@@ -149,10 +149,11 @@ impl RawPlugin for Bridge {
 impl Bridge {
     fn protocol(&self) -> Result<Protocol> {
         let protocol = self.discovery.protocol();
-        protocol.ok_or_else(|| Error::unavailable("the connectors have not answered yet"))
+        let unanswered = || Error::unavailable(self.discovery.process().has_not_answered());
+        protocol.ok_or_else(unanswered)
     }
 
-    /// Whether the job is known to have succeeded, or the connector says so.
+    /// Whether the job is known to have succeeded, or the process says so.
     async fn has_succeeded(&self, cx: &Context, meta: &[u8]) -> bool {
         if self.memory.has_succeeded(cx, meta) {
             return true;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::{
     address::Address,
-    error::CONNECTOR_ERROR,
+    dialect::PLUGIN_ERROR,
     messages::{Agent, Category},
     rest_error::{refused, something_else, unanswered},
 };
@@ -178,7 +178,7 @@ impl Rest {
         let answer = self.exchange(operation, request, &mut call).await;
         match &answer {
             Ok(_) => call.succeeded(),
-            Err(error) if error.code() == Some(CONNECTOR_ERROR) => call.raised(error.kind()),
+            Err(error) if error.code() == Some(PLUGIN_ERROR) => call.raised(error.kind()),
             Err(error) => call.failed(error.kind()),
         }
         answer

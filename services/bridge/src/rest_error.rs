@@ -5,7 +5,7 @@ use std::fmt;
 use plugin_core::{Error, Kind, http::StatusCode, serde_json, upstream::Operation};
 use serde::Deserialize;
 
-use crate::error::{CONNECTOR_ERROR, exception};
+use crate::{dialect::PLUGIN_ERROR, error::exception};
 
 /// What is done about a job, or with a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) fn something_else(operation: Operation, why: &dyn fmt::Display) -> Er
         Kind::FailedPrecondition
     };
     Error::new(kind, format!("the plugin answered with something else: {why}"))
-        .with_code(CONNECTOR_ERROR)
+        .with_code(PLUGIN_ERROR)
         .upstream()
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn refused(status: StatusCode, operation: Operation, body: &[u8]) -> 
     let error = Error::new(kind, message).upstream();
     match error_code.filter(|code| !code.is_empty()) {
         // An exception, whatever it calls itself.
-        _ if matches!(status.as_u16(), 500 | 501) => error.with_code(CONNECTOR_ERROR),
+        _ if matches!(status.as_u16(), 500 | 501) => error.with_code(PLUGIN_ERROR),
         Some(code) => error.with_code(code),
         None => error,
     }
@@ -112,6 +112,6 @@ mod tests {
         assert_eq!((error.code(), error.message()), (Some("NO_MODEL"), "no such model"));
         let error = refused(StatusCode::INTERNAL_SERVER_ERROR, Operation::Get, b"<html>");
         assert_eq!(error.message(), "the plugin failed with HTTP status 500");
-        assert_eq!(error.code(), Some(CONNECTOR_ERROR));
+        assert_eq!(error.code(), Some(PLUGIN_ERROR));
     }
 }

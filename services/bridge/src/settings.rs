@@ -15,7 +15,7 @@ use crate::{
 /// The settings of a [`Bridge`](crate::Bridge).
 #[derive(Debug, Args)]
 pub struct Settings {
-    /// Where the connectors listen: unix:/path/to/socket or http://127.0.0.1:PORT. Only this machine is
+    /// Where the connectors or the plugin listen: unix:/path/to/socket or http://127.0.0.1:PORT. Only this machine is
     /// accepted, because requests carry secrets.
     #[arg(long, value_name = "ADDRESS", env = "BRIDGE_UPSTREAM", value_parser = Address::parse, required = true)]
     pub(crate) upstream: Option<Address>,
@@ -44,7 +44,7 @@ pub struct Settings {
     )]
     pub(crate) idempotent_task_types: Vec<TaskType>,
 
-    /// How many calls the connectors get at once; others wait. Python's connectors run ten threads.
+    /// How many calls the connectors or the plugin get at once; others wait. Python's connectors run ten threads.
     #[arg(long, value_name = "CALLS", env = "BRIDGE_CONNECTOR_CONCURRENCY", default_value = "10")]
     pub(crate) connector_concurrency: NonZeroUsize,
 

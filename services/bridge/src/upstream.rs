@@ -9,8 +9,8 @@ use tonic::Code;
 
 use crate::{
     address::Address,
-    dialect::Protocol,
-    error::{CONNECTOR_ERROR, error_of},
+    dialect::{CONNECTOR_ERROR, PLUGIN_ERROR, Protocol},
+    error::error_of,
     grpc::Connectors,
     messages::{Agent, Job, Listed},
     permits::Permits,
@@ -138,7 +138,7 @@ impl Upstream {
 /// once and without end.
 fn retryable(error: Error) -> Result<Status> {
     match error.code() {
-        Some(code @ (CONNECTOR_ERROR | UNREADABLE_STATUS)) => {
+        Some(code @ (CONNECTOR_ERROR | PLUGIN_ERROR | UNREADABLE_STATUS)) => {
             let status = Status::new(Phase::RetryableFailed).code(code.to_owned());
             Ok(status.message(error.message().to_owned()))
         }

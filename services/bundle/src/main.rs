@@ -2,8 +2,10 @@
 
 fn main() -> std::process::ExitCode {
     plugin_core::Bundle::new(plugin_core::service_info!())
+        .plugin::<athena::Athena>("athena")
         .plugin::<bigquery::BigQuery>("bigquery")
         .plugin::<databricks::Databricks>("databricks")
+        .plugin::<redshift::Redshift>("redshift")
         .plugin::<snowflake::Snowflake>("snowflake")
         .run()
 }

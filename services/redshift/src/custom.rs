@@ -1,11 +1,14 @@
 //! What a task's author writes in `custom`.
 
+use std::collections::BTreeMap;
+
 use plugin_core::schemars::{self, JsonSchema};
 use serde::Deserialize;
 
 /// What a task's author writes in `custom`. The statements are in `template.sql`. Whatever names something of AWS has to
 /// be on the operator's lists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Custom {
     /// The provisioned cluster to run on; not with `workgroup`. By default the only one that the operator allows.
     pub(crate) cluster: Option<String>,
@@ -30,4 +33,12 @@ pub struct Custom {
     pub(crate) statement_name: Option<String>,
     /// Whether Redshift sends an event to EventBridge when the statements have ended; false by default.
     pub(crate) with_event: Option<bool>,
+
+    /// The names of the secrets whose values Flyte 2 sends with each call, by `aws_access_key_id`,
+    /// `aws_secret_access_key` and `aws_session_token`. Flyte 2 reads it, not the service.
+    #[serde(rename = "secrets")]
+    _secrets: Option<BTreeMap<String, String>>,
+    /// Settings of Flyte 2's connection, which have no meaning here.
+    #[serde(rename = "configs")]
+    _configs: Option<BTreeMap<String, String>>,
 }

@@ -241,9 +241,11 @@ impl Writer<'_> {
     /// What Flyte or this service has made, for locations and for names that are an attempt's own.
     fn own(&self, place: Place, meaning: Placeholder<'_>, source: &str) -> Result<String> {
         let filled = self.cx.fill(FIELD, meaning, self.inputs)?;
-        let text = match &*filled.value {
-            Value::String(text) => text.clone(),
-            other => value::text(other).unwrap_or_default(),
+        let text = match (&*filled.value, meaning) {
+            // A name without quotes must not begin with a digit.
+            (Value::String(key), Placeholder::PerRetryUniqueKey) => format!("flyte_{key}"),
+            (Value::String(text), _) => text.clone(),
+            (other, _) => value::text(other).unwrap_or_default(),
         };
         let is_safe = |c: char| c.is_ascii_alphanumeric() || "/:._-=+@".contains(c);
         let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

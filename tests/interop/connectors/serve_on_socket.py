@@ -24,4 +24,5 @@ async def serve(socket, *modules):
     await server.wait_for_termination()
 
 
-asyncio.run(serve(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(serve(*sys.argv[1:]))

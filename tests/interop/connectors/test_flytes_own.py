@@ -8,6 +8,7 @@ from callers import Flyte1, Refused, Rest, task
 from conftest import ROOT
 from flyteidl.admin import agent_pb2
 from flyteidl.core import literals_pb2
+from vendor_requests import sensor
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -35,10 +36,7 @@ def test_bigquery_says_what_is_wrong(bridge, job):
 
 def test_sensor_waits_for_a_file(flytekit_bridge, kind, job, tmp_path):
     file = tmp_path / "arrived"
-    request = task("sensor", job, inputs={"path": str(file)})
-    request.template.custom.Clear()
-    sensor = {"sensor_module": "flytekit.sensor.file_sensor", "sensor_name": "FileSensor"}
-    request.template.custom.update({**sensor, "sensor_config": None, "inputs": None})
+    request = sensor(job, file)
     caller = flytekit_bridge.caller(kind)
     handle = caller.create(request)
     assert caller.get("sensor", handle).phase == "RUNNING"

@@ -2,10 +2,8 @@
 
 import pytest
 from callers import Flyte1, Refused, Rest
-from fake_openai import ORGANIZATION
-from flytekit import Secret
-from flytekitplugins.openai import ChatGPTTask, create_batch
-from sdk_requests import everything, of_flytekit, read_output
+from sdk_requests import everything, read_output
+from vendor_requests import chat, openai_batch
 
 BATCH = "openai-batch"
 
@@ -18,10 +16,7 @@ def file(job):
 
 @pytest.fixture
 def batch_request(job, file):
-    """Of the middle task of the workflow that flytekit makes for a batch."""
-    secret, config = Secret(group="openai", key="key"), {"metadata": {"team": "interop"}}
-    workflow = create_batch("interop", secret, openai_organization=ORGANIZATION, config=config)
-    return of_flytekit(workflow.nodes[1].flyte_entity, f"s3://bucket/{job}", input_file_id=file)
+    return openai_batch(job, file)
 
 
 def test_batch_runs_to_its_end(pyflyte_bridge, openai, kind, batch_request, file):
@@ -113,12 +108,6 @@ def test_key_stays_in_the_connectors(pyflyte_bridge, openai, kind, batch_request
 def sync_kind(request):
     """Flyte 2 has no call for it."""
     return request.param
-
-
-def chat(job):
-    config = {"model": "gpt-5-mini", "temperature": 0.5, "max_completion_tokens": 40}
-    task = ChatGPTTask("chat", config, openai_organization=ORGANIZATION)
-    return of_flytekit(task, f"s3://bucket/{job}", message=job)
 
 
 def test_chat_is_answered_within_the_call(pyflyte_bridge, openai, sync_kind, job):

@@ -4,42 +4,16 @@ import dataclasses
 
 import pytest
 from callers import Flyte1, Refused, Rest
-from flytekitplugins.awssagemaker_inference import create_sagemaker_deployment
-from moto_sagemaker import REGION
 from sdk_requests import of_flytekit, read_output
+from vendor_requests import prepare_sagemaker, sagemaker_deployment
 
 TASK_TYPE = "sagemaker-endpoint"
-ROLE = "arn:aws:iam::123456789012:role/sagemaker"
-
-
-def deployment(name, endpoint):
-    """The tasks that flytekit makes for a model, the configuration of its endpoint, and the endpoint."""
-    variant = {"VariantName": "all", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    workflow = create_sagemaker_deployment(
-        name,
-        model_config={"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": "{images.primary}"}},
-        endpoint_config_config={"ProductionVariants": [variant]},
-        endpoint_config={"EndpointName": endpoint},
-        images={"primary": "example.com/model:1"},
-        region=REGION,
-    )
-    return [node.flyte_entity for node in workflow.nodes]
-
-
-def prepare(caller, name):
-    """Creates a model and a configuration. Returns the token in the configuration's name."""
-    token = {}
-    for task in deployment(name, "unused")[:2]:
-        answer = caller.execute(of_flytekit(task, f"s3://bucket/{name}", **token))
-        assert answer.phase == "SUCCEEDED", answer
-        token = {"idempotence_token": read_output(answer, "idempotence_token", str)}
-    return token
 
 
 @pytest.fixture(scope="module")
 def token(pyflyte_bridge):
     """Of the configuration that the endpoints here have."""
-    return prepare(pyflyte_bridge.caller(Flyte1), "shared")
+    return prepare_sagemaker(pyflyte_bridge.caller(Flyte1), "shared")
 
 
 @dataclasses.dataclass
@@ -63,7 +37,7 @@ def endpoint(pyflyte_bridge, sagemaker, kind, job, token):
     """An endpoint that is being created."""
     caller = pyflyte_bridge.caller(kind)
     # A name has 63 characters at most, of which flytekit takes what its hash needs.
-    request = of_flytekit(deployment("shared", job)[2], f"s3://bucket/{job}", **token)
+    request = of_flytekit(sagemaker_deployment("shared", job)[2], f"s3://bucket/{job}", **token)
     handle = caller.create(request)
     (name,) = [name for name in sagemaker.backend.endpoints if name.startswith(job)]
     return Endpoint(caller, request, name, handle)
@@ -72,7 +46,7 @@ def endpoint(pyflyte_bridge, sagemaker, kind, job, token):
 @pytest.mark.parametrize("kind", [Flyte1, Rest], ids=lambda kind: kind.__name__)
 def test_boto_answers_within_the_call(pyflyte_bridge, sagemaker, kind, job):
     caller, name = pyflyte_bridge.caller(kind), job[:24]
-    model, config, _ = deployment(name, job)
+    model, config, _ = sagemaker_deployment(name, job)
     answer = caller.execute(of_flytekit(model, f"s3://bucket/{job}"))
     # The placeholders are replaced: one is a hash of the rest.
     token = read_output(answer, "idempotence_token", str)
@@ -144,7 +118,7 @@ def test_repeated_create_is_one_endpoint(sagemaker, endpoint):
 
 
 def test_refusal_of_aws_is_told(pyflyte_bridge, sagemaker, kind, job):
-    request = of_flytekit(deployment("absent", job)[2], f"s3://bucket/{job}/2", idempotence_token="0123456789abcdef")
+    request = of_flytekit(sagemaker_deployment("absent", job)[2], f"s3://bucket/{job}/2", idempotence_token="0123456789abcdef")
     with pytest.raises(Refused) as refused:
         pyflyte_bridge.caller(kind).create(request)
     # The connector raises every error of AWS as an exception.

@@ -134,35 +134,29 @@ def sync_service(tmp_path_factory):
         process.wait(timeout=30)
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory):
-    files = tmp_path_factory.mktemp("service")
+@contextlib.contextmanager
+def running(files, program, upstream, *flags, **environment):
+    """The service `program` in front of `upstream`."""
     secret = write_auth(files)
     (files / "handle.key").write_bytes(secrets.token_bytes(32))
-    fake = subprocess.Popen(
-        [PROGRAMS / "fake-upstream", "bigquery", "--check", "--polls=2"], stdout=subprocess.PIPE, text=True
-    )
-    upstream = fake.stdout.readline().strip()
     api, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")}
-    process = subprocess.Popen(
-        [
-            PROGRAMS / "bigquery",
-            f"--listen={api}",
-            f"--admin-listen={admin}",
-            f"--auth={files}/auth.yaml",
-            f"--handle-keys={files}/handle.key",
-            f"--endpoint={upstream}",
-            "--drain-delay=0s",
-        ],
-        env={**environment, "GCE_METADATA_HOST": upstream.removeprefix("http://")},
-        stdout=open(files / "log", "w"),
-        stderr=subprocess.STDOUT,
-    )
+    command = [PROGRAMS / program, f"--listen={api}", f"--admin-listen={admin}", f"--auth={files}/auth.yaml"]
+    command += [f"--handle-keys={files}/handle.key", f"--endpoint={upstream}", "--drain-delay=0s", *flags]
+    own = ("HOME", "GOOGLE_APPLICATION_CREDENTIALS")
+    kept = {k: v for k, v in os.environ.items() if k not in own and not k.startswith("AWS_")}
+    with open(files / "log", "w") as log:
+        process = subprocess.Popen(command, env={**kept, **environment}, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until_ready(admin, process)
         yield Service(api, admin, secret)
     finally:
         process.terminate()
         process.wait(timeout=30)
-        fake.kill()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    with fake_upstream("bigquery", "--check", "--polls=2") as upstream:
+        host = upstream.removeprefix("http://")
+        with running(tmp_path_factory.mktemp("service"), "bigquery", upstream, GCE_METADATA_HOST=host) as service:
+            yield service

@@ -183,6 +183,12 @@ impl FakeAthena {
         self.server.url()
     }
 
+    /// The keys that it knows, and what did not fit.
+    #[must_use]
+    pub fn checker(&self) -> &Checker {
+        &self.shared.checker
+    }
+
     /// Ends all queries differently from now on.
     pub fn end_with(&self, ending: Ending) {
         self.state().ending = Some(ending);

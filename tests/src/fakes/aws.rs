@@ -4,9 +4,11 @@
 //! answer with, and is recorded as a breach; so is a response that AWS could not have made. Signatures are verified
 //! with the known secrets.
 
+mod metadata;
 mod model;
 mod shape;
 mod signature;
+mod sts;
 
 use std::{
     collections::BTreeMap,
@@ -18,8 +20,10 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 
 pub use self::{
+    metadata::{FakeContainer, FakeInstance},
     model::{Model, Operation},
     signature::Identity,
+    sts::{Assumed, FakeSts},
 };
 
 /// A request to a fake, as it came.

@@ -10,6 +10,7 @@ use super::{
     core_source::CoreSource,
     managed_keys,
     merge::{self, Merged, Sides},
+    paths,
     plugin_toml::PluginToml,
     project::{Place, Project},
     record::{Record, normalized},
@@ -317,6 +318,7 @@ impl Planner<'_> {
     }
 
     fn read(&self, path: &str) -> Result<Option<String>> {
+        paths::check(&self.project.root, path)?;
         let absolute = self.project.root.join(path);
         if !absolute.exists() {
             return Ok(None);

@@ -189,14 +189,7 @@ impl Project {
     /// # Errors
     /// If a plugin does not exist.
     pub(crate) fn chosen(&self, names: &[String]) -> Result<Vec<Member>> {
-        let members = self.members()?;
-        let known = |name: &&String| members.iter().any(|member| member.name() == **name);
-        if let Some(unknown) = names.iter().find(|name| !known(name)) {
-            let all = members.iter().map(Member::name).collect::<Vec<_>>().join(", ");
-            return Err(usage(format!("unknown plugin '{unknown}'; available: {all}")));
-        }
-        let wanted = |member: &Member| names.is_empty() || names.iter().any(|n| n == member.name());
-        Ok(members.into_iter().filter(wanted).collect())
+        chosen(self.members()?, names)
     }
 
     /// The names that are already taken.
@@ -242,6 +235,20 @@ impl Project {
             .or_else(|| of(&["package", "version"]))
             .context("Cargo.toml: neither workspace.package.version nor package.version")
     }
+}
+
+/// Those of `members` that `names` has, or all if `names` is empty.
+///
+/// # Errors
+/// If there is no member of a name.
+pub(crate) fn chosen(members: Vec<Member>, names: &[String]) -> Result<Vec<Member>> {
+    let known = |name: &&String| members.iter().any(|member| member.name() == **name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let all = members.iter().map(Member::name).collect::<Vec<_>>().join(", ");
+        return Err(usage(format!("unknown plugin '{unknown}'; available: {all}")));
+    }
+    let wanted = |member: &Member| names.is_empty() || names.iter().any(|n| n == member.name());
+    Ok(members.into_iter().filter(wanted).collect())
 }
 
 /// Refuses two plugins of one name, which would share a chart.

@@ -21,6 +21,15 @@ pub(crate) enum Format {
     Github,
 }
 
+/// Whether what is planned has been written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing was written.
+    Planned,
+    /// Everything that was not refused.
+    Written,
+}
+
 /// The report on a file.
 struct Finding {
     word: &'static str,
@@ -104,13 +113,13 @@ pub(crate) fn outcome(plans: &[Plan]) -> Exit {
     steps.map(|step| of_state(step.state)).max().unwrap_or(Exit::Ok)
 }
 
-/// Prints the findings of `plans`, in a run that ends with `exit`.
+/// Prints the findings of `plans`, of which `progress` says what became of them, in a run that ends with `exit`.
 ///
 /// # Errors
 /// If JSON serialization fails.
-pub(crate) fn print(plans: &[Plan], exit: Exit, format: Format) -> Result<()> {
+pub(crate) fn print(plans: &[Plan], exit: Exit, format: Format, progress: Progress) -> Result<()> {
     match format {
-        Format::Text => print_text(plans),
+        Format::Text => print_text(plans, progress),
         Format::Github => print_github(plans),
         Format::Json => println!("{}", serde_json::to_string_pretty(&json(plans, exit))?),
     }
@@ -121,7 +130,7 @@ fn is_worth_a_line(step: &Step) -> bool {
     !matches!(step.state, State::InSync | State::Kept | State::Ejected | State::Removed)
 }
 
-fn print_text(plans: &[Plan]) {
+fn print_text(plans: &[Plan], progress: Progress) {
     for plan in plans {
         for step in plan.steps.iter().filter(|step| is_worth_a_line(step)) {
             let finding = Finding::of(plan, step);
@@ -135,7 +144,7 @@ fn print_text(plans: &[Plan]) {
     let states = || plans.iter().flat_map(|plan| &plan.steps).map(|step| step.state);
     let count = |wanted: fn(&State) -> bool| states().filter(wanted).count();
     println!(
-        "{} {}, {} files: {} in sync, {} owned by authors, {} to write, {} refused, {} in conflict",
+        "{} {}, {} files: {} in sync, {} owned by authors, {} {}, {} refused, {} in conflict",
         plans.len(),
         if plans.len() == 1 { "plugin" } else { "plugins" },
         states().count(),
@@ -148,6 +157,7 @@ fn print_text(plans: &[Plan]) {
             state,
             State::New | State::Outdated | State::Dropped | State::Behind | State::BehindInConflict
         )),
+        if progress == Progress::Written { "written" } else { "to write" },
         count(|state| state.is_refused()),
         count(|state| matches!(state, State::Conflict(_))),
     );

@@ -10,6 +10,7 @@ use std::{io, path::Path};
 
 use anyhow::{Context as _, Result};
 
+use super::paths;
 use staging::Staging;
 pub(crate) use staging::random;
 
@@ -49,10 +50,16 @@ impl Disk for RealDisk {
 /// Writes all of `writes` below `root`.
 ///
 /// # Errors
-/// If an operation fails; then every file is as before, and no directory is left behind.
+/// If a path is, or leads through, a symbolic link, or an operation fails; then every file is as before, and no
+/// directory is left behind.
 pub(crate) fn write_all(disk: &dyn Disk, root: &Path, writes: &[Write]) -> Result<()> {
     if writes.is_empty() {
         return Ok(());
+    }
+    for write in writes {
+        // A link may be deleted, as any other file.
+        let check = if write.text.is_some() { paths::check } else { paths::check_directories };
+        check(root, &write.path)?;
     }
     let creates_root = !root.exists();
     let staging = Staging::create(root)?;

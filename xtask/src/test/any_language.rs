@@ -60,7 +60,8 @@ const LANGUAGES: [Language; 3] = [
 ];
 
 /// The pages for readers of these languages.
-const PAGES: [&str; 2] = ["docs/plugins-in-any-language.md", "clients/python/README.md"];
+const PAGES: [&str; 3] =
+    ["docs/plugins-in-any-language.md", "clients/python/README.md", "docs/outrigger.md"];
 
 /// Runs the step.
 pub(super) fn check(environment: &Environment) -> Result<Outcome> {

@@ -6,7 +6,7 @@ use super::{Environment, Outcome};
 use crate::{
     flyte2, go, prepare,
     process::run,
-    python::{self, FLYTE2_CLIENTS, FLYTEKIT, INTEROP, Python},
+    python::{self, AWS, FLYTE2_CLIENTS, FLYTEKIT, INTEROP, Python},
     target,
 };
 
@@ -74,4 +74,15 @@ pub(super) fn flytekit(_: &Environment) -> Result<Outcome> {
         run(&mut python.pytest_on_ctrl_c())?;
     }
     Ok(Outcome::Passed)
+}
+
+/// AWS's own client at the fakes, and the services at a server that verifies signatures and policies.
+pub(super) fn aws(_: &Environment) -> Result<Outcome> {
+    match Python::prepare(AWS)? {
+        Some(python) => {
+            run(&mut python.pytest())?;
+            Ok(Outcome::Passed)
+        }
+        None => Ok(Outcome::Skipped(python::MISSING.to_owned())),
+    }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod bridge;
+#[cfg(unix)]
+mod links;
 
 use std::{
     collections::BTreeMap,
@@ -337,10 +339,12 @@ fn sync_updates_fifty_plugins_to_a_new_template_version() {
     repository.commit();
     repository.check(0).prints("50 plugins");
     repository.bump("service/Dockerfile", "FROM scratch", "# Nothing else in it.\nFROM scratch");
-    repository.check(3).prints("services/plugin-7x/Dockerfile");
+    repository.check(3).prints("services/plugin-7x/Dockerfile").prints("50 to write");
+    repository.xtask(&["sync", "--all", "--dry-run"]).ends(0).prints("50 to write");
     repository
         .xtask(&["sync", "--all"])
         .ends(0)
+        .prints("50 written")
         .prints("template version 2")
         .prints("to do: read it");
     repository.check(0);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use server_core::{Error, Kind, Result};
 
-use super::{Identity, Issued, KeySource};
+use super::{Identity, Issued, KeySource, secrets};
 use crate::{
     aws::{
         keys::Keys,
@@ -73,7 +73,7 @@ impl AssumeRole {
         form.extend(sts.external_id.as_deref().map(|id| ("ExternalId", id)));
         let http = sts.http.signed_by(Own(Arc::clone(&self.identity)));
         let request = http.post::<&str>(&[]).form(&form).idempotent().for_token();
-        let response = request.send(cx).await.map_err(|error| self.refused(error))?;
+        let response = request.send(cx).await.map_err(|error| self.refused(cx, error))?;
         let text = String::from_utf8_lossy(&response.body);
         let answer = quick_xml::de::from_str::<Answer>(&text);
         // Not the parser's error: it may quote the keys.
@@ -83,9 +83,13 @@ impl AssumeRole {
     }
 
     /// It is about the identity, never about the job.
-    fn refused(&self, error: Error) -> Error {
+    fn refused(&self, cx: &Context, error: Error) -> Error {
+        // Those that assume the role were not obtained, or are refused. A task that names a role did not choose
+        // them, unless it brings its own.
+        let is_about_keys = !error.is_upstream() || error.kind() == Kind::Unauthenticated;
         let kind = match error.kind() {
             kind if kind.is_transient() => kind,
+            _ if is_about_keys && !secrets::are_authors(cx) => Kind::Unavailable,
             _ => Kind::FailedPrecondition,
         };
         let message = format!("the role {} cannot be assumed: {error}", self.role);

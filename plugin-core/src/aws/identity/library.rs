@@ -165,9 +165,11 @@ impl CommandExecute for Commands {
         args: &'a [&'a str],
     ) -> LibraryResult<CommandOutput> {
         let failed = |why: String| self.0.note(Error::unavailable(format!("{program}: {why}")));
+        let (program, args) = unquoted(program, args)
+            .ok_or_else(|| failed("the command has a quote without its other half".to_owned()))?;
         let run = async {
-            let mut command = Command::new(program);
-            command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut command = Command::new(&program);
+            command.args(&args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
             let mut child = command.kill_on_drop(true).spawn()?;
             let mut stdout = Vec::new();
             if let Some(pipe) = child.stdout.take() {
@@ -184,6 +186,15 @@ impl CommandExecute for Commands {
         if !status.success() {
             return Err(failed(format!("ended with {status}")));
         }
+        // What was noted before, such as a missing file, did not matter.
+        self.0.take();
         Ok(CommandOutput { status: 0, stdout, stderr: Vec::new() })
     }
+}
+
+/// The command with its quotes read, as AWS's SDKs do: the library has cut it at every white space.
+fn unquoted(program: &str, args: &[&str]) -> Option<(String, Vec<String>)> {
+    let line = [&[program], args].concat().join(" ");
+    let mut words = shlex::split(&line)?.into_iter();
+    Some((words.next()?, words.collect()))
 }

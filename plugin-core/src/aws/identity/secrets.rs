@@ -26,6 +26,11 @@ pub(super) async fn keys(cx: &Context) -> Result<Option<Keys>> {
     pair(id, secret, cx.find_secret(SESSION).await?).map(Some)
 }
 
+/// Whether the task's author sent keys, or a part of them.
+pub(super) fn are_authors(cx: &Context) -> bool {
+    [ID, SECRET].into_iter().any(|name| !matches!(cx.connection_secret(name), Ok(None)))
+}
+
 /// Lets the next call read changed secrets.
 pub(super) fn forget(cx: &Context) {
     [ID, SECRET, SESSION].into_iter().for_each(|name| cx.forget_secret(name));

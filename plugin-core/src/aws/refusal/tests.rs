@@ -116,6 +116,20 @@ fn codes_have_the_kinds_of_botocores_lists() {
 }
 
 #[test]
+fn throttled_and_transient_codes_are_botocores() {
+    let text = include_str!("../../../../tests/aws-models/errors.json");
+    let botocores = serde_json::from_str::<Json>(text).unwrap();
+    let sorted = |codes: &[&str]| {
+        let mut codes = codes.to_vec();
+        codes.sort_unstable();
+        Json::from(codes)
+    };
+    let both = [&codes::THROTTLED[..], &["PriorRequestNotComplete"]].concat();
+    assert_eq!(sorted(&both), botocores["throttled"]);
+    assert_eq!(sorted(&codes::TRANSIENT), botocores["transient"]);
+}
+
+#[test]
 fn a_service_knows_its_own_errors_best() {
     let own = |refusal: &Refusal<'_>| {
         let reason = refusal.member("Reason");

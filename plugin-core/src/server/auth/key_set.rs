@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::Value as Json;
 use server_core::{Error, Result};
 use tokio::time::Instant;
@@ -41,9 +42,17 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         .map_err(|error| Error::invalid(format!("{} cannot be read: {error}", path.display())))
 }
 
-/// Reads a shared secret: the bytes of the file. Text may end in one line break, which is not part of the
-/// secret.
+/// Reads a shared secret.
 pub(super) fn secret(path: &Path) -> Result<Key> {
+    Ok(Key::without_id(DecodingKey::from_secret(shared_secret(path)?.expose_secret())))
+}
+
+/// Reads the secret that a service shares with the issuer of HS256 tokens: the bytes of the file. Text may end in
+/// one line break, which is not part of the secret.
+///
+/// # Errors
+/// `InvalidArgument` if the file cannot be read, is shorter than 32 bytes, or is one that issuers publish.
+pub fn shared_secret(path: &Path) -> Result<SecretSlice<u8>> {
     /// RFC 7518 §3.2: at least as long as the hash.
     const MIN_BYTES: usize = 32;
     let bytes = read(path)?;
@@ -58,7 +67,7 @@ pub(super) fn secret(path: &Path) -> Result<Key> {
             "a secret needs at least {MIN_BYTES} bytes and this has {length}; make one with openssl rand -hex 32"
         ));
     }
-    Ok(Key::without_id(DecodingKey::from_secret(secret)))
+    Ok(secret.to_vec().into())
 }
 
 /// `bytes` without the line break that editors add to text. Random bytes stay as they are: their last one

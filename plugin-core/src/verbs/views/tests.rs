@@ -180,6 +180,28 @@ async fn many_new_jobs_at_once_take_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn few_of_many_new_jobs_are_polled_alone_by_one_caller() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    for handle in handles(&verbs, 500) {
+        poll(&verbs, &handle).await;
+    }
+    let took = CALL * (vendor.gets() + vendor.lists()) as u32;
+    let windows = took.div_duration_f64(FRESHNESS).ceil() as usize;
+    assert!(vendor.gets() <= windows * 10, "{} in {took:?}", vendor.gets());
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_new_jobs_are_polled_alone_while_a_list_has_many_pages() {
+    let vendor = Vague::made();
+    vendor.pages.store(19, Ordering::Relaxed);
+    let verbs = verbs(vendor);
+    poll_all(&verbs, &handles(&verbs, 500)).await;
+    assert_eq!(vendor.lists(), 2, "of the jobs that came first, and of all");
+    assert!(vendor.gets() <= 12, "{}", vendor.gets());
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_that_take_longer_than_a_view_is_fresh_answer_those_who_wait() {
     let vendor = Vague::made();
     let shared = Shared { poll_freshness: CALL / 2, ..shared() };

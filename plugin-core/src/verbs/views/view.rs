@@ -17,9 +17,11 @@ use crate::{erased::Poll, task::Status};
 /// The fewest jobs, and polls while a view is fresh, that a joint poll is made for: for fewer, separate polls
 /// are as cheap and more detailed.
 pub(super) const MIN_BATCH: usize = 3;
-/// How many polls of one group look at their jobs alone, although a joint poll could do it. The polls of
-/// new jobs do: a joint poll under way does not know them.
+/// How many polls of one group look at their jobs alone at once, although a joint poll could do it, and how
+/// many do during one refresh. The polls of new jobs do: a joint poll under way does not know them.
 const ALONE_AT_ONCE: usize = 4;
+/// How many new jobs are looked at alone while a view is fresh, if no refresh is under way.
+const NEW_ALONE: usize = 10;
 /// How many polls a view answers for each call that refreshing it took, before it is refreshed ahead of time.
 const POLLS_PER_CALL: usize = 20;
 /// How long a job is watched after its last poll. Propeller polls each job every 10 to 30 s by default.
@@ -49,6 +51,8 @@ struct State {
 struct UnderWay {
     number: u64,
     ended: watch::Receiver<Option<End>>,
+    /// How many polls may still look at their jobs alone before it ends.
+    turns_left: usize,
 }
 
 /// How a refresh ended.
@@ -88,6 +92,8 @@ struct Demand {
     since: Option<Instant>,
     now: usize,
     before: usize,
+    /// How many of them looked at new jobs alone.
+    alone: usize,
 }
 
 impl Demand {
@@ -95,7 +101,8 @@ impl Demand {
         let age = self.since.map(|since| now.duration_since(since));
         if age.is_none_or(|age| age > freshness) {
             let is_next = age.is_some_and(|age| age <= freshness * 2);
-            *self = Self { since: Some(now), now: 0, before: if is_next { self.now } else { 0 } };
+            let before = if is_next { self.now } else { 0 };
+            *self = Self { since: Some(now), before, ..Self::default() };
         }
         self.now += 1;
     }
@@ -219,6 +226,7 @@ impl View {
         has_waited: bool,
     ) -> Next {
         let mut state = self.state();
+        let state = &mut *state;
         let now = Instant::now();
         let Some(watched) = state.jobs.get(job) else {
             return Next::alone(None);
@@ -226,27 +234,30 @@ impl View {
         // A poll that has waited takes what it waited for, however long the vendor took.
         let is_fresh = |seen: &Seen| has_waited || now.duration_since(seen.at) <= freshness;
         let (seen, is_new) = (watched.seen.clone().filter(is_fresh), watched.is_new);
+        let refresh = watched.refresh;
         if let Some(seen) = seen {
-            let is_due = state.is_older_than(freshness / 2, now)
+            let is_due = !has_waited
+                && state.is_older_than(freshness / 2, now)
                 && state.is_worth(state.cost(now) * POLLS_PER_CALL);
             let start = is_due.then(|| state.begin(now));
             return Next { answer: Answer::Seen(seen), start };
         }
-        match state.live() {
-            Some(refresh) if refresh.number == watched.refresh => refresh.wait(),
-            Some(refresh) => match self.turn() {
-                Some(turn) => Next::alone(Some(turn)),
-                None => refresh.wait(),
-            },
-            None if !state.is_worth(state.cost(now)) => Next::alone(None),
-            // A list does not have all details of a job that was never looked at.
-            None if has_waited || !is_new && state.is_older_than(freshness / 2, now) => {
-                state.begin_and_wait(now)
+        if let Some(under_way) = state.under_way.as_mut().filter(|under_way| under_way.is_live()) {
+            return under_way.next(refresh, self);
+        }
+        if !state.is_worth(state.cost(now)) {
+            return Next::alone(None);
+        }
+        // A list does not have all details of a job that was never looked at.
+        if has_waited || !is_new && state.is_older_than(freshness / 2, now) {
+            return state.begin_and_wait(now);
+        }
+        match self.turn().filter(|_| state.demand.alone < NEW_ALONE) {
+            Some(turn) => {
+                state.demand.alone += 1;
+                Next::alone(Some(turn))
             }
-            None => match self.turn() {
-                Some(turn) => Next::alone(Some(turn)),
-                None => state.begin_and_wait(now),
-            },
+            None => state.begin_and_wait(now),
         }
     }
 
@@ -283,7 +294,7 @@ impl View {
 impl State {
     /// Whether there are enough jobs for a refresh, and as many polls as it will cost.
     fn is_worth(&self, cost: usize) -> bool {
-        self.live().is_none()
+        self.under_way.as_ref().is_none_or(|under_way| !under_way.is_live())
             && self.jobs.len() >= MIN_BATCH
             && self.demand.polls() >= MIN_BATCH.max(cost)
     }
@@ -297,11 +308,6 @@ impl State {
     /// Whether no refresh has begun for `age`.
     fn is_older_than(&self, age: Duration, now: Instant) -> bool {
         self.began.is_none_or(|began| now.duration_since(began) >= age)
-    }
-
-    /// The refresh under way. One whose task is gone, because it panicked, is not.
-    fn live(&self) -> Option<&UnderWay> {
-        self.under_way.as_ref().filter(|under_way| under_way.ended.has_changed().is_ok())
     }
 
     fn begin_and_wait(&mut self, now: Instant) -> Next {
@@ -321,13 +327,31 @@ impl State {
         });
         let jobs = jobs.collect();
         let (sender, ended) = watch::channel(None);
-        self.under_way = Some(UnderWay { number, ended });
+        self.under_way = Some(UnderWay { number, ended, turns_left: ALONE_AT_ONCE });
         self.began = Some(now);
         Refresh { began: now, jobs, calls: Arc::default(), ended: sender }
     }
 }
 
 impl UnderWay {
+    /// Whether its task is there. It is gone if it panicked.
+    fn is_live(&self) -> bool {
+        self.ended.has_changed().is_ok()
+    }
+
+    /// What the poll of a job does whose last refresh is number `of_job`.
+    fn next(&mut self, of_job: u64, view: &Arc<View>) -> Next {
+        let turn = if of_job == self.number { None } else { self.turn(view) };
+        turn.map_or_else(|| self.wait(), |turn| Next::alone(Some(turn)))
+    }
+
+    fn turn(&mut self, view: &Arc<View>) -> Option<Turn> {
+        let left = self.turns_left.checked_sub(1)?;
+        let turn = view.turn()?;
+        self.turns_left = left;
+        Some(turn)
+    }
+
     fn wait(&self) -> Next {
         Next { answer: Answer::Wait(self.ended.clone()), start: None }
     }

@@ -9,11 +9,17 @@ fn status(found: Json) -> Status {
     serde_json::from_value::<Execution>(found).unwrap().status()
 }
 
+/// What botocore's model has.
+fn model() -> Json {
+    let text = include_str!("../../../../tests/aws-models/athena.json");
+    serde_json::from_str(text).unwrap()
+}
+
 #[test]
 fn every_state_of_the_model_has_a_phase() {
     let error =
         |retryable: Json| json!({"ErrorCategory": 1, "ErrorType": 401, "Retryable": retryable});
-    for (state, error, phase) in [
+    let table = [
         ("QUEUED", Json::Null, Phase::Queued),
         ("RUNNING", Json::Null, Phase::Running),
         ("SUCCEEDED", Json::Null, Phase::Succeeded),
@@ -25,7 +31,11 @@ fn every_state_of_the_model_has_a_phase() {
         ("CANCELLED", error(false.into()), Phase::Failed),
         ("CANCELLED", error(true.into()), Phase::RetryableFailed),
         ("HIBERNATING", Json::Null, Phase::Running),
-    ] {
+    ];
+    for state in model()["shapes"]["QueryExecutionState"]["enum"].as_array().unwrap() {
+        assert!(table.iter().any(|row| row.0 == state), "{state}");
+    }
+    for (state, error, phase) in table {
         let mut found = json!({"QueryExecutionId": "q", "Status": {"State": state}});
         if !error.is_null() {
             found["Status"]["AthenaError"] = error;

@@ -1,10 +1,10 @@
 //! Every state of the model has a phase.
 
-use plugin_core::serde_json::{from_value, json};
+use plugin_core::serde_json::{Value as Json, from_str, from_value, json};
 
 use super::*;
 
-fn status(description: plugin_core::serde_json::Value) -> (Phase, String) {
+fn status(description: Json) -> (Phase, String) {
     let retryable = ["serializable isolation violation".to_owned(), String::new()];
     let found: Described = from_value(description).unwrap();
     let status = found.status(&retryable);
@@ -13,7 +13,7 @@ fn status(description: plugin_core::serde_json::Value) -> (Phase, String) {
 
 #[test]
 fn every_state_has_a_phase() {
-    for (state, phase) in [
+    let table = [
         ("SUBMITTED", Phase::Queued),
         ("PICKED", Phase::Initializing),
         ("STARTED", Phase::Running),
@@ -23,7 +23,15 @@ fn every_state_has_a_phase() {
         // A filter for lists, not a state.
         ("ALL", Phase::Running),
         ("HIBERNATING", Phase::Running),
-    ] {
+    ];
+    let model = include_str!("../../../../tests/aws-models/redshift-data.json");
+    let shapes = from_str::<Json>(model).unwrap()["shapes"].take();
+    for shape in ["StatusString", "StatementStatusString"] {
+        for state in shapes[shape]["enum"].as_array().unwrap() {
+            assert!(table.iter().any(|row| row.0 == state), "{state}");
+        }
+    }
+    for (state, phase) in table {
         assert_eq!(status(json!({ "Status": state })).0, phase, "{state}");
     }
     let unknown = |state: &str| {

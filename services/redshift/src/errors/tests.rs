@@ -1,10 +1,12 @@
 //! Every error of the model has a kind.
 
+use plugin_core::serde_json::{Value as Json, from_str};
+
 use super::*;
 
 #[test]
 fn every_error_has_a_kind() {
-    for (code, kind) in [
+    let table = [
         ("ActiveSessionsExceededException", Kind::ResourceExhausted),
         ("ActiveStatementsExceededException", Kind::ResourceExhausted),
         ("ActiveWaitingRequestsExceededException", Kind::ResourceExhausted),
@@ -15,7 +17,12 @@ fn every_error_has_a_kind() {
         ("QueryTimeoutException", Kind::Unavailable),
         ("ResourceNotFoundException", Kind::NotFound),
         ("ValidationException", Kind::InvalidArgument),
-    ] {
+    ];
+    let model = include_str!("../../../../tests/aws-models/redshift-data.json");
+    for (name, shape) in from_str::<Json>(model).unwrap()["shapes"].as_object().unwrap() {
+        assert!(table.iter().any(|row| row.0 == name) || shape["exception"] != true, "{name}");
+    }
+    for (code, kind) in table {
         assert_eq!(of_code(code, "no"), Some(kind), "{code}");
     }
     assert_eq!(of_code("ThrottlingException", ""), None);

@@ -109,10 +109,16 @@ fn what_cannot_be_a_parameter_is_refused_by_name() {
 }
 
 #[test]
-fn a_location_may_be_an_attempts_own() {
-    let text = "UNLOAD ('SELECT 1') TO 's3://b/{{ .perRetryUniqueKey }}/' IAM_ROLE default";
-    let cx = testing::context(Duration::from_secs(10));
-    let statement = render(&cx, text, &inputs(&[])).unwrap().statements.remove(0);
-    let key = cx.idempotency_key().hex();
-    assert_eq!(statement, format!("UNLOAD ('SELECT 1') TO 's3://b/{key}/' IAM_ROLE default"));
+fn a_location_and_a_name_may_be_an_attempts_own() {
+    for text in [
+        "UNLOAD ('SELECT 1') TO 's3://b/{{ .perRetryUniqueKey }}/' IAM_ROLE default",
+        "CREATE TABLE {{ .perRetryUniqueKey }} AS SELECT 1 AS one",
+        "CREATE TABLE daily_{{ .perRetryUniqueKey }} AS SELECT 1 AS one",
+    ] {
+        let cx = testing::context(Duration::from_secs(10));
+        let statement = render(&cx, text, &inputs(&[])).unwrap().statements.remove(0);
+        // A name without quotes must not begin with a digit.
+        let unique = format!("flyte_{}", cx.idempotency_key().hex());
+        assert_eq!(statement, text.replace("{{ .perRetryUniqueKey }}", &unique));
+    }
 }

@@ -42,4 +42,5 @@ class RedshiftConfig:
 
 def joined(statements: str | list[str]) -> str:
     """The statements as the service reads them."""
-    return statements if isinstance(statements, str) else ";\n".join(statements)
+    # On a line of its own: at the end of a comment, a semicolon would be a part of it.
+    return statements if isinstance(statements, str) else "\n;\n".join(statements)

@@ -13,7 +13,12 @@ from redshift_task.task_types import TASK_TYPES, version_of
 
 CUSTOM: dict[str, Any] = {"workgroup": "sales", "transaction": False}
 CONFIG = RedshiftConfig(**CUSTOM)
-TASK: dict[str, Any] = {"name": "try", "statements": ["SELECT :text", "VACUUM"], "inputs": {"text": str}, "outputs": {"rows": int}}
+TASK: dict[str, Any] = {
+    "name": "try",
+    "statements": ["SELECT :text -- one", "VACUUM"],
+    "inputs": {"text": str},
+    "outputs": {"rows": int},
+}
 # As Flyte's SimpleType numbers them.
 INTEGER, STRING = 1, 3
 
@@ -63,7 +68,7 @@ def test_template_has_what_the_service_reads(template_of: Any, task_type: str) -
     template = template_of(task_type)
     assert (template.type, template.task_type_version) == (task_type, TASK_TYPES[task_type])
     assert MessageToDict(template.custom) == CUSTOM
-    assert template.sql.statement == "SELECT :text;\nVACUUM"
+    assert template.sql.statement == "SELECT :text -- one\n;\nVACUUM"
     assert types_of(template.interface.inputs.variables) == {"text": STRING}
     assert types_of(template.interface.outputs.variables) == {"rows": INTEGER}
     # Flyte 2 sends an empty container.

@@ -112,17 +112,17 @@ func StartBridge(t testing.TB, connector *Connector) (address string) {
 }
 
 // StartBridgeBefore starts a bridge before a process of flytekit's connectors.
-func StartBridgeBefore(t testing.TB, flytekit *Flytekit, taskType string) (address string) {
+func StartBridgeBefore(t testing.TB, flytekit *Flytekit, taskTypes string, more ...string) (address string) {
 	t.Helper()
-	return startBridge(t, flytekit.socket, taskType, "--insecure-no-auth")
+	return startBridge(t, flytekit.path("f.sock"), taskTypes, append(more, "--insecure-no-auth")...)
 }
 
-func startBridge(t testing.TB, socket, taskType, auth string) (address string) {
+func startBridge(t testing.TB, socket, taskTypes string, more ...string) (address string) {
 	t.Helper()
 	address, admin := FreeAddress(t), FreeAddress(t)
-	start(t, "bridge", nil,
-		"--upstream=unix:"+socket, "--task-types="+taskType, auth, "--handle-keys="+Keys(t),
+	arguments := append(more, "--upstream=unix:"+socket, "--task-types="+taskTypes, "--handle-keys="+Keys(t),
 		"--listen="+address, "--admin-listen="+admin, "--drain-delay=0s")
+	start(t, "bridge", nil, arguments...)
 	awaitReady(t, admin)
 	return address
 }

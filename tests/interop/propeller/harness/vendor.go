@@ -17,6 +17,8 @@ type Vendor struct {
 	TaskType string
 	// Golden is a request whose task declares outputs.
 	Golden string
+	// Results is how the URI of its rows begins; empty if the job writes the outputs itself.
+	Results string
 	// Broken makes a fake's jobs fail permanently; Flaky with an error that a retry may fix.
 	Broken, Flaky string
 
@@ -28,16 +30,16 @@ type Vendor struct {
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
 }
 
-// Athena, Bigquery, Databricks and Snowflake are the services of this repository.
+// Athena, Bigquery, Databricks, Redshift and Snowflake are the services of this repository.
 var (
 	Athena = &Vendor{
-		Name: "athena", TaskType: "presto", Golden: "ath_select",
+		Name: "athena", TaskType: "presto", Golden: "ath_select", Results: "s3://acme-athena/results/",
 		Broken: "SYNTAX_ERROR", Flaky: "exhausted",
 		createPath: "AmazonAthena.StartQueryExecution", deletePath: "AmazonAthena.StopQueryExecution",
 		jobID: []string{"QueryExecutionId"}, settings: athenaSettings,
 	}
 	Bigquery = &Vendor{
-		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example",
+		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example", Results: "bq://",
 		Broken: "invalidQuery", Flaky: "backendError",
 		createPath: "/jobs", jobID: []string{"jobReference", "jobId"}, settings: bigquerySettings,
 	}
@@ -46,12 +48,18 @@ var (
 		Broken: "UNAUTHORIZED_ERROR", Flaky: "CLUSTER_ERROR",
 		createPath: "/runs/submit", jobID: []string{"run_id"}, settings: databricksSettings,
 	}
+	Redshift = &Vendor{
+		Name: "redshift", TaskType: "redshift", Golden: "rs_unload", Results: "s3://acme/events/flyte_",
+		Broken: "syntax", Flaky: "isolation",
+		createPath: "RedshiftData.BatchExecuteStatement", deletePath: "RedshiftData.CancelStatement",
+		jobID: []string{"Id"}, settings: redshiftSettings,
+	}
 	Snowflake = &Vendor{
-		Name: "snowflake", TaskType: "snowflake", Golden: "sf_select_output",
+		Name: "snowflake", TaskType: "snowflake", Golden: "sf_select_output", Results: "snowflake://",
 		Broken: "001003", Flaky: "000603",
 		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
 	}
-	Vendors = []*Vendor{Athena, Bigquery, Databricks, Snowflake}
+	Vendors = []*Vendor{Athena, Bigquery, Databricks, Redshift, Snowflake}
 )
 
 // snowflakeKey is the key of a user that does not exist.
@@ -72,6 +80,11 @@ func athenaSettings(t testing.TB, _ string) (environment, arguments []string) {
 	write(t, filepath.Join(secrets, "aws_access_key_id"), "AKIAIOSFODNN7EXAMPLE")
 	write(t, filepath.Join(secrets, "aws_secret_access_key"), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 	return nil, []string{"--region=eu-central-1", "--secrets-dir=" + secrets}
+}
+
+func redshiftSettings(t testing.TB, upstream string) (environment, arguments []string) {
+	environment, arguments = athenaSettings(t, upstream)
+	return environment, append(arguments, "--workgroups=sales", "--databases=dev")
 }
 
 func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {

@@ -1,6 +1,7 @@
 // Package plugin_test drives the services with propeller's connector plugin.
 //
-// Each service runs one task to its end and has another aborted. The other behaviours are propeller's and plugin-core's, whichever
+// Each service runs one task to its end and has another aborted, and those of AWS, for which Flyte has no connector to compare with, show
+// failures and repeated creates as well. The other behaviours are propeller's and plugin-core's, whichever
 // vendor is behind the service, so BigQuery's service stands for all. What each service answers about its vendor's jobs, their
 // errors and repeated creates is in tests/it and in each service's conformance tests.
 package plugin_test
@@ -64,6 +65,7 @@ func succeedAndAbort(t *testing.T, vendor *harness.Vendor) {
 	require.NotEmpty(t, ended.Info().Logs, "a link to the vendor's console")
 	for name := range task.Template().GetInterface().GetOutputs().GetVariables() {
 		require.Contains(t, task.Outputs(t).GetLiterals(), name)
+		require.Contains(t, uri(task.Outputs(t).GetLiterals()[name]), vendor.Results)
 	}
 	require.Equal(t, 1, stage.upstream.Jobs())
 	require.Zero(t, stage.upstream.Deletes(), "propeller deletes nothing that ended well")
@@ -75,9 +77,12 @@ func succeedAndAbort(t *testing.T, vendor *harness.Vendor) {
 	require.Equal(t, 1, stage.upstream.Deletes())
 }
 
+// withFailures are the services whose failures and repeats propeller sees.
+var withFailures = []*harness.Vendor{harness.Athena, harness.Bigquery, harness.Redshift}
+
 func TestFailureCarriesVendorMessage(t *testing.T) {
 	t.Parallel()
-	for _, vendor := range []*harness.Vendor{harness.Athena, harness.Bigquery} {
+	for _, vendor := range withFailures {
 		t.Run(vendor.Name, func(t *testing.T) {
 			t.Parallel()
 			stage := set(t, vendor, "--polls=0", "--ending="+vendor.Broken)
@@ -94,7 +99,7 @@ func TestFailureCarriesVendorMessage(t *testing.T) {
 
 func TestRetryableFailureIsReported(t *testing.T) {
 	t.Parallel()
-	for _, vendor := range []*harness.Vendor{harness.Athena, harness.Bigquery} {
+	for _, vendor := range withFailures {
 		t.Run(vendor.Name, func(t *testing.T) {
 			t.Parallel()
 			stage := set(t, vendor, "--polls=1", "--ending="+vendor.Flaky)
@@ -105,6 +110,12 @@ func TestRetryableFailureIsReported(t *testing.T) {
 			require.Contains(t, ended.Err().GetMessage(), vendor.Flaky)
 		})
 	}
+}
+
+// uri is where the rows of a literal are.
+func uri(literal *idl.Literal) string {
+	scalar := literal.GetScalar()
+	return scalar.GetStructuredDataset().GetUri() + scalar.GetSchema().GetUri()
 }
 
 func number(name string) *idl.LiteralMap {

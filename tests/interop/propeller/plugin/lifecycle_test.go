@@ -137,15 +137,20 @@ func TestRepeatAfterSlowCreateStartsOneJob(t *testing.T) {
 
 func TestRepeatAfterLostAnswerStartsOneJob(t *testing.T) {
 	t.Parallel()
-	stage := set(t, harness.Bigquery, "--polls=0")
-	task := stage.task(t)
-	task.WriteOutputs(t, number("o0"))
+	for _, vendor := range withFailures {
+		t.Run(vendor.Name, func(t *testing.T) {
+			t.Parallel()
+			stage := set(t, vendor, "--polls=0")
+			task := stage.task(t)
+			task.WriteOutputs(t, number("o0"))
 
-	task.HandleAndForget(t, stage.plugin)
+			task.HandleAndForget(t, stage.plugin)
 
-	require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, stage.plugin).Phase())
-	require.Len(t, stage.wire.Await(t, "CreateTask", 2), 2)
-	require.Equal(t, 1, stage.upstream.Jobs())
+			require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, stage.plugin).Phase())
+			require.Len(t, stage.wire.Await(t, "CreateTask", 2), 2)
+			require.Equal(t, 1, stage.upstream.Jobs())
+		})
+	}
 }
 
 func TestPluginStateIsSmall(t *testing.T) {

@@ -27,6 +27,28 @@ impl Execution {
         self.states.as_slice().is_empty() && !matches!(self.ending, Ending::Stuck(_))
     }
 
+    /// `GetQueryResults`, or why there are none.
+    pub(super) fn results(&self) -> Result<Value, String> {
+        if !self.is_done() {
+            return Err("Query has not yet finished. Current state: RUNNING".to_owned());
+        }
+        if let Ending::Failure { state, .. } = &self.ending {
+            return Err(format!("Query did not finish successfully. Final query state: {state}"));
+        }
+        // The first row of a SELECT's result has the names of its columns.
+        let row = |text: &str| json!({ "Data": [{ "VarCharValue": text }] });
+        let column = json!({
+            "CatalogName": "hive", "Name": "_col0", "Type": "integer", "Nullable": "UNKNOWN",
+        });
+        Ok(json!({
+            "UpdateCount": 0,
+            "ResultSet": {
+                "Rows": [row("_col0"), row("42")],
+                "ResultSetMetadata": { "ColumnInfo": [column] },
+            },
+        }))
+    }
+
     /// Stops it, unless it has ended.
     pub(super) fn stop(&mut self) {
         if !self.is_done() {

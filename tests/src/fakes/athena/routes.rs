@@ -50,6 +50,7 @@ async fn call(State(shared): Fakes, request: Request) -> Response {
         "GetQueryExecution" => shared.get(&input),
         "BatchGetQueryExecution" => Ok(shared.get_many(&input)),
         "StopQueryExecution" => shared.stop(&input),
+        "GetQueryResults" => shared.results(&input),
         _ => Err(Refusal::new(400, "UnknownOperationException", "")),
     };
     match answer {
@@ -158,6 +159,12 @@ impl Shared {
             }
         }
         json!({ "QueryExecutions": found, "UnprocessedQueryExecutionIds": unprocessed })
+    }
+
+    fn results(&self, body: &Value) -> Result<Value, Refusal> {
+        let state = self.state();
+        let id = body["QueryExecutionId"].as_str().unwrap_or_default();
+        state.executions.get(id).ok_or_else(|| missing(id))?.results().map_err(invalid)
     }
 
     fn stop(&self, body: &Value) -> Result<Value, Refusal> {

@@ -83,6 +83,17 @@ impl Model {
         &MODEL
     }
 
+    /// The model of STS.
+    ///
+    /// # Panics
+    /// If the extract is not one; a test reads it.
+    #[must_use]
+    pub fn sts() -> &'static Self {
+        static MODEL: LazyLock<Model> =
+            LazyLock::new(|| Model::parse(include_str!("../../../aws-models/sts.json")));
+        &MODEL
+    }
+
     /// The model of an extract.
     #[expect(clippy::expect_used, reason = "the extract is part of the program")]
     fn parse(text: &str) -> Self {

@@ -39,6 +39,14 @@ impl Identity {
         }
     }
 
+    /// The `number`th temporary keys that the fakes issue. Their secrets are canaries.
+    #[must_use]
+    pub fn temporary(number: usize) -> Self {
+        let access_key = format!("ASIAIOSFODNN7EXAM{number:03}");
+        Self::new(&access_key, &format!("canary/secret+of+{number}="))
+            .with_token(&format!("FwoGZXIvYXdzE/canary+session+{number}=="))
+    }
+
     /// Temporary keys, which are valid with `token` alone.
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {

@@ -52,6 +52,7 @@ async fn answer(
             shared.checker.answer("DescribeStatement", &answer)
         }),
         "CancelStatement" => of_statement(&shared, &call, cancel),
+        "GetStatementResult" => of_statement(&shared, &call, result),
         "ListStatements" => list(&shared, &call.input),
         other => {
             shared.checker.breach(format!("the fake has no {other}"));
@@ -158,6 +159,14 @@ fn cancel(shared: &Shared, statement: &mut Statement) -> Response {
     let message =
         format!("Could not cancel a query that is already in {} state.", statement.state());
     shared.checker.exception("CancelStatement", "ValidationException", &message, &json!({}))
+}
+
+/// No statement of the fake has rows: those of a task are unloaded.
+fn result(shared: &Shared, statement: &mut Statement) -> Response {
+    let message = "Query does not have result. Please check query status with DescribeStatement.";
+    let members = json!({ "ResourceId": statement.id() });
+    let code = "ResourceNotFoundException";
+    shared.checker.exception("GetStatementResult", code, message, &members)
 }
 
 fn list(shared: &Shared, input: &Value) -> Response {

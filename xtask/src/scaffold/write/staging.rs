@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Disk, Write};
+use super::{Disk, Write, paths};
 
 /// The name prefix of staging directories. They are in the repository's root, because files can only be
 /// renamed within one file system.
@@ -61,7 +61,9 @@ impl<'a> Staging<'a> {
     /// If its lock cannot be asked for.
     pub(super) fn abandoned(root: &'a Path, directory: PathBuf) -> Result<Option<Self>> {
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with(PREFIX) {
+        // One that leads elsewhere is none of ours.
+        let lock_path = format!("{name}/{LOCK}");
+        if !name.starts_with(PREFIX) || paths::check(root, &lock_path).is_err() {
             return Ok(None);
         }
         let try_lock = |file: &File| file.try_lock().map_err(io::Error::from);
@@ -126,7 +128,9 @@ impl<'a> Staging<'a> {
     fn place(&self, disk: &dyn Disk, number: usize, write: &Write) -> io::Result<()> {
         let path = self.root.join(&write.path);
         if write.text.is_none() {
-            return if path.exists() { disk.rename(&path, &self.replaced(number)) } else { Ok(()) };
+            // A link that leads nowhere is there, too.
+            let is_there = path.symlink_metadata().is_ok();
+            return if is_there { disk.rename(&path, &self.replaced(number)) } else { Ok(()) };
         }
         if path.exists() {
             // A second link, so that the file exists until the new one replaces it.
@@ -147,20 +151,26 @@ impl<'a> Staging<'a> {
                 Some(below) => (true, below),
                 None => (false, line.trim_start_matches(DELETED)),
             };
-            let path = self.root.join(below);
-            let old = self.replaced(number);
-            let undone = if old.exists() {
-                std::fs::rename(&old, &path)
-            } else if written && !self.staged(number).exists() && path.is_file() {
-                // A new file that is no longer staged is in place and replaced nothing.
-                std::fs::remove_file(&path)
-            } else {
-                Ok(())
-            };
-            if let Err(error) = undone {
-                eprintln!("warning: cannot undo the change to {}: {error}", path.display());
+            // The journal may have come with a clone: it must not reach out of the repository.
+            let undone = paths::check_directories(self.root, below)
+                .and_then(|()| Ok(self.undo_one(number, written, below)?));
+            match undone {
+                Ok(()) => remove_emptied(self.root, Path::new(below)),
+                Err(error) => eprintln!("warning: cannot undo the change to {below}: {error}"),
             }
-            remove_emptied(self.root, Path::new(below));
+        }
+    }
+
+    fn undo_one(&self, number: usize, written: bool, below: &str) -> io::Result<()> {
+        let path = self.root.join(below);
+        let old = self.replaced(number);
+        if old.symlink_metadata().is_ok() {
+            std::fs::rename(&old, &path)
+        } else if written && !self.staged(number).exists() && path.is_file() {
+            // A new file that is no longer staged is in place and replaced nothing.
+            std::fs::remove_file(&path)
+        } else {
+            Ok(())
         }
     }
 }

@@ -14,7 +14,6 @@ from .serve import COMMAND_HELP, check_server
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-PROGRAM = "plugin-conformance"
 # How long the plugins may take to start, and the bridge, in seconds.
 LIMIT = 120.0
 DESCRIPTION = """
@@ -23,15 +22,18 @@ does, and calls them over REST and the gRPC of both versions of Flyte. Without a
 a job is checked. With one, three jobs are first started without the bridge, to see whether a repeated create finds its
 job.
 """
-USAGE = "outrigger check (MODULE:APP | --command COMMAND) [OPTIONS] [-- CONFORMANCE FLAGS]"
+USAGE = (
+    "outrigger check (MODULE:APP | --command COMMAND) [OPTIONS] [-- FLAGS]\n       outrigger check --url URL [FLAGS]"
+)
 EXAMPLES = """
 examples:
   outrigger check my_plugin:app --task task.json
   outrigger check my_plugin:app --task task.json --junit report.xml -- --time-limit 5m
 
 A task is a CreateTaskRequest as JSON: {"template": {"type": "shoutout", "interface": …}, "inputs": …}. What follows
-`--` is passed to plugin-conformance; `outrigger check -- --help` lists its flags. Exit codes: 0 if the
-plugins do all that they must, 1 if not, 2 for wrong arguments.
+`--` is passed to the check of the served plugins; `outrigger check -- --help` lists its flags. `outrigger check --url
+URL` checks a service that runs, with the same flags. Exit codes: 0 if the plugins do all that they must, 1 if not, 2
+for wrong arguments.
 """
 
 
@@ -64,18 +66,18 @@ def run(options: argparse.Namespace) -> int:
     """Checks, and returns the exit code. Raises Misuse or Failure."""
     from .serving import check
 
-    program = programs.find(PROGRAM, "install the wheel")
+    program = programs.find(programs.OUTRIGGER, "install the wheel")
     if programs.asks_for_help(options.bridge_flags):
-        programs.show_help(program)
+        programs.show_help(program, "check")
     check_server(options, "MODULE:APP or --command")
     options.port, options.admin_port = free_ports()
-    command = [program, *flags(options), *options.bridge_flags]
+    command = [program, "check", *flags(options), *options.bridge_flags]
     options.bridge_flags = ["--log-level", "error"]
     return asyncio.run(check(options, command))
 
 
 def flags(options: argparse.Namespace) -> Iterator[str]:
-    """The arguments of plugin-conformance."""
+    """The flags of the check of the running service."""
     yield from ("--url", f"http://127.0.0.1:{options.port}", "--admin-url", f"http://127.0.0.1:{options.admin_port}")
     for flag in ("task", "bad_task"):
         for file in getattr(options, flag):

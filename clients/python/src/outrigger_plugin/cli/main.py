@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
-from . import check, generator, listen, serve
+from . import check, listen, native, serve
 from .errors import Failure, Misuse
 
 DESCRIPTION = "Flyte backend plugins in Python, Go and TypeScript."
-# In the order of the help. Each adds its parser to the subparsers; but for the generator's, with a default `run` that
+# In the order of the help. Each adds its parser to the subparsers; but for the native ones, with a default `run` that
 # takes the arguments and returns the exit code.
 COMMANDS: tuple[Callable[[Any], None], ...] = (
-    generator.add_new_to,
     serve.add_to,
     check.add_to,
     listen.add_to,
-    generator.add_sync_to,
+    native.add_to,
 )
 
 
@@ -43,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program. Returns its exit code; wrong arguments and ``--help`` exit at once."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        if given and given[0] in generator.COMMANDS:
-            return generator.run(given)
+        if native.has(given):
+            return native.run(given)
         own, bridge_flags = split(given)
         options, unknown = parser().parse_known_args(own, argparse.Namespace(bridge_flags=bridge_flags))
         if unknown:

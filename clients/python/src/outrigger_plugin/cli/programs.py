@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,9 @@ from .loading import APP_VARIABLE, RELOAD_VARIABLE
 from .offer import Offer
 
 BRIDGE = "bridge"
+# Has the commands that need no Python, and the same name as this package's own entry point.
+OUTRIGGER = "outrigger"
+PACKAGE = b"outrigger_plugin"
 # Makes the app that is served.
 LOADER = "outrigger_plugin.cli.loading:served"
 HELP = frozenset(("-h", "--help"))
@@ -49,7 +52,7 @@ def find(name: str, otherwise: str) -> str:
     beside = sysconfig.get_path("scripts")
     for directory in (OWN, beside, *os.get_exec_path()):
         found = shutil.which(name, path=directory)
-        if found and (name != BRIDGE or is_the_bridge(found)):
+        if found and IS_MEANT.get(name, bool)(found):
             return found
     raise Failure(f"Outrigger's program {name!r} is neither in this package, nor in {beside}, nor on PATH; {otherwise}")
 
@@ -63,13 +66,27 @@ def is_the_bridge(program: str) -> bool:
     return asked.returncode == 0 and asked.stdout.startswith(f"{BRIDGE} ")
 
 
+def is_native(program: str) -> bool:
+    """Whether it is not this package's entry point, a script that would find itself again."""
+    try:
+        with open(program, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    return not (head.startswith(b"#!") and PACKAGE in head)
+
+
+# Programs whose name others have, too.
+IS_MEANT: dict[str, Callable[[str], bool]] = {BRIDGE: is_the_bridge, OUTRIGGER: is_native}
+
+
 def asks_for_help(flags: Iterable[str]) -> bool:
     return not HELP.isdisjoint(flags)
 
 
-def show_help(program: str) -> NoReturn:
-    """Becomes the program that explains its flags."""
-    os.execv(program, [program, "--help"])
+def show_help(program: str, *command: str) -> NoReturn:
+    """Becomes the program that explains the flags of its command."""
+    os.execv(program, [program, *command, "--help"])
 
 
 def server(options: argparse.Namespace, socket: Path) -> tuple[str, list[str]]:

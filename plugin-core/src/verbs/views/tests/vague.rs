@@ -29,7 +29,7 @@ pub(super) struct Vague {
     pub(super) hangs: AtomicBool,
     /// Every job has ended.
     pub(super) ended: AtomicBool,
-    /// How many calls a list takes besides the first one.
+    /// How many calls a list takes besides the first one, one after the other.
     pub(super) pages: AtomicUsize,
 }
 
@@ -75,8 +75,10 @@ impl JointPolls for &'static Vague {
 
     async fn get_many(&self, cx: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
         self.lists.fetch_add(1, Ordering::Relaxed);
-        (0..=self.pages.load(Ordering::Relaxed)).for_each(|_| cx.count_call());
-        sleep(CALL).await;
+        for _ in 0..=self.pages.load(Ordering::Relaxed) {
+            cx.count_call();
+            sleep(CALL).await;
+        }
         if self.hangs.load(Ordering::Relaxed) {
             std::future::pending().await
         }

@@ -10,6 +10,7 @@ use tests::{
         athena::{self, FakeAthena},
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
+        redshift::{self, FakeRedshift},
         snowflake::{self, FakeSnowflake},
     },
 };
@@ -30,7 +31,7 @@ struct Args {
     polls: u32,
 
     /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
-    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` may be retried.
+    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` and Redshift's `isolation` may be retried.
     #[arg(long, default_value = "success")]
     ending: String,
 
@@ -48,6 +49,7 @@ enum Vendor {
     Athena,
     Bigquery,
     Databricks,
+    Redshift,
     Snowflake,
 }
 
@@ -58,6 +60,7 @@ async fn main() -> Result<()> {
         Vendor::Athena => serve_athena(args).await,
         Vendor::Bigquery => serve_bigquery(args).await,
         Vendor::Databricks => serve_databricks(args).await,
+        Vendor::Redshift => serve_redshift(args).await,
         Vendor::Snowflake => serve_snowflake(args).await,
     }
 }
@@ -116,6 +119,20 @@ async fn serve_databricks(args: Args) -> Result<()> {
     let (listen, polls) = (args.listen, args.polls);
     let options = databricks::Options { listen, polls, ending, ..databricks::Options::default() };
     let fake = FakeDatabricks::start(options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
+}
+
+async fn serve_redshift(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => redshift::Ending::Success,
+        "stuck" => redshift::Ending::Stuck("STARTED".to_owned()),
+        "isolation" => redshift::Ending::conflict(),
+        _ => redshift::Ending::syntax_error(),
+    };
+    let (listen, polls) = (args.listen, args.polls);
+    let fake = FakeRedshift::start(redshift::Options { listen, polls, ending }).await?;
     println!("{}", fake.url());
     fake.serve().await;
     Ok(())

@@ -1,0 +1,39 @@
+//! A token that was given: in a file or on standard input, never on the command line, which other users see.
+
+use std::{
+    io::{IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use secrecy::{ExposeSecret as _, SecretString};
+use xtask::exit::usage;
+
+/// The longest text that is read. Services accept tokens of 16 KiB.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// Reads the token from `file`, or from standard input without one or if it is `-`. A header's `Bearer` before it is
+/// left out.
+pub(crate) fn read(file: Option<&PathBuf>) -> Result<SecretString> {
+    let text = match file.filter(|file| file.as_path() != Path::new("-")) {
+        Some(file) => {
+            let about = || format!("cannot read {}", file.display());
+            limited(std::fs::File::open(file).with_context(about)?).with_context(about)?
+        }
+        None if std::io::stdin().is_terminal() => {
+            return Err(usage(
+                "give the token on standard input or name its FILE, as in: kubectl create token NAME | outrigger token show",
+            ));
+        }
+        None => limited(std::io::stdin()).context("cannot read standard input")?,
+    };
+    let token = text.expose_secret().trim();
+    let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Ok(bare.map_or(token, |(_, token)| token.trim()).to_owned().into())
+}
+
+fn limited(from: impl std::io::Read) -> std::io::Result<SecretString> {
+    let mut text = String::new();
+    from.take(MAX_BYTES).read_to_string(&mut text)?;
+    Ok(text.into())
+}

@@ -1,0 +1,73 @@
+//! `outrigger token new-key`: random keys in files.
+
+use std::{
+    io::{ErrorKind, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::json;
+use xtask::exit::{Exit, refused};
+
+use crate::output::Output;
+
+/// Writes random keys of 32 bytes, in base64, each to a file of its own.
+///
+/// Such a file is the secret of an issuer (`hs256_secret_file` of an authentication file, `--key-file` of `outrigger
+/// token mint`) or a key of handles (`--handle-keys` of a service). Use it for one of the two. Only the file's owner
+/// can read it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The files.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Keep files that exist, instead of refusing to replace them.
+    #[arg(long)]
+    keep: bool,
+
+    /// Let the file's group read it, too: for a service with another user.
+    #[arg(long)]
+    group_readable: bool,
+
+    /// Form of the output.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Bytes of a key: what AES-256 and HS256 need.
+const BYTES: usize = 32;
+
+/// Writes the keys.
+pub(crate) fn run(args: &Args) -> Result<Exit> {
+    let (mut text, mut rows) = (String::new(), Vec::new());
+    for file in &args.files {
+        let created = write(file, args)?;
+        let word = if created { "wrote" } else { "kept" };
+        text += &format!("{word} {}\n", file.display());
+        rows.push(json!({ "file": file, "created": created }));
+    }
+    args.output.print(&text, &rows)?;
+    Ok(Exit::Ok)
+}
+
+/// Writes a key; returns whether there was none.
+fn write(path: &Path, args: &Args) -> Result<bool> {
+    let mode = if args.group_readable { 0o640 } else { 0o600 };
+    let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = match opened {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && args.keep => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let path = path.display();
+            return Err(refused(format!(
+                "{path} exists, and whoever uses it would lose its key; --keep keeps it"
+            )));
+        }
+        opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
+    };
+    let key = BASE64_STANDARD.encode(rand::random::<[u8; BYTES]>());
+    writeln!(file, "{key}").with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(true)
+}

@@ -1,0 +1,98 @@
+//! IRSA: a token of the pod's service account assumes a role.
+
+use tests::fakes::aws::{Assumed, FakeSts};
+
+use super::{File, HURRY, Stage, hundred, key};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/flyte-athena";
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.canary-web-identity-1.c2ln";
+const NEXT_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.canary-web-identity-2.c2ln";
+
+struct Pod {
+    stage: Stage,
+    sts: FakeSts,
+    token: File,
+}
+
+impl Pod {
+    async fn start() -> Self {
+        let sts = FakeSts::start("eu-central-1").await.unwrap();
+        sts.trust(TOKEN);
+        // Kubernetes' files end with a line break now and then.
+        let token = File::new("token", &format!("{TOKEN}\n"));
+        let (role, file) = (format!("--role-arn={ROLE}"), token.flag("web-identity-token-file"));
+        let url = format!("--sts-endpoint-url={}", sts.url());
+        let stage = Stage::set(&[&role, &file, &url, "--role-session-name=flyte@prod"]).await;
+        Self { stage, sts, token }
+    }
+}
+
+#[tokio::test]
+async fn a_pod_assumes_the_role_of_its_service_account() {
+    let pod = Pod::start().await;
+    assert_eq!([pod.stage.signer().await, pod.stage.signer().await], [key(1), key(1)]);
+    let role = Assumed {
+        role: ROLE.to_owned(),
+        session: "flyte@prod".to_owned(),
+        external_id: None,
+        by: None,
+    };
+    assert_eq!(pod.sts.assumed(), [role], "once");
+    assert_eq!((pod.sts.breaches(), pod.stage.athena.violations()), (vec![], vec![]));
+    assert_eq!(pod.stage.fetches("web_identity", "success").await, 1);
+}
+
+#[tokio::test]
+async fn a_hundred_creates_at_once_assume_it_once() {
+    let pod = Pod::start().await;
+    let all = hundred(&pod.stage).await;
+    assert!(all.iter().all(Result::is_ok), "{:?}", all.iter().find(|one| one.is_err()));
+    assert_eq!((pod.sts.requests(), pod.stage.athena.queries()), (1, 100));
+}
+
+#[tokio::test]
+async fn keys_that_athena_refuses_are_replaced_with_the_token_that_is_in_the_file_then() {
+    let pod = Pod::start().await;
+    assert_eq!(pod.stage.signer().await, key(1));
+    pod.token.write(NEXT_TOKEN);
+    pod.sts.trust(NEXT_TOKEN);
+    pod.stage.athena.checker().expire(&key(1));
+    assert_eq!(pod.stage.signer().await, key(2));
+    assert_eq!((pod.sts.requests(), pod.sts.breaches()), (2, vec![]));
+}
+
+#[tokio::test]
+async fn a_token_that_sts_does_not_trust_is_an_outage_until_there_is_another() {
+    let pod = Pod::start().await;
+    pod.token.write("eyJhbGciOiJSUzI1NiJ9.canary-web-identity-0.c2ln");
+    pod.stage.expect_outage("web_identity").await;
+    pod.token.write(TOKEN);
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert_eq!(pod.stage.signer().await, key(1));
+}
+
+#[tokio::test]
+async fn refusals_of_sts_are_an_outage() {
+    for (status, code) in
+        [(400, "InvalidIdentityToken"), (403, "AccessDenied"), (400, "IDPCommunicationError")]
+    {
+        let pod = Pod::start().await;
+        pod.sts.refuse(status, code, "canary of the vendor");
+        pod.stage.expect_outage("web_identity").await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_token_and_an_sts_that_cannot_be_reached_are_an_outage() {
+    let pod = Pod::start().await;
+    std::fs::remove_file(pod.token.path()).unwrap();
+    pod.stage.expect_outage("web_identity").await;
+    assert_eq!(pod.sts.requests(), 0);
+    for url in ["http://127.0.0.1:1".to_owned(), pod.stage.athena.url()] {
+        let token = File::new("token", TOKEN);
+        let (role, file) = (format!("--role-arn={ROLE}"), token.flag("web-identity-token-file"));
+        let url = format!("--sts-endpoint-url={url}");
+        let stage = Stage::set(&[&role, &file, &url, HURRY]).await;
+        stage.expect_outage("web_identity").await;
+    }
+}

@@ -1,0 +1,37 @@
+//! `outrigger new`, `status` and `sync`.
+
+use super::run_in;
+
+#[tokio::test]
+async fn a_new_plugin_is_in_step_and_a_changed_file_is_drift() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let args = ["new", "shout", "--language=go", "--no-input", "--no-verify", "--output=json"];
+    let made = run_in(here, &args, "", &[]).await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.json().is_object() || made.json().is_array());
+    let plugin = here.join("shout");
+    let status = run_in(&plugin, &["status", "--output", "json"], "", &[]).await.json();
+    assert_eq!((&status[0]["name"], &status[0]["state"]), (&"shout".into(), &"in step".into()));
+    let sync = run_in(&plugin, &["sync", "--check"], "", &[]).await;
+    assert_eq!(sync.code, 0, "{}{}", sync.stdout, sync.stderr);
+    let chart = plugin.join("chart/Chart.yaml");
+    let chart = if chart.exists() { chart } else { plugin.join("charts/shout/Chart.yaml") };
+    std::fs::write(&chart, "name: mine\n").unwrap();
+    let drifted = run_in(&plugin, &["sync", "--check"], "", &[]).await;
+    assert!([3, 5].contains(&drifted.code), "{}{}", drifted.stdout, drifted.stderr);
+    let again = run_in(here, &args, "", &[]).await;
+    assert!(again.code == 5 && again.stderr.contains("already exists"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn messages_call_the_program_by_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = run_in(directory.path(), &["new", "--no-input"], "", &[]).await;
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (2, "error: missing name: outrigger new NAME\n")
+    );
+    let ended = run_in(directory.path(), &["sync"], "", &[]).await;
+    assert!(ended.code == 2 && ended.stderr.contains("no plugin.toml"), "{}", ended.stderr);
+}

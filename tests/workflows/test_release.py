@@ -1,0 +1,110 @@
+"""`cargo xtask release` on a copy of this repository: what makes it ready, and what it finds."""
+
+import json
+
+import pytest
+from test_workflows import xtask
+from workflow import VERSION
+
+TAG = f"v{VERSION}"
+
+
+def release(repository, *args):
+    return xtask("--root", str(repository), "release", *args)
+
+
+def test_a_release_is_ready_once_its_charts_are_recorded(repository):
+    missing = release(repository, "--check", "--tag", TAG)
+    assert missing.returncode == 3
+    assert f"released.toml: has no digest of bigquery {VERSION}: run `cargo xtask release --record`" in missing.stderr
+    assert release(repository, "--record").returncode == 0
+    ready = release(repository, "--check", "--tag", TAG, "--registry", "registry.example.com/team")
+    assert ready.returncode == 0, ready.stderr
+    assert f"registry.example.com/team/bigquery:{VERSION}" in ready.stdout
+    assert f"oci://registry.example.com/team/charts/bigquery:{VERSION}" in ready.stdout
+    assert ready.stdout.endswith("Ready.\n")
+
+
+def test_a_chart_that_changes_after_its_release_needs_a_new_version(repository):
+    assert release(repository, "--record").returncode == 0
+    service = repository / "charts" / "bigquery" / "templates" / "service.yaml"
+    service.write_text(service.read_text() + "# changed\n")
+    found = release(repository, "--check")
+    assert found.returncode == 3
+    assert f"charts/bigquery: {VERSION} was released with other files (released.toml:" in found.stderr
+    assert "raise workspace.package.version in Cargo.toml" in found.stderr
+    # It cannot be recorded away.
+    assert release(repository, "--record").returncode == 5
+
+
+@pytest.mark.parametrize(
+    "file, old, new, message",
+    [
+        ("charts/sql/Chart.yaml", f"version: {VERSION}", "version: 9.9.9", "version is 9.9.9"),
+        ("clients/flytekit/pyproject.toml", f'version = "{VERSION}"', 'version = "9.9.9"', "version is 9.9.9"),
+        ("clients/python/src/outrigger_plugin/__init__.py", f'"{VERSION}"', '"9.9.9"', "__version__ is 9.9.9"),
+        ("services/bigquery/Cargo.toml", "version.workspace = true", 'version = "9.9.9"', "version is 9.9.9"),
+        ("docs/quickstart-operator.md", f"$name:{VERSION}", "$name:9.9.9", "$name:9.9.9 names an artefact"),
+        ("docs/openapi.json", f'"version": "{VERSION}"', '"version": "9.9.9"', "version is 9.9.9"),
+    ],
+)
+def test_another_version_is_named_with_file_and_line(repository, file, old, new, message):
+    path = repository / file
+    line = path.read_text().split(old)[0].count("\n") + 1
+    path.write_text(path.read_text().replace(old, new, 1))
+    found = release(repository, "--check")
+    assert found.returncode == 3, found.stdout + found.stderr
+    assert f"error: {file}:{line}: {message}" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "file, old, new, message",
+    [
+        ("CHANGELOG.md", f"## [{VERSION}]", "## [0.0.1]", f"CHANGELOG.md: has no section `## [{VERSION}] - YYYY-MM-DD`"),
+        ("docs/upgrading.md", "### Template version 12", "### Template 12", "0012-names-that-are-yours.toml:5: somebody must act"),
+    ],
+)
+def test_what_is_forgotten_is_named(repository, file, old, new, message):
+    path = repository / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    found = release(repository, "--check")
+    assert found.returncode == 3, found.stdout + found.stderr
+    assert message in found.stderr
+
+
+def test_the_report_is_json_or_annotations_on_request(repository):
+    wrong = release(repository, "--check", "--tag", "v9.9.9", "--output", "json")
+    report = json.loads(wrong.stdout)
+    assert report["findings"][0]["file"] == "Cargo.toml"
+    assert {image["name"] for image in report["plan"]["images"]} >= {"bigquery", "propeller-proxy", "sql"}
+    annotated = release(repository, "--check", "--tag", "v9.9.9", "--format", "github")
+    assert annotated.stdout.startswith("::error file=Cargo.toml,line=")
+
+
+def test_a_raised_version_stands_everywhere_but_in_charts(repository):
+    wrong = release(repository, "--raise", VERSION)
+    assert wrong.returncode == 2 and f"'{VERSION}' is no version after {VERSION}" in wrong.stderr
+    raised = release(repository, "--raise", "90.1.0")
+    assert raised.returncode == 0, raised.stderr
+    assert "CHANGELOG.md" in raised.stdout and "cargo xtask sync --all" in raised.stdout
+    left = release(repository, "--check").stderr
+    stale = [line for line in left.splitlines() if line.startswith("error: ")]
+    # `sync` writes charts; a changelog without changes is not released.
+    assert all(line.startswith(("error: charts/", "error: CHANGELOG.md")) for line in stale), left
+    synced = xtask("--root", str(repository), "sync", "--all")
+    assert synced.returncode == 0, synced.stderr
+    left = release(repository, "--check").stderr
+    assert [line for line in left.splitlines() if line.startswith("error: ")] == [
+        f"error: CHANGELOG.md:{line_of(repository / 'CHANGELOG.md', '## [90.1.0]')}: [90.1.0] lists no changes"
+    ]
+
+
+def line_of(path, text):
+    return path.read_text().split(text)[0].count("\n") + 1
+
+
+def test_notes_are_the_changelogs_section(repository):
+    notes = release(repository, "--notes").stdout
+    section = (repository / "CHANGELOG.md").read_text().split(f"## [{VERSION}]")[1].split("\n", 1)[1].split("\n## ")[0]
+    assert notes.startswith(section.strip())
