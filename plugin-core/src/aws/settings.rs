@@ -70,7 +70,7 @@ pub(super) struct RoleSettings {
     pub(super) allowed_roles: Vec<RolePattern>,
 
     /// External id that is sent with every assumed role, which its trust policy may require.
-    #[arg(long, env = "AWS_EXTERNAL_ID", value_name = "ID")]
+    #[arg(long, env = "AWS_EXTERNAL_ID", value_name = "ID", value_parser = external_id)]
     pub(super) external_id: Option<String>,
 
     /// Session name of assumed roles, which CloudTrail shows.
@@ -207,6 +207,15 @@ fn region_endpoint(text: &str) -> Result<(Region, Url), String> {
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
 fn secret(text: &str) -> Result<SecretString, String> {
     Ok(text.into())
+}
+
+/// STS API reference, AssumeRole: 2 to 1224 of `[\w+=,.@:\/-]`.
+fn external_id(text: &str) -> Result<String, String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
+    if !(2..=1224).contains(&text.len()) || !text.bytes().all(allowed) {
+        return Err("must have 2 to 1224 letters, digits and any of _+=,.@:/-".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// STS API reference, AssumeRole: 2 to 64 of `[\w+=,.@-]`.

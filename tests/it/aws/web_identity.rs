@@ -1,9 +1,12 @@
 //! IRSA: a token of the pod's service account assumes a role.
 
+use std::time::{Duration, SystemTime};
+
 use tests::fakes::aws::{Assumed, FakeSts};
 
 use super::{File, HURRY, Stage, hundred, key};
 
+const HOUR: Duration = Duration::from_secs(3600);
 const ROLE: &str = "arn:aws:iam::111122223333:role/flyte-athena";
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.canary-web-identity-1.c2ln";
 const NEXT_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.canary-web-identity-2.c2ln";
@@ -62,12 +65,47 @@ async fn keys_that_athena_refuses_are_replaced_with_the_token_that_is_in_the_fil
 }
 
 #[tokio::test]
+async fn keys_are_renewed_before_they_expire_and_no_call_waits_for_sts() {
+    let pod = Pod::start().await;
+    pod.sts.issue_for(HOUR);
+    assert_eq!(pod.stage.signer().await, key(1));
+    let expiry = pod.stage.service.metric("plugin_aws_credential_expiry_timestamp_seconds").await;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    assert!((expiry - (now + HOUR).as_secs_f64()).abs() < 60.0, "{expiry}");
+    tokio::time::pause();
+    tokio::time::advance(HOUR - Duration::from_secs(200)).await;
+    tokio::time::resume();
+    pod.sts.hold();
+    assert_eq!([pod.stage.signer().await, pod.stage.signer().await], [key(1), key(1)]);
+    pod.sts.release();
+    let renewed = async {
+        while pod.stage.fetches("web_identity", "success").await < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed).await.unwrap();
+    let signer = pod.stage.signer().await;
+    assert!(signer == key(2) || signer == key(3), "{signer}");
+    assert_eq!(pod.stage.athena.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_sts_that_hangs_is_an_outage_in_time() {
+    let pod = Pod::start().await;
+    pod.sts.hold();
+    pod.stage.expect_outage("web_identity").await;
+    pod.sts.release();
+    let recovered = async { while pod.stage.create().await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(20), recovered).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_that_sts_does_not_trust_is_an_outage_until_there_is_another() {
     let pod = Pod::start().await;
     pod.token.write("eyJhbGciOiJSUzI1NiJ9.canary-web-identity-0.c2ln");
     pod.stage.expect_outage("web_identity").await;
     pod.token.write(TOKEN);
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(pod.stage.signer().await, key(1));
 }
 

@@ -287,3 +287,55 @@ fn keys_of_a_container_come_by_https_or_from_loopback_ecs_and_eks() {
         }
     }
 }
+
+#[test]
+fn roles_are_assumed_at_the_sts_of_the_default_region_unless_the_operator_names_another() {
+    for (args, base) in [
+        (&["--region=eu-central-1"][..], "https://sts.eu-central-1.amazonaws.com"),
+        (
+            &["--region=us-gov-west-1", "--regions=us-gov-east-1"],
+            "https://sts.us-gov-west-1.amazonaws.com",
+        ),
+        (&["--region=cn-north-1"], "https://sts.cn-north-1.amazonaws.com.cn"),
+        (
+            &["--region=us-east-1", "--use-fips-endpoint"],
+            "https://sts-fips.us-east-1.amazonaws.com",
+        ),
+        (&["--region=us-east-1", "--endpoint-url=http://127.0.0.1:1"], "http://127.0.0.1:1/"),
+        (
+            &[
+                "--region=us-east-1",
+                "--endpoint-url=http://127.0.0.1:1",
+                "--sts-endpoint-url=https://vpce-1.sts.us-east-1.vpce.amazonaws.com",
+            ],
+            "https://vpce-1.sts.us-east-1.vpce.amazonaws.com/",
+        ),
+        // It is the service's alone.
+        (
+            &["--region=us-east-1", "--region-endpoints=us-east-1=https://vpce-1.example.com"],
+            "https://sts.us-east-1.amazonaws.com",
+        ),
+    ] {
+        assert_eq!(settings(args).sts_base(), base, "{args:?}");
+    }
+}
+
+#[test]
+fn what_sts_would_refuse_of_every_role_is_refused_at_the_start() {
+    let command = || {
+        let command = Settings::augment_args(Command::new("test"));
+        command.mut_args(|arg| arg.env(Resettable::Reset))
+    };
+    for (setting, is_valid) in [
+        ("--external-id=flyte:prod/1", true),
+        ("--external-id=x", false),
+        ("--external-id=two words", false),
+        ("--role-session-name=flyte@prod", true),
+        ("--role-session-name=a/b", false),
+        ("--assume-role=admin", false),
+        ("--allowed-roles=*", false),
+    ] {
+        let parsed = command().try_get_matches_from(["test", "--region=eu-central-1", setting]);
+        assert_eq!(parsed.is_ok(), is_valid, "{setting}");
+    }
+}
