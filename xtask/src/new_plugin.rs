@@ -372,8 +372,12 @@ fn show(args: &Args, generator: &Generator, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Initialises a git repository in `root`, unless it already is inside one.
+/// Initialises a git repository in `root`, unless it already is inside one or git is not installed.
 fn init_repository(root: &Path) -> Result<()> {
+    if !works(program("git").arg("--version")) {
+        eprintln!("skipped:  git init (git is not installed)");
+        return Ok(());
+    }
     let inside = ["rev-parse", "--is-inside-work-tree"];
     if works(program("git").current_dir(root).args(inside)) {
         return Ok(());

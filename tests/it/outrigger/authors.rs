@@ -35,3 +35,16 @@ async fn messages_call_the_program_by_its_name() {
     let ended = run_in(directory.path(), &["sync"], "", &[]).await;
     assert!(ended.code == 2 && ended.stderr.contains("no plugin.toml"), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn a_machine_without_git_gets_a_plugin_too_and_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let args = ["new", "shout", "--language=python", "--no-input"];
+    let without = [("PATH", "/nowhere")];
+    let made = run_in(here, &args, "", &without).await;
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stderr.contains("skipped:  git init (git is not installed)"), "{}", made.stderr);
+    let sync = run_in(&here.join("shout"), &["sync", "--check"], "", &without).await;
+    assert_eq!(sync.code, 0, "{}{}", sync.stdout, sync.stderr);
+}
