@@ -61,8 +61,26 @@ pub struct Task<Custom> {
     pub timeout: Option<Duration>,
     /// The labels that Flyte and the author gave the execution.
     pub labels: BTreeMap<String, String>,
+    /// The environment variables that Flyte gives the execution's tasks, besides those of the container.
+    pub environment: BTreeMap<String, String>,
+    /// The names under which the task is registered.
+    pub id: TaskId,
     pub(crate) statement: Option<String>,
     pub(crate) outputs: BTreeMap<String, Type>,
+}
+
+/// The names under which a task is registered at Flyte; empty where the caller sent none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskId {
+    /// The project.
+    pub project: String,
+    /// The domain, for example `development`.
+    pub domain: String,
+    /// The name, for example `workflows.daily.orders`.
+    pub name: String,
+    /// The version.
+    pub version: String,
 }
 
 /// A container that runs a task's code.
@@ -89,6 +107,8 @@ impl<Custom> Task<Custom> {
             container: None,
             timeout: None,
             labels: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            id: TaskId::default(),
             statement: None,
             outputs: BTreeMap::new(),
         }
@@ -153,6 +173,8 @@ impl<Custom> Task<Custom> {
             container: self.container,
             timeout: self.timeout,
             labels: self.labels,
+            environment: self.environment,
+            id: self.id,
             statement: self.statement,
             outputs: self.outputs,
         })

@@ -30,6 +30,15 @@ SERVICES = {
         "StartQueryExecution",
         "StopQueryExecution",
     ),
+    "emr-serverless": (
+        "CancelJobRun",
+        "GetApplication",
+        "GetJobRun",
+        "ListApplications",
+        "ListJobRuns",
+        "StartApplication",
+        "StartJobRun",
+    ),
     "redshift-data": (
         "BatchExecuteStatement",
         "CancelStatement",

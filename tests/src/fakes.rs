@@ -5,6 +5,7 @@ pub mod aws;
 pub mod bigquery;
 pub mod connector;
 pub mod databricks;
+pub mod emr_serverless;
 pub mod jobs;
 pub mod plugin_server;
 pub mod redshift;

@@ -1,6 +1,6 @@
 //! Create requests: task templates, inputs and metadata.
 
-use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use secrecy::SecretString;
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     context::{ConnectionValues, Execution},
-    task::{Container, Inputs, Task, Type},
+    task::{Container, Inputs, Task, TaskId, Type},
 };
 
 /// A task in the form that its plugin takes.
@@ -92,7 +92,7 @@ impl Submission {
             input_bytes: inputs.encoded_len(),
             task: checked.and_then(|()| match raw {
                 Some(raw) => raw.map(AnyTask::Raw),
-                None => task(template, &inputs, metadata.labels).map(AnyTask::Read),
+                None => task(template, &inputs, metadata).map(AnyTask::Read),
             }),
         }
     }
@@ -101,8 +101,9 @@ impl Submission {
 fn task(
     template: TaskTemplate,
     inputs: &LiteralMap,
-    labels: BTreeMap<String, String>,
+    metadata: TaskExecutionMetadata,
 ) -> Result<Task<Json>> {
+    let proto::Identifier { project, domain, name, version, .. } = template.id.unwrap_or_default();
     let interface = template.interface.unwrap_or_default();
     let declared = interface.outputs.unwrap_or_default().variables.into_iter();
     let outputs = declared
@@ -120,7 +121,9 @@ fn task(
         container,
         // Absent, zero and negative all mean no limit.
         timeout: timeout.and_then(|time| Duration::try_from(time).ok()).filter(|t| !t.is_zero()),
-        labels,
+        labels: metadata.labels,
+        environment: metadata.environment_variables,
+        id: TaskId { project, domain, name, version },
         statement,
         outputs: outputs.collect(),
     })

@@ -10,6 +10,7 @@ use tests::{
         athena::{self, FakeAthena},
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
+        emr_serverless::{self, FakeEmrServerless},
         snowflake::{self, FakeSnowflake},
     },
 };
@@ -30,7 +31,8 @@ struct Args {
     polls: u32,
 
     /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
-    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` may be retried.
+    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` and EMR Serverless's `maximumCapacity` may be
+    /// retried.
     #[arg(long, default_value = "success")]
     ending: String,
 
@@ -48,6 +50,7 @@ enum Vendor {
     Athena,
     Bigquery,
     Databricks,
+    EmrServerless,
     Snowflake,
 }
 
@@ -58,6 +61,7 @@ async fn main() -> Result<()> {
         Vendor::Athena => serve_athena(args).await,
         Vendor::Bigquery => serve_bigquery(args).await,
         Vendor::Databricks => serve_databricks(args).await,
+        Vendor::EmrServerless => serve_emr_serverless(args).await,
         Vendor::Snowflake => serve_snowflake(args).await,
     }
 }
@@ -116,6 +120,27 @@ async fn serve_databricks(args: Args) -> Result<()> {
     let (listen, polls) = (args.listen, args.polls);
     let options = databricks::Options { listen, polls, ending, ..databricks::Options::default() };
     let fake = FakeDatabricks::start(options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
+}
+
+async fn serve_emr_serverless(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => emr_serverless::Ending::Success,
+        "stuck" => emr_serverless::Ending::Stuck("RUNNING".to_owned()),
+        "maximumCapacity" => emr_serverless::Ending::no_capacity(),
+        _ => emr_serverless::Ending::failed_script(),
+    };
+    let states = ["SUBMITTED", "RUNNING"].into_iter().cycle().take(args.polls as usize);
+    let states = states.map(str::to_owned).collect();
+    let options = emr_serverless::Options {
+        listen: args.listen,
+        states,
+        ending,
+        ..emr_serverless::Options::default()
+    };
+    let fake = FakeEmrServerless::start(options).await?;
     println!("{}", fake.url());
     fake.serve().await;
     Ok(())
