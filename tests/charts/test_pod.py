@@ -42,6 +42,7 @@ NEEDED = {
     "athena": {"settings": {"AWS_REGION": "eu-west-1"}},
     "bundle": {"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}},
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
+    "emr-serverless": {"settings": {"AWS_REGION": "eu-west-1", "AWS_EXECUTION_ROLES": "arn:aws:iam::111122223333:role/etl"}},
     "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev"}, "extraEnv": [{"name": "REDSHIFT_WORKGROUPS", "value": "analytics"}]},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }

@@ -219,6 +219,8 @@ REQUIRED = [
     ("athena", "AWS_REGION"),
     ("bundle", "PLUGIN_BUNDLE_PLUGINS"),
     ("databricks", "DATABRICKS_INSTANCES"),
+    ("emr-serverless", "AWS_EXECUTION_ROLES"),
+    ("emr-serverless", "AWS_REGION"),
     ("redshift", "AWS_REGION"),
     ("redshift", "REDSHIFT_DATABASES"),
     ("snowflake", "SNOWFLAKE_ACCOUNTS"),

@@ -49,6 +49,17 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
             .await,
         ),
         (
+            "emr-serverless",
+            served(
+                &spawn::<emr_serverless::EmrServerless>(&[
+                    "--region=eu-west-1",
+                    "--execution-roles=arn:aws:iam::111122223333:role/etl",
+                ])
+                .await,
+            )
+            .await,
+        ),
+        (
             "redshift",
             served(
                 &spawn::<redshift::Redshift>(&[

@@ -21,6 +21,7 @@ mod databricks;
 mod dbt_shape;
 mod documents;
 mod edges;
+mod emr_serverless;
 mod flyte_values;
 mod golden;
 mod help;

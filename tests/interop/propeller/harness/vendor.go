@@ -21,14 +21,14 @@ type Vendor struct {
 	Broken, Flaky string
 
 	// createPath is the suffix of the path that starts a job, or the name of AWS's operation; deletePath, of what stops
-	// one, is /cancel unless it is set; jobID is the location of its id in the answer.
+	// one unless that is a DELETE, is /cancel unless it is set; jobID is the location of its id in the answer.
 	createPath string
 	deletePath string
 	jobID      []string
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
 }
 
-// Athena, Bigquery, Databricks and Snowflake are the services of this repository.
+// Athena, Bigquery, Databricks, EmrServerless and Snowflake are the services of this repository.
 var (
 	Athena = &Vendor{
 		Name: "athena", TaskType: "presto", Golden: "ath_select",
@@ -46,12 +46,17 @@ var (
 		Broken: "UNAUTHORIZED_ERROR", Flaky: "CLUSTER_ERROR",
 		createPath: "/runs/submit", jobID: []string{"run_id"}, settings: databricksSettings,
 	}
+	EmrServerless = &Vendor{
+		Name: "emr-serverless", TaskType: "emr_serverless", Golden: "emr_hive",
+		Broken: "ExitCode", Flaky: "maximumCapacity",
+		createPath: "/jobruns", jobID: []string{"jobRunId"}, settings: emrServerlessSettings,
+	}
 	Snowflake = &Vendor{
 		Name: "snowflake", TaskType: "snowflake", Golden: "sf_select_output",
 		Broken: "001003", Flaky: "000603",
 		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
 	}
-	Vendors = []*Vendor{Athena, Bigquery, Databricks, Snowflake}
+	Vendors = []*Vendor{Athena, Bigquery, Databricks, EmrServerless, Snowflake}
 )
 
 // snowflakeKey is the key of a user that does not exist.
@@ -72,6 +77,11 @@ func athenaSettings(t testing.TB, _ string) (environment, arguments []string) {
 	write(t, filepath.Join(secrets, "aws_access_key_id"), "AKIAIOSFODNN7EXAMPLE")
 	write(t, filepath.Join(secrets, "aws_secret_access_key"), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 	return nil, []string{"--region=eu-central-1", "--secrets-dir=" + secrets}
+}
+
+func emrServerlessSettings(t testing.TB, upstream string) (environment, arguments []string) {
+	environment, arguments = athenaSettings(t, upstream)
+	return environment, append(arguments, "--execution-roles=arn:aws:iam::111122223333:role/etl-*")
 }
 
 func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {
