@@ -65,6 +65,8 @@ pub struct Task<Custom> {
     pub environment: BTreeMap<String, String>,
     /// The names under which the task is registered.
     pub id: TaskId,
+    /// The ARN of the role of AWS that the execution has, if its caller or the project gives it one.
+    pub iam_role: Option<String>,
     pub(crate) statement: Option<String>,
     pub(crate) outputs: BTreeMap<String, Type>,
 }
@@ -95,6 +97,11 @@ pub struct Container {
     pub args: Vec<String>,
     /// The environment variables.
     pub env: BTreeMap<String, String>,
+    /// The resources that it asks for, as quantities of Kubernetes: `cpu`, `memory`, `gpu`, `storage` and
+    /// `ephemeral-storage`, for example `500m` or `1Gi`.
+    pub requests: BTreeMap<String, String>,
+    /// The most that it may use, likewise.
+    pub limits: BTreeMap<String, String>,
 }
 
 impl<Custom> Task<Custom> {
@@ -109,6 +116,7 @@ impl<Custom> Task<Custom> {
             labels: BTreeMap::new(),
             environment: BTreeMap::new(),
             id: TaskId::default(),
+            iam_role: None,
             statement: None,
             outputs: BTreeMap::new(),
         }
@@ -175,6 +183,7 @@ impl<Custom> Task<Custom> {
             labels: self.labels,
             environment: self.environment,
             id: self.id,
+            iam_role: self.iam_role,
             statement: self.statement,
             outputs: self.outputs,
         })

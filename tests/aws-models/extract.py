@@ -30,6 +30,14 @@ SERVICES = {
         "StartQueryExecution",
         "StopQueryExecution",
     ),
+    "batch": (
+        "DescribeJobDefinitions",
+        "DescribeJobs",
+        "ListJobs",
+        "RegisterJobDefinition",
+        "SubmitJob",
+        "TerminateJob",
+    ),
     "emr-serverless": (
         "CancelJobRun",
         "GetApplication",

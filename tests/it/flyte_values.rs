@@ -37,6 +37,13 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("athena", served(&spawn::<athena::Athena>(&["--region=eu-west-1"]).await).await),
         (
+            "aws-batch",
+            served(
+                &spawn::<aws_batch::AwsBatch>(&["--region=eu-west-1", "--job-queues=etl"]).await,
+            )
+            .await,
+        ),
+        (
             "bigquery",
             served(&spawn::<bigquery::BigQuery>(&["--emulator-host=127.0.0.1:1"]).await).await,
         ),

@@ -8,6 +8,7 @@
 )]
 
 mod athena;
+mod aws_batch;
 mod bridge;
 mod bridge_metrics;
 mod bridge_process;

@@ -2,6 +2,7 @@
 
 pub mod athena;
 pub mod aws;
+pub mod aws_batch;
 pub mod bigquery;
 pub mod connector;
 pub mod databricks;

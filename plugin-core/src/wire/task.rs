@@ -1,6 +1,6 @@
 //! Create requests: task templates, inputs and metadata.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use secrecy::SecretString;
@@ -14,7 +14,9 @@ use super::{
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
         core::{
-            self as proto, Connection, LiteralMap, TaskTemplate, VariableMap, task_template::Target,
+            self as proto, Connection, LiteralMap, TaskTemplate, VariableMap,
+            resources::{ResourceEntry, ResourceName},
+            task_template::Target,
         },
     },
     raw::{RawTask, Submitted},
@@ -124,6 +126,10 @@ fn task(
         labels: metadata.labels,
         environment: metadata.environment_variables,
         id: TaskId { project, domain, name, version },
+        iam_role: metadata
+            .identity
+            .map(|identity| identity.iam_role)
+            .filter(|role| !role.is_empty()),
         statement,
         outputs: outputs.collect(),
     })
@@ -132,7 +138,25 @@ fn task(
 fn read_container(container: proto::Container) -> Container {
     let env = container.env.into_iter().map(|pair| (pair.key, pair.value)).collect();
     let proto::Container { image, command, args, .. } = container;
-    Container { image, command, args, env }
+    let proto::Resources { requests, limits } = container.resources.unwrap_or_default();
+    let (requests, limits) = (quantities(requests), quantities(limits));
+    Container { image, command, args, env, requests, limits }
+}
+
+/// Quantities by name, as Kubernetes has them.
+fn quantities(entries: Vec<ResourceEntry>) -> BTreeMap<String, String> {
+    let entries = entries.into_iter().filter_map(|entry| {
+        let name = match entry.name() {
+            ResourceName::Cpu => "cpu",
+            ResourceName::Gpu => "gpu",
+            ResourceName::Memory => "memory",
+            ResourceName::Storage => "storage",
+            ResourceName::EphemeralStorage => "ephemeral-storage",
+            ResourceName::Unknown => return None,
+        };
+        Some((name.to_owned(), entry.value))
+    });
+    entries.collect()
 }
 
 pub(super) fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {

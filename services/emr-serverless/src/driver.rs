@@ -152,7 +152,7 @@ fn submit(
 ) -> Result<Json> {
     parameters.extend(text(&task.custom.spark_submit_parameters).map(str::to_owned));
     if task.custom.inject_flyte_env.unwrap_or(true) {
-        parameters.extend(environment::parameters(&environment::variables(cx, task)));
+        parameters.extend(environment::parameters(&cx.variables(task)));
     }
     let parameters = parameters.join(" ");
     let (count, length) = (arguments.len(), parameters.chars().count());

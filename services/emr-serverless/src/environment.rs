@@ -2,34 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use plugin_core::{Context, Task};
-
-use crate::custom::Custom;
-
-/// The variables that flytekit and authors' code read in a task, and those that Flyte's administrators and the container
-/// set, which take precedence. Empty ones are left out, as Flyte's connector does.
-pub(crate) fn variables(cx: &Context, task: &Task<Custom>) -> BTreeMap<String, String> {
-    let (execution, id) = (cx.execution(), &task.id);
-    let attempt =
-        if execution.name.is_empty() { String::new() } else { execution.attempt.to_string() };
-    let of_flyte = [
-        ("TASK_PROJECT", &id.project),
-        ("TASK_DOMAIN", &id.domain),
-        ("TASK_NAME", &id.name),
-        ("TASK_VERSION", &id.version),
-        ("NODE_ID", &execution.node),
-        ("EXECUTION_ID", &execution.name),
-        ("EXECUTION_PROJECT", &execution.project),
-        ("EXECUTION_DOMAIN", &execution.domain),
-        ("TASK_RETRY_ATTEMPT", &attempt),
-    ];
-    let of_flyte = of_flyte.map(|(name, value)| (format!("FLYTE_INTERNAL_{name}"), value.clone()));
-    let of_container = task.container.iter().flat_map(|container| &container.env);
-    let others = of_container.chain(&task.environment);
-    let all = of_flyte.into_iter().chain(others.map(|(name, value)| (name.clone(), value.clone())));
-    all.filter(|(_, value)| !value.is_empty()).collect()
-}
-
 /// `variables` as `--conf`s of driver and executors. EMR Serverless splits parameters at spaces and knows no quoting that
 /// holds for all values, so a variable with a space, a quote or `=` in its value is left out, as by Flyte's connector; their
 /// names are logged.

@@ -8,6 +8,7 @@ use tests::{
     discovery::Discovery,
     fakes::{
         athena::{self, FakeAthena},
+        aws_batch::{self, FakeAwsBatch},
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
         emr_serverless::{self, FakeEmrServerless},
@@ -31,8 +32,8 @@ struct Args {
     polls: u32,
 
     /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
-    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` and EMR Serverless's `maximumCapacity` may be
-    /// retried.
+    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted`, AWS Batch's `Host` and EMR Serverless's
+    /// `maximumCapacity` may be retried.
     #[arg(long, default_value = "success")]
     ending: String,
 
@@ -48,6 +49,7 @@ struct Args {
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
     Athena,
+    AwsBatch,
     Bigquery,
     Databricks,
     EmrServerless,
@@ -59,6 +61,7 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     match args.vendor {
         Vendor::Athena => serve_athena(args).await,
+        Vendor::AwsBatch => serve_aws_batch(args).await,
         Vendor::Bigquery => serve_bigquery(args).await,
         Vendor::Databricks => serve_databricks(args).await,
         Vendor::EmrServerless => serve_emr_serverless(args).await,
@@ -78,6 +81,23 @@ async fn serve_athena(args: Args) -> Result<()> {
     let options =
         athena::Options { listen: args.listen, states, ending, ..athena::Options::default() };
     let fake = FakeAthena::start(options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
+}
+
+async fn serve_aws_batch(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => aws_batch::Ending::Success,
+        "stuck" => aws_batch::Ending::Stuck("RUNNING".to_owned()),
+        "Host" => aws_batch::Ending::lost_host(),
+        _ => aws_batch::Ending::misconfigured(),
+    };
+    let states = ["RUNNABLE", "RUNNING"].into_iter().cycle().take(args.polls as usize);
+    let states = states.map(str::to_owned).collect();
+    let options =
+        aws_batch::Options { listen: args.listen, states, ending, ..aws_batch::Options::default() };
+    let fake = FakeAwsBatch::start(options).await?;
     println!("{}", fake.url());
     fake.serve().await;
     Ok(())

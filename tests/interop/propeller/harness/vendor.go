@@ -28,13 +28,18 @@ type Vendor struct {
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
 }
 
-// Athena, Bigquery, Databricks, EmrServerless and Snowflake are the services of this repository.
+// Athena, AwsBatch, Bigquery, Databricks, EmrServerless and Snowflake are the services of this repository.
 var (
 	Athena = &Vendor{
 		Name: "athena", TaskType: "presto", Golden: "ath_select",
 		Broken: "SYNTAX_ERROR", Flaky: "exhausted",
 		createPath: "AmazonAthena.StartQueryExecution", deletePath: "AmazonAthena.StopQueryExecution",
 		jobID: []string{"QueryExecutionId"}, settings: athenaSettings,
+	}
+	AwsBatch = &Vendor{
+		Name: "aws-batch", TaskType: "aws-batch", Golden: "aws_minimal",
+		Broken: "MISCONFIGURATION", Flaky: "Host",
+		createPath: "/submitjob", deletePath: "/terminatejob", jobID: []string{"jobId"}, settings: awsBatchSettings,
 	}
 	Bigquery = &Vendor{
 		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example",
@@ -56,7 +61,7 @@ var (
 		Broken: "001003", Flaky: "000603",
 		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
 	}
-	Vendors = []*Vendor{Athena, Bigquery, Databricks, EmrServerless, Snowflake}
+	Vendors = []*Vendor{Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Snowflake}
 )
 
 // snowflakeKey is the key of a user that does not exist.
@@ -77,6 +82,11 @@ func athenaSettings(t testing.TB, _ string) (environment, arguments []string) {
 	write(t, filepath.Join(secrets, "aws_access_key_id"), "AKIAIOSFODNN7EXAMPLE")
 	write(t, filepath.Join(secrets, "aws_secret_access_key"), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 	return nil, []string{"--region=eu-central-1", "--secrets-dir=" + secrets}
+}
+
+func awsBatchSettings(t testing.TB, upstream string) (environment, arguments []string) {
+	environment, arguments = athenaSettings(t, upstream)
+	return environment, append(arguments, "--job-queues=etl")
 }
 
 func emrServerlessSettings(t testing.TB, upstream string) (environment, arguments []string) {

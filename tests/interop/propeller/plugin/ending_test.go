@@ -77,7 +77,7 @@ func succeedAndAbort(t *testing.T, vendor *harness.Vendor) {
 
 func TestFailureCarriesVendorMessage(t *testing.T) {
 	t.Parallel()
-	for _, vendor := range []*harness.Vendor{harness.Athena, harness.Bigquery, harness.EmrServerless} {
+	for _, vendor := range []*harness.Vendor{harness.Athena, harness.AwsBatch, harness.Bigquery, harness.EmrServerless} {
 		t.Run(vendor.Name, func(t *testing.T) {
 			t.Parallel()
 			stage := set(t, vendor, "--polls=0", "--ending="+vendor.Broken)
@@ -94,7 +94,7 @@ func TestFailureCarriesVendorMessage(t *testing.T) {
 
 func TestRetryableFailureIsReported(t *testing.T) {
 	t.Parallel()
-	for _, vendor := range []*harness.Vendor{harness.Athena, harness.Bigquery, harness.EmrServerless} {
+	for _, vendor := range []*harness.Vendor{harness.Athena, harness.AwsBatch, harness.Bigquery, harness.EmrServerless} {
 		t.Run(vendor.Name, func(t *testing.T) {
 			t.Parallel()
 			stage := set(t, vendor, "--polls=1", "--ending="+vendor.Flaky)

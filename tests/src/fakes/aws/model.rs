@@ -97,6 +97,17 @@ impl Model {
         &MODEL
     }
 
+    /// The model of AWS Batch.
+    ///
+    /// # Panics
+    /// If the extract is not one; a test reads it.
+    #[must_use]
+    pub fn batch() -> &'static Self {
+        static MODEL: LazyLock<Model> =
+            LazyLock::new(|| Model::parse(include_str!("../../../aws-models/batch.json")));
+        &MODEL
+    }
+
     /// The model of EMR Serverless.
     ///
     /// # Panics
