@@ -79,8 +79,10 @@
 mod api;
 mod client;
 mod credentials;
+mod execution_role;
 mod identity;
 mod keys;
+mod logs;
 mod partition;
 mod place;
 mod refusal;
@@ -92,6 +94,7 @@ mod signature;
 pub use self::{
     api::Api,
     client::{Aws, Client},
+    execution_role::ExecutionRoles,
     place::{Asked, Place},
     refusal::Refusal,
     region::Region,

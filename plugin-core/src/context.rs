@@ -9,6 +9,7 @@ mod idempotency_key;
 mod meta;
 mod placeholder;
 mod secrets;
+mod variables;
 mod waiting;
 
 use std::{

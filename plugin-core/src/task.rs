@@ -61,8 +61,28 @@ pub struct Task<Custom> {
     pub timeout: Option<Duration>,
     /// The labels that Flyte and the author gave the execution.
     pub labels: BTreeMap<String, String>,
+    /// The environment variables that Flyte gives the execution's tasks, besides those of the container.
+    pub environment: BTreeMap<String, String>,
+    /// The names under which the task is registered.
+    pub id: TaskId,
+    /// The ARN of the role of AWS that the execution has, if its caller or the project gives it one.
+    pub iam_role: Option<String>,
     pub(crate) statement: Option<String>,
     pub(crate) outputs: BTreeMap<String, Type>,
+}
+
+/// The names under which a task is registered at Flyte; empty where the caller sent none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskId {
+    /// The project.
+    pub project: String,
+    /// The domain, for example `development`.
+    pub domain: String,
+    /// The name, for example `workflows.daily.orders`.
+    pub name: String,
+    /// The version.
+    pub version: String,
 }
 
 /// A container that runs a task's code.
@@ -77,6 +97,11 @@ pub struct Container {
     pub args: Vec<String>,
     /// The environment variables.
     pub env: BTreeMap<String, String>,
+    /// The resources that it asks for, as quantities of Kubernetes: `cpu`, `memory`, `gpu`, `storage` and
+    /// `ephemeral-storage`, for example `500m` or `1Gi`.
+    pub requests: BTreeMap<String, String>,
+    /// The most that it may use, likewise.
+    pub limits: BTreeMap<String, String>,
 }
 
 impl<Custom> Task<Custom> {
@@ -89,6 +114,9 @@ impl<Custom> Task<Custom> {
             container: None,
             timeout: None,
             labels: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            id: TaskId::default(),
+            iam_role: None,
             statement: None,
             outputs: BTreeMap::new(),
         }
@@ -153,6 +181,9 @@ impl<Custom> Task<Custom> {
             container: self.container,
             timeout: self.timeout,
             labels: self.labels,
+            environment: self.environment,
+            id: self.id,
+            iam_role: self.iam_role,
             statement: self.statement,
             outputs: self.outputs,
         })

@@ -30,6 +30,23 @@ SERVICES = {
         "StartQueryExecution",
         "StopQueryExecution",
     ),
+    "batch": (
+        "DescribeJobDefinitions",
+        "DescribeJobs",
+        "ListJobs",
+        "RegisterJobDefinition",
+        "SubmitJob",
+        "TerminateJob",
+    ),
+    "emr-serverless": (
+        "CancelJobRun",
+        "GetApplication",
+        "GetJobRun",
+        "ListApplications",
+        "ListJobRuns",
+        "StartApplication",
+        "StartJobRun",
+    ),
     "redshift-data": (
         "BatchExecuteStatement",
         "CancelStatement",

@@ -40,8 +40,10 @@ CONFIGURED = {
 # Settings that values.yaml leaves empty, but that the services require.
 NEEDED = {
     "athena": {"settings": {"AWS_REGION": "eu-west-1"}},
+    "aws-batch": {"settings": {"AWS_REGION": "eu-west-1", "AWS_BATCH_JOB_QUEUES": "etl"}},
     "bundle": {"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}},
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
+    "emr-serverless": {"settings": {"AWS_REGION": "eu-west-1", "AWS_EXECUTION_ROLES": "arn:aws:iam::111122223333:role/etl"}},
     "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev"}, "extraEnv": [{"name": "REDSHIFT_WORKGROUPS", "value": "analytics"}]},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }

@@ -217,8 +217,12 @@ def test_contradiction_is_rejected(helm, values, why):
 # What the program does not start without.
 REQUIRED = [
     ("athena", "AWS_REGION"),
+    ("aws-batch", "AWS_BATCH_JOB_QUEUES"),
+    ("aws-batch", "AWS_REGION"),
     ("bundle", "PLUGIN_BUNDLE_PLUGINS"),
     ("databricks", "DATABRICKS_INSTANCES"),
+    ("emr-serverless", "AWS_EXECUTION_ROLES"),
+    ("emr-serverless", "AWS_REGION"),
     ("redshift", "AWS_REGION"),
     ("redshift", "REDSHIFT_DATABASES"),
     ("snowflake", "SNOWFLAKE_ACCOUNTS"),

@@ -14,7 +14,7 @@ from flyte.models import SerializationContext
 from flyteidl.admin import agent_pb2
 from flyteidl.core import identifier_pb2
 from flyteidl2.connector import connector_pb2
-from flytekit.configuration import ImageConfig, SerializationSettings
+from flytekit.configuration import Image, ImageConfig, SerializationSettings
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.type_engine import TypeEngine
 from flytekit.tools.translator import get_serializable
@@ -22,6 +22,17 @@ from google.protobuf import json_format
 
 GOLDEN = pathlib.Path(__file__).parent
 NAMES = {"project": "flytesnacks", "domain": "development", "version": "9YkQ7mXw3cZ0bqFvT1nHsg"}
+IMAGES = ImageConfig(default_image=Image("default", "registry.example.com/etl", tag="1.4"))
+EXECUTION = "f7a1b2c3"
+PREFIX = f"s3://my-bucket/metadata/propeller/flytesnacks-development-{EXECUTION}/n0/data/0"
+# What propeller writes for its placeholders in a container's arguments.
+RENDERED = {
+    "{{.input}}": f"{PREFIX.rsplit('/', 1)[0]}/inputs.pb",
+    "{{.outputPrefix}}": PREFIX,
+    "{{.rawOutputDataPrefix}}": f"s3://my-bucket/raw/ab/{EXECUTION}-n0-0",
+    "{{.checkpointOutputPrefix}}": f"s3://my-bucket/raw/ab/{EXECUTION}-n0-0/_flytecheckpoints",
+    "{{.prevCheckpointPrefix}}": '""',
+}
 
 
 def write_all(of_flyte1, of_flyte2):
@@ -32,9 +43,19 @@ def write_all(of_flyte1, of_flyte2):
         write("v2", name, of_flyte2s_propeller(of_attempt(request2(task, inputs), task.name)))
 
 
+def rendered(arg):
+    for placeholder, value in RENDERED.items():
+        arg = arg.replace(placeholder, value)
+    return arg
+
+
 def request1(task, inputs):
-    settings = SerializationSettings(image_config=ImageConfig(), **NAMES)
+    settings = SerializationSettings(image_config=IMAGES, **NAMES)
     template = get_serializable(collections.OrderedDict(), settings, task).template.to_flyte_idl()
+    args = [rendered(arg) for arg in template.container.args]
+    if args:
+        del template.container.args[:]
+        template.container.args.extend(args)
     context = FlyteContextManager.current_context()
     literals = TypeEngine.dict_to_literal_map(context, inputs, task.python_interface.inputs).to_flyte_idl()
     return agent_pb2.CreateTaskRequest(template=template, inputs=literals)
@@ -58,18 +79,17 @@ def request2(task, inputs):
 
 def of_attempt(request, name):
     """`request` with what propeller adds for an attempt."""
-    execution = "f7a1b2c3"
     metadata = request.task_execution_metadata
     task_id = identifier_pb2.Identifier(resource_type=identifier_pb2.TASK, name=name, **NAMES)
     metadata.task_execution_id.task_id.CopyFrom(task_id)
     node = metadata.task_execution_id.node_execution_id
     node.node_id = "n0"
     node.execution_id.project, node.execution_id.domain = NAMES["project"], NAMES["domain"]
-    node.execution_id.name = execution
+    node.execution_id.name = EXECUTION
     metadata.namespace = "flytesnacks-development"
     metadata.k8s_service_account = "default"
-    metadata.labels.update({"execution-id": execution, "node-id": "n0", "task-name": name})
-    request.output_prefix = f"s3://my-bucket/metadata/propeller/flytesnacks-development-{execution}/n0/data/0"
+    metadata.labels.update({"execution-id": EXECUTION, "node-id": "n0", "task-name": name})
+    request.output_prefix = PREFIX
     return request
 
 

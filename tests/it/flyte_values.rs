@@ -37,6 +37,13 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
     BTreeMap::from([
         ("athena", served(&spawn::<athena::Athena>(&["--region=eu-west-1"]).await).await),
         (
+            "aws-batch",
+            served(
+                &spawn::<aws_batch::AwsBatch>(&["--region=eu-west-1", "--job-queues=etl"]).await,
+            )
+            .await,
+        ),
+        (
             "bigquery",
             served(&spawn::<bigquery::BigQuery>(&["--emulator-host=127.0.0.1:1"]).await).await,
         ),
@@ -45,6 +52,17 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
             served(
                 &spawn::<databricks::Databricks>(&["--default-instance=x.cloud.databricks.com"])
                     .await,
+            )
+            .await,
+        ),
+        (
+            "emr-serverless",
+            served(
+                &spawn::<emr_serverless::EmrServerless>(&[
+                    "--region=eu-west-1",
+                    "--execution-roles=arn:aws:iam::111122223333:role/etl",
+                ])
+                .await,
             )
             .await,
         ),

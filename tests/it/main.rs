@@ -9,6 +9,7 @@
 
 mod athena;
 mod aws;
+mod aws_batch;
 mod bridge;
 mod bridge_metrics;
 mod bridge_process;
@@ -22,6 +23,7 @@ mod databricks;
 mod dbt_shape;
 mod documents;
 mod edges;
+mod emr_serverless;
 mod flyte_values;
 mod golden;
 mod help;

@@ -2,9 +2,11 @@
 
 pub mod athena;
 pub mod aws;
+pub mod aws_batch;
 pub mod bigquery;
 pub mod connector;
 pub mod databricks;
+pub mod emr_serverless;
 pub mod jobs;
 pub mod plugin_server;
 pub mod redshift;

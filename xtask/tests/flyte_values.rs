@@ -6,7 +6,8 @@ use std::{path::Path, process::Command};
 
 /// The registry of the committed values: nobody's.
 const REGISTRY: &str = "registry.example.com/team";
-const OURS: [&str; 5] = ["athena", "bigquery", "databricks", "redshift", "snowflake"];
+const OURS: [&str; 7] =
+    ["athena", "aws-batch", "bigquery", "databricks", "emr-serverless", "redshift", "snowflake"];
 
 fn printed(args: &[&str]) -> (i32, String, String) {
     let output =

@@ -72,6 +72,11 @@ impl FromStr for RolePattern {
 }
 
 impl RolePattern {
+    /// The only role that it allows, if it has no star.
+    pub(super) fn only(&self) -> Option<RoleArn> {
+        if self.0.contains('*') { None } else { self.0.parse().ok() }
+    }
+
     /// Whether it allows `role`. Takes time linear in both for each star.
     pub(super) fn allows(&self, role: &RoleArn) -> bool {
         let (mut rest, mut parts) = (role.as_str(), self.0.split('*'));

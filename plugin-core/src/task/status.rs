@@ -212,6 +212,14 @@ impl Status {
         self
     }
 
+    /// Says that the job has written no outputs, although the task may declare some: Flyte is given none, and does not
+    /// look for them below the output prefix.
+    pub fn without_outputs(mut self) -> Self {
+        // Flyte's LiteralMap without literals.
+        self.outputs = Outputs::Encoded(Bytes::new());
+        self
+    }
+
     /// Sets the outputs as a connector encoded them: Flyte's `LiteralMap`.
     pub(crate) fn encoded_outputs(mut self, outputs: Bytes) -> Self {
         self.outputs = Outputs::Encoded(outputs);

@@ -14,14 +14,16 @@ use super::{
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
         core::{
-            self as proto, Connection, LiteralMap, TaskTemplate, VariableMap, task_template::Target,
+            self as proto, Connection, LiteralMap, TaskTemplate, VariableMap,
+            resources::{ResourceEntry, ResourceName},
+            task_template::Target,
         },
     },
     raw::{RawTask, Submitted},
 };
 use crate::{
     context::{ConnectionValues, Execution},
-    task::{Container, Inputs, Task, Type},
+    task::{Container, Inputs, Task, TaskId, Type},
 };
 
 /// A task in the form that its plugin takes.
@@ -92,7 +94,7 @@ impl Submission {
             input_bytes: inputs.encoded_len(),
             task: checked.and_then(|()| match raw {
                 Some(raw) => raw.map(AnyTask::Raw),
-                None => task(template, &inputs, metadata.labels).map(AnyTask::Read),
+                None => task(template, &inputs, metadata).map(AnyTask::Read),
             }),
         }
     }
@@ -101,8 +103,9 @@ impl Submission {
 fn task(
     template: TaskTemplate,
     inputs: &LiteralMap,
-    labels: BTreeMap<String, String>,
+    metadata: TaskExecutionMetadata,
 ) -> Result<Task<Json>> {
+    let proto::Identifier { project, domain, name, version, .. } = template.id.unwrap_or_default();
     let interface = template.interface.unwrap_or_default();
     let declared = interface.outputs.unwrap_or_default().variables.into_iter();
     let outputs = declared
@@ -120,7 +123,13 @@ fn task(
         container,
         // Absent, zero and negative all mean no limit.
         timeout: timeout.and_then(|time| Duration::try_from(time).ok()).filter(|t| !t.is_zero()),
-        labels,
+        labels: metadata.labels,
+        environment: metadata.environment_variables,
+        id: TaskId { project, domain, name, version },
+        iam_role: metadata
+            .identity
+            .map(|identity| identity.iam_role)
+            .filter(|role| !role.is_empty()),
         statement,
         outputs: outputs.collect(),
     })
@@ -129,7 +138,25 @@ fn task(
 fn read_container(container: proto::Container) -> Container {
     let env = container.env.into_iter().map(|pair| (pair.key, pair.value)).collect();
     let proto::Container { image, command, args, .. } = container;
-    Container { image, command, args, env }
+    let proto::Resources { requests, limits } = container.resources.unwrap_or_default();
+    let (requests, limits) = (quantities(requests), quantities(limits));
+    Container { image, command, args, env, requests, limits }
+}
+
+/// Quantities by name, as Kubernetes has them.
+fn quantities(entries: Vec<ResourceEntry>) -> BTreeMap<String, String> {
+    let entries = entries.into_iter().filter_map(|entry| {
+        let name = match entry.name() {
+            ResourceName::Cpu => "cpu",
+            ResourceName::Gpu => "gpu",
+            ResourceName::Memory => "memory",
+            ResourceName::Storage => "storage",
+            ResourceName::EphemeralStorage => "ephemeral-storage",
+            ResourceName::Unknown => return None,
+        };
+        Some((name.to_owned(), entry.value))
+    });
+    entries.collect()
 }
 
 pub(super) fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {

@@ -8,8 +8,10 @@ use tests::{
     discovery::Discovery,
     fakes::{
         athena::{self, FakeAthena},
+        aws_batch::{self, FakeAwsBatch},
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
+        emr_serverless::{self, FakeEmrServerless},
         redshift::{self, FakeRedshift},
         snowflake::{self, FakeSnowflake},
     },
@@ -31,7 +33,8 @@ struct Args {
     polls: u32,
 
     /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
-    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted` and Redshift's `isolation` may be retried.
+    /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted`, AWS Batch's `Host`, EMR Serverless's
+    /// `maximumCapacity` and Redshift's `isolation` may be retried.
     #[arg(long, default_value = "success")]
     ending: String,
 
@@ -47,8 +50,10 @@ struct Args {
 #[derive(Clone, Copy, ValueEnum)]
 enum Vendor {
     Athena,
+    AwsBatch,
     Bigquery,
     Databricks,
+    EmrServerless,
     Redshift,
     Snowflake,
 }
@@ -58,8 +63,10 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     match args.vendor {
         Vendor::Athena => serve_athena(args).await,
+        Vendor::AwsBatch => serve_aws_batch(args).await,
         Vendor::Bigquery => serve_bigquery(args).await,
         Vendor::Databricks => serve_databricks(args).await,
+        Vendor::EmrServerless => serve_emr_serverless(args).await,
         Vendor::Redshift => serve_redshift(args).await,
         Vendor::Snowflake => serve_snowflake(args).await,
     }
@@ -77,6 +84,23 @@ async fn serve_athena(args: Args) -> Result<()> {
     let options =
         athena::Options { listen: args.listen, states, ending, ..athena::Options::default() };
     let fake = FakeAthena::start(options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
+}
+
+async fn serve_aws_batch(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => aws_batch::Ending::Success,
+        "stuck" => aws_batch::Ending::Stuck("RUNNING".to_owned()),
+        "Host" => aws_batch::Ending::lost_host(),
+        _ => aws_batch::Ending::misconfigured(),
+    };
+    let states = ["RUNNABLE", "RUNNING"].into_iter().cycle().take(args.polls as usize);
+    let states = states.map(str::to_owned).collect();
+    let options =
+        aws_batch::Options { listen: args.listen, states, ending, ..aws_batch::Options::default() };
+    let fake = FakeAwsBatch::start(options).await?;
     println!("{}", fake.url());
     fake.serve().await;
     Ok(())
@@ -133,6 +157,27 @@ async fn serve_redshift(args: Args) -> Result<()> {
     };
     let (listen, polls) = (args.listen, args.polls);
     let fake = FakeRedshift::start(redshift::Options { listen, polls, ending }).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
+}
+
+async fn serve_emr_serverless(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => emr_serverless::Ending::Success,
+        "stuck" => emr_serverless::Ending::Stuck("RUNNING".to_owned()),
+        "maximumCapacity" => emr_serverless::Ending::no_capacity(),
+        _ => emr_serverless::Ending::failed_script(),
+    };
+    let states = ["SUBMITTED", "RUNNING"].into_iter().cycle().take(args.polls as usize);
+    let states = states.map(str::to_owned).collect();
+    let options = emr_serverless::Options {
+        listen: args.listen,
+        states,
+        ending,
+        ..emr_serverless::Options::default()
+    };
+    let fake = FakeEmrServerless::start(options).await?;
     println!("{}", fake.url());
     fake.serve().await;
     Ok(())

@@ -6,6 +6,7 @@
 
 mod metadata;
 mod model;
+mod rest;
 mod shape;
 mod signature;
 mod sts;
@@ -25,6 +26,45 @@ pub use self::{
     signature::Identity,
     sts::{Assumed, FakeSts},
 };
+
+/// The id of the access key that fakes know. Like the one of AWS's documentation, it belongs to nobody.
+pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+/// Its secret.
+pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+/// The regions that fakes are in.
+pub const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
+
+/// An error that a fake answers with, whatever it is asked.
+#[derive(Debug, Clone)]
+pub struct Outage {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error's code, for example `ThrottlingException`.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl Outage {
+    /// An outage with `code`.
+    #[must_use]
+    pub fn new(status: u16, code: &str, message: &str) -> Self {
+        Self { status, code: code.to_owned(), message: message.to_owned() }
+    }
+
+    /// AWS's answer to too many requests.
+    #[must_use]
+    pub fn throttled() -> Self {
+        Self::new(400, "ThrottlingException", "Rate exceeded")
+    }
+
+    /// Its response.
+    #[must_use]
+    pub fn response(&self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
+        error(status, &self.code, &self.message)
+    }
+}
 
 /// A request to a fake, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -99,13 +139,21 @@ impl Checker {
     /// AWS's answer to a request that does not fit.
     pub fn check(&self, received: Received<'_>) -> Result<Call, Box<Response>> {
         let access_key = self.verify(received)?;
-        let (name, operation) = self.operation(received)?;
-        let body = match received.body {
-            [] => b"{}",
-            body => body,
+        let (name, operation, input) = match self.model.is_rest() {
+            true => rest::read(self.model, received)
+                .map_err(|why| self.refused("SerializationException", &why))?,
+            false => {
+                let (name, operation) = self.operation(received)?;
+                let body = match received.body {
+                    [] => b"{}",
+                    body => body,
+                };
+                let input = serde_json::from_slice::<Value>(body).map_err(|why| {
+                    self.refused("SerializationException", &format!("{name}: {why}"))
+                })?;
+                (name, operation, input)
+            }
         };
-        let input = serde_json::from_slice::<Value>(body)
-            .map_err(|why| self.refused("SerializationException", &format!("{name}: {why}")))?;
         let problems = shape::check(self.model, &operation.input, &input);
         if let Some(kind) = problems.first().map(|first| first.kind) {
             let messages = problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
@@ -180,7 +228,10 @@ impl Checker {
             }
             None => self.breach(format!("the fake answers {operation}, which has no output")),
         }
-        respond(StatusCode::OK, output)
+        let status =
+            self.model.operations.get(operation).and_then(|known| known.http.response_code);
+        let status = status.and_then(|code| StatusCode::from_u16(code).ok());
+        respond(status.unwrap_or(StatusCode::OK), output)
     }
 
     /// An error that the model documents for `operation`, with `members` besides its message.
@@ -197,15 +248,23 @@ impl Checker {
                 "the fake answers {operation} with {code}, which is not documented"
             ));
         }
-        let is_fault = self.model.shapes.get(code).is_some_and(|shape| shape.fault);
+        let shape = self.model.shapes.get(code);
+        let is_fault = shape.is_some_and(|shape| shape.fault);
         let status =
             if is_fault { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
-        let mut body = Map::from_iter([("__type".to_owned(), code.into())]);
-        let shape = self.model.shapes.get(code);
+        let is_rest = self.model.is_rest();
+        let mut body = Map::new();
+        if !is_rest {
+            body.insert("__type".to_owned(), code.into());
+        }
         let capital = shape.is_some_and(|shape| shape.members.contains_key("Message"));
         body.insert(if capital { "Message" } else { "message" }.to_owned(), message.into());
         body.extend(members.as_object().cloned().unwrap_or_default());
-        respond(status, &Value::Object(body))
+        let body = Value::Object(body);
+        match is_rest {
+            true => rest::exception(shape, status, code, &body),
+            false => respond(status, &body),
+        }
     }
 }
 
@@ -215,9 +274,9 @@ fn misfit(operation: &Operation, kind: shape::Misfit, messages: &[String]) -> Re
         return error(StatusCode::BAD_REQUEST, "SerializationException", &messages[0]);
     }
     // Services from before Smithy's validation have an exception of their own for it.
-    let own = "InvalidRequestException";
-    let has_own = operation.errors.iter().any(|known| known == own);
-    let code = if has_own { own } else { "ValidationException" };
+    let own = ["InvalidRequestException", "ClientException"];
+    let own = own.into_iter().find(|own| operation.errors.iter().any(|known| known == own));
+    let code = own.unwrap_or("ValidationException");
     let errors = if messages.len() == 1 { "error" } else { "errors" };
     let message =
         format!("{} validation {errors} detected: {}", messages.len(), messages.join("; "));

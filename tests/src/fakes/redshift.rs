@@ -22,12 +22,7 @@ use super::{
     server::{Gate, Server},
 };
 
-/// The id of the access key that the fake knows. Like the one of AWS's documentation, it belongs to nobody.
-pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-/// Its secret.
-pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-/// The regions that the fake is in.
-pub const REGIONS: [&str; 2] = ["eu-central-1", "us-east-1"];
+pub use super::aws::{ACCESS_KEY_ID, Outage, REGIONS, SECRET_ACCESS_KEY};
 
 /// How statements end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,31 +76,6 @@ pub struct Submitted {
     pub input: Value,
     /// Who signed it.
     pub access_key: String,
-}
-
-/// An error that the fake answers with, whatever it is asked.
-#[derive(Debug, Clone)]
-pub struct Outage {
-    /// The HTTP status.
-    pub status: u16,
-    /// The error's code, for example `ThrottlingException`.
-    pub code: String,
-    /// Its message.
-    pub message: String,
-}
-
-impl Outage {
-    /// An outage with `code`.
-    #[must_use]
-    pub fn new(status: u16, code: &str, message: &str) -> Self {
-        Self { status, code: code.to_owned(), message: message.to_owned() }
-    }
-
-    /// AWS's answer to too many requests.
-    #[must_use]
-    pub fn throttled() -> Self {
-        Self::new(400, "ThrottlingException", "Rate exceeded")
-    }
 }
 
 /// A running fake.

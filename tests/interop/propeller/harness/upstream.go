@@ -121,7 +121,7 @@ func (u *Upstream) arrived(request *http.Request) time.Duration {
 
 func (u *Upstream) observe(answer *http.Response) error {
 	request := answer.Request
-	if calls(request, cmp.Or(u.vendor.deletePath, "/cancel")) {
+	if request.Method == http.MethodDelete || calls(request, cmp.Or(u.vendor.deletePath, "/cancel")) {
 		u.count(&u.deletes)
 	}
 	if !calls(request, u.vendor.createPath) {

@@ -23,20 +23,25 @@ type Vendor struct {
 	Broken, Flaky string
 
 	// createPath is the suffix of the path that starts a job, or the name of AWS's operation; deletePath, of what stops
-	// one, is /cancel unless it is set; jobID is the location of its id in the answer.
+	// one unless that is a DELETE, is /cancel unless it is set; jobID is the location of its id in the answer.
 	createPath string
 	deletePath string
 	jobID      []string
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
 }
 
-// Athena, Bigquery, Databricks, Redshift and Snowflake are the services of this repository.
+// Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Redshift and Snowflake are the services of this repository.
 var (
 	Athena = &Vendor{
 		Name: "athena", TaskType: "presto", Golden: "ath_select", Results: "s3://acme-athena/results/",
 		Broken: "SYNTAX_ERROR", Flaky: "exhausted",
 		createPath: "AmazonAthena.StartQueryExecution", deletePath: "AmazonAthena.StopQueryExecution",
 		jobID: []string{"QueryExecutionId"}, settings: athenaSettings,
+	}
+	AwsBatch = &Vendor{
+		Name: "aws-batch", TaskType: "aws-batch", Golden: "aws_minimal",
+		Broken: "MISCONFIGURATION", Flaky: "Host",
+		createPath: "/submitjob", deletePath: "/terminatejob", jobID: []string{"jobId"}, settings: awsBatchSettings,
 	}
 	Bigquery = &Vendor{
 		Name: "bigquery", TaskType: "bigquery_query_job_task", Golden: "bq_docs_example", Results: "bq://",
@@ -47,6 +52,11 @@ var (
 		Name: "databricks", TaskType: "databricks", Golden: "dbx_new_cluster",
 		Broken: "UNAUTHORIZED_ERROR", Flaky: "CLUSTER_ERROR",
 		createPath: "/runs/submit", jobID: []string{"run_id"}, settings: databricksSettings,
+	}
+	EmrServerless = &Vendor{
+		Name: "emr-serverless", TaskType: "emr_serverless", Golden: "emr_hive",
+		Broken: "ExitCode", Flaky: "maximumCapacity",
+		createPath: "/jobruns", jobID: []string{"jobRunId"}, settings: emrServerlessSettings,
 	}
 	Redshift = &Vendor{
 		Name: "redshift", TaskType: "redshift", Golden: "rs_unload", Results: "s3://acme/events/flyte_",
@@ -59,7 +69,7 @@ var (
 		Broken: "001003", Flaky: "000603",
 		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
 	}
-	Vendors = []*Vendor{Athena, Bigquery, Databricks, Redshift, Snowflake}
+	Vendors = []*Vendor{Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Redshift, Snowflake}
 )
 
 // snowflakeKey is the key of a user that does not exist.
@@ -85,6 +95,16 @@ func athenaSettings(t testing.TB, _ string) (environment, arguments []string) {
 func redshiftSettings(t testing.TB, upstream string) (environment, arguments []string) {
 	environment, arguments = athenaSettings(t, upstream)
 	return environment, append(arguments, "--workgroups=sales", "--databases=dev")
+}
+
+func awsBatchSettings(t testing.TB, upstream string) (environment, arguments []string) {
+	environment, arguments = athenaSettings(t, upstream)
+	return environment, append(arguments, "--job-queues=etl")
+}
+
+func emrServerlessSettings(t testing.TB, upstream string) (environment, arguments []string) {
+	environment, arguments = athenaSettings(t, upstream)
+	return environment, append(arguments, "--execution-roles=arn:aws:iam::111122223333:role/etl-*")
 }
 
 func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {

@@ -15,6 +15,7 @@ pub struct Model {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
+    pub(super) protocol: String,
     pub(super) json_version: Option<String>,
     pub(super) signing_name: String,
     pub(super) target_prefix: Option<String>,
@@ -23,10 +24,21 @@ pub(super) struct Metadata {
 /// An operation of a service, with the names of its shapes.
 #[derive(Debug, Deserialize)]
 pub struct Operation {
+    pub(super) http: Http,
     pub(super) input: String,
     pub(super) output: Option<String>,
     /// The exceptions that it documents.
     pub errors: Vec<String>,
+}
+
+/// How an operation is called over rest-json.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Http {
+    pub(super) method: String,
+    /// The path, with members in braces: `/applications/{applicationId}`.
+    pub(super) request_uri: String,
+    pub(super) response_code: Option<u16>,
 }
 
 /// What a value must be.
@@ -49,15 +61,28 @@ pub(super) struct Shape {
     /// An exception that is the service's fault: HTTP 500.
     #[serde(default)]
     pub(super) fault: bool,
+    /// How an exception is answered.
+    pub(super) error: Option<ErrorTrait>,
     /// One member at a time.
     #[serde(default)]
     pub(super) union: bool,
 }
 
-/// The name of a shape.
+/// The status of an exception.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorTrait {
+    pub(super) http_status_code: Option<u16>,
+}
+
+/// The name of a shape, and where a request over rest-json has a member of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Reference {
     pub(super) shape: String,
+    /// `uri`, `querystring` or `header`; in the body without it.
+    pub(super) location: Option<String>,
+    pub(super) location_name: Option<String>,
 }
 
 impl Model {
@@ -69,6 +94,28 @@ impl Model {
     pub fn athena() -> &'static Self {
         static MODEL: LazyLock<Model> =
             LazyLock::new(|| Model::parse(include_str!("../../../aws-models/athena.json")));
+        &MODEL
+    }
+
+    /// The model of AWS Batch.
+    ///
+    /// # Panics
+    /// If the extract is not one; a test reads it.
+    #[must_use]
+    pub fn batch() -> &'static Self {
+        static MODEL: LazyLock<Model> =
+            LazyLock::new(|| Model::parse(include_str!("../../../aws-models/batch.json")));
+        &MODEL
+    }
+
+    /// The model of EMR Serverless.
+    ///
+    /// # Panics
+    /// If the extract is not one; a test reads it.
+    #[must_use]
+    pub fn emr_serverless() -> &'static Self {
+        static MODEL: LazyLock<Model> =
+            LazyLock::new(|| Model::parse(include_str!("../../../aws-models/emr-serverless.json")));
         &MODEL
     }
 
@@ -104,6 +151,11 @@ impl Model {
     #[must_use]
     pub fn values(&self, shape: &str) -> &[String] {
         self.shapes.get(shape).map_or(&[], |shape| &shape.values)
+    }
+
+    /// Whether requests name their operations by method and path.
+    pub(super) fn is_rest(&self) -> bool {
+        self.metadata.protocol == "rest-json"
     }
 
     /// The operation `name`.

@@ -156,6 +156,7 @@ fn lower(name: &str) -> String {
 /// characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}");
+    let pattern = pattern.replace(r"\uD800\uDBFF-\uDC00\uDFFF", r"\x{10000}-\x{10FFFF}");
     let mut rust = String::new();
     let mut parts = pattern.split(r"\u");
     rust.push_str(parts.next().unwrap_or_default());

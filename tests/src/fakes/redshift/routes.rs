@@ -38,8 +38,7 @@ async fn answer(
     };
     *shared.state().requests.entry(call.operation.clone()).or_default() += 1;
     if let Some(outage) = shared.state().outages.pop_front() {
-        let status = StatusCode::from_u16(outage.status).unwrap_or(StatusCode::BAD_REQUEST);
-        return error(status, &outage.code, &outage.message);
+        return outage.response();
     }
     if !call.input["WaitTimeSeconds"].is_null() {
         shared.checker.breach("WaitTimeSeconds: a call must not wait for its job");

@@ -1,0 +1,98 @@
+{{/* Host and port of the headless Service, which resolves to the pods' addresses. */}}
+{{- define "emr-serverless.headless" -}}
+{{ include "emr-serverless.fullname" . }}-headless.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.ports.api }}
+{{- end }}
+
+{{/* The endpoint that Flyte balances over. */}}
+{{- define "emr-serverless.endpoint" -}}
+dns:///{{ include "emr-serverless.headless" . }}
+{{- end }}
+
+{{/* Protocol of the API port, for meshes and gateways. */}}
+{{- define "emr-serverless.appProtocol" -}}
+{{- .Values.service.appProtocol | default (.Values.tls.enabled | ternary "https" "kubernetes.io/h2c") -}}
+{{- end }}
+
+{{/* The Flyte plugin that runs our task types. */}}
+{{- define "emr-serverless.flyteTasks" -}}
+task-plugins:
+  default-for-task-types:
+    {{- range .Values.flyte.taskTypes }}
+    {{ . | quote }}: connector-service
+    {{- end }}
+{{- end }}
+
+{{/*
+Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. The retry policy
+is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async.
+*/}}
+{{- define "emr-serverless.flyteConnector" -}}
+connector-service:
+  # Helm replaces lists: add the task types of your other connectors here.
+  supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
+  connectors:
+    {{ include "emr-serverless.fullname" . | quote }}:
+      {{- if include "emr-serverless.usesProxy" . }}
+      # The sidecar, which adds Flyte's token.
+      endpoint: dns:///127.0.0.1:{{ .Values.flyte.proxy.port }}
+      insecure: true
+      {{- else }}
+      endpoint: {{ include "emr-serverless.endpoint" . }}
+      insecure: {{ not .Values.tls.enabled }}
+      {{- end }}
+      defaultTimeout: 10s
+      {{- if include "emr-serverless.hasJobs" . }}
+      timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
+      defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}'
+      {{- else }}
+      timeouts: [{ListConnectors: 3s}, {ExecuteTaskSync: 30s}]
+      defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
+      {{- end }}
+  {{- if include "emr-serverless.hasJobs" . }}
+  connectorForTaskTypes:
+    {{- range .Values.flyte.taskTypes }}
+    {{ . | quote }}: {{ include "emr-serverless.fullname" $ | quote }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+
+{{/* Non-empty if Flyte must send a token of its ServiceAccount, which the sidecar adds. */}}
+{{- define "emr-serverless.usesProxy" -}}
+{{- if not (or .Values.auth.insecureNoAuth .Values.auth.existingConfigMap (not .Values.auth.cluster.enabled)) }}yes{{ end -}}
+{{- end }}
+
+{{/* The sidecar's image; a registry that nobody named is left for the reader. */}}
+{{- define "emr-serverless.proxyImage" -}}
+{{- $image := dict "root" . "image" .Values.flyte.proxy.image -}}
+{{- $registry := include "emr-serverless.registry" $image | default "YOUR-REGISTRY" -}}
+{{ include "emr-serverless.imageName" (merge (dict "registry" $registry) $image) }}
+{{- end }}
+
+{{/* The container that adds the token of the pod's ServiceAccount; `cargo xtask flyte-values` writes the same for several plugins. */}}
+{{- define "emr-serverless.flyteProxy" -}}
+- name: propeller-proxy
+  image: {{ include "emr-serverless.proxyImage" . | quote }}
+  args:
+    - --route=127.0.0.1:{{ .Values.flyte.proxy.port }}={{ .Values.tls.enabled | ternary "https://" "dns:///" }}{{ include "emr-serverless.headless" . }}
+    - --token-file=/var/run/secrets/outrigger/token
+  ports: [{name: proxy-admin, containerPort: 9091}]
+  startupProbe: {httpGet: {path: /readyz, port: proxy-admin}, periodSeconds: 2, failureThreshold: 30}
+  livenessProbe: {httpGet: {path: /livez, port: proxy-admin}}
+  resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 64Mi}}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    readOnlyRootFilesystem: true
+    allowPrivilegeEscalation: false
+    capabilities: {drop: [ALL]}
+    seccompProfile: {type: RuntimeDefault}
+  volumeMounts: [{name: outrigger-token, mountPath: /var/run/secrets/outrigger, readOnly: true}]
+{{- end }}
+
+{{/* The volume with that token. */}}
+{{- define "emr-serverless.flyteToken" -}}
+- name: outrigger-token
+  projected:
+    sources:
+      - serviceAccountToken: {audience: {{ .Values.auth.cluster.audience | quote }}, expirationSeconds: 3600, path: token}
+{{- end }}

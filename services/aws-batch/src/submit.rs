@@ -1,0 +1,44 @@
+//! Finds a task's job by its name, or submits one.
+
+use plugin_core::{
+    Context, Error, Result,
+    aws::Client,
+    serde_json::{Value as Json, json},
+};
+
+use crate::{
+    api::{Listed, Submitted},
+    job,
+    request::Request,
+};
+
+/// The job that an earlier create of the same attempt has submitted.
+pub(crate) async fn find(
+    cx: &Context,
+    client: &Client,
+    request: &Request,
+) -> Result<Option<String>> {
+    let (queue, name) = (request.queue(), request.name());
+    let body = json!({ "jobQueue": queue, "filters": [{ "name": "JOB_NAME", "values": [name] }] });
+    let call = client.http().post(&["v1", "listjobs"]).json(&body);
+    let listed: Listed = call.idempotent().send_json(cx).await?;
+    Ok(listed.first(name).filter(|id| job::is_id(id)))
+}
+
+/// Submits `request`; returns the job's id. AWS Batch has no idempotency key, so a submit whose answer is lost is not
+/// repeated: the job is looked for.
+pub(crate) async fn submit(
+    cx: &Context,
+    client: &Client,
+    (request, body): (&Request, Json),
+) -> Result<String> {
+    let call = client.http().post(&["v1", "submitjob"]).json(&body);
+    match call.send_json::<Submitted>(cx).await {
+        Ok(submitted) if job::is_id(&submitted.job_id) => Ok(submitted.job_id),
+        Ok(_) => Err(Error::unavailable("AWS Batch's response has no id of a job")),
+        Err(error) if error.kind().is_transient() => {
+            find(cx, client, request).await.ok().flatten().ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}

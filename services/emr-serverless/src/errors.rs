@@ -1,0 +1,55 @@
+//! What EMR Serverless's errors mean, beyond what those of all AWS services do.
+
+use plugin_core::{Error, Kind, aws::Refusal};
+
+/// The kind of a refusal; `None` for AWS's general rules.
+pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
+    of_code(refusal.code)
+}
+
+fn of_code(code: &str) -> Option<Kind> {
+    Some(match code {
+        "ValidationException" => Kind::InvalidArgument,
+        "ResourceNotFoundException" => Kind::NotFound,
+        // The state of the application, or another request with the same token.
+        "ConflictException" => Kind::FailedPrecondition,
+        // Of vCPUs and applications at a time, for which Flyte can try again.
+        "ServiceQuotaExceededException" => Kind::ResourceExhausted,
+        "InternalServerException" => Kind::Unavailable,
+        _ => return None,
+    })
+}
+
+/// Whether AWS refused a submit, perhaps because of the application's state: the model has no error for that alone.
+pub(crate) fn is_refused_submit(error: &Error) -> bool {
+    error.is_upstream() && matches!(error.kind(), Kind::InvalidArgument | Kind::FailedPrecondition)
+}
+
+/// The error of a submit. An application that does not exist is the author's or operator's mistake, not a job that is
+/// gone.
+pub(crate) fn of_submit(error: Error) -> Error {
+    if error.kind() != Kind::NotFound {
+        return error;
+    }
+    let code = error.code().unwrap_or("ResourceNotFoundException").to_owned();
+    Error::invalid(error.message().to_owned()).with_code(code).with_source(error).upstream()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_of_the_model_has_a_kind() {
+        for (code, kind) in [
+            ("ConflictException", Kind::FailedPrecondition),
+            ("InternalServerException", Kind::Unavailable),
+            ("ResourceNotFoundException", Kind::NotFound),
+            ("ServiceQuotaExceededException", Kind::ResourceExhausted),
+            ("ValidationException", Kind::InvalidArgument),
+        ] {
+            assert_eq!(of_code(code), Some(kind), "{code}");
+        }
+        assert_eq!(of_code("ThrottlingException"), None);
+    }
+}
