@@ -152,7 +152,8 @@ pub(crate) fn run_standalone(
     let prompt = Prompt::new(args.no_input);
     let name = named(args, &prompt, &name::Taken::default())?;
     let root = above.join(&name);
-    if root.exists() {
+    // A link that leads nowhere is there, too.
+    if root.symlink_metadata().is_ok() {
         return Err(refused(format!("{} already exists", root.display())));
     }
     let core = core::of(args, above, &prompt)?;
@@ -384,3 +385,6 @@ fn init_repository(root: &Path) -> Result<()> {
     }
     run_program(program("git").current_dir(root).args(["init", "--quiet"]))
 }
+
+#[cfg(test)]
+mod tests;

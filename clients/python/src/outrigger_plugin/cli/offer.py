@@ -14,6 +14,7 @@ from .errors import Failure
 from .loading import NOT_LOADED
 
 PATH = "/plugins/v1"
+EXAMPLE = '{"plugins": [{"task_type": "NAME", "version": 0, "sync": false}]}'
 # In seconds. An app on a busy machine is asked again.
 TIMEOUT = 5.0
 # The largest answer that is read, in bytes.
@@ -58,6 +59,8 @@ def of_app(name: str, path: Path) -> Offer | str:
         raise Failure(f"{name} serves no plugins: its answer to GET {PATH} {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         seen = f"it answered GET {PATH} with {answer.status}"
+        if answer.status == 200:
+            seen += f", and not with {EXAMPLE}"
         raise Failure(f"{name} serves no plugins: {seen}") from None
     finally:
         connection.close()
@@ -78,8 +81,11 @@ def body_of(answer: http.client.HTTPResponse) -> bytes:
 def read(plugins: list[dict[str, Any]]) -> Offer:
     names: dict[bool, list[str]] = {False: [], True: []}
     for plugin in plugins:
-        version = plugin["version"]
-        names[bool(plugin["sync"])].append(f"{plugin['task_type']}:{version}" if version else plugin["task_type"])
+        # What may be missing is what the bridge, which asks for the same, takes it for.
+        version = plugin.get("version", 0)
+        names[bool(plugin.get("sync", False))].append(
+            f"{plugin['task_type']}:{version}" if version else plugin["task_type"]
+        )
     return Offer(tuple(names[False]), tuple(names[True]))
 
 
