@@ -90,7 +90,7 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
         Verb::FlyteValues(args) => exit::of(|| values::run(&args)),
         Verb::Token(verb) => exit::of(|| token::run(&verb)),
         Verb::HealthCheck(args) => exit::of(|| health::run(args)),
-        Verb::Completion(args) => exit::of(|| completion::run(&args)),
+        Verb::Completion(args) => exit::of(|| completion::run(&args, command())),
         Verb::Serve(_) => exit::of(|| python::run("serve")),
         Verb::Listen(_) => exit::of(|| python::run("listen")),
     }

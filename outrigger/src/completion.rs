@@ -1,13 +1,11 @@
 //! `outrigger completion`: completions of the command line for shells.
 
 use anyhow::Result;
+use clap::Command;
 use clap_complete::Shell;
 use xtask::exit::Exit;
 
-use crate::{
-    command::{NAME, command},
-    output,
-};
+use crate::output;
 
 /// Prints a script that completes this program's command line in a shell.
 #[derive(Debug, clap::Args)]
@@ -17,10 +15,11 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-/// Prints the script.
-pub(crate) fn run(args: &Args) -> Result<Exit> {
+/// Prints the script for a command line.
+pub(crate) fn run(args: &Args, mut command: Command) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command(), NAME, &mut script);
+    let name = command.get_name().to_owned();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
     output::print(&String::from_utf8(script)?)?;
     Ok(Exit::Ok)
 }
