@@ -96,7 +96,7 @@ pub use self::{
     client::{Aws, Client},
     execution_role::ExecutionRoles,
     place::{Asked, Place},
-    refusal::Refusal,
+    refusal::{Refusal, of_submit},
     region::Region,
     settings::Settings,
 };

@@ -132,6 +132,18 @@ async fn a_script_has_no_outputs_and_code_writes_its_own() {
 }
 
 #[tokio::test]
+async fn administrators_variables_reach_spark() {
+    let stage = Stage::set(Options::default(), &[]).await;
+    let mut task = golden("emr_spark");
+    task["task_execution_metadata"]["environment_variables"] =
+        json!({"STAGE": "prod", "SPACED": "a b"});
+    stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
+    let driver = stage.fake.submitted()[0].input["jobDriver"].to_string();
+    assert!(driver.contains("--conf spark.executorEnv.STAGE=prod"), "{driver}");
+    assert!(!driver.contains("SPACED"), "{driver}");
+}
+
+#[tokio::test]
 async fn links_lead_to_the_run_and_to_its_logs() {
     let stage = Stage::set(Options::default(), &[]).await;
     let (client, task) = (stage.client(Dialect::Rest).await, golden("emr_spark"));

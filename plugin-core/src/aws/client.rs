@@ -132,6 +132,20 @@ impl Aws {
         Ok(Client { api: self.api, region: target.region.clone(), http })
     }
 
+    /// The client that stops the job `id` at `place`. `None`, with a warning, when the operator no longer allows the
+    /// region or the role: the job can no longer be stopped, and Flyte would repeat an error for ever.
+    pub fn client_to_stop(&self, cx: &Context, place: &Place, id: &str) -> Option<Client> {
+        let client = self.client(cx, place);
+        if client.is_err() {
+            tracing::warn!(
+                region = place.region(),
+                job = id,
+                "job not stopped: its region or role is no longer allowed"
+            );
+        }
+        client.ok()
+    }
+
     /// The role that calls at `place` are made as.
     fn role_of(&self, cx: &Context, place: &Place) -> Result<Option<RoleArn>> {
         let Some(arn) = &place.role else { return Ok(self.assume_role.clone()) };

@@ -6,7 +6,7 @@ mod xml;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value as Json;
-use server_core::Kind;
+use server_core::{Error, Kind};
 
 use crate::upstream::Failure;
 
@@ -56,6 +56,17 @@ struct JsonError {
     capital: Option<Json>,
     #[serde(rename = "errorMessage")]
     error_message: Option<Json>,
+}
+
+/// The error of a submit. What is not found there, such as a cluster or an application, is the author's or operator's
+/// mistake, not a job that is gone.
+#[must_use]
+pub fn of_submit(error: Error) -> Error {
+    if error.kind() != Kind::NotFound {
+        return error;
+    }
+    let code = error.code().unwrap_or("ResourceNotFoundException").to_owned();
+    Error::invalid(error.message().to_owned()).with_code(code).with_source(error).upstream()
 }
 
 /// Reads an error of AWS in JSON or XML; `None` if the response is not AWS's. `own` knows the service's own

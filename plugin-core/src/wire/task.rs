@@ -28,7 +28,7 @@ use crate::{
 
 /// A task in the form that its plugin takes.
 pub(crate) enum AnyTask {
-    Read(Task<Json>),
+    Read(Box<Task<Json>>),
     Raw(RawTask),
 }
 
@@ -36,7 +36,7 @@ impl AnyTask {
     /// The task, for a plugin that takes it read.
     pub(crate) fn read(self) -> Result<Task<Json>> {
         match self {
-            Self::Read(task) => Ok(task),
+            Self::Read(task) => Ok(*task),
             Self::Raw(_) => Err(Error::internal("the task was not read")),
         }
     }
@@ -94,7 +94,7 @@ impl Submission {
             input_bytes: inputs.encoded_len(),
             task: checked.and_then(|()| match raw {
                 Some(raw) => raw.map(AnyTask::Raw),
-                None => task(template, &inputs, metadata).map(AnyTask::Read),
+                None => task(template, &inputs, metadata).map(|task| AnyTask::Read(Box::new(task))),
             }),
         }
     }

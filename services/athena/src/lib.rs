@@ -125,13 +125,7 @@ impl Plugin for Athena {
 
     /// Athena does nothing to a query that has ended, so its result stays.
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let Ok(client) = self.aws.client(cx, &job.place) else {
-            // Flyte would repeat an error for ever, and the query can no longer be stopped.
-            tracing::warn!(
-                region = job.place.region(),
-                query = job.id,
-                "query not stopped: its region or role is no longer allowed"
-            );
+        let Some(client) = self.aws.client_to_stop(cx, &job.place, &job.id) else {
             return Ok(());
         };
         let one = One { query_execution_id: &job.id };

@@ -91,13 +91,7 @@ impl Plugin for AwsBatch {
 
     /// AWS Batch does nothing to a job that has ended.
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let Ok(client) = self.aws.client(cx, &job.place) else {
-            // Flyte would repeat an error for ever, and the job can no longer be stopped.
-            tracing::warn!(
-                region = job.place.region(),
-                job = job.id,
-                "job not terminated: its region or role is no longer allowed"
-            );
+        let Some(client) = self.aws.client_to_stop(cx, &job.place, &job.id) else {
             return Ok(());
         };
         let body = json!({ "jobId": job.id, "reason": api::STOPPED_BY_FLYTE });

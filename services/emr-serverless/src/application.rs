@@ -1,6 +1,10 @@
 //! The applications that runs are submitted to.
 
-use plugin_core::{Context, Error, Kind, Result, aws::Client, clap};
+use plugin_core::{
+    Context, Error, Kind, Result,
+    aws::{self, Client},
+    clap,
+};
 
 use crate::{
     api::{self, Application},
@@ -130,8 +134,7 @@ async fn ids(cx: &Context, client: &Client, name: &str) -> Result<Vec<String>> {
 /// The application with `id`.
 pub(crate) async fn describe(cx: &Context, client: &Client, id: &str) -> Result<Application> {
     let request = client.http().get(&["applications", id]);
-    let described: api::Described =
-        request.send_json(cx).await.map_err(crate::errors::of_submit)?;
+    let described: api::Described = request.send_json(cx).await.map_err(aws::of_submit)?;
     Ok(described.application)
 }
 

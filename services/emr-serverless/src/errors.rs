@@ -25,16 +25,6 @@ pub(crate) fn is_refused_submit(error: &Error) -> bool {
     error.is_upstream() && matches!(error.kind(), Kind::InvalidArgument | Kind::FailedPrecondition)
 }
 
-/// The error of a submit. An application that does not exist is the author's or operator's mistake, not a job that is
-/// gone.
-pub(crate) fn of_submit(error: Error) -> Error {
-    if error.kind() != Kind::NotFound {
-        return error;
-    }
-    let code = error.code().unwrap_or("ResourceNotFoundException").to_owned();
-    Error::invalid(error.message().to_owned()).with_code(code).with_source(error).upstream()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

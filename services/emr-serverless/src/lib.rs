@@ -126,13 +126,7 @@ impl Plugin for EmrServerless {
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let Ok(client) = self.aws.client(cx, &job.place) else {
-            // Flyte would repeat an error for ever, and the run can no longer be cancelled.
-            tracing::warn!(
-                region = job.place.region(),
-                job_run = job.id,
-                "job run not cancelled: its region or role is no longer allowed"
-            );
+        let Some(client) = self.aws.client_to_stop(cx, &job.place, &job.id) else {
             return Ok(());
         };
         // A ValidationException says that it does not run; the core then checks whether it has ended.

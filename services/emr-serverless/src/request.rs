@@ -64,7 +64,7 @@ impl Request {
             job_driver: driver::of(cx, task, entrypoint)?,
             name: name(cx, task),
             tags: tags(custom)?,
-            configuration_overrides: overrides(custom),
+            configuration_overrides: overrides(custom)?,
             execution_timeout_minutes: minutes(task)?,
             retry_policy: custom.retry_policy.as_ref().map(retry_policy).transpose()?,
             code_image: image.filter(|image| runs_code && !image.is_empty()),
@@ -116,18 +116,19 @@ fn tags(custom: &Custom) -> Result<BTreeMap<String, String>> {
 }
 
 /// `configurationOverrides`, with the author's further application configurations.
-fn overrides(custom: &Custom) -> Option<Map<String, Json>> {
+fn overrides(custom: &Custom) -> Result<Option<Map<String, Json>>> {
     let mut overrides = without_nulls(custom.configuration_overrides.clone().unwrap_or_default());
     let further = custom.application_configuration.clone().unwrap_or_default();
     if !further.is_empty() {
         let all = overrides.entry("applicationConfiguration").or_insert_with(|| json!([]));
-        match all {
-            Json::Array(all) => all.extend(further),
-            // AWS tells its author.
-            _ => {}
-        }
+        let Json::Array(all) = all else {
+            return Err(Error::invalid(
+                "custom.configuration_overrides.applicationConfiguration: must be a list",
+            ));
+        };
+        all.extend(further);
     }
-    (!overrides.is_empty()).then_some(overrides)
+    Ok(Some(overrides).filter(|overrides| !overrides.is_empty()))
 }
 
 /// The author's timeout, else the task's: EMR Serverless must not go on when Flyte has given up.

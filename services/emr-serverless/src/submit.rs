@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_core::{Context, Error, Result, aws::Client};
+use plugin_core::{
+    Context, Error, Result,
+    aws::{self, Client},
+};
 
 use crate::{api, application, errors, request::Request};
 
@@ -22,13 +25,13 @@ pub(crate) async fn submit(
 ) -> Result<String> {
     let refused = match start_run(cx, client, application, request).await {
         Err(error) if errors::is_refused_submit(&error) => error,
-        outcome => return outcome.map_err(errors::of_submit),
+        outcome => return outcome.map_err(aws::of_submit),
     };
     // The request is wrong, or the application cannot take it yet: only the application's state can tell.
     if !await_start(cx, client, application, &refused).await? {
         return Err(refused);
     }
-    start_run(cx, client, application, request).await.map_err(errors::of_submit)
+    start_run(cx, client, application, request).await.map_err(aws::of_submit)
 }
 
 async fn start_run(
@@ -80,7 +83,7 @@ async fn await_start(
             Next::GiveUp => return Ok(false),
             Next::Start => {
                 let call = client.http().post(&["applications", application, "start"]);
-                call.idempotent().send(cx).await.map_err(errors::of_submit)?;
+                call.idempotent().send(cx).await.map_err(aws::of_submit)?;
             }
             Next::Wait => {}
         }

@@ -1,6 +1,6 @@
 //! What the Data API's errors mean, beyond what those of all AWS services do.
 
-use plugin_core::{Error, Kind, aws::Refusal};
+use plugin_core::{Kind, aws::Refusal};
 
 /// The kind of a refusal; `None` for AWS's general rules.
 pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
@@ -29,16 +29,6 @@ fn of_code(code: &str, message: &str) -> Option<Kind> {
 fn is_asleep(message: &str) -> bool {
     let message = message.to_lowercase();
     ["paused", "pausing", "resuming"].iter().any(|state| message.contains(state))
-}
-
-/// The error of a submit. A cluster or workgroup that does not exist is the author's or operator's mistake, not a job that
-/// is gone.
-pub(crate) fn of_submit(error: Error) -> Error {
-    if error.kind() != Kind::NotFound {
-        return error;
-    }
-    let code = error.code().unwrap_or("ResourceNotFoundException").to_owned();
-    Error::invalid(error.message().to_owned()).with_code(code).with_source(error).upstream()
 }
 
 #[cfg(test)]

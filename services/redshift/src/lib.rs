@@ -16,7 +16,7 @@ mod value;
 use plugin_core::{
     Context, Error, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin, Polled,
     Result, Status, Task, TaskType,
-    aws::{Api, Asked, Aws, Client},
+    aws::{self, Api, Asked, Aws, Client},
     digest::Fingerprint,
     serde_json::json,
 };
@@ -67,7 +67,7 @@ impl Plugin for Redshift {
         cx.check_meta(&Job { id: job::LONGEST_ID.to_owned(), ..job.clone() })?;
         let client = self.aws.client(cx, &job.place)?;
         let call = client.call(request.operation(), &request).idempotent();
-        let started: api::Started = call.send_json(cx).await.map_err(errors::of_submit)?;
+        let started: api::Started = call.send_json(cx).await.map_err(aws::of_submit)?;
         match started.id.filter(|id| job::is_id(id)) {
             Some(id) => Ok(Job { id, ..job }),
             None => Err(Error::unavailable("Redshift's response has no id of a statement")),
@@ -93,13 +93,7 @@ impl Plugin for Redshift {
     }
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
-        let Ok(client) = self.aws.client(cx, &job.place) else {
-            // Flyte would repeat an error for ever, and the statement can no longer be cancelled.
-            tracing::warn!(
-                region = job.place.region(),
-                statement = job.id,
-                "statement not cancelled: its region or role is no longer allowed"
-            );
+        let Some(client) = self.aws.client_to_stop(cx, &job.place, &job.id) else {
             return Ok(());
         };
         // A ValidationException says that it does not run; the core then checks whether it has ended.

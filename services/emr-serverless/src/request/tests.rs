@@ -62,6 +62,10 @@ fn what_aws_would_refuse_is_refused_by_field() {
             "custom.retry_policy.maxAttempts: must be at least 1",
         ),
         (
+            json!({"configuration_overrides": {"applicationConfiguration": {}}, "application_configuration": [{}]}),
+            "custom.configuration_overrides.applicationConfiguration: must be a list",
+        ),
+        (
             json!({"execution_timeout_minutes": 1_000_001}),
             "custom.execution_timeout_minutes: 1000001 is more than",
         ),
