@@ -42,7 +42,9 @@ pub use self::{
         JointPolls, JointStatus, Options, Plugin, Polled, RawPlugin, RawTaskTypes, RepeatedCreate,
         SyncPlugin,
     },
-    run::{Bundle, command, command_raw, command_sync, run, run_raw, run_sync},
+    run::{
+        Bundle, Tool, command, command_raw, command_sync, run, run_raw, run_sync, run_with_tools,
+    },
     server::openapi,
     task::{Phase, Status, Task, TaskType, Type, Value},
     upstream::{Http, HttpBuilder},
