@@ -23,18 +23,22 @@ pub(crate) struct Args {
     /// The plugin to package.
     #[arg(
         value_name = "NAME",
-        required_unless_present_any = ["bridge", "bundle", "proxy"],
-        conflicts_with_all = ["bridge", "bundle", "proxy"]
+        required_unless_present_any = ["bridge", "bundle", "declarative", "proxy"],
+        conflicts_with_all = ["bridge", "bundle", "declarative", "proxy"]
     )]
     name: Option<String>,
 
     /// Package services/bridge: connectors, and plugins in any language.
-    #[arg(long, conflicts_with_all = ["bundle", "proxy"])]
+    #[arg(long, conflicts_with_all = ["bundle", "declarative", "proxy"])]
     bridge: bool,
 
     /// Package services/bundle: several plugins in one program.
     #[arg(long)]
     bundle: bool,
+
+    /// Package services/declarative: plugins that are YAML files.
+    #[arg(long, conflicts_with_all = ["bundle", "proxy"])]
+    declarative: bool,
 
     /// Package services/propeller-proxy: the sidecar that adds a token to propeller's calls.
     #[arg(long, conflicts_with = "bundle")]
@@ -62,6 +66,8 @@ struct Image {
 pub(crate) const ENVIRONMENT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
 /// The package of the bridge.
 const BRIDGE: &str = "bridge";
+/// The package of plugins that are files.
+pub(crate) const DECLARATIVE: &str = "declarative";
 /// The package of the bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.
@@ -89,6 +95,9 @@ fn image(args: &Args, generator: &Generator) -> Result<Image> {
             }
             // Its ports depend on its routes.
             (_, true) => (PROXY, "Gives FlytePropeller's calls a token", &[][..]),
+            _ if args.declarative => {
+                (DECLARATIVE, "Runs Flyte tasks of plugins that are YAML files", SERVICE_PORTS)
+            }
             _ => (BUNDLE, "Runs Flyte's tasks on several services", SERVICE_PORTS),
         };
         return Ok(Image {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     floors,
-    image::{BUNDLE, PROXY},
+    image::{BUNDLE, DECLARATIVE, PROXY},
     process::{cargo, program},
     root,
     scaffold::merge,
@@ -68,7 +68,7 @@ fn check_dockerfiles(broken: &mut Vec<String>) -> Result<()> {
         Ok(text.lines().filter(shared).map(|line| line.replace(name, "NAME")).collect())
     };
     let generated = steps("bigquery")?;
-    for name in [BUNDLE, PROXY] {
+    for name in [BUNDLE, DECLARATIVE, PROXY] {
         if steps(name)? != generated {
             broken.push(format!("services/{name}/Dockerfile: build steps differ from bigquery's"));
         }

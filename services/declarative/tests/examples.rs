@@ -1,0 +1,29 @@
+//! The examples meet what every plugin must, on answers as their vendors document them.
+
+mod step_functions {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/step-functions.recorded.json")
+    );
+}
+
+mod glue {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/glue.recorded.json")
+    );
+}
+
+mod openai_batch {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/openai-batch.recorded.json")
+    );
+}
+
+mod nomad_batch {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/nomad-batch.recorded.json")
+    );
+}
