@@ -27,3 +27,24 @@ mod nomad_batch {
         include_str!("../examples/nomad-batch.recorded.json")
     );
 }
+
+mod ecs {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/ecs.recorded.json")
+    );
+}
+
+mod emr_steps {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/emr-steps.recorded.json")
+    );
+}
+
+mod kubernetes_jobs {
+    plugin_core::conformance_tests!(
+        declarative::Declarative,
+        include_str!("../examples/kubernetes-jobs.recorded.json")
+    );
+}

@@ -5,8 +5,12 @@ use std::panic::catch_unwind;
 use declarative::Definition;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 8] = [
+    include_str!("../examples/athena.yaml"),
+    include_str!("../examples/ecs.yaml"),
+    include_str!("../examples/emr-steps.yaml"),
     include_str!("../examples/glue.yaml"),
+    include_str!("../examples/kubernetes-jobs.yaml"),
     include_str!("../examples/nomad-batch.yaml"),
     include_str!("../examples/openai-batch.yaml"),
     include_str!("../examples/step-functions.yaml"),

@@ -13,7 +13,6 @@ pub(crate) const FILTERS: [(&str, &str); 11] = [
     ("default", "the value, or the argument if there is none: `custom.size | default('small')`"),
     ("first", "the first item of a list, or letter of a string"),
     ("from_json", "the value of a string that is JSON: `body.output | from_json`"),
-    ("int", "a number or a string as an integer"),
     ("join", "the items of a list as one string: `custom.tags | join(',')`"),
     ("last", "the last item of a list, or letter of a string"),
     ("length", "how many items, entries or letters there are; 0 if there is no value"),
@@ -21,6 +20,10 @@ pub(crate) const FILTERS: [(&str, &str); 11] = [
     ("replace", "a string with each occurrence replaced: `x | replace(':a:', ':b:')`"),
     ("split", "the parts of a string: `x | split('/')`"),
     ("to_json", "a value as a string of JSON"),
+    (
+        "where",
+        "the items of a list whose entry has a value: `body.tasks | where('id', job.id) | first`",
+    ),
 ];
 
 /// The tests, as `value is name`.
@@ -36,7 +39,6 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("default", filters::default);
     environment.add_filter("first", filters::first);
     environment.add_filter("from_json", from_json);
-    environment.add_filter("int", filters::int);
     environment.add_filter("join", join);
     environment.add_filter("last", filters::last);
     environment.add_filter("length", filters::length);
@@ -44,6 +46,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("replace", replace);
     environment.add_filter("split", filters::split);
     environment.add_filter("to_json", to_json);
+    environment.add_filter("where", items_where);
     environment.add_test("defined", tests::is_defined);
     environment.add_test("mapping", tests::is_mapping);
     environment.add_test("none", tests::is_none);
@@ -93,6 +96,19 @@ fn merge(first: &Value, other: &Value) -> Result<Value, Error> {
         }
     }
     Ok(Value::from(merged))
+}
+
+fn items_where(items: &Value, name: &str, wanted: &Value) -> Result<Value, Error> {
+    let mut found = Vec::new();
+    if items.is_undefined() || items.is_none() {
+        return Ok(Value::from(found));
+    }
+    for item in items.try_iter()? {
+        if item.get_attr(name).is_ok_and(|value| value == *wanted) {
+            found.push(item);
+        }
+    }
+    Ok(Value::from(found))
 }
 
 fn join(items: &Value, separator: Option<Arc<str>>) -> Result<String, Error> {

@@ -42,6 +42,8 @@ fn values_keep_their_types() {
         ("body.arn | replace(':x:', ':y:') ~ '/' ~ custom.n", json!("a:y:b/3")),
         ("body.missing.deep | default('none')", json!("none")),
         ("custom.tags | join('-')", json!("a-b")),
+        ("([{'a': 1, 'b': 2}, {'a': 3}, 7] | where('a', 3) | first).a", json!(3)),
+        ("body.none | where('a', 3)", json!([])),
         ("'a/b' | split('/') | last", json!("b")),
         ("{'a': custom.n}", json!({"a": 3})),
         ("{'a': 1} | merge({'b': key})", json!({"a": 1, "b": "k"})),

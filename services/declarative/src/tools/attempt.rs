@@ -129,7 +129,7 @@ pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
     text += &trial.shown("delete", &trial.definition.delete.request, &job)?;
     for (step, answers) in &answers {
         if let Some(answer) = answers.last() {
-            let _ = writeln!(text, "{step}: {}", trial.meaning(answer, &job));
+            let _ = writeln!(text, "{step}: {}", trial.meaning(step, answer, &job));
         }
     }
     Ok(text)
@@ -190,7 +190,7 @@ impl Trial {
     }
 
     /// What `answer` to a poll means, or to any call if it is an error.
-    fn meaning(&self, answer: &Answer, job: &Scope) -> String {
+    fn meaning(&self, step: &str, answer: &Answer, job: &Scope) -> String {
         let status = StatusCode::from_u16(answer.status).unwrap_or_default();
         if !status.is_success() {
             let body = serde_json::to_vec(&answer.body).unwrap_or_default();
@@ -205,6 +205,9 @@ impl Trial {
                 }
                 None => format!("{status}, not the vendor's: the status alone counts"),
             };
+        }
+        if ["created", "repeated", "cancelled"].contains(&step) {
+            return format!("{status}");
         }
         let scope = answered(job.clone(), answer);
         match status::read(&self.definition.get, scope, &OutputTypes::default()) {
