@@ -1,20 +1,14 @@
-//! Files with random mistakes are refused with a place, or are files without mistakes. Nothing panics.
+//! Files with random mistakes are refused with a place, or are files without mistakes, which are tried on recorded answers. Nothing
+//! panics.
 
 use std::panic::catch_unwind;
 
-use declarative::Definition;
+use declarative::{
+    Definition,
+    tools::{Attempt, attempt},
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-const EXAMPLES: [&str; 8] = [
-    include_str!("../examples/athena.yaml"),
-    include_str!("../examples/ecs.yaml"),
-    include_str!("../examples/emr-steps.yaml"),
-    include_str!("../examples/glue.yaml"),
-    include_str!("../examples/kubernetes-jobs.yaml"),
-    include_str!("../examples/nomad-batch.yaml"),
-    include_str!("../examples/openai-batch.yaml"),
-    include_str!("../examples/step-functions.yaml"),
-];
 const MUTATIONS: u64 = 1000;
 /// What is inserted: signs of YAML and of expressions, words of the language, letters of several bytes.
 const PIECES: [&str; 24] = [
@@ -47,26 +41,57 @@ fn mutated(source: &str, random: &mut StdRng) -> String {
     }
 }
 
-#[test]
-fn mutated_examples_are_served_or_refused_with_a_place() {
-    for (index, example) in EXAMPLES.iter().enumerate() {
-        let mut refused = 0;
-        for seed in 0..MUTATIONS {
-            let source = mutated(example, &mut StdRng::seed_from_u64(seed));
-            let read = catch_unwind(|| Definition::read("mutated.yaml", &source));
-            let read =
-                read.unwrap_or_else(|_| panic!("example {index}, seed {seed} panics:\n{source}"));
-            let Err(mistakes) = read else { continue };
-            refused += 1;
-            assert!(!mistakes.list().is_empty());
-            for (line, _, message) in mistakes.list() {
-                let lines = source.lines().count() + 1;
-                assert!((1..=lines).contains(&line), "example {index}, seed {seed}: {line}");
-                assert!(!message.is_empty());
-            }
-            assert!(mistakes.to_string().contains("mutated.yaml:"), "example {index}, seed {seed}");
+/// Reads mutations of `example`, and tries those that have no mistakes on the vendor's answers `recorded`, with the setting `set`.
+fn mutate(example: &str, recorded: &str, set: &str) {
+    let mut refused = 0;
+    for seed in 0..MUTATIONS {
+        let source = mutated(example, &mut StdRng::seed_from_u64(seed));
+        let read = catch_unwind(|| Definition::read("mutated.yaml", &source));
+        let read = read.unwrap_or_else(|_| panic!("seed {seed} panics:\n{source}"));
+        let Err(mistakes) = read else {
+            let sets = [set];
+            let sets = if set.is_empty() { &[][..] } else { &sets[..] };
+            let tried = Attempt::new("mutated.yaml", &source).recorded(Some(recorded)).set(sets);
+            let tried = tried.map(|tried| catch_unwind(|| attempt(&tried)));
+            assert!(tried.is_ok_and(|tried| tried.is_ok()), "seed {seed} panics:\n{source}");
+            continue;
+        };
+        refused += 1;
+        assert!(!mistakes.list().is_empty());
+        for (line, _, message) in mistakes.list() {
+            let lines = source.lines().count() + 1;
+            assert!((1..=lines).contains(&line), "seed {seed}: {line}");
+            assert!(!message.is_empty());
         }
-        // Comments and descriptions may say anything.
-        assert!(refused > MUTATIONS / 3, "example {index}: {refused} refused");
+        assert!(mistakes.to_string().contains("mutated.yaml:"), "seed {seed}");
     }
+    // Comments and descriptions may say anything.
+    assert!(refused > MUTATIONS / 3, "{refused} refused");
+}
+
+macro_rules! examples {
+    ($($name:ident: $file:literal, $set:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            let example = include_str!(concat!("../examples/", $file, ".yaml"));
+            let recorded = include_str!(concat!("../examples/", $file, ".recorded.json"));
+            mutate(example, recorded, $set);
+        }
+    )*};
+}
+
+examples! {
+    ecs: "ecs", "ecs.region=eu-central-1",
+    emr_steps: "emr-steps", "emr-steps.region=eu-central-1",
+    glue: "glue", "glue.region=eu-central-1",
+    kubernetes_jobs: "kubernetes-jobs", "kubernetes-jobs.address=https://kubernetes.default.svc",
+    nomad_batch: "nomad-batch", "nomad-batch.address=https://nomad.example.com",
+    openai_batch: "openai-batch", "",
+    step_functions: "step-functions", "step-functions.region=eu-central-1",
+}
+
+#[test]
+fn athena() {
+    let recorded = include_str!("../../athena/tests/recorded.json");
+    mutate(include_str!("../examples/athena.yaml"), recorded, "athena-file.region=eu-central-1");
 }
