@@ -13,7 +13,7 @@ use self::words::Words;
 use crate::{
     located::Place,
     mistake::Mistake,
-    names::{Names, check_name},
+    names::{Names, check_member, check_name},
 };
 
 /// How many steps an evaluation may take. The expressions of the examples take a few dozen.
@@ -93,7 +93,11 @@ impl Expr {
             let word = error.range().and_then(|range| source.get(range)).unwrap_or(source);
             Mistake::new(at(word), format!("the expression cannot be read: {}", reason(&error)))
         })?;
-        Words::of(source).check(&at)?;
+        let words = Words::of(source);
+        words.check(&at)?;
+        for (name, member) in words.subscripts() {
+            check_member(name, member, names, &at)?;
+        }
         let mut found = compiled.undeclared_variables(true).into_iter().collect::<Vec<_>>();
         found.sort();
         for name in &found {

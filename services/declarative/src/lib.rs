@@ -1,7 +1,7 @@
 //! Runs Flyte tasks of plugins that are YAML files: what a vendor's API looks like is data, not code.
 //!
-//! A file is read ([`file`]), checked and compiled ([`definition`]) once; its expressions ([`expression`]) are evaluated for
-//! each task and answer. [`tools`] checks files and shows what they send.
+//! A file is read (`file`), checked and compiled (`definition`) once; its expressions (`expression`) are evaluated for each task and
+//! answer. [`tools`] checks files and shows what they send.
 
 mod auth;
 mod checker;

@@ -45,11 +45,22 @@ pub(crate) fn check_name(
 ) -> Result<(), Mistake> {
     let mut parts = name.split('.');
     let (root, member) = (parts.next().unwrap_or_default(), parts.next());
-    let Some((_, members)) = names.0.iter().find(|(known, _)| *known == root) else {
+    if !names.0.iter().any(|(known, _)| *known == root) {
         let known = names.0.iter().map(|(known, _)| *known).collect::<Vec<_>>();
         return Err(Mistake::unknown(at(root), "name", root, &known));
-    };
-    let (Some(member), Members::Only(known)) = (member, members) else { return Ok(()) };
+    }
+    member.map_or(Ok(()), |member| check_member(root, member, names, at))
+}
+
+/// Checks the part `member` of `root`. What is not known is not checked.
+pub(crate) fn check_member(
+    root: &str,
+    member: &str,
+    names: &Names,
+    at: &impl Fn(&str) -> Place,
+) -> Result<(), Mistake> {
+    let found = names.0.iter().find(|(known, _)| *known == root);
+    let Some((_, Members::Only(known))) = found else { return Ok(()) };
     if known.iter().any(|one| one == member) {
         return Ok(());
     }

@@ -91,7 +91,7 @@ async fn serve(files: &[&str]) -> Stage {
     Stage { service, vendor, client, _files: directory }
 }
 
-fn task(outputs: Json) -> Json {
+fn task(outputs: &Json) -> Json {
     let custom = json!({"script": "report.py", "size": null});
     json!({
         "template": {
@@ -134,7 +134,7 @@ impl Stage {
 #[tokio::test]
 async fn requests_are_what_the_file_says() {
     let stage = serve(&[ACME]).await;
-    let task = task(json!({}));
+    let task = task(&json!({}));
     let handle = stage.created(&task).await;
     let sent = stage.vendor.take_received().remove(0);
     assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", "/v1/jobs"));
@@ -158,7 +158,7 @@ async fn requests_are_what_the_file_says() {
 #[tokio::test]
 async fn states_become_phases() {
     let stage = serve(&[ACME]).await;
-    let task = task(json!({}));
+    let task = task(&json!({}));
     let handle = stage.created(&task).await;
     for (body, phase, message) in [
         (json!({"state": "odd", "phase": "initializing"}), "INITIALIZING", ""),
@@ -178,7 +178,7 @@ async fn states_become_phases() {
 #[tokio::test]
 async fn a_failure_has_the_vendors_code_and_message() {
     let stage = serve(&[ACME]).await;
-    let task = task(json!({}));
+    let task = task(&json!({}));
     let handle = stage.created(&task).await;
     let body = json!({"state": "error", "code": "E1", "why": "no rows"});
     let (phase, told, _) = stage.polled(&task, &handle, body).await;
@@ -194,7 +194,7 @@ async fn outputs_have_the_types_that_the_task_declares() {
         "table": {"type": {"structured_dataset_type": {}}},
         "names": strings,
     });
-    let task = task(declared);
+    let task = task(&declared);
     let handle = stage.created(&task).await;
     let done = |rows: Json, table: Json| json!({"state": "done", "rows": rows, "table": table, "names": ["a"]});
 
@@ -214,7 +214,7 @@ async fn outputs_have_the_types_that_the_task_declares() {
 #[tokio::test]
 async fn a_table_may_have_a_format() {
     let stage = serve(&[ACME]).await;
-    let task = task(json!({"table": {"type": {"structured_dataset_type": {}}}}));
+    let task = task(&json!({"table": {"type": {"structured_dataset_type": {}}}}));
     let handle = stage.created(&task).await;
     let table = json!({"uri": "s3://b/t", "file_format": "csv"});
     let (phase, told, outputs) =
@@ -227,7 +227,7 @@ async fn a_table_may_have_a_format() {
 #[tokio::test]
 async fn an_output_that_the_file_does_not_have_is_refused() {
     let stage = serve(&[ACME]).await;
-    let task = task(json!({"speed": {"type": {"simple": "INTEGER"}}}));
+    let task = task(&json!({"speed": {"type": {"simple": "INTEGER"}}}));
     stage.answer(200, json!({"id": "1"}));
     let handle = stage.client.create(&task).await.unwrap();
     let seen = stage.client.get(&task, &handle).await.unwrap();
@@ -243,7 +243,7 @@ async fn an_output_that_the_file_does_not_have_is_refused() {
 #[tokio::test]
 async fn a_job_that_has_ended_is_deleted() {
     let stage = serve(&[ACME]).await;
-    let task = task(json!({}));
+    let task = task(&json!({}));
     let handle = stage.created(&task).await;
     stage.answer(400, json!({"code": "ALREADY_ENDED", "why": "too late"}));
     stage.client.delete(&task, &handle).await.unwrap();
@@ -252,7 +252,7 @@ async fn a_job_that_has_ended_is_deleted() {
 #[tokio::test]
 async fn a_caller_is_held_to_its_targets() {
     let stage = serve(&[&ACME.replace("acme_job:0", "limited:0")]).await;
-    let mut task = task(json!({}));
+    let mut task = task(&json!({}));
     task["template"]["type"] = json!("limited");
     let limited = stage.service.client(Dialect::Rest, "limited").await;
     let error = limited.create(&task).await.unwrap_err();
@@ -287,7 +287,7 @@ async fn basic_and_header_credentials_are_sent() {
     ] {
         let file = ACME.replace("{bearer: {secret: acme_token}}", auth);
         let stage = serve(&[&file.replace("acme_token: A token", secrets)]).await;
-        stage.created(&task(json!({}))).await;
+        stage.created(&task(&json!({}))).await;
         assert_eq!(stage.vendor.received()[0].headers[name], value);
     }
 }
@@ -303,7 +303,7 @@ async fn a_token_is_got_with_client_credentials() {
         json!({"access_token": "issued-0123456789", "token_type": "Bearer", "expires_in": 60});
     let created = Answer::new(200, json!({"id": "1"}));
     stage.vendor.answer_with([Answer::new(200, token), created]);
-    stage.client.create(&task(json!({}))).await.unwrap();
+    stage.client.create(&task(&json!({}))).await.unwrap();
     let sent = stage.vendor.received();
     assert_eq!(sent[0].to_string(), "POST /oauth/token");
     let form = String::from_utf8_lossy(&sent[0].body).into_owned();

@@ -79,7 +79,14 @@ impl Create {
     pub(crate) fn uses(&self, name: &str) -> bool {
         let ids = self.job.iter().chain(self.exists.iter().flatten());
         let target = self.target.as_ref().is_some_and(|target| target.uses(name));
-        target || self.request.uses(name) || ids.into_iter().any(|(_, id)| id.uses(name))
+        let lookup = match &self.idempotency {
+            Idempotency::Key => false,
+            Idempotency::Lookup(lookup) => {
+                let Lookup { request, items, is_it } = &**lookup;
+                request.uses(name) || items.uses(name) || is_it.uses(name)
+            }
+        };
+        target || lookup || self.request.uses(name) || ids.into_iter().any(|(_, id)| id.uses(name))
     }
 }
 

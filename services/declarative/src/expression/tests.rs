@@ -33,6 +33,7 @@ fn values_keep_their_types() {
     for (source, expected) in [
         ("custom.n", json!(3)),
         ("custom.n + 1", json!(4)),
+        ("custom['n'] + (body['x-y'] | default(1))", json!(4)),
         ("custom.n * 60 - 2 ** 3", json!(172)),
         ("custom.id", json!("0478")),
         ("custom.tags", json!(["a", "b"])),
@@ -60,6 +61,7 @@ fn values_keep_their_types() {
 fn unknown_names_are_found_before_anything_is_evaluated() {
     for (source, message, help, at) in [
         ("custom.nn", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
+        ("custom['nn'] + 1", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
         ("1 + bodi.x", "unknown name `bodi`", "did you mean `body`?", 4),
         ("key.x", "`key` has no parts: `key.x`", "", 0),
         ("body.x | defualt('')", "unknown function `defualt`", "did you mean `default`?", 9),

@@ -57,6 +57,19 @@ impl<'a> Words<'a> {
         Ok(())
     }
 
+    /// The names that are looked up with a written string, as in `custom['a-b']`, and the string.
+    pub(super) fn subscripts(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let places = self.0.windows(4).enumerate();
+        places.filter_map(|(index, words)| match words {
+            [name, "[", text, "]"] if is_name(name.chars().next()?) => {
+                let is_part = index.checked_sub(1).is_some_and(|before| self.0[before] == ".");
+                let inner = text.strip_prefix(['\'', '"'])?.strip_suffix(['\'', '"'])?;
+                (!is_part).then_some((*name, inner))
+            }
+            _ => None,
+        })
+    }
+
     /// Whether the `*` at `index` has a written number beside it, or is the second of `**`.
     fn is_scaled(&self, index: usize) -> bool {
         let is_number = |word: Option<&&str>| {
