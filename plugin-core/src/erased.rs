@@ -2,7 +2,7 @@
 
 mod raw;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -62,21 +62,21 @@ impl AnyPlugin {
         }
     }
 
-    /// The JSON Schema of `custom`.
-    pub(crate) fn custom_schema(&self) -> Json {
+    /// The JSON Schema of the `custom` of `task_type`.
+    pub(crate) fn custom_schema(&self, task_type: TaskType) -> Json {
         match self {
-            Self::Async(plugin) => plugin.custom_schema(),
+            Self::Async(plugin) => plugin.custom_schema(task_type),
             Self::Sync(plugin) => plugin.custom_schema(),
         }
     }
 
-    /// A task as people submit it, for `/docs`.
-    pub(crate) fn example(&self) -> Json {
+    /// A task of `task_type` as people submit it, for `/docs`.
+    pub(crate) fn example(&self, task_type: TaskType) -> Json {
         let text = match self {
-            Self::Async(plugin) => plugin.example(),
-            Self::Sync(plugin) => plugin.example(),
+            Self::Async(plugin) => plugin.example(task_type),
+            Self::Sync(plugin) => plugin.example().into(),
         };
-        serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
+        serde_json::from_str(&text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
     }
 
     /// Whether it takes tasks as they came.
@@ -175,11 +175,11 @@ impl<P: SyncPlugin> DynSyncPlugin for P {
 /// [`Plugin`] as a dyn-compatible trait, with `Custom` and `Meta` as JSON.
 pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
-    /// The JSON Schema of `custom`.
-    fn custom_schema(&self) -> Json;
-    /// A task as people submit it, as JSON.
-    fn example(&self) -> &'static str {
-        r#"{"inputs": {}}"#
+    /// The JSON Schema of the `custom` of `task_type`.
+    fn custom_schema(&self, task_type: TaskType) -> Json;
+    /// A task of `task_type` as people submit it, as JSON.
+    fn example(&self, _task_type: TaskType) -> Cow<'static, str> {
+        r#"{"inputs": {}}"#.into()
     }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
@@ -231,12 +231,18 @@ impl<P: Plugin> DynPlugin for P {
         self.options().task_types
     }
 
-    fn custom_schema(&self) -> Json {
-        schemars::schema_for!(P::Custom).to_value()
+    fn custom_schema(&self, task_type: TaskType) -> Json {
+        match self.options().schema {
+            Some(schema) => schema(self, task_type),
+            None => schemars::schema_for!(P::Custom).to_value(),
+        }
     }
 
-    fn example(&self) -> &'static str {
-        P::EXAMPLE
+    fn example(&self, task_type: TaskType) -> Cow<'static, str> {
+        match self.options().example {
+            Some(example) => example(self, task_type).into(),
+            None => P::EXAMPLE.into(),
+        }
     }
 
     fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>> {

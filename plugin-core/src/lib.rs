@@ -42,7 +42,10 @@ pub use self::{
         JointPolls, JointStatus, Options, Plugin, Polled, RawPlugin, RawTaskTypes, RepeatedCreate,
         SyncPlugin,
     },
-    run::{Bundle, SERVING, command, command_raw, command_sync, health, run, run_raw, run_sync},
+    run::{
+        Bundle, SERVING, Tool, command, command_raw, command_sync, health, run, run_raw, run_sync,
+        run_with_tools,
+    },
     server::{Access, AuthenticationFile, TrustedIssuer, openapi, shared_secret},
     task::{Phase, Status, Task, TaskType, Type, Value},
     upstream::{Http, HttpBuilder},

@@ -61,8 +61,35 @@ pub fn run_raw<P: RawPlugin>(info: ServiceInfo) -> ExitCode {
     run_one(info, Registration::of_raw::<P>(info.name))
 }
 
+/// A sub-command of a service's program that does something else than serve, such as checking a file. It needs none
+/// of the service's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool {
+    /// Its command line, with its name and help.
+    pub command: fn() -> Command,
+    /// Runs it with its own arguments.
+    pub run: fn(&ArgMatches) -> ExitCode,
+}
+
+/// [`run()`], with `tools` besides.
+#[must_use]
+pub fn run_with_tools<P: Plugin>(info: ServiceInfo, tools: &[Tool]) -> ExitCode {
+    let plugin = Registration::of::<P>(info.name);
+    let commands = tools.iter().map(|tool| (tool.command)());
+    let command = commands.fold(command_of(info, plugin), Command::subcommand);
+    let matches = command.clone().get_matches();
+    let called = matches.subcommand().and_then(|(name, own)| {
+        let tool = tools.iter().find(|tool| (tool.command)().get_name() == name)?;
+        Some((tool.run)(own))
+    });
+    called.unwrap_or_else(|| run_command(info, plugin, command))
+}
+
 fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
-    let command = command_of(info, plugin);
+    run_command(info, plugin, command_of(info, plugin))
+}
+
+fn run_command(info: ServiceInfo, plugin: Registration, command: Command) -> ExitCode {
     let variables = variables([info.name]).read_by(&command);
     run_program(info, command, variables, |matches| Ok(vec![plugin.configure(matches)?]))
 }

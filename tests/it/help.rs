@@ -3,7 +3,7 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 26] = [
+const PROGRAMS: [(&str, &[&str], &str); 27] = [
     ("athena", &[], "Serves the Flyte backend plugin athena over gRPC and REST"),
     ("aws-batch", &[], "Serves the Flyte backend plugin aws-batch over gRPC and REST"),
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
@@ -13,6 +13,17 @@ const PROGRAMS: [(&str, &[&str], &str); 26] = [
     ("snowflake", &[], "Serves the Flyte backend plugin snowflake over gRPC and REST"),
     ("sync-echo", &[], "Serves the Flyte backend plugin tests over gRPC and REST"),
     ("bridge", &[], "Serves the Flyte backend plugin bridge over gRPC and REST"),
+    ("declarative", &[], "Serves the Flyte backend plugin declarative over gRPC and REST"),
+    (
+        "declarative",
+        &["check"],
+        "Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files",
+    ),
+    (
+        "declarative",
+        &["try"],
+        "Prints the requests that a plugin's file makes of a task, and what answers mean, without sending anything",
+    ),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
     (
         "bigquery",

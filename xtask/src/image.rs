@@ -42,12 +42,16 @@ pub(crate) struct Args {
     name: Option<String>,
 
     /// Package services/bridge: connectors, and plugins in any language.
-    #[arg(long, conflicts_with_all = ["bundle", "proxy", "outrigger", "fake_vendor"])]
+    #[arg(long, conflicts_with_all = ["bundle", "declarative", "proxy", "outrigger", "fake_vendor"])]
     bridge: bool,
 
     /// Package services/bundle: several plugins in one program.
     #[arg(long, conflicts_with_all = ["outrigger", "fake_vendor"])]
     bundle: bool,
+
+    /// Package services/declarative: plugins that are YAML files.
+    #[arg(long, conflicts_with_all = ["bundle", "proxy", "outrigger", "fake_vendor"])]
+    declarative: bool,
 
     /// Package services/propeller-proxy: the sidecar that adds a token to propeller's calls.
     #[arg(long, conflicts_with_all = ["bundle", "outrigger", "fake_vendor"])]
@@ -93,6 +97,8 @@ pub(crate) enum Audit {
 pub(crate) const ENVIRONMENT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
 /// The package of the bridge.
 pub(crate) const BRIDGE: &str = "bridge";
+/// The package of plugins that are files.
+pub(crate) const DECLARATIVE: &str = "declarative";
 /// The package of the bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The package of the sidecar.
@@ -104,10 +110,15 @@ const FAKE_VENDOR: &str = "fake-upstream";
 
 /// The packages that have images of a release and are no plugins, and their directories. A plugin's Dockerfile is
 /// generated, and so is the bridge's.
-pub(crate) const OTHERS: [(&str, &str); 3] =
-    [(BUNDLE, "services/bundle"), (PROXY, "services/propeller-proxy"), (OUTRIGGER, "outrigger")];
+pub(crate) const OTHERS: [(&str, &str); 4] = [
+    (BUNDLE, "services/bundle"),
+    (DECLARATIVE, "services/declarative"),
+    (PROXY, "services/propeller-proxy"),
+    (OUTRIGGER, "outrigger"),
+];
 /// The flags of [`Args`] that name an image.
-const OTHER_THAN_PLUGINS: [&str; 5] = ["bridge", "bundle", "proxy", "outrigger", "fake_vendor"];
+const OTHER_THAN_PLUGINS: [&str; 6] =
+    ["bridge", "bundle", "declarative", "proxy", "outrigger", "fake_vendor"];
 
 /// The ports of a service that is not a plugin.
 const SERVICE_PORTS: &[u16] = &[8000, 9090];
@@ -150,8 +161,8 @@ fn image(args: &Args, generator: &Generator, home: &Home) -> Result<Image> {
 pub(crate) fn all(generator: &Generator, home: &Home) -> Result<Vec<Image>> {
     let members = generator.project.members()?;
     let in_rust = members.iter().filter(|member| member.file.plugin.kind == Kind::Rust);
-    let services =
-        [BRIDGE, BUNDLE, PROXY, OUTRIGGER].map(|package| Image::of_service(package, home));
+    let services = [BRIDGE, BUNDLE, DECLARATIVE, PROXY, OUTRIGGER]
+        .map(|package| Image::of_service(package, home));
     Ok(in_rust.map(|member| Image::of_plugin(member, home)).chain(services).collect())
 }
 
@@ -168,6 +179,7 @@ impl Image {
     fn of_service(package: &str, home: &Home) -> Self {
         let (description, ports) = match package {
             BRIDGE => ("Runs Flyte's connectors and plugins in any language", SERVICE_PORTS),
+            DECLARATIVE => ("Runs Flyte tasks of plugins that are YAML files", SERVICE_PORTS),
             // Its ports depend on its routes.
             PROXY => ("Gives FlytePropeller's calls a token", &[][..]),
             OUTRIGGER => ("Values for Flyte, new plugins, checks, tokens and health", &[][..]),
@@ -187,6 +199,7 @@ impl Image {
 fn other(args: &Args) -> &'static str {
     let chosen = [
         (args.bridge, BRIDGE),
+        (args.declarative, DECLARATIVE),
         (args.proxy, PROXY),
         (args.outrigger, OUTRIGGER),
         (args.fake_vendor, FAKE_VENDOR),

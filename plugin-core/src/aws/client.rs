@@ -12,7 +12,7 @@ use super::{
     credentials::Sigv4,
     identity::Identity,
     place::{Asked, Place},
-    refusal,
+    refusal::{self, Refusal},
     region::Region,
     role::{RoleArn, RolePattern},
     settings::Settings,
@@ -60,9 +60,23 @@ impl Aws {
     /// # Errors
     /// `InvalidArgument` when a setting is, with its name.
     pub fn new(api: Api, settings: Settings, http: HttpBuilder) -> Result<Self> {
+        Self::with_refusals(api, settings, http, api.refusals)
+    }
+
+    /// [`new`](Self::new) with a reader of the service's own errors that may know things, instead of the one of
+    /// [`Api::refusals`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_refusals(
+        api: Api,
+        settings: Settings,
+        http: HttpBuilder,
+        refusals: impl Fn(&Refusal<'_>) -> Option<Kind> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let identity = Arc::new(Identity::new(&settings, &http)?);
         let http = http.failures_with(move |status, headers, body| {
-            refusal::read(status, headers, body, api.refusals)
+            refusal::read(status, headers, body, &refusals)
         });
         let regions = [&settings.region].into_iter().chain(&settings.regions);
         let regions = regions.map(|region| AllowedRegion {

@@ -75,7 +75,7 @@ pub(super) fn read(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-    own: fn(&Refusal<'_>) -> Option<Kind>,
+    own: impl Fn(&Refusal<'_>) -> Option<Kind>,
 ) -> Option<Failure> {
     let body = if body.len() > LARGEST { &[] } else { body };
     let (in_body, message) = in_json(body).or_else(|| xml::error(body)).unwrap_or_default();

@@ -41,7 +41,7 @@ impl<P: RawPlugin> DynPlugin for Jobs<P> {
         self.task_types
     }
 
-    fn custom_schema(&self) -> Json {
+    fn custom_schema(&self, _: TaskType) -> Json {
         any_object()
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
 use server_core::{Result, digest::Fingerprint};
 
 use super::{JointPolls, JointStatus, Plugin, Polled};
@@ -45,6 +46,8 @@ use crate::{context::Context, task::TaskType};
 pub struct Options<P: Plugin> {
     pub(crate) task_types: &'static [TaskType],
     pub(crate) joint: Option<Joint<P>>,
+    pub(crate) schema: Option<fn(&P, TaskType) -> Json>,
+    pub(crate) example: Option<fn(&P, TaskType) -> String>,
 }
 
 /// The functions of [`JointPolls`] as values, so that other plugins need not implement the trait.
@@ -68,7 +71,7 @@ type GetMany<P> = for<'a> fn(
 impl<P: Plugin> Default for Options<P> {
     /// All task types, no joint polls.
     fn default() -> Self {
-        Self { task_types: P::TASK_TYPES, joint: None }
+        Self { task_types: P::TASK_TYPES, joint: None, schema: None, example: None }
     }
 }
 
@@ -77,6 +80,19 @@ impl<P: Plugin> Options<P> {
     /// enables.
     pub fn task_types(mut self, task_types: &'static [TaskType]) -> Self {
         self.task_types = task_types;
+        self
+    }
+
+    /// Publishes `schema` as the JSON Schema of a task type's `custom`, instead of that of
+    /// [`Plugin::Custom`]: for plugins whose task types differ in it, or that learn it when they start.
+    pub fn custom_schema(mut self, schema: fn(&P, TaskType) -> Json) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// Shows `example` in `/docs` as a task of a task type, instead of [`Plugin::EXAMPLE`]; it is JSON, too.
+    pub fn example(mut self, example: fn(&P, TaskType) -> String) -> Self {
+        self.example = Some(example);
         self
     }
 
@@ -98,6 +114,6 @@ impl<P: Plugin> fmt::Debug for Options<P> {
         f.debug_struct("Options")
             .field("task_types", &self.task_types)
             .field("joint_polls", &self.joint.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -325,6 +325,7 @@ async fn schema(
     State(rest): State<Rest>,
     address: Address,
 ) -> Result<([(http::HeaderName, &'static str); 1], String)> {
-    let schema = rest.find(&address)?.plugin.custom_schema();
+    let served = rest.find(&address)?;
+    let schema = served.plugin.custom_schema(served.task_type);
     Ok(([(http::header::CONTENT_TYPE, "application/schema+json")], schema.to_string()))
 }

@@ -13,10 +13,10 @@ use super::{
     exact::{MAX_EXACT, rounded},
     path::Path,
     proto::flyteidl::core::{
-        Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar,
-        Schema, SimpleType, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType,
-        Void, literal::Value as LiteralValue, literal_type::Type as ProtoType,
-        primitive::Value as Prim, scalar::Value as ScalarValue,
+        Binary, Blob, BlobType, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive,
+        Scalar, Schema, SchemaType, SimpleType, StructuredDataset, StructuredDatasetMetadata,
+        StructuredDatasetType, UnionType, Void, literal::Value as LiteralValue,
+        literal_type::Type as ProtoType, primitive::Value as Prim, scalar::Value as ScalarValue,
     },
     scan::values_in_msgpack,
 };
@@ -193,6 +193,35 @@ pub(super) fn kind(declared: &LiteralType) -> Type {
         Some(ProtoType::StructuredDatasetType(_)) => Type::StructuredDataset,
         Some(ProtoType::UnionType(union)) => Type::union_of(union.variants.iter().map(kind)),
     }
+}
+
+/// The proto of `ty`, of which [`kind`] makes `ty` again. What is not known has no type.
+pub(super) fn literal_type(ty: &Type) -> LiteralType {
+    let simple = |simple: SimpleType| ProtoType::Simple(simple as i32);
+    let proto = match ty {
+        Type::Null => simple(SimpleType::None),
+        Type::Integer => simple(SimpleType::Integer),
+        Type::Float => simple(SimpleType::Float),
+        Type::String => simple(SimpleType::String),
+        Type::Boolean => simple(SimpleType::Boolean),
+        Type::Datetime => simple(SimpleType::Datetime),
+        Type::Duration => simple(SimpleType::Duration),
+        Type::Bytes => simple(SimpleType::Binary),
+        Type::Json => simple(SimpleType::Struct),
+        Type::List(item) => ProtoType::CollectionType(Box::new(literal_type(item))),
+        Type::Map(item) => ProtoType::MapValueType(Box::new(literal_type(item))),
+        Type::Union(members) => {
+            let variants = members.iter().map(literal_type).collect();
+            ProtoType::UnionType(UnionType { variants })
+        }
+        Type::Blob => ProtoType::Blob(BlobType::default()),
+        Type::Schema => ProtoType::Schema(SchemaType::default()),
+        Type::StructuredDataset => {
+            ProtoType::StructuredDatasetType(StructuredDatasetType::default())
+        }
+        Type::Unknown => return LiteralType::default(),
+    };
+    LiteralType { r#type: Some(proto) }
 }
 
 fn simple_kind(simple: i32) -> Type {

@@ -10,14 +10,17 @@ use server_core::{
 use super::{
     declared::{fit, of_optional},
     json::to_proto_json,
-    literal::{from_struct, kind},
+    literal::{from_struct, kind, literal_type},
     path::Path,
     plain::from_plain_json,
-    proto::flyteidl::{admin::CreateTaskRequest, core::VariableMap},
+    proto::flyteidl::{
+        admin::CreateTaskRequest,
+        core::{Variable, VariableMap},
+    },
     raw::RawTask,
     task::read_inputs,
 };
-use crate::task::{Type, Value};
+use crate::task::{Task, Type, Value};
 
 impl RawTask {
     /// The task as an object with `template` and `task_execution_metadata` (proto-JSON with the proto's field names),
@@ -81,6 +84,21 @@ impl RawTask {
 pub struct OutputTypes(VariableMap);
 
 impl OutputTypes {
+    /// The types that `task` declares.
+    #[must_use]
+    pub fn of<Custom>(task: &Task<Custom>) -> Self {
+        let variables = task.outputs.iter().map(|(name, declared)| {
+            let r#type = Some(literal_type(declared));
+            (name.clone(), Variable { r#type, ..Variable::default() })
+        });
+        Self(VariableMap { variables: variables.collect() })
+    }
+
+    /// The names of the outputs, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.variables.keys().map(String::as_str)
+    }
+
     /// As bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -228,6 +246,38 @@ mod tests {
         assert_eq!(find("files"), Value::List(vec![Value::Blob { uri: "s3://b/f".to_owned() }]));
         assert_eq!(find("s"), Value::Json(json!({"a": 1})));
         let _: Vec<_> = values.iter().map(|(_, value)| literal(value)).collect();
+    }
+
+    #[test]
+    fn output_types_are_those_that_the_task_declares() {
+        let list = |item| Type::List(Box::new(item));
+        let types = [
+            Type::Null,
+            Type::Integer,
+            Type::Float,
+            Type::String,
+            Type::Boolean,
+            Type::Datetime,
+            Type::Duration,
+            Type::Bytes,
+            Type::Json,
+            Type::Blob,
+            Type::Schema,
+            Type::StructuredDataset,
+            Type::Unknown,
+            list(list(Type::Float)),
+            Type::Map(Box::new(Type::Integer)),
+            Type::Union(vec![Type::String, Type::Null]),
+        ];
+        let mut task = Task::new(());
+        for (index, ty) in types.iter().enumerate() {
+            task = task.with_output(format!("o{index:02}"), ty.clone());
+        }
+        let declared = OutputTypes::of(&task);
+        assert_eq!(declared.names().count(), types.len());
+        let read = OutputTypes::decode(&declared.encode()).unwrap();
+        let kinds = read.0.variables.values().map(|one| kind(one.r#type.as_ref().unwrap()));
+        assert_eq!(kinds.collect::<Vec<_>>(), types);
     }
 
     #[test]

@@ -84,6 +84,7 @@ const REPOSITORY: &[&str] = &[
     "charts",
     "clients",
     "common",
+    "declarative",
     "docs",
     "helpers",
     "manager",

@@ -80,7 +80,8 @@ fn tasks_of(mut item: Value, served: &Served) -> Value {
         operations.retain(|method, _| !absent.contains(&&**method));
         for operation in operations.values_mut() {
             if let Some(body) = operation.pointer_mut("/requestBody/content/application~1json") {
-                *body = json!({ "schema": schema, "example": served.plugin.example() });
+                *body =
+                    json!({ "schema": schema, "example": served.plugin.example(served.task_type) });
             }
         }
     }
@@ -107,7 +108,7 @@ fn addressed(mut item: Value, served: &Served) -> Value {
 /// Adds the schema of a task type's `custom`, and of the body that has it.
 fn add_schemas(document: &mut Value, served: &Served) {
     let name = name_of(served);
-    let mut custom = served.plugin.custom_schema();
+    let mut custom = served.plugin.custom_schema(served.task_type);
     let prefix = format!("#/components/schemas/{name}.");
     rename_references(&mut custom, &prefix);
     let definitions = custom.as_object_mut().and_then(|custom| custom.remove("$defs"));

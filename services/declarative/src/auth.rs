@@ -1,0 +1,296 @@
+//! What signs requests.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use plugin_core::{
+    Context, Error, Fingerprint, Http, HttpBuilder, Kind, Result,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    secrecy::{ExposeSecret as _, SecretString},
+    serde_json::Value as Json,
+    upstream::{Credentials, SecretToken, Token, TokenCache, TokenSource, authorization},
+};
+
+use crate::{
+    checker::Checker,
+    expression::{Scope, Text},
+    file::{self, AwsProtocol},
+    located::At,
+    mistake::Mistake,
+    names::Scopes,
+    request::header_name,
+};
+
+/// The compiled `auth` of a file. Secrets are names.
+#[derive(Debug)]
+pub(crate) enum Auth {
+    None,
+    Bearer(String),
+    Header { name: HeaderName, secret: String, prefix: String },
+    Basic { username: String, password: String },
+    Oauth2(Oauth2),
+    Aws(AwsApi),
+}
+
+#[derive(Debug)]
+pub(crate) struct Oauth2 {
+    token_url: Text,
+    client_id: String,
+    client_secret: String,
+    scope: Option<Text>,
+    audience: Option<Text>,
+}
+
+/// An API of AWS.
+#[derive(Debug)]
+pub(crate) struct AwsApi {
+    pub(crate) region: Text,
+    pub(crate) service: String,
+    pub(crate) signing_name: Option<String>,
+    pub(crate) protocol: AwsProtocol,
+    pub(crate) target_prefix: String,
+}
+
+impl Auth {
+    /// Compiles `auth`, whose secrets are among `secrets`.
+    pub(crate) fn compile(
+        checker: &mut Checker<'_>,
+        auth: &file::Auth,
+        scopes: &Scopes,
+        secrets: &mut Secrets<'_>,
+    ) -> Self {
+        match auth {
+            file::Auth::None => Self::None,
+            file::Auth::Bearer(bearer) => Self::Bearer(secrets.named(checker, &bearer.secret)),
+            file::Auth::Header(own) => {
+                let prefix = own.prefix.as_ref().map(|prefix| prefix.value.clone());
+                if let Some(prefix) = &own.prefix
+                    && HeaderValue::from_str(&prefix.value).is_err()
+                {
+                    checker.mistake(prefix.place, "a header cannot have this prefix");
+                }
+                let name = match own.name.value.eq_ignore_ascii_case("authorization") {
+                    true => Some(header::AUTHORIZATION),
+                    false => header_name(checker, &own.name),
+                };
+                Self::Header {
+                    name: name.unwrap_or(header::AUTHORIZATION),
+                    secret: secrets.named(checker, &own.secret),
+                    prefix: prefix.unwrap_or_default(),
+                }
+            }
+            file::Auth::Basic(basic) => Self::Basic {
+                username: secrets.named(checker, &basic.username),
+                password: secrets.named(checker, &basic.password),
+            },
+            file::Auth::Oauth2(oauth) => Self::Oauth2(Oauth2 {
+                token_url: checker.text(&oauth.token_url, &scopes.settings),
+                client_id: secrets.named(checker, &oauth.client_id),
+                client_secret: secrets.named(checker, &oauth.client_secret),
+                scope: checker.optional_text(oauth.scope.as_ref(), &scopes.settings),
+                audience: checker.optional_text(oauth.audience.as_ref(), &scopes.settings),
+            }),
+            file::Auth::AwsSigv4(aws) => Self::Aws(AwsApi::compile(checker, aws, scopes)),
+        }
+    }
+
+    /// Whether the API names operations by a header.
+    pub(crate) fn calls(&self) -> bool {
+        matches!(self, Self::Aws(api) if api.protocol != AwsProtocol::RestJson)
+    }
+
+    /// `http` with these credentials, for an API with `settings`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a setting makes no URL.
+    pub(crate) fn sign(&self, http: HttpBuilder, settings: &Json) -> Result<HttpBuilder> {
+        Ok(match self {
+            Self::None | Self::Aws(_) => http,
+            Self::Bearer(secret) => http.credentials(SecretToken::new(secret)),
+            Self::Header { name, secret, prefix } => http.credentials(SecretHeader {
+                name: name.clone(),
+                secret: secret.clone(),
+                prefix: prefix.clone(),
+            }),
+            Self::Basic { username, password } => {
+                http.credentials(Basic { username: username.clone(), password: password.clone() })
+            }
+            Self::Oauth2(oauth) => {
+                let source = oauth.source(&http, settings)?;
+                http.credentials(TokenCache::default().of(source))
+            }
+        })
+    }
+}
+
+impl AwsApi {
+    fn compile(checker: &mut Checker<'_>, aws: &file::AwsSigv4, scopes: &Scopes) -> Self {
+        let is_json = aws.protocol != AwsProtocol::RestJson;
+        match (&aws.target_prefix, is_json) {
+            (None, true) => {
+                let message = "`target_prefix` is missing: this protocol names operations by it";
+                checker.mistake(aws.service.place, message);
+            }
+            (Some(prefix), false) => {
+                checker.mistake(prefix.place, "rest_json has no `target_prefix`");
+            }
+            _ => {}
+        }
+        let given = [Some(&aws.service), aws.signing_name.as_ref(), aws.target_prefix.as_ref()];
+        for name in given.into_iter().flatten() {
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+            if name.value.is_empty() || !name.value.chars().all(is_name) {
+                checker.mistake(name.place, "must be a name, as the API's model has it");
+            }
+        }
+        let value = |name: &Option<At<String>>| name.as_ref().map(|name| name.value.clone());
+        Self {
+            region: checker.text(&aws.region, &scopes.settings),
+            service: aws.service.value.clone(),
+            signing_name: value(&aws.signing_name),
+            protocol: aws.protocol,
+            target_prefix: value(&aws.target_prefix).unwrap_or_default(),
+        }
+    }
+}
+
+/// The secrets of a file, and whether each is used.
+pub(crate) struct Secrets<'a> {
+    declared: Vec<(&'a At<String>, bool)>,
+}
+
+impl<'a> Secrets<'a> {
+    pub(crate) fn new(names: impl Iterator<Item = &'a At<String>>) -> Self {
+        Self { declared: names.map(|name| (name, false)).collect() }
+    }
+
+    fn named(&mut self, checker: &mut Checker<'_>, name: &At<String>) -> String {
+        match self.declared.iter_mut().find(|(known, _)| known.value == name.value) {
+            Some((_, is_used)) => *is_used = true,
+            None => {
+                let known = self.declared.iter().map(|(known, _)| known.value.as_str());
+                let known = known.collect::<Vec<_>>();
+                checker.wrong(Mistake::unknown(name.place, "secret", &name.value, &known));
+            }
+        }
+        name.value.clone()
+    }
+
+    /// Reports those that nothing uses.
+    pub(crate) fn finish(self, checker: &mut Checker<'_>) {
+        for (name, _) in self.declared.into_iter().filter(|(_, is_used)| !is_used) {
+            checker.mistake(name.place, format!("nothing uses the secret `{}`", name.value));
+        }
+    }
+}
+
+/// Sends a secret in a header.
+struct SecretHeader {
+    name: HeaderName,
+    secret: String,
+    prefix: String,
+}
+
+impl Credentials for SecretHeader {
+    async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
+        let secret = cx.secret(&self.secret).await?;
+        let text = format!("{}{}", self.prefix, secret.expose_secret().trim());
+        let value = HeaderValue::from_str(&text).map_err(|_| unusable(&self.secret))?;
+        Ok(HeaderMap::from_iter([(self.name.clone(), sensitive(value))]))
+    }
+
+    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
+        cx.forget_secret(&self.secret);
+    }
+}
+
+/// Sends a user name and a password.
+struct Basic {
+    username: String,
+    password: String,
+}
+
+impl Credentials for Basic {
+    async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
+        let username = cx.secret(&self.username).await?;
+        let password = cx.secret(&self.password).await?;
+        let (name, word) = (username.expose_secret().trim(), password.expose_secret().trim());
+        if name.contains(':') {
+            // RFC 7617 §2: a colon ends the user's name.
+            return Err(unusable(&self.username));
+        }
+        let encoded = SecretString::from(BASE64_STANDARD.encode(format!("{name}:{word}")));
+        let value = authorization("Basic", &encoded)?;
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+    }
+
+    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
+        cx.forget_secret(&self.username);
+        cx.forget_secret(&self.password);
+    }
+}
+
+fn unusable(secret: &str) -> Error {
+    Error::new(Kind::FailedPrecondition, format!("secret {secret} cannot be sent in a header"))
+}
+
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
+impl Oauth2 {
+    fn source(&self, http: &HttpBuilder, settings: &Json) -> Result<ClientCredentials> {
+        let scope = Scope::default().with("settings", settings);
+        let read = |text: &Text| {
+            text.eval(&scope).map_err(|error| Error::invalid(format!("upstream.auth: {error}")))
+        };
+        let optional = |text: &Option<Text>| match text {
+            Some(text) => read(text),
+            None => Ok(None),
+        };
+        let missing = || Error::invalid("upstream.auth.oauth2.token_url: has no value");
+        let token_url = read(&self.token_url)?.ok_or_else(missing)?;
+        Ok(ClientCredentials {
+            http: http.clone().build(&token_url)?,
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.clone(),
+            scope: optional(&self.scope)?,
+            audience: optional(&self.audience)?,
+        })
+    }
+}
+
+/// Tokens of OAuth 2.0's client credentials.
+struct ClientCredentials {
+    http: Http,
+    client_id: String,
+    client_secret: String,
+    scope: Option<String>,
+    audience: Option<String>,
+}
+
+impl ClientCredentials {
+    async fn client(&self, cx: &Context) -> Result<(SecretString, SecretString)> {
+        Ok((cx.secret(&self.client_id).await?, cx.secret(&self.client_secret).await?))
+    }
+}
+
+impl TokenSource for ClientCredentials {
+    async fn identity(&self, cx: &Context) -> Result<Fingerprint> {
+        let (id, secret) = self.client(cx).await?;
+        Ok(Fingerprint::of(&["client_credentials", id.expose_secret(), secret.expose_secret()]))
+    }
+
+    async fn fetch(&self, cx: &Context) -> Result<Token> {
+        let (id, secret) = self.client(cx).await?;
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", id.expose_secret().trim()),
+            ("client_secret", secret.expose_secret().trim()),
+        ];
+        form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
+        form.extend(self.audience.as_deref().map(|audience| ("audience", audience)));
+        // The URL has the whole path.
+        let request = self.http.post::<&str>(&[]).idempotent().form(&form);
+        Token::issued(request, cx).await
+    }
+}

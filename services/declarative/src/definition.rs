@@ -1,0 +1,183 @@
+//! A file, checked and compiled.
+
+mod jobs;
+
+use plugin_core::{
+    http::HeaderName,
+    serde_json::{Value as Json, json},
+};
+
+pub(crate) use self::jobs::{Create, Delete, Get, Idempotency, Lookup, StatePhase, phase};
+use crate::{
+    auth::{Auth, Secrets},
+    checker::Checker,
+    custom::Fields,
+    errors::Errors,
+    expression::Text,
+    file::{File, Head, VERSION},
+    located::At,
+    mistake::{Mistake, Mistakes},
+    names::{Names, Scopes},
+    request::header_name,
+    settings::{self, Declared},
+};
+
+/// A plugin that is a file: checked, so that what can go wrong is in the values alone.
+#[derive(Debug)]
+pub struct Definition {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Names and versions.
+    pub(crate) task_types: Vec<(String, i32)>,
+    pub(crate) settings: Vec<Declared>,
+    /// Names and descriptions.
+    pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) base: Option<Text>,
+    pub(crate) headers: Vec<(HeaderName, Text)>,
+    pub(crate) auth: Auth,
+    pub(crate) custom: Fields,
+    pub(crate) create: Create,
+    pub(crate) get: Get,
+    pub(crate) delete: Delete,
+    pub(crate) errors: Errors,
+    pub(crate) links: Vec<(String, Text)>,
+    pub(crate) example: Json,
+}
+
+impl Definition {
+    /// Reads and checks `source`, the file `name`.
+    ///
+    /// # Errors
+    /// Every mistake with its place; of YAML's own mistakes, the first.
+    pub fn read(name: &str, source: &str) -> Result<Self, Mistakes> {
+        let file = File::parse(name, source)?;
+        let mut checker = Checker { source, mistakes: Vec::new() };
+        let definition = Self::compile(&mut checker, &file);
+        let mut list = checker.mistakes;
+        if list.is_empty() {
+            return Ok(definition);
+        }
+        list.sort_by_key(|mistake| mistake.place.start);
+        Err(Mistakes { name: name.to_owned(), source: source.to_owned(), list })
+    }
+
+    fn compile(checker: &mut Checker<'_>, file: &File) -> Self {
+        if file.version.value != VERSION {
+            let message = format!("version {} of the language is not known", file.version.value);
+            let help = format!("this program reads version {VERSION}");
+            checker.wrong(Mistake::new(file.version.place, message).help(help));
+        }
+        let settings = settings::compile(checker, &file.settings);
+        let custom = Fields::compile(&file.custom, checker.source, &mut checker.mistakes);
+        let jobs = &file.create.job.value;
+        for (name, _) in &jobs.0 {
+            checker.identifier(name);
+        }
+        let scopes = Scopes::new(&file.settings.names(), &file.custom.names(), &jobs.names());
+        let mut secrets = Secrets::new(file.secrets.0.iter().map(|(name, _)| name));
+        for (name, _) in &file.secrets.0 {
+            checker.identifier(name);
+        }
+        let auth = Auth::compile(checker, &file.upstream.auth.value, &scopes, &mut secrets);
+        secrets.finish(checker);
+        let secrets = file.secrets.0.iter();
+        let secrets = secrets.map(|(name, about)| (name.value.clone(), about.value.clone()));
+        let is_aws = matches!(auth, Auth::Aws(_));
+        Self {
+            name: name_of(checker, &file.plugin),
+            description: file.plugin.description.value.clone(),
+            task_types: task_types(checker, &file.plugin),
+            settings,
+            secrets: secrets.collect(),
+            base: base(checker, file, &scopes, is_aws),
+            headers: headers(checker, file, &scopes),
+            create: Create::compile(checker, &file.create, &scopes, auth.calls()),
+            get: Get::compile(checker, &file.get, &scopes, auth.calls()),
+            delete: Delete::compile(checker, &file.delete, &scopes, auth.calls()),
+            errors: Errors::compile(checker, &file.errors, &scopes, is_aws),
+            links: checker.texts(&file.links, &scopes.job),
+            example: example(checker, &file.plugin),
+            custom,
+            auth,
+        }
+    }
+}
+
+fn name_of(checker: &mut Checker<'_>, plugin: &Head) -> String {
+    let At { value: name, place } = &plugin.name;
+    let is_fine =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let first = name.chars().next();
+    if !first.is_some_and(|first| first.is_ascii_lowercase()) || !name.chars().all(is_fine) {
+        checker.mistake(*place, "a plugin's name has lower-case letters, digits and hyphens");
+    }
+    name.clone()
+}
+
+fn task_types(checker: &mut Checker<'_>, plugin: &Head) -> Vec<(String, i32)> {
+    let mut found = Vec::<(String, i32)>::new();
+    for At { value: text, place } in &plugin.task_types {
+        let parsed = text.split_once(':').and_then(|(name, version)| {
+            let is_fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+            let version = version.parse::<i32>().ok().filter(|version| *version >= 0)?;
+            (!name.is_empty() && name.chars().all(is_fine)).then(|| (name.to_owned(), version))
+        });
+        match parsed {
+            None => {
+                let message = "a task type is a name and a version, such as `nomad_batch:0`";
+                checker.mistake(*place, message);
+            }
+            Some((name, _)) if found.iter().any(|(known, _)| *known == name) => {
+                checker.mistake(*place, format!("the task type `{name}` is here twice"));
+            }
+            Some(parsed) => found.push(parsed),
+        }
+    }
+    if plugin.task_types.is_empty() {
+        checker.mistake(plugin.name.place, "the plugin has no task types");
+    }
+    found
+}
+
+fn base(checker: &mut Checker<'_>, file: &File, scopes: &Scopes, is_aws: bool) -> Option<Text> {
+    let base = file.upstream.base.as_ref();
+    match base {
+        None if !is_aws => {
+            let message = "`upstream.base` is missing: the URL of the vendor's API";
+            checker.mistake(file.upstream.auth.place, message);
+        }
+        Some(base) if is_aws => {
+            checker.mistake(base.place, "an API of AWS has no `base`: it follows from the region");
+        }
+        Some(base) => {
+            let scheme = base.value.split("://").next().unwrap_or_default();
+            if !base.value.starts_with(['$', '=']) && !matches!(scheme, "http" | "https") {
+                checker.mistake(base.place, "must be a URL, which begins with https://");
+            }
+        }
+        None => {}
+    }
+    checker.optional_text(base, &scopes.settings)
+}
+
+fn headers(checker: &mut Checker<'_>, file: &File, scopes: &Scopes) -> Vec<(HeaderName, Text)> {
+    let mut headers = Vec::new();
+    for (name, text) in &file.upstream.headers.0 {
+        let text = checker.text(text, &scopes.settings);
+        headers.extend(header_name(checker, name).map(|name| (name, text)));
+    }
+    headers
+}
+
+fn example(checker: &mut Checker<'_>, plugin: &Head) -> Json {
+    let Some(node) = &plugin.example else { return json!({ "custom": {} }) };
+    let example = checker.value(node, &Names::default()).literal();
+    match example {
+        Some(example) if example.is_object() => example,
+        _ => {
+            checker
+                .mistake(node.place, "an example is a mapping with `custom`, `sql` and `inputs`");
+            Json::Null
+        }
+    }
+}

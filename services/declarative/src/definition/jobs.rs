@@ -1,0 +1,259 @@
+//! The compiled `create`, `get` and `delete` of a file.
+
+use plugin_core::Phase;
+
+use crate::{
+    checker::Checker,
+    errors::Matcher,
+    expression::{Expr, SHORT_KEY, Text},
+    file::{self, Idempotency as Key},
+    located::{At, Entries},
+    mistake::{Mistake, nearest},
+    names::{Names, Scopes},
+    request::{Request, header_name},
+    value::Value,
+};
+
+/// Flyte's phases, as a file names them.
+const PHASES: [(&str, Phase); 8] = [
+    ("queued", Phase::Queued),
+    ("waiting_for_resources", Phase::WaitingForResources),
+    ("initializing", Phase::Initializing),
+    ("running", Phase::Running),
+    ("succeeded", Phase::Succeeded),
+    ("failed", Phase::Failed),
+    ("retryable_failed", Phase::RetryableFailed),
+    ("aborted", Phase::Aborted),
+];
+
+/// Submits the job.
+#[derive(Debug)]
+pub(crate) struct Create {
+    pub(crate) target: Option<Text>,
+    pub(crate) request: Request,
+    pub(crate) idempotency: Idempotency,
+    pub(crate) job: Vec<(String, Text)>,
+    pub(crate) exists: Option<Vec<(String, Text)>>,
+}
+
+/// What keeps a repeated create from starting a second job.
+#[derive(Debug)]
+pub(crate) enum Idempotency {
+    /// The vendor, which gets the key in the request.
+    Key,
+    Lookup(Box<Lookup>),
+}
+
+/// Looks for a job.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    pub(crate) request: Request,
+    pub(crate) items: Expr,
+    pub(crate) is_it: Expr,
+}
+
+impl Create {
+    pub(super) fn compile(
+        checker: &mut Checker<'_>,
+        file: &file::Create,
+        scopes: &Scopes,
+        calls: bool,
+    ) -> Self {
+        let mut request = Request::compile(checker, &file.request, &scopes.task, calls);
+        let idempotency = idempotency(checker, &file.idempotency, &mut request, scopes, calls);
+        let job = ids(checker, &file.job, &scopes.created);
+        let exists = file.exists.as_ref().map(|exists| {
+            let (mut own, mut theirs) = (exists.value.names(), file.job.value.names());
+            own.sort_unstable();
+            theirs.sort_unstable();
+            if own != theirs {
+                checker.mistake(exists.place, "`exists` must have the same ids as `job`");
+            }
+            ids(checker, exists, &scopes.task)
+        });
+        let target = checker.optional_text(file.target.as_ref(), &scopes.task);
+        Self { target, request, idempotency, job, exists }
+    }
+
+    /// Whether an expression uses `name`.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        let ids = self.job.iter().chain(self.exists.iter().flatten());
+        let target = self.target.as_ref().is_some_and(|target| target.uses(name));
+        let lookup = match &self.idempotency {
+            Idempotency::Key => false,
+            Idempotency::Lookup(lookup) => {
+                let Lookup { request, items, is_it } = &**lookup;
+                request.uses(name) || items.uses(name) || is_it.uses(name)
+            }
+        };
+        target || lookup || self.request.uses(name) || ids.into_iter().any(|(_, id)| id.uses(name))
+    }
+}
+
+fn ids(
+    checker: &mut Checker<'_>,
+    ids: &At<Entries<At<String>>>,
+    names: &Names,
+) -> Vec<(String, Text)> {
+    if ids.value.0.is_empty() {
+        checker.mistake(ids.place, "there is no id that finds the job again");
+    }
+    checker.texts(&ids.value, names)
+}
+
+fn idempotency(
+    checker: &mut Checker<'_>,
+    file: &At<Key>,
+    request: &mut Request,
+    scopes: &Scopes,
+    calls: bool,
+) -> Idempotency {
+    let key = |checker: &mut Checker<'_>| {
+        Value::Expr(checker.expr(&At { value: "=key".to_owned(), place: file.place }, &scopes.task))
+    };
+    match &file.value {
+        Key::Header(name) => {
+            let value = key(checker);
+            if let Some(name) = header_name(checker, name) {
+                request.add_header(name, value);
+            }
+        }
+        Key::Field(name) => {
+            let value = key(checker);
+            if !request.add_field(&name.value, value) {
+                let message = "the body has this field already, or has no fields";
+                checker.mistake(name.place, message);
+            }
+        }
+        Key::Request => {
+            if !request.uses("key") && !request.uses(SHORT_KEY) {
+                let message = "the request has neither `key` nor `short_key(…)`: a repeat would start a second job";
+                checker.mistake(file.place, message);
+            }
+        }
+        Key::Lookup(lookup) => {
+            let is_it = checker.expr(&lookup.r#match, &scopes.item);
+            if !is_it.uses("key") && !is_it.uses(SHORT_KEY) {
+                let message = "it must compare something of `item` with `key`";
+                checker.mistake(lookup.r#match.place, message);
+            }
+            return Idempotency::Lookup(Box::new(Lookup {
+                request: Request::compile(checker, &lookup.request, &scopes.task, calls),
+                items: checker.expr(&lookup.items, &scopes.created),
+                is_it,
+            }));
+        }
+    }
+    Idempotency::Key
+}
+
+/// Reads the job's status.
+#[derive(Debug)]
+pub(crate) struct Get {
+    pub(crate) request: Request,
+    pub(crate) found: Option<Expr>,
+    pub(crate) state: Expr,
+    states: Vec<(String, StatePhase)>,
+    pub(crate) message: Option<Text>,
+    pub(crate) code: Option<Text>,
+    pub(crate) outputs: Vec<(String, Value)>,
+    pub(crate) info: Vec<(String, Value)>,
+}
+
+/// The phase of a state.
+#[derive(Debug)]
+pub(crate) enum StatePhase {
+    Known(Phase),
+    /// An expression that gives its name.
+    Expr(Expr),
+}
+
+impl Get {
+    pub(super) fn compile(
+        checker: &mut Checker<'_>,
+        file: &file::Get,
+        scopes: &Scopes,
+        calls: bool,
+    ) -> Self {
+        Self {
+            request: Request::compile(checker, &file.request, &scopes.job, calls),
+            found: checker.optional_expr(file.found.as_ref(), &scopes.polled),
+            state: checker.expr(&file.state, &scopes.polled),
+            states: states(checker, &file.states, scopes),
+            message: checker.optional_text(file.message.as_ref(), &scopes.state),
+            code: checker.optional_text(file.code.as_ref(), &scopes.state),
+            outputs: checker.values(&file.outputs, &scopes.state),
+            info: checker.values(&file.info, &scopes.state),
+        }
+    }
+
+    /// The phase of `state`, if the file has it.
+    pub(crate) fn phase_of(&self, state: &str) -> Option<&StatePhase> {
+        self.states.iter().find(|(known, _)| known == state).map(|(_, phase)| phase)
+    }
+}
+
+/// The phase that a file names `name`.
+pub(crate) fn phase(name: &str) -> Option<Phase> {
+    PHASES.iter().find(|(known, _)| *known == name).map(|(_, phase)| *phase)
+}
+
+fn states(
+    checker: &mut Checker<'_>,
+    file: &At<Entries<At<String>>>,
+    scopes: &Scopes,
+) -> Vec<(String, StatePhase)> {
+    let mut states = Vec::new();
+    let known = PHASES.map(|(name, _)| name);
+    for (state, name) in &file.value.0 {
+        let found = match (phase(&name.value), name.value.starts_with('=')) {
+            (Some(phase), _) => StatePhase::Known(phase),
+            (None, true) => StatePhase::Expr(checker.expr(name, &scopes.state)),
+            (None, false) => {
+                let mistake = Mistake::unknown(name.place, "phase", &name.value, &known);
+                let mistake = match nearest(&name.value.to_lowercase(), known.into_iter()) {
+                    Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                    None => mistake,
+                };
+                checker.wrong(mistake);
+                continue;
+            }
+        };
+        states.push((state.value.clone(), found));
+    }
+    let any = |wanted: &[Phase]| {
+        states.iter().any(|(_, phase)| match phase {
+            StatePhase::Known(phase) => wanted.contains(phase),
+            StatePhase::Expr(_) => true,
+        })
+    };
+    let failures = [Phase::Failed, Phase::RetryableFailed, Phase::Aborted];
+    if !any(&[Phase::Succeeded]) {
+        checker.mistake(file.place, "no state is `succeeded`: the task would run for ever");
+    }
+    if !any(&failures) {
+        checker.mistake(file.place, "no state is `failed`: a failed task would run for ever");
+    }
+    states
+}
+
+/// Stops the job.
+#[derive(Debug)]
+pub(crate) struct Delete {
+    pub(crate) request: Request,
+    pub(crate) ended: Option<Matcher>,
+}
+
+impl Delete {
+    pub(super) fn compile(
+        checker: &mut Checker<'_>,
+        file: &file::Delete,
+        scopes: &Scopes,
+        calls: bool,
+    ) -> Self {
+        let request = Request::compile(checker, &file.request, &scopes.job, calls);
+        let names = Names::default().scalar("code").scalar("message");
+        let ended = file.ended.as_ref().map(|node| Matcher::compile(checker, node, &names));
+        Self { request, ended }
+    }
+}

@@ -1,0 +1,103 @@
+use plugin_core::serde_json::json;
+
+use super::*;
+
+fn names() -> Names {
+    Names::default()
+        .any("body")
+        .only("custom", &["n", "id", "tags"])
+        .scalar("key")
+        .scalar(SHORT_KEY)
+}
+
+fn compile(source: &str) -> Result<Expr, Mistake> {
+    Expr::compile(source, Place { start: 0, end: source.len() }, source, &names())
+}
+
+fn scope() -> Scope {
+    let custom = json!({"n": 3, "id": "0478", "tags": ["a", "b"]});
+    let body = json!({"state": "DONE", "output": "{\"rows\": 7}", "list": [], "arn": "a:x:b"});
+    Scope::default()
+        .with("custom", custom)
+        .with("body", body)
+        .with("key", "k")
+        .with_value(SHORT_KEY, short_key("0123456789".repeat(7)[..64].to_owned()))
+}
+
+fn eval(source: &str) -> Option<Json> {
+    compile(source).unwrap().eval(&scope()).unwrap()
+}
+
+#[test]
+fn values_keep_their_types() {
+    for (source, expected) in [
+        ("custom.n", json!(3)),
+        ("custom.n + 1", json!(4)),
+        ("custom['n'] + (body['x-y'] | default(1))", json!(4)),
+        ("custom.n * 60 - 2 ** 3", json!(172)),
+        ("custom.id", json!("0478")),
+        ("custom.tags", json!(["a", "b"])),
+        ("custom.n > 2 and body.state in ['DONE', 'OK']", json!(true)),
+        ("'yes' if body.list | length == 0 else 'no'", json!("yes")),
+        ("(body.output | from_json).rows", json!(7)),
+        ("body.arn | replace(':x:', ':y:') ~ '/' ~ custom.n", json!("a:y:b/3")),
+        ("body.missing.deep | default('none')", json!("none")),
+        ("custom.tags | join('-')", json!("a-b")),
+        ("([{'a': 1, 'b': 2}, {'a': 3}, 7] | where('a', 3) | first).a", json!(3)),
+        ("body.none | where('a', 3)", json!([])),
+        ("'a/b' | split('/') | last", json!("b")),
+        ("{'a': custom.n}", json!({"a": 3})),
+        ("{'a': 1} | merge({'b': key})", json!({"a": 1, "b": "k"})),
+        ("body.none | merge({'b': key})", json!({"b": "k"})),
+        ("short_key('flyte-', 26)", json!("flyte-01234567890123456789012345")),
+    ] {
+        assert_eq!(eval(source), Some(expected), "{source}");
+    }
+    assert_eq!(eval("body.missing"), None);
+    assert_eq!(eval("custom.n | default(none) if false else none"), None);
+}
+
+#[test]
+fn unknown_names_are_found_before_anything_is_evaluated() {
+    for (source, message, help, at) in [
+        ("custom.nn", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
+        ("custom['nn'] + 1", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
+        ("1 + bodi.x", "unknown name `bodi`", "did you mean `body`?", 4),
+        ("key.x", "`key` has no parts: `key.x`", "", 0),
+        ("body.x | defualt('')", "unknown function `defualt`", "did you mean `default`?", 9),
+        ("body.x is defned", "unknown test `defned`", "did you mean `defined`?", 10),
+        ("body.x.upper()", "values have no methods: `upper`", "functions are:", 7),
+        ("range(10)", "unknown name `range`", "known are:", 0),
+        ("body.x ==", "the expression cannot be read: ", "", 7),
+        ("", "the expression is empty", "", 0),
+    ] {
+        let mistake = compile(source).unwrap_err();
+        assert!(mistake.message.starts_with(message), "{source}: {}", mistake.message);
+        assert!(mistake.help.unwrap_or_default().starts_with(help), "{source}");
+        assert_eq!(mistake.place.start, at, "{source}");
+    }
+}
+
+#[test]
+fn text_takes_scalars_alone() {
+    let text = |text: &str| {
+        let place = Place { start: 0, end: text.len() };
+        Text::compile(text, place, text, &names()).unwrap().eval(&scope())
+    };
+    assert_eq!(text("jobs-${custom.n}-${'}' ~ key}").unwrap().unwrap(), "jobs-3-}k");
+    assert_eq!(text("costs $${custom.n} and $5").unwrap().unwrap(), "costs ${custom.n} and $5");
+    assert_eq!(text("=custom.id").unwrap().unwrap(), "0478");
+    assert_eq!(text("=body.missing").unwrap(), None);
+    assert_eq!(text("a${body.missing}").unwrap_err().to_string(), "`body.missing`: has no value");
+    let error = text("a ${custom.tags}").unwrap_err().to_string();
+    assert_eq!(error, "`custom.tags`: must be a string, a number or a truth value here");
+}
+
+#[test]
+fn an_evaluation_is_bounded() {
+    let error = |source: &str| compile(source).unwrap().eval(&scope()).unwrap_err().to_string();
+    assert!(error("('x' * 90000) | replace('x', 'y' * 90)").contains("4 MiB"));
+    let unbounded = compile("custom.id * custom.n").unwrap_err();
+    assert_eq!(unbounded.message, "one side of `*` must be a number that is written out");
+    assert!(error("short_key('x', 8)").contains("20 to 64 digits"));
+}

@@ -1,0 +1,142 @@
+//! Runs Flyte tasks of plugins that are YAML files: what a vendor's API looks like is data, not code.
+//!
+//! A file is read (`file`), checked and compiled (`definition`) once; its expressions (`expression`) are evaluated for each task and
+//! answer. [`tools`] checks files and shows what they send.
+
+mod auth;
+mod checker;
+mod custom;
+mod definition;
+mod errors;
+mod expression;
+mod file;
+mod job;
+mod located;
+mod mistake;
+mod names;
+mod node;
+mod request;
+mod served;
+mod settings;
+mod status;
+mod task;
+pub mod tools;
+mod value;
+
+use std::path::Path;
+
+use plugin_core::{
+    Context, Error, HttpBuilder, Kind, Options, Phase, Plugin, Result, Status, Task, TaskType,
+    serde_json::{Map, Value as Json},
+};
+
+pub use self::{definition::Definition, job::Job, mistake::Mistakes, settings::Settings};
+use crate::{served::Served, settings::Assignment};
+
+/// The plugins of the operator's files.
+pub struct Declarative {
+    plugins: Vec<Served>,
+    task_types: &'static [TaskType],
+}
+
+impl Plugin for Declarative {
+    /// None of its own: they are the files'.
+    const TASK_TYPES: &'static [TaskType] = &[];
+
+    type Settings = Settings;
+    type Custom = Map<String, Json>;
+    type Meta = Job;
+
+    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
+        let mut plugins = Vec::<Served>::new();
+        for path in &settings.files {
+            let served = read(path, &settings.set, http.clone())?;
+            let name = &served.definition.name;
+            if plugins.iter().any(|one| one.definition.name == *name) {
+                return Err(Error::invalid(format!("two files have the plugin {name}")));
+            }
+            plugins.push(served);
+        }
+        for Assignment { plugin, name, .. } in &settings.set {
+            if !plugins.iter().any(|one| one.definition.name == *plugin) {
+                let message =
+                    format!("--set (DECLARATIVE_SET): {plugin}.{name}: no file has this plugin");
+                return Err(Error::invalid(message));
+            }
+        }
+        let names = plugins.iter().flat_map(|one| &one.definition.task_types);
+        let mut task_types = Vec::<TaskType>::new();
+        for (name, version) in names {
+            if task_types.iter().any(|known| known.name == name) {
+                return Err(Error::invalid(format!("two files have the task type {name}")));
+            }
+            // Once for each file, for as long as the service runs.
+            task_types.push(TaskType::new(String::leak(name.clone()), *version));
+        }
+        Ok(Self { plugins, task_types: Vec::leak(task_types) })
+    }
+
+    fn options(&self) -> Options<Self> {
+        Options::default()
+            .task_types(self.task_types)
+            .custom_schema(|this: &Self, task_type| match this.of_task_type(task_type) {
+                Ok(served) => served.definition.custom.schema(),
+                Err(_) => Json::Bool(true),
+            })
+            .example(|this: &Self, task_type| match this.of_task_type(task_type) {
+                Ok(served) => served.definition.example.to_string(),
+                Err(_) => "{}".to_owned(),
+            })
+    }
+
+    async fn create(&self, cx: &Context, task: Task<Map<String, Json>>) -> Result<Job> {
+        self.of_task_type(cx.task_type())?.create(cx, &task).await
+    }
+
+    async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
+        self.of_job(&job)?.get(cx, &job).await
+    }
+
+    fn describe(&self, job: &Job) -> Status {
+        match self.of_job(job) {
+            Ok(served) => served.described(Status::new(Phase::Running), job),
+            Err(_) => Status::new(Phase::Running),
+        }
+    }
+
+    async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
+        self.of_job(&job)?.delete(cx, &job).await
+    }
+}
+
+impl Declarative {
+    fn of_task_type(&self, task_type: TaskType) -> Result<&Served> {
+        let runs = |served: &&Served| {
+            let mut names = served.definition.task_types.iter();
+            names.any(|(name, _)| *name == task_type.name)
+        };
+        let found = self.plugins.iter().find(runs);
+        found.ok_or_else(|| {
+            Error::not_found(format!("no file has the task type {}", task_type.name))
+        })
+    }
+
+    fn of_job(&self, job: &Job) -> Result<&Served> {
+        let found = self.plugins.iter().find(|served| served.definition.name == job.plugin);
+        found.ok_or_else(|| {
+            let message = format!("no file has the job's plugin {}", job.plugin);
+            Error::new(Kind::FailedPrecondition, message)
+        })
+    }
+}
+
+/// Reads, checks and starts the plugin in the file at `path`.
+fn read(path: &Path, set: &[Assignment], http: HttpBuilder) -> Result<Served> {
+    let name = path.display().to_string();
+    let source = std::fs::read_to_string(path)
+        .map_err(|error| Error::invalid(format!("--files (DECLARATIVE_FILES): {name}: {error}")))?;
+    let definition = Definition::read(&name, &source)
+        .map_err(|mistakes| Error::invalid(format!("the file {name} is wrong:\n{mistakes}")))?;
+    let values = settings::values(&definition.name, &definition.settings, set)?;
+    Served::new(definition, values, http).map_err(|error| error.about(&name))
+}

@@ -1,0 +1,159 @@
+//! Where things are in a file.
+
+use std::ops::Range;
+
+use plugin_core::schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, de};
+use serde_saphyr::{Location, Spanned};
+
+/// A range of bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Place {
+    /// The place of what YAML found at `location`; the file's beginning if it does not know.
+    pub(crate) fn of(location: Location) -> Self {
+        let span = location.span();
+        let number = |bytes: Option<u64>| usize::try_from(bytes.unwrap_or_default()).ok();
+        let start = number(span.byte_offset()).unwrap_or_default();
+        let length = number(span.byte_len()).unwrap_or_default();
+        Self { start, end: start.saturating_add(length) }
+    }
+
+    /// The place of an error of YAML at `location` of `source`. The scanner knows line and column alone.
+    pub(crate) fn in_source(location: Location, source: &str) -> Self {
+        let place = Self::of(location);
+        let line = usize::try_from(location.line()).unwrap_or_default();
+        let column = usize::try_from(location.column()).unwrap_or_default();
+        if place.start > 0 || line <= 1 && column <= 1 {
+            return place;
+        }
+        let before = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let text = source.get(before..).unwrap_or_default();
+        let letters =
+            text.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>();
+        Self { start: before + letters, end: before + letters }
+    }
+
+    /// The first place of `word` within this one, in the file `source`; this place if it is not there. An expression in a
+    /// YAML string has no places of its own, because of quotes and escapes.
+    pub(crate) fn of_word(self, word: &str, source: &str) -> Self {
+        let Some(text) = source.get(self.start..self.end.min(source.len())) else { return self };
+        let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let mut found = text.match_indices(word).filter(|(at, _)| {
+            let before = text[..*at].chars().next_back();
+            let after = text[at + word.len()..].chars().next();
+            let starts = word.starts_with(is_name) && before.is_some_and(is_name);
+            let goes_on = word.ends_with(is_name) && after.is_some_and(is_name);
+            !starts && !goes_on
+        });
+        match found.next() {
+            Some((at, _)) if !word.is_empty() => {
+                Self { start: self.start + at, end: self.start + at + word.len() }
+            }
+            _ => self,
+        }
+    }
+
+    /// As a range within `source`, at the borders of letters and not empty.
+    pub(crate) fn range_in(self, source: &str) -> Range<usize> {
+        let floor = |mut at: usize| {
+            at = at.min(source.len());
+            while !source.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let start = floor(self.start);
+        start..floor(self.end).max(start)
+    }
+}
+
+/// A value, and where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, defined, .. } = Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self { value, place: Place::of(defined) })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// The entries of a mapping in their order, with the places of their names.
+#[derive(Debug, Clone)]
+pub(crate) struct Entries<T>(pub(crate) Vec<(At<String>, T)>);
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Entries<T> {
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|(name, _)| name.value.as_str()).collect()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Entries<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor(std::marker::PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Entries<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("EntriesOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        <std::collections::BTreeMap<String, T>>::json_schema(generator)
+    }
+}

@@ -1,0 +1,282 @@
+//! Requests to the vendor: compiled, evaluated for a task or job, and sent.
+
+mod prepared;
+
+use plugin_core::http::{HeaderName, Method};
+
+pub(crate) use self::prepared::{Body as PreparedBody, Prepared};
+use crate::{
+    checker::Checker,
+    expression::{Scope, Text},
+    file,
+    located::{At, Place},
+    names::Names,
+    value::Value,
+};
+
+/// Headers that are not the file's to set.
+const FORBIDDEN: [&str; 7] =
+    ["authorization", "connection", "content-length", "host", "te", "transfer-encoding", "upgrade"];
+
+/// A compiled request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    method: Method,
+    target: Target,
+    query: Vec<(String, Value)>,
+    headers: Vec<(HeaderName, Value)>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// Segments of a path, and whether a slash ends it.
+    Path(Vec<Text>, bool),
+    /// An operation of AWS.
+    Call(String),
+}
+
+#[derive(Debug)]
+enum Body {
+    None,
+    Json(Value),
+    Form(Vec<(String, Value)>),
+}
+
+impl Request {
+    /// Compiles `request`, whose expressions may use `names`. `calls` says whether the API names operations by a header.
+    pub(crate) fn compile(
+        checker: &mut Checker<'_>,
+        request: &At<file::Request>,
+        names: &Names,
+        calls: bool,
+    ) -> Self {
+        let At { value: file, place } = request;
+        let verbs = [
+            (Method::GET, &file.get),
+            (Method::POST, &file.post),
+            (Method::PUT, &file.put),
+            (Method::DELETE, &file.delete),
+        ];
+        let given = verbs.iter().filter_map(|(method, path)| Some((method, path.as_ref()?)));
+        let given = given.collect::<Vec<_>>();
+        let (method, target) = match (given.as_slice(), &file.call) {
+            ([(method, path)], None) if !calls => {
+                ((*method).clone(), path_of(checker, path, names))
+            }
+            ([], Some(operation)) if calls => {
+                (Method::POST, Target::Call(operation_of(checker, operation)))
+            }
+            _ => {
+                let message = match calls {
+                    true => "a request of this API has `call`, the name of an operation",
+                    false => {
+                        "a request has one of `get`, `post`, `put` and `delete`, with its path"
+                    }
+                };
+                checker.mistake(*place, message);
+                (Method::GET, Target::Path(Vec::new(), false))
+            }
+        };
+        if calls && let Some((name, _)) = file.query.0.first() {
+            checker.mistake(name.place, "an operation that is called by its name has no query");
+        }
+        let body = body_of(checker, request, names, &method);
+        Self {
+            query: checker.values(&file.query, names),
+            headers: headers_of(checker, file, names),
+            method,
+            target,
+            body,
+        }
+    }
+
+    /// Whether an expression in it uses `name`.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        let any = |values: &[(String, Value)]| values.iter().any(|(_, value)| value.uses(name));
+        let in_path = match &self.target {
+            Target::Path(segments, _) => segments.iter().any(|segment| segment.uses(name)),
+            Target::Call(_) => false,
+        };
+        let in_body = match &self.body {
+            Body::None => false,
+            Body::Json(value) => value.uses(name),
+            Body::Form(fields) => any(fields),
+        };
+        let in_headers = self.headers.iter().any(|(_, value)| value.uses(name));
+        in_path || in_body || in_headers || any(&self.query)
+    }
+
+    /// Sends the key in the header `name`.
+    pub(crate) fn add_header(&mut self, name: HeaderName, value: Value) {
+        self.headers.push((name, value));
+    }
+
+    /// Sends the key in the field `name` of the body. False if the body has it, or has no fields.
+    pub(crate) fn add_field(&mut self, name: &str, value: Value) -> bool {
+        let fields = match &mut self.body {
+            Body::Json(Value::Map(fields)) | Body::Form(fields) => fields,
+            Body::Json(_) | Body::None => return false,
+        };
+        if fields.iter().any(|(known, _)| known == name) {
+            return false;
+        }
+        fields.push((name.to_owned(), value));
+        true
+    }
+
+    /// The request for the task or job of `scope`.
+    ///
+    /// # Errors
+    /// An expression that has no value where one is needed, with its part of the request.
+    pub(crate) fn prepare(&self, scope: &Scope) -> Result<Prepared, String> {
+        let mut prepared = Prepared::new(self.method.clone());
+        match &self.target {
+            Target::Call(operation) => prepared.call = Some(operation.clone()),
+            Target::Path(segments, ends_with_slash) => {
+                prepared.ends_with_slash = *ends_with_slash;
+                for segment in segments {
+                    let text = segment.eval(scope).map_err(|error| format!("path: {error}"))?;
+                    let text = text.filter(|text| !text.is_empty());
+                    let absent = || "path: a part of it has no value".to_owned();
+                    prepared.segments.push(text.ok_or_else(absent)?);
+                }
+            }
+        }
+        for (name, value) in &self.query {
+            let text = value.eval_text(scope).map_err(|why| format!("query.{name}: {why}"))?;
+            prepared.query.extend(text.map(|text| (name.clone(), text)));
+        }
+        for (name, value) in &self.headers {
+            let text = value.eval_text(scope).map_err(|why| format!("headers.{name}: {why}"))?;
+            let Some(text) = text else { continue };
+            let value = text.parse().map_err(|_| format!("headers.{name}: no header value"))?;
+            prepared.headers.push((name.clone(), value));
+        }
+        prepared.body = match &self.body {
+            Body::None => PreparedBody::None,
+            Body::Json(value) => {
+                let json = value.eval(scope).map_err(|error| format!("json: {error}"))?;
+                PreparedBody::Json(json.ok_or_else(|| "json: has no value".to_owned())?)
+            }
+            Body::Form(fields) => {
+                let mut form = Vec::new();
+                for (name, value) in fields {
+                    let text =
+                        value.eval_text(scope).map_err(|why| format!("form.{name}: {why}"))?;
+                    form.extend(text.map(|text| (name.clone(), text)));
+                }
+                PreparedBody::Form(form)
+            }
+        };
+        Ok(prepared)
+    }
+}
+
+fn path_of(checker: &mut Checker<'_>, path: &At<String>, names: &Names) -> Target {
+    let Some(text) = path.value.strip_prefix('/') else {
+        checker.mistake(path.place, "a path begins with `/`");
+        return Target::Path(Vec::new(), false);
+    };
+    let ends_with_slash = text.ends_with('/');
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let mut segments = Vec::new();
+    for segment in split_path(text).into_iter().filter(|_| !text.is_empty()) {
+        let literal = segment.split("${").next().unwrap_or_default();
+        if literal.contains(['?', '#', '%']) {
+            checker.mistake(
+                path.place,
+                "a path has no `?`, `#` and `%`: parameters are in `query`, and what is special is encoded",
+            );
+        }
+        if matches!(segment, "" | "." | "..") {
+            checker.mistake(path.place, "a part of the path is empty, `.` or `..`");
+        }
+        let segment = At { value: segment.to_owned(), place: path.place };
+        segments.push(checker.text(&segment, names));
+    }
+    Target::Path(segments, ends_with_slash)
+}
+
+/// The parts of a path between slashes, but for those within `${…}`.
+fn split_path(path: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
+    for (at, letter) in path.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '/' if depth == 0 => {
+                parts.push(&path[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&path[start..]);
+    parts
+}
+
+fn operation_of(checker: &mut Checker<'_>, operation: &At<String>) -> String {
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if operation.value.is_empty() || !operation.value.chars().all(is_name) {
+        checker.mistake(operation.place, "an operation's name has letters and digits alone");
+    }
+    operation.value.clone()
+}
+
+fn headers_of(
+    checker: &mut Checker<'_>,
+    file: &file::Request,
+    names: &Names,
+) -> Vec<(HeaderName, Value)> {
+    let mut headers = Vec::new();
+    for (name, node) in &file.headers.0 {
+        let value = checker.value(node, names);
+        headers.extend(header_name(checker, name).map(|name| (name, value)));
+    }
+    headers
+}
+
+/// The name of a header that the file may set.
+pub(crate) fn header_name(checker: &mut Checker<'_>, name: &At<String>) -> Option<HeaderName> {
+    let Ok(header) = name.value.parse::<HeaderName>() else {
+        checker.mistake(name.place, format!("`{}` is no name of a header", name.value));
+        return None;
+    };
+    if FORBIDDEN.contains(&header.as_str()) {
+        let message =
+            format!("the header `{header}` cannot be set: `upstream.auth` signs requests");
+        checker.mistake(name.place, message);
+        return None;
+    }
+    Some(header)
+}
+
+fn body_of(
+    checker: &mut Checker<'_>,
+    request: &At<file::Request>,
+    names: &Names,
+    method: &Method,
+) -> Body {
+    let file::Request { json, form, .. } = &request.value;
+    let has_none = |checker: &mut Checker<'_>, place: Place| {
+        if matches!(*method, Method::GET | Method::DELETE) {
+            checker.mistake(place, format!("a {method} has no body"));
+        }
+    };
+    match (json, form) {
+        (Some(json), None) => {
+            has_none(checker, json.place);
+            Body::Json(checker.value(json, names))
+        }
+        (None, Some(form)) => {
+            has_none(checker, form.place);
+            Body::Form(checker.values(&form.value, names))
+        }
+        (Some(_), Some(form)) => {
+            checker.mistake(form.place, "a request has `json` or `form`, not both");
+            Body::None
+        }
+        (None, None) => Body::None,
+    }
+}

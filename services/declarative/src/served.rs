@@ -1,0 +1,231 @@
+//! A plugin with its settings and its client: creates, polls and stops jobs.
+
+mod aws;
+
+use std::sync::Arc;
+
+use plugin_core::{
+    Context, Error, Http, HttpBuilder, Kind, OutputTypes, Result, Status, Task,
+    aws::{Asked, Aws, Place},
+    http::{HeaderName, HeaderValue},
+    serde_json::{Map, Value as Json},
+    upstream::Response,
+};
+
+use crate::{
+    auth::Auth,
+    definition::{Definition, Idempotency, Lookup},
+    errors::header_map,
+    expression::Scope,
+    job::Job,
+    request::Prepared,
+    status::{self, unreadable},
+    task::{Values, ids, invalid},
+};
+
+/// A plugin that is served.
+pub(crate) struct Served {
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) settings: Json,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    vendor: Vendor,
+}
+
+enum Vendor {
+    Http(Http),
+    Aws(Box<Aws>),
+}
+
+impl Served {
+    /// The plugin of `definition`, with the values `settings`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a setting makes no URL, header or region.
+    pub(crate) fn new(definition: Definition, settings: Json, http: HttpBuilder) -> Result<Self> {
+        let definition = Arc::new(definition);
+        let scope = Scope::default().with("settings", &settings);
+        let mut headers = Vec::new();
+        for (name, text) in &definition.headers {
+            let part = format!("upstream.headers.{name}");
+            let text = text.eval(&scope).map_err(|error| invalid(&part, error))?;
+            let value = text.as_deref().map(HeaderValue::from_str).transpose();
+            let value = value.map_err(|_| Error::invalid(format!("{part}: no header value")))?;
+            headers.extend(value.map(|value| (name.clone(), value)));
+        }
+        let vendor = match &definition.auth {
+            Auth::Aws(api) => {
+                Vendor::Aws(Box::new(aws::client(&definition, api, &settings, http)?))
+            }
+            auth => {
+                let base = definition.base.as_ref().and_then(|base| base.eval(&scope).transpose());
+                let base = base.unwrap_or_else(|| Ok(String::new()));
+                let base = base.map_err(|error| invalid("upstream.base", error))?;
+                let http = auth.sign(http, &settings)?;
+                let (errors, own) = (Arc::clone(&definition), settings.clone());
+                let http = http.failures_with(move |status, headers, body| {
+                    errors.errors.read(&own, status, headers, body)
+                });
+                Vendor::Http(http.build(&base)?)
+            }
+        };
+        Ok(Self { definition, settings, headers, vendor })
+    }
+
+    /// Submits the job of `task`, or finds it.
+    pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
+        let outputs = OutputTypes::of(task);
+        self.check_outputs(&outputs)?;
+        let job = Job::new(&self.definition.name, &outputs, self.place(cx)?);
+        cx.check_meta(&job)?;
+        let create = &self.definition.create;
+        let scope = Values::of(&self.definition, cx, task)?.scope(&self.settings);
+        if let Some(target) = &create.target {
+            let target = target.eval(&scope).map_err(|error| invalid("create.target", error))?;
+            cx.caller().check_target(target.as_deref().unwrap_or_default())?;
+        }
+        let request =
+            create.request.prepare(&scope).map_err(|error| invalid("create.request", error))?;
+        let repeats = match &create.idempotency {
+            Idempotency::Key => true,
+            Idempotency::Lookup(lookup) => {
+                if let Some(found) = self.look_up(cx, &job, lookup, &scope).await? {
+                    return self.created(job, &scope.with("body", found));
+                }
+                false
+            }
+        };
+        match (self.send(cx, &job, request, repeats).await, &create.exists) {
+            (Ok(response), _) => self.created(job, &answered(scope, &response)),
+            (Err(error), Some(exists)) if error.kind() == Kind::AlreadyExists => {
+                let ids = ids(exists, &scope).map_err(|error| invalid("create.exists", error))?;
+                Ok(Job { ids, ..job })
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn created(&self, job: Job, scope: &Scope) -> Result<Job> {
+        let ids = ids(&self.definition.create.job, scope)
+            .map_err(|error| unreadable(&format!("create.{error}")))?;
+        Ok(Job { ids, ..job })
+    }
+
+    /// The job that an earlier create of the same task has submitted.
+    async fn look_up(
+        &self,
+        cx: &Context,
+        job: &Job,
+        lookup: &Lookup,
+        scope: &Scope,
+    ) -> Result<Option<Json>> {
+        let part = "create.idempotency.lookup";
+        let request = lookup.request.prepare(scope);
+        let request = request.map_err(|error| invalid(&format!("{part}.request"), error))?;
+        let response = self.send(cx, job, request, true).await?;
+        let unclear = |error: &dyn std::fmt::Display| unreadable(&format!("{part}: {error}"));
+        let items = lookup.items.eval(&answered(scope.clone(), &response));
+        let items = match items.map_err(|error| unclear(&error))? {
+            Some(Json::Array(items)) => items,
+            // Without a list, nothing says that there is no such job.
+            _ => return Err(unclear(&"`items` is no list")),
+        };
+        for item in items {
+            let is_it = lookup.is_it.is_true(&scope.clone().with("item", &item));
+            if is_it.map_err(|error| unclear(&error))? {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the status of `job`.
+    pub(crate) async fn get(&self, cx: &Context, job: &Job) -> Result<Status> {
+        let scope = self.scope_of(job);
+        let get = &self.definition.get;
+        let request = get.request.prepare(&scope).map_err(|error| invalid("get.request", error))?;
+        let response = self.send(cx, job, request, true).await?;
+        let scope = answered(scope, &response);
+        let outputs = job.outputs()?;
+        let status = status::read(get, scope, &outputs)?;
+        Ok(self.described(status, job))
+    }
+
+    /// Stops `job`.
+    pub(crate) async fn delete(&self, cx: &Context, job: &Job) -> Result<()> {
+        let scope = self.scope_of(job);
+        let delete = &self.definition.delete;
+        let request = delete.request.prepare(&scope);
+        let request = request.map_err(|error| invalid("delete.request", error))?;
+        let Err(error) = self.send(cx, job, request, true).await else { return Ok(()) };
+        let seen = Scope::default().with("code", error.code()).with("message", error.message());
+        match &delete.ended {
+            Some(ended) if error.is_upstream() && ended.fits(error.code(), &seen) => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    /// `status` with the job's links.
+    pub(crate) fn described(&self, status: Status, job: &Job) -> Status {
+        let scope = self.scope_of(job);
+        self.definition.links.iter().fold(status, |status, (label, text)| match text.eval(&scope) {
+            Ok(Some(uri)) => status.link(label, uri),
+            Ok(None) | Err(_) => status,
+        })
+    }
+
+    fn scope_of(&self, job: &Job) -> Scope {
+        Scope::default().with("settings", &self.settings).with("job", &job.ids)
+    }
+
+    /// Checks that the file has each output of the task.
+    fn check_outputs(&self, declared: &OutputTypes) -> Result<()> {
+        let known = &self.definition.get.outputs;
+        let unknown = declared.names().find(|name| !known.iter().any(|(one, _)| one == name));
+        let Some(unknown) = unknown else { return Ok(()) };
+        let known = known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        Err(Error::invalid(format!(
+            "interface.outputs.{unknown}: the plugin {} has no such output; it has [{known}]",
+            self.definition.name
+        )))
+    }
+
+    fn place(&self, cx: &Context) -> Result<Option<Place>> {
+        match &self.vendor {
+            Vendor::Http(_) => Ok(None),
+            Vendor::Aws(aws) => aws.choose(cx, &Asked::default()).map(Some),
+        }
+    }
+
+    async fn send(
+        &self,
+        cx: &Context,
+        job: &Job,
+        mut request: Prepared,
+        repeats: bool,
+    ) -> Result<Response> {
+        for (name, value) in &self.headers {
+            if !request.headers.iter().any(|(own, _)| own == name) {
+                request.headers.push((name.clone(), value.clone()));
+            }
+        }
+        match (&self.vendor, &job.place) {
+            (Vendor::Http(http), _) => request.send(http, cx, repeats).await,
+            (Vendor::Aws(aws), place) => {
+                let place = place.clone().map_or_else(|| aws.choose(cx, &Asked::default()), Ok)?;
+                request.send_to_aws(&aws.client(cx, &place)?, cx, repeats).await
+            }
+        }
+    }
+}
+
+/// `scope` with a response.
+fn answered(scope: Scope, response: &Response) -> Scope {
+    let scope = scope
+        .with("status", response.status.as_u16())
+        .with("headers", header_map(&response.headers));
+    // What is not JSON has no parts; an expression that needs one says so.
+    match response.json::<Json>() {
+        Ok(body) => scope.with("body", body),
+        Err(_) => scope,
+    }
+}

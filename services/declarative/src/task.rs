@@ -1,0 +1,100 @@
+//! What the expressions of `create` see of a task.
+
+use plugin_core::{
+    Context, Error, Result, Task,
+    serde_json::{Map, Value as Json, json},
+};
+
+use crate::{
+    definition::Definition,
+    expression::{SHORT_KEY, Scope, short_key},
+};
+
+/// A task's values, by the names that expressions have for them.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    pub(crate) custom: Map<String, Json>,
+    pub(crate) inputs: Map<String, Json>,
+    pub(crate) sql: Option<String>,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) labels: Map<String, Json>,
+    pub(crate) execution: Json,
+    pub(crate) output_prefix: String,
+    pub(crate) key: String,
+}
+
+impl Values {
+    /// Those of `task`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when `custom` is wrong, or the file needs a statement that the task does not have.
+    pub(crate) fn of(
+        definition: &Definition,
+        cx: &Context,
+        task: &Task<Map<String, Json>>,
+    ) -> Result<Self> {
+        let sql = match definition.create.uses("sql") {
+            true => Some(task.sql()?.to_owned()),
+            false => None,
+        };
+        let execution = cx.execution();
+        let inputs = task.inputs.iter();
+        let labels = task.labels.iter();
+        Ok(Self {
+            custom: definition.custom.read(task.custom.clone())?,
+            inputs: inputs.map(|(name, input)| (name.to_owned(), input.value.to_json())).collect(),
+            sql,
+            timeout: task.timeout.map(|timeout| timeout.as_secs()),
+            labels: labels.map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+            execution: json!({
+                "project": execution.project,
+                "domain": execution.domain,
+                "name": execution.name,
+                "node": execution.node,
+                "task": execution.task,
+                "namespace": execution.namespace,
+                "attempt": execution.attempt,
+            }),
+            output_prefix: cx.output_prefix().to_owned(),
+            key: cx.idempotency_key().hex(),
+        })
+    }
+
+    /// As expressions see them.
+    pub(crate) fn scope(self, settings: &Json) -> Scope {
+        Scope::default()
+            .with("settings", settings)
+            .with("custom", self.custom)
+            .with("inputs", self.inputs)
+            .with("sql", self.sql)
+            .with("timeout", self.timeout)
+            .with("labels", self.labels)
+            .with("execution", self.execution)
+            .with("output_prefix", self.output_prefix)
+            .with("key", &self.key)
+            .with_value(SHORT_KEY, short_key(self.key))
+    }
+}
+
+/// The ids that `ids` gives in `scope`.
+///
+/// # Errors
+/// Which of them has no value.
+pub(crate) fn ids(
+    ids: &[(String, crate::expression::Text)],
+    scope: &Scope,
+) -> Result<Map<String, Json>, String> {
+    let mut found = Map::new();
+    for (name, text) in ids {
+        let id = text.eval(scope).map_err(|error| format!("job.{name}: {error}"))?;
+        let id = id.filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| format!("job.{name}: has no value"))?;
+        found.insert(name.clone(), id.into());
+    }
+    Ok(found)
+}
+
+/// `error` as one of the plugin's file and the task's values.
+pub(crate) fn invalid(part: &str, error: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("{part}.{error}"))
+}

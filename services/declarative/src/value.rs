@@ -1,0 +1,115 @@
+//! Values that may contain expressions.
+
+use plugin_core::serde_json::{Map, Value as Json};
+
+use crate::{
+    expression::{EvalError, Expr, Scope, Text, scalar},
+    mistake::Mistake,
+    names::Names,
+    node::{Node, Tree},
+};
+
+/// A compiled value.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Literal(Json),
+    Expr(Expr),
+    Text(Text),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
+}
+
+impl Value {
+    /// Compiles `node`. Its mistakes are added to `mistakes`.
+    pub(crate) fn compile(
+        node: &Node,
+        file: &str,
+        names: &Names,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Self {
+        let compiled = match &node.tree {
+            Tree::Scalar(json) => return Self::Literal(json.clone()),
+            Tree::List(items) => {
+                let items = items.iter().map(|item| Self::compile(item, file, names, mistakes));
+                return Self::List(items.collect());
+            }
+            Tree::Map(entries) => {
+                let entries = entries.iter().map(|(name, value)| {
+                    (name.value.clone(), Self::compile(value, file, names, mistakes))
+                });
+                return Self::Map(entries.collect());
+            }
+            Tree::Text(text) => match text.strip_prefix('=') {
+                Some(source) => Expr::compile(source, node.place, file, names).map(Self::Expr),
+                None => {
+                    Text::compile(text, node.place, file, names).map(|text| match text.literal() {
+                        Some(literal) => Self::Literal(literal.into()),
+                        None => Self::Text(text),
+                    })
+                }
+            },
+        };
+        compiled.unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Self::Literal(Json::Null)
+        })
+    }
+
+    /// The value; `None` if an expression has none. In lists and maps these are left out.
+    pub(crate) fn eval(&self, scope: &Scope) -> Result<Option<Json>, EvalError> {
+        Ok(Some(match self {
+            Self::Literal(json) => json.clone(),
+            Self::Expr(expr) => return expr.eval(scope),
+            Self::Text(text) => return Ok(text.eval(scope)?.map(Json::String)),
+            Self::List(items) => {
+                let items = items.iter().filter_map(|item| item.eval(scope).transpose());
+                Json::Array(items.collect::<Result<_, _>>()?)
+            }
+            Self::Map(entries) => {
+                let mut map = Map::new();
+                for (name, value) in entries {
+                    if let Some(value) = value.eval(scope)? {
+                        map.insert(name.clone(), value);
+                    }
+                }
+                Json::Object(map)
+            }
+        }))
+    }
+
+    /// The value as text, for headers and queries; `None` if it has none, or null.
+    pub(crate) fn eval_text(&self, scope: &Scope) -> Result<Option<String>, String> {
+        match self.eval(scope).map_err(|error| error.to_string())? {
+            None | Some(Json::Null) => Ok(None),
+            Some(json) => match scalar(&json) {
+                Some(text) => Ok(Some(text)),
+                None => Err("must be a string, a number or a truth value".to_owned()),
+            },
+        }
+    }
+
+    /// Whether an expression in it uses `name`.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Expr(expr) => expr.uses(name),
+            Self::Text(text) => text.uses(name),
+            Self::List(items) => items.iter().any(|item| item.uses(name)),
+            Self::Map(entries) => entries.iter().any(|(_, value)| value.uses(name)),
+        }
+    }
+
+    /// The value, if it has no expressions.
+    pub(crate) fn literal(&self) -> Option<Json> {
+        self.eval(&Scope::default()).ok().flatten().filter(|_| self.is_literal())
+    }
+
+    fn is_literal(&self) -> bool {
+        match self {
+            Self::Literal(_) => true,
+            Self::Expr(_) | Self::Text(_) => false,
+            Self::List(items) => items.iter().all(Self::is_literal),
+            Self::Map(entries) => entries.iter().all(|(_, value)| value.is_literal()),
+        }
+    }
+}
