@@ -38,7 +38,7 @@ impl ExecutionRoles {
     /// # Errors
     /// `InvalidArgument` for one that is not allowed; `PermissionDenied` when the caller may not use it.
     pub fn choose(&self, cx: &Context, field: &str, arn: Option<&str>) -> Result<Option<String>> {
-        let Some(arn) = arn.filter(|arn| !arn.is_empty()) else { return Ok(self.default()) };
+        let Some(arn) = arn.filter(|arn| !arn.is_empty()) else { return Ok(self.first()) };
         let role =
             arn.parse::<RoleArn>().map_err(|why| Error::invalid(format!("{field}: {why}")))?;
         if !self.execution_roles.iter().any(|pattern| pattern.allows(&role)) {
@@ -50,7 +50,7 @@ impl ExecutionRoles {
         Ok(Some(role.to_string()))
     }
 
-    fn default(&self) -> Option<String> {
+    fn first(&self) -> Option<String> {
         let roles = self.execution_roles.iter().filter_map(RolePattern::only);
         roles.map(|role| role.to_string()).next()
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn roles(patterns: &[&str]) -> ExecutionRoles {
-        let execution_roles = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let execution_roles = patterns.iter().filter_map(|pattern| pattern.parse().ok()).collect();
         ExecutionRoles { execution_roles }
     }
 

@@ -12,7 +12,7 @@ fn request(custom: Json) -> Result<Json> {
     Request::new(&cx, &task, role, None).map(|request| serde_json::to_value(request).unwrap())
 }
 
-fn with(more: Json) -> Json {
+fn with(more: &Json) -> Json {
     let mut custom = json!({"spark_job_driver": {"entryPoint": "s3://b/main.py"}});
     custom.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     custom
@@ -20,7 +20,7 @@ fn with(more: Json) -> Json {
 
 #[test]
 fn every_field_is_sent() {
-    let custom = with(json!({
+    let custom = with(&json!({
         "configuration_overrides": {"applicationConfiguration": [{"classification": "a"}], "diskEncryptionConfiguration": null},
         "application_configuration": [{"classification": "b"}],
         "retry_policy": {"maxAttempts": 3}, "tags": {"team": "x", "ManagedBy": "us"},
@@ -45,9 +45,9 @@ fn every_field_is_sent() {
 
 #[test]
 fn a_run_lasts_no_longer_than_its_task() {
-    assert_eq!(request(with(json!({}))).unwrap()["executionTimeoutMinutes"], 2);
+    assert_eq!(request(with(&json!({}))).unwrap()["executionTimeoutMinutes"], 2);
     assert_eq!(
-        request(with(json!({"execution_timeout_minutes": 0}))).unwrap()["executionTimeoutMinutes"],
+        request(with(&json!({"execution_timeout_minutes": 0}))).unwrap()["executionTimeoutMinutes"],
         0
     );
 }
@@ -70,7 +70,7 @@ fn what_aws_would_refuse_is_refused_by_field() {
             "custom.execution_timeout_minutes: 1000001 is more than",
         ),
     ] {
-        let error = request(with(more)).unwrap_err();
+        let error = request(with(&more)).unwrap_err();
         assert!(error.message().starts_with(message), "{error}");
     }
 }
