@@ -16,7 +16,7 @@ import pytest
 
 from conftest import TIMEOUT, Caller, eventually, served
 from outrigger_plugin.cli import guard as guarding
-from outrigger_plugin.cli import serving
+from outrigger_plugin.cli import native, serving
 from outrigger_plugin.cli.errors import Failure
 from outrigger_plugin.cli.offer import Offer, of_app
 from program import Outrigger, ends, environment, run
@@ -378,6 +378,6 @@ def test_version_and_help_are_printed():
 
     assert output("--version").startswith("outrigger 0.")
     assert "Flyte backend plugins in Python, Go and TypeScript." in output("--help")
-    commands = re.findall(r"^    (\w+) ", output("--help"), re.MULTILINE)
-    assert commands == ["new", "serve", "check", "listen", "sync"]
+    commands = re.findall(r"^    ([\w-]+)\s", output("--help"), re.MULTILINE)
+    assert commands == ["serve", "check", "listen", *native.COMMANDS]
     assert "outrigger serve my_plugin:app --insecure-no-auth --reload" in output("serve", "--help")
