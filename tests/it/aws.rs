@@ -38,7 +38,7 @@ impl Stage {
     /// A service with these settings of its identity. Athena knows the first temporary keys.
     async fn set(identity: &[&str]) -> Self {
         let athena = FakeAthena::start(Options::default()).await.unwrap();
-        (1..10).for_each(|number| athena.checker().know(Identity::temporary(number)));
+        (1..1000).for_each(|number| athena.checker().know(Identity::temporary(number)));
         let endpoint = format!("--endpoint={}", athena.url());
         let args = ["--region=eu-central-1", "--poll-freshness=0s", &endpoint];
         let service = spawn::<athena::Athena>(&[&args[..], identity].concat()).await;
