@@ -154,14 +154,14 @@ fn image(args: &Args, generator: &Generator, home: &Home) -> Result<Image> {
     Ok(Image::of_plugin(member, home))
 }
 
-/// The image of every program in Rust: the plugins', the bridge's, the bundle's, the sidecar's, and the one of the program for people.
+/// The image of every program in Rust: the plugins', the bridge's, the bundle's, the sidecar's, and those to try and check services with.
 ///
 /// # Errors
 /// If a plugin.toml is invalid.
 pub(crate) fn all(generator: &Generator, home: &Home) -> Result<Vec<Image>> {
     let members = generator.project.members()?;
     let in_rust = members.iter().filter(|member| member.file.plugin.kind == Kind::Rust);
-    let services = [BRIDGE, BUNDLE, DECLARATIVE, PROXY, OUTRIGGER]
+    let services = [BRIDGE, BUNDLE, DECLARATIVE, PROXY, OUTRIGGER, FAKE_VENDOR]
         .map(|package| Image::of_service(package, home));
     Ok(in_rust.map(|member| Image::of_plugin(member, home)).chain(services).collect())
 }
