@@ -3,7 +3,7 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 27] = [
+const PROGRAMS: [(&str, &[&str], &str); 29] = [
     ("athena", &[], "Serves the Flyte backend plugin athena over gRPC and REST"),
     ("aws-batch", &[], "Serves the Flyte backend plugin aws-batch over gRPC and REST"),
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
