@@ -19,7 +19,7 @@ def test_bridge_is_not_ready_without_a_task_type(processes, flytekit_bridge, tmp
 def test_bridge_is_not_ready_before_the_connectors_are(processes, tmp_path, job):
     absent = type(processes["flytekit"])(f"unix:{tmp_path}/nobody.sock", [], tmp_path)
     with bridge_before(absent, tmp_path, "--task-types=sleeping", wait=False) as bridge:
-        reason = "the connectors have not answered yet"
+        reason = "the process behind the bridge has not answered yet"
         eventually(lambda: reason in bridge.readiness[1], reason)
         assert bridge.readiness[0] == 503
         with pytest.raises(Refused) as refused:
