@@ -1,6 +1,6 @@
 //! The program `outrigger`: Flyte's values, new plugins, checks, tokens and health, without Rust or Python.
 //!
-//! A command is a module with its arguments and what it does; [`command`] puts them together. Whatever a library of
+//! A command is a module with its arguments and what it does; [`command()`] puts them together. Whatever a library of
 //! this workspace does is done there: the generator and Flyte's values in `xtask`, the contract in
 //! `plugin-conformance`, health and authentication in `plugin-core`.
 #![allow(

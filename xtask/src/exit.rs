@@ -73,8 +73,7 @@ Exit codes:
   2  the command line, or a name in it, is invalid
   3  generated files differ from their expected contents, or a release is not ready (--check)
   4  the tree contains merge conflicts
-  5  refused: a name collision, a generated file edited by hand, a file with uncommitted changes, or a symbolic
-     link";
+  5  refused: a name collision, an edited generated file, a file with uncommitted changes, a symbolic link";
 
 /// An error with a specific exit code.
 #[derive(Debug)]
