@@ -12,7 +12,7 @@ use tonic::Code;
 use crate::{
     discovery::list_path,
     grpc::{Ending, Messages},
-    rest::RestBody,
+    rest::{RestBody, RestReply},
     session::Session,
     status::CallError,
     target::{EXECUTE, Identity, http_error, method, successful},
@@ -23,6 +23,9 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(1);
 /// How much later its answer may come.
 const LATE: Duration = Duration::from_secs(1);
+
+/// How often a body that is too large is sent at most, before a lost answer counts.
+const SENDS_OF_LARGE_BODIES: usize = 4;
 
 /// What servers answer to a message that is too large: most the first, tonic's the second.
 const TOO_LARGE: [Code; 2] = [Code::ResourceExhausted, Code::OutOfRange];
@@ -104,14 +107,32 @@ pub(super) async fn large_message_is_refused(session: &Session) -> Checked {
         }
     }
     if let Ok((method, path)) = submission(session) {
-        let body = RestBody::Zeros(session.large_message);
-        let reply = session.target.rest(method.clone(), &path, body).await;
+        let reply = large_body(session, &method, &path).await;
         let reply = reply.map_err(|error| failed(format!("{method} {path}: {error}")))?;
         ensure(reply.status == 413, || {
             format!("{method} {path}: {}, not 413", http_error(&reply))
         })?;
     }
     Ok(())
+}
+
+/// The answer to a body that is too large. A server that closes the connection before it has read the body may
+/// be seen to reset it, and its answer is lost: it is asked again.
+async fn large_body(
+    session: &Session,
+    method: &Method,
+    path: &str,
+) -> Result<RestReply, CallError> {
+    let send = || {
+        let body = RestBody::Zeros(session.large_message);
+        session.target.rest(method.clone(), path, body)
+    };
+    for _ in 1..SENDS_OF_LARGE_BODIES {
+        if let Ok(reply) = send().await {
+            return Ok(reply);
+        }
+    }
+    send().await
 }
 
 /// A request that begins and does not go on ends with its deadline.
