@@ -35,6 +35,11 @@ pub(super) trait KeySource: Send + Sync + 'static {
     /// Its name in metrics and errors.
     fn name(&self) -> &'static str;
 
+    /// Whether it asks a server. Others read files or run a command, which would run twice.
+    fn asks_a_server(&self) -> bool {
+        true
+    }
+
     /// New keys.
     fn issue<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Issued>>;
 }
@@ -47,6 +52,10 @@ struct Counted {
 
 impl LeaseSource for Counted {
     type Value = Arc<Keys>;
+
+    fn is_repeated(&self) -> bool {
+        self.source.asks_a_server()
+    }
 
     async fn lease(&self, cx: &Context) -> Result<Lease<Arc<Keys>>> {
         let name = self.source.name();

@@ -72,6 +72,11 @@ pub(crate) struct Leases<V>(Cache<Fingerprint, Arc<Entry<V>>>);
 pub(crate) trait LeaseSource: Send + Sync + 'static {
     type Value: Send + Sync + 'static;
 
+    /// Whether a fetch that is slow is repeated beside it: a server may have lost it.
+    fn is_repeated(&self) -> bool {
+        true
+    }
+
     /// Obtains a new value. It is fetched as [`TokenSource::fetch`] says.
     fn lease(&self, cx: &Context) -> impl Future<Output = Result<Lease<Self::Value>>> + Send;
 }

@@ -29,6 +29,7 @@ use crate::{
     erased::Poll,
     plugin::JointStatus,
     task::Status,
+    upstream::RESPONSE_TOO_LARGE,
 };
 
 /// How many findings are remembered before other tasks get a turn.
@@ -168,8 +169,11 @@ impl Verbs {
                 refusals.note_success(&group);
                 Ok(found)
             }
-            // Separate polls would only add load to a failing upstream.
-            Err(error) if error.kind().is_transient() => {
+            // Separate polls would only add load to a failing upstream. An answer about all that is too large says
+            // nothing of any.
+            Err(error)
+                if error.kind().is_transient() && error.code() != Some(RESPONSE_TOO_LARGE) =>
+            {
                 refusals.note_failure(group, &error);
                 Err(error)
             }

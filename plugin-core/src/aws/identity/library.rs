@@ -43,6 +43,10 @@ where
         self.name
     }
 
+    fn asks_a_server(&self) -> bool {
+        self.http.is_some()
+    }
+
     fn issue<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Issued>> {
         let failure = Failures::default();
         let sender = Sender { http: self.http.clone(), cx: cx.clone(), failures: failure.clone() };

@@ -19,6 +19,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 struct Numbered {
     issued: AtomicUsize,
+    begun: AtomicUsize,
+    /// It is a command that takes some seconds.
+    is_command: AtomicBool,
     fails: AtomicBool,
     lifetime: Mutex<Option<Duration>>,
 }
@@ -28,9 +31,14 @@ impl KeySource for Arc<Numbered> {
         "numbered"
     }
 
+    fn asks_a_server(&self) -> bool {
+        !self.is_command.load(Ordering::Relaxed)
+    }
+
     fn issue<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Issued>> {
         async {
-            sleep(Duration::from_millis(50)).await;
+            self.begun.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_millis(if self.asks_a_server() { 50 } else { 5_000 })).await;
             let number = self.issued.fetch_add(1, Ordering::Relaxed);
             if self.fails.load(Ordering::Relaxed) {
                 return Err(no_keys("no keys", Error::unavailable("the source is down")));
@@ -154,6 +162,16 @@ async fn keys_are_used_to_their_end_while_their_source_fails() {
     bench.source.fails.store(false, Ordering::Relaxed);
     advance(Duration::from_secs(2)).await;
     assert!(bench.key().await.is_ok(), "the source is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_command_runs_once_for_all_calls() {
+    let bench = Bench::new(Some(HOUR));
+    bench.source.is_command.store(true, Ordering::Relaxed);
+    let cx = context(Duration::from_secs(10));
+    let keys = join_all((0..100).map(|_| bench.identity.keys(&cx, None))).await;
+    assert!(keys.iter().all(|keys| keys.as_ref().unwrap().id == "key-0"));
+    assert_eq!(bench.source.begun.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,7 +114,11 @@ impl<V: Send + Sync + 'static> Entry<V> {
         let entry = Arc::clone(self);
         tokio::spawn(async move {
             let began = Instant::now();
-            let outcome = obtain(|limit| fetch(&*source, &cx, limit)).await;
+            let outcome = if source.is_repeated() {
+                obtain(|limit| fetch(&*source, &cx, limit)).await
+            } else {
+                within(LONGEST_FETCH, fetch(&*source, &cx, LONGEST_FETCH)).await
+            };
             drop((source, cx));
             entry.finish(began, &outcome);
             sender.send_replace(Some(outcome.clone()));

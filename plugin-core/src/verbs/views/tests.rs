@@ -333,6 +333,19 @@ async fn a_pause_does_not_hide_what_was_just_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_whose_joint_answer_is_too_large_are_polled_alone() {
+    let vendor = Vague::made();
+    vendor.too_large.store(true, Ordering::Relaxed);
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 50);
+    for _ in 0..3 {
+        let phases = join_all(handles.iter().map(|handle| poll(&verbs, handle))).await;
+        assert_eq!(phases, [Phase::Running; 50]);
+    }
+    assert!(vendor.lists() <= 2, "{}", vendor.lists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_hangs_is_not_waited_for_twice() {
     let vendor = Vague::made();
     let (verbs, handles) = viewed(vendor).await;

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     plugin::{JointPolls, JointStatus, Options, Plugin, Polled},
     task::{Phase, Status, Task, TaskType},
-    upstream::HttpBuilder,
+    upstream::{HttpBuilder, RESPONSE_TOO_LARGE},
 };
 
 /// A vendor whose joint polls only say whether a job has ended.
@@ -25,6 +25,8 @@ pub(super) struct Vague {
     pub(super) gets: AtomicUsize,
     /// Joint polls are answered with a rate limit.
     pub(super) limited: AtomicBool,
+    /// The answers to joint polls are too large to be read.
+    pub(super) too_large: AtomicBool,
     /// Joint polls are never answered.
     pub(super) hangs: AtomicBool,
     /// Every job has ended.
@@ -85,6 +87,9 @@ impl JointPolls for &'static Vague {
         if self.limited.load(Ordering::Relaxed) {
             let error = Error::new(Kind::ResourceExhausted, "too many calls");
             return Err(error.with_retry_after(Duration::from_secs(20)));
+        }
+        if self.too_large.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("too large").with_code(RESPONSE_TOO_LARGE).upstream());
         }
         let status = match self.phase() {
             Phase::Running => JointStatus::NotEnded,
