@@ -345,9 +345,9 @@ async fn a_listed_region_is_signed_for_and_linked() {
     assert_eq!(stage.fake.violations(), [""; 0]);
 }
 
-/// A round of calls is ten: 500 jobs, fifty in a call.
+/// A round of calls is four: 200 jobs, fifty in a call.
 #[tokio::test]
-async fn thousand_polls_at_once_take_few_calls() {
+async fn a_thousand_polls_take_few_calls() {
     let args = ["--connection-age=1h", "--poll-freshness=30s"];
     // Every poll of the fake goes on to the next state, and a slow machine takes many.
     let ending = Ending::Stuck("RUNNING".into());
@@ -359,15 +359,20 @@ async fn thousand_polls_at_once_take_few_calls() {
         task
     };
     let mut handles = Vec::new();
-    for some in (0..500).collect::<Vec<_>>().chunks(100) {
+    for some in (0..200).collect::<Vec<_>>().chunks(100) {
         let creates = some.iter().map(async |number| client.create(&task(*number)).await.unwrap());
         handles.extend(join_all(creates).await);
     }
-    assert_eq!(stage.fake.queries(), 500);
+    assert_eq!(stage.fake.queries(), 200);
     let (before, task) = (stage.fake.requests(), task(0));
-    let polls = handles.iter().chain(&handles);
-    let polls = polls.map(async |handle| client.get(&task, handle).await.unwrap().phase);
-    let phases = join_all(polls).await;
+    let polls = (0..5).flat_map(|_| &handles).collect::<Vec<_>>();
+    let mut phases = Vec::new();
+    // Not all at once: a poll that has waited for most of its deadline looks alone, and a debug build needs some
+    // seconds for a thousand.
+    for some in polls.chunks(100) {
+        let polls = some.iter().map(async |handle| client.get(&task, handle).await.unwrap().phase);
+        phases.extend(join_all(polls).await);
+    }
     let calls = stage.fake.requests() - before;
     let alone = stage.fake.calls("GetQueryExecution");
     println!("Athena: {} polls, {calls} calls upstream, {alone} of one query", phases.len());

@@ -45,7 +45,11 @@ const PROGRAMS: [(&str, &[&str], &str); 29] = [
         &[],
         "Creates Outrigger plugins in separate repositories and keeps them in sync with the template",
     ),
-    ("oci-image", &[], "Packs a static program into an OCI image archive"),
+    (
+        "oci-image",
+        &[],
+        "Packs a static program into an OCI image archive, or joins archives for several platforms in one",
+    ),
     (
         "demo-calls",
         &[],

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use super::run;
 
-const OURS: [&str; 5] = ["athena", "bigquery", "databricks", "redshift", "snowflake"];
+const OURS: [&str; 7] =
+    ["athena", "aws-batch", "bigquery", "databricks", "emr-serverless", "redshift", "snowflake"];
 
 /// Values without the line that names the command.
 fn without_command(values: &str) -> String {
