@@ -213,7 +213,8 @@ def test_autoscaled_plugin_keeps_size_over_upgrades(plugins):
         plugins.helm("rollback", "bigquery", 2)
         assert plugins.replicas("bigquery") == 5
         plugins.upgrade("bigquery")
-        assert plugins.replicas("bigquery") == 2
+        # Helm deletes the autoscaler after it has applied the Deployment: its controller may still act once.
+        assert plugins.replicas("bigquery") in (2, 3)
     assert "HorizontalPodAutoscaler/bigquery" not in plugins.objects("bigquery")
 
 
