@@ -238,6 +238,35 @@ async fn throttles_are_waited_out() {
 }
 
 #[tokio::test]
+async fn a_denied_workgroup_fails_the_task_whose_author_chose_it() {
+    let denied = || {
+        let why = "User: arn:aws:iam::111122223333:user/etl is not authorized to perform: athena:StartQueryExecution on \
+                   resource: arn:aws:athena:eu-central-1:111122223333:workgroup/secret";
+        Refusal::new(400, "AccessDeniedException", why)
+    };
+    let stage = Stage::set().await;
+    let client = stage.client(Dialect::Flyte1).await;
+    stage.fake.fail_with([denied()]);
+    let task = typed(json!({"workgroup": "secret"}));
+    let handle = client.create(&task).await.unwrap();
+    let (phase, message) = end(&client, &task, &handle).await;
+    assert_eq!(phase, "FAILED");
+    assert!(
+        message.contains("the service may not run queries in the task's workgroup"),
+        "{message}"
+    );
+    // The service's own workgroup, and its keys, are no fault of the task.
+    for (custom, refusal) in
+        [(json!({}), denied()), (json!({"workgroup": "etl"}), Refusal::expired())]
+    {
+        let stage = Stage::set().await;
+        stage.fake.fail_with(vec![refusal; 20]);
+        let created = stage.client(Dialect::Flyte1).await.create(&typed(custom)).await;
+        assert!(created.is_err(), "{created:?}");
+    }
+}
+
+#[tokio::test]
 async fn expired_credentials_fail_no_query() {
     let stage = Stage::set().await;
     let (client, task) = (stage.client(Dialect::Flyte1).await, golden("ath_select"));
@@ -259,6 +288,20 @@ async fn a_workgroup_without_a_location_gets_one_below_the_output_prefix() {
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0].get("ResultConfiguration"), None);
     assert_eq!(sent[1]["ResultConfiguration"]["OutputLocation"], format!("{prefix}/athena/"));
+    // Athena knows the token of a repeat, and refuses it without the location.
+    for service in [&stage.service, &replica(&stage.fake.url(), &[]).await] {
+        let client = service.client(Dialect::Flyte1, "propeller").await;
+        let handle = client.create(&golden("ath_select")).await.unwrap();
+        assert_eq!(end(&client, &golden("ath_select"), &handle).await.0, "SUCCEEDED");
+    }
+    assert_eq!(stage.fake.queries(), 1);
+    let mut other = golden("ath_select");
+    other["template"]["custom"]["statement"] = "SELECT 2".into();
+    let client = replica(&stage.fake.url(), &[]).await.client(Dialect::Flyte1, "propeller").await;
+    let handle = client.create(&other).await.unwrap();
+    let (phase, message) = end(&client, &other, &handle).await;
+    assert_eq!((phase.as_str(), stage.fake.queries()), ("FAILED", 1));
+    assert!(message.contains("another query was already submitted under this key"), "{message}");
     for (setting, location) in [
         ("--output-location=s3://acme-results", Some("s3://acme-results/".to_owned())),
         ("--output-location=output-prefix", Some(format!("{prefix}/athena/"))),

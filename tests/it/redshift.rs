@@ -229,6 +229,29 @@ async fn repeated_creates_run_one_statement() {
 }
 
 #[tokio::test]
+async fn another_statement_under_the_same_key_fails() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set(Options::default(), &[]).await;
+        let task = single(json!({"cluster": "dwh"}));
+        stage.client(dialect).await.create(&task).await.unwrap();
+        let mut other = task;
+        other["template"]["sql"]["statement"] = json!("DELETE FROM events WHERE day < :day");
+        let service = replica(&stage.fake.url(), &[]).await;
+        let client = service.client(dialect, "propeller").await;
+        let message = match client.create(&other).await {
+            Ok(handle) => {
+                let seen = client.get(&other, &handle).await.unwrap();
+                assert_eq!(seen.phase, "FAILED", "{dialect:?}");
+                seen.message
+            }
+            Err(error) => error.message,
+        };
+        assert!(message.contains("token was used with other parameters"), "{message}");
+        assert_eq!((stage.fake.statements(), stage.fake.repeats()), (1, 0));
+    }
+}
+
+#[tokio::test]
 async fn lost_answers_and_throttles_run_one_statement() {
     for dialect in Dialect::ALL {
         let stage = Stage::set(Options::default(), &[]).await;

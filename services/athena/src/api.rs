@@ -2,8 +2,11 @@
 //!
 //! Members, states and errors: AWS's model `athena/2017-05-18`, as botocore has it.
 
-use plugin_core::{Phase, Status, serde_json::Value as Json};
-use serde::{Deserialize, Serialize};
+use plugin_core::{
+    Phase, Status,
+    serde_json::{Value as Json, from_value},
+};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 /// The answer to `StartQueryExecution`.
 #[derive(Debug, Deserialize)]
@@ -38,8 +41,22 @@ pub(crate) struct Found {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct FoundMany {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub(crate) query_executions: Vec<Execution>,
+}
+
+/// The queries that can be read: one of another form must not hide the others.
+fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<Execution>, D::Error> {
+    let found = Option::<Vec<Json>>::deserialize(json)?.unwrap_or_default();
+    Ok(found.into_iter().filter_map(|one| from_value(one).ok()).collect())
+}
+
+/// A fact about a query, or its default if it has another form: the state counts, and a query must not seem to run for
+/// ever because of a fact.
+fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
+    json: D,
+) -> Result<T, D::Error> {
+    Ok(from_value(Json::deserialize(json)?).unwrap_or_default())
 }
 
 /// A query.
@@ -48,29 +65,41 @@ pub(crate) struct FoundMany {
 pub(crate) struct Execution {
     pub(crate) query_execution_id: String,
     /// The statement as it was run.
+    #[serde(deserialize_with = "lenient")]
     pub(crate) query: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) statement_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(crate) substatement_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     work_group: Option<String>,
     status: QueryStatus,
-    statistics: Option<Statistics>,
-    result_configuration: Option<ResultConfiguration>,
-    managed_query_results_configuration: Option<ManagedResults>,
-    engine_version: Option<EngineVersion>,
+    #[serde(deserialize_with = "lenient")]
+    statistics: Statistics,
+    #[serde(deserialize_with = "lenient")]
+    result_configuration: ResultConfiguration,
+    #[serde(deserialize_with = "lenient")]
+    managed_query_results_configuration: ManagedResults,
+    #[serde(deserialize_with = "lenient")]
+    engine_version: EngineVersion,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct QueryStatus {
     state: State,
+    #[serde(deserialize_with = "lenient")]
     state_change_reason: Option<String>,
-    athena_error: Option<AthenaError>,
+    #[serde(deserialize_with = "lenient")]
+    athena_error: AthenaError,
 }
 
 /// A query's state.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Option<String>")]
 enum State {
+    /// Also without a state: the query has just been accepted.
+    #[default]
     Queued,
     Running,
     Succeeded,
@@ -79,15 +108,9 @@ enum State {
     Unknown(String),
 }
 
-impl Default for State {
-    /// A query without a state has just been accepted.
-    fn default() -> Self {
-        Self::Queued
-    }
-}
-
-impl From<String> for State {
-    fn from(state: String) -> Self {
+impl From<Option<String>> for State {
+    fn from(state: Option<String>) -> Self {
+        let Some(state) = state else { return Self::default() };
         match state.as_str() {
             "QUEUED" => Self::Queued,
             "RUNNING" => Self::Running,
@@ -102,48 +125,66 @@ impl From<String> for State {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct AthenaError {
+    #[serde(deserialize_with = "lenient")]
     error_category: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
     error_type: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
     retryable: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
     error_message: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Statistics {
+    #[serde(deserialize_with = "lenient")]
     data_scanned_in_bytes: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     engine_execution_time_in_millis: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     total_execution_time_in_millis: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     query_queue_time_in_millis: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     query_planning_time_in_millis: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     service_pre_processing_time_in_millis: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     service_processing_time_in_millis: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     data_manifest_location: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     dpu_count: Option<f64>,
-    result_reuse_information: Option<ResultReuse>,
+    #[serde(deserialize_with = "lenient")]
+    result_reuse_information: ResultReuse,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct ResultReuse {
+    #[serde(deserialize_with = "lenient")]
     reused_previous_result: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct ResultConfiguration {
+    #[serde(deserialize_with = "lenient")]
     output_location: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct ManagedResults {
+    #[serde(deserialize_with = "lenient")]
     enabled: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct EngineVersion {
+    #[serde(deserialize_with = "lenient")]
     effective_engine_version: Option<String>,
 }
 
@@ -171,41 +212,33 @@ impl Execution {
     /// beyond a workgroup's limit of scanned bytes, and a repeat would be cancelled again. Flyte no longer polls a
     /// query that it has cancelled.
     fn ended(&self, reason: String, code: Option<&str>) -> Status {
-        let error = self.status.athena_error.as_ref();
-        let phase = match error.and_then(|error| error.retryable) {
+        let error = &self.status.athena_error;
+        let phase = match error.retryable {
             Some(true) => Phase::RetryableFailed,
             _ => Phase::Failed,
         };
-        let by_type = || error.and_then(|e| e.error_type).map(|ty| format!("ATHENA_{ty}"));
+        let by_type = || error.error_type.map(|ty| format!("ATHENA_{ty}"));
         let code = code.map(str::to_owned).or_else(|| prefix(&reason).map(str::to_owned));
         let code = code.or_else(by_type).unwrap_or_else(|| "FAILED".to_owned());
         Status::new(phase).code(code).message(reason)
     }
 
     fn reason(&self, fallback: &str) -> String {
-        let error = self.status.athena_error.as_ref();
         let texts = [
             self.status.state_change_reason.as_deref(),
-            error.and_then(|e| e.error_message.as_deref()),
+            self.status.athena_error.error_message.as_deref(),
         ];
         let found = texts.into_iter().flatten().find(|text| !text.is_empty());
         found.unwrap_or(fallback).to_owned()
     }
 
     fn with_facts(&self, status: Status) -> Status {
-        let empty = Statistics::default();
-        let statistics = self.statistics.as_ref().unwrap_or(&empty);
-        let error = self.status.athena_error.as_ref();
-        let reuse = statistics.result_reuse_information.as_ref();
-        let engine = self.engine_version.as_ref();
+        let (statistics, error) = (&self.statistics, &self.status.athena_error);
         status
             .info("workgroup", self.work_group.clone())
             .info("statement_type", self.statement_type.clone())
             .info("substatement_type", self.substatement_type.clone())
-            .info(
-                "engine_version",
-                engine.and_then(|engine| engine.effective_engine_version.clone()),
-            )
+            .info("engine_version", self.engine_version.effective_engine_version.clone())
             .info("output_location", self.output_location().map(str::to_owned))
             .info("data_manifest_location", statistics.data_manifest_location.clone())
             .info("data_scanned_bytes", statistics.data_scanned_in_bytes)
@@ -216,21 +249,24 @@ impl Execution {
             .info("preprocessing_millis", statistics.service_pre_processing_time_in_millis)
             .info("service_processing_millis", statistics.service_processing_time_in_millis)
             .info("dpus", statistics.dpu_count)
-            .info("reused_previous_result", reuse.and_then(|reuse| reuse.reused_previous_result))
-            .info("error_category", error.and_then(|error| error.error_category).map(category))
-            .info("error_type", error.and_then(|error| error.error_type))
-            .info("retryable", error.and_then(|error| error.retryable))
+            .info(
+                "reused_previous_result",
+                statistics.result_reuse_information.reused_previous_result,
+            )
+            .info("error_category", error.error_category.map(category))
+            .info("error_type", error.error_type)
+            .info("retryable", error.retryable)
     }
 
     /// Where the result is, if it is in S3.
     pub(crate) fn output_location(&self) -> Option<&str> {
-        let location = self.result_configuration.as_ref()?.output_location.as_deref()?;
+        let location = self.result_configuration.output_location.as_deref()?;
         Some(location).filter(|location| !location.is_empty())
     }
 
     /// Whether Athena keeps the result in its own storage.
     pub(crate) fn has_managed_results(&self) -> bool {
-        self.managed_query_results_configuration.as_ref().is_some_and(|managed| managed.enabled)
+        self.managed_query_results_configuration.enabled
     }
 }
 

@@ -45,8 +45,31 @@ pub(crate) static DEFINITIONS: Dialect = Dialect {
     bodies_are_sql: false,
 };
 
-/// The dialect of `statement`.
-pub(crate) fn of(statement: &str) -> &'static Dialect {
+/// How a statement reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) dialect: &'static Dialect,
+    /// Whether the dialect depends on what a backslash within quotes means, which the dialects disagree about. Where
+    /// its strings begin and end is then not known.
+    pub(crate) is_ambiguous: bool,
+}
+
+/// How `statement` reads. One that is ambiguous reads as a definition, which restricts values more.
+pub(crate) fn of(statement: &str) -> Reading {
+    let trinos = query_at(words(statement, Backslash::IsPlain));
+    let hives = query_at(words(statement, Backslash::Escapes));
+    let is_ambiguous = trinos != hives;
+    let is_query = trinos.is_some() && !is_ambiguous;
+    Reading { dialect: if is_query { &TRINO } else { &DEFINITIONS }, is_ambiguous }
+}
+
+/// The first word of `statement`; empty if it has none.
+pub(crate) fn first_word(statement: &str) -> &str {
+    words(statement, Backslash::IsPlain).next().unwrap_or_default()
+}
+
+/// The index of the word that makes a statement of `words` a query; `None` for a definition.
+fn query_at<'a>(words: impl Iterator<Item = &'a str>) -> Option<usize> {
     const QUERIES: [&str; 16] = [
         "DEALLOCATE",
         "DELETE",
@@ -65,19 +88,21 @@ pub(crate) fn of(statement: &str) -> &'static Dialect {
         "VALUES",
         "WITH",
     ];
-    let words = words(statement);
+    let words = words.collect::<Vec<_>>();
     let is = |at: usize, known: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(known));
     let first = words.first().copied().unwrap_or_default();
     if QUERIES.iter().any(|known| known.eq_ignore_ascii_case(first)) {
-        return &TRINO;
+        return Some(0);
+    }
+    if !is(0, "CREATE") {
+        return None;
     }
     let at = if is(1, "OR") { 3 } else { 1 };
-    let is_view = is(at, "VIEW") || (is(at + 1, "VIEW") && !is(at, "TABLE"));
-    let is_query = is(1, "TABLE") && words.windows(2).skip(2).any(begins_query);
-    match is(0, "CREATE") && (is_view || is_query) {
-        true => &TRINO,
-        false => &DEFINITIONS,
+    if is(at, "VIEW") || (is(at + 1, "VIEW") && !is(at, "TABLE")) {
+        return Some(at);
     }
+    let query = words.windows(2).skip(2).position(begins_query)?;
+    is(1, "TABLE").then_some(query + 2)
 }
 
 /// Whether `pair` is `AS` and the first word of a query.
@@ -86,27 +111,52 @@ fn begins_query(pair: &[&str]) -> bool {
     is(0, &["AS"]) && is(1, &["SELECT", "WITH", "VALUES", "TABLE", "("])
 }
 
+/// What a backslash in a string is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backslash {
+    /// A character like any other, as in Trino.
+    IsPlain,
+    /// It escapes the character after it, as in Hive.
+    Escapes,
+}
+
 /// The words of `statement` outside of quotes and comments, and its opening parentheses but for those before the
 /// first word. Placeholders have no words that decide anything.
-fn words(statement: &str) -> Vec<&str> {
-    let (mut words, mut at) = (Vec::new(), 0);
-    while let Some(c) = statement[at..].chars().next() {
-        let rest = &statement[at..];
-        let length = match c {
-            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            '\'' | '"' | '`' => rest[1..].find(c).map_or(rest.len(), |end| end + 2),
-            c if c.is_alphanumeric() || c == '_' => {
-                rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())
+fn words(statement: &str, backslash: Backslash) -> impl Iterator<Item = &str> {
+    let (mut at, mut is_first) = (0, true);
+    std::iter::from_fn(move || {
+        while let Some(c) = statement[at..].chars().next() {
+            let rest = &statement[at..];
+            let is_word = c.is_alphanumeric() || c == '_';
+            let length = match c {
+                '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+                '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                '\'' | '"' if backslash == Backslash::Escapes => escaped(rest, c),
+                '\'' | '"' | '`' => rest[1..].find(c).map_or(rest.len(), |end| end + 2),
+                _ if is_word => {
+                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())
+                }
+                c => c.len_utf8(),
+            };
+            at += length;
+            if is_word || (c == '(' && !is_first) {
+                is_first = false;
+                return Some(&rest[..length]);
             }
-            c => c.len_utf8(),
-        };
-        if c.is_alphanumeric() || c == '_' || (c == '(' && !words.is_empty()) {
-            words.push(&rest[..length]);
         }
-        at += length;
-    }
-    words
+        None
+    })
+}
+
+/// The bytes of the string at the start of `rest`, in `quote` and with backslashes as escapes.
+fn escaped(rest: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    let closes = |c: char| {
+        let closes = c == quote && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        closes
+    };
+    rest[1..].find(closes).map_or(rest.len(), |end| end + 2)
 }
 
 /// Functions of Athena that take strings and run none.
@@ -232,7 +282,7 @@ mod tests {
             "OPTIMIZE t REWRITE DATA USING BIN_PACK",
             "MERGE INTO t USING u ON (t.a = u.a) WHEN MATCHED THEN DELETE",
         ] {
-            let found = std::ptr::eq(of(query), &TRINO);
+            let found = std::ptr::eq(of(query).dialect, &TRINO);
             // Three words before VIEW are not read: values are then more restricted, not less.
             assert_eq!(found, !query.contains("MULTI"), "{query}");
         }
@@ -247,7 +297,32 @@ mod tests {
             "SHOW TABLES",
             "DESCRIBE t",
         ] {
-            assert!(std::ptr::eq(of(definition), &DEFINITIONS), "{definition}");
+            assert!(std::ptr::eq(of(definition).dialect, &DEFINITIONS), "{definition}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_that_decides_the_dialect_is_ambiguous() {
+        for (statement, is_ambiguous) in [
+            (
+                r"CREATE TABLE t (a string COMMENT 'Bob\'s copy, same AS SELECT') LOCATION 's3://b/'",
+                true,
+            ),
+            (r#"CREATE TABLE t (a string COMMENT "a\" AS SELECT ", b int)"#, true),
+            (r"CREATE TABLE t WITH (field_delimiter = '\') AS SELECT 1 x", true),
+            (
+                r"CREATE TABLE t (a string COMMENT 'x\' AS SELECT ', b string COMMENT 'y') AS SELECT 1",
+                true,
+            ),
+            (r"CREATE TABLE t (a string COMMENT 'Bob\'s copy')", false),
+            (r"CREATE TABLE t WITH (field_delimiter = '\t') AS SELECT 1 x", false),
+            (r"CREATE TABLE t WITH (field_delimiter = '\\') AS SELECT 1 x", false),
+            (r"CREATE TABLE t AS SELECT split(a, '\') x, 'b' y FROM u", false),
+            (r"CREATE TABLE `a\` AS SELECT 1 x", false),
+            (r"SELECT split(a, '\') AS SELECT FROM u", false),
+            (r"CREATE EXTERNAL TABLE t (a int) ROW FORMAT DELIMITED ESCAPED BY '\\'", false),
+        ] {
+            assert_eq!(of(statement).is_ambiguous, is_ambiguous, "{statement}");
         }
     }
 }

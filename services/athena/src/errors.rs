@@ -7,6 +7,9 @@ use plugin_core::{Error, Kind, aws::Refusal};
 /// The code of the error for a request that differs from an earlier one with the same token.
 pub(crate) const MISMATCH: &str = "IdempotentParameterMismatch";
 
+/// The code of the error for what the caller's policy does not allow.
+const DENIED: &str = "AccessDeniedException";
+
 /// The type of errors about a wrong request.
 const INVALID: &str = "InvalidRequestException";
 
@@ -18,7 +21,7 @@ pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
 fn of(code: &str, message: &str) -> Option<Kind> {
     match code {
         INVALID if is_unknown_query(message) => Some(Kind::NotFound),
-        INVALID if is_mismatch(message) => Some(Kind::FailedPrecondition),
+        INVALID if tells_mismatch(message) => Some(Kind::FailedPrecondition),
         MISMATCH => Some(Kind::FailedPrecondition),
         INVALID | "MetadataException" | "SessionAlreadyExistsException" => {
             Some(Kind::InvalidArgument)
@@ -38,20 +41,36 @@ fn is_unknown_query(message: &str) -> bool {
     text.contains("queryexecution") && (text.contains("not found") || text.contains("not exist"))
 }
 
-fn is_mismatch(message: &str) -> bool {
+fn tells_mismatch(message: &str) -> bool {
     message.to_lowercase().contains("idempotent parameters do not match")
 }
 
-/// The error of a submit, in the author's terms.
-pub(crate) fn of_submit(error: Error) -> Error {
-    match error.is_upstream() && (error.code() == Some(MISMATCH) || is_mismatch(error.message())) {
-        false => error,
-        true => {
-            let message = "another query was already submitted under this key; use a different key";
-            let told = Error::new(Kind::FailedPrecondition, message).with_code(MISMATCH);
-            told.with_source(error).upstream()
-        }
+/// Whether Athena knows the request's token from a request that differs.
+pub(crate) fn is_mismatch(error: &Error) -> bool {
+    error.is_upstream() && (error.code() == Some(MISMATCH) || tells_mismatch(error.message()))
+}
+
+/// Whether Athena has refused the request itself: a repeat would be refused again.
+pub(crate) fn is_verdict(error: &Error) -> bool {
+    matches!(error.kind(), Kind::InvalidArgument | Kind::FailedPrecondition)
+}
+
+/// The error of a submit, in the author's terms. `authors_workgroup` tells whether the author chose the workgroup: one
+/// that the service may not use is then the task's mistake, and no outage.
+pub(crate) fn of_submit(error: Error, authors_workgroup: bool) -> Error {
+    if is_mismatch(&error) {
+        let message = "another query was already submitted under this key; use a different key";
+        let told = Error::new(Kind::FailedPrecondition, message).with_code(MISMATCH);
+        return told.with_source(error).upstream();
     }
+    // Of the submit itself: refused keys and a role that cannot be assumed are of other kinds, and the service's trouble.
+    let is_denied = error.is_upstream() && error.kind() == Kind::PermissionDenied;
+    if authors_workgroup && is_denied && error.code() == Some(DENIED) {
+        let message = format!("the service may not run queries in the task's workgroup: {error}");
+        let told = Error::new(Kind::FailedPrecondition, message).with_code(DENIED);
+        return told.with_source(error).upstream();
+    }
+    error
 }
 
 /// Whether Athena refused a query because neither it nor its workgroup has a location for the result.
@@ -65,6 +84,30 @@ mod tests {
     use plugin_core::serde_json::{self, Value as Json};
 
     use super::*;
+
+    #[test]
+    fn a_workgroup_that_the_author_may_not_choose_fails_the_task() {
+        // What the core makes of a refusal.
+        let refused = |kind, code: &'static str| {
+            Error::new(kind, "not authorized").with_code(code).upstream().about_credentials()
+        };
+        let denied = || refused(Kind::PermissionDenied, DENIED);
+        for (error, authors_workgroup, kind) in [
+            (denied(), true, Kind::FailedPrecondition),
+            (denied(), false, Kind::PermissionDenied),
+            // The service's keys, its role, and the caller of the service.
+            (refused(Kind::Unauthenticated, "ExpiredTokenException"), true, Kind::Unauthenticated),
+            (refused(Kind::Unavailable, DENIED), true, Kind::Unavailable),
+            (
+                Error::new(Kind::PermissionDenied, "no").with_code("insufficient_scope"),
+                true,
+                Kind::PermissionDenied,
+            ),
+        ] {
+            let shown = format!("{error:?}");
+            assert_eq!(of_submit(error, authors_workgroup).kind(), kind, "{shown}");
+        }
+    }
 
     #[test]
     fn every_error_of_the_model_has_a_kind() {

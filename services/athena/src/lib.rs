@@ -96,12 +96,14 @@ impl Plugin for Athena {
             .region("custom.region", task.custom.region.as_deref())
             .role("custom.role", task.custom.role.as_deref());
         let place = self.aws.choose(cx, &asked)?;
+        let authors_workgroup = names.workgroup.is_some();
         let start = Start::new(cx, &task, names, &self.defaults())?;
         cx.caller().check_target(start.workgroup())?;
         let job = Job { id: "-".repeat(job::LONGEST_ID), place, results: Declared::of(&task)? };
         cx.check_meta(&job)?;
         let client = self.aws.client(cx, &job.place)?;
-        let started = self.start(cx, &client, start).await.map_err(errors::of_submit)?;
+        let of_submit = |error| errors::of_submit(error, authors_workgroup);
+        let started = self.start(cx, &client, start).await.map_err(of_submit)?;
         match started.query_execution_id {
             id if job::is_id(&id) => Ok(Job { id, ..job }),
             _ => Err(Error::unavailable("Athena's response has no id of a query")),
@@ -159,17 +161,21 @@ impl Athena {
     /// Starts the query; by the setting `auto`, with a location of our own if the workgroup has none. A refused request has
     /// not used its token.
     async fn start(&self, cx: &Context, client: &Client, start: Start) -> Result<Started> {
-        let call = client.call("StartQueryExecution", &start).idempotent();
-        match call.send_json(cx).await {
-            Err(error)
-                if errors::lacks_location(&error)
-                    && start.has_no_location()
-                    && self.output_location == OutputLocation::Auto =>
-            {
-                let start = start.at(below_output_prefix(cx)?);
-                client.call("StartQueryExecution", &start).idempotent().send_json(cx).await
+        let is_auto = self.output_location == OutputLocation::Auto && start.has_no_location();
+        let error = match send(cx, client, &start).await {
+            Err(error) if is_auto => error,
+            answer => return answer,
+        };
+        if errors::lacks_location(&error) {
+            return send(cx, client, &start.at(below_output_prefix(cx)?)).await;
+        }
+        // Athena may look for the token before the location: an earlier submit may have had ours.
+        match below_output_prefix(cx) {
+            Ok(location) if errors::is_mismatch(&error) => {
+                let again = send(cx, client, &start.at(location)).await;
+                again.map_err(|again| if errors::is_verdict(&again) { error } else { again })
             }
-            answer => answer,
+            _ => Err(error),
         }
     }
 
@@ -191,4 +197,8 @@ impl Athena {
         };
         Ok(batch.iter().map(status).collect())
     }
+}
+
+async fn send(cx: &Context, client: &Client, start: &Start) -> Result<Started> {
+    client.call("StartQueryExecution", start).idempotent().send_json(cx).await
 }

@@ -54,14 +54,15 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A time as a literal of the type `TIMESTAMP` has it: milliseconds, or microseconds if it has any.
+/// A time as a literal of the type `TIMESTAMP` has it: milliseconds, or microseconds or nanoseconds if it has any.
 pub(crate) fn timestamp(at: DateTime) -> String {
     let (date, time) = (at.date(), at.time());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    let micros = time.subsec_nanosecond().unsigned_abs() / 1000;
-    let fraction = match micros % 1000 {
-        0 => format!("{:03}", micros / 1000),
-        _ => format!("{micros:06}"),
+    let nanos = time.subsec_nanosecond().unsigned_abs();
+    let fraction = match (nanos % 1_000_000, nanos % 1000) {
+        (0, _) => format!("{:03}", nanos / 1_000_000),
+        (_, 0) => format!("{:06}", nanos / 1000),
+        _ => format!("{nanos:09}"),
     };
     format!("{date} {hour:02}:{minute:02}:{second:02}.{fraction}")
 }

@@ -1,6 +1,10 @@
 //! `ExecutionParameters`: the values of a statement's `?`, which Athena takes as SQL literals in text.
 
-use plugin_core::{Error, Result, Value, task::Inputs};
+use plugin_core::{
+    Error, Result, Value,
+    jiff::civil::{Date, DateTime},
+    task::Inputs,
+};
 
 use crate::{
     custom::{Parameter, SqlType, TypedParameter},
@@ -65,33 +69,54 @@ fn parenthesised(literal: String) -> String {
 }
 
 fn typed(name: &str, value: &Value, ty: SqlType) -> Result<String> {
-    let text = match (value, ty) {
-        (Value::Datetime(at), SqlType::Date) => literal::date(name, *at)?,
-        (Value::Datetime(at), SqlType::Timestamp) => literal::timestamp(*at),
-        (value, _) => literal::text(value),
-    };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let is_number = |text: &str| {
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
-        digits(whole) && digits(fraction)
-    };
-    let (word, is_valid, expected) = match ty {
-        SqlType::Date => {
-            ("DATE ", text.parse::<plugin_core::jiff::civil::Date>().is_ok(), "a date")
+    let text = literal::text(value);
+    let (word, content, expected) = match (ty, value) {
+        (SqlType::Date, Value::Datetime(at)) => ("DATE ", Some(literal::date(name, *at)?), ""),
+        (SqlType::Date, _) => {
+            ("DATE ", date(&text).map(|day| day.to_string()), "a date (YYYY-MM-DD, without a time)")
         }
-        SqlType::Timestamp => {
-            ("TIMESTAMP ", text.parse::<plugin_core::jiff::civil::DateTime>().is_ok(), "a time")
+        (SqlType::Timestamp, Value::Datetime(at)) => {
+            ("TIMESTAMP ", Some(literal::timestamp(*at)), "")
         }
-        SqlType::Decimal => ("DECIMAL ", is_number(&text), "a decimal number"),
-        SqlType::Varchar => ("", true, ""),
+        (SqlType::Timestamp, _) => (
+            "TIMESTAMP ",
+            time(&text).map(literal::timestamp),
+            "a time (YYYY-MM-DD hh:mm:ss, without a zone)",
+        ),
+        (SqlType::Decimal, _) => {
+            ("DECIMAL ", is_number(&text).then(|| text.clone()), "a decimal number")
+        }
+        (SqlType::Varchar, _) => ("", Some(text.clone()), ""),
     };
-    match is_valid {
-        true => Ok(format!("{word}{}", literal::quoted(&text))),
-        false => Err(Error::invalid(format!(
+    match content {
+        Some(content) => Ok(format!("{word}{}", literal::quoted(&content))),
+        None => Err(Error::invalid(format!(
             "{name}: {text:?} is not {expected}, as custom.parameters declares it"
         ))),
     }
+}
+
+/// The date that `text` is, and nothing more: no time, offset or zone.
+fn date(text: &str) -> Option<Date> {
+    let is_date = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    text.parse().ok().filter(|_| is_date)
+}
+
+/// The time that `text` is: a date alone is its midnight. One with an offset or zone is another one elsewhere.
+fn time(text: &str) -> Option<DateTime> {
+    let Some((day, time)) = text.split_once(['T', 't', ' ']) else {
+        return date(text).map(|day| day.at(0, 0, 0, 0));
+    };
+    let is_time = time.bytes().all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
+    date(day).and_then(|_| text.parse().ok()).filter(|_| is_time)
+}
+
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    digits(whole) && digits(fraction)
 }
 
 #[cfg(test)]
@@ -134,6 +159,28 @@ mod tests {
                 "TIMESTAMP '2026-03-01 06:30:00.000'",
             ),
             (string("2026-03-01"), Some(SqlType::Date), "DATE '2026-03-01'"),
+            (string("20260301"), Some(SqlType::Date), "DATE '2026-03-01'"),
+            (
+                string("2026-03-01T06:30:15.25"),
+                Some(SqlType::Timestamp),
+                "TIMESTAMP '2026-03-01 06:30:15.250'",
+            ),
+            (
+                string("2026-03-01 06:30"),
+                Some(SqlType::Timestamp),
+                "TIMESTAMP '2026-03-01 06:30:00.000'",
+            ),
+            (
+                string("20260301T063015"),
+                Some(SqlType::Timestamp),
+                "TIMESTAMP '2026-03-01 06:30:15.000'",
+            ),
+            (
+                string("2026-03-01 06:30:15.123456789"),
+                Some(SqlType::Timestamp),
+                "TIMESTAMP '2026-03-01 06:30:15.123456789'",
+            ),
+            (string("2026-03-01"), Some(SqlType::Timestamp), "TIMESTAMP '2026-03-01 00:00:00.000'"),
             (string("-19.99"), Some(SqlType::Decimal), "DECIMAL '-19.99'"),
             (Value::Integer(7), Some(SqlType::Decimal), "DECIMAL '7'"),
             (Value::Integer(7), Some(SqlType::Varchar), "'7'"),
@@ -160,6 +207,30 @@ mod tests {
         ] {
             let error = one(value, ty).unwrap_err();
             assert!(error.message().starts_with(message), "{error}");
+        }
+        for (text, ty) in [
+            ("2026-03-01T00:00:00", SqlType::Date),
+            ("2026-03-01 06:30", SqlType::Date),
+            ("2026-03-01[Europe/Berlin]", SqlType::Date),
+            ("2026-03-01Z", SqlType::Date),
+            ("-002026-03-01", SqlType::Date),
+            ("2026-W09-7", SqlType::Date),
+            ("2026-02-30", SqlType::Date),
+            ("", SqlType::Date),
+            ("2026-03-01T06:30:00Z", SqlType::Timestamp),
+            ("2026-03-01 06:30:00+02:00", SqlType::Timestamp),
+            ("2026-03-01 06:30:00-02:00", SqlType::Timestamp),
+            ("2026-03-01T06:30:00[Europe/Berlin]", SqlType::Timestamp),
+            ("2026-03-01 06:30:00 UTC", SqlType::Timestamp),
+            ("2026-03-01[UTC]", SqlType::Timestamp),
+            ("06:30:00", SqlType::Timestamp),
+            ("2026-03-01 25:00", SqlType::Timestamp),
+        ] {
+            let error = one(string(text), Some(ty)).unwrap_err();
+            assert!(
+                error.message().starts_with(&format!("inputs.x: {text:?} is not a ")),
+                "{error}"
+            );
         }
         assert!(one(string(&"x".repeat(1022)), None).is_ok());
     }

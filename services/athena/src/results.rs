@@ -6,7 +6,11 @@ use plugin_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{api::Execution, custom::Custom, dialect::TRINO};
+use crate::{
+    api::Execution,
+    custom::Custom,
+    dialect::{self, TRINO},
+};
 
 /// The name of the output.
 const RESULTS: &str = "results";
@@ -103,7 +107,7 @@ fn place(found: &Execution) -> Option<Place> {
 fn written(statement: &str) -> Option<Place> {
     let mut no_placeholders = |_, _: Option<&[Token]>| None::<((), usize)>;
     // Large statements of other kinds are not read.
-    let first = statement.trim_start().get(..6)?.to_uppercase();
+    let first = dialect::first_word(statement).to_uppercase();
     if !["UNLOAD", "CREATE"].contains(&first.as_str()) {
         return None;
     }
@@ -119,7 +123,11 @@ fn written(statement: &str) -> Option<Place> {
             words.position(&["AS"])?;
             let format =
                 words.string_after(&["FORMAT", "="]).unwrap_or_else(|| "PARQUET".to_owned());
-            let uri = words.string_after(&["EXTERNAL_LOCATION", "="]).unwrap_or_default();
+            // Of Hive's tables and of Iceberg's.
+            let uri = words
+                .string_after(&["EXTERNAL_LOCATION", "="])
+                .or_else(|| words.string_after(&["LOCATION", "="]))
+                .unwrap_or_default();
             words.is_table().then(|| Place { uri, format: format.to_lowercase() })
         }
     }

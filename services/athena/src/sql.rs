@@ -22,7 +22,7 @@ use plugin_core::{
 
 use crate::{
     custom::unique_name,
-    dialect::{self, DEFINITIONS, SAFE_SIGNS},
+    dialect::{self, DEFINITIONS, Reading, SAFE_SIGNS},
     literal,
 };
 
@@ -60,24 +60,30 @@ pub(crate) fn render(
 }
 
 fn write(cx: &Context, field: &str, statement: &str, inputs: &Inputs) -> Result<Rendered> {
-    let dialect = dialect::of(statement);
+    let Reading { dialect, is_ambiguous } = dialect::of(statement);
     let mut find = |at, _: Option<&[_]>| {
         let found = find_at(statement, at)?;
         Some((found.placeholder, found.range.len()))
     };
     let template = Template::parse(dialect, statement, &mut find)?;
+    if let Some(hole) = template.holes.first().filter(|_| is_ambiguous) {
+        let source = &statement[hole.range.clone()];
+        return Err(Error::invalid(format!(
+            "{field}: {source} must not be in a CREATE TABLE in which a backslash within quotes decides where the quotes end: \
+             write the quotes without it, or the value itself"
+        )));
+    }
     check_single(field, &template)?;
     let mut writer = Writer::new(dialect);
-    let mut at = 0;
-    for hole in &template.holes {
+    let (mut at, end) = (0, end(&template));
+    for hole in template.holes.iter().take_while(|hole| hole.range.start < end) {
         writer.text(&statement[at..hole.range.start]);
         let filling = Slot { cx, field, dialect, template: &template, hole }.filling(inputs)?;
         writer.fill(hole.place, &filling)?;
         at = hole.range.end;
         check_size(&filling.name, writer.len())?;
     }
-    // A `;` at the end would be in the way of a statement around it.
-    writer.text(statement[at..].trim_end_matches(|c: char| c == ';' || c.is_whitespace()));
+    writer.text(statement[at..end].trim_end());
     check_size(field, writer.len())?;
     let marks = marks(&template)?;
     Ok(Rendered { statement: writer.finish()?, marks, is_query: is_query(&template) })
@@ -113,6 +119,13 @@ fn check_single(field: &str, template: &Parsed<'_>) -> Result<()> {
              (flytekit's HiveSelectTask writes several, for Hive: use AthenaTask with CREATE TABLE … AS or UNLOAD)"
         ))),
     }
+}
+
+/// The byte at which the statement ends: a `;` and what follows it would be in the way of a statement around it.
+fn end(template: &Parsed<'_>) -> usize {
+    let mut tokens = template.tokens.iter().rev().filter(|token| !is_comment(token));
+    let ends = tokens.by_ref().take_while(|token| token.kind == Kind::Sign(';'));
+    ends.last().map_or(template.text.len(), |token| token.range.start)
 }
 
 /// The number of `?`.

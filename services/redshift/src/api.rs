@@ -4,11 +4,22 @@
 
 use std::collections::HashMap;
 
-use plugin_core::{Phase, Status};
-use serde::Deserialize;
+use plugin_core::{
+    Phase, Status,
+    serde_json::{Value as Json, from_value},
+};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 /// The states of a statement that has not ended, in the order in which it passes them.
 pub(crate) const ACTIVE: [&str; 3] = ["SUBMITTED", "PICKED", "STARTED"];
+
+/// A fact about a statement, or its default if it has another form: the state counts, and a statement must not seem to
+/// run for ever because of a fact.
+fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
+    json: D,
+) -> Result<T, D::Error> {
+    Ok(from_value(Json::deserialize(json)?).unwrap_or_default())
+}
 
 /// The response to a submit.
 #[derive(Debug, Deserialize)]
@@ -22,14 +33,20 @@ pub(crate) struct Started {
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Described {
     status: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     error: Option<String>,
     /// In nanoseconds.
+    #[serde(deserialize_with = "lenient")]
     duration: Option<i64>,
     /// -1 is null.
+    #[serde(deserialize_with = "lenient")]
     result_rows: Option<i64>,
     /// In bytes; -1 is null.
+    #[serde(deserialize_with = "lenient")]
     result_size: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
     redshift_query_id: Option<i64>,
+    /// No fact: their states count.
     sub_statements: Option<Vec<Self>>,
 }
 
@@ -108,9 +125,16 @@ fn active_status(state: &str) -> Option<Status> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Listed {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     statements: Vec<Entry>,
+    #[serde(default, deserialize_with = "lenient")]
     next_token: Option<String>,
+}
+
+/// The statements that can be read: one of another form must not hide the others.
+fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<Entry>, D::Error> {
+    let listed = Option::<Vec<Json>>::deserialize(json)?.unwrap_or_default();
+    Ok(listed.into_iter().filter_map(|one| from_value(one).ok()).collect())
 }
 
 #[derive(Debug, Deserialize)]

@@ -44,7 +44,7 @@ impl Plugin for Redshift {
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let Settings { aws, allowed, retryable_errors } = settings;
-        allowed.check()?;
+        let allowed = allowed.checked()?;
         Ok(Self { aws: Aws::new(API, aws, http)?, allowed, retryable: retryable_errors })
     }
 

@@ -57,6 +57,7 @@ pub(crate) fn render(cx: &Context, text: &str, inputs: &Inputs) -> Result<Render
     let mut writer = Writer { cx, text, inputs, parameters: BTreeMap::new(), bytes: 0 };
     let mut statements = Vec::new();
     for range in ranges(&template) {
+        check_no_transaction(&template, &range)?;
         let statement = writer.statement(&template, range)?;
         if statement.len() > MAX_BYTES {
             let number = statements.len() + 1;
@@ -119,6 +120,27 @@ fn ranges(template: &Template<'_, Placeholder<'_>>) -> Vec<std::ops::Range<usize
         ranges.push(start..template.text.len());
     }
     ranges
+}
+
+/// Refuses a statement that begins or ends a transaction: the Data API makes one of all statements, or one of each.
+fn check_no_transaction(
+    template: &Template<'_, Placeholder<'_>>,
+    range: &std::ops::Range<usize>,
+) -> Result<()> {
+    let is_comment = |token: &&Token| matches!(token.kind, Kind::LineComment | Kind::BlockComment);
+    let at = template.tokens.partition_point(|token| token.range.start < range.start);
+    let tokens = template.tokens[at..].iter();
+    let mut words = tokens.filter(|token| !is_comment(token)).map(|token| template.source(token));
+    let first = words.next().unwrap_or_default().to_uppercase();
+    let is_start = first == "START"
+        && words.next().is_some_and(|second| second.eq_ignore_ascii_case("TRANSACTION"));
+    match is_start || ["ABORT", "BEGIN", "COMMIT", "END", "ROLLBACK"].contains(&first.as_str()) {
+        false => Ok(()),
+        true => Err(Error::invalid(format!(
+            "{FIELD}: must have no {first}: the statements of a task are one transaction, or with custom.transaction false, \
+             each is one of its own"
+        ))),
+    }
 }
 
 struct Writer<'a> {

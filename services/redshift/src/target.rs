@@ -76,20 +76,24 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
+    /// The same lists without blanks around names, and without empty names.
+    ///
     /// # Errors
     /// `InvalidArgument` with the setting that is missing.
-    pub(crate) fn check(&self) -> Result<()> {
-        let is_missing = |list: &[String]| list.iter().all(|name| name.trim().is_empty());
-        if is_missing(&self.clusters) && is_missing(&self.workgroups) {
+    pub(crate) fn checked(self) -> Result<Self> {
+        let Self { clusters, workgroups, databases, secrets, db_users } = self;
+        let [clusters, workgroups, databases, secrets, db_users] =
+            [clusters, workgroups, databases, secrets, db_users].map(trimmed);
+        if clusters.is_empty() && workgroups.is_empty() {
             return Err(Error::invalid(
                 "--clusters (REDSHIFT_CLUSTERS), --workgroups (REDSHIFT_WORKGROUPS): one of them must name something that \
                  tasks may use",
             ));
         }
-        if is_missing(&self.databases) {
+        if databases.is_empty() {
             return Err(Error::invalid("--databases (REDSHIFT_DATABASES): missing"));
         }
-        Ok(())
+        Ok(Self { clusters, workgroups, databases, secrets, db_users })
     }
 
     /// Where and as whom a task with `custom` runs. Nothing is called.
@@ -160,6 +164,12 @@ impl Allowed {
     }
 }
 
+/// `names` without blanks around them, and without the empty ones.
+fn trimmed(names: Vec<String>) -> Vec<String> {
+    let names = names.into_iter().map(|name| name.trim().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
 /// The value of a field, unless it is absent or empty.
 fn text(field: &Option<String>) -> Option<&str> {
     field.as_deref().filter(|text| !text.is_empty())
@@ -174,3 +184,6 @@ fn allowed(name: &str, (field, list, setting): (&str, &[String], &str)) -> Resul
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests;

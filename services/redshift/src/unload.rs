@@ -27,7 +27,7 @@ impl Results {
     /// What `rendered` writes, if `task` declares the output.
     ///
     /// # Errors
-    /// `InvalidArgument` if it declares one that no UNLOAD makes.
+    /// `InvalidArgument` if it declares one that no UNLOAD makes, or that no reader would find.
     pub(crate) fn of(task: &Task<Custom>, rendered: &Rendered) -> Result<Option<Self>> {
         let Some(declared) = task.output_type(RESULTS) else { return Ok(None) };
         let schema = match declared.without_null() {
@@ -47,6 +47,12 @@ impl Results {
                  rows that stay in Redshift cannot be outputs",
             ));
         };
+        if !uri.ends_with('/') {
+            return Err(Error::invalid(format!(
+                "interface.outputs.results: the task declares it, but its UNLOAD writes files whose names begin with {uri:?}, \
+                 and readers of an output look below a prefix: end the location with a slash"
+            )));
+        }
         Ok(Some(Self { uri, format, schema }))
     }
 

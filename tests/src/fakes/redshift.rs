@@ -1,6 +1,7 @@
 //! A fake Redshift Data API that runs no statements.
 //!
-//! It speaks awsJson 1.1: a client token returns the existing statement; statements go through SUBMITTED, PICKED and
+//! It speaks awsJson 1.1: a client token returns the existing statement, or an error if anything else of the request
+//! differs; statements go through SUBMITTED, PICKED and
 //! STARTED to the configured [`Ending`] and can be cancelled while they have not ended. Every request and every response is
 //! checked against AWS's model, and every signature is verified.
 

@@ -114,3 +114,70 @@ fn members_that_athena_may_add_or_leave_out_do_no_harm() {
         assert_eq!(status(found).phase(), Phase::Queued);
     }
 }
+
+#[test]
+fn facts_of_another_form_are_left_out() {
+    let odd =
+        [Json::Null, json!(-1), json!(1.5), json!("x"), json!([1]), json!({"a": 1}), json!(true)];
+    let paths = [
+        "/Query",
+        "/StatementType",
+        "/SubstatementType",
+        "/WorkGroup",
+        "/EngineVersion",
+        "/ResultConfiguration",
+        "/ManagedQueryResultsConfiguration",
+        "/Statistics",
+        "/Status/StateChangeReason",
+        "/Status/AthenaError",
+        "/EngineVersion/EffectiveEngineVersion",
+        "/ResultConfiguration/OutputLocation",
+        "/ManagedQueryResultsConfiguration/Enabled",
+        "/Statistics/DataScannedInBytes",
+        "/Statistics/DpuCount",
+        "/Statistics/ResultReuseInformation",
+        "/Statistics/ResultReuseInformation/ReusedPreviousResult",
+        "/Status/AthenaError/ErrorType",
+        "/Status/AthenaError/ErrorCategory",
+        "/Status/AthenaError/Retryable",
+        "/Status/AthenaError/ErrorMessage",
+    ];
+    for path in paths {
+        for value in &odd {
+            let mut found = json!({
+                "QueryExecutionId": "q", "Query": "SELECT 1", "StatementType": "DML", "SubstatementType": "SELECT",
+                "WorkGroup": "etl", "EngineVersion": {"EffectiveEngineVersion": "3"},
+                "ResultConfiguration": {"OutputLocation": "s3://b/q.csv"},
+                "ManagedQueryResultsConfiguration": {"Enabled": false},
+                "Statistics": {"DataScannedInBytes": 1, "DpuCount": 1.5, "QueryQueueTimeInMillis": 77,
+                               "ResultReuseInformation": {"ReusedPreviousResult": true}},
+                "Status": {"State": "SUCCEEDED", "StateChangeReason": "", "AthenaError": {"ErrorType": 1,
+                           "ErrorCategory": 2, "Retryable": false, "ErrorMessage": ""}},
+            });
+            *found.pointer_mut(path).unwrap() = value.clone();
+            let status = status(found);
+            assert_eq!(status.phase(), Phase::Succeeded, "{path} {value}");
+            // The other facts stay.
+            let others = format!("{status:?}").contains("\"queue_millis\": Number(77)");
+            assert!(others || path == "/Statistics", "{path} {value}: {status:?}");
+        }
+    }
+}
+
+#[test]
+fn a_state_of_another_form_is_no_answer() {
+    assert_eq!(status(json!({"Status": {"State": null}})).phase(), Phase::Queued);
+    for odd in [json!({"Status": {"State": 1}}), json!({"QueryExecutionId": null}), json!("x")] {
+        assert!(serde_json::from_value::<Execution>(odd.clone()).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn an_unreadable_query_does_not_hide_the_others_of_its_batch() {
+    let many = json!({"QueryExecutions": [{"QueryExecutionId": "a"}, {"Status": {"State": 1}}, null, {"QueryExecutionId": "b"}]});
+    let many = serde_json::from_value::<FoundMany>(many).unwrap().query_executions;
+    let ids = many.iter().map(|one| one.query_execution_id.as_str()).collect::<Vec<_>>();
+    assert_eq!(ids, ["a", "b"]);
+    let none = serde_json::from_value::<FoundMany>(json!({"QueryExecutions": null})).unwrap();
+    assert!(none.query_executions.is_empty());
+}

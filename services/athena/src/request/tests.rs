@@ -154,6 +154,9 @@ fn rows_are_unloaded_or_kept_in_a_table_where_the_author_asks() {
     ] {
         assert_eq!(start(custom, "SELECT 1 -- x\n;").unwrap()["QueryString"], expected);
     }
+    let unload = json!({"unload": {"location": "s3://acme/"}});
+    let expected = "UNLOAD (SELECT 1\n) TO 's3://acme/' WITH (format = 'PARQUET')";
+    assert_eq!(start(unload, "SELECT 1; -- done").unwrap()["QueryString"], expected);
     let at = OutputLocation::S3("s3://acme/".into());
     let sent = start_as("athena", json!({"unload": {}}), "SELECT 1", &at).unwrap();
     let token = sent["ClientRequestToken"].as_str().unwrap();

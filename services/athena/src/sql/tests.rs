@@ -88,7 +88,7 @@ fn no_value_leaves_its_context() {
         ] {
             let found = rendered(statement, &[("x", string(hostile))]).unwrap().statement;
             let (dialect, mut none) =
-                (dialect::of(&found), |_, _: Option<&[_]>| None::<((), usize)>);
+                (dialect::of(&found).dialect, |_, _: Option<&[_]>| None::<((), usize)>);
             let parsed = Template::parse(dialect, &found, &mut none).unwrap();
             let last = parsed.tokens.last().map(|token| parsed.source(token));
             assert_eq!(last, Some("'end'"), "{found}");
@@ -143,6 +143,35 @@ fn what_cannot_be_rendered_is_refused_by_name() {
     assert!(error.message().starts_with(
         "custom.statement: the statement with its values has more than 262,144 bytes"
     ));
+}
+
+#[test]
+fn no_value_is_written_where_a_backslash_decides_what_is_a_string() {
+    let definition = r"CREATE TABLE t (a string COMMENT 'Bob\'s copy, same AS SELECT') PARTITIONED BY (d string)";
+    let hostile = string("'s3://b/' TBLPROPERTIES ('a' = 'b')");
+    let error = rendered(&format!("{definition} LOCATION {{{{ .inputs.x }}}}"), &[("x", hostile)]);
+    let error = error.unwrap_err();
+    let expected =
+        "custom.statement: {{ .inputs.x }} must not be in a CREATE TABLE in which a backslash";
+    assert!(error.message().starts_with(expected), "{error}");
+    let alone = format!("{definition} LOCATION 's3://b/'");
+    assert_eq!(rendered(&alone, &[]).unwrap().statement, alone);
+}
+
+#[test]
+fn a_statement_ends_at_its_last_semicolon() {
+    for (statement, expected) in [
+        ("SELECT 1; -- done", "SELECT 1"),
+        ("SELECT 1 /* one */; ;\n/* done; */ -- ok\n", "SELECT 1 /* one */"),
+        ("SELECT {{ .inputs.x }}\n;", "SELECT 7"),
+        ("SELECT {{ .inputs.x }}; /* {{ .inputs.x }} */", "SELECT 7"),
+        ("; SELECT 1", "; SELECT 1"),
+        ("SELECT ';' -- a;", "SELECT ';' -- a;"),
+        ("SELECT 1 -- done", "SELECT 1 -- done"),
+    ] {
+        let found = rendered(statement, &[("x", Value::Integer(7))]).unwrap();
+        assert_eq!(found.statement, expected);
+    }
 }
 
 #[test]

@@ -85,3 +85,39 @@ fn lists_tell_what_has_not_ended() {
     assert_eq!(active.status("a").map(|status| status.phase()), Some(Phase::Running));
     assert_eq!((active.status("b"), active.status("c")), (None, None));
 }
+
+#[test]
+fn facts_of_another_form_are_left_out() {
+    let odd =
+        [Json::Null, json!(-1), json!(1.5), json!("x"), json!([1]), json!({"a": 1}), json!(true)];
+    for fact in ["Error", "Duration", "ResultRows", "ResultSize", "RedshiftQueryId"] {
+        for value in &odd {
+            let mut found = json!({"Status": "FINISHED", "ResultRows": 42, "ResultSize": 77});
+            found[fact] = value.clone();
+            let (phase, shown) = status(found.clone());
+            assert_eq!(phase, Phase::Succeeded, "{found}");
+            let other = if fact == "ResultSize" { "Number(42)" } else { "Number(77)" };
+            assert!(shown.contains(other), "{found}: {shown}");
+            let sub = json!({"Status": "FINISHED", "SubStatements": [found, {"Status": "FAILED"}]});
+            assert_eq!(status(sub).0, Phase::Failed);
+        }
+    }
+}
+
+#[test]
+fn only_a_state_of_another_form_makes_an_answer_unreadable() {
+    assert_eq!(status(json!({"Status": null, "SubStatements": null})).0, Phase::Running);
+    for odd in [json!({"Status": 1}), json!({"SubStatements": [{"Status": 1}]})] {
+        assert!(from_value::<Described>(odd.clone()).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn an_unreadable_statement_does_not_hide_the_others_of_its_page() {
+    let page =
+        json!({"Statements": [null, {"Id": 1}, {"Id": "a", "Status": "STARTED"}], "NextToken": 7});
+    let mut active = Active::default();
+    assert_eq!(active.add("STARTED", from_value(page).unwrap()), None);
+    assert!(active.status("a").is_some());
+    assert_eq!(active.add("STARTED", from_value(json!({"Statements": null})).unwrap()), None);
+}

@@ -109,6 +109,32 @@ fn what_cannot_be_a_parameter_is_refused_by_name() {
 }
 
 #[test]
+fn transactions_are_the_data_apis() {
+    for (text, word) in [
+        ("BEGIN; DELETE FROM t; COMMIT;", "BEGIN"),
+        ("/* x */ begin transaction; SELECT 1", "BEGIN"),
+        ("START TRANSACTION; SELECT 1", "START"),
+        ("DELETE FROM t; -- now\ncommit work", "COMMIT"),
+        ("DELETE FROM t; END", "END"),
+        ("DELETE FROM t; ROLLBACK", "ROLLBACK"),
+        ("DELETE FROM t; ABORT;", "ABORT"),
+    ] {
+        let error = rendered(text, &[]).unwrap_err();
+        let expected = format!("template.sql.statement: must have no {word}: ");
+        assert!(error.message().starts_with(&expected), "{error}");
+        assert!(error.message().contains("custom.transaction"), "{error}");
+    }
+    for text in [
+        "SELECT 'BEGIN; COMMIT'",
+        "CREATE PROCEDURE p() AS $$ BEGIN DELETE FROM t; COMMIT; END $$ LANGUAGE plpgsql",
+        "SELECT CASE WHEN a THEN 1 END FROM t",
+        "-- BEGIN\nSELECT begin FROM t",
+    ] {
+        assert_eq!(rendered(text, &[]).unwrap().statements.len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn a_location_and_a_name_may_be_an_attempts_own() {
     for text in [
         "UNLOAD ('SELECT 1') TO 's3://b/{{ .perRetryUniqueKey }}/' IAM_ROLE default",

@@ -23,7 +23,7 @@ fn location_and_format_are_the_last_unloads() {
             "s3://b/k/",
             "csv",
         ),
-        ("/* all */ UNLOAD ('SELECT 1') TO 's3://b/k_' CSV", "s3://b/k_", "csv"),
+        ("/* all */ UNLOAD ('SELECT 1') TO 's3://b/k/' CSV", "s3://b/k/", "csv"),
         ("UNLOAD ('SELECT 1') TO 's3://b/k/' JSON", "s3://b/k/", "json"),
         ("UNLOAD ('SELECT 1') TO 's3://b/k/'", "s3://b/k/", ""),
     ] {
@@ -47,6 +47,14 @@ fn an_output_that_nothing_writes_is_refused() {
     );
     let error = results(&["UNLOAD ('x') TO 's3://b/k/'"], Type::Integer).unwrap_err();
     assert!(error.message().contains("must be a StructuredDataset or a Schema"), "{error}");
+    let unload = "UNLOAD ('x') TO 's3://b/day_'";
+    for ty in [Type::StructuredDataset, Type::Schema] {
+        let error = results(&[unload], ty).unwrap_err();
+        assert!(error.message().ends_with("end the location with a slash"), "{error}");
+    }
+    let statements = vec![unload.to_owned()];
+    let rendered = Rendered { statements, ..Rendered::default() };
+    assert_eq!(Results::of(&Task::new(Custom::default()), &rendered).unwrap(), None);
     let none = Results::of(&Task::new(Custom::default()), &Rendered::default());
     assert_eq!(none.unwrap(), None);
 }

@@ -98,14 +98,21 @@ async fn submit(shared: &Shared, call: Call) -> Response {
     let (answer, lost) = {
         let mut state = shared.state();
         let token = input["ClientToken"].as_str().unwrap_or_default().to_owned();
-        let id = state.repeated(&token).unwrap_or_else(|| {
-            let id = state.next_id();
-            let statement = Statement::new(id.clone(), input.clone(), polls, ending);
-            state.statements.insert(id.clone(), statement);
-            state.tokens.insert(token, id.clone());
-            state.submitted.push(Submitted { operation: operation.clone(), input, access_key });
-            id
-        });
+        let id = match state.repeated(&token, &input) {
+            Some(Ok(id)) => id,
+            Some(Err(message)) => {
+                let code = "ValidationException";
+                return shared.checker.exception(&operation, code, message, &json!({}));
+            }
+            None => {
+                let id = state.next_id();
+                let statement = Statement::new(id.clone(), input.clone(), polls, ending);
+                state.statements.insert(id.clone(), statement);
+                state.tokens.insert(token, id.clone());
+                state.submitted.push(Submitted { operation: operation.clone(), input, access_key });
+                id
+            }
+        };
         let lost = state.lost_answers > 0;
         state.lost_answers = state.lost_answers.saturating_sub(1);
         (state.statements.get(&id).map(Statement::started), lost)
@@ -123,11 +130,15 @@ async fn submit(shared: &Shared, call: Call) -> Response {
 }
 
 impl Fake {
-    /// The statement of an earlier submit with the same token.
-    fn repeated(&mut self, token: &str) -> Option<String> {
+    /// The statement of an earlier submit with the same token; an error if that had another input. AWS documents that
+    /// the token makes a submit idempotent, and not what it answers to another one.
+    fn repeated(&mut self, token: &str, input: &Value) -> Option<Result<String, &'static str>> {
         let id = self.tokens.get(token)?.clone();
+        if self.statements.get(&id).is_some_and(|earlier| !earlier.is_of(input)) {
+            return Some(Err("The client token was used with other parameters."));
+        }
         self.repeats += 1;
-        Some(id)
+        Some(Ok(id))
     }
 
     fn next_id(&self) -> String {

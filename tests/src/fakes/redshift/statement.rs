@@ -26,6 +26,11 @@ impl Statement {
         &self.id
     }
 
+    /// Whether `input` is what it was submitted with.
+    pub(super) fn is_of(&self, input: &Value) -> bool {
+        self.input == *input
+    }
+
     pub(super) fn state(&self) -> &str {
         match &self.ending {
             _ if self.is_cancelled => "ABORTED",
