@@ -86,7 +86,7 @@ def test_every_step_of_the_tests_runs_in_ci():
 
 
 def test_actions_are_pinned_by_commit_with_their_version():
-    for path in WORKFLOWS:
+    for path in [*WORKFLOWS, ROOT / "template/service/.github/workflows/ci.yml"]:
         uses = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if "uses:" in line]
         uses = [line for line in uses if not line.startswith("uses: ./")]
         assert uses
