@@ -45,7 +45,7 @@ def publish(tmp_path, registry, called):
     insecure = tmp_path / "registries.conf"
     insecure.write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
     calls = tmp_path / "calls"
-    env = {
+    variables = {
         **os.environ,
         "PATH": f"{called}:{os.environ['PATH']}",
         "CALLS": str(calls),
@@ -53,9 +53,10 @@ def publish(tmp_path, registry, called):
         "OUTRIGGER_REPOSITORY": "https://github.com/Acme/Outrigger",
     }
 
-    def publish(step, *flags):
-        run = [XTASK, "publish", step, "--plain-http", "--registry", f"{registry.host}/acme", "--directory", tmp_path / "publish", *flags]
-        return subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True)
+    def publish(step, *flags, env=None):
+        to = [] if "--registry" in flags else ["--registry", f"{registry.host}/acme"]
+        run = [XTASK, "publish", step, "--plain-http", *to, "--directory", tmp_path / "publish", *flags]
+        return subprocess.run(run, cwd=ROOT, env={**variables, **(env or {})}, capture_output=True, text=True)
 
     publish.directory = tmp_path / "publish"
     publish.calls = lambda: calls.read_text().splitlines() if calls.exists() else []
@@ -153,3 +154,19 @@ def test_a_dry_run_pushes_nothing(publish, registry):
         assert "would" in done.stdout
     assert not registry.manifests and not publish.calls()
     assert not (publish.directory / "subjects.txt").exists()
+
+
+def test_only_githubs_registry_sees_githubs_token(publish, called, tmp_path):
+    stdin = tmp_path / "stdin"
+    (called / "docker").write_text(CALLED + f"cat > {stdin}\n")
+    github = {"GITHUB_ACTOR": "octocat", "GITHUB_TOKEN": "ghs_token", "REGISTRY_USERNAME": "", "REGISTRY_TOKEN": ""}
+    for registry in ("ghcr.io.example.com/acme", "registry.example.com/acme"):
+        refused = publish("login", "--registry", registry, env=github)
+        assert refused.returncode == 2 and "set REGISTRY_USERNAME and REGISTRY_TOKEN" in refused.stderr
+        assert not publish.calls() and not stdin.exists()
+    own = publish("login", "--registry", "registry.example.com/acme", env={**github, "REGISTRY_USERNAME": "robot", "REGISTRY_TOKEN": "own"})
+    assert own.returncode == 0 and stdin.read_text() == "own", own.stderr
+    ghcr = publish("login", "--registry", "ghcr.io/acme", env=github)
+    assert ghcr.returncode == 0 and stdin.read_text() == "ghs_token", ghcr.stderr
+    assert publish.calls()[-1] == "docker login ghcr.io --username octocat --password-stdin"
+    assert "ghs_token" not in ghcr.stdout + ghcr.stderr

@@ -24,7 +24,7 @@ CONTEXT = {
     "vars.REGISTRY_USERNAME": "",
 }
 # What a runner sets by itself.
-RUNNER = {"GITHUB_REF_NAME": f"v{VERSION}", "CI": "true"}
+RUNNER = {"GITHUB_ACTOR": "octocat", "GITHUB_REF_NAME": f"v{VERSION}", "CI": "true"}
 
 
 class NotCovered(Exception):
