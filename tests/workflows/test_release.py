@@ -1,8 +1,10 @@
 """`cargo xtask release` on a copy of this repository: what makes it ready, and what it finds."""
 
 import json
+import re
 
 import pytest
+from conftest import git
 from test_workflows import xtask
 from workflow import VERSION
 
@@ -98,6 +100,27 @@ def test_a_raised_version_stands_everywhere_but_in_charts(repository):
     assert [line for line in left.splitlines() if line.startswith("error: ")] == [
         f"error: CHANGELOG.md:{line_of(repository / 'CHANGELOG.md', '## [90.1.0]')}: [90.1.0] lists no changes"
     ]
+    assert "bigquery:90.1.0" in (repository / "compose" / "compose.yaml").read_text()
+    assert not old_names(repository)
+
+
+def old_names(repository):
+    """Lines that still name one of the project's images, charts or wheels in the old version."""
+    plan = json.loads(release(repository, "--check", "--format", "json").stdout)["plan"]
+    names = {image["name"] for image in plan["images"]} | set(plan["charts"]) | {"outrigger_plugin", "outrigger_flytekit"}
+    named = re.compile(rf"\b(?:{'|'.join(sorted(names))})[:-]v?{re.escape(VERSION)}\b")
+    # These tell of past versions, or try what tells.
+    past = ("CHANGELOG.md", "docs/upgrading.md", "template/changes/", "xtask/src/release/", "tests/workflows/")
+    found = []
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=repository).splitlines():
+        if name.startswith(past):
+            continue
+        try:
+            lines = (repository / name).read_text().splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}:{number}: {line}" for number, line in enumerate(lines, 1) if named.search(line)]
+    return found
 
 
 def line_of(path, text):

@@ -180,12 +180,19 @@ fn openapi(path: &str, text: &str, version: &str, found: &mut Vec<Finding>) {
     }
 }
 
-/// Documents, and what is rendered from charts, tell of the present version. Documents on changes tell of others.
+/// Documents, what is rendered from charts, and what else names images tell of the present version. Documents on changes tell of others.
 fn is_document(path: &str) -> bool {
     let history = ["CHANGELOG.md", "docs/upgrading.md"];
-    let rendered = ["kustomize/", "docs/flyte-values/", "tests/charts/golden/", "tests/cluster/"];
-    let is_rendered = rendered.iter().any(|directory| path.starts_with(directory));
-    (path.ends_with(".md") || is_rendered) && !history.contains(&path)
+    let others = [
+        ".github/ISSUE_TEMPLATE/",
+        "compose/",
+        "docs/flyte-values/",
+        "kustomize/",
+        "tests/charts/golden/",
+        "tests/cluster/",
+    ];
+    let is_other = others.iter().any(|directory| path.starts_with(directory));
+    (path.ends_with(".md") || is_other) && !history.contains(&path)
 }
 
 /// Versions that follow the name of an artefact: `bigquery:0.1.0`, `outrigger_plugin-0.1.0`.
