@@ -6,6 +6,7 @@ skopeo and Helm are real. cosign, syft and gh would talk to services in the inte
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -58,6 +59,7 @@ def publish(tmp_path, registry, called):
         run = [XTASK, "publish", step, "--plain-http", *to, "--directory", tmp_path / "publish", *flags]
         return subprocess.run(run, cwd=ROOT, env={**variables, **(env or {})}, capture_output=True, text=True)
 
+    publish.env = variables
     publish.directory = tmp_path / "publish"
     publish.calls = lambda: calls.read_text().splitlines() if calls.exists() else []
     return publish
@@ -83,6 +85,7 @@ def build(directory, registry):
 
 
 @pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
 @pytest.mark.skipif(not (TARGET / "charts/bin/helm").exists() and not shutil.which("helm"), reason="helm is not installed")
 def test_a_release_is_pushed_signed_and_described(publish, registry):
     names = build(publish.directory, registry)
@@ -120,6 +123,34 @@ def test_a_release_is_pushed_signed_and_described(publish, registry):
     assert f"bigquery-{VERSION}.tgz" in subjects
     created = next(call for call in calls if call.startswith("gh release create"))
     assert created.startswith(f"gh release create v{VERSION} --verify-tag") and "SHA256SUMS" in created
+
+    # The commands of the notes ask for what was signed and attested.
+    (commands,) = re.findall(r"## Verify\n\n```sh\n(.*?)```", (publish.directory / "notes.md").read_text(), re.S)
+    # Where skopeo looks for registries over plain HTTP.
+    containers = publish.directory / "home" / ".config" / "containers"
+    containers.mkdir(parents=True)
+    shutil.copy(publish.env["CONTAINERS_REGISTRIES_CONF"], containers / "registries.conf")
+    env = {**publish.env, "HOME": str(publish.directory / "home"), "NO_PROXY": "127.0.0.1"}
+    verified = subprocess.run(["sh", "-eu", "-c", commands], cwd=publish.directory / "files", env=env, capture_output=True, text=True)
+    assert verified.returncode == 0 and "level=" not in verified.stderr, verified.stderr
+    by_workflow = (
+        f"--certificate-identity https://github.com/Acme/Outrigger/.github/workflows/release.yml@refs/tags/v{VERSION}"
+        " --certificate-oidc-issuer https://token.actions.githubusercontent.com"
+    )
+    index, _ = registry.manifest("acme/bigquery", VERSION)
+    (amd64,) = [part["digest"] for part in index["manifests"] if part["platform"]["architecture"] == "amd64"]
+    image, of_chart = f"{registry.host}/acme/bigquery", f"{registry.host}/acme/charts/bigquery"
+    assert publish.calls()[len(calls) :] == [
+        f"cosign verify {image}:{VERSION} {by_workflow}",
+        f"cosign verify {of_chart}:{VERSION} {by_workflow}",
+        f"cosign verify-attestation --type cyclonedx {image}@{amd64} {by_workflow}",
+        f"gh attestation verify oci://{image}:{VERSION} --repo Acme/Outrigger",
+        f"gh attestation verify oci://{of_chart}:{VERSION} --repo Acme/Outrigger",
+        f"cosign verify-blob --new-bundle-format --bundle SHA256SUMS.sigstore.json SHA256SUMS {by_workflow}",
+    ]
+    assert any(re.match(r"cosign attest .*--type cyclonedx .*" + re.escape(f"{image}@{amd64}"), call) for call in calls)
+    (blob,) = [call for call in calls if call.startswith("cosign sign-blob")]
+    assert "--new-bundle-format --bundle" in blob
 
 
 def test_nothing_is_pushed_before_everything_is_built(publish, registry):

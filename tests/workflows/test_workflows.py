@@ -121,6 +121,17 @@ def test_a_release_is_checked_first_and_published_last():
     assert needs == {"check": None, "test": "check", "build": "check", "push": ["test", "build"], "release": "push"}
 
 
+def test_a_release_decides_on_provenance_before_it_pushes():
+    release = load(ROOT / ".github/workflows/release.yml")
+    (attest,) = [step for step in release["jobs"]["push"]["steps"] if "attest-build-provenance@" in step.get("uses", "")]
+    assert attest["if"] == "${{ !github.event.repository.private || vars.PRIVATE_RELEASE == 'attested' }}"
+    # What `release --check` and the notes go by.
+    assert release["env"]["OUTRIGGER_PRIVATE"] == "${{ github.event.repository.private }}"
+    assert release["env"]["OUTRIGGER_PRIVATE_RELEASE"] == "${{ vars.PRIVATE_RELEASE }}"
+    (checkout,) = [step for step in release["jobs"]["check"]["steps"] if "checkout@" in step.get("uses", "")]
+    assert checkout["with"]["fetch-depth"] == "0", "the tag must be of the default branch"
+
+
 def test_a_workflow_and_the_one_it_calls_do_not_wait_for_each_other():
     groups = [load(path)["concurrency"]["group"] for path in WORKFLOWS]
     assert len(set(groups)) == len(groups)
