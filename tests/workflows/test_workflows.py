@@ -36,7 +36,7 @@ def dry(command, env):
             unknown = set(args) - {"--only"} - listed_steps()
             if unknown:
                 raise NotCovered(f"no step of cargo xtask test: {', '.join(sorted(unknown))}")
-        case ["cargo", "xtask", "publish", *_]:
+        case ["cargo", "xtask", "publish" | "advisories", *_]:
             done = xtask(*command[2:], env={**env, "OUTRIGGER_DRY_RUN": "1"})
         case ["cargo", "xtask", "release", *args] if "--build" not in args:
             # The tag of a version that is not ready yet: test_release.py makes one ready.
@@ -140,6 +140,11 @@ def test_a_workflow_and_the_one_it_calls_do_not_wait_for_each_other():
 
 def test_releases_use_no_caches():
     assert "actions/cache" not in (ROOT / ".github/workflows/release.yml").read_text()
+
+
+def test_no_index_is_asked_for_newer_versions_of_our_own_packages():
+    (pip,) = [update for update in load(ROOT / ".github/dependabot.yml")["updates"] if update["package-ecosystem"] == "pip"]
+    assert {each["dependency-name"] for each in pip["ignore"]} == {"outrigger-plugin", "outrigger-flytekit"}
 
 
 def test_one_rust_builds_everything():
