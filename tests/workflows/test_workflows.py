@@ -147,6 +147,13 @@ def test_no_index_is_asked_for_newer_versions_of_our_own_packages():
     assert {each["dependency-name"] for each in pip["ignore"]} == {"outrigger-plugin", "outrigger-flytekit"}
 
 
+def test_ci_keeps_the_picture_of_the_api_page_even_when_tests_fail():
+    steps = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["steps"]
+    (upload,) = [step for step in steps if "upload-artifact@" in step.get("uses", "")]
+    assert upload["if"] == "${{ always() && matrix.name == 'charts' }}"
+    assert f'TARGET / "{upload["with"]["path"].removeprefix("target/")}"' in (ROOT / "tests/charts/test_docs_page.py").read_text()
+
+
 def test_one_rust_builds_everything():
     channel = re.search(r'^channel = "(\d+\.\d+)\.\d+"$', (ROOT / "rust-toolchain.toml").read_text(), re.M)
     assert channel, "pin a version: a new Rust may bring lints that fail, and other bytes"
