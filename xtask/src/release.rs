@@ -99,7 +99,8 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 /// What is left to do when the version was raised.
 const NEXT: &str = "
-next:  cargo xtask sync --all
+next:  raise plugin-core in template/service/Cargo.toml.liquid, as a new version of the template
+       cargo xtask sync --all
        CHARTS_UPDATE=1 pytest tests/charts/test_golden.py, and python tests/charts/kustomize.py, as tests/charts/README.md shows
        describe in docs/upgrading.md what breaks
        cargo xtask release --record, then cargo xtask release --check --tag vVERSION";
