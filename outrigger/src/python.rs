@@ -16,7 +16,7 @@ pub(crate) struct Args {
 /// Says where the command is.
 pub(crate) fn run(command: &str) -> Result<Exit> {
     Err(usage(format!(
-        "outrigger {command} runs a plugin's Python code, which this program cannot: install the Python package \
-         (pip install outrigger-plugin, or the wheel of `cargo xtask wheel`)"
+        "outrigger {command} runs a plugin's Python code, which this program cannot: install the wheel \
+         outrigger_plugin-*.whl of Outrigger's release, or that of `cargo xtask wheel`"
     )))
 }

@@ -5,12 +5,14 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
 import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
+VERSION = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 TOOLS = pathlib.Path(os.environ.get("OUTRIGGER_TOOLS_DIR", TARGET / "charts")) / "bin"
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_BIN_DIR", TARGET / "debug"))

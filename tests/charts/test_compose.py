@@ -16,13 +16,12 @@ import pytest
 import yaml
 
 import compose
-from charts import PROGRAMS, ROOT, TOOLS, run_tool
+from charts import PROGRAMS, ROOT, TOOLS, VERSION, run_tool
 from running import eventually, free_port, http_status
 
 FILE = compose.COMPOSE / "compose.yaml"
 CONTENT = yaml.safe_load(FILE.read_text())
 SERVICES = CONTENT["services"]
-VERSION = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
 # Our images: a package's program.
 OURS = re.compile(r"\$\{OUTRIGGER_PREFIX:-\}(?P<program>[a-z-]+):(?P<version>.+)")
 TASK = {"custom": {"ProjectID": "acme-analytics", "Location": "EU"}, "sql": "SELECT 1"}

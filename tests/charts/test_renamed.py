@@ -3,7 +3,7 @@
 import pytest
 
 from cases import PEER
-from charts import HELMS, REGISTRY, container, notes, render
+from charts import HELMS, REGISTRY, VERSION, container, notes, render
 
 DIGEST = "sha256:" + "1" * 64
 # Old values, and the new ones that mean the same.
@@ -51,9 +51,9 @@ def test_old_name_means_the_same_and_is_noted(helm, old, new, note):
 
 # Values, and the image's name.
 IMAGES = [
-    ({}, "registry.example.com/team/bigquery:0.1.0"),
-    ({"image": {"registry": "other.example.com:5000/"}}, "other.example.com:5000/bigquery:0.1.0"),
-    ({"image": {"registry": ""}, "global": {"imageRegistry": "mirror.example.com"}}, "mirror.example.com/bigquery:0.1.0"),
+    ({}, f"registry.example.com/team/bigquery:{VERSION}"),
+    ({"image": {"registry": "other.example.com:5000/"}}, f"other.example.com:5000/bigquery:{VERSION}"),
+    ({"image": {"registry": ""}, "global": {"imageRegistry": "mirror.example.com"}}, f"mirror.example.com/bigquery:{VERSION}"),
     ({"image": {"repository": "other/bigquery", "tag": "1"}}, "registry.example.com/team/other/bigquery:1"),
     ({"image": {"repository": "localhost/bigquery", "digest": DIGEST}}, f"localhost/bigquery@{DIGEST}"),
 ]
@@ -68,6 +68,7 @@ def test_bridge_may_come_from_another_registry(bridge_plugin):
     values = {"bridge": {"image": {"registry": "mirror.example.com"}}}
     (pod,) = (each["spec"]["template"]["spec"] for each in render(bridge_plugin, values) if each["kind"] == "Deployment")
     plugin, bridge = pod["initContainers"][0]["image"], pod["containers"][0]["image"]
+    # A new plugin has a version of its own.
     assert plugin == "registry.example.com/team/shout:0.1.0" and bridge.startswith("mirror.example.com/bridge:")
 
 

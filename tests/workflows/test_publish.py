@@ -6,6 +6,7 @@ skopeo and Helm are real. cosign, syft and gh would talk to services in the inte
 import io
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -45,7 +46,7 @@ def publish(tmp_path, registry, called):
     insecure = tmp_path / "registries.conf"
     insecure.write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
     calls = tmp_path / "calls"
-    env = {
+    variables = {
         **os.environ,
         "PATH": f"{called}:{os.environ['PATH']}",
         "CALLS": str(calls),
@@ -53,10 +54,12 @@ def publish(tmp_path, registry, called):
         "OUTRIGGER_REPOSITORY": "https://github.com/Acme/Outrigger",
     }
 
-    def publish(step, *flags):
-        run = [XTASK, "publish", step, "--plain-http", "--registry", f"{registry.host}/acme", "--directory", tmp_path / "publish", *flags]
-        return subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True)
+    def publish(step, *flags, env=None):
+        to = [] if "--registry" in flags else ["--registry", f"{registry.host}/acme"]
+        run = [XTASK, "publish", step, "--plain-http", *to, "--directory", tmp_path / "publish", *flags]
+        return subprocess.run(run, cwd=ROOT, env={**variables, **(env or {})}, capture_output=True, text=True)
 
+    publish.env = variables
     publish.directory = tmp_path / "publish"
     publish.calls = lambda: calls.read_text().splitlines() if calls.exists() else []
     return publish
@@ -82,6 +85,7 @@ def build(directory, registry):
 
 
 @pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
 @pytest.mark.skipif(not (TARGET / "charts/bin/helm").exists() and not shutil.which("helm"), reason="helm is not installed")
 def test_a_release_is_pushed_signed_and_described(publish, registry):
     names = build(publish.directory, registry)
@@ -120,6 +124,34 @@ def test_a_release_is_pushed_signed_and_described(publish, registry):
     created = next(call for call in calls if call.startswith("gh release create"))
     assert created.startswith(f"gh release create v{VERSION} --verify-tag") and "SHA256SUMS" in created
 
+    # The commands of the notes ask for what was signed and attested.
+    (commands,) = re.findall(r"## Verify\n\n```sh\n(.*?)```", (publish.directory / "notes.md").read_text(), re.S)
+    # Where skopeo looks for registries over plain HTTP.
+    containers = publish.directory / "home" / ".config" / "containers"
+    containers.mkdir(parents=True)
+    shutil.copy(publish.env["CONTAINERS_REGISTRIES_CONF"], containers / "registries.conf")
+    env = {**publish.env, "HOME": str(publish.directory / "home"), "NO_PROXY": "127.0.0.1"}
+    verified = subprocess.run(["sh", "-eu", "-c", commands], cwd=publish.directory / "files", env=env, capture_output=True, text=True)
+    assert verified.returncode == 0 and "level=" not in verified.stderr, verified.stderr
+    by_workflow = (
+        f"--certificate-identity https://github.com/Acme/Outrigger/.github/workflows/release.yml@refs/tags/v{VERSION}"
+        " --certificate-oidc-issuer https://token.actions.githubusercontent.com"
+    )
+    index, _ = registry.manifest("acme/bigquery", VERSION)
+    (amd64,) = [part["digest"] for part in index["manifests"] if part["platform"]["architecture"] == "amd64"]
+    image, of_chart = f"{registry.host}/acme/bigquery", f"{registry.host}/acme/charts/bigquery"
+    assert publish.calls()[len(calls) :] == [
+        f"cosign verify {image}:{VERSION} {by_workflow}",
+        f"cosign verify {of_chart}:{VERSION} {by_workflow}",
+        f"cosign verify-attestation --type cyclonedx {image}@{amd64} {by_workflow}",
+        f"gh attestation verify oci://{image}:{VERSION} --repo Acme/Outrigger",
+        f"gh attestation verify oci://{of_chart}:{VERSION} --repo Acme/Outrigger",
+        f"cosign verify-blob --new-bundle-format --bundle SHA256SUMS.sigstore.json SHA256SUMS {by_workflow}",
+    ]
+    assert any(re.match(r"cosign attest .*--type cyclonedx .*" + re.escape(f"{image}@{amd64}"), call) for call in calls)
+    (blob,) = [call for call in calls if call.startswith("cosign sign-blob")]
+    assert "--new-bundle-format --bundle" in blob
+
 
 def test_nothing_is_pushed_before_everything_is_built(publish, registry):
     failed = publish("images")
@@ -153,3 +185,19 @@ def test_a_dry_run_pushes_nothing(publish, registry):
         assert "would" in done.stdout
     assert not registry.manifests and not publish.calls()
     assert not (publish.directory / "subjects.txt").exists()
+
+
+def test_only_githubs_registry_sees_githubs_token(publish, called, tmp_path):
+    stdin = tmp_path / "stdin"
+    (called / "docker").write_text(CALLED + f"cat > {stdin}\n")
+    github = {"GITHUB_ACTOR": "octocat", "GITHUB_TOKEN": "ghs_token", "REGISTRY_USERNAME": "", "REGISTRY_TOKEN": ""}
+    for registry in ("ghcr.io.example.com/acme", "registry.example.com/acme"):
+        refused = publish("login", "--registry", registry, env=github)
+        assert refused.returncode == 2 and "set REGISTRY_USERNAME and REGISTRY_TOKEN" in refused.stderr
+        assert not publish.calls() and not stdin.exists()
+    own = publish("login", "--registry", "registry.example.com/acme", env={**github, "REGISTRY_USERNAME": "robot", "REGISTRY_TOKEN": "own"})
+    assert own.returncode == 0 and stdin.read_text() == "own", own.stderr
+    ghcr = publish("login", "--registry", "ghcr.io/acme", env=github)
+    assert ghcr.returncode == 0 and stdin.read_text() == "ghs_token", ghcr.stderr
+    assert publish.calls()[-1] == "docker login ghcr.io --username octocat --password-stdin"
+    assert "ghs_token" not in ghcr.stdout + ghcr.stderr

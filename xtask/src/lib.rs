@@ -5,6 +5,7 @@
     reason = "those rules are for services: these tools have no async runtime to block and no clock to pause"
 )]
 
+mod advisories;
 mod badges;
 mod bench;
 mod beside;
@@ -101,6 +102,7 @@ enum Command {
     Site(site::Args),
     Badges(badges::Args),
     Test(test::Args),
+    Advisories(advisories::Args),
     Bench(bench::Args),
     Token(token::Args),
 }
@@ -158,6 +160,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Site(args) => site::run(&args).map(|()| Exit::Ok),
         Command::Badges(args) => badges::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
+        Command::Advisories(args) => advisories::run(&args),
         Command::Bench(args) => bench::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),
     }

@@ -3,6 +3,7 @@
 mod artefacts;
 mod changelog;
 pub(crate) mod charts;
+mod circumstances;
 mod migrations;
 pub(crate) mod publish;
 mod raise;
@@ -53,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "check")]
     build: bool,
 
-    /// The tag that is released, such as v0.1.0: everything must be ready now.
+    /// The tag that is released, such as v0.1.0: everything must be ready now, and the tag's commit be of the default branch.
     #[arg(long, requires = "check", value_name = "TAG")]
     tag: Option<String>,
 
@@ -84,7 +85,8 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         println!("{NEXT}");
         return Ok(Exit::Ok);
     }
-    let found = findings(&tree, &release, args.tag.as_deref());
+    let mut found = findings(&tree, &release, args.tag.as_deref());
+    found.extend(args.tag.iter().flat_map(|tag| circumstances::check(root, tag)));
     report(args, &tree, &release, &found)?;
     if !found.is_empty() {
         return Ok(Exit::Drift);
@@ -97,7 +99,8 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
 
 /// What is left to do when the version was raised.
 const NEXT: &str = "
-next:  cargo xtask sync --all
+next:  raise plugin-core in template/service/Cargo.toml.liquid, as a new version of the template
+       cargo xtask sync --all
        CHARTS_UPDATE=1 pytest tests/charts/test_golden.py, and python tests/charts/kustomize.py, as tests/charts/README.md shows
        describe in docs/upgrading.md what breaks
        cargo xtask release --record, then cargo xtask release --check --tag vVERSION";
@@ -223,30 +226,41 @@ fn notes(tree: &Tree, release: &Artefacts) -> Result<String> {
             "\n## Install\n\n```sh\nhelm install bigquery oci://{registry}/{}/bigquery --version {version}\n```\n",
             artefacts::CHARTS
         ));
-        notes.push_str(&verify(registry, repository, version));
+        notes.push_str(&verify(registry, repository, version, circumstances::is_attested()));
     }
     Ok(notes)
 }
 
-/// How to verify signatures and provenance.
-fn verify(registry: &str, repository: &str, version: &str) -> String {
+/// How to verify signatures, SBOMs and, if it is attested, provenance. docs/operating.md shows the same commands.
+fn verify(registry: &str, repository: &str, version: &str, attested: bool) -> String {
     if repository.is_empty() {
         return String::new();
     }
     let slug = repository.splitn(4, '/').nth(3).unwrap_or(repository);
-    let image = format!("{registry}/bigquery:{version}");
-    [
-        "\n## Verify\n\n```sh",
-        &format!("identity={repository}/.github/workflows/release.yml@refs/tags/v{version}"),
-        "issuer=https://token.actions.githubusercontent.com",
-        &format!("cosign verify {image} --certificate-identity $identity --certificate-oidc-issuer $issuer"),
-        &format!("gh attestation verify oci://{image} --repo {slug}"),
-        "cosign verify-blob SHA256SUMS --bundle SHA256SUMS.sigstore.json --certificate-identity $identity --certificate-oidc-issuer $issuer",
-        "sha256sum --check --ignore-missing SHA256SUMS",
-        "```\n",
-    ]
-    .join("\n")
+    let values = [
+        format!("repository={slug} registry={registry} version={version}"),
+        format!("workflow={repository}/.github/workflows/release.yml@refs/tags/v$version"),
+    ];
+    let provenance = if attested { format!("\n{PROVENANCE}") } else { String::new() };
+    format!("\n## Verify\n\n```sh\n{}\n{SIGNATURES}{provenance}\n{FILES}\n```\n", values.join("\n"))
 }
+
+const SIGNATURES: &str = r#"image=$registry/bigquery chart=$registry/charts/bigquery
+signed() { "$@" --certificate-identity "$workflow" --certificate-oidc-issuer https://token.actions.githubusercontent.com; }
+# Signatures of the image and of the chart.
+signed cosign verify "$image:$version"
+signed cosign verify "$chart:$version"
+# The SBOM, which each architecture's image has.
+amd64=$(skopeo inspect --raw "docker://$image:$version" | jq -r '.manifests[] | select(.platform.architecture == "amd64").digest')
+signed cosign verify-attestation --type cyclonedx "$image@$amd64" > sbom.json"#;
+
+const PROVENANCE: &str = r#"# Provenance of the image and of the chart.
+gh attestation verify "oci://$image:$version" --repo "$repository"
+gh attestation verify "oci://$chart:$version" --repo "$repository""#;
+
+const FILES: &str = "# Files, in the directory that you downloaded them to.
+signed cosign verify-blob --new-bundle-format --bundle SHA256SUMS.sigstore.json SHA256SUMS
+sha256sum --check --ignore-missing SHA256SUMS";
 
 #[cfg(test)]
 mod tests {
@@ -299,7 +313,28 @@ mod tests {
         let notes = notes(&Tree::of(&[LOG]), &release("0.2.0")).unwrap();
         assert!(notes.starts_with("* It grows.\n"), "{notes}");
         assert!(notes.contains("oci://ghcr.io/acme/outrigger/charts/bigquery --version 0.2.0"));
-        assert!(notes.contains("gh attestation verify oci://ghcr.io/acme/outrigger/bigquery:0.2.0 --repo acme/outrigger\n"));
-        assert!(notes.contains("release.yml@refs/tags/v0.2.0"));
+        assert!(
+            notes.contains(
+                "repository=acme/outrigger registry=ghcr.io/acme/outrigger version=0.2.0\n"
+            )
+        );
+        assert!(notes.contains(&format!("{PROVENANCE}\n")));
+    }
+
+    #[test]
+    fn notes_promise_no_provenance_that_is_not_attested() {
+        let commands =
+            |attested| verify("r.example.com", "https://g.example.com/a/b", "1.0.0", attested);
+        assert!(commands(true).contains("gh attestation"));
+        assert!(!commands(false).contains("gh attestation"));
+        assert!(commands(false).contains("verify-attestation --type cyclonedx"));
+    }
+
+    #[test]
+    fn operators_read_the_commands_of_the_notes() {
+        let page = include_str!("../../docs/operating.md");
+        for part in [SIGNATURES, PROVENANCE, FILES] {
+            assert!(page.contains(part), "docs/operating.md lacks:\n{part}");
+        }
     }
 }

@@ -23,7 +23,8 @@ class Reader:
         self.commands = []
         self.compared = 0
         (folder / ".outrigger-token").write_text(service.token())
-        (folder / "outrigger_flytekit-0.1.0-py3-none-any.whl").symlink_to(wheel(folder))
+        built = wheel(folder)
+        (folder / built.name).symlink_to(built)
         endpoint = f"dns:///{backend.admin}" if sdk == "flytekit" else backend.url
         (folder / "config.yaml").write_text(f"admin:\n  endpoint: {endpoint}\n  insecure: true\n")
 

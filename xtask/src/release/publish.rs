@@ -53,7 +53,7 @@ pub(crate) struct Args {
 enum Step {
     /// Build images, wheels and programs for this machine's architecture.
     Build,
-    /// Log in to the registry as REGISTRY_USERNAME with REGISTRY_TOKEN.
+    /// Log in to the registry as REGISTRY_USERNAME with REGISTRY_TOKEN or, to ghcr.io alone, with GITHUB_TOKEN.
     Login,
     /// Join the architectures of each image; push and sign it, and attach its SBOMs.
     Images,

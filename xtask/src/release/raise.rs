@@ -106,12 +106,15 @@ mod tests {
             (CHANGELOG, "## [Unreleased]\n\n* New.\n\n## [0.1.0] - 2026-11-22\n"),
             ("charts/a/Chart.yaml", "version: 0.1.0\nappVersion: \"0.1.0\"\n"),
             ("docs/a.md", "Since 0.1.0.\n`bigquery:0.1.0`\n"),
+            ("compose/compose.yaml", "image: ${PREFIX:-}bigquery:0.1.0\nimage: r/else:0.1.0\n"),
         ]);
         let images = ["bigquery".to_owned()];
         let changes = changes(&tree, "0.1.0", "0.2.0", &images, "2026-12-24").unwrap();
         assert_eq!(changes[MANIFEST].matches("0.2.0").count(), 2);
         assert!(changes[MANIFEST].contains("regex = \"0.1.0\""));
         assert_eq!(changes["docs/a.md"], "Since 0.1.0.\n`bigquery:0.2.0`\n");
+        assert!(changes["compose/compose.yaml"].starts_with("image: ${PREFIX:-}bigquery:0.2.0\n"));
+        assert!(changes["compose/compose.yaml"].ends_with("else:0.1.0\n"));
         assert!(
             changes[CHANGELOG]
                 .starts_with("## [Unreleased]\n\n## [0.2.0] - 2026-12-24\n\n* New.\n\n## [0.1.0]")

@@ -103,7 +103,7 @@ fn tells_a_version(path: &str) -> bool {
         let rendered = ["tests/charts/golden/", "tests/cluster/"];
         return name == "Cargo.toml" || rendered.iter().any(|at| path.starts_with(at));
     }
-    let directories = ["charts/", "kustomize/", "docs/"];
+    let directories = ["charts/", "kustomize/", "docs/", "compose/", ".github/ISSUE_TEMPLATE/"];
     names.contains(&name)
         || name.ends_with(".md")
         || path == RELEASED

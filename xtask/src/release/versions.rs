@@ -156,10 +156,14 @@ fn package(tree: &Tree, path: &str, text: &str, version: &str, found: &mut Vec<F
 /// What a plugin in Python requires of the package for authors.
 fn requirements(path: &str, text: &str, version: &str, found: &mut Vec<Finding>) {
     for (number, line) in text.lines().enumerate() {
-        let Some(required) = line.trim().strip_prefix("outrigger-plugin~=") else { continue };
-        let suits = numbers(required)[..2] == numbers(version)[..2]
-            && numbers(required) <= numbers(version);
-        if !suits {
+        let Some(required) = line.trim().strip_prefix("outrigger-plugin") else { continue };
+        // An open range would let pip prefer a higher version of somebody else in an index.
+        let Some(required) = required.strip_prefix("==") else {
+            let message = format!("must require outrigger-plugin=={version}, no other version");
+            found.push(Finding::new(path, number + 1, message));
+            continue;
+        };
+        if required != version {
             let message = differs("the required outrigger-plugin", required, version);
             found.push(Finding::new(path, number + 1, message));
         }
@@ -176,12 +180,19 @@ fn openapi(path: &str, text: &str, version: &str, found: &mut Vec<Finding>) {
     }
 }
 
-/// Documents, and what is rendered from charts, tell of the present version. Documents on changes tell of others.
+/// Documents, what is rendered from charts, and what else names images tell of the present version. Documents on changes tell of others.
 fn is_document(path: &str) -> bool {
     let history = ["CHANGELOG.md", "docs/upgrading.md"];
-    let rendered = ["kustomize/", "docs/flyte-values/", "tests/charts/golden/", "tests/cluster/"];
-    let is_rendered = rendered.iter().any(|directory| path.starts_with(directory));
-    (path.ends_with(".md") || is_rendered) && !history.contains(&path)
+    let others = [
+        ".github/ISSUE_TEMPLATE/",
+        "compose/",
+        "docs/flyte-values/",
+        "kustomize/",
+        "tests/charts/golden/",
+        "tests/cluster/",
+    ];
+    let is_other = others.iter().any(|directory| path.starts_with(directory));
+    (path.ends_with(".md") || is_other) && !history.contains(&path)
 }
 
 /// Versions that follow the name of an artefact: `bigquery:0.1.0`, `outrigger_plugin-0.1.0`.
@@ -293,9 +304,10 @@ mod tests {
     #[test]
     fn a_requirement_suits_the_version() {
         let of = |required: &str| found(&[("p/requirements.txt", required)]).len();
-        assert_eq!(of("outrigger-plugin~=0.2.0\npsycopg==3.3.9\n"), 0);
-        assert_eq!(of("outrigger-plugin~=0.1.0\n"), 1);
-        assert_eq!(of("outrigger-plugin~=0.2.1\n"), 1);
+        assert_eq!(of("outrigger-plugin==0.2.0\npsycopg==3.3.9\n"), 0);
+        for other in ["==0.1.0", "==0.2.1", "~=0.2.0", ">=0.2.0", ""] {
+            assert_eq!(of(&format!("outrigger-plugin{other}\n")), 1, "{other}");
+        }
     }
 
     #[test]

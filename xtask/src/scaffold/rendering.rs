@@ -136,6 +136,8 @@ mod tests {
                     .contains(&format!("rust:{}-", package["rust-version"].as_str().unwrap()))
             );
             assert_eq!(files["rust-toolchain.toml"], text("rust-toolchain.toml"));
+            // GitHub's expressions look like the template's own.
+            assert!(files[".github/workflows/ci.yml"].contains("group: ci-${{ github.ref }}\n"));
             assert_eq!(files["rustfmt.toml"], text("rustfmt.toml"));
         }
     }

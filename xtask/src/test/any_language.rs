@@ -125,15 +125,12 @@ fn environment_of(name: &str, directory: &Path) -> Result<PathBuf> {
     }
     println!("   installing what {name} needs into {} …", environment.display());
     run(program("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let pip = || {
-        let mut pip = program(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--constraint"]).arg(&tools);
-        pip.current_dir(directory);
-        pip
-    };
-    run(pip().arg("--editable").arg(root().join("clients/python")))?;
-    let mut install = pip();
+    let mut install = program(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--constraint"]).arg(&tools);
+    install.current_dir(directory);
     install.args(["mypy", "pytest", "ruff"]);
+    // In the same command as what requires it: pip then asks no index for it.
+    install.arg("--editable").arg(root().join("clients/python"));
     files.iter().for_each(|file| {
         install.arg("--requirement").arg(file);
     });
