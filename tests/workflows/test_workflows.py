@@ -154,14 +154,6 @@ def test_ci_keeps_the_picture_of_the_api_page_even_when_tests_fail():
     assert f'TARGET / "{upload["with"]["path"].removeprefix("target/")}"' in (ROOT / "tests/charts/test_docs_page.py").read_text()
 
 
-def test_one_rust_builds_everything():
-    channel = re.search(r'^channel = "(\d+\.\d+)\.\d+"$', (ROOT / "rust-toolchain.toml").read_text(), re.M)
-    assert channel, "pin a version: a new Rust may bring lints that fail, and other bytes"
-    files = [ROOT / ".github/workflows/ci.yml", *ROOT.glob("services/*/Dockerfile"), *ROOT.glob("template/*/Dockerfile")]
-    images = {image for file in files for image in re.findall(r"\brust:[\w.-]+", file.read_text())}
-    assert images == {f"rust:{channel[1]}-bookworm"}
-
-
 def test_no_owner_or_registry_is_named():
     for path in WORKFLOWS:
         for host in re.findall(r"(?:ghcr\.io|docker\.io|quay\.io|github\.com)/(\S+)", path.read_text()):
