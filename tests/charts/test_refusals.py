@@ -250,6 +250,12 @@ def test_required_setting_may_come_from_elsewhere(plugin, setting):
     render(plugin, {**unset, "extraEnvFrom": [{"configMapRef": {"name": "a"}}]})
 
 
+def test_plugin_that_the_bundle_has_not_is_named():
+    for names in ("bigquery,snowflakes", "bigquery, snowflakes"):
+        with pytest.raises(Refused, match=r'has no plugin " ?snowflakes"; it has athena, bigquery, databricks, redshift, snowflake'):
+            render("bundle", {"settings": {"PLUGIN_BUNDLE_PLUGINS": names}})
+
+
 def test_largest_exact_number_is_exact():
     rendered = container(render("bigquery", {"settings": {"X": 2**53 - 1, "Y": str(2**70)}}))["env"]
     values = {variable["name"]: variable.get("value") for variable in rendered}

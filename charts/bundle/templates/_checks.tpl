@@ -1,5 +1,6 @@
 {{/* Rejects values that would install but not work, or not be safe. */}}
 {{- define "bundle.checks" -}}
+{{- include "bundle.checkSettings" . -}}
 {{- $auth := .Values.auth -}}
 {{- if $auth.insecureNoAuth -}}
 {{- if or $auth.existingConfigMap $auth.issuers $auth.rules -}}

@@ -34,6 +34,9 @@ pub(crate) struct PluginToml {
     /// Files that the generator does not manage, with the reason.
     #[serde(default)]
     pub(crate) unmanaged: BTreeMap<String, String>,
+    /// The plugins in it, each with its task types; only the bundle has any, which is no plugin of a file.
+    #[serde(skip)]
+    pub(crate) bundled: Vec<(String, Vec<TaskType>)>,
 }
 
 /// `[plugin]`.
