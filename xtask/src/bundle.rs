@@ -109,6 +109,8 @@ fn plugin_toml(served: &[&Member]) -> String {
     format!(
         "schema = 1\n[plugin]\nname = \"{BUNDLE}\"\ntitle = \"Bundle\"\ntask-types = [{types}]\n\
          description = \"Runs the tasks of several plugins in one process: {titles}\"\n\
-         [chart.values.settings]\nPLUGIN_BUNDLE_PLUGINS = \"\"\n"
+         [chart.values.settings]\nPLUGIN_BUNDLE_PLUGINS = \"\"\n\
+         [chart.required.PLUGIN_BUNDLE_PLUGINS]\nexample = \"bigquery,snowflake\"\n\
+         about = \"the plugins to serve, separated by commas\"\n"
     )
 }

@@ -32,6 +32,22 @@
 
 {{/* Rejects settings with which the service would not start. */}}
 {{- define "bundle.checkSettings" -}}
+{{- $set := dict -}}
+{{- range .Values.extraEnv -}}
+{{- $_ := set $set .name true -}}
+{{- end -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if ne (toString $value) "" -}}
+{{- $_ := set $set $name true -}}
+{{- end -}}
+{{- end -}}
+{{- $missing := list -}}
+{{- if not (hasKey $set "PLUGIN_BUNDLE_PLUGINS") -}}
+{{- $missing = append $missing "settings.PLUGIN_BUNDLE_PLUGINS is not set: the plugins to serve, separated by commas, such as bigquery,snowflake" -}}
+{{- end -}}
+{{- if and $missing (not .Values.extraEnvFrom) -}}
+{{- fail (join "; " $missing) -}}
+{{- end -}}
 {{- $all := include "bundle.bundled" . | fromJson | keys | sortAlpha -}}
 {{- range include "bundle.served" . | fromJsonArray -}}
 {{- if not (has . $all) -}}

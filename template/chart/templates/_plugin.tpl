@@ -38,6 +38,26 @@
 
 {{/* Rejects settings with which the service would not start. */}}
 {{- define "<[ plugin.name ]>.checkSettings" -}}
+<%- if about_settings %>
+{{- $set := dict -}}
+{{- range .Values.extraEnv -}}
+{{- $_ := set $set .name true -}}
+{{- end -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if ne (toString $value) "" -}}
+{{- $_ := set $set $name true -}}
+{{- end -}}
+{{- end -}}
+{{- $missing := list -}}
+<%- for each in about_settings %>
+{{- if not (hasKey $set "<[ each.name ]>") -}}
+{{- $missing = append $missing "settings.<[ each.name ]> is not set<% if each.is %>: <[ each.is.about ]>, such as <[ each.is.example ]><% else %>, and the service does not start without it<% endif %>" -}}
+{{- end -}}
+<%- endfor %>
+{{- if and $missing (not .Values.extraEnvFrom) -}}
+{{- fail (join "; " $missing) -}}
+{{- end -}}
+<%- endif %>
 <%- if bundled %>
 {{- $all := include "<[ plugin.name ]>.bundled" . | fromJson | keys | sortAlpha -}}
 {{- range include "<[ plugin.name ]>.served" . | fromJsonArray -}}

@@ -132,6 +132,7 @@ impl<'a> Renderer<'a> {
             "directory": Layout::Workspace.place(plugin).directory(),
             "bundled": bundled(file),
             "required_settings": file.chart.required_settings(),
+            "about_settings": about_settings(file),
             "ports": file.ports,
             "image": { "repository": image(file) },
             // What `cargo xtask image` and the notes call it.
@@ -156,6 +157,12 @@ impl<'a> Renderer<'a> {
 /// The image repository of a plugin: the one that plugin.toml names, or its name, below the registry of the installation.
 pub(crate) fn image(file: &PluginToml) -> String {
     file.image.repository.clone().unwrap_or_else(|| file.plugin.name.clone())
+}
+
+/// What the required settings are, for the chart's template.
+fn about_settings(file: &PluginToml) -> Vec<serde_json::Value> {
+    let settings = file.chart.required_settings().into_iter();
+    settings.map(|name| json!({ "name": name, "is": file.chart.required(name) })).collect()
 }
 
 /// The plugins in the bundle, for the chart's template.
