@@ -30,6 +30,8 @@ NEWEST = "1.37.0"
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # The registry of images, without which a chart is refused: nobody's.
 REGISTRY = {"image": {"registry": "registry.example.com/team"}}
+# Required settings whose values the charts check.
+EXAMPLES = {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}
 # Without it, every rendering has a different key.
 STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
 
@@ -84,7 +86,8 @@ def required(plugin):
     if not (CHARTS / plugin / "values.yaml").exists():
         return REGISTRY
     settings = default_values(plugin).get("settings") or {}
-    return {**REGISTRY, "settings": {name: f"{name.lower()}.example.com" for name, value in settings.items() if value == ""}}
+    examples = {name: EXAMPLES.get(name, f"{name.lower()}.example.com") for name, value in settings.items() if value == ""}
+    return {**REGISTRY, "settings": examples}
 
 
 def merged(*values):

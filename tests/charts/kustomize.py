@@ -29,13 +29,17 @@ configMapGenerator:
 """
 
 
-# A base has no value for what each installation must set itself.
-FLAGS = ("--no-hooks", "--skip-schema-validation")
+FLAGS = ("--no-hooks",)
 
 
 def values_of(plugin):
-    unset = {"settings": {name: "" for name in required(plugin)["settings"]}}
-    return {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}, **unset}
+    return {"handleKeys": {"existingSecret": f"{plugin}-handle-keys"}}
+
+
+def without_required(plugin, document):
+    """A base has no value for what each installation must set itself; the chart wants one to render."""
+    names = "|".join(map(re.escape, required(plugin)["settings"]))
+    return re.sub(rf'^ *- name: "({names})"\n *value: .*\n', "", document, flags=re.MULTILINE) if names else document
 
 
 def rendered(plugin):
@@ -46,7 +50,7 @@ def rendered(plugin):
         if read["kind"] == "ConfigMap":
             auth = read["data"]["auth.yaml"]
         else:
-            objects.append(HELMS_OWN.sub("", document).strip() + "\n")
+            objects.append(HELMS_OWN.sub("", without_required(plugin, document)).strip() + "\n")
     files = {"kustomization.yaml": KUSTOMIZATION, "resources.yaml": "---\n".join(objects), "auth.yaml": auth}
     return {name: (MADE + content).replace("{plugin}", plugin) for name, content in files.items()}
 

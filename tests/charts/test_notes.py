@@ -1,5 +1,6 @@
 """The notes after an install: what this installation's authentication needs, ready for Flyte, and a command to try."""
 
+import copy
 import re
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 import flyte
 import schemas
 from cases import ISSUER, RULE, TLS_MADE_ELSEWHERE
-from charts import merged, notes
+from charts import PLUGINS, ROOT, merged, notes
 from test_flyte_values import configuration, containers, render
 
 OTHER = {"auth": {"cluster": {"enabled": False}, "issuers": [ISSUER], "rules": [RULE]}}
@@ -16,9 +17,9 @@ NO_AUTH = {"auth": {"insecureNoAuth": True}, "flyte": {"podLabels": {"app": "fly
 FLAVOURS = {"core": "flytepropeller", "binary": "flyte"}
 
 
-def flyte_values(values):
+def flyte_values(values, plugin="bigquery"):
     """The values in the notes, as a reader copies them."""
-    block = re.search(r"^FLYTE\n.*?\n\n(.*?)(?=\n[A-Z]|\Z)", notes("bigquery", values), re.MULTILINE | re.DOTALL)
+    block = re.search(r"^FLYTE\n.*?\n\n(.*?)(?=\n[A-Z]|\Z)", notes(plugin, values), re.MULTILINE | re.DOTALL)
     return yaml.safe_load(block[1])
 
 
@@ -52,16 +53,107 @@ def test_values_without_the_clusters_tokens_have_no_sidecar(flavour, values):
     assert "propeller-proxy" not in str(found) and "bigquery-headless" in str(found)
 
 
-# Values, and what the command to try sends.
-COMMANDS = [
-    ({}, 'curl -sS -H "authorization: Bearer $(kubectl -n flyte create token flytepropeller --audience=flyte-connectors)" http://'),
-    (TLS_MADE_ELSEWHERE, "curl -k -sS -H "),
-    (OTHER, 'curl -sS -H "authorization: Bearer $TOKEN" http://'),
-    (NO_AUTH, "curl -sS http://localhost:8000/plugins/v1"),
+# Flyte's chart of the notes, and whether the sidecar is there, as in the names of docs/flyte-values.
+PRINTED = [(kind, proxy) for kind in FLAVOURS for proxy in ("", "-proxy")]
+# The values of the notes that stand for those options.
+SAME = {"": NO_AUTH, "-proxy": {}}
+
+
+def of_plugin(plugin, values):
+    """The part of the generated values that is about one plugin."""
+    service = copy.deepcopy(flyte_service(values))
+    types = [name for name, owner in service["connectorForTaskTypes"].items() if owner == plugin]
+    service["connectors"] = {plugin: service["connectors"][plugin]}
+    service["connectorForTaskTypes"] = dict.fromkeys(types, plugin)
+    service["supportedTaskTypes"] = types
+    return service
+
+
+def flyte_service(values):
+    inline = values.get("configuration", {}).get("inline") or values["configmap"]["enabled_plugins"]
+    return inline["plugins"]["connector-service"]
+
+
+def sidecar(values):
+    """The container and the volume, without routes, which name the plugins."""
+    pod = values.get("flytepropeller") or values.get("deployment") or {}
+    (containers,) = [pod[key] for key in ("additionalContainers", "sidecars") if key in pod] or [[]]
+    (volumes,) = [pod[key] for key in ("additionalVolumes", "extraVolumes") if key in pod] or [[]]
+    routes = [argument for each in containers for argument in each["args"] if argument.startswith("--route=")]
+    return routes, [{**each, "args": [a for a in each["args"] if a not in routes]} for each in containers], volumes
+
+
+@pytest.mark.parametrize(("kind", "proxy"), PRINTED, ids=lambda part: part or "direct")
+@pytest.mark.parametrize("plugin", sorted(set(PLUGINS) - {"bundle"}))
+def test_values_are_those_of_flyte_values(plugin, kind, proxy):
+    wanted = yaml.safe_load((ROOT / "docs" / "flyte-values" / f"{kind}-1.16{proxy}.yaml").read_text())
+    service = of_plugin(plugin, wanted)
+    port = int(service["connectors"][plugin]["endpoint"].rpartition(":")[2])
+    found = flyte_values(of_chart(kind, {"flyte": {"proxy": {"port": port}}}, SAME[proxy]), plugin)
+    assert flyte_service(found) == service
+    tasks = (found.get("enabled_plugins") or found["configmap"]["enabled_plugins"])["tasks"]["task-plugins"]
+    assert tasks == {"default-for-task-types": dict.fromkeys(service["supportedTaskTypes"], "connector-service")}
+    (routes, *pod), (all_routes, *wanted_pod) = sidecar(found), sidecar(wanted)
+    assert pod == wanted_pod and set(routes) <= set(all_routes)
+
+
+BUNDLED = {
+    "athena": ["presto", "hive", "athena"],
+    "bigquery": ["bigquery_query_job_task"],
+    "databricks": ["databricks"],
+    "redshift": ["redshift"],
+    "snowflake": ["snowflake"],
+}
+UNSET = {"settings": {"PLUGIN_BUNDLE_PLUGINS": ""}}
+# Values of the bundle, and the plugins whose task types Flyte sends there.
+ROUTED = [
+    ({"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery,snowflake"}}, ["bigquery", "snowflake"]),
+    ({"settings": {"PLUGIN_BUNDLE_PLUGINS": "athena"}}, ["athena"]),
+    (merged(UNSET, {"extraEnv": [{"name": "PLUGIN_BUNDLE_PLUGINS", "value": "redshift,athena"}]}), ["athena", "redshift"]),
+    (merged(UNSET, {"extraEnvFrom": [{"configMapRef": {"name": "variables"}}]}), list(BUNDLED)),
 ]
 
 
-@pytest.mark.parametrize(("values", "command"), COMMANDS, ids=["cluster", "tls", "other-issuer", "no-auth"])
-def test_one_command_to_try(values, command):
-    (line,) = (line for line in notes("bigquery", values).splitlines() if "curl" in line)
-    assert command in line
+@pytest.mark.parametrize(("values", "plugins"), ROUTED, ids=["two", "one", "extra-env", "unknown"])
+def test_bundle_routes_what_it_serves(values, plugins):
+    service = flyte_service(flyte_values(values, "bundle"))
+    assert service["supportedTaskTypes"] == [name for plugin in plugins for name in BUNDLED[plugin]]
+    assert service["connectorForTaskTypes"] == dict.fromkeys(service["supportedTaskTypes"], "bundle")
+    chosen = flyte_service(flyte_values(merged(values, {"flyte": {"taskTypes": ["mine"]}}), "bundle"))
+    assert chosen["supportedTaskTypes"] == ["mine"]
+
+
+def try_it(values):
+    """The lines of the commands to try, and the text below them."""
+    block = re.search(r"^TRY IT\n(.*?)(?=\n\n|\Z)", notes("bigquery", values), re.MULTILINE | re.DOTALL)[1]
+    *commands, text = block.strip().splitlines()
+    return [line.strip() for line in commands], text.strip()
+
+
+TOKEN = "TOKEN=$(kubectl -n flyte create token flytepropeller --audience=flyte-connectors)"
+AUTHORIZED = 'curl -sS -H "authorization: Bearer $TOKEN" http://localhost:8000/plugins/v1'
+# Values, and the commands to try after the port-forward.
+COMMANDS = [
+    ({}, [TOKEN, AUTHORIZED]),
+    (TLS_MADE_ELSEWHERE, [TOKEN, AUTHORIZED.replace("curl", "curl -k").replace("http:", "https:")]),
+    (OTHER, ["TOKEN=YOUR-TOKEN    # of an issuer that the service trusts", AUTHORIZED]),
+    (NO_AUTH, ["curl -sS http://localhost:8000/plugins/v1"]),
+]
+
+
+@pytest.mark.parametrize(("values", "wanted"), COMMANDS, ids=["cluster", "tls", "other-issuer", "no-auth"])
+def test_commands_to_try(values, wanted):
+    (forward, *commands), text = try_it(values)
+    assert forward == "kubectl -n flyte port-forward service/bigquery 8000 >/dev/null & sleep 2"
+    assert commands == wanted
+    # The page is where the call goes, and its reader has a token.
+    assert text.startswith(re.search(r"https?://[^/]+", commands[-1])[0] + "/docs")
+    assert ('echo "$TOKEN"' in text) == ("$TOKEN" in commands[-1])
+
+
+def test_service_account_of_the_other_chart_is_noticed():
+    wrong = "flyte.serviceAccount is flytepropeller"
+    assert wrong in notes("bigquery", {"flyte": {"chart": "flyte-binary"}})
+    assert wrong not in notes("bigquery", {"flyte": {"chart": "flyte-binary", "serviceAccount": "flyte"}})
+    assert wrong not in notes("bigquery", merged(NO_AUTH, {"flyte": {"chart": "flyte-binary"}}))
+    assert "set flyte.chart=flyte-binary and flyte.serviceAccount" in notes("bigquery", {})

@@ -238,8 +238,19 @@ def test_required_settings_are_the_ones_that_plugins_declare():
 @pytest.mark.parametrize("helm", HELMS)
 def test_required_setting_is_named(helm, plugin, setting, values):
     unset = {} if values.get("settings", {}) is None else {"settings": {setting: ""}}
-    with pytest.raises(Refused, match="settings"):
+    with pytest.raises(Refused, match=rf"settings\.{setting} is not set: [^;]+, such as \S+"):
         render(plugin, merged(unset, values), helm=helm)
+
+
+def test_all_that_is_missing_is_named_at_once():
+    missing = dict.fromkeys(("AWS_REGION", "REDSHIFT_DATABASES"), "")
+    with pytest.raises(Refused, match="settings.AWS_REGION is not set.*; settings.REDSHIFT_DATABASES is not set"):
+        render("redshift", {"settings": missing})
+
+
+def test_required_settings_do_not_hide_where_images_come_from():
+    with pytest.raises(Refused, match="image.registry is not set"):
+        render("databricks", {"image": {"registry": ""}, "settings": {"DATABRICKS_INSTANCES": ""}})
 
 
 @pytest.mark.parametrize(("plugin", "setting"), REQUIRED)
@@ -248,6 +259,12 @@ def test_required_setting_may_come_from_elsewhere(plugin, setting):
     source = {"configMapKeyRef": {"name": "a", "key": "b"}}
     render(plugin, {**unset, "extraEnv": [{"name": setting, "valueFrom": source}]})
     render(plugin, {**unset, "extraEnvFrom": [{"configMapRef": {"name": "a"}}]})
+
+
+def test_plugin_that_the_bundle_has_not_is_named():
+    for names in ("bigquery,snowflakes", "bigquery, snowflakes"):
+        with pytest.raises(Refused, match=r'has no plugin " ?snowflakes"; it has athena, bigquery, databricks, redshift, snowflake'):
+            render("bundle", {"settings": {"PLUGIN_BUNDLE_PLUGINS": names}})
 
 
 def test_largest_exact_number_is_exact():

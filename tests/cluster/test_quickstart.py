@@ -20,7 +20,15 @@ def commands():
 
 
 @pytest.fixture(scope="module")
-def installed(plane, flyte):
+def folder(tmp_path_factory):
+    """Where the reader is: charts are those of the checkout, and what the page writes stays here."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "charts").symlink_to(ROOT / "charts")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(plane, flyte, folder):
     """What the page installs; the namespace is the page's."""
     environment = {
         "PATH": f"{TOOLS}:{os.environ['PATH']}",
@@ -30,15 +38,16 @@ def installed(plane, flyte):
     }
     if "flyte-binary" not in flyte.kubectl("get", "serviceaccounts", "--output=name"):
         flyte.kubectl("create", "serviceaccount", "flyte-binary")
-    for block in commands():
-        done = subprocess.run(["bash", "-euc", block], cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{block}\n{done.stderr}"
+    # In one shell, as a reader has it: variables stay.
+    script = "set -x\n" + "".join(commands())
+    done = subprocess.run(["bash", "-euc", script], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     yield Namespace(plane, "plugins")
     Namespace(plane, "plugins").kubectl("delete", "namespace", "plugins", "--wait=false")
 
 
 def test_page_installs_both_plugins(installed, flyte, tmp_path):
-    assert len(commands()) == 4
+    assert len(commands()) == 6
     bigquery, databricks = (installed.get("deployment", name)["spec"]["template"]["spec"] for name in ("bigquery", "databricks"))
     assert bigquery["containers"][0]["image"] == f"{REGISTRY}/bigquery:0.1.0"
     account = installed.get("serviceaccount", "bigquery")
@@ -51,13 +60,24 @@ def test_page_installs_both_plugins(installed, flyte, tmp_path):
     assert "sidecars:" in notes and f"{REGISTRY}/propeller-proxy:0.1.0" in notes
 
 
-@pytest.mark.skipif(not (PROGRAMS / "bigquery").exists(), reason="cargo build -p bigquery")
-def test_flyte_binarys_token_is_accepted(installed, flyte, tmp_path):
+@pytest.mark.skipif(not all((PROGRAMS / name).exists() for name in ("bigquery", "databricks")), reason="cargo build -p bigquery -p databricks")
+@pytest.mark.parametrize("plugin", ["bigquery", "databricks"])
+def test_flyte_binarys_token_is_accepted(installed, flyte, folder, plugin, tmp_path):
     """The pod's auth.yaml is in a ConfigMap, so any pod of the release has the upgrade's."""
-    pod = eventually(lambda: installed.pods("bigquery"), what=installed.refusals)[0]
-    answers = {}
+    pod = eventually(lambda: installed.pods(plugin), what=installed.refusals)[0]
+    answers = {"analysts": (folder / "analysts.token").read_text().strip()}
+    for account in ("flyte-binary", "flytepropeller"):
+        answers[account] = flyte.kubectl("create", "token", account, "--audience=flyte-connectors").strip()
     with Pod(installed, pod, tmp_path / "root").run() as service:
-        for account in ("flyte-binary", "flytepropeller"):
-            token = flyte.kubectl("create", "token", account, "--audience=flyte-connectors").strip()
-            answers[account] = service.status(token)
-    assert answers == {"flyte-binary": 200, "flytepropeller": 403}
+        answers = {account: service.status(token) for account, token in answers.items()}
+    people = 200 if plugin == "bigquery" else 403
+    assert answers == {"flyte-binary": 200, "flytepropeller": 403, "analysts": people}
+
+
+@pytest.mark.parametrize("name", ["values-google.yaml", "values-login.yaml"])
+def test_other_values_of_the_page_are_accepted(installed, folder, name, tmp_path):
+    (text,) = re.findall(rf"^```yaml file={name}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / name).write_text(text)
+    values = [f"--values={folder / 'values-flyte.yaml'}", f"--values={tmp_path / name}"]
+    arguments = [f"--set=image.registry={REGISTRY}", "--dry-run=server", *values]
+    assert "bigquery" in installed.helm("upgrade", "bigquery", ROOT / "charts" / "bigquery", *arguments)

@@ -58,7 +58,10 @@ pub(crate) fn outdated(generator: &Generator) -> Result<Outdated> {
     };
     let served = members.iter().filter(is_served).collect::<Vec<_>>();
     let text = plugin_toml(&served);
-    let file = PluginToml::parse_own(&text).context("the bundle's chart")?;
+    let mut file = PluginToml::parse_own(&text).context("the bundle's chart")?;
+    file.bundled = jobs(&served)
+        .map(|member| (member.name().to_owned(), member.file.plugin.task_types.clone()))
+        .collect();
     let rendered = generator.render(&[Member { file, text }])?.into_iter().flatten();
     let chart = rendered.filter(|file| file.id.starts_with("chart/")).collect::<Vec<_>>();
     let wanted = chart.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
@@ -92,17 +95,22 @@ fn leftover(root: &Path, directory: &str, wanted: &[String]) -> Result<Vec<Strin
     Ok(found)
 }
 
+/// Those of `served` that run jobs. A sync task type is routed in another way than the jobs of the same connector.
+fn jobs<'a>(served: &'a [&'a Member]) -> impl Iterator<Item = &'a Member> {
+    served.iter().copied().filter(|member| member.file.plugin.mode == Mode::Async)
+}
+
 /// A plugin.toml that describes the bundle to the chart's template.
 fn plugin_toml(served: &[&Member]) -> String {
-    // A sync task type is routed in another way than the jobs of the same connector.
-    let jobs = served.iter().filter(|member| member.file.plugin.mode == Mode::Async);
-    let types = jobs.flat_map(|member| &member.file.plugin.task_types);
+    let types = jobs(served).flat_map(|member| &member.file.plugin.task_types);
     let types = types.map(|each| format!("\"{each}\"")).collect::<Vec<_>>().join(", ");
     let titles = served.iter().map(|member| member.file.plugin.title());
     let titles = titles.collect::<Vec<_>>().join(", ");
     format!(
         "schema = 1\n[plugin]\nname = \"{BUNDLE}\"\ntitle = \"Bundle\"\ntask-types = [{types}]\n\
          description = \"Runs the tasks of several plugins in one process: {titles}\"\n\
-         [chart.values.settings]\nPLUGIN_BUNDLE_PLUGINS = \"\"\n"
+         [chart.values.settings]\nPLUGIN_BUNDLE_PLUGINS = \"\"\n\
+         [chart.required.PLUGIN_BUNDLE_PLUGINS]\nexample = \"bigquery,snowflake\"\n\
+         about = \"the plugins to serve, separated by commas\"\n"
     )
 }

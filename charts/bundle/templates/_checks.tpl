@@ -1,5 +1,8 @@
 {{/* Rejects values that would install but not work, or not be safe. */}}
 {{- define "bundle.checks" -}}
+{{- /* First, because it says where images come from. */ -}}
+{{- $_ := include "bundle.image" (dict "root" . "image" .Values.image) -}}
+{{- include "bundle.checkSettings" . -}}
 {{- $auth := .Values.auth -}}
 {{- if $auth.insecureNoAuth -}}
 {{- if or $auth.existingConfigMap $auth.issuers $auth.rules -}}

@@ -1,5 +1,8 @@
 {{/* Rejects values that would install but not work, or not be safe. */}}
 {{- define "snowflake.checks" -}}
+{{- /* First, because it says where images come from. */ -}}
+{{- $_ := include "snowflake.image" (dict "root" . "image" .Values.image) -}}
+{{- include "snowflake.checkSettings" . -}}
 {{- $auth := .Values.auth -}}
 {{- if $auth.insecureNoAuth -}}
 {{- if or $auth.existingConfigMap $auth.issuers $auth.rules -}}

@@ -17,19 +17,20 @@ dns:///{{ include "<[ plugin.name ]>.headless" . }}
 {{- define "<[ plugin.name ]>.flyteTasks" -}}
 task-plugins:
   default-for-task-types:
-    {{- range .Values.flyte.taskTypes }}
+    {{- range include "<[ plugin.name ]>.taskTypes" . | fromJsonArray }}
     {{ . | quote }}: connector-service
     {{- end }}
 {{- end }}
 
 {{/*
 Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. The retry policy
-is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async.
+is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async. `outrigger flyte-values`
+(in a checkout: `cargo xtask flyte-values`) prints the same, for several plugins at once.
 */}}
 {{- define "<[ plugin.name ]>.flyteConnector" -}}
 connector-service:
   # Helm replaces lists: add the task types of your other connectors here.
-  supportedTaskTypes: {{ toJson .Values.flyte.taskTypes }}
+  supportedTaskTypes: {{ include "<[ plugin.name ]>.taskTypes" . }}
   connectors:
     {{ include "<[ plugin.name ]>.fullname" . | quote }}:
       {{- if include "<[ plugin.name ]>.usesProxy" . }}
@@ -50,10 +51,15 @@ connector-service:
       {{- end }}
   {{- if include "<[ plugin.name ]>.hasJobs" . }}
   connectorForTaskTypes:
-    {{- range .Values.flyte.taskTypes }}
+    {{- range include "<[ plugin.name ]>.taskTypes" . | fromJsonArray }}
     {{ . | quote }}: {{ include "<[ plugin.name ]>.fullname" $ | quote }}
     {{- end }}
   {{- end }}
+  webApi:
+    resourceQuotas: {default: 1000}
+    readRateLimiter: {qps: 200, burst: 1000}
+    writeRateLimiter: {qps: 10, burst: 100}
+    caching: {workers: 100, size: 500000, resyncInterval: 10s, maxSystemFailures: 5}
 {{- end }}
 
 {{/* Non-empty if Flyte must send a token of its ServiceAccount, which the sidecar adds. */}}
@@ -68,7 +74,7 @@ connector-service:
 {{ include "<[ plugin.name ]>.imageName" (merge (dict "registry" $registry) $image) }}
 {{- end }}
 
-{{/* The container that adds the token of the pod's ServiceAccount; `cargo xtask flyte-values` writes the same for several plugins. */}}
+{{/* The container that adds the token of the pod's ServiceAccount; `outrigger flyte-values` writes the same for several plugins. */}}
 {{- define "<[ plugin.name ]>.flyteProxy" -}}
 - name: propeller-proxy
   image: {{ include "<[ plugin.name ]>.proxyImage" . | quote }}

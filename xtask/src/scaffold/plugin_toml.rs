@@ -34,6 +34,9 @@ pub(crate) struct PluginToml {
     /// Files that the generator does not manage, with the reason.
     #[serde(default)]
     pub(crate) unmanaged: BTreeMap<String, String>,
+    /// The plugins in it, each with its task types; only the bundle has any, which is no plugin of a file.
+    #[serde(skip)]
+    pub(crate) bundled: Vec<(String, Vec<TaskType>)>,
 }
 
 /// `[plugin]`.
@@ -124,6 +127,19 @@ pub(crate) struct Chart {
     /// Overrides of the template's values.yaml.
     #[serde(default)]
     pub(crate) values: serde_json::Map<String, serde_json::Value>,
+    /// What the required settings are, for the error when one is not set.
+    #[serde(default)]
+    required: BTreeMap<String, Required>,
+}
+
+/// `[chart.required.<SETTING>]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Required {
+    /// What the setting is, as the rest of a sentence that begins with its name.
+    about: String,
+    /// A value that the service accepts.
+    example: String,
 }
 
 impl Chart {
@@ -132,6 +148,32 @@ impl Chart {
         let settings = self.values.get("settings").and_then(|settings| settings.as_object());
         let empty = settings.into_iter().flatten().filter(|(_, value)| **value == "");
         empty.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// What `setting` is, if the plugin says so.
+    pub(crate) fn required(&self, setting: &str) -> Option<&Required> {
+        self.required.get(setting)
+    }
+
+    /// # Errors
+    /// If a setting is not required, or a text cannot stand in a template of Helm's.
+    fn check(&self) -> Result<()> {
+        let known = self.required_settings();
+        for (name, Required { about, example }) in &self.required {
+            if !known.contains(&name.as_str()) {
+                bail!(
+                    "chart.required.{name}: chart.values.settings.{name} is not \"\", so it is not required"
+                );
+            }
+            let illegal =
+                |text: &str| text.is_empty() || text.contains(['"', '\\', '{', '}', '\n']);
+            if illegal(about) || illegal(example) {
+                bail!(
+                    "chart.required.{name}: about and example must be text in one line, without quotes, backslashes and braces"
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -280,7 +322,7 @@ impl PluginToml {
         if values.contains("$__toml_private_datetime") {
             bail!("chart.values: write dates as strings, in quotes");
         }
-        Ok(())
+        self.chart.check()
     }
 }
 

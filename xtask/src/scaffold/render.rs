@@ -14,6 +14,7 @@ use super::{
     kind::{self, Kind},
     plugin_toml::PluginToml,
     project::Layout,
+    task_type::TaskType,
     template::{Class, Source, Template},
 };
 
@@ -129,7 +130,9 @@ impl<'a> Renderer<'a> {
                 "env_prefix": plugin.name.to_shouty_snake_case(),
             },
             "directory": Layout::Workspace.place(plugin).directory(),
+            "bundled": bundled(file),
             "required_settings": file.chart.required_settings(),
+            "about_settings": about_settings(file),
             "ports": file.ports,
             "image": { "repository": image(file) },
             // What `cargo xtask image` and the notes call it.
@@ -154,6 +157,19 @@ impl<'a> Renderer<'a> {
 /// The image repository of a plugin: the one that plugin.toml names, or its name, below the registry of the installation.
 pub(crate) fn image(file: &PluginToml) -> String {
     file.image.repository.clone().unwrap_or_else(|| file.plugin.name.clone())
+}
+
+/// What the required settings are, for the chart's template.
+fn about_settings(file: &PluginToml) -> Vec<serde_json::Value> {
+    let settings = file.chart.required_settings().into_iter();
+    settings.map(|name| json!({ "name": name, "is": file.chart.required(name) })).collect()
+}
+
+/// The plugins in the bundle, for the chart's template.
+fn bundled(file: &PluginToml) -> Vec<serde_json::Value> {
+    let plugin =
+        |(name, types): &(String, Vec<TaskType>)| json!({ "name": name, "task_types": types });
+    file.bundled.iter().map(plugin).collect()
 }
 
 fn is_service(path: &str) -> bool {

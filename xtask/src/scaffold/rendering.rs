@@ -42,6 +42,9 @@ repository = "registry.example/acme/batch"
 [chart.values]
 replicaCount = 3
 settings.ACME_BATCH_HOSTS = ""
+settings.ACME_BATCH_QUEUE = ""
+[chart.required]
+ACME_BATCH_HOSTS = { about = "the hosts that tasks may use", example = "batch.example.com" }
 "#;
 
 /// The digest of the files that `template` renders, before rustfmt.

@@ -67,6 +67,26 @@ fn empty_settings_are_required() {
 }
 
 #[test]
+fn required_settings_say_what_they_are() {
+    let empty = format!("{MINIMAL}[chart.values.settings]\nA_HOSTS = \"\"\n");
+    let with =
+        |required: &str| PluginToml::parse(&format!("{empty}[chart.required]\n{required}\n"));
+    let file = with("A_HOSTS = { about = \"the hosts\", example = \"a.example.com\" }").unwrap();
+    assert_eq!(file.chart.required("A_HOSTS").unwrap().example, "a.example.com");
+    let refused = [
+        ("A_HOST = { about = \"x\", example = \"y\" }", "chart.required.A_HOST:"),
+        ("A_HOSTS = { about = \"\", example = \"y\" }", "chart.required.A_HOSTS:"),
+        ("A_HOSTS = { about = \"x\", example = '\"y\"' }", "chart.required.A_HOSTS:"),
+        ("A_HOSTS = { about = \"x {{ .Values }}\", example = \"y\" }", "chart.required.A_HOSTS:"),
+        ("A_HOSTS = { about = \"x\" }", "example"),
+    ];
+    for (required, named) in refused {
+        let error = format!("{:#}", with(required).unwrap_err());
+        assert!(error.contains(named), "{named}: {error}");
+    }
+}
+
+#[test]
 fn setting_a_value_keeps_comments() {
     let text = format!("# why\n{MINIMAL}");
     let set = with_value(&text, &["chart", "values", "replicaCount"], 2.into()).unwrap();
