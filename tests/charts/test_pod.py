@@ -146,7 +146,7 @@ def test_required_settings_are_requested(start, plugin):
     empty = {name for name, value in default_values(plugin)["settings"].items() if value == ""}
     assert empty == set(NEEDED.get(plugin, {}).get("settings", {}))
     for name in empty:
-        with pytest.raises(Refused, match=f"/settings/{name}"):
+        with pytest.raises(Refused, match=rf"settings\.{name} is not set"):
             render(plugin, {"settings": {name: ""}})
         pages = (CHARTS / plugin / "README.md", ROOT / "docs" / "plugins" / f"{plugin}.md")
         for page in (page for page in pages if page.exists()):
