@@ -154,7 +154,9 @@ def test_required_settings_are_requested(start, plugin):
         if plugin == "bundle":
             # Its program serves every plugin then; the chart asks, because each needs settings.
             continue
-        flag = f"--{name.split('_', 1)[1].lower()}"
+        # The variable is the flag's name after a prefix: AWS_BATCH_JOB_QUEUES is --job-queues.
+        words = name.lower().split("_")
+        flag = f"--({'|'.join('-'.join(words[first:]) for first in range(1, len(words)))}) <"
         with pytest.raises(AssertionError, match=flag):
             start(plugin, {"settings": {name: ""}, "extraEnv": [{"name": name, "value": ""}]})
 
