@@ -156,7 +156,7 @@ def test_required_settings_are_requested(start, plugin):
             continue
         # The variable is the flag's name after a prefix: AWS_BATCH_JOB_QUEUES is --job-queues.
         words = name.lower().split("_")
-        flag = f"--({'|'.join('-'.join(words[first:]) for first in range(1, len(words)))}) <"
+        flag = f"--({'|'.join('-'.join(words[first:]) for first in range(1, len(words)))})"
         with pytest.raises(AssertionError, match=flag):
             start(plugin, {"settings": {name: ""}, "extraEnv": [{"name": name, "value": ""}]})
 
