@@ -74,10 +74,11 @@ def test_ports_can_come_from_the_environment(outrigger):
     assert ended.returncode == 2 and "--port and --admin-port are both 8" in ended.stderr
 
 
-def test_command_that_ends_is_an_error(outrigger):
-    ended = outrigger.run("--command", "sh -c 'exit 3'", "--insecure-no-auth")
-    assert ended.returncode == 3
-    assert ended.stderr == "outrigger: the command \"sh -c 'exit 3'\" ended with exit code 3\n"
+@pytest.mark.parametrize(("code", "expected"), [(3, 3), (0, 1)])
+def test_command_that_ends_is_an_error(outrigger, code, expected):
+    ended = outrigger.run("--command", f"sh -c 'exit {code}'", "--insecure-no-auth")
+    assert ended.returncode == expected
+    assert ended.stderr == f"outrigger: the command \"sh -c 'exit {code}'\" ended with exit code {code}\n"
     assert outrigger.journal == []
 
 

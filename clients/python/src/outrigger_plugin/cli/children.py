@@ -109,7 +109,8 @@ class Signals:
                 raise Stopped
             for child in self.children:
                 if child.has_ended():
-                    raise Failure(f"{child.name} ended with exit code {child.exit_code}", child.exit_code)
+                    # Nobody has asked it to end: that is a failure, whatever it says.
+                    raise Failure(f"{child.name} ended with exit code {child.exit_code}", child.exit_code or 1)
             return await task
         finally:
             for each in watched:

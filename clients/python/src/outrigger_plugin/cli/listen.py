@@ -109,8 +109,8 @@ def listening(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             make_way(path)
-            listener.bind(str(path))
-            path.chmod(0o660)
+            with modes(0o660):
+                listener.bind(str(path))
             # At once: another program takes a socket on which nobody listens for one that was left.
             listener.listen()
             own = path.lstat()
@@ -122,6 +122,16 @@ def listening(path: Path) -> Iterator[socket.socket]:
             with suppress(FileNotFoundError):
                 if os.path.samestat(own, path.lstat()):
                     path.unlink()
+
+
+@contextmanager
+def modes(most: int) -> Iterator[None]:
+    """New files have no rights beyond ``most``. Changed afterwards, they could be another's: a link in their place."""
+    before = os.umask(0o777 & ~most)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def make_way(path: Path) -> None:
