@@ -322,4 +322,4 @@ def test_prometheus_scrapes_the_service_and_loads_the_alerts(here, token):
     assert queries and all(instant(query) is not None for query in queries)
     calls = next(query for query in queries if "flyte_connector_requests_success_total" in query)
     http_status(here.url("bigquery:8000") + "/plugins/v1", token)
-    eventually(lambda: instant(calls), within=60, what="the dashboard shows calls")
+    eventually(lambda: instant(calls), within=150, what="the dashboard shows calls")

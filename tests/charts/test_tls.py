@@ -20,7 +20,7 @@ def connector(values, release="bigquery"):
 
 def flyte_values(values, release="bigquery"):
     """The values of flyte-core that the notes have."""
-    _, fragment = notes("bigquery", values, release=release).split("set flyte.chart=flyte-binary.\n")
+    _, fragment = notes("bigquery", values, release=release).split("For several plugins: outrigger flyte-values.\n")
     return yaml.safe_load(fragment.split("\nHANDLE KEYS")[0])
 
 
