@@ -99,7 +99,7 @@ async fn shells_get_completions_of_every_command() {
 async fn wrong_command_lines_end_with_2_and_say_what_is_wrong() {
     for (args, message) in [
         (&["frobnicate"][..], "unrecognized subcommand"),
-        (&["serve", "plugin:app"], "install the Python package"),
+        (&["serve", "plugin:app"], "install the wheel"),
         (&["flyte-values", "--flyte=2", "--chart=binary"], "name the installed plugins"),
         (&["flyte-values", "x", "--flyte=2", "--chart=binary"], "unknown plugin 'x'"),
         (&["health-check", "bigquery:8000"], "use for example http://"),
