@@ -51,8 +51,8 @@ def read_until_closed(connection, within):
     """What arrives until the other end closes; None if it does not in time."""
     deadline, read = time.monotonic() + within, b""
     while (left := deadline - time.monotonic()) > 0:
-        connection.settimeout(left)
         try:
+            connection.settimeout(left)
             chunk = connection.recv(65536)
         except TimeoutError:
             return None
