@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, value::RawValue};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 
 use crate::{
@@ -203,6 +203,13 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     }
     fn create(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Vec<u8>>>;
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>>;
+    /// The job's ids at the vendor, for its owner to read; `None` if the plugin keeps them to itself.
+    ///
+    /// # Errors
+    /// `Internal` when `meta` is not JSON.
+    fn ids(&self, meta: &[u8]) -> Result<Option<Box<RawValue>>> {
+        serde_json::from_slice(meta).map(Some).map_err(Error::internal)
+    }
     /// The status that follows from the job's ids alone.
     fn describe(&self, meta: &[u8]) -> Status;
     /// The job's group for joint polls; `None` without them.

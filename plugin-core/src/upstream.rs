@@ -10,6 +10,7 @@ mod connect;
 mod credentials;
 mod endpoint;
 mod lanes;
+mod lenient;
 mod mask;
 mod metrics;
 mod pace;
@@ -37,6 +38,7 @@ pub use self::{
     credentials::{
         Credentials, Outgoing, SecretToken, Signer, authorization, bearer, secret_bearer,
     },
+    lenient::{lenient, lenient_list},
     request::Request,
     retry::retry_after,
     targets::{Listed, Target, Targets},

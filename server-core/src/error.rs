@@ -7,7 +7,7 @@ use std::{any::Any, borrow::Cow, error::Error as StdError, fmt, sync::Arc, time:
 use http::StatusCode;
 use tonic::Code;
 
-use crate::text::{MAX_CAUSE, MAX_CODE, MAX_ERROR_MESSAGE, cut, cut_middle};
+use crate::text::{MAX_CAUSE, MAX_CODE, MAX_ERROR_MESSAGE, cut, cut_middle, printable};
 
 /// The result of everything a plugin does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -150,12 +150,12 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind` with a message for the caller, which is cut to [`MAX_ERROR_MESSAGE`] bytes: it may
-    /// quote a vendor or a caller.
+    /// An error of `kind` with a message for the caller, which is cut to [`MAX_ERROR_MESSAGE`] bytes and made
+    /// [`printable`]: it may quote a vendor or a caller.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: cut_middle(message, MAX_ERROR_MESSAGE),
+            message: cut_middle(printable(message), MAX_ERROR_MESSAGE),
             code: None,
             retry_after: None,
             upstream: false,
@@ -201,7 +201,7 @@ impl Error {
     /// bytes.
     #[must_use]
     pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.edit(|inner| inner.code = Some(cut(code, MAX_CODE)))
+        self.edit(|inner| inner.code = Some(cut(printable(code), MAX_CODE)))
     }
 
     /// Sets the cause, which only the log shows.
@@ -220,7 +220,8 @@ impl Error {
     #[must_use]
     pub fn about(self, subject: &str) -> Self {
         self.edit(|inner| {
-            inner.message = cut_middle(format!("{subject}: {}", inner.message), MAX_ERROR_MESSAGE);
+            let message = printable(format!("{subject}: {}", inner.message));
+            inner.message = cut_middle(message, MAX_ERROR_MESSAGE);
         })
     }
 
@@ -277,8 +278,8 @@ impl Error {
         self.0.about_credentials
     }
 
-    /// The source chain for the log, joined with colons and cut to [`MAX_CAUSE`] bytes; `None` without a
-    /// source.
+    /// The source chain for the log, joined with colons, cut to [`MAX_CAUSE`] bytes and made [`printable`]; `None`
+    /// without a source.
     #[must_use]
     pub fn chain(&self) -> Option<String> {
         let mut next = self.source();
@@ -290,7 +291,7 @@ impl Error {
             chain.push_str(&cause.to_string());
             next = cause.source();
         }
-        (!chain.is_empty()).then(|| cut_middle(chain, MAX_CAUSE).into_owned())
+        (!chain.is_empty()).then(|| cut_middle(printable(chain), MAX_CAUSE).into_owned())
     }
 }
 
@@ -352,6 +353,14 @@ mod tests {
         for (text, limit) in lengths.iter().zip(limits) {
             assert!(text.len() <= limit && text.len() > limit - 10, "{} of {limit}", text.len());
         }
+    }
+
+    #[test]
+    fn what_a_vendor_says_does_not_steer_the_callers_terminal() {
+        let hostile = "\u{1b}[2Jgone\0";
+        let error = Error::invalid(hostile).about(hostile).with_code(hostile).with_source(hostile);
+        assert_eq!((error.message(), error.code()), ("gone: gone", Some("gone")));
+        assert_eq!(error.chain().as_deref(), Some("gone"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ import yaml
 
 import schemas
 from cases import MATRIX
-from charts import BRIDGED, CHARTS, NEWEST, Refused, container, default_values, one, render, run_tool
+from charts import BRIDGED, CHARTS, NEWEST, Refused, container, default_values, notes, one, render, run_tool
 from pod import Cluster, Pod
 from running import Service, eventually, free_port, http_status
 
@@ -136,6 +136,13 @@ def test_task_types_are_those_of_plugin_toml(bridge_plugin, sync_bridge_plugin):
     environment = variables(container(render(sync_bridge_plugin)))
     assert environment["BRIDGE_SYNC_TASK_TYPES"] == "say:0" and "BRIDGE_TASK_TYPES" not in environment
     assert "handle-key" not in str(render(sync_bridge_plugin))
+
+
+def test_flyte_repeats_no_create_that_may_have_started_a_job(bridge_plugin, sync_bridge_plugin):
+    for plugin in (bridge_plugin, sync_bridge_plugin):
+        found = notes(plugin, release="shout")
+        assert "round_robin" in found and "retryPolicy" not in found
+    assert "retryPolicy" in notes("bigquery")
 
 
 def test_images_have_tags_of_their_own(bridge_plugin):

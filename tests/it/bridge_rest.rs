@@ -246,6 +246,29 @@ async fn a_success_is_that_of_one_job() {
 }
 
 #[tokio::test]
+async fn owner_reads_the_plugins_own_job_id() {
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &[]).await;
+    let (url, token) = (format!("http://{}", service.api()), service.token("propeller"));
+    let path = format!("{url}/plugins/v1/shout/0");
+    let http = reqwest::Client::new();
+    let ids = [r#"{"id":1}"#, r#""batch-7""#, "12345678901234567890123", "7"];
+    for (number, id) in ids.into_iter().enumerate() {
+        let answer = format!("{{\"job_id\": {id}}}");
+        server.answer_text(Method::PUT, "", 200, answer);
+        let create = http.put(&path).bearer_auth(&token).header("idempotency-key", number);
+        let created = create.body(r#"{"inputs": {}}"#).send().await.unwrap().text().await.unwrap();
+        let job = format!("\"job\":{{\"job_id\":{id}}}");
+        assert!(created.contains(&job), "{created}");
+        let created: Json = serde_json::from_str(&created).unwrap();
+        let handle = [("job_id", created["job_id"].as_str().unwrap())];
+        let get = http.get(&path).bearer_auth(&token).query(&handle);
+        let seen = get.send().await.unwrap().text().await.unwrap();
+        assert!(seen.contains(&job), "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn job_ids_are_returned_as_they_came() {
     let server = PluginServer::start().await;
     let service = bridge(&server, &[]).await;

@@ -10,7 +10,8 @@ use crate::{
     image::PROXY,
     scaffold::{
         generator::Generator,
-        plugin_toml::{Mode, PluginToml},
+        kind::Kind,
+        plugin_toml::{Mode, Plugin, PluginToml},
         project::{self, Member},
         render,
         task_type::TaskType,
@@ -120,7 +121,7 @@ impl Flyte {
 
 /// gRPC service config: balances calls over the addresses of a headless Service.
 const BALANCING: &str = r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#;
-/// [`BALANCING`] with retries of calls that never reached a replica.
+/// [`BALANCING`] with retries of calls that no replica answered, for services whose repeated creates start no second job.
 const RETRYING: &str = r#"{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}"#;
 
 /// The sidecar's port for the first plugin; the others follow. Above the ports of Flyte's own programs.
@@ -233,6 +234,7 @@ fn values(args: &Args, members: &[Member], of: &Plugins) -> Result<String> {
         json!({
             "name": name,
             "mode": member.file.plugin.mode,
+            "is_repeatable": is_repeatable(member),
             "endpoint": if args.proxy { &proxied } else { &direct },
             "listen": listen,
             "target": if args.tls { format!("https://{host}") } else { direct },
@@ -263,6 +265,13 @@ fn values(args: &Args, members: &[Member], of: &Plugins) -> Result<String> {
     context.insert("connectors", connectors.trim_end());
     let values = engine.render("values", &context)?;
     Ok(if args.proxy { values + &engine.render("proxy", &context)? } else { values })
+}
+
+/// Whether a repeated create starts no second job. Behind the bridge that is up to the plugin: an exception in its create
+/// is answered with UNAVAILABLE, too, and may have come after the job was submitted.
+fn is_repeatable(member: &Member) -> bool {
+    let Plugin { mode, kind, .. } = &member.file.plugin;
+    *mode == Mode::Async && *kind == Kind::Rust
 }
 
 /// Template variables for the sidecar.
@@ -335,6 +344,36 @@ mod tests {
         assert!(values.contains(&format!("audience: {AUDIENCE}\n")));
         let program = include_str!("../../services/propeller-proxy/src/args.rs");
         assert!(program.contains(&format!("default_value = \"0.0.0.0:{PROXY_ADMIN_PORT}\"")));
+    }
+
+    /// The values for a plugin with these further lines in plugin.toml.
+    fn values_for(lines: &str) -> String {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let toml = format!(
+            "schema = 1\n[plugin]\nname = \"acme\"\ntask-types = [\"acme\"]\ndescription = \"Runs it\"\n{lines}"
+        );
+        let files = [("plugin.toml".to_owned(), toml)];
+        let plugins = Plugins::released(&files, String::new()).unwrap();
+        let line = <Line as clap::Parser>::parse_from(["_", "--flyte=1.16", "--chart=core"]);
+        checked_values(&line.args, &plugins).unwrap()
+    }
+
+    #[test]
+    fn grpc_repeats_no_create_that_may_start_a_second_job() {
+        let rust = values_for("mode = \"async\"\n");
+        assert!(rust.contains(&format!("defaultServiceConfig: '{RETRYING}'")), "{rust}");
+        for language in ["python", "go", "typescript"] {
+            let bridge = values_for(&format!(
+                "mode = \"async\"\nkind = \"bridge\"\nlanguage = \"{language}\"\n"
+            ));
+            assert!(bridge.contains(&format!("defaultServiceConfig: '{BALANCING}'")), "{bridge}");
+            assert!(!bridge.contains("retryPolicy"), "{bridge}");
+            assert!(bridge.contains("- CreateTask: 30s"), "{bridge}");
+        }
     }
 
     #[test]

@@ -23,8 +23,9 @@ task-plugins:
 {{- end }}
 
 {{/*
-Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. The retry policy
-is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async. `outrigger flyte-values`
+Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. There is no
+retry policy: a create that failed in the plugin may have started a job, and gRPC would repeat it.
+connectorForTaskTypes would make a sync task async. `outrigger flyte-values`
 (in a checkout: `cargo xtask flyte-values`) prints the same, for several plugins at once.
 */}}
 {{- define "sql.flyteConnector" -}}
@@ -44,7 +45,7 @@ connector-service:
       defaultTimeout: 10s
       {{- if include "sql.hasJobs" . }}
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
-      defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}'
+      defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
       {{- else }}
       timeouts: [{ListConnectors: 3s}, {ExecuteTaskSync: 30s}]
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde_json::{Value as Json, json};
+use serde_json::{Value as Json, json, value::RawValue};
 use server_core::{Result, digest::Fingerprint};
 
 use super::{DynPlugin, DynSyncPlugin, Poll};
@@ -72,6 +72,10 @@ impl<P: RawPlugin> DynPlugin for Jobs<P> {
 
     fn get(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<Status>> {
         Box::pin(async move { self.plugin.get(&cx, meta).await })
+    }
+
+    fn ids(&self, meta: &[u8]) -> Result<Option<Box<RawValue>>> {
+        Ok(self.plugin.ids(meta))
     }
 
     fn describe(&self, _: &[u8]) -> Status {

@@ -1,6 +1,7 @@
 //! The trait of a plugin that passes tasks on as they came.
 
 use clap::Args;
+use serde_json::value::RawValue;
 use server_core::Result;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 /// A plugin that knows its task types when it starts, and passes tasks on to somebody else's code, which reads
 /// them.
 ///
-/// What it keeps in a handle is up to 12 KiB of bytes that nobody else reads. For a vendor's API, implement
+/// What it keeps in a handle is up to 12 KiB of bytes that nobody else reads, but for [`ids`](Self::ids). For a vendor's API, implement
 /// [`Plugin`](crate::Plugin).
 pub trait RawPlugin: Sized + Send + Sync + 'static {
     /// The operator's settings. Each field is a flag and an environment variable.
@@ -52,6 +53,9 @@ pub trait RawPlugin: Sized + Send + Sync + 'static {
     /// # Errors
     /// After a transient error the last known status is reported; other errors add up to `--refused-grace`.
     fn get(&self, cx: &Context, meta: Vec<u8>) -> impl Future<Output = Result<Status>> + Send;
+
+    /// What its owner may read of `meta`: the ids by which the job is found where it runs, as JSON. REST answers with it.
+    fn ids(&self, meta: &[u8]) -> Option<Box<RawValue>>;
 
     /// Cancels the job; see [`Plugin::delete`](crate::Plugin::delete).
     ///

@@ -14,9 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
-use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use server_core::{Error, Kind, Result, ServiceInfo};
 use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use self::openapi::openapi;
 use self::{
     body::{
-        CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, LogLink, ServedPlugin,
+        CreateJob, CreatedJob, DeletedJob, JobQuery, JobSpec, JobStatus, LogLink, ServedPlugin,
         ServedPlugins,
     },
     openapi::Document,
@@ -33,7 +31,6 @@ use self::{
 use crate::{
     context::{ConnectionValues, Verb},
     handle::{Job, from_job_id, to_job_id},
-    task::TaskType,
     verbs::{Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
 };
 
@@ -144,8 +141,8 @@ async fn create(
         return Err(as_refusal(error));
     }
     let (job, described) = match &created.meta {
-        Some(meta) => (served.ids(meta)?, Some(served.plugin.describe(meta))),
-        None => (Value::Null, None),
+        Some(meta) => (served.plugin.ids(meta)?, Some(served.plugin.describe(meta))),
+        None => (None, None),
     };
     Ok(Json(CreatedJob {
         job_id: to_job_id(&created.handle),
@@ -217,21 +214,11 @@ async fn get(
     let opened = rest.open(&incoming, Verb::Get, &served, &job_id)?;
     let status = rest.verbs.get(&incoming, &opened, ConnectionValues::default()).await;
     let job = match &opened.handle.job {
-        Job::Created(meta) => served.ids(meta)?,
-        Job::Refused { .. } => Value::Null,
+        Job::Created(meta) => served.plugin.ids(meta)?,
+        Job::Refused { .. } => None,
     };
-    let spec = job_spec(served.task_type, opened.handle.created_at, &job);
+    let spec = JobSpec::of(served.task_type, opened.handle.created_at, job);
     Ok(Json(JobStatus::of(spec, &status)?))
-}
-
-/// The job's task type, creation time and identifiers at the vendor.
-fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
-    json!({
-        "task_type": task_type.name,
-        "version": task_type.version,
-        "created_at": created_at.to_string(),
-        "job": job,
-    })
 }
 
 /// Stops a job.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
-use server_core::text::{MAX_CODE, cut, cut_middle};
+use server_core::text::{MAX_CODE, acts, cut, cut_middle, printable};
 
 use crate::task::Value;
 
@@ -138,6 +138,8 @@ pub struct Status {
     pub(crate) info: Map<String, Json>,
     pub(crate) outputs: Outputs,
     pub(crate) unknown_state: Option<String>,
+    /// How many links were left out because of their schemes.
+    pub(crate) refused_links: u32,
 }
 
 impl Status {
@@ -151,13 +153,14 @@ impl Status {
             info: Map::new(),
             outputs: Outputs::default(),
             unknown_state: None,
+            refused_links: 0,
         }
     }
 
     /// A job in a state that this version of the plugin does not know: reported as running, counted in a
     /// metric and logged. The state is cut to 128 bytes.
     pub fn unknown_state(state: impl Into<String>) -> Self {
-        let state = cut(state.into(), MAX_CODE).into_owned();
+        let state = cut(printable(state.into()), MAX_CODE).into_owned();
         Self {
             unknown_state: Some(state.clone()),
             ..Self::new(Phase::Running).message(format!("in the unknown state {state}"))
@@ -165,41 +168,45 @@ impl Status {
     }
 
     /// Sets the message for the user. Of a message of more than 4096 bytes, the beginning and the end are
-    /// kept.
+    /// kept; escape sequences of terminals and other control characters are not.
     pub fn message(mut self, message: impl Into<String>) -> Self {
-        self.message = cut_middle(message.into(), MAX_MESSAGE).into_owned();
+        self.message = cut_middle(printable(message.into()), MAX_MESSAGE).into_owned();
         self
     }
 
     /// Sets the vendor's error code, cut to 128 bytes; an empty one is ignored.
     pub fn code(mut self, code: impl Into<String>) -> Self {
-        let code = cut(code.into(), MAX_CODE).into_owned();
+        let code = cut(printable(code.into()), MAX_CODE).into_owned();
         self.code = Some(code).filter(|code| !code.is_empty());
         self
     }
 
-    /// Adds a link for Flyte's console; one of more than 2048 bytes is ignored.
-    pub fn link(mut self, name: impl Into<String>, uri: impl Into<String>) -> Self {
-        let (name, uri) = (cut(name.into(), MAX_CODE).into_owned(), uri.into());
-        if uri.len() <= MAX_URI {
-            self.links.push(Link { name, uri, encoded: None });
-        }
-        self
+    /// Adds a link for Flyte's console; one of more than 2048 bytes is ignored. One whose scheme is neither `http` nor
+    /// `https` is left out, logged and counted: a click would run `javascript:` in the console.
+    pub fn link(self, name: impl Into<String>, uri: impl Into<String>) -> Self {
+        let name = cut(printable(name.into()), MAX_CODE).into_owned();
+        self.with_link(Link { name, uri: uri.into(), encoded: None })
     }
 
     /// Adds a link that a connector made.
-    pub(crate) fn encoded_link(mut self, link: Link) -> Self {
-        if link.uri.len() <= MAX_URI && link.name.len() <= MAX_CODE {
+    pub(crate) fn encoded_link(self, link: Link) -> Self {
+        if link.name.len() <= MAX_CODE { self.with_link(link) } else { self }
+    }
+
+    fn with_link(mut self, link: Link) -> Self {
+        if !is_page(&link.uri) {
+            self.refused_links = self.refused_links.saturating_add(1);
+        } else if link.uri.len() <= MAX_URI {
             self.links.push(link);
         }
         self
     }
 
     /// Adds a fact for `custom_info`; `None` adds nothing. A string is cut to 4096 bytes; a list or an object of
-    /// more than that is ignored.
+    /// more than that is ignored. Strings lose control characters, as messages do.
     pub fn info(mut self, key: impl Into<String>, value: Option<impl Into<Json>>) -> Self {
         if let Some(fact) = value.and_then(|value| bounded(value.into())) {
-            self.info.insert(cut(key.into(), MAX_CODE).into_owned(), fact);
+            self.info.insert(cut(printable(key.into()), MAX_CODE).into_owned(), fact);
         }
         self
     }
@@ -233,14 +240,33 @@ impl Status {
     }
 }
 
-/// `fact` of at most [`MAX_MESSAGE`] bytes.
+/// Whether `uri` leads to a page, and is what it looks like: browsers skip line breaks and tabs in a scheme.
+fn is_page(uri: &str) -> bool {
+    let has = |scheme: &str| {
+        uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    (has("http://") || has("https://")) && !uri.chars().any(|it| acts(it) || it.is_whitespace())
+}
+
+/// `fact` of at most [`MAX_MESSAGE`] bytes, whose strings are printable.
 fn bounded(fact: Json) -> Option<Json> {
     match fact {
-        Json::String(text) if text.len() > MAX_MESSAGE => {
-            Some(cut_middle(text, MAX_MESSAGE).into_owned().into())
-        }
+        Json::String(text) => Some(cut_middle(printable(text), MAX_MESSAGE).into_owned().into()),
         Json::Array(_) | Json::Object(_) if fact.to_string().len() > MAX_MESSAGE => None,
-        fact => Some(fact),
+        fact => Some(printable_json(fact)),
+    }
+}
+
+/// `json` with printable strings.
+fn printable_json(json: Json) -> Json {
+    match json {
+        Json::String(text) => printable(text).into_owned().into(),
+        Json::Array(items) => items.into_iter().map(printable_json).collect(),
+        Json::Object(members) => {
+            let member = |(name, value)| (printable(name).into_owned(), printable_json(value));
+            members.into_iter().map(member).collect()
+        }
+        plain => plain,
     }
 }
 
@@ -266,6 +292,51 @@ mod tests {
         assert!(status.links.is_empty());
         assert_eq!(status.info.keys().collect::<Vec<_>>(), ["number", "text"]);
         assert!(status.info["text"].as_str().unwrap().len() <= MAX_MESSAGE);
+    }
+
+    #[test]
+    fn only_pages_are_links() {
+        let uris = [
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            " javascript:alert(1)",
+            "java\nscript:alert(1)",
+            "data:text/html,<script>alert(1)</script>",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "s3://bucket/key",
+            "//evil.example.com",
+            "/console",
+            "https:",
+            "https://a/\u{202e}b",
+            "https://a/b c",
+            "",
+        ];
+        let status = uris.into_iter().fold(Status::new(Phase::Running), |status, uri| {
+            let encoded = Link { name: "x".to_owned(), uri: uri.to_owned(), encoded: None };
+            status.link("x", uri).encoded_link(encoded)
+        });
+        assert_eq!((&status.links[..], status.refused_links as usize), (&[][..], 2 * uris.len()));
+        let pages = ["https://a", "http://127.0.0.1:8080/?q=ü#1", "HTTPS://dbc.cloud/#job/1/run/2"];
+        let status = pages
+            .into_iter()
+            .fold(Status::new(Phase::Running), |status, uri| status.link("x", uri));
+        assert_eq!((status.links.len(), status.refused_links), (pages.len(), 0));
+    }
+
+    #[test]
+    fn nothing_of_a_vendor_steers_a_terminal() {
+        let hostile = "\u{1b}[31ma\0\u{1b}[0m";
+        let status = Status::unknown_state(hostile)
+            .code(hostile)
+            .message(hostile)
+            .link(hostile, "https://a")
+            .info(hostile, Some(json!({hostile: [hostile, 1]})))
+            .info("text", Some(hostile));
+        assert_eq!(status.unknown_state.as_deref(), Some("a"));
+        assert_eq!((status.code.as_deref(), &*status.message), (Some("a"), "a"));
+        assert_eq!(status.links[0].name, "a");
+        assert_eq!(json!(status.info), json!({"a": {"a": ["a", 1]}, "text": "a"}));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Verbs {
     /// `status` if it is terminal, otherwise a failure: a synchronous task is not polled, and propeller's
     /// workers panic on a running task without a handle.
     fn terminal(&self, served: &ServedSync, status: Status) -> Status {
-        self.note_unknown_state(served.task_type.name, &status);
+        self.note_surprises(served.task_type.name, &status);
         if status.phase.is_terminal() {
             return status;
         }

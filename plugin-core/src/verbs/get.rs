@@ -120,13 +120,18 @@ impl Verbs {
         served.memory.refused_jobs.answered(job, cx);
         let (status, is_new) = served.memory.observations.record(job, status);
         if is_new {
-            self.note_unknown_state(served.task_type.name, &status);
+            self.note_surprises(served.task_type.name, &status);
         }
         status
     }
 
-    /// Counts and logs a state that this version of the plugin does not know.
-    pub(super) fn note_unknown_state(&self, task_type: &'static str, status: &Status) {
+    /// Counts and logs a state that this version of the plugin does not know, and links that were left out.
+    pub(super) fn note_surprises(&self, task_type: &'static str, status: &Status) {
+        if status.refused_links > 0 {
+            self.shared.metrics.refused_links(task_type, status.refused_links);
+            let links = status.refused_links;
+            tracing::warn!(task_type, links, "links of a job are left out: neither http nor https");
+        }
         if let Some(state) = &status.unknown_state {
             self.shared.metrics.unknown_state(task_type);
             tracing::warn!(task_type, state, "job in a state unknown to this version");

@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     input_bytes: Histograms<TaskTypeLabels>,
     stale_answers: Family<TaskTypeLabels, Counter>,
     unknown_states: Family<TaskTypeLabels, Counter>,
+    refused_links: Family<TaskTypeLabels, Counter>,
     unreadable_handles: Family<OperationLabels, Counter>,
     refused_credentials: Family<TaskTypeLabels, Counter>,
     /// Jobs forgotten because more were polled than are remembered.
@@ -77,6 +78,7 @@ impl Metrics {
             input_bytes: histograms(&BYTES),
             stale_answers: Family::default(),
             unknown_states: Family::default(),
+            refused_links: Family::default(),
             unreadable_handles: Family::default(),
             refused_credentials: Family::default(),
             evicted_jobs: Counter::default(),
@@ -138,6 +140,11 @@ impl Metrics {
             "plugin_unknown_states",
             "Jobs found in a state unknown to this version",
             self.unknown_states.clone(),
+        );
+        registry.register(
+            "plugin_refused_links",
+            "Links of jobs left out because their scheme is neither http nor https",
+            self.refused_links.clone(),
         );
         registry.register(
             "plugin_unreadable_handles",
@@ -211,6 +218,10 @@ impl Metrics {
 
     pub(super) fn unknown_state(&self, task_type: &'static str) {
         self.unknown_states.get_or_create(&TaskTypeLabels { task_type }).inc();
+    }
+
+    pub(super) fn refused_links(&self, task_type: &'static str, links: u32) {
+        self.refused_links.get_or_create(&TaskTypeLabels { task_type }).inc_by(links.into());
     }
 
     pub(super) fn refused_credentials(&self, task_type: &'static str) {

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value as Json;
 use server_core::{Error, Result};
 
 use super::memory::Memory;
@@ -39,17 +38,6 @@ impl ServedAsync {
     /// How long a create may take, whatever its callers wait.
     pub(super) fn create_time(&self, timeout: Duration) -> Duration {
         if self.wants_raw { timeout.max(RAW_CREATE_TIME) } else { timeout }
-    }
-
-    /// The job's ids at the vendor, for its owner to read. What a connector keeps in its handles may be secret.
-    ///
-    /// # Errors
-    /// `Internal` when `meta` is not JSON.
-    pub(crate) fn ids(&self, meta: &[u8]) -> Result<Json> {
-        if self.wants_raw {
-            return Ok(Json::Null);
-        }
-        serde_json::from_slice(meta).map_err(Error::internal)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
-use server_core::{Error, Kind, Result};
+use server_core::{Error, Kind, Result, text::printable};
 
 use super::{
     literal::from_struct,
@@ -165,12 +165,21 @@ pub fn read_resource(resource: Bytes) -> Result<Status> {
     }
     for link in resource.log_links.iter().filter(|link| link.len() <= MAX_LINK).take(MAX_LINKS) {
         let log = TaskLog::decode(link.clone()).map_err(unreadable)?;
-        let encoded = Some(own(link));
-        status = status.encoded_link(Link { name: log.name, uri: log.uri, encoded });
+        status = status.encoded_link(encoded_link(log, link));
     }
     let info = resource.custom_info.as_ref().map(from_struct).unwrap_or_default();
     let facts = info.as_object().cloned().unwrap_or_default().into_iter().take(MAX_FACTS);
     Ok(facts.fold(status, |status, (key, fact)| status.info(key, Some(fact))))
+}
+
+/// The link `log`, as `encoded` unless its name has to change.
+fn encoded_link(log: TaskLog, encoded: &Bytes) -> Link {
+    let name = printable(&*log.name).into_owned();
+    let encoded = match name == log.name {
+        true => own(encoded),
+        false => TaskLog { name: name.clone(), ..log.clone() }.encode_to_vec().into(),
+    };
+    Link { name, uri: log.uri, encoded: Some(encoded) }
 }
 
 /// A copy: `bytes` may be a part of a buffer that is larger by far.

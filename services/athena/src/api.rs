@@ -4,9 +4,10 @@
 
 use plugin_core::{
     Phase, Status,
-    serde_json::{Value as Json, from_value},
+    serde_json::Value as Json,
+    upstream::{lenient, lenient_list},
 };
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// The answer to `StartQueryExecution`.
 #[derive(Debug, Deserialize)]
@@ -41,22 +42,8 @@ pub(crate) struct Found {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct FoundMany {
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     pub(crate) query_executions: Vec<Execution>,
-}
-
-/// The queries that can be read: one of another form must not hide the others.
-fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<Execution>, D::Error> {
-    let found = Option::<Vec<Json>>::deserialize(json)?.unwrap_or_default();
-    Ok(found.into_iter().filter_map(|one| from_value(one).ok()).collect())
-}
-
-/// A fact about a query, or its default if it has another form: the state counts, and a query must not seem to run for
-/// ever because of a fact.
-fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
-    json: D,
-) -> Result<T, D::Error> {
-    Ok(from_value(Json::deserialize(json)?).unwrap_or_default())
 }
 
 /// A query.

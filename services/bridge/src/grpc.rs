@@ -58,7 +58,7 @@ impl Connectors {
         let Created { resource_meta } =
             created.map_err(|status| error_of(Operation::Create, &status))?;
         let output_prefix = cx.output_prefix().to_owned();
-        Ok(Job { resource_meta, output_prefix, output_types: Vec::new() })
+        Ok(Job { resource_meta, output_prefix, ..Job::default() })
     }
 
     pub(crate) async fn get(&self, cx: &Context, dialect: Dialect, job: &Job) -> Result<JobStatus> {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use plugin_core::{
     Context, Error, Phase, RawPlugin, RawTask, RawTaskTypes, RepeatedCreate, Result, Status,
-    TaskType, upstream::Calls,
+    TaskType, serde_json::value::RawValue, upstream::Calls,
 };
 use prost::Message as _;
 use tokio::time::timeout;
@@ -36,7 +36,7 @@ use self::{
     discovery::{Discovery, TaskTypes},
     memory::Memory,
     messages::Job,
-    upstream::Upstream,
+    upstream::{Upstream, readable_id},
 };
 
 /// How long the process is asked whether a job has succeeded, before the job is deleted all the same.
@@ -119,6 +119,10 @@ impl RawPlugin for Bridge {
             self.memory.succeeded(cx, &meta);
         }
         Ok(status)
+    }
+
+    fn ids(&self, meta: &[u8]) -> Option<Box<RawValue>> {
+        readable_id(&job(meta).ok()?)
     }
 
     async fn delete(&self, cx: &Context, meta: Vec<u8>) -> Result<()> {

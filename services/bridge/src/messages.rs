@@ -104,4 +104,7 @@ pub(crate) struct Job {
     /// The types of the task's outputs, for a plugin whose outputs are plain JSON.
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) output_types: Vec<u8>,
+    /// Whether a plugin's JSON finds the job, which its owner may read. What a connector keeps may be secret.
+    #[prost(bool, tag = "4")]
+    pub(crate) is_readable: bool,
 }

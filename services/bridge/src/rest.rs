@@ -5,10 +5,10 @@ use plugin_core::{
     Context, Error, Kind, Result,
     http::Method,
     serde_json::{self, Map, Value as Json, value::RawValue},
-    upstream::{Call, Calls, Operation, RESPONSE_TOO_LARGE, retry_after},
+    upstream::{Call, Calls, Operation, RESPONSE_TOO_LARGE, lenient, retry_after},
 };
 use reqwest::{Client, Request, RequestBuilder, Response};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     address::Address,
@@ -58,11 +58,6 @@ pub(crate) struct Answer {
 pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) uri: String,
-}
-
-/// `None` for a value of another form.
-fn lenient<'de, T: DeserializeOwned, D: Deserializer<'de>>(json: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Json::deserialize(json)?).ok())
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use plugin_core::{
     Context, Error, Kind, OutputTypes, Phase, RawTask, RepeatedCreate, Result, Status,
     UNREADABLE_STATUS,
+    serde_json::value::RawValue,
     upstream::{Calls, Operation},
 };
 use tonic::Code;
@@ -130,7 +131,7 @@ impl Upstream {
             return Err(Error::new(Kind::FailedPrecondition, message).with_code("JOB_ID_TOO_LARGE"));
         }
         let output_prefix = cx.output_prefix().to_owned();
-        Ok(Job { resource_meta: id.into(), output_prefix, output_types })
+        Ok(Job { resource_meta: id.into(), output_prefix, output_types, is_readable: true })
     }
 }
 
@@ -144,6 +145,12 @@ fn retryable(error: Error) -> Result<Status> {
         }
         _ => Err(error),
     }
+}
+
+/// The id that a plugin gave `job`, as it came, for its owner to read.
+pub(crate) fn readable_id(job: &Job) -> Option<Box<RawValue>> {
+    let id = job.is_readable.then(|| id_of(job).ok()).flatten()?;
+    RawValue::from_string(format!("{{\"job_id\":{id}}}")).ok()
 }
 
 fn id_of(job: &Job) -> Result<&str> {

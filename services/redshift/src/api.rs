@@ -6,20 +6,12 @@ use std::collections::HashMap;
 
 use plugin_core::{
     Phase, Status,
-    serde_json::{Value as Json, from_value},
+    upstream::{lenient, lenient_list},
 };
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::Deserialize;
 
 /// The states of a statement that has not ended, in the order in which it passes them.
 pub(crate) const ACTIVE: [&str; 3] = ["SUBMITTED", "PICKED", "STARTED"];
-
-/// A fact about a statement, or its default if it has another form: the state counts, and a statement must not seem to
-/// run for ever because of a fact.
-fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
-    json: D,
-) -> Result<T, D::Error> {
-    Ok(from_value(Json::deserialize(json)?).unwrap_or_default())
-}
 
 /// The response to a submit.
 #[derive(Debug, Deserialize)]
@@ -125,16 +117,10 @@ fn active_status(state: &str) -> Option<Status> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Listed {
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default, deserialize_with = "lenient_list")]
     statements: Vec<Entry>,
     #[serde(default, deserialize_with = "lenient")]
     next_token: Option<String>,
-}
-
-/// The statements that can be read: one of another form must not hide the others.
-fn readable<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<Entry>, D::Error> {
-    let listed = Option::<Vec<Json>>::deserialize(json)?.unwrap_or_default();
-    Ok(listed.into_iter().filter_map(|one| from_value(one).ok()).collect())
 }
 
 #[derive(Debug, Deserialize)]

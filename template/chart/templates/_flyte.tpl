@@ -23,8 +23,10 @@ task-plugins:
 {{- end }}
 
 {{/*
-Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. The retry policy
-is safe: a repeated create starts no second job. connectorForTaskTypes would make a sync task async. `outrigger flyte-values`
+Flyte's configuration of this connector. Timeouts are a list, because viper lowercases map keys. <% if plugin.kind == "bridge" %>There is no
+retry policy: a create that failed in the plugin may have started a job, and gRPC would repeat it.
+<% else %>The retry policy
+is safe: a repeated create starts no second job. <% endif %>connectorForTaskTypes would make a sync task async. `outrigger flyte-values`
 (in a checkout: `cargo xtask flyte-values`) prints the same, for several plugins at once.
 */}}
 {{- define "<[ plugin.name ]>.flyteConnector" -}}
@@ -44,7 +46,11 @@ connector-service:
       defaultTimeout: 10s
       {{- if include "<[ plugin.name ]>.hasJobs" . }}
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
+<%- if plugin.kind == "bridge" %>
+      defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
+<%- else %>
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}'
+<%- endif %>
       {{- else }}
       timeouts: [{ListConnectors: 3s}, {ExecuteTaskSync: 30s}]
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'

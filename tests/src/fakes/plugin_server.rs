@@ -42,7 +42,7 @@ pub struct PluginServer {
 struct Script {
     received: Vec<Received>,
     /// What requests whose method and target begin so are answered with.
-    answers: Vec<(Method, &'static str, u16, Json)>,
+    answers: Vec<(Method, &'static str, u16, String)>,
     /// What answers creates instead.
     jobs: Option<Arc<Jobs>>,
 }
@@ -73,7 +73,8 @@ impl PluginServer {
         server.answer(Method::GET, "/plugins/v1/shout", 200, json!({"phase": "RUNNING"}));
         server.answer(Method::PUT, "", 200, json!({"job_id": {"id": 1}}));
         server.answer(Method::DELETE, "", 200, json!({}));
-        server.state().answers.push((Method::GET, "/plugins/v1", 200, json!({"plugins": plugins})));
+        let listed = json!({"plugins": plugins}).to_string();
+        server.state().answers.push((Method::GET, "/plugins/v1", 200, listed));
         server
     }
 
@@ -85,6 +86,11 @@ impl PluginServer {
 
     /// Answers `method` on targets that begin with `prefix`.
     pub fn answer(&self, method: Method, prefix: &'static str, status: u16, body: Json) {
+        self.answer_text(method, prefix, status, body.to_string());
+    }
+
+    /// The same, with JSON as it is written: numbers may be longer than ours.
+    pub fn answer_text(&self, method: Method, prefix: &'static str, status: u16, body: String) {
         self.state().answers.insert(0, (method, prefix, status, body));
     }
 
@@ -135,14 +141,14 @@ async fn serve(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Res
 impl Script {
     #[expect(clippy::expect_used, reason = "a test's")]
     fn answer(&self, Received { method, target, .. }: &Received) -> Response {
-        let of_ours = |(own, prefix, ..): &&(Method, &'static str, u16, Json)| {
+        let of_ours = |(own, prefix, ..): &&(Method, &'static str, u16, String)| {
             own == method && target.starts_with(prefix)
         };
         match self.answers.iter().find(of_ours) {
             Some((.., 204, _)) => StatusCode::NO_CONTENT.into_response(),
             Some((.., status, body)) => {
                 let status = StatusCode::from_u16(*status).expect("a status");
-                (status, axum::Json(body.clone())).into_response()
+                (status, [("content-type", "application/json")], body.clone()).into_response()
             }
             None => StatusCode::NOT_FOUND.into_response(),
         }

@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Authenticator, Refusal,
     config::AuthFile,
-    failure::TokenFailure,
+    failure::{TokenFailure, any_of, quoted},
     keys::Keys,
     metrics::Metrics,
     policy::Policy,
@@ -95,9 +95,8 @@ impl BearerTokens {
         let unverified = Unverified::read(token)?;
         let (index, issuer) = self.issuer(unverified.iss.as_deref())?;
         let verified = issuer.verify(&unverified).await?;
-        let caller = self.policy.caller(&verified).ok_or_else(|| TokenFailure::NoRule {
-            has_client_as_sub: self.policy.has_client_as_sub(&verified),
-        })?;
+        let caller = self.policy.caller(&verified);
+        let caller = caller.ok_or_else(|| TokenFailure::NoRule(self.policy.misses(&verified)))?;
         self.verified.insert(
             hash,
             VerifiedCaller {
@@ -121,7 +120,11 @@ impl BearerTokens {
             None => issuer.accept_missing_iss,
         };
         let found = self.issuers.iter().enumerate().find(|(_, issuer)| matches(issuer));
-        found.ok_or(TokenFailure::Invalid("unknown_issuer"))
+        found.ok_or_else(|| {
+            let expected = any_of(self.issuers.iter().map(|issuer| quoted(&issuer.iss)));
+            let iss = iss.map_or_else(|| "missing".to_owned(), quoted);
+            TokenFailure::Claim("unknown_issuer", format!("iss is {iss}, expected {expected}"))
+        })
     }
 
     /// The one token of a request.

@@ -1,10 +1,16 @@
 //! Why a token was not accepted.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use server_core::{Error, Kind};
+use serde_json::Value as Json;
+use server_core::{Error, Kind, text::cut};
 
 use super::Refusal;
+
+/// The most of a claim that is logged, in bytes: a stranger may have written it.
+const MAX_CLAIM: usize = 128;
+/// The most expected values that are logged.
+const MOST_EXPECTED: usize = 5;
 
 /// Why a token was not accepted.
 pub(super) enum TokenFailure {
@@ -14,8 +20,11 @@ pub(super) enum TokenFailure {
     Ambiguous,
     /// The token is not valid, and why: a metric's label.
     Invalid(&'static str),
-    /// The token is valid, but no rule matches it. A rule may have its client as `sub`.
-    NoRule { has_client_as_sub: bool },
+    /// A claim or a header of the token is not what it must be: a metric's label, and for the log the claim, what it is
+    /// and what is expected.
+    Claim(&'static str, String),
+    /// The token is valid, but no rule matches it; for the log, what each rule of its issuer expects instead.
+    NoRule(String),
     /// The issuer's keys are not known, or not known to be current.
     KeysUnavailable,
 }
@@ -25,8 +34,8 @@ impl TokenFailure {
         match self {
             Self::Missing => "missing",
             Self::Ambiguous => "ambiguous",
-            Self::Invalid(reason) => reason,
-            Self::NoRule { .. } => "no_rule",
+            Self::Invalid(reason) | Self::Claim(reason, _) => reason,
+            Self::NoRule(_) => "no_rule",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -37,12 +46,12 @@ impl TokenFailure {
             Self::Ambiguous => {
                 Error::invalid("send exactly one bearer token").with_code("invalid_request")
             }
-            Self::Invalid(reason) => Error::new(
+            Self::Invalid(reason) | Self::Claim(reason, _) => Error::new(
                 Kind::Unauthenticated,
                 format!("the token is not accepted: {}", message(reason)),
             )
             .with_code("invalid_token"),
-            Self::NoRule { .. } => Error::new(Kind::PermissionDenied, "no rule matches your token")
+            Self::NoRule(_) => Error::new(Kind::PermissionDenied, "no rule matches your token")
                 .with_code("insufficient_scope"),
             Self::KeysUnavailable => {
                 Error::unavailable("tokens cannot be verified yet; retry later")
@@ -55,15 +64,36 @@ impl TokenFailure {
 impl From<TokenFailure> for Refusal {
     fn from(failure: TokenFailure) -> Self {
         let reason = failure.reason();
-        let advice = match failure {
-            TokenFailure::NoRule { has_client_as_sub: true } => {
-                "; a rule has the token's client as sub: write client"
+        // The log has the same reason as the metric, and what the sender must not learn.
+        let cause = match &failure {
+            TokenFailure::Claim(_, detail) | TokenFailure::NoRule(detail) => {
+                format!("token: {reason}: {detail}")
             }
-            _ => "",
+            _ => format!("token: {reason}"),
         };
-        // The log has the same reason as the metric.
-        Self { reason, error: failure.error().with_source(format!("token: {reason}{advice}")) }
+        Self { reason, error: failure.error().with_source(cause) }
     }
+}
+
+/// A claim's value for the log: in quotes, on one line, and cut.
+pub(super) fn shown(value: &Json) -> String {
+    match value {
+        Json::String(text) => quoted(text),
+        Json::Array(items) => any_of(items.iter().map(shown)),
+        other => cut(other.to_string(), MAX_CLAIM).into_owned(),
+    }
+}
+
+pub(super) fn quoted(text: &str) -> String {
+    format!("{:?}", cut(text, MAX_CLAIM))
+}
+
+/// Expected values, for the log.
+pub(super) fn any_of(values: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    let mut values = values.into_iter();
+    let listed = values.by_ref().take(MOST_EXPECTED).map(|value| value.to_string());
+    let listed = listed.collect::<Vec<_>>().join(" or ");
+    if values.next().is_some() { format!("{listed} or others") } else { listed }
 }
 
 /// What is wrong with a token, for its sender. Expected values are not disclosed. Audience and dates are

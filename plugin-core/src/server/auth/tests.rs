@@ -1,3 +1,4 @@
+mod causes;
 mod files;
 
 use http::HeaderValue;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     config::{IssuerFile, RejectFile},
-    failure::TokenFailure,
+    failure::{TokenFailure, any_of, quoted, shown},
     jwk::Key,
     keys::Keys,
     published::Unavailable,
@@ -170,13 +170,20 @@ impl Issuer {
         let keys = self.keys.candidates(kid, algorithm).await;
         let (keys, generation) = keys.map_err(|Unavailable| TokenFailure::KeysUnavailable)?;
         let validation = self.validation(algorithm, token.iss.is_some());
-        let claims = decode(token.token, &keys, &validation)?;
+        let claims = decode(token.token, &keys, &validation).map_err(|reason| {
+            match self.wrong_claim(reason, &payload(token.token)) {
+                Some(detail) => TokenFailure::Claim(reason, detail),
+                None => TokenFailure::Invalid(reason),
+            }
+        })?;
         self.check_claims(claims, generation)
     }
 
     fn check_header(&self, header: &Header) -> Result<(), TokenFailure> {
         if !self.algorithms.contains(&header.alg) {
-            return Err(TokenFailure::Invalid("algorithm"));
+            let expected = any_of(self.algorithms.iter().map(|it| format!("{it:?}")));
+            let detail = format!("header alg is {:?}, expected {expected}", header.alg);
+            return Err(TokenFailure::Claim("algorithm", detail));
         }
         if header.crit || header.b64 {
             return Err(TokenFailure::Invalid("critical_header"));
@@ -187,7 +194,15 @@ impl Issuer {
         } else {
             self.typ.iter().any(|allowed| allowed.eq_ignore_ascii_case(typ))
         };
-        if allowed { Ok(()) } else { Err(TokenFailure::Invalid("type")) }
+        if allowed {
+            return Ok(());
+        }
+        let expected = match &self.typ[..] {
+            [] => any_of([quoted("JWT"), quoted("at+jwt")]),
+            typ => any_of(typ.iter().map(|it| quoted(it))),
+        };
+        let detail = format!("header typ is {}, expected {expected}", quoted(typ));
+        Err(TokenFailure::Claim("type", detail))
     }
 
     fn kid<'h>(&self, header: &'h Header) -> Result<Option<&'h str>, TokenFailure> {
@@ -216,17 +231,27 @@ impl Issuer {
     fn check_claims(&self, mut claims: Claims, generation: u64) -> Result<Verified, TokenFailure> {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let latest = Timestamp::now().as_second().saturating_add(seconds(self.clock_skew));
-        if claims.iat.is_some_and(|issued| issued > latest) {
-            return Err(TokenFailure::Invalid("issued_in_future"));
+        if let Some(issued) = claims.iat.filter(|issued| *issued > latest) {
+            let detail =
+                format!("iat is {}, expected no later than {}", date(issued), date(latest));
+            return Err(TokenFailure::Claim("issued_in_future", detail));
         }
         if let Some(longest) = self.max_lifetime {
             let lifetime = claims.iat.map(|issued| claims.exp.saturating_sub(issued));
             if lifetime.is_none_or(|lifetime| lifetime > seconds(longest)) {
-                return Err(TokenFailure::Invalid("lifetime"));
+                let longest = seconds(longest);
+                let detail = match lifetime {
+                    Some(lifetime) => {
+                        format!("exp is {lifetime} s after iat, expected {longest} s at most")
+                    }
+                    None => format!("iat is missing, expected {longest} s before exp at most"),
+                };
+                return Err(TokenFailure::Claim("lifetime", detail));
             }
         }
         if claims.cnf {
-            return Err(TokenFailure::Invalid("bound_to_a_key"));
+            let detail = "cnf is present, expected none".to_owned();
+            return Err(TokenFailure::Claim("bound_to_a_key", detail));
         }
         let all = claims.by_name();
         let scopes = scopes(&all, &self.scope_claims);
@@ -235,7 +260,10 @@ impl Issuer {
         let identity = Identity::of(named([claims.sub]), client.clone());
         Ok(Verified {
             issuer: Arc::clone(&self.name),
-            identity: identity.ok_or(TokenFailure::Invalid("subject"))?,
+            identity: identity.ok_or_else(|| {
+                let detail = "sub is missing, and so are client_id and azp";
+                TokenFailure::Claim("subject", detail.to_owned())
+            })?,
             client,
             generation,
             scopes,
@@ -250,11 +278,63 @@ impl Issuer {
         claims: &Map<String, Json>,
         scopes: &BTreeSet<String>,
     ) -> Result<(), TokenFailure> {
+        let purpose = |detail: String| Err(TokenFailure::Claim("purpose", detail));
         let prefix = self.reject.scope_prefix.as_deref();
-        let by_scope = prefix.is_some_and(|prefix| scopes.iter().any(|s| s.starts_with(prefix)));
-        let by_claim = self.reject.claims_present.iter().any(|name| claims.contains_key(name));
-        if by_scope || by_claim { Err(TokenFailure::Invalid("purpose")) } else { Ok(()) }
+        if let Some(prefix) = prefix.filter(|it| scopes.iter().any(|s| s.starts_with(it))) {
+            return purpose(format!("a scope begins with {}, which is refused", quoted(prefix)));
+        }
+        let present = self.reject.claims_present.iter().find(|name| claims.contains_key(*name));
+        match present {
+            Some(name) => purpose(format!("{name} is present, which is refused")),
+            None => Ok(()),
+        }
     }
+
+    /// The claim that is wrong for `reason`, what it is and what is expected, for the log.
+    fn wrong_claim(&self, reason: &str, claims: &Map<String, Json>) -> Option<String> {
+        let value = |name: &str| claims.get(name).map_or_else(|| "missing".to_owned(), shown);
+        let moment = |name: &str| match claims.get(name).and_then(Json::as_f64) {
+            #[expect(clippy::cast_possible_truncation, reason = "saturates, far from any date")]
+            Some(seconds) => date(seconds.floor() as i64),
+            None => value(name),
+        };
+        let (now, skew) = (Timestamp::now().as_second(), self.clock_skew.as_secs());
+        let now = || format!("now, {}, with {skew} s of clock skew", date(now));
+        let all = |values: &[String]| any_of(values.iter().map(|it| quoted(it)));
+        Some(match reason {
+            "expired" => format!("exp is {}, expected after {}", moment("exp"), now()),
+            "not_yet_valid" => format!("nbf is {}, expected before {}", moment("nbf"), now()),
+            "audience" => format!("aud is {}, expected {}", value("aud"), all(&self.audiences)),
+            "issuer" => format!("iss is {}, expected {}", value("iss"), quoted(&self.iss)),
+            "missing_claim" => {
+                let is_missing = |name: &&&str| claims.get(**name).is_none_or(Json::is_null);
+                let name = ["exp", "aud", "iss"].iter().find(is_missing)?;
+                let expected = match *name {
+                    "aud" => all(&self.audiences),
+                    "iss" => quoted(&self.iss),
+                    _ => "a date".to_owned(),
+                };
+                format!("{name} is missing, expected {expected}")
+            }
+            "malformed" => {
+                let is_number = |name: &&str| claims.get(*name).is_none_or(Json::is_number);
+                let name = ["exp", "nbf", "iat"].into_iter().find(|name| !is_number(name))?;
+                format!("{name} is {}, expected seconds since 1970", value(name))
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The claims of a token whose signature is verified already, although one of them is wrong.
+fn payload(token: &str) -> Map<String, Json> {
+    let payload = token.split('.').nth(1).unwrap_or_default();
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
+    serde_json::from_slice(&payload).unwrap_or_default()
+}
+
+fn date(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |date| date.to_string())
 }
 
 /// The first of `claims` that is not empty.
@@ -262,12 +342,14 @@ fn named<const N: usize>(claims: [Option<String>; N]) -> Option<String> {
     claims.into_iter().flatten().find(|name| !name.is_empty())
 }
 
-fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, TokenFailure> {
-    let mut failure = TokenFailure::Invalid("unknown_key");
+/// # Errors
+/// Why not, as a metric's label. If it is about a claim, the signature is that of a key.
+fn decode(token: &str, keys: &[Key], validation: &Validation) -> Result<Claims, &'static str> {
+    let mut failure = "unknown_key";
     for key in keys {
         match jsonwebtoken::decode::<Claims>(token, &key.decoding, validation) {
             Ok(decoded) => return Ok(decoded.claims),
-            Err(error) => failure = TokenFailure::Invalid(reason(error.kind())),
+            Err(error) => failure = reason(error.kind()),
         }
     }
     Err(failure)

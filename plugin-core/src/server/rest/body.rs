@@ -1,5 +1,6 @@
 //! The bodies and queries of REST.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, value::RawValue};
 use server_core::{Error, Result};
@@ -191,7 +192,7 @@ pub(super) struct CreatedJob {
     pub(super) job_id: String,
     /// Its identifiers at the vendor; null if the plugin keeps them to itself.
     #[schema(value_type = Option<Object>)]
-    pub(super) job: Value,
+    pub(super) job: Option<Box<RawValue>>,
     /// Where people look at it at the vendor's.
     pub(super) log_links: Vec<LogLink>,
     /// Always null; errors are problems.
@@ -245,12 +246,32 @@ impl LogLink {
     }
 }
 
+/// The job's task type, creation time and identifiers at the vendor.
+#[derive(Debug, Serialize)]
+pub(super) struct JobSpec {
+    created_at: String,
+    job: Option<Box<RawValue>>,
+    task_type: &'static str,
+    version: i32,
+}
+
+impl JobSpec {
+    pub(super) fn of(
+        task_type: TaskType,
+        created_at: Timestamp,
+        job: Option<Box<RawValue>>,
+    ) -> Self {
+        let TaskType { name, version } = task_type;
+        Self { created_at: created_at.to_string(), job, task_type: name, version }
+    }
+}
+
 /// The status of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobStatus {
     /// The job's task type, creation time and identifiers at the vendor.
     #[schema(value_type = Object)]
-    pub(super) job_spec: Value,
+    pub(super) job_spec: JobSpec,
     pub(super) job_state: JobState,
     /// Flyte's phase, for example `QUEUED`.
     pub(super) phase: &'static str,
@@ -272,7 +293,7 @@ pub(super) struct JobStatus {
 }
 
 impl JobStatus {
-    pub(super) fn of(job_spec: Value, status: &Status) -> Result<Self> {
+    pub(super) fn of(job_spec: JobSpec, status: &Status) -> Result<Self> {
         let outputs = wire::outputs(&status.outputs)?;
         Ok(Self {
             job_spec,
