@@ -4,6 +4,7 @@ mod body;
 mod docs;
 mod execute;
 mod openapi;
+mod page;
 mod problems;
 
 use std::sync::Arc;
@@ -14,9 +15,8 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
-use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use server_core::{Error, Kind, Result, ServiceInfo};
 use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,7 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use self::openapi::openapi;
 use self::{
     body::{
-        CreateJob, CreatedJob, DeletedJob, JobQuery, JobStatus, LogLink, ServedPlugin,
+        CreateJob, CreatedJob, DeletedJob, JobQuery, JobSpec, JobStatus, LogLink, ServedPlugin,
         ServedPlugins,
     },
     openapi::Document,
@@ -33,7 +33,6 @@ use self::{
 use crate::{
     context::{ConnectionValues, Verb},
     handle::{Job, from_job_id, to_job_id},
-    task::TaskType,
     verbs::{Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
 };
 
@@ -149,7 +148,7 @@ async fn create(
     };
     Ok(Json(CreatedJob {
         job_id: to_job_id(&created.handle),
-        job,
+        job_spec: JobSpec::new(task_type, created.created_at, job),
         log_links: described.iter().flat_map(|status| &status.links).map(LogLink::of).collect(),
         error_code: None,
         message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
@@ -220,18 +219,8 @@ async fn get(
         Job::Created(meta) => served.ids(meta)?,
         Job::Refused { .. } => Value::Null,
     };
-    let spec = job_spec(served.task_type, opened.handle.created_at, &job);
+    let spec = JobSpec::new(served.task_type, opened.handle.created_at, job);
     Ok(Json(JobStatus::of(spec, &status)?))
-}
-
-/// The job's task type, creation time and identifiers at the vendor.
-fn job_spec(task_type: TaskType, created_at: Timestamp, job: &Value) -> Value {
-    json!({
-        "task_type": task_type.name,
-        "version": task_type.version,
-        "created_at": created_at.to_string(),
-        "job": job,
-    })
 }
 
 /// Stops a job.

@@ -1,5 +1,6 @@
 //! The bodies and queries of REST.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, value::RawValue};
 use server_core::{Error, Result};
@@ -189,10 +190,8 @@ pub(super) struct JobQuery {
 pub(super) struct CreatedJob {
     /// Identifies the job in further requests.
     pub(super) job_id: String,
-    /// Its identifiers at the vendor; null if the plugin keeps them to itself.
-    #[schema(value_type = Option<Object>)]
-    pub(super) job: Value,
-    /// Where people look at it at the vendor's.
+    pub(super) job_spec: JobSpec,
+    /// Pages about the job, at the vendor's.
     pub(super) log_links: Vec<LogLink>,
     /// Always null; errors are problems.
     pub(super) error_code: Option<String>,
@@ -209,6 +208,27 @@ pub(super) struct DeletedJob {
     pub(super) error_code: Option<String>,
     /// A remark, or empty.
     pub(super) message: String,
+}
+
+/// What a job is: the same in the answers to a create, a poll and an execution.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobSpec {
+    pub(super) task_type: &'static str,
+    pub(super) version: i32,
+    /// When the service began to submit or execute it: RFC 3339, in UTC.
+    #[schema(format = DateTime)]
+    pub(super) created_at: String,
+    /// Its identifiers at the vendor; null if the plugin keeps them to itself, or has none.
+    #[schema(value_type = Option<Object>)]
+    pub(super) job: Value,
+}
+
+impl JobSpec {
+    pub(super) fn new(task_type: TaskType, created_at: Timestamp, job: Value) -> Self {
+        let TaskType { name, version } = task_type;
+        // To the millisecond, as handles have it.
+        Self { task_type: name, version, created_at: format!("{created_at:.3}"), job }
+    }
 }
 
 /// The three states of Flyte's RFC.
@@ -248,9 +268,7 @@ impl LogLink {
 /// The status of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobStatus {
-    /// The job's task type, creation time and identifiers at the vendor.
-    #[schema(value_type = Object)]
-    pub(super) job_spec: Value,
+    pub(super) job_spec: JobSpec,
     pub(super) job_state: JobState,
     /// Flyte's phase, for example `QUEUED`.
     pub(super) phase: &'static str,
@@ -261,6 +279,7 @@ pub(super) struct JobStatus {
     /// their URI; null without outputs.
     #[schema(value_type = Option<Object>)]
     pub(super) output_values: Option<Value>,
+    /// Pages about the job, at the vendor's.
     pub(super) log_links: Vec<LogLink>,
     /// Further information about the job, specific to the plugin.
     #[schema(value_type = Object)]
@@ -272,7 +291,7 @@ pub(super) struct JobStatus {
 }
 
 impl JobStatus {
-    pub(super) fn of(job_spec: Value, status: &Status) -> Result<Self> {
+    pub(super) fn of(job_spec: JobSpec, status: &Status) -> Result<Self> {
         let outputs = wire::outputs(&status.outputs)?;
         Ok(Self {
             job_spec,

@@ -9,8 +9,8 @@ use server_core::Result;
 
 use super::{
     Address, Rest, TaskTypePath, as_refusal,
-    body::{self, CreateJob, JobStatus},
-    idempotency_key, job_spec,
+    body::{self, CreateJob, JobSpec, JobStatus},
+    idempotency_key,
     problems::{Problems, SubmissionProblems, TaskProblems},
 };
 use crate::verbs::Incoming;
@@ -57,6 +57,6 @@ pub(super) async fn execute(
     if let Some(error) = executed.refused {
         return Err(as_refusal(error));
     }
-    let spec = job_spec(served.task_type, started, &Value::Null);
+    let spec = JobSpec::new(task_type, started, Value::Null);
     Ok(Json(JobStatus::of(spec, &executed.status)?))
 }
