@@ -60,7 +60,7 @@ use crate::{
         generator::Generator,
         plugin_toml::PluginToml,
         project::{Layout, Project},
-        render::Renderer,
+        render::{Renderer, Versions},
         template::Template,
     },
 };
@@ -180,6 +180,7 @@ pub fn render(
 ) -> Result<BTreeMap<String, String>> {
     let template = Template::new(files)?;
     let plugin = PluginToml::parse(plugin_toml)?;
-    let rendered = Renderer::new(&template, "0.0.0")?.render(&plugin, Layout::Standalone)?;
+    let rendered =
+        Renderer::new(&template, Versions::of("0.0.0"))?.render(&plugin, Layout::Standalone)?;
     Ok(rendered.into_iter().map(|file| (file.id, file.text)).collect())
 }
