@@ -80,10 +80,12 @@ def execute(page, operation):
 
 def test_authorize_and_execute_get_an_answer(browser, api):
     page = browser.new_page(viewport={"width": 1200, "height": 1800})
-    foreign = []
+    foreign, refused = [], []
     page.on("request", lambda request: request.url.startswith((api, "data:")) or foreign.append(request.url))
-    page.goto(f"{api}/docs/")
+    page.on("console", lambda line: "Content Security Policy" in line.text and refused.append(line.text))
+    page.goto(f"{api}/")
     page.locator(".info .title").wait_for(timeout=20_000)
+    assert (page.url, page.title()) == (f"{api}/docs/", "bigquery: Flyte tasks over REST")
     assert "bigquery: Flyte tasks over REST" in page.locator(".info .title").inner_text()
     assert page.locator(".opblock-put .opblock-summary-path").inner_text().replace("\u200b", "") == "/plugins/v1/bigquery_query_job_task/0"
     assert execute(page, "create_job_bigquery_query_job_task_0")[0] == "401"
@@ -101,3 +103,19 @@ def test_authorize_and_execute_get_an_answer(browser, api):
     page.screenshot(path=directory / "docs.png", full_page=True)
     assert status == "200" and "job_id" in body and "console.cloud.google.com" in body, body
     assert foreign == [], "the page asks nobody else"
+    assert refused == [], "the page needs nothing that its policy forbids"
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert kept == '[{},{},""]', "the token is gone with the page"
+
+
+def test_what_the_policy_forbids_is_refused(browser, api):
+    page = browser.new_page()
+    page.goto(f"{api}/docs/")
+    page.locator(".info .title").wait_for(timeout=20_000)
+    attempt = """() => new Promise(resolve => {
+        const refused = [];
+        document.addEventListener("securitypolicyviolation", event => refused.push(event.effectiveDirective));
+        document.head.append(Object.assign(document.createElement("script"), {text: "window.injected = true"}));
+        fetch("http://elsewhere.example.com/").catch(() => setTimeout(() => resolve([refused.sort(), window.injected ?? null])));
+    })"""
+    assert page.evaluate(attempt) == [["connect-src", "script-src-elem"], None]

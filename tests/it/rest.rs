@@ -55,7 +55,7 @@ async fn short_form_runs_to_success() {
     let (status, created) = stage.rest_with(Method::PUT, PATH, Some(short()), &key).await;
     assert_eq!(status, 200, "{created}");
     assert_eq!((&created["error_code"], &created["message"]), (&Json::Null, &json!("")));
-    let (vendors, link) = (&created["job"], &created["log_links"][0]);
+    let (vendors, link) = (&created["job_spec"]["job"], &created["log_links"][0]);
     assert_eq!(vendors["project"], "acme-analytics", "{created}");
     assert!(link["uri"].as_str().unwrap().contains(vendors["id"].as_str().unwrap()), "{created}");
     let sent = &stage.fake.inserted()[0]["configuration"]["query"]["queryParameters"];
@@ -89,7 +89,8 @@ async fn short_form_runs_to_success() {
     assert!(results.as_str().unwrap().starts_with("bq://acme-analytics:_d0c0ffee.anon"));
     assert_eq!(done["custom_info"]["total_bytes_billed"], "10485760");
     assert_eq!(done["job_spec"]["task_type"], "bigquery_query_job_task");
-    assert_eq!(done["job_spec"]["job"]["project"], "acme-analytics");
+    assert_eq!(done["job_spec"], created["job_spec"], "one place in every answer");
+    assert_eq!(done["log_links"][0], created["log_links"][0]);
 
     let (status, deleted) = stage.rest(Method::DELETE, &format!("{PATH}?job_id={job}"), None).await;
     assert_eq!((status, deleted["job_id"].as_str()), (200, Some(job)));
@@ -289,10 +290,32 @@ async fn documents_are_open_and_lead_to_calls_that_need_a_token() {
         let posted = http.post(format!("{api}{path}")).send().await.unwrap();
         assert_eq!(posted.status(), 401, "{path}");
     }
+    let direct = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let direct = direct.build().unwrap();
+    for path in ["/", "/docs"] {
+        let answer = direct.get(format!("{api}{path}")).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["location"]),
+            (307, &"docs/".parse().unwrap())
+        );
+        assert_eq!(
+            direct.post(format!("{api}{path}")).send().await.unwrap().status(),
+            401,
+            "{path}"
+        );
+    }
+    assert_eq!(http.get(format!("{api}/docs/other")).send().await.unwrap().status(), 404);
+    let page = http.get(format!("{api}/docs/")).send().await.unwrap();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    let page = page.text().await.unwrap();
+    assert!(page.contains("<title>plugin-under-test: Flyte tasks over REST</title>"), "{page}");
     let page = http.get(format!("{api}/docs/swagger-initializer.js")).send().await.unwrap();
     let page = page.text().await.unwrap();
     assert!(
-        page.contains("\"../openapi.json\"") && page.contains("\"validatorUrl\": \"none\""),
+        page.contains("\"../openapi.json\"")
+            && page.contains("\"validatorUrl\": \"none\"")
+            && !page.contains("\"persistAuthorization\": true"),
         "{page}"
     );
 

@@ -109,9 +109,11 @@ def test_a_release_is_pushed_signed_and_described(publish, registry):
     with tarfile.open(fileobj=io.BytesIO(registry.blob(chart["layers"][0]))) as package:
         values = yaml.safe_load(package.extractfile("bigquery/values.yaml"))
         about = yaml.safe_load(package.extractfile("bigquery/Chart.yaml"))
+        readme = package.extractfile("bigquery/README.md").read().decode()
     assert values["image"]["registry"] == f"{registry.host}/acme"
     assert values["image"]["digest"] == registry.manifest("acme/bigquery", VERSION)[1]
     assert about["home"] == "https://github.com/Acme/Outrigger"
+    assert f"helm install bigquery oci://{registry.host}/acme/charts/bigquery --version {VERSION} " in readme
     assert f"cosign sign --yes {registry.host}/acme/charts/bigquery@{chart_digest}" in calls
 
     # Provenance is about everything that was pushed or is a file.

@@ -75,6 +75,7 @@ def test_a_chart_that_changes_after_its_release_needs_a_new_version(repository):
         ("clients/flytekit/pyproject.toml", f'version = "{VERSION}"', 'version = "9.9.9"', "version is 9.9.9"),
         ("clients/python/src/outrigger_plugin/__init__.py", f'"{VERSION}"', '"9.9.9"', "__version__ is 9.9.9"),
         ("services/bigquery/Cargo.toml", "version.workspace = true", 'version = "9.9.9"', "version is 9.9.9"),
+        ("template/service/derive.rhai", f'"{VERSION}"', '"9.9.9"', "outrigger_version is 9.9.9"),
         ("docs/quickstart-operator.md", f"$name:{VERSION}", "$name:9.9.9", "$name:9.9.9 names an artefact"),
         ("docs/openapi.json", f'"version": "{VERSION}"', '"version": "9.9.9"', "version is 9.9.9"),
     ],

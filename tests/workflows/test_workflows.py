@@ -14,6 +14,8 @@ XTASK = TARGET / "debug" / "xtask"
 WRITES = {
     "release-push": {"packages", "id-token", "attestations"},
     "release-release": {"contents"},
+    "labels-labels": {"issues"},
+    "site-publish": {"pages", "id-token"},
 }
 
 
@@ -36,7 +38,10 @@ def dry(command, env):
             unknown = set(args) - {"--only"} - listed_steps()
             if unknown:
                 raise NotCovered(f"no step of cargo xtask test: {', '.join(sorted(unknown))}")
-        case ["cargo", "xtask", "publish" | "advisories", *_]:
+        case ["cargo", "xtask", "site"]:
+            # The step `site` builds it.
+            done = xtask("site", "--check", env=env)
+        case ["cargo", "xtask", "publish" | "advisories" | "labels", *_]:
             done = xtask(*command[2:], env={**env, "OUTRIGGER_DRY_RUN": "1"})
         case ["cargo", "xtask", "release", *args] if "--build" not in args:
             # The tag of a version that is not ready yet: test_release.py makes one ready.
@@ -85,11 +90,20 @@ def test_every_step_of_the_tests_runs_in_ci():
     assert listed_steps() - run == {"prepare"}
 
 
+def test_ci_tests_with_the_oldest_rust_that_is_supported():
+    oldest = re.search(r'^rust-version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    job = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]
+    assert job["container"] == f"rust:{oldest}.0-bookworm"
+    # Otherwise rustup would take rust-toolchain.toml's.
+    assert job["env"]["RUSTUP_TOOLCHAIN"] == f"{oldest}.0"
+    assert f"Rust {oldest} or later" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
 def test_actions_are_pinned_by_commit_with_their_version():
     for path in [*WORKFLOWS, ROOT / "template/service/.github/workflows/ci.yml"]:
-        uses = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if "uses:" in line]
+        uses = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if re.match(r"[ -]*uses: ", line)]
         uses = [line for line in uses if not line.startswith("uses: ./")]
-        assert uses
+        assert uses, path.name
         for line in uses:
             assert re.fullmatch(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), f"{path.name}: {line}"
 
@@ -136,6 +150,15 @@ def test_a_workflow_and_the_one_it_calls_do_not_wait_for_each_other():
     groups = [load(path)["concurrency"]["group"] for path in WORKFLOWS]
     assert len(set(groups)) == len(groups)
     assert not any("github.workflow" in group for group in groups), "it is the caller's name in a called workflow"
+
+
+def test_a_site_is_published_where_there_is_a_place_for_it():
+    site = load(ROOT / ".github/workflows/site.yml")
+    assert site["jobs"]["build"]["if"] == "${{ github.event.repository.has_pages }}"
+    assert site["jobs"]["publish"]["needs"] == "build"
+    (upload,) = [step for step in site["jobs"]["build"]["steps"] if "upload-pages-artifact@" in step.get("uses", "")]
+    front = upload["with"]["path"].removeprefix("target/") + "/index.html"
+    assert f'FRONT: &str = "{front}"' in (ROOT / "xtask/src/site.rs").read_text()
 
 
 def test_releases_use_no_caches():

@@ -56,6 +56,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
                 "flyte2",
                 "guide",
                 "image",
+                "labels",
                 "local_service",
                 "site",
                 "template_notes",

@@ -24,6 +24,7 @@ mod home;
 mod image;
 mod image_test;
 mod invariants;
+mod labels;
 mod list;
 mod local_service;
 mod new_plugin;
@@ -60,7 +61,7 @@ use crate::{
         generator::Generator,
         plugin_toml::PluginToml,
         project::{Layout, Project},
-        render::Renderer,
+        render::{Renderer, Versions},
         template::Template,
     },
 };
@@ -103,6 +104,7 @@ enum Command {
     Badges(badges::Args),
     Test(test::Args),
     Advisories(advisories::Args),
+    Labels(labels::Args),
     Bench(bench::Args),
     Token(token::Args),
 }
@@ -161,6 +163,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Badges(args) => badges::run(&args).map(|()| Exit::Ok),
         Command::Test(args) => test::run(&args).map(|()| Exit::Ok),
         Command::Advisories(args) => advisories::run(&args),
+        Command::Labels(args) => labels::run(&args),
         Command::Bench(args) => bench::run(&args).map(|()| Exit::Ok),
         Command::Token(args) => token::run(&args).map(|()| Exit::Ok),
     }
@@ -180,6 +183,7 @@ pub fn render(
 ) -> Result<BTreeMap<String, String>> {
     let template = Template::new(files)?;
     let plugin = PluginToml::parse(plugin_toml)?;
-    let rendered = Renderer::new(&template, "0.0.0")?.render(&plugin, Layout::Standalone)?;
+    let rendered =
+        Renderer::new(&template, Versions::of("0.0.0"))?.render(&plugin, Layout::Standalone)?;
     Ok(rendered.into_iter().map(|file| (file.id, file.text)).collect())
 }

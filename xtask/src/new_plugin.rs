@@ -20,7 +20,7 @@ use crate::{
         plan::{Allowed, Plan, State},
         plugin_toml::{self, Mode, PluginToml},
         project::{Layout, Member, Project},
-        render::Renderer,
+        render::{Renderer, Versions},
         report::{self, Format, Progress},
         task_type::TaskType,
         write::{RealDisk, write_all},
@@ -323,8 +323,8 @@ fn rendered(
     }
     let least = toml_edit::ser::to_string(&least)?;
     let plugin = PluginToml::parse(&least).map_err(|error| usage(format!("{error:#}")))?;
-    let rendered =
-        Renderer::new(&generator.template, "0")?.render(&plugin, generator.project.layout)?;
+    let rendered = Renderer::new(&generator.template, Versions::of("0"))?
+        .render(&plugin, generator.project.layout)?;
     let own = rendered.into_iter().find(|file| file.id == plugin_toml::FILE);
     Ok(own.with_context(|| format!("the template has no {}", plugin_toml::FILE))?.text)
 }

@@ -173,7 +173,13 @@ fn values(text: &str, stamp: &Stamp<'_>) -> Result<String> {
             }
         }
     }
-    chart_values::overridden(text, &overrides)
+    let text = chart_values::overridden(text, &overrides)?;
+    Ok(text.replace(&wrapped(OF_A_CHECKOUT), ""))
+}
+
+/// A sentence as it is wrapped in the comments of values.yaml.
+fn wrapped(sentence: &str) -> String {
+    sentence.replace(" in a checkout", " in a\n  # checkout")
 }
 
 /// The images that values.yaml refers to: each `repository`, by the maps around it.
@@ -212,16 +218,39 @@ fn about(text: &str, stamp: &Stamp<'_>) -> String {
     format!("{}\nhome: {repository}\nsources:\n  - {repository}\n", text.trim_end())
 }
 
-/// The README without what only a checkout needs.
+/// The README for somebody who has the package alone: its comment for them instead of what a checkout needs.
 fn readme(text: &str, stamp: &Stamp<'_>) -> String {
-    let row = "Charts of a release have it set; a chart in a checkout needs yours |  |";
-    text.replace(" --set image.registry=registry.example.com/team", "").replace(
-        row,
-        &format!(
-            "Charts of a release have it set; a chart in a checkout needs yours | `{}` |",
-            stamp.registry
-        ),
-    )
+    let [checkout, packaged] = [
+        ("<!-- begin checkout -->\n", "<!-- end checkout -->\n"),
+        ("<!-- begin packaged\n", "end packaged -->\n"),
+    ];
+    let text = within(text, checkout, |_| String::new());
+    let text = within(&text, packaged, |text| {
+        let text = match stamp.repository {
+            "" => text.split(" The service's README").next().unwrap_or_default().to_owned() + "\n",
+            repository => text.replace("SOURCES", &format!("<{repository}>")),
+        };
+        text.replace("REGISTRY", stamp.registry)
+    });
+    let row = format!("{OF_A_CHECKOUT} |  |");
+    text.replace(&row, &format!(" | `{}` |", stamp.registry))
+}
+
+/// What a row of the README and a comment of values.yaml say of the registry for a checkout.
+const OF_A_CHECKOUT: &str = ". Charts of a release have it set; a chart in a checkout needs yours";
+
+/// `text`, with `change` in the place of each part between `marks`, and without them.
+fn within(text: &str, marks: (&str, &str), change: impl Fn(&str) -> String) -> String {
+    let mut rest = text;
+    let mut all = String::new();
+    while let Some((before, after)) = rest.split_once(marks.0)
+        && let Some((part, after)) = after.split_once(marks.1)
+    {
+        all += before;
+        all += &change(part);
+        rest = after;
+    }
+    all + rest
 }
 
 fn digest(text: &str) -> Result<(String, String), String> {
@@ -238,7 +267,7 @@ fn digest(text: &str) -> Result<(String, String), String> {
 mod tests {
     use super::*;
 
-    const VALUES: &str = "image:\n  # -- Registry\n  registry: \"\"\n  repository: shout\n  digest: \"\"\nbridge:\n  image:\n    registry: \"\"\n    repository: bridge\n    digest: \"\"\n";
+    const VALUES: &str = "image:\n  # -- Registry. Charts of a release have it set; a chart in a\n  # checkout needs yours\n  registry: \"\"\n  repository: shout\n  digest: \"\"\nbridge:\n  image:\n    registry: \"\"\n    repository: bridge\n    digest: \"\"\n";
 
     fn stamp<'a>(digests: &[(&'a str, &'a str)]) -> Stamp<'a> {
         let digests = digests.iter().copied().collect();
@@ -250,6 +279,10 @@ mod tests {
         let stamped = values(VALUES, &stamp(&[("shout", "sha256:1"), ("bridge", "sha256:2")]));
         let wanted = VALUES
             .replacen("registry: \"\"", "registry: \"registry.example.com/team\"", 1)
+            .replace(
+                ". Charts of a release have it set; a chart in a\n  # checkout needs yours",
+                "",
+            )
             .replacen("digest: \"\"", "digest: \"sha256:1\"", 1)
             .replacen("digest: \"\"", "digest: \"sha256:2\"", 1);
         assert_eq!(stamped.unwrap(), wanted);
@@ -263,6 +296,38 @@ mod tests {
         assert!(values(VALUES, &by_tag).unwrap().contains("digest: \"\""));
         assert!(digest("shout=sha256:12").is_err());
         assert!(digest(&format!("shout=sha256:{}", "a".repeat(64))).is_ok());
+    }
+
+    #[test]
+    fn the_readme_of_a_package_speaks_of_no_checkout() {
+        let root = crate::root();
+        let sources = Stamp { repository: "https://git.example.com/a", ..stamp(&[]) };
+        for name in chosen(root, &[]).unwrap() {
+            let file = root.join("charts").join(&name).join("README.md");
+            let text = std::fs::read_to_string(file).unwrap();
+            let packaged = readme(&text, &sources);
+            let install = format!(
+                "helm install {name} oci://registry.example.com/team/charts/{name} --version "
+            );
+            assert!(packaged.contains(&install), "{packaged}");
+            assert!(
+                packaged.contains("are in the sources: <https://git.example.com/a>\n"),
+                "{packaged}"
+            );
+            assert!(packaged.contains("`registry.example.com/team` |\n"), "{packaged}");
+            for word in [
+                "checkout",
+                "in this folder",
+                "REGISTRY",
+                "SOURCES",
+                "cargo xtask image",
+                "packaged -->",
+            ] {
+                assert!(!packaged.contains(word), "charts/{name}: {word}\n{packaged}");
+            }
+            let nowhere = readme(&text, &stamp(&[]));
+            assert!(nowhere.contains("come from `registry.example.com/team`.\n\n"), "{nowhere}");
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn links() -> Result<()> {
 /// Builds the site and checks its links. [`links`] has built the program that does.
 fn build(mdbook: &PathBuf) -> Result<()> {
     let directory = target("site");
-    let repository = Home::of(root())?.repository;
+    let repository = Home::of_release(root())?.repository;
     let mut stage = program(target("debug/site"));
     stage.arg("stage").arg(root()).arg(&directory);
     if !repository.is_empty() {

@@ -8,32 +8,6 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn forms_use_labels_that_exist() {
-    let labels = read(".github/labels.yml");
-    let labels =
-        labels.lines().filter_map(|line| line.strip_prefix("- name: ")).collect::<Vec<_>>();
-    for form in ["bug", "feature", "plugin"] {
-        let text = read(&format!(".github/ISSUE_TEMPLATE/{form}.yml"));
-        let used = text.lines().find_map(|line| line.strip_prefix("labels: [")?.strip_suffix(']'));
-        assert!(used.is_some_and(|used| labels.contains(&used)), "{form}: {used:?} of {labels:?}");
-    }
-}
-
-#[test]
-fn every_label_is_explained() {
-    let text = read(".github/labels.yml");
-    for label in text.split("- name: ").skip(1) {
-        let lines = label.lines().map(str::trim).collect::<Vec<_>>();
-        assert!(
-            lines[1].strip_prefix("description: ").is_some_and(|text| text.len() > 20),
-            "{label}"
-        );
-        let color = lines[2].strip_prefix("color: ").unwrap_or_default();
-        assert!(color.len() == 6 && color.chars().all(|c| c.is_ascii_hexdigit()), "{label}");
-    }
-}
-
-#[test]
 fn dev_container_is_set_up_as_ci_is() {
     let text = read(".devcontainer/devcontainer.json");
     let json = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<String>();

@@ -4,6 +4,7 @@ mod body;
 mod docs;
 mod execute;
 mod openapi;
+mod page;
 mod problems;
 
 use std::sync::Arc;
@@ -146,7 +147,7 @@ async fn create(
     };
     Ok(Json(CreatedJob {
         job_id: to_job_id(&created.handle),
-        job,
+        job_spec: JobSpec::new(task_type, created.created_at, job),
         log_links: described.iter().flat_map(|status| &status.links).map(LogLink::of).collect(),
         error_code: None,
         message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
@@ -217,7 +218,7 @@ async fn get(
         Job::Created(meta) => served.plugin.ids(meta)?,
         Job::Refused { .. } => None,
     };
-    let spec = JobSpec::of(served.task_type, opened.handle.created_at, job);
+    let spec = JobSpec::new(served.task_type, opened.handle.created_at, job);
     Ok(Json(JobStatus::of(spec, &status)?))
 }
 

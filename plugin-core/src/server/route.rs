@@ -168,7 +168,8 @@ impl Route {
 /// Whether the request reads the API's documents, which a browser must be able to do without a token.
 fn is_document(method: &Method, pattern: &str) -> bool {
     let reads = [Method::GET, Method::HEAD].contains(method);
-    reads && (pattern == "/openapi.json" || pattern == "/docs" || pattern.starts_with("/docs/"))
+    let is_page = pattern == "/docs" || pattern.starts_with("/docs/");
+    reads && (is_page || ["/", "/openapi.json"].contains(&pattern))
 }
 
 /// The verb of a REST operation; everything unknown counts as listing.

@@ -85,20 +85,22 @@ impl Verbs {
             execution: Arc::clone(&cx.0.execution),
             job,
         };
+        let created_at = handle.created_at;
         match (handle.seal(&self.shared.keys, served.handle_limit), &handle.job) {
             (Err(error), Job::Created(meta)) => {
                 let stopping = self.stop_unreachable(served, cx, meta.clone(), error);
                 let refused = Box::pin(stopping).await;
                 let handle = Handle { job: Handle::refusal(&refused), ..handle };
                 let handle = handle.seal(&self.shared.keys, served.handle_limit)?;
-                Ok(Created { handle, meta: None, refused: Some(refused), repeatable: true })
+                let refused = Some(refused);
+                Ok(Created { handle, meta: None, created_at, refused, repeatable: true })
             }
             (sealed, job) => {
                 let meta = match job {
                     Job::Created(meta) => Some(meta.clone()),
                     Job::Refused { .. } => None,
                 };
-                Ok(Created { handle: sealed?, meta, refused, repeatable: true })
+                Ok(Created { handle: sealed?, meta, created_at, refused, repeatable: true })
             }
         }
     }

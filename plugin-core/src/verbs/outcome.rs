@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use server_core::Error;
 
 use crate::task::Status;
@@ -12,6 +13,8 @@ pub(crate) struct Created {
     pub(crate) handle: Vec<u8>,
     /// The job's ids at the vendor, unless the job was refused.
     pub(crate) meta: Option<Vec<u8>>,
+    /// As in the handle.
+    pub(crate) created_at: Timestamp,
     /// The permanent refusal, if the job was refused; the handle then leads to it.
     pub(crate) refused: Option<Error>,
     /// Whether a repeat of the request finds the same job.

@@ -89,13 +89,16 @@ impl Tree {
     }
 }
 
+/// Where `cargo generate` has the version that plugins take of `plugin-core`.
+pub(crate) const DERIVED: &str = "template/service/derive.rhai";
+
 /// Whether a release looks at the file at `path`. What the template renders to is compared elsewhere.
 fn tells_a_version(path: &str) -> bool {
     if path.contains(".scaffold/") {
         return false;
     }
     if let Some(of_template) = path.strip_prefix("template/") {
-        return of_template.starts_with("changes/");
+        return of_template.starts_with("changes/") || path == DERIVED;
     }
     let name = path.rsplit('/').next().unwrap_or_default();
     let names = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "requirements.txt", "__init__.py"];

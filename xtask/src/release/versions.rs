@@ -1,6 +1,6 @@
 //! One version for everything: crates, charts, Python packages, and the artefacts that documents name.
 
-use super::tree::{Finding, Tree};
+use super::tree::{DERIVED, Finding, Tree};
 
 /// What is not of `version`. `images` are the names of the project's images; charts have the names of their directories.
 pub(crate) fn check(tree: &Tree, version: &str, images: &[String]) -> Vec<Finding> {
@@ -13,6 +13,7 @@ pub(crate) fn check(tree: &Tree, version: &str, images: &[String]) -> Vec<Findin
             "Chart.yaml" => chart(path, text, version, &mut found),
             "pyproject.toml" => package(tree, path, text, version, &mut found),
             "requirements.txt" => requirements(path, text, version, &mut found),
+            _ if path == DERIVED => derived(path, text, version, &mut found),
             "openapi.json" => openapi(path, text, version, &mut found),
             _ if is_document(path) => document(path, text, version, images, &mut found),
             _ => {}
@@ -170,6 +171,21 @@ fn requirements(path: &str, text: &str, version: &str, found: &mut Vec<Finding>)
     }
 }
 
+/// What `cargo generate` lets a plugin require of `plugin-core`.
+fn derived(path: &str, text: &str, version: &str, found: &mut Vec<Finding>) {
+    let value = text.lines().enumerate().find_map(|(number, line)| {
+        let value = line.strip_prefix("variable::set(\"outrigger_version\", \"")?;
+        Some((number + 1, value.split('"').next()?))
+    });
+    match value {
+        None => found.push(Finding::new(path, 0, "does not set outrigger_version")),
+        Some((line, other)) if other != version => {
+            found.push(Finding::new(path, line, differs("outrigger_version", other, version)));
+        }
+        Some(_) => {}
+    }
+}
+
 fn openapi(path: &str, text: &str, version: &str, found: &mut Vec<Finding>) {
     for (number, line) in text.lines().enumerate() {
         let own = line.trim().strip_prefix("\"version\": \"").and_then(|at| at.split('"').next());
@@ -248,6 +264,18 @@ mod tests {
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let images = ["bigquery".to_owned(), "proxy".to_owned()];
         check(&Tree::of(files), "0.2.0", &images).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_template_lets_plugins_require_this_release() {
+        let of = |text| found(&[(DERIVED, text)]);
+        assert!(of("variable::set(\"outrigger_version\", \"0.2.0\");\n").is_empty());
+        let old = of("// x\nvariable::set(\"outrigger_version\", \"0.1.0\");\n");
+        assert!(
+            old[0].starts_with("template/service/derive.rhai:2: outrigger_version is 0.1.0"),
+            "{old:?}"
+        );
+        assert!(of("")[0].ends_with("does not set outrigger_version"));
     }
 
     #[test]

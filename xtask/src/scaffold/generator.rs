@@ -12,7 +12,7 @@ use super::{
     plan::{Allowed, Plan, Planner},
     plugin_toml,
     project::{Member, Project},
-    render::{Rendered, Renderer},
+    render::{Rendered, Renderer, Versions},
     task_type::TaskType,
     template::Template,
     write::{random, recover},
@@ -60,7 +60,7 @@ impl Generator {
     /// # Errors
     /// If the template cannot be rendered with a plugin.toml.
     pub(crate) fn render(&self, members: &[Member]) -> Result<Vec<Vec<Rendered>>> {
-        let renderer = Renderer::new(&self.template, &self.version)?;
+        let renderer = Renderer::new(&self.template, Versions::of(&self.version))?;
         let render = |member: &Member| {
             let rendered = renderer.render(&member.file, self.project.layout);
             let mut rendered = rendered.with_context(|| member.name().to_owned())?;

@@ -34,8 +34,23 @@ pub(crate) struct Renderer<'a> {
     sources: Vec<Source<'a>>,
     service: Tera,
     chart: Tera,
-    /// The version of charts and images.
-    version: String,
+    versions: Versions<'a>,
+}
+
+/// The versions that rendered files name.
+#[derive(Clone, Copy)]
+pub(crate) struct Versions<'a> {
+    /// Of the repository's charts, images and packages.
+    pub(crate) own: &'a str,
+    /// Of Outrigger, whose `plugin-core` and bridge plugins take.
+    pub(crate) outrigger: &'a str,
+}
+
+impl<'a> Versions<'a> {
+    /// Those of a repository of the version `own`.
+    pub(crate) fn of(own: &'a str) -> Self {
+        Self { own, outrigger: env!("CARGO_PKG_VERSION") }
+    }
 }
 
 impl<'a> Renderer<'a> {
@@ -43,7 +58,7 @@ impl<'a> Renderer<'a> {
     ///
     /// # Errors
     /// If Tera cannot parse a file; the error names file and line.
-    pub(crate) fn new(template: &'a Template, version: &str) -> Result<Self> {
+    pub(crate) fn new(template: &'a Template, versions: Versions<'a>) -> Result<Self> {
         let mut service = engine(Delimiters::default())?;
         let mut chart = chart_engine(&[])?;
         let sources = template.sources()?;
@@ -51,7 +66,7 @@ impl<'a> Renderer<'a> {
             let engine = if is_service(source.path) { &mut service } else { &mut chart };
             engine.add_raw_template(source.path, &template.files[source.path])?;
         }
-        Ok(Self { sources, service, chart, version: version.to_owned() })
+        Ok(Self { sources, service, chart, versions })
     }
 
     /// All rendered files of `plugin`. Rust files are not yet formatted.
@@ -59,7 +74,7 @@ impl<'a> Renderer<'a> {
     /// # Errors
     /// If a template uses an undefined variable, or an overridden chart value does not exist.
     pub(crate) fn render(&self, plugin: &PluginToml, layout: Layout) -> Result<Vec<Rendered>> {
-        let (service, chart) = (Self::service_context(plugin)?, self.chart_context(plugin)?);
+        let (service, chart) = (self.service_context(plugin)?, self.chart_context(plugin)?);
         let wanted = self.sources.iter().filter(|source| source.is_for(&plugin.plugin));
         wanted.map(|source| self.file(source, plugin, layout, &service, &chart)).collect()
     }
@@ -88,7 +103,7 @@ impl<'a> Renderer<'a> {
 
     /// Variables that `cargo generate` has, too: its own, the placeholders, and those that derive.rhai
     /// sets. `cargo generate` supports only strings.
-    fn service_context(file: &PluginToml) -> Result<Context> {
+    fn service_context(&self, file: &PluginToml) -> Result<Context> {
         let plugin = &file.plugin;
         let types = plugin.all_task_types();
         let types =
@@ -105,6 +120,7 @@ impl<'a> Renderer<'a> {
             "core_revision": plugin.core_revision.as_deref().unwrap_or_default(),
             "description": plugin.description,
             "owner": plugin.owner,
+            "outrigger_version": self.versions.outrigger,
             "task_types": types,
             "api_port": file.ports.api.to_string(),
             "admin_port": file.ports.admin.to_string(),
@@ -145,8 +161,8 @@ impl<'a> Renderer<'a> {
                 "bundle" => "PLUGIN_BUNDLE_PLUGINS".to_owned(),
                 name => format!("{}_ENDPOINT", name.to_shouty_snake_case()),
             },
-            "version": self.version,
-            "outrigger_version": env!("CARGO_PKG_VERSION"),
+            "version": self.versions.own,
+            "outrigger_version": self.versions.outrigger,
             "container": if plugin.kind == Kind::Bridge { "plugin" } else { "container" },
             // Where the chart's values of our own container are.
             "own": if plugin.kind == Kind::Bridge { ".Values.bridge" } else { ".Values" },
@@ -230,7 +246,7 @@ mod tests {
 
     fn rendered(path: &str, text: &str, plugin: &PluginToml) -> Result<Vec<Rendered>> {
         let template = template(&[(path, text)]);
-        Renderer::new(&template, "0.1.0")?.render(plugin, Layout::Workspace)
+        Renderer::new(&template, Versions::of("0.1.0"))?.render(plugin, Layout::Workspace)
     }
 
     #[test]

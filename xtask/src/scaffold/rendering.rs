@@ -3,7 +3,11 @@
 use anyhow::Result;
 
 use super::{
-    plugin_toml::PluginToml, project::Layout, record::digest, render::Renderer, template::Template,
+    plugin_toml::PluginToml,
+    project::Layout,
+    record::digest,
+    render::{Renderer, Versions},
+    template::Template,
 };
 
 /// Plugins that use every setting, and one that uses only the required ones.
@@ -52,7 +56,9 @@ ACME_BATCH_HOSTS = { about = "the hosts that tasks may use", example = "batch.ex
 /// # Errors
 /// If the template cannot be rendered.
 fn rendering_digest(template: &Template) -> Result<String> {
-    let renderer = Renderer::new(template, "0.0.0")?;
+    // A release changes them everywhere, and is no change of the template.
+    let versions = Versions { own: "0.0.0", outrigger: "0.0.0" };
+    let renderer = Renderer::new(template, versions)?;
     let mut all = String::new();
     for (kind, more, layout) in PLUGINS {
         let plugin = format!(
@@ -110,7 +116,7 @@ mod tests {
                 "schema = 1\n[plugin]\nname = \"acme\"\ncore = \"{core}\"\ncore-source = \"acme\"\ntask-types = [\"acme\"]\ndescription = \"x\"\n"
             );
             let template = Template::read(&repository().join("template")).unwrap();
-            let renderer = Renderer::new(&template, "0").unwrap();
+            let renderer = Renderer::new(&template, Versions::of("0")).unwrap();
             let files = renderer.render(&PluginToml::parse(&plugin).unwrap(), Layout::Standalone);
             let files = files.unwrap().into_iter().map(|file| (file.id, file.text));
             let files = files.collect::<BTreeMap<_, _>>();

@@ -190,10 +190,8 @@ pub(super) struct JobQuery {
 pub(super) struct CreatedJob {
     /// Identifies the job in further requests.
     pub(super) job_id: String,
-    /// Its identifiers at the vendor; null if the plugin keeps them to itself.
-    #[schema(value_type = Option<Object>)]
-    pub(super) job: Option<Box<RawValue>>,
-    /// Where people look at it at the vendor's.
+    pub(super) job_spec: JobSpec,
+    /// Pages about the job, at the vendor's.
     pub(super) log_links: Vec<LogLink>,
     /// Always null; errors are problems.
     pub(super) error_code: Option<String>,
@@ -210,6 +208,31 @@ pub(super) struct DeletedJob {
     pub(super) error_code: Option<String>,
     /// A remark, or empty.
     pub(super) message: String,
+}
+
+/// What a job is: the same in the answers to a create, a poll and an execution.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobSpec {
+    pub(super) task_type: &'static str,
+    pub(super) version: i32,
+    /// When the service began to submit or execute it: RFC 3339, in UTC.
+    #[schema(format = DateTime)]
+    pub(super) created_at: String,
+    /// Its identifiers at the vendor; null if the plugin keeps them to itself, or has none.
+    #[schema(value_type = Option<Object>)]
+    pub(super) job: Option<Box<RawValue>>,
+}
+
+impl JobSpec {
+    pub(super) fn new(
+        task_type: TaskType,
+        created_at: Timestamp,
+        job: Option<Box<RawValue>>,
+    ) -> Self {
+        let TaskType { name, version } = task_type;
+        // To the millisecond, as handles have it.
+        Self { task_type: name, version, created_at: format!("{created_at:.3}"), job }
+    }
 }
 
 /// The three states of Flyte's RFC.
@@ -246,31 +269,9 @@ impl LogLink {
     }
 }
 
-/// The job's task type, creation time and identifiers at the vendor.
-#[derive(Debug, Serialize)]
-pub(super) struct JobSpec {
-    created_at: String,
-    job: Option<Box<RawValue>>,
-    task_type: &'static str,
-    version: i32,
-}
-
-impl JobSpec {
-    pub(super) fn of(
-        task_type: TaskType,
-        created_at: Timestamp,
-        job: Option<Box<RawValue>>,
-    ) -> Self {
-        let TaskType { name, version } = task_type;
-        Self { created_at: created_at.to_string(), job, task_type: name, version }
-    }
-}
-
 /// The status of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobStatus {
-    /// The job's task type, creation time and identifiers at the vendor.
-    #[schema(value_type = Object)]
     pub(super) job_spec: JobSpec,
     pub(super) job_state: JobState,
     /// Flyte's phase, for example `QUEUED`.
@@ -282,6 +283,7 @@ pub(super) struct JobStatus {
     /// their URI; null without outputs.
     #[schema(value_type = Option<Object>)]
     pub(super) output_values: Option<Value>,
+    /// Pages about the job, at the vendor's.
     pub(super) log_links: Vec<LogLink>,
     /// Further information about the job, specific to the plugin.
     #[schema(value_type = Object)]

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use http::header;
 use serde_json::{Map, Value, json};
 use server_core::ServiceInfo;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::openapi::openapi;
+use super::{openapi::openapi, page::page};
 use crate::verbs::{Served, Verbs};
 
 /// The path of the document.
@@ -23,23 +22,18 @@ const SCHEMA: &str = "/plugins/v1/{task_type}/{version}/schema";
 /// opens a page sends no token.
 pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
     // Encoded once: anyone may ask for it, many times, and not read it.
+    let title = title(info);
     let document = Bytes::from(document(verbs, info).to_string());
     let answer = ([(header::CONTENT_TYPE, "application/json")], document);
     let document = get(async move || answer.clone());
-    // Relative to the page, which may be below a path. No validator: the default one sends the document's address to
-    // swagger.io.
-    let config = Config::new([format!("..{DOCUMENT}")])
-        .try_it_out_enabled(true)
-        .persist_authorization(true)
-        .validator_url("none");
-    Router::from(SwaggerUi::new("/docs").config(config)).route(DOCUMENT, document)
+    page(&title, format!("..{DOCUMENT}")).route(DOCUMENT, document)
 }
 
 /// The document of one service: its name and version, and for each task type its paths, the schema of its `custom` and an
 /// example.
 fn document(verbs: &Verbs, info: ServiceInfo) -> Value {
     let mut document = json!(openapi());
-    document["info"]["title"] = format!("{}: Flyte tasks over REST", info.name).into();
+    document["info"]["title"] = title(info).into();
     document["info"]["version"] = info.version.into();
     // Where the document is, whatever path an ingress puts before it.
     document["servers"] =
@@ -60,6 +54,11 @@ fn document(verbs: &Verbs, info: ServiceInfo) -> Value {
         add_schemas(document, served);
     }
     document
+}
+
+/// What the document and the page are called.
+fn title(info: ServiceInfo) -> String {
+    format!("{}: Flyte tasks over REST", info.name)
 }
 
 fn path_of(served: &Served) -> String {

@@ -56,6 +56,6 @@ pub(super) async fn execute(
     if let Some(error) = executed.refused {
         return Err(as_refusal(error));
     }
-    let spec = JobSpec::of(served.task_type, started, None);
+    let spec = JobSpec::new(task_type, started, None);
     Ok(Json(JobStatus::of(spec, &executed.status)?))
 }
