@@ -14,7 +14,7 @@ use crate::{
     address::Address,
     dialect::PLUGIN_ERROR,
     messages::{Agent, Category},
-    rest_error::{refused, something_else, unanswered},
+    rest_error::{refused, something_else, unanswered, unsafe_way},
 };
 
 /// The largest answer, in bytes.
@@ -27,6 +27,7 @@ pub(crate) const MAX_JOB_ID: usize = 8 << 10;
 /// A server of plugins.
 pub(crate) struct Rest {
     http: Client,
+    address: Address,
     base: String,
     calls: Calls,
 }
@@ -91,7 +92,12 @@ impl Rest {
             }
             Address::Loopback { .. } => (client, address.to_string()),
         };
-        Ok(Self { http: client.build().map_err(Error::internal)?, base, calls })
+        Ok(Self {
+            http: client.build().map_err(Error::internal)?,
+            address: address.clone(),
+            base,
+            calls,
+        })
     }
 
     /// The plugins that there are.
@@ -185,6 +191,8 @@ impl Rest {
         request: Request,
         call: &mut Call,
     ) -> Result<BytesMut> {
+        // The client connects by itself, and each call may be a new connection.
+        self.address.check().map_err(unsafe_way)?;
         let response = self.http.execute(request).await.map_err(unanswered)?;
         let status = response.status();
         call.answered(status);
