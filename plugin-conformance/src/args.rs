@@ -79,6 +79,10 @@ pub struct Args {
     #[arg(long, default_value_t = 32 << 20)]
     pub large_message: usize,
 
+    /// File with what `outrigger check` found of the plugin's own server, as JSON: it becomes a part of the report.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub plugin_findings: Option<PathBuf>,
+
     /// Rules to check, by id or by group (`get`), separated by commas. Default: all.
     #[arg(long, value_delimiter = ',', value_name = "RULE")]
     pub only: Vec<String>,

@@ -7,6 +7,7 @@ mod args;
 mod custom;
 mod discovery;
 mod error;
+mod given;
 mod grpc;
 mod junit;
 mod outputs;
@@ -35,9 +36,10 @@ pub use self::{
     args::{Args, Output, Protocol},
     error::StartError,
     report::{Finding, Outcome, Report},
-    rules::{CONTRACT, Level, RULES, Rule},
+    rules::{CONTRACT, Level, PLUGIN_RULES, RULES, Rule},
 };
 use self::{
+    given::Given,
     session::Session,
     verdict::{failed, skipped},
 };
@@ -103,13 +105,18 @@ fn printed(text: &str, code: u8) -> ExitCode {
 /// # Errors
 /// When nothing can be checked: the service does not answer, or a flag or file is wrong.
 pub async fn run(args: &Args) -> Result<Report, StartError> {
-    let rules = chosen(&args.only)?;
+    let given = args.plugin_findings.as_deref().map(Given::read).transpose()?;
+    let rules = chosen(&args.only, given.is_some())?;
     let until = Instant::now() + args.max_time;
     let session = Session::start(args).await?;
     let mut findings = Vec::new();
     for rule in rules {
         progress(&format!("checking {}", rule.id));
-        findings.push(check(rule, &session, until).await);
+        let known = given.as_ref().and_then(|given| given.of(rule));
+        findings.push(match known {
+            Some(finding) => finding,
+            None => check(rule, &session, until).await,
+        });
     }
     progress("");
     let types = session.types.iter().map(ToString::to_string).collect();
@@ -138,15 +145,16 @@ async fn check(rule: &Rule, session: &Session, until: Instant) -> Finding {
     Finding::of(*rule, checked, started.elapsed())
 }
 
-/// The rules that `only` names, by id or by group.
-fn chosen(only: &[String]) -> Result<Vec<&'static Rule>, StartError> {
+/// The rules that `only` names, by id or by group; those of a plugin's own server are among them if it was looked at.
+fn chosen(only: &[String], with_plugin: bool) -> Result<Vec<&'static Rule>, StartError> {
+    let rules = || RULES.iter().chain(PLUGIN_RULES.iter().filter(|_| with_plugin));
     let names = |name: &String, rule: &Rule| *name == rule.id || *name == rule.group();
-    if let Some(unknown) = only.iter().find(|name| !RULES.iter().any(|rule| names(name, rule))) {
+    if let Some(unknown) = only.iter().find(|name| !rules().any(|rule| names(name, rule))) {
         let reason = format!("{unknown:?} is neither a rule nor a group; --list prints them");
         return Err(StartError::Flag { flag: "--only", reason });
     }
     let is_chosen = |rule: &&Rule| only.is_empty() || only.iter().any(|name| names(name, rule));
-    Ok(RULES.iter().filter(is_chosen).collect())
+    Ok(rules().filter(is_chosen).collect())
 }
 
 #[cfg(test)]
@@ -157,9 +165,10 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_sentences_end() {
-        let ids = RULES.iter().map(|rule| rule.id).collect::<BTreeSet<_>>();
-        assert_eq!(ids.len(), RULES.len());
-        for rule in RULES {
+        let all = [RULES, PLUGIN_RULES].concat();
+        let ids = all.iter().map(|rule| rule.id).collect::<BTreeSet<_>>();
+        assert_eq!(ids.len(), all.len());
+        for rule in all {
             assert!(rule.sentence.ends_with('.'), "{}", rule.id);
             let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
             assert!(rule.id.chars().all(|letter| plain(letter) || "-/".contains(letter)));
@@ -195,16 +204,22 @@ mod tests {
     }
 
     #[test]
+    fn the_contract_says_what_outrigger_check_sees_of_a_plugins_server() {
+        assert!(PLUGIN_RULES.iter().all(|rule| rule.line().is_some()));
+    }
+
+    #[test]
     fn the_page_has_every_rule_and_every_flag() {
         let page = include_str!("../../docs/conformance.md");
-        for rule in RULES {
+        let all = [RULES, PLUGIN_RULES].concat();
+        for rule in &all {
             let row = format!("| `{}` | {} | {} |", rule.id, rule.level, rule.sentence);
             assert!(page.contains(&row), "docs/conformance.md lacks\n{row}");
         }
         let rows = page.lines().filter(|line| line.starts_with("| `") && line.contains('/'));
         assert_eq!(
             rows.filter(|row| row.contains(" | MUST | ") || row.contains(" | SHOULD | ")).count(),
-            RULES.len()
+            all.len()
         );
         for arg in <Args as clap::CommandFactory>::command().get_arguments() {
             let Some(flag) = arg.get_long() else { continue };
@@ -224,8 +239,10 @@ mod tests {
     fn rules_are_chosen_by_id_and_by_group() {
         let count = |only: &[&str]| {
             let only = only.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-            chosen(&only).map(|rules| rules.len()).ok()
+            chosen(&only, false).map(|rules| rules.len()).ok()
         };
+        assert_eq!(count(&["plugin"]), None);
+        assert_eq!(chosen(&["plugin".to_owned()], true).unwrap().len(), PLUGIN_RULES.len());
         assert_eq!(count(&[]), Some(RULES.len()));
         assert_eq!(count(&["get/phase-is-set"]), Some(1));
         assert!(count(&["get", "leaks"]) > Some(5));

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::json;
+use server_core::text::{acts, escaped};
 
 use crate::{
     rules::{Level, RULES, Rule},
@@ -110,14 +111,16 @@ impl Report {
     /// A line for each rule, with a terminal's colours.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("{}: {}\n\n", self.url, self.types.join(", "));
+        // The service chose the names of its types, and what is quoted of its answers.
+        let types = escaped(self.types.join(", "));
+        let mut text = format!("{}: {types}\n\n", self.url);
         for finding in &self.findings {
             let (name, style) = (finding.outcome.name(), finding.outcome.style());
             let what = match finding.outcome {
                 Outcome::Pass => finding.rule.sentence.to_owned(),
-                Outcome::Skip => finding.reason.clone(),
+                Outcome::Skip => escaped(&*finding.reason).into_owned(),
                 Outcome::Fail | Outcome::Warn => {
-                    let (reason, sentence) = (&finding.reason, finding.rule.sentence);
+                    let (reason, sentence) = (escaped(&*finding.reason), finding.rule.sentence);
                     format!("{reason} ({}: {sentence})", finding.reference())
                 }
             };
@@ -157,7 +160,15 @@ impl Report {
             "counts": counts.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "findings": findings.collect::<Vec<_>>(),
         });
-        format!("{report:#}\n")
+        // JSON escapes the control characters of ASCII, and terminals know others.
+        let mut json = String::new();
+        for letter in format!("{report:#}\n").chars() {
+            match acts(letter) {
+                true => json.push_str(&format!("\\u{:04x}", u32::from(letter))),
+                false => json.push(letter),
+            }
+        }
+        json
     }
 }
 
@@ -169,4 +180,33 @@ pub(crate) fn list() -> String {
         let _ = writeln!(text, "{:6}  {}  {}", rule.level.to_string(), rule.id, rule.sentence);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{failed, skipped};
+
+    #[test]
+    fn a_service_steers_no_terminal_with_what_is_quoted_of_it() {
+        let hostile = "a\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\nPASS  get/is-answered";
+        let checks = [Err(failed(hostile)), Err(skipped(hostile))];
+        let findings = checks.into_iter().zip(RULES);
+        let report = Report {
+            url: "http://127.0.0.1:1/".to_owned(),
+            types: vec![hostile.to_owned()],
+            has_task: true,
+            findings: findings
+                .map(|(checked, rule)| Finding::of(*rule, checked, Duration::ZERO))
+                .collect(),
+        };
+        let text = anstream::adapter::strip_str(&report.text()).to_string();
+        assert_eq!(text.matches(r"a\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\nPASS").count(), 3, "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("PASS")).count(), 0);
+        for printed in [&text, &report.json()] {
+            assert!(!printed.chars().any(acts), "{printed:?}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(json["findings"][0]["reason"], hostile);
+    }
 }

@@ -17,7 +17,10 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use crate::{session::Session, verdict::Checked};
+use crate::{
+    session::Session,
+    verdict::{Checked, skipped},
+};
 
 /// Whether a rule must hold, as in RFC 2119.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -75,6 +78,25 @@ impl fmt::Debug for Rule {
 
 /// The plugin contract.
 pub const CONTRACT: &str = include_str!("../../docs/plugin-contract.md");
+
+/// The rules of a plugin's own server behind a bridge, which `outrigger check` starts and calls: [`run`](crate::run) is
+/// told what it found.
+pub const PLUGIN_RULES: &[Rule] = &[
+    Rule {
+        id: "plugin/repeat-is-the-same-job",
+        level: Level::Must,
+        sentence: "A create with the same Idempotency-Key returns the same job, also without the bridge.",
+        check: |_| Box::pin(async { Err(skipped(NO_JOBS)) }),
+    },
+    Rule {
+        id: "plugin/other-key-is-another-job",
+        level: Level::Must,
+        sentence: "A create with another Idempotency-Key returns another job, also without the bridge.",
+        check: |_| Box::pin(async { Err(skipped(NO_JOBS)) }),
+    },
+];
+
+const NO_JOBS: &str = "needs a --task that is a job";
 
 macro_rules! rules {
     ($($level:ident $id:literal: $sentence:literal, $group:ident::$check:ident;)*) => {

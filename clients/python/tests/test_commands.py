@@ -72,7 +72,7 @@ def test_check_serves_the_app_and_ends_with_the_verdict(directory):
     assert url.startswith("http://127.0.0.1:") and admin.startswith("http://127.0.0.1:") and url != admin
     assert seen["arguments"] == [
         *("check", "--url", url, "--admin-url", admin, "--task", "a.json"),
-        *("--output", "text", "--junit", "r.xml", "--time-limit", "5m"),
+        *("--output", "text", "--junit", "r.xml", "--time-limit", "5m", "--plugin-findings", seen["arguments"][-1]),
     ]
     assert seen["offers"]
     flags = json.loads((directory / "journal").read_text().splitlines()[0])["arguments"]
@@ -92,27 +92,25 @@ def test_check_needs_something_to_check(directory):
 
 @pytest.fixture
 def forgetful(directory):
-    """An app that starts a job for each create, and a suite that finds no fault in it."""
+    """An app that starts a job for each create, and a suite that prints what it is told of that."""
     text = (directory / "my_plugin.py").read_text()
     (directory / "my_plugin.py").write_text(text.replace("return task.key", "return os.urandom(8).hex()"))
-    (directory / "outrigger").write_text('#!/bin/sh\necho "the report"\n')
+    script = "import sys; print(open(sys.argv[sys.argv.index('--plugin-findings') + 1]).read()); sys.exit(1)"
+    (directory / "outrigger").write_text(f"#!{sys.executable}\n{script}\n")
     (directory / "task.json").write_text(json.dumps({"template": {"type": "shoutout"}}))
     return directory
 
 
-def test_check_fails_a_plugin_that_starts_a_second_job_for_a_repeat(forgetful):
-    ended = outrigger(forgetful, "check", "my_plugin:app", "--task", "task.json")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_report_has_what_was_seen_of_repeated_creates(forgetful, form):
+    ended = outrigger(forgetful, "check", "my_plugin:app", "--task", "task.json", "--output", form)
     assert ended.returncode == 1
-    same, other, report = ended.stdout.splitlines()
-    assert same.startswith('FAIL  plugin/repeat-is-the-same-job  two creates with the Idempotency-Key "')
-    assert same.endswith(": look for the job that has the key before you start one")
-    assert other.startswith("PASS  plugin/other-key-is-another-job") and report == "the report"
-
-
-def test_report_in_json_is_the_only_output(forgetful):
-    ended = outrigger(forgetful, "check", "my_plugin:app", "--task", "task.json", "--output", "json")
-    assert (ended.returncode, ended.stdout) == (1, "the report\n")
-    assert "FAIL  plugin/repeat-is-the-same-job" in ended.stderr
+    # Nothing stands beside the report, which is one document in JSON.
+    same, other = json.loads(ended.stdout)
+    assert (same["outcome"], same["rule"]) == ("FAIL", "plugin/repeat-is-the-same-job")
+    assert same["reason"].startswith('two creates with the Idempotency-Key "')
+    assert same["reason"].endswith(": look for the job that has the key before you start one")
+    assert (other["outcome"], other["rule"]) == ("PASS", "plugin/other-key-is-another-job")
 
 
 def test_check_of_an_app_that_does_not_start_is_an_error(directory):

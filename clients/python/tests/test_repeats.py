@@ -45,7 +45,7 @@ def write(directory, task):
 
 def findings(plugin, *files):
     with served(serve(plugin)) as caller:
-        return [(it.outcome, it.why) for it in repeats.check(caller.path, OFFER, files)]
+        return [(it.outcome, it.reason) for it in repeats.check(caller.path, OFFER, files)]
 
 
 def test_plugin_that_finds_the_job_of_the_key_passes(task):

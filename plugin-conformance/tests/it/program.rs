@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use plugin_conformance::RULES;
-use serde_json::Value as Json;
+use plugin_conformance::{PLUGIN_RULES, RULES};
+use serde_json::{Value as Json, json};
 
 use crate::{
     fake::{Fault, Running, SYNC, TOKEN, start},
@@ -82,6 +82,39 @@ async fn programs_read_json_and_junit() {
         assert!(xml.contains(&part), "{part}: {xml}");
     }
     assert!(!text(&ran.stdout).contains(TOKEN) && !xml.contains(TOKEN));
+}
+
+/// What `outrigger check` sees of a plugin's own server is in the report's every form, and in its verdict.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_report_has_what_was_found_of_the_plugins_own_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = start(Fault::None).await;
+    let [same, other] = PLUGIN_RULES else { panic!("there are two") };
+    let found = json!([
+        {"rule": same.id, "outcome": "FAIL", "reason": "two jobs"},
+        {"rule": other.id, "outcome": "PASS", "reason": ""},
+    ]);
+    let given = file(&dir, "--plugin-findings", &found.to_string());
+    let junit = dir.path().join("junit.xml");
+    let junit_flag = format!("--junit={}", junit.display());
+    let line = |output: &str| {
+        let mut line = line(&dir, &fake, &["--only=plugin", &given, &junit_flag, output]);
+        line.retain(|arg| !arg.starts_with("--only=discovery"));
+        line
+    };
+
+    let ran = program(&line("--output=text")).await;
+    let printed = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(1), "{printed}{}", text(&ran.stderr));
+    assert!(printed.contains(&format!("FAIL  {}  two jobs (docs/", same.id)), "{printed}");
+    assert!(printed.contains(&format!("PASS  {}  {}", other.id, other.sentence)), "{printed}");
+    let ran = program(&line("--output=json")).await;
+    let report = serde_json::from_slice::<Json>(&ran.stdout).unwrap();
+    let ids = report["findings"].as_array().unwrap().iter().map(|found| &found["id"]);
+    assert_eq!(ids.filter(|id| [same.id, other.id].map(Json::from).contains(id)).count(), 2);
+    assert_eq!(report["counts"]["fail"], 1);
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains(r#"<testsuite name="plugin" tests="2" failures="1""#), "{xml}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Where the connectors listen: nowhere but on this machine, because requests carry secrets.
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{fmt, io, net::IpAddr, path::PathBuf};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -9,6 +9,8 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use tower::service_fn;
+
+use crate::links;
 
 /// The most bytes of an answer's headers: connectors send tracebacks in them, and a longer one would end the connection
 /// and every call on it.
@@ -69,6 +71,17 @@ impl Address {
         }
     }
 
+    /// Whether what listens there is what the operator means: no link on the way to a socket that anyone could replace.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, with the link.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(path) => links::check(path),
+            Self::Loopback { .. } => Ok(()),
+        }
+    }
+
     /// A channel that connects with its first call, and again whenever a connection is lost.
     ///
     /// # Errors
@@ -83,7 +96,11 @@ impl Address {
                 let path = path.clone();
                 let connect = move |_| {
                     let path = path.clone();
-                    async move { UnixStream::connect(path).await.map(TokioIo::new) }
+                    async move {
+                        // A few calls of the kernel, of which none waits.
+                        links::check(&path)?;
+                        UnixStream::connect(path).await.map(TokioIo::new)
+                    }
                 };
                 // A socket has no authority; connectors see this one.
                 let endpoint = Endpoint::from_static("http://localhost")

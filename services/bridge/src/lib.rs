@@ -12,6 +12,7 @@ mod dialect;
 mod discovery;
 mod error;
 mod grpc;
+mod links;
 mod memory;
 mod messages;
 mod permits;
@@ -67,6 +68,9 @@ impl RawPlugin for Bridge {
         check_idempotent(&settings.idempotent_task_types, jobs)?;
         let missing = || Error::invalid("--upstream (BRIDGE_UPSTREAM) is missing");
         let address = settings.upstream.ok_or_else(missing)?;
+        address
+            .check()
+            .map_err(|error| Error::invalid(format!("--upstream (BRIDGE_UPSTREAM): {error}")))?;
         Ok(Self {
             upstream: Upstream::new(&address, settings.connector_concurrency.get(), calls)?,
             discovery: Discovery::new(TaskTypes { jobs, sync }, settings.protocol),

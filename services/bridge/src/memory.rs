@@ -1,6 +1,10 @@
 //! What a replica remembers of jobs: connectors keep nothing by which a repeat could be told.
 
-use std::{hash::Hash, sync::Arc, time::Duration};
+use std::{
+    hash::Hash,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 use plugin_core::{Context, Error, Fingerprint, Kind, Result, digest::KeyedHash};
@@ -29,9 +33,10 @@ pub(crate) struct Memory {
     hash: KeyedHash,
     /// By idempotency key.
     created: Cache<u128, Submitted>,
-    succeeded: Cache<u128, ()>,
+    /// An empty cache takes 40 KiB: these two are made when there is something to remember.
+    succeeded: OnceLock<Cache<u128, ()>>,
     /// Since when deletes fail.
-    failing: Cache<u128, Instant>,
+    failing: OnceLock<Cache<u128, Instant>>,
 }
 
 impl Default for Memory {
@@ -45,8 +50,8 @@ impl Default for Memory {
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_idle(CREATED_FOR)
                 .build(),
-            succeeded: cache(SUCCEEDED_FOR),
-            failing: cache(DELETE_GRACE * 2),
+            succeeded: OnceLock::new(),
+            failing: OnceLock::new(),
         }
     }
 }
@@ -96,11 +101,13 @@ impl Memory {
     }
 
     pub(crate) fn succeeded(&self, cx: &Context, job: &[u8]) {
-        self.succeeded.insert(self.key_of_job(cx, job), ());
+        let succeeded = self.succeeded.get_or_init(|| cache(SUCCEEDED_FOR));
+        succeeded.insert(self.key_of_job(cx, job), ());
     }
 
     pub(crate) fn has_succeeded(&self, cx: &Context, job: &[u8]) -> bool {
-        self.succeeded.contains_key(&self.key_of_job(cx, job))
+        let key = self.key_of_job(cx, job);
+        self.succeeded.get().is_some_and(|succeeded| succeeded.contains_key(&key))
     }
 
     /// What finds a job may be a small number, and the same for another task type or after a restart.
@@ -117,11 +124,12 @@ impl Memory {
         error: &Error,
     ) -> bool {
         let key = self.key_of_job(cx, job);
+        let failing = self.failing.get_or_init(|| cache(DELETE_GRACE * 2));
         if error.kind().is_transient() {
-            self.failing.invalidate(&key);
+            failing.invalidate(&key);
             return false;
         }
-        let since = self.failing.get_with(key, Instant::now);
+        let since = failing.get_with(key, Instant::now);
         since.elapsed() >= DELETE_GRACE
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     address::Address,
     dialect::PLUGIN_ERROR,
     messages::{Agent, Category},
-    rest_error::{refused, something_else, unanswered},
+    rest_error::{refused, something_else, unanswered, unsafe_way},
 };
 
 /// The largest answer, in bytes.
@@ -27,6 +27,7 @@ pub(crate) const MAX_JOB_ID: usize = 8 << 10;
 /// A server of plugins.
 pub(crate) struct Rest {
     http: Client,
+    address: Address,
     base: String,
     calls: Calls,
 }
@@ -84,6 +85,8 @@ impl Rest {
     #[expect(clippy::disallowed_methods, reason = "nothing but this machine is called")]
     pub(crate) fn new(address: &Address, calls: Calls) -> Result<Self> {
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // Nothing is called over TLS: the system's certificates would be read and kept for nothing.
+        let client = client.tls_certs_only([]);
         let (client, base) = match address {
             // A socket has no authority; plugins see this one.
             Address::Socket(path) => {
@@ -91,7 +94,12 @@ impl Rest {
             }
             Address::Loopback { .. } => (client, address.to_string()),
         };
-        Ok(Self { http: client.build().map_err(Error::internal)?, base, calls })
+        Ok(Self {
+            http: client.build().map_err(Error::internal)?,
+            address: address.clone(),
+            base,
+            calls,
+        })
     }
 
     /// The plugins that there are.
@@ -185,6 +193,8 @@ impl Rest {
         request: Request,
         call: &mut Call,
     ) -> Result<BytesMut> {
+        // The client connects by itself, and each call may be a new connection.
+        self.address.check().map_err(unsafe_way)?;
         let response = self.http.execute(request).await.map_err(unanswered)?;
         let status = response.status();
         call.answered(status);

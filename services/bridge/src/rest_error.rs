@@ -1,6 +1,6 @@
 //! What an error of a plugin that speaks plain JSON says about a task.
 
-use std::fmt;
+use std::{fmt, io};
 
 use plugin_core::{Error, Kind, http::StatusCode, serde_json, upstream::Operation};
 use serde::Deserialize;
@@ -43,6 +43,11 @@ pub(crate) fn unanswered(error: reqwest::Error) -> Error {
         false => (Kind::Unavailable, "the plugin does not answer"),
     };
     Error::new(kind, message).with_source(error.without_url()).upstream()
+}
+
+/// The error of a call that was not made because of what lies on the way to the socket.
+pub(crate) fn unsafe_way(error: io::Error) -> Error {
+    Error::unavailable("the plugin does not answer").with_source(error).upstream()
 }
 
 #[derive(Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! The OpenAPI document of one service, with its task types, and the page that shows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -8,25 +8,23 @@ use http::header;
 use serde_json::{Map, Value, json};
 use server_core::ServiceInfo;
 
-use super::{openapi::openapi, page::page};
+use super::{SCHEMA, TASKS, openapi::openapi, page::page};
 use crate::verbs::{Served, Verbs};
 
 /// The path of the document.
 const DOCUMENT: &str = "/openapi.json";
-/// The path of the operations on tasks in the document of every service.
-const TASKS: &str = "/plugins/v1/{task_type}/{version}";
-/// The path of the schema.
-const SCHEMA: &str = "/plugins/v1/{task_type}/{version}/schema";
 
 /// `/openapi.json`, and `/docs`, which shows it in a browser. Anyone may read both: they have no secrets, and a browser that
 /// opens a page sends no token.
 pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
-    // Encoded once: anyone may ask for it, many times, and not read it.
-    let title = title(info);
-    let document = Bytes::from(document(verbs, info).to_string());
-    let answer = ([(header::CONTENT_TYPE, "application/json")], document);
-    let document = get(async move || answer.clone());
-    page(&title, format!("..{DOCUMENT}")).route(DOCUMENT, document)
+    // Encoded once: anyone may ask for it, many times, and not read it. And not before: few do, and what is built for it
+    // would stay a part of the memory of every service.
+    let (encoded, verbs) = (Arc::new(OnceLock::new()), Arc::clone(verbs));
+    let document = get(async move || {
+        let encode = || Bytes::from(document(&verbs, info).to_string());
+        ([(header::CONTENT_TYPE, "application/json")], encoded.get_or_init(encode).clone())
+    });
+    page(&title(info), format!("..{DOCUMENT}")).route(DOCUMENT, document)
 }
 
 /// The document of one service: its name and version, and for each task type its paths, the schema of its `custom` and an

@@ -28,14 +28,11 @@ TRY_AGAIN = (429, 503)
 
 @dataclass(frozen=True)
 class Finding:
-    """How a rule fared: PASS, FAIL or SKIP."""
+    """How a rule fared: PASS, FAIL or SKIP. plugin-conformance reads its members."""
 
     outcome: str
     rule: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.outcome}  {self.rule}  {self.why}"
+    reason: str
 
 
 class Unanswered(Exception):

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from . import offer, programs, repeats
@@ -62,13 +64,15 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
         try:
             path = directory / "plugin.sock"
             found = await start(options, program, path, signals)
-            holds = await signals.watch(asyncio.to_thread(repeats_hold, options, path, found))
-            checking = await Child.start("the check", checks, patience=1)
+            findings = directory / "findings.json"
+            await signals.watch(asyncio.to_thread(look_at_repeats, options, path, found, findings))
+            command = [*checks, "--plugin-findings", str(findings)]
+            checking = await Child.start("the check", command, patience=1)
             try:
                 await signals.watch(checking.process.wait())
             finally:
                 await checking.stop()
-            return checking.exit_code or int(not holds)
+            return checking.exit_code
         except Stopped:
             return 128 + (signals.received or 0)
         finally:
@@ -76,15 +80,10 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
                 await child.stop()
 
 
-def repeats_hold(options: argparse.Namespace, path: Path, found: Offer) -> bool:
-    """Whether no plugin starts a second job for a repeated create. Prints each finding."""
-    holds = True
-    # The report in JSON is one document.
-    report = sys.stderr if options.output == "json" else sys.stdout
-    for finding in repeats.check(path, found, options.task):
-        print(finding, file=report, flush=True)
-        holds = holds and finding.outcome != "FAIL"
-    return holds
+def look_at_repeats(options: argparse.Namespace, path: Path, found: Offer, findings: Path) -> None:
+    """Writes to ``findings`` whether a plugin starts a second job for a repeated create, for the report of the check."""
+    seen = [asdict(finding) for finding in repeats.check(path, found, options.task)]
+    findings.write_text(json.dumps(seen))
 
 
 async def start(options: argparse.Namespace, program: str, path: Path, signals: Signals) -> Offer:
