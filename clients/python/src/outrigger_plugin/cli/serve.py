@@ -91,7 +91,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--handle-keys",
         metavar="FILE,…",
-        help="files with the keys of job handles: openssl rand -base64 32 > handle.key",
+        help="files with the keys of job handles: outrigger token new-key handle.key",
     )
     group.add_argument(
         "--bridge", metavar="PATH", help="the program; by default the one beside this Python's programs, or on PATH"
