@@ -105,6 +105,16 @@ pub struct Args {
 }
 
 impl Args {
+    /// The same for people without Rust: a plugin in Python, unless the arguments say otherwise.
+    #[must_use]
+    pub fn in_python_by_default(mut self) -> Self {
+        let is_said = self.kind.is_some() || self.from.is_some() || self.core.is_some();
+        if !is_said {
+            self.language = self.language.or(Some(Language::Python));
+        }
+        self
+    }
+
     /// The kind and the language that were asked for; a language means the bridge, and the bridge has a
     /// default language.
     fn kind_and_language(&self) -> Result<(Option<Kind>, Option<Language>)> {

@@ -10,12 +10,8 @@ use super::Answer;
 /// How much of a body is read, in bytes.
 const MAX_BODY: usize = 4 << 10;
 
-/// Asks, within `limit`.
-pub(super) async fn ask(url: Url, ca_file: Option<&Path>, limit: Duration) -> Answer {
-    let client = match client(ca_file, limit) {
-        Ok(client) => client,
-        Err(why) => return Answer::none(url, &why),
-    };
+/// Asks.
+pub(super) async fn ask(url: Url, client: &Client) -> Answer {
     match client.get(url.clone()).send().await {
         Ok(response) => {
             let status = response.status();
@@ -32,7 +28,11 @@ pub(super) async fn ask(url: Url, ca_file: Option<&Path>, limit: Duration) -> An
     }
 }
 
-fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, String> {
+/// A client whose requests take `limit` at most.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, String> {
     #[expect(clippy::disallowed_methods, reason = "one request of a program for terminals")]
     let mut builder = Client::builder().redirect(Policy::none()).no_proxy().timeout(limit);
     if let Some(file) = ca_file {
@@ -40,6 +40,9 @@ fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, String> {
         let pem = std::fs::read(file).map_err(|error| about(error.to_string()))?;
         let authorities =
             Certificate::from_pem_bundle(&pem).map_err(|error| about(error.to_string()))?;
+        if authorities.is_empty() {
+            return Err(about("has no certificate in PEM".to_owned()));
+        }
         builder = builder.tls_certs_only(authorities);
     }
     builder.build().map_err(|error| error.to_string())

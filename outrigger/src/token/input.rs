@@ -1,11 +1,11 @@
 //! A token that was given: in a file or on standard input, never on the command line, which other users see.
 
 use std::{
-    io::{IsTerminal as _, Read as _},
+    io::{ErrorKind, IsTerminal as _, Read as _},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use secrecy::{ExposeSecret as _, SecretString};
 use xtask::exit::usage;
 
@@ -17,19 +17,28 @@ const MAX_BYTES: u64 = 64 << 10;
 pub(crate) fn read(file: Option<&PathBuf>) -> Result<SecretString> {
     let text = match file.filter(|file| file.as_path() != Path::new("-")) {
         Some(file) => {
-            let about = || format!("cannot read {}", file.display());
-            limited(std::fs::File::open(file).with_context(about)?).with_context(about)?
+            let text = std::fs::File::open(file).and_then(limited);
+            text.map_err(|error| usage(format!("cannot read {}: {}", file.display(), why(&error))))?
         }
         None if std::io::stdin().is_terminal() => {
             return Err(usage(
                 "give the token on standard input or name its FILE, as in: kubectl create token NAME | outrigger token show",
             ));
         }
-        None => limited(std::io::stdin()).context("cannot read standard input")?,
+        None => limited(std::io::stdin())
+            .map_err(|error| anyhow!("cannot read standard input: {}", why(&error)))?,
     };
     let token = text.expose_secret().trim();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     Ok(bare.map_or(token, |(_, token)| token.trim()).to_owned().into())
+}
+
+/// What is wrong with a file, in words without numbers of errors.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::InvalidData => "it is no text, so no token".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn limited(from: impl std::io::Read) -> std::io::Result<SecretString> {

@@ -14,25 +14,7 @@ from .errors import Misuse
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-DESCRIPTION = """
-Serves plugins to Flyte: runs the app, or a server in another language, on a private Unix socket, and the program
-`bridge` before it, which speaks gRPC (Flyte 1 and 2) and REST, checks tokens, seals handles and enforces limits. Ends
-when either of them ends.
-"""
-USAGE = """outrigger serve (MODULE:APP | --command COMMAND | --connectors [MODULE ...] --task-types NAME,…)
-                       [OPTIONS] [-- BRIDGE FLAGS]"""
-EXAMPLES = """
-examples:
-  outrigger serve my_plugin:app --insecure-no-auth --reload
-  outrigger serve my_plugin:app --auth auth.yaml --handle-keys handle.key -- --drain-delay 10s
-  outrigger serve --command "go run ." --insecure-no-auth
-  outrigger serve --connectors my_connectors --task-types my_task --insecure-no-auth
-
-What follows `--` is passed to the bridge; `outrigger serve -- --help` lists its flags. Exit codes: 2 for wrong
-arguments, 1 for a failure, otherwise that of the program that ended.
-"""
-
-
+DESCRIPTION = "Serves plugins to Flyte. Outrigger's program `outrigger` has help with examples."
 COMMAND_HELP = "a server in another language, instead: it listens on the Unix socket that PLUGIN_SOCKET names"
 
 
@@ -42,9 +24,6 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "serve",
         help="serve plugins, or flytekit's connectors, to Flyte",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage=USAGE,
         allow_abbrev=False,
     )
     add_what(parser)
