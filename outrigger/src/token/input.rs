@@ -2,32 +2,38 @@
 
 use std::{
     io::{ErrorKind, IsTerminal as _, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use secrecy::{ExposeSecret as _, SecretString};
 use xtask::exit::usage;
 
 /// The longest text that is read. Services accept tokens of 16 KiB.
 const MAX_BYTES: u64 = 64 << 10;
 
+/// What the file with the token is called in messages.
+pub(super) fn name(file: Option<&Path>) -> String {
+    named(file).map_or_else(|| "standard input".to_owned(), |file| file.display().to_string())
+}
+
+fn named(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|file| *file != Path::new("-"))
+}
+
 /// Reads the token from `file`, or from standard input without one or if it is `-`. A header's `Bearer` before it is
 /// left out.
-pub(crate) fn read(file: Option<&PathBuf>) -> Result<SecretString> {
-    let text = match file.filter(|file| file.as_path() != Path::new("-")) {
-        Some(file) => {
-            let text = std::fs::File::open(file).and_then(limited);
-            text.map_err(|error| usage(format!("cannot read {}: {}", file.display(), why(&error))))?
-        }
-        None if std::io::stdin().is_terminal() => {
-            return Err(usage(
-                "give the token on standard input or name its FILE, as in: kubectl create token NAME | outrigger token show",
-            ));
-        }
-        None => limited(std::io::stdin())
-            .map_err(|error| anyhow!("cannot read standard input: {}", why(&error)))?,
+pub(super) fn read(file: Option<&Path>) -> Result<SecretString> {
+    if file.is_none() && std::io::stdin().is_terminal() {
+        return Err(usage(
+            "give the token on standard input or name its FILE, as in: kubectl create token NAME | outrigger token show",
+        ));
+    }
+    let text = match named(file) {
+        Some(file) => std::fs::File::open(file).and_then(limited),
+        None => limited(std::io::stdin()),
     };
+    let text = text.map_err(|error| usage(format!("{}: {}", name(file), why(&error))))?;
     let token = text.expose_secret().trim();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     Ok(bare.map_or(token, |(_, token)| token.trim()).to_owned().into())

@@ -34,8 +34,9 @@ pub(crate) struct Args {
 
 /// Prints the token's contents. The exit code is 1 if the service would refuse it.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
-    let token = input::read(args.file.as_ref())?;
-    let contents = Contents::of(token.expose_secret()).map_err(usage)?;
+    let token = input::read(args.file.as_deref())?;
+    let about = |why| usage(format!("{}: {why}", input::name(args.file.as_deref())));
+    let contents = Contents::of(token.expose_secret()).map_err(about)?;
     let verdict = match &args.auth {
         Some(file) => Some(Verdict::of(&token, file).await?),
         None => None,
