@@ -91,3 +91,41 @@ fn what_does_not_hold_ends_with_1_and_what_is_there_is_not_replaced() {
         assert!(stderr.contains(word), "{command}: {stderr}");
     }
 }
+
+#[test]
+fn keys_are_written_all_or_not_at_all() {
+    let directory = files();
+    let (code, _, stderr) = run(directory.path(), "token new-key first secret");
+    assert_eq!(code, Some(5), "{stderr}");
+    assert!(!directory.path().join("first").exists());
+}
+
+#[test]
+fn a_token_names_who_is_meant_and_an_algorithm_that_there_is() {
+    let directory = files();
+    for (command, word) in [
+        (format!("{MINT} secret --algorithm XX"), "possible values: RS256,"),
+        (format!("{MINT} secret --algorithm RS256"), "does not fit this key: HS256"),
+        ("token mint --key-file secret --issuer= --audience=us --subject=you".into(), "--issuer"),
+        ("token mint --key-file secret --issuer=i --audience= --subject=you".into(), "--audience"),
+        ("token mint --key-file secret --issuer=i --audience=us --subject=".into(), "--subject"),
+    ] {
+        let (code, _, stderr) = run(directory.path(), &command);
+        assert_eq!(code, Some(2), "{command}: {stderr}");
+        assert!(stderr.contains(word), "{command}: {stderr}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let directory = files();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+    let args = ["flyte-values", "bigquery", "--flyte=2", "--chart=binary"];
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = command.args(args).current_dir(directory.path()).stdout(writer).output().unwrap();
+    assert_eq!(
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap()),
+        (Some(1), String::new())
+    );
+}

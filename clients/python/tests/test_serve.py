@@ -83,6 +83,8 @@ def test_command_that_ends_is_an_error(outrigger, code, expected):
 
 def test_bridge_with_tokens_listens_on_every_interface(outrigger):
     outrigger.write(version=3)
+    for file in ("auth.yaml", "a.key", "b.key"):
+        (outrigger.files / file).touch()
     flags = ("--auth", "auth.yaml", "--handle-keys", "a.key,b.key", "--", "--log-level", "warn", "--tls-certificate=x")
     with outrigger.serving("my_plugin:app", *flags) as process:
         assert process.lines[0] == f"serving shoutout:3, chat on https://127.0.0.1:{outrigger.port}\n"
@@ -247,7 +249,10 @@ def test_program_that_is_killed_leaves_nothing(outrigger):
 
 
 def test_child_that_is_deaf_is_killed_in_the_end():
-    deaf = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], start_new_session=True)
+    script = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+    deaf = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE)
+    with deaf.stdout as said:
+        said.readline()
     guard = ["sh", "-c", guarding.SCRIPT, "guard", str(deaf.pid), "1"]
     subprocess.run(guard, stdin=subprocess.DEVNULL, check=True, timeout=TIMEOUT)
     assert deaf.wait(TIMEOUT) == -signal.SIGKILL
@@ -290,8 +295,24 @@ def test_flags_of_the_bridge_are_its_own_to_explain(outrigger):
 
 
 def test_bridge_that_is_no_program_is_an_error(outrigger):
-    ended = outrigger.run(*APP, "--bridge", "/absent", bridge=False)
-    assert (ended.returncode, ended.stderr) == (1, "outrigger: --bridge: /absent is not a program\n")
+    ended = outrigger.run(*APP, "--bridge", "/absent", bridge=False, PATH="")
+    expected = "outrigger serve: --bridge: /absent is not a program (see outrigger serve --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, expected)
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (["--auth", "absent.yaml", "--handle-keys", "a.key"], "--auth absent.yaml: No such file or directory"),
+        (["--auth", ".", "--handle-keys", "a.key"], "--auth .: Is a directory"),
+        (["--insecure-no-auth", "--handle-keys", "a.key,absent.key"], "--handle-keys absent.key: No such file or"),
+    ],
+)
+def test_file_that_cannot_be_read_is_an_error_before_anything_starts(outrigger, flags, expected):
+    (outrigger.files / "a.key").touch()
+    ended = outrigger.run("my_plugin:app", *flags, PATH="")
+    assert ended.returncode == 2 and ended.stderr.startswith(f"outrigger serve: {expected}")
+    assert outrigger.journal == []
 
 
 def test_terminal_gets_colours_and_logs_for_people(outrigger):

@@ -1,6 +1,6 @@
 //! Health over HTTP: a GET.
 
-use std::{error::Error as _, path::Path, time::Duration};
+use std::{error::Error as _, io::ErrorKind, path::Path, time::Duration};
 
 use reqwest::{Certificate, Client, redirect::Policy};
 use url::Url;
@@ -22,8 +22,9 @@ pub(super) async fn ask(url: Url, client: &Client) -> Answer {
         Err(error) => {
             let error = error.without_url();
             let cause = std::iter::successors(error.source(), |cause| (*cause).source()).last();
-            let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-            Answer::none(url, &cause)
+            let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+            let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+            Answer::none(url, cause.map_or(&why, |cause| reason(cause, &why)))
         }
     }
 }
@@ -46,6 +47,19 @@ pub(super) fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, 
         builder = builder.tls_certs_only(authorities);
     }
     builder.build().map_err(|error| error.to_string())
+}
+
+/// Why there is no connection, with what to look at.
+fn reason<'a>(cause: &std::io::Error, why: &'a str) -> &'a str {
+    match cause.kind() {
+        ErrorKind::ConnectionRefused => {
+            "connection refused (is the service up, and is this its admin port?)"
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "no route to the host (is the address wrong, or a NetworkPolicy in the way?)"
+        }
+        _ => why,
+    }
 }
 
 /// The first line of the body.

@@ -6,12 +6,11 @@ import argparse
 import asyncio
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import native, programs
 from .errors import Misuse
-from .serve import COMMAND_HELP, check_server
+from .serve import COMMAND_HELP, check_file, check_server
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -90,10 +89,7 @@ def check_flags(options: argparse.Namespace) -> None:
             raise Misuse(f"{flag}: not with MODULE:APP or --command, which are served on ports of their own")
     for flag in ("task", "bad_task"):
         for file in getattr(options, flag):
-            try:
-                Path(file).read_bytes()
-            except OSError as error:
-                raise Misuse(f"--{flag.replace('_', '-')} {file}: {error.strerror}") from None
+            check_file(f"--{flag.replace('_', '-')}", file)
 
 
 def flags(options: argparse.Namespace) -> Iterator[str]:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import programs
@@ -109,6 +110,18 @@ def check(options: argparse.Namespace) -> None:
     in_environment = any(os.environ.get(name) for name in ("PLUGIN_AUTH", "PLUGIN_INSECURE_NO_AUTH"))
     if not (options.auth or options.insecure_no_auth or in_environment):
         raise Misuse("expected --insecure-no-auth (this machine only), or --auth FILE and --handle-keys FILE")
+    check_file("--auth", options.auth)
+    for file in (options.handle_keys or "").split(","):
+        check_file("--handle-keys", file)
+
+
+def check_file(flag: str, file: str | None) -> None:
+    """Raises Misuse if the file that ``flag`` names cannot be read. What it has to say, its reader knows."""
+    try:
+        if file:
+            Path(file).read_bytes()
+    except OSError as error:
+        raise Misuse(f"{flag} {file}: {error.strerror}") from None
 
 
 def check_server(options: argparse.Namespace, expected: str) -> None:
