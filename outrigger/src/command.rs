@@ -22,18 +22,36 @@ enum Verb {
     FlyteValues(values::Args),
     #[command(name = "new", alias = "new-plugin")]
     New(In<xtask::NewPlugin>),
+    Serve(Box<python::Serve>),
+    Listen(python::Listen),
     Sync(In<xtask::Sync>),
     Status(In<xtask::Status>),
-    Check(Box<plugin_conformance::Args>),
+    Check(Box<Check>),
     /// Makes tokens, shows what is in them, and tells whether a service accepts them.
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::Verb),
     HealthCheck(health::Args),
     Completion(completion::Args),
-    #[command(hide = true)]
-    Serve(python::Args),
-    #[command(hide = true)]
-    Listen(python::Args),
+}
+
+/// Checks a running service, or a plugin in another language, against the contract of plugins.
+///
+/// Calls it over REST and the gRPC of Flyte 1 and Flyte 2, and reports each rule of docs/plugin-contract.md. With
+/// MODULE:APP or --command, for which the Python package is needed, the plugin is first served on free ports of this
+/// machine, without tokens; and each task is created twice with one key and once with another without the bridge, to see
+/// whether a repeated create finds its job. Without a task that succeeds, nothing that takes a job is checked.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Check {
+    #[command(flatten)]
+    app: python::App,
+
+    #[command(flatten)]
+    args: plugin_conformance::Args,
+
+    // As `serve` takes flags; they could as well stand before it.
+    #[arg(last = true, hide = true)]
+    more: Vec<String>,
 }
 
 // The arguments of a command of the generator, and where it works.
@@ -63,12 +81,18 @@ fn styles() -> clap::builder::Styles {
 #[must_use]
 pub fn command() -> Command {
     let top = <Cli as clap::CommandFactory>::command();
-    let top = Verb::augment_subcommands(top).disable_help_subcommand(true);
+    let top = Verb::augment_subcommands(top);
     let top = ["new", "sync", "status"].into_iter().fold(top, |top, name| {
         top.mut_subcommand(name, |command| command.mut_arg("format", as_output))
     });
     let top = top.mut_subcommand("flyte-values", values::explained);
-    let top = top.mut_subcommand("check", |command| command.disable_version_flag(true));
+    let top = top.mut_subcommand("check", |command| {
+        let with_app = ["app", "command"];
+        let command = command.disable_version_flag(true);
+        ["url", "admin_url", "list"].into_iter().fold(command, |command, name| {
+            command.mut_arg(name, |argument| argument.conflicts_with_all(with_app))
+        })
+    });
     examples::add_to(top.after_help(examples::AFTER))
 }
 
@@ -83,16 +107,19 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
     let generate =
         |place, command: Generate| xtask::generate(place, &command, cargo_outrigger::template());
     match verb {
-        Verb::New(In { place, args }) => generate(place, Generate::NewPlugin(args)),
+        Verb::New(In { place, args }) => {
+            generate(place, Generate::NewPlugin(args.in_python_by_default()))
+        }
         Verb::Sync(In { place, args }) => generate(place, Generate::Sync(args)),
         Verb::Status(In { place, args }) => generate(place, Generate::Status(args)),
-        Verb::Check(args) => plugin_conformance::execute(&exit::error_prefix(), &args),
+        Verb::Check(check) if check.app.is_given() => exit::of(|| python::run("check", command())),
+        Verb::Check(check) => plugin_conformance::execute(&exit::error_prefix(), &check.args),
         Verb::FlyteValues(args) => exit::of(|| values::run(&args)),
         Verb::Token(verb) => exit::of(|| token::run(&verb)),
         Verb::HealthCheck(args) => exit::of(|| health::run(args)),
         Verb::Completion(args) => exit::of(|| completion::run(&args, command())),
-        Verb::Serve(_) => exit::of(|| python::run("serve")),
-        Verb::Listen(_) => exit::of(|| python::run("listen")),
+        Verb::Serve(_) => exit::of(|| python::run("serve", command())),
+        Verb::Listen(_) => exit::of(|| python::run("listen", command())),
     }
 }
 
@@ -113,7 +140,7 @@ mod tests {
             if below.is_empty() { vec![command.clone()] } else { below }
         }
         for leaf in leaves(&command()) {
-            if leaf.get_name() == "completion" {
+            if ["completion", "serve", "listen"].contains(&leaf.get_name()) {
                 continue;
             }
             let output = leaf.get_arguments().find(|arg| arg.get_long() == Some("output"));

@@ -7,7 +7,7 @@ use xtask::exit::Exit;
 
 use crate::output;
 
-/// Prints a script that completes this program's command line in a shell.
+/// Prints completions of the command line for a shell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The shell.

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use plugin_core::SERVING;
+use reqwest::Client;
 use serde::Serialize;
 use server_core::duration::parse_timeout;
 use tokio::{
@@ -15,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use url::Url;
-use xtask::exit::Exit;
+use xtask::exit::{Exit, usage};
 
 use crate::{output::Output, progress, table::Table};
 
@@ -81,9 +82,11 @@ fn parse_url(text: &str) -> Result<Url, String> {
 /// Asks, and prints a line for each URL. The exit code is 1 if one is not healthy.
 pub(crate) fn run(args: Args) -> Result<Exit> {
     let output = args.output;
+    let client = http::client(args.ca_file.as_deref(), args.timeout).map_err(usage)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let answers = runtime
-        .block_on(async { progress::during("asking for health", until_healthy(args)).await });
+    let answers = runtime.block_on(async {
+        progress::during("asking for health", until_healthy(args, &client)).await
+    });
     output.print(&table(&answers), &answers)?;
     let all = answers.iter().all(|answer| answer.healthy);
     Ok(if all { Exit::Ok } else { Exit::Failed })
@@ -102,10 +105,10 @@ fn table(answers: &[Answer]) -> String {
 }
 
 /// The answers of all, in the order of the arguments.
-async fn until_healthy(args: Args) -> Vec<Answer> {
+async fn until_healthy(args: Args, client: &Client) -> Vec<Answer> {
     let until = args.wait.map(|wait| Instant::now() + wait);
     loop {
-        let answers = ask_all(&args).await;
+        let answers = ask_all(&args, client).await;
         let is_late = until.is_none_or(|until| Instant::now() + AGAIN > until);
         if is_late || answers.iter().all(|answer| answer.healthy) {
             return answers;
@@ -114,23 +117,22 @@ async fn until_healthy(args: Args) -> Vec<Answer> {
     }
 }
 
-async fn ask_all(args: &Args) -> Vec<Answer> {
+async fn ask_all(args: &Args, client: &Client) -> Vec<Answer> {
     let mut asking = JoinSet::new();
     for (number, url) in args.urls.iter().cloned().enumerate() {
-        let args = args.clone();
-        asking.spawn(async move { (number, ask(url, &args).await) });
+        let (args, client) = (args.clone(), client.clone());
+        asking.spawn(async move { (number, ask(url, &args, &client).await) });
     }
     let mut answers = asking.join_all().await;
     answers.sort_by_key(|(number, _)| *number);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-async fn ask(url: Url, args: &Args) -> Answer {
-    let ca_file = args.ca_file.as_deref();
+async fn ask(url: Url, args: &Args, client: &Client) -> Answer {
     if url.path() != "/" || url.query().is_some() {
-        return http::ask(url, ca_file, args.timeout).await;
+        return http::ask(url, client).await;
     }
-    match plugin_core::health(&url, ca_file, args.timeout).await {
+    match plugin_core::health(&url, args.ca_file.as_deref(), args.timeout).await {
         Ok(status) => Answer {
             url,
             healthy: status == SERVING,

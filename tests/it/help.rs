@@ -70,7 +70,7 @@ const PROGRAMS: [(&str, &[&str], &str); 29] = [
     (
         "outrigger",
         &["check"],
-        "Checks a running plugin service against the plugin contract (docs/plugin-contract.md), over REST and the gRPC of Flyte 1 and Flyte 2.",
+        "Checks a running service, or a plugin in another language, against the contract of plugins.",
     ),
     ("outrigger", &["token", "mint"], "Makes a token, signed with a key in a file."),
     (

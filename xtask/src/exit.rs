@@ -43,6 +43,9 @@ pub fn of(command: impl FnOnce() -> Result<Exit>) -> ExitCode {
         return Exit::Failed.into();
     };
     let exit = result.unwrap_or_else(|error| {
+        if error.chain().any(has_lost_its_reader) {
+            return Exit::Failed;
+        }
         anstream::eprintln!("{}: {error:#}", error_prefix());
         error.downcast_ref::<With>().map_or(Exit::Failed, |with| with.0)
     });
@@ -63,6 +66,12 @@ fn is_broken_pipe(panic: &PanicHookInfo<'_>) -> bool {
     panic.payload_as_str().is_some_and(|message| {
         message.starts_with("failed printing to stdout") && message.contains("Broken pipe")
     })
+}
+
+/// Whether an error says the same.
+fn has_lost_its_reader(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// The exit codes, as `--help` lists them.

@@ -25,6 +25,9 @@ const CORES: [&str; 2] = ["plugin-core", "server-core"];
 /// Names that say nothing.
 const NAMELESS: [&str; 4] = ["utils", "common", "helpers", "manager"];
 
+/// Commands that print a secret.
+const SECRETS: [&str; 3] = ["openssl rand", "token mint", "create token"];
+
 /// Checks every rule.
 ///
 /// # Errors
@@ -40,6 +43,8 @@ pub(crate) fn check() -> Result<()> {
             let text = std::fs::read_to_string(root().join(file))?;
             check_rust(file, &text, &mut broken);
             sources.push((file.as_path(), text));
+        } else if path.ends_with(".md") {
+            check_page(&path, &std::fs::read_to_string(root().join(file))?, &mut broken);
         } else if path.ends_with("Cargo.toml") && path != "Cargo.toml" {
             let text = std::fs::read_to_string(root().join(file))?;
             check_manifest(&path, &text, &mut broken);
@@ -83,6 +88,25 @@ fn check_markers(file: &Path, broken: &mut Vec<String>) {
     let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
     if let Some(line) = merge::marker(&text) {
         broken.push(format!("{}:{line}: contains a merge conflict marker", file.display()));
+    }
+}
+
+/// Commands on pages, which readers paste: they end when something fails, and keep secrets to their owner.
+fn check_page(path: &str, text: &str, broken: &mut Vec<String>) {
+    let mut is_code = false;
+    for (number, line) in text.lines().enumerate() {
+        let at = number + 1;
+        if line.starts_with("```") {
+            is_code = !is_code;
+        } else if is_code && (line.starts_with("until ") || line.starts_with("while ")) {
+            broken.push(format!("{path}:{at}: does not end when a command fails; use a for loop"));
+        }
+        let is_secret = SECRETS.iter().any(|command| line.contains(command));
+        if is_secret && line.contains(" > ") && !line.contains("umask 077") {
+            broken.push(format!(
+                "{path}:{at}: others can read the file; use outrigger token new-key, or umask 077"
+            ));
+        }
     }
 }
 
@@ -220,6 +244,15 @@ mod tests {
     fn functions_are_measured() {
         let text = "impl X {\n    pub(crate) async fn long(\n        a: u8,\n    ) {\n        b();\n    }\n\n    fn declared();\n}\nfn short() {\n}\n";
         assert_eq!(functions(text).collect::<Vec<_>>(), [("long", 5), ("short", 2)]);
+    }
+
+    #[test]
+    fn commands_on_pages_end_and_keep_keys_to_their_owner() {
+        let mut broken = Vec::new();
+        let page = "until then\n```sh\nuntil curl x; do sleep 1; done\n```\n`openssl rand -hex 32 > a.key`\n(umask 077; openssl rand -hex 32 > a.key)\n";
+        check_page("a.md", page, &mut broken);
+        let found = broken.iter().map(|line| line.split(": ").next().unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), ["a.md:3", "a.md:5"]);
     }
 
     #[test]

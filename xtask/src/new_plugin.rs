@@ -105,6 +105,16 @@ pub struct Args {
 }
 
 impl Args {
+    /// The same for people without Rust: a plugin in Python, unless the arguments say otherwise.
+    #[must_use]
+    pub fn in_python_by_default(mut self) -> Self {
+        let is_said = self.kind.is_some() || self.from.is_some() || self.core.is_some();
+        if !is_said {
+            self.language = self.language.or(Some(Language::Python));
+        }
+        self
+    }
+
     /// The kind and the language that were asked for; a language means the bridge, and the bridge has a
     /// default language.
     fn kind_and_language(&self) -> Result<(Option<Kind>, Option<Language>)> {
@@ -238,9 +248,14 @@ fn plugin_toml(
     Ok(text)
 }
 
+/// The file of `--from`.
+fn starting_file(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file)
+        .map_err(|error| usage(format!("--from {}: {error}", file.display())))
+}
+
 fn started_from(args: &Args, name: &str, core: &Core, file: &Path) -> Result<String> {
-    let mut text = std::fs::read_to_string(file)
-        .map_err(|error| usage(format!("--from {}: {error}", file.display())))?;
+    let mut text = starting_file(file)?;
     let types = args.task_types.iter().map(ToString::to_string).collect::<toml_edit::Array>();
     let (kind, language) = args.kind_and_language()?;
     let given: [(&str, Option<toml_edit::Value>); 10] = [

@@ -62,7 +62,8 @@ pub(crate) fn run(
     files: BTreeMap<String, String>,
 ) -> Result<Exit> {
     let template = match &place.template {
-        Some(directory) => Template::read(directory)?,
+        Some(directory) => Template::read(directory)
+            .map_err(|error| usage(format!("--template {}: {error:#}", directory.display())))?,
         None => Template::new(files)?,
     };
     let here = match place.root {

@@ -174,13 +174,16 @@ def serving(command, files, admin, env, cwd=None):
 
 @contextlib.contextmanager
 def plugins(files, module):
-    """The URL of the bridge before the app in the file ``module``. It needs no token."""
+    """The bridge before the app in the file ``module``."""
+    secret = write_auth(files)
+    (files / "handle.key").write_bytes(secrets.token_bytes(32))
     port, admin = free_port(), free_port()
     command = [sys.executable, "-m", "outrigger_plugin", "serve", f"{module.stem}:app", f"--bridge={PROGRAMS}/bridge"]
-    command += ["--insecure-no-auth", f"--port={port}", f"--admin-port={admin}"]
+    command += [f"--auth={files}/auth.yaml", f"--handle-keys={files}/handle.key"]
+    command += [f"--port={port}", f"--admin-port={admin}", "--", "--drain-delay=0s"]
     env = environment(PYTHONPATH=str(ROOT / "clients/python/src"))
-    with serving(command, files, f"127.0.0.1:{admin}", env, cwd=module.parent):
-        yield f"http://127.0.0.1:{port}"
+    with serving(command, files, f"127.0.0.1:{admin}", env, cwd=module.parent) as process:
+        yield Service(f"http://127.0.0.1:{port}", "", secret, process, files)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ class Reader:
                 text = text.replace("http://127.0.0.1:8000", self.service.url)
                 exports += "".join(re.findall(r"^export .*\n", text, re.M))
                 self.run(text if text.startswith("export") else exports + text)
-            elif kind == "console" and ran and not text.startswith("kubectl"):
+            elif kind == "console" and ran and "kubectl" not in text.partition("\n")[0]:
                 self.has_printed(text)
 
     def run(self, script):

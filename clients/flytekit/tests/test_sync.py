@@ -13,8 +13,8 @@ Code = grpc.StatusCode
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     """The settings of a caller of app/answers.py."""
-    with plugins(tmp_path_factory.mktemp("answers"), HERE / "app/answers.py") as url:
-        yield {"OUTRIGGER_ENDPOINT": url}
+    with plugins(tmp_path_factory.mktemp("answers"), HERE / "app/answers.py") as service:
+        yield service.settings()
 
 
 @pytest.fixture

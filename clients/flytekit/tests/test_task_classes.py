@@ -56,7 +56,7 @@ class NewPlugin:
         return self.root / self.name / "plugin.py" if self.kind == "bridge" else HERE / "app/in_place_of_rust.py"
 
     def generate(self):
-        command = [PROGRAMS / "cargo-outrigger", "outrigger", "new-plugin", self.name, "--no-input", "--no-verify"]
+        command = [PROGRAMS / "outrigger", "new", self.name, "--no-input", "--no-verify"]
         command += [f"--kind={self.kind}", f"--mode={self.mode}"]
         command += [f"--root={self.root}", f"--template={ROOT / 'template'}"]
         if self.kind == "rust":
@@ -84,22 +84,23 @@ def expected(plugin):
 
 
 @pytest.fixture(scope="session")
-def url(plugin, tmp_path_factory):
-    """Where the plugin is served."""
-    with plugins(tmp_path_factory.mktemp("server"), plugin.server) as url:
-        yield url
+def service(plugin, tmp_path_factory):
+    """What serves the plugin, to callers with a token."""
+    with plugins(tmp_path_factory.mktemp("server"), plugin.server) as service:
+        yield service
 
 
 @pytest.fixture
-def run_readme(plugin, url, tmp_path):
+def run_readme(plugin, service, tmp_path):
     """Runs the commands of the changed README side by side."""
 
-    def run(changes):
-        readme = Readme(plugin.readme, {"http://127.0.0.1:8000": url, **changes})
+    def run(changes, token=None):
+        readme = Readme(plugin.readme, {"http://127.0.0.1:8000": service.url, **changes})
+        settings = {**readme.settings(), "OUTRIGGER_TOKEN": service.token() if token is None else token}
         plugin.install_into(tmp_path)
         readme.write_files(tmp_path)
         started = [
-            start(program(name), *arguments, cwd=tmp_path, **readme.settings()) for name, *arguments in readme.runs()
+            start(program(name), *arguments, cwd=tmp_path, **settings) for name, *arguments in readme.runs()
         ]
         assert len(started) == (2 if plugin.mode == "async" else 1), "with every SDK that can call the service"
         return [finish(process) for process in started]
@@ -119,6 +120,12 @@ def test_workflow_runs_as_the_readme_says(run_readme, expected):
     for run in run_readme({}):
         assert run.code == 0, run.words
         assert expected.result in run.words
+
+
+def test_token_of_another_audience_is_refused(run_readme, service):
+    for run in run_readme({}, token=service.token(aud="vault")):
+        assert run.code == 1
+        assert "the token is not accepted: it is for another audience" in run.words
 
 
 def test_failed_task_shows_the_plugins_message(run_readme, expected):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from conftest import HERE
-from outrigger_plugin.cli import native
+from outrigger_plugin.cli import main
 from program import MY_PLUGIN, environment, run
 
 # Stands for a program: prints its arguments and ends with a code.
@@ -39,30 +39,34 @@ def outrigger(directory, *arguments):
 
 
 @pytest.mark.parametrize(
-    "given, passed",
+    "given",
     [
-        (["new", "a"], ["new", "a", "--language=python"]),
-        (["new", "a", "--language", "go"], ["new", "a", "--language", "go"]),
-        (["new", "a", "--kind=rust"], ["new", "a", "--kind=rust"]),
-        (["new", "a", "--from", "b/plugin.toml"], ["new", "a", "--from", "b/plugin.toml"]),
-        (["new", "--help"], ["new", "--help", "--language=python"]),
-        (["sync", "--check"], ["sync", "--check"]),
-        (["flyte-values", "bigquery", "--flyte=2"], ["flyte-values", "bigquery", "--flyte=2"]),
-        (["token", "show", "-"], ["token", "show", "-"]),
-        (["health-check"], ["health-check"]),
-        (["completion", "bash"], ["completion", "bash"]),
-        (["status", "--output", "json"], ["status", "--output", "json"]),
-        (["check", "--url", "http://h:1"], ["check", "--url", "http://h:1"]),
-        (["check", "--list"], ["check", "--list"]),
+        ["new", "a"],
+        ["new", "a", "--", "b"],
+        ["new", "--help"],
+        ["flyte-values", "bigquery", "--flyte=2"],
+        ["token", "show", "-"],
+        ["check"],
+        ["check", "--url", "http://h:1", "--time-limit=5m", "--task-type", "a"],
+        ["check", "--list"],
+        ["serve", "--help"],
+        ["serve", "my_plugin:app", "-h", "--", "--x"],
+        ["serve", "my_plugin:app", "--bogus"],
+        ["listen"],
+        [],
+        ["-V"],
+        ["--help"],
+        ["of-a-later-version", "a"],
     ],
 )
-def test_commands_that_need_no_python_are_the_other_programs(directory, given, passed):
+def test_commands_that_need_no_python_are_the_other_programs(directory, given):
     ended = outrigger(directory, *given)
     assert ended.returncode == 5
-    assert json.loads(ended.stdout)["arguments"] == passed
+    assert json.loads(ended.stdout)["arguments"] == given
 
 
 def test_check_serves_the_app_and_ends_with_the_verdict(directory):
+    (directory / "a.json").write_text("{}")
     ended = outrigger(
         directory, "check", "my_plugin:app", "--task", "a.json", "--junit", "r.xml", "--", "--time-limit", "5m"
     )
@@ -84,10 +88,25 @@ def test_flags_of_the_suite_are_its_own_to_explain(directory):
     assert json.loads(ended.stdout) == {"arguments": ["check", "--help"], "name": "outrigger"}
 
 
-def test_check_needs_something_to_check(directory):
-    ended = outrigger(directory, "check")
-    expected = "outrigger check: expected MODULE:APP or --command (see outrigger check --help)\n"
-    assert (ended.returncode, ended.stderr) == (2, expected)
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (["--url", "http://h:1"], "--url: not with MODULE:APP or --command"),
+        (["--list"], "--list: not with MODULE:APP or --command"),
+        (["--task", "absent.json"], "--task absent.json: No such file or directory"),
+        (["--bad-task", "."], "--bad-task .: Is a directory"),
+    ],
+)
+def test_check_of_an_app_says_at_once_what_cannot_be(directory, flags, expected):
+    (directory / "outrigger").write_text('#!/bin/sh\necho "$OUTRIGGER_MISUSE"; exit 2\n')
+    ended = outrigger(directory, "check", "my_plugin:app", *flags)
+    assert ended.returncode == 2 and ended.stdout.startswith(expected)
+    assert not (directory / "journal").exists()
+
+
+def test_flags_of_the_check_need_no_dashes_before_them(directory):
+    ended = outrigger(directory, "check", "--time-limit", "5m", "my_plugin:app", "--only=get")
+    assert json.loads(ended.stdout)["arguments"][-2:] == ["--time-limit=5m", "--only=get"]
 
 
 @pytest.fixture
@@ -138,8 +157,14 @@ def test_own_entry_point_is_passed_over(directory):
     assert (ended.returncode, json.loads(ended.stdout)["arguments"]) == (5, ["token", "show"])
 
 
-def test_help_lists_every_command(directory):
-    ended = outrigger(directory, "--help")
-    assert ended.returncode == 0
-    for command in ("serve", "check", "listen", *native.COMMANDS):
-        assert re.search(rf"^    {command}\s", ended.stdout, re.MULTILINE), command
+def test_without_the_program_the_package_explains_its_own_commands(directory):
+    (directory / "outrigger").unlink()
+    version, help = outrigger(directory, "-V"), outrigger(directory, "--help")
+    assert version.stdout.startswith("outrigger 0.") and version.returncode == help.returncode == 0
+    assert [name for name in main.COMMANDS if re.search(rf"^    {name}\s", help.stdout, re.MULTILINE)] == [
+        "serve",
+        "check",
+        "listen",
+    ]
+    misspelt = outrigger(directory, "sevre")
+    assert misspelt.returncode == 1 and "'outrigger'" in misspelt.stderr

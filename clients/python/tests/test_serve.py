@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import itertools
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 
 from conftest import TIMEOUT, Caller, eventually, served
 from outrigger_plugin.cli import guard as guarding
-from outrigger_plugin.cli import native, serving
+from outrigger_plugin.cli import serving
 from outrigger_plugin.cli.errors import Failure
 from outrigger_plugin.cli.offer import Offer, of_app
 from program import Outrigger, ends, environment, run
@@ -84,6 +83,8 @@ def test_command_that_ends_is_an_error(outrigger, code, expected):
 
 def test_bridge_with_tokens_listens_on_every_interface(outrigger):
     outrigger.write(version=3)
+    for file in ("auth.yaml", "a.key", "b.key"):
+        (outrigger.files / file).touch()
     flags = ("--auth", "auth.yaml", "--handle-keys", "a.key,b.key", "--", "--log-level", "warn", "--tls-certificate=x")
     with outrigger.serving("my_plugin:app", *flags) as process:
         assert process.lines[0] == f"serving shoutout:3, chat on https://127.0.0.1:{outrigger.port}\n"
@@ -248,7 +249,10 @@ def test_program_that_is_killed_leaves_nothing(outrigger):
 
 
 def test_child_that_is_deaf_is_killed_in_the_end():
-    deaf = subprocess.Popen(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], start_new_session=True)
+    script = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+    deaf = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE)
+    with deaf.stdout as said:
+        said.readline()
     guard = ["sh", "-c", guarding.SCRIPT, "guard", str(deaf.pid), "1"]
     subprocess.run(guard, stdin=subprocess.DEVNULL, check=True, timeout=TIMEOUT)
     assert deaf.wait(TIMEOUT) == -signal.SIGKILL
@@ -291,8 +295,24 @@ def test_flags_of_the_bridge_are_its_own_to_explain(outrigger):
 
 
 def test_bridge_that_is_no_program_is_an_error(outrigger):
-    ended = outrigger.run(*APP, "--bridge", "/absent", bridge=False)
-    assert (ended.returncode, ended.stderr) == (1, "outrigger: --bridge: /absent is not a program\n")
+    ended = outrigger.run(*APP, "--bridge", "/absent", bridge=False, PATH="")
+    expected = "outrigger serve: --bridge: /absent is not a program (see outrigger serve --help)\n"
+    assert (ended.returncode, ended.stderr) == (2, expected)
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (["--auth", "absent.yaml", "--handle-keys", "a.key"], "--auth absent.yaml: No such file or directory"),
+        (["--auth", ".", "--handle-keys", "a.key"], "--auth .: Is a directory"),
+        (["--insecure-no-auth", "--handle-keys", "a.key,absent.key"], "--handle-keys absent.key: No such file or"),
+    ],
+)
+def test_file_that_cannot_be_read_is_an_error_before_anything_starts(outrigger, flags, expected):
+    (outrigger.files / "a.key").touch()
+    ended = outrigger.run("my_plugin:app", *flags, PATH="")
+    assert ended.returncode == 2 and ended.stderr.startswith(f"outrigger serve: {expected}")
+    assert outrigger.journal == []
 
 
 def test_terminal_gets_colours_and_logs_for_people(outrigger):
@@ -365,20 +385,8 @@ def test_answer_of_an_app_has_a_bound():
     ],
 )
 def test_wrong_arguments_are_an_error_of_one_line(arguments, expected):
-    ended = run([sys.executable, "-m", "outrigger_plugin", "serve", *arguments], env=environment())
+    alone = environment(PATH="")
+    ended = run([sys.executable, "-m", "outrigger_plugin", "serve", *arguments], env=alone)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert expected in ended.stderr and ended.stderr.count("\n") == 1
     assert ended.stderr.endswith(" (see outrigger serve --help)\n")
-
-
-def test_version_and_help_are_printed():
-    def output(*arguments):
-        ended = run([sys.executable, "-m", "outrigger_plugin", *arguments], env=environment())
-        assert (ended.returncode, ended.stderr) == (0, "")
-        return ended.stdout
-
-    assert output("--version").startswith("outrigger 0.")
-    assert "Flyte backend plugins in Python, Go and TypeScript." in output("--help")
-    commands = re.findall(r"^    ([\w-]+)\s", output("--help"), re.MULTILINE)
-    assert commands == ["serve", "check", "listen", *native.COMMANDS]
-    assert "outrigger serve my_plugin:app --insecure-no-auth --reload" in output("serve", "--help")

@@ -1,6 +1,6 @@
 //! Health over HTTP: a GET.
 
-use std::{error::Error as _, path::Path, time::Duration};
+use std::{error::Error as _, io::ErrorKind, path::Path, time::Duration};
 
 use reqwest::{Certificate, Client, redirect::Policy};
 use url::Url;
@@ -10,12 +10,8 @@ use super::Answer;
 /// How much of a body is read, in bytes.
 const MAX_BODY: usize = 4 << 10;
 
-/// Asks, within `limit`.
-pub(super) async fn ask(url: Url, ca_file: Option<&Path>, limit: Duration) -> Answer {
-    let client = match client(ca_file, limit) {
-        Ok(client) => client,
-        Err(why) => return Answer::none(url, &why),
-    };
+/// Asks.
+pub(super) async fn ask(url: Url, client: &Client) -> Answer {
     match client.get(url.clone()).send().await {
         Ok(response) => {
             let status = response.status();
@@ -26,13 +22,18 @@ pub(super) async fn ask(url: Url, ca_file: Option<&Path>, limit: Duration) -> An
         Err(error) => {
             let error = error.without_url();
             let cause = std::iter::successors(error.source(), |cause| (*cause).source()).last();
-            let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-            Answer::none(url, &cause)
+            let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+            let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+            Answer::none(url, cause.map_or(&why, |cause| reason(cause, &why)))
         }
     }
 }
 
-fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, String> {
+/// A client whose requests take `limit` at most.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, String> {
     #[expect(clippy::disallowed_methods, reason = "one request of a program for terminals")]
     let mut builder = Client::builder().redirect(Policy::none()).no_proxy().timeout(limit);
     if let Some(file) = ca_file {
@@ -40,9 +41,25 @@ fn client(ca_file: Option<&Path>, limit: Duration) -> Result<Client, String> {
         let pem = std::fs::read(file).map_err(|error| about(error.to_string()))?;
         let authorities =
             Certificate::from_pem_bundle(&pem).map_err(|error| about(error.to_string()))?;
+        if authorities.is_empty() {
+            return Err(about("has no certificate in PEM".to_owned()));
+        }
         builder = builder.tls_certs_only(authorities);
     }
     builder.build().map_err(|error| error.to_string())
+}
+
+/// Why there is no connection, with what to look at.
+fn reason<'a>(cause: &std::io::Error, why: &'a str) -> &'a str {
+    match cause.kind() {
+        ErrorKind::ConnectionRefused => {
+            "connection refused (is the service up, and is this its admin port?)"
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "no route to the host (is the address wrong, or a NetworkPolicy in the way?)"
+        }
+        _ => why,
+    }
 }
 
 /// The first line of the body.

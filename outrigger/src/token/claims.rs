@@ -21,6 +21,9 @@ pub(crate) struct Contents {
 impl Contents {
     /// Reads a token. The error is without any of its text.
     pub(crate) fn of(token: &str) -> Result<Self, &'static str> {
+        if token.is_empty() {
+            return Err("it is empty");
+        }
         let parts = token.split('.').collect::<Vec<_>>();
         let [header, claims, _signature] = parts[..] else {
             return Err("not a JWT: it has no three parts with dots between them");
@@ -117,7 +120,8 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_refused_without_its_text() {
-        for wrong in ["", "a.b", "a.b.c.d", "!.!.!", "e30.W10.x", "e30..x"] {
+        assert_eq!(Contents::of("").unwrap_err(), "it is empty");
+        for wrong in ["a.b", "a.b.c.d", "!.!.!", "e30.W10.x", "e30..x"] {
             let why = Contents::of(wrong).unwrap_err();
             assert!(why.starts_with("not a JWT"), "{why}");
         }

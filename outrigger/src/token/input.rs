@@ -1,35 +1,50 @@
 //! A token that was given: in a file or on standard input, never on the command line, which other users see.
 
 use std::{
-    io::{IsTerminal as _, Read as _},
-    path::{Path, PathBuf},
+    io::{ErrorKind, IsTerminal as _, Read as _},
+    path::Path,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use secrecy::{ExposeSecret as _, SecretString};
 use xtask::exit::usage;
 
 /// The longest text that is read. Services accept tokens of 16 KiB.
 const MAX_BYTES: u64 = 64 << 10;
 
+/// What the file with the token is called in messages.
+pub(super) fn name(file: Option<&Path>) -> String {
+    named(file).map_or_else(|| "standard input".to_owned(), |file| file.display().to_string())
+}
+
+fn named(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|file| *file != Path::new("-"))
+}
+
 /// Reads the token from `file`, or from standard input without one or if it is `-`. A header's `Bearer` before it is
 /// left out.
-pub(crate) fn read(file: Option<&PathBuf>) -> Result<SecretString> {
-    let text = match file.filter(|file| file.as_path() != Path::new("-")) {
-        Some(file) => {
-            let about = || format!("cannot read {}", file.display());
-            limited(std::fs::File::open(file).with_context(about)?).with_context(about)?
-        }
-        None if std::io::stdin().is_terminal() => {
-            return Err(usage(
-                "give the token on standard input or name its FILE, as in: kubectl create token NAME | outrigger token show",
-            ));
-        }
-        None => limited(std::io::stdin()).context("cannot read standard input")?,
+pub(super) fn read(file: Option<&Path>) -> Result<SecretString> {
+    if file.is_none() && std::io::stdin().is_terminal() {
+        return Err(usage(
+            "give the token on standard input or name its FILE, as in: kubectl create token NAME | outrigger token show",
+        ));
+    }
+    let text = match named(file) {
+        Some(file) => std::fs::File::open(file).and_then(limited),
+        None => limited(std::io::stdin()),
     };
+    let text = text.map_err(|error| usage(format!("{}: {}", name(file), why(&error))))?;
     let token = text.expose_secret().trim();
     let bare = token.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     Ok(bare.map_or(token, |(_, token)| token.trim()).to_owned().into())
+}
+
+/// What is wrong with a file, in words without numbers of errors.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::InvalidData => "it is no text, so no token".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn limited(from: impl std::io::Read) -> std::io::Result<SecretString> {

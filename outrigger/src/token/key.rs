@@ -17,7 +17,24 @@ pub(crate) struct SigningKey {
     algorithms: &'static [Algorithm],
 }
 
+const SHARED: &[Algorithm] = &[Algorithm::HS256];
+const RSA: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
+const ECDSA: &[Algorithm] = &[Algorithm::ES256, Algorithm::ES384];
+const EDDSA: &[Algorithm] = &[Algorithm::EdDSA];
+
 impl SigningKey {
+    /// Every algorithm that some kind of key can be used with.
+    pub(crate) fn every_algorithm() -> impl Iterator<Item = Algorithm> {
+        [RSA, ECDSA, EDDSA, SHARED].into_iter().flatten().copied()
+    }
+
     /// Reads a key: a private key in PEM, or a shared secret, which is the file's bytes.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let about = |why: &str| usage(format!("--key-file {}: {why}", path.display()));
@@ -29,7 +46,7 @@ impl SigningKey {
             let secret =
                 plugin_core::shared_secret(path).map_err(|error| usage(error.to_string()))?;
             let key = EncodingKey::from_secret(secret.expose_secret());
-            return Ok(Self { key, algorithms: &[Algorithm::HS256] });
+            return Ok(Self { key, algorithms: SHARED });
         }
         private(bytes.expose_secret()).ok_or_else(|| about(why_not(bytes.expose_secret())))
     }
@@ -67,16 +84,14 @@ fn named(wanted: Option<Algorithm>, algorithms: &[Algorithm]) -> String {
 
 /// A private key in PEM.
 fn private(pem: &[u8]) -> Option<SigningKey> {
-    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-    const RSA: &[Algorithm] = &[RS256, RS384, RS512, PS256, PS384, PS512];
     let found = |key, algorithms| Some(SigningKey { key, algorithms });
     if let Ok(key) = EncodingKey::from_rsa_pem(pem) {
         return found(key, RSA);
     }
     if let Ok(key) = EncodingKey::from_ec_pem(pem) {
-        return found(key, &[ES256, ES384]);
+        return found(key, ECDSA);
     }
-    found(EncodingKey::from_ed_pem(pem).ok()?, &[EdDSA])
+    found(EncodingKey::from_ed_pem(pem).ok()?, EDDSA)
 }
 
 /// Why a PEM file has no key that signs.

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Map, Value as Json, json};
@@ -25,15 +26,15 @@ pub(crate) struct Args {
     key_file: PathBuf,
 
     /// The issuer, `iss`: exactly as in the service's authentication file.
-    #[arg(long, value_name = "ISS")]
+    #[arg(long, value_name = "ISS", value_parser = NonEmptyStringValueParser::new())]
     issuer: String,
 
     /// An audience, `aud`, one of those that the service expects; may be repeated.
-    #[arg(long, value_name = "AUD", required = true)]
+    #[arg(long, value_name = "AUD", required = true, value_parser = NonEmptyStringValueParser::new())]
     audience: Vec<String>,
 
     /// Who the token is for, `sub`.
-    #[arg(long, value_name = "SUB")]
+    #[arg(long, value_name = "SUB", value_parser = NonEmptyStringValueParser::new())]
     subject: String,
 
     /// Scopes, separated by spaces.
@@ -53,7 +54,7 @@ pub(crate) struct Args {
     key_id: Option<String>,
 
     /// Signature algorithm, one of those that fit the key [default: RS256, ES256 or ES384, EdDSA, or HS256].
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ALG", value_parser = algorithm())]
     algorithm: Option<Algorithm>,
 
     /// The token's type, `typ`.
@@ -63,6 +64,12 @@ pub(crate) struct Args {
     /// Form of the output: the token alone, or JSON with its claims.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+}
+
+/// The algorithms that some key has.
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let names = SigningKey::every_algorithm().map(|algorithm| format!("{algorithm:?}"));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Algorithm>())
 }
 
 /// Claims that flags of their own set.

@@ -42,6 +42,12 @@ const BYTES: usize = 32;
 
 /// Writes the keys.
 pub(crate) fn run(args: &Args) -> Result<Exit> {
+    // Before the first is written.
+    for file in args.files.iter().filter(|_| !args.keep) {
+        if file.symlink_metadata().is_ok() {
+            return Err(exists(file));
+        }
+    }
     let (mut text, mut rows) = (String::new(), Vec::new());
     for file in &args.files {
         let created = write(file, args)?;
@@ -59,15 +65,19 @@ fn write(path: &Path, args: &Args) -> Result<bool> {
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = match opened {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && args.keep => return Ok(false),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let path = path.display();
-            return Err(refused(format!(
-                "{path} exists, and whoever uses it would lose its key; --keep keeps it"
-            )));
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(exists(path)),
         opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
     };
     let key = BASE64_STANDARD.encode(rand::random::<[u8; BYTES]>());
-    writeln!(file, "{key}").with_context(|| format!("cannot write {}", path.display()))?;
+    if let Err(error) = writeln!(file, "{key}").and_then(|()| file.sync_all()) {
+        // What has no whole key is not kept for one.
+        let _ = std::fs::remove_file(path);
+        return Err(error).with_context(|| format!("cannot write {}", path.display()));
+    }
     Ok(true)
+}
+
+fn exists(path: &Path) -> anyhow::Error {
+    let path = path.display();
+    refused(format!("{path} exists, and whoever uses it would lose its key; --keep keeps it"))
 }

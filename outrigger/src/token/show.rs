@@ -34,8 +34,9 @@ pub(crate) struct Args {
 
 /// Prints the token's contents. The exit code is 1 if the service would refuse it.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
-    let token = input::read(args.file.as_ref())?;
-    let contents = Contents::of(token.expose_secret()).map_err(usage)?;
+    let token = input::read(args.file.as_deref())?;
+    let about = |why| usage(format!("{}: {why}", input::name(args.file.as_deref())));
+    let contents = Contents::of(token.expose_secret()).map_err(about)?;
     let verdict = match &args.auth {
         Some(file) => Some(Verdict::of(&token, file).await?),
         None => None,
@@ -49,14 +50,16 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
 
 fn text(contents: &Contents, verdict: Option<&Verdict>, now: Timestamp) -> String {
     let mut table = Table::default();
+    let lateness = lateness(contents, verdict, now);
     let title = |table: &mut Table, text: &str| {
         table.add_styled([(text.to_owned(), Style::new().bold())]);
     };
     let rows = |table: &mut Table, rows: Vec<(String, String)>| {
         for (name, value) in rows {
-            let is_late = name == "exp" && contents.is_expired(now);
-            let value = if is_late { format!("{value}: expired") } else { value };
-            let style = if is_late { AnsiColor::Red.on_default() } else { Style::new() };
+            let (value, style) = match lateness.filter(|_| name == "exp") {
+                Some(word) => (format!("{value}: {word}"), AnsiColor::Red.on_default()),
+                None => (value, Style::new()),
+            };
             table.add_styled([(format!("  {name}"), Style::new().dimmed()), (value, style)]);
         }
     };
@@ -71,6 +74,20 @@ fn text(contents: &Contents, verdict: Option<&Verdict>, now: Timestamp) -> Strin
     format!("{}\n{verdict}", table.text())
 }
 
+/// What there is to say of a token after its time. A service accepts it a little longer, for clocks that differ: its
+/// verdict counts.
+fn lateness(
+    contents: &Contents,
+    verdict: Option<&Verdict>,
+    now: Timestamp,
+) -> Option<&'static str> {
+    let word = match verdict {
+        Some(verdict) if verdict.is_accepted() => "within the service's clock_skew",
+        _ => "expired",
+    };
+    contents.is_expired(now).then_some(word)
+}
+
 fn plain(header: &Map<String, Json>) -> Vec<(String, String)> {
     let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     header.iter().map(|(name, value)| (name.clone(), text(value))).collect()
@@ -81,7 +98,7 @@ fn json(contents: &Contents, verdict: Option<&Verdict>, now: Timestamp) -> Json 
         "header": contents.header,
         "claims": contents.claims,
         "expires_at": contents.expires_at().map(|expiry| expiry.to_string()),
-        "expired": contents.is_expired(now),
+        "expired": contents.is_expired(now) && !verdict.is_some_and(Verdict::is_accepted),
         "verdict": verdict.map(Verdict::json),
     })
 }

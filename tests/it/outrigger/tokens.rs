@@ -160,7 +160,7 @@ async fn wrong_keys_and_tokens_are_refused_without_their_text() {
     assert!(shown.code == 2 && shown.stderr.contains("not a JWT"), "{}", shown.stderr);
     assert!(!shown.stderr.contains(canary));
     let missing = run(&["token", "show", "/nowhere/token"]).await;
-    assert!(missing.code == 1 && missing.stderr.contains("/nowhere/token"), "{}", missing.stderr);
+    assert!(missing.code == 2 && missing.stderr.contains("/nowhere/token"), "{}", missing.stderr);
     std::fs::write(here.join("key"), key.serialize_pem()).unwrap();
     let unfit = mint(here, "key", &["--audience=us", "--algorithm=RS256"]).await;
     assert!(unfit.code == 2 && unfit.stderr.contains("does not fit"), "{}", unfit.stderr);

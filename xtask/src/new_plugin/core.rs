@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Args;
+use super::{Args, starting_file};
 use crate::{
     exit::usage,
     home::Home,
@@ -12,6 +12,7 @@ use crate::{
     scaffold::{
         core_source::{Core, CoreSource},
         kind::Kind,
+        plugin_toml::PluginToml,
     },
 };
 
@@ -44,13 +45,15 @@ pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
 
 /// Whether the new plugin is one behind the bridge; a file to start from may say so.
 fn is_bridge(args: &Args) -> Result<bool> {
-    let from = args.from.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-    let from = from.and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
-    let theirs = from.and_then(|file| Some(file.get("plugin")?.get("kind")?.as_str()? == "bridge"));
-    Ok(match args.kind_and_language()?.0 {
-        Some(kind) => kind == Kind::Bridge,
-        None => theirs.unwrap_or_default(),
-    })
+    let theirs = match &args.from {
+        Some(file) => {
+            let text = starting_file(file)?;
+            let about = |error| usage(format!("--from {}: {error:#}", file.display()));
+            Some(PluginToml::parse(&text).map_err(about)?.plugin.kind)
+        }
+        None => None,
+    };
+    Ok(args.kind_and_language()?.0.or(theirs).unwrap_or_default() == Kind::Bridge)
 }
 
 /// What a key of plugin.toml has of `core`.

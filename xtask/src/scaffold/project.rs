@@ -1,6 +1,9 @@
 //! The repository of the plugins: its layout and its plugins.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use toml_edit::DocumentMut;
@@ -244,7 +247,8 @@ impl Project {
 pub(crate) fn chosen(members: Vec<Member>, names: &[String]) -> Result<Vec<Member>> {
     let known = |name: &&String| members.iter().any(|member| member.name() == **name);
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
-        let all = members.iter().map(Member::name).collect::<Vec<_>>().join(", ");
+        let all = members.iter().map(Member::name).collect::<BTreeSet<_>>();
+        let all = all.into_iter().collect::<Vec<_>>().join(", ");
         return Err(usage(format!("unknown plugin '{unknown}'; available: {all}")));
     }
     let wanted = |member: &Member| names.is_empty() || names.iter().any(|n| n == member.name());

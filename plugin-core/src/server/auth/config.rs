@@ -157,7 +157,7 @@ fn optional_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Durati
 }
 
 impl AuthFile {
-    /// Reads and checks the file; `own` reads the service's own token.
+    /// Reads and checks the file; `own` reads the service's own token. A relative path in it starts at its directory.
     ///
     /// # Errors
     /// `InvalidArgument` that names the file and the invalid entry.
@@ -167,6 +167,10 @@ impl AuthFile {
             .map_err(|error| Error::invalid(format!("auth file {name} cannot be read: {error}")))?;
         let mut file: Self = serde_saphyr::from_str(&content)
             .map_err(|error| Error::invalid(format!("auth file {name}: {error}")))?;
+        let directory = path.parent().unwrap_or(path);
+        for named in file.issuers.iter_mut().flat_map(IssuerFile::files) {
+            *named = directory.join(&named);
+        }
         file.issuers
             .iter_mut()
             .try_for_each(|issuer| issuer.resolve(own))
@@ -219,6 +223,16 @@ impl RuleFile {
 }
 
 impl IssuerFile {
+    /// The files that it names.
+    fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let key = self.key.as_mut().map(|key| match key {
+            KeyFile::Hs256(path) | KeyFile::Pem(path) | KeyFile::Jwks(path) => path,
+        });
+        let jwks =
+            self.jwks.iter_mut().flat_map(|jwks| [&mut jwks.ca_file, &mut jwks.bearer_token_file]);
+        key.into_iter().chain(jwks.flatten()).chain(&mut self.issuer_token_file)
+    }
+
     /// Takes the issuer from the service's own token, if the file says so, and with it the algorithm unless the file has one.
     fn resolve(&mut self, read: ReadOwn) -> Result<(), String> {
         let Some(path) = &self.issuer_token_file else {

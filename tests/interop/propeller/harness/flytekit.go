@@ -48,15 +48,22 @@ func shortDirectory(t testing.TB) string {
 
 func (f *Flytekit) start(t testing.TB, script, argument string) {
 	t.Helper()
+	python := flytekitsPython(t)
+	write(t, f.path("journal"), "")
+	connectors := filepath.Join(Root(), "tests", "interop", "connectors")
+	environment := []string{"PYTHONPATH=" + connectors, "PYTHONDONTWRITEBYTECODE=1", "CONNECTOR_JOURNAL=" + f.path("journal"), "HOME=" + f.directory}
+	startAt(t, python, environment, filepath.Join(connectors, script), f.path("f.sock"), argument)
+}
+
+// flytekitsPython is the Python that has flytekit, and what Outrigger's package for authors needs.
+func flytekitsPython(t testing.TB) string {
+	t.Helper()
 	python := filepath.Join(Target(), "interop", "flytekit-venv", "bin", "python")
 	if _, err := os.Stat(python); err != nil {
 		require.Empty(t, os.Getenv("CI"), "%s is missing", python)
 		t.Skip("cargo xtask test --only interop-flytekit installs flytekit")
 	}
-	write(t, f.path("journal"), "")
-	connectors := filepath.Join(Root(), "tests", "interop", "connectors")
-	environment := []string{"PYTHONPATH=" + connectors, "PYTHONDONTWRITEBYTECODE=1", "CONNECTOR_JOURNAL=" + f.path("journal"), "HOME=" + f.directory}
-	startAt(t, python, environment, filepath.Join(connectors, script), f.path("f.sock"), argument)
+	return python
 }
 
 func (f *Flytekit) path(name string) string { return filepath.Join(f.directory, name) }

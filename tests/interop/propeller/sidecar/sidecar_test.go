@@ -56,6 +56,21 @@ func TestTaskRunsThroughSidecar(t *testing.T) {
 	require.Len(t, wire.Await(t, "DeleteTask", 1), 1)
 }
 
+func TestPluginThatAnAuthorHasJustMadeRunsThroughSidecar(t *testing.T) {
+	t.Parallel()
+	key := harness.NewKey(t, "first")
+	issuer := harness.NewIssuer(t, key)
+	address := harness.ServeNewPlugin(t, issuer.Auth(t))
+	wire := harness.Watch(t, harness.StartSidecar(t, address, issuer.Token(t, key, nil)).Address())
+	task := harness.Shout(t, "good night")
+
+	require.Equal(t, core.PhaseSuccess, task.UntilItEnds(t, harness.LoadOn(t, wire)).Phase())
+
+	shouted := task.Outputs(t).GetLiterals()["o0"]
+	require.Equal(t, "GOOD NIGHT", shouted.GetScalar().GetPrimitive().GetStringValue())
+	require.Empty(t, harness.Flyte1.Violations(wire.Calls()))
+}
+
 // configured is a configuration that routes the type to an endpoint whether it was discovered or not.
 func configured(vendor *harness.Vendor, endpoint string) *connector.Config {
 	cfg := harness.Config(endpoint)

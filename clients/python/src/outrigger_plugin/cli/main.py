@@ -8,54 +8,62 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
-from . import check, listen, native, serve
+from . import check, listen, native, programs, serve
 from .errors import Failure, Misuse
 
-DESCRIPTION = "Flyte backend plugins in Python, Go and TypeScript."
-# In the order of the help. Each adds its parser to the subparsers; but for the native ones, with a default `run` that
-# takes the arguments and returns the exit code.
-COMMANDS: tuple[Callable[[Any], None], ...] = (
-    serve.add_to,
-    check.add_to,
-    listen.add_to,
-    native.add_to,
-)
+DESCRIPTION = """
+Flyte backend plugins in Python, Go and TypeScript. All other commands, and help with examples, are in the program
+`outrigger` of Outrigger, which the wheel brings.
+"""
+NAME = "outrigger"
+# What runs Python. Each adds its parser to the subparsers, with a default `run` that takes the arguments and returns
+# the exit code.
+COMMANDS: dict[str, Callable[[Any], None]] = {"serve": serve.add_to, "check": check.add_to, "listen": listen.add_to}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser that leaves it to others to say what is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        raise Misuse(message)
 
 
 def parser() -> Parser:
-    top = Parser(prog="outrigger", description=DESCRIPTION, allow_abbrev=False)
-    top.add_argument("--version", action="version", version=f"outrigger {__version__}")
+    top = Parser(prog=NAME, description=DESCRIPTION, allow_abbrev=False)
+    top.add_argument("-V", "--version", action="version", version=f"{NAME} {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_to in COMMANDS:
+    for add_to in COMMANDS.values():
         add_to(subparsers)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program. Returns its exit code; wrong arguments and ``--help`` exit at once."""
+    """Runs the program, and returns its exit code; ``--help`` exits at once. What needs no Python, it becomes."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    own, bridge_flags = split(given)
     try:
-        if native.has(given):
-            return native.run(given)
-        own, bridge_flags = split(given)
-        options, unknown = parser().parse_known_args(own, argparse.Namespace(bridge_flags=bridge_flags))
+        if not is_for_python(own):
+            native.run(given)
+        options, unknown = parser().parse_known_args(own, argparse.Namespace(bridge_flags=bridge_flags, given=given))
         if unknown:
-            # Of the command; argparse would refer to the help of all commands.
             raise Misuse(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.run(options))
     except Misuse as misuse:
-        command: Parser = options.parser
-        command.error(str(misuse))
+        native.explain(given, str(misuse))
+        # It is not there.
+        name = f"{NAME} {own[0]}" if own and own[0] in COMMANDS else NAME
+        print(f"{name}: {misuse} (see {name} --help)", file=sys.stderr)
+        return 2
     except Failure as failure:
-        print(f"outrigger: {failure}", file=sys.stderr)
+        print(f"{NAME}: {failure}", file=sys.stderr)
         return failure.exit_code
+
+
+def is_for_python(own: Sequence[str]) -> bool:
+    """Whether this package runs the arguments, or has to explain itself because the other program is not there."""
+    if programs.asks_for_help(own) or tuple(own) in ((), ("-V",), ("--version",)):
+        return not native.is_there()
+    return own[0] in COMMANDS
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,51 +1,42 @@
-"""The commands that need no Python: those of the program ``outrigger``, which this one becomes."""
+"""The program ``outrigger``: it has all commands that need no Python, and explains those of this package, too.
+
+Both programs are so the same for their users. Without it, as in a checkout, this package still serves and listens.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 from . import programs
+from .errors import Failure
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser, _SubParsersAction
-
-# Each takes its own arguments, --help included. With what this program's help says of it.
-COMMANDS = {
-    "new": "create a plugin: code, tests, Dockerfile and chart",
-    "sync": "bring a plugin up to date with its plugin.toml and the template",
-    "status": "compare a plugin with the template",
-    "flyte-values": "print Helm values that make Flyte call plugins",
-    "token": "make a token, show what is in one, and whether a service accepts it",
-    "health-check": "ask running services for their health",
-    "completion": "print completions for a shell",
-}
-# What says that `outrigger check` is about a service that runs, or about none.
-OF_A_SERVICE = ("--url", "--list")
+OTHERWISE = "install the wheel"
+# What is wrong with a command line that the program itself finds no fault in.
+MISUSE = "OUTRIGGER_MISUSE"
 
 
-def add_to(subparsers: _SubParsersAction[ArgumentParser]) -> None:
-    """Lists the commands in the program's help."""
-    for name, help in COMMANDS.items():
-        subparsers.add_parser(name, help=help)
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Becomes the program. Raises Failure if it is not found, or cannot be run, as on another processor."""
+    program = programs.find(programs.OUTRIGGER, OTHERWISE)
+    try:
+        os.execv(program, [programs.OUTRIGGER, *arguments])
+    except OSError as error:
+        raise Failure(f"{program} cannot be started: {error.strerror}") from None
 
 
-def has(arguments: Sequence[str]) -> bool:
-    """Whether the arguments are for the other program."""
-    if not arguments or arguments[0] != "check":
-        return bool(arguments) and arguments[0] in COMMANDS
-    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return any(it.partition("=")[0] in OF_A_SERVICE for it in own)
+def explain(arguments: Sequence[str], message: str) -> None:
+    """Becomes the program, which says what is wrong with ``arguments``; does nothing if it is not found."""
+    if is_there():
+        os.environ[MISUSE] = message
+        run(arguments)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Becomes the program. Raises Failure if it is not found."""
-    program = programs.find(programs.OUTRIGGER, "install the wheel")
-    os.execv(program, [programs.OUTRIGGER, *with_language(arguments)])
-
-
-def with_language(arguments: Sequence[str]) -> Sequence[str]:
-    """A new plugin is one in Python, unless the arguments say otherwise."""
-    said = any(it.partition("=")[0] in ("--kind", "--language", "--from") for it in arguments)
-    return arguments if arguments[0] != "new" or said else [*arguments, "--language=python"]
+def is_there() -> bool:
+    """Whether it is found."""
+    try:
+        programs.find(programs.OUTRIGGER, OTHERWISE)
+    except Failure:
+        return False
+    return True

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from .errors import Failure
+from .errors import Failure, Misuse
 from .loading import APP_VARIABLE, RELOAD_VARIABLE
 from .offer import Offer
 
@@ -35,12 +35,12 @@ GRACE = 30
 
 
 def find_bridge(named: str | None) -> str:
-    """The path of the bridge. Raises Failure if it is not found."""
+    """The path of the bridge. Raises Failure if it is not found, Misuse if what is named is none."""
     if not named:
         return find(BRIDGE, "name it with --bridge PATH")
     found = shutil.which(named)
     if found is None:
-        raise Failure(f"--bridge: {named} is not a program")
+        raise Misuse(f"--bridge: {named} is not a program")
     return found
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import programs
@@ -14,25 +15,7 @@ from .errors import Misuse
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-DESCRIPTION = """
-Serves plugins to Flyte: runs the app, or a server in another language, on a private Unix socket, and the program
-`bridge` before it, which speaks gRPC (Flyte 1 and 2) and REST, checks tokens, seals handles and enforces limits. Ends
-when either of them ends.
-"""
-USAGE = """outrigger serve (MODULE:APP | --command COMMAND | --connectors [MODULE ...] --task-types NAME,…)
-                       [OPTIONS] [-- BRIDGE FLAGS]"""
-EXAMPLES = """
-examples:
-  outrigger serve my_plugin:app --insecure-no-auth --reload
-  outrigger serve my_plugin:app --auth auth.yaml --handle-keys handle.key -- --drain-delay 10s
-  outrigger serve --command "go run ." --insecure-no-auth
-  outrigger serve --connectors my_connectors --task-types my_task --insecure-no-auth
-
-What follows `--` is passed to the bridge; `outrigger serve -- --help` lists its flags. Exit codes: 2 for wrong
-arguments, 1 for a failure, otherwise that of the program that ended.
-"""
-
-
+DESCRIPTION = "Serves plugins to Flyte. Outrigger's program `outrigger` has help with examples."
 COMMAND_HELP = "a server in another language, instead: it listens on the Unix socket that PLUGIN_SOCKET names"
 
 
@@ -42,9 +25,6 @@ def add_to(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "serve",
         help="serve plugins, or flytekit's connectors, to Flyte",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage=USAGE,
         allow_abbrev=False,
     )
     add_what(parser)
@@ -91,7 +71,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--handle-keys",
         metavar="FILE,…",
-        help="files with the keys of job handles: openssl rand -base64 32 > handle.key",
+        help="files with the keys of job handles: outrigger token new-key handle.key",
     )
     group.add_argument(
         "--bridge", metavar="PATH", help="the program; by default the one beside this Python's programs, or on PATH"
@@ -130,6 +110,18 @@ def check(options: argparse.Namespace) -> None:
     in_environment = any(os.environ.get(name) for name in ("PLUGIN_AUTH", "PLUGIN_INSECURE_NO_AUTH"))
     if not (options.auth or options.insecure_no_auth or in_environment):
         raise Misuse("expected --insecure-no-auth (this machine only), or --auth FILE and --handle-keys FILE")
+    check_file("--auth", options.auth)
+    for file in (options.handle_keys or "").split(","):
+        check_file("--handle-keys", file)
+
+
+def check_file(flag: str, file: str | None) -> None:
+    """Raises Misuse if the file that ``flag`` names cannot be read. What it has to say, its reader knows."""
+    try:
+        if file:
+            Path(file).read_bytes()
+    except OSError as error:
+        raise Misuse(f"{flag} {file}: {error.strerror}") from None
 
 
 def check_server(options: argparse.Namespace, expected: str) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import http.client
 import json
 import os
-import shutil
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from . import offer, programs, repeats
 from .announcement import announce
 from .children import Child, Signals, Stopped, note
+from .directories import SOCKET, private_directory
 from .errors import Failure
 from .offer import Offer
 
@@ -27,8 +25,6 @@ from .offer import Offer
 INTERVAL = 0.05
 PATIENCE = 10.0
 ADMIN_TIMEOUT = 5.0
-# A path of a Unix socket has at most 104 bytes on some systems.
-MAX_DIRECTORY = 80
 
 
 async def serve(options: argparse.Namespace) -> int:
@@ -42,7 +38,7 @@ async def serve(options: argparse.Namespace) -> int:
     with private_directory() as directory:
         signals = Signals()
         try:
-            announce(options, await start(options, program, directory / "plugin.sock", signals))
+            announce(options, await start(options, program, directory / SOCKET, signals))
             await signals.watch(asyncio.Event().wait())
         except Stopped:
             pass
@@ -62,7 +58,7 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
     with private_directory() as directory:
         signals = Signals()
         try:
-            path = directory / "plugin.sock"
+            path = directory / SOCKET
             found = await start(options, program, path, signals)
             findings = directory / "findings.json"
             await signals.watch(asyncio.to_thread(look_at_repeats, options, path, found, findings))
@@ -172,14 +168,3 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             flags = "--port and --admin-port choose others"
             raise Failure(f"cannot listen on {host}:{port}: {error.strerror}; {flags}") from None
-
-
-@contextlib.contextmanager
-def private_directory() -> Iterator[Path]:
-    """A directory that only this user can enter: requests carry secrets, and the app checks no tokens."""
-    parent = tempfile.gettempdir()
-    path = tempfile.mkdtemp(prefix="outrigger-", dir=parent if len(parent) < MAX_DIRECTORY else "/tmp")
-    try:
-        yield Path(path)
-    finally:
-        shutil.rmtree(path, ignore_errors=True)

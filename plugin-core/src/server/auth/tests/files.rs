@@ -70,6 +70,32 @@ async fn an_issuer_may_be_that_of_the_services_own_token() {
 }
 
 #[test]
+fn a_relative_path_starts_at_the_directory_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let auth = dir.path().join("auth.yaml");
+    let read = |issuer: &str| {
+        let issuer = format!("name: ci, audiences: [a], {issuer}");
+        let text = format!("issuers: [{{{issuer}}}]\nrules: [{{issuer: ci, role: user}}]\n");
+        std::fs::write(&auth, text).unwrap();
+        AuthenticationFile::read(&auth).map(drop).map_err(|error| error.to_string())
+    };
+    let jwks = |file: &str| format!("issuer: 'https://i', jwks: {{url: 'https://i/keys', {file}}}");
+    let missing = dir.path().join("keys/none").display().to_string();
+    for named in [
+        "issuer: 'https://i', key: {hs256_secret_file: keys/none}".to_owned(),
+        "issuer: 'https://i', key: {pem_file: keys/none}".to_owned(),
+        "issuer: 'https://i', key: {jwks_file: keys/none}".to_owned(),
+        "issuer_token_file: keys/none, key: {pem_file: keys/none}".to_owned(),
+        jwks("ca_file: keys/none"),
+    ] {
+        let error = read(&named).unwrap_err();
+        assert!(error.contains(&missing), "{named}: {error}");
+    }
+    std::fs::write(dir.path().join("secret"), [b's'; 32]).unwrap();
+    assert_eq!(read("issuer: 'https://i', key: {hs256_secret_file: secret}"), Ok(()));
+}
+
+#[test]
 fn invalid_files_are_refused_with_the_reason() {
     let rule = "  - {issuer: ci, role: user}";
     let issuer = |rest: &str| format!("  - {{name: ci, issuer: https://ci, {rest}}}");
