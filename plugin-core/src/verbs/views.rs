@@ -85,7 +85,7 @@ impl Verbs {
     ) -> Result<Polled> {
         let freshness = opened.served.memory.views.freshness;
         // Leaves time to look at the job alone.
-        let until = Instant::now() + cx.deadline().remaining() * 2 / 3;
+        let mut until = Instant::now() + cx.deadline().remaining() * 2 / 3;
         let mut has_waited = false;
         loop {
             let Next { answer, start } = view.next(&opened.fingerprint, freshness, has_waited);
@@ -97,10 +97,19 @@ impl Verbs {
                 Answer::Alone(turn) => return Ok(Polled::Alone(turn)),
                 Answer::Wait(ended) => ended,
             };
-            match timeout_at(until, end_of(ended)).await {
-                Ok(Some(end)) => end?,
-                Ok(None) | Err(_) => return Ok(Polled::Alone(None)),
-            }
+            let end = match timeout_at(until, end_of(ended.clone())).await {
+                Ok(end) => end,
+                Err(_) => match view.late_turn() {
+                    Some(turn) => return Ok(Polled::Alone(Some(turn))),
+                    // All who wait would call a vendor that is slow as it is.
+                    None => {
+                        until = cx.deadline().instant();
+                        end_of(ended).await
+                    }
+                },
+            };
+            let Some(end) = end else { return Ok(Polled::Alone(None)) };
+            end?;
             // A job that has ended is watched no more.
             if let Some(ended) = opened.served.memory.observations.ended(opened.fingerprint) {
                 return Ok(Polled::Jointly(ended));
