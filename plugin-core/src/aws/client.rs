@@ -76,20 +76,15 @@ impl Aws {
     ) -> Result<Self> {
         let identity = Arc::new(Identity::new(&settings, &http)?);
         let http = http.failures_with(move |status, headers, body| {
-            refusal::read(status, headers, body, &refusals)
+            refusal::read(status, headers, body, &refusals, api.full)
         });
-        let regions = [&settings.region].into_iter().chain(&settings.regions);
-        let regions = regions.map(|region| AllowedRegion {
+        let endpoints = settings.endpoints()?;
+        let regions = [&settings.region].into_iter().chain(&settings.regions).collect::<Vec<_>>();
+        endpoints.check_regions(&regions)?;
+        let regions = regions.into_iter().map(|region| AllowedRegion {
             region: region.clone(),
-            base: settings.base(region, api.endpoint_prefix),
+            base: endpoints.base(region, api.endpoint_prefix),
         });
-        for (region, _) in &settings.region_endpoints {
-            if *region != settings.region && !settings.regions.contains(region) {
-                return Err(Error::invalid(format!(
-                    "--region-endpoints (AWS_REGION_ENDPOINTS): {region} is in neither --region nor --regions"
-                )));
-            }
-        }
         Ok(Self {
             api,
             regions: Targets::new(regions, &http)?,

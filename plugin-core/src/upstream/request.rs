@@ -39,6 +39,7 @@ pub struct Request<'a> {
     pub(super) idempotent: bool,
     pub(super) at_most: Option<usize>,
     pub(super) purpose: Purpose,
+    pub(super) submits_job: bool,
 }
 
 impl<'a> Request<'a> {
@@ -47,7 +48,8 @@ impl<'a> Request<'a> {
         let mut url = http.shared.base.clone();
         let body = push(&mut url, segments).map(|()| None);
         let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
-        Self { http, method, url, headers, body, idempotent, at_most: None, purpose: Purpose::Api }
+        let (at_most, purpose, submits_job) = (None, Purpose::Api, false);
+        Self { http, method, url, headers, body, idempotent, at_most, purpose, submits_job }
     }
 
     /// `request` with the client's scheme, host and port.
@@ -109,6 +111,13 @@ impl<'a> Request<'a> {
     /// were more. Without it a body of more than 16 MiB is an error.
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.at_most = Some(bytes);
+        self
+    }
+
+    /// Marks the call that submits a job. While the vendor takes no further job ([`Failure::full`](super::Failure::full)),
+    /// such calls are held back, and no others.
+    pub fn submits_job(mut self) -> Self {
+        self.submits_job = true;
         self
     }
 

@@ -7,6 +7,14 @@ pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
     of_code(refusal.code, refusal.message)
 }
 
+/// Whether Redshift takes no further statement, because the quota of active ones, or of sessions, is reached; other calls
+/// are not limited.
+pub(crate) fn is_full(refusal: &Refusal<'_>) -> bool {
+    FULL.contains(&refusal.code)
+}
+
+const FULL: [&str; 2] = ["ActiveSessionsExceededException", "ActiveStatementsExceededException"];
+
 fn of_code(code: &str, message: &str) -> Option<Kind> {
     Some(match code {
         "ActiveStatementsExceededException"
