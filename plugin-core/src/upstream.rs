@@ -79,8 +79,8 @@ impl Failure {
         Self { kind, code: None, message: message.into(), is_full: false }
     }
 
-    /// Marks a `ResourceExhausted` that is about the jobs at the vendor, not about the rate of calls: a limit of active
-    /// jobs is reached. No other call is slowed down; the caller is told when to submit again, and submits that are
+    /// Marks a transient failure that is about the jobs at the vendor, not about calls: a limit of active jobs is reached, or
+    /// what would run them is paused. No other call is slowed down; the caller is told when to submit again, and submits that are
     /// marked with [`Request::submits_job`] are held back.
     pub fn full(mut self) -> Self {
         self.is_full = true;

@@ -65,7 +65,7 @@ impl Api {
     }
 
     /// Sets what tells that the service takes no further job, because a limit of active ones is reached, while it answers
-    /// other calls: [`Failure::full`](crate::upstream::Failure::full). The refusal's kind is to be `ResourceExhausted`.
+    /// other calls: [`Failure::full`](crate::upstream::Failure::full). It is asked about transient refusals.
     pub const fn full(mut self, tells: fn(&Refusal<'_>) -> bool) -> Self {
         self.full = tells;
         self

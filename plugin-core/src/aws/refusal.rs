@@ -74,7 +74,7 @@ pub(super) fn read(
     let code = in_header.and_then(bare).or(in_body.as_deref().and_then(bare))?;
     let refusal = Refusal { status, code, message: &message, body };
     let kind = own(&refusal).unwrap_or_else(|| codes::kind(status, code));
-    let is_full = kind == Kind::ResourceExhausted && full(&refusal);
+    let is_full = kind.is_transient() && full(&refusal);
     let text =
         if message.is_empty() { format!("AWS gave no reason but {code}") } else { message.clone() };
     let failure = Failure::new(kind, text).code(code.to_owned());

@@ -192,6 +192,22 @@ impl Settings {
         Variant { fips: self.use_fips_endpoint, dual_stack: self.use_dualstack_endpoint }
     }
 
+    /// Checks that the role that is assumed for tasks can be: STS is called in the default region.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the setting.
+    pub(super) fn check_role(&self) -> Result<()> {
+        let partition = self.region.partition();
+        match &self.roles.assume_role {
+            Some(role) if role.partition() != partition => Err(Error::invalid(format!(
+                "--assume-role (AWS_ASSUME_ROLE): {role} is in the partition {}, and the region {} is in {partition}",
+                role.partition(),
+                self.region
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The endpoints that the operator chose.
     ///
     /// # Errors

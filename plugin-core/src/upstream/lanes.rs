@@ -65,16 +65,16 @@ impl Lanes {
         }
     }
 
-    /// [`of`](Self::of) for a call that submits a job.
-    pub(super) fn of_submit(
+    /// `lane` for a call that submits a job to `queue`.
+    pub(super) fn with_queue(
         &self,
-        purpose: Purpose,
+        lane: Lane,
+        queue: &str,
         quota: &str,
         identity: Option<Fingerprint>,
     ) -> Lane {
-        let submits = self.hash.of(&("submits", purpose, identity, quota));
-        let submits = Some(self.paces.get_with(submits, Arc::default));
-        Lane { submits, ..self.of(purpose, quota, identity) }
+        let submits = self.hash.of(&("submits", queue, quota, identity));
+        Lane { submits: Some(self.paces.get_with(submits, Arc::default)), ..lane }
     }
 }
 

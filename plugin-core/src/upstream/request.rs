@@ -39,7 +39,8 @@ pub struct Request<'a> {
     pub(super) idempotent: bool,
     pub(super) at_most: Option<usize>,
     pub(super) purpose: Purpose,
-    pub(super) submits_job: bool,
+    /// To which queue of the vendor's, if it submits a job.
+    pub(super) queue: Option<Box<str>>,
 }
 
 impl<'a> Request<'a> {
@@ -48,8 +49,8 @@ impl<'a> Request<'a> {
         let mut url = http.shared.base.clone();
         let body = push(&mut url, segments).map(|()| None);
         let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
-        let (at_most, purpose, submits_job) = (None, Purpose::Api, false);
-        Self { http, method, url, headers, body, idempotent, at_most, purpose, submits_job }
+        let (at_most, purpose, queue) = (None, Purpose::Api, None);
+        Self { http, method, url, headers, body, idempotent, at_most, purpose, queue }
     }
 
     /// `request` with the client's scheme, host and port.
@@ -114,10 +115,11 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Marks the call that submits a job. While the vendor takes no further job ([`Failure::full`](super::Failure::full)),
-    /// such calls are held back, and no others.
-    pub fn submits_job(mut self) -> Self {
-        self.submits_job = true;
+    /// Marks the call that submits a job to `queue`: what the vendor's limit of active jobs is per within the quota, for
+    /// example a cluster; empty if nothing is. While the vendor takes no further job there
+    /// ([`Failure::full`](super::Failure::full)), such calls are held back, and no others.
+    pub fn submits_job(mut self, queue: &str) -> Self {
+        self.queue = Some(queue.into());
         self
     }
 

@@ -162,9 +162,10 @@ impl<'a> Sending<'a> {
     fn lane(&mut self) -> Lane {
         let (request, quota) = (self.request, &*self.request.http.quota);
         let (lanes, identity) = (&self.shared().lanes, self.cx.authors_identity());
-        let lane = match request.submits_job {
-            true => lanes.of_submit(request.purpose, quota, identity),
-            false => lanes.of(request.purpose, quota, identity),
+        let lane = lanes.of(request.purpose, quota, identity);
+        let lane = match &request.queue {
+            Some(queue) => lanes.with_queue(lane, queue, quota, identity),
+            None => lane,
         };
         if self.lane.is_none() {
             lane.count_call();

@@ -30,7 +30,7 @@ pub(crate) async fn submit(
 }
 
 async fn send(cx: &Context, client: &Client, start: &Start) -> Result<String> {
-    let call = client.call("StartQueryExecution", start).idempotent().submits_job();
+    let call = client.call("StartQueryExecution", start).idempotent().submits_job("");
     let started: Started = call.send_json(cx).await?;
     match started.query_execution_id {
         id if job::is_id(&id) => Ok(id),

@@ -7,10 +7,11 @@ pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
     of_code(refusal.code, refusal.message)
 }
 
-/// Whether Redshift takes no further statement, because the quota of active ones, or of sessions, is reached; other calls
-/// are not limited.
+/// Whether a cluster or workgroup takes no further statement, because the quota of active ones, or of sessions, is
+/// reached, or it is paused: nothing is wrong with other calls.
 pub(crate) fn is_full(refusal: &Refusal<'_>) -> bool {
     FULL.contains(&refusal.code)
+        || refusal.code == "ValidationException" && is_asleep(refusal.message)
 }
 
 const FULL: [&str; 2] = ["ActiveSessionsExceededException", "ActiveStatementsExceededException"];

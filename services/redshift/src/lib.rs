@@ -63,11 +63,12 @@ impl Plugin for Redshift {
         let rendered = sql::render(cx, task.sql()?, &task.inputs)?;
         let results = Results::of(&task, &rendered)?;
         let request = Request::new(cx, &task, &login, rendered)?;
+        let queue = login.target.parts().1.to_owned();
         let job = Job { id: String::new(), place, target: login.target, results };
         // The id that Redshift will give it is as long as all of them.
         cx.check_meta(&Job { id: job::LONGEST_ID.to_owned(), ..job.clone() })?;
         let client = self.aws.client(cx, &job.place)?;
-        let call = client.call(request.operation(), &request).idempotent().submits_job();
+        let call = client.call(request.operation(), &request).idempotent().submits_job(&queue);
         let started: api::Started = call.send_json(cx).await.map_err(aws::of_submit)?;
         match started.id.filter(|id| job::is_id(id)) {
             Some(id) => Ok(Job { id, ..job }),

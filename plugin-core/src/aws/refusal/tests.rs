@@ -140,6 +140,7 @@ fn a_service_knows_its_own_errors_best() {
     let failure = read(StatusCode::BAD_REQUEST, &headers, body, own, |_| true).unwrap();
     assert_eq!(failure.kind, Kind::FailedPrecondition);
     assert!(!failure.is_full, "it is not about the number of jobs");
+    // A definite refusal is no matter of room.
     let full = |refusal: &Refusal<'_>| refusal.member("Reason").is_some();
     assert!(read(StatusCode::BAD_REQUEST, &headers, body, none, full).unwrap().is_full);
 }

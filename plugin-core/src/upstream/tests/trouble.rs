@@ -92,7 +92,7 @@ async fn a_full_queue_holds_submits_and_no_other_calls() {
     };
     let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com").unwrap();
     let cx = context(Duration::from_secs(8));
-    let submit = || http.post(&["jobs"]).idempotent().submits_job();
+    let submit = || http.post(&["jobs"]).idempotent().submits_job("a");
     upstream.answer_with(vec![Answer::new(400, json!({"full": true})); 2]);
     for _ in 0..2 {
         let error = submit().send(&cx).await.unwrap_err();
@@ -113,6 +113,9 @@ async fn a_full_queue_holds_submits_and_no_other_calls() {
     let held = held.map(|error| (error.kind(), error.retry_after().is_some())).collect::<Vec<_>>();
     assert!(held.len() > 20, "one submit a second: {}", held.len());
     assert!(held.iter().all(|held| *held == (Kind::ResourceExhausted, true)));
+    let other = || http.post(&["jobs"]).idempotent().submits_job("b");
+    let submits = join_all((0..30).map(|_| other().send(&cx))).await;
+    assert!(submits.iter().all(Result::is_ok), "to another queue");
 }
 
 /// A server that accepts connections and answers nothing on the first.
