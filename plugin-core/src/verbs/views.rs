@@ -5,6 +5,7 @@
 //! costs nothing.
 
 mod kept;
+mod lag;
 mod refusals;
 mod view;
 
@@ -169,7 +170,8 @@ impl Verbs {
         let refusals = &served.memory.views.refusals;
         let polls = refresh.jobs.iter().map(|(_, poll)| poll.clone()).collect();
         let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
-        let result = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| {
+        let (result, lag) = lag::during(timeout_at(cx.deadline().instant(), work)).await;
+        let result = result.unwrap_or_else(|_| {
             Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
         });
         self.shared.metrics.refreshed(served.task_type.name, result.as_ref().err());
@@ -177,6 +179,11 @@ impl Verbs {
             Ok(found) => {
                 refusals.note_success(&group);
                 Ok(found)
+            }
+            // It was this process that took the time: separate polls would take more of it.
+            Err(error) if error.kind() == Kind::DeadlineExceeded && lag.is_long() => {
+                tracing::warn!(%lag, "a joint poll timed out because the process is overloaded");
+                Err(error)
             }
             // Separate polls would only add load to a failing upstream. An answer about all that is too large says
             // nothing of any.

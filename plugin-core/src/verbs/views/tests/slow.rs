@@ -65,3 +65,22 @@ async fn a_list_that_was_long_is_tried_again_some_minutes_later() {
     let lists = vendor.lists() - lists;
     assert!(lists > 20, "{lists} lists for 1200 polls of 4 jobs");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_late_blames_nobodys_list() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    vendor.hangs.store(true, Ordering::Relaxed);
+    tokio::time::advance(FRESHNESS * 2).await;
+    let busy = async {
+        sleep(CALL).await;
+        tokio::time::advance(POLL_TIME * 2).await;
+    };
+    futures_util::join!(poll_all(&verbs, &handles), busy);
+    vendor.hangs.store(false, Ordering::Relaxed);
+    tokio::time::advance(FRESHNESS * 2).await;
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    poll_all(&verbs, &handles).await;
+    let (lists, gets) = (vendor.lists() - lists, vendor.gets() - gets);
+    assert!(lists == 1 && gets < MIN_BATCH, "{lists} lists, {gets} polls alone");
+}
