@@ -141,7 +141,8 @@ fn parse_url(text: &str) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(invalid("the scheme must be http or https"));
     }
-    if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if url.path() != "/" || url.query().is_some() || has_user {
         return Err(invalid("must have only a scheme, a host and a port"));
     }
     Ok(url)

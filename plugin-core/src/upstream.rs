@@ -30,6 +30,8 @@ use server_core::{Error, Kind, Result};
 use url::Url;
 
 #[cfg(feature = "aws")]
+pub(crate) use self::endpoint::UrlText;
+#[cfg(feature = "aws")]
 pub(crate) use self::token_cache::{Lease, LeaseSource, Leases};
 pub use self::{
     answer::RESPONSE_TOO_LARGE,
@@ -53,7 +55,7 @@ use self::{
     permits::Permits,
 };
 pub(crate) use self::{
-    endpoint::{EndpointArgs, UpstreamArgs, require_tls},
+    endpoint::{EndpointArgs, UpstreamArgs, check as check_url, require_tls},
     metrics::Metrics,
 };
 
@@ -69,12 +71,22 @@ pub struct Failure {
     pub code: Option<String>,
     /// The vendor's message, for the task's author.
     pub message: String,
+    /// Whether the vendor takes no further job for now, while it answers all other calls.
+    pub(crate) is_full: bool,
 }
 
 impl Failure {
     /// A failure of `kind` with the vendor's message.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, code: None, message: message.into() }
+        Self { kind, code: None, message: message.into(), is_full: false }
+    }
+
+    /// Marks a transient failure that is about the jobs at the vendor, not about calls: a limit of active jobs is reached, or
+    /// what would run them is paused. No other call is slowed down; the caller is told when to submit again, and submits that are
+    /// marked with [`Request::submits_job`] are held back.
+    pub fn full(mut self) -> Self {
+        self.is_full = true;
+        self
     }
 
     /// Sets the vendor's error code.
@@ -210,8 +222,13 @@ impl HttpBuilder {
     /// `InvalidArgument` when `base` is not a URL, or uses plain http to a host other than loopback
     /// without `--insecure-upstream`.
     pub fn build(self, base: &str) -> Result<Http> {
-        let vendor = Url::parse(base)
-            .map_err(|error| Error::invalid(format!("{base:?} is not a URL: {error}")))?;
+        let vendor = Url::parse(base).map_err(|error| {
+            // A setting may be in it, with a password.
+            let shown = if base.contains('@') { "the vendor's URL" } else { base };
+            Error::invalid(format!("{shown:?} is not a URL: {error}"))
+        })?;
+        endpoint::check(&vendor)
+            .map_err(|why| Error::invalid(format!("the vendor's URL: {why}")))?;
         let base = match self.emulator.as_ref().or(self.endpoint.as_ref()) {
             Some(endpoint) => endpoint.in_place_of(&vendor),
             None => vendor,

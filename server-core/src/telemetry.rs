@@ -209,6 +209,13 @@ where
 }
 
 fn exporter(endpoint: &str, ratio: f64, info: ServiceInfo) -> Result<SdkTracerProvider> {
+    let (_, rest) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
+        // Not shown, and gRPC would not send them.
+        return Err(Error::invalid(
+            "--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT): must not contain credentials",
+        ));
+    }
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)

@@ -264,6 +264,31 @@ async fn lost_answers_and_throttles_run_one_statement() {
 }
 
 #[tokio::test]
+async fn a_full_queue_refuses_creates_and_slows_nothing_else() {
+    let ending = Ending::Stuck("STARTED".to_owned());
+    let args = ["--poll-freshness=0s"];
+    let stage = Stage::set(Options { ending, ..Options::default() }, &args).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let handle = client.create(&task()).await.unwrap();
+    let mut other = task();
+    other["output_prefix"] = json!("s3://my-bucket/metadata/run-2/n0/data/0");
+    let full = || Outage::new(400, "ActiveStatementsExceededException", "too many statements");
+    stage.fake.fail_with([full()]);
+    let error = client.create(&other).await.unwrap_err();
+    assert!(error.message.contains("too many statements"), "{error:?}");
+    assert_eq!(stage.fake.statements(), 1, "it is not repeated within the call");
+    let before = calls(&stage.fake);
+    for _ in 0..20 {
+        let seen = client.get(&task(), &handle).await.unwrap();
+        assert!(!seen.message.contains("last known"), "{}", seen.message);
+    }
+    assert_eq!(calls(&stage.fake) - before, 20);
+    client.delete(&task(), &handle).await.unwrap();
+    client.create(&other).await.unwrap();
+    assert_eq!(stage.fake.statements(), 2);
+}
+
+#[tokio::test]
 async fn an_abort_cancels_the_statement_and_an_abort_of_an_ended_one_succeeds() {
     for dialect in Dialect::ALL {
         let ending = Ending::Stuck("STARTED".to_owned());

@@ -14,6 +14,7 @@ pub struct Api {
     pub(super) signing_name: &'static str,
     pub(super) protocol: Protocol,
     pub(super) refusals: fn(&Refusal<'_>) -> Option<Kind>,
+    pub(super) full: fn(&Refusal<'_>) -> bool,
 }
 
 /// How an operation is named in a request.
@@ -45,7 +46,9 @@ impl Api {
     }
 
     const fn of(endpoint_prefix: &'static str, protocol: Protocol) -> Self {
-        Self { endpoint_prefix, signing_name: endpoint_prefix, protocol, refusals: |_| None }
+        let (refusals, full): (fn(&Refusal<'_>) -> Option<Kind>, fn(&Refusal<'_>) -> bool) =
+            (|_| None, |_| false);
+        Self { endpoint_prefix, signing_name: endpoint_prefix, protocol, refusals, full }
     }
 
     /// Sets the service's name in signatures, where it is not the endpoint prefix.
@@ -58,6 +61,13 @@ impl Api {
     /// gives it everywhere: throttled, transient, credentials, access, not found, and then by the status.
     pub const fn refusals(mut self, read: fn(&Refusal<'_>) -> Option<Kind>) -> Self {
         self.refusals = read;
+        self
+    }
+
+    /// Sets what tells that the service takes no further job, because a limit of active ones is reached, while it answers
+    /// other calls: [`Failure::full`](crate::upstream::Failure::full). It is asked about transient refusals.
+    pub const fn full(mut self, tells: fn(&Refusal<'_>) -> bool) -> Self {
+        self.full = tells;
         self
     }
 

@@ -11,6 +11,7 @@ use super::{
     api::Api,
     credentials::Sigv4,
     identity::Identity,
+    partition::Partition,
     place::{Asked, Place},
     refusal::{self, Refusal},
     region::Region,
@@ -76,20 +77,16 @@ impl Aws {
     ) -> Result<Self> {
         let identity = Arc::new(Identity::new(&settings, &http)?);
         let http = http.failures_with(move |status, headers, body| {
-            refusal::read(status, headers, body, &refusals)
+            refusal::read(status, headers, body, &refusals, api.full)
         });
-        let regions = [&settings.region].into_iter().chain(&settings.regions);
-        let regions = regions.map(|region| AllowedRegion {
+        let endpoints = settings.endpoints()?;
+        let regions = [&settings.region].into_iter().chain(&settings.regions).collect::<Vec<_>>();
+        endpoints.check_regions(&regions)?;
+        settings.check_role()?;
+        let regions = regions.into_iter().map(|region| AllowedRegion {
             region: region.clone(),
-            base: settings.base(region, api.endpoint_prefix),
+            base: endpoints.base(region, api.endpoint_prefix),
         });
-        for (region, _) in &settings.region_endpoints {
-            if *region != settings.region && !settings.regions.contains(region) {
-                return Err(Error::invalid(format!(
-                    "--region-endpoints (AWS_REGION_ENDPOINTS): {region} is in neither --region nor --regions"
-                )));
-            }
-        }
         Ok(Self {
             api,
             regions: Targets::new(regions, &http)?,
@@ -108,17 +105,29 @@ impl Aws {
         let default = self.regions.first().target.name();
         let (field, name) = asked.asked_region().unwrap_or(("region", default));
         let region = self.regions.choose(cx, field, name)?.target.name().to_owned();
-        let role = asked.asked_role().map(|(field, arn)| self.choose_role(cx, field, arn));
-        Ok(Place { region, role: role.transpose()? })
+        let role = asked.asked_role().map(|(field, arn)| self.choose_role(cx, field, arn, &region));
+        let role = role.transpose()?;
+        Ok(Place { region, role })
     }
 
-    fn choose_role(&self, cx: &Context, field: &str, arn: &str) -> Result<String> {
-        let role = arn.parse().map_err(|why| Error::invalid(format!("{field}: {why}")))?;
+    fn choose_role(&self, cx: &Context, field: &str, arn: &str, region: &str) -> Result<String> {
+        let role: RoleArn = arn.parse().map_err(|why| Error::invalid(format!("{field}: {why}")))?;
         if !self.allows(&role) {
             return Err(Error::invalid(format!(
                 "{field}: the role {role} is not allowed; the service's operator lists allowed roles in \
                  {ALLOWED_ROLES}"
             )));
+        }
+        // Keys of one partition are unknown in the others; STS is called in the default region.
+        let default = &self.regions.first().target.region;
+        for region in [default.name(), region] {
+            let partition = Partition::of(region).name;
+            if role.partition() != partition {
+                return Err(Error::invalid(format!(
+                    "{field}: {role} is in the partition {}, and the region {region} is in {partition}",
+                    role.partition()
+                )));
+            }
         }
         cx.caller().check_target(role.as_str())?;
         Ok(role.to_string())

@@ -1,6 +1,7 @@
 //! Whose keys sign: the author's or the operator's secrets, the service's own identity, or a role that it assumes.
 
 mod assume_role;
+mod command;
 mod library;
 mod own;
 mod secrets;

@@ -4,14 +4,18 @@ mod codes;
 mod xml;
 
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use server_core::{Error, Kind};
 
 use crate::upstream::Failure;
 
 /// The header with the error's code (Smithy, awsJson 1.1 and restJson1: "Operation error serialization").
 const ERROR_TYPE: &str = "x-amzn-errortype";
+/// The members of an error with its code, and with its message, in the order in which they are looked for after the header.
+/// Protocols differ: those are what botocore's parsers read (`botocore/parsers.py`, `_do_error_parse` of JSON and
+/// `_inject_error_code` of REST-JSON), and `errorMessage`.
+const CODES: [&str; 3] = ["__type", "code", "Code"];
+const MESSAGES: [&str; 3] = ["message", "Message", "errorMessage"];
 /// Larger bodies are no errors of AWS, in bytes.
 const LARGEST: usize = 256 << 10;
 /// The longest code, in bytes.
@@ -44,20 +48,6 @@ impl Refusal<'_> {
     }
 }
 
-/// The members of an error in JSON. The names are not the same in all services.
-#[derive(Default, Deserialize)]
-struct JsonError {
-    #[serde(rename = "__type")]
-    kind: Option<String>,
-    #[serde(alias = "Code")]
-    code: Option<Json>,
-    message: Option<Json>,
-    #[serde(rename = "Message")]
-    capital: Option<Json>,
-    #[serde(rename = "errorMessage")]
-    error_message: Option<Json>,
-}
-
 /// The error of a submit. What is not found there, such as a cluster or an application, is the author's or operator's
 /// mistake, not a job that is gone.
 #[must_use]
@@ -70,40 +60,42 @@ pub fn of_submit(error: Error) -> Error {
 }
 
 /// Reads an error of AWS in JSON or XML; `None` if the response is not AWS's. `own` knows the service's own
-/// errors.
+/// errors, and `full` those that say that it takes no further job.
 pub(super) fn read(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
     own: impl Fn(&Refusal<'_>) -> Option<Kind>,
+    full: impl Fn(&Refusal<'_>) -> bool,
 ) -> Option<Failure> {
     let body = if body.len() > LARGEST { &[] } else { body };
     let (in_body, message) = in_json(body).or_else(|| xml::error(body)).unwrap_or_default();
     let in_header = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok());
-    let code = in_header.or(in_body.as_deref()).map(bare)?;
-    if code.is_empty() || code.len() > LONGEST_CODE {
-        return None;
-    }
+    let code = in_header.and_then(bare).or(in_body.as_deref().and_then(bare))?;
     let refusal = Refusal { status, code, message: &message, body };
     let kind = own(&refusal).unwrap_or_else(|| codes::kind(status, code));
-    let message =
+    let is_full = kind.is_transient() && full(&refusal);
+    let text =
         if message.is_empty() { format!("AWS gave no reason but {code}") } else { message.clone() };
-    Some(Failure::new(kind, message).code(code.to_owned()))
+    let failure = Failure::new(kind, text).code(code.to_owned());
+    Some(if is_full { failure.full() } else { failure })
 }
 
 /// Code and message of an error in JSON.
 fn in_json(body: &[u8]) -> Option<(Option<String>, String)> {
-    let error = serde_json::from_slice::<JsonError>(body).ok()?;
-    let text = |value: Option<Json>| value.as_ref().and_then(Json::as_str).map(str::to_owned);
-    let code = error.kind.or(text(error.code));
-    let message = text(error.message).or(text(error.capital)).or(text(error.error_message));
-    Some((code, message.unwrap_or_default()))
+    let error = serde_json::from_slice::<Map<String, Json>>(body).ok()?;
+    let text = |name: &&str| error.get(*name).and_then(Json::as_str);
+    let code = CODES.iter().filter_map(text).find(|code| bare(code).is_some());
+    let message = MESSAGES.iter().filter_map(text).find(|message| !message.is_empty());
+    Some((code.map(str::to_owned), message.unwrap_or_default().to_owned()))
 }
 
-/// The code without its namespace and the URL that may follow: `com.amazon#Code:http://…`.
-fn bare(code: &str) -> &str {
+/// The code without its namespace and the URL that may follow: `com.amazon#Code:http://…`. `None` if nothing is left, or
+/// too much.
+fn bare(code: &str) -> Option<&str> {
     let code = code.split([':', ',']).next().unwrap_or_default();
-    code.rsplit('#').next().unwrap_or_default().trim()
+    let code = code.rsplit('#').next().unwrap_or_default().trim();
+    (!code.is_empty() && code.len() <= LONGEST_CODE).then_some(code)
 }
 
 #[cfg(test)]

@@ -14,6 +14,11 @@ impl RoleArn {
         &self.0
     }
 
+    /// Its partition, `aws` or another.
+    pub(super) fn partition(&self) -> &str {
+        self.0.split(':').nth(1).unwrap_or_default()
+    }
+
     /// Its account, which quotas count by.
     pub(super) fn account(&self) -> &str {
         self.0.split(':').nth(4).unwrap_or_default()

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use server_core::{Error, Result};
 use url::Url;
 
 use super::{
     region::{Region, Variant},
     role::{RoleArn, RolePattern},
 };
+use crate::upstream::UrlText;
 
 /// The settings of a service of AWS. Flags are AWS's own variables where it has one.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,17 +32,17 @@ pub struct Settings {
         env = "AWS_REGION_ENDPOINTS",
         value_name = "REGION=URL",
         value_delimiter = ',',
-        value_parser = region_endpoint
+        hide_env_values = true
     )]
-    pub(super) region_endpoints: Vec<(Region, Url)>,
+    region_endpoints: Vec<UrlText>,
 
     /// URL to call instead of AWS, both for the service and for STS: a test server.
-    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
-    pub(super) endpoint_url: Option<Url>,
+    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL", hide_env_values = true)]
+    endpoint_url: Option<UrlText>,
 
     /// URL to call instead of the region's STS, such as a VPC endpoint.
-    #[arg(long, env = "AWS_ENDPOINT_URL_STS", value_name = "URL")]
-    pub(super) sts_endpoint_url: Option<Url>,
+    #[arg(long, env = "AWS_ENDPOINT_URL_STS", value_name = "URL", hide_env_values = true)]
+    sts_endpoint_url: Option<UrlText>,
 
     /// Call AWS's FIPS 140 validated hosts.
     #[arg(long, env = "AWS_USE_FIPS_ENDPOINT")]
@@ -102,12 +104,22 @@ pub(super) struct IdentitySettings {
     pub(super) web_identity_token_file: Option<PathBuf>,
 
     /// Path of the container's keys at 169.254.170.2 (ECS).
-    #[arg(long, env = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", value_name = "PATH")]
-    pub(super) container_credentials_relative_uri: Option<String>,
+    #[arg(
+        long,
+        env = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        value_name = "PATH",
+        hide_env_values = true
+    )]
+    pub(super) container_credentials_relative_uri: Option<UrlText>,
 
     /// URL of the container's keys (EKS Pod Identity, Fargate): https, or an address of loopback, ECS or EKS.
-    #[arg(long, env = "AWS_CONTAINER_CREDENTIALS_FULL_URI", value_name = "URL")]
-    pub(super) container_credentials_full_uri: Option<Url>,
+    #[arg(
+        long,
+        env = "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(super) container_credentials_full_uri: Option<UrlText>,
 
     /// Authorization for the container's keys.
     #[arg(
@@ -149,9 +161,10 @@ pub(super) struct IdentitySettings {
         long,
         env = "AWS_EC2_METADATA_SERVICE_ENDPOINT",
         value_name = "URL",
+        hide_env_values = true,
         default_value = "http://169.254.169.254"
     )]
-    pub(super) ec2_metadata_service_endpoint: Url,
+    pub(super) ec2_metadata_service_endpoint: UrlText,
 }
 
 /// A source of the service's own keys.
@@ -175,42 +188,103 @@ pub(super) enum IdentitySource {
 }
 
 impl Settings {
-    pub(super) fn variant(&self) -> Variant {
+    fn variant(&self) -> Variant {
         Variant { fips: self.use_fips_endpoint, dual_stack: self.use_dualstack_endpoint }
+    }
+
+    /// Checks that the role that is assumed for tasks can be: STS is called in the default region.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the setting.
+    pub(super) fn check_role(&self) -> Result<()> {
+        let partition = self.region.partition();
+        match &self.roles.assume_role {
+            Some(role) if role.partition() != partition => Err(Error::invalid(format!(
+                "--assume-role (AWS_ASSUME_ROLE): {role} is in the partition {}, and the region {} is in {partition}",
+                role.partition(),
+                self.region
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The endpoints that the operator chose.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the setting that is wrong.
+    pub(super) fn endpoints(&self) -> Result<Endpoints> {
+        let url = |text: &Option<UrlText>, setting: &str| {
+            text.as_ref().map(|text| text.checked(setting)).transpose()
+        };
+        Ok(Endpoints {
+            regions: self.region_endpoints.iter().map(region_endpoint).collect::<Result<_>>()?,
+            all: url(&self.endpoint_url, "--endpoint-url (AWS_ENDPOINT_URL)")?,
+            sts: url(&self.sts_endpoint_url, "--sts-endpoint-url (AWS_ENDPOINT_URL_STS)")?,
+            variant: self.variant(),
+        })
+    }
+}
+
+const REGION_ENDPOINTS: &str = "--region-endpoints (AWS_REGION_ENDPOINTS)";
+
+/// Where AWS is called.
+pub(super) struct Endpoints {
+    regions: Vec<(Region, Url)>,
+    all: Option<Url>,
+    sts: Option<Url>,
+    variant: Variant,
+}
+
+impl Endpoints {
+    /// Checks that each region with an endpoint is one of `known`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the setting.
+    pub(super) fn check_regions(&self, known: &[&Region]) -> Result<()> {
+        match self.regions.iter().find(|(region, _)| !known.contains(&region)) {
+            None => Ok(()),
+            Some((region, _)) => Err(Error::invalid(format!(
+                "{REGION_ENDPOINTS}: {region} is in neither --region nor --regions"
+            ))),
+        }
     }
 
     /// The base URL of the service with `endpoint_prefix` in `region`.
     pub(super) fn base(&self, region: &Region, endpoint_prefix: &str) -> String {
-        let own = self.region_endpoints.iter().find(|(of, _)| of == region).map(|(_, url)| url);
-        match own.or(self.endpoint_url.as_ref()) {
+        let own = self.regions.iter().find(|(of, _)| of == region).map(|(_, url)| url);
+        match own.or(self.all.as_ref()) {
             Some(url) => url.to_string(),
-            None => region.base(endpoint_prefix, self.variant()),
+            None => region.base(endpoint_prefix, self.variant),
         }
     }
 
-    /// The base URL of STS, in the default region: keys are good everywhere in a partition.
-    pub(super) fn sts_base(&self) -> String {
-        match self.sts_endpoint_url.as_ref().or(self.endpoint_url.as_ref()) {
+    /// The base URL of STS in `region`, the default one: keys are good everywhere in a partition.
+    pub(super) fn sts(&self, region: &Region) -> String {
+        match self.sts.as_ref().or(self.all.as_ref()) {
             Some(url) => url.to_string(),
-            None => self.region.base("sts", self.variant()),
+            None => region.base("sts", self.variant),
         }
     }
 }
 
-fn region_endpoint(text: &str) -> Result<(Region, Url), String> {
-    let (region, url) =
-        text.split_once('=').ok_or_else(|| format!("{text:?} is not REGION=URL"))?;
-    let url = Url::parse(url.trim()).map_err(|error| format!("{url:?} is not a URL: {error}"))?;
-    Ok((region.parse()?, url))
+fn region_endpoint(text: &UrlText) -> Result<(Region, Url)> {
+    let (region, url) = text.split_once('=').ok_or_else(|| {
+        Error::invalid(format!("{REGION_ENDPOINTS}: is not REGION=URL, separated by commas"))
+    })?;
+    let region = region.parse::<Region>();
+    let region = region
+        .map_err(|_| Error::invalid(format!("{REGION_ENDPOINTS}: has no region before =")))?;
+    let url = url.checked(&format!("{REGION_ENDPOINTS}: {region}"))?;
+    Ok((region, url))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
-fn secret(text: &str) -> Result<SecretString, String> {
+fn secret(text: &str) -> std::result::Result<SecretString, String> {
     Ok(text.into())
 }
 
 /// STS API reference, AssumeRole: 2 to 1224 of `[\w+=,.@:\/-]`.
-fn external_id(text: &str) -> Result<String, String> {
+fn external_id(text: &str) -> std::result::Result<String, String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
     if !(2..=1224).contains(&text.len()) || !text.bytes().all(allowed) {
         return Err("must have 2 to 1224 letters, digits and any of _+=,.@:/-".to_owned());
@@ -219,7 +293,7 @@ fn external_id(text: &str) -> Result<String, String> {
 }
 
 /// STS API reference, AssumeRole: 2 to 64 of `[\w+=,.@-]`.
-fn session_name(text: &str) -> Result<String, String> {
+fn session_name(text: &str) -> std::result::Result<String, String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
     if !(2..=64).contains(&text.len()) || !text.bytes().all(allowed) {
         return Err("must have 2 to 64 letters, digits and any of _+=,.@-".to_owned());

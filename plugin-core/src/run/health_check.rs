@@ -66,10 +66,14 @@ fn parse_url(text: &str) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid("the scheme must be http, or https if the service has a certificate"));
     }
-    if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+    if url.path() != "/" || url.query().is_some() || has_user(&url) {
         return Err(invalid("must have only a scheme, a host and a port"));
     }
     Ok(url)
+}
+
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// The URL of the service configured by the same command line and environment.

@@ -11,6 +11,7 @@ use super::{
     lexer::{Find, Kind, Token, lex},
     place::{Inner, Place},
 };
+use crate::task::placeholder::{unknown, unknown_at};
 
 /// The most characters of a statement without its values. BigQuery and Snowflake take no longer ones:
 /// <https://cloud.google.com/bigquery/quotas#query_jobs>,
@@ -75,6 +76,25 @@ impl<'a, H> Template<'a, H> {
     pub fn swallowing_comment(&self) -> Option<&'a str> {
         let last = self.tokens.last().filter(|_| !self.text.contains('\n'))?;
         (last.kind == Kind::LineComment).then(|| self.source(last))
+    }
+
+    /// Refuses what has the form of a placeholder of Flyte and is none, where no SQL looks so; within quotes, where it is
+    /// text that SQL may have, only if it begins with one of Flyte's names. Comments are not read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with `field` and what was found.
+    pub fn check_placeholders(&self, field: &str) -> Result<()> {
+        let found = self.tokens.iter().find_map(|token| match token.kind {
+            Kind::Sign('{') => unknown_at(self.text, token.range.start),
+            Kind::Quoted(_) => {
+                let opened = self.source(token).match_indices("{{");
+                let mut found =
+                    opened.filter_map(|(at, _)| unknown_at(self.text, token.range.start + at));
+                found.find(|unknown| unknown.is_misspelt)
+            }
+            _ => None,
+        });
+        found.map_or(Ok(()), |found| Err(unknown(field, found.source)))
     }
 
     /// The source of `token`.

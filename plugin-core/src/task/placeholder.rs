@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use server_core::Error;
+
 /// The meaning of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,6 +70,46 @@ pub fn find_at(text: &str, start: usize) -> Option<Occurrence<'_>> {
     Some(Occurrence { range: start..start + end + 4, placeholder })
 }
 
+/// What has a placeholder's form and is none: `{{ .inputs.x | upper }}`, `{{ .foo }}`. Propeller leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unknown<'a> {
+    /// Its text, braces included.
+    pub source: &'a str,
+    /// Whether its name begins with one of Flyte's, so that it is not meant for another template's engine:
+    /// `{{ .rawOutputDataPrefixes }}`.
+    pub is_misspelt: bool,
+}
+
+/// What begins at byte `start` of `text` with a placeholder's form, and is none.
+///
+/// # Panics
+/// When `start` is not on a character boundary.
+#[must_use]
+pub fn unknown_at(text: &str, start: usize) -> Option<Unknown<'_>> {
+    let inner = text[start..].strip_prefix("{{")?;
+    let name = inner.trim_start().strip_prefix(['.', '$'])?;
+    let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let end = inner.as_bytes().iter().take(LONGEST).position(|byte| *byte == b'}')?;
+    let is_closed = inner[end..].starts_with("}}");
+    if !is_name || !is_closed || parse(inner[..end].trim()).is_some() {
+        return None;
+    }
+    let begins =
+        |known: &&str| name.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
+    let is_misspelt = AVAILABLE.iter().chain(&UNAVAILABLE).any(|known| begins(&known));
+    Some(Unknown { source: &text[start..start + end + 4], is_misspelt })
+}
+
+/// The error for what has a placeholder's form in `field` and is none.
+#[must_use]
+pub fn unknown(field: &str, source: &str) -> Error {
+    Error::invalid(format!(
+        "{field}: {source} is no placeholder of Flyte: those are {{{{ .inputs.NAME }}}}, {{{{ .outputPrefix }}}}, \
+         {{{{ .perRetryUniqueKey }}}} and {{{{ .namespace }}}}, without functions or filters"
+    ))
+}
+
 /// The most bytes between a placeholder's braces.
 const LONGEST: usize = 256;
 
@@ -87,6 +129,9 @@ fn parse(inner: &str) -> Option<Placeholder<'_>> {
         () => None,
     }
 }
+
+/// The names of those with a value; `input` is also among the others.
+const AVAILABLE: [&str; 3] = ["outputPrefix", "perRetryUniqueKey", "namespace"];
 
 const UNAVAILABLE: [&str; 6] = [
     "input",
@@ -140,6 +185,27 @@ mod tests {
     #[test]
     fn a_string_of_braces_takes_linear_time() {
         assert_eq!(all(&("{".repeat(100_000) + " }}")), []);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_placeholder_is_told() {
+        for (text, is_misspelt) in [
+            ("{{ .foo | upper }}", false),
+            ("{{ $values.x }}", false),
+            ("{{ .inputs }}", true),
+            ("{{ .inputs.x | upper }}", true),
+            ("{{.Inputs.a b}}", true),
+            ("{{ .rawOutputDataPrefixx }}", true),
+            ("{{ .outputPrefix.x }}", true),
+            ("{{ .namespaces }}", true),
+        ] {
+            let source = format!("{text} }}}}");
+            assert_eq!(unknown_at(&source, 0), Some(Unknown { source: text, is_misspelt }));
+        }
+        for text in ["{{ x }}", "{{ .5 }}", "{{ .inputs.x }}", "{{ .foo }", "{ .foo }}", "{{ . }}"]
+        {
+            assert_eq!(unknown_at(text, 0), None, "{text}");
+        }
     }
 
     #[test]

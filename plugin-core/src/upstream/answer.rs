@@ -24,6 +24,8 @@ const MAX_BODY: usize = 16 << 20;
 pub const RESPONSE_TOO_LARGE: &str = "RESPONSE_TOO_LARGE";
 /// Bodies from this size on are deserialised on a thread of their own, in bytes.
 const LARGE: usize = 256 << 10;
+/// When a caller may submit again to a vendor that takes no further job, unless the vendor says it.
+const FULL_PAUSE: Duration = Duration::from_secs(10);
 
 /// A 2xx response of the vendor.
 #[derive(Debug)]
@@ -76,6 +78,8 @@ pub(super) struct FailedAttempt {
     /// What signed it, if the vendor refused that.
     pub(super) refused_signature: Option<Box<Signature>>,
     pub(super) retry_after: Option<Duration>,
+    /// The vendor takes no further job for now.
+    pub(super) is_full: bool,
 }
 
 impl FailedAttempt {
@@ -99,6 +103,7 @@ impl FailedAttempt {
             is_final: false,
             refused_signature: None,
             retry_after,
+            is_full: false,
         }
     }
 
@@ -116,10 +121,12 @@ impl FailedAttempt {
         if let Some(code) = failure.code {
             error = error.with_code(code);
         }
-        if let Some(wait) = retry_after {
+        // A queue that is full is so for longer than a call may last: its caller has to come back.
+        let is_full = failure.is_full;
+        if let Some(wait) = retry_after.or(is_full.then_some(FULL_PAUSE)) {
             error = error.with_retry_after(wait);
         }
-        Self { unsent: false, ..Self::unsent(error) }
+        Self { unsent: false, is_final: is_full, is_full, ..Self::unsent(error) }
     }
 
     /// Whether the upstream does not work: it cannot be reached, does not answer or answers 5xx.
@@ -130,7 +137,9 @@ impl FailedAttempt {
 
     /// Whether the vendor asks for fewer calls.
     pub(super) fn is_rate_limit(&self) -> bool {
-        !self.unsent && (self.error.kind() == Kind::ResourceExhausted || self.retry_after.is_some())
+        !self.unsent
+            && !self.is_full
+            && (self.error.kind() == Kind::ResourceExhausted || self.retry_after.is_some())
     }
 
     pub(super) fn throttled(error: Error) -> Self {

@@ -1,6 +1,6 @@
 //! The settings of the upstream, and the endpoint that replaces the vendor's host.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use server_core::{
     Error, Result,
@@ -18,6 +18,61 @@ pub(crate) struct EndpointArgs {
     /// proxy or a test server.
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
+}
+
+/// A URL as its setting spells it. By mistake it may contain a password: clap would print what it refuses, so the URL is
+/// checked when it is used, and never shown.
+#[derive(Clone)]
+pub(crate) struct UrlText(String);
+
+impl From<String> for UrlText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for UrlText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UrlText")
+    }
+}
+
+impl UrlText {
+    /// The URL that it is from `base` on.
+    #[cfg(feature = "aws")]
+    pub(crate) fn joined_to(&self, base: &Url) -> Option<Url> {
+        base.join(self.0.trim()).ok()
+    }
+
+    /// What is before and after the first `sign`.
+    #[cfg(feature = "aws")]
+    pub(crate) fn split_once(&self, sign: char) -> Option<(&str, Self)> {
+        self.0.split_once(sign).map(|(before, after)| (before, Self(after.to_owned())))
+    }
+
+    /// The URL, which `setting` has.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the setting for what is no http or https URL, and for one with credentials or a fragment.
+    pub(crate) fn checked(&self, setting: &str) -> Result<Url> {
+        let text = self.0.trim();
+        let url = Url::parse(text)
+            .map_err(|error| Error::invalid(format!("{setting}: is not a URL: {error}")))?;
+        check(&url).map_err(|why| Error::invalid(format!("{setting}: {why}")))?;
+        Ok(url)
+    }
+}
+
+/// Why `url` is not one to call. The reason does not show it.
+pub(crate) fn check(url: &Url) -> Result<(), &'static str> {
+    match () {
+        () if !url.username().is_empty() || url.password().is_some() => {
+            Err("must not contain credentials")
+        }
+        () if !matches!(url.scheme(), "http" | "https") => Err("the scheme must be http or https"),
+        () if url.fragment().is_some() => Err("must have no fragment"),
+        () => Ok(()),
+    }
 }
 
 /// The settings of calls to the vendors.
@@ -49,17 +104,11 @@ pub(super) struct Endpoint(Url);
 
 impl Endpoint {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let invalid = |reason: &str| Error::invalid(format!("endpoint {text:?}: {reason}"));
-        let url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            // Not shown: a password would be.
-            return Err(Error::invalid("endpoint: must not contain credentials"));
-        }
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid("the scheme must be http or https"));
-        }
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("must be scheme://host[:port]; the vendor's paths are kept"));
+        let url = UrlText(text.to_owned()).checked("endpoint")?;
+        if url.path() != "/" || url.query().is_some() {
+            return Err(Error::invalid(format!(
+                "endpoint {text:?}: must be scheme://host[:port]; the vendor's paths are kept"
+            )));
         }
         Ok(Self(url))
     }
@@ -118,10 +167,32 @@ mod tests {
             "ftp://host",
             "https://host/path",
             "https://host?x=1",
-            "https://u:p@host",
+            "https://host#x",
         ] {
             assert!(Endpoint::parse(invalid).is_err(), "{invalid}");
         }
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_refused_and_not_shown() {
+        for text in [
+            "https://u:hunter2@host",
+            "https://:hunter2@host/path",
+            "https://hunter2@host",
+            "https://u:hunter2@host:port",
+            "ftp://u:hunter2@host",
+            "u:hunter2@host",
+        ] {
+            let url = UrlText::from(text.to_owned());
+            let error = url.checked("--endpoint-url (AWS_ENDPOINT_URL)").unwrap_err().to_string();
+            assert!(error.starts_with("--endpoint-url (AWS_ENDPOINT_URL): "), "{error}");
+            let endpoint = Endpoint::parse(text).unwrap_err();
+            for shown in [error, format!("{endpoint:?}"), format!("{url:?}")] {
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+        }
+        let url = UrlText::from(" https://host/path?x=1 ".to_owned());
+        assert_eq!(url.checked("--url").unwrap().as_str(), "https://host/path?x=1");
     }
 
     #[test]

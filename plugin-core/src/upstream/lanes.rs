@@ -31,6 +31,8 @@ pub(super) enum Purpose {
 #[derive(Clone)]
 pub(super) struct Lane {
     pub(super) pace: Arc<Pace>,
+    /// The pace of submits, for those: a vendor whose queue is full still answers other calls.
+    pub(super) submits: Option<Arc<Pace>>,
     guard: Arc<Guard>,
 }
 
@@ -58,8 +60,21 @@ impl Lanes {
         let pace = self.hash.of(&(guard, quota));
         Lane {
             pace: self.paces.get_with(pace, Arc::default),
+            submits: None,
             guard: self.guards.get_with(guard, || Arc::new(Guard::new(purpose))),
         }
+    }
+
+    /// `lane` for a call that submits a job to `queue`.
+    pub(super) fn with_queue(
+        &self,
+        lane: Lane,
+        queue: &str,
+        quota: &str,
+        identity: Option<Fingerprint>,
+    ) -> Lane {
+        let submits = self.hash.of(&("submits", queue, quota, identity));
+        Lane { submits: Some(self.paces.get_with(submits, Arc::default)), ..lane }
     }
 }
 

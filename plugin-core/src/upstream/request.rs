@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub(super) idempotent: bool,
     pub(super) at_most: Option<usize>,
     pub(super) purpose: Purpose,
+    /// To which queue of the vendor's, if it submits a job.
+    pub(super) queue: Option<Box<str>>,
 }
 
 impl<'a> Request<'a> {
@@ -47,7 +49,8 @@ impl<'a> Request<'a> {
         let mut url = http.shared.base.clone();
         let body = push(&mut url, segments).map(|()| None);
         let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
-        Self { http, method, url, headers, body, idempotent, at_most: None, purpose: Purpose::Api }
+        let (at_most, purpose, queue) = (None, Purpose::Api, None);
+        Self { http, method, url, headers, body, idempotent, at_most, purpose, queue }
     }
 
     /// `request` with the client's scheme, host and port.
@@ -109,6 +112,14 @@ impl<'a> Request<'a> {
     /// were more. Without it a body of more than 16 MiB is an error.
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.at_most = Some(bytes);
+        self
+    }
+
+    /// Marks the call that submits a job to `queue`: what the vendor's limit of active jobs is per within the quota, for
+    /// example a cluster; empty if nothing is. While the vendor takes no further job there
+    /// ([`Failure::full`](super::Failure::full)), such calls are held back, and no others.
+    pub fn submits_job(mut self, queue: &str) -> Self {
+        self.queue = Some(queue.into());
         self
     }
 

@@ -92,6 +92,7 @@ mod tests {
             is_final: false,
             refused_signature: None,
             retry_after: retry_after.map(Duration::from_secs),
+            is_full: false,
         }
     }
 

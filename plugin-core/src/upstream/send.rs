@@ -161,7 +161,12 @@ impl<'a> Sending<'a> {
     /// The lane of this attempt: the secrets that sign it are known by now.
     fn lane(&mut self) -> Lane {
         let (request, quota) = (self.request, &*self.request.http.quota);
-        let lane = self.shared().lanes.of(request.purpose, quota, self.cx.authors_identity());
+        let (lanes, identity) = (&self.shared().lanes, self.cx.authors_identity());
+        let lane = lanes.of(request.purpose, quota, identity);
+        let lane = match &request.queue {
+            Some(queue) => lanes.with_queue(lane, queue, quota, identity),
+            None => lane,
+        };
         if self.lane.is_none() {
             lane.count_call();
         }
@@ -201,6 +206,9 @@ impl<'a> Sending<'a> {
 
     /// Waits until the attempt may be sent. Its permit counts as a running call until it is dropped.
     async fn acquire(&self, lane: &Lane) -> Result<Permitted<'a>> {
+        if let Some(submits) = &lane.submits {
+            submits.turn(self.cx).await?;
+        }
         loop {
             lane.pace.turn(self.cx).await?;
             let permit = self.shared().permits.acquire(self.cx, self.is_poll()).await?;
@@ -296,7 +304,14 @@ impl<'a> Sending<'a> {
         passage: Option<Passage<'_>>,
     ) {
         match outcome {
-            Ok(_) => lane.pace.accepted(),
+            Ok(_) => {
+                lane.pace.accepted();
+                lane.submits.iter().for_each(|submits| submits.accepted());
+            }
+            Err(failed) if failed.is_full => {
+                self.shared().metrics.throttled.inc();
+                lane.submits.iter().for_each(|submits| submits.throttled(None));
+            }
             Err(failed) if failed.is_rate_limit() => {
                 self.shared().metrics.throttled.inc();
                 lane.pace.throttled(failed.retry_after);

@@ -5,6 +5,7 @@
 //! costs nothing.
 
 mod kept;
+mod lag;
 mod refusals;
 mod view;
 
@@ -85,7 +86,7 @@ impl Verbs {
     ) -> Result<Polled> {
         let freshness = opened.served.memory.views.freshness;
         // Leaves time to look at the job alone.
-        let until = Instant::now() + cx.deadline().remaining() * 2 / 3;
+        let mut until = Instant::now() + cx.deadline().remaining() * 2 / 3;
         let mut has_waited = false;
         loop {
             let Next { answer, start } = view.next(&opened.fingerprint, freshness, has_waited);
@@ -97,10 +98,19 @@ impl Verbs {
                 Answer::Alone(turn) => return Ok(Polled::Alone(turn)),
                 Answer::Wait(ended) => ended,
             };
-            match timeout_at(until, end_of(ended)).await {
-                Ok(Some(end)) => end?,
-                Ok(None) | Err(_) => return Ok(Polled::Alone(None)),
-            }
+            let end = match timeout_at(until, end_of(ended.clone())).await {
+                Ok(end) => end,
+                Err(_) => match view.late_turn() {
+                    Some(turn) => return Ok(Polled::Alone(Some(turn))),
+                    // All who wait would call a vendor that is slow as it is.
+                    None => {
+                        until = cx.deadline().instant();
+                        end_of(ended).await
+                    }
+                },
+            };
+            let Some(end) = end else { return Ok(Polled::Alone(None)) };
+            end?;
             // A job that has ended is watched no more.
             if let Some(ended) = opened.served.memory.observations.ended(opened.fingerprint) {
                 return Ok(Polled::Jointly(ended));
@@ -160,7 +170,8 @@ impl Verbs {
         let refusals = &served.memory.views.refusals;
         let polls = refresh.jobs.iter().map(|(_, poll)| poll.clone()).collect();
         let work = self.guarded(Arc::clone(&served.plugin).get_many(cx.clone(), polls));
-        let result = timeout_at(cx.deadline().instant(), work).await.unwrap_or_else(|_| {
+        let (result, lag) = lag::during(timeout_at(cx.deadline().instant(), work)).await;
+        let result = result.unwrap_or_else(|_| {
             Err(Error::new(Kind::DeadlineExceeded, "the upstream did not answer in time"))
         });
         self.shared.metrics.refreshed(served.task_type.name, result.as_ref().err());
@@ -168,6 +179,11 @@ impl Verbs {
             Ok(found) => {
                 refusals.note_success(&group);
                 Ok(found)
+            }
+            // It was this process that took the time: separate polls would take more of it.
+            Err(error) if error.kind() == Kind::DeadlineExceeded && lag.is_long() => {
+                tracing::warn!(%lag, "a joint poll timed out because the process is overloaded");
+                Err(error)
             }
             // Separate polls would only add load to a failing upstream. An answer about all that is too large says
             // nothing of any.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use plugin_core::{
     Context, Error, Result, Task,
     schemars::{self, JsonSchema},
-    task::placeholder::find,
 };
 use serde::{Deserialize, Deserializer};
 
-use crate::literal;
+use crate::{names, text::plain};
 
 /// The task's configuration.
 ///
@@ -332,41 +331,15 @@ impl Custom {
     }
 }
 
-/// The most bytes of a name: Athena's longest may have 256 characters.
-const MAX_NAME: usize = 256;
-
 /// The name `text` of the key `key`, with its placeholders rendered.
 fn name(cx: &Context, task: &Task<Custom>, key: &str, text: &str) -> Result<String> {
     let field = format!("custom.{key}");
     let name = plain(cx, task, &field, text)?;
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-/@:".contains(c);
-    match !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(is_allowed) {
-        true => Ok(name),
-        false => Err(Error::invalid(format!(
-            "{field}: {name:?} must be 1 to {MAX_NAME} letters, digits or ._-/@:"
-        ))),
-    }
-}
-
-/// `text` with its placeholders rendered, for what is no SQL.
-pub(crate) fn plain(cx: &Context, task: &Task<Custom>, field: &str, text: &str) -> Result<String> {
-    let (mut rendered, mut at) = (String::new(), 0);
-    while let Some(found) = find(text, at) {
-        let filled = cx.fill(field, found.placeholder, &task.inputs)?;
-        rendered += &text[at..found.range.start];
-        rendered += &match found.placeholder {
-            plugin_core::task::placeholder::Placeholder::PerRetryUniqueKey => unique_name(cx),
-            _ => literal::text(&filled.value),
-        };
-        at = found.range.end;
-        if rendered.len() > MAX_NAME * 4 {
-            return Err(Error::invalid(format!("{field}: too long with its values")));
-        }
-    }
-    Ok(rendered + &text[at..])
-}
-
-/// `{{ .PerRetryUniqueKey }}`: a name that SQL takes without quotes, which must not begin with a digit.
-pub(crate) fn unique_name(cx: &Context) -> String {
-    format!("flyte_{}", cx.idempotency_key().hex())
+    let pattern = match key {
+        "workgroup" | "routingGroup" => &names::WORKGROUP,
+        "catalog" => &names::CATALOG,
+        _ => &names::DATABASE,
+    };
+    pattern.check(&name).map_err(|why| Error::invalid(format!("{field}: {why}")))?;
+    Ok(name)
 }

@@ -28,11 +28,21 @@ fn of(code: &str, message: &str) -> Option<Kind> {
         }
         // A workgroup or catalog, not a query: a job must not seem to be deleted.
         "ResourceNotFoundException" => Some(Kind::InvalidArgument),
-        // Also the quota of active queries, CONCURRENT_QUERY_LIMIT_EXCEEDED: Flyte submits again.
+        // Also the quota of active queries: see `is_full`.
         "TooManyRequestsException" => Some(Kind::ResourceExhausted),
         "InternalServerException" => Some(Kind::Unavailable),
         _ => None,
     }
+}
+
+/// Whether Athena takes no further query, because its quota of active ones is reached; other calls are not limited. The
+/// model's `ThrottleReason`, of which this is the only value.
+pub(crate) fn is_full(refusal: &Refusal<'_>) -> bool {
+    is_quota(refusal.code, refusal.member("Reason").as_deref())
+}
+
+fn is_quota(code: &str, reason: Option<&str>) -> bool {
+    code == "TooManyRequestsException" && reason == Some("CONCURRENT_QUERY_LIMIT_EXCEEDED")
 }
 
 /// `QueryExecution 2a9f… was not found`.
@@ -84,6 +94,22 @@ mod tests {
     use plugin_core::serde_json::{self, Value as Json};
 
     use super::*;
+
+    #[test]
+    fn a_quota_of_queries_is_no_throttle_of_calls() {
+        let model = include_str!("../../../tests/aws-models/athena.json");
+        let model = serde_json::from_str::<Json>(model).unwrap();
+        let reasons = model["shapes"]["ThrottleReason"]["enum"].as_array().unwrap();
+        assert_eq!(reasons, &["CONCURRENT_QUERY_LIMIT_EXCEEDED"]);
+        for (code, reason, is_full) in [
+            ("TooManyRequestsException", reasons[0].as_str(), true),
+            ("TooManyRequestsException", None, false),
+            ("TooManyRequestsException", Some("OTHER"), false),
+            ("ThrottlingException", reasons[0].as_str(), false),
+        ] {
+            assert_eq!(is_quota(code, reason), is_full, "{code} {reason:?}");
+        }
+    }
 
     #[test]
     fn a_workgroup_that_the_author_may_not_choose_fails_the_task() {

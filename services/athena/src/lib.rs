@@ -7,32 +7,36 @@ mod errors;
 mod job;
 mod literal;
 mod location;
+mod names;
 mod parameters;
 mod request;
 mod results;
 mod sql;
+mod submit;
 mod task_types;
+mod text;
 
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 use plugin_core::{
-    Context, Error, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase,
-    Plugin, Polled, Result, Status, Task, TaskType,
+    Context, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
+    Polled, Result, Status, Task, TaskType,
     aws::{self, Api, Asked, Aws, Client},
     clap,
 };
 
 use crate::{
-    api::{Found, FoundMany, Many, One, Started},
+    api::{Found, FoundMany, Many, One},
     custom::Names,
-    location::{OutputLocation, below_output_prefix},
+    location::OutputLocation,
     request::{Defaults, Start},
     results::Declared,
 };
 pub use crate::{custom::Custom, job::Job};
 
-const API: Api = Api::json_1_1("athena", "AmazonAthena").refusals(errors::kind);
+const API: Api =
+    Api::json_1_1("athena", "AmazonAthena").refusals(errors::kind).full(errors::is_full);
 
 /// How many queries `BatchGetQueryExecution` describes at most, by the model.
 const BATCH: usize = 50;
@@ -50,7 +54,8 @@ pub struct Athena {
 #[derive(Debug, clap::Args)]
 pub struct Settings {
     /// Workgroup of tasks that name none.
-    #[arg(long, env = "ATHENA_WORKGROUP", default_value = "primary", value_name = "NAME")]
+    #[arg(long, env = "ATHENA_WORKGROUP", default_value = "primary", value_name = "NAME",
+          value_parser = workgroup)]
     workgroup: String,
 
     /// Data catalog of tasks that name none; Athena's default is AwsDataCatalog.
@@ -69,6 +74,10 @@ pub struct Settings {
 
     #[command(flatten)]
     aws: aws::Settings,
+}
+
+fn workgroup(name: &str) -> Result<String, String> {
+    names::WORKGROUP.parse(name)
 }
 
 impl Plugin for Athena {
@@ -102,12 +111,10 @@ impl Plugin for Athena {
         let job = Job { id: "-".repeat(job::LONGEST_ID), place, results: Declared::of(&task)? };
         cx.check_meta(&job)?;
         let client = self.aws.client(cx, &job.place)?;
+        let is_auto = self.output_location == OutputLocation::Auto;
         let of_submit = |error| errors::of_submit(error, authors_workgroup);
-        let started = self.start(cx, &client, start).await.map_err(of_submit)?;
-        match started.query_execution_id {
-            id if job::is_id(&id) => Ok(Job { id, ..job }),
-            _ => Err(Error::unavailable("Athena's response has no id of a query")),
-        }
+        let id = submit::submit(cx, &client, start, is_auto).await.map_err(of_submit)?;
+        Ok(Job { id, ..job })
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
@@ -158,27 +165,6 @@ impl Athena {
         }
     }
 
-    /// Starts the query; by the setting `auto`, with a location of our own if the workgroup has none. A refused request has
-    /// not used its token.
-    async fn start(&self, cx: &Context, client: &Client, start: Start) -> Result<Started> {
-        let is_auto = self.output_location == OutputLocation::Auto && start.has_no_location();
-        let error = match send(cx, client, &start).await {
-            Err(error) if is_auto => error,
-            answer => return answer,
-        };
-        if errors::lacks_location(&error) {
-            return send(cx, client, &start.at(below_output_prefix(cx)?)).await;
-        }
-        // Athena may look for the token before the location: an earlier submit may have had ours.
-        match below_output_prefix(cx) {
-            Ok(location) if errors::is_mismatch(&error) => {
-                let again = send(cx, client, &start.at(location)).await;
-                again.map_err(|again| if errors::is_verdict(&again) { error } else { again })
-            }
-            _ => Err(error),
-        }
-    }
-
     /// Describes one batch. What Athena does not process is polled by itself, which tells why.
     async fn describe_many(
         &self,
@@ -197,8 +183,4 @@ impl Athena {
         };
         Ok(batch.iter().map(status).collect())
     }
-}
-
-async fn send(cx: &Context, client: &Client, start: &Start) -> Result<Started> {
-    client.call("StartQueryExecution", start).idempotent().send_json(cx).await
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use plugin_core::{Context, Error, Result, Task};
 
-use crate::custom::{Custom, plain};
+use crate::{custom::Custom, text::rendered};
 
 /// The setting: where results of tasks that name no location go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,10 +70,48 @@ pub(crate) fn authors(
     location: Option<&str>,
 ) -> Result<Option<String>> {
     let Some(location) = location else { return Ok(None) };
-    let location = plain(cx, task, field, location)?;
+    let location = rendered(cx, task, field, location, check_value)?;
     let location =
         s3(&location).map_err(|why| Error::invalid(format!("{field}: {location:?} {why}")))?;
     Ok(Some(location))
+}
+
+/// Whether `value` may follow `before` in a location: as its beginning it is a location itself, else it is a part of the
+/// bucket's name or of one segment, so that a caller's value does not choose another place than the author wrote.
+fn check_value(before: &str, value: &str) -> std::result::Result<(), &'static str> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    if value.contains('/') {
+        return Err(
+            "must not contain a slash, because it is a part of one segment of the location",
+        );
+    }
+    check_in_text(before, value)
+}
+
+/// What holds also where the text is not known to be a location: in a string of SQL that begins as one.
+pub(crate) fn check_in_text(before: &str, value: &str) -> std::result::Result<(), &'static str> {
+    if value.chars().any(char::is_control) {
+        return Err("must have no control characters, because it is a part of a location in S3");
+    }
+    let is_in_bucket = before.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+    let in_bucket = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if is_in_bucket && !value.chars().all(in_bucket) {
+        return Err(
+            "must be letters, digits and .-_ only, because it is a part of a bucket's name",
+        );
+    }
+    let rest = before.rsplit('/').next().unwrap_or_default();
+    if has_dots(&format!("{rest}{value}")) {
+        return Err("must not make . or .. a segment of the location");
+    }
+    Ok(())
+}
+
+/// Whether `path` has a segment that some readers of S3 take for another one.
+fn has_dots(path: &str) -> bool {
+    path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// A prefix below the attempt's output prefix.
@@ -92,13 +130,14 @@ pub(crate) fn below_output_prefix(cx: &Context) -> Result<String> {
 /// `location` with a slash at its end, or why it is no prefix in S3.
 fn s3(location: &str) -> std::result::Result<String, &'static str> {
     const EXPECTED: &str = "is not a prefix in S3, s3://bucket/prefix/, of at most 1024 letters, digits and signs \
-                            without quotes and control characters";
+                            without quotes, control characters and the segments . and ..";
     let rest = location.strip_prefix("s3://").ok_or(EXPECTED)?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let in_bucket = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let is_bucket = bucket.len() >= 3 && bucket.len() <= 255 && bucket.chars().all(in_bucket);
     let in_key = |c: char| c.is_alphanumeric() || " !-_.*()/=+@:,&$~%#".contains(c);
-    match is_bucket && location.len() <= 1024 && key.chars().all(in_key) {
+    let is_key = key.chars().all(in_key) && !has_dots(key);
+    match is_bucket && location.len() <= 1024 && is_key {
         true => {
             Ok(if location.ends_with('/') { location.to_owned() } else { format!("{location}/") })
         }
@@ -131,10 +170,41 @@ mod tests {
             "s3://acme/'",
             "s3://acme/a\nb",
             "s3://u:p@acme/",
+            "s3://acme/..",
+            "s3://acme/a/../b/",
+            "s3://acme/./a",
             "/tmp",
         ] {
             let error = text.parse::<OutputLocation>().unwrap_err();
             assert!(error.contains("is not a prefix in S3"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_value_is_a_part_of_one_segment() {
+        for (before, value) in [
+            ("", "s3://acme/results/"),
+            ("s3://acme/ds=", "2026-03-01"),
+            ("s3://acme/", "a..b"),
+            ("s3://acme/a", ".."),
+            ("s3://acme-", "eu"),
+        ] {
+            assert_eq!(check_value(before, value), Ok(()), "{before}{value}");
+        }
+        for (before, value, why) in [
+            ("s3://acme/", "a/b", "a slash"),
+            ("s3://acme/", "../other", "a slash"),
+            ("s3://acme/", "..", "a segment"),
+            ("s3://acme/.", ".", "a segment"),
+            ("s3://acme/", "a\nb", "control characters"),
+            ("s3://", "other/acme", "a slash"),
+            ("s3://acme-", "a?b", "a bucket's name"),
+        ] {
+            let error = check_value(before, value).unwrap_err();
+            assert!(error.contains(why), "{before}{value}: {error}");
+        }
+        assert_eq!(check_in_text("s3://acme/", "a/b"), Ok(()));
+        assert!(check_in_text("s3://acme/", "a/../../b").is_err());
+        assert!(check_in_text("s3://", "other/acme").is_err());
     }
 }

@@ -7,11 +7,12 @@ use plugin_core::{
 use serde::Serialize;
 
 use crate::{
-    custom::{Custom, EncryptionOption, Names, plain},
+    custom::{Custom, EncryptionOption, Names},
     literal,
     location::{self, OutputLocation},
-    parameters,
+    names, parameters,
     sql::{self, Rendered},
+    text::plain,
 };
 
 /// Athena's longest age of a reused result, in minutes: the model's `Age`.
@@ -215,6 +216,11 @@ fn result_configuration(
                 return Err(Error::invalid("custom.encryption.kms_key: SSE_S3 has no key of KMS"));
             }
             (_, "") => return Err(Error::invalid("custom.encryption.kms_key: missing")),
+            (_, key) if !names::is_kms_key(key) => {
+                return Err(Error::invalid(format!(
+                    "custom.encryption.kms_key: {key:?} must be the ARN of a key or alias of KMS, alias/NAME or a key's id"
+                )));
+            }
             (_, key) => body["KmsKey"] = key.into(),
         }
         add("EncryptionConfiguration", Some(body));

@@ -9,6 +9,8 @@
 //! | in a string that runs as code | a number; within quotes in that code, a string |
 //! | in a comment | nothing |
 //!
+//! What only looks like a placeholder, such as `{{ .inputs.x | upper }}`, is refused, but for other templates' text in quotes.
+//!
 //! In the statements that define tables, which are Hive's, strings are restricted to safe characters.
 
 use plugin_core::{
@@ -21,9 +23,10 @@ use plugin_core::{
 };
 
 use crate::{
-    custom::unique_name,
     dialect::{self, DEFINITIONS, Reading, SAFE_SIGNS},
     literal,
+    location::check_in_text,
+    text::unique_name,
 };
 
 /// Athena's limit on a statement, in bytes: the model's `QueryString`.
@@ -66,6 +69,7 @@ fn write(cx: &Context, field: &str, statement: &str, inputs: &Inputs) -> Result<
         Some((found.placeholder, found.range.len()))
     };
     let template = Template::parse(dialect, statement, &mut find)?;
+    template.check_placeholders(field)?;
     if let Some(hole) = template.holes.first().filter(|_| is_ambiguous) {
         let source = &statement[hole.range.clone()];
         return Err(Error::invalid(format!(
@@ -186,6 +190,7 @@ impl Slot<'_, '_> {
     fn of_input(&self, name: &str, value: &Value) -> Result<Filling> {
         let text = self.text(name, value)?;
         if self.hole.place != Place::Open {
+            self.check_location(name, &text)?;
             let filling = Filling::new(name, text, "");
             return Ok(match value {
                 Value::Null | Value::Integer(_) | Value::Boolean(_) => {
@@ -204,6 +209,20 @@ impl Slot<'_, '_> {
             (value, false) => self.literal(name, value)?,
         };
         Ok(Filling::new(name, text, open))
+    }
+
+    /// Within a string that begins as a location in S3: `value` must not choose another bucket or prefix than the author's.
+    fn check_location(&self, name: &str, value: &str) -> Result<()> {
+        let token = &self.template.tokens[self.hole.token];
+        let before = &self.template.text[token.range.start..self.hole.range.start];
+        let before = before.trim_start_matches(['\'', '"']);
+        let is_location = matches!(token.kind, Kind::Quoted(_))
+            && before.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3://"));
+        match is_location {
+            true => check_in_text(before, value)
+                .map_err(|why| Error::invalid(format!("{}: {name} {why}", self.field))),
+            false => Ok(()),
+        }
     }
 
     /// `items` for `IN (…)`. No items would need another condition: `IN (NULL)` is neither true nor false.

@@ -7,6 +7,11 @@ pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
     of_code(refusal.code)
 }
 
+/// Whether the account's quota of resources is reached: no further job runs, while other calls are not limited.
+pub(crate) fn is_full(refusal: &Refusal<'_>) -> bool {
+    refusal.code == "ServiceQuotaExceededException"
+}
+
 fn of_code(code: &str) -> Option<Kind> {
     Some(match code {
         "ValidationException" => Kind::InvalidArgument,

@@ -21,7 +21,7 @@ use plugin_core::{
 use crate::{application::Applications, driver::Entrypoint, request::Request};
 pub use crate::{custom::Custom, job::Job};
 
-const API: Api = Api::rest_json("emr-serverless").refusals(errors::kind);
+const API: Api = Api::rest_json("emr-serverless").refusals(errors::kind).full(errors::is_full);
 
 /// Details of failed runs after which another attempt may succeed, by a part of their text: EMR Serverless gives no
 /// codes. They are about capacity that others use at the time.

@@ -41,7 +41,7 @@ async fn start_run(
     request: &Request,
 ) -> Result<String> {
     let call = client.http().post(&["applications", application, "jobruns"]).json(request);
-    let started: api::Started = call.idempotent().send_json(cx).await?;
+    let started: api::Started = call.idempotent().submits_job("").send_json(cx).await?;
     match started.job_run_id.filter(|id| api::is_id(id)) {
         Some(id) => Ok(id),
         None => Err(Error::unavailable("EMR Serverless's response has no id of a run")),

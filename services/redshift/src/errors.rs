@@ -7,6 +7,15 @@ pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
     of_code(refusal.code, refusal.message)
 }
 
+/// Whether a cluster or workgroup takes no further statement, because the quota of active ones, or of sessions, is
+/// reached, or it is paused: nothing is wrong with other calls.
+pub(crate) fn is_full(refusal: &Refusal<'_>) -> bool {
+    FULL.contains(&refusal.code)
+        || refusal.code == "ValidationException" && is_asleep(refusal.message)
+}
+
+const FULL: [&str; 2] = ["ActiveSessionsExceededException", "ActiveStatementsExceededException"];
+
 fn of_code(code: &str, message: &str) -> Option<Kind> {
     Some(match code {
         "ActiveStatementsExceededException"

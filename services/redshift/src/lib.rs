@@ -24,7 +24,8 @@ use plugin_core::{
 pub use crate::{custom::Custom, job::Job, settings::Settings};
 use crate::{request::Request, target::Allowed, unload::Results};
 
-const API: Api = Api::json_1_1("redshift-data", "RedshiftData").refusals(errors::kind);
+const API: Api =
+    Api::json_1_1("redshift-data", "RedshiftData").refusals(errors::kind).full(errors::is_full);
 
 /// The Redshift plugin.
 pub struct Redshift {
@@ -62,11 +63,12 @@ impl Plugin for Redshift {
         let rendered = sql::render(cx, task.sql()?, &task.inputs)?;
         let results = Results::of(&task, &rendered)?;
         let request = Request::new(cx, &task, &login, rendered)?;
+        let queue = login.target.parts().1.to_owned();
         let job = Job { id: String::new(), place, target: login.target, results };
         // The id that Redshift will give it is as long as all of them.
         cx.check_meta(&Job { id: job::LONGEST_ID.to_owned(), ..job.clone() })?;
         let client = self.aws.client(cx, &job.place)?;
-        let call = client.call(request.operation(), &request).idempotent();
+        let call = client.call(request.operation(), &request).idempotent().submits_job(&queue);
         let started: api::Started = call.send_json(cx).await.map_err(aws::of_submit)?;
         match started.id.filter(|id| job::is_id(id)) {
             Some(id) => Ok(Job { id, ..job }),

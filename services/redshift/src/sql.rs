@@ -50,6 +50,7 @@ pub(crate) fn render(cx: &Context, text: &str, inputs: &Inputs) -> Result<Render
     let mut find =
         |at: usize, before: Option<&[Token]>| find_in(text, at, before.is_some(), &names);
     let template = Template::parse(&REDSHIFT, text, &mut find)?;
+    template.check_placeholders(FIELD)?;
     let comment = template.swallowing_comment().unwrap_or_default();
     if let Some(name) = named(comment, ':').find(|name| names.contains(name)) {
         return Err(swallowed(&format!(":{name}")));

@@ -79,7 +79,7 @@ impl Allowed {
     /// The same lists without blanks around names, and without empty names.
     ///
     /// # Errors
-    /// `InvalidArgument` with the setting that is missing.
+    /// `InvalidArgument` with the setting that is missing, or has a name that AWS would refuse of every task.
     pub(crate) fn checked(self) -> Result<Self> {
         let Self { clusters, workgroups, databases, secrets, db_users } = self;
         let [clusters, workgroups, databases, secrets, db_users] =
@@ -89,6 +89,14 @@ impl Allowed {
                 "--clusters (REDSHIFT_CLUSTERS), --workgroups (REDSHIFT_WORKGROUPS): one of them must name something that \
                  tasks may use",
             ));
+        }
+        for (names, is_name, setting, form) in [
+            (&clusters, is_cluster as fn(&str) -> bool, "--clusters (REDSHIFT_CLUSTERS)", CLUSTER),
+            (&workgroups, is_workgroup, "--workgroups (REDSHIFT_WORKGROUPS)", WORKGROUP),
+        ] {
+            if let Some(name) = names.iter().find(|name| !is_name(name)) {
+                return Err(Error::invalid(format!("{setting}: {name:?} must be {form}")));
+            }
         }
         if databases.is_empty() {
             return Err(Error::invalid("--databases (REDSHIFT_DATABASES): missing"));
@@ -162,6 +170,33 @@ impl Allowed {
             }
         }
     }
+}
+
+const CLUSTER: &str =
+    "the identifier of a cluster: up to 63 lower-case letters, digits and single hyphens";
+const WORKGROUP: &str =
+    "the name of a workgroup, 3 to 63 lower-case letters, digits and hyphens, or its ARN";
+
+/// The model's `ClusterIdentifierString`: `[a-z][a-z0-9]*(-[a-z0-9]+)*`, 1 to 63 characters.
+fn is_cluster(name: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(is_lower_or_digit);
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+    begins && name.len() <= 63 && name.split('-').all(is_part)
+}
+
+/// The model's `WorkgroupNameString`: `[a-z0-9-]{3,63}`, or an ARN; up to 128 characters.
+fn is_workgroup(name: &str) -> bool {
+    let is_arn = name.starts_with("arn:aws")
+        && name.contains(":redshift-serverless:")
+        && name.contains(":workgroup/")
+        && name.len() <= 128
+        && name.bytes().all(|b| is_lower_or_digit(b) || b"-:/".contains(&b));
+    let is_char = |b: u8| is_lower_or_digit(b) || b == b'-';
+    is_arn || (3..=63).contains(&name.len()) && name.bytes().all(is_char)
+}
+
+fn is_lower_or_digit(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
 /// `names` without blanks around them, and without the empty ones.

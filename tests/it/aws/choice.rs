@@ -115,6 +115,11 @@ fn asked(listener: &str) -> Vec<(Json, &'static str)> {
             "custom.role: the role arn:aws:iam::111122223333:role/admin is not allowed",
         ),
         (json!({"role": "arn:aws:iam::444455556666:role/flyte-a/../admin"}), "custom.role: "),
+        (
+            json!({"role": "arn:aws-us-gov:iam::444455556666:role/a"}),
+            "custom.role: arn:aws-us-gov:iam::444455556666:role/a is in the partition aws-us-gov, and the region \
+             eu-central-1 is in aws",
+        ),
         (json!({"role": "admin"}), "custom.role: \"admin\" is not the ARN of a role"),
         (json!({"role": listener}), "custom.role: "),
         (json!({"endpoint": listener}), "endpoint"),
@@ -134,7 +139,7 @@ async fn what_is_not_configured_is_refused_and_nobody_is_called() {
     let own = [
         "--region=eu-central-1",
         "--regions=us-gov-west-1",
-        "--allowed-roles=arn:aws:iam::444455556666:role/flyte-?",
+        "--allowed-roles=arn:aws:iam::444455556666:role/flyte-?,arn:aws-us-gov:iam::444455556666:role/*",
         &format!("--sts-endpoint-url={}", sts.url),
         &endpoint,
         &secrets,

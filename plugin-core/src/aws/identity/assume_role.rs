@@ -34,10 +34,11 @@ impl Sts {
     /// `InvalidArgument` when its endpoint is.
     pub(super) fn new(settings: &Settings, http: &HttpBuilder) -> Result<Self> {
         let http = http.clone().for_credentials(false);
-        let http = http
-            .failures_with(|status, headers, body| refusal::read(status, headers, body, |_| None));
+        let http = http.failures_with(|status, headers, body| {
+            refusal::read(status, headers, body, |_| None, |_| false)
+        });
         Ok(Self {
-            http: http.build(&settings.sts_base())?,
+            http: http.build(&settings.endpoints()?.sts(&settings.region))?,
             region: settings.region.name().into(),
             session_name: settings.roles.role_session_name.clone(),
             external_id: settings.roles.external_id.clone(),

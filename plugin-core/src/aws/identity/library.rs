@@ -2,29 +2,25 @@
 
 use std::{
     fmt, io,
-    process::Stdio,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use reqsign_aws_core::Credential;
 use reqsign_core::{
-    CommandExecute, CommandOutput, Context as Surroundings, Error as LibraryError, FileRead,
-    HttpSend, ProvideCredential, Result as LibraryResult, StaticEnv,
+    Context as Surroundings, Error as LibraryError, FileRead, HttpSend, ProvideCredential,
+    Result as LibraryResult, StaticEnv,
 };
 use secrecy::SecretString;
 use server_core::{Error, Kind, Result};
-use tokio::{io::AsyncReadExt as _, process::Command, time::timeout};
+use tokio::io::AsyncReadExt as _;
 
-use super::{Issued, KeySource, no_keys};
+use super::{Issued, KeySource, command::Commands, no_keys};
 use crate::{aws::keys::Keys, context::Context, upstream::Http};
 
-/// The largest file, and the largest output of a command, in bytes.
+/// The largest file, in bytes.
 const LARGEST: u64 = 1 << 20;
-/// How long a command may run.
-const LONGEST_RUN: Duration = Duration::from_secs(9);
 
 /// A source of the library. A new provider is made for each fetch: some keep tokens that may be refused.
 pub(super) struct Library<F> {
@@ -97,15 +93,15 @@ fn issue(credential: Credential) -> Issued {
 
 /// The failure of ours that the library got, which says more than its own.
 #[derive(Debug, Clone, Default)]
-struct Failures(Arc<Mutex<Option<Error>>>);
+pub(super) struct Failures(Arc<Mutex<Option<Error>>>);
 
 impl Failures {
-    fn take(&self) -> Option<Error> {
+    pub(super) fn take(&self) -> Option<Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Notes `error`, and tells the library that there is one.
-    fn note(&self, error: Error) -> LibraryError {
+    pub(super) fn note(&self, error: Error) -> LibraryError {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         LibraryError::unexpected("failed")
     }
@@ -156,49 +152,4 @@ impl FileRead for Files {
             |error| Error::unavailable(format!("{path} cannot be read")).with_source(error);
         read.await.map_err(|error: io::Error| self.0.note(unreadable(error)))
     }
-}
-
-/// Runs commands, without a shell. Nothing of their output is logged.
-#[derive(Debug)]
-struct Commands(Failures);
-
-impl CommandExecute for Commands {
-    async fn command_execute<'a>(
-        &'a self,
-        program: &'a str,
-        args: &'a [&'a str],
-    ) -> LibraryResult<CommandOutput> {
-        let failed = |why: String| self.0.note(Error::unavailable(format!("{program}: {why}")));
-        let (program, args) = unquoted(program, args)
-            .ok_or_else(|| failed("the command has a quote without its other half".to_owned()))?;
-        let run = async {
-            let mut command = Command::new(&program);
-            command.args(&args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-            let mut child = command.kill_on_drop(true).spawn()?;
-            let mut stdout = Vec::new();
-            if let Some(pipe) = child.stdout.take() {
-                pipe.take(LARGEST).read_to_end(&mut stdout).await?;
-            }
-            let status = child.wait().await?;
-            io::Result::Ok((status, stdout))
-        };
-        let (status, stdout) = match timeout(LONGEST_RUN, run).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed("did not end in time".to_owned())),
-        };
-        if !status.success() {
-            return Err(failed(format!("ended with {status}")));
-        }
-        // What was noted before, such as a missing file, did not matter.
-        self.0.take();
-        Ok(CommandOutput { status: 0, stdout, stderr: Vec::new() })
-    }
-}
-
-/// The command with its quotes read, as AWS's SDKs do: the library has cut it at every white space.
-fn unquoted(program: &str, args: &[&str]) -> Option<(String, Vec<String>)> {
-    let line = [&[program], args].concat().join(" ");
-    let mut words = shlex::split(&line)?.into_iter();
-    Some((words.next()?, words.collect()))
 }

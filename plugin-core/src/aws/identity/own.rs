@@ -17,11 +17,13 @@ use url::{Host, Url};
 use super::{KeySource, assume_role::Sts, library::Library};
 use crate::{
     aws::settings::{IdentitySettings, IdentitySource, Settings},
-    upstream::{Http, HttpBuilder},
+    upstream::{Http, HttpBuilder, check_url},
 };
 
 /// Where ECS answers (ECS developer guide, "Task IAM role").
 const ECS: &str = "http://169.254.170.2";
+const METADATA: &str = "--ec2-metadata-service-endpoint (AWS_EC2_METADATA_SERVICE_ENDPOINT)";
+const FULL_URI: &str = "--container-credentials-full-uri (AWS_CONTAINER_CREDENTIALS_FULL_URI)";
 /// The hosts that may be called with plain http, besides loopback: ECS's and EKS's (AWS SDKs and Tools reference
 /// guide, "Container credential provider").
 const CONTAINER_HOSTS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
@@ -47,7 +49,7 @@ pub(super) fn source(
             library("process", None, make)
         }
         IdentitySource::Instance => {
-            let base = identity.ec2_metadata_service_endpoint.clone();
+            let base = identity.ec2_metadata_service_endpoint.checked(METADATA)?;
             let make = |base: Url| move || Instance::new().with_endpoint(text(&base));
             library("instance", Some(metadata(http, &base)?), make(base))
         }
@@ -100,10 +102,15 @@ fn container(identity: &IdentitySettings, http: &HttpBuilder) -> Result<Box<dyn 
         &identity.container_credentials_full_uri,
     ) {
         (Some(path), _) => {
-            let invalid = |_| Error::invalid("--container-credentials-relative-uri: is not a path");
-            Url::parse(ECS).and_then(|ecs| ecs.join(path)).map_err(invalid)?
+            let url = Url::parse(ECS).ok().and_then(|ecs| path.joined_to(&ecs));
+            let is_there = |url: &Url| url.origin().ascii_serialization() == ECS;
+            url.filter(|url| is_there(url) && check_url(url).is_ok()).ok_or_else(|| {
+                Error::invalid(
+                    "--container-credentials-relative-uri (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI): is not a path",
+                )
+            })?
         }
-        (None, Some(url)) => url.clone(),
+        (None, Some(url)) => url.checked(FULL_URI)?,
         (None, None) => {
             let names = "--container-credentials-relative-uri or --container-credentials-full-uri";
             return Err(Error::invalid(format!("{names}: required by --identity container")));
@@ -111,8 +118,8 @@ fn container(identity: &IdentitySettings, http: &HttpBuilder) -> Result<Box<dyn 
     };
     if !may_have_keys(&url) {
         return Err(Error::invalid(format!(
-            "--container-credentials-full-uri (AWS_CONTAINER_CREDENTIALS_FULL_URI): {url} is neither https nor \
-             an address of loopback, ECS or EKS"
+            "{FULL_URI}: {} is neither https nor an address of loopback, ECS or EKS",
+            url.origin().ascii_serialization()
         )));
     }
     let client = metadata(http, &url)?;

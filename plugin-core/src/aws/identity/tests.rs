@@ -334,7 +334,40 @@ fn roles_are_assumed_at_the_sts_of_the_default_region_unless_the_operator_names_
             "https://sts.us-east-1.amazonaws.com",
         ),
     ] {
-        assert_eq!(settings(args).sts_base(), base, "{args:?}");
+        let settings = settings(args);
+        let endpoints = settings.endpoints().unwrap();
+        assert_eq!(endpoints.sts(&settings.region), base, "{args:?}");
+    }
+}
+
+#[test]
+fn a_url_with_a_password_is_refused_by_its_flag_and_not_shown() {
+    let command = || {
+        let command = Settings::augment_args(Command::new("test"));
+        command.mut_args(|arg| arg.env(Resettable::Reset))
+    };
+    for (flag, value) in [
+        ("--endpoint-url", "https://u:hunter2@host"),
+        ("--endpoint-url", "u:hunter2@host"),
+        ("--sts-endpoint-url", "https://:hunter2@host"),
+        ("--region-endpoints", "eu-central-1=https://u:hunter2@host"),
+        ("--region-endpoints", "https://u:hunter2@host"),
+        ("--region-endpoints", "u:hunter2@host=https://host"),
+        ("--container-credentials-full-uri", "https://u:hunter2@host"),
+        ("--container-credentials-relative-uri", "http://u:hunter2@169.254.170.2/"),
+        ("--container-credentials-relative-uri", "//u:hunter2@other/"),
+        ("--ec2-metadata-service-endpoint", "http://u:hunter2@host"),
+    ] {
+        let container = flag.starts_with("--container");
+        let identity = if container { "--identity=container" } else { "--identity=instance" };
+        let setting = format!("{flag}={value}");
+        let args = ["test", "--region=eu-central-1", identity, &setting];
+        let matches = command().try_get_matches_from(args).unwrap();
+        let settings = Settings::from_arg_matches(&matches).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"), "{setting}");
+        let http = builder(&Arc::new(Metrics::register(&mut Registry::default())));
+        let error = Identity::new(&settings, &http).err().unwrap().to_string();
+        assert!(error.starts_with(flag) && !error.contains("hunter2"), "{setting}: {error}");
     }
 }
 

@@ -9,7 +9,7 @@ fn failure(status: u16, header: Option<&str>, body: &str) -> Option<Failure> {
     if let Some(header) = header {
         headers.insert(ERROR_TYPE, header.parse().unwrap());
     }
-    read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes(), none)
+    read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes(), none, |_| false)
 }
 
 #[test]
@@ -136,6 +136,54 @@ fn a_service_knows_its_own_errors_best() {
         (reason.as_deref() == Some("CONCURRENT_QUERIES")).then_some(Kind::FailedPrecondition)
     };
     let body = br#"{"__type":"TooManyRequestsException","Reason":"CONCURRENT_QUERIES"}"#;
-    let failure = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, own).unwrap();
+    let headers = HeaderMap::new();
+    let failure = read(StatusCode::BAD_REQUEST, &headers, body, own, |_| true).unwrap();
     assert_eq!(failure.kind, Kind::FailedPrecondition);
+    assert!(!failure.is_full, "it is not about the number of jobs");
+    // A definite refusal is no matter of room.
+    let full = |refusal: &Refusal<'_>| refusal.member("Reason").is_some();
+    assert!(read(StatusCode::BAD_REQUEST, &headers, body, none, full).unwrap().is_full);
+}
+
+/// What botocore 1.44.8 reads as the code, by `create_parser("rest-json")` where the header or a member `code` has it,
+/// else by `create_parser("json")`. Where botocore has none, and answers the status, the code is `None`.
+#[test]
+fn the_code_is_the_one_that_botocore_reads() {
+    for (header, body, code) in [
+        (None, r#"{"__type":"A"}"#, Some("A")),
+        (None, r#"{"__type":"ns#A"}"#, Some("A")),
+        (None, r#"{"__type":"A:http://x/y#z"}"#, Some("A")),
+        (None, r#"{"__type":"ns#A:http://x/y"}"#, Some("A")),
+        (Some("A"), r#"{"__type":"B"}"#, Some("A")),
+        (Some("ns#A:http://x/y#z"), "{}", Some("A")),
+        (Some("A"), r#"{"code":"B","Code":"C"}"#, Some("A")),
+        (None, r#"{"code":"A","Code":"B"}"#, Some("A")),
+        (None, r#"{"Code":"B","code":"A"}"#, Some("A")),
+        (None, r#"{"Code":"ns#A:http://x"}"#, Some("A")),
+        // botocore would take what is empty, or no string: the next member says more.
+        (Some(""), r#"{"__type":"A"}"#, Some("A")),
+        (Some(" :http://x"), r#"{"code":"A"}"#, Some("A")),
+        (None, r#"{"__type":"","code":"A"}"#, Some("A")),
+        (None, r#"{"__type":null,"code":7,"Code":"A"}"#, Some("A")),
+        (None, r#"{"__type":"ns#:http://x"}"#, None),
+        (None, r#"{"message":"why"}"#, None),
+        (Some(""), "", None),
+    ] {
+        let found = failure(400, header, body);
+        let found = found.as_ref().and_then(|failure| failure.code.as_deref());
+        assert_eq!(found, code, "{header:?} {body}");
+    }
+}
+
+#[test]
+fn the_message_is_the_one_that_botocore_reads() {
+    for (body, message) in [
+        (r#"{"__type":"A","message":"a","Message":"b"}"#, "a"),
+        (r#"{"__type":"A","Message":"b","message":"a"}"#, "a"),
+        (r#"{"__type":"A","Message":"b"}"#, "b"),
+        (r#"{"__type":"A","message":null,"Message":"b"}"#, "b"),
+        (r#"{"__type":"A","message":"","errorMessage":"c"}"#, "c"),
+    ] {
+        assert_eq!(failure(400, None, body).unwrap().message, message, "{body}");
+    }
 }

@@ -21,7 +21,7 @@ use super::{
     key_set::{KeySet, published_set, read},
     metrics::Metrics,
 };
-use crate::upstream::require_tls;
+use crate::upstream::{check_url, require_tls};
 
 /// How often published keys are fetched. A key that its issuer has removed is accepted no longer than this.
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
@@ -74,6 +74,7 @@ impl Published {
     pub(super) fn new(issuer: &str, file: &JwksFile, metrics: Arc<Metrics>) -> Result<Self> {
         let wrong = |why: String| Error::invalid(format!("issuers.{issuer}.jwks: {why}"));
         let url = Url::parse(&file.url).map_err(|error| wrong(format!("url: {error}")))?;
+        check_url(&url).map_err(|why| wrong(format!("url: {why}")))?;
         require_tls(&url).map_err(|error| wrong(error.to_string()))?;
         Ok(Self {
             issuer: issuer.to_owned(),

@@ -1,5 +1,7 @@
 //! An upstream that fails, refuses, limits or does not answer.
 
+use futures_util::future::join_all;
+
 use super::*;
 
 #[tokio::test]
@@ -79,6 +81,41 @@ async fn a_rate_limit_of_one_unit_does_not_stop_another() {
     let cx = context_with_secret("acme_token", "of-the-author");
     chosen.post(&["jobs"]).send(&cx).await.unwrap();
     assert_eq!(upstream.take_received().len(), 21);
+}
+
+#[tokio::test]
+async fn a_full_queue_holds_submits_and_no_other_calls() {
+    let upstream = Upstream::start().await;
+    let read = |_, body: &[u8]| {
+        let failure = Failure::new(Kind::ResourceExhausted, "too many jobs");
+        Some(if body == b"{\"full\":true}" { failure.full() } else { failure })
+    };
+    let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com").unwrap();
+    let cx = context(Duration::from_secs(8));
+    let submit = || http.post(&["jobs"]).idempotent().submits_job("a");
+    upstream.answer_with(vec![Answer::new(400, json!({"full": true})); 2]);
+    for _ in 0..2 {
+        let error = submit().send(&cx).await.unwrap_err();
+        let told = (error.kind(), error.message(), error.retry_after());
+        let expected = Some(Duration::from_secs(10));
+        assert_eq!(told, (Kind::ResourceExhausted, "too many jobs", expected));
+    }
+    assert_eq!(upstream.take_received().len(), 2, "none is repeated");
+    upstream.answer_with(vec![Answer::new(200, json!({})); 300]);
+    // At the pace of submits they would take minutes.
+    for _ in 0..100 {
+        http.get(&["jobs", "1"]).send(&cx.for_poll()).await.unwrap();
+        http.post(&["jobs", "1", "cancel"]).send(&cx).await.unwrap();
+    }
+    let cx = context(Duration::from_secs(1));
+    let submits = join_all((0..30).map(|_| submit().send(&cx))).await;
+    let held = submits.iter().filter_map(|sent| sent.as_ref().err());
+    let held = held.map(|error| (error.kind(), error.retry_after().is_some())).collect::<Vec<_>>();
+    assert!(held.len() > 20, "one submit a second: {}", held.len());
+    assert!(held.iter().all(|held| *held == (Kind::ResourceExhausted, true)));
+    let other = || http.post(&["jobs"]).idempotent().submits_job("b");
+    let submits = join_all((0..30).map(|_| other().send(&cx))).await;
+    assert!(submits.iter().all(Result::is_ok), "to another queue");
 }
 
 /// A server that accepts connections and answers nothing on the first.

@@ -1,3 +1,4 @@
+mod slow;
 mod vague;
 
 use std::{
@@ -343,38 +344,6 @@ async fn jobs_whose_joint_answer_is_too_large_are_polled_alone() {
         assert_eq!(phases, [Phase::Running; 50]);
     }
     assert!(vendor.lists() <= 2, "{}", vendor.lists());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_that_hangs_is_not_waited_for_twice() {
-    let vendor = Vague::made();
-    let (verbs, handles) = viewed(vendor).await;
-    vendor.hangs.store(true, Ordering::Relaxed);
-    tokio::time::advance(FRESHNESS * 2).await;
-    poll_all(&verbs, &handles).await;
-    sleep(POLL_TIME).await;
-    for _ in 0..5 {
-        tokio::time::advance(FRESHNESS * 2).await;
-        assert_eq!(poll_all(&verbs, &handles).await, CALL, "each is polled alone");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_that_was_long_is_tried_again_some_minutes_later() {
-    let vendor = Vague::made();
-    vendor.pages.store(40, Ordering::Relaxed);
-    let verbs = verbs(vendor);
-    let handles = handles(&verbs, 60);
-    poll_all(&verbs, &handles).await;
-    poll_all(&verbs, &handles).await;
-    vendor.pages.store(0, Ordering::Relaxed);
-    let lists = vendor.lists();
-    for _ in 0..300 {
-        tokio::time::advance(Duration::from_secs(1)).await;
-        poll_all(&verbs, &handles[..4]).await;
-    }
-    let lists = vendor.lists() - lists;
-    assert!(lists > 20, "{lists} lists for 1200 polls of 4 jobs");
 }
 
 #[tokio::test(start_paused = true)]

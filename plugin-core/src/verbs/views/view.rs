@@ -280,6 +280,11 @@ impl View {
         ended.send_replace(Some(end));
     }
 
+    /// A turn for a poll that cannot wait for the refresh under way any longer: few get one.
+    pub(super) fn late_turn(self: &Arc<Self>) -> Option<Turn> {
+        self.state().under_way.as_mut()?.turn(self)
+    }
+
     fn turn(self: &Arc<Self>) -> Option<Turn> {
         let more = |alone| (alone < ALONE_AT_ONCE).then_some(alone + 1);
         let taken = self.alone.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);

@@ -219,6 +219,27 @@ fn what_athena_would_not_take_is_refused_by_field() {
             "custom.parameters: has 1, but the statement has 0",
         ),
         (json!({}), "SELECT ?", "custom.parameters: has 0, but the statement has 1"),
+        (
+            json!({"encryption": {"option": "SSE_KMS", "kms_key": "my key"}}),
+            "SELECT 1",
+            "custom.encryption.kms_key: \"my key\" must be the ARN",
+        ),
+        (
+            json!({"workgroup": "team/a"}),
+            "SELECT 1",
+            "custom.workgroup: \"team/a\" must be 1 to 128 letters, digits or ._-",
+        ),
+        (json!({"database": "{{ .inputs.nope }}"}), "SELECT 1", "inputs.nope: no such input"),
+        (
+            json!({"database": "{{ .inputs.day | lower }}"}),
+            "SELECT 1",
+            "custom.database: {{ .inputs.day | lower }} is no placeholder of Flyte",
+        ),
+        (
+            json!({"output_location": "s3://acme/{{ .rawOutputDataPrefixx }}/"}),
+            "SELECT 1",
+            "custom.output_location: {{ .rawOutputDataPrefixx }} is no placeholder of Flyte",
+        ),
         (json!({"workgroup": "a b"}), "SELECT 1", "custom.workgroup: "),
     ] {
         let found = message(custom, statement);

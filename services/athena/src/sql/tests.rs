@@ -127,6 +127,46 @@ fn what_cannot_be_rendered_is_refused_by_name() {
             Value::Null,
             "custom.statement: {{ .RawOutputDataPrefix }} is not available to backend plugins; use {{ .outputPrefix }}",
         ),
+        (
+            "SELECT {{ .foo | upper }}",
+            Value::Null,
+            "custom.statement: {{ .foo | upper }} is no placeholder of Flyte: those are {{ .inputs.NAME }}",
+        ),
+        (
+            "SELECT {{ .inputs.x | upper }}",
+            Value::Null,
+            "custom.statement: {{ .inputs.x | upper }} is no",
+        ),
+        (
+            "SELECT '{{ .inputs.x | upper }}'",
+            Value::Null,
+            "custom.statement: {{ .inputs.x | upper }} is",
+        ),
+        (
+            "SELECT \"{{ .inputs }}\"",
+            Value::Null,
+            "custom.statement: {{ .inputs }} is no placeholder",
+        ),
+        (
+            "UNLOAD (SELECT 1) TO 's3://b/{{ .rawOutputDataPrefixx }}/'",
+            Value::Null,
+            "custom.statement: {{ .rawOutputDataPrefixx }} is no placeholder of Flyte",
+        ),
+        (
+            "UNLOAD (SELECT 1) TO 's3://b/a/{{ .inputs.x }}/'",
+            string("x/../../b"),
+            "custom.statement: inputs.x must not make . or .. a segment",
+        ),
+        (
+            "UNLOAD (SELECT 1) TO 's3://{{ .inputs.x }}/a/'",
+            string("mine/theirs"),
+            "custom.statement: inputs.x must be letters, digits and .-_ only, because it is a part of a bucket's name",
+        ),
+        (
+            "UNLOAD (SELECT 1) TO 'S3://b/{{ .inputs.x }}'",
+            string("a\nb"),
+            "custom.statement: inputs.x must have no control characters",
+        ),
         ("DROP TABLE t; SELECT 1", Value::Null, "custom.statement: has 2 statements"),
         (" ; ", Value::Null, "custom.statement: empty"),
         (
@@ -143,6 +183,17 @@ fn what_cannot_be_rendered_is_refused_by_name() {
     assert!(error.message().starts_with(
         "custom.statement: the statement with its values has more than 262,144 bytes"
     ));
+}
+
+#[test]
+fn text_of_other_templates_stays_within_quotes_and_comments() {
+    for statement in [
+        "SELECT '{{ .Values.x }}', '{{ x }}', '{{ .foo | upper }}'",
+        "SELECT 1 /* {{ .inputs.x | upper }} */",
+        "SELECT 1 -- {{ .foo }}\n, 2",
+    ] {
+        assert_eq!(rendered(statement, &[]).unwrap().statement, statement);
+    }
 }
 
 #[test]

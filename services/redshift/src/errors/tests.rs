@@ -26,6 +26,8 @@ fn every_error_has_a_kind() {
         assert_eq!(of_code(code, "no"), Some(kind), "{code}");
     }
     assert_eq!(of_code("ThrottlingException", ""), None);
+    let mut full = FULL.iter().map(|code| of_code(code, ""));
+    assert!(full.all(|kind| kind == Some(Kind::ResourceExhausted)));
 }
 
 #[test]

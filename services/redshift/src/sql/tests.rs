@@ -96,6 +96,16 @@ fn what_cannot_be_a_parameter_is_refused_by_name() {
         ("SELECT IN ({{ .inputs.x }})", Value::List(vec![]), "inputs.x: must not be empty"),
         ("SELECT {{ .outputPrefix }}", string("a"), "must be within quotes"),
         ("SELECT '{{ .rawOutputDataPrefix }}'", string("a"), "not available"),
+        (
+            "SELECT {{ .foo | upper }}",
+            string("a"),
+            "template.sql.statement: {{ .foo | upper }} is no placeholder of Flyte",
+        ),
+        (
+            "UNLOAD ('SELECT 1') TO 's3://b/{{ .outputPrefixx }}/'",
+            string("a"),
+            "template.sql.statement: {{ .outputPrefixx }} is no placeholder of Flyte",
+        ),
         ("-- nothing\n;", string("a"), "template.sql.statement: has no statement"),
         (&long, string("a"), "takes at most 100 kB"),
         (&many, string("a"), "has 41 statements"),

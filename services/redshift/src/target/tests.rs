@@ -44,6 +44,31 @@ fn lists_are_free_of_blanks_and_empty_names() {
 }
 
 #[test]
+fn names_that_the_model_does_not_know_are_refused_at_the_start() {
+    let arn = "arn:aws:redshift-serverless:eu-central-1:111122223333:workgroup/sales/etl";
+    let long = "c".repeat(64);
+    for (setting, name, is_name) in [
+        ("--clusters", "dwh-1", true),
+        ("--clusters", "DWH", false),
+        ("--clusters", "a--b", false),
+        ("--clusters", "1a", false),
+        ("--clusters", "a/../b", false),
+        ("--clusters", &long, false),
+        ("--workgroups", "etl", true),
+        ("--workgroups", arn, true),
+        ("--workgroups", "wg", false),
+        ("--workgroups", "Sales", false),
+        ("--workgroups", "a?b", false),
+        ("--workgroups", &long, false),
+    ] {
+        let found = allowed_by(&[&format!("{setting}={name}"), "--databases=dev"]);
+        assert_eq!(found.is_ok(), is_name, "{name}");
+        let error = found.err().map(|error| error.message().to_owned()).unwrap_or_default();
+        assert!(is_name || error.starts_with(setting), "{error}");
+    }
+}
+
+#[test]
 fn lists_of_nothing_are_missing() {
     for (args, setting) in [
         (["--workgroups= ,", "--databases=dev"], "--clusters"),
