@@ -35,6 +35,7 @@ use tests::{
 };
 
 use crate::{
+    aws::stage,
     program::{ANYWHERE, Running, output},
     replay,
     stage::replica,
@@ -79,9 +80,8 @@ const ACCOUNTS: &str = "ACMEORG-ANALYTICS,xy12345.eu-central-1,ORG-ACC";
 impl Vendors {
     async fn start() -> Self {
         let secrets = tempfile::tempdir().unwrap();
+        stage::write_keys(secrets.path());
         for (name, value) in [
-            ("aws_access_key_id", fake_athena::ACCESS_KEY_ID),
-            ("aws_secret_access_key", fake_athena::SECRET_ACCESS_KEY),
             ("google_application_credentials", service_account_key().as_str()),
             ("databricks_token", "dapi-of-the-service-0123456789"),
             ("snowflake_private_key", rsa_private_key()),
@@ -158,14 +158,14 @@ impl Vendors {
             self.bigquery.jobs(),
             self.databricks.runs(),
             self.snowflake.statements(),
-            self.athena.queries(),
-            self.redshift.statements(),
+            self.athena.jobs(),
+            self.redshift.jobs(),
         ]
     }
 
     fn violations(&self) -> Vec<String> {
         let (bigquery, snowflake) = (self.bigquery.violations(), self.snowflake.violations());
-        let (athena, redshift) = (self.athena.violations(), self.redshift.breaches());
+        let (athena, redshift) = (self.athena.breaches(), self.redshift.breaches());
         [bigquery, self.databricks.violations(), snowflake, athena, redshift].concat()
     }
 }
@@ -253,7 +253,7 @@ async fn handle_is_rejected_under_another_plugins_task_type() {
         }
     }
     assert_eq!([vendors.databricks.requests(), vendors.snowflake.requests()], [0, 0]);
-    assert_eq!((vendors.athena.requests(), vendors.redshift.statements()), (0, 0));
+    assert_eq!((vendors.athena.requests(), vendors.redshift.requests()), (0, 0));
     assert_eq!(client.get(&bigquery, &handle).await.unwrap().phase, "QUEUED", "not stopped");
 }
 

@@ -25,8 +25,6 @@ class Vendor:
     name: str
     golden: str
     flags: tuple
-    # The path of the fake's count of jobs.
-    count: str
     # Where the rows of the golden request are.
     uri: str
     # The fake's endings that are final and that another attempt may not meet, and Flyte's messages of both.
@@ -40,7 +38,6 @@ VENDORS = [
         "athena",
         "ath_typed",
         (),
-        "/fake/queries",
         "s3://acme-athena/results/",
         ("SYNTAX_ERROR", "SYNTAX_ERROR: line 1:8"),
         ("exhausted", "Query exhausted resources"),
@@ -50,7 +47,6 @@ VENDORS = [
         "redshift",
         "rs_unload",
         ("--workgroups=sales", "--databases=dev"),
-        "/fake/statements",
         "s3://acme/events/flyte_",
         ("syntax", "statement 2: ERROR: syntax error at or near"),
         ("isolation", "statement 2: ERROR: 1023 DETAIL: Serializable isolation violation"),
@@ -88,7 +84,7 @@ class Caller:
         raise AssertionError("never ended")
 
     def jobs(self):
-        with urllib.request.urlopen(self.upstream + self.vendor.count, timeout=10) as count:
+        with urllib.request.urlopen(self.upstream + "/fake/jobs", timeout=10) as count:
             return int(count.read())
 
 
