@@ -184,12 +184,17 @@ async fn an_application_is_found_by_its_name_if_it_is_the_only_one() {
         Application::new("00f1r2v3abcdef0a", "etl"),
         Application::new("00f1r2v3abcdef0b", "ml"),
         Application::new("00f1r2v3abcdef0c", "ml"),
+        Application::new("a1", "odd"),
     ];
     let stage = Stage::set_with(with(two), &[]).await;
     let client = stage.client(Dialect::Rest).await;
     client.create(&script(json!({"application_name": "etl"}))).await.unwrap();
     assert_eq!(stage.fake.submitted()[0].input["applicationId"], "00f1r2v3abcdef0a");
+    let task = stage::attempt(script(json!({"application_id": "a1"})), 1);
+    client.create(&task).await.unwrap();
+    assert_eq!(stage.fake.submitted()[1].input["applicationId"], "a1");
     for (name, message) in [
+        ("a1", "no application in eu-central-1 is called"),
         ("ml", "use the id of one: 00f1r2v3abcdef0b, 00f1r2v3abcdef0c"),
         ("bi", "no application in eu-central-1 is called"),
     ] {
