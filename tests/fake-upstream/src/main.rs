@@ -42,6 +42,10 @@ struct Args {
     #[arg(long)]
     check: bool,
 
+    /// EMR Serverless: what the application is at first.
+    #[arg(long, value_enum, default_value_t)]
+    application: Application,
+
     /// Snowflake: private key (PEM) whose tokens are accepted; may be repeated.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
@@ -56,6 +60,18 @@ enum Vendor {
     EmrServerless,
     Redshift,
     Snowflake,
+}
+
+/// The state of an application.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Application {
+    /// It takes runs.
+    #[default]
+    Started,
+    /// It does not start by itself.
+    Stopped,
+    /// It starts by itself.
+    Idle,
 }
 
 #[tokio::main]
@@ -170,7 +186,17 @@ async fn serve_emr_serverless(args: Args) -> Result<()> {
         _ => emr_serverless::Ending::failed_script(),
     };
     let states = states(["SUBMITTED", "RUNNING"], args.polls);
-    let options = emr_serverless::Options { states, ending, ..emr_serverless::Options::default() };
+    let mut options =
+        emr_serverless::Options { states, ending, ..emr_serverless::Options::default() };
+    options.applications = options
+        .applications
+        .into_iter()
+        .map(|one| match args.application {
+            Application::Started => one,
+            Application::Stopped => one.in_state("STOPPED", 0).without_auto_start(),
+            Application::Idle => one.in_state("STOPPED", 0),
+        })
+        .collect();
     serve_aws::<emr_serverless::EmrServerless>(args.listen, options).await
 }
 

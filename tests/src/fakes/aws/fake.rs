@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::Result;
-use axum::{Router, body::Bytes, extract::State, response::Response, routing::get};
+use axum::{Json, Router, body::Bytes, extract::State, response::Response, routing::get};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     ACCESS_KEY_ID, Call, Checker, Identity, Outage, Received, SECRET_ACCESS_KEY,
@@ -74,6 +74,7 @@ impl<S: Service> Fake<S> {
         let shared = Arc::new(Shared { checker, script, submits });
         let router = Router::new()
             .route("/fake/jobs", get(count))
+            .route("/fake/calls", get(calls))
             .fallback(answer)
             .with_state(Arc::clone(&shared));
         let server = Server::start(address, router).await?;
@@ -188,6 +189,13 @@ impl<S: Service> Fake<S> {
 /// The number of jobs, for users of the fake as a program.
 async fn count<S: Service>(State(shared): State<Arc<Shared<S>>>) -> String {
     lock(&shared.script).service.states().len().to_string()
+}
+
+/// The calls that fit the model, in order, likewise.
+async fn calls<S: Service>(State(shared): State<Arc<Shared<S>>>) -> Json<Value> {
+    let script = lock(&shared.script);
+    let calls = script.calls.iter().map(|call| json!([call.operation, call.input]));
+    Json(calls.collect())
 }
 
 async fn answer<S: Service>(
