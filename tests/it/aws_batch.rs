@@ -123,6 +123,19 @@ async fn repeated_creates_are_one_job() {
 }
 
 #[tokio::test]
+async fn a_job_is_found_on_a_later_page_of_the_queues_list() {
+    let options = Options { page: 1, ..Options::default() };
+    let stage = Stage::set_with(options, &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let tasks = (0..3).map(|number| stage::attempt(golden("aws_orders"), number));
+    let tasks = tasks.collect::<Vec<_>>();
+    for task in tasks.iter().chain(&tasks) {
+        client.create(task).await.unwrap();
+    }
+    assert_eq!(stage.fake.jobs(), 3);
+}
+
+#[tokio::test]
 async fn a_submit_whose_answer_is_lost_is_one_job() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;

@@ -2,13 +2,13 @@
 
 use plugin_core::{
     Context, Error, Kind, Result,
-    aws::{self, Client},
+    aws::{self, Client, given},
     clap,
 };
 
 use crate::{
     api::{self, Application},
-    custom::{Custom, text},
+    custom::Custom,
 };
 
 const NAME: &str = "custom.application_name";
@@ -46,8 +46,9 @@ impl Applications {
     /// `InvalidArgument` if it names none, or one that the operator does not allow; `PermissionDenied` for what the
     /// caller may not use.
     pub(crate) fn choose(&self, cx: &Context, custom: &Custom) -> Result<Named> {
-        let by_id = text(&custom.application_id).map(|id| ("custom.application_id", id, is_id(id)));
-        let by_name = text(&custom.application_name).map(|name| (NAME, name, false));
+        let by_id =
+            given(&custom.application_id).map(|id| ("custom.application_id", id, is_id(id)));
+        let by_name = given(&custom.application_name).map(|name| (NAME, name, false));
         let listed =
             self.applications.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
         let first = listed.clone().next();

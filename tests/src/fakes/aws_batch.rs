@@ -64,6 +64,8 @@ pub struct Options {
     pub ending: Ending,
     /// The names of the job queues.
     pub queues: Vec<String>,
+    /// How many jobs a page of a list is about, whether they match or not.
+    pub page: usize,
 }
 
 impl Default for Options {
@@ -72,6 +74,7 @@ impl Default for Options {
             states: ["SUBMITTED", "RUNNABLE", "STARTING", "RUNNING"].map(str::to_owned).to_vec(),
             ending: Ending::Success,
             queues: ["etl", "ml"].map(str::to_owned).to_vec(),
+            page: 100,
         }
     }
 }
@@ -181,11 +184,19 @@ impl AwsBatch {
         if filter["name"] != "JOB_NAME" || name.is_empty() {
             return Err(refused(format!("the fake knows no filter {filter}")));
         }
-        let named = self.jobs.values().filter(|job| {
+        let after = input["nextToken"].as_str().unwrap_or_default();
+        let all = self.jobs.values().filter(|job| job.id.as_str() > after);
+        let page = all.take(self.options.page).collect::<Vec<_>>();
+        let named = page.iter().filter(|job| {
             let its = job.input["jobName"].as_str().unwrap_or_default();
             its.eq_ignore_ascii_case(name) && job.input["jobQueue"] == input["jobQueue"]
         });
-        Ok(Done::Output(json!({ "jobSummaryList": named.map(Job::listed).collect::<Value>() })))
+        let mut listed =
+            json!({ "jobSummaryList": named.map(|job| job.listed()).collect::<Value>() });
+        if let Some(last) = page.last().filter(|_| page.len() == self.options.page) {
+            listed["nextToken"] = last.id.as_str().into();
+        }
+        Ok(Done::Output(listed))
     }
 
     fn submit(&mut self, input: &Value) -> Answer {
