@@ -90,6 +90,7 @@ mod region;
 mod role;
 mod settings;
 mod signature;
+mod words;
 
 pub use self::{
     api::Api,
@@ -99,4 +100,5 @@ pub use self::{
     refusal::{Refusal, of_submit},
     region::Region,
     settings::Settings,
+    words::{given, mentions},
 };

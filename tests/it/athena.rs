@@ -1,64 +1,29 @@
 //! Athena: a task is one query, whatever the network and AWS do.
 
-use std::{path::Path, sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use plugin_core::testing::{Dialect, Observation};
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 use tests::{
-    fakes::athena::{ACCESS_KEY_ID, Ending, FakeAthena, Options, Refusal, SECRET_ACCESS_KEY},
+    fakes::{
+        athena::{Athena, Ending, Options},
+        aws::Outage,
+    },
     golden::{Flyte, Golden},
 };
 use tokio::net::TcpListener;
 
-use crate::replay;
+use crate::{
+    aws::stage::{self, end, golden},
+    replay,
+};
 
-struct Stage {
-    fake: FakeAthena,
-    service: TestService,
-}
+type Stage = stage::Stage<Athena>;
 
-impl Stage {
-    async fn set() -> Self {
-        Self::set_with(Options::default(), &[]).await
-    }
-
-    async fn set_with(options: Options, args: &[&str]) -> Self {
-        let fake = FakeAthena::start(options).await.unwrap();
-        let service = replica(&fake.url(), args).await;
-        Self { fake, service }
-    }
-
-    async fn client(&self, dialect: Dialect) -> Client {
-        self.service.client(dialect, "propeller").await
-    }
-}
-
-/// A directory with the keys that the fake knows.
-fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    let dir = DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("aws_access_key_id"), ACCESS_KEY_ID).unwrap();
-        std::fs::write(dir.path().join("aws_secret_access_key"), SECRET_ACCESS_KEY).unwrap();
-        dir
-    });
-    dir.path()
-}
-
-async fn replica(endpoint: &str, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={endpoint}");
-    let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let mut all = vec!["--region=eu-central-1", "--poll-freshness=0s", &endpoint, &secrets];
-    // A later flag of the same name would be an error.
-    all.retain(|arg| !args.iter().any(|own| own.split('=').next() == arg.split('=').next()));
-    all.extend(args);
-    spawn::<athena::Athena>(&all).await
-}
-
-fn golden(name: &str) -> Json {
-    Golden::read(Flyte::V1, name).unwrap().json
+impl stage::Staged for Athena {
+    type Plugin = ::athena::Athena;
+    const ARGS: &'static [&'static str] = &[];
 }
 
 /// The task `ath_typed` with other keys of `custom`.
@@ -67,15 +32,6 @@ fn typed(custom: Json) -> Json {
     task["template"]["custom"] = custom;
     task["template"]["sql"]["statement"] = "SELECT 1".into();
     task
-}
-
-async fn end(client: &Client, task: &Json, handle: &[u8]) -> (String, String) {
-    loop {
-        let seen = client.get(task, handle).await.unwrap();
-        if !["QUEUED", "RUNNING"].contains(&seen.phase.as_str()) {
-            return (seen.phase, seen.message);
-        }
-    }
 }
 
 #[tokio::test]
@@ -101,7 +57,7 @@ async fn every_request_of_the_sdks_is_answered() {
             }
             None => assert_eq!(seen.phase().as_str_name(), "SUCCEEDED", "{name}: {}", seen.message),
         }
-        assert_eq!(stage.fake.violations(), [""; 0], "{name}");
+        assert_eq!(stage.fake.breaches(), [""; 0], "{name}");
     }
 }
 
@@ -115,7 +71,7 @@ async fn results_have_the_declared_type() {
             let stage = Stage::set().await;
             let (client, task) = (stage.client(dialect).await, golden(name));
             let handle = client.create(&task).await.unwrap();
-            assert_eq!(end(&client, &task, &handle).await.0, "SUCCEEDED");
+            assert_eq!(end(&client, &task, &handle).await.phase, "SUCCEEDED");
             let seen = client.get(&task, &handle).await.unwrap();
             // Flyte 2 has a list of outputs.
             let outputs = seen.outputs.to_string();
@@ -130,13 +86,13 @@ async fn results_have_the_declared_type() {
 async fn repeated_create_is_one_query() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
-        let other = replica(&stage.fake.url(), &[]).await;
+        let other = stage.replica(&[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             client.create(&golden("ath_select")).await.unwrap();
             client.create(&golden("ath_select")).await.unwrap();
         }
-        assert_eq!((stage.fake.queries(), stage.fake.repeats()), (1, 3), "{dialect:?}");
+        assert_eq!((stage.fake.jobs(), stage.fake.repeats()), (1, 3), "{dialect:?}");
     }
 }
 
@@ -145,7 +101,7 @@ async fn create_with_lost_answers_is_one_query() {
     let stage = Stage::set().await;
     stage.fake.lose_answers(2);
     stage.client(Dialect::Flyte1).await.create(&golden("ath_select")).await.unwrap();
-    assert_eq!((stage.fake.queries(), stage.fake.repeats()), (1, 2));
+    assert_eq!((stage.fake.jobs(), stage.fake.repeats()), (1, 2));
 }
 
 #[tokio::test]
@@ -156,10 +112,10 @@ async fn another_query_under_the_same_key_fails() {
     let (client, mut other) = (stage.client(Dialect::Flyte1).await, golden("ath_select"));
     other["template"]["custom"]["statement"] = "SELECT 2".into();
     let handle = client.create(&other).await.unwrap();
-    let (phase, message) = end(&client, &other, &handle).await;
+    let Observation { phase, message, .. } = end(&client, &other, &handle).await;
     assert_eq!(phase, "FAILED");
     assert!(message.contains("another query was already submitted under this key"), "{message}");
-    assert_eq!(stage.fake.queries(), 1);
+    assert_eq!(stage.fake.jobs(), 1);
 }
 
 #[tokio::test]
@@ -168,11 +124,7 @@ async fn failures_have_athenas_reason_and_are_retried_where_athena_says_so() {
         (Ending::syntax_error(), "FAILED", "SYNTAX_ERROR: line 1:8"),
         (Ending::internal_error(), "RETRYABLE_FAILED", "Query exhausted resources"),
         (
-            Ending::Failure {
-                state: "CANCELLED".into(),
-                reason: "Bytes scanned limit was exceeded".into(),
-                error: Json::Null,
-            },
+            Ending::cancelled("Bytes scanned limit was exceeded"),
             "FAILED",
             "Bytes scanned limit was exceeded",
         ),
@@ -182,9 +134,9 @@ async fn failures_have_athenas_reason_and_are_retried_where_athena_says_so() {
             stage.fake.end_with(ending.clone());
             let (client, task) = (stage.client(dialect).await, golden("ath_select"));
             let handle = client.create(&task).await.unwrap();
-            let (seen, message) = end(&client, &task, &handle).await;
-            assert_eq!(seen, phase, "{dialect:?}");
-            assert!(message.contains(reason), "{message}");
+            let seen = end(&client, &task, &handle).await;
+            assert_eq!(seen.phase, phase, "{dialect:?}");
+            assert!(seen.message.contains(reason), "{seen:?}");
         }
     }
 }
@@ -215,14 +167,14 @@ async fn delete_stops_a_query_and_spares_one_that_has_ended() {
         let handle = client.create(&task).await.unwrap();
         client.delete(&task, &handle).await.unwrap();
         client.delete(&task, &handle).await.unwrap();
-        let (phase, message) = end(&client, &task, &handle).await;
+        let Observation { phase, message, .. } = end(&client, &task, &handle).await;
         assert_eq!(phase, "FAILED");
         assert_eq!(message, "CANCELLED: Query cancelled by user");
 
         let stage = Stage::set().await;
         let client = stage.client(dialect).await;
         let handle = client.create(&task).await.unwrap();
-        assert_eq!(end(&client, &task, &handle).await.0, "SUCCEEDED");
+        assert_eq!(end(&client, &task, &handle).await.phase, "SUCCEEDED");
         client.delete(&task, &handle).await.unwrap();
         assert_eq!(client.get(&task, &handle).await.unwrap().phase, "SUCCEEDED", "{dialect:?}");
     }
@@ -231,10 +183,10 @@ async fn delete_stops_a_query_and_spares_one_that_has_ended() {
 #[tokio::test]
 async fn throttles_are_waited_out() {
     let stage = Stage::set().await;
-    stage.fake.fail_with([Refusal::throttle(), Refusal::throttle()]);
+    stage.fake.fail_with([Outage::throttled(), Outage::throttled()]);
     let client = stage.client(Dialect::Flyte1).await;
     client.create(&golden("ath_select")).await.unwrap();
-    assert_eq!(stage.fake.queries(), 1);
+    assert_eq!(stage.fake.jobs(), 1);
 }
 
 #[tokio::test]
@@ -242,14 +194,14 @@ async fn a_denied_workgroup_fails_the_task_whose_author_chose_it() {
     let denied = || {
         let why = "User: arn:aws:iam::111122223333:user/etl is not authorized to perform: athena:StartQueryExecution on \
                    resource: arn:aws:athena:eu-central-1:111122223333:workgroup/secret";
-        Refusal::new(400, "AccessDeniedException", why)
+        Outage::new(400, "AccessDeniedException", why)
     };
     let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     stage.fake.fail_with([denied()]);
     let task = typed(json!({"workgroup": "secret"}));
     let handle = client.create(&task).await.unwrap();
-    let (phase, message) = end(&client, &task, &handle).await;
+    let Observation { phase, message, .. } = end(&client, &task, &handle).await;
     assert_eq!(phase, "FAILED");
     assert!(
         message.contains("the service may not run queries in the task's workgroup"),
@@ -257,7 +209,7 @@ async fn a_denied_workgroup_fails_the_task_whose_author_chose_it() {
     );
     // The service's own workgroup, and its keys, are no fault of the task.
     for (custom, refusal) in
-        [(json!({}), denied()), (json!({"workgroup": "etl"}), Refusal::expired())]
+        [(json!({}), denied()), (json!({"workgroup": "etl"}), Outage::expired())]
     {
         let stage = Stage::set().await;
         stage.fake.fail_with(vec![refusal; 20]);
@@ -278,29 +230,35 @@ async fn expired_credentials_fail_no_query() {
     }
 }
 
+/// The bodies of all submits, also of refused ones.
+fn submits(stage: &Stage) -> Vec<Json> {
+    let calls = stage.fake.received().into_iter();
+    calls.filter(|call| call.operation == "StartQueryExecution").map(|call| call.input).collect()
+}
+
 #[tokio::test]
 async fn a_workgroup_without_a_location_gets_one_below_the_output_prefix() {
     let options = || Options { workgroup_location: None, ..Options::default() };
     let stage = Stage::set_with(options(), &[]).await;
     stage.client(Dialect::Flyte1).await.create(&golden("ath_select")).await.unwrap();
-    let sent = stage.fake.submitted();
+    let sent = submits(&stage);
     let prefix = golden("ath_select")["output_prefix"].as_str().unwrap().to_owned();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0].get("ResultConfiguration"), None);
     assert_eq!(sent[1]["ResultConfiguration"]["OutputLocation"], format!("{prefix}/athena/"));
     // Athena knows the token of a repeat, and refuses it without the location.
-    for service in [&stage.service, &replica(&stage.fake.url(), &[]).await] {
+    for service in [&stage.service, &stage.replica(&[]).await] {
         let client = service.client(Dialect::Flyte1, "propeller").await;
         let handle = client.create(&golden("ath_select")).await.unwrap();
-        assert_eq!(end(&client, &golden("ath_select"), &handle).await.0, "SUCCEEDED");
+        assert_eq!(end(&client, &golden("ath_select"), &handle).await.phase, "SUCCEEDED");
     }
-    assert_eq!(stage.fake.queries(), 1);
+    assert_eq!(stage.fake.jobs(), 1);
     let mut other = golden("ath_select");
     other["template"]["custom"]["statement"] = "SELECT 2".into();
-    let client = replica(&stage.fake.url(), &[]).await.client(Dialect::Flyte1, "propeller").await;
+    let client = stage.replica(&[]).await.client(Dialect::Flyte1, "propeller").await;
     let handle = client.create(&other).await.unwrap();
-    let (phase, message) = end(&client, &other, &handle).await;
-    assert_eq!((phase.as_str(), stage.fake.queries()), ("FAILED", 1));
+    let Observation { phase, message, .. } = end(&client, &other, &handle).await;
+    assert_eq!((phase.as_str(), stage.fake.jobs()), ("FAILED", 1));
     assert!(message.contains("another query was already submitted under this key"), "{message}");
     for (setting, location) in [
         ("--output-location=s3://acme-results", Some("s3://acme-results/".to_owned())),
@@ -311,8 +269,7 @@ async fn a_workgroup_without_a_location_gets_one_below_the_output_prefix() {
         let client = stage.client(Dialect::Flyte1).await;
         let handle = client.create(&golden("ath_select")).await.unwrap();
         let seen = client.get(&golden("ath_select"), &handle).await.unwrap();
-        let sent =
-            stage.fake.submitted().remove(0)["ResultConfiguration"]["OutputLocation"].clone();
+        let sent = submits(&stage).remove(0)["ResultConfiguration"]["OutputLocation"].clone();
         assert_eq!(sent.as_str().map(str::to_owned), location, "{setting}");
         if location.is_none() {
             assert!(seen.message.contains("No output location provided"), "{}", seen.message);
@@ -327,7 +284,7 @@ async fn managed_results_fail_a_task_that_declares_them() {
     let client = stage.client(Dialect::Flyte1).await;
     let task = golden("ath_select");
     let handle = client.create(&task).await.unwrap();
-    let (phase, message) = end(&client, &task, &handle).await;
+    let Observation { phase, message, .. } = end(&client, &task, &handle).await;
     assert_eq!(phase, "FAILED");
     assert!(message.contains("managed query results"), "{message}");
 }
@@ -336,7 +293,7 @@ async fn managed_results_fail_a_task_that_declares_them() {
 async fn what_is_not_configured_is_refused_before_anything_is_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let service = replica(&url, &["--regions=us-gov-west-1"]).await;
+    let service = stage::replica::<Athena>(&url, &["--regions=us-gov-west-1"]).await;
     for (custom, message) in [
         (json!({"region": "us-east-1"}), "custom.region: unknown region \"us-east-1\""),
         (json!({"region": "evil.example/"}), "custom.region: unknown region"),
@@ -349,14 +306,7 @@ async fn what_is_not_configured_is_refused_before_anything_is_sent() {
         for dialect in Dialect::ALL {
             let client = service.client(dialect, "propeller").await;
             let task = typed(custom.clone());
-            let told = match client.create(&task).await {
-                Ok(handle) => {
-                    let seen = client.get(&task, &handle).await.unwrap();
-                    assert_eq!(seen.phase, "FAILED", "{custom}");
-                    seen.message
-                }
-                Err(error) => error.message,
-            };
+            let told = stage::refusal(&client, &task).await;
             assert!(told.contains(message), "{custom} {dialect:?}: {told}");
         }
     }
@@ -385,7 +335,7 @@ async fn a_listed_region_is_signed_for_and_linked() {
         let seen = format!("{:?}", client.get(&task, &handle).await.unwrap());
         assert!(seen.contains(console), "{seen}");
     }
-    assert_eq!(stage.fake.violations(), [""; 0]);
+    assert_eq!(stage.fake.breaches(), [""; 0]);
 }
 
 /// A round of calls is four: 200 jobs, fifty in a call.
@@ -406,7 +356,7 @@ async fn a_thousand_polls_at_once_are_few_calls() {
         let creates = some.iter().map(async |number| client.create(&task(*number)).await.unwrap());
         handles.extend(join_all(creates).await);
     }
-    assert_eq!(stage.fake.queries(), 200);
+    assert_eq!(stage.fake.jobs(), 200);
     let (before, task) = (stage.fake.requests(), task(0));
     let polls = (0..5).flat_map(|_| &handles).collect::<Vec<_>>();
     let polls = polls.iter().map(async |handle| client.get(&task, handle).await.unwrap().phase);
@@ -416,7 +366,7 @@ async fn a_thousand_polls_at_once_are_few_calls() {
     println!("Athena: {} polls, {calls} calls upstream, {alone} of one query", phases.len());
     assert!(calls <= 40, "{calls} calls");
     assert!(phases.iter().all(|phase| phase == "QUEUED" || phase == "RUNNING"));
-    assert_eq!(stage.fake.violations(), [""; 0]);
+    assert_eq!(stage.fake.breaches(), [""; 0]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod container;
 mod files;
 mod instance;
 mod role;
+pub(crate) mod stage;
 mod web_identity;
 
 use std::{

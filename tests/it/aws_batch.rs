@@ -1,67 +1,31 @@
 //! AWS Batch: a task is one job, whatever the network and AWS do.
 
-use std::{path::Path, sync::OnceLock, time::Duration};
-
-use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 use tests::{
     fakes::{
-        aws::{ACCESS_KEY_ID, Outage, SECRET_ACCESS_KEY},
-        aws_batch::{Ending, FakeAwsBatch, Options},
+        aws::Outage,
+        aws_batch::{AwsBatch, Ending, Options},
     },
     golden::{Flyte, Golden},
 };
 
-use crate::replay;
+use crate::{
+    aws::stage::{self, golden},
+    replay,
+};
 
 const TASK_ROLE: &str = "--task-execution-role=arn:aws:iam::111122223333:role/ecs";
 
-struct Stage {
-    fake: FakeAwsBatch,
-    service: TestService,
-}
+type Stage = stage::Stage<AwsBatch>;
 
-impl Stage {
-    async fn set(options: Options, args: &[&str]) -> Self {
-        let fake = FakeAwsBatch::start(options).await.unwrap();
-        let service = replica(&fake, args).await;
-        Self { fake, service }
-    }
-
-    async fn client(&self, dialect: Dialect) -> Client {
-        self.service.client(dialect, "propeller").await
-    }
-}
-
-fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    let dir = DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("aws_access_key_id"), ACCESS_KEY_ID).unwrap();
-        std::fs::write(dir.path().join("aws_secret_access_key"), SECRET_ACCESS_KEY).unwrap();
-        dir
-    });
-    dir.path()
-}
-
-async fn replica(fake: &FakeAwsBatch, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={}", fake.url());
-    let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let mut all = vec![endpoint.as_str(), secrets.as_str(), "--poll-freshness=0s"];
-    all.extend(["--region=eu-central-1", "--job-queues=etl,ml"]);
-    // A later flag of the same name would be an error.
-    all.retain(|arg| !args.iter().any(|own| own.split('=').next() == arg.split('=').next()));
-    all.extend(args);
-    spawn::<aws_batch::AwsBatch>(&all).await
+impl stage::Staged for AwsBatch {
+    type Plugin = ::aws_batch::AwsBatch;
+    const ARGS: &'static [&'static str] = &["--job-queues=etl,ml"];
 }
 
 fn ending(ending: Ending) -> Options {
     Options { ending, ..Options::default() }
-}
-
-fn golden(name: &str) -> Json {
-    Golden::read(Flyte::V1, name).unwrap().json
 }
 
 /// A task with further keys of `custom`.
@@ -72,34 +36,19 @@ fn with(more: Json) -> Json {
     task
 }
 
-/// The phases of all polls up to the terminal one, and its message.
-async fn run(client: &Client, task: &Json) -> (Vec<String>, String) {
-    let handle = client.create(task).await.unwrap();
-    let mut phases = Vec::new();
-    for _ in 0..100 {
-        let seen = client.get(task, &handle).await.unwrap();
-        phases.push(seen.phase.clone());
-        if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
-            return (phases, seen.message);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("did not end: {phases:?}")
-}
-
 #[tokio::test]
 async fn every_request_of_flytekit_runs() {
     let all = Golden::all(Flyte::V1, "aws_").unwrap();
     assert_eq!(all.len(), 3);
     for golden in all {
-        let stage = Stage::set(Options::default(), &[TASK_ROLE]).await;
+        let stage = Stage::set_with(Options::default(), &[TASK_ROLE]).await;
         let handle = replay::send(&stage.service, &golden).await.unwrap();
         let seen = replay::poll_to_the_end(&stage.service, &golden, &handle).await;
         let name = golden.name.as_str();
         assert_eq!(seen.phase().as_str_name(), "SUCCEEDED", "{name}: {}", seen.message);
         assert_eq!(stage.fake.breaches(), [""; 0], "{name}");
         let sent = json!({
-            "definition": stage.fake.definitions()[0], "job": stage.fake.submitted()[0],
+            "definition": stage.fake.definitions()[0], "job": stage.fake.submitted()[0].input,
         });
         insta::assert_json_snapshot!(format!("v1_{name}"), sent);
     }
@@ -108,10 +57,10 @@ async fn every_request_of_flytekit_runs() {
 #[tokio::test]
 async fn outputs_are_written_where_flyte_looks_for_them() {
     for name in ["aws_minimal", "aws_orders"] {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let task = golden(name);
         stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
-        let command = &stage.fake.submitted()[0]["containerOverrides"]["command"];
+        let command = &stage.fake.submitted()[0].input["containerOverrides"]["command"];
         let at = command.as_array().unwrap().iter().position(|arg| arg == "--output-prefix");
         assert_eq!(command[at.unwrap() + 1], task["output_prefix"], "{command}");
     }
@@ -120,7 +69,7 @@ async fn outputs_are_written_where_flyte_looks_for_them() {
 #[tokio::test]
 async fn a_job_goes_through_its_phases_with_links_to_console_and_log() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let (client, task) = (stage.client(dialect).await, golden("aws_orders"));
         let handle = client.create(&task).await.unwrap();
         let mut seen = Vec::new();
@@ -149,9 +98,10 @@ async fn reasons_and_exit_codes_decide_whether_flyte_may_retry() {
             (Ending::lost_host(), &["--failed-jobs=final"], "RETRYABLE_FAILED", "Host EC2"),
             (Ending::misconfigured(), &[], "FAILED", "MISCONFIGURATION:JOB_RESOURCE"),
         ] {
-            let stage = Stage::set(ending(how), args).await;
-            let (phases, message) = run(&stage.client(dialect).await, &golden("aws_minimal")).await;
-            assert_eq!(phases.last().unwrap(), phase, "{message}");
+            let stage = Stage::set_with(ending(how), args).await;
+            let seen = stage::run(&stage.client(dialect).await, &golden("aws_minimal")).await;
+            let message = seen.message;
+            assert_eq!(seen.phase, phase, "{message}");
             assert!(message.contains(text), "{message}");
             assert_eq!(stage.fake.breaches(), [""; 0]);
         }
@@ -161,8 +111,8 @@ async fn reasons_and_exit_codes_decide_whether_flyte_may_retry() {
 #[tokio::test]
 async fn repeated_creates_are_one_job() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
-        let other = replica(&stage.fake, &[]).await;
+        let stage = Stage::set().await;
+        let other = stage.replica(&[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             client.create(&golden("aws_orders")).await.unwrap();
@@ -173,25 +123,37 @@ async fn repeated_creates_are_one_job() {
 }
 
 #[tokio::test]
+async fn a_job_is_found_on_a_later_page_of_the_queues_list() {
+    let options = Options { page: 1, ..Options::default() };
+    let stage = Stage::set_with(options, &[]).await;
+    let client = stage.client(Dialect::Flyte1).await;
+    let tasks = (0..3).map(|number| stage::attempt(golden("aws_orders"), number));
+    let tasks = tasks.collect::<Vec<_>>();
+    for task in tasks.iter().chain(&tasks) {
+        client.create(task).await.unwrap();
+    }
+    assert_eq!(stage.fake.jobs(), 3);
+}
+
+#[tokio::test]
 async fn a_submit_whose_answer_is_lost_is_one_job() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         stage.fake.lose_answers(1);
         let (client, task) = (stage.client(dialect).await, golden("aws_orders"));
         let handle = client.create(&task).await.unwrap();
         assert_eq!(client.get(&task, &handle).await.unwrap().phase, "QUEUED");
-        assert_eq!(stage.fake.requests("SubmitJob"), 1, "{dialect:?}");
+        assert_eq!(stage.fake.calls("SubmitJob"), 1, "{dialect:?}");
         assert_eq!(stage.fake.breaches(), [""; 0]);
     }
 }
 
 #[tokio::test]
 async fn jobs_of_an_image_share_a_definition() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
     for number in 0..3 {
-        let mut task = golden("aws_orders");
-        task["output_prefix"] = json!(format!("s3://my-bucket/metadata/run-{number}/n0/data/0"));
+        let task = stage::attempt(golden("aws_orders"), number);
         client.create(&task).await.unwrap();
     }
     assert_eq!((stage.fake.jobs(), stage.fake.definitions().len()), (3, 1));
@@ -205,7 +167,7 @@ async fn jobs_of_an_image_share_a_definition() {
 #[tokio::test]
 async fn the_container_has_the_executions_role_if_the_operator_allows_it() {
     let allowed = "--execution-roles=arn:aws:iam::111122223333:role/etl-*";
-    let stage = Stage::set(Options::default(), &[allowed]).await;
+    let stage = Stage::set_with(Options::default(), &[allowed]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut task = golden("aws_orders");
     let role = "arn:aws:iam::111122223333:role/etl-orders";
@@ -215,14 +177,14 @@ async fn the_container_has_the_executions_role_if_the_operator_allows_it() {
     task["task_execution_metadata"]["identity"]["iam_role"] =
         json!("arn:aws:iam::111122223333:role/admin");
     task["output_prefix"] = json!("s3://my-bucket/metadata/run-2/n0/data/0");
-    let (_, message) = run(&client, &task).await;
+    let message = stage::refusal(&client, &task).await;
     let expected = "task_execution_metadata.identity.iam_role: jobs may not run as";
     assert!(message.contains(expected), "{message}");
 }
 
 #[tokio::test]
 async fn a_throttled_poll_fails_no_job() {
-    let stage = Stage::set(ending(Ending::Stuck("RUNNING".to_owned())), &[]).await;
+    let stage = Stage::set_with(ending(Ending::Stuck("RUNNING".to_owned())), &[]).await;
     let (client, task) = (stage.client(Dialect::Flyte1).await, golden("aws_orders"));
     let handle = client.create(&task).await.unwrap();
     assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
@@ -234,13 +196,14 @@ async fn a_throttled_poll_fails_no_job() {
 #[tokio::test]
 async fn an_abort_terminates_the_job_and_an_abort_of_an_ended_one_changes_nothing() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(ending(Ending::Stuck("RUNNABLE".to_owned())), &[]).await;
+        let stage = Stage::set_with(ending(Ending::Stuck("RUNNABLE".to_owned())), &[]).await;
         let (client, task) = (stage.client(dialect).await, golden("aws_orders"));
         let handle = client.create(&task).await.unwrap();
         client.delete(&task, &handle).await.unwrap();
         assert_eq!(stage.fake.states(), ["FAILED"]);
         client.delete(&task, &handle).await.unwrap();
-        let stage = Stage::set(Options { states: Vec::new(), ..Options::default() }, &[]).await;
+        let stage =
+            Stage::set_with(Options { states: Vec::new(), ..Options::default() }, &[]).await;
         let client = stage.client(dialect).await;
         let handle = client.create(&task).await.unwrap();
         client.delete(&task, &handle).await.unwrap();
@@ -250,7 +213,7 @@ async fn an_abort_terminates_the_job_and_an_abort_of_an_ended_one_changes_nothin
 
 #[tokio::test]
 async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let client = stage.client(Dialect::Rest).await;
     for (more, message) in [
         (json!({"jobQueue": "theirs"}), "custom.jobQueue: \"theirs\" is not allowed"),
@@ -269,21 +232,20 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
     let error = format!("{:?}", client.create(&task).await.unwrap_err());
     assert!(error.contains("template.config.dynamic_queue: "), "{error}");
     let calls = ["ListJobs", "DescribeJobDefinitions", "RegisterJobDefinition", "SubmitJob"];
-    assert_eq!(calls.map(|name| stage.fake.requests(name)), [0, 0, 0, 0]);
+    assert_eq!(calls.map(|name| stage.fake.calls(name)), [0, 0, 0, 0]);
 }
 
 #[tokio::test]
 async fn a_thousand_polls_at_once_are_few_calls() {
     let stuck = ending(Ending::Stuck("RUNNING".to_owned()));
-    let stage = Stage::set(stuck, &["--poll-freshness=60s"]).await;
+    let stage = Stage::set_with(stuck, &["--poll-freshness=60s"]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
     for number in 0..120 {
-        let mut task = golden("aws_orders");
-        task["output_prefix"] = json!(format!("s3://my-bucket/metadata/run-{number}/n0/data/0"));
+        let task = stage::attempt(golden("aws_orders"), number);
         handles.push((client.create(&task).await.unwrap(), task));
     }
-    let (mut polls, before) = (Vec::new(), stage.fake.requests("DescribeJobs"));
+    let (mut polls, before) = (Vec::new(), stage.fake.calls("DescribeJobs"));
     for _ in 0..10 {
         for (handle, task) in &handles {
             polls.push(client.get(task, handle));
@@ -292,7 +254,7 @@ async fn a_thousand_polls_at_once_are_few_calls() {
     for seen in futures_util::future::join_all(polls).await {
         assert_eq!(seen.unwrap().phase, "RUNNING");
     }
-    let made = stage.fake.requests("DescribeJobs") - before;
+    let made = stage.fake.calls("DescribeJobs") - before;
     assert!(made <= 100, "{made} calls for 1200 polls");
     assert_eq!(stage.fake.breaches(), [""; 0]);
 }

@@ -1,69 +1,34 @@
 //! EMR Serverless: a task is one run, whatever the network and AWS do.
 
-use std::{path::Path, sync::OnceLock, time::Duration};
-
-use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 use tests::{
     fakes::{
-        aws::{ACCESS_KEY_ID, Outage, SECRET_ACCESS_KEY},
-        emr_serverless::{Application, Ending, FakeEmrServerless, Options},
+        aws::Outage,
+        emr_serverless::{Application, EmrServerless, Ending, Options},
     },
     golden::{Flyte, Golden},
 };
 
-use crate::replay;
+use crate::{
+    aws::stage::{self, golden},
+    replay,
+};
 
 const APPLICATION: &str = "00f1r2v3abcdef09";
 const IMAGE: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/etl:1.4";
 const ENTRYPOINT: &str = "--entrypoint=s3://acme-etl/flyte/entrypoint.py";
 
-struct Stage {
-    fake: FakeEmrServerless,
-    service: TestService,
-}
+type Stage = stage::Stage<EmrServerless>;
 
-impl Stage {
-    async fn set(options: Options, args: &[&str]) -> Self {
-        let fake = FakeEmrServerless::start(options).await.unwrap();
-        let service = replica(&fake, args).await;
-        Self { fake, service }
-    }
-
-    async fn client(&self, dialect: Dialect) -> Client {
-        self.service.client(dialect, "propeller").await
-    }
-}
-
-fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    let dir = DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("aws_access_key_id"), ACCESS_KEY_ID).unwrap();
-        std::fs::write(dir.path().join("aws_secret_access_key"), SECRET_ACCESS_KEY).unwrap();
-        dir
-    });
-    dir.path()
-}
-
-async fn replica(fake: &FakeEmrServerless, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={}", fake.url());
-    let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let mut all = vec![endpoint.as_str(), secrets.as_str(), "--poll-freshness=0s"];
-    all.extend(["--region=eu-central-1", "--execution-roles=arn:aws:iam::111122223333:role/etl-*"]);
-    // A later flag of the same name would be an error.
-    all.retain(|arg| !args.iter().any(|own| own.split('=').next() == arg.split('=').next()));
-    all.extend(args);
-    spawn::<emr_serverless::EmrServerless>(&all).await
+impl stage::Staged for EmrServerless {
+    type Plugin = ::emr_serverless::EmrServerless;
+    const ARGS: &'static [&'static str] =
+        &["--execution-roles=arn:aws:iam::111122223333:role/etl-*"];
 }
 
 fn with(applications: Vec<Application>) -> Options {
     Options { applications, ..Options::default() }
-}
-
-fn golden(name: &str) -> Json {
-    Golden::read(Flyte::V1, name).unwrap().json
 }
 
 /// A Spark script with further keys of `custom`.
@@ -72,21 +37,6 @@ fn script(more: Json) -> Json {
     let custom = task["template"]["custom"].as_object_mut().unwrap();
     custom.extend(more.as_object().unwrap().clone());
     task
-}
-
-/// The phases of all polls up to the terminal one, and its message.
-async fn run(client: &Client, task: &Json) -> (Vec<String>, String) {
-    let handle = client.create(task).await.unwrap();
-    let mut phases = Vec::new();
-    for _ in 0..100 {
-        let seen = client.get(task, &handle).await.unwrap();
-        phases.push(seen.phase.clone());
-        if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
-            return (phases, seen.message);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("did not end: {phases:?}")
 }
 
 #[tokio::test]
@@ -99,14 +49,16 @@ async fn every_request_of_the_sdks_runs() {
             Application::new(APPLICATION, "etl").with_image(IMAGE),
             Application::new("00f1r2v3abcdef0a", "etl-new").with_image(IMAGE),
         ];
-        let stage = Stage::set(with(applications), &[ENTRYPOINT]).await;
+        let stage = Stage::set_with(with(applications), &[ENTRYPOINT]).await;
         let handle = replay::send(&stage.service, &golden).await.unwrap();
         let seen = replay::poll_to_the_end(&stage.service, &golden, &handle).await;
         let name = golden.name.as_str();
         assert_eq!(seen.phase().as_str_name(), "SUCCEEDED", "{name}: {}", seen.message);
         assert_eq!(stage.fake.breaches(), [""; 0], "{name}");
         let version = if golden.flyte == Flyte::V1 { "v1" } else { "v2" };
-        insta::assert_json_snapshot!(format!("{version}_{name}"), stage.fake.submitted()[0].input);
+        let (sent, token) = stage.fake.submitted()[0].without("clientToken");
+        assert_eq!(token.len(), 64, "{name}");
+        insta::assert_json_snapshot!(format!("{version}_{name}"), sent);
     }
 }
 
@@ -115,7 +67,7 @@ async fn a_script_has_no_outputs_and_code_writes_its_own() {
     for (name, outputs) in [("emr_spark", json!({})), ("emr_code", Json::Null)] {
         for dialect in Dialect::ALL {
             let applications = vec![Application::new(APPLICATION, "etl").with_image(IMAGE)];
-            let stage = Stage::set(with(applications), &[ENTRYPOINT]).await;
+            let stage = Stage::set_with(with(applications), &[ENTRYPOINT]).await;
             let (client, task) = (stage.client(dialect).await, golden(name));
             let handle = client.create(&task).await.unwrap();
             let seen = loop {
@@ -133,7 +85,7 @@ async fn a_script_has_no_outputs_and_code_writes_its_own() {
 
 #[tokio::test]
 async fn administrators_variables_reach_spark() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let mut task = golden("emr_spark");
     task["task_execution_metadata"]["environment_variables"] =
         json!({"STAGE": "prod", "SPACED": "a b"});
@@ -145,7 +97,7 @@ async fn administrators_variables_reach_spark() {
 
 #[tokio::test]
 async fn links_lead_to_the_run_and_to_its_logs() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let (client, task) = (stage.client(Dialect::Rest).await, golden("emr_spark"));
     let handle = client.create(&task).await.unwrap();
     let seen = format!("{:?}", client.get(&task, &handle).await.unwrap());
@@ -155,7 +107,7 @@ async fn links_lead_to_the_run_and_to_its_logs() {
     ] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
-    assert_eq!(stage.fake.requests("GetDashboardForJobRun"), 0);
+    assert_eq!(stage.fake.calls("GetDashboardForJobRun"), 0);
 }
 
 #[tokio::test]
@@ -164,11 +116,12 @@ async fn failures_have_awss_details_and_capacity_is_tried_again() {
         for (ending, phase, text) in [
             (Ending::failed_script(), "FAILED", "please check complete logs"),
             (Ending::no_capacity(), "RETRYABLE_FAILED", "maximumCapacity"),
-            (Ending::Timeout("Job timed out.".to_owned()), "FAILED", "CANCELLED: Job timed out."),
+            (Ending::timeout(), "FAILED", "CANCELLED: Job timed out."),
         ] {
-            let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
-            let (phases, message) = run(&stage.client(dialect).await, &golden("emr_spark")).await;
-            assert_eq!(phases.last().unwrap(), phase, "{message}");
+            let stage = Stage::set_with(Options { ending, ..Options::default() }, &[]).await;
+            let seen = stage::run(&stage.client(dialect).await, &golden("emr_spark")).await;
+            let message = seen.message;
+            assert_eq!(seen.phase, phase, "{message}");
             assert!(message.contains(text), "{message}");
             assert_eq!(stage.fake.breaches(), [""; 0]);
         }
@@ -178,25 +131,25 @@ async fn failures_have_awss_details_and_capacity_is_tried_again() {
 #[tokio::test]
 async fn repeated_creates_are_one_run() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
-        let other = replica(&stage.fake, &[]).await;
+        let stage = Stage::set().await;
+        let other = stage.replica(&[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             client.create(&golden("emr_spark")).await.unwrap();
             client.create(&golden("emr_spark")).await.unwrap();
         }
-        assert_eq!((stage.fake.runs(), stage.fake.repeats()), (1, 3), "{dialect:?}");
+        assert_eq!((stage.fake.jobs(), stage.fake.repeats()), (1, 3), "{dialect:?}");
     }
 }
 
 #[tokio::test]
 async fn lost_answers_and_throttles_are_one_run() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         stage.fake.fail_with([Outage::throttled()]);
         stage.fake.lose_answers(1);
         stage.client(dialect).await.create(&golden("emr_spark")).await.unwrap();
-        assert_eq!(stage.fake.runs(), 1, "{dialect:?}");
+        assert_eq!(stage.fake.jobs(), 1, "{dialect:?}");
         assert_eq!(stage.fake.breaches(), [""; 0]);
     }
 }
@@ -204,7 +157,7 @@ async fn lost_answers_and_throttles_are_one_run() {
 #[tokio::test]
 async fn a_throttled_poll_fails_no_run() {
     let ending = Ending::Stuck("RUNNING".to_owned());
-    let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+    let stage = Stage::set_with(Options { ending, ..Options::default() }, &[]).await;
     let (client, task) = (stage.client(Dialect::Flyte1).await, golden("emr_spark"));
     let handle = client.create(&task).await.unwrap();
     assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
@@ -216,7 +169,7 @@ async fn a_throttled_poll_fails_no_run() {
 async fn an_abort_cancels_the_run_and_an_abort_of_an_ended_one_succeeds() {
     for dialect in Dialect::ALL {
         let ending = Ending::Stuck("RUNNING".to_owned());
-        let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+        let stage = Stage::set_with(Options { ending, ..Options::default() }, &[]).await;
         let (client, task) = (stage.client(dialect).await, golden("emr_spark"));
         let handle = client.create(&task).await.unwrap();
         client.delete(&task, &handle).await.unwrap();
@@ -231,12 +184,17 @@ async fn an_application_is_found_by_its_name_if_it_is_the_only_one() {
         Application::new("00f1r2v3abcdef0a", "etl"),
         Application::new("00f1r2v3abcdef0b", "ml"),
         Application::new("00f1r2v3abcdef0c", "ml"),
+        Application::new("a1", "odd"),
     ];
-    let stage = Stage::set(with(two), &[]).await;
+    let stage = Stage::set_with(with(two), &[]).await;
     let client = stage.client(Dialect::Rest).await;
     client.create(&script(json!({"application_name": "etl"}))).await.unwrap();
     assert_eq!(stage.fake.submitted()[0].input["applicationId"], "00f1r2v3abcdef0a");
+    let task = stage::attempt(script(json!({"application_id": "a1"})), 1);
+    client.create(&task).await.unwrap();
+    assert_eq!(stage.fake.submitted()[1].input["applicationId"], "a1");
     for (name, message) in [
+        ("a1", "no application in eu-central-1 is called"),
         ("ml", "use the id of one: 00f1r2v3abcdef0b, 00f1r2v3abcdef0c"),
         ("bi", "no application in eu-central-1 is called"),
     ] {
@@ -249,11 +207,11 @@ async fn an_application_is_found_by_its_name_if_it_is_the_only_one() {
 async fn a_stopped_application_is_started_and_the_create_repeated() {
     for dialect in Dialect::ALL {
         let stopped = Application::new(APPLICATION, "etl").without_auto_start();
-        let stage = Stage::set(with(vec![stopped.in_state("STOPPED", 0)]), &[]).await;
+        let stage = Stage::set_with(with(vec![stopped.in_state("STOPPED", 0)]), &[]).await;
         stage.client(dialect).await.create(&golden("emr_spark")).await.unwrap();
-        let requests = ["StartApplication", "StartJobRun"].map(|name| stage.fake.requests(name));
+        let requests = ["StartApplication", "StartJobRun"].map(|name| stage.fake.calls(name));
         assert_eq!(requests, [1, 2], "{dialect}");
-        assert_eq!(stage.fake.runs(), 1);
+        assert_eq!(stage.fake.jobs(), 1);
         assert_eq!(stage.fake.breaches(), [""; 0]);
     }
 }
@@ -261,33 +219,32 @@ async fn a_stopped_application_is_started_and_the_create_repeated() {
 #[tokio::test]
 async fn an_application_that_starts_by_itself_is_left_alone() {
     let stopped = Application::new(APPLICATION, "etl").in_state("STOPPED", 0);
-    let stage = Stage::set(with(vec![stopped]), &[]).await;
+    let stage = Stage::set_with(with(vec![stopped]), &[]).await;
     stage.client(Dialect::Flyte1).await.create(&golden("emr_spark")).await.unwrap();
-    let requests = ["GetApplication", "StartApplication"].map(|name| stage.fake.requests(name));
+    let requests = ["GetApplication", "StartApplication"].map(|name| stage.fake.calls(name));
     assert_eq!(requests, [0, 0]);
 }
 
 #[tokio::test]
 async fn an_application_that_takes_too_long_is_an_error_that_says_so() {
     let slow = Application::new(APPLICATION, "etl").in_state("STARTING", 1000);
-    let stage = Stage::set(with(vec![slow]), &["--request-timeout=4s"]).await;
+    let stage = Stage::set_with(with(vec![slow]), &["--request-timeout=4s"]).await;
     let error = stage.client(Dialect::Flyte1).await.create(&golden("emr_spark")).await.unwrap_err();
     assert!(format!("{error:?}").contains("is starting, which may take minutes"), "{error:?}");
-    assert_eq!(stage.fake.runs(), 0);
+    assert_eq!(stage.fake.jobs(), 0);
 }
 
 #[tokio::test]
 async fn a_deleted_application_is_a_failure_with_awss_message() {
     let gone = Application::new(APPLICATION, "etl").in_state("TERMINATED", 0);
-    let stage = Stage::set(with(vec![gone]), &[]).await;
-    let (phases, message) = run(&stage.client(Dialect::Flyte1).await, &golden("emr_spark")).await;
-    assert_eq!(phases, ["FAILED"]);
+    let stage = Stage::set_with(with(vec![gone]), &[]).await;
+    let message = stage::refusal(&stage.client(Dialect::Flyte1).await, &golden("emr_spark")).await;
     assert!(message.contains("is in TERMINATED state"), "{message}");
 }
 
 #[tokio::test]
 async fn code_runs_on_its_own_image_or_not_at_all() {
-    let stage = Stage::set(Options::default(), &[ENTRYPOINT]).await;
+    let stage = Stage::set_with(Options::default(), &[ENTRYPOINT]).await;
     let client = stage.client(Dialect::Rest).await;
     let error = client.create(&golden("emr_code")).await.unwrap_err();
     let message =
@@ -296,12 +253,12 @@ async fn code_runs_on_its_own_image_or_not_at_all() {
     let mut task = golden("emr_code");
     task["template"]["custom"]["sync_image"] = false.into();
     client.create(&task).await.unwrap();
-    assert_eq!(stage.fake.runs(), 1);
+    assert_eq!(stage.fake.jobs(), 1);
 }
 
 #[tokio::test]
 async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
-    let stage = Stage::set(Options::default(), &["--applications=etl,ml"]).await;
+    let stage = Stage::set_with(Options::default(), &["--applications=etl,ml"]).await;
     let client = stage.client(Dialect::Rest).await;
     for (more, message) in [
         (
@@ -326,23 +283,22 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
     let error = client.create(&golden("emr_code")).await.unwrap_err();
     assert!(format!("{error:?}").contains("is not allowed"), "{error:?}");
     let calls = ["StartJobRun", "ListApplications", "GetApplication"];
-    assert_eq!(calls.map(|name| stage.fake.requests(name)), [0, 0, 0]);
+    assert_eq!(calls.map(|name| stage.fake.calls(name)), [0, 0, 0]);
 }
 
 #[tokio::test]
 async fn a_thousand_polls_at_once_are_few_calls() {
     let ending = Ending::Stuck("RUNNING".to_owned());
     let stage =
-        Stage::set(Options { ending, ..Options::default() }, &["--poll-freshness=60s"]).await;
+        Stage::set_with(Options { ending, ..Options::default() }, &["--poll-freshness=60s"]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
     for number in 0..100 {
-        let mut task = golden("emr_spark");
-        task["output_prefix"] = json!(format!("s3://my-bucket/metadata/run-{number}/n0/data/0"));
+        let task = stage::attempt(golden("emr_spark"), number);
         handles.push((client.create(&task).await.unwrap(), task));
     }
     let calls =
-        || ["GetJobRun", "ListJobRuns"].map(|name| stage.fake.requests(name)).iter().sum::<usize>();
+        || ["GetJobRun", "ListJobRuns"].map(|name| stage.fake.calls(name)).iter().sum::<usize>();
     let (mut polls, before) = (Vec::new(), calls());
     for _ in 0..10 {
         for (handle, task) in &handles {

@@ -1,60 +1,26 @@
 //! Redshift: a task runs its statements once, where its operator allows it.
 
-use std::{path::Path, sync::OnceLock, time::Duration};
+use std::time::Duration;
 
-use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 use tests::{
-    fakes::redshift::{
-        ACCESS_KEY_ID, Ending, FakeRedshift, Options, Outage, SECRET_ACCESS_KEY, Submitted,
+    fakes::{
+        aws::{Call, Outage},
+        redshift::{Ending, FakeRedshift, Options, Redshift},
     },
     golden::{Flyte, Golden},
 };
 use tokio::net::TcpListener;
 
-use crate::replay;
+use crate::{aws::stage, replay};
 
-struct Stage {
-    fake: FakeRedshift,
-    service: TestService,
-}
+type Stage = stage::Stage<Redshift>;
 
-impl Stage {
-    async fn set(options: Options, args: &[&str]) -> Self {
-        let fake = FakeRedshift::start(options).await.unwrap();
-        let service = replica(&fake.url(), args).await;
-        Self { fake, service }
-    }
-
-    async fn client(&self, dialect: Dialect) -> Client {
-        self.service.client(dialect, "propeller").await
-    }
-}
-
-fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    let dir = DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("aws_access_key_id"), ACCESS_KEY_ID).unwrap();
-        std::fs::write(dir.path().join("aws_secret_access_key"), SECRET_ACCESS_KEY).unwrap();
-        dir
-    });
-    dir.path()
-}
-
-async fn replica(url: &str, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={url}");
-    let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let mut all = vec![endpoint.as_str(), secrets.as_str()];
-    all.extend([
-        "--region=eu-central-1",
-        "--clusters=dwh,etl",
-        "--workgroups=sales",
-        "--databases=dev,prod",
-    ]);
-    all.extend(args);
-    spawn::<redshift::Redshift>(&all).await
+impl stage::Staged for Redshift {
+    type Plugin = ::redshift::Redshift;
+    const ARGS: &'static [&'static str] =
+        &["--clusters=dwh,etl", "--workgroups=sales", "--databases=dev,prod"];
 }
 
 /// A task that unloads the rows of a day.
@@ -84,20 +50,6 @@ fn single(custom: Json) -> Json {
     task
 }
 
-/// The phases of all polls up to the terminal one, and its message.
-async fn run(client: &Client, task: &Json) -> (Vec<String>, String, Json) {
-    let handle = client.create(task).await.unwrap();
-    let mut phases = Vec::new();
-    loop {
-        let seen = client.get(task, &handle).await.unwrap();
-        phases.push(seen.phase.clone());
-        if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
-            return (phases, seen.message.clone(), json!(format!("{:?}", seen)));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
 async fn every_request_of_the_sdks_is_answered() {
     let refused = [
@@ -108,7 +60,7 @@ async fn every_request_of_the_sdks_is_answered() {
     all.extend(Golden::all(Flyte::V2, "rs_").unwrap());
     assert_eq!(all.len(), 10);
     for golden in all {
-        let stage = Stage::set(Options::default(), &["--poll-freshness=0s"]).await;
+        let stage = Stage::set_with(Options::default(), &["--poll-freshness=0s"]).await;
         let handle = replay::send(&stage.service, &golden).await.unwrap();
         let seen = replay::poll_to_the_end(&stage.service, &golden, &handle).await;
         let name = golden.name.as_str();
@@ -116,7 +68,7 @@ async fn every_request_of_the_sdks_is_answered() {
             Some((_, message)) => {
                 assert_eq!(seen.phase().as_str_name(), "FAILED", "{name}");
                 assert!(seen.message.contains(message), "{name}: {}", seen.message);
-                assert_eq!(stage.fake.statements(), 0, "{name}");
+                assert_eq!(stage.fake.jobs(), 0, "{name}");
             }
             None => {
                 assert_eq!(seen.phase().as_str_name(), "SUCCEEDED", "{name}: {}", seen.message);
@@ -134,8 +86,8 @@ async fn every_request_of_the_sdks_is_answered() {
 }
 
 /// What the golden request `name` of `flyte` submits.
-async fn submitted(flyte: Flyte, name: &str) -> Submitted {
-    let stage = Stage::set(Options::default(), &[]).await;
+async fn submitted(flyte: Flyte, name: &str) -> Call {
+    let stage = Stage::set().await;
     let golden = Golden::read(flyte, name).unwrap();
     replay::send(&stage.service, &golden).await.unwrap();
     stage.fake.submitted().remove(0)
@@ -177,10 +129,10 @@ async fn statements_without_transaction_are_committed_one_by_one() {
 #[tokio::test]
 async fn a_batch_succeeds_and_its_output_is_where_it_unloads() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
-        let (phases, _, shown) = run(&stage.client(dialect).await, &task()).await;
-        assert_eq!(phases.last().unwrap(), "SUCCEEDED", "{phases:?}");
-        let shown = shown.to_string();
+        let stage = Stage::set().await;
+        let seen = stage::run(&stage.client(dialect).await, &task()).await;
+        assert_eq!(seen.phase, "SUCCEEDED", "{seen:?}");
+        let shown = format!("{seen:?}");
         assert!(shown.contains("s3://acme/events/1/") && shown.contains("parquet"), "{shown}");
         assert!(shown.contains("serverless-workgroup?workgroup=sales"), "{shown}");
         let submitted = &stage.fake.submitted()[0];
@@ -201,9 +153,10 @@ async fn failures_have_redshifts_text_and_conflicts_are_tried_again() {
             (Ending::syntax_error(), "FAILED", "syntax error at or near"),
             (Ending::conflict(), "RETRYABLE_FAILED", "Serializable isolation violation"),
         ] {
-            let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
-            let (phases, message, _) = run(&stage.client(dialect).await, &task()).await;
-            assert_eq!(phases.last().unwrap(), phase, "{message}");
+            let stage = Stage::set_with(Options { ending, ..Options::default() }, &[]).await;
+            let seen = stage::run(&stage.client(dialect).await, &task()).await;
+            let message = seen.message;
+            assert_eq!(seen.phase, phase, "{message}");
             assert!(message.contains(text) && message.contains("statement 2"), "{message}");
             assert_eq!(stage.fake.breaches(), [""; 0]);
         }
@@ -213,14 +166,14 @@ async fn failures_have_redshifts_text_and_conflicts_are_tried_again() {
 #[tokio::test]
 async fn repeated_creates_run_one_statement() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
-        let other = replica(&stage.fake.url(), &[]).await;
+        let stage = Stage::set().await;
+        let other = stage.replica(&[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             client.create(&single(json!({"cluster": "dwh"}))).await.unwrap();
             client.create(&single(json!({"cluster": "dwh"}))).await.unwrap();
         }
-        assert_eq!((stage.fake.statements(), stage.fake.repeats()), (1, 3), "{dialect:?}");
+        assert_eq!((stage.fake.jobs(), stage.fake.repeats()), (1, 3), "{dialect:?}");
         let submitted = &stage.fake.submitted()[0];
         assert_eq!(submitted.operation, "ExecuteStatement");
         assert_eq!(submitted.input["ClientToken"].as_str().unwrap().len(), 64);
@@ -231,34 +184,27 @@ async fn repeated_creates_run_one_statement() {
 #[tokio::test]
 async fn another_statement_under_the_same_key_fails() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let task = single(json!({"cluster": "dwh"}));
         stage.client(dialect).await.create(&task).await.unwrap();
         let mut other = task;
         other["template"]["sql"]["statement"] = json!("DELETE FROM events WHERE day < :day");
-        let service = replica(&stage.fake.url(), &[]).await;
+        let service = stage.replica(&[]).await;
         let client = service.client(dialect, "propeller").await;
-        let message = match client.create(&other).await {
-            Ok(handle) => {
-                let seen = client.get(&other, &handle).await.unwrap();
-                assert_eq!(seen.phase, "FAILED", "{dialect:?}");
-                seen.message
-            }
-            Err(error) => error.message,
-        };
+        let message = stage::refusal(&client, &other).await;
         assert!(message.contains("token was used with other parameters"), "{message}");
-        assert_eq!((stage.fake.statements(), stage.fake.repeats()), (1, 0));
+        assert_eq!((stage.fake.jobs(), stage.fake.repeats()), (1, 0));
     }
 }
 
 #[tokio::test]
 async fn lost_answers_and_throttles_run_one_statement() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         stage.fake.fail_with([Outage::throttled()]);
         stage.fake.lose_answers(1);
         stage.client(dialect).await.create(&task()).await.unwrap();
-        assert_eq!(stage.fake.statements(), 1, "{dialect:?}");
+        assert_eq!(stage.fake.jobs(), 1, "{dialect:?}");
         assert_eq!(stage.fake.breaches(), [""; 0]);
     }
 }
@@ -292,7 +238,7 @@ async fn a_full_queue_refuses_creates_and_slows_nothing_else() {
 async fn an_abort_cancels_the_statement_and_an_abort_of_an_ended_one_succeeds() {
     for dialect in Dialect::ALL {
         let ending = Ending::Stuck("STARTED".to_owned());
-        let stage = Stage::set(Options { ending, ..Options::default() }, &[]).await;
+        let stage = Stage::set_with(Options { ending, ..Options::default() }, &[]).await;
         let client = stage.client(dialect).await;
         let handle = client.create(&task()).await.unwrap();
         client.delete(&task(), &handle).await.unwrap();
@@ -305,8 +251,11 @@ async fn an_abort_cancels_the_statement_and_an_abort_of_an_ended_one_succeeds() 
 async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let service =
-        replica(&url, &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"]).await;
+    let service = stage::replica::<Redshift>(
+        &url,
+        &["--secrets=arn:aws:secretsmanager:eu-central-1:1:secret:a"],
+    )
+    .await;
     for (custom, message) in [
         (json!({"cluster": "theirs"}), "custom.cluster: \"theirs\" is not allowed"),
         (json!({"workgroup": "theirs"}), "custom.workgroup: \"theirs\" is not allowed"),
@@ -335,14 +284,7 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         for dialect in Dialect::ALL {
             let client = service.client(dialect, "propeller").await;
             let task = single(custom.clone());
-            let told = match client.create(&task).await {
-                Ok(handle) => {
-                    let seen = client.get(&task, &handle).await.unwrap();
-                    assert_eq!(seen.phase, "FAILED", "{custom}");
-                    seen.message
-                }
-                Err(error) => error.message,
-            };
+            let told = stage::refusal(&client, &task).await;
             assert!(told.contains(message), "{custom} {dialect:?}: {told}");
         }
     }
@@ -354,12 +296,11 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
 async fn a_thousand_polls_at_once_are_few_calls() {
     let ending = Ending::Stuck("STARTED".to_owned());
     let args = ["--connection-age=1h", "--poll-freshness=30s"];
-    let stage = Stage::set(Options { ending, ..Options::default() }, &args).await;
+    let stage = Stage::set_with(Options { ending, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
     for number in 0..100 {
-        let mut task = task();
-        task["output_prefix"] = json!(format!("s3://my-bucket/metadata/run-{number}/n0/data/0"));
+        let task = stage::attempt(task(), number);
         handles.push((client.create(&task).await.unwrap(), task));
     }
     let (mut polls, before) = (Vec::new(), calls(&stage.fake));
@@ -378,5 +319,5 @@ async fn a_thousand_polls_at_once_are_few_calls() {
 }
 
 fn calls(fake: &FakeRedshift) -> usize {
-    fake.requests("DescribeStatement") + fake.requests("ListStatements")
+    fake.calls("DescribeStatement") + fake.calls("ListStatements")
 }

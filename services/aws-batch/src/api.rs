@@ -2,7 +2,7 @@
 //!
 //! Members, states and errors: AWS's model `batch/2016-08-10`, as botocore has it.
 
-use plugin_core::{Phase, Status, serde_json::Value as Json};
+use plugin_core::{Phase, Status, aws::mentions, serde_json::Value as Json};
 use serde::Deserialize;
 
 use crate::settings::{Verdict, Verdicts};
@@ -25,6 +25,7 @@ pub(crate) struct Submitted {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Listed {
     job_summary_list: Vec<Summary>,
+    pub(crate) next_token: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,23 +134,22 @@ impl Detail {
 
     fn failed(&self, verdicts: &Verdicts) -> Status {
         let reasons = self.reasons();
-        let text = reasons.join("; ").to_lowercase();
-        let has = |part: &str| !part.is_empty() && text.contains(&part.trim().to_lowercase());
+        let text = reasons.join("; ");
         let is_stopped = self.is_terminated == Some(true) || self.is_cancelled == Some(true);
         let exit = self.exit_code().filter(|code| *code != 0);
-        let (is_retryable, code) = if has(TIMED_OUT) {
+        let (is_retryable, code) = if text.contains(TIMED_OUT) {
             (false, "TIMEOUT".to_owned())
         } else if is_stopped {
             (false, "TERMINATED".to_owned())
         } else {
-            let by_reason = verdicts.retryable_reasons.iter().any(|reason| has(reason));
+            let by_reason = mentions(&text, &verdicts.retryable_reasons);
             let by_exit = exit.is_some() && verdicts.failed_jobs == Verdict::Retryable;
             (by_reason || by_exit, exit.map_or("FAILED".to_owned(), |code| format!("EXIT_{code}")))
         };
         let phase = if is_retryable { Phase::RetryableFailed } else { Phase::Failed };
         let message = match reasons.is_empty() {
             true => "the job failed; AWS gave no reason".to_owned(),
-            false => reasons.join("; "),
+            false => text,
         };
         Status::new(phase).code(code).message(message)
     }

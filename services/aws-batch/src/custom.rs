@@ -33,8 +33,3 @@ pub struct Custom {
     /// execution's, else the operator's. flytekit has no such field.
     pub(crate) job_role: Option<String>,
 }
-
-/// The value of a field, unless it is absent or blank.
-pub(crate) fn text(field: &Option<String>) -> Option<&str> {
-    field.as_deref().map(str::trim).filter(|text| !text.is_empty())
-}

@@ -5,14 +5,14 @@
 
 use plugin_core::{
     Context, Error, Result, Task,
-    aws::Client,
+    aws::{Client, given},
     digest::{hex, sha256},
     serde_json::{Value as Json, json},
 };
 
 use crate::{
     api::{Definitions, Registered},
-    custom::{Custom, text},
+    custom::Custom,
     settings::Operator,
 };
 
@@ -38,7 +38,7 @@ impl Platform {
     /// `InvalidArgument` for another.
     pub(crate) fn of(task: &Task<Custom>) -> Result<Self> {
         let of_config = || task.config.get(PLATFORM).map(String::as_str);
-        match text(&task.custom.platform_capabilities).or_else(of_config).unwrap_or("EC2") {
+        match given(&task.custom.platform_capabilities).or_else(of_config).unwrap_or("EC2") {
             "EC2" => Ok(Self::Ec2),
             "FARGATE" => Ok(Self::Fargate),
             other => Err(Error::invalid(format!(
@@ -76,7 +76,7 @@ impl Definition {
             Error::invalid("template.container.image: missing; AWS Batch runs a container")
         })?;
         let of_execution = ("task_execution_metadata.identity.iam_role", task.iam_role.as_deref());
-        let (field, role) = match text(&task.custom.job_role) {
+        let (field, role) = match given(&task.custom.job_role) {
             Some(role) => ("custom.jobRole", Some(role)),
             None => of_execution,
         };

@@ -4,15 +4,11 @@ use std::collections::BTreeMap;
 
 use plugin_core::{
     Context, Error, Result, Task,
+    aws::given,
     serde_json::{Map, Value as Json, json},
 };
 
-use crate::{
-    command,
-    custom::{Custom, text},
-    definition::Platform,
-    resources,
-};
+use crate::{command, custom::Custom, definition::Platform, resources};
 
 /// AWS Batch's shortest timeout, in seconds.
 const SHORTEST: u64 = 60;
@@ -53,7 +49,7 @@ impl Request {
             }),
         );
         add("parameters", filled(&custom.parameters));
-        add("shareIdentifier", text(&custom.share_identifier).map(Json::from));
+        add("shareIdentifier", given(&custom.share_identifier).map(Json::from));
         add("schedulingPriorityOverride", custom.scheduling_priority.map(Json::from));
         add("propagateTags", custom.propagate_tags.map(Json::from));
         add("tags", tags(custom)?);

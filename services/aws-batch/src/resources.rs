@@ -13,15 +13,15 @@ pub(crate) struct Requirement {
     value: String,
 }
 
-/// What `container` asks for on `platform`; its limit where it has no request, as propeller's plugin does. AWS Batch counts
-/// whole CPUs on EC2, and memory in MiB.
+/// What `container` asks for on `platform`: its limits, and requests where it has none, as propeller's plugin does, because
+/// AWS Batch kills a container that needs more memory. It counts whole CPUs on EC2, and memory in MiB.
 ///
 /// # Errors
 /// `InvalidArgument` for what is no quantity.
 pub(crate) fn of(container: &Container, platform: Platform) -> Result<Vec<Requirement>> {
     let asked = |name: &str| {
-        let request = container.requests.get(name).map(|value| ("requests", value));
-        let found = request.or_else(|| container.limits.get(name).map(|value| ("limits", value)));
+        let limit = container.limits.get(name).map(|value| ("limits", value));
+        let found = limit.or_else(|| container.requests.get(name).map(|value| ("requests", value)));
         let found = found.filter(|(_, value)| !value.is_empty());
         found.map(|(list, value)| {
             let field = format!("template.container.resources.{list}.{name}");
@@ -104,13 +104,13 @@ mod tests {
         let mut container = Container::default();
         let ask = [("cpu", "1500m"), ("memory", "1G"), ("gpu", "1")];
         container.requests = ask.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        container.limits = [("cpu".to_owned(), "8".to_owned())].into();
+        container.limits = [("memory".to_owned(), "2Gi".to_owned())].into();
         let values = |platform| {
             let all = of(&container, platform).unwrap();
             all.into_iter().map(|one| format!("{}={}", one.kind, one.value)).collect::<Vec<_>>()
         };
-        assert_eq!(values(Platform::Ec2), ["VCPU=2", "MEMORY=954", "GPU=1"]);
-        assert_eq!(values(Platform::Fargate), ["VCPU=1.5", "MEMORY=954", "GPU=1"]);
+        assert_eq!(values(Platform::Ec2), ["VCPU=2", "MEMORY=2048", "GPU=1"]);
+        assert_eq!(values(Platform::Fargate), ["VCPU=1.5", "MEMORY=2048", "GPU=1"]);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use plugin_core::{
     Context, Error, Result, Task,
-    aws::{self, ExecutionRoles},
+    aws::{self, ExecutionRoles, given},
     clap,
 };
 
-use crate::custom::{Custom, text};
+use crate::custom::Custom;
 
 /// Reasons of failed jobs after which another attempt may succeed, by a part of their text: the host was taken away, or
 /// the container could not be started.
@@ -110,7 +110,7 @@ impl Operator {
     /// `InvalidArgument` for one that is not listed; `PermissionDenied` for what the caller may not use.
     pub(crate) fn queue(&self, cx: &Context, task: &Task<Custom>) -> Result<String> {
         let of_custom =
-            text(&task.custom.job_queue).map(|queue| ("custom.jobQueue".to_owned(), queue));
+            given(&task.custom.job_queue).map(|queue| ("custom.jobQueue".to_owned(), queue));
         let of_config = || {
             let found = QUEUE_KEYS.iter().find_map(|key| Some((key, task.config.get(*key)?)));
             found.map(|(key, queue)| (format!("template.config.{key}"), queue.trim()))

@@ -12,6 +12,9 @@ use crate::{
     request::Request,
 };
 
+/// How many pages are read to find a job. One has up to 100 jobs, but may have fewer, or none.
+const MOST_PAGES: usize = 20;
+
 /// The job that an earlier create of the same attempt has submitted.
 pub(crate) async fn find(
     cx: &Context,
@@ -19,10 +22,18 @@ pub(crate) async fn find(
     request: &Request,
 ) -> Result<Option<String>> {
     let (queue, name) = (request.queue(), request.name());
-    let body = json!({ "jobQueue": queue, "filters": [{ "name": "JOB_NAME", "values": [name] }] });
-    let call = client.http().post(&["v1", "listjobs"]).json(&body);
-    let listed: Listed = call.idempotent().send_json(cx).await?;
-    Ok(listed.first(name).filter(|id| job::is_id(id)))
+    let mut body =
+        json!({ "jobQueue": queue, "filters": [{ "name": "JOB_NAME", "values": [name] }] });
+    for _ in 0..MOST_PAGES {
+        let call = client.http().post(&["v1", "listjobs"]).json(&body);
+        let listed: Listed = call.idempotent().send_json(cx).await?;
+        let found = listed.first(name).filter(|id| job::is_id(id));
+        match listed.next_token {
+            Some(next) if found.is_none() => body["nextToken"] = next.into(),
+            _ => return Ok(found),
+        }
+    }
+    Ok(None)
 }
 
 /// Submits `request`; returns the job's id. AWS Batch has no idempotency key, so a submit whose answer is lost is not

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use plugin_core::{
     Phase, Status,
+    aws::mentions,
     serde_json::Value as Json,
     upstream::{Http, Request},
 };
@@ -89,7 +90,7 @@ impl Run {
             "CANCELLING" => Status::new(Phase::Running).message(or("being cancelled")),
             "SUCCESS" => Status::new(Phase::Succeeded),
             "FAILED" => {
-                let phase = if is_retryable(details, retryable) {
+                let phase = if mentions(details, retryable) {
                     Phase::RetryableFailed
                 } else {
                     Phase::Failed
@@ -122,12 +123,6 @@ impl Run {
             .info("billed_memory_gb_hours", of(billed, |billed| billed.memory_gb_hour))
             .info("billed_storage_gb_hours", of(billed, |billed| billed.storage_gb_hour))
     }
-}
-
-fn is_retryable(details: &str, retryable: &[String]) -> bool {
-    let details = details.to_lowercase();
-    let texts = retryable.iter().map(|text| text.trim().to_lowercase());
-    texts.filter(|text| !text.is_empty()).any(|text| details.contains(&text))
 }
 
 /// The listed runs of an application that have not ended, by id.

@@ -2,15 +2,16 @@
 
 use plugin_core::{
     Context, Error, Kind, Result,
-    aws::{self, Client},
+    aws::{self, Client, given},
     clap,
 };
 
 use crate::{
     api::{self, Application},
-    custom::{Custom, text},
+    custom::Custom,
 };
 
+const NAME: &str = "custom.application_name";
 const SETTING: &str = "--applications (EMR_SERVERLESS_APPLICATIONS)";
 
 /// How many pages of 50 applications are read to find one by its name.
@@ -45,9 +46,9 @@ impl Applications {
     /// `InvalidArgument` if it names none, or one that the operator does not allow; `PermissionDenied` for what the
     /// caller may not use.
     pub(crate) fn choose(&self, cx: &Context, custom: &Custom) -> Result<Named> {
-        let by_id = text(&custom.application_id).map(|id| ("custom.application_id", id, is_id(id)));
-        let by_name =
-            text(&custom.application_name).map(|name| ("custom.application_name", name, false));
+        let by_id =
+            given(&custom.application_id).map(|id| ("custom.application_id", id, is_id(id)));
+        let by_name = given(&custom.application_name).map(|name| (NAME, name, false));
         let listed =
             self.applications.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
         let first = listed.clone().next();
@@ -98,7 +99,12 @@ pub(crate) async fn find(cx: &Context, client: &Client, named: &Named) -> Result
         return Ok(application.clone());
     }
     let region = client.region();
-    match ids(cx, client, application).await?.as_slice() {
+    // The model allows ids that do not look like AWS's.
+    let may_be_id = *field != NAME;
+    let is_it = |one: &api::Summary| {
+        one.name.as_deref() == Some(application) || (may_be_id && one.id == *application)
+    };
+    match ids(cx, client, application, is_it).await?.as_slice() {
         [id] => Ok(id.clone()),
         [] => Err(Error::invalid(format!(
             "{field}: no application in {region} is called {application:?}; this service makes none"
@@ -110,13 +116,18 @@ pub(crate) async fn find(cx: &Context, client: &Client, named: &Named) -> Result
     }
 }
 
-/// The ids of the applications called `name`.
-async fn ids(cx: &Context, client: &Client, name: &str) -> Result<Vec<String>> {
+/// The ids of the applications that `is_it` says are called `name`.
+async fn ids(
+    cx: &Context,
+    client: &Client,
+    name: &str,
+    is_it: impl Fn(&api::Summary) -> bool,
+) -> Result<Vec<String>> {
     let (mut ids, mut page) = (Vec::new(), None);
     for _ in 0..MOST_PAGES {
         let request = api::list_applications(client.http(), page.as_deref());
         let found: api::Applications = request.send_json(cx).await?;
-        let named = found.applications.into_iter().filter(|one| one.name.as_deref() == Some(name));
+        let named = found.applications.into_iter().filter(&is_it);
         ids.extend(named.map(|one| one.id).filter(|id| api::is_id(id)));
         page = found.next_token;
         if page.is_none() {

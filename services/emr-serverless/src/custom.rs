@@ -126,8 +126,3 @@ pub(crate) struct ImageConfiguration {
     #[serde(default)]
     pub(crate) image_uri: Option<String>,
 }
-
-/// The value of a field, unless it is absent or blank.
-pub(crate) fn text(field: &Option<String>) -> Option<&str> {
-    field.as_deref().map(str::trim).filter(|text| !text.is_empty())
-}

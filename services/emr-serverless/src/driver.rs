@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use plugin_core::{
     Context, Error, Result, Task, Value,
+    aws::given,
     serde_json::{Value as Json, json},
     task::placeholder::{Placeholder, find},
 };
 
 use crate::{
-    custom::{Custom, HiveJobDriver, SparkJobDriver, text},
+    custom::{Custom, HiveJobDriver, SparkJobDriver},
     environment,
 };
 
@@ -17,6 +18,7 @@ use crate::{
 const LONGEST_QUERY: usize = 10_280;
 const LONGEST_PARAMETERS: usize = 102_400;
 const MOST_ARGUMENTS: usize = 1024;
+const LONGEST_ARGUMENT: usize = 10_280;
 
 /// What makes Spark use the image's Python, as Flyte's connector does.
 const PYTHON: [(&str, &str); 3] = [
@@ -71,7 +73,7 @@ pub(crate) fn of(
     entrypoint: Option<&Entrypoint>,
 ) -> Result<Json> {
     let custom = &task.custom;
-    let kind = text(&custom.application_type).unwrap_or("SPARK");
+    let kind = given(&custom.application_type).unwrap_or("SPARK");
     match (&custom.spark_job_driver, &custom.hive_job_driver, kind) {
         (Some(_), Some(_), _) => Err(Error::invalid(
             "custom.hive_job_driver: a task cannot have both it and custom.spark_job_driver",
@@ -99,7 +101,7 @@ fn hive(hive: &HiveJobDriver) -> Result<Json> {
     let mut driver = json!({ "query": hive.query });
     for (key, value) in [("initQueryFile", &hive.init_query_file), ("parameters", &hive.parameters)]
     {
-        if let Some(value) = text(value) {
+        if let Some(value) = given(value) {
             driver[key] = value.into();
         }
     }
@@ -113,7 +115,8 @@ fn script(cx: &Context, task: &Task<Custom>, spark: &SparkJobDriver) -> Result<J
     let arguments = spark.entry_point_arguments.iter().flatten();
     let arguments = arguments.map(|argument| rendered(cx, task, field, argument));
     let arguments = arguments.collect::<Result<Vec<_>>>()?;
-    let own = text(&spark.spark_submit_parameters).map(str::to_owned);
+    check_arguments(field, &arguments)?;
+    let own = given(&spark.spark_submit_parameters).map(str::to_owned);
     submit(cx, task, &spark.entry_point, arguments, own.into_iter().collect())
 }
 
@@ -132,14 +135,40 @@ fn code(cx: &Context, task: &Task<Custom>, entrypoint: Option<&Entrypoint>) -> R
             "template.container.args: missing; they are the command that runs the task's code",
         ));
     }
-    let authors = text(&task.custom.spark_submit_parameters).unwrap_or_default();
+    let authors = given(&task.custom.spark_submit_parameters).unwrap_or_default();
     let is_set = |key: &str| {
         let mut words = authors.split_whitespace();
         words.any(|word| word.strip_prefix(key).is_some_and(|rest| rest.starts_with('=')))
     };
     let defaults = PYTHON.iter().chain([&FAIL_ON_ERROR]).filter(|(key, _)| !is_set(key));
     let defaults = defaults.map(|(key, value)| format!("--conf {key}={value}")).collect();
+    check_arguments("template.container.args", &arguments)?;
     submit(cx, task, uri, arguments, defaults)
+}
+
+/// # Errors
+/// `InvalidArgument` for arguments that the model does not have, such as the value of an empty input.
+fn check_arguments(field: &str, arguments: &[String]) -> Result<()> {
+    if arguments.len() > MOST_ARGUMENTS {
+        return Err(Error::invalid(format!(
+            "{field}: {} arguments, of at most {MOST_ARGUMENTS}",
+            arguments.len()
+        )));
+    }
+    for (index, argument) in arguments.iter().enumerate() {
+        let length = argument.chars().count();
+        if argument.trim().is_empty() {
+            return Err(Error::invalid(format!(
+                "{field}[{index}]: empty; EMR Serverless takes no empty arguments"
+            )));
+        }
+        if length > LONGEST_ARGUMENT {
+            return Err(Error::invalid(format!(
+                "{field}[{index}]: {length} characters, of at most {LONGEST_ARGUMENT}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// `sparkSubmit`, with `parameters`, the author's further ones and Flyte's variables.
@@ -150,17 +179,12 @@ fn submit(
     arguments: Vec<String>,
     mut parameters: Vec<String>,
 ) -> Result<Json> {
-    parameters.extend(text(&task.custom.spark_submit_parameters).map(str::to_owned));
+    parameters.extend(given(&task.custom.spark_submit_parameters).map(str::to_owned));
     if task.custom.inject_flyte_env.unwrap_or(true) {
         parameters.extend(environment::parameters(&cx.variables(task)));
     }
     let parameters = parameters.join(" ");
-    let (count, length) = (arguments.len(), parameters.chars().count());
-    if count > MOST_ARGUMENTS {
-        return Err(Error::invalid(format!(
-            "custom.spark_job_driver.entryPointArguments: {count} arguments, of at most {MOST_ARGUMENTS}"
-        )));
-    }
+    let length = parameters.chars().count();
     if length > LONGEST_PARAMETERS {
         return Err(Error::invalid(format!(
             "custom.spark_submit_parameters: {length} characters with Flyte's variables, of at most {LONGEST_PARAMETERS}"

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use plugin_core::{
     Context, Error, Result, Task,
+    aws::given,
     serde_json::{Map, Value as Json, json},
     task::without_nulls,
 };
 use serde::Serialize;
 
 use crate::{
-    custom::{Custom, RetryPolicy, text},
+    custom::{Custom, RetryPolicy},
     driver::{self, Entrypoint},
 };
 
@@ -78,7 +79,7 @@ impl Request {
             return None;
         }
         let configured = custom.image_configuration.as_ref();
-        let configured = configured.and_then(|image| text(&image.image_uri));
+        let configured = configured.and_then(|image| given(&image.image_uri));
         let configured = configured.map(|uri| ("custom.image_configuration.imageUri", uri));
         let of_code = self.code_image.as_deref().map(|image| ("template.container.image", image));
         // In flytekit's order.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use plugin_core::{
     Phase, Status,
+    aws::mentions,
     upstream::{lenient, lenient_list},
 };
 use serde::Deserialize;
@@ -92,12 +93,7 @@ impl Described {
 /// The status of a failed statement, the `number`th of a batch.
 fn failed_with(number: Option<usize>, error: Option<&str>, retryable: &[String]) -> Status {
     let error = error.filter(|error| !error.is_empty()).unwrap_or("Redshift gave no reason");
-    let lower = error.to_lowercase();
-    let passes = retryable.iter().any(|part| {
-        let part = part.trim();
-        !part.is_empty() && lower.contains(&part.to_lowercase())
-    });
-    let phase = if passes { Phase::RetryableFailed } else { Phase::Failed };
+    let phase = if mentions(error, retryable) { Phase::RetryableFailed } else { Phase::Failed };
     let of = number.map_or_else(String::new, |number| format!("statement {number}: "));
     Status::new(phase).code("FAILED").message(format!("{of}{error}"))
 }

@@ -7,12 +7,12 @@ use clap::{Parser, ValueEnum};
 use tests::{
     discovery::Discovery,
     fakes::{
-        athena::{self, FakeAthena},
-        aws_batch::{self, FakeAwsBatch},
+        athena,
+        aws::{Fake, Service},
+        aws_batch,
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
-        emr_serverless::{self, FakeEmrServerless},
-        redshift::{self, FakeRedshift},
+        emr_serverless, redshift,
         snowflake::{self, FakeSnowflake},
     },
 };
@@ -42,6 +42,10 @@ struct Args {
     #[arg(long)]
     check: bool,
 
+    /// EMR Serverless: what the application is at first.
+    #[arg(long, value_enum, default_value_t)]
+    application: Application,
+
     /// Snowflake: private key (PEM) whose tokens are accepted; may be repeated.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
@@ -58,6 +62,18 @@ enum Vendor {
     Snowflake,
 }
 
+/// The state of an application.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Application {
+    /// It takes runs.
+    #[default]
+    Started,
+    /// It does not start by itself.
+    Stopped,
+    /// It starts by itself.
+    Idle,
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
@@ -72,6 +88,19 @@ async fn main() -> Result<()> {
     }
 }
 
+/// Serves a fake of a service of AWS.
+async fn serve_aws<S: Service>(listen: SocketAddr, options: S::Options) -> Result<()> {
+    let fake = Fake::<S>::start_at(listen, options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
+}
+
+/// As many states as there are polls: these, again and again.
+fn states(states: [&str; 2], polls: u32) -> Vec<String> {
+    states.into_iter().cycle().take(polls as usize).map(str::to_owned).collect()
+}
+
 async fn serve_athena(args: Args) -> Result<()> {
     let ending = match args.ending.as_str() {
         "success" => athena::Ending::Success,
@@ -79,14 +108,9 @@ async fn serve_athena(args: Args) -> Result<()> {
         "exhausted" => athena::Ending::internal_error(),
         _ => athena::Ending::syntax_error(),
     };
-    let states = ["QUEUED", "RUNNING"].into_iter().cycle().take(args.polls as usize);
-    let states = states.map(str::to_owned).collect();
-    let options =
-        athena::Options { listen: args.listen, states, ending, ..athena::Options::default() };
-    let fake = FakeAthena::start(options).await?;
-    println!("{}", fake.url());
-    fake.serve().await;
-    Ok(())
+    let states = states(["QUEUED", "RUNNING"], args.polls);
+    let options = athena::Options { states, ending, ..athena::Options::default() };
+    serve_aws::<athena::Athena>(args.listen, options).await
 }
 
 async fn serve_aws_batch(args: Args) -> Result<()> {
@@ -96,14 +120,9 @@ async fn serve_aws_batch(args: Args) -> Result<()> {
         "Host" => aws_batch::Ending::lost_host(),
         _ => aws_batch::Ending::misconfigured(),
     };
-    let states = ["RUNNABLE", "RUNNING"].into_iter().cycle().take(args.polls as usize);
-    let states = states.map(str::to_owned).collect();
-    let options =
-        aws_batch::Options { listen: args.listen, states, ending, ..aws_batch::Options::default() };
-    let fake = FakeAwsBatch::start(options).await?;
-    println!("{}", fake.url());
-    fake.serve().await;
-    Ok(())
+    let states = states(["RUNNABLE", "RUNNING"], args.polls);
+    let options = aws_batch::Options { states, ending, ..aws_batch::Options::default() };
+    serve_aws::<aws_batch::AwsBatch>(args.listen, options).await
 }
 
 async fn serve_bigquery(args: Args) -> Result<()> {
@@ -155,11 +174,8 @@ async fn serve_redshift(args: Args) -> Result<()> {
         "isolation" => redshift::Ending::conflict(),
         _ => redshift::Ending::syntax_error(),
     };
-    let (listen, polls) = (args.listen, args.polls);
-    let fake = FakeRedshift::start(redshift::Options { listen, polls, ending }).await?;
-    println!("{}", fake.url());
-    fake.serve().await;
-    Ok(())
+    let options = redshift::Options { polls: args.polls as usize, ending };
+    serve_aws::<redshift::Redshift>(args.listen, options).await
 }
 
 async fn serve_emr_serverless(args: Args) -> Result<()> {
@@ -169,18 +185,19 @@ async fn serve_emr_serverless(args: Args) -> Result<()> {
         "maximumCapacity" => emr_serverless::Ending::no_capacity(),
         _ => emr_serverless::Ending::failed_script(),
     };
-    let states = ["SUBMITTED", "RUNNING"].into_iter().cycle().take(args.polls as usize);
-    let states = states.map(str::to_owned).collect();
-    let options = emr_serverless::Options {
-        listen: args.listen,
-        states,
-        ending,
-        ..emr_serverless::Options::default()
-    };
-    let fake = FakeEmrServerless::start(options).await?;
-    println!("{}", fake.url());
-    fake.serve().await;
-    Ok(())
+    let states = states(["SUBMITTED", "RUNNING"], args.polls);
+    let mut options =
+        emr_serverless::Options { states, ending, ..emr_serverless::Options::default() };
+    options.applications = options
+        .applications
+        .into_iter()
+        .map(|one| match args.application {
+            Application::Started => one,
+            Application::Stopped => one.in_state("STOPPED", 0).without_auto_start(),
+            Application::Idle => one.in_state("STOPPED", 0),
+        })
+        .collect();
+    serve_aws::<emr_serverless::EmrServerless>(args.listen, options).await
 }
 
 async fn serve_snowflake(args: Args) -> Result<()> {

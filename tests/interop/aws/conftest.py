@@ -48,6 +48,29 @@ def free_port():
     raise AssertionError("no port is free")
 
 
+# Each service's task type.
+TASK_TYPES = {
+    "athena": "athena",
+    "aws-batch": "aws-batch",
+    "emr-serverless": "emr_serverless",
+    "redshift": "redshift",
+}
+IMAGE = "registry.example.com/etl:1.4"
+ROLE = "arn:aws:iam::123456789012:role/etl-orders"
+SCRIPT = "s3://acme-etl/orders.py"
+
+
+def smallest(name, custom):
+    """A request for a task that declares no results."""
+    if name == "aws-batch":
+        container = {"image": IMAGE, "args": ["echo", "42"]}
+        return {"template": {"type": "aws-batch", "custom": custom, "container": container}}
+    if name == "emr-serverless":
+        run = {"application_name": "etl", "execution_role_arn": ROLE, "spark_job_driver": {"entryPoint": SCRIPT}}
+        return {"custom": {**run, **custom}}
+    return {"custom": custom, "sql": "SELECT 42"}
+
+
 @dataclasses.dataclass
 class Answer:
     """An answer of REST."""
@@ -64,13 +87,13 @@ class Answer:
 class Service:
     """A running service."""
 
-    task_type: str
+    name: str
     api: str
     log: pathlib.Path
 
-    def call(self, method, query="", body=None):
-        url = f"http://{self.api}/plugins/v1/{self.task_type}/0{query}"
-        headers = {"content-type": "application/json", "idempotency-key": str(uuid.uuid4())}
+    def call(self, method, query="", body=None, key=None):
+        url = f"http://{self.api}/plugins/v1/{TASK_TYPES[self.name]}/0{query}"
+        headers = {"content-type": "application/json", "idempotency-key": key or str(uuid.uuid4())}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method, headers=headers)
         try:
@@ -80,8 +103,8 @@ class Service:
             return Answer(refused.code, json.load(refused))
 
     def create(self, **custom):
-        """Runs a statement that declares no results."""
-        return self.call("PUT", body={"custom": custom, "sql": "SELECT 42"})
+        """Runs a task that declares no results."""
+        return self.call("PUT", body=smallest(self.name, custom))
 
     def run(self, **custom):
         """The id of a job that was created."""
@@ -115,8 +138,7 @@ def service(files, name, arguments, variables):
                 urllib.request.urlopen(f"http://{admin}/readyz", timeout=1)
                 break
             time.sleep(0.05)
-        task_type = "athena" if name == "athena" else "redshift"
-        yield Service(task_type, api, log)
+        yield Service(name, api, log)
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -126,6 +148,7 @@ def service(files, name, arguments, variables):
 def moto():
     """moto, where every request must be signed by somebody who may make it."""
     with moto_iam.running() as server:
+        server.prepare()
         yield server
 
 
@@ -141,6 +164,8 @@ def start(moto, tmp_path):
                 (secrets / secret).write_text(value)
             where = {
                 "athena": ["--output-location=s3://results/", "--poll-freshness=0s"],
+                "aws-batch": ["--job-queues=etl", "--poll-freshness=0s"],
+                "emr-serverless": ["--execution-roles=arn:aws:iam::123456789012:role/etl-*", "--poll-freshness=0s"],
                 "redshift": ["--workgroups=sales", "--databases=dev"],
             }
             own = [f"--endpoint={moto.url}", f"--sts-endpoint-url={moto.url}", f"--secrets-dir={secrets}"]

@@ -8,6 +8,8 @@ import threading
 import boto3
 from moto import settings
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.config import default_user_config
+from moto.iam.access_control import IAMRequestBase
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request
@@ -30,6 +32,16 @@ def trust(principal, external_id):
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def sent(self, original=IAMRequestBase._create_aws_request):
+    """What was signed. moto takes the query of a GET for its body, too."""
+    request = original(self)
+    request.data = self._body if self._method == "GET" else request.data
+    return request
+
+
+IAMRequestBase._create_aws_request = sent
+
+
 class Moto:
     """An application before moto's: it notes each request, and lets a web identity in, which signs nothing."""
 
@@ -43,7 +55,9 @@ class Moto:
         request = Request(environ)
         body = request.get_data(cache=True)
         environ["wsgi.input"] = io.BytesIO(body)
-        operation = request.headers.get("x-amz-target") or request.form.get("Action", "")
+        # Services that speak rest-json have methods and paths.
+        named = request.headers.get("x-amz-target") or request.form.get("Action")
+        operation = named or f"{request.method} {request.path}"
         signer = request.headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
         needs_none = operation == "AssumeRoleWithWebIdentity"
         # IAM's authentication is a setting of the whole process.
@@ -71,6 +85,20 @@ class Moto:
         if actions:
             iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*actions))
         return role["Arn"]
+
+    def prepare(self):
+        """What tasks run on, which their services do not make: a queue of AWS Batch, an application of EMR Serverless."""
+        # Jobs end at once, without Docker.
+        default_user_config["batch"] = {"use_docker": False}
+        batch = self.client("batch")
+        arn = batch.create_compute_environment(
+            computeEnvironmentName="etl", type="UNMANAGED", serviceRole=self.role("batch")
+        )["computeEnvironmentArn"]
+        order = [{"order": 1, "computeEnvironment": arn}]
+        batch.create_job_queue(jobQueueName="etl", state="ENABLED", priority=1, computeEnvironmentOrder=order)
+        self.emr_application = self.client("emr-serverless").create_application(
+            name="etl", releaseLabel="emr-7.1.0", type="SPARK"
+        )["applicationId"]
 
     def signers(self, operation):
         """Who signed the requests for `operation`."""

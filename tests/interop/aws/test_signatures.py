@@ -6,12 +6,34 @@ import pytest
 from moto_iam import ACCOUNT, keys
 
 NAMES = (f"name-{number}" for number in itertools.count())
-SERVICES = ["athena", "redshift"]
-# What a service calls when a task runs one statement.
-SUBMIT = {"athena": "StartQueryExecution", "redshift": "ExecuteStatement"}
+SERVICES = ["athena", "aws-batch", "emr-serverless", "redshift"]
+# What a service calls when a task starts one job.
+SUBMIT = {
+    "athena": "StartQueryExecution",
+    "aws-batch": "/v1/submitjob",
+    "emr-serverless": "/jobruns",
+    "redshift": "ExecuteStatement",
+}
 OF_ATHENA = ("athena:StartQueryExecution", "athena:GetQueryExecution", "athena:StopQueryExecution")
 OF_REDSHIFT = ("redshift-data:ExecuteStatement", "redshift-data:DescribeStatement", "redshift-data:CancelStatement")
-ALLOWED = {"athena": OF_ATHENA, "redshift": OF_REDSHIFT}
+# moto names its actions as the paths are.
+OF_BATCH = tuple(
+    f"batch:{path}"
+    for path in (
+        "submitjob",
+        "listjobs",
+        "describejobdefinitions",
+        "registerjobdefinition",
+        "describejobs",
+        "terminatejob",
+    )
+)
+OF_EMR = tuple(
+    f"emr-serverless:{operation}"
+    for operation in ("StartJobRun", "ListApplications", "GetApplication", "GetJobRun", "ListJobRuns", "CancelJobRun")
+)
+# The first is the submit.
+ALLOWED = {"athena": OF_ATHENA, "aws-batch": OF_BATCH, "emr-serverless": OF_EMR, "redshift": OF_REDSHIFT}
 
 
 def name():

@@ -8,8 +8,8 @@ use std::{
 use plugin_core::testing::{Client, Dialect};
 use serde_json::{Value as Json, json};
 use tests::fakes::{
-    athena::{FakeAthena, Options, Refusal},
-    aws::{FakeContainer, FakeInstance, FakeSts, Identity},
+    athena::{FakeAthena, Options},
+    aws::{FakeContainer, FakeInstance, FakeSts, Identity, Outage},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -107,11 +107,11 @@ async fn echoing() -> FakeAthena {
     athena
 }
 
-fn echo(keys: &Identity) -> Refusal {
+fn echo(keys: &Identity) -> Outage {
     let Identity { secret, session_token, .. } = keys;
     let message =
         format!("Secret {secret} of session {} is no table", session_token.as_ref().unwrap());
-    Refusal::new(400, "InvalidRequestException", &message)
+    Outage::new(400, "InvalidRequestException", &message)
 }
 
 /// Calls that succeed, that Athena refuses with an echo, and whose keys it refuses.

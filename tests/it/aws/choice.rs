@@ -9,14 +9,14 @@ use plugin_core::testing::{Dialect, TestService, spawn};
 use serde_json::{Value as Json, json};
 use tests::{
     fakes::{
-        athena::{ACCESS_KEY_ID, FakeAthena, Options, SECRET_ACCESS_KEY},
-        aws::FakeSts,
+        athena::{FakeAthena, Options},
+        aws::{ACCESS_KEY_ID, FakeSts, Identity, SECRET_ACCESS_KEY},
     },
     golden::{Flyte, Golden},
 };
 use tokio::net::TcpListener;
 
-use super::File;
+use super::stage;
 
 /// An address that counts its connections.
 struct Listener {
@@ -40,22 +40,6 @@ impl Listener {
 
     fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
-    }
-}
-
-/// The keys in secrets: obtaining them needs no network.
-struct Secrets(File);
-
-impl Secrets {
-    fn new() -> Self {
-        let id = File::new("aws_access_key_id", ACCESS_KEY_ID);
-        let secret = id.path().with_file_name("aws_secret_access_key");
-        std::fs::write(secret, SECRET_ACCESS_KEY).unwrap();
-        Self(id)
-    }
-
-    fn flag(&self) -> String {
-        format!("--secrets-dir={}", self.0.path().parent().unwrap().display())
     }
 }
 
@@ -133,9 +117,8 @@ fn asked(listener: &str) -> Vec<(Json, &'static str)> {
 
 #[tokio::test]
 async fn what_is_not_configured_is_refused_and_nobody_is_called() {
-    let (service, sts, secrets) =
-        (Listener::start().await, Listener::start().await, Secrets::new());
-    let (endpoint, secrets) = (format!("--endpoint={}", service.url), secrets.flag());
+    let (service, sts) = (Listener::start().await, Listener::start().await);
+    let (endpoint, secrets) = (format!("--endpoint={}", service.url), stage::secrets());
     let own = [
         "--region=eu-central-1",
         "--regions=us-gov-west-1",
@@ -177,10 +160,10 @@ async fn a_job_in_a_region_or_of_a_role_that_is_no_longer_allowed_is_not_asked_a
         FakeAthena::start(Options::default()).await.unwrap(),
         FakeSts::start("eu-central-1").await.unwrap(),
     );
-    let (nobody, secrets) = (Listener::start().await, Secrets::new());
+    let nobody = Listener::start().await;
     let role = "arn:aws:iam::444455556666:role/flyte-a";
-    fake.checker().know(tests::fakes::aws::Identity::temporary(1));
-    sts.know(tests::fakes::aws::Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+    fake.checker().know(Identity::temporary(1));
+    sts.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
     let allowed = [
         "--regions=us-gov-west-1".to_owned(),
         format!("--allowed-roles={role}"),
@@ -190,7 +173,7 @@ async fn a_job_in_a_region_or_of_a_role_that_is_no_longer_allowed_is_not_asked_a
     let others =
         [format!("--endpoint={}", nobody.url), format!("--sts-endpoint-url={}", nobody.url)];
     let start = async |args: &[String]| {
-        let secrets = secrets.flag();
+        let secrets = stage::secrets();
         let args = args.iter().map(String::as_str).chain(["--region=eu-central-1", &secrets]);
         spawn::<athena::Athena>(&args.collect::<Vec<_>>()).await
     };

@@ -34,7 +34,7 @@ async fn the_agent_gives_keys_for_the_token_in_the_file() {
     let pod = Pod::start().await;
     assert_eq!([pod.stage.signer().await, pod.stage.signer().await], [key(1), key(1)]);
     assert_eq!(pod.agent.requests(), ["GET /v1/credentials"]);
-    assert_eq!(pod.stage.athena.violations(), [""; 0]);
+    assert_eq!(pod.stage.athena.breaches(), [""; 0]);
     assert_eq!(pod.stage.fetches("container", "success").await, 1);
 }
 

@@ -1,9 +1,6 @@
 //! Keys in secrets, in AWS's shared files, and from a command.
 
-use tests::fakes::{
-    athena::{ACCESS_KEY_ID, SECRET_ACCESS_KEY},
-    aws::Identity,
-};
+use tests::fakes::aws::{ACCESS_KEY_ID, Identity, SECRET_ACCESS_KEY};
 
 use super::{File, Stage, key};
 

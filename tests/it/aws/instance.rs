@@ -18,7 +18,7 @@ async fn an_instance_gives_the_keys_of_its_role() {
     let (stage, instance) = start(Some("flyte-nodes"), &[]).await;
     assert_eq!([stage.signer().await, stage.signer().await], [key(1), key(1)]);
     assert_eq!(instance.requests(), [PUT, LIST, &format!("{LIST}flyte-nodes")]);
-    assert_eq!(stage.athena.violations(), [""; 0]);
+    assert_eq!(stage.athena.breaches(), [""; 0]);
     assert_eq!(stage.fetches("instance", "success").await, 1);
 }
 

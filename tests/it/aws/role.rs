@@ -2,12 +2,9 @@
 
 use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};
-use tests::fakes::{
-    athena::{ACCESS_KEY_ID, SECRET_ACCESS_KEY},
-    aws::{Assumed, FakeSts, Identity},
-};
+use tests::fakes::aws::{ACCESS_KEY_ID, Assumed, FakeSts, Identity, SECRET_ACCESS_KEY};
 
-use super::{File, HURRY, Stage, hundred, key, task};
+use super::{HURRY, Stage, hundred, key, stage, task};
 
 const OPERATORS: &str = "arn:aws:iam::111122223333:role/flyte/operator";
 const TEAM_A: &str = "arn:aws:iam::444455556666:role/flyte-team-a";
@@ -18,21 +15,9 @@ async fn start(args: &[&str]) -> (Stage, FakeSts) {
     let sts = FakeSts::start("eu-central-1").await.unwrap();
     sts.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
     let url = format!("--sts-endpoint-url={}", sts.url());
-    let secrets = secrets();
-    let secrets = format!("--secrets-dir={}", secrets.path().parent().unwrap().display());
+    let secrets = stage::secrets();
     let stage = Stage::set(&[&[url.as_str(), &secrets], args].concat()).await;
     (stage, sts)
-}
-
-/// The files are needed as long as the process lives.
-fn secrets() -> &'static File {
-    static FILE: std::sync::OnceLock<File> = std::sync::OnceLock::new();
-    FILE.get_or_init(|| {
-        let id = File::new("aws_access_key_id", ACCESS_KEY_ID);
-        std::fs::write(id.path().with_file_name("aws_secret_access_key"), SECRET_ACCESS_KEY)
-            .unwrap();
-        id
-    })
 }
 
 fn assumed(role: &str, external_id: Option<&str>) -> Assumed {
@@ -60,7 +45,7 @@ async fn the_operators_role_is_assumed_with_the_services_keys() {
     sts.require_external_id("flyte:prod/1");
     assert_eq!([stage.signer().await, stage.signer().await], [key(1), key(1)]);
     assert_eq!(sts.assumed(), [assumed(OPERATORS, Some("flyte:prod/1"))]);
-    assert_eq!((sts.breaches(), stage.athena.violations()), (vec![], vec![]));
+    assert_eq!((sts.breaches(), stage.athena.breaches()), (vec![], vec![]));
     assert_eq!(stage.fetches("assume_role", "success").await, 1);
 }
 

@@ -41,7 +41,7 @@ async fn a_pod_assumes_the_role_of_its_service_account() {
         by: None,
     };
     assert_eq!(pod.sts.assumed(), [role], "once");
-    assert_eq!((pod.sts.breaches(), pod.stage.athena.violations()), (vec![], vec![]));
+    assert_eq!((pod.sts.breaches(), pod.stage.athena.breaches()), (vec![], vec![]));
     assert_eq!(pod.stage.fetches("web_identity", "success").await, 1);
 }
 
@@ -50,7 +50,7 @@ async fn a_hundred_creates_at_once_assume_it_once() {
     let pod = Pod::start().await;
     let all = hundred(&pod.stage).await;
     assert!(all.iter().all(Result::is_ok), "{:?}", all.iter().find(|one| one.is_err()));
-    assert_eq!((pod.sts.requests(), pod.stage.athena.queries()), (1, 100));
+    assert_eq!((pod.sts.requests(), pod.stage.athena.jobs()), (1, 100));
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn keys_are_renewed_before_they_expire_and_no_call_waits_for_sts() {
     tokio::time::timeout(Duration::from_secs(20), renewed).await.unwrap();
     let signer = pod.stage.signer().await;
     assert!(signer == key(2) || signer == key(3), "{signer}");
-    assert_eq!(pod.stage.athena.violations(), [""; 0]);
+    assert_eq!(pod.stage.athena.breaches(), [""; 0]);
 }
 
 #[tokio::test]

@@ -1,51 +1,34 @@
 //! A fake Athena that runs no queries.
 //!
 //! It speaks awsJson 1.1 as `AmazonAthena`: a client request token returns the existing query, or an error if anything
-//! else of the request differs; queries go through scripted states. Every request is checked against AWS's model, member by
-//! member, and its signature is verified.
+//! else of the request differs; queries go through scripted states.
 
 mod execution;
-mod routes;
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
-use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::execution::Execution;
-use super::{
-    aws::{Call, Checker, Identity, Model},
-    server::{Gate, Server},
+use super::aws::{
+    self, Answer, Call, Checker, Done, Earlier, Exception, Fake, Model, Service, Tokens,
 };
 
-/// The id of the access key that the fake knows. Like the one of AWS's documentation, it belongs to nobody.
-pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-/// Its secret.
-pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-
-/// The regions for which requests may be signed.
-const REGIONS: &[&str] = &["eu-central-1", "us-gov-west-1", "cn-north-1"];
+/// A running fake.
+pub type FakeAthena = Fake<Athena>;
 
 /// How queries end.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// Successfully.
-    Success,
-    /// As `FAILED` or `CANCELLED`.
-    Failure {
-        /// The state.
-        state: String,
-        /// `StateChangeReason`.
-        reason: String,
-        /// `AthenaError`; null for none.
-        error: Value,
-    },
-    /// Never: they stay in this state.
-    Stuck(String),
+pub type Ending = aws::Ending<Failure>;
+
+/// How a query fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// `FAILED` or `CANCELLED`.
+    pub state: String,
+    /// `StateChangeReason`.
+    pub reason: String,
+    /// `AthenaError`; null for none.
+    pub error: Value,
 }
 
 impl Ending {
@@ -61,19 +44,24 @@ impl Ending {
         Self::failed("Query exhausted resources at this scale factor", 1, 401, true)
     }
 
+    /// A query that AWS cancelled.
+    #[must_use]
+    pub fn cancelled(reason: &str) -> Self {
+        let (state, reason) = ("CANCELLED".to_owned(), reason.to_owned());
+        Self::Failure(Failure { state, reason, error: Value::Null })
+    }
+
     fn failed(reason: &str, category: u8, ty: u16, retryable: bool) -> Self {
-        let error = serde_json::json!({
+        let error = json!({
             "ErrorCategory": category, "ErrorType": ty, "Retryable": retryable, "ErrorMessage": reason,
         });
-        Self::Failure { state: "FAILED".to_owned(), reason: reason.to_owned(), error }
+        Self::Failure(Failure { state: "FAILED".to_owned(), reason: reason.to_owned(), error })
     }
 }
 
 /// The configuration of a fake.
 #[derive(Debug)]
 pub struct Options {
-    /// The address to listen on.
-    pub listen: SocketAddr,
     /// The states that polls find before the query ends, one each.
     pub states: Vec<String>,
     /// How queries end.
@@ -87,7 +75,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             states: vec!["QUEUED".to_owned(), "RUNNING".to_owned()],
             ending: Ending::Success,
             workgroup_location: Some("s3://acme-athena/results/".to_owned()),
@@ -96,197 +83,124 @@ impl Default for Options {
     }
 }
 
-/// An error that the fake answers with.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// `__type`.
-    pub code: String,
-    /// The message.
-    pub message: String,
-}
-
-impl Refusal {
-    /// An error of `code` with `status`.
-    #[must_use]
-    pub fn new(status: u16, code: &str, message: &str) -> Self {
-        Self { status, code: code.to_owned(), message: message.to_owned() }
-    }
-
-    /// A throttle, which AWS answers with 400.
-    #[must_use]
-    pub fn throttle() -> Self {
-        Self::new(400, "ThrottlingException", "Rate exceeded")
-    }
-
-    /// Expired credentials.
-    #[must_use]
-    pub fn expired() -> Self {
-        Self::new(
-            400,
-            "ExpiredTokenException",
-            "The security token included in the request is expired",
-        )
-    }
-}
-
-/// A running fake.
-pub struct FakeAthena {
-    shared: Arc<Shared>,
-    server: Server,
-}
-
-struct Shared {
+/// Athena.
+pub struct Athena {
     options: Options,
-    checker: Checker,
-    state: Mutex<Fake>,
-    /// Shut while responses to submits are held back.
-    submits: Gate,
-}
-
-/// The state of a fake.
-#[derive(Default)]
-struct Fake {
     executions: BTreeMap<String, Execution>,
-    /// The query of each token.
-    tokens: BTreeMap<String, String>,
-    repeats: usize,
-    ending: Option<Ending>,
-    requests: usize,
-    refusals: Vec<Refusal>,
-    /// The number of submits that will still get 503 although their query runs.
-    lost_answers: usize,
-    received: Vec<Call>,
+    tokens: Tokens,
     /// The queries that `BatchGetQueryExecution` does not process.
     unprocessed: Vec<String>,
 }
 
 impl FakeAthena {
-    /// Starts a fake.
-    ///
-    /// # Errors
-    /// If its address cannot be bound.
-    pub async fn start(options: Options) -> Result<Self> {
-        let listen = options.listen;
-        let checker = Checker::new(Model::athena(), REGIONS);
-        checker.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
-        let (state, submits) = (Mutex::default(), Gate::default());
-        let shared = Arc::new(Shared { options, checker, state, submits });
-        let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
-        Ok(Self { shared, server })
-    }
-
-    /// `http://127.0.0.1:port`, for `--endpoint`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// The keys that it knows, and what did not fit.
-    #[must_use]
-    pub fn checker(&self) -> &Checker {
-        &self.shared.checker
-    }
-
-    /// Ends all queries differently from now on.
-    pub fn end_with(&self, ending: Ending) {
-        self.state().ending = Some(ending);
-    }
-
-    /// Fails the next requests with `refusals`.
-    pub fn fail_with(&self, refusals: impl IntoIterator<Item = Refusal>) {
-        self.state().refusals = refusals.into_iter().collect();
-    }
-
-    /// Runs the queries of the next submits but responds with 503.
-    pub fn lose_answers(&self, count: usize) {
-        self.state().lost_answers = count;
-    }
-
-    /// Holds back responses to submits; their queries run nevertheless.
-    pub fn hold_submits(&self) {
-        self.shared.submits.shut();
-    }
-
-    /// Releases the responses to submits.
-    pub fn release_submits(&self) {
-        self.shared.submits.open();
-    }
-
     /// Lets `BatchGetQueryExecution` not process any of the queries so far.
     pub fn process_none(&self) {
-        let mut state = self.state();
-        state.unprocessed = state.executions.keys().cloned().collect();
-    }
-
-    /// The number of queries run.
-    #[must_use]
-    pub fn queries(&self) -> usize {
-        self.state().executions.len()
-    }
-
-    /// The number of submits of a query that already existed.
-    #[must_use]
-    pub fn repeats(&self) -> usize {
-        self.state().repeats
-    }
-
-    /// The number of requests for `operation`.
-    #[must_use]
-    pub fn calls(&self, operation: &str) -> usize {
-        self.state().received.iter().filter(|received| received.operation == operation).count()
-    }
-
-    /// The number of all requests, also of refused ones.
-    #[must_use]
-    pub fn requests(&self) -> usize {
-        self.state().requests
-    }
-
-    /// Refuses the requests of the known key from now on, as AWS does those of ended sessions.
-    pub fn expire_keys(&self) {
-        self.shared.checker.expire(ACCESS_KEY_ID);
-    }
-
-    /// All requests that fit the model, in order.
-    #[must_use]
-    pub fn received(&self) -> Vec<Call> {
-        self.state().received.clone()
-    }
-
-    /// The bodies of all submits, in order.
-    #[must_use]
-    pub fn submitted(&self) -> Vec<Value> {
-        let received = self.received().into_iter();
-        received
-            .filter(|call| call.operation == "StartQueryExecution")
-            .map(|call| call.input)
-            .collect()
-    }
-
-    /// Violations of the model so far.
-    #[must_use]
-    pub fn violations(&self) -> Vec<String> {
-        self.shared.checker.breaches()
-    }
-
-    /// Serves until the process ends.
-    pub async fn serve(self) {
-        self.server.serve().await;
-    }
-
-    fn state(&self) -> MutexGuard<'_, Fake> {
-        self.shared.state()
+        self.service(|athena| athena.unprocessed = athena.executions.keys().cloned().collect());
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, Fake> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Service for Athena {
+    type Options = Options;
+    type Failure = Failure;
+
+    fn model() -> &'static Model {
+        Model::athena()
     }
 
-    fn ending(&self) -> Ending {
-        self.state().ending.clone().unwrap_or_else(|| self.options.ending.clone())
+    fn regions() -> &'static [&'static str] {
+        &["eu-central-1", "us-gov-west-1", "cn-north-1"]
     }
+
+    fn new(options: Options) -> Self {
+        let (tokens, unprocessed) = (Tokens::default(), Vec::new());
+        Self { options, executions: BTreeMap::new(), tokens, unprocessed }
+    }
+
+    fn answer(&mut self, call: &Call, _: &Checker) -> Answer {
+        match call.operation.as_str() {
+            "StartQueryExecution" => self.start(call),
+            "GetQueryExecution" => self.get(call),
+            "BatchGetQueryExecution" => Ok(self.get_many(&call.input)),
+            "StopQueryExecution" => {
+                self.execution(call)?.stop();
+                Ok(Done::Output(json!({})))
+            }
+            "GetQueryResults" => self.execution(call)?.results().map(Done::Output).map_err(invalid),
+            other => Err(Exception::unknown(other)),
+        }
+    }
+
+    fn states(&self) -> Vec<String> {
+        self.executions.values().map(|one| one.state().to_owned()).collect()
+    }
+
+    fn ending(&mut self) -> &mut Ending {
+        &mut self.options.ending
+    }
+}
+
+impl Athena {
+    fn start(&mut self, call: &Call) -> Answer {
+        let (body, token) = call.without("ClientRequestToken");
+        let started = |id: String| json!({ "QueryExecutionId": id });
+        match self.tokens.earlier(&token, &body) {
+            Earlier::Other => Err(invalid("Idempotent parameters do not match")),
+            Earlier::Same(id) => Ok(Done::Repeated(started(id))),
+            Earlier::None => {
+                self.check_location(&body)?;
+                let id = format!("0a1b2c3d-0000-4000-8000-{:012x}", self.executions.len() + 1);
+                self.tokens.remember(&token, &body, &id);
+                let execution = Execution::new(id.clone(), body, &self.options);
+                self.executions.insert(id.clone(), execution);
+                Ok(Done::Started(started(id)))
+            }
+        }
+    }
+
+    fn check_location(&self, body: &Value) -> Result<(), Exception> {
+        let has_own = body["ResultConfiguration"]["OutputLocation"].is_string();
+        match (has_own, self.options.managed_results) {
+            (true, true) => {
+                Err(invalid("ResultConfiguration cannot be set with managed query results"))
+            }
+            (false, false) if self.options.workgroup_location.is_none() => Err(invalid(
+                "No output location provided. An output location is required either through the Workgroup result \
+                 configuration setting or as an API input.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn get(&mut self, call: &Call) -> Answer {
+        Ok(Done::Output(json!({ "QueryExecution": self.execution(call)?.poll() })))
+    }
+
+    fn get_many(&mut self, body: &Value) -> Done {
+        let ids =
+            body["QueryExecutionIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let (mut found, mut unprocessed) = (Vec::new(), Vec::new());
+        for id in ids {
+            let skipped = self.unprocessed.iter().any(|skipped| skipped == id);
+            match self.executions.get_mut(id).filter(|_| !skipped) {
+                Some(execution) => found.push(execution.poll()),
+                None => unprocessed.push(json!({
+                    "QueryExecutionId": id, "ErrorCode": "INTERNAL_FAILURE", "ErrorMessage": "not processed",
+                })),
+            }
+        }
+        Done::Output(
+            json!({ "QueryExecutions": found, "UnprocessedQueryExecutionIds": unprocessed }),
+        )
+    }
+
+    fn execution(&mut self, call: &Call) -> Result<&mut Execution, Exception> {
+        let id = call.text("QueryExecutionId");
+        let found = self.executions.get_mut(id);
+        found.ok_or_else(|| invalid(format!("QueryExecution {id} was not found")))
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Exception {
+    let members = json!({ "AthenaErrorCode": "INVALID_INPUT" });
+    Exception::new("InvalidRequestException", message).with(members)
 }

@@ -4,12 +4,16 @@
 //! answer with, and is recorded as a breach; so is a response that AWS could not have made. Signatures are verified
 //! with the known secrets.
 
+mod course;
+mod fake;
 mod metadata;
 mod model;
 mod rest;
+mod service;
 mod shape;
 mod signature;
 mod sts;
+mod tokens;
 
 use std::{
     collections::BTreeMap,
@@ -21,10 +25,14 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 
 pub use self::{
+    course::{At, Course, Ending},
+    fake::Fake,
     metadata::{FakeContainer, FakeInstance},
     model::{Model, Operation},
+    service::{Answer, Done, Exception, Service},
     signature::Identity,
     sts::{Assumed, FakeSts},
+    tokens::{Earlier, Tokens},
 };
 
 /// The id of the access key that fakes know. Like the one of AWS's documentation, it belongs to nobody.
@@ -56,6 +64,13 @@ impl Outage {
     #[must_use]
     pub fn throttled() -> Self {
         Self::new(400, "ThrottlingException", "Rate exceeded")
+    }
+
+    /// AWS's answer to the keys of an ended session.
+    #[must_use]
+    pub fn expired() -> Self {
+        let message = "The security token included in the request is expired";
+        Self::new(400, "ExpiredTokenException", message)
     }
 
     /// Its response.

@@ -2,65 +2,67 @@
 //!
 //! It speaks rest-json: a client token returns the existing run, or a conflict if the request is another; runs go through
 //! states to the configured [`Ending`] and can be cancelled while they have not ended; an application takes runs only while
-//! it is started, or starts by itself. Every request and every response is checked against AWS's model, and every signature
-//! is verified.
+//! it is started, or starts by itself.
 
 mod application;
-mod routes;
 mod run;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
-use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::application::Application;
 use self::run::Run;
-use super::{
-    aws::{ACCESS_KEY_ID, Checker, Identity, Model, Outage, REGIONS, SECRET_ACCESS_KEY},
-    server::Server,
+use super::aws::{
+    self, Answer, Call, Checker, Done, Earlier, Exception, Fake, Model, Service, Tokens,
 };
 
+/// A running fake.
+pub type FakeEmrServerless = Fake<EmrServerless>;
+
 /// How runs end.
+pub type Ending = aws::Ending<Failure>;
+
+/// How a run fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// Successfully.
-    Success,
-    /// As FAILED with these details.
-    Failure(String),
-    /// As CANCELLED with these details, without a cancel: a timeout.
-    Timeout(String),
-    /// Never: they stay in this state.
-    Stuck(String),
+pub struct Failure {
+    /// `FAILED`, or `CANCELLED` without a cancel.
+    pub state: String,
+    /// Its details.
+    pub details: String,
 }
 
 impl Ending {
     /// A script that raises.
     #[must_use]
     pub fn failed_script() -> Self {
-        Self::Failure(
-            "Job failed, please check complete logs in configured logging destination. ExitCode: 1.".to_owned(),
-        )
+        let details = "Job failed, please check complete logs in configured logging destination. ExitCode: 1.";
+        Self::failed("FAILED", details)
     }
 
     /// An application that has no room.
     #[must_use]
     pub fn no_capacity() -> Self {
-        Self::Failure(
-            "Job failed as the application has reached maximumCapacity settings.".to_owned(),
+        Self::failed(
+            "FAILED",
+            "Job failed as the application has reached maximumCapacity settings.",
         )
+    }
+
+    /// A run that takes too long.
+    #[must_use]
+    pub fn timeout() -> Self {
+        Self::failed("CANCELLED", "Job timed out.")
+    }
+
+    fn failed(state: &str, details: &str) -> Self {
+        Self::Failure(Failure { state: state.to_owned(), details: details.to_owned() })
     }
 }
 
 /// The configuration of a fake.
 #[derive(Debug)]
 pub struct Options {
-    /// The address to listen on.
-    pub listen: SocketAddr,
     /// The states in which polls find a run before it ends.
     pub states: Vec<String>,
     /// How runs end.
@@ -72,7 +74,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             states: ["SUBMITTED", "SCHEDULED", "RUNNING"].map(str::to_owned).to_vec(),
             ending: Ending::Success,
             applications: vec![Application::new("00f1r2v3abcdef09", "etl")],
@@ -80,127 +81,122 @@ impl Default for Options {
     }
 }
 
-/// A request that started a run.
-#[derive(Debug, Clone)]
-pub struct Submitted {
-    /// Its input, without the token.
-    pub input: Value,
-    /// Who signed it.
-    pub access_key: String,
-}
-
-/// A running fake.
-pub struct FakeEmrServerless {
-    shared: Arc<Shared>,
-    server: Server,
-}
-
-struct Shared {
+/// EMR Serverless.
+pub struct EmrServerless {
     options: Options,
-    checker: Checker,
-    state: Mutex<Fake>,
-}
-
-/// The state of a fake.
-#[derive(Default)]
-struct Fake {
-    applications: Vec<Application>,
     runs: BTreeMap<String, Run>,
-    /// The run of each client token.
-    tokens: BTreeMap<String, String>,
-    submitted: Vec<Submitted>,
-    repeats: usize,
-    ending: Option<Ending>,
-    outages: VecDeque<Outage>,
-    /// The number of submits that will still get an error although their run exists.
-    lost_answers: usize,
-    requests: BTreeMap<String, usize>,
+    tokens: Tokens,
 }
 
-impl FakeEmrServerless {
-    /// Starts a fake.
-    ///
-    /// # Errors
-    /// If its address cannot be bound.
-    pub async fn start(options: Options) -> Result<Self> {
-        let listen = options.listen;
-        let checker = Checker::new(Model::emr_serverless(), &REGIONS);
-        checker.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
-        let fake = Fake { applications: options.applications.clone(), ..Fake::default() };
-        let shared = Arc::new(Shared { options, checker, state: Mutex::new(fake) });
-        let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
-        Ok(Self { shared, server })
+impl Service for EmrServerless {
+    type Options = Options;
+    type Failure = Failure;
+
+    fn model() -> &'static Model {
+        Model::emr_serverless()
     }
 
-    /// `http://127.0.0.1:port`, for `--endpoint`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
+    fn new(options: Options) -> Self {
+        Self { options, runs: BTreeMap::new(), tokens: Tokens::default() }
     }
 
-    /// Ends all runs differently from now on.
-    pub fn end_with(&self, ending: Ending) {
-        self.state().ending = Some(ending);
+    fn answer(&mut self, call: &Call, _: &Checker) -> Answer {
+        match call.operation.as_str() {
+            "ListApplications" => {
+                let listed = self.options.applications.iter().map(Application::listed);
+                Ok(Done::Output(json!({ "applications": listed.collect::<Value>() })))
+            }
+            "GetApplication" => {
+                let application = self.application(call)?;
+                application.advance();
+                Ok(Done::Output(json!({ "application": application.described() })))
+            }
+            "StartApplication" => {
+                "STARTING".clone_into(&mut self.application(call)?.state);
+                Ok(Done::Output(json!({})))
+            }
+            "StartJobRun" => self.submit(call),
+            "ListJobRuns" => Ok(self.list(&call.input)),
+            "GetJobRun" => {
+                let run = self.run(call)?;
+                let described = run.described();
+                run.advance();
+                Ok(Done::Output(json!({ "jobRun": described })))
+            }
+            "CancelJobRun" => self.run(call)?.cancel(),
+            other => Err(Exception::unknown(other)),
+        }
     }
 
-    /// Answers the next requests with these errors.
-    pub fn fail_with(&self, outages: impl IntoIterator<Item = Outage>) {
-        self.state().outages = outages.into_iter().collect();
+    fn states(&self) -> Vec<String> {
+        self.runs.values().map(|run| run.state().to_owned()).collect()
     }
 
-    /// Starts the runs of the next submits but answers with an error.
-    pub fn lose_answers(&self, count: usize) {
-        self.state().lost_answers = count;
-    }
-
-    /// The number of runs.
-    #[must_use]
-    pub fn runs(&self) -> usize {
-        self.state().runs.len()
-    }
-
-    /// The states of all runs, in order.
-    #[must_use]
-    pub fn states(&self) -> Vec<String> {
-        self.state().runs.values().map(|run| run.state().to_owned()).collect()
-    }
-
-    /// The number of submits of a run that already existed.
-    #[must_use]
-    pub fn repeats(&self) -> usize {
-        self.state().repeats
-    }
-
-    /// The number of requests for `operation`.
-    #[must_use]
-    pub fn requests(&self, operation: &str) -> usize {
-        self.state().requests.get(operation).copied().unwrap_or_default()
-    }
-
-    /// All submits that started a run, in order.
-    #[must_use]
-    pub fn submitted(&self) -> Vec<Submitted> {
-        self.state().submitted.clone()
-    }
-
-    /// What did not fit AWS's model so far.
-    #[must_use]
-    pub fn breaches(&self) -> Vec<String> {
-        self.shared.checker.breaches()
-    }
-
-    /// Serves until the process ends.
-    pub async fn serve(self) {
-        self.server.serve().await;
-    }
-
-    fn state(&self) -> MutexGuard<'_, Fake> {
-        self.shared.state()
+    fn ending(&mut self) -> &mut Ending {
+        &mut self.options.ending
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, Fake> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl EmrServerless {
+    fn application(&mut self, call: &Call) -> Result<&mut Application, Exception> {
+        let id = call.text("applicationId");
+        let found = self.options.applications.iter_mut().find(|one| one.id == id);
+        found.ok_or_else(|| not_found(&format!("Application {id}")))
     }
+
+    fn run(&mut self, call: &Call) -> Result<&mut Run, Exception> {
+        let (application, id) = (call.text("applicationId"), call.text("jobRunId"));
+        let found = self.runs.get_mut(id).filter(|run| run.application == application);
+        found.ok_or_else(|| not_found(&format!("JobRun {id}")))
+    }
+
+    fn list(&self, input: &Value) -> Done {
+        let size = input["maxResults"].as_u64().map_or(50, |size| size as usize);
+        let after = input["nextToken"].as_str().unwrap_or_default();
+        let states = input["states"].as_array().cloned().unwrap_or_default();
+        let matching = self.runs.values().filter(|run| {
+            run.application == input["applicationId"]
+                && run.id.as_str() > after
+                && (states.is_empty() || states.iter().any(|state| state == run.state()))
+        });
+        let page = matching.take(size).collect::<Vec<_>>();
+        let mut answer =
+            json!({ "jobRuns": page.iter().map(|run| run.listed()).collect::<Value>() });
+        if page.len() == size
+            && let Some(last) = page.last()
+        {
+            answer["nextToken"] = last.id.as_str().into();
+        }
+        Done::Output(answer)
+    }
+
+    /// A new run, or the one that has the token.
+    fn submit(&mut self, call: &Call) -> Answer {
+        let (input, token) = call.without("clientToken");
+        match self.tokens.earlier(&token, &input) {
+            Earlier::Other => Err(Exception::new(
+                "ConflictException",
+                "The client token was used with other parameters",
+            )),
+            Earlier::Same(id) => {
+                let started = self.runs.get(&id).map(Run::started);
+                Ok(Done::Repeated(started.unwrap_or_default()))
+            }
+            Earlier::None => {
+                let id = format!("00f1r2v9{:08x}", self.runs.len() + 1);
+                let (states, ending) = (self.options.states.clone(), self.options.ending.clone());
+                let application = self.application(call)?;
+                application.take_run()?;
+                let run = Run::new(id.clone(), application, input.clone(), states, ending);
+                let started = run.started();
+                self.tokens.remember(&token, &input, &id);
+                self.runs.insert(id, run);
+                Ok(Done::Started(started))
+            }
+        }
+    }
+}
+
+fn not_found(what: &str) -> Exception {
+    Exception::new("ResourceNotFoundException", format!("{what} does not exist"))
 }

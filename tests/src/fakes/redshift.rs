@@ -1,40 +1,25 @@
 //! A fake Redshift Data API that runs no statements.
 //!
 //! It speaks awsJson 1.1: a client token returns the existing statement, or an error if anything else of the request
-//! differs; statements go through SUBMITTED, PICKED and
-//! STARTED to the configured [`Ending`] and can be cancelled while they have not ended. Every request and every response is
-//! checked against AWS's model, and every signature is verified.
+//! differs; statements go through SUBMITTED, PICKED and STARTED to the configured [`Ending`] and can be cancelled while they
+//! have not ended.
 
-mod routes;
 mod statement;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
-use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::statement::Statement;
-use super::{
-    aws::{Checker, Identity, Model},
-    server::{Gate, Server},
+use super::aws::{
+    self, Answer, Call, Checker, Done, Earlier, Exception, Fake, Model, Service, Tokens,
 };
 
-pub use super::aws::{ACCESS_KEY_ID, Outage, REGIONS, SECRET_ACCESS_KEY};
+/// A running fake.
+pub type FakeRedshift = Fake<Redshift>;
 
-/// How statements end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// Successfully.
-    Success,
-    /// As FAILED with this error; of a batch, the last statement.
-    Failure(String),
-    /// Never: they stay in this state.
-    Stuck(String),
-}
+/// How statements end; the failure is the error, of a batch that of its last statement.
+pub type Ending = aws::Ending<String>;
 
 impl Ending {
     /// A statement that does not compile.
@@ -54,164 +39,161 @@ impl Ending {
 /// The configuration of a fake.
 #[derive(Debug)]
 pub struct Options {
-    /// The address to listen on.
-    pub listen: SocketAddr,
     /// The number of polls that find a statement unfinished.
-    pub polls: u32,
+    pub polls: usize,
     /// How statements end.
     pub ending: Ending,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), polls: 2, ending: Ending::Success }
+        Self { polls: 2, ending: Ending::Success }
     }
 }
 
-/// A submitted statement or batch.
-#[derive(Debug, Clone)]
-pub struct Submitted {
-    /// The operation.
-    pub operation: String,
-    /// Its input.
-    pub input: Value,
-    /// Who signed it.
-    pub access_key: String,
-}
-
-/// A running fake.
-pub struct FakeRedshift {
-    shared: Arc<Shared>,
-    server: Server,
-}
-
-struct Shared {
+/// The Redshift Data API.
+pub struct Redshift {
     options: Options,
-    checker: Checker,
-    state: Mutex<Fake>,
-    /// Shut while responses to submits are held back.
-    submits: Gate,
-}
-
-/// The state of a fake.
-#[derive(Default)]
-struct Fake {
     statements: BTreeMap<String, Statement>,
-    /// The statement of each client token.
-    tokens: BTreeMap<String, String>,
-    submitted: Vec<Submitted>,
-    repeats: usize,
-    ending: Option<Ending>,
-    outages: VecDeque<Outage>,
-    /// The number of submits that will still get an error although their statement runs.
-    lost_answers: usize,
-    requests: BTreeMap<String, usize>,
+    tokens: Tokens,
 }
 
-impl FakeRedshift {
-    /// Starts a fake.
-    ///
-    /// # Errors
-    /// If its address cannot be bound.
-    pub async fn start(options: Options) -> Result<Self> {
-        let listen = options.listen;
-        let checker = Checker::new(Model::redshift_data(), &REGIONS);
-        checker.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
-        let (state, submits) = (Mutex::default(), Gate::default());
-        let shared = Arc::new(Shared { options, checker, state, submits });
-        let server = Server::start(listen, routes::router(Arc::clone(&shared))).await?;
-        Ok(Self { shared, server })
+impl Service for Redshift {
+    type Options = Options;
+    type Failure = String;
+
+    fn model() -> &'static Model {
+        Model::redshift_data()
     }
 
-    /// `http://127.0.0.1:port`, for `--endpoint`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
+    fn new(options: Options) -> Self {
+        Self { options, statements: BTreeMap::new(), tokens: Tokens::default() }
     }
 
-    /// The keys that it knows, and what did not fit.
-    #[must_use]
-    pub fn checker(&self) -> &Checker {
-        &self.shared.checker
+    fn answer(&mut self, call: &Call, checker: &Checker) -> Answer {
+        if !call.input["WaitTimeSeconds"].is_null() {
+            checker.breach("WaitTimeSeconds: a call must not wait for its job");
+        }
+        match call.operation.as_str() {
+            "ExecuteStatement" | "BatchExecuteStatement" => self.submit(call, checker),
+            "DescribeStatement" => {
+                let statement = self.statement(call)?;
+                let described = statement.described();
+                statement.advance();
+                Ok(Done::Output(described))
+            }
+            "CancelStatement" => cancel(self.statement(call)?),
+            "GetStatementResult" => result(self.statement(call)?),
+            "ListStatements" => Ok(self.list(&call.input)),
+            other => Err(Exception::unknown(other)),
+        }
     }
 
-    /// Ends all statements differently from now on.
-    pub fn end_with(&self, ending: Ending) {
-        self.state().ending = Some(ending);
+    fn states(&self) -> Vec<String> {
+        self.statements.values().map(|one| one.state().to_owned()).collect()
     }
 
-    /// Answers the next requests with these errors.
-    pub fn fail_with(&self, outages: impl IntoIterator<Item = Outage>) {
-        self.state().outages = outages.into_iter().collect();
-    }
-
-    /// Runs the statements of the next submits but answers with an error.
-    pub fn lose_answers(&self, count: usize) {
-        self.state().lost_answers = count;
-    }
-
-    /// Holds back responses to submits; their statements run nevertheless.
-    pub fn hold_submits(&self) {
-        self.shared.submits.shut();
-    }
-
-    /// Releases the responses to submits.
-    pub fn release_submits(&self) {
-        self.shared.submits.open();
-    }
-
-    /// The number of statements and batches run.
-    #[must_use]
-    pub fn statements(&self) -> usize {
-        self.state().statements.len()
-    }
-
-    /// The states of all statements, in order.
-    #[must_use]
-    pub fn states(&self) -> Vec<String> {
-        self.state().statements.values().map(|one| one.state().to_owned()).collect()
-    }
-
-    /// The number of submits of a statement that already existed.
-    #[must_use]
-    pub fn repeats(&self) -> usize {
-        self.state().repeats
-    }
-
-    /// The number of requests for `operation`.
-    #[must_use]
-    pub fn requests(&self, operation: &str) -> usize {
-        self.state().requests.get(operation).copied().unwrap_or_default()
-    }
-
-    /// All submits that ran a statement, in order.
-    #[must_use]
-    pub fn submitted(&self) -> Vec<Submitted> {
-        self.state().submitted.clone()
-    }
-
-    /// What did not fit AWS's model so far.
-    #[must_use]
-    pub fn breaches(&self) -> Vec<String> {
-        self.shared.checker.breaches()
-    }
-
-    /// Serves until the process ends.
-    pub async fn serve(self) {
-        self.server.serve().await;
-    }
-
-    fn state(&self) -> MutexGuard<'_, Fake> {
-        self.shared.state()
+    fn ending(&mut self) -> &mut Ending {
+        &mut self.options.ending
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, Fake> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Redshift {
+    fn submit(&mut self, call: &Call, checker: &Checker) -> Answer {
+        if let Err(message) = check_target(&call.input) {
+            checker.breach(&*message);
+            return Err(Exception::new("ValidationException", message));
+        }
+        let (input, token) = call.without("ClientToken");
+        match self.tokens.earlier(&token, &input) {
+            // AWS documents that the token makes a submit idempotent, and not what it answers to another one.
+            Earlier::Other => Err(Exception::new(
+                "ValidationException",
+                "The client token was used with other parameters.",
+            )),
+            Earlier::Same(id) => {
+                let started = self.statements.get(&id).map(Statement::started);
+                Ok(Done::Repeated(started.unwrap_or_default()))
+            }
+            Earlier::None => {
+                let id = format!("d9b6c0c9-0747-4bf4-b142-{:012x}", self.statements.len() + 1);
+                self.tokens.remember(&token, &input, &id);
+                let ending = self.options.ending.clone();
+                let statement = Statement::new(id.clone(), input, self.options.polls, ending);
+                let started = statement.started();
+                self.statements.insert(id, statement);
+                Ok(Done::Started(started))
+            }
+        }
     }
 
-    fn ending(&self) -> Ending {
-        self.state().ending.clone().unwrap_or_else(|| self.options.ending.clone())
+    fn statement(&mut self, call: &Call) -> Result<&mut Statement, Exception> {
+        let id = call.text("Id");
+        self.statements.get_mut(id).ok_or_else(|| not_found(id, "Query does not exist."))
     }
+
+    fn list(&self, input: &Value) -> Done {
+        let size = input["MaxResults"].as_u64().map_or(100, |size| size as usize);
+        let after = input["NextToken"].as_str().unwrap_or_default();
+        let status = input["Status"].as_str().unwrap_or("FINISHED");
+        let matching = self.statements.values().filter(|one| {
+            one.id() > after && one.is_at(input) && (status == "ALL" || one.state() == status)
+        });
+        let page = matching.take(size).collect::<Vec<_>>();
+        let mut answer =
+            json!({ "Statements": page.iter().map(|one| one.listed()).collect::<Value>() });
+        if page.len() == size
+            && let Some(last) = page.last()
+        {
+            answer["NextToken"] = last.id().into();
+        }
+        Done::Output(answer)
+    }
+}
+
+/// What the model leaves to words: which combinations of members are valid.
+fn check_target(input: &Value) -> Result<(), String> {
+    let has = |field: &str| !input[field].is_null();
+    if has("ClusterIdentifier") == has("WorkgroupName") {
+        return Err("one of ClusterIdentifier and WorkgroupName must be set".to_owned());
+    }
+    if has("DbUser") && (has("WorkgroupName") || has("SecretArn")) {
+        return Err("DbUser is for temporary credentials of a cluster".to_owned());
+    }
+    if !has("Database") {
+        return Err("Database is missing".to_owned());
+    }
+    check_parameters(input)
+}
+
+/// Every parameter is referenced, and every reference has a parameter.
+fn check_parameters(input: &Value) -> Result<(), String> {
+    let batch = input["Sqls"].as_array().into_iter().flatten();
+    let texts = batch.chain([&input["Sql"]]).filter_map(Value::as_str).collect::<Vec<_>>();
+    for parameter in input["Parameters"].as_array().into_iter().flatten() {
+        let name = format!(":{}", parameter["name"].as_str().unwrap_or_default());
+        if !texts.iter().any(|text| text.contains(&name)) {
+            return Err(format!("Parameters list contains unused parameters: {name}"));
+        }
+    }
+    Ok(())
+}
+
+fn not_found(id: &str, message: &str) -> Exception {
+    Exception::new("ResourceNotFoundException", message).with(json!({ "ResourceId": id }))
+}
+
+fn cancel(statement: &mut Statement) -> Answer {
+    if statement.cancel() {
+        return Ok(Done::Output(json!({ "Status": true })));
+    }
+    let message =
+        format!("Could not cancel a query that is already in {} state.", statement.state());
+    Err(Exception::new("ValidationException", message))
+}
+
+/// No statement of the fake has rows: those of a task are unloaded.
+fn result(statement: &Statement) -> Answer {
+    let message = "Query does not have result. Please check query status with DescribeStatement.";
+    Err(not_found(statement.id(), message))
 }

@@ -11,7 +11,7 @@ fn status_by(verdict: Verdict, job: Json) -> Status {
 
 #[test]
 fn every_state_of_the_model_has_a_phase() {
-    for (state, phase) in [
+    let phases = [
         ("SUBMITTED", Phase::Queued),
         ("PENDING", Phase::Queued),
         ("RUNNABLE", Phase::Queued),
@@ -20,8 +20,14 @@ fn every_state_of_the_model_has_a_phase() {
         ("SUCCEEDED", Phase::Succeeded),
         ("FAILED", Phase::Failed),
         ("HIBERNATING", Phase::Running),
-    ] {
+    ];
+    for (state, phase) in phases {
         assert_eq!(status_by(Verdict::Final, json!({ "status": state })).phase(), phase, "{state}");
+    }
+    let model = include_str!("../../../../tests/aws-models/batch.json");
+    let model = serde_json::from_str::<Json>(model).unwrap();
+    for state in model["shapes"]["JobStatus"]["enum"].as_array().unwrap() {
+        assert!(phases.iter().any(|(known, _)| state == known), "{state}");
     }
     let unknown = format!("{:?}", status_by(Verdict::Final, json!({"status": "HIBERNATING"})));
     assert!(unknown.contains("unknown_state: Some(\"HIBERNATING\")"), "{unknown}");

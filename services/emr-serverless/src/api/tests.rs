@@ -9,7 +9,7 @@ fn status(run: Json) -> Status {
 
 #[test]
 fn every_state_of_the_model_has_a_phase() {
-    for (state, phase) in [
+    let phases = [
         ("SUBMITTED", Phase::Queued),
         ("QUEUED", Phase::Queued),
         ("PENDING", Phase::Queued),
@@ -20,9 +20,15 @@ fn every_state_of_the_model_has_a_phase() {
         ("CANCELLING", Phase::Running),
         ("CANCELLED", Phase::Failed),
         ("HIBERNATING", Phase::Running),
-    ] {
+    ];
+    for (state, phase) in phases {
         assert_eq!(status(json!({ "state": state })).phase(), phase, "{state}");
         assert_eq!(ACTIVE.contains(&state), !phase.is_terminal() && state != "HIBERNATING");
+    }
+    let model = include_str!("../../../../tests/aws-models/emr-serverless.json");
+    let model = serde_json::from_str::<Json>(model).unwrap();
+    for state in model["shapes"]["JobRunState"]["enum"].as_array().unwrap() {
+        assert!(phases.iter().any(|(known, _)| state == known), "{state}");
     }
     let unknown = format!("{:?}", status(json!({"state": "HIBERNATING"})));
     assert!(unknown.contains("unknown_state: Some(\"HIBERNATING\")"), "{unknown}");

@@ -23,14 +23,14 @@ fn driver(custom: Json) -> Result<Json> {
 fn a_script_gets_its_arguments_with_values() {
     let custom = json!({
         "spark_job_driver": {"entryPoint": "s3://b/main.py", "sparkSubmitParameters": "--conf a=1",
-            "entryPointArguments": ["--day={{ .inputs.day }}", "{{ .outputPrefix }}", "{{ plain }}"]},
+            "entryPointArguments": ["--day={{ .inputs.day }}", "--to={{ .outputPrefix }}", "{{ plain }}"]},
         "spark_submit_parameters": "--conf b=2",
     });
     assert_eq!(
         driver(custom).unwrap(),
         json!({"sparkSubmit": {
             "entryPoint": "s3://b/main.py",
-            "entryPointArguments": ["--day=it's; rm -rf /", "", "{{ plain }}"],
+            "entryPointArguments": ["--day=it's; rm -rf /", "--to=", "{{ plain }}"],
             "sparkSubmitParameters": "--conf a=1 --conf b=2",
         }})
     );
@@ -80,6 +80,14 @@ fn what_aws_would_refuse_is_refused_by_field() {
         (
             json!({"spark_job_driver": {"entryPoint": "s3://b/m.py", "entryPointArguments": vec!["x"; 1025]}}),
             "custom.spark_job_driver.entryPointArguments: 1025 arguments",
+        ),
+        (
+            json!({"spark_job_driver": {"entryPoint": "s3://b/m.py", "entryPointArguments": ["a", " "]}}),
+            "custom.spark_job_driver.entryPointArguments[1]: empty",
+        ),
+        (
+            json!({"spark_job_driver": {"entryPoint": "s3://b/m.py", "entryPointArguments": ["x".repeat(10_281)]}}),
+            "custom.spark_job_driver.entryPointArguments[0]: 10281 characters",
         ),
         (
             json!({"spark_job_driver": {"entryPoint": "s3://b/m.py", "entryPointArguments": ["{{ .inputs.no }}"]}}),

@@ -2,38 +2,49 @@
 
 use serde_json::{Value, json};
 
-use super::{Ending, Options};
+use super::{Failure, Options};
+use crate::fakes::aws::{At, Course};
 
 pub(super) struct Execution {
     id: String,
     /// The request, without its token.
-    pub(super) request: Value,
-    /// The states of the next polls.
-    states: std::vec::IntoIter<String>,
-    ending: Ending,
+    request: Value,
+    course: Course<Failure>,
     location: Option<String>,
 }
 
 impl Execution {
-    pub(super) fn new(id: String, request: Value, options: &Options, ending: Ending) -> Self {
+    pub(super) fn new(id: String, request: Value, options: &Options) -> Self {
         let asked = request["ResultConfiguration"]["OutputLocation"].as_str();
         let location = asked.or(options.workgroup_location.as_deref());
         let location = location.filter(|_| !options.managed_results);
         let location = location.map(|at| format!("{}/{id}.csv", at.trim_end_matches('/')));
-        Self { location, id, request, states: options.states.clone().into_iter(), ending }
+        let course = Course::new(options.states.clone(), options.ending.clone());
+        Self { location, id, request, course }
     }
 
-    fn is_done(&self) -> bool {
-        self.states.as_slice().is_empty() && !matches!(self.ending, Ending::Stuck(_))
+    pub(super) fn state(&self) -> &str {
+        match self.course.at() {
+            At::State(state) => state,
+            At::Succeeded => "SUCCEEDED",
+            At::Failed(failure) => &failure.state,
+            At::Stopped => "CANCELLED",
+        }
     }
 
     /// `GetQueryResults`, or why there are none.
     pub(super) fn results(&self) -> Result<Value, String> {
-        if !self.is_done() {
-            return Err("Query has not yet finished. Current state: RUNNING".to_owned());
-        }
-        if let Ending::Failure { state, .. } = &self.ending {
-            return Err(format!("Query did not finish successfully. Final query state: {state}"));
+        let state = self.state();
+        match self.course.at() {
+            At::Succeeded => {}
+            At::State(_) => {
+                return Err(format!("Query has not yet finished. Current state: {state}"));
+            }
+            _ => {
+                return Err(format!(
+                    "Query did not finish successfully. Final query state: {state}"
+                ));
+            }
         }
         // The first row of a SELECT's result has the names of its columns.
         let row = |text: &str| json!({ "Data": [{ "VarCharValue": text }] });
@@ -51,32 +62,26 @@ impl Execution {
 
     /// Stops it, unless it has ended.
     pub(super) fn stop(&mut self) {
-        if !self.is_done() {
-            self.states = Vec::new().into_iter();
-            self.ending = Ending::Failure {
-                state: "CANCELLED".to_owned(),
-                reason: "Query cancelled by user".to_owned(),
-                error: Value::Null,
-            };
-        }
+        self.course.stop();
     }
 
     /// `QueryExecution` as a poll finds it, which brings it one state further.
     pub(super) fn poll(&mut self) -> Value {
-        let status = match (self.states.next(), &self.ending) {
-            (Some(state), _) => json!({ "State": state }),
-            (None, Ending::Stuck(state)) => json!({ "State": state }),
-            (None, Ending::Success) => {
-                json!({ "State": "SUCCEEDED", "CompletionDateTime": 1_772_346_616.5 })
-            }
-            (None, Ending::Failure { state, reason, error }) => {
-                let mut status = json!({ "State": state, "StateChangeReason": reason, "CompletionDateTime": 1_772_346_616.5 });
-                if !error.is_null() {
-                    status["AthenaError"] = error.clone();
+        let mut status = json!({ "State": self.state() });
+        if self.course.has_ended() {
+            status["CompletionDateTime"] = 1_772_346_616.5.into();
+        }
+        match self.course.at() {
+            At::Failed(failure) => {
+                status["StateChangeReason"] = failure.reason.as_str().into();
+                if !failure.error.is_null() {
+                    status["AthenaError"] = failure.error.clone();
                 }
-                status
             }
-        };
+            At::Stopped => status["StateChangeReason"] = "Query cancelled by user".into(),
+            At::State(_) | At::Succeeded => {}
+        }
+        self.course.advance();
         self.describe(status)
     }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Ending;
+use super::{Ending, Failure};
+use crate::fakes::aws::{At, Course};
 
 /// When all of the fake's jobs were submitted, in milliseconds since 1970.
 const CREATED_AT: u64 = 1_772_346_615_823;
@@ -10,41 +11,31 @@ const CREATED_AT: u64 = 1_772_346_615_823;
 pub(super) struct Job {
     pub(super) id: String,
     pub(super) input: Value,
-    states: Vec<String>,
-    passed: usize,
-    ending: Ending,
+    course: Course<Failure>,
     /// Why it was terminated.
     terminated: Option<String>,
 }
 
 impl Job {
     pub(super) fn new(id: String, input: Value, states: Vec<String>, ending: Ending) -> Self {
-        Self { id, input, states, passed: 0, ending, terminated: None }
+        Self { id, input, course: Course::new(states, ending), terminated: None }
     }
 
     pub(super) fn state(&self) -> &str {
-        match &self.ending {
-            _ if self.terminated.is_some() => "FAILED",
-            Ending::Stuck(state) => state,
-            ending => match (self.states.get(self.passed), ending) {
-                (Some(state), _) => state,
-                (None, Ending::Success) => "SUCCEEDED",
-                (None, _) => "FAILED",
-            },
+        match self.course.at() {
+            At::State(state) => state,
+            At::Succeeded => "SUCCEEDED",
+            At::Failed(_) | At::Stopped => "FAILED",
         }
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        ["SUCCEEDED", "FAILED"].contains(&self.state())
-    }
-
     pub(super) fn advance(&mut self) {
-        self.passed += 1;
+        self.course.advance();
     }
 
     /// Nothing happens to one that has ended.
     pub(super) fn terminate(&mut self, reason: &str) {
-        if !self.has_ended() {
+        if self.course.stop() {
             self.terminated = Some(reason.to_owned());
         }
     }
@@ -71,25 +62,25 @@ impl Job {
             "jobDefinition": self.input["jobDefinition"], "attempts": [], "isCancelled": false,
             "isTerminated": self.terminated.is_some(), "container": {},
         });
-        if self.has_ended() || self.state() == "RUNNING" {
+        if self.course.has_ended() || self.state() == "RUNNING" {
             described["container"]["logStreamName"] = "flyte-etl/default/1f2e3d4c5b6a".into();
         }
-        if self.has_ended() {
+        if self.course.has_ended() {
             described["stoppedAt"] = (CREATED_AT + 64_000).into();
         }
-        match (&self.terminated, &self.ending) {
-            (Some(reason), _) => described["statusReason"] = reason.as_str().into(),
-            (None, Ending::Failure(reason, code)) if self.has_ended() => {
+        match self.course.at() {
+            At::Stopped => described["statusReason"] = self.terminated.as_deref().into(),
+            At::Failed(Failure { reason, exit_code }) => {
                 described["statusReason"] = reason.as_str().into();
-                if let Some(code) = code {
+                if let Some(code) = exit_code {
                     described["container"]["exitCode"] = (*code).into();
                 }
             }
-            (None, Ending::Success) if self.has_ended() => {
+            At::Succeeded => {
                 described["statusReason"] = "Essential container in task exited".into();
                 described["container"]["exitCode"] = 0.into();
             }
-            _ => {}
+            At::State(_) => {}
         }
         described
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::fakes::aws::Exception;
+
 /// When all of the fake's applications and runs were made, in seconds since 1970.
 pub(super) const CREATED_AT: f64 = 1_772_346_615.823;
 
@@ -62,6 +64,18 @@ impl Application {
             (0, _) => {}
             _ => self.transition -= 1,
         }
+    }
+
+    /// Starts by itself, if it does, for a run.
+    pub(super) fn take_run(&mut self) -> Result<(), Exception> {
+        if self.starts_itself && ["CREATED", "STOPPED"].contains(&&*self.state) {
+            "STARTED".clone_into(&mut self.state);
+        }
+        if self.state == "STARTED" {
+            return Ok(());
+        }
+        let message = format!("Application {} is in {} state", self.id, self.state);
+        Err(Exception::new("ValidationException", message))
     }
 
     pub(super) fn listed(&self) -> Value {

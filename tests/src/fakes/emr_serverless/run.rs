@@ -3,20 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ending,
+    Ending, Failure,
     application::{Application, CREATED_AT},
 };
+use crate::fakes::aws::{Answer, At, Course, Done, Exception};
 
 pub(super) struct Run {
     pub(super) id: String,
     pub(super) application: String,
     /// Its input, without the token.
-    pub(super) input: Value,
+    input: Value,
     arn: String,
-    states: Vec<String>,
-    passed: usize,
-    ending: Ending,
-    is_cancelled: bool,
+    course: Course<Failure>,
 }
 
 impl Run {
@@ -29,43 +27,44 @@ impl Run {
     ) -> Self {
         let arn = format!("{}/jobruns/{id}", application.arn());
         let application = application.id.clone();
-        Self { id, application, input, arn, states, passed: 0, ending, is_cancelled: false }
+        Self { id, application, input, arn, course: Course::new(states, ending) }
     }
 
     pub(super) fn state(&self) -> &str {
-        match &self.ending {
-            _ if self.is_cancelled => "CANCELLED",
-            Ending::Stuck(state) => state,
-            ending => match (self.states.get(self.passed), ending) {
-                (Some(state), _) => state,
-                (None, Ending::Success) => "SUCCESS",
-                (None, Ending::Timeout(_)) => "CANCELLED",
-                (None, _) => "FAILED",
-            },
+        match self.course.at() {
+            At::State(state) => state,
+            At::Succeeded => "SUCCESS",
+            At::Failed(failure) => &failure.state,
+            At::Stopped => "CANCELLED",
         }
     }
 
     fn details(&self) -> &str {
-        match &self.ending {
-            Ending::Failure(details) | Ending::Timeout(details) if self.has_ended() => details,
+        match self.course.at() {
+            At::Failed(failure) => &failure.details,
             // The model wants something there.
             _ => "-",
         }
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        ["SUCCESS", "FAILED", "CANCELLED"].contains(&self.state())
-    }
-
     pub(super) fn advance(&mut self) {
-        self.passed += 1;
+        self.course.advance();
     }
 
-    /// Whether it was active, and is now cancelled.
-    pub(super) fn cancel(&mut self) -> bool {
-        let was_active = !self.has_ended();
-        self.is_cancelled |= was_active;
-        was_active
+    /// Cancels it, unless it has ended.
+    pub(super) fn cancel(&mut self) -> Answer {
+        match self.course.stop() {
+            true => {
+                let answer = json!({ "applicationId": self.application, "jobRunId": self.id });
+                Ok(Done::Output(answer))
+            }
+            false => {
+                let id = &self.id;
+                let message =
+                    format!("Job run {id} is in a terminal state and cannot be cancelled");
+                Err(Exception::new("ValidationException", message))
+            }
+        }
     }
 
     pub(super) fn started(&self) -> Value {
@@ -93,7 +92,7 @@ impl Run {
         described["jobRunId"] = self.id.as_str().into();
         described["jobDriver"] = self.input["jobDriver"].clone();
         described["tags"] = self.input["tags"].clone();
-        if self.has_ended() {
+        if self.course.has_ended() {
             described["totalExecutionDurationSeconds"] = 61.into();
             described["totalResourceUtilization"] =
                 json!({ "vCPUHour": 0.024, "memoryGBHour": 0.121, "storageGBHour": 0.121 });

@@ -3,6 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Ending;
+use crate::fakes::aws::{At, Course};
+
+/// The states before the end, one for each poll; the last again and again.
+const STATES: [&str; 3] = ["SUBMITTED", "PICKED", "STARTED"];
 
 /// When all of the fake's statements were submitted, in seconds since 1970.
 const CREATED_AT: f64 = 1_772_346_615.823;
@@ -10,48 +14,35 @@ const CREATED_AT: f64 = 1_772_346_615.823;
 pub(super) struct Statement {
     id: String,
     input: Value,
-    /// How many polls find it unfinished.
-    polls: u32,
-    passed: u32,
-    ending: Ending,
-    is_cancelled: bool,
+    course: Course<String>,
 }
 
 impl Statement {
-    pub(super) fn new(id: String, input: Value, polls: u32, ending: Ending) -> Self {
-        Self { id, input, polls, passed: 0, ending, is_cancelled: false }
+    pub(super) fn new(id: String, input: Value, polls: usize, ending: Ending) -> Self {
+        let states = (0..polls).map(|poll| STATES[poll.min(2)].to_owned()).collect();
+        Self { id, input, course: Course::new(states, ending) }
     }
 
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whether `input` is what it was submitted with.
-    pub(super) fn is_of(&self, input: &Value) -> bool {
-        self.input == *input
-    }
-
     pub(super) fn state(&self) -> &str {
-        match &self.ending {
-            _ if self.is_cancelled => "ABORTED",
-            Ending::Stuck(state) => state,
-            _ if self.passed < self.polls => {
-                ["SUBMITTED", "PICKED", "STARTED"][self.passed.min(2) as usize]
-            }
-            Ending::Success => "FINISHED",
-            Ending::Failure(_) => "FAILED",
+        match self.course.at() {
+            At::State(state) => state,
+            At::Succeeded => "FINISHED",
+            At::Failed(_) => "FAILED",
+            At::Stopped => "ABORTED",
         }
     }
 
     pub(super) fn advance(&mut self) {
-        self.passed += 1;
+        self.course.advance();
     }
 
     /// Whether it was active, and is now cancelled.
     pub(super) fn cancel(&mut self) -> bool {
-        let is_active = !["FINISHED", "FAILED", "ABORTED"].contains(&self.state());
-        self.is_cancelled |= is_active;
-        is_active
+        self.course.stop()
     }
 
     pub(super) fn started(&self) -> Value {
@@ -90,7 +81,7 @@ impl Statement {
         answer["ResultSize"] = if has_ended { 0 } else { -1 }.into();
         answer["RedshiftQueryId"] = 1247.into();
         answer["HasResultSet"] = false.into();
-        if let (Ending::Failure(error), "FAILED") = (&self.ending, self.state()) {
+        if let At::Failed(error) = self.course.at() {
             answer["Error"] = error.as_str().into();
         }
         match self.input["Sqls"].as_array() {
@@ -109,8 +100,7 @@ impl Statement {
                 "Status": if is_last { self.state() } else { "FINISHED" },
                 "QueryString": text,
             });
-            if let (Ending::Failure(error), "FAILED", true) = (&self.ending, self.state(), is_last)
-            {
+            if let (At::Failed(error), true) = (self.course.at(), is_last) {
                 sub["Error"] = error.as_str().into();
             }
             sub
