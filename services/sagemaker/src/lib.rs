@@ -2,6 +2,7 @@
 //! tasks' own code as training and processing jobs.
 
 mod api;
+mod boto;
 mod code;
 mod custom;
 mod errors;
@@ -22,15 +23,16 @@ use plugin_core::{
     aws::{self, Api, Asked, Aws, Client, ExecutionRoles},
     clap,
     serde_json::{Value as Json, json},
+    task::Inputs,
 };
 
 use crate::{
     api::Described,
     request::{KEY_TAG, Request},
     resource::{Resource, runs_code},
-    submit::Tags,
+    submit::{Adopt, Tags},
 };
-pub use crate::{custom::Custom, job::Job};
+pub use crate::{boto::Call, custom::Custom, job::Job};
 
 const API: Api =
     Api::json_1_1("api.sagemaker", "SageMaker").signing_name("sagemaker").refusals(errors::kind);
@@ -40,6 +42,7 @@ pub struct SageMaker {
     aws: Aws,
     roles: ExecutionRoles,
     retryable: Vec<String>,
+    boto: boto::Allowed,
 }
 
 /// The operator's settings.
@@ -54,6 +57,16 @@ pub struct Settings {
         default_value = failure::RETRYABLE
     )]
     retryable_failures: Vec<String>,
+
+    /// Methods of boto3 that `boto` tasks may call: `all` of those that flytekit's tasks do, some of them, or none.
+    #[arg(
+        long,
+        env = "SAGEMAKER_BOTO_METHODS",
+        value_name = "METHOD",
+        value_delimiter = ',',
+        default_value = "all"
+    )]
+    boto_methods: Vec<String>,
 
     #[command(flatten)]
     roles: ExecutionRoles,
@@ -70,25 +83,29 @@ impl Plugin for SageMaker {
     type Meta = Job;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let Settings { retryable_failures, roles, aws } = settings;
+        let Settings { retryable_failures: retryable, boto_methods, roles, aws } = settings;
         roles.require()?;
-        Ok(Self { aws: Aws::new(API, aws, http)?, roles, retryable: retryable_failures })
+        let boto = boto::Allowed::new(&boto_methods)?;
+        Ok(Self { aws: Aws::new(API, aws, http)?, roles, retryable, boto })
     }
 
     fn options(&self) -> Options<Self> {
-        Options::default().custom_schema(|_, task_type| custom::schema(task_type))
+        let options = Options::default().task_types(jobs());
+        options.custom_schema(|_, task_type| custom::schema(task_type)).sync_tasks()
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         let task_type = cx.task_type();
         let resource = Resource::of(task_type).ok_or_else(|| Error::invalid("template.type"))?;
-        let place = self.aws.choose(cx, &asked(&task))?;
+        let custom = &task.custom;
+        let (region, role) = (custom.region.as_deref(), custom.role.as_deref());
+        let place = self.aws.choose(cx, &asked(&task.inputs, region, role))?;
         let request = Request::new(cx, &task, resource, place.region(), &self.roles)?;
         let job =
             Job::new(place, resource, request.name.clone(), &request.key, runs_code(task_type));
         cx.check_meta(&job)?;
         let client = self.aws.client(cx, &job.place)?;
-        submit::submit(cx, &client, resource, &request).await?;
+        submit::submit(cx, &client, resource.facts(), &request, Adopt::Own).await?;
         Ok(job)
     }
 
@@ -125,13 +142,18 @@ impl Plugin for SageMaker {
     }
 }
 
-/// The region and the role that `task` asks for. As in flytekit, an input called `region` takes precedence.
-fn asked(task: &Task<Custom>) -> Asked<'_> {
-    let input = task.inputs.iter().find(|(name, _)| *name == "region");
-    let asked = Asked::default().role("custom.role", task.custom.role.as_deref());
+/// The types of tasks that are jobs: all but `boto`, the last one.
+fn jobs() -> &'static [TaskType] {
+    task_types::TASK_TYPES.split_last().map_or(&[], |(_, jobs)| jobs)
+}
+
+/// The region and the role that a task asks for. As in flytekit, an input called `region` takes precedence.
+fn asked<'a>(inputs: &'a Inputs, region: Option<&'a str>, role: Option<&'a str>) -> Asked<'a> {
+    let input = inputs.iter().find(|(name, _)| *name == "region");
+    let asked = Asked::default().role("custom.role", role);
     match input.map(|(_, input)| &input.value) {
         Some(Value::String(region)) => asked.region("inputs.region", Some(region)),
-        _ => asked.region("custom.region", task.custom.region.as_deref()),
+        _ => asked.region("custom.region", region),
     }
 }
 

@@ -34,6 +34,21 @@ pub(crate) fn timed(name: &str, value: &Json) -> Json {
     }
 }
 
+/// `value` of the member `name`, with all times within it as [`timed`] has them.
+pub(crate) fn all_timed(name: &str, value: Json) -> Json {
+    match value {
+        Json::Object(object) => {
+            let of = |(key, value): (String, Json)| {
+                let value = all_timed(&key, value);
+                (key, value)
+            };
+            Json::Object(object.into_iter().map(of).collect())
+        }
+        Json::Array(items) => items.into_iter().map(|item| all_timed(name, item)).collect(),
+        other => timed(name, &other),
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "out of range is refused by jiff")]
 fn in_words(seconds: f64) -> Option<String> {
     let at = Timestamp::from_microsecond((seconds * 1e6).round() as i64).ok()?;

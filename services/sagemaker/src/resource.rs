@@ -153,6 +153,34 @@ const RECOMMENDER: Facts = Facts {
     log_group: "/aws/sagemaker/InferenceRecommendationsJobs",
 };
 
+/// A model, which an endpoint or a transform job uses.
+pub(crate) const MODEL: Facts = Facts {
+    noun: "model",
+    create: "CreateModel",
+    describe: "DescribeModel",
+    stop: "DeleteModel",
+    name: "ModelName",
+    longest_name: 63,
+    arn: "ModelArn",
+    state: "",
+    page: None,
+    log_group: "",
+};
+
+/// The configuration of an endpoint.
+pub(crate) const ENDPOINT_CONFIG: Facts = Facts {
+    noun: "endpoint configuration",
+    create: "CreateEndpointConfig",
+    describe: "DescribeEndpointConfig",
+    stop: "DeleteEndpointConfig",
+    name: "EndpointConfigName",
+    longest_name: 63,
+    arn: "EndpointConfigArn",
+    state: "",
+    page: None,
+    log_group: "",
+};
+
 const ENDPOINT: Facts = Facts {
     noun: "endpoint",
     create: "CreateEndpoint",

@@ -1,4 +1,4 @@
-//! Makes a job or an endpoint, or finds the one that an earlier create of the same attempt made.
+//! Makes what a task asks for, or finds what an earlier create of the same attempt made.
 //!
 //! SageMaker's creates have no idempotency key, but names are unique. Tags tell whose a name is.
 
@@ -10,31 +10,50 @@ use plugin_core::{
 
 use crate::{
     request::{DIGEST_TAG, KEY_TAG, Request},
-    resource::{Facts, Resource},
+    resource::Facts,
 };
 
-/// Makes what `request` asks for.
+/// What may be found under a name that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adopt {
+    /// What the attempt itself made: jobs, and endpoints.
+    Own,
+    /// Whatever was made from the same request: definitions, which never change and do nothing by themselves.
+    Same,
+}
+
+/// Makes what `request` asks for; returns its ARN.
 ///
 /// # Errors
-/// `InvalidArgument` when the name exists and is another's.
+/// `InvalidArgument` when the name exists and may not be adopted.
 pub(crate) async fn submit(
     cx: &Context,
     client: &Client,
-    resource: Resource,
+    facts: &Facts,
     request: &Request,
-) -> Result<()> {
-    let facts = resource.facts();
+    rule: Adopt,
+) -> Result<String> {
     let call = client.call(facts.create, &request.body);
-    match call.idempotent().send(cx).await {
-        Ok(_) => Ok(()),
+    match call.idempotent().send_json::<Json>(cx).await {
+        Ok(made) => Ok(arn(facts, &made)),
         Err(error) if error.kind() == Kind::AlreadyExists => {
-            adopt(cx, client, facts, request).await
+            adopt(cx, client, facts, request, rule).await
         }
         Err(error) => Err(aws::of_submit(error)),
     }
 }
 
-async fn adopt(cx: &Context, client: &Client, facts: &Facts, request: &Request) -> Result<()> {
+fn arn(facts: &Facts, answer: &Json) -> String {
+    answer[facts.arn].as_str().unwrap_or_default().to_owned()
+}
+
+async fn adopt(
+    cx: &Context,
+    client: &Client,
+    facts: &Facts,
+    request: &Request,
+    rule: Adopt,
+) -> Result<String> {
     let (noun, name) = (facts.noun, &request.name);
     let body = json!({ facts.name: name });
     let found: Json = match client.call(facts.describe, &body).idempotent().send_json(cx).await {
@@ -45,12 +64,14 @@ async fn adopt(cx: &Context, client: &Client, facts: &Facts, request: &Request) 
         }
         Err(error) => return Err(error),
     };
-    let tags = Tags::of(cx, client, found[facts.arn].as_str().unwrap_or_default()).await?;
-    let why = match (tags.get(KEY_TAG), tags.get(DIGEST_TAG)) {
-        (Some(key), Some(digest)) if key == request.key && digest == request.digest => {
-            return Ok(());
-        }
-        (Some(key), _) if key == request.key => "this attempt asked for something else under it",
+    let arn = arn(facts, &found);
+    let tags = Tags::of(cx, client, &arn).await?;
+    let is_own = tags.get(KEY_TAG) == Some(&request.key);
+    let is_same = tags.get(DIGEST_TAG) == Some(&request.digest);
+    let why = match rule {
+        _ if is_own && is_same => return Ok(arn),
+        Adopt::Same if is_same => return Ok(arn),
+        _ if is_own => "this attempt asked for something else under it",
         _ => "another made it",
     };
     let message = format!(

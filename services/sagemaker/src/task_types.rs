@@ -11,4 +11,5 @@ pub(crate) const TASK_TYPES: &[TaskType] = &[
     TaskType::new("sagemaker-endpoint", 0),
     TaskType::new("sagemaker-training-task", 0),
     TaskType::new("sagemaker-processing-task", 0),
+    TaskType::new("boto", 0),
 ];

@@ -242,7 +242,9 @@ impl Resource {
         }
         let Some(state) = kind.state else { return answer };
         answer[state] = self.state(ending).into();
-        answer["LastModifiedTime"] = CREATED_AT.into();
+        if kind.suffix != "TransformJob" {
+            answer["LastModifiedTime"] = CREATED_AT.into();
+        }
         if let Ending::Failure(reason) = ending
             && self.has_ended(ending)
         {
