@@ -1,4 +1,5 @@
-"""Writes the golden requests of SageMaker: what flytekit's tasks register, as propeller sends it.
+"""Writes the golden requests of SageMaker: what flytekit's tasks register, as propeller sends it, and what flytekit's connectors
+call AWS with for them.
 
     pip install flytekitplugins-awssagemaker==1.16.31 flyte[connector]==2.12.1
     python tests/golden/sagemaker.py
@@ -6,8 +7,17 @@
 The messages are serialised deterministically, so a second run changes nothing.
 """
 
-from attempts import of_attempt, request1, write
+import asyncio
+import contextlib
+import json
+from unittest import mock
+
+import aioboto3
+from attempts import GOLDEN, of_attempt, request1, write
 from flytekit import kwtypes, task
+from flytekit.extend.backend.base_connector import ConnectorRegistry
+from flytekit.models.literals import LiteralMap
+from flytekit.models.task import TaskTemplate
 from flytekitplugins.awssagemaker_batch_transform import SageMakerTransformJobTask
 from flytekitplugins.awssagemaker_hyperparameter_tuning import SageMakerHyperParameterTuningJobTask
 from flytekitplugins.awssagemaker_inference import create_sagemaker_deployment, delete_sagemaker_deployment
@@ -186,6 +196,38 @@ def deployment():
     return [node.flyte_entity for node in (*made.nodes, *deleted.nodes)]
 
 
+class Recorder:
+    """In place of boto3's client: keeps the call."""
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def __getattr__(self, method):
+        async def call(**request):
+            self.calls.append({"method": method, "request": request})
+            return {}
+
+        return call
+
+
+def official(request):
+    """The call that flytekit's connector makes for a request."""
+    calls = []
+
+    class Session:
+        @contextlib.asynccontextmanager
+        async def client(self, service_name, region_name):
+            yield Recorder(calls)
+
+    template = TaskTemplate.from_flyte_idl(request.template)
+    inputs = LiteralMap.from_flyte_idl(request.inputs)
+    connector = ConnectorRegistry.get_connector(template.type)
+    submit = connector.do if template.type == "boto" else connector.create
+    with mock.patch.object(aioboto3, "Session", Session):
+        asyncio.run(submit(task_template=template, inputs=inputs, output_prefix=request.output_prefix))
+    return calls[0]
+
+
 def main():
     day = {"day": "2026-03-01"}
     model, config, endpoint, no_endpoint, no_config, no_model = deployment()
@@ -206,7 +248,10 @@ def main():
         ("smb_delete_endpoint_config", {"endpoint_config_name": "orders-1"}, no_config),
         ("smb_delete_model", {"model_name": "orders-1"}, no_model),
     ]:
-        write("v1", name, of_attempt(request1(made, inputs), made.name))
+        request = of_attempt(request1(made, inputs), made.name)
+        write("v1", name, request)
+        text = json.dumps(official(request), indent=2, sort_keys=True) + "\n"
+        (GOLDEN / "v1" / f"{name}.official.json").write_text(text)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tests::{
     fakes::{
         aws::{ACCESS_KEY_ID, Outage, SECRET_ACCESS_KEY},
-        sagemaker::{Ending, FakeSageMaker, Options},
+        sagemaker::{Ending, FakeSageMaker, Options, Submitted},
     },
     golden::{Flyte, Golden},
 };
@@ -90,6 +90,42 @@ async fn run(client: &Client, task: &Json) -> (Vec<String>, String) {
     panic!("did not end: {phases:?}")
 }
 
+/// Checks that `sent` is what flytekit's connector sends for the request `name`, but for what [`comparable`] leaves out.
+fn check_official(name: &str, sent: &Submitted) {
+    let official = Golden::official(Flyte::V1, name).unwrap();
+    let method = official["method"].as_str().unwrap().replace('_', "");
+    assert_eq!(sent.operation.to_lowercase(), method, "{name}");
+    let of = |request: &Json| comparable(&sent.operation, request);
+    assert_eq!(of(&sent.input), of(&official["request"]), "{name}");
+}
+
+/// A request without what the service has of its own: the attempt's token in the name, tags, text in place of numbers among
+/// hyperparameters (boto3 refuses numbers there), and Flyte's variables for tasks' own code.
+fn comparable(operation: &str, request: &Json) -> Json {
+    let mut request = request.clone();
+    let name = match operation {
+        "CreateInferenceRecommendationsJob" => "JobName".to_owned(),
+        other => format!("{}Name", other.trim_start_matches("Create")),
+    };
+    let members = request.as_object_mut().unwrap();
+    assert!(members.remove(&name).is_some(), "{name}");
+    let is_own = |tag: &Json| tag["Key"].as_str().unwrap().starts_with("outrigger-");
+    let tags = members.remove("Tags").unwrap_or_default();
+    let tags = tags.as_array().into_iter().flatten().filter(|tag| !is_own(tag)).collect::<Json>();
+    members.insert("Tags".to_owned(), tags);
+    for value in
+        members.get_mut("HyperParameters").and_then(Json::as_object_mut).into_iter().flatten()
+    {
+        if value.1.is_number() {
+            *value.1 = value.1.to_string().into();
+        }
+    }
+    if let Some(variables) = members.get_mut("Environment").and_then(Json::as_object_mut) {
+        variables.retain(|name, _| !name.starts_with("FLYTE_INTERNAL_"));
+    }
+    request
+}
+
 #[tokio::test]
 async fn every_request_of_flytekit_runs() {
     let all = Golden::all(Flyte::V1, "sm_").unwrap();
@@ -104,6 +140,7 @@ async fn every_request_of_flytekit_runs() {
         let outputs = seen.outputs.map(|outputs| format!("{outputs:?}")).unwrap_or_default();
         assert_eq!(outputs.contains("result"), !name.ends_with("_code"), "{name}: {outputs}");
         let sent = stage.fake.submitted().pop().unwrap();
+        check_official(name, &sent);
         let sent = json!({ "operation": sent.operation, "input": sent.input });
         insta::assert_json_snapshot!(format!("v1_{name}"), sent);
     }
@@ -445,7 +482,11 @@ async fn flytekits_workflows_make_a_deployment_and_delete_it() {
             };
             let seen = client.execute(&task).await.unwrap();
             assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
-            let made = stage.fake.submitted().last().unwrap().input[member].clone();
+            let sent = stage.fake.submitted().pop().unwrap();
+            if names.is_empty() {
+                check_official(name, &sent);
+            }
+            let made = sent.input[member].clone();
             let made = made.as_str().unwrap().to_owned();
             let outputs = seen.outputs.to_string();
             assert!(outputs.contains(token(&made)), "{outputs}");
