@@ -1,6 +1,7 @@
 //! Dyn-compatible forms of the plugin traits: the only place where a plugin's own types become JSON.
 
 mod raw;
+mod sync;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,7 +15,7 @@ use crate::{
     context::Context,
     handle::HANDLE_BYTES,
     plugin::{JointStatus, Plugin, Polled, RawPlugin, RawTaskTypes, RepeatedCreate, SyncPlugin},
-    task::{Phase, Status, TaskType},
+    task::{Phase, Status, TaskType, read_custom},
     upstream::{Calls, HttpBuilder},
     wire::AnyTask,
 };
@@ -27,9 +28,13 @@ pub(crate) enum AnyPlugin {
 }
 
 impl AnyPlugin {
-    /// Makes the plugin `P`.
-    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
-        Ok(Self::Async(Arc::new(P::new(settings, http)?)))
+    /// Makes the plugin `P`: its jobs, and its sync tasks if it has some.
+    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Vec<Self>> {
+        let plugin = Arc::new(P::new(settings, http)?);
+        let tasks = plugin.options().sync;
+        let tasks = tasks.map(|tasks| sync::Tasks { plugin: Arc::clone(&plugin), tasks });
+        let tasks = tasks.map(|tasks| Self::Sync(Arc::new(tasks)));
+        Ok([Self::Async(plugin)].into_iter().chain(tasks).collect())
     }
 
     /// Makes the sync plugin `P`.
@@ -303,16 +308,6 @@ impl<P: Plugin> DynPlugin for P {
     fn delete(self: Arc<Self>, cx: Context, meta: Vec<u8>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move { Plugin::delete(&*self, &cx, read_meta(&meta)?).await })
     }
-}
-
-fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
-    serde_path_to_error::deserialize(custom).map_err(|error| {
-        let path = match error.path().to_string() {
-            path if path == "." => "custom".to_owned(),
-            path => format!("custom.{path}"),
-        };
-        Error::invalid(format!("{path}: {}", error.inner()))
-    })
 }
 
 /// The kind does not fail the job: during a rollout, an old replica may be polled for a new one's job.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use server_core::Result;
 
+pub(crate) use self::options::SyncTasks;
 pub use self::{
     joint::{JointPolls, JointStatus, Polled},
     options::Options,
@@ -170,7 +171,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// it should run once its reader has replaced the names of their own account.
     const EXAMPLE: &'static str = r#"{"custom": {}}"#;
 
-    /// The plugin's optional features: [joint polls](JointPolls), or fewer task types than
+    /// The plugin's optional features: [joint polls](JointPolls), [sync tasks](Options::sync_tasks), or fewer task types than
     /// [`TASK_TYPES`](Self::TASK_TYPES).
     fn options(&self) -> Options<Self> {
         Options::default()

@@ -56,7 +56,7 @@ def test_our_task_types_are_routed_to_their_services(rendered):
     service = after["plugins"][section]
     connectors = service.get("connectors") or service["agents"]
     routed = service.get("connectorForTaskTypes") or service["agentForTaskTypes"]
-    assert set(routed.values()) == set(connectors) == {"athena", "aws-batch", "bigquery", "databricks", "emr-serverless", "redshift", "snowflake"}
+    assert set(routed.values()) == set(connectors) == {"athena", "aws-batch", "bigquery", "databricks", "emr-serverless", "redshift", "sagemaker", "snowflake"}
     assert sorted(service["supportedTaskTypes"]) == sorted(routed)
     for name, connector in connectors.items():
         assert connector["endpoint"] == f"dns:///{name}-headless.flyte.svc.cluster.local:8000"
@@ -67,12 +67,27 @@ def test_our_task_types_are_routed_to_their_services(rendered):
     assert {defaults[task_type] for task_type in routed} == {section}
 
 
+SAGEMAKER = {
+    f"sagemaker-{name}"
+    for name in (
+        "endpoint",
+        "hyperparameter-tuning-job",
+        "inference-recommender-job",
+        "processing-job",
+        "processing-task",
+        "training-job",
+        "training-task",
+        "transform-job",
+    )
+}
+
+
 def test_other_task_types_are_unchanged(rendered):
     before, after, section = rendered
     were, are = (each["tasks"]["task-plugins"] for each in (before, after))
     assert are["enabled-plugins"] == were["enabled-plugins"]
     assert section in are["enabled-plugins"]
-    ours = {"athena", "aws-batch", "bigquery_query_job_task", "databricks", "emr_serverless", "hive", "presto", "redshift", "snowflake"}
+    ours = {"athena", "aws-batch", "bigquery_query_job_task", "databricks", "emr_serverless", "hive", "presto", "redshift", "snowflake"} | SAGEMAKER
     assert {key: value for key, value in are["default-for-task-types"].items() if key not in ours} == were["default-for-task-types"]
     for name, plugin in before.get("plugins", {}).items():
         if name != section:

@@ -78,6 +78,17 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
             )
             .await,
         ),
+        (
+            "sagemaker",
+            served(
+                &spawn::<sagemaker::SageMaker>(&[
+                    "--region=eu-west-1",
+                    "--execution-roles=arn:aws:iam::111122223333:role/ml",
+                ])
+                .await,
+            )
+            .await,
+        ),
         ("snowflake", served(&spawn::<snowflake::Snowflake>(&["--accounts=ACME-ONE"]).await).await),
     ])
 }

@@ -3,13 +3,14 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 29] = [
+const PROGRAMS: [(&str, &[&str], &str); 30] = [
     ("athena", &[], "Serves the Flyte backend plugin athena over gRPC and REST"),
     ("aws-batch", &[], "Serves the Flyte backend plugin aws-batch over gRPC and REST"),
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
     ("databricks", &[], "Serves the Flyte backend plugin databricks over gRPC and REST"),
     ("emr-serverless", &[], "Serves the Flyte backend plugin emr-serverless over gRPC and REST"),
     ("redshift", &[], "Serves the Flyte backend plugin redshift over gRPC and REST"),
+    ("sagemaker", &[], "Serves the Flyte backend plugin sagemaker over gRPC and REST"),
     ("snowflake", &[], "Serves the Flyte backend plugin snowflake over gRPC and REST"),
     ("sync-echo", &[], "Serves the Flyte backend plugin tests over gRPC and REST"),
     ("bridge", &[], "Serves the Flyte backend plugin bridge over gRPC and REST"),

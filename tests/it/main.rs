@@ -42,6 +42,7 @@ mod replay;
 mod rest;
 mod results;
 mod rotation;
+mod sagemaker;
 mod secrets;
 mod snowflake;
 mod snowflake_golden;

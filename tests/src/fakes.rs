@@ -10,5 +10,6 @@ pub mod emr_serverless;
 pub mod jobs;
 pub mod plugin_server;
 pub mod redshift;
+pub mod sagemaker;
 mod server;
 pub mod snowflake;

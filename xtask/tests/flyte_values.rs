@@ -6,8 +6,16 @@ use std::{path::Path, process::Command};
 
 /// The registry of the committed values: nobody's.
 const REGISTRY: &str = "registry.example.com/team";
-const OURS: [&str; 7] =
-    ["athena", "aws-batch", "bigquery", "databricks", "emr-serverless", "redshift", "snowflake"];
+const OURS: [&str; 8] = [
+    "athena",
+    "aws-batch",
+    "bigquery",
+    "databricks",
+    "emr-serverless",
+    "redshift",
+    "sagemaker",
+    "snowflake",
+];
 
 fn printed(args: &[&str]) -> (i32, String, String) {
     let output =

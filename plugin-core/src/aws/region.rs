@@ -80,7 +80,14 @@ impl Region {
         let is_gov_sts = endpoint_prefix == "sts" && partition.name == "aws-us-gov";
         let has_own = variant.dual_stack || !is_gov_sts;
         let fips = if variant.fips && has_own { "-fips" } else { "" };
-        format!("https://{endpoint_prefix}{fips}.{self}.{suffix}")
+        // SageMaker's rules have the word elsewhere in these two partitions, without dual stack.
+        let is_public = ["aws", "aws-us-gov"].contains(&partition.name);
+        match endpoint_prefix {
+            "api.sagemaker" if is_public && !variant.dual_stack => {
+                format!("https://api{fips}.sagemaker.{self}.{suffix}")
+            }
+            _ => format!("https://{endpoint_prefix}{fips}.{self}.{suffix}"),
+        }
     }
 }
 
@@ -112,6 +119,22 @@ mod tests {
             ("us-gov-west-1", "sts", true, true, "sts-fips.us-gov-west-1.api.aws"),
             ("us-east-2", "sts", true, false, "sts-fips.us-east-2.amazonaws.com"),
             ("us-iso-east-1", "athena", false, false, "athena.us-iso-east-1.c2s.ic.gov"),
+            ("eu-west-1", "api.sagemaker", false, false, "api.sagemaker.eu-west-1.amazonaws.com"),
+            (
+                "us-east-1",
+                "api.sagemaker",
+                true,
+                false,
+                "api-fips.sagemaker.us-east-1.amazonaws.com",
+            ),
+            ("us-east-1", "api.sagemaker", true, true, "api.sagemaker-fips.us-east-1.api.aws"),
+            (
+                "us-gov-west-1",
+                "api.sagemaker",
+                true,
+                false,
+                "api-fips.sagemaker.us-gov-west-1.amazonaws.com",
+            ),
             ("eusc-de-east-1", "athena", false, false, "athena.eusc-de-east-1.amazonaws.eu"),
         ] {
             let base = region(name).base(prefix, Variant { fips, dual_stack });

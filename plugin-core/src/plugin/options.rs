@@ -6,8 +6,11 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 use server_core::{Result, digest::Fingerprint};
 
-use super::{JointPolls, JointStatus, Plugin, Polled};
-use crate::{context::Context, task::TaskType};
+use super::{JointPolls, JointStatus, Plugin, Polled, SyncPlugin};
+use crate::{
+    context::Context,
+    task::{Status, Task, TaskType, read_custom},
+};
 
 /// Optional features of a plugin, returned by [`Plugin::options`].
 ///
@@ -48,7 +51,18 @@ pub struct Options<P: Plugin> {
     pub(crate) joint: Option<Joint<P>>,
     pub(crate) schema: Option<fn(&P, TaskType) -> Json>,
     pub(crate) example: Option<fn(&P, TaskType) -> String>,
+    pub(crate) sync: Option<SyncTasks<P>>,
 }
+
+/// The functions of [`SyncPlugin`] as values, for plugins that have jobs, too.
+pub(crate) struct SyncTasks<P> {
+    pub(crate) task_types: fn(&P) -> &'static [TaskType],
+    pub(crate) schema: fn() -> Json,
+    pub(crate) example: &'static str,
+    pub(crate) execute: Execute<P>,
+}
+
+type Execute<P> = for<'a> fn(&'a P, &'a Context, Task<Json>) -> BoxFuture<'a, Result<Status>>;
 
 /// The functions of [`JointPolls`] as values, so that other plugins need not implement the trait.
 pub(crate) struct Joint<P: Plugin> {
@@ -71,7 +85,7 @@ type GetMany<P> = for<'a> fn(
 impl<P: Plugin> Default for Options<P> {
     /// All task types, no joint polls.
     fn default() -> Self {
-        Self { task_types: P::TASK_TYPES, joint: None, schema: None, example: None }
+        Self { task_types: P::TASK_TYPES, joint: None, schema: None, example: None, sync: None }
     }
 }
 
@@ -96,6 +110,25 @@ impl<P: Plugin> Options<P> {
         self
     }
 
+    /// Answers the task types of [`SyncPlugin`] as well, within the call: for vendors with jobs and with calls that respond
+    /// within seconds. Both are one plugin: its settings are [`Plugin::Settings`], and [`SyncPlugin::new`] is not called.
+    pub fn sync_tasks(mut self) -> Self
+    where
+        P: SyncPlugin,
+    {
+        self.sync = Some(SyncTasks {
+            task_types: SyncPlugin::task_types,
+            schema: || schemars::schema_for!(<P as SyncPlugin>::Custom).to_value(),
+            example: <P as SyncPlugin>::EXAMPLE,
+            execute: |plugin, cx, task| {
+                Box::pin(async move {
+                    SyncPlugin::execute(plugin, cx, task.map_custom(read_custom)?).await
+                })
+            },
+        });
+        self
+    }
+
     /// Answers concurrent polls with [`JointPolls::get_many`].
     pub fn joint_polls(mut self) -> Self
     where
@@ -114,6 +147,7 @@ impl<P: Plugin> fmt::Debug for Options<P> {
         f.debug_struct("Options")
             .field("task_types", &self.task_types)
             .field("joint_polls", &self.joint.is_some())
+            .field("sync_tasks", &self.sync.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,8 @@
 //! JSON that SDKs write into `custom`.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
+use server_core::{Error, Result};
 
 /// `object` without its members that are null. Flyte's SDKs write null for what their user did not set,
 /// where a vendor may read it as a value.
@@ -18,6 +20,20 @@ use serde_json::{Map, Value as Json};
 pub fn without_nulls(mut object: Map<String, Json>) -> Map<String, Json> {
     object.retain(|_, value| !value.is_null());
     object
+}
+
+/// `custom` as a plugin's own type.
+///
+/// # Errors
+/// `InvalidArgument` with the path of what is wrong.
+pub(crate) fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
+    serde_path_to_error::deserialize(custom).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => "custom".to_owned(),
+            path => format!("custom.{path}"),
+        };
+        Error::invalid(format!("{path}: {}", error.inner()))
+    })
 }
 
 #[cfg(test)]

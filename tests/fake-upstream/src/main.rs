@@ -13,6 +13,7 @@ use tests::{
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
         emr_serverless, redshift,
+        sagemaker::{self, FakeSageMaker},
         snowflake::{self, FakeSnowflake},
     },
 };
@@ -34,7 +35,7 @@ struct Args {
 
     /// How jobs end: `success`, `stuck`, or an error code of the vendor, for example `invalidQuery`,
     /// `CLUSTER_ERROR`, `001003` or `SYNTAX_ERROR`; Athena's `exhausted`, AWS Batch's `Host`, EMR Serverless's
-    /// `maximumCapacity` and Redshift's `isolation` may be retried.
+    /// `maximumCapacity`, Redshift's `isolation` and SageMaker's `CapacityError` may be retried.
     #[arg(long, default_value = "success")]
     ending: String,
 
@@ -59,6 +60,7 @@ enum Vendor {
     Databricks,
     EmrServerless,
     Redshift,
+    Sagemaker,
     Snowflake,
 }
 
@@ -84,6 +86,7 @@ async fn main() -> Result<()> {
         Vendor::Databricks => serve_databricks(args).await,
         Vendor::EmrServerless => serve_emr_serverless(args).await,
         Vendor::Redshift => serve_redshift(args).await,
+        Vendor::Sagemaker => serve_sagemaker(args).await,
         Vendor::Snowflake => serve_snowflake(args).await,
     }
 }
@@ -198,6 +201,21 @@ async fn serve_emr_serverless(args: Args) -> Result<()> {
         })
         .collect();
     serve_aws::<emr_serverless::EmrServerless>(args.listen, options).await
+}
+
+async fn serve_sagemaker(args: Args) -> Result<()> {
+    let ending = match args.ending.as_str() {
+        "success" => sagemaker::Ending::Success,
+        "stuck" => sagemaker::Ending::Stuck("InProgress".to_owned()),
+        "CapacityError" => sagemaker::Ending::no_capacity(),
+        _ => sagemaker::Ending::failed_script(),
+    };
+    let (listen, polls) = (args.listen, args.polls);
+    let options = sagemaker::Options { listen, polls, ending, ..sagemaker::Options::default() };
+    let fake = FakeSageMaker::start(options).await?;
+    println!("{}", fake.url());
+    fake.serve().await;
+    Ok(())
 }
 
 async fn serve_snowflake(args: Args) -> Result<()> {

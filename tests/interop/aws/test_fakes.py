@@ -183,3 +183,56 @@ def test_a_signature_ends_after_five_minutes(service, athena, redshift, monkeypa
     with pytest.raises(botocore.exceptions.ClientError) as raised:
         start(late) if service == "athena" else execute(late)
     assert code(raised) == "IncompleteSignatureException"
+
+
+@pytest.fixture(scope="module")
+def sagemaker():
+    with fake_upstream("sagemaker", "--polls=3") as url:
+        yield client("sagemaker", url)
+
+
+def train(sagemaker, name, **more):
+    return sagemaker.create_training_job(
+        TrainingJobName=name,
+        RoleArn="arn:aws:iam::111122223333:role/ml-train",
+        AlgorithmSpecification={"TrainingImage": "registry/train:1", "TrainingInputMode": "File"},
+        OutputDataConfig={"S3OutputPath": "s3://acme-ml/models/"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+        **more,
+    )["TrainingJobArn"]
+
+
+def test_sagemaker_trains_and_keeps_names_and_tags(sagemaker):
+    arn = train(sagemaker, "orders-1", Tags=[{"Key": "team", "Value": "ml"}])
+    with pytest.raises(sagemaker.exceptions.ResourceInUse):
+        train(sagemaker, "orders-1")
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "ml"}]
+    found = [sagemaker.describe_training_job(TrainingJobName="orders-1") for _ in range(4)]
+    assert [one["SecondaryStatus"] for one in found] == ["Starting", "Downloading", "Training", "Completed"]
+    assert found[-1]["TrainingJobStatus"] == "Completed"
+    assert found[-1]["ModelArtifacts"]["S3ModelArtifacts"].endswith("orders-1/output/model.tar.gz")
+
+
+def test_sagemaker_stops_a_job_that_runs(sagemaker):
+    train(sagemaker, "orders-2")
+    sagemaker.stop_training_job(TrainingJobName="orders-2")
+    assert sagemaker.describe_training_job(TrainingJobName="orders-2")["TrainingJobStatus"] == "Stopped"
+    with pytest.raises(botocore.exceptions.ClientError, match="is in status Stopped") as refused:
+        sagemaker.stop_training_job(TrainingJobName="orders-2")
+    assert code(refused) == "ValidationException"
+    with pytest.raises(sagemaker.exceptions.ResourceNotFound):
+        sagemaker.describe_training_job(TrainingJobName="unknown")
+
+
+def test_sagemaker_makes_and_deletes_an_endpoint_whose_name_has_no_case(sagemaker):
+    arn = sagemaker.create_endpoint(EndpointName="Orders", EndpointConfigName="orders")["EndpointArn"]
+    with pytest.raises(botocore.exceptions.ClientError, match="Cannot create already existing endpoint") as refused:
+        sagemaker.create_endpoint(EndpointName="orders", EndpointConfigName="orders")
+    assert code(refused) == "ValidationException"
+    found = [sagemaker.describe_endpoint(EndpointName="orders")["EndpointStatus"] for _ in range(4)]
+    assert found == ["Creating", "Creating", "Creating", "InService"]
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+    sagemaker.delete_endpoint(EndpointName="orders")
+    with pytest.raises(botocore.exceptions.ClientError, match="Could not find endpoint"):
+        sagemaker.describe_endpoint(EndpointName="orders")

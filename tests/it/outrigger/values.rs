@@ -4,8 +4,16 @@ use serde_json::Value as Json;
 
 use super::run;
 
-const OURS: [&str; 7] =
-    ["athena", "aws-batch", "bigquery", "databricks", "emr-serverless", "redshift", "snowflake"];
+const OURS: [&str; 8] = [
+    "athena",
+    "aws-batch",
+    "bigquery",
+    "databricks",
+    "emr-serverless",
+    "redshift",
+    "sagemaker",
+    "snowflake",
+];
 
 /// Values without the line that names the command.
 fn without_command(values: &str) -> String {

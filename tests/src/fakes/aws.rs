@@ -249,6 +249,14 @@ impl Checker {
         respond(status.unwrap_or(StatusCode::OK), output)
     }
 
+    /// A successful answer of `operation`, which has no output.
+    pub fn done(&self, operation: &str) -> Response {
+        if self.model.operations.get(operation).is_none_or(|known| known.output.is_some()) {
+            self.breach(format!("the fake answers {operation} without its output"));
+        }
+        StatusCode::OK.into_response()
+    }
+
     /// An error that the model documents for `operation`, with `members` besides its message.
     pub fn exception(
         &self,

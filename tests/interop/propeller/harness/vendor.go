@@ -17,7 +17,7 @@ type Vendor struct {
 	TaskType string
 	// Golden is a request whose task declares outputs.
 	Golden string
-	// Results is how the URI of its rows begins; empty if the job writes the outputs itself.
+	// Results is how the URI of its rows begins; empty if its outputs are no tables, or the job writes them itself.
 	Results string
 	// Broken makes a fake's jobs fail permanently; Flaky with an error that a retry may fix.
 	Broken, Flaky string
@@ -30,7 +30,7 @@ type Vendor struct {
 	settings   func(t testing.TB, upstream string) (environment, arguments []string)
 }
 
-// Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Redshift and Snowflake are the services of this repository.
+// Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Redshift, Sagemaker and Snowflake are the services of this repository.
 var (
 	Athena = &Vendor{
 		Name: "athena", TaskType: "presto", Golden: "ath_select", Results: "s3://acme-athena/results/",
@@ -64,12 +64,18 @@ var (
 		createPath: "RedshiftData.BatchExecuteStatement", deletePath: "RedshiftData.CancelStatement",
 		jobID: []string{"Id"}, settings: redshiftSettings,
 	}
+	Sagemaker = &Vendor{
+		Name: "sagemaker", TaskType: "sagemaker-training-job", Golden: "sm_training",
+		Broken: "AlgorithmError", Flaky: "CapacityError",
+		createPath: "SageMaker.CreateTrainingJob", deletePath: "SageMaker.StopTrainingJob",
+		jobID: []string{"TrainingJobArn"}, settings: sagemakerSettings,
+	}
 	Snowflake = &Vendor{
 		Name: "snowflake", TaskType: "snowflake", Golden: "sf_select_output", Results: "snowflake://",
 		Broken: "001003", Flaky: "000603",
 		createPath: "/statements", jobID: []string{"statementHandle"}, settings: snowflakeSettings,
 	}
-	Vendors = []*Vendor{Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Redshift, Snowflake}
+	Vendors = []*Vendor{Athena, AwsBatch, Bigquery, Databricks, EmrServerless, Redshift, Sagemaker, Snowflake}
 )
 
 // snowflakeKey is the key of a user that does not exist.
@@ -105,6 +111,11 @@ func awsBatchSettings(t testing.TB, upstream string) (environment, arguments []s
 func emrServerlessSettings(t testing.TB, upstream string) (environment, arguments []string) {
 	environment, arguments = athenaSettings(t, upstream)
 	return environment, append(arguments, "--execution-roles=arn:aws:iam::111122223333:role/etl-*")
+}
+
+func sagemakerSettings(t testing.TB, upstream string) (environment, arguments []string) {
+	environment, arguments = athenaSettings(t, upstream)
+	return environment, append(arguments, "--execution-roles=arn:aws:iam::111122223333:role/ml-*")
 }
 
 func bigquerySettings(_ testing.TB, upstream string) (environment, arguments []string) {

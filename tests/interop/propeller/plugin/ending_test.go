@@ -78,7 +78,7 @@ func succeedAndAbort(t *testing.T, vendor *harness.Vendor) {
 }
 
 // withFailures are the services whose failures and repeats propeller sees.
-var withFailures = []*harness.Vendor{harness.Athena, harness.AwsBatch, harness.Bigquery, harness.EmrServerless, harness.Redshift}
+var withFailures = []*harness.Vendor{harness.Athena, harness.AwsBatch, harness.Bigquery, harness.EmrServerless, harness.Redshift, harness.Sagemaker}
 
 func TestFailureCarriesVendorMessage(t *testing.T) {
 	t.Parallel()

@@ -130,6 +130,17 @@ impl Model {
         &MODEL
     }
 
+    /// The model of SageMaker.
+    ///
+    /// # Panics
+    /// If the extract is not one; a test reads it.
+    #[must_use]
+    pub fn sagemaker() -> &'static Self {
+        static MODEL: LazyLock<Model> =
+            LazyLock::new(|| Model::parse(include_str!("../../../aws-models/sagemaker.json")));
+        &MODEL
+    }
+
     /// The model of STS.
     ///
     /// # Panics

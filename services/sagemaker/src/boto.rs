@@ -1,0 +1,267 @@
+//! flytekit's `boto` tasks: each is one call of SageMaker's API, one of those that flytekit's own tasks make.
+
+use std::collections::BTreeMap;
+
+use plugin_core::{
+    Context, Error, HttpBuilder, Kind, Phase, Plugin, Result, Status, SyncPlugin, Task, TaskType,
+    Value,
+    aws::{self, Client, ExecutionRoles},
+    schemars::{self, JsonSchema},
+    serde_json::{Map, Value as Json, json},
+};
+use serde::Deserialize;
+
+use crate::{
+    SageMaker, Settings, images, outputs,
+    render::Values,
+    request::{self, Request},
+    resource::{ENDPOINT_CONFIG, Facts, MODEL},
+    roles,
+    submit::{self, Adopt},
+};
+
+/// The task's configuration: flytekit's `BotoConfig`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// `sagemaker`.
+    pub(crate) service: String,
+    /// The method of boto3, one of those that the service's operator lists.
+    pub(crate) method: String,
+    /// Its arguments, in which `{inputs.x}`, `{images.x}` and `{idempotence_token}` are replaced.
+    #[serde(default)]
+    pub(crate) config: Option<Map<String, Json>>,
+    /// The region, one of those that the service's operator lists.
+    #[serde(default)]
+    pub(crate) region: Option<String>,
+    /// Images for `{images.x}`.
+    #[serde(default)]
+    pub(crate) images: Option<BTreeMap<String, String>>,
+    /// The ARN of the role to call AWS as, one of those that the service's operator allows. flytekit has no such field.
+    #[serde(default)]
+    pub(crate) role: Option<String>,
+}
+
+/// What a method does.
+#[derive(Debug, Clone, Copy)]
+enum Does {
+    Make(&'static Facts),
+    Read,
+    /// Stops or deletes.
+    End,
+}
+
+/// The methods that flytekit's tasks call, with their operations.
+const METHODS: [(&str, &str, Does); 15] = [
+    ("create_model", "CreateModel", Does::Make(&MODEL)),
+    ("create_endpoint_config", "CreateEndpointConfig", Does::Make(&ENDPOINT_CONFIG)),
+    ("delete_endpoint", "DeleteEndpoint", Does::End),
+    ("delete_endpoint_config", "DeleteEndpointConfig", Does::End),
+    ("delete_model", "DeleteModel", Does::End),
+    ("describe_training_job", "DescribeTrainingJob", Does::Read),
+    ("describe_processing_job", "DescribeProcessingJob", Does::Read),
+    ("describe_transform_job", "DescribeTransformJob", Does::Read),
+    ("describe_hyper_parameter_tuning_job", "DescribeHyperParameterTuningJob", Does::Read),
+    ("describe_inference_recommendations_job", "DescribeInferenceRecommendationsJob", Does::Read),
+    ("stop_training_job", "StopTrainingJob", Does::End),
+    ("stop_processing_job", "StopProcessingJob", Does::End),
+    ("stop_transform_job", "StopTransformJob", Does::End),
+    ("stop_hyper_parameter_tuning_job", "StopHyperParameterTuningJob", Does::End),
+    ("stop_inference_recommendations_job", "StopInferenceRecommendationsJob", Does::End),
+];
+
+/// The setting that lists them.
+const SETTING: &str = "--boto-methods (SAGEMAKER_BOTO_METHODS)";
+
+/// The methods that tasks may call.
+#[derive(Debug)]
+pub(crate) struct Allowed(Vec<String>);
+
+impl Allowed {
+    /// Those that the operator lists as `names`; all of them for `all`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with one that flytekit's tasks do not call.
+    pub(crate) fn new(names: &[String]) -> Result<Self> {
+        let names = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let names = names.map(str::to_owned).collect::<Vec<_>>();
+        if names == ["all"] {
+            return Ok(Self(METHODS.map(|(name, ..)| name.to_owned()).to_vec()));
+        }
+        let known = |name: &&String| METHODS.iter().any(|(method, ..)| method == name);
+        match names.iter().find(|name| !known(name)) {
+            Some(unknown) => Err(Error::invalid(format!(
+                "{SETTING}: {unknown:?} is neither all nor a method of flytekit's tasks; these are {}",
+                METHODS.map(|(name, ..)| name).join(", ")
+            ))),
+            None => Ok(Self(names)),
+        }
+    }
+
+    /// Whether tasks may call any.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    fn find(&self, call: &Call) -> Result<(&'static str, Does)> {
+        if call.service != "sagemaker" {
+            return Err(Error::invalid(format!(
+                "custom.service: {:?}: this service calls sagemaker alone",
+                call.service
+            )));
+        }
+        let method = call.method.as_str();
+        let known = METHODS.iter().find(|(name, ..)| *name == method);
+        match known.filter(|_| self.0.iter().any(|name| name == method)) {
+            Some((_, operation, does)) => Ok((operation, *does)),
+            None => Err(Error::invalid(format!(
+                "custom.method: {method:?} is not allowed; the service's operator lists methods in {SETTING}"
+            ))),
+        }
+    }
+}
+
+impl SyncPlugin for SageMaker {
+    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("boto", 0)];
+    const EXAMPLE: &'static str = r#"{
+        "custom": {"service": "sagemaker", "method": "delete_model", "config": {"ModelName": "{inputs.name}"}},
+        "inputs": {"name": "orders-1"}
+    }"#;
+
+    type Settings = Settings;
+    type Custom = Call;
+
+    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
+        <Self as Plugin>::new(settings, http)
+    }
+
+    fn task_types(&self) -> &'static [TaskType] {
+        if self.boto.any() { <Self as SyncPlugin>::TASK_TYPES } else { &[] }
+    }
+
+    async fn execute(&self, cx: &Context, task: Task<Call>) -> Result<Status> {
+        let (region, role) = (task.custom.region.as_deref(), task.custom.role.as_deref());
+        let place = self.aws.choose(cx, &crate::asked(&task.inputs, region, role))?;
+        let client = self.aws.client(cx, &place)?;
+        execute(cx, &client, (&self.boto, &self.roles), &task).await
+    }
+}
+
+/// Calls what `task` asks for, in the region that `client` calls.
+async fn execute(
+    cx: &Context,
+    client: &Client,
+    (allowed, roles): (&Allowed, &ExecutionRoles),
+    task: &Task<Call>,
+) -> Result<Status> {
+    let call = &task.custom;
+    let (operation, does) = allowed.find(call)?;
+    let asked = call.config.clone().unwrap_or_default();
+    let token = request::token(cx);
+    let values = Values {
+        inputs: &task.inputs,
+        images: &images::of(call.images.as_ref(), client.region().name())?,
+        token: &token,
+        longest: ("", 0),
+    };
+    let config = values.render("custom.config", &asked)?;
+    roles::check(cx, roles, "custom.config", &config)?;
+    let result = match does {
+        Does::Make(facts) => make(cx, client, roles, facts, config).await?,
+        Does::Read => read(cx, client, operation, config).await?,
+        Does::End => end(cx, client, operation, config).await?,
+    };
+    // As in flytekit, there is a token only where one was asked for.
+    let is_asked = Json::Object(asked).to_string().contains("{idempotence_token}");
+    let token = if is_asked { token } else { String::new() };
+    Ok(Status::new(Phase::Succeeded)
+        .output("result", Some(Value::Json(result)))
+        .output("idempotence_token", Some(Value::String(token))))
+}
+
+async fn make(
+    cx: &Context,
+    client: &Client,
+    roles: &ExecutionRoles,
+    facts: &Facts,
+    mut config: Map<String, Json>,
+) -> Result<Json> {
+    let role = "ExecutionRoleArn";
+    if facts.name == MODEL.name && !config.contains_key(role) {
+        let default = roles.choose(cx, role, None)?;
+        config.extend(default.map(|arn| (role.to_owned(), arn.into())));
+    }
+    let field = format!("custom.config.{}", facts.name);
+    let name = match config.get(facts.name) {
+        Some(name) => request::checked(&field, name, facts.longest_name)?.to_owned(),
+        None => return Err(Error::invalid(format!("{field}: missing"))),
+    };
+    let request = Request::tagged(cx, "custom.config", name, config)?;
+    let arn = submit::submit(cx, client, facts, &request, Adopt::Same).await?;
+    Ok(json!({ facts.arn: arn }))
+}
+
+async fn read(
+    cx: &Context,
+    client: &Client,
+    operation: &str,
+    config: Map<String, Json>,
+) -> Result<Json> {
+    let answer: Json =
+        client.call(operation, &config).idempotent().send_json(cx).await.map_err(aws::of_submit)?;
+    Ok(outputs::all_timed("", answer))
+}
+
+/// A repeat finds nothing that it could stop or delete.
+async fn end(
+    cx: &Context,
+    client: &Client,
+    operation: &str,
+    config: Map<String, Json>,
+) -> Result<Json> {
+    // What flytekit's connector returns for a call without a result.
+    let nothing = json!({ "result": null });
+    match client.call(operation, &config).idempotent().send(cx).await {
+        Ok(_) => Ok(nothing),
+        Err(error) if error.kind() == Kind::NotFound || has_ended(&error) => Ok(nothing),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether AWS refused to stop a job because it does not run: the model has no error for that.
+fn has_ended(error: &Error) -> bool {
+    let is_refusal = error.kind() == Kind::InvalidArgument && error.is_upstream();
+    is_refusal && ["is in status", "non-running"].iter().any(|text| error.message().contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(service: &str, method: &str) -> Call {
+        let (service, method) = (service.to_owned(), method.to_owned());
+        Call { service, method, config: None, region: None, images: None, role: None }
+    }
+
+    #[test]
+    fn only_listed_methods_of_sagemaker_may_be_called() {
+        let all = Allowed::new(&["all".to_owned()]).unwrap();
+        for (method, ..) in METHODS {
+            assert!(all.find(&call("sagemaker", method)).is_ok(), "{method}");
+        }
+        let some = Allowed::new(&["create_model".to_owned(), " delete_model".to_owned()]).unwrap();
+        assert!(some.find(&call("sagemaker", "delete_model")).is_ok());
+        for (service, method, field) in [
+            ("sagemaker", "delete_endpoint", "custom.method: "),
+            ("sagemaker", "create_notebook_instance", "custom.method: "),
+            ("iam", "create_model", "custom.service: "),
+            ("sagemaker-runtime", "invoke_endpoint_async", "custom.service: "),
+        ] {
+            let error = some.find(&call(service, method)).unwrap_err();
+            assert!(error.message().starts_with(field), "{error}");
+        }
+        assert!(!Allowed::new(&[String::new()]).unwrap().any());
+        let error = Allowed::new(&["create_user".to_owned()]).unwrap_err();
+        assert!(error.message().starts_with(SETTING), "{error}");
+    }
+}
