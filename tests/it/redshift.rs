@@ -213,7 +213,7 @@ async fn lost_answers_and_throttles_run_one_statement() {
 async fn a_full_queue_refuses_creates_and_slows_nothing_else() {
     let ending = Ending::Stuck("STARTED".to_owned());
     let args = ["--poll-freshness=0s"];
-    let stage = Stage::set(Options { ending, ..Options::default() }, &args).await;
+    let stage = Stage::set_with(Options { ending, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
     let handle = client.create(&task()).await.unwrap();
     let mut other = task();
@@ -222,7 +222,7 @@ async fn a_full_queue_refuses_creates_and_slows_nothing_else() {
     stage.fake.fail_with([full()]);
     let error = client.create(&other).await.unwrap_err();
     assert!(error.message.contains("too many statements"), "{error:?}");
-    assert_eq!(stage.fake.statements(), 1, "it is not repeated within the call");
+    assert_eq!(stage.fake.jobs(), 1, "it is not repeated within the call");
     let before = calls(&stage.fake);
     for _ in 0..20 {
         let seen = client.get(&task(), &handle).await.unwrap();
@@ -231,7 +231,7 @@ async fn a_full_queue_refuses_creates_and_slows_nothing_else() {
     assert_eq!(calls(&stage.fake) - before, 20);
     client.delete(&task(), &handle).await.unwrap();
     client.create(&other).await.unwrap();
-    assert_eq!(stage.fake.statements(), 2);
+    assert_eq!(stage.fake.jobs(), 2);
 }
 
 #[tokio::test]
