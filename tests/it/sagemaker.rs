@@ -111,7 +111,8 @@ fn comparable(operation: &str, request: &Json) -> Json {
     assert!(members.remove(&name).is_some(), "{name}");
     let is_own = |tag: &Json| tag["Key"].as_str().unwrap().starts_with("outrigger-");
     let tags = members.remove("Tags").unwrap_or_default();
-    let tags = tags.as_array().into_iter().flatten().filter(|tag| !is_own(tag)).collect::<Json>();
+    let tags = tags.as_array().into_iter().flatten().filter(|tag| !is_own(tag));
+    let tags = tags.cloned().collect::<Json>();
     members.insert("Tags".to_owned(), tags);
     for value in
         members.get_mut("HyperParameters").and_then(Json::as_object_mut).into_iter().flatten()

@@ -49,19 +49,19 @@ async fn answer(
     }
     for (verb, answer) in VERBS {
         if let Some(kind) = operation.strip_prefix(verb).and_then(Kind::of) {
-            return answer(&shared, kind, call);
+            return answer(&shared, kind, &call);
         }
     }
     shared.checker.breach(format!("the fake has no {operation}"));
     error(StatusCode::BAD_REQUEST, "UnknownOperationException", &operation)
 }
 
-type Answer = fn(&Shared, &'static Kind, Call) -> Response;
+type Answer = fn(&Shared, &'static Kind, &Call) -> Response;
 const VERBS: [(&str, Answer); 4] =
     [("Create", create), ("Describe", describe), ("Stop", stop), ("Delete", delete)];
 
-fn create(shared: &Shared, kind: &'static Kind, call: Call) -> Response {
-    let Call { operation, input, access_key } = call;
+fn create(shared: &Shared, kind: &'static Kind, call: &Call) -> Response {
+    let Call { operation, input, access_key } = call.clone();
     let made = Resource::new(kind, input.clone(), shared.options.polls);
     let (arn, key) = (made.arn(), made.key());
     let mut state = shared.state();
@@ -108,7 +108,7 @@ impl Fake {
     }
 }
 
-fn describe(shared: &Shared, kind: &'static Kind, call: Call) -> Response {
+fn describe(shared: &Shared, kind: &'static Kind, call: &Call) -> Response {
     let ending = shared.ending();
     let name = call.input[kind.name].as_str().unwrap_or_default();
     let mut state = shared.state();
@@ -130,7 +130,7 @@ fn describe(shared: &Shared, kind: &'static Kind, call: Call) -> Response {
     not_found(shared, kind, &call.operation, name)
 }
 
-fn stop(shared: &Shared, kind: &'static Kind, call: Call) -> Response {
+fn stop(shared: &Shared, kind: &'static Kind, call: &Call) -> Response {
     let ending = shared.ending();
     let name = call.input[kind.name].as_str().unwrap_or_default();
     match shared.state().resources.get_mut(&kind.key(name)) {
@@ -147,7 +147,7 @@ fn stop(shared: &Shared, kind: &'static Kind, call: Call) -> Response {
     }
 }
 
-fn delete(shared: &Shared, kind: &'static Kind, call: Call) -> Response {
+fn delete(shared: &Shared, kind: &'static Kind, call: &Call) -> Response {
     let name = call.input[kind.name].as_str().unwrap_or_default();
     match shared.state().resources.remove(&kind.key(name)) {
         None => not_found(shared, kind, &call.operation, name),
