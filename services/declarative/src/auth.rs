@@ -5,7 +5,6 @@ use plugin_core::{
     Context, Error, Fingerprint, Http, HttpBuilder, Kind, Result,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     secrecy::{ExposeSecret as _, SecretString},
-    serde_json::Value as Json,
     upstream::{Credentials, SecretToken, Token, TokenCache, TokenSource, authorization},
 };
 
@@ -97,11 +96,11 @@ impl Auth {
         matches!(self, Self::Aws(api) if api.protocol != AwsProtocol::RestJson)
     }
 
-    /// `http` with these credentials, for an API with `settings`.
+    /// `http` with these credentials, for an API with the settings that `scope` has.
     ///
     /// # Errors
     /// `InvalidArgument` when a setting makes no URL.
-    pub(crate) fn sign(&self, http: HttpBuilder, settings: &Json) -> Result<HttpBuilder> {
+    pub(crate) fn sign(&self, http: HttpBuilder, scope: &Scope) -> Result<HttpBuilder> {
         Ok(match self {
             Self::None | Self::Aws(_) => http,
             Self::Bearer(secret) => http.credentials(SecretToken::new(secret)),
@@ -114,7 +113,7 @@ impl Auth {
                 http.credentials(Basic { username: username.clone(), password: password.clone() })
             }
             Self::Oauth2(oauth) => {
-                let source = oauth.source(&http, settings)?;
+                let source = oauth.source(&http, scope)?;
                 http.credentials(TokenCache::default().of(source))
             }
         })
@@ -238,10 +237,9 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
 }
 
 impl Oauth2 {
-    fn source(&self, http: &HttpBuilder, settings: &Json) -> Result<ClientCredentials> {
-        let scope = Scope::default().with("settings", settings);
+    fn source(&self, http: &HttpBuilder, scope: &Scope) -> Result<ClientCredentials> {
         let read = |text: &Text| {
-            text.eval(&scope).map_err(|error| Error::invalid(format!("upstream.auth: {error}")))
+            text.eval(scope).map_err(|error| Error::invalid(format!("upstream.auth: {error}")))
         };
         let optional = |text: &Option<Text>| match text {
             Some(text) => read(text),

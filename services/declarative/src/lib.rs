@@ -21,6 +21,7 @@ mod settings;
 mod status;
 mod task;
 pub mod tools;
+mod trace;
 mod value;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ use plugin_core::{
 };
 
 pub use self::{definition::Definition, job::Job, mistake::Mistakes, settings::Settings};
-use crate::{served::Served, settings::Assignment};
+use crate::{expression::Scope, served::Served, settings::Assignment};
 
 /// The plugins of the operator's files.
 pub struct Declarative {
@@ -138,5 +139,6 @@ fn read(path: &Path, set: &[Assignment], http: HttpBuilder) -> Result<Served> {
     let definition = Definition::read(&name, &source)
         .map_err(|mistakes| Error::invalid(format!("the file {name} is wrong:\n{mistakes}")))?;
     let values = settings::values(&definition.name, &definition.settings, set)?;
-    Served::new(definition, values, http).map_err(|error| error.about(&name))
+    let scope = Scope::default().with("settings", values);
+    Served::new(definition.into(), scope, http).map_err(|error| error.about(&name))
 }
