@@ -13,6 +13,8 @@
 pub mod aws;
 pub mod context;
 mod erased;
+#[cfg(feature = "google")]
+pub mod google;
 mod handle;
 mod metrics;
 mod plugin;

@@ -52,6 +52,7 @@ fn signed(auth: &Auth) -> String {
             format!("authorization: Basic <{username}>:<{password}>\n")
         }
         Auth::Oauth2(_) => "authorization: Bearer <a token of the token endpoint>\n".to_owned(),
+        Auth::Google { .. } => "authorization: Bearer <an access token of Google>\n".to_owned(),
         Auth::Aws(_) => "authorization: AWS4-HMAC-SHA256 <a signature>\n".to_owned(),
     }
 }

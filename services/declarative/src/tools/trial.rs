@@ -44,18 +44,18 @@ pub async fn attempt_against(attempt: &Attempt<'_>, args: &TrialArgs) -> StdResu
     // What the settings gave is of no interest.
     plan.trace.take();
     let job = served.submit(&cx, &OutputTypes::default(), values).await;
-    seen.note(match &job {
+    seen.note(&match &job {
         Ok(job) => format!("job: {}", Json::Object(job.ids.clone())),
         Err(error) => spelled(error),
     });
     if let Ok(job) = job {
         let status = served.get(&cx, &job).await;
-        seen.note(match status {
+        seen.note(&match status {
             Ok(status) => format!("a poll answers {}", status.phase().name()),
             Err(error) => spelled(&error),
         });
         let stopped = served.delete(&cx, &job).await;
-        seen.note(stopped.map_or_else(|error| spelled(&error), |()| "stopped".to_owned()));
+        seen.note(&stopped.map_or_else(|error| spelled(&error), |()| "stopped".to_owned()));
     }
     // What the vendor echoes of secrets, the client has masked.
     Ok(seen.text())
@@ -84,8 +84,8 @@ impl Seen {
     }
 
     /// Adds what a call led to.
-    fn note(&self, outcome: String) {
-        self.add(&outcome);
+    fn note(&self, outcome: &str) {
+        self.add(outcome);
         self.text.lock().unwrap_or_else(PoisonError::into_inner).push('\n');
     }
 
