@@ -81,6 +81,7 @@ macro_rules! examples {
 }
 
 examples! {
+    aws_lambda: "aws-lambda", "aws-lambda.region=eu-central-1",
     ecs: "ecs", "ecs.region=eu-central-1",
     emr_steps: "emr-steps", "emr-steps.region=eu-central-1",
     glue: "glue", "glue.region=eu-central-1",
