@@ -92,6 +92,12 @@ examples! {
 }
 
 #[test]
+fn bigquery() {
+    let recorded = include_str!("../../bigquery/tests/recorded.json");
+    mutate(include_str!("../examples/bigquery.yaml"), recorded, "");
+}
+
+#[test]
 fn athena() {
     let recorded = include_str!("../../athena/tests/recorded.json");
     mutate(include_str!("../examples/athena.yaml"), recorded, "athena-file.region=eu-central-1");

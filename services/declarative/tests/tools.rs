@@ -1,5 +1,7 @@
 //! The commands for those who write files.
 
+#![expect(clippy::unwrap_used, reason = "functions that tests share")]
+
 use declarative::tools::{Attempt, attempt, attempt_against, check, schema};
 use plugin_core::{
     TrialArgs,
