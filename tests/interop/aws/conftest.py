@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", TARGET / "debug"))
 REGION = "eu-central-1"
+STEP_FUNCTIONS = ROOT / "services/declarative/examples/step-functions.yaml"
 # AWS documents them as an example. The fakes know them.
 FAKES_KEYS = {
     "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE",
@@ -68,9 +69,9 @@ class Service:
     api: str
     log: pathlib.Path
 
-    def call(self, method, query="", body=None):
+    def call(self, method, query="", body=None, key=None):
         url = f"http://{self.api}/plugins/v1/{self.task_type}/0{query}"
-        headers = {"content-type": "application/json", "idempotency-key": str(uuid.uuid4())}
+        headers = {"content-type": "application/json", "idempotency-key": key or str(uuid.uuid4())}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method, headers=headers)
         try:
@@ -115,8 +116,8 @@ def service(files, name, arguments, variables):
                 urllib.request.urlopen(f"http://{admin}/readyz", timeout=1)
                 break
             time.sleep(0.05)
-        task_type = "athena" if name == "athena" else "redshift"
-        yield Service(task_type, api, log)
+        task_types = {"athena": "athena", "redshift": "redshift", "declarative": "aws_step_function"}
+        yield Service(task_types[name], api, log)
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -142,8 +143,14 @@ def start(moto, tmp_path):
             where = {
                 "athena": ["--output-location=s3://results/", "--poll-freshness=0s"],
                 "redshift": ["--workgroups=sales", "--databases=dev"],
+                "declarative": [f"--files={STEP_FUNCTIONS}", f"--set=step-functions.region={REGION}"],
             }
-            own = [f"--endpoint={moto.url}", f"--sts-endpoint-url={moto.url}", f"--secrets-dir={secrets}"]
+            own = [f"--endpoint={moto.url}", f"--secrets-dir={secrets}"]
+            if name == "declarative":
+                # Its files have AWS's settings from the environment.
+                variables = {"AWS_ENDPOINT_URL_STS": moto.url, **variables}
+            else:
+                own.append(f"--sts-endpoint-url={moto.url}")
             return running.enter_context(service(tmp_path, name, [*own, *where[name], *arguments], variables))
 
         yield start
