@@ -1,7 +1,7 @@
 //! Dyn-compatible forms of the plugin traits: the only place where a plugin's own types become JSON.
 
 mod raw;
-mod sync;
+mod sync_tasks;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -28,13 +28,20 @@ pub(crate) enum AnyPlugin {
 }
 
 impl AnyPlugin {
-    /// Makes the plugin `P`: its jobs, and its sync tasks if it has some.
+    /// Makes the plugin `P`: its jobs and its sync tasks, if it has both.
     pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Vec<Self>> {
         let plugin = Arc::new(P::new(settings, http)?);
-        let tasks = plugin.options().sync;
-        let tasks = tasks.map(|tasks| sync::Tasks { plugin: Arc::clone(&plugin), tasks });
-        let tasks = tasks.map(|tasks| Self::Sync(Arc::new(tasks)));
-        Ok([Self::Async(plugin)].into_iter().chain(tasks).collect())
+        let options = plugin.options();
+        let tasks = Arc::new(sync_tasks::Tasks(Arc::clone(&plugin)));
+        let has_sync = options.sync.is_some_and(|sync| !sync.task_types.is_empty());
+        let mut made = Vec::new();
+        if !options.task_types.is_empty() || !has_sync {
+            made.push(Self::Async(plugin));
+        }
+        if has_sync {
+            made.push(Self::Sync(tasks));
+        }
+        Ok(made)
     }
 
     /// Makes the sync plugin `P`.
@@ -71,7 +78,7 @@ impl AnyPlugin {
     pub(crate) fn custom_schema(&self, task_type: TaskType) -> Json {
         match self {
             Self::Async(plugin) => plugin.custom_schema(task_type),
-            Self::Sync(plugin) => plugin.custom_schema(),
+            Self::Sync(plugin) => plugin.custom_schema(task_type),
         }
     }
 
@@ -79,7 +86,7 @@ impl AnyPlugin {
     pub(crate) fn example(&self, task_type: TaskType) -> Json {
         let text = match self {
             Self::Async(plugin) => plugin.example(task_type),
-            Self::Sync(plugin) => plugin.example().into(),
+            Self::Sync(plugin) => plugin.example(task_type),
         };
         serde_json::from_str(&text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
     }
@@ -136,10 +143,11 @@ impl AnyPlugin {
 /// [`SyncPlugin`] as a dyn-compatible trait, with `Custom` as JSON.
 pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
-    fn custom_schema(&self) -> Json;
-    /// A task as people submit it, as JSON.
-    fn example(&self) -> &'static str {
-        r#"{"inputs": {}}"#
+    /// The JSON Schema of the `custom` of `task_type`.
+    fn custom_schema(&self, task_type: TaskType) -> Json;
+    /// A task of `task_type` as people submit it, as JSON.
+    fn example(&self, _task_type: TaskType) -> Cow<'static, str> {
+        r#"{"inputs": {}}"#.into()
     }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
@@ -161,12 +169,12 @@ impl<P: SyncPlugin> DynSyncPlugin for P {
         SyncPlugin::task_types(self)
     }
 
-    fn custom_schema(&self) -> Json {
+    fn custom_schema(&self, _: TaskType) -> Json {
         schemars::schema_for!(P::Custom).to_value()
     }
 
-    fn example(&self) -> &'static str {
-        P::EXAMPLE
+    fn example(&self, _: TaskType) -> Cow<'static, str> {
+        P::EXAMPLE.into()
     }
 
     fn execute(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Status>> {

@@ -11,12 +11,11 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use server_core::Result;
 
-pub(crate) use self::options::SyncTasks;
 pub use self::{
     joint::{JointPolls, JointStatus, Polled},
     options::Options,
     raw::{RawPlugin, RawTaskTypes, RepeatedCreate},
-    sync::SyncPlugin,
+    sync::{SyncPlugin, SyncTasks},
 };
 use crate::{
     context::Context,

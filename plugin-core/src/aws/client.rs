@@ -77,7 +77,7 @@ impl Aws {
     ) -> Result<Self> {
         let identity = Arc::new(Identity::new(&settings, &http)?);
         let http = http.failures_with(move |status, headers, body| {
-            refusal::read(status, headers, body, &refusals, api.full)
+            refusal::read_failure(status, headers, body, &refusals, api.full)
         });
         let endpoints = settings.endpoints()?;
         let regions = [&settings.region].into_iter().chain(&settings.regions).collect::<Vec<_>>();

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 use server_core::{Result, digest::Fingerprint};
 
-use super::{JointPolls, JointStatus, Plugin, Polled, SyncPlugin};
+use super::{JointPolls, JointStatus, Plugin, Polled, SyncTasks};
 use crate::{
     context::Context,
     task::{Status, Task, TaskType, read_custom},
@@ -49,26 +49,25 @@ use crate::{
 pub struct Options<P: Plugin> {
     pub(crate) task_types: &'static [TaskType],
     pub(crate) joint: Option<Joint<P>>,
+    pub(crate) sync: Option<Sync<P>>,
     pub(crate) schema: Option<fn(&P, TaskType) -> Json>,
     pub(crate) example: Option<fn(&P, TaskType) -> String>,
-    pub(crate) sync: Option<SyncTasks<P>>,
 }
-
-/// The functions of [`SyncPlugin`] as values, for plugins that have jobs, too.
-pub(crate) struct SyncTasks<P> {
-    pub(crate) task_types: fn(&P) -> &'static [TaskType],
-    pub(crate) schema: fn() -> Json,
-    pub(crate) example: &'static str,
-    pub(crate) execute: Execute<P>,
-}
-
-type Execute<P> = for<'a> fn(&'a P, &'a Context, Task<Json>) -> BoxFuture<'a, Result<Status>>;
 
 /// The functions of [`JointPolls`] as values, so that other plugins need not implement the trait.
 pub(crate) struct Joint<P: Plugin> {
     pub(crate) group: Group<P>,
     pub(crate) get_many: GetMany<P>,
 }
+
+/// The function of [`SyncTasks`] as a value, with the task types that it is for, and the JSON Schema of their `custom`.
+pub(crate) struct Sync<P: Plugin> {
+    pub(crate) task_types: &'static [TaskType],
+    pub(crate) schema: fn() -> Json,
+    pub(crate) execute: Execute<P>,
+}
+
+type Execute<P> = for<'a> fn(&'a P, &'a Context, Task<Json>) -> BoxFuture<'a, Result<Status>>;
 
 type Group<P> = for<'a> fn(
     &'a P,
@@ -85,7 +84,7 @@ type GetMany<P> = for<'a> fn(
 impl<P: Plugin> Default for Options<P> {
     /// All task types, no joint polls.
     fn default() -> Self {
-        Self { task_types: P::TASK_TYPES, joint: None, schema: None, example: None, sync: None }
+        Self { task_types: P::TASK_TYPES, joint: None, sync: None, schema: None, example: None }
     }
 }
 
@@ -110,25 +109,6 @@ impl<P: Plugin> Options<P> {
         self
     }
 
-    /// Answers the task types of [`SyncPlugin`] as well, within the call: for vendors with jobs and with calls that respond
-    /// within seconds. Both are one plugin: its settings are [`Plugin::Settings`], and [`SyncPlugin::new`] is not called.
-    pub fn sync_tasks(mut self) -> Self
-    where
-        P: SyncPlugin,
-    {
-        self.sync = Some(SyncTasks {
-            task_types: SyncPlugin::task_types,
-            schema: || schemars::schema_for!(<P as SyncPlugin>::Custom).to_value(),
-            example: <P as SyncPlugin>::EXAMPLE,
-            execute: |plugin, cx, task| {
-                Box::pin(async move {
-                    SyncPlugin::execute(plugin, cx, task.map_custom(read_custom)?).await
-                })
-            },
-        });
-        self
-    }
-
     /// Answers concurrent polls with [`JointPolls::get_many`].
     pub fn joint_polls(mut self) -> Self
     where
@@ -137,6 +117,20 @@ impl<P: Plugin> Options<P> {
         self.joint = Some(Joint {
             group: |plugin, cx, meta| Box::pin(plugin.group(cx, meta)),
             get_many: |plugin, cx, jobs| Box::pin(plugin.get_many(cx, jobs)),
+        });
+        self
+    }
+}
+
+impl<P: SyncTasks> Options<P> {
+    /// Answers tasks of `task_types` within the call, by [`SyncTasks::execute`]. They are not among those with jobs.
+    pub fn sync_tasks(mut self, task_types: &'static [TaskType]) -> Self {
+        self.sync = Some(Sync {
+            task_types,
+            schema: || schemars::schema_for!(P::Call).to_value(),
+            execute: |plugin, cx, task| {
+                Box::pin(async move { plugin.execute(cx, task.map_custom(read_custom)?).await })
+            },
         });
         self
     }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use server_core::Result;
 
+use super::Plugin;
 use crate::{
     context::Context,
     task::{Status, Task, TaskType},
@@ -106,5 +107,24 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
         &self,
         cx: &Context,
         task: Task<Self::Custom>,
+    ) -> impl Future<Output = Result<Status>> + Send;
+}
+
+/// A [`Plugin`] that answers some task types within the call: for vendors with jobs and with calls that respond within
+/// seconds, and for plugins that learn their task types when they start.
+///
+/// Opt in with [`Options::sync_tasks`](crate::Options::sync_tasks).
+pub trait SyncTasks: Plugin {
+    /// The task-specific part of a task template of these types, as [`SyncPlugin::Custom`].
+    type Call: DeserializeOwned + JsonSchema + Send + 'static;
+
+    /// Runs the task and returns its final status; see [`SyncPlugin::execute`].
+    ///
+    /// # Errors
+    /// As for [`SyncPlugin::execute`].
+    fn execute(
+        &self,
+        cx: &Context,
+        task: Task<Self::Call>,
     ) -> impl Future<Output = Result<Status>> + Send;
 }

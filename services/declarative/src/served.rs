@@ -1,6 +1,7 @@
 //! A plugin with its settings and its client: creates, polls and stops jobs.
 
 mod aws;
+mod joint;
 
 use std::sync::Arc;
 
@@ -14,21 +15,32 @@ use plugin_core::{
 
 use crate::{
     auth::Auth,
-    definition::{Definition, Idempotency, Lookup},
+    definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
-    expression::Scope,
+    expression::{Scope, Text},
     job::Job,
     request::Prepared,
     status::{self, unreadable},
     task::{Values, ids, invalid},
+    value::Value,
 };
 
 /// A plugin that is served.
 pub(crate) struct Served {
     pub(crate) definition: Arc<Definition>,
-    pub(crate) settings: Json,
+    /// What every expression sees: the settings.
+    scope: Scope,
     headers: Vec<(HeaderName, HeaderValue)>,
     vendor: Vendor,
+    watch: Option<Box<dyn Watch>>,
+}
+
+/// Sees what is sent, and what comes back.
+pub(crate) trait Watch: Send + Sync {
+    /// The part `part` of the file is about to send `request`.
+    fn sending(&self, part: &str, request: &Prepared);
+    /// The vendor answered.
+    fn answered(&self, answer: &Result<Response>);
 }
 
 enum Vendor {
@@ -37,13 +49,15 @@ enum Vendor {
 }
 
 impl Served {
-    /// The plugin of `definition`, with the values `settings`.
+    /// The plugin of `definition`, with the settings that `scope` has.
     ///
     /// # Errors
     /// `InvalidArgument` when a setting makes no URL, header or region.
-    pub(crate) fn new(definition: Definition, settings: Json, http: HttpBuilder) -> Result<Self> {
-        let definition = Arc::new(definition);
-        let scope = Scope::default().with("settings", &settings);
+    pub(crate) fn new(
+        definition: Arc<Definition>,
+        scope: Scope,
+        http: HttpBuilder,
+    ) -> Result<Self> {
         let mut headers = Vec::new();
         for (name, text) in &definition.headers {
             let part = format!("upstream.headers.{name}");
@@ -53,36 +67,46 @@ impl Served {
             headers.extend(value.map(|value| (name.clone(), value)));
         }
         let vendor = match &definition.auth {
-            Auth::Aws(api) => {
-                Vendor::Aws(Box::new(aws::client(&definition, api, &settings, http)?))
-            }
+            Auth::Aws(api) => Vendor::Aws(Box::new(aws::client(&definition, api, &scope, http)?)),
             auth => {
                 let base = definition.base.as_ref().and_then(|base| base.eval(&scope).transpose());
                 let base = base.unwrap_or_else(|| Ok(String::new()));
                 let base = base.map_err(|error| invalid("upstream.base", error))?;
-                let http = auth.sign(http, &settings)?;
-                let (errors, own) = (Arc::clone(&definition), settings.clone());
+                let http = auth.sign(http, &scope)?;
+                let (errors, own) = (Arc::clone(&definition), scope.clone());
                 let http = http.failures_with(move |status, headers, body| {
-                    errors.errors.read(&own, status, headers, body)
+                    errors.errors.read(own.clone(), status, headers, body)
                 });
                 Vendor::Http(http.build(&base)?)
             }
         };
-        Ok(Self { definition, settings, headers, vendor })
+        Ok(Self { definition, scope, headers, vendor, watch: None })
+    }
+
+    /// The same, watched by `watch`.
+    pub(crate) fn watched(self, watch: impl Watch + 'static) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// Submits the job of `task`, or finds it.
     pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
         let outputs = OutputTypes::of(task);
-        self.check_outputs(&outputs)?;
-        let job = Job::new(&self.definition.name, &outputs, self.place(cx)?);
+        self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
+        self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
+    }
+
+    /// Submits the job of a task with `values`, which declares `outputs`, or finds it.
+    pub(crate) async fn submit(
+        &self,
+        cx: &Context,
+        outputs: &OutputTypes,
+        values: Values,
+    ) -> Result<Job> {
+        let job = Job::new(&self.definition.name, outputs, self.place(cx)?);
         cx.check_meta(&job)?;
-        let create = &self.definition.create;
-        let scope = Values::of(&self.definition, cx, task)?.scope(&self.settings);
-        if let Some(target) = &create.target {
-            let target = target.eval(&scope).map_err(|error| invalid("create.target", error))?;
-            cx.caller().check_target(target.as_deref().unwrap_or_default())?;
-        }
+        let create = &self.definition.jobs()?.create;
+        let scope = values.scope(self.scope.clone());
+        check_target(cx, "create.target", create.target.as_ref(), &scope)?;
         let request =
             create.request.prepare(&scope).map_err(|error| invalid("create.request", error))?;
         let repeats = match &create.idempotency {
@@ -94,7 +118,7 @@ impl Served {
                 false
             }
         };
-        match (self.send(cx, &job, request, repeats).await, &create.exists) {
+        match (self.send(cx, "create", &job, request, repeats).await, &create.exists) {
             (Ok(response), _) => self.created(job, &answered(scope, &response)),
             (Err(error), Some(exists)) if error.kind() == Kind::AlreadyExists => {
                 let ids = ids(exists, &scope).map_err(|error| invalid("create.exists", error))?;
@@ -105,7 +129,7 @@ impl Served {
     }
 
     fn created(&self, job: Job, scope: &Scope) -> Result<Job> {
-        let ids = ids(&self.definition.create.job, scope)
+        let ids = ids(&self.definition.jobs()?.create.job, scope)
             .map_err(|error| unreadable(&format!("create.{error}")))?;
         Ok(Job { ids, ..job })
     }
@@ -121,7 +145,7 @@ impl Served {
         let part = "create.idempotency.lookup";
         let request = lookup.request.prepare(scope);
         let request = request.map_err(|error| invalid(&format!("{part}.request"), error))?;
-        let response = self.send(cx, job, request, true).await?;
+        let response = self.send(cx, "look-up", job, request, true).await?;
         let unclear = |error: &dyn std::fmt::Display| unreadable(&format!("{part}: {error}"));
         let items = lookup.items.eval(&answered(scope.clone(), &response));
         let items = match items.map_err(|error| unclear(&error))? {
@@ -138,12 +162,45 @@ impl Served {
         Ok(None)
     }
 
+    /// Runs `task` within the call.
+    pub(crate) async fn execute(
+        &self,
+        cx: &Context,
+        task: &Task<Map<String, Json>>,
+    ) -> Result<Status> {
+        let outputs = OutputTypes::of(task);
+        let Work::Sync(execute) = &self.definition.work else {
+            let message = format!("the plugin {} has jobs", self.definition.name);
+            return Err(Error::new(Kind::FailedPrecondition, message));
+        };
+        self.check_outputs(&execute.outputs, &outputs)?;
+        self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
+    }
+
+    /// Runs a task with `values`, which declares `outputs`.
+    pub(crate) async fn run(
+        &self,
+        cx: &Context,
+        execute: &Execute,
+        outputs: &OutputTypes,
+        values: Values,
+    ) -> Result<Status> {
+        let job = Job::new(&self.definition.name, outputs, self.place(cx)?);
+        let scope = values.scope(self.scope.clone());
+        check_target(cx, "execute.target", execute.target.as_ref(), &scope)?;
+        let request = execute.request.prepare(&scope);
+        let request = request.map_err(|error| invalid("execute.request", error))?;
+        let response = self.send(cx, "execute", &job, request, execute.repeats).await?;
+        let status = status::executed(execute, &answered(scope, &response), outputs)?;
+        Ok(self.described(status, &job))
+    }
+
     /// Reads the status of `job`.
     pub(crate) async fn get(&self, cx: &Context, job: &Job) -> Result<Status> {
         let scope = self.scope_of(job);
-        let get = &self.definition.get;
+        let get = &self.definition.jobs()?.get;
         let request = get.request.prepare(&scope).map_err(|error| invalid("get.request", error))?;
-        let response = self.send(cx, job, request, true).await?;
+        let response = self.send(cx, "get", job, request, true).await?;
         let scope = answered(scope, &response);
         let outputs = job.outputs()?;
         let status = status::read(get, scope, &outputs)?;
@@ -153,10 +210,10 @@ impl Served {
     /// Stops `job`.
     pub(crate) async fn delete(&self, cx: &Context, job: &Job) -> Result<()> {
         let scope = self.scope_of(job);
-        let delete = &self.definition.delete;
+        let delete = &self.definition.jobs()?.delete;
         let request = delete.request.prepare(&scope);
         let request = request.map_err(|error| invalid("delete.request", error))?;
-        let Err(error) = self.send(cx, job, request, true).await else { return Ok(()) };
+        let Err(error) = self.send(cx, "delete", job, request, true).await else { return Ok(()) };
         let seen = Scope::default().with("code", error.code()).with("message", error.message());
         match &delete.ended {
             Some(ended) if error.is_upstream() && ended.fits(error.code(), &seen) => Ok(()),
@@ -174,12 +231,11 @@ impl Served {
     }
 
     fn scope_of(&self, job: &Job) -> Scope {
-        Scope::default().with("settings", &self.settings).with("job", &job.ids)
+        self.scope.clone().with("job", &job.ids)
     }
 
     /// Checks that the file has each output of the task.
-    fn check_outputs(&self, declared: &OutputTypes) -> Result<()> {
-        let known = &self.definition.get.outputs;
+    fn check_outputs(&self, known: &[(String, Value)], declared: &OutputTypes) -> Result<()> {
         let unknown = declared.names().find(|name| !known.iter().any(|(one, _)| one == name));
         let Some(unknown) = unknown else { return Ok(()) };
         let known = known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -199,6 +255,7 @@ impl Served {
     async fn send(
         &self,
         cx: &Context,
+        part: &str,
         job: &Job,
         mut request: Prepared,
         repeats: bool,
@@ -208,14 +265,29 @@ impl Served {
                 request.headers.push((name.clone(), value.clone()));
             }
         }
-        match (&self.vendor, &job.place) {
+        let watch = self.watch.as_ref();
+        if let Some(watch) = watch {
+            watch.sending(part, &request);
+        }
+        let answer = match (&self.vendor, &job.place) {
             (Vendor::Http(http), _) => request.send(http, cx, repeats).await,
             (Vendor::Aws(aws), place) => {
                 let place = place.clone().map_or_else(|| aws.choose(cx, &Asked::default()), Ok)?;
                 request.send_to_aws(&aws.client(cx, &place)?, cx, repeats).await
             }
+        };
+        if let Some(watch) = watch {
+            watch.answered(&answer);
         }
+        answer
     }
+}
+
+/// Checks that the caller may use the vendor's `target`, the part `part` of the file.
+fn check_target(cx: &Context, part: &str, target: Option<&Text>, scope: &Scope) -> Result<()> {
+    let Some(target) = target else { return Ok(()) };
+    let target = target.eval(scope).map_err(|error| invalid(part, error))?;
+    cx.caller().check_target(target.as_deref().unwrap_or_default())
 }
 
 /// `scope` with a response.

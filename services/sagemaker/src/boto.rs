@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use plugin_core::{
-    Context, Error, HttpBuilder, Kind, Phase, Plugin, Result, Status, SyncPlugin, Task, TaskType,
-    Value,
+    Context, Error, Kind, Phase, Result, Status, SyncTasks, Task, Value,
     aws::{self, Client, ExecutionRoles},
     schemars::{self, JsonSchema},
     serde_json::{Map, Value as Json, json},
@@ -12,7 +11,7 @@ use plugin_core::{
 use serde::Deserialize;
 
 use crate::{
-    SageMaker, Settings, images, outputs,
+    SageMaker, images, outputs,
     render::Values,
     request::{self, Request},
     resource::{ENDPOINT_CONFIG, Facts, MODEL},
@@ -70,6 +69,15 @@ const METHODS: [(&str, &str, Does); 15] = [
     ("stop_inference_recommendations_job", "StopInferenceRecommendationsJob", Does::End),
 ];
 
+/// The type of these tasks.
+pub(crate) const TASK_TYPE: &str = "boto";
+
+/// One of them, as people submit it.
+pub(crate) const EXAMPLE: &str = r#"{
+    "custom": {"service": "sagemaker", "method": "delete_model", "config": {"ModelName": "{inputs.name}"}},
+    "inputs": {"name": "orders-1"}
+}"#;
+
 /// The setting that lists them.
 const SETTING: &str = "--boto-methods (SAGEMAKER_BOTO_METHODS)";
 
@@ -121,23 +129,8 @@ impl Allowed {
     }
 }
 
-impl SyncPlugin for SageMaker {
-    const TASK_TYPES: &'static [TaskType] = &[TaskType::new("boto", 0)];
-    const EXAMPLE: &'static str = r#"{
-        "custom": {"service": "sagemaker", "method": "delete_model", "config": {"ModelName": "{inputs.name}"}},
-        "inputs": {"name": "orders-1"}
-    }"#;
-
-    type Settings = Settings;
-    type Custom = Call;
-
-    fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        <Self as Plugin>::new(settings, http)
-    }
-
-    fn task_types(&self) -> &'static [TaskType] {
-        if self.boto.any() { <Self as SyncPlugin>::TASK_TYPES } else { &[] }
-    }
+impl SyncTasks for SageMaker {
+    type Call = Call;
 
     async fn execute(&self, cx: &Context, task: Task<Call>) -> Result<Status> {
         let (region, role) = (task.custom.region.as_deref(), task.custom.role.as_deref());

@@ -77,6 +77,10 @@ pub struct Settings {
 
 impl Plugin for SageMaker {
     const TASK_TYPES: &'static [TaskType] = task_types::TASK_TYPES;
+    const EXAMPLE: &'static str = r#"{
+        "custom": {"config": {"EndpointName": "{inputs.name}", "EndpointConfigName": "orders-1"}},
+        "inputs": {"name": "orders"}
+    }"#;
 
     type Settings = Settings;
     type Custom = Custom;
@@ -90,8 +94,15 @@ impl Plugin for SageMaker {
     }
 
     fn options(&self) -> Options<Self> {
-        let options = Options::default().task_types(jobs());
-        options.custom_schema(|_, task_type| custom::schema(task_type)).sync_tasks()
+        let (jobs, calls) = task_types();
+        Options::default()
+            .task_types(jobs)
+            .sync_tasks(if self.boto.any() { calls } else { &[] })
+            .custom_schema(|_, task_type| custom::schema(task_type))
+            .example(|_, task_type| {
+                let is_call = task_type.name == boto::TASK_TYPE;
+                if is_call { boto::EXAMPLE } else { Self::EXAMPLE }.to_owned()
+            })
     }
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
@@ -142,9 +153,9 @@ impl Plugin for SageMaker {
     }
 }
 
-/// The types of tasks that are jobs: all but `boto`, the last one.
-fn jobs() -> &'static [TaskType] {
-    task_types::TASK_TYPES.split_last().map_or(&[], |(_, jobs)| jobs)
+/// The types of tasks that are jobs, and the last one, `boto`, whose tasks are calls.
+fn task_types() -> (&'static [TaskType], &'static [TaskType]) {
+    task_types::TASK_TYPES.split_at(task_types::TASK_TYPES.len() - 1)
 }
 
 /// The region and the role that a task asks for. As in flytekit, an input called `region` takes precedence.

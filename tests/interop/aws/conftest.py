@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 PROGRAMS = pathlib.Path(os.environ.get("OUTRIGGER_PROGRAMS", TARGET / "debug"))
 REGION = "eu-central-1"
+STEP_FUNCTIONS = ROOT / "services/declarative/examples/step-functions.yaml"
 # AWS documents them as an example. The fakes know them.
 FAKES_KEYS = {
     "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE",
@@ -52,6 +53,7 @@ def free_port():
 TASK_TYPES = {
     "athena": "athena",
     "aws-batch": "aws-batch",
+    "declarative": "aws_step_function",
     "emr-serverless": "emr_serverless",
     "redshift": "redshift",
 }
@@ -167,8 +169,14 @@ def start(moto, tmp_path):
                 "aws-batch": ["--job-queues=etl", "--poll-freshness=0s"],
                 "emr-serverless": ["--execution-roles=arn:aws:iam::123456789012:role/etl-*", "--poll-freshness=0s"],
                 "redshift": ["--workgroups=sales", "--databases=dev"],
+                "declarative": [f"--files={STEP_FUNCTIONS}", f"--set=step-functions.region={REGION}"],
             }
-            own = [f"--endpoint={moto.url}", f"--sts-endpoint-url={moto.url}", f"--secrets-dir={secrets}"]
+            own = [f"--endpoint={moto.url}", f"--secrets-dir={secrets}"]
+            if name == "declarative":
+                # Its files have AWS's settings from the environment.
+                variables = {"AWS_ENDPOINT_URL_STS": moto.url, **variables}
+            else:
+                own.append(f"--sts-endpoint-url={moto.url}")
             return running.enter_context(service(tmp_path, name, [*own, *where[name], *arguments], variables))
 
         yield start

@@ -35,7 +35,7 @@ impl Sts {
     pub(super) fn new(settings: &Settings, http: &HttpBuilder) -> Result<Self> {
         let http = http.clone().for_credentials(false);
         let http = http.failures_with(|status, headers, body| {
-            refusal::read(status, headers, body, |_| None, |_| false)
+            refusal::read_failure(status, headers, body, |_| None, |_| false)
         });
         Ok(Self {
             http: http.build(&settings.endpoints()?.sts(&settings.region))?,

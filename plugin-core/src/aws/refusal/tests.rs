@@ -9,7 +9,7 @@ fn failure(status: u16, header: Option<&str>, body: &str) -> Option<Failure> {
     if let Some(header) = header {
         headers.insert(ERROR_TYPE, header.parse().unwrap());
     }
-    read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes(), none, |_| false)
+    read_failure(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes(), none, |_| false)
 }
 
 #[test]
@@ -137,12 +137,12 @@ fn a_service_knows_its_own_errors_best() {
     };
     let body = br#"{"__type":"TooManyRequestsException","Reason":"CONCURRENT_QUERIES"}"#;
     let headers = HeaderMap::new();
-    let failure = read(StatusCode::BAD_REQUEST, &headers, body, own, |_| true).unwrap();
+    let failure = read_failure(StatusCode::BAD_REQUEST, &headers, body, own, |_| true).unwrap();
     assert_eq!(failure.kind, Kind::FailedPrecondition);
     assert!(!failure.is_full, "it is not about the number of jobs");
     // A definite refusal is no matter of room.
     let full = |refusal: &Refusal<'_>| refusal.member("Reason").is_some();
-    assert!(read(StatusCode::BAD_REQUEST, &headers, body, none, full).unwrap().is_full);
+    assert!(read_failure(StatusCode::BAD_REQUEST, &headers, body, none, full).unwrap().is_full);
 }
 
 /// What botocore 1.44.8 reads as the code, by `create_parser("rest-json")` where the header or a member `code` has it,
