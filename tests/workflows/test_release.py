@@ -6,7 +6,7 @@ import re
 import pytest
 from conftest import git
 from test_workflows import xtask
-from workflow import VERSION
+from workflow import ROOT, VERSION
 
 TAG = f"v{VERSION}"
 SOURCES = {"OUTRIGGER_REPOSITORY": "https://github.com/Acme/Outrigger"}
@@ -109,7 +109,12 @@ def test_the_report_is_json_or_annotations_on_request(repository):
     wrong = release(repository, "--check", "--tag", "v9.9.9", "--output", "json")
     report = json.loads(wrong.stdout)
     assert report["findings"][0]["file"] == "Cargo.toml"
-    assert {image["name"] for image in report["plan"]["images"]} >= {"bigquery", "propeller-proxy", "sql"}
+    images = {image["name"] for image in report["plan"]["images"]}
+    assert images >= {"bigquery", "propeller-proxy", "sql"}
+    # Those that compose/ starts, from a release.
+    compose = (ROOT / "compose/compose.yaml").read_text()
+    started = set(re.findall(r"OUTRIGGER_PREFIX:-\}([a-z-]+):", compose))
+    assert started and started <= images, started - images
     annotated = release(repository, "--check", "--tag", "v9.9.9", "--format", "github")
     assert annotated.stdout.startswith("::error file=Cargo.toml,line=")
 
