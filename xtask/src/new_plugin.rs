@@ -248,14 +248,8 @@ fn plugin_toml(
     Ok(text)
 }
 
-/// The file of `--from`.
-fn starting_file(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file)
-        .map_err(|error| usage(format!("--from {}: {error}", file.display())))
-}
-
 fn started_from(args: &Args, name: &str, core: &Core, file: &Path) -> Result<String> {
-    let mut text = starting_file(file)?;
+    let mut text = core::starting_file(file)?;
     let types = args.task_types.iter().map(ToString::to_string).collect::<toml_edit::Array>();
     let (kind, language) = args.kind_and_language()?;
     let given: [(&str, Option<toml_edit::Value>); 10] = [

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Args, starting_file};
+use super::Args;
 use crate::{
     exit::usage,
     home::Home,
@@ -54,6 +54,12 @@ fn is_bridge(args: &Args) -> Result<bool> {
         None => None,
     };
     Ok(args.kind_and_language()?.0.or(theirs).unwrap_or_default() == Kind::Bridge)
+}
+
+/// The file of `--from`.
+pub(super) fn starting_file(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file)
+        .map_err(|error| usage(format!("--from {}: {error}", file.display())))
 }
 
 /// What a key of plugin.toml has of `core`.
