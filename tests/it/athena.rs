@@ -374,7 +374,8 @@ async fn queries_that_a_batch_does_not_process_are_polled_by_themselves() {
     let stage = Stage::set_with(Options::default(), &["--poll-freshness=100ms"]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = Vec::new();
-    for number in 0..60 {
+    // Few: on a slow machine more would be answered with what is known.
+    for number in 0..12 {
         let mut task = golden("ath_select");
         task["output_prefix"] = format!("s3://my-bucket/some/{number}").into();
         handles.push(client.create(&task).await.unwrap());

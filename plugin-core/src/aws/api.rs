@@ -46,9 +46,8 @@ impl Api {
     }
 
     const fn of(endpoint_prefix: &'static str, protocol: Protocol) -> Self {
-        let (refusals, full): (fn(&Refusal<'_>) -> Option<Kind>, fn(&Refusal<'_>) -> bool) =
-            (|_| None, |_| false);
-        Self { endpoint_prefix, signing_name: endpoint_prefix, protocol, refusals, full }
+        let signing_name = endpoint_prefix;
+        Self { endpoint_prefix, signing_name, protocol, refusals: |_| None, full: |_| false }
     }
 
     /// Sets the service's name in signatures, where it is not the endpoint prefix.

@@ -97,7 +97,7 @@ pub fn unknown_at(text: &str, start: usize) -> Option<Unknown<'_>> {
     }
     let begins =
         |known: &&str| name.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
-    let is_misspelt = AVAILABLE.iter().chain(&UNAVAILABLE).any(|known| begins(&known));
+    let is_misspelt = AVAILABLE.iter().chain(&UNAVAILABLE).any(begins);
     Some(Unknown { source: &text[start..start + end + 4], is_misspelt })
 }
 

@@ -92,8 +92,6 @@ fn unquoted(program: &str, args: &[&str]) -> Option<(String, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "these are tests")]
-
     use std::{fs, path::Path};
 
     use rustix::process::kill_process;
