@@ -99,8 +99,10 @@ def test_values_are_those_of_flyte_values(plugin, kind, proxy):
 
 BUNDLED = {
     "athena": ["presto", "hive", "athena"],
+    "aws-batch": ["aws-batch"],
     "bigquery": ["bigquery_query_job_task"],
     "databricks": ["databricks"],
+    "emr-serverless": ["emr_serverless"],
     "redshift": ["redshift"],
     "snowflake": ["snowflake"],
 }

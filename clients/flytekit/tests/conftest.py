@@ -89,7 +89,7 @@ class Service:
 
     def jobs(self):
         """The number of jobs that the vendor has started."""
-        name = {"athena": "queries", "bigquery": "jobs", "databricks": "runs"}.get(self.vendor, "statements")
+        name = {"databricks": "runs", "snowflake": "statements"}.get(self.vendor, "jobs")
         return fetch(f"{self.upstream}/fake/{name}")
 
     @property

@@ -162,12 +162,13 @@ impl Definition {
     }
 }
 
-/// Whether a found definition's container is the wanted one, in what this service sets. Somebody else may have registered a
-/// revision of the same name.
+/// Whether a found definition's container is the wanted one, in what this service sets and in what would change what the
+/// job does. Somebody else may have registered a revision of the same name.
 fn is_same(found: &Json, wanted: &Json) -> bool {
-    let keys = ["image", "jobRoleArn", "executionRoleArn"];
-    keys.iter().all(|key| found[*key] == wanted[*key])
-        && found["command"].as_array().is_none_or(Vec::is_empty)
+    let same = ["image", "jobRoleArn", "executionRoleArn", "user"];
+    let none = ["command", "environment", "secrets", "volumes", "mountPoints"];
+    same.iter().all(|key| found[*key] == wanted[*key])
+        && none.iter().all(|key| found[*key].as_array().is_none_or(Vec::is_empty))
         && found["privileged"] != Json::Bool(true)
 }
 
@@ -211,6 +212,9 @@ mod tests {
             ("jobRoleArn", json!("y")),
             ("privileged", json!(true)),
             ("command", json!(["sh"])),
+            ("user", json!("root")),
+            ("environment", json!([{"name": "A", "value": "b"}])),
+            ("volumes", json!([{"name": "host", "host": {"sourcePath": "/"}}])),
         ] {
             let mut found = wanted.clone();
             found[key] = value;

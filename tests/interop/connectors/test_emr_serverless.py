@@ -1,5 +1,5 @@
-"""flytekit's own connector of EMR Serverless and this repository's service get the same tasks, each before a fake of its own:
-what they send is the same but for these differences, which the service's README lists."""
+"""flytekit's own connector of EMR Serverless and this repository's service get the same tasks, each before a fake of its
+own: what they send is the same but for these differences, which the service's README lists."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,10 @@ README = ROOT / "services" / "emr-serverless" / "README.md"
 ENTRYPOINT = "s3://acme-etl/flyte/entrypoint.py"
 ADMIN = "arn:aws:iam::111122223333:role/admin"
 # AWS documents them as an example. The fake knows them.
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+}
 DIFFERENCES = []
 
 
@@ -181,12 +184,11 @@ def test_a_run_is_the_same_member_by_member(start, name, custom):
     assert expected.pop("clientToken") != sent.pop("clientToken")
     for run in (expected, sent):
         if spark := run["jobDriver"].get("sparkSubmit"):
-            known = ("STAGE=", "FLYTE_FAIL_ON_ERROR=")
-            kept = [conf for conf in spark.get("sparkSubmitParameters", "").split("--conf ") if not any(map(conf.__contains__, known))]
-            spark["sparkSubmitParameters"] = sorted(conf.strip() for conf in kept)
-            spark["entryPointArguments"] = [
-                argument.replace("{{ .inputs.day }}", "2026-03-01") for argument in spark.get("entryPointArguments", [])
-            ]
+            parameters = [conf.strip() for conf in spark.get("sparkSubmitParameters", "").split("--conf ")]
+            known = re.compile("STAGE=|FLYTE_FAIL_ON_ERROR=")
+            spark["sparkSubmitParameters"] = sorted(conf for conf in parameters if not known.search(conf))
+            arguments = spark.get("entryPointArguments", [])
+            spark["entryPointArguments"] = [text.replace("{{ .inputs.day }}", "2026-03-01") for text in arguments]
     assert sent == expected
 
 
@@ -294,16 +296,15 @@ def test_the_script_that_starts_code(start, monkeypatch):
 @difference("takes the first of several applications of one name, or none while it starts")
 def test_applications_of_one_name(start, monkeypatch):
     theirs, ours = start()
-    handler, states = theirs.connector._get_handler("eu-central-1"), []
+    handler, asked = theirs.connector._get_handler("eu-central-1"), []
 
     async def two(*_, states, **__):
         asked.extend(states)
         return [{"id": "a", "name": "etl"}, {"id": "b", "name": "etl"}]
 
-    asked = states
     monkeypatch.setattr(handler, "_paginate", two)
     assert asyncio.run(handler.find_application_by_name("etl")) == "a"
-    assert "STARTING" not in states
+    assert "STARTING" not in asked
     ours.create(golden("emr_hive"))
     (listed,) = [given for name, given in ours.aws.calls if name == "ListApplications"]
     assert {"CREATING", "STARTING", "STOPPING"} < set(listed["states"])

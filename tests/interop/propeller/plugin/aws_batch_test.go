@@ -43,7 +43,7 @@ var batchDifferences = []struct {
 		members: []string{"containerOverrides.memory", "containerOverrides.vcpus", "containerOverrides.resourceRequirements"},
 	},
 	{
-		row:     "variables that Flyte's administrators set for executions are not passed",
+		row:     "the node and variables that Flyte's administrators set for executions are not passed; the attempt is `FLYTE_ATTEMPT_NUMBER`",
 		members: []string{"containerOverrides.environment"},
 	},
 }
