@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use plugin_core::{
     Context, Error, Result, Task,
+    aws::ExecutionRoles,
     serde_json::{Map, Value as Json, json},
 };
 
@@ -22,7 +23,7 @@ const LONGEST_NAME: usize = 63;
 const FEWEST_DIGITS: usize = 20;
 const MOST_DIGITS: usize = 40;
 
-/// The input of the create, without a role that the operator sets.
+/// The input of the create.
 ///
 /// # Errors
 /// `InvalidArgument` with the field that SageMaker would not take.
@@ -30,6 +31,7 @@ pub(crate) fn request(
     cx: &Context,
     task: &Task<Custom>,
     resource: Resource,
+    roles: &ExecutionRoles,
 ) -> Result<Map<String, Json>> {
     let custom = &task.custom;
     if custom.instance_count.is_some_and(|count| count != 1) {
@@ -47,9 +49,7 @@ pub(crate) fn request(
         "StoppingCondition": { "MaxRuntimeInSeconds": custom.max_runtime_in_seconds.unwrap_or(3600) },
         "Tags": custom.tags.iter().flatten().map(|(key, value)| json!({ "Key": key, "Value": value })).collect::<Json>(),
     });
-    if let Some(role) = text(custom.execution_role_arn.as_ref()) {
-        request["RoleArn"] = role.into();
-    }
+    request["RoleArn"] = role(cx, roles, custom)?.into();
     let entrypoint = entrypoint(task)?;
     match resource {
         Resource::Processing => {
@@ -75,6 +75,13 @@ pub(crate) fn request(
         Json::Object(request) => Ok(request),
         _ => Err(Error::invalid("custom: must be an object")),
     }
+}
+
+/// The role of the job: the author's, or the operator's.
+fn role(cx: &Context, roles: &ExecutionRoles, custom: &Custom) -> Result<String> {
+    let field = "custom.execution_role_arn";
+    let role = roles.choose(cx, field, text(custom.execution_role_arn.as_ref()))?;
+    role.ok_or_else(|| Error::invalid(format!("{field}: missing; the service has no default role")))
 }
 
 /// The author's prefix and digits of the key, within the limit.

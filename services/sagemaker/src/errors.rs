@@ -1,6 +1,20 @@
 //! What SageMaker's errors mean, beyond what those of all AWS services do.
 
-use plugin_core::{Kind, aws::Refusal};
+use plugin_core::{
+    Error, Kind,
+    aws::{self, Refusal},
+};
+
+/// The account's limit of instances, jobs or endpoints.
+const LIMIT: &str = "ResourceLimitExceeded";
+
+/// The error of a create. At a limit of the account, Flyte can try again later.
+pub(crate) fn of_create(error: Error) -> Error {
+    match error.code() {
+        Some(LIMIT) => error.with_kind(Kind::ResourceExhausted),
+        _ => aws::of_submit(error),
+    }
+}
 
 /// The kind of a refusal; `None` for AWS's general rules.
 pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
@@ -9,8 +23,8 @@ pub(crate) fn kind(refusal: &Refusal<'_>) -> Option<Kind> {
 
 fn of(code: &str, message: &str) -> Option<Kind> {
     Some(match code {
-        // Of the account, for which Flyte can try again.
-        "ResourceLimitExceeded" => Kind::ResourceExhausted,
+        // No throttle: calls need not slow down, and another one at once would fail, too. See `of_create`.
+        LIMIT => Kind::FailedPrecondition,
         "ResourceInUse" => Kind::AlreadyExists,
         "ResourceNotFound" => Kind::NotFound,
         // Models, endpoint configurations and endpoints have no errors of their own: only the text tells.
@@ -32,7 +46,7 @@ mod tests {
     fn every_error_of_the_model_has_a_kind() {
         for (code, message, kind) in [
             ("ResourceInUse", "Job name must be unique", Kind::AlreadyExists),
-            ("ResourceLimitExceeded", "The account-level service limit", Kind::ResourceExhausted),
+            ("ResourceLimitExceeded", "The account-level service limit", Kind::FailedPrecondition),
             ("ResourceNotFound", "Requested resource not found.", Kind::NotFound),
             ("ValidationException", "Requested resource not found.", Kind::NotFound),
             ("ValidationException", "Could not find endpoint \"arn:aws:x\".", Kind::NotFound),

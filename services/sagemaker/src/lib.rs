@@ -107,7 +107,8 @@ impl Plugin for SageMaker {
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         let task_type = cx.task_type();
-        let resource = Resource::of(task_type).ok_or_else(|| Error::invalid("template.type"))?;
+        let resource = Resource::of(task_type)
+            .ok_or_else(|| Error::invalid("template.type: no job of SageMaker's"))?;
         let custom = &task.custom;
         let (region, role) = (custom.region.as_deref(), custom.role.as_deref());
         let place = self.aws.choose(cx, &asked(&task.inputs, region, role))?;

@@ -54,7 +54,7 @@ impl Request {
     ) -> Result<Self> {
         let facts = resource.facts();
         let (field, mut config) = match runs_code(cx.task_type()) {
-            true => ("custom", code::request(cx, task, resource)?),
+            true => ("custom", code::request(cx, task, resource, roles)?),
             false => ("custom.config", rendered(cx, task, resource, region)?),
         };
         let name = match config.get(facts.name) {

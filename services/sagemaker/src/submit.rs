@@ -4,11 +4,12 @@
 
 use plugin_core::{
     Context, Error, Kind, Result,
-    aws::{self, Client},
+    aws::Client,
     serde_json::{Value as Json, json},
 };
 
 use crate::{
+    errors,
     request::{DIGEST_TAG, KEY_TAG, Request},
     resource::Facts,
 };
@@ -39,7 +40,7 @@ pub(crate) async fn submit(
         Err(error) if error.kind() == Kind::AlreadyExists => {
             adopt(cx, client, facts, request, rule).await
         }
-        Err(error) => Err(aws::of_submit(error)),
+        Err(error) => Err(errors::of_create(error)),
     }
 }
 

@@ -1,6 +1,11 @@
 use std::time::Duration;
 
-use plugin_core::{serde_json, task::Container, testing};
+use plugin_core::{
+    clap::{self, Args as _, FromArgMatches as _},
+    serde_json,
+    task::Container,
+    testing,
+};
 
 use super::*;
 
@@ -14,9 +19,17 @@ fn task(custom: Json, args: &[&str]) -> Task<Custom> {
     task
 }
 
+/// The operator's settings, with a default role.
+fn roles() -> ExecutionRoles {
+    let command = ExecutionRoles::augment_args(clap::Command::new("x"));
+    let args = ["x", "--execution-roles=arn:aws:iam::111122223333:role/ml"];
+    ExecutionRoles::from_arg_matches(&command.get_matches_from(args)).unwrap()
+}
+
 fn made(custom: Json, args: &[&str], resource: Resource) -> Result<Json> {
     let cx = testing::context(Duration::from_secs(1));
-    request(&cx, &task(custom, args), resource).map(Json::from)
+    let args = task(custom, args);
+    request(&cx, &args, resource, &roles()).map(Json::from)
 }
 
 #[test]
@@ -71,6 +84,7 @@ fn a_processing_job_runs_the_containers_arguments() {
         json!({"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50, "VolumeKmsKeyId": "k"})
     );
     assert_eq!(request["Environment"], json!({"A": "1", "FLYTE_FAIL_ON_ERROR": "true"}));
+    assert_eq!(request["RoleArn"], "arn:aws:iam::111122223333:role/ml");
     assert_eq!(request["Tags"], json!([{"Key": "team", "Value": "ml"}]));
     assert_eq!(request["NetworkConfig"]["VpcConfig"]["Subnets"], json!(["s"]));
 }

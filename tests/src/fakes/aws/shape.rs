@@ -1,5 +1,10 @@
 //! Checks values against the shapes of a model.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use regex::Regex;
 use serde_json::Value;
@@ -152,9 +157,17 @@ fn lower(name: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-/// Whether the whole of `text` matches `pattern`, which is Java's: it has UTF-16's surrogates where Rust has
-/// characters.
+/// Whether the whole of `text` matches `pattern`. Each pattern is compiled once: in debug builds that takes long.
 fn matches(pattern: &str, text: &str) -> bool {
+    static COMPILED: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let regex = compiled.entry(pattern.to_owned()).or_insert_with(|| compile(pattern)).clone();
+    drop(compiled);
+    regex.is_some_and(|regex| regex.is_match(text))
+}
+
+/// `pattern`, which is Java's: it has UTF-16's surrogates where Rust has characters.
+fn compile(pattern: &str) -> Option<Regex> {
     let pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}");
     let pattern = pattern.replace(r"\uD800\uDBFF-\uDC00\uDFFF", r"\x{10000}-\x{10FFFF}");
     let mut rust = String::new();
@@ -164,5 +177,5 @@ fn matches(pattern: &str, text: &str) -> bool {
         let (digits, rest) = part.split_at_checked(4).unwrap_or((part, ""));
         rust.push_str(&format!(r"\x{{{digits}}}{rest}"));
     }
-    Regex::new(&format!(r"\A(?:{rust})\z")).is_ok_and(|regex| regex.is_match(text))
+    Regex::new(&format!(r"\A(?:{rust})\z")).ok()
 }
