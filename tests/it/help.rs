@@ -3,7 +3,7 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 29] = [
+const PROGRAMS: [(&str, &[&str], &str); 31] = [
     ("athena", &[], "Serves the Flyte backend plugin athena over gRPC and REST"),
     ("aws-batch", &[], "Serves the Flyte backend plugin aws-batch over gRPC and REST"),
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
@@ -72,6 +72,12 @@ const PROGRAMS: [(&str, &[&str], &str); 29] = [
         &["check"],
         "Checks a running plugin service against the plugin contract (docs/plugin-contract.md), over REST and the gRPC of Flyte 1 and Flyte 2.",
     ),
+    (
+        "outrigger",
+        &["plugin", "check"],
+        "Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files",
+    ),
+    ("outrigger", &["plugin", "schema"], "Prints the JSON Schema of plugins' files, for editors"),
     ("outrigger", &["token", "mint"], "Makes a token, signed with a key in a file."),
     (
         "outrigger",

@@ -11,7 +11,7 @@ use plugin_core::{
     serde_json,
 };
 
-use crate::{Definition, file};
+use crate::{Definition, Mistakes, file};
 
 pub use self::{
     attempt::{Attempt, attempt},
@@ -26,32 +26,29 @@ pub const TOOLS: [Tool; 3] = [
     Tool { command: try_command, run: try_matches },
 ];
 
-/// The arguments of `check`.
+/// Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files
 #[derive(Debug, Args)]
-struct Check {
+pub struct Check {
     /// Files to check, in YAML.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
 
 fn check_command() -> Command {
-    let about = "Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files";
-    Check::augment_args(Command::new("check")).about(about)
+    Check::augment_args(Command::new("check"))
 }
 
 fn check_matches(matches: &ArgMatches) -> ExitCode {
-    let Check { files } = match Check::from_arg_matches(matches) {
+    let check = match Check::from_arg_matches(matches) {
         Ok(check) => check,
         Err(error) => error.exit(),
     };
     let mut code = ExitCode::SUCCESS;
-    for path in files {
-        let name = path.display().to_string();
-        let checked = std::fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"));
-        match checked.and_then(|source| check(&name, &source)) {
+    for checked in check.run() {
+        match checked.result {
             Ok(summary) => print(&summary),
-            Err(mistakes) => {
-                eprintln!("{mistakes}");
+            Err(wrong) => {
+                eprintln!("{wrong}");
                 code = ExitCode::FAILURE;
             }
         }
@@ -59,12 +56,54 @@ fn check_matches(matches: &ArgMatches) -> ExitCode {
     code
 }
 
+/// A file that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file, as it was named.
+    pub file: String,
+    /// What is in it, or what is wrong.
+    pub result: Result<String, Wrong>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug)]
+pub enum Wrong {
+    /// It cannot be read, as text that names it.
+    Unreadable(String),
+    /// It has mistakes.
+    Mistakes(Mistakes),
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(message) => f.write_str(message),
+            Self::Mistakes(mistakes) => mistakes.fmt(f),
+        }
+    }
+}
+
+impl Check {
+    /// Checks each file.
+    #[must_use]
+    pub fn run(&self) -> Vec<Checked> {
+        let checked = self.files.iter().map(|path| {
+            let file = path.display().to_string();
+            let source = std::fs::read_to_string(path)
+                .map_err(|error| Wrong::Unreadable(format!("{file}: {error}")));
+            let result = source.and_then(|source| check(&file, &source).map_err(Wrong::Mistakes));
+            Checked { file, result }
+        });
+        checked.collect()
+    }
+}
+
 /// Checks `source`, the file `name`: what is in it.
 ///
 /// # Errors
 /// Every mistake with its line.
-pub fn check(name: &str, source: &str) -> Result<String, String> {
-    let definition = Definition::read(name, source).map_err(|mistakes| mistakes.to_string())?;
+pub fn check(name: &str, source: &str) -> Result<String, Mistakes> {
+    let definition = Definition::read(name, source)?;
     let Definition { name: plugin, description, task_types, settings, secrets, .. } = &definition;
     let mut text = format!("{name}: no mistakes\n  {plugin}: {description}\n");
     for (task_type, version) in task_types {
@@ -95,9 +134,9 @@ fn schema_matches(_: &ArgMatches) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The arguments of `try`.
+/// Prints the requests that a plugin's file makes of a task, and what answers mean, without sending anything
 #[derive(Debug, Args)]
-struct Try {
+pub struct Try {
     /// File of a plugin, in YAML.
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -117,27 +156,15 @@ struct Try {
 }
 
 fn try_command() -> Command {
-    let about = "Prints the requests that a plugin's file makes of a task, and what answers mean, without sending anything";
-    Try::augment_args(Command::new("try")).about(about)
+    Try::augment_args(Command::new("try"))
 }
 
 fn try_matches(matches: &ArgMatches) -> ExitCode {
-    let Try { file, request, recorded, set } = match Try::from_arg_matches(matches) {
+    let arguments = match Try::from_arg_matches(matches) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    let run = || {
-        let source = read(&file)?;
-        let request = request.as_ref().map(read).transpose()?;
-        let recorded = recorded.as_ref().map(read).transpose()?;
-        let name = file.display().to_string();
-        let (request, recorded) = (request.as_deref(), recorded.as_deref());
-        attempt(&Attempt { name: &name, source: &source, request, recorded, set })
-    };
-    match run() {
+    match arguments.run() {
         Ok(text) => {
             print(&text);
             ExitCode::SUCCESS
@@ -146,6 +173,34 @@ fn try_matches(matches: &ArgMatches) -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Try {
+    /// The file, as it was named.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    /// Prints the requests of the task, and what the answers mean.
+    ///
+    /// # Errors
+    /// What is wrong with the file, the task, the settings or the answers.
+    pub fn run(&self) -> Result<String, String> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let source = read(&self.file)?;
+        let request = self.request.as_ref().map(read).transpose()?;
+        let recorded = self.recorded.as_ref().map(read).transpose()?;
+        attempt(&Attempt {
+            name: &self.file(),
+            source: &source,
+            request: request.as_deref(),
+            recorded: recorded.as_deref(),
+            set: self.set.clone(),
+        })
     }
 }
 

@@ -49,7 +49,7 @@ fn the_guides_plugin_is_what_it_says() {
     let shown = attempt(&Attempt::new("acme.yaml", &yaml[0]).set(&set).unwrap()).unwrap();
     assert_eq!(shown.trim(), texts[0].trim());
     let wrong = yaml[0].replace("custom.script", "custom.scirpt");
-    assert_eq!(check("acme.yaml", &wrong).unwrap_err().trim(), texts[1].trim());
+    assert_eq!(check("acme.yaml", &wrong).unwrap_err().to_string().trim(), texts[1].trim());
 }
 
 /// Runs `script` in `directory`, where the vendor is at `endpoint`.

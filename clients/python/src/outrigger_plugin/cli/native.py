@@ -17,6 +17,7 @@ COMMANDS = {
     "sync": "bring a plugin up to date with its plugin.toml and the template",
     "status": "compare a plugin with the template",
     "flyte-values": "print Helm values that make Flyte call plugins",
+    "plugin": "check and try a plugin that is a YAML file",
     "token": "make a token, show what is in one, and whether a service accepts it",
     "health-check": "ask running services for their health",
     "completion": "print completions for a shell",
