@@ -6,6 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use server_core::{Error, Kind, Result, digest::Fingerprint};
@@ -27,9 +28,17 @@ pub(crate) enum AnyPlugin {
 }
 
 impl AnyPlugin {
-    /// Makes the plugin `P`.
-    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Self> {
-        Ok(Self::Async(Arc::new(P::new(settings, http)?)))
+    /// Makes the plugin `P`, and registers its metrics.
+    pub(crate) fn of<P: Plugin>(
+        settings: P::Settings,
+        http: HttpBuilder,
+        registry: &mut Registry,
+    ) -> Result<Self> {
+        let plugin = P::new(settings, http)?;
+        if let Some(register) = plugin.options().metrics {
+            register(&plugin, registry);
+        }
+        Ok(Self::Async(Arc::new(plugin)))
     }
 
     /// Makes the sync plugin `P`.
@@ -77,6 +86,14 @@ impl AnyPlugin {
             Self::Sync(plugin) => plugin.example().into(),
         };
         serde_json::from_str(&text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
+    }
+
+    /// What changes with [`custom_schema`](Self::custom_schema) and [`example`](Self::example).
+    pub(crate) fn revision(&self) -> u64 {
+        match self {
+            Self::Async(plugin) => plugin.revision(),
+            Self::Sync(_) => 0,
+        }
     }
 
     /// Whether it takes tasks as they came.
@@ -181,6 +198,10 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn example(&self, _task_type: TaskType) -> Cow<'static, str> {
         r#"{"inputs": {}}"#.into()
     }
+    /// What changes with `custom_schema` and `example`.
+    fn revision(&self) -> u64 {
+        0
+    }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
         false
@@ -242,6 +263,17 @@ impl<P: Plugin> DynPlugin for P {
         match self.options().example {
             Some(example) => example(self, task_type).into(),
             None => P::EXAMPLE.into(),
+        }
+    }
+
+    fn revision(&self) -> u64 {
+        self.options().revision.map_or(0, |revision| revision(self))
+    }
+
+    fn background(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        match self.options().background {
+            Some(background) => background(self),
+            None => Box::pin(async {}),
         }
     }
 

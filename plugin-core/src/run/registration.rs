@@ -46,7 +46,9 @@ impl Registration {
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http, _| Ok(vec![AnyPlugin::of::<P>(settings, http)?])))
+                Ok(Box::new(|http, registry| {
+                    Ok(vec![AnyPlugin::of::<P>(settings, http, registry)?])
+                }))
             },
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use http::header;
@@ -22,10 +23,9 @@ const SCHEMA: &str = "/plugins/v1/{task_type}/{version}/schema";
 /// `/openapi.json`, and `/docs`, which shows it in a browser. Anyone may read both: they have no secrets, and a browser that
 /// opens a page sends no token.
 pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
-    // Encoded once: anyone may ask for it, many times, and not read it.
-    let document = Bytes::from(document(verbs, info).to_string());
-    let answer = ([(header::CONTENT_TYPE, "application/json")], document);
-    let document = get(async move || answer.clone());
+    let encoded = Encoded::new(Arc::clone(verbs), info);
+    let document =
+        get(async move || ([(header::CONTENT_TYPE, "application/json")], encoded.current()));
     // Relative to the page, which may be below a path. No validator: the default one sends the document's address to
     // swagger.io.
     let config = Config::new([format!("..{DOCUMENT}")])
@@ -33,6 +33,42 @@ pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
         .persist_authorization(true)
         .validator_url("none");
     Router::from(SwaggerUi::new("/docs").config(config)).route(DOCUMENT, document)
+}
+
+/// The document, encoded once for each revision of the plugins: anyone may ask for it, many times, and not read it.
+struct Encoded {
+    verbs: Arc<Verbs>,
+    info: ServiceInfo,
+    current: ArcSwap<(u64, Bytes)>,
+}
+
+impl Encoded {
+    fn new(verbs: Arc<Verbs>, info: ServiceInfo) -> Arc<Self> {
+        let current = ArcSwap::from_pointee(encode(&verbs, info));
+        Arc::new(Self { verbs, info, current })
+    }
+
+    fn current(&self) -> Bytes {
+        let known = self.current.load();
+        if known.0 == revision(&self.verbs) {
+            return known.1.clone();
+        }
+        let fresh = encode(&self.verbs, self.info);
+        let bytes = fresh.1.clone();
+        self.current.store(Arc::new(fresh));
+        bytes
+    }
+}
+
+/// The document, and the revision that it is at least of.
+fn encode(verbs: &Verbs, info: ServiceInfo) -> (u64, Bytes) {
+    let revision = revision(verbs);
+    (revision, document(verbs, info).to_string().into())
+}
+
+/// What changes with any plugin's revision, which only grow.
+fn revision(verbs: &Verbs) -> u64 {
+    verbs.served().map(|served| served.plugin.revision()).fold(0, u64::wrapping_add)
 }
 
 /// The document of one service: its name and version, and for each task type its paths, the schema of its `custom` and an
