@@ -77,12 +77,15 @@ async fn a_plugins_file_is_checked_and_tried() {
     assert!(checked.code == 2 && checked.stderr.starts_with("error: none.yaml: "), "{checked:?}");
 
     let recorded = example("nomad-batch.recorded.json").display().to_string();
-    let set = "--set=nomad.address=https://nomad.example.com";
+    let set = "--set=nomad-batch.address=https://nomad.example.com";
     let args = ["plugin", "try", "right.yaml", set, "--recorded", &recorded];
     let tried = run_in(here, &args, "", &[]).await;
     assert!(tried.stdout.contains("succeeded: a poll answers SUCCEEDED"), "{tried:?}");
     let tried = run_in(here, &["plugin", "try", "right.yaml"], "", &[]).await;
-    assert!(tried.code == 1 && tried.stderr.contains("nomad.address is missing"), "{tried:?}");
+    assert!(
+        tried.code == 1 && tried.stderr.contains("nomad-batch.address is missing"),
+        "{tried:?}"
+    );
     let schema = run_in(here, &["plugin", "schema"], "", &[]).await;
     assert!(schema.json()["properties"]["create"].is_object());
 }

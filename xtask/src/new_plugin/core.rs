@@ -18,9 +18,9 @@ use crate::{
 /// Where a standalone plugin in `above` has `plugin-core` from: the user says, unless this program is of a release that
 /// has a repository.
 pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
-    if is_bridge(args)? {
+    if !is_in_rust(args)? {
         return match args.core {
-            Some(_) => Err(usage("--core: a plugin behind the bridge has no plugin-core")),
+            Some(_) => Err(usage("--core: only a plugin in Rust has plugin-core")),
             None => Ok(Core::of(CoreSource::None)),
         };
     }
@@ -42,14 +42,14 @@ pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
     checked(core).map_err(usage)
 }
 
-/// Whether the new plugin is one behind the bridge; a file to start from may say so.
-fn is_bridge(args: &Args) -> Result<bool> {
+/// Whether the new plugin is written in Rust; a file to start from may say that it is not.
+fn is_in_rust(args: &Args) -> Result<bool> {
     let from = args.from.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
     let from = from.and_then(|text| text.parse::<toml_edit::DocumentMut>().ok());
-    let theirs = from.and_then(|file| Some(file.get("plugin")?.get("kind")?.as_str()? == "bridge"));
+    let theirs = from.and_then(|file| Some(file.get("plugin")?.get("kind")?.as_str()? == "rust"));
     Ok(match args.kind_and_language()?.0 {
-        Some(kind) => kind == Kind::Bridge,
-        None => theirs.unwrap_or_default(),
+        Some(kind) => kind == Kind::Rust,
+        None => theirs.unwrap_or(true),
     })
 }
 
