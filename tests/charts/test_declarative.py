@@ -75,6 +75,14 @@ def test_what_would_not_start_is_rejected(helm, values, why):
         render(DECLARATIVE, values, helm=helm)
 
 
+def test_an_alert_says_that_a_file_is_not_served():
+    objects = render(DECLARATIVE, {"metrics": {"prometheusRule": {"enabled": True}}})
+    alerts = one(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    (alert,) = (alert for alert in alerts if alert["alert"] == "OutriggerPluginFileOutdated")
+    metric = alert["expr"].removeprefix("max(").split("{")[0]
+    assert f'"{metric}"' in (ROOT / "services/declarative/src/files/metrics.rs").read_text()
+
+
 def test_settings_may_come_from_elsewhere():
     source = {"configMapKeyRef": {"name": "a", "key": "b"}}
     for values in ({"extraEnv": [{"name": "DECLARATIVE_SET", "valueFrom": source}]}, {"extraEnvFrom": [{"configMapRef": {"name": "a"}}]}):
