@@ -96,7 +96,7 @@ pub use self::{
     client::{Aws, Client},
     execution_role::ExecutionRoles,
     place::{Asked, Place},
-    refusal::{Refusal, of_submit},
+    refusal::{Refusal, of_submit, read_failure},
     region::Region,
     settings::Settings,
 };

@@ -13,6 +13,8 @@
 pub mod aws;
 pub mod context;
 mod erased;
+#[cfg(feature = "google")]
+pub mod google;
 mod handle;
 mod metrics;
 mod plugin;
@@ -43,8 +45,8 @@ pub use self::{
         SyncPlugin,
     },
     run::{
-        Bundle, SERVING, Tool, command, command_raw, command_sync, health, run, run_raw, run_sync,
-        run_with_tools,
+        Bundle, SERVING, Trial, TrialArgs, block_on, command, command_raw, command_sync, health,
+        run, run_raw, run_sync, run_with_tools,
     },
     server::{Access, AuthenticationFile, TrustedIssuer, openapi, shared_secret},
     task::{Phase, Status, Task, TaskType, Type, Value},

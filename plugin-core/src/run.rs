@@ -5,20 +5,20 @@ mod bundle;
 mod command;
 mod health_check;
 mod registration;
+mod trial;
 
 use std::{process::ExitCode, sync::Arc};
 
-use clap::{ArgMatches, Command};
+use clap::{ArgMatches, Command, Subcommand};
 use prometheus_client::registry::Registry;
 use server_core::{
     Error, Result, ServiceInfo,
     digest::KeyedHash,
-    program::{block_on, exit_code},
+    program::exit_code,
     serving::Signals,
     telemetry::{LogLevel, Telemetry},
     variables::{Variables, prefix_of},
 };
-use tokio::runtime::Builder;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::command::{Settings, command_of};
@@ -28,6 +28,7 @@ pub use self::{
     bundle::Bundle,
     command::{command, command_raw, command_sync},
     health_check::{SERVING, health},
+    trial::{Trial, TrialArgs, block_on},
 };
 use crate::{
     context::SecretReader,
@@ -61,28 +62,23 @@ pub fn run_raw<P: RawPlugin>(info: ServiceInfo) -> ExitCode {
     run_one(info, Registration::of_raw::<P>(info.name))
 }
 
-/// A sub-command of a service's program that does something else than serve, such as checking a file. It needs none
-/// of the service's settings.
-#[derive(Debug, Clone, Copy)]
-pub struct Tool {
-    /// Its command line, with its name and help.
-    pub command: fn() -> Command,
-    /// Runs it with its own arguments.
-    pub run: fn(&ArgMatches) -> ExitCode,
-}
-
-/// [`run()`], with `tools` besides.
+/// [`run()`], with the sub-commands `T` besides, which do something else than serve, such as checking a file, and need none
+/// of the service's settings. `tool` runs one.
 #[must_use]
-pub fn run_with_tools<P: Plugin>(info: ServiceInfo, tools: &[Tool]) -> ExitCode {
+pub fn run_with_tools<P: Plugin, T: Subcommand>(
+    info: ServiceInfo,
+    tool: fn(T) -> ExitCode,
+) -> ExitCode {
     let plugin = Registration::of::<P>(info.name);
-    let commands = tools.iter().map(|tool| (tool.command)());
-    let command = commands.fold(command_of(info, plugin), Command::subcommand);
+    let command = T::augment_subcommands(command_of(info, plugin));
     let matches = command.clone().get_matches();
-    let called = matches.subcommand().and_then(|(name, own)| {
-        let tool = tools.iter().find(|tool| (tool.command)().get_name() == name)?;
-        Some((tool.run)(own))
-    });
-    called.unwrap_or_else(|| run_command(info, plugin, command))
+    if !matches.subcommand_name().is_some_and(T::has_subcommand) {
+        return run_command(info, plugin, command);
+    }
+    match T::from_arg_matches(&matches) {
+        Ok(called) => tool(called),
+        Err(error) => error.exit(),
+    }
 }
 
 fn run_one(info: ServiceInfo, plugin: Registration) -> ExitCode {
@@ -110,18 +106,14 @@ pub(crate) fn run_program(
     let matches = command.get_matches();
     let check = HealthCheck::requested(&matches).unwrap_or_else(|error| error.exit());
     let result = match check {
-        Some(check) => block_on(runtime(), check.run()),
+        Some(check) => block_on(check.run()),
         None => {
             let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
             let plugins = configure(&matches).unwrap_or_else(|error| error.exit());
-            block_on(runtime(), serve(info, settings, plugins, variables))
+            block_on(serve(info, settings, plugins, variables))
         }
     };
     exit_code(info.name, result)
-}
-
-fn runtime() -> Builder {
-    Builder::new_multi_thread()
 }
 
 async fn serve(

@@ -35,7 +35,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
             &["context"],
             &["handle", "metrics", "record", "wire"],
             &["upstream"],
-            &["aws"],
+            &["aws", "google"],
             &["plugin"],
             &["erased"],
             &["verbs"],

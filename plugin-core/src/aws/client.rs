@@ -76,7 +76,7 @@ impl Aws {
     ) -> Result<Self> {
         let identity = Arc::new(Identity::new(&settings, &http)?);
         let http = http.failures_with(move |status, headers, body| {
-            refusal::read(status, headers, body, &refusals)
+            refusal::read_failure(status, headers, body, &refusals)
         });
         let regions = [&settings.region].into_iter().chain(&settings.regions);
         let regions = regions.map(|region| AllowedRegion {

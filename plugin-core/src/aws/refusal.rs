@@ -70,8 +70,8 @@ pub fn of_submit(error: Error) -> Error {
 }
 
 /// Reads an error of AWS in JSON or XML; `None` if the response is not AWS's. `own` knows the service's own
-/// errors.
-pub(super) fn read(
+/// errors. [`Aws`](super::Aws) does that by itself.
+pub fn read_failure(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],

@@ -4,7 +4,6 @@ mod api;
 mod asked;
 #[cfg(test)]
 mod corpus_tests;
-mod credentials;
 mod dialect;
 mod jobs;
 mod labels;
@@ -20,16 +19,14 @@ use plugin_core::{
     Context, Fingerprint, Http, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
     Polled, Result, Status, Task, TaskType, clap,
     context::AuthorSecret,
+    google::{self, Google, Signer},
     schemars::{self, JsonSchema},
     secrecy::ExposeSecret as _,
     serde_json::{Map, Value as Json},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    credentials::{Google, Signer},
-    jobs::Jobs,
-};
+use crate::jobs::Jobs;
 
 /// Google's API, unless `--endpoint` replaces it.
 const API: &str = "https://bigquery.googleapis.com/bigquery/v2";
@@ -55,8 +52,8 @@ pub struct Settings {
         env = "BIGQUERY_SCOPES",
         value_name = "SCOPE,…",
         value_delimiter = ',',
-        value_parser = credentials::scope,
-        default_value = credentials::CLOUD_PLATFORM
+        value_parser = google::scope,
+        default_value = google::CLOUD_PLATFORM
     )]
     scopes: Vec<String>,
 
@@ -124,9 +121,9 @@ impl Plugin for BigQuery {
 
     async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
         cx.caller().check_target(&task.custom.project)?;
-        let key = AuthorSecret::read(task.custom.secrets.as_ref(), credentials::KEY_SECRET)?;
+        let key = AuthorSecret::read(task.custom.secrets.as_ref(), google::KEY_SECRET)?;
         // Before anything is sent: a missing key that the author chose is not replaced by the service's.
-        credentials::key(cx, key.as_ref()).await?;
+        google::key(cx, key.as_ref()).await?;
         let job = Job {
             project: task.custom.project.clone(),
             location: task.custom.location.clone(),
@@ -162,7 +159,7 @@ impl Plugin for BigQuery {
 
 impl JointPolls for BigQuery {
     async fn group(&self, cx: &Context, job: &Job) -> Result<Option<Fingerprint>> {
-        let key = credentials::key(cx, job.key.as_ref()).await?;
+        let key = google::key(cx, job.key.as_ref()).await?;
         let identity = key.as_ref().map_or("", |key| key.expose_secret());
         let name = job.key.as_ref().map_or("", AuthorSecret::name);
         Ok(Some(Fingerprint::of(&[&job.project, name, identity])))
@@ -177,7 +174,7 @@ impl JointPolls for BigQuery {
 impl BigQuery {
     /// The calls about `job`, with the identity that its author chose.
     fn jobs(&self, job: &Job) -> Jobs {
-        let signer = |google| Signer { google: Arc::clone(google), key: job.key.clone() };
+        let signer = |google| Signer::new(Arc::clone(google), job.key.clone());
         let signed = self.google.as_ref().map(|google| self.http.signed_by(signer(google)));
         // Google's quotas are per project.
         Jobs(signed.unwrap_or_else(|| self.http.clone()).quota(&job.project))

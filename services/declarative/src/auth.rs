@@ -3,15 +3,15 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use plugin_core::{
     Context, Error, Fingerprint, Http, HttpBuilder, Kind, Result,
+    google::{self, Google, Signer},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     secrecy::{ExposeSecret as _, SecretString},
-    serde_json::Value as Json,
     upstream::{Credentials, SecretToken, Token, TokenCache, TokenSource, authorization},
 };
 
 use crate::{
     checker::Checker,
-    expression::{Scope, Text},
+    expression::{EvalError, Scope, Text},
     file::{self, AwsProtocol},
     located::At,
     mistake::Mistake,
@@ -27,6 +27,7 @@ pub(crate) enum Auth {
     Header { name: HeaderName, secret: String, prefix: String },
     Basic { username: String, password: String },
     Oauth2(Oauth2),
+    Google { scopes: Option<Text>, impersonate: Option<Text> },
     Aws(AwsApi),
 }
 
@@ -88,6 +89,10 @@ impl Auth {
                 scope: checker.optional_text(oauth.scope.as_ref(), &scopes.settings),
                 audience: checker.optional_text(oauth.audience.as_ref(), &scopes.settings),
             }),
+            file::Auth::Google(google) => Self::Google {
+                scopes: checker.optional_text(google.scopes.as_ref(), &scopes.settings),
+                impersonate: checker.optional_text(google.impersonate.as_ref(), &scopes.settings),
+            },
             file::Auth::AwsSigv4(aws) => Self::Aws(AwsApi::compile(checker, aws, scopes)),
         }
     }
@@ -97,11 +102,11 @@ impl Auth {
         matches!(self, Self::Aws(api) if api.protocol != AwsProtocol::RestJson)
     }
 
-    /// `http` with these credentials, for an API with `settings`.
+    /// `http` with these credentials, for an API with the settings that `scope` has.
     ///
     /// # Errors
     /// `InvalidArgument` when a setting makes no URL.
-    pub(crate) fn sign(&self, http: HttpBuilder, settings: &Json) -> Result<HttpBuilder> {
+    pub(crate) fn sign(&self, http: HttpBuilder, scope: &Scope) -> Result<HttpBuilder> {
         Ok(match self {
             Self::None | Self::Aws(_) => http,
             Self::Bearer(secret) => http.credentials(SecretToken::new(secret)),
@@ -114,8 +119,17 @@ impl Auth {
                 http.credentials(Basic { username: username.clone(), password: password.clone() })
             }
             Self::Oauth2(oauth) => {
-                let source = oauth.source(&http, settings)?;
+                let source = oauth.source(&http, scope)?;
                 http.credentials(TokenCache::default().of(source))
+            }
+            Self::Google { scopes, impersonate } => {
+                let scopes = read(scopes, scope)?;
+                let scopes = scopes.as_deref().unwrap_or(google::CLOUD_PLATFORM);
+                let scopes = scopes.split_whitespace().map(google::scope).collect::<Result<_, _>>();
+                let scopes = scopes
+                    .map_err(|why| Error::invalid(format!("upstream.auth.google.scopes: {why}")))?;
+                let impersonate = read(impersonate, scope)?.filter(|email| !email.is_empty());
+                http.credentials(Signer::new(Google::new(impersonate, scopes)?.into(), None))
             }
         })
     }
@@ -150,6 +164,15 @@ impl AwsApi {
             target_prefix: value(&aws.target_prefix).unwrap_or_default(),
         }
     }
+}
+
+/// The text of `text`, if there is one, with the settings that `scope` has.
+fn read(text: &Option<Text>, scope: &Scope) -> Result<Option<String>> {
+    text.as_ref().map_or(Ok(None), |text| text.eval(scope).map_err(in_auth))
+}
+
+fn in_auth(error: EvalError) -> Error {
+    Error::invalid(format!("upstream.auth: {error}"))
 }
 
 /// The secrets of a file, and whether each is used.
@@ -238,23 +261,15 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
 }
 
 impl Oauth2 {
-    fn source(&self, http: &HttpBuilder, settings: &Json) -> Result<ClientCredentials> {
-        let scope = Scope::default().with("settings", settings);
-        let read = |text: &Text| {
-            text.eval(&scope).map_err(|error| Error::invalid(format!("upstream.auth: {error}")))
-        };
-        let optional = |text: &Option<Text>| match text {
-            Some(text) => read(text),
-            None => Ok(None),
-        };
+    fn source(&self, http: &HttpBuilder, scope: &Scope) -> Result<ClientCredentials> {
         let missing = || Error::invalid("upstream.auth.oauth2.token_url: has no value");
-        let token_url = read(&self.token_url)?.ok_or_else(missing)?;
+        let token_url = self.token_url.eval(scope).map_err(in_auth)?.ok_or_else(missing)?;
         Ok(ClientCredentials {
             http: http.clone().build(&token_url)?,
             client_id: self.client_id.clone(),
             client_secret: self.client_secret.clone(),
-            scope: optional(&self.scope)?,
-            audience: optional(&self.audience)?,
+            scope: read(&self.scope, scope)?,
+            audience: read(&self.audience, scope)?,
         })
     }
 }

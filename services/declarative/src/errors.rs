@@ -74,7 +74,8 @@ impl Matcher {
 pub(crate) struct Errors {
     code: Option<Text>,
     message: Option<Text>,
-    classes: Vec<(Kind, Matcher)>,
+    /// Names, meanings and what tells them.
+    classes: Vec<(&'static str, Kind, Matcher)>,
 }
 
 impl Errors {
@@ -90,16 +91,16 @@ impl Errors {
             }
         }
         let classes = [
-            (Kind::ResourceExhausted, &file.throttled),
-            (Kind::Unavailable, &file.retryable),
-            (Kind::AlreadyExists, &file.already_exists),
-            (Kind::NotFound, &file.not_found),
-            (Kind::Unauthenticated, &file.unauthenticated),
-            (Kind::PermissionDenied, &file.denied),
-            (Kind::InvalidArgument, &file.refused),
+            ("throttled", Kind::ResourceExhausted, &file.throttled),
+            ("retryable", Kind::Unavailable, &file.retryable),
+            ("already_exists", Kind::AlreadyExists, &file.already_exists),
+            ("not_found", Kind::NotFound, &file.not_found),
+            ("unauthenticated", Kind::Unauthenticated, &file.unauthenticated),
+            ("denied", Kind::PermissionDenied, &file.denied),
+            ("refused", Kind::InvalidArgument, &file.refused),
         ];
-        let classes = classes.into_iter().filter_map(|(kind, node)| {
-            Some((kind, Matcher::compile(checker, node.as_ref()?, &scopes.refusal)))
+        let classes = classes.into_iter().filter_map(|(name, kind, node)| {
+            Some((name, kind, Matcher::compile(checker, node.as_ref()?, &scopes.refusal)))
         });
         let classes = classes.collect();
         Self {
@@ -109,18 +110,17 @@ impl Errors {
         }
     }
 
-    /// What the response means; `None` if it is not the vendor's.
+    /// What the response means, with `scope` of the settings; `None` if it is not the vendor's.
     pub(crate) fn read(
         &self,
-        settings: &Json,
+        scope: Scope,
         status: StatusCode,
         headers: &HeaderMap,
         body: &[u8],
     ) -> Option<Failure> {
         let body = &body[..body.len().min(LARGEST)];
         let text = String::from_utf8_lossy(body);
-        let scope = Scope::default()
-            .with("settings", settings)
+        let scope = scope
             .with("status", status.as_u16())
             .with("headers", header_map(headers))
             .with("text", &text);
@@ -149,9 +149,8 @@ impl Errors {
     }
 
     /// What an error of AWS means, if the file says so.
-    pub(crate) fn read_aws(&self, settings: &Json, refusal: &Refusal<'_>) -> Option<Kind> {
-        let scope = Scope::default()
-            .with("settings", settings)
+    pub(crate) fn read_aws(&self, scope: Scope, refusal: &Refusal<'_>) -> Option<Kind> {
+        let scope = scope
             .with("status", refusal.status.as_u16())
             .with("code", refusal.code)
             .with("message", refusal.message);
@@ -159,8 +158,13 @@ impl Errors {
     }
 
     fn class(&self, code: Option<&str>, scope: &Scope) -> Option<Kind> {
-        let found = self.classes.iter().find(|(_, matcher)| matcher.fits(code, scope));
-        found.map(|(kind, _)| *kind)
+        let mut classes = self.classes.iter();
+        let found = classes.find(|(class, _, matcher)| {
+            let fits = matcher.fits(code, scope);
+            scope.note(|| format!("errors.{class}"), if fits { "fits" } else { "does not fit" });
+            fits
+        });
+        found.map(|(_, kind, _)| *kind)
     }
 }
 

@@ -3,9 +3,15 @@
 mod functions;
 mod words;
 
-use std::{collections::BTreeMap, fmt, sync::LazyLock};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
-use minijinja::{Environment, Expression, UndefinedBehavior, Value as Jinja, value::Serde};
+use minijinja::{
+    Environment, Expression, UndefinedBehavior, Value as Jinja,
+    value::{Object, Serde},
+};
 use plugin_core::serde_json::{self, Value as Json};
 
 pub(crate) use self::functions::{SHORT_KEY, short_key};
@@ -14,6 +20,7 @@ use crate::{
     located::Place,
     mistake::Mistake,
     names::{Names, check_member, check_name},
+    trace::Trace,
 };
 
 /// How many steps an evaluation may take. The expressions of the examples take a few dozen.
@@ -29,21 +36,52 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// The values that an expression sees, by name.
+/// The values that an expression sees, by name. Cloning is cheap.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Scope(BTreeMap<&'static str, Jinja>);
+pub(crate) struct Scope {
+    values: Arc<Values>,
+    trace: Option<Trace>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Values(Vec<(&'static str, Jinja)>);
+
+impl Object for Values {
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        let key = key.as_str()?;
+        // The last one of a name counts.
+        let found = self.0.iter().rfind(|(name, _)| *name == key);
+        found.map(|(_, value)| value.clone())
+    }
+}
 
 impl Scope {
     /// Adds `value` as `name`.
-    pub(crate) fn with(mut self, name: &'static str, value: impl serde::Serialize) -> Self {
-        self.0.insert(name, Jinja::from(Serde(value)));
-        self
+    pub(crate) fn with(self, name: &'static str, value: impl serde::Serialize) -> Self {
+        self.with_value(name, Jinja::from(Serde(value)))
     }
 
     /// Adds a value of minijinja as `name`.
     pub(crate) fn with_value(mut self, name: &'static str, value: Jinja) -> Self {
-        self.0.insert(name, value);
+        Arc::make_mut(&mut self.values).0.push((name, value));
         self
+    }
+
+    /// Notes what expressions give in `trace`.
+    pub(crate) fn traced(self, trace: Option<Trace>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// What is noted where, if it is.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.trace.clone()
+    }
+
+    /// Notes that the rule `name` gave `value`.
+    pub(crate) fn note(&self, name: impl FnOnce() -> String, value: &str) {
+        if let Some(trace) = &self.trace {
+            trace.add(format!("{}: {value}", name()));
+        }
     }
 }
 
@@ -113,8 +151,19 @@ impl Expr {
 
     /// Its value; `None` if it is undefined or none.
     pub(crate) fn eval(&self, scope: &Scope) -> Result<Option<Json>, EvalError> {
+        let value = self.value(scope);
+        if let Some(trace) = &scope.trace {
+            match &value {
+                Ok(value) => trace.gave(&format!("={}", self.source), value.as_ref()),
+                Err(error) => trace.add(format!("={}: {}", self.source, error.reason)),
+            }
+        }
+        value
+    }
+
+    fn value(&self, scope: &Scope) -> Result<Option<Json>, EvalError> {
         let Some(compiled) = &self.compiled else { return Ok(None) };
-        let value = compiled.eval(Jinja::from(scope.0.clone()));
+        let value = compiled.eval(Jinja::from_dyn_object(Arc::clone(&scope.values)));
         let value = value.map_err(|error| self.error(reason(&error)))?;
         if value.is_undefined() || value.is_none() {
             return Ok(None);

@@ -18,6 +18,7 @@ use plugin_core::{Error, HttpBuilder, Result, digest::sha256};
 use self::metrics::Metrics;
 use crate::{
     definition::Definition,
+    expression::Scope,
     mistake::Mistakes,
     served::Served,
     settings::{self, Assignment},
@@ -111,7 +112,8 @@ impl Files {
         let name = path.display().to_string();
         let definition = Definition::read(&name, source).map_err(Refused::Mistakes)?;
         let values = settings::values(&definition.name, &definition.settings, &self.set)?;
-        let served = Served::new(definition, values, self.http.clone());
+        let scope = Scope::default().with("settings", values);
+        let served = Served::new(definition.into(), scope, self.http.clone());
         served.map_err(|error| Refused::Error(error.about(&name)))
     }
 

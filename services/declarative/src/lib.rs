@@ -22,6 +22,7 @@ mod settings;
 mod status;
 mod task;
 pub mod tools;
+mod trace;
 mod value;
 
 use std::sync::Arc;

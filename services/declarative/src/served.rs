@@ -26,9 +26,19 @@ use crate::{
 /// A plugin that is served.
 pub(crate) struct Served {
     pub(crate) definition: Arc<Definition>,
-    pub(crate) settings: Json,
+    /// What every expression sees: the settings.
+    scope: Scope,
     headers: Vec<(HeaderName, HeaderValue)>,
     vendor: Vendor,
+    watch: Option<Box<dyn Watch>>,
+}
+
+/// Sees what is sent, and what comes back.
+pub(crate) trait Watch: Send + Sync {
+    /// The part `part` of the file is about to send `request`.
+    fn sending(&self, part: &str, request: &Prepared);
+    /// The vendor answered.
+    fn answered(&self, answer: &Result<Response>);
 }
 
 enum Vendor {
@@ -37,13 +47,15 @@ enum Vendor {
 }
 
 impl Served {
-    /// The plugin of `definition`, with the values `settings`.
+    /// The plugin of `definition`, with the settings that `scope` has.
     ///
     /// # Errors
     /// `InvalidArgument` when a setting makes no URL, header or region.
-    pub(crate) fn new(definition: Definition, settings: Json, http: HttpBuilder) -> Result<Self> {
-        let definition = Arc::new(definition);
-        let scope = Scope::default().with("settings", &settings);
+    pub(crate) fn new(
+        definition: Arc<Definition>,
+        scope: Scope,
+        http: HttpBuilder,
+    ) -> Result<Self> {
         let mut headers = Vec::new();
         for (name, text) in &definition.headers {
             let part = format!("upstream.headers.{name}");
@@ -53,32 +65,45 @@ impl Served {
             headers.extend(value.map(|value| (name.clone(), value)));
         }
         let vendor = match &definition.auth {
-            Auth::Aws(api) => {
-                Vendor::Aws(Box::new(aws::client(&definition, api, &settings, http)?))
-            }
+            Auth::Aws(api) => Vendor::Aws(Box::new(aws::client(&definition, api, &scope, http)?)),
             auth => {
                 let base = definition.base.as_ref().and_then(|base| base.eval(&scope).transpose());
                 let base = base.unwrap_or_else(|| Ok(String::new()));
                 let base = base.map_err(|error| invalid("upstream.base", error))?;
-                let http = auth.sign(http, &settings)?;
-                let (errors, own) = (Arc::clone(&definition), settings.clone());
+                let http = auth.sign(http, &scope)?;
+                let (errors, own) = (Arc::clone(&definition), scope.clone());
                 let http = http.failures_with(move |status, headers, body| {
-                    errors.errors.read(&own, status, headers, body)
+                    errors.errors.read(own.clone(), status, headers, body)
                 });
                 Vendor::Http(http.build(&base)?)
             }
         };
-        Ok(Self { definition, settings, headers, vendor })
+        Ok(Self { definition, scope, headers, vendor, watch: None })
+    }
+
+    /// The same, watched by `watch`.
+    pub(crate) fn watched(self, watch: impl Watch + 'static) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// Submits the job of `task`, or finds it.
     pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
         let outputs = OutputTypes::of(task);
         self.check_outputs(&outputs)?;
-        let job = Job::new(&self.definition.name, &outputs, self.place(cx)?);
+        self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
+    }
+
+    /// Submits the job of a task with `values`, which declares `outputs`, or finds it.
+    pub(crate) async fn submit(
+        &self,
+        cx: &Context,
+        outputs: &OutputTypes,
+        values: Values,
+    ) -> Result<Job> {
+        let job = Job::new(&self.definition.name, outputs, self.place(cx)?);
         cx.check_meta(&job)?;
         let create = &self.definition.create;
-        let scope = Values::of(&self.definition, cx, task)?.scope(&self.settings);
+        let scope = values.scope(self.scope.clone());
         if let Some(target) = &create.target {
             let target = target.eval(&scope).map_err(|error| invalid("create.target", error))?;
             cx.caller().check_target(target.as_deref().unwrap_or_default())?;
@@ -94,7 +119,7 @@ impl Served {
                 false
             }
         };
-        match (self.send(cx, &job, request, repeats).await, &create.exists) {
+        match (self.send(cx, "create", &job, request, repeats).await, &create.exists) {
             (Ok(response), _) => self.created(job, &answered(scope, &response)),
             (Err(error), Some(exists)) if error.kind() == Kind::AlreadyExists => {
                 let ids = ids(exists, &scope).map_err(|error| invalid("create.exists", error))?;
@@ -121,7 +146,7 @@ impl Served {
         let part = "create.idempotency.lookup";
         let request = lookup.request.prepare(scope);
         let request = request.map_err(|error| invalid(&format!("{part}.request"), error))?;
-        let response = self.send(cx, job, request, true).await?;
+        let response = self.send(cx, "look-up", job, request, true).await?;
         let unclear = |error: &dyn std::fmt::Display| unreadable(&format!("{part}: {error}"));
         let items = lookup.items.eval(&answered(scope.clone(), &response));
         let items = match items.map_err(|error| unclear(&error))? {
@@ -143,7 +168,7 @@ impl Served {
         let scope = self.scope_of(job);
         let get = &self.definition.get;
         let request = get.request.prepare(&scope).map_err(|error| invalid("get.request", error))?;
-        let response = self.send(cx, job, request, true).await?;
+        let response = self.send(cx, "get", job, request, true).await?;
         let scope = answered(scope, &response);
         let outputs = job.outputs()?;
         let status = status::read(get, scope, &outputs)?;
@@ -156,7 +181,7 @@ impl Served {
         let delete = &self.definition.delete;
         let request = delete.request.prepare(&scope);
         let request = request.map_err(|error| invalid("delete.request", error))?;
-        let Err(error) = self.send(cx, job, request, true).await else { return Ok(()) };
+        let Err(error) = self.send(cx, "delete", job, request, true).await else { return Ok(()) };
         let seen = Scope::default().with("code", error.code()).with("message", error.message());
         match &delete.ended {
             Some(ended) if error.is_upstream() && ended.fits(error.code(), &seen) => Ok(()),
@@ -174,7 +199,7 @@ impl Served {
     }
 
     fn scope_of(&self, job: &Job) -> Scope {
-        Scope::default().with("settings", &self.settings).with("job", &job.ids)
+        self.scope.clone().with("job", &job.ids)
     }
 
     /// Checks that the file has each output of the task.
@@ -199,6 +224,7 @@ impl Served {
     async fn send(
         &self,
         cx: &Context,
+        part: &str,
         job: &Job,
         mut request: Prepared,
         repeats: bool,
@@ -208,13 +234,21 @@ impl Served {
                 request.headers.push((name.clone(), value.clone()));
             }
         }
-        match (&self.vendor, &job.place) {
+        let watch = self.watch.as_ref();
+        if let Some(watch) = watch {
+            watch.sending(part, &request);
+        }
+        let answer = match (&self.vendor, &job.place) {
             (Vendor::Http(http), _) => request.send(http, cx, repeats).await,
             (Vendor::Aws(aws), place) => {
                 let place = place.clone().map_or_else(|| aws.choose(cx, &Asked::default()), Ok)?;
                 request.send_to_aws(&aws.client(cx, &place)?, cx, repeats).await
             }
+        };
+        if let Some(watch) = watch {
+            watch.answered(&answer);
         }
+        answer
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) fn read(get: &Get, scope: Scope, outputs: &OutputTypes) -> Result<Sta
         }
         None => None,
     };
+    let rule = || format!("states.{state}");
+    scope.note(rule, known.map_or("no such state: running, and counted", Phase::name));
     let Some(phase) = known else {
         return Ok(with_info(get, Status::unknown_state(state), &scope));
     };
@@ -46,7 +48,10 @@ pub(crate) fn read(get: &Get, scope: Scope, outputs: &OutputTypes) -> Result<Sta
     let status = text(&get.message).into_iter().fold(status, Status::message);
     let status = text(&get.code).into_iter().fold(status, Status::code);
     match phase {
-        Phase::Succeeded => Ok(with_outputs(get, status, &scope, outputs)),
+        Phase::Succeeded => {
+            note_outputs(get, &scope);
+            Ok(with_outputs(get, status, &scope, outputs))
+        }
         _ => Ok(status),
     }
 }
@@ -56,6 +61,18 @@ fn with_info(get: &Get, status: Status, scope: &Scope) -> Status {
         Ok(fact) => status.info(name, fact),
         Err(_) => status,
     })
+}
+
+/// Notes what the file's outputs give, whether or not they are declared.
+fn note_outputs(get: &Get, scope: &Scope) {
+    let Some(trace) = scope.trace() else { return };
+    let scope = scope.clone().traced(None);
+    for (name, value) in &get.outputs {
+        match value.eval(&scope) {
+            Ok(value) => trace.gave(&format!("outputs.{name}"), value.as_ref()),
+            Err(error) => trace.add(format!("outputs.{name}: {error}")),
+        }
+    }
 }
 
 /// `status` with the declared outputs; a failure if the answer does not have them as they are declared.

@@ -60,10 +60,9 @@ impl Values {
         })
     }
 
-    /// As expressions see them.
-    pub(crate) fn scope(self, settings: &Json) -> Scope {
-        Scope::default()
-            .with("settings", settings)
+    /// As expressions see them, beside what `scope` has.
+    pub(crate) fn scope(self, scope: Scope) -> Scope {
+        scope
             .with("custom", self.custom)
             .with("inputs", self.inputs)
             .with("sql", self.sql)

@@ -1,30 +1,45 @@
 //! Commands for those who write files: check one, print the JSON Schema, show what a task makes of it.
 
 mod attempt;
+mod recorded;
 mod reference;
+mod shown;
+mod trial;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use plugin_core::{
-    Tool,
-    clap::{self, ArgMatches, Args, Command, FromArgMatches},
+    TrialArgs, block_on,
+    clap::{self, Args, Subcommand},
     serde_json,
 };
 
-use crate::{Definition, Mistakes, file};
+use crate::{Definition, Mistakes, file, settings::Assignment};
 
 pub use self::{
     attempt::{Attempt, attempt},
     reference::reference,
+    trial::attempt_against,
 };
-use crate::settings::Assignment;
 
-/// The commands.
-pub const TOOLS: [Tool; 3] = [
-    Tool { command: check_command, run: check_matches },
-    Tool { command: schema_command, run: schema_matches },
-    Tool { command: try_command, run: try_matches },
-];
+/// The commands, for every program that has them.
+#[derive(Debug, Subcommand)]
+pub enum Tools {
+    /// Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files
+    Check(Check),
+
+    /// Prints the JSON Schema of plugins' files, for editors
+    Schema,
+
+    /// Prints the requests that a plugin's file makes of a task, and what answers mean
+    ///
+    /// Sends nothing, unless `--against` says where to: then it submits the task, polls its job once and stops it. Secrets are
+    /// shown as their names.
+    Try(Try),
+}
 
 /// Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files
 #[derive(Debug, Args)]
@@ -34,18 +49,65 @@ pub struct Check {
     files: Vec<PathBuf>,
 }
 
-fn check_command() -> Command {
-    Check::augment_args(Command::new("check"))
+/// Prints the requests that a plugin's file makes of a task, and what answers mean
+///
+/// Sends nothing, unless `--against` says where to: then it submits the task, polls its job once and stops it. Secrets are
+/// shown as their names.
+#[derive(Debug, Args)]
+pub struct Try {
+    /// File of a plugin, in YAML.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// File with a task in the short form of REST: `custom`, `sql` and `inputs`, in JSON or YAML. By default the file's own
+    /// example.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+
+    /// File with the vendor's answers, step by step, as the conformance suite takes it: prints what each of them means.
+    #[arg(long, value_name = "FILE", conflicts_with = "against")]
+    recorded: Option<PathBuf>,
+
+    /// Settings that the file declares.
+    #[arg(long = "set", value_name = "PLUGIN.NAME=VALUE", value_delimiter = ',')]
+    set: Vec<Assignment>,
+
+    /// Print what each expression and rule gave.
+    #[arg(long)]
+    explain: bool,
+
+    #[command(flatten)]
+    trial: TrialArgs,
 }
 
-fn check_matches(matches: &ArgMatches) -> ExitCode {
-    let check = match Check::from_arg_matches(matches) {
-        Ok(check) => check,
-        Err(error) => error.exit(),
-    };
+impl Tools {
+    /// Runs the command.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        match self {
+            Self::Check(check) => print_checked(check.run()),
+            Self::Schema => {
+                print(&schema());
+                ExitCode::SUCCESS
+            }
+            Self::Try(arguments) => match arguments.run() {
+                Ok(text) => {
+                    print(&text);
+                    ExitCode::SUCCESS
+                }
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            },
+        }
+    }
+}
+
+fn print_checked(checked: Vec<Checked>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    for checked in check.run() {
-        match checked.result {
+    for one in checked {
+        match one.result {
             Ok(summary) => print(&summary),
             Err(wrong) => {
                 eprintln!("{wrong}");
@@ -89,13 +151,48 @@ impl Check {
     pub fn run(&self) -> Vec<Checked> {
         let checked = self.files.iter().map(|path| {
             let file = path.display().to_string();
-            let source = std::fs::read_to_string(path)
-                .map_err(|error| Wrong::Unreadable(format!("{file}: {error}")));
+            let source = read(path).map_err(Wrong::Unreadable);
             let result = source.and_then(|source| check(&file, &source).map_err(Wrong::Mistakes));
             Checked { file, result }
         });
         checked.collect()
     }
+}
+
+impl Try {
+    /// The file, as it was named.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    /// Prints the requests of the task, and what the answers mean; with `--against`, sends them.
+    ///
+    /// # Errors
+    /// What is wrong with the file, the task, the settings or the answers.
+    pub fn run(&self) -> Result<String, String> {
+        let Self { file, request, recorded, set, explain, trial } = self;
+        let source = read(file)?;
+        let request = request.as_deref().map(read).transpose()?;
+        let recorded = recorded.as_deref().map(read).transpose()?;
+        let (name, set, explain) = (self.file(), set.clone(), *explain);
+        let (request, recorded) = (request.as_deref(), recorded.as_deref());
+        let tried = Attempt { name: &name, source: &source, request, recorded, set, explain };
+        if trial.against.is_none() {
+            return attempt(&tried);
+        }
+        let mut outcome = Ok(String::new());
+        let work = async {
+            outcome = attempt_against(&tried, trial).await;
+            Ok(())
+        };
+        block_on(work).map_err(|error| error.to_string())?;
+        outcome
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Checks `source`, the file `name`: what is in it.
@@ -123,85 +220,6 @@ pub fn check(name: &str, source: &str) -> Result<String, Mistakes> {
         text += &format!("  secret {secret}: {description}\n");
     }
     Ok(text)
-}
-
-fn schema_command() -> Command {
-    Command::new("schema").about("Prints the JSON Schema of plugins' files, for editors")
-}
-
-fn schema_matches(_: &ArgMatches) -> ExitCode {
-    print(&schema());
-    ExitCode::SUCCESS
-}
-
-/// Prints the requests that a plugin's file makes of a task, and what answers mean, without sending anything
-#[derive(Debug, Args)]
-pub struct Try {
-    /// File of a plugin, in YAML.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-
-    /// File with a task in the short form of REST: `custom`, `sql` and `inputs`, in JSON or YAML. By default the file's own
-    /// example.
-    #[arg(long, value_name = "FILE")]
-    request: Option<PathBuf>,
-
-    /// File with the vendor's answers, step by step, as the conformance suite takes it: prints what each of them means.
-    #[arg(long, value_name = "FILE")]
-    recorded: Option<PathBuf>,
-
-    /// Settings that the file declares.
-    #[arg(long = "set", value_name = "PLUGIN.NAME=VALUE", value_delimiter = ',')]
-    set: Vec<Assignment>,
-}
-
-fn try_command() -> Command {
-    Try::augment_args(Command::new("try"))
-}
-
-fn try_matches(matches: &ArgMatches) -> ExitCode {
-    let arguments = match Try::from_arg_matches(matches) {
-        Ok(arguments) => arguments,
-        Err(error) => error.exit(),
-    };
-    match arguments.run() {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-impl Try {
-    /// The file, as it was named.
-    #[must_use]
-    pub fn file(&self) -> String {
-        self.file.display().to_string()
-    }
-
-    /// Prints the requests of the task, and what the answers mean.
-    ///
-    /// # Errors
-    /// What is wrong with the file, the task, the settings or the answers.
-    pub fn run(&self) -> Result<String, String> {
-        let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-        };
-        let source = read(&self.file)?;
-        let request = self.request.as_ref().map(read).transpose()?;
-        let recorded = self.recorded.as_ref().map(read).transpose()?;
-        attempt(&Attempt {
-            name: &self.file(),
-            source: &source,
-            request: request.as_deref(),
-            recorded: recorded.as_deref(),
-            set: self.set.clone(),
-        })
-    }
 }
 
 /// The JSON Schema of a plugin's file.

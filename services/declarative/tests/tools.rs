@@ -1,7 +1,11 @@
 //! The commands for those who write files.
 
-use declarative::tools::{Attempt, attempt, check, schema};
-use plugin_core::serde_json::{self, Value as Json};
+use declarative::tools::{Attempt, attempt, attempt_against, check, schema};
+use plugin_core::{
+    TrialArgs,
+    serde_json::{self, Value as Json, json},
+    testing::{Answer, Upstream},
+};
 
 const OPENAI: &str = include_str!("../examples/openai-batch.yaml");
 const RECORDED: &str = include_str!("../examples/openai-batch.recorded.json");
@@ -50,6 +54,91 @@ fn try_names_the_wrong_field() {
     assert!(error == "custom.input_file: unknown field; did you mean input_file_id?", "{error}");
     let error = tried(Some("{custom: {}}"), None).unwrap_err();
     assert_eq!(error, "custom.input_file_id: missing");
+}
+
+#[test]
+fn try_explains_what_each_expression_and_rule_gave() {
+    let explained = Attempt::new("openai.yaml", OPENAI).recorded(Some(RECORDED)).explained();
+    let shown = attempt(&explained).unwrap();
+    for line in [
+        r#"    =custom.input_file_id: "file-abc123""#,
+        r#"    =body.id: "batch_abc123""#,
+        r#"    =body.status: "completed""#,
+        "    states.completed: SUCCEEDED",
+        "    states.paused: no such state: running, and counted",
+        "    outputs.error_file_id: no value",
+        r#"    outputs.output_file_id: "file-cvaTdG""#,
+        "    errors.throttled: fits",
+        "    errors.refused: does not fit",
+    ] {
+        assert!(shown.contains(&format!("{line}\n")), "{line}: {shown}");
+    }
+    let file = include_str!("../examples/step-functions.yaml");
+    let recorded = include_str!("../examples/step-functions.recorded.json");
+    let set = ["step-functions.region=eu-central-1"];
+    let tried = Attempt::new("step-functions.yaml", file).recorded(Some(recorded)).explained();
+    let shown = attempt(&tried.set(&set).unwrap()).unwrap();
+    assert!(shown.contains("gone: NOT_FOUND ExecutionDoesNotExist"), "{shown}");
+    assert!(shown.contains("    errors.not_found: fits\n"), "{shown}");
+}
+
+/// What `try --against` prints with the vendor's `answers`.
+async fn tried_against(answers: Vec<Answer>) -> (String, Upstream) {
+    let vendor = Upstream::start().await;
+    vendor.answer_with(answers);
+    let secrets = tempfile::tempdir().unwrap();
+    std::fs::write(secrets.path().join("openai_api_key"), "sk-canary-0123456789").unwrap();
+    let args = TrialArgs {
+        against: Some(vendor.url()),
+        secrets_dir: secrets.path().to_owned(),
+        insecure_upstream: false,
+    };
+    let shown = attempt_against(&Attempt::new("openai.yaml", OPENAI).explained(), &args).await;
+    (shown.unwrap(), vendor)
+}
+
+#[tokio::test]
+async fn try_against_a_url_sends_what_it_shows() {
+    let running = json!({"id": "batch_1", "status": "in_progress", "echo": "sk-canary-0123456789"});
+    let (shown, vendor) = tried_against(vec![
+        Answer::new(200, json!({"data": []})),
+        Answer::new(200, json!({"id": "batch_1"})),
+        Answer::new(200, running),
+        Answer::new(200, json!({"id": "batch_1", "status": "cancelling"})),
+    ])
+    .await;
+    let sent = vendor.received().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let url = vendor.url();
+    let expected = ["GET /v1/batches", "POST /v1/batches", "GET /v1/batches/batch_1"];
+    for (sent, expected) in sent.iter().zip(expected) {
+        assert!(sent.starts_with(expected), "{sent}");
+    }
+    assert_eq!(vendor.received()[1].headers["authorization"], "Bearer sk-canary-0123456789");
+    for line in [
+        format!("# look-up\nGET {url}/v1/batches?limit=100\n"),
+        format!("# create\nPOST {url}/v1/batches\n"),
+        "authorization: Bearer <openai_api_key>\n".to_owned(),
+        "=> 200 OK\n".to_owned(),
+        "job: {\"id\":\"batch_1\"}\n".to_owned(),
+        "a poll answers RUNNING\n".to_owned(),
+        "    states.in_progress: RUNNING\n".to_owned(),
+        format!("# delete\nPOST {url}/v1/batches/batch_1/cancel\n"),
+        "\nstopped\n".to_owned(),
+        "\"echo\": \"***\"".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line}: {shown}");
+    }
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[tokio::test]
+async fn try_against_a_url_shows_the_vendors_error() {
+    let error = json!({"error": {"code": "invalid_value", "message": "no such file"}});
+    let (shown, vendor) =
+        tried_against(vec![Answer::new(200, json!({"data": []})), Answer::new(400, error)]).await;
+    assert!(shown.contains("=> INVALID_ARGUMENT invalid_value: no such file\n"), "{shown}");
+    assert!(shown.contains("    errors.refused: does not fit\n"), "{shown}");
+    assert_eq!(vendor.count(), 2);
 }
 
 #[test]

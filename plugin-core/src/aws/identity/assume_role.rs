@@ -34,8 +34,9 @@ impl Sts {
     /// `InvalidArgument` when its endpoint is.
     pub(super) fn new(settings: &Settings, http: &HttpBuilder) -> Result<Self> {
         let http = http.clone().for_credentials(false);
-        let http = http
-            .failures_with(|status, headers, body| refusal::read(status, headers, body, |_| None));
+        let http = http.failures_with(|status, headers, body| {
+            refusal::read_failure(status, headers, body, |_| None)
+        });
         Ok(Self {
             http: http.build(&settings.sts_base())?,
             region: settings.region.name().into(),

@@ -9,7 +9,7 @@ fn failure(status: u16, header: Option<&str>, body: &str) -> Option<Failure> {
     if let Some(header) = header {
         headers.insert(ERROR_TYPE, header.parse().unwrap());
     }
-    read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes(), none)
+    read_failure(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes(), none)
 }
 
 #[test]
@@ -136,6 +136,6 @@ fn a_service_knows_its_own_errors_best() {
         (reason.as_deref() == Some("CONCURRENT_QUERIES")).then_some(Kind::FailedPrecondition)
     };
     let body = br#"{"__type":"TooManyRequestsException","Reason":"CONCURRENT_QUERIES"}"#;
-    let failure = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, own).unwrap();
+    let failure = read_failure(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, own).unwrap();
     assert_eq!(failure.kind, Kind::FailedPrecondition);
 }

@@ -19,6 +19,9 @@ pub(crate) enum Auth {
     Basic(BasicAuth),
     /// A token of OAuth 2.0's client credentials (RFC 6749 §4.4).
     Oauth2(Oauth2),
+    /// An access token of Google: of the service account key in the secret `google_application_credentials`, if there is one,
+    /// else of the service's own identity, found as Google's libraries find it (workload identity, a key file, …).
+    Google(Google),
     /// Signature Version 4 of AWS. Identities, roles and further regions are the settings of all services of AWS, read from
     /// its environment variables.
     AwsSigv4(AwsSigv4),
@@ -71,6 +74,19 @@ pub(crate) struct Oauth2 {
     /// The audience to ask for, where the issuer wants one (Auth0); from `settings`.
     #[serde(default)]
     pub(crate) audience: Option<At<String>>,
+}
+
+/// An access token of Google.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Google {
+    /// What the token may be used for, from `settings`, separated by spaces; `https://www.googleapis.com/auth/cloud-platform`
+    /// unless it says otherwise.
+    #[serde(default)]
+    pub(crate) scopes: Option<At<String>>,
+    /// The service account to impersonate with the service's own identity, from `settings`.
+    #[serde(default)]
+    pub(crate) impersonate: Option<At<String>>,
 }
 
 /// An API of AWS. The facts are those of botocore's model of the service.

@@ -9,31 +9,29 @@ use plugin_core::{
     Error, HttpBuilder, Result,
     aws::{Api, Aws, Settings},
     clap::{Args as _, Command, FromArgMatches as _},
-    serde_json::Value as Json,
 };
 
 use crate::{
     auth::AwsApi, definition::Definition, expression::Scope, file::AwsProtocol, task::invalid,
 };
 
-/// The client of the API `api`, with the values `settings`.
+/// The client of the API `api`, with the settings that `scope` has.
 ///
 /// # Errors
 /// `InvalidArgument` when a setting, or a variable of AWS, is wrong.
 pub(super) fn client(
     definition: &Arc<Definition>,
     api: &AwsApi,
-    settings: &Json,
+    scope: &Scope,
     http: HttpBuilder,
 ) -> Result<Aws> {
-    let scope = Scope::default().with("settings", settings);
     let part = "upstream.auth.aws_sigv4.region";
-    let region = api.region.eval(&scope).map_err(|error| invalid(part, error))?;
+    let region = api.region.eval(scope).map_err(|error| invalid(part, error))?;
     let region = region.ok_or_else(|| Error::invalid(format!("{part}: has no value")))?;
     let own = settings_of(&region)?;
-    let (errors, values) = (Arc::clone(definition), settings.clone());
+    let (errors, scope) = (Arc::clone(definition), scope.clone());
     Aws::with_refusals(describe(api), own, http, move |refusal| {
-        errors.errors.read_aws(&values, refusal)
+        errors.errors.read_aws(scope.clone(), refusal)
     })
 }
 

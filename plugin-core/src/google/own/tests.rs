@@ -1,7 +1,7 @@
 use std::sync::Weak;
 
 use google_cloud_auth::credentials::mds;
-use plugin_core::http::{HeaderValue, header};
+use http::{HeaderValue, header};
 use tokio::{
     net::TcpListener,
     task::JoinSet,

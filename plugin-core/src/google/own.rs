@@ -15,11 +15,8 @@ use google_cloud_auth::{
     },
     errors::CredentialsError,
 };
-use plugin_core::{
-    Error, Result,
-    http::{Extensions, HeaderMap},
-    upstream::obtain,
-};
+use http::{Extensions, HeaderMap};
+use server_core::{Error, Result};
 use tokio::{
     runtime::{self, Handle, Runtime},
     select,
@@ -28,6 +25,7 @@ use tokio::{
 };
 
 use super::{RENEW_AFTER, headers_of, no_token};
+use crate::upstream::obtain;
 
 /// How long a failure that may pass is remembered after the fetch began, so that calls do not repeat it
 /// one by one.

@@ -1,4 +1,19 @@
-//! Google credentials, obtained through Google's own library.
+//! Google credentials, obtained through Google's own library: what services of Google's APIs sign in with.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use plugin_core::{
+//!     Http, HttpBuilder, Result,
+//!     google::{CLOUD_PLATFORM, Google, Signer},
+//! };
+//!
+//! /// For `Plugin::new`.
+//! fn client(http: HttpBuilder) -> Result<Http> {
+//!     let google = Arc::new(Google::new(None, vec![CLOUD_PLATFORM.to_owned()])?);
+//!     http.credentials(Signer::new(google, None)).build("https://acme.googleapis.com/v1")
+//! }
+//! ```
 
 mod own;
 
@@ -12,24 +27,24 @@ use google_cloud_auth::{
     },
     errors::CredentialsError,
 };
+use http::{Extensions, HeaderMap};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use plugin_core::{
-    Context, Error, Fingerprint, Kind, Result,
-    context::AuthorSecret,
-    http::{Extensions, HeaderMap},
-    secrecy::{ExposeSecret as _, SecretString},
-    serde_json::{self, Value as Json},
-    upstream::Credentials,
-};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value as Json;
+use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::Instant;
 
 use self::own::Own;
+use crate::{
+    context::{AuthorSecret, Context},
+    upstream::Credentials,
+};
 
 /// The secret with a service account key: Flyte 2's name for it.
-pub(crate) const KEY_SECRET: &str = "google_application_credentials";
+pub const KEY_SECRET: &str = "google_application_credentials";
 /// The scope of Google's own client, and so of Flyte's connector. A narrower one keeps queries from files in
 /// Cloud Storage, although the identity may read them.
-pub(crate) const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The token URIs in service account keys, current and former.
 const GOOGLES_TOKEN_URIS: [&str; 2] =
     ["https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token"];
@@ -44,10 +59,7 @@ const RENEW_AFTER: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// `FailedPrecondition`, with the sources searched, when the chosen one is missing.
-pub(crate) async fn key(
-    cx: &Context,
-    chosen: Option<&AuthorSecret>,
-) -> Result<Option<SecretString>> {
+pub async fn key(cx: &Context, chosen: Option<&AuthorSecret>) -> Result<Option<SecretString>> {
     match chosen {
         Some(secret) => secret.get(cx, KEY_SECRET).await.map(Some),
         None => cx.find_secret(KEY_SECRET).await,
@@ -56,7 +68,7 @@ pub(crate) async fn key(
 
 /// Google identities: a key from the task's secrets if there is one, else the service's own
 /// credentials, found as Google's libraries find them (key file, metadata server, external account, …).
-pub(crate) struct Google {
+pub struct Google {
     impersonate: Option<String>,
     /// What access tokens may be used for.
     scopes: Vec<String>,
@@ -74,9 +86,12 @@ enum Cached {
 }
 
 impl Google {
+    /// The identities of a service, whose own one impersonates the service account `impersonate`, if there is one. `scopes` are
+    /// what access tokens may be used for.
+    ///
     /// # Errors
     /// `FailedPrecondition` when the service's own credentials exist but cannot be used.
-    pub(crate) fn new(impersonate: Option<String>, scopes: Vec<String>) -> Result<Self> {
+    pub fn new(impersonate: Option<String>, scopes: Vec<String>) -> Result<Self> {
         let identities = Cache::builder()
             .max_capacity(MAX_IDENTITIES)
             .eviction_policy(EvictionPolicy::lru())
@@ -165,8 +180,11 @@ fn from_key(key: &SecretString, scopes: &[String]) -> Result<GoogleCredentials> 
         .map_err(|error| unusable("is not a valid service account key").with_source(error))
 }
 
-/// A scope of `--scopes`, in the characters of RFC 6749 §3.3.
-pub(crate) fn scope(text: &str) -> Result<String, String> {
+/// Reads a scope, in the characters of RFC 6749 §3.3.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn scope(text: &str) -> Result<String, String> {
     let scope = text.trim();
     let allowed = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     if scope.is_empty() || !scope.chars().all(allowed) {
@@ -176,10 +194,18 @@ pub(crate) fn scope(text: &str) -> Result<String, String> {
 }
 
 /// The credentials of a job's calls.
-pub(crate) struct Signer {
-    pub(crate) google: Arc<Google>,
-    /// The secret with the key that the job's author chose.
-    pub(crate) key: Option<AuthorSecret>,
+pub struct Signer {
+    google: Arc<Google>,
+    key: Option<AuthorSecret>,
+}
+
+impl Signer {
+    /// Signs with an identity of `google`: that of `key`, the secret with the key that the job's author chose; else of the
+    /// operator's secret [`KEY_SECRET`], else the service's own.
+    #[must_use]
+    pub fn new(google: Arc<Google>, key: Option<AuthorSecret>) -> Self {
+        Self { google, key }
+    }
 }
 
 impl Credentials for Signer {
