@@ -22,7 +22,7 @@ const PROGRAMS: [(&str, &[&str], &str); 31] = [
     (
         "declarative",
         &["try"],
-        "Prints the requests that a plugin's file makes of a task, and what answers mean, without sending anything",
+        "Prints the requests that a plugin's file makes of a task, and what answers mean",
     ),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
     (

@@ -62,8 +62,9 @@ fn run(script: &str, directory: &Path) -> Output {
 #[test]
 fn the_guides_commands_run_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (api, vendor) = (free().to_string(), free().to_string());
+    let bound = ["127.0.0.1:0"; 2].map(|any| std::net::TcpListener::bind(any).unwrap());
+    let [api, vendor] = bound.each_ref().map(|one| one.local_addr().unwrap().port().to_string());
+    drop(bound);
     let with_ports = |text: &str| {
         let text = text.replace(":8000", &format!(":{api}"));
         text.replace(":9000", &format!(":{vendor}")).replace(", 9000)", &format!(", {vendor})"))
