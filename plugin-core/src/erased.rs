@@ -1,6 +1,7 @@
 //! Dyn-compatible forms of the plugin traits: the only place where a plugin's own types become JSON.
 
 mod raw;
+mod sync_tasks;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -28,17 +29,29 @@ pub(crate) enum AnyPlugin {
 }
 
 impl AnyPlugin {
-    /// Makes the plugin `P`, and registers its metrics.
+    /// Makes the plugin `P`, and registers its metrics: its jobs and its sync tasks, if it has both.
     pub(crate) fn of<P: Plugin>(
         settings: P::Settings,
         http: HttpBuilder,
         registry: &mut Registry,
-    ) -> Result<Self> {
-        let plugin = P::new(settings, http)?;
-        if let Some(register) = plugin.options().metrics {
+    ) -> Result<Vec<Self>> {
+        let plugin = Arc::new(P::new(settings, http)?);
+        let options = plugin.options();
+        if let Some(register) = options.metrics {
             register(&plugin, registry);
         }
-        Ok(Self::Async(Arc::new(plugin)))
+        let has_sync = options.sync.is_some_and(|sync| !sync.task_types.is_empty());
+        let has_jobs = !options.task_types.is_empty() || !has_sync;
+        // Both are one plugin, whose background is one.
+        let tasks = sync_tasks::Tasks { plugin: Arc::clone(&plugin), has_background: !has_jobs };
+        let mut made = Vec::new();
+        if has_jobs {
+            made.push(Self::Async(plugin));
+        }
+        if has_sync {
+            made.push(Self::Sync(Arc::new(tasks)));
+        }
+        Ok(made)
     }
 
     /// Makes the sync plugin `P`.
@@ -75,7 +88,7 @@ impl AnyPlugin {
     pub(crate) fn custom_schema(&self, task_type: TaskType) -> Json {
         match self {
             Self::Async(plugin) => plugin.custom_schema(task_type),
-            Self::Sync(plugin) => plugin.custom_schema(),
+            Self::Sync(plugin) => plugin.custom_schema(task_type),
         }
     }
 
@@ -83,7 +96,7 @@ impl AnyPlugin {
     pub(crate) fn example(&self, task_type: TaskType) -> Json {
         let text = match self {
             Self::Async(plugin) => plugin.example(task_type),
-            Self::Sync(plugin) => plugin.example().into(),
+            Self::Sync(plugin) => plugin.example(task_type),
         };
         serde_json::from_str(&text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
     }
@@ -92,7 +105,7 @@ impl AnyPlugin {
     pub(crate) fn revision(&self) -> u64 {
         match self {
             Self::Async(plugin) => plugin.revision(),
-            Self::Sync(_) => 0,
+            Self::Sync(plugin) => plugin.revision(),
         }
     }
 
@@ -148,10 +161,15 @@ impl AnyPlugin {
 /// [`SyncPlugin`] as a dyn-compatible trait, with `Custom` as JSON.
 pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
     fn task_types(&self) -> &'static [TaskType];
-    fn custom_schema(&self) -> Json;
-    /// A task as people submit it, as JSON.
-    fn example(&self) -> &'static str {
-        r#"{"inputs": {}}"#
+    /// The JSON Schema of the `custom` of `task_type`.
+    fn custom_schema(&self, task_type: TaskType) -> Json;
+    /// A task of `task_type` as people submit it, as JSON.
+    fn example(&self, _task_type: TaskType) -> Cow<'static, str> {
+        r#"{"inputs": {}}"#.into()
+    }
+    /// What changes with `custom_schema` and `example`.
+    fn revision(&self) -> u64 {
+        0
     }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
@@ -173,12 +191,12 @@ impl<P: SyncPlugin> DynSyncPlugin for P {
         SyncPlugin::task_types(self)
     }
 
-    fn custom_schema(&self) -> Json {
+    fn custom_schema(&self, _: TaskType) -> Json {
         schemars::schema_for!(P::Custom).to_value()
     }
 
-    fn example(&self) -> &'static str {
-        P::EXAMPLE
+    fn example(&self, _: TaskType) -> Cow<'static, str> {
+        P::EXAMPLE.into()
     }
 
     fn execute(self: Arc<Self>, cx: Context, task: AnyTask) -> BoxFuture<'static, Result<Status>> {

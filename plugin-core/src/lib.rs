@@ -42,7 +42,7 @@ pub use self::{
     context::Context,
     plugin::{
         JointPolls, JointStatus, Options, Plugin, Polled, RawPlugin, RawTaskTypes, RepeatedCreate,
-        SyncPlugin,
+        SyncPlugin, SyncTasks,
     },
     run::{
         Bundle, SERVING, Trial, TrialArgs, block_on, command, command_raw, command_sync, health,

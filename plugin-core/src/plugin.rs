@@ -15,7 +15,7 @@ pub use self::{
     joint::{JointPolls, JointStatus, Polled},
     options::Options,
     raw::{RawPlugin, RawTaskTypes, RepeatedCreate},
-    sync::SyncPlugin,
+    sync::{SyncPlugin, SyncTasks},
 };
 use crate::{
     context::Context,

@@ -30,7 +30,7 @@ pub use self::{
     recorded::{Recorded, SyncRecorded},
     scenario::{Scenario, SyncScenario},
     service::{TestService, logs, rsa_private_key, spawn, spawn_bundle, spawn_raw, spawn_sync},
-    sync_conformance::sync_conformance,
+    sync_conformance::{sync_conformance, sync_tasks_conformance},
     upstream::{Answer, ReceivedRequest, Upstream},
 };
 pub use crate::wire::proto;

@@ -104,7 +104,7 @@ impl<P: RawPlugin> DynSyncPlugin for Tasks<P> {
         self.task_types
     }
 
-    fn custom_schema(&self) -> Json {
+    fn custom_schema(&self, _: TaskType) -> Json {
         any_object()
     }
 

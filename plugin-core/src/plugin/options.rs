@@ -7,8 +7,11 @@ use prometheus_client::registry::Registry;
 use serde_json::Value as Json;
 use server_core::{Result, digest::Fingerprint};
 
-use super::{JointPolls, JointStatus, Plugin, Polled};
-use crate::{context::Context, task::TaskType};
+use super::{JointPolls, JointStatus, Plugin, Polled, SyncTasks};
+use crate::{
+    context::Context,
+    task::{Status, Task, TaskType},
+};
 
 /// Optional features of a plugin, returned by [`Plugin::options`].
 ///
@@ -47,6 +50,7 @@ use crate::{context::Context, task::TaskType};
 pub struct Options<P: Plugin> {
     pub(crate) task_types: &'static [TaskType],
     pub(crate) joint: Option<Joint<P>>,
+    pub(crate) sync: Option<Sync<P>>,
     pub(crate) schema: Option<fn(&P, TaskType) -> Json>,
     pub(crate) example: Option<fn(&P, TaskType) -> String>,
     pub(crate) background: Option<fn(Arc<P>) -> BoxFuture<'static, ()>>,
@@ -59,6 +63,15 @@ pub(crate) struct Joint<P: Plugin> {
     pub(crate) group: Group<P>,
     pub(crate) get_many: GetMany<P>,
 }
+
+/// The function of [`SyncTasks`] as a value, and the task types that it is for.
+pub(crate) struct Sync<P: Plugin> {
+    pub(crate) task_types: &'static [TaskType],
+    pub(crate) execute: Execute<P>,
+}
+
+type Execute<P> =
+    for<'a> fn(&'a P, &'a Context, Task<<P as Plugin>::Custom>) -> BoxFuture<'a, Result<Status>>;
 
 type Group<P> = for<'a> fn(
     &'a P,
@@ -78,6 +91,7 @@ impl<P: Plugin> Default for Options<P> {
         Self {
             task_types: P::TASK_TYPES,
             joint: None,
+            sync: None,
             schema: None,
             example: None,
             background: None,
@@ -138,6 +152,15 @@ impl<P: Plugin> Options<P> {
             group: |plugin, cx, meta| Box::pin(plugin.group(cx, meta)),
             get_many: |plugin, cx, jobs| Box::pin(plugin.get_many(cx, jobs)),
         });
+        self
+    }
+}
+
+impl<P: SyncTasks> Options<P> {
+    /// Answers tasks of `task_types` within the call, by [`SyncTasks::execute`]. They are not among those with jobs.
+    pub fn sync_tasks(mut self, task_types: &'static [TaskType]) -> Self {
+        let execute: Execute<P> = |plugin, cx, task| Box::pin(plugin.execute(cx, task));
+        self.sync = Some(Sync { task_types, execute });
         self
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use server_core::Result;
 
+use super::Plugin;
 use crate::{
     context::Context,
     task::{Status, Task, TaskType},
@@ -102,6 +103,21 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
     /// # Errors
     /// A definitive refusal becomes the task's failure: the user reads it, and Flyte does not retry. A
     /// [transient](server_core::Kind::is_transient) error means that the outcome is not known: try again.
+    fn execute(
+        &self,
+        cx: &Context,
+        task: Task<Self::Custom>,
+    ) -> impl Future<Output = Result<Status>> + Send;
+}
+
+/// A [`Plugin`] that has sync task types, too: for plugins that learn their task types when they start.
+///
+/// Opt in with [`Options::sync_tasks`](crate::Options::sync_tasks).
+pub trait SyncTasks: Plugin {
+    /// Runs the task and returns its final status; see [`SyncPlugin::execute`].
+    ///
+    /// # Errors
+    /// As for [`SyncPlugin::execute`].
     fn execute(
         &self,
         cx: &Context,

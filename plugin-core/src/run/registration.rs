@@ -46,9 +46,7 @@ impl Registration {
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http, registry| {
-                    Ok(vec![AnyPlugin::of::<P>(settings, http, registry)?])
-                }))
+                Ok(Box::new(|http, registry| AnyPlugin::of::<P>(settings, http, registry)))
             },
         }
     }

@@ -128,11 +128,16 @@ fn snake_case(name: &str) -> String {
 /// ```text
 /// plugin_core::sync_conformance_tests!(translate::Translate, include_str!("recorded.json"));
 /// ```
+///
+/// `tasks of` before the plugin stands for one that has [`SyncTasks`](crate::SyncTasks).
 #[macro_export]
 macro_rules! sync_conformance_tests {
-    ($plugin:ty, $recorded:expr) => {
+    (tasks of $plugin:ty, $recorded:expr) => {
+        $crate::sync_conformance_tests!(in sync_tasks_conformance, $plugin, $recorded);
+    };
+    (in $play:ident, $plugin:ty, $recorded:expr) => {
         $crate::sync_conformance_tests!(
-            $plugin, $recorded,
+            in $play, $plugin, $recorded,
             happy_path: HappyPath,
             bad_custom_names_the_field: BadCustom,
             refused_task_is_a_failed_task: RefusedTask,
@@ -146,14 +151,17 @@ macro_rules! sync_conformance_tests {
             protocols_agree: ProtocolsAgree,
         );
     };
-    ($plugin:ty, $recorded:expr, $($name:ident: $scenario:ident,)*) => {$(
+    (in $play:ident, $plugin:ty, $recorded:expr, $($name:ident: $scenario:ident,)*) => {$(
         #[::tokio::test]
         async fn $name() {
             let recorded = $crate::testing::SyncRecorded::parse($recorded);
             let scenario = $crate::testing::SyncScenario::$scenario;
-            $crate::testing::sync_conformance::<$plugin>(scenario, recorded).await;
+            $crate::testing::$play::<$plugin>(scenario, recorded).await;
         }
     )*};
+    ($plugin:ty, $recorded:expr) => {
+        $crate::sync_conformance_tests!(in sync_conformance, $plugin, $recorded);
+    };
 }
 
 #[cfg(test)]

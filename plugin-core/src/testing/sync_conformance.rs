@@ -11,7 +11,10 @@ use super::{
     },
     upstream::Answer,
 };
-use crate::{plugin::SyncPlugin, run::Registration};
+use crate::{
+    plugin::{SyncPlugin, SyncTasks},
+    run::Registration,
+};
 
 type Stage = stage::Stage<SyncRecorded>;
 
@@ -25,10 +28,25 @@ const SUCCEEDS: &str = "an execute must succeed on the answer `succeeded`";
 /// # Panics
 /// When `P` does not meet the requirement, with what was observed and what to do about it.
 pub async fn sync_conformance<P: SyncPlugin>(scenario: SyncScenario, recorded: SyncRecorded) {
+    conformance_of(Registration::of_sync::<P>, scenario, recorded).await;
+}
+
+/// [`sync_conformance`] for the sync tasks of a plugin that may have jobs besides.
+///
+/// # Panics
+/// As [`sync_conformance`].
+pub async fn sync_tasks_conformance<P: SyncTasks>(scenario: SyncScenario, recorded: SyncRecorded) {
+    conformance_of(Registration::of::<P>, scenario, recorded).await;
+}
+
+async fn conformance_of(
+    plugin: fn(&'static str) -> Registration,
+    scenario: SyncScenario,
+    recorded: SyncRecorded,
+) {
     side_by_side(&Dialect::SYNC, |dialect| {
         let recorded = recorded.clone();
         let play = async move {
-            let plugin = Registration::of_sync::<P>;
             let stage = Stage::start(plugin, dialect, scenario, recorded, &[]).await;
             stage.play(scenario).await?;
             stage.service.stop().await;

@@ -97,6 +97,18 @@ impl Auth {
         }
     }
 
+    /// The secrets that tell whose calls these are; `None` for AWS, which tells by itself.
+    pub(crate) fn secrets(&self) -> Option<Vec<&str>> {
+        Some(match self {
+            Self::None => Vec::new(),
+            Self::Bearer(secret) | Self::Header { secret, .. } => vec![secret],
+            Self::Basic { username, password } => vec![username, password],
+            Self::Oauth2(oauth) => vec![&oauth.client_id, &oauth.client_secret],
+            Self::Google { .. } => vec![google::KEY_SECRET],
+            Self::Aws(_) => return None,
+        })
+    }
+
     /// Whether the API names operations by a header.
     pub(crate) fn calls(&self) -> bool {
         matches!(self, Self::Aws(api) if api.protocol != AwsProtocol::RestJson)
@@ -168,10 +180,10 @@ impl AwsApi {
 
 /// The text of `text`, if there is one, with the settings that `scope` has.
 fn read(text: &Option<Text>, scope: &Scope) -> Result<Option<String>> {
-    text.as_ref().map_or(Ok(None), |text| text.eval(scope).map_err(in_auth))
+    text.as_ref().map_or(Ok(None), |text| text.eval(scope).map_err(|error| in_auth(&error)))
 }
 
-fn in_auth(error: EvalError) -> Error {
+fn in_auth(error: &EvalError) -> Error {
     Error::invalid(format!("upstream.auth: {error}"))
 }
 
@@ -263,7 +275,8 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
 impl Oauth2 {
     fn source(&self, http: &HttpBuilder, scope: &Scope) -> Result<ClientCredentials> {
         let missing = || Error::invalid("upstream.auth.oauth2.token_url: has no value");
-        let token_url = self.token_url.eval(scope).map_err(in_auth)?.ok_or_else(missing)?;
+        let token_url =
+            self.token_url.eval(scope).map_err(|error| in_auth(&error))?.ok_or_else(missing)?;
         Ok(ClientCredentials {
             http: http.clone().build(&token_url)?,
             client_id: self.client_id.clone(),

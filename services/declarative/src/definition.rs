@@ -1,13 +1,18 @@
 //! A file, checked and compiled.
 
+mod execute;
 mod jobs;
 
 use plugin_core::{
+    Error, Kind,
     http::HeaderName,
     serde_json::{Value as Json, json},
 };
 
-pub(crate) use self::jobs::{Create, Delete, Get, Idempotency, Lookup, StatePhase, phase};
+pub(crate) use self::{
+    execute::Execute,
+    jobs::{Create, Delete, Get, Idempotency, Jobs, Lookup, Many, StatePhase, phase},
+};
 use crate::{
     auth::{Auth, Secrets},
     checker::Checker,
@@ -15,7 +20,7 @@ use crate::{
     errors::Errors,
     expression::Text,
     file::{File, Head, VERSION},
-    located::At,
+    located::{At, Entries},
     mistake::{Mistake, Mistakes},
     names::{Names, Scopes},
     request::header_name,
@@ -36,15 +41,47 @@ pub struct Definition {
     pub(crate) headers: Vec<(HeaderName, Text)>,
     pub(crate) auth: Auth,
     pub(crate) custom: Fields,
-    pub(crate) create: Create,
-    pub(crate) get: Get,
-    pub(crate) delete: Delete,
+    pub(crate) work: Work,
     pub(crate) errors: Errors,
     pub(crate) links: Vec<(String, Text)>,
     pub(crate) example: Json,
 }
 
+/// What a task is at the vendor.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A job.
+    Jobs(Box<Jobs>),
+    /// One call.
+    Sync(Box<Execute>),
+    /// Neither: a file with a mistake, which is not served.
+    None,
+}
+
 impl Definition {
+    /// The parts of a file whose tasks are jobs.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when they are not.
+    pub(crate) fn jobs(&self) -> Result<&Jobs, Error> {
+        match &self.work {
+            Work::Jobs(jobs) => Ok(jobs),
+            Work::Sync(_) | Work::None => {
+                let message = format!("the plugin {} has no jobs", self.name);
+                Err(Error::new(Kind::FailedPrecondition, message))
+            }
+        }
+    }
+
+    /// Whether an expression about a task uses `name`.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        match &self.work {
+            Work::Jobs(jobs) => jobs.create.uses(name),
+            Work::Sync(execute) => execute.uses(name),
+            Work::None => false,
+        }
+    }
+
     /// Reads and checks `source`, the file `name`.
     ///
     /// # Errors
@@ -69,11 +106,12 @@ impl Definition {
         }
         let settings = settings::compile(checker, &file.settings);
         let custom = Fields::compile(&file.custom, checker.source, &mut checker.mistakes);
-        let jobs = &file.create.job.value;
-        for (name, _) in &jobs.0 {
+        let ids = file.create.as_ref().map(|create| &create.job.value);
+        for (name, _) in ids.into_iter().flat_map(|ids| &ids.0) {
             checker.identifier(name);
         }
-        let scopes = Scopes::new(&file.settings.names(), &file.custom.names(), &jobs.names());
+        let ids = ids.map(Entries::names).unwrap_or_default();
+        let scopes = Scopes::new(&file.settings.names(), &file.custom.names(), &ids);
         let mut secrets = Secrets::new(file.secrets.0.iter().map(|(name, _)| name));
         for (name, _) in &file.secrets.0 {
             checker.identifier(name);
@@ -91,14 +129,42 @@ impl Definition {
             secrets: secrets.collect(),
             base: base(checker, file, &scopes, is_aws),
             headers: headers(checker, file, &scopes),
-            create: Create::compile(checker, &file.create, &scopes, auth.calls()),
-            get: Get::compile(checker, &file.get, &scopes, auth.calls()),
-            delete: Delete::compile(checker, &file.delete, &scopes, auth.calls()),
+            work: work(checker, file, &scopes, &ids, auth.calls()),
             errors: Errors::compile(checker, &file.errors, &scopes, is_aws),
             links: checker.texts(&file.links, &scopes.job),
             example: example(checker, &file.plugin),
             custom,
             auth,
+        }
+    }
+}
+
+fn work(
+    checker: &mut Checker<'_>,
+    file: &File,
+    scopes: &Scopes,
+    ids: &[&str],
+    calls: bool,
+) -> Work {
+    match (&file.create, &file.get, &file.delete, &file.execute) {
+        (Some(create), Some(get), Some(delete), None) => Work::Jobs(Box::new(Jobs {
+            create: Create::compile(checker, create, scopes, calls),
+            get: Get::compile(checker, get, scopes, ids, calls),
+            delete: Delete::compile(checker, delete, scopes, calls),
+        })),
+        (None, None, None, Some(execute)) => {
+            Work::Sync(Box::new(Execute::compile(checker, execute, scopes, calls)))
+        }
+        (create, get, delete, execute) => {
+            let jobs = [create.is_some(), get.is_some(), delete.is_some()];
+            let missing = ["create", "get", "delete"].into_iter().zip(jobs);
+            let missing = missing.filter(|(_, there)| !there).map(|(name, _)| format!("`{name}`"));
+            let message = match execute {
+                Some(_) => "a file has `execute`, or `create`, `get` and `delete`".to_owned(),
+                None => format!("{} is missing", missing.collect::<Vec<_>>().join(", ")),
+            };
+            checker.mistake(file.plugin.name.place, message);
+            Work::None
         }
     }
 }

@@ -190,9 +190,12 @@ impl Expr {
         }
     }
 
-    /// Whether it uses `name`, or a part of it.
+    /// Whether it uses `name`, as `job` or `job.id`, or a part of it.
     pub(crate) fn uses(&self, name: &str) -> bool {
-        let is_it = |used: &String| used.split('.').next() == Some(name);
+        let is_it = |used: &String| {
+            let rest = used.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         self.names.iter().any(is_it)
     }
 

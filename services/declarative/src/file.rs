@@ -40,11 +40,17 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) custom: Entries<Field>,
     /// Submits the job.
-    pub(crate) create: Create,
+    #[serde(default)]
+    pub(crate) create: Option<Create>,
     /// Reads the job's status.
-    pub(crate) get: Get,
+    #[serde(default)]
+    pub(crate) get: Option<Get>,
     /// Stops the job.
-    pub(crate) delete: Delete,
+    #[serde(default)]
+    pub(crate) delete: Option<Delete>,
+    /// Runs the task within the call, in place of `create`, `get` and `delete`: for calls that take seconds.
+    #[serde(default)]
+    pub(crate) execute: Option<Execute>,
     /// How the vendor reports errors.
     #[serde(default)]
     pub(crate) errors: Errors,
@@ -195,7 +201,7 @@ pub(crate) struct Create {
     pub(crate) exists: Option<At<Entries<At<String>>>>,
 }
 
-/// What keeps a repeated create from starting a second job.
+/// What keeps a repeated request from starting a second job, or a second call.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Idempotency {
@@ -228,6 +234,9 @@ pub(crate) struct Lookup {
 pub(crate) struct Get {
     /// Reads the job.
     pub(crate) request: At<Request>,
+    /// Reads many jobs with one request.
+    #[serde(default)]
+    pub(crate) many: Option<Many>,
     /// Whether the vendor has the job, where a 2xx answer does not say so.
     #[serde(default)]
     pub(crate) found: Option<At<String>>,
@@ -244,6 +253,57 @@ pub(crate) struct Get {
     pub(crate) code: Option<At<String>>,
     /// The outputs that a task may declare, by name. They become what the task declares; a string is the URI of a file or
     /// table, and `{uri, file_format}` a table's with its format.
+    #[serde(default)]
+    pub(crate) outputs: Entries<Node>,
+    /// Facts that Flyte's console shows, by name.
+    #[serde(default)]
+    pub(crate) info: Entries<Node>,
+}
+
+/// Reads many jobs with one request. A job that is not in the answer is read by itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Many {
+    /// The job's id of which `ids` is a list. Jobs are read together if the others that the request uses are the same.
+    pub(crate) by: At<String>,
+    /// The most ids that the vendor takes in one request.
+    pub(crate) most: At<usize>,
+    /// Reads the jobs `ids`.
+    pub(crate) request: At<Request>,
+    /// The list in `body`.
+    pub(crate) items: At<String>,
+    /// The id of the job that `item` is.
+    pub(crate) id: At<String>,
+    /// What the answer to `get.request` would be, of `item`; the item itself unless it says otherwise. The expressions of
+    /// `get` see it as `body`.
+    #[serde(default)]
+    pub(crate) body: Option<At<String>>,
+}
+
+/// Runs the task within the call.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Execute {
+    /// What the task uses of the vendor's, for rules that limit callers to `targets`.
+    #[serde(default)]
+    pub(crate) target: Option<At<String>>,
+    /// Runs the task.
+    pub(crate) request: At<Request>,
+    /// `header`, `field` or `request`, if the vendor runs a repeated request once. Without it, a request that may have reached
+    /// the vendor is not repeated.
+    #[serde(default)]
+    pub(crate) idempotency: Option<At<Idempotency>>,
+    /// The phase after a 2xx answer, an expression: `succeeded`, `failed` or `retryable_failed`; `succeeded` unless it says
+    /// otherwise.
+    #[serde(default)]
+    pub(crate) phase: Option<At<String>>,
+    /// The message for the user.
+    #[serde(default)]
+    pub(crate) message: Option<At<String>>,
+    /// The vendor's error code.
+    #[serde(default)]
+    pub(crate) code: Option<At<String>>,
+    /// The outputs that a task may declare, by name, as those of `get`.
     #[serde(default)]
     pub(crate) outputs: Entries<Node>,
     /// Facts that Flyte's console shows, by name.

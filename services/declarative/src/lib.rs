@@ -28,7 +28,8 @@ mod value;
 use std::sync::Arc;
 
 use plugin_core::{
-    Context, Error, HttpBuilder, Kind, Options, Phase, Plugin, Result, Status, Task, TaskType,
+    Context, Error, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase,
+    Plugin, Polled, Result, Status, SyncTasks, Task, TaskType,
     serde_json::{Map, Value as Json},
 };
 
@@ -38,7 +39,10 @@ use crate::{files::Files, served::Served, settings::Assignment};
 /// The plugins of the operator's files.
 pub struct Declarative {
     files: Files,
+    /// Those whose tasks are jobs.
     task_types: &'static [TaskType],
+    /// Those that are answered within the call.
+    sync: &'static [TaskType],
 }
 
 impl Plugin for Declarative {
@@ -65,21 +69,25 @@ impl Plugin for Declarative {
                 return Err(Error::invalid(message));
             }
         }
-        let names = plugins.iter().flat_map(|one| &one.definition.task_types);
-        let mut task_types = Vec::<TaskType>::new();
-        for (name, version) in names {
-            if task_types.iter().any(|known| known.name == name) {
-                return Err(Error::invalid(format!("two files have the task type {name}")));
+        let (mut task_types, mut sync) = (Vec::<TaskType>::new(), Vec::<TaskType>::new());
+        for definition in plugins.iter().map(|one| &one.definition) {
+            for (name, version) in &definition.task_types {
+                if task_types.iter().chain(&sync).any(|known| known.name == name) {
+                    return Err(Error::invalid(format!("two files have the task type {name}")));
+                }
+                let same = if definition.jobs().is_ok() { &mut task_types } else { &mut sync };
+                // Once for each file, for as long as the service runs.
+                same.push(TaskType::new(String::leak(name.clone()), *version));
             }
-            // Once for each file, for as long as the service runs.
-            task_types.push(TaskType::new(String::leak(name.clone()), *version));
         }
-        Ok(Self { files, task_types: Vec::leak(task_types) })
+        Ok(Self { files, task_types: Vec::leak(task_types), sync: Vec::leak(sync) })
     }
 
     fn options(&self) -> Options<Self> {
         Options::default()
             .task_types(self.task_types)
+            .sync_tasks(self.sync)
+            .joint_polls()
             .custom_schema(|this: &Self, task_type| match this.of_task_type(task_type) {
                 Ok(served) => served.definition.custom.schema(),
                 Err(_) => Json::Bool(true),
@@ -110,6 +118,24 @@ impl Plugin for Declarative {
 
     async fn delete(&self, cx: &Context, job: Job) -> Result<()> {
         self.of_job(&job)?.delete(cx, &job).await
+    }
+}
+
+impl SyncTasks for Declarative {
+    async fn execute(&self, cx: &Context, task: Task<Map<String, Json>>) -> Result<Status> {
+        self.of_task_type(cx.task_type())?.execute(cx, &task).await
+    }
+}
+
+impl JointPolls for Declarative {
+    async fn group(&self, cx: &Context, job: &Job) -> Result<Option<Fingerprint>> {
+        self.of_job(job)?.group(cx, job).await
+    }
+
+    async fn get_many(&self, cx: &Context, jobs: &[Polled<Job>]) -> Result<Vec<JointStatus>> {
+        // A group has the name of its plugin.
+        let Some(Polled { job, .. }) = jobs.first() else { return Ok(Vec::new()) };
+        self.of_job(job)?.get_many(cx, jobs).await
     }
 }
 

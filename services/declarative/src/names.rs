@@ -86,6 +86,10 @@ pub(crate) struct Scopes {
     /// What follows from a job's ids.
     pub(crate) job: Names,
     pub(crate) polled: Names,
+    /// What a request about many jobs sees, its answer, and one item of that.
+    pub(crate) many: Names,
+    pub(crate) listed: Names,
+    pub(crate) listed_item: Names,
     pub(crate) state: Names,
     pub(crate) failure: Names,
     pub(crate) refusal: Names,
@@ -110,9 +114,14 @@ impl Scopes {
         let response = |names: &Names| names.clone().any("body").any("headers").scalar("status");
         let job = base.clone().only("job", job);
         let polled = response(&job);
+        let many = job.clone().any("ids");
+        let listed = response(&many);
         let failure = response(&base).scalar("text");
         Self {
             created: response(&task),
+            listed_item: listed.clone().any("item"),
+            listed,
+            many,
             item: task.clone().any("item"),
             state: polled.clone().scalar("state"),
             refusal: failure.clone().scalar("code").scalar("message"),

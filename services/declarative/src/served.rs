@@ -1,6 +1,7 @@
 //! A plugin with its settings and its client: creates, polls and stops jobs.
 
 mod aws;
+mod joint;
 
 use std::sync::Arc;
 
@@ -14,13 +15,14 @@ use plugin_core::{
 
 use crate::{
     auth::Auth,
-    definition::{Definition, Idempotency, Lookup},
+    definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
-    expression::Scope,
+    expression::{Scope, Text},
     job::Job,
     request::Prepared,
     status::{self, unreadable},
     task::{Values, ids, invalid},
+    value::Value,
 };
 
 /// A plugin that is served.
@@ -89,7 +91,7 @@ impl Served {
     /// Submits the job of `task`, or finds it.
     pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
         let outputs = OutputTypes::of(task);
-        self.check_outputs(&outputs)?;
+        self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
         self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
     }
 
@@ -102,12 +104,9 @@ impl Served {
     ) -> Result<Job> {
         let job = Job::new(&self.definition.name, outputs, self.place(cx)?);
         cx.check_meta(&job)?;
-        let create = &self.definition.create;
+        let create = &self.definition.jobs()?.create;
         let scope = values.scope(self.scope.clone());
-        if let Some(target) = &create.target {
-            let target = target.eval(&scope).map_err(|error| invalid("create.target", error))?;
-            cx.caller().check_target(target.as_deref().unwrap_or_default())?;
-        }
+        check_target(cx, "create.target", create.target.as_ref(), &scope)?;
         let request =
             create.request.prepare(&scope).map_err(|error| invalid("create.request", error))?;
         let repeats = match &create.idempotency {
@@ -130,7 +129,7 @@ impl Served {
     }
 
     fn created(&self, job: Job, scope: &Scope) -> Result<Job> {
-        let ids = ids(&self.definition.create.job, scope)
+        let ids = ids(&self.definition.jobs()?.create.job, scope)
             .map_err(|error| unreadable(&format!("create.{error}")))?;
         Ok(Job { ids, ..job })
     }
@@ -163,10 +162,43 @@ impl Served {
         Ok(None)
     }
 
+    /// Runs `task` within the call.
+    pub(crate) async fn execute(
+        &self,
+        cx: &Context,
+        task: &Task<Map<String, Json>>,
+    ) -> Result<Status> {
+        let outputs = OutputTypes::of(task);
+        let Work::Sync(execute) = &self.definition.work else {
+            let message = format!("the plugin {} has jobs", self.definition.name);
+            return Err(Error::new(Kind::FailedPrecondition, message));
+        };
+        self.check_outputs(&execute.outputs, &outputs)?;
+        self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
+    }
+
+    /// Runs a task with `values`, which declares `outputs`.
+    pub(crate) async fn run(
+        &self,
+        cx: &Context,
+        execute: &Execute,
+        outputs: &OutputTypes,
+        values: Values,
+    ) -> Result<Status> {
+        let job = Job::new(&self.definition.name, outputs, self.place(cx)?);
+        let scope = values.scope(self.scope.clone());
+        check_target(cx, "execute.target", execute.target.as_ref(), &scope)?;
+        let request = execute.request.prepare(&scope);
+        let request = request.map_err(|error| invalid("execute.request", error))?;
+        let response = self.send(cx, "execute", &job, request, execute.repeats).await?;
+        let status = status::executed(execute, &answered(scope, &response), outputs)?;
+        Ok(self.described(status, &job))
+    }
+
     /// Reads the status of `job`.
     pub(crate) async fn get(&self, cx: &Context, job: &Job) -> Result<Status> {
         let scope = self.scope_of(job);
-        let get = &self.definition.get;
+        let get = &self.definition.jobs()?.get;
         let request = get.request.prepare(&scope).map_err(|error| invalid("get.request", error))?;
         let response = self.send(cx, "get", job, request, true).await?;
         let scope = answered(scope, &response);
@@ -178,7 +210,7 @@ impl Served {
     /// Stops `job`.
     pub(crate) async fn delete(&self, cx: &Context, job: &Job) -> Result<()> {
         let scope = self.scope_of(job);
-        let delete = &self.definition.delete;
+        let delete = &self.definition.jobs()?.delete;
         let request = delete.request.prepare(&scope);
         let request = request.map_err(|error| invalid("delete.request", error))?;
         let Err(error) = self.send(cx, "delete", job, request, true).await else { return Ok(()) };
@@ -203,8 +235,7 @@ impl Served {
     }
 
     /// Checks that the file has each output of the task.
-    fn check_outputs(&self, declared: &OutputTypes) -> Result<()> {
-        let known = &self.definition.get.outputs;
+    fn check_outputs(&self, known: &[(String, Value)], declared: &OutputTypes) -> Result<()> {
         let unknown = declared.names().find(|name| !known.iter().any(|(one, _)| one == name));
         let Some(unknown) = unknown else { return Ok(()) };
         let known = known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -250,6 +281,13 @@ impl Served {
         }
         answer
     }
+}
+
+/// Checks that the caller may use the vendor's `target`, the part `part` of the file.
+fn check_target(cx: &Context, part: &str, target: Option<&Text>, scope: &Scope) -> Result<()> {
+    let Some(target) = target else { return Ok(()) };
+    let target = target.eval(scope).map_err(|error| invalid(part, error))?;
+    cx.caller().check_target(target.as_deref().unwrap_or_default())
 }
 
 /// `scope` with a response.

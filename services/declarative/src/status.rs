@@ -6,8 +6,9 @@ use plugin_core::{
 };
 
 use crate::{
-    definition::{Get, StatePhase, phase},
-    expression::{EvalError, Scope},
+    definition::{Execute, Get, StatePhase, phase},
+    expression::{EvalError, Scope, Text},
+    value::Value,
 };
 
 /// An answer that does not fit the file. The job keeps its last known status.
@@ -40,34 +41,60 @@ pub(crate) fn read(get: &Get, scope: Scope, outputs: &OutputTypes) -> Result<Sta
     let rule = || format!("states.{state}");
     scope.note(rule, known.map_or("no such state: running, and counted", Phase::name));
     let Some(phase) = known else {
-        return Ok(with_info(get, Status::unknown_state(state), &scope));
+        return Ok(with_info(&get.info, Status::unknown_state(state), &scope));
     };
-    let status = with_info(get, Status::new(phase), &scope);
-    // What explains a state may not be there yet.
-    let text = |text: &Option<crate::expression::Text>| text.as_ref()?.eval(&scope).ok().flatten();
-    let status = text(&get.message).into_iter().fold(status, Status::message);
-    let status = text(&get.code).into_iter().fold(status, Status::code);
+    let status = with_info(&get.info, Status::new(phase), &scope);
+    let status = with_texts(&get.message, &get.code, status, &scope);
     match phase {
-        Phase::Succeeded => {
-            note_outputs(get, &scope);
-            Ok(with_outputs(get, status, &scope, outputs))
-        }
+        Phase::Succeeded => Ok(with_outputs(&get.outputs, status, &scope, outputs)),
         _ => Ok(status),
     }
 }
 
-fn with_info(get: &Get, status: Status, scope: &Scope) -> Status {
-    get.info.iter().fold(status, |status, (name, value)| match value.eval(scope) {
+/// The status in the 2xx answer to `execute` that `scope` has, of a task that declares `outputs`.
+///
+/// # Errors
+/// `Unavailable` when the answer does not fit the file.
+pub(crate) fn executed(execute: &Execute, scope: &Scope, outputs: &OutputTypes) -> Result<Status> {
+    let unclear = |why: &dyn std::fmt::Display| unreadable(&format!("execute.phase: {why}"));
+    let name = execute.phase.as_ref().map(|phase| phase.eval_text(scope)).transpose();
+    let name = name.map_err(|error| unclear(&error))?.flatten();
+    let phase = name.as_deref().map_or(Some(Phase::Succeeded), phase);
+    let phase = phase.filter(|phase| phase.is_terminal());
+    let phase = phase.ok_or_else(|| unclear(&format!("{name:?} is no phase that ends a task")))?;
+    scope.note(|| "execute.phase".to_owned(), phase.name());
+    let status = with_info(&execute.info, Status::new(phase), scope);
+    let status = with_texts(&execute.message, &execute.code, status, scope);
+    match phase {
+        Phase::Succeeded => Ok(with_outputs(&execute.outputs, status, scope, outputs)),
+        _ => Ok(status),
+    }
+}
+
+/// `status` with its message and code. What explains a state may not be there yet.
+fn with_texts(
+    message: &Option<Text>,
+    code: &Option<Text>,
+    status: Status,
+    scope: &Scope,
+) -> Status {
+    let text = |text: &Option<Text>| text.as_ref()?.eval(scope).ok().flatten();
+    let status = text(message).into_iter().fold(status, Status::message);
+    text(code).into_iter().fold(status, Status::code)
+}
+
+fn with_info(info: &[(String, Value)], status: Status, scope: &Scope) -> Status {
+    info.iter().fold(status, |status, (name, value)| match value.eval(scope) {
         Ok(fact) => status.info(name, fact),
         Err(_) => status,
     })
 }
 
 /// Notes what the file's outputs give, whether or not they are declared.
-fn note_outputs(get: &Get, scope: &Scope) {
+fn note_outputs(outputs: &[(String, Value)], scope: &Scope) {
     let Some(trace) = scope.trace() else { return };
     let scope = scope.clone().traced(None);
-    for (name, value) in &get.outputs {
+    for (name, value) in outputs {
         match value.eval(&scope) {
             Ok(value) => trace.gave(&format!("outputs.{name}"), value.as_ref()),
             Err(error) => trace.add(format!("outputs.{name}: {error}")),
@@ -76,14 +103,20 @@ fn note_outputs(get: &Get, scope: &Scope) {
 }
 
 /// `status` with the declared outputs; a failure if the answer does not have them as they are declared.
-fn with_outputs(get: &Get, status: Status, scope: &Scope, declared: &OutputTypes) -> Status {
+fn with_outputs(
+    known: &[(String, Value)],
+    status: Status,
+    scope: &Scope,
+    declared: &OutputTypes,
+) -> Status {
+    note_outputs(known, scope);
     let failed = |code: &str, why: String| {
         let message = format!("the job succeeded, but its result cannot be used: {why}");
         Status::new(Phase::Failed).code(code).message(message)
     };
     let mut outputs = Map::new();
     for name in declared.names() {
-        let value = get.outputs.iter().find(|(known, _)| known == name);
+        let value = known.iter().find(|(known, _)| known == name);
         let value = match value.map(|(_, value)| value.eval(scope)).transpose() {
             Ok(value) => value.flatten().unwrap_or(Json::Null),
             Err(error) => return failed("OUTPUT_UNREADABLE", format!("outputs.{name}: {error}")),

@@ -33,7 +33,7 @@ impl Values {
         cx: &Context,
         task: &Task<Map<String, Json>>,
     ) -> Result<Self> {
-        let sql = match definition.create.uses("sql") {
+        let sql = match definition.uses("sql") {
             true => Some(task.sql()?.to_owned()),
             false => None,
         };

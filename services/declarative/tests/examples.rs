@@ -48,3 +48,10 @@ mod kubernetes_jobs {
         include_str!("../examples/kubernetes-jobs.recorded.json")
     );
 }
+
+mod aws_lambda {
+    plugin_core::sync_conformance_tests!(
+        tasks of declarative::Declarative,
+        include_str!("../examples/aws-lambda.recorded.json")
+    );
+}

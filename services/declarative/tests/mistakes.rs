@@ -92,6 +92,38 @@ fn mistakes_name_what_is_wrong() {
 }
 
 #[test]
+fn a_file_has_jobs_or_is_answered_within_the_call() {
+    let source = NOMAD.replace("\ndelete:\n", "\nexecute:\n");
+    let shown = Definition::read("nomad.yaml", &source).unwrap_err().to_string();
+    assert!(shown.contains("a file has `execute`, or `create`, `get` and `delete`"), "{shown}");
+    let source = "version: 1\nplugin: {name: a, description: b, task_types: [c:0]}\nupstream: {base: 'https://a.example', auth: none}\n";
+    let shown = Definition::read("a.yaml", source).unwrap_err().to_string();
+    assert!(shown.contains("`create`, `get`, `delete` is missing"), "{shown}");
+}
+
+#[test]
+fn a_request_about_many_jobs_is_checked() {
+    const ATHENA: &str = include_str!("../examples/athena.yaml");
+    for (from, to, message, help) in [
+        ("by: id", "by: ib", "unknown id `ib`", "did you mean `id`?"),
+        ("most: 50", "most: 1", "with one id in a request there is no use for it", ""),
+        ("=ids", "=idz", "unknown name `idz`", "did you mean `ids`?"),
+        ("{QueryExecutionIds: =ids}", "{}", "the request does not have `ids`", ""),
+        (
+            "{QueryExecutionIds: =ids}",
+            "{QueryExecutionIds: =ids, a: =job.id}",
+            "in place of `job.id`",
+            "",
+        ),
+        ("id: =item.Query", "id: =itm.Query", "unknown name `itm`", "did you mean `item`?"),
+    ] {
+        let source = ATHENA.replacen(from, to, 1);
+        let shown = Definition::read("athena.yaml", &source).unwrap_err().to_string();
+        assert!(shown.contains(message) && shown.contains(help), "{to}: {shown}");
+    }
+}
+
+#[test]
 fn a_repeated_create_is_safe_or_the_file_is_wrong() {
     let source = NOMAD.replace("short_key('flyte-', 40)", "execution.name");
     let mistakes = Definition::read("nomad.yaml", &source).unwrap_err();

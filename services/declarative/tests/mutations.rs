@@ -81,6 +81,7 @@ macro_rules! examples {
 }
 
 examples! {
+    aws_lambda: "aws-lambda", "aws-lambda.region=eu-central-1",
     ecs: "ecs", "ecs.region=eu-central-1",
     emr_steps: "emr-steps", "emr-steps.region=eu-central-1",
     glue: "glue", "glue.region=eu-central-1",
@@ -88,6 +89,12 @@ examples! {
     nomad_batch: "nomad-batch", "nomad-batch.address=https://nomad.example.com",
     openai_batch: "openai-batch", "",
     step_functions: "step-functions", "step-functions.region=eu-central-1",
+}
+
+#[test]
+fn bigquery() {
+    let recorded = include_str!("../../bigquery/tests/recorded.json");
+    mutate(include_str!("../examples/bigquery.yaml"), recorded, "");
 }
 
 #[test]

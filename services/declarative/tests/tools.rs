@@ -1,5 +1,7 @@
 //! The commands for those who write files.
 
+#![expect(clippy::unwrap_used, reason = "functions that tests share")]
+
 use declarative::tools::{Attempt, attempt, attempt_against, check, schema};
 use plugin_core::{
     TrialArgs,
@@ -80,6 +82,26 @@ fn try_explains_what_each_expression_and_rule_gave() {
     let shown = attempt(&tried.set(&set).unwrap()).unwrap();
     assert!(shown.contains("gone: NOT_FOUND ExecutionDoesNotExist"), "{shown}");
     assert!(shown.contains("    errors.not_found: fits\n"), "{shown}");
+}
+
+#[test]
+fn try_says_how_a_call_ends() {
+    let file = include_str!("../examples/aws-lambda.yaml");
+    let failed = r#"{"failed": {
+        "headers": {"x-amz-function-error": "Unhandled"},
+        "body": {"errorMessage": "no rows", "errorType": "ReportError"}
+    }}"#;
+    let set = ["aws-lambda.region=eu-central-1"];
+    let tried = Attempt::new("aws-lambda.yaml", file).recorded(Some(failed)).explained();
+    let shown = attempt(&tried.set(&set).unwrap()).unwrap();
+    let url = "https://lambda.eu-central-1.amazonaws.com/2015-03-31/functions/report/invocations";
+    for line in [
+        format!("# execute\nPOST {url}\n"),
+        "failed: the task ends as FAILED\n".to_owned(),
+        "    =body.errorMessage: \"no rows\"\n".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line}: {shown}");
+    }
 }
 
 /// What `try --against` prints with the vendor's `answers`.

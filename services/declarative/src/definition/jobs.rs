@@ -1,7 +1,10 @@
 //! The compiled `create`, `get` and `delete` of a file.
 
+mod many;
+
 use plugin_core::Phase;
 
+pub(crate) use self::many::Many;
 use crate::{
     checker::Checker,
     errors::Matcher,
@@ -25,6 +28,14 @@ const PHASES: [(&str, Phase); 8] = [
     ("retryable_failed", Phase::RetryableFailed),
     ("aborted", Phase::Aborted),
 ];
+
+/// A file whose tasks are jobs.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    pub(crate) create: Create,
+    pub(crate) get: Get,
+    pub(crate) delete: Delete,
+}
 
 /// Submits the job.
 #[derive(Debug)]
@@ -101,7 +112,7 @@ fn ids(
     checker.texts(&ids.value, names)
 }
 
-fn idempotency(
+pub(super) fn idempotency(
     checker: &mut Checker<'_>,
     file: &At<Key>,
     request: &mut Request,
@@ -151,6 +162,7 @@ fn idempotency(
 #[derive(Debug)]
 pub(crate) struct Get {
     pub(crate) request: Request,
+    pub(crate) many: Option<Many>,
     pub(crate) found: Option<Expr>,
     pub(crate) state: Expr,
     states: Vec<(String, StatePhase)>,
@@ -173,10 +185,12 @@ impl Get {
         checker: &mut Checker<'_>,
         file: &file::Get,
         scopes: &Scopes,
+        ids: &[&str],
         calls: bool,
     ) -> Self {
         Self {
             request: Request::compile(checker, &file.request, &scopes.job, calls),
+            many: file.many.as_ref().map(|many| Many::compile(checker, many, scopes, ids, calls)),
             found: checker.optional_expr(file.found.as_ref(), &scopes.polled),
             state: checker.expr(&file.state, &scopes.polled),
             states: states(checker, &file.states, scopes),

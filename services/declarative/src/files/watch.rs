@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io, path::PathBuf, sync::atomic::Ordering, time
 use plugin_core::{Error, Result, digest::sha256};
 
 use super::{Digest, Files, Refused, Watched, inside};
-use crate::served::Served;
+use crate::{definition::Definition, served::Served};
 
 /// How often files are checked for changes. Kubernetes takes about a minute to update a mounted file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -113,9 +113,16 @@ fn needs_no_restart(old: &Served, new: &Served) -> Result<()> {
     if sorted(&old.task_types) != sorted(&new.task_types) {
         return refused("plugin.task_types is not what it was".to_owned());
     }
-    let is_known = |name: &str| old.create.job.iter().any(|(known, _)| known == name);
-    match new.create.job.iter().find(|(name, _)| !is_known(name)) {
-        Some((name, _)) => refused(format!("create.job.{name}: jobs in flight do not have it")),
+    let ids = |definition: &Definition| match definition.jobs() {
+        Ok(jobs) => jobs.create.job.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
+        Err(_) => Vec::new(),
+    };
+    if old.jobs().is_ok() != new.jobs().is_ok() {
+        return refused("its tasks are jobs, and were not, or the other way round".to_owned());
+    }
+    let known = ids(old);
+    match ids(new).iter().find(|name| !known.contains(name)) {
+        Some(name) => refused(format!("create.job.{name}: jobs in flight do not have it")),
         None => Ok(()),
     }
 }

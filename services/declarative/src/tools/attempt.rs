@@ -1,6 +1,6 @@
 //! `try`: the requests that a file makes of a task, and what a vendor's answers mean, without a service.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use plugin_core::{
     OutputTypes,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth::Auth,
-    definition::{Definition, Idempotency},
+    definition::{Create, Definition, Execute, Idempotency, Jobs, Work},
     expression::Scope,
     request::Request,
     settings::{self, Assignment},
@@ -102,31 +102,35 @@ pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
     let output_prefix = "s3://bucket/an-attempt";
     let values = this.plan.values(output_prefix, hex(&sha256(&[output_prefix.as_bytes()])))?;
     let scope = values.scope(this.plan.scope.clone());
-    let mut text = this.create(&scope)?;
     let answers = attempt.recorded.map(answers).transpose()?.unwrap_or_default();
+    let jobs = match &this.plan.definition.work {
+        Work::Jobs(jobs) => jobs,
+        Work::Sync(execute) => return this.sync(execute, &scope, &answers),
+        Work::None => return Ok(String::new()),
+    };
+    let mut text = this.create(&jobs.create, &scope)?;
     let created = answers.get("created").and_then(|answers| answers.last());
     let ids = match created {
-        Some(answer) => ids(&this.plan.definition.create.job, &answer.seen_in(scope))?,
-        None => placeholders(&this.plan.definition),
+        Some(answer) => ids(&jobs.create.job, &answer.seen_in(scope))?,
+        None => placeholders(&jobs.create),
     };
     let job = this.plan.scope.clone().with("job", &ids);
     if created.is_some() {
-        let _ = writeln!(text, "job: {}\n{}", Json::Object(ids), this.plan.explanation());
+        let shown = Json::Object(ids.clone());
+        let _ = writeln!(text, "job: {shown}\n{}", this.plan.explanation());
     }
-    text += &this.shown("get", &this.plan.definition.get.request, &job)?;
-    text += &this.shown("delete", &this.plan.definition.delete.request, &job)?;
-    for (step, answers) in &answers {
-        if let Some(answer) = answers.last() {
-            let _ = writeln!(text, "{step}: {}", this.meaning(step, answer, &job));
-            text += &this.plan.explanation();
-        }
+    text += &this.shown("get", &jobs.get.request, &job)?;
+    if let Some(many) = &jobs.get.many {
+        let ids = ids.get(&many.by).map(|id| vec![id]);
+        text += &this.shown("get.many", &many.request, &job.clone().with("ids", ids))?;
     }
-    Ok(text)
+    text += &this.shown("delete", &jobs.delete.request, &job)?;
+    Ok(text + &this.meanings(&answers, |step, answer| polled(jobs, step, answer, &job)))
 }
 
 /// Ids of a job that there is not.
-fn placeholders(definition: &Definition) -> Map<String, Json> {
-    let names = definition.create.job.iter().map(|(name, _)| name);
+fn placeholders(create: &Create) -> Map<String, Json> {
+    let names = create.job.iter().map(|(name, _)| name);
     names.map(|name| (name.clone(), format!("JOB-{}", name.to_uppercase()).into())).collect()
 }
 
@@ -198,8 +202,7 @@ struct Offline {
 }
 
 impl Offline {
-    fn create(&self, scope: &Scope) -> Result<String, String> {
-        let create = &self.plan.definition.create;
+    fn create(&self, create: &Create, scope: &Scope) -> Result<String, String> {
         let found = match &create.idempotency {
             Idempotency::Lookup(lookup) => self.shown("look-up", &lookup.request, scope)?,
             Idempotency::Key => String::new(),
@@ -213,34 +216,73 @@ impl Offline {
         Ok(format!("{}{}\n", self.requests.show(part, &prepared), self.plan.explanation()))
     }
 
-    /// What `answer` to a poll means, or to any call if it is an error.
-    fn meaning(&self, step: &str, answer: &Answer, job: &Scope) -> String {
+    /// The call of a sync file, and what answers to it mean.
+    fn sync(
+        &self,
+        execute: &Execute,
+        scope: &Scope,
+        answers: &BTreeMap<String, Vec<Answer>>,
+    ) -> Result<String, String> {
+        let shown = self.shown("execute", &execute.request, scope)?;
+        let meaning = |_: &str, answer: &Answer| {
+            let scope = answer.seen_in(scope.clone());
+            match status::executed(execute, &scope, &OutputTypes::default()) {
+                Ok(status) => format!("the task ends as {}", status.phase().name()),
+                Err(error) => error.message().to_owned(),
+            }
+        };
+        Ok(shown + &self.meanings(answers, meaning))
+    }
+
+    /// What `answers` mean; `of` says it of those with a 2xx status.
+    fn meanings(
+        &self,
+        answers: &BTreeMap<String, Vec<Answer>>,
+        of: impl Fn(&str, &Answer) -> String,
+    ) -> String {
+        let mut text = String::new();
+        for (step, answers) in answers {
+            let Some(answer) = answers.last() else { continue };
+            let status = StatusCode::from_u16(answer.status).unwrap_or_default();
+            let meaning = match status.is_success() {
+                true => of(step, answer),
+                false => self.error(status, answer),
+            };
+            let _ = writeln!(text, "{step}: {meaning}");
+            text += &self.plan.explanation();
+        }
+        text
+    }
+
+    /// What an error means.
+    fn error(&self, status: StatusCode, answer: &Answer) -> String {
         let definition = &self.plan.definition;
-        let status = StatusCode::from_u16(answer.status).unwrap_or_default();
-        if !status.is_success() {
-            let body = serde_json::to_vec(&answer.body).unwrap_or_default();
-            let (scope, headers) = (self.plan.scope.clone(), answer.header_map());
-            let failure = match definition.auth {
-                Auth::Aws(_) => read_failure(status, &headers, &body, |refusal| {
-                    definition.errors.read_aws(scope.clone(), refusal)
-                }),
-                _ => definition.errors.read(scope, status, &headers, &body),
-            };
-            return match failure {
-                Some(failure) => {
-                    let code = failure.code.unwrap_or_default();
-                    format!("{} {code} {}", failure.kind.name(), failure.message)
-                }
-                None => format!("{status}, not the vendor's: the status alone counts"),
-            };
+        let body = serde_json::to_vec(&answer.body).unwrap_or_default();
+        let (scope, headers) = (self.plan.scope.clone(), answer.header_map());
+        let failure = match definition.auth {
+            Auth::Aws(_) => read_failure(status, &headers, &body, |refusal| {
+                definition.errors.read_aws(scope.clone(), refusal)
+            }),
+            _ => definition.errors.read(scope, status, &headers, &body),
+        };
+        match failure {
+            Some(failure) => {
+                let code = failure.code.unwrap_or_default();
+                format!("{} {code} {}", failure.kind.name(), failure.message)
+            }
+            None => format!("{status}, not the vendor's: the status alone counts"),
         }
-        if ["created", "repeated", "cancelled"].contains(&step) {
-            return format!("{status}");
-        }
-        let scope = answer.seen_in(job.clone());
-        match status::read(&definition.get, scope, &OutputTypes::default()) {
-            Ok(status) => format!("a poll answers {}", status.phase().name()),
-            Err(error) => format!("not the answer to a poll: {}", error.message()),
-        }
+    }
+}
+
+/// What a 2xx answer to a poll of `job` means.
+fn polled(jobs: &Jobs, step: &str, answer: &Answer, job: &Scope) -> String {
+    if ["created", "repeated", "cancelled"].contains(&step) {
+        return StatusCode::from_u16(answer.status).unwrap_or_default().to_string();
+    }
+    let scope = answer.seen_in(job.clone());
+    match status::read(&jobs.get, scope, &OutputTypes::default()) {
+        Ok(status) => format!("a poll answers {}", status.phase().name()),
+        Err(error) => format!("not the answer to a poll: {}", error.message()),
     }
 }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use crate::{errors::header_map, expression::Scope};
 
 /// The members that are no answers.
-const OTHERS: [&str; 6] = ["task", "bad_custom", "bad_field", "args", "secrets", "refused_message"];
+const OTHERS: [&str; 7] =
+    ["task", "bad_custom", "bad_field", "args", "outputs", "secrets", "refused_message"];
 
 /// A recorded answer.
 #[derive(Debug, Deserialize)]

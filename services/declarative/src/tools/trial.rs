@@ -17,6 +17,7 @@ use super::{
     shown::Requests,
 };
 use crate::{
+    definition::Work,
     request::Prepared,
     served::{Served, Watch},
     trace::Trace,
@@ -43,6 +44,14 @@ pub async fn attempt_against(attempt: &Attempt<'_>, args: &TrialArgs) -> StdResu
     let served = served.map_err(message)?.watched(seen.clone());
     // What the settings gave is of no interest.
     plan.trace.take();
+    if let Work::Sync(execute) = &plan.definition.work {
+        let status = served.run(&cx, execute, &OutputTypes::default(), values).await;
+        seen.note(&match status {
+            Ok(status) => format!("the task ends as {}", status.phase().name()),
+            Err(error) => spelled(&error),
+        });
+        return Ok(seen.text());
+    }
     let job = served.submit(&cx, &OutputTypes::default(), values).await;
     seen.note(&match &job {
         Ok(job) => format!("job: {}", Json::Object(job.ids.clone())),
