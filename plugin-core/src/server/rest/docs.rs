@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use http::header;
@@ -35,27 +35,28 @@ pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
     Router::from(SwaggerUi::new("/docs").config(config)).route(DOCUMENT, document)
 }
 
-/// The document, encoded once for each revision of the plugins: anyone may ask for it, many times, and not read it.
+/// The document, encoded once for each revision of the plugins: anyone may ask for it, many times, and not read it. And not
+/// before: few do, and what is built for it would stay a part of the memory of every service.
 struct Encoded {
     verbs: Arc<Verbs>,
     info: ServiceInfo,
-    current: ArcSwap<(u64, Bytes)>,
+    current: ArcSwapOption<(u64, Bytes)>,
 }
 
 impl Encoded {
     fn new(verbs: Arc<Verbs>, info: ServiceInfo) -> Arc<Self> {
-        let current = ArcSwap::from_pointee(encode(&verbs, info));
-        Arc::new(Self { verbs, info, current })
+        Arc::new(Self { verbs, info, current: ArcSwapOption::empty() })
     }
 
     fn current(&self) -> Bytes {
-        let known = self.current.load();
-        if known.0 == revision(&self.verbs) {
+        if let Some(known) = &*self.current.load()
+            && known.0 == revision(&self.verbs)
+        {
             return known.1.clone();
         }
         let fresh = encode(&self.verbs, self.info);
         let bytes = fresh.1.clone();
-        self.current.store(Arc::new(fresh));
+        self.current.store(Some(Arc::new(fresh)));
         bytes
     }
 }
