@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command, FromArgMatches as _, Subcommand as _};
 use xtask::{Generate, exit};
 
-use crate::{completion, examples, health, python, token, values};
+use crate::{completion, examples, health, plugin, python, token, values};
 
 /// The program's name.
 pub(crate) const NAME: &str = "outrigger";
@@ -27,6 +27,9 @@ enum Verb {
     Sync(In<xtask::Sync>),
     Status(In<xtask::Status>),
     Check(Box<Check>),
+    /// Checks and tries plugins that are YAML files, without a service and without a vendor.
+    #[command(subcommand, arg_required_else_help = true)]
+    Plugin(plugin::Verb),
     /// Makes tokens, shows what is in them, and tells whether a service accepts them.
     #[command(subcommand, arg_required_else_help = true)]
     Token(token::Verb),
@@ -115,6 +118,7 @@ pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
         Verb::Check(check) if check.app.is_given() => exit::of(|| python::run("check", command())),
         Verb::Check(check) => plugin_conformance::execute(&exit::error_prefix(), &check.args),
         Verb::FlyteValues(args) => exit::of(|| values::run(&args)),
+        Verb::Plugin(verb) => exit::of(|| plugin::run(&verb)),
         Verb::Token(verb) => exit::of(|| token::run(&verb)),
         Verb::HealthCheck(args) => exit::of(|| health::run(args)),
         Verb::Completion(args) => exit::of(|| completion::run(&args, command())),
@@ -140,7 +144,8 @@ mod tests {
             if below.is_empty() { vec![command.clone()] } else { below }
         }
         for leaf in leaves(&command()) {
-            if ["completion", "serve", "listen"].contains(&leaf.get_name()) {
+            // What they print has a form of its own.
+            if ["completion", "schema", "serve", "listen"].contains(&leaf.get_name()) {
                 continue;
             }
             let output = leaf.get_arguments().find(|arg| arg.get_long() == Some("output"));

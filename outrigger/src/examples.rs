@@ -22,7 +22,7 @@ Exit codes:
   2  the command line is invalid";
 
 /// A command by its path, its examples, and its exit codes.
-const EXAMPLES: [(&[&str], &str, &str); 11] = [
+const EXAMPLES: [(&[&str], &str, &str); 14] = [
     (
         &["flyte-values"],
         "  outrigger flyte-values bigquery --flyte 1.16 --chart core --namespace plugins > values.yaml
@@ -75,6 +75,33 @@ Exit codes:
         "  outrigger listen plugin:app
   outrigger listen plugin:app --socket /run/outrigger/plugin.sock",
         SERVED,
+    ),
+    (
+        &["plugin", "check"],
+        "  outrigger plugin check acme.yaml
+  outrigger plugin check plugins/*/plugin.yaml --output json",
+        "\
+Exit codes:
+  0  the files have no mistakes
+  1  one has, or I/O failed
+  2  the command line is invalid, or a file cannot be read",
+    ),
+    (
+        &["plugin", "try"],
+        "  outrigger plugin try acme.yaml --set acme.address=https://api.acme.example
+  outrigger plugin try acme.yaml --request task.json --recorded recorded.json",
+        "\
+Exit codes:
+  0  the requests were printed
+  1  the file, the task, the settings or the answers are wrong",
+    ),
+    (
+        &["plugin", "schema"],
+        "  outrigger plugin schema > plugin.schema.json",
+        "\
+Exit codes:
+  0  success
+  1  I/O failed",
     ),
     (
         &["token", "mint"],

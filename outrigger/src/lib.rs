@@ -2,7 +2,7 @@
 //!
 //! A command is a module with its arguments and what it does; [`command()`] puts them together. Whatever a library of
 //! this workspace does is done there: the generator and Flyte's values in `xtask`, the contract in
-//! `plugin-conformance`, health and authentication in `plugin-core`.
+//! `plugin-conformance`, plugins' files in `declarative`, health and authentication in `plugin-core`.
 #![allow(
     clippy::disallowed_methods,
     reason = "a program for terminals: it has no calls to keep from waiting"
@@ -13,6 +13,7 @@ mod completion;
 mod examples;
 mod health;
 mod output;
+mod plugin;
 mod plugins;
 mod progress;
 mod python;

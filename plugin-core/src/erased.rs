@@ -7,6 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, value::RawValue};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
@@ -28,18 +29,27 @@ pub(crate) enum AnyPlugin {
 }
 
 impl AnyPlugin {
-    /// Makes the plugin `P`: its jobs and its sync tasks, if it has both.
-    pub(crate) fn of<P: Plugin>(settings: P::Settings, http: HttpBuilder) -> Result<Vec<Self>> {
+    /// Makes the plugin `P`, and registers its metrics: its jobs and its sync tasks, if it has both.
+    pub(crate) fn of<P: Plugin>(
+        settings: P::Settings,
+        http: HttpBuilder,
+        registry: &mut Registry,
+    ) -> Result<Vec<Self>> {
         let plugin = Arc::new(P::new(settings, http)?);
         let options = plugin.options();
-        let tasks = Arc::new(sync_tasks::Tasks(Arc::clone(&plugin)));
+        if let Some(register) = options.metrics {
+            register(&plugin, registry);
+        }
         let has_sync = options.sync.is_some_and(|sync| !sync.task_types.is_empty());
+        let has_jobs = !options.task_types.is_empty() || !has_sync;
+        // Both are one plugin, whose background is one.
+        let tasks = sync_tasks::Tasks { plugin: Arc::clone(&plugin), has_background: !has_jobs };
         let mut made = Vec::new();
-        if !options.task_types.is_empty() || !has_sync {
+        if has_jobs {
             made.push(Self::Async(plugin));
         }
         if has_sync {
-            made.push(Self::Sync(tasks));
+            made.push(Self::Sync(Arc::new(tasks)));
         }
         Ok(made)
     }
@@ -89,6 +99,14 @@ impl AnyPlugin {
             Self::Sync(plugin) => plugin.example(task_type),
         };
         serde_json::from_str(&text).unwrap_or_else(|_| serde_json::json!({ "custom": {} }))
+    }
+
+    /// What changes with [`custom_schema`](Self::custom_schema) and [`example`](Self::example).
+    pub(crate) fn revision(&self) -> u64 {
+        match self {
+            Self::Async(plugin) => plugin.revision(),
+            Self::Sync(plugin) => plugin.revision(),
+        }
     }
 
     /// Whether it takes tasks as they came.
@@ -149,6 +167,10 @@ pub(crate) trait DynSyncPlugin: Send + Sync + 'static {
     fn example(&self, _task_type: TaskType) -> Cow<'static, str> {
         r#"{"inputs": {}}"#.into()
     }
+    /// What changes with `custom_schema` and `example`.
+    fn revision(&self) -> u64 {
+        0
+    }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
         false
@@ -193,6 +215,10 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     /// A task of `task_type` as people submit it, as JSON.
     fn example(&self, _task_type: TaskType) -> Cow<'static, str> {
         r#"{"inputs": {}}"#.into()
+    }
+    /// What changes with `custom_schema` and `example`.
+    fn revision(&self) -> u64 {
+        0
     }
     /// Whether it takes tasks as they came.
     fn wants_raw(&self) -> bool {
@@ -262,6 +288,17 @@ impl<P: Plugin> DynPlugin for P {
         match self.options().example {
             Some(example) => example(self, task_type).into(),
             None => P::EXAMPLE.into(),
+        }
+    }
+
+    fn revision(&self) -> u64 {
+        self.options().revision.map_or(0, |revision| revision(self))
+    }
+
+    fn background(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        match self.options().background {
+            Some(background) => background(self),
+            None => Box::pin(async {}),
         }
     }
 

@@ -36,7 +36,7 @@ pub use server_core::{
     service_info,
 };
 /// Libraries whose types appear in a plugin's own code, re-exported so that it need not depend on them.
-pub use {clap, http, jiff, schemars, secrecy, serde_json};
+pub use {clap, http, jiff, prometheus_client, schemars, secrecy, serde_json};
 
 pub use self::{
     context::Context,

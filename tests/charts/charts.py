@@ -20,6 +20,8 @@ CHARTS = ROOT / "charts"
 # The bridge's charts have two containers: test_bridge.py.
 BRIDGED = sorted(path.parent.name for path in CHARTS.glob("*/Chart.yaml") if "outrigger/kind: bridge" in path.read_text())
 PLUGINS = sorted(path.name for path in CHARTS.iterdir() if path.name not in BRIDGED)
+# Has plugins' files in its values: test_declarative.py.
+DECLARATIVE = "declarative"
 # Stands for all plugins where a case depends on the template alone: test_objects.py checks that their templates differ in names
 # only, and golden/ has what each renders with its own values.
 ONE_PLUGIN = "bigquery"
@@ -32,6 +34,8 @@ YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 REGISTRY = {"image": {"registry": "registry.example.com/team"}}
 # Required settings whose values the charts check.
 EXAMPLES = {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}
+# The file of a plugin, without which its chart is refused.
+PLUGIN_FILE = (ROOT / "services/declarative/examples/openai-batch.yaml").read_text()
 # Without it, every rendering has a different key.
 STABLE = {"handleKeys": {"existingSecret": "handle-keys"}}
 
@@ -82,12 +86,13 @@ def notes(plugin, values=None, release=None):
 
 @functools.cache
 def required(plugin):
-    """A registry, and an example for each setting that is required: those that are empty in the chart's values."""
+    """A registry, a plugin's file, and an example for each setting that is required: those that are empty in the chart's values."""
     if not (CHARTS / plugin / "values.yaml").exists():
         return REGISTRY
     settings = default_values(plugin).get("settings") or {}
     examples = {name: EXAMPLES.get(name, f"{name.lower()}.example.com") for name, value in settings.items() if value == ""}
-    return {**REGISTRY, "settings": examples}
+    file = {"plugin": PLUGIN_FILE} if name_of(plugin) == DECLARATIVE else {}
+    return {**REGISTRY, **file, "settings": examples}
 
 
 def merged(*values):

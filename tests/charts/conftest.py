@@ -15,7 +15,7 @@ def new_plugin(directory, name, *arguments):
     """The chart of a new plugin, generated from this repository's template."""
     command = [PROGRAMS / "cargo-outrigger", "outrigger", "new-plugin", name, "--no-input", "--no-verify"]
     command += [f"--template={ROOT / 'template'}", f"--root={directory}", "--description=Runs it", *arguments]
-    if not any(argument.startswith("--language") for argument in arguments):
+    if not any(argument.startswith(("--language", "--kind")) for argument in arguments):
         command += [f"--core={ROOT}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -36,6 +36,12 @@ def bridge_plugin(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sync_bridge_plugin(tmp_path_factory):
     return new_plugin(tmp_path_factory.mktemp("sync-bridge"), "say", "--language=go", "--mode=sync")
+
+
+@pytest.fixture(scope="session")
+def file_plugin(tmp_path_factory):
+    """A plugin that is a YAML file."""
+    return new_plugin(tmp_path_factory.mktemp("file"), "acme", "--kind=declarative")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import yaml
 
 import kustomize
 import schemas
-from charts import NEWEST, PLUGINS, container, of_kind, one, render, run_tool
+from charts import NEWEST, container, of_kind, one, render, run_tool
 
 README = (kustomize.BASES / "README.md").read_text()
 
@@ -23,7 +23,7 @@ def names(objects):
     return sorted((document["kind"], document["metadata"]["name"]) for document in objects)
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
+@pytest.mark.parametrize("plugin", kustomize.BASED)
 def test_base_matches_chart(plugin):
     """If it fails, run: python tests/charts/kustomize.py"""
     committed = {file.name: file.read_text() for file in (kustomize.BASES / plugin).iterdir()}
@@ -31,7 +31,7 @@ def test_base_matches_chart(plugin):
 
 
 def test_every_plugin_has_a_base():
-    assert sorted(path.name for path in kustomize.BASES.iterdir() if path.is_dir()) == PLUGINS
+    assert sorted(path.name for path in kustomize.BASES.iterdir() if path.is_dir()) == kustomize.BASED
 
 
 @pytest.mark.parametrize("kube", ["1.30.0", NEWEST])
@@ -43,7 +43,7 @@ def test_kubernetes_accepts_a_base(kube):
     assert "Helm" not in str([document["metadata"] for document in objects])
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
+@pytest.mark.parametrize("plugin", kustomize.BASED)
 def test_base_has_the_objects_of_the_chart(plugin):
     chart = render(plugin, kustomize.values_of(plugin), flags=kustomize.FLAGS)
     base = build(kustomize.BASES / plugin)

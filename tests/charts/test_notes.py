@@ -9,7 +9,7 @@ import yaml
 import flyte
 import schemas
 from cases import ISSUER, RULE, TLS_MADE_ELSEWHERE
-from charts import PLUGINS, ROOT, merged, notes
+from charts import DECLARATIVE, PLUGINS, ROOT, merged, notes
 from test_flyte_values import configuration, containers, render
 
 OTHER = {"auth": {"cluster": {"enabled": False}, "issuers": [ISSUER], "rules": [RULE]}}
@@ -84,7 +84,7 @@ def sidecar(values):
 
 
 @pytest.mark.parametrize(("kind", "proxy"), PRINTED, ids=lambda part: part or "direct")
-@pytest.mark.parametrize("plugin", sorted(set(PLUGINS) - {"bundle"}))
+@pytest.mark.parametrize("plugin", sorted(set(PLUGINS) - {"bundle", DECLARATIVE}))
 def test_values_are_those_of_flyte_values(plugin, kind, proxy):
     wanted = yaml.safe_load((ROOT / "docs" / "flyte-values" / f"{kind}-1.16{proxy}.yaml").read_text())
     service = of_plugin(plugin, wanted)

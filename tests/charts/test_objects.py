@@ -1,12 +1,13 @@
 """References between the charts' objects are correct for all values."""
 
+import difflib
 import json
 import re
 
 import pytest
 
 from cases import MATRIX, SECRETS
-from charts import CHARTS, PLUGINS, container, merged, of_kind, one, render
+from charts import CHARTS, DECLARATIVE, PLUGINS, container, merged, of_kind, one, render
 
 LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 SELF_MADE = {"ConfigMap", "Secret", "ServiceAccount"}
@@ -172,13 +173,22 @@ def test_namespace_secrets_are_mounted_at_lookup_path():
     assert namespaces["secret"]["items"] == [{"key": "token", "path": "team-a/vendor_token"}]
 
 
-@pytest.mark.parametrize("other", PLUGINS[1:])
-def test_charts_of_two_plugins_differ_only_in_names(other):
-    def templates(plugin):
-        # What else differs is in this file.
-        files = sorted(file for file in (CHARTS / plugin / "templates").rglob("*.*") if file.name != "_plugin.tpl")
-        # The bundle's image is made by a flag of its own.
-        texts = {file.relative_to(CHARTS / plugin): file.read_text().replace("image --bundle", "image bundle") for file in files}
-        return {path: text.replace(plugin, "PLUGIN") for path, text in texts.items()}
+def templates(plugin):
+    """The lines of each template, without the plugin's name."""
+    # What else differs is in this file.
+    files = sorted(file for file in (CHARTS / plugin / "templates").rglob("*.*") if file.name != "_plugin.tpl")
+    # The images of the bundle, and of plugins that are files, are made by flags of their own.
+    texts = {file.relative_to(CHARTS / plugin): file.read_text().replace("image --", "image ") for file in files}
+    return {path: text.replace(plugin, "PLUGIN").splitlines() for path, text in texts.items()}
 
+
+@pytest.mark.parametrize("other", [plugin for plugin in PLUGINS[1:] if plugin != DECLARATIVE])
+def test_charts_of_two_plugins_differ_only_in_names(other):
     assert templates(PLUGINS[0]) == templates(other)
+
+
+def test_chart_of_plugins_that_are_files_only_adds_to_the_others():
+    theirs, own = templates(PLUGINS[0]), templates(DECLARATIVE)
+    added = {path: list(difflib.ndiff(theirs.get(path, []), lines)) for path, lines in own.items()}
+    assert set(theirs) <= set(own)
+    assert not [line for lines in added.values() for line in lines if line.startswith("- ")]

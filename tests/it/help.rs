@@ -3,7 +3,7 @@
 use crate::program::output;
 
 /// Every program of the workspace that has a command line, its arguments, and its first line of help.
-const PROGRAMS: [(&str, &[&str], &str); 30] = [
+const PROGRAMS: [(&str, &[&str], &str); 32] = [
     ("athena", &[], "Serves the Flyte backend plugin athena over gRPC and REST"),
     ("aws-batch", &[], "Serves the Flyte backend plugin aws-batch over gRPC and REST"),
     ("bigquery", &[], "Serves the Flyte backend plugin bigquery over gRPC and REST"),
@@ -23,7 +23,7 @@ const PROGRAMS: [(&str, &[&str], &str); 30] = [
     (
         "declarative",
         &["try"],
-        "Prints the requests that a plugin's file makes of a task, and what answers mean, without sending anything",
+        "Prints the requests that a plugin's file makes of a task, and what answers mean",
     ),
     ("bundle", &[], "Serves several Flyte backend plugins over gRPC and REST"),
     (
@@ -73,6 +73,12 @@ const PROGRAMS: [(&str, &[&str], &str); 30] = [
         &["check"],
         "Checks a running service, or a plugin in another language, against the contract of plugins.",
     ),
+    (
+        "outrigger",
+        &["plugin", "check"],
+        "Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files",
+    ),
+    ("outrigger", &["plugin", "schema"], "Prints the JSON Schema of plugins' files, for editors"),
     ("outrigger", &["token", "mint"], "Makes a token, signed with a key in a file."),
     (
         "outrigger",

@@ -13,6 +13,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
 use crate::program;
 
 /// What a run of the program left.
+#[derive(Debug)]
 struct Ended {
     code: i32,
     stdout: String,

@@ -1,4 +1,5 @@
-//! The chart of the bundle: the template's, for all plugins that `services/bundle` serves.
+//! The charts of services that are no plugins: the template's, for all plugins that `services/bundle` serves, and for any
+//! files that `services/declarative` serves.
 
 use std::path::Path;
 
@@ -6,9 +7,10 @@ use anyhow::{Context as _, Result};
 use toml_edit::DocumentMut;
 
 use crate::{
-    image::BUNDLE,
+    image::{BUNDLE, DECLARATIVE},
     scaffold::{
         generator::Generator,
+        kind::PLUGIN_IN_CHART,
         plugin_toml::{Mode, PluginToml},
         project::{Layout, Member},
         write::Write,
@@ -40,17 +42,47 @@ impl Outdated {
     }
 }
 
-/// What is outdated of the bundle's chart; nothing in a repository without a bundle.
+/// What is outdated of these charts; nothing in a repository without the services.
 ///
 /// # Errors
 /// If a manifest is invalid, or the template cannot be rendered.
 pub(crate) fn outdated(generator: &Generator) -> Result<Outdated> {
-    let root = &generator.project.root;
-    let manifest = root.join("services").join(BUNDLE).join("Cargo.toml");
-    if generator.project.layout == Layout::Standalone || !manifest.is_file() {
-        return Ok(Outdated::default());
+    let mut outdated = Outdated::default();
+    if generator.project.layout == Layout::Standalone {
+        return Ok(outdated);
     }
-    let manifest: DocumentMut = std::fs::read_to_string(manifest)?.parse()?;
+    let root = &generator.project.root;
+    for member in [bundle(generator)?, declarative(generator)?].into_iter().flatten() {
+        let directory = format!("charts/{}", member.name());
+        let rendered = generator.render(&[member])?.into_iter().flatten();
+        let chart = rendered.filter(|file| file.path.starts_with(&directory));
+        // Only a plugin has a file of its own.
+        let chart = chart.filter(|file| file.id != PLUGIN_IN_CHART).collect::<Vec<_>>();
+        let wanted = chart.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+        let is_outdated = |path: &str, text: &str| {
+            std::fs::read_to_string(root.join(path)).ok().as_deref() != Some(text)
+        };
+        let files = chart.into_iter().map(|file| (file.path, file.text));
+        outdated.files.extend(files.filter(|(path, text)| is_outdated(path, text)));
+        outdated.leftover.extend(leftover(root, &directory, &wanted)?);
+    }
+    Ok(outdated)
+}
+
+/// The manifest of the service `name`, if it is there.
+fn manifest(generator: &Generator, name: &str) -> Result<Option<DocumentMut>> {
+    let path = generator.project.root.join("services").join(name).join("Cargo.toml");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Ok(Some(std::fs::read_to_string(path)?.parse()?))
+}
+
+/// The bundle as the chart's template sees it.
+fn bundle(generator: &Generator) -> Result<Option<Member>> {
+    let Some(manifest) = manifest(generator, BUNDLE)? else {
+        return Ok(None);
+    };
     let members = generator.project.members()?;
     let is_served = |member: &&Member| {
         let dependencies = manifest.get("dependencies").and_then(|item| item.as_table_like());
@@ -62,17 +94,22 @@ pub(crate) fn outdated(generator: &Generator) -> Result<Outdated> {
     file.bundled = jobs(&served)
         .map(|member| (member.name().to_owned(), member.file.plugin.task_types.clone()))
         .collect();
-    let rendered = generator.render(&[Member { file, text }])?.into_iter().flatten();
-    let chart = rendered.filter(|file| file.id.starts_with("chart/")).collect::<Vec<_>>();
-    let wanted = chart.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
-    let is_outdated = |path: &str, text: &str| {
-        std::fs::read_to_string(root.join(path)).ok().as_deref() != Some(text)
-    };
-    let files = chart.into_iter().map(|file| (file.path, file.text));
-    Ok(Outdated {
-        files: files.filter(|(path, text)| is_outdated(path, text)).collect(),
-        leftover: leftover(root, &format!("charts/{BUNDLE}"), &wanted)?,
-    })
+    Ok(Some(Member { file, text }))
+}
+
+/// The service of plugins that are files as the chart's template sees it: without task types, which are the files'.
+fn declarative(generator: &Generator) -> Result<Option<Member>> {
+    if manifest(generator, DECLARATIVE)?.is_none() {
+        return Ok(None);
+    }
+    let text = format!(
+        "schema = 1\n[plugin]\nname = \"{DECLARATIVE}\"\nkind = \"declarative\"\ntitle = \"Plugins of one file\"\n\
+         task-types = [\"any\"]\ndescription = \"Runs Flyte tasks of plugins that are YAML files\"\n\
+         task-package = \"of each plugin\"\n"
+    );
+    let mut file = PluginToml::parse_own(&text).context("the chart of plugins that are files")?;
+    file.plugin.task_types.clear();
+    Ok(Some(Member { file, text }))
 }
 
 /// Files below `directory` that are not wanted. `templates/extra` is left alone.

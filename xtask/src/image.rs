@@ -145,6 +145,11 @@ fn image(args: &Args, generator: &Generator, home: &Home) -> Result<Image> {
     };
     let members = generator.project.chosen(std::slice::from_ref(name))?;
     let member = members.first().context("one plugin")?;
+    if member.file.plugin.kind == Kind::Declarative {
+        return Err(usage(format!(
+            "{name} is a YAML file, which the image of --declarative serves; it has none of its own"
+        )));
+    }
     if member.file.plugin.kind == Kind::Bridge {
         let directory = generator.project.layout.place(&member.file.plugin).path(".");
         return Err(usage(format!(

@@ -68,8 +68,8 @@ pub(crate) fn run(args: &Args, generator: &Generator) -> Result<Exit> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
         Format::Github => println!("{}", json!({ "include": rows })),
         Format::Bake => {
-            let rows =
-                rows.into_iter().chain(other_images(args, &home, generator)).collect::<Vec<_>>();
+            let built = rows.into_iter().filter(|row| !row["dockerfile"].is_null());
+            let rows = built.chain(other_images(args, &home, generator)).collect::<Vec<_>>();
             let bake = bake(&rows, &generator.project.version()?);
             println!("{}", serde_json::to_string_pretty(&bake)?);
         }
@@ -95,7 +95,8 @@ fn row(args: &Args, home: &Home, generator: &Generator, member: &Member) -> Resu
         "owner": plugin.owner,
         "ports": member.file.ports,
         "image": home.image(args.registry.as_deref(), &render::image(&member.file)),
-        "dockerfile": place.path("Dockerfile"),
+        // A plugin that is a file has no image of its own.
+        "dockerfile": (plugin.kind != Kind::Declarative).then(|| place.path("Dockerfile")),
         "context": context(generator, member),
         "chart": place.path("chart/").trim_end_matches('/'),
     }))

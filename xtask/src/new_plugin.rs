@@ -32,7 +32,7 @@ use crate::{
 /// Creates a plugin that runs and passes its tests.
 ///
 /// In Rust it is a service that passes the conformance suite; with --kind=bridge a server in another
-/// language, behind the bridge in the same pod. The chart, Dockerfile, documentation page and the task
+/// language, behind the bridge in the same pod; with --kind=declarative a YAML file. The chart, Dockerfile, documentation page and the task
 /// classes for workflow authors are created, too. No existing file changes except
 /// Cargo.lock, to which cargo adds the new package. Missing arguments are prompted for on a terminal;
 /// elsewhere, and with --no-input, they have defaults.
@@ -48,7 +48,8 @@ pub struct Args {
     #[arg(long = "task-type", value_name = "TYPE[:VERSION]", value_parser = task_type)]
     task_types: Vec<TaskType>,
 
-    /// What serves the tasks: a Rust program, or a server in another language behind the bridge.
+    /// What serves the tasks: a Rust program, a server in another language behind the bridge, or a YAML file that describes the
+    /// vendor's API.
     #[arg(long, value_enum)]
     kind: Option<Kind>,
 
@@ -121,6 +122,9 @@ impl Args {
         match (self.kind, self.language) {
             (Some(Kind::Rust), Some(_)) => {
                 Err(usage("--language: a plugin with --kind=rust is written in Rust"))
+            }
+            (Some(Kind::Declarative), Some(_)) => {
+                Err(usage("--language: a plugin with --kind=declarative is a YAML file"))
             }
             (Some(Kind::Bridge), language) => {
                 Ok((Some(Kind::Bridge), language.or(Some(Language::Python))))

@@ -138,7 +138,7 @@ fn finish(
         );
     }
     for path in outdated {
-        eprintln!("outdated: {path}, of the bundle's chart");
+        eprintln!("outdated: {path}");
     }
     if !args.check {
         report::print_changes(plans, &generator.template);

@@ -11,9 +11,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     process::{cargo, program, works},
     scaffold::{
-        kind::Language,
+        kind::{Kind, Language},
         project::{Member, Project},
     },
+    tool,
 };
 
 /// Verifies the plugin `member` of `project`.
@@ -22,6 +23,7 @@ use crate::{
 /// If a check fails; the error contains the tool's output.
 pub(crate) fn plugin(project: &Project, member: &Member) -> Result<()> {
     match member.file.plugin.language {
+        None if member.file.plugin.kind == Kind::Declarative => declarative(project, member)?,
         None => in_rust(project, member.name())?,
         Some(language) => in_language(project, member, language)?,
     }
@@ -44,6 +46,21 @@ fn in_language(project: &Project, member: &Member, language: Language) -> Result
     let mut shell = program("sh");
     shell.args(["-c", language.test()]).env("PYTHONDONTWRITEBYTECODE", "1");
     passes_in(&directory, language.test(), &mut shell).map(drop)
+}
+
+/// The tests of a plugin that is a file, if the program is there that reads it.
+fn declarative(project: &Project, member: &Member) -> Result<()> {
+    const TESTS: &str = "tests/run.sh";
+    let program_itself = std::env::current_exe().ok().filter(|_| tool() == "outrigger");
+    let outrigger = program_itself.unwrap_or_else(|| PathBuf::from("outrigger"));
+    if !works(program(&outrigger).args(["plugin", "schema"])) {
+        eprintln!("skipped:  {TESTS} (outrigger is not installed)");
+        return Ok(());
+    }
+    eprintln!("verifying: testing {} …", member.name());
+    let mut shell = program("sh");
+    shell.arg(TESTS).env("OUTRIGGER", outrigger);
+    passes_in(&project.directory(&member.file.plugin), TESTS, &mut shell).map(drop)
 }
 
 fn in_rust(project: &Project, name: &str) -> Result<()> {

@@ -1,8 +1,9 @@
 //! Optional features of a plugin.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use prometheus_client::registry::Registry;
 use serde_json::Value as Json;
 use server_core::{Result, digest::Fingerprint};
 
@@ -52,6 +53,9 @@ pub struct Options<P: Plugin> {
     pub(crate) sync: Option<Sync<P>>,
     pub(crate) schema: Option<fn(&P, TaskType) -> Json>,
     pub(crate) example: Option<fn(&P, TaskType) -> String>,
+    pub(crate) background: Option<fn(Arc<P>) -> BoxFuture<'static, ()>>,
+    pub(crate) metrics: Option<fn(&P, &mut Registry)>,
+    pub(crate) revision: Option<fn(&P) -> u64>,
 }
 
 /// The functions of [`JointPolls`] as values, so that other plugins need not implement the trait.
@@ -84,7 +88,16 @@ type GetMany<P> = for<'a> fn(
 impl<P: Plugin> Default for Options<P> {
     /// All task types, no joint polls.
     fn default() -> Self {
-        Self { task_types: P::TASK_TYPES, joint: None, sync: None, schema: None, example: None }
+        Self {
+            task_types: P::TASK_TYPES,
+            joint: None,
+            sync: None,
+            schema: None,
+            example: None,
+            background: None,
+            metrics: None,
+            revision: None,
+        }
     }
 }
 
@@ -106,6 +119,27 @@ impl<P: Plugin> Options<P> {
     /// Shows `example` in `/docs` as a task of a task type, instead of [`Plugin::EXAMPLE`]; it is JSON, too.
     pub fn example(mut self, example: fn(&P, TaskType) -> String) -> Self {
         self.example = Some(example);
+        self
+    }
+
+    /// Runs `background` beside the plugin's calls, from the service's start until it stops, which drops it wherever it
+    /// waits.
+    pub fn background(mut self, background: fn(Arc<P>) -> BoxFuture<'static, ()>) -> Self {
+        self.background = Some(background);
+        self
+    }
+
+    /// Registers metrics of the plugin's own. Their names begin with the service's, because all plugins of a process share
+    /// `/metrics`, and their labels have values of a closed set.
+    pub fn metrics(mut self, register: fn(&P, &mut Registry)) -> Self {
+        self.metrics = Some(register);
+        self
+    }
+
+    /// What `revision` returns changes whenever [`custom_schema`](Self::custom_schema) or [`example`](Self::example) would
+    /// return something else than before: `/docs` and `/openapi.json` are then made again.
+    pub fn revision(mut self, revision: fn(&P) -> u64) -> Self {
+        self.revision = Some(revision);
         self
     }
 

@@ -46,7 +46,7 @@ impl Registration {
             settings: with_args::<P::Settings>,
             read: |matches| {
                 let settings = P::Settings::from_arg_matches(matches)?;
-                Ok(Box::new(|http, _| AnyPlugin::of::<P>(settings, http)))
+                Ok(Box::new(|http, registry| AnyPlugin::of::<P>(settings, http, registry)))
             },
         }
     }

@@ -10,6 +10,7 @@ mod definition;
 mod errors;
 mod expression;
 mod file;
+mod files;
 mod job;
 mod located;
 mod mistake;
@@ -24,7 +25,7 @@ pub mod tools;
 mod trace;
 mod value;
 
-use std::path::Path;
+use std::sync::Arc;
 
 use plugin_core::{
     Context, Error, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase,
@@ -33,11 +34,11 @@ use plugin_core::{
 };
 
 pub use self::{definition::Definition, job::Job, mistake::Mistakes, settings::Settings};
-use crate::{expression::Scope, served::Served, settings::Assignment};
+use crate::{files::Files, served::Served, settings::Assignment};
 
 /// The plugins of the operator's files.
 pub struct Declarative {
-    plugins: Vec<Served>,
+    files: Files,
     /// Those whose tasks are jobs.
     task_types: &'static [TaskType],
     /// Those that are answered within the call.
@@ -53,14 +54,13 @@ impl Plugin for Declarative {
     type Meta = Job;
 
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
-        let mut plugins = Vec::<Served>::new();
-        for path in &settings.files {
-            let served = read(path, &settings.set, http.clone())?;
-            let name = &served.definition.name;
-            if plugins.iter().any(|one| one.definition.name == *name) {
+        let files = Files::read(settings.files, settings.set.clone(), http)?;
+        let plugins = files.plugins.iter().map(|file| file.plugin()).collect::<Vec<_>>();
+        for (index, one) in plugins.iter().enumerate() {
+            let name = &one.definition.name;
+            if plugins[..index].iter().any(|other| other.definition.name == *name) {
                 return Err(Error::invalid(format!("two files have the plugin {name}")));
             }
-            plugins.push(served);
         }
         for Assignment { plugin, name, .. } in &settings.set {
             if !plugins.iter().any(|one| one.definition.name == *plugin) {
@@ -80,7 +80,7 @@ impl Plugin for Declarative {
                 same.push(TaskType::new(String::leak(name.clone()), *version));
             }
         }
-        Ok(Self { plugins, task_types: Vec::leak(task_types), sync: Vec::leak(sync) })
+        Ok(Self { files, task_types: Vec::leak(task_types), sync: Vec::leak(sync) })
     }
 
     fn options(&self) -> Options<Self> {
@@ -96,6 +96,9 @@ impl Plugin for Declarative {
                 Ok(served) => served.definition.example.to_string(),
                 Err(_) => "{}".to_owned(),
             })
+            .revision(|this: &Self| this.files.revision())
+            .metrics(|this: &Self, registry| this.files.metrics.register(registry))
+            .background(|this: Arc<Self>| Box::pin(async move { this.files.keep_fresh().await }))
     }
 
     async fn create(&self, cx: &Context, task: Task<Map<String, Json>>) -> Result<Job> {
@@ -139,34 +142,24 @@ impl JointPolls for Declarative {
 }
 
 impl Declarative {
-    fn of_task_type(&self, task_type: TaskType) -> Result<&Served> {
-        let runs = |served: &&Served| {
-            let mut names = served.definition.task_types.iter();
-            names.any(|(name, _)| *name == task_type.name)
-        };
-        let found = self.plugins.iter().find(runs);
+    fn of_task_type(&self, task_type: TaskType) -> Result<Arc<Served>> {
+        let found = self.find(|served| {
+            served.definition.task_types.iter().any(|(name, _)| *name == task_type.name)
+        });
         found.ok_or_else(|| {
             Error::not_found(format!("no file has the task type {}", task_type.name))
         })
     }
 
-    fn of_job(&self, job: &Job) -> Result<&Served> {
-        let found = self.plugins.iter().find(|served| served.definition.name == job.plugin);
+    fn of_job(&self, job: &Job) -> Result<Arc<Served>> {
+        let found = self.find(|served| served.definition.name == job.plugin);
         found.ok_or_else(|| {
             let message = format!("no file has the job's plugin {}", job.plugin);
             Error::new(Kind::FailedPrecondition, message)
         })
     }
-}
 
-/// Reads, checks and starts the plugin in the file at `path`.
-fn read(path: &Path, set: &[Assignment], http: HttpBuilder) -> Result<Served> {
-    let name = path.display().to_string();
-    let source = std::fs::read_to_string(path)
-        .map_err(|error| Error::invalid(format!("--files (DECLARATIVE_FILES): {name}: {error}")))?;
-    let definition = Definition::read(&name, &source)
-        .map_err(|mistakes| Error::invalid(format!("the file {name} is wrong:\n{mistakes}")))?;
-    let values = settings::values(&definition.name, &definition.settings, set)?;
-    let scope = Scope::default().with("settings", values);
-    Served::new(definition.into(), scope, http).map_err(|error| error.about(&name))
+    fn find(&self, is_it: impl Fn(&Served) -> bool) -> Option<Arc<Served>> {
+        self.files.plugins.iter().map(|file| file.plugin()).find(|served| is_it(served))
+    }
 }

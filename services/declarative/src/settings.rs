@@ -12,7 +12,7 @@ use crate::{checker::Checker, file, file::SettingType, located::Entries, names::
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
 pub struct Settings {
-    /// Files of the plugins to serve, in YAML.
+    /// Files of the plugins to serve, in YAML, and directories with such files. A changed file is served once it is checked.
     #[arg(
         long,
         env = "DECLARATIVE_FILES",

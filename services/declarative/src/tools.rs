@@ -17,7 +17,7 @@ use plugin_core::{
     serde_json,
 };
 
-use crate::{Definition, file, settings::Assignment};
+use crate::{Definition, Mistakes, file, settings::Assignment};
 
 pub use self::{
     attempt::{Attempt, attempt},
@@ -41,7 +41,7 @@ pub enum Tools {
     Try(Try),
 }
 
-/// The arguments of `check`.
+/// Checks files of plugins: prints each mistake with its line and exits with 1, or what is in the files
 #[derive(Debug, Args)]
 pub struct Check {
     /// Files to check, in YAML.
@@ -49,7 +49,10 @@ pub struct Check {
     files: Vec<PathBuf>,
 }
 
-/// The arguments of `try`.
+/// Prints the requests that a plugin's file makes of a task, and what answers mean
+///
+/// Sends nothing, unless `--against` says where to: then it submits the task, polls its job once and stops it. Secrets are
+/// shown as their names.
 #[derive(Debug, Args)]
 pub struct Try {
     /// File of a plugin, in YAML.
@@ -82,7 +85,7 @@ impl Tools {
     #[must_use]
     pub fn run(self) -> ExitCode {
         match self {
-            Self::Check(Check { files }) => check_all(&files),
+            Self::Check(check) => print_checked(check.run()),
             Self::Schema => {
                 print(&schema());
                 ExitCode::SUCCESS
@@ -101,14 +104,13 @@ impl Tools {
     }
 }
 
-fn check_all(files: &[PathBuf]) -> ExitCode {
+fn print_checked(checked: Vec<Checked>) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    for path in files {
-        let checked = read(path).and_then(|source| check(&path.display().to_string(), &source));
-        match checked {
+    for one in checked {
+        match one.result {
             Ok(summary) => print(&summary),
-            Err(mistakes) => {
-                eprintln!("{mistakes}");
+            Err(wrong) => {
+                eprintln!("{wrong}");
                 code = ExitCode::FAILURE;
             }
         }
@@ -116,13 +118,64 @@ fn check_all(files: &[PathBuf]) -> ExitCode {
     code
 }
 
+/// A file that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file, as it was named.
+    pub file: String,
+    /// What is in it, or what is wrong.
+    pub result: Result<String, Wrong>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug)]
+pub enum Wrong {
+    /// It cannot be read, as text that names it.
+    Unreadable(String),
+    /// It has mistakes.
+    Mistakes(Mistakes),
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(message) => f.write_str(message),
+            Self::Mistakes(mistakes) => mistakes.fmt(f),
+        }
+    }
+}
+
+impl Check {
+    /// Checks each file.
+    #[must_use]
+    pub fn run(&self) -> Vec<Checked> {
+        let checked = self.files.iter().map(|path| {
+            let file = path.display().to_string();
+            let source = read(path).map_err(Wrong::Unreadable);
+            let result = source.and_then(|source| check(&file, &source).map_err(Wrong::Mistakes));
+            Checked { file, result }
+        });
+        checked.collect()
+    }
+}
+
 impl Try {
-    fn run(self) -> Result<String, String> {
+    /// The file, as it was named.
+    #[must_use]
+    pub fn file(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    /// Prints the requests of the task, and what the answers mean; with `--against`, sends them.
+    ///
+    /// # Errors
+    /// What is wrong with the file, the task, the settings or the answers.
+    pub fn run(&self) -> Result<String, String> {
         let Self { file, request, recorded, set, explain, trial } = self;
-        let source = read(&file)?;
+        let source = read(file)?;
         let request = request.as_deref().map(read).transpose()?;
         let recorded = recorded.as_deref().map(read).transpose()?;
-        let name = file.display().to_string();
+        let (name, set, explain) = (self.file(), set.clone(), *explain);
         let (request, recorded) = (request.as_deref(), recorded.as_deref());
         let tried = Attempt { name: &name, source: &source, request, recorded, set, explain };
         if trial.against.is_none() {
@@ -130,7 +183,7 @@ impl Try {
         }
         let mut outcome = Ok(String::new());
         let work = async {
-            outcome = attempt_against(&tried, &trial).await;
+            outcome = attempt_against(&tried, trial).await;
             Ok(())
         };
         block_on(work).map_err(|error| error.to_string())?;
@@ -146,8 +199,8 @@ fn read(path: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// Every mistake with its line.
-pub fn check(name: &str, source: &str) -> Result<String, String> {
-    let definition = Definition::read(name, source).map_err(|mistakes| mistakes.to_string())?;
+pub fn check(name: &str, source: &str) -> Result<String, Mistakes> {
+    let definition = Definition::read(name, source)?;
     let Definition { name: plugin, description, task_types, settings, secrets, .. } = &definition;
     let mut text = format!("{name}: no mistakes\n  {plugin}: {description}\n");
     for (task_type, version) in task_types {

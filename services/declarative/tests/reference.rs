@@ -11,11 +11,6 @@ use declarative::{
     Declarative,
     tools::{Attempt, attempt, check, reference},
 };
-use plugin_core::{
-    serde_json::json,
-    testing::{Answer, Upstream},
-};
-
 plugin_core::readme_test!(plugin_core::command::<Declarative>, include_str!("../README.md"));
 
 fn document(name: &str) -> PathBuf {
@@ -49,37 +44,40 @@ fn the_guides_plugin_is_what_it_says() {
     let shown = attempt(&Attempt::new("acme.yaml", &yaml[0]).set(&set).unwrap()).unwrap();
     assert_eq!(shown.trim(), texts[0].trim());
     let wrong = yaml[0].replace("custom.script", "custom.scirpt");
-    assert_eq!(check("acme.yaml", &wrong).unwrap_err().trim(), texts[1].trim());
+    assert_eq!(check("acme.yaml", &wrong).unwrap_err().to_string().trim(), texts[1].trim());
 }
 
-/// Runs `script` in `directory`, where the vendor is at `endpoint`.
-fn run(script: &str, directory: &Path, endpoint: &str) -> Output {
+/// Runs `script` in `directory`, and ends what it has started.
+fn run(script: &str, directory: &Path) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_declarative")).parent().unwrap();
     let path = std::env::var("PATH").unwrap();
-    let mut shell = Command::new("sh");
-    shell.args(["-eu", "-c", script]).current_dir(directory);
+    let script = format!("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{script}");
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script]).current_dir(directory);
     shell.env("PATH", format!("{}:{path}", program.display()));
-    shell.env("DECLARATIVE_ENDPOINT", endpoint).env("PLUGIN_ADMIN_LISTEN", "127.0.0.1:0");
+    shell.env("PLUGIN_ADMIN_LISTEN", "127.0.0.1:0");
     shell.output().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_guides_commands_run_as_they_are() {
-    let vendor = Upstream::start().await;
-    vendor.answer_with([Answer::new(200, json!({"id": "job-1"}))]);
+#[test]
+fn the_guides_commands_run_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
+    let bound = ["127.0.0.1:0"; 2].map(|any| std::net::TcpListener::bind(any).unwrap());
+    let [api, vendor] = bound.each_ref().map(|one| one.local_addr().unwrap().port().to_string());
+    drop(bound);
+    let with_ports = |text: &str| {
+        let text = text.replace(":8000", &format!(":{api}"));
+        text.replace(":9000", &format!(":{vendor}")).replace(", 9000)", &format!(", {vendor})"))
+    };
     std::fs::write(directory.path().join("acme.yaml"), &blocks("yaml")[0]).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let script = blocks("sh").join("\n").replace(":8000", &format!(":{port}"));
-    let script = format!("{script}\nkill $!\n");
-    let (path, endpoint) = (directory.path().to_owned(), vendor.url());
-    let output = tokio::task::spawn_blocking(move || run(&script, &path, &endpoint)).await.unwrap();
+    let acme = with_ports(&blocks("python file=acme.py")[0]);
+    std::fs::write(directory.path().join("acme.py"), acme).unwrap();
+    let output = run(&with_ports(&blocks("sh").join("\n")), directory.path());
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("acme.yaml: no mistakes"), "{text}");
     assert!(text.contains("\"job_id\""), "{text}");
-    let received = vendor.received();
-    assert_eq!(received.len(), 1);
-    assert_eq!(received[0].headers["authorization"], "Bearer a-token");
-    assert_eq!(received[0].json()["script"], "report.py");
+    assert!(text.contains("\"phase\":\"SUCCEEDED\""), "{text}");
+    let log = std::fs::read_to_string(directory.path().join("acme.log")).unwrap();
+    assert!(log.contains("\"POST /v1/jobs HTTP/1.1\" 200"), "{log}");
 }

@@ -21,7 +21,7 @@ fn check_says_what_is_in_a_file() {
     let summary = check("openai.yaml", OPENAI).unwrap();
     assert!(summary.contains("task type openai_batch, version 0"), "{summary}");
     assert!(summary.contains("secret openai_api_key: An API key of a project"), "{summary}");
-    assert!(check("x.yaml", "version: 1\n").unwrap_err().contains("--> x.yaml:"));
+    assert!(check("x.yaml", "version: 1\n").unwrap_err().to_string().contains("--> x.yaml:"));
 }
 
 #[test]

@@ -39,6 +39,10 @@
 - name: OTEL_TRACES_SAMPLER_ARG
   value: {{ $.Values.otel.traceRatio | quote }}
 {{- end }}
+<%- if plugin.kind == "declarative" %>
+- name: DECLARATIVE_FILES
+  value: /etc/outrigger/plugins
+<%- endif %>
 <%- if plugin.kind == "bridge" %>
 - name: BRIDGE_UPSTREAM
   value: unix:/run/outrigger/plugin.sock
@@ -104,6 +108,11 @@
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount
   readOnly: true
 {{- end }}
+<%- if plugin.kind == "declarative" %>
+- name: plugins
+  mountPath: /etc/outrigger/plugins
+  readOnly: true
+<%- endif %>
 <%- if plugin.kind == "bridge" %>
 - name: socket
   mountPath: /run/outrigger

@@ -63,6 +63,11 @@
 - name: secrets
   {{- . | nindent 2 }}
 {{- end }}
+<%- if plugin.kind == "declarative" %>
+- name: plugins
+  configMap:
+    name: {{ .Values.existingConfigMap | default (printf "%s-plugins" (include "<[ plugin.name ]>.fullname" .)) | quote }}
+<%- endif %>
 <%- if plugin.kind == "bridge" %>
 - name: socket
   emptyDir:

@@ -48,3 +48,44 @@ async fn a_machine_without_git_gets_a_plugin_too_and_is_told() {
     let sync = run_in(&here.join("shout"), &["sync", "--check"], "", &without).await;
     assert_eq!(sync.code, 0, "{}{}", sync.stdout, sync.stderr);
 }
+
+#[tokio::test]
+async fn a_plugins_file_is_checked_and_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let example = |name: &str| {
+        let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../services/declarative/examples");
+        examples.join(name)
+    };
+    let right = std::fs::read_to_string(example("nomad-batch.yaml")).unwrap();
+    std::fs::write(here.join("right.yaml"), &right).unwrap();
+    std::fs::write(here.join("wrong.yaml"), right.replace("=custom.image", "=custom.imgae"))
+        .unwrap();
+
+    let checked = run_in(here, &["plugin", "check", "right.yaml"], "", &[]).await;
+    assert!(checked.code == 0 && checked.stdout.contains("right.yaml: no mistakes"), "{checked:?}");
+    let args = ["plugin", "check", "right.yaml", "wrong.yaml", "--output=json"];
+    let checked = run_in(here, &args, "", &[]).await;
+    assert_eq!((checked.code, checked.stderr.as_str()), (1, ""));
+    let rows = checked.json();
+    assert_eq!(rows[0]["mistakes"], serde_json::json!([]));
+    assert!(rows[1]["mistakes"][0]["line"].as_u64() > Some(1), "{rows}");
+    let checked = run_in(here, &["plugin", "check", "wrong.yaml"], "", &[]).await;
+    assert!(checked.stderr.contains("did you mean `custom.image`?"), "{checked:?}");
+    let checked = run_in(here, &["plugin", "check", "none.yaml"], "", &[]).await;
+    assert!(checked.code == 2 && checked.stderr.starts_with("error: none.yaml: "), "{checked:?}");
+
+    let recorded = example("nomad-batch.recorded.json").display().to_string();
+    let set = "--set=nomad-batch.address=https://nomad.example.com";
+    let args = ["plugin", "try", "right.yaml", set, "--recorded", &recorded];
+    let tried = run_in(here, &args, "", &[]).await;
+    assert!(tried.stdout.contains("succeeded: a poll answers SUCCEEDED"), "{tried:?}");
+    let tried = run_in(here, &["plugin", "try", "right.yaml"], "", &[]).await;
+    assert!(
+        tried.code == 1 && tried.stderr.contains("nomad-batch.address is missing"),
+        "{tried:?}"
+    );
+    let schema = run_in(here, &["plugin", "schema"], "", &[]).await;
+    assert!(schema.json()["properties"]["create"].is_object());
+}

@@ -19,9 +19,9 @@ use crate::{
 /// Where a standalone plugin in `above` has `plugin-core` from: the user says, unless this program is of a release that
 /// has a repository.
 pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
-    if is_bridge(args)? {
+    if !is_in_rust(args)? {
         return match args.core {
-            Some(_) => Err(usage("--core: a plugin behind the bridge has no plugin-core")),
+            Some(_) => Err(usage("--core: only a plugin in Rust has plugin-core")),
             None => Ok(Core::of(CoreSource::None)),
         };
     }
@@ -43,8 +43,8 @@ pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
     checked(core).map_err(usage)
 }
 
-/// Whether the new plugin is one behind the bridge; a file to start from may say so.
-fn is_bridge(args: &Args) -> Result<bool> {
+/// Whether the new plugin is written in Rust; a file to start from may say that it is not.
+fn is_in_rust(args: &Args) -> Result<bool> {
     let theirs = match &args.from {
         Some(file) => {
             let text = starting_file(file)?;
@@ -53,7 +53,7 @@ fn is_bridge(args: &Args) -> Result<bool> {
         }
         None => None,
     };
-    Ok(args.kind_and_language()?.0.or(theirs).unwrap_or_default() == Kind::Bridge)
+    Ok(args.kind_and_language()?.0.or(theirs).unwrap_or_default() == Kind::Rust)
 }
 
 /// The file of `--from`.

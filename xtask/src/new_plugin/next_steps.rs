@@ -1,7 +1,7 @@
 //! What the author of a new plugin does next.
 
 use crate::scaffold::{
-    kind::Kind,
+    kind::{self, Kind},
     project::{Layout, Member, Project},
 };
 
@@ -12,6 +12,12 @@ pub(super) fn print(project: &Project, member: &Member) {
     let at = |id: &str| place.path(id);
     eprintln!("\nnext:");
     match member.file.plugin.language {
+        None if member.file.plugin.kind == Kind::Declarative => {
+            eprintln!("  edit    {}: the vendor's requests and states", at(kind::PLUGIN));
+            eprintln!("  record  {}: real responses of the vendor", at("tests/recorded.json"));
+            eprintln!("  test    {}", at("tests/run.sh"));
+            eprintln!("  read    {}: in a cluster", at("README.md"));
+        }
         None => {
             eprintln!("  edit    {}: the structs and functions of the plugin", at("src/lib.rs"));
             eprintln!("  record  {}: real responses of the vendor", at("tests/recorded.json"));
@@ -29,6 +35,7 @@ pub(super) fn print(project: &Project, member: &Member) {
     let page = match member.file.plugin.kind {
         Kind::Rust => "docs/writing-a-plugin.md",
         Kind::Bridge => "docs/plugins-in-any-language.md",
+        Kind::Declarative => "docs/declarative.md",
     };
     let of = if project.layout == Layout::Workspace { "" } else { " in Outrigger's repository" };
     eprintln!("  read    {page}{of}");

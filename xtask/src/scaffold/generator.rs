@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    format,
+    format, kind, paths,
     plan::{Allowed, Plan, Planner},
     plugin_toml,
     project::{Member, Project},
@@ -67,6 +67,7 @@ impl Generator {
             // The plugin.toml is its owner's; the template's is only for new plugins.
             let own = rendered.iter_mut().filter(|file| file.id == plugin_toml::FILE);
             own.for_each(|file| file.text.clone_from(&member.text));
+            self.copy_plugin(member, &mut rendered)?;
             Ok(rendered)
         };
         let mut plugins = members.iter().map(render).collect::<Result<Vec<_>>>()?;
@@ -75,6 +76,23 @@ impl Generator {
         let _ = std::fs::remove_dir(scratch);
         formatted?;
         Ok(plugins)
+    }
+
+    /// Gives the chart of a plugin that is a file this file: the author's, or the template's of a new plugin.
+    fn copy_plugin(&self, member: &Member, rendered: &mut [Rendered]) -> Result<()> {
+        let path = self.project.layout.place(&member.file.plugin).path(kind::PLUGIN);
+        let Some(new) = rendered.iter().find(|file| file.id == kind::PLUGIN) else {
+            return Ok(());
+        };
+        let mut text = new.text.clone();
+        if self.project.root.join(&path).symlink_metadata().is_ok() {
+            paths::check(&self.project.root, &path)?;
+            text = std::fs::read_to_string(self.project.root.join(&path))
+                .with_context(|| format!("cannot read {path}"))?;
+        }
+        let copies = rendered.iter_mut().filter(|file| file.id == kind::PLUGIN_IN_CHART);
+        copies.for_each(|file| file.text.clone_from(&text));
+        Ok(())
     }
 
     /// The planned changes for each of `members`.

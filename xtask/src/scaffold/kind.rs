@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Rust,
     /// A server in another language, behind the bridge.
     Bridge,
+    /// A YAML file, which services/declarative serves.
+    Declarative,
 }
 
 /// The language of a plugin behind the bridge.
@@ -74,6 +76,12 @@ impl Language {
 
 /// The directory of Rust plugins' files below `template/`.
 const RUST: &str = "service/";
+/// The directory of the files below `template/` of plugins that are YAML files.
+const DECLARATIVE: &str = "declarative/";
+/// The file of a plugin that is one, which its author writes.
+pub(crate) const PLUGIN: &str = "plugin.yaml";
+/// Its copy in the chart: Helm reads no files outside it.
+pub(crate) const PLUGIN_IN_CHART: &str = "chart/files/plugin.yaml";
 /// The file there that plugins of every kind have.
 const SHARED: &str = "service/plugin.toml";
 
@@ -82,9 +90,12 @@ pub(crate) fn below_plugin(path: &str) -> &str {
     directory(path).map_or(path, |directory| &path[directory.len()..])
 }
 
-/// Whether a plugin in `language`, or in Rust without one, has the template's file `path`.
-pub(crate) fn has(language: Option<Language>, path: &str) -> bool {
-    let own = language.map_or(RUST, Language::directory);
+/// Whether a plugin of `kind`, in `language` if it has one, has the template's file `path`.
+pub(crate) fn has(kind: Kind, language: Option<Language>, path: &str) -> bool {
+    let own = match kind {
+        Kind::Declarative => DECLARATIVE,
+        Kind::Rust | Kind::Bridge => language.map_or(RUST, Language::directory),
+    };
     path == SHARED || directory(path).is_none_or(|directory| directory == own)
 }
 
@@ -92,7 +103,7 @@ pub(crate) fn has(language: Option<Language>, path: &str) -> bool {
 fn directory(path: &str) -> Option<&'static str> {
     let languages = [Language::Python, Language::Go, Language::Typescript];
     let directories = languages.map(Language::directory);
-    directories.into_iter().chain([RUST]).find(|directory| path.starts_with(directory))
+    directories.into_iter().chain([RUST, DECLARATIVE]).find(|directory| path.starts_with(directory))
 }
 
 #[cfg(test)]
@@ -105,13 +116,18 @@ mod tests {
             ("service/src/lib.rs", "rust"),
             ("bridge/go/plugin.go", "go"),
             ("bridge/python/plugin.py", "python"),
-            ("service/plugin.toml", "rust go python"),
-            ("chart/Chart.yaml", "rust go python"),
+            ("declarative/plugin.yaml", "declarative"),
+            ("service/plugin.toml", "rust go python declarative"),
+            ("chart/Chart.yaml", "rust go python declarative"),
         ];
-        let kinds =
-            [("rust", None), ("go", Some(Language::Go)), ("python", Some(Language::Python))];
+        let kinds = [
+            ("rust", (Kind::Rust, None)),
+            ("go", (Kind::Bridge, Some(Language::Go))),
+            ("python", (Kind::Bridge, Some(Language::Python))),
+            ("declarative", (Kind::Declarative, None)),
+        ];
         for (path, wanted) in table {
-            let having = kinds.iter().filter(|(_, language)| has(*language, path));
+            let having = kinds.iter().filter(|(_, (kind, language))| has(*kind, *language, path));
             let having = having.map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
             assert_eq!(having, wanted, "{path}");
         }
@@ -121,6 +137,7 @@ mod tests {
     fn files_of_a_kind_are_at_the_top_of_the_plugin() {
         assert_eq!(below_plugin("service/src/lib.rs"), "src/lib.rs");
         assert_eq!(below_plugin("bridge/typescript/plugin.ts"), "plugin.ts");
+        assert_eq!(below_plugin("declarative/chart/files/plugin.yaml"), PLUGIN_IN_CHART);
         assert_eq!(below_plugin("chart/Chart.yaml"), "chart/Chart.yaml");
     }
 }

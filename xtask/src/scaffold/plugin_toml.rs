@@ -217,12 +217,18 @@ impl PluginToml {
             (Kind::Rust, Some(_)) => {
                 bail!("plugin.language: only a plugin with kind = \"bridge\" has one")
             }
+            (Kind::Declarative, Some(_)) => {
+                bail!("plugin.language: a plugin with kind = \"declarative\" is a YAML file")
+            }
+            (Kind::Declarative, None) if self.plugin.mode == Mode::Sync => {
+                bail!("plugin.mode: a plugin with kind = \"declarative\" runs jobs: it is async")
+            }
             (Kind::Bridge, None) => bail!(
                 "plugin.language: a plugin with kind = \"bridge\" needs one: python, go or typescript"
             ),
-            (Kind::Bridge, _) if !optional_task_types.is_empty() => {
+            (Kind::Bridge | Kind::Declarative, _) if !optional_task_types.is_empty() => {
                 bail!(
-                    "plugin.optional-task-types: the bridge serves all task types: list them in task-types"
+                    "plugin.optional-task-types: a plugin of this kind serves all task types: list them in task-types"
                 )
             }
             _ => Ok(()),

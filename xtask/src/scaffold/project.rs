@@ -20,7 +20,7 @@ use super::{
 /// The layout of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// Many plugins: `services/<name>`, or `plugins/<name>` behind the bridge, with `charts/<name>` and
+    /// Many plugins: `services/<name>` in Rust, otherwise `plugins/<name>`, with `charts/<name>` and
     /// `docs/plugins/<name>.md`.
     Workspace,
     /// One plugin, at the root.
@@ -36,6 +36,9 @@ impl Layout {
 
 /// The directories of a workspace's plugins. Cargo takes each in the first for a package.
 const DIRECTORIES: [&str; 2] = ["services", "plugins"];
+
+/// Services that are no plugins, and have charts.
+pub(crate) const OWN_CHARTS: [&str; 2] = ["bundle", "declarative"];
 
 /// Where a plugin's files are.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +77,9 @@ impl<'a> Place<'a> {
         match (self.layout, self.kind) {
             (Layout::Standalone, _) => String::new(),
             (Layout::Workspace, Kind::Rust) => format!("{services}/{}", self.name),
-            (Layout::Workspace, Kind::Bridge) => format!("{plugins}/{}", self.name),
+            (Layout::Workspace, Kind::Bridge | Kind::Declarative) => {
+                format!("{plugins}/{}", self.name)
+            }
         }
     }
 }
@@ -160,8 +165,7 @@ impl Project {
                 let plugin = name.strip_suffix(suffix).unwrap_or(&name);
                 let marked =
                     if mark.is_empty() { path.is_file() } else { path.join(mark).exists() };
-                // The bundle is no plugin, and has a chart.
-                let marked = marked && name != "bundle";
+                let marked = marked && !OWN_CHARTS.contains(&&*name);
                 if marked && members.iter().all(|member| member.name() != plugin) {
                     strays.push(format!("{directory}/{name}"));
                 }

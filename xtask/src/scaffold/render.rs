@@ -154,12 +154,14 @@ impl<'a> Renderer<'a> {
             // What `cargo xtask image` and the notes call it.
             "image_name": match (plugin.kind, &*plugin.name) {
                 (Kind::Bridge, _) => "--bridge",
+                (Kind::Declarative, _) => "--declarative",
                 (_, "bundle") => "--bundle",
                 (_, name) => name,
             },
-            "example_setting": match &*plugin.name {
-                "bundle" => "PLUGIN_BUNDLE_PLUGINS".to_owned(),
-                name => format!("{}_ENDPOINT", name.to_shouty_snake_case()),
+            "example_setting": match (plugin.kind, &*plugin.name) {
+                (Kind::Declarative, _) => "DECLARATIVE_SET".to_owned(),
+                (_, "bundle") => "PLUGIN_BUNDLE_PLUGINS".to_owned(),
+                (_, name) => format!("{}_ENDPOINT", name.to_shouty_snake_case()),
             },
             "version": self.versions.own,
             "outrigger_version": self.versions.outrigger,
@@ -171,8 +173,13 @@ impl<'a> Renderer<'a> {
 }
 
 /// The image repository of a plugin: the one that plugin.toml names, or its name, below the registry of the installation.
+/// One image serves all plugins that are files.
 pub(crate) fn image(file: &PluginToml) -> String {
-    file.image.repository.clone().unwrap_or_else(|| file.plugin.name.clone())
+    let own = match file.plugin.kind {
+        Kind::Declarative => "declarative",
+        Kind::Rust | Kind::Bridge => &file.plugin.name,
+    };
+    file.image.repository.clone().unwrap_or_else(|| own.to_owned())
 }
 
 /// What the required settings are, for the chart's template.

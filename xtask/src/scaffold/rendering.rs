@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Plugins that use every setting, and one that uses only the required ones.
-const PLUGINS: [(&str, &str, Layout); 13] = [
+const PLUGINS: [(&str, &str, Layout); 15] = [
     ("mode = \"async\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     ("mode = \"sync\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     (BY_GIT, FULL, Layout::Standalone),
@@ -25,6 +25,8 @@ const PLUGINS: [(&str, &str, Layout); 13] = [
     (GO, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
     (TYPESCRIPT, "mode = \"async\"\n", Layout::Workspace),
     (TYPESCRIPT, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
+    (DECLARATIVE, "", Layout::Workspace),
+    (DECLARATIVE, "core = \"none\"\n", Layout::Standalone),
 ];
 const BY_GIT: &str =
     "mode = \"async\"\ncore = \"git\"\ncore-source = \"https://git.example.com/a/b\"\n";
@@ -33,6 +35,7 @@ const BY_PATH: &str = "mode = \"async\"\ncore = \"path\"\ncore-source = \"../out
 const PYTHON: &str = "kind = \"bridge\"\nlanguage = \"python\"\n";
 const GO: &str = "kind = \"bridge\"\nlanguage = \"go\"\n";
 const TYPESCRIPT: &str = "kind = \"bridge\"\nlanguage = \"typescript\"\n";
+const DECLARATIVE: &str = "kind = \"declarative\"\n";
 const FULL: &str = r#"
 owner = "@acme"
 title = "Acme's Batch"

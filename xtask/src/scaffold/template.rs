@@ -104,7 +104,7 @@ impl Source<'_> {
         let is_here = if in_workspace { self.in_workspaces } else { self.standalone };
         let is_task = self.path.starts_with(TASKS);
         is_here
-            && kind::has(plugin.language, self.path)
+            && kind::has(plugin.kind, plugin.language, self.path)
             && !(is_task && plugin.task_package.is_some())
     }
 }

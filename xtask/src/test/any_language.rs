@@ -85,6 +85,7 @@ pub(super) fn check(environment: &Environment) -> Result<Outcome> {
             new_plugin(&python, language, mode, &directory)?;
         }
     }
+    new_file(&directory)?;
     for member in Project::at(root()).members()? {
         if let Some(language) = member.file.plugin.language {
             let directory = Project::at(root()).directory(&member.file.plugin);
@@ -194,6 +195,19 @@ fn new_plugin(python: &Python, language: &Language, mode: &str, above: &Path) ->
         run(command(its_python.as_deref(), check, &directory).env("PYTHONPATH", package_path()))?;
     }
     conforms(python, language, &directory)
+}
+
+/// Makes a plugin that is a YAML file, and runs its own tests.
+fn new_file(above: &Path) -> Result<()> {
+    println!("   a new plugin of one file");
+    let mut generator = program(target("debug/cargo-outrigger"));
+    generator.args(["outrigger", "new-plugin", "shout-file", "--kind=declarative"]);
+    generator.args(["--no-input", "--no-verify"]);
+    generator.arg("--template").arg(root().join("template")).arg("--root").arg(above);
+    run(generator.stdout(std::process::Stdio::null()))?;
+    let mut tests = program("sh");
+    tests.arg("tests/run.sh").env("PATH", path()).current_dir(above.join("shout-file"));
+    run(&mut tests)
 }
 
 /// A check's command in the plugin's `directory`; Python's are modules.

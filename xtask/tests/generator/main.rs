@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod bridge;
+mod declarative;
 #[cfg(unix)]
 mod links;
 

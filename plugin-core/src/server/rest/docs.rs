@@ -1,7 +1,8 @@
 //! The OpenAPI document of one service, with its task types, and the page that shows it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use http::header;
@@ -17,14 +18,47 @@ const DOCUMENT: &str = "/openapi.json";
 /// `/openapi.json`, and `/docs`, which shows it in a browser. Anyone may read both: they have no secrets, and a browser that
 /// opens a page sends no token.
 pub(super) fn docs(verbs: &Arc<Verbs>, info: ServiceInfo) -> Router {
-    // Encoded once: anyone may ask for it, many times, and not read it. And not before: few do, and what is built for it
-    // would stay a part of the memory of every service.
-    let (encoded, verbs) = (Arc::new(OnceLock::new()), Arc::clone(verbs));
-    let document = get(async move || {
-        let encode = || Bytes::from(document(&verbs, info).to_string());
-        ([(header::CONTENT_TYPE, "application/json")], encoded.get_or_init(encode).clone())
-    });
+    let encoded = Encoded::new(Arc::clone(verbs), info);
+    let document =
+        get(async move || ([(header::CONTENT_TYPE, "application/json")], encoded.current()));
     page(&title(info), format!("..{DOCUMENT}")).route(DOCUMENT, document)
+}
+
+/// The document, encoded once for each revision of the plugins: anyone may ask for it, many times, and not read it. And not
+/// before: few do, and what is built for it would stay a part of the memory of every service.
+struct Encoded {
+    verbs: Arc<Verbs>,
+    info: ServiceInfo,
+    current: ArcSwapOption<(u64, Bytes)>,
+}
+
+impl Encoded {
+    fn new(verbs: Arc<Verbs>, info: ServiceInfo) -> Arc<Self> {
+        Arc::new(Self { verbs, info, current: ArcSwapOption::empty() })
+    }
+
+    fn current(&self) -> Bytes {
+        if let Some(known) = &*self.current.load()
+            && known.0 == revision(&self.verbs)
+        {
+            return known.1.clone();
+        }
+        let fresh = encode(&self.verbs, self.info);
+        let bytes = fresh.1.clone();
+        self.current.store(Some(Arc::new(fresh)));
+        bytes
+    }
+}
+
+/// The document, and the revision that it is at least of.
+fn encode(verbs: &Verbs, info: ServiceInfo) -> (u64, Bytes) {
+    let revision = revision(verbs);
+    (revision, document(verbs, info).to_string().into())
+}
+
+/// What changes with any plugin's revision, which only grow.
+fn revision(verbs: &Verbs) -> u64 {
+    verbs.served().map(|served| served.plugin.revision()).fold(0, u64::wrapping_add)
 }
 
 /// The document of one service: its name and version, and for each task type its paths, the schema of its `custom` and an

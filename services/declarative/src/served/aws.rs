@@ -1,6 +1,9 @@
 //! The client of an API of AWS.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use plugin_core::{
     Error, HttpBuilder, Result,
@@ -34,17 +37,28 @@ pub(super) fn client(
 
 /// The facts of `api`, which live as long as the service.
 fn describe(api: &AwsApi) -> Api {
-    let leak = |text: &String| -> &'static str { String::leak(text.clone()) };
-    let (service, target) = (leak(&api.service), leak(&api.target_prefix));
+    let (service, target) = (interned(&api.service), interned(&api.target_prefix));
     let described = match api.protocol {
         AwsProtocol::Json10 => Api::json_1_0(service, target),
         AwsProtocol::Json11 => Api::json_1_1(service, target),
         AwsProtocol::RestJson => Api::rest_json(service),
     };
     match &api.signing_name {
-        Some(name) => described.signing_name(leak(name)),
+        Some(name) => described.signing_name(interned(name)),
         None => described,
     }
+}
+
+/// `text`, for as long as the service runs: once, however often its file changes.
+fn interned(text: &str) -> &'static str {
+    static KNOWN: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(one) = known.get(text) {
+        return one;
+    }
+    let one = String::leak(text.to_owned());
+    known.insert(one);
+    one
 }
 
 /// The settings of all services of AWS, from AWS's environment variables, for `region`.
