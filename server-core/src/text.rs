@@ -54,9 +54,10 @@ pub fn cut_middle<'a>(text: impl Into<Cow<'a, str>>, max: usize) -> Cow<'a, str>
     format!("{}{CUT}{}", &text[..end], &text[start..]).into()
 }
 
-/// `text` without what acts on a terminal instead of being read: ANSI's escape sequences, which vendors colour their
-/// stack traces with, and other control characters. Line breaks and tabs stay; overrides of the direction of text, which
-/// make it read as another, do not.
+/// `text` without what acts on a terminal instead of being read.
+///
+/// That is ANSI's escape sequences, which vendors colour their stack traces with, other control characters, and overrides of
+/// the direction of text, which make it read as another. Line breaks and tabs stay.
 ///
 /// ```
 /// use server_core::text::printable;

@@ -335,3 +335,57 @@ async fn a_plugin_that_is_not_there_is_called_a_plugin() {
         }
     }
 }
+
+/// Flyte's console would run a link of another scheme, and a terminal an escape sequence.
+#[tokio::test]
+async fn what_a_plugin_says_runs_nowhere() {
+    let hostile = json!({
+        "phase": "FAILED",
+        "error_code": "NO_\u{1b}[5mMODEL",
+        "message": "\u{1b}[31mno such model\u{1b}[0m\0",
+        "log_links": [
+            {"name": "Run", "uri": "javascript:alert(1)"},
+            {"name": "Data", "uri": "data:text/html,x"},
+            {"name": "Log\u{7}", "uri": "https://a"},
+        ],
+    });
+    for dialect in Dialect::ALL {
+        let server = PluginServer::start().await;
+        let service = bridge(&server, &[]).await;
+        let client = service.client(dialect, "propeller").await;
+        let handle = client.create(&task("shout")).await.unwrap();
+        server.answer(Method::GET, "/plugins/v1/shout", 200, hostile.clone());
+        let seen = client.get(&task("shout"), &handle).await.unwrap();
+        assert_eq!(seen.message, "NO_MODEL: no such model", "{dialect:?}");
+        assert_eq!(seen.links, [("Log".to_owned(), "https://a".to_owned())]);
+        assert_eq!(service.metric("plugin_refused_links_total").await, 2.0);
+
+        let refusal = json!({"error_code": "NO", "message": "\u{1b}]0;title\u{7}no"});
+        server.answer(Method::PUT, "", 429, refusal);
+        let mut other = task("shout");
+        other["output_prefix"] = json!("s3://b/2");
+        let error = client.create(&other).await.unwrap_err();
+        assert_eq!(error.message.trim_start_matches("NO: "), "no", "{dialect:?}");
+    }
+    while !logs().contains("links of a job are left out") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_in_place_of_the_socket_gets_no_request() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let server = PluginServer::start().await;
+    let service = bridge(&server, &["--protocol=rest"]).await;
+    let (socket, elsewhere) = (server.socket(), server.socket().with_file_name("elsewhere"));
+    let everybodys = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(socket.parent().unwrap(), everybodys).unwrap();
+    std::fs::rename(&socket, &elsewhere).unwrap();
+    symlink(&elsewhere, &socket).unwrap();
+
+    let client = service.client(Dialect::Flyte1, "propeller").await;
+    let error = client.create(&task("shout")).await.unwrap_err();
+    assert!(error.message.contains("the plugin does not answer"), "{}", error.message);
+    assert!(server.received(&Method::PUT).is_empty());
+}

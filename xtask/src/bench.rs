@@ -64,6 +64,8 @@ const QUICK_REPORT: &str = "bench/benchmark.md";
 
 /// The service without views, as it is compared with servers that have none.
 const UNBATCHED: Server = Server::Service { freshness: "0s" };
+/// The peer that the bridge stands before.
+const BRIDGED: &str = "flyte2";
 /// The service with its default.
 const VIEWED: Server = Server::Service { freshness: "2s" };
 
@@ -112,7 +114,12 @@ fn peers(results: &mut Results) -> Result<Vec<&'static Peer>> {
     for peer in &PEERS {
         println!("Preparing {} …", peer.title);
         match peer.prepare()? {
-            None => peers.push(peer),
+            None => {
+                if peer.name == BRIDGED {
+                    programs::build_bridge()?;
+                }
+                peers.push(peer);
+            }
             Some(why) => results.left_out.push(format!("{}: {why}", peer.title)),
         }
     }
@@ -122,8 +129,11 @@ fn peers(results: &mut Results) -> Result<Vec<&'static Peer>> {
 fn measure(peers: &[&'static Peer], plan: &Plan, results: &mut Results) -> Result<()> {
     let files = Files::create("bench")?;
     let ours = [UNBATCHED, VIEWED, Server::Bare];
+    // The bridge stands before the connector that it is compared with.
+    let bridged = peers.iter().filter(|peer| peer.name == BRIDGED).map(|peer| Server::Bridge(peer));
+    let bridged = bridged.collect::<Vec<_>>();
     let peers = peers.iter().map(|peer| Server::Peer(peer));
-    let all = ours.into_iter().chain(peers).collect::<Vec<_>>();
+    let all = ours.into_iter().chain(peers).chain(bridged).collect::<Vec<_>>();
     println!("CPU time and latency, in {} interleaved rounds …", plan.rounds);
     rounds::measure(&all, plan, &files, results)?;
     println!("A thousand jobs …");
@@ -133,7 +143,9 @@ fn measure(peers: &[&'static Peer], plan: &Plan, results: &mut Results) -> Resul
     let each_once = all.iter().copied().filter(|server| *server != VIEWED).collect::<Vec<_>>();
     memory::measure(&each_once, plan, &files, results)?;
     println!("Cold start …");
-    cold_start::measure(&each_once, plan, &files, results)?;
+    // That of the bridge is the connector's.
+    let starting = each_once.into_iter().filter(|server| !matches!(server, Server::Bridge(_)));
+    cold_start::measure(&starting.collect::<Vec<_>>(), plan, &files, results)?;
     if plan.valgrind {
         println!("Instructions …");
         callgrind::measure(&ours, plan, &files, results)?;

@@ -63,12 +63,8 @@ impl Files {
         api: SocketAddr,
         admin: SocketAddr,
     ) -> Command {
-        let mut service = program(binary);
+        let mut service = self.listening(binary, api, admin);
         service
-            .arg(format!("--listen={api}"))
-            .arg(format!("--admin-listen={admin}"))
-            .arg(format!("--auth={}", self.auth.display()))
-            .arg(format!("--handle-keys={}", self.handle_key.display()))
             .arg(format!("--endpoint={upstream}"))
             // The fake is also Google's metadata server, from which the service gets its own identity as
             // it would on Google Cloud.
@@ -76,6 +72,19 @@ impl Files {
             // Do not pick up the credentials of the person who runs it.
             .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
             .env_remove("HOME");
+        service
+    }
+}
+
+impl Files {
+    /// The arguments of any service at `binary`, with authentication on.
+    pub(crate) fn listening(&self, binary: &Path, api: SocketAddr, admin: SocketAddr) -> Command {
+        let mut service = program(binary);
+        service
+            .arg(format!("--listen={api}"))
+            .arg(format!("--admin-listen={admin}"))
+            .arg(format!("--auth={}", self.auth.display()))
+            .arg(format!("--handle-keys={}", self.handle_key.display()));
         service
     }
 }

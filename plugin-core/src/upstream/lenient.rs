@@ -3,9 +3,10 @@
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value as Json, from_value};
 
-/// A member of an answer, or its default if the member has another form than expected: the state counts, and a job must
-/// not seem to run for ever because of a fact. For serde's `deserialize_with`; a member that may be missing needs
-/// serde's `default` as well.
+/// A member of an answer, or its default if the member has another form than expected.
+///
+/// The state counts, and a job must not seem to run for ever because of a fact. For serde's `deserialize_with`; a member
+/// that may be missing needs serde's `default` as well.
 ///
 /// ```
 /// use plugin_core::{serde_json, upstream::lenient};
@@ -31,8 +32,9 @@ pub fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     Ok(from_value(Json::deserialize(json)?).unwrap_or_default())
 }
 
-/// The elements of a list that have the expected form: one of another form must not hide the others. None for null.
-/// For serde's `deserialize_with`.
+/// The elements of a list that have the expected form; none for null. For serde's `deserialize_with`.
+///
+/// One of another form must not hide the others.
 ///
 /// # Errors
 /// If it is no list.

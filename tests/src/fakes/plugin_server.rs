@@ -45,7 +45,12 @@ struct Script {
     answers: Vec<(Method, &'static str, u16, String)>,
     /// What answers creates instead.
     jobs: Option<Arc<Jobs>>,
+    /// What answers everything but the list instead.
+    plugin: Option<Plugin>,
 }
+
+/// A plugin's code: the status and the body of an answer.
+type Plugin = Arc<dyn Fn(&Received) -> (u16, Json) + Send + Sync>;
 
 impl PluginServer {
     /// A server that has submitted and runs whatever it is given.
@@ -85,6 +90,7 @@ impl PluginServer {
     }
 
     /// Answers `method` on targets that begin with `prefix`.
+    #[expect(clippy::needless_pass_by_value, reason = "a test makes it for this")]
     pub fn answer(&self, method: Method, prefix: &'static str, status: u16, body: Json) {
         self.answer_text(method, prefix, status, body.to_string());
     }
@@ -92,6 +98,11 @@ impl PluginServer {
     /// The same, with JSON as it is written: numbers may be longer than ours.
     pub fn answer_text(&self, method: Method, prefix: &'static str, status: u16, body: String) {
         self.state().answers.insert(0, (method, prefix, status, body));
+    }
+
+    /// Runs `plugin` for all calls but the list.
+    pub fn run(&self, plugin: impl Fn(&Received) -> (u16, Json) + Send + Sync + 'static) {
+        self.state().plugin = Some(Arc::new(plugin));
     }
 
     /// Answers creates with `jobs`.
@@ -140,7 +151,13 @@ async fn serve(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Res
 
 impl Script {
     #[expect(clippy::expect_used, reason = "a test's")]
-    fn answer(&self, Received { method, target, .. }: &Received) -> Response {
+    fn answer(&self, received: &Received) -> Response {
+        let Received { method, target, .. } = received;
+        let plugin = self.plugin.as_ref().filter(|_| target.starts_with("/plugins/v1/"));
+        if let Some((status, body)) = plugin.map(|plugin| plugin(received)) {
+            let status = StatusCode::from_u16(status).expect("a status");
+            return (status, axum::Json(body)).into_response();
+        }
         let of_ours = |(own, prefix, ..): &&(Method, &'static str, u16, String)| {
             own == method && target.starts_with(prefix)
         };

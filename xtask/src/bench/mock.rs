@@ -56,7 +56,10 @@ impl Mock {
 }
 
 /// The body of a GET's answer.
-fn get(address: SocketAddr, path: &str) -> Result<String> {
+///
+/// # Errors
+/// When there is no answer, or none with a success.
+pub(super) fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();

@@ -88,7 +88,7 @@ impl Plan {
     /// The requests of one round to a server: to slow ones as many as they manage in some seconds.
     pub(super) fn size_for(&self, server: Server) -> Size {
         let polls = match server {
-            Server::Peer(peer) => self.manages(peer.poll_ms),
+            Server::Peer(peer) | Server::Bridge(peer) => self.manages(peer.poll_ms),
             Server::Service { .. } | Server::Bare => self.polls,
         };
         let share = |count: u64| (count * polls / self.polls).clamp(16, count);
@@ -103,7 +103,9 @@ impl Plan {
     /// How many polls to make with `count` in flight; `None` where that takes too long.
     pub(super) fn crowd(&self, server: Server, count: u64) -> Option<u64> {
         match server {
-            Server::Peer(peer) => (count as f64 * peer.poll_ms <= CROWD_MS).then_some(count),
+            Server::Peer(peer) | Server::Bridge(peer) => {
+                (count as f64 * peer.poll_ms <= CROWD_MS).then_some(count)
+            }
             Server::Service { .. } | Server::Bare => Some(count * self.crowds),
         }
     }

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    image,
     process::{cargo, run},
     target,
 };
@@ -40,10 +41,27 @@ pub(super) fn build_to_count() -> Result<()> {
     run(&mut cargo(&["build", "--locked", "--quiet", "--package", "bench", "--bins"]))
 }
 
+/// Builds the bridge as its image has it.
+///
+/// # Errors
+/// When it does not build.
+pub(super) fn build_bridge() -> Result<()> {
+    run(&mut cargo(&["xtask", "image", "--bridge"]))
+}
+
 /// The program in the image: static, with the profile `release`.
 pub(super) fn service() -> PathBuf {
+    in_image(SERVICE)
+}
+
+/// The bridge in its image, likewise.
+pub(super) fn bridge() -> PathBuf {
+    in_image(image::BRIDGE)
+}
+
+fn in_image(package: &str) -> PathBuf {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    target("image/build").join(triple).join("release").join(SERVICE)
+    target("image/build").join(triple).join("release").join(package)
 }
 
 /// A program of `tests/bench`.

@@ -37,7 +37,7 @@ impl Measured {
     /// How many calls upstream polls and creates must cause.
     fn upstream(&self) -> (Upstream, Upstream) {
         match self.running.server {
-            Server::Peer(_) => (Upstream::AtLeastEach, Upstream::AtLeastEach),
+            Server::Peer(_) | Server::Bridge(_) => (Upstream::AtLeastEach, Upstream::AtLeastEach),
             server if server.answers_from_views() => (Upstream::Any, Upstream::Each),
             _ => (Upstream::Each, Upstream::Each),
         }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     cores::{Core, behind, pinned},
-    mock::Mock,
+    mock::{self, Mock},
     peer::Peer,
     programs,
     sample::{Protocol, Sample},
@@ -33,7 +33,12 @@ pub(super) enum Server {
     Bare,
     /// A server of others, in Python.
     Peer(&'static Peer),
+    /// Our bridge before such a server.
+    Bridge(&'static Peer),
 }
+
+/// The task type of the mock's jobs.
+const TASK_TYPE: &str = "bigquery_query_job_task";
 
 /// How long a server may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
@@ -45,8 +50,12 @@ pub(super) struct Running {
     process: Background,
     pub(super) server: Server,
     pub(super) mock: Mock,
+    /// What stands between the server and the mock.
+    _behind: Option<Background>,
     grpc: SocketAddr,
     rest: SocketAddr,
+    /// Where it says whether it is ready, if it is not as soon as it accepts connections.
+    admin: Option<SocketAddr>,
     log: PathBuf,
 }
 
@@ -58,6 +67,7 @@ impl Server {
             Self::Service { .. } => "Outrigger, views",
             Self::Bare => "bare proxy",
             Self::Peer(peer) => peer.title,
+            Self::Bridge(_) => "bridge before Flyte 2's connector",
         }
     }
 
@@ -65,13 +75,13 @@ impl Server {
     pub(super) fn protocols(self) -> &'static [Protocol] {
         match self {
             Self::Service { .. } | Self::Bare => &[Protocol::Flyte1, Protocol::Rest],
-            Self::Peer(peer) => peer.protocols,
+            Self::Peer(peer) | Self::Bridge(peer) => peer.protocols,
         }
     }
 
     /// Whether it is ours.
     pub(super) fn is_ours(self) -> bool {
-        matches!(self, Self::Service { .. })
+        matches!(self, Self::Service { .. } | Self::Bridge(_))
     }
 
     /// Whether polls are answered from views. Creates of such a server are not measured: they cost what those
@@ -86,6 +96,7 @@ impl Server {
             Self::Service { freshness } => format!("service-{freshness}"),
             Self::Bare => "bare".to_owned(),
             Self::Peer(peer) => peer.name.to_owned(),
+            Self::Bridge(peer) => format!("bridge-{}", peer.name),
         };
         format!("bench/{name}")
     }
@@ -119,7 +130,14 @@ impl Server {
         let log = target(&self.directory()).join("log");
         write(&log, "")?;
         let (grpc, other) = (free_address(0)?, free_address(0)?);
+        let mut behind = None;
         let command = match self {
+            Self::Bridge(peer) => {
+                let port = free_address(0)?.port();
+                let directory = target(&self.directory());
+                behind = Some(connector(peer, files, &mock, port, &directory)?);
+                bridge(files, port, grpc, other)
+            }
             Self::Service { freshness } => {
                 let mut service = files.service(&programs::service(), &mock.url, grpc, other);
                 let (variable, value) = image::ENVIRONMENT;
@@ -132,8 +150,37 @@ impl Server {
             }
         };
         let rest = if matches!(self, Self::Bare) { other } else { grpc };
-        Ok(Prepared { server: self, mock, grpc, rest, log, command })
+        let admin = matches!(self, Self::Bridge(_)).then_some(other);
+        Ok(Prepared { server: self, mock, behind, grpc, rest, admin, log, command })
     }
+}
+
+/// A bridge that is ready once it has found what listens on `port`.
+fn bridge(files: &Files, port: u16, grpc: SocketAddr, admin: SocketAddr) -> Command {
+    let mut bridge = files.listening(&programs::bridge(), grpc, admin);
+    let (variable, value) = image::ENVIRONMENT;
+    bridge
+        .arg(format!("--upstream=http://127.0.0.1:{port}"))
+        .args(["--protocol=flyte2", &format!("--task-types={TASK_TYPE}")])
+        .env(variable, value);
+    bridge
+}
+
+/// The connectors behind a bridge, on the core on which they are measured alone. They have no time to wait for each other:
+/// calls are made one after the other.
+fn connector(
+    peer: &Peer,
+    files: &Files,
+    mock: &Mock,
+    port: u16,
+    directory: &Path,
+) -> Result<Background> {
+    let log = directory.join("connector.log");
+    write(&log, "")?;
+    let log = File::create(log)?;
+    let command = peer.command(files, &mock.url, port, directory)?;
+    let mut command = pinned(&command, Core::Server);
+    Background::start(command.stdout(log.try_clone()?).stderr(log))
 }
 
 fn bare(files: &Files, mock: &Mock, grpc: SocketAddr, rest: SocketAddr) -> Result<Command> {
@@ -149,8 +196,10 @@ fn bare(files: &Files, mock: &Mock, grpc: SocketAddr, rest: SocketAddr) -> Resul
 pub(super) struct Prepared {
     server: Server,
     mock: Mock,
+    behind: Option<Background>,
     grpc: SocketAddr,
     rest: SocketAddr,
+    admin: Option<SocketAddr>,
     log: PathBuf,
     command: Command,
 }
@@ -170,8 +219,8 @@ impl Prepared {
 
     /// The server with the process that was started.
     pub(super) fn running(self, process: Background) -> Running {
-        let Self { server, mock, grpc, rest, log, .. } = self;
-        Running { process, server, mock, grpc, rest, log }
+        let Self { server, mock, behind, grpc, rest, admin, log, .. } = self;
+        Running { process, server, mock, _behind: behind, grpc, rest, admin, log }
     }
 
     /// The file with what it prints.
@@ -212,9 +261,14 @@ impl Running {
         self.log.parent().unwrap_or(Path::new("")).join(protocol.name())
     }
 
+    fn is_ready(&self) -> bool {
+        let accept = [self.grpc, self.rest].iter().all(|it| TcpStream::connect(it).is_ok());
+        accept && self.admin.is_none_or(|admin| mock::get(admin, "/readyz").is_ok())
+    }
+
     fn wait_for_connections(&mut self) -> Result<()> {
         let deadline = Instant::now() + STARTS_WITHIN;
-        while [self.grpc, self.rest].iter().any(|address| TcpStream::connect(address).is_err()) {
+        while !self.is_ready() {
             if !self.process.is_running() || Instant::now() > deadline {
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                 bail!("{} did not start:\n{log}", self.server.name());

@@ -2,7 +2,8 @@
 
 use super::Frame;
 use crate::bench::{
-    in_process, memory, plan, results::Results, rounds, server::Server, statistics::number, views,
+    BRIDGED, in_process, memory, peer::PEERS, plan, results::Results, rounds, server::Server,
+    statistics::number, views,
 };
 
 pub(super) const CPU: &str = "CPU time of the server, user and system, while it answers 32 requests at a \
@@ -46,6 +47,8 @@ ways to run the same tasks. `{command}` measured everything on this page, in one
   metrics, no limits, no retries, no sealed handles. The least that such a service can cost.
 - **FastAPI and httpx**: the proposal's sketch of a plugin service, with one worker.
 - **Flyte 2's connector**: `c0`, with Flyte 2's BigQuery connector.
+- **{bridged}**: the bridge as its image has it, and that connector behind it on the same core: what is added
+  to the connector is the bridge's.
 - **flytekit's connector**: `pyflyte serve connector`, with flytekit's BigQuery connector; once with a service
   account's key, once with a token from a metadata server.
 - **{in_process}**: the BigQuery plugin of Flyte 1.16, called in a Go program without a server.
@@ -62,7 +65,23 @@ imply.
         command = frame.command,
         rounds = frame.rounds,
         in_process = in_process::NAME,
+        bridged = bridged(),
     )
+}
+
+/// The bridge's name.
+fn bridged() -> &'static str {
+    Server::Bridge(&PEERS[0]).name()
+}
+
+/// What the bridge adds to a poll of the connector behind it, if both were measured.
+fn added_by_bridge(results: &Results) -> Option<String> {
+    let p50 = |name: &str| results.rows.iter().find(|row| row.name == name)?.alone.p50();
+    let connector = PEERS.iter().find(|peer| peer.name == BRIDGED)?.title;
+    let added = number(p50(bridged())? - p50(connector)?);
+    Some(format!(
+        " The bridge adds {added} ms (median of one at a time) to the connector behind it."
+    ))
 }
 
 /// About latency.
@@ -72,7 +91,8 @@ pub(super) fn latency(results: &Results) -> String {
         "Polls over one connection, one at a time, and {rate} a second over ten connections. The mock vendor, \
 called directly in the same way, takes {alone} ms (median of one at a time), and {p50} ms (median) and \
 {p99} ms (p99) at {rate}/s; *added* is the difference. Servers that manage less than {capacity} polls a second \
-are measured one at a time only.",
+are measured one at a time only.{bridge}",
+        bridge = added_by_bridge(results).unwrap_or_default(),
         rate = plan::RATE,
         capacity = rounds::CAPACITY,
         alone = of(results.direct_alone.p50()),

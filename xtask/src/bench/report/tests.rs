@@ -54,6 +54,20 @@ fn latency_is_what_is_added_to_the_vendors() {
 }
 
 #[test]
+fn what_the_bridge_adds_is_compared_with_the_connector_behind_it() {
+    let mut results = Results::default();
+    for (name, is_ours, p50) in
+        [("Flyte 2's connector", false, 1.25), ("bridge before Flyte 2's connector", true, 1.5)]
+    {
+        results.row(name, "gRPC, Flyte 2", is_ours).alone.add(&[p50]);
+    }
+    let text = rendered(&results);
+    let added = "The bridge adds 0.250 ms (median of one at a time) to the connector behind it.";
+    assert!(text.contains(added), "{text}");
+    assert!(!rendered(&Results::default()).contains("The bridge adds"));
+}
+
+#[test]
 fn what_was_not_measured_is_a_dash_or_a_reason() {
     let mut results = Results::default();
     results.memory.push(MemoryRow {

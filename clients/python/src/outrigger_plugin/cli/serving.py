@@ -77,7 +77,7 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
 
 
 def look_at_repeats(options: argparse.Namespace, path: Path, found: Offer, findings: Path) -> None:
-    """Writes to ``findings`` whether a plugin starts a second job for a repeated create, for the check's report."""
+    """Writes to ``findings`` what the report says of repeated creates."""
     seen = [asdict(finding) for finding in repeats.check(path, found, options.task)]
     findings.write_text(json.dumps(seen))
 
