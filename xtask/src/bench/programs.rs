@@ -16,6 +16,10 @@ use crate::{
 /// The service that is measured.
 const SERVICE: &str = "bigquery";
 
+/// The service of plugins that are files, and the file that is measured beside the service.
+const DECLARATIVE: &str = "declarative";
+pub(super) const FILE: &str = "services/declarative/examples/bigquery.yaml";
+
 /// The directory with the programs of `tests/bench`, below `target/`.
 static DIRECTORY: OnceLock<&str> = OnceLock::new();
 
@@ -37,13 +41,23 @@ pub(super) fn build() -> Result<()> {
 pub(super) fn build_to_count() -> Result<()> {
     let _ = DIRECTORY.set("debug");
     run(&mut cargo(&["xtask", "image", SERVICE]))?;
+    run(&mut cargo(&["xtask", "image", "--declarative"]))?;
     run(&mut cargo(&["build", "--locked", "--quiet", "--package", "bench", "--bins"]))
 }
 
 /// The program in the image: static, with the profile `release`.
 pub(super) fn service() -> PathBuf {
+    in_image(SERVICE)
+}
+
+/// The program in the image of the service of plugins that are files.
+pub(super) fn declarative() -> PathBuf {
+    in_image(DECLARATIVE)
+}
+
+fn in_image(name: &str) -> PathBuf {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    target("image/build").join(triple).join("release").join(SERVICE)
+    target("image/build").join(triple).join("release").join(name)
 }
 
 /// A program of `tests/bench`.
