@@ -13,56 +13,7 @@ use plugin_core::{
 use tempfile::TempDir;
 
 /// A plugin whose parts tests replace.
-const ACME: &str = "
-version: 1
-plugin:
-  name: acme
-  description: Jobs of Acme
-  task_types: [acme_job:0]
-  example: {custom: {script: report.py}}
-settings:
-  address: {description: The URL of Acme's API}
-  retries: {description: The number of retries, type: integer, default: 2}
-secrets: {acme_token: A token}
-upstream:
-  base: =settings.address ~ '/v1'
-  headers: {x-client: flyte}
-  auth: {bearer: {secret: acme_token}}
-custom:
-  script: {type: string, required: true}
-  tags: {type: list, items: string}
-  size: {type: string, enum: [small, large], default: small}
-create:
-  target: =custom.script
-  request:
-    post: /jobs
-    json:
-      script: =custom.script
-      tags: =custom.tags
-      retries: =settings.retries
-      parameters: =inputs
-      size: =custom.size
-      literal: '478'
-  idempotency: {field: requestId}
-  job: {id: =body.id}
-get:
-  request: {get: '/jobs/${job.id}/', query: {full: true, absent: =settings.address if false else none}}
-  state: =body.state
-  states:
-    waiting: queued
-    done: succeeded
-    error: \"='retryable_failed' if body.again else 'failed'\"
-    odd: =body.phase
-  message: =body.why
-  code: =body.code
-  outputs: {rows: =body.rows, table: =body.table, names: =body.names}
-  info: {cost: =body.cost}
-delete:
-  request: {delete: '/jobs/${job.id}'}
-  ended: [ALREADY_ENDED]
-errors: {code: =body.code, message: =body.why}
-links: {Acme: 'https://acme.example/${job.id}'}
-";
+const ACME: &str = include_str!("acme.yaml");
 
 struct Stage {
     service: TestService,

@@ -25,6 +25,8 @@ const TOLERANCE: f64 = 0.03;
 const REQUESTS: u64 = 1_000;
 /// What is needed to count.
 const TOOLS: [&Tool; 3] = [&H2LOAD, &TASKSET, &VALGRIND];
+/// How much more than the service in Rust a poll of the same vendor in a file may cost.
+const MOST_OF_A_FILE: f64 = 1.5;
 /// The command that writes the budgets.
 const WRITE: &str = "cargo xtask bench --instructions --write";
 
@@ -45,12 +47,18 @@ pub(crate) fn check() -> Result<()> {
     let budgets = budgets.with_context(|| format!("cannot read {FILE}"))?.parse::<DocumentMut>()?;
     let here = counted_with()?;
     let there = budgets.get(COUNTED_WITH).and_then(|with| with.as_str()).unwrap_or_default();
-    let broken = counts()?.map(|(name, count)| {
+    let counts = counts()?;
+    let of_file = of_a_file(counts[0].1)?;
+    let broken = counts.map(|(name, count)| {
         let budget = budget(&budgets, name)?;
         println!("   {name}: {count:.0} instructions, budget {budget:.0}");
         Ok(verdict(name, budget, count))
     });
     let broken = broken.into_iter().collect::<Result<Vec<_>>>()?;
+    if let Some(broken) = of_file {
+        // A ratio is the same with every compiler.
+        bail!("{broken}");
+    }
     let broken = broken.into_iter().flatten().collect::<Vec<_>>();
     match broken.as_slice() {
         [] => Ok(()),
@@ -123,6 +131,19 @@ fn counts() -> Result<Counts> {
     let sample = service.sample(&files, protocol)?;
     let view = service.view(protocol, &sample, REQUESTS)?;
     Ok([("poll", poll), ("create", create), ("view", view)])
+}
+
+/// Counts a poll of the same vendor in a file; what is wrong if it costs too much more than `poll`.
+fn of_a_file(poll: f64) -> Result<Option<String>> {
+    let files = Files::create("bench")?;
+    let mut service = Counted::start(Server::File, &files)?;
+    let sample = service.sample(&files, Protocol::Flyte1)?;
+    let count = service.poll(Protocol::Flyte1, &sample, REQUESTS)?;
+    let ratio = count / poll;
+    println!("   poll of a file: {count:.0} instructions, {ratio:.2} times that of the service");
+    Ok((ratio > MOST_OF_A_FILE).then(|| {
+        format!("a poll of a plugin's file costs {ratio:.2} times that of the service in Rust, more than {MOST_OF_A_FILE}")
+    }))
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ fn installed(server: Server) -> Result<(f64, &'static str)> {
     Ok(match server {
         Server::Service { .. } => (programs::mib_of(&programs::service())?, "program"),
         Server::Bridge(_) => (programs::mib_of(&programs::bridge())?, "program"),
+        Server::File => (programs::mib_of(&programs::declarative())?, "program"),
         Server::Bare => (programs::mib_of(&programs::bench("bare-proxy"))?, "program"),
         Server::Peer(peer) => (peer.installed_mib()?, "Python packages"),
     })

@@ -89,7 +89,7 @@ impl Plan {
     pub(super) fn size_for(&self, server: Server) -> Size {
         let polls = match server {
             Server::Peer(peer) | Server::Bridge(peer) => self.manages(peer.poll_ms),
-            Server::Service { .. } | Server::Bare => self.polls,
+            Server::Service { .. } | Server::File | Server::Bare => self.polls,
         };
         let share = |count: u64| (count * polls / self.polls).clamp(16, count);
         Size {
@@ -106,7 +106,7 @@ impl Plan {
             Server::Peer(peer) | Server::Bridge(peer) => {
                 (count as f64 * peer.poll_ms <= CROWD_MS).then_some(count)
             }
-            Server::Service { .. } | Server::Bare => Some(count * self.crowds),
+            Server::Service { .. } | Server::File | Server::Bare => Some(count * self.crowds),
         }
     }
 

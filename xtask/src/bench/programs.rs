@@ -17,6 +17,10 @@ use crate::{
 /// The service that is measured.
 const SERVICE: &str = "bigquery";
 
+/// The service of plugins that are files, and the file that is measured beside the service.
+const DECLARATIVE: &str = "declarative";
+pub(super) const FILE: &str = "services/declarative/examples/bigquery.yaml";
+
 /// The directory with the programs of `tests/bench`, below `target/`.
 static DIRECTORY: OnceLock<&str> = OnceLock::new();
 
@@ -38,6 +42,7 @@ pub(super) fn build() -> Result<()> {
 pub(super) fn build_to_count() -> Result<()> {
     let _ = DIRECTORY.set("debug");
     run(&mut cargo(&["xtask", "image", SERVICE]))?;
+    run(&mut cargo(&["xtask", "image", "--declarative"]))?;
     run(&mut cargo(&["build", "--locked", "--quiet", "--package", "bench", "--bins"]))
 }
 
@@ -57,6 +62,11 @@ pub(super) fn service() -> PathBuf {
 /// The bridge in its image, likewise.
 pub(super) fn bridge() -> PathBuf {
     in_image(image::BRIDGE)
+}
+
+/// The program in the image of the service of plugins that are files.
+pub(super) fn declarative() -> PathBuf {
+    in_image(DECLARATIVE)
 }
 
 fn in_image(package: &str) -> PathBuf {

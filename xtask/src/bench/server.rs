@@ -21,7 +21,7 @@ use crate::{
     image,
     local_service::{AUDIENCE, Files, ISSUER, free_address},
     process::{Background, program, write},
-    target,
+    root, target,
 };
 
 /// A server to compare.
@@ -29,6 +29,8 @@ use crate::{
 pub(super) enum Server {
     /// Our service. Polls are answered from views that are at most `freshness` old; `0s` turns views off.
     Service { freshness: &'static str },
+    /// The same vendor as a file of the service of declared plugins, without views.
+    File,
     /// The bare proxy of `tests/bench`.
     Bare,
     /// A server of others, in Python.
@@ -65,6 +67,7 @@ impl Server {
         match self {
             Self::Service { freshness: "0s" } => "Outrigger",
             Self::Service { .. } => "Outrigger, views",
+            Self::File => "Outrigger, a file",
             Self::Bare => "bare proxy",
             Self::Peer(peer) => peer.title,
             Self::Bridge(_) => "bridge before Flyte 2's connector",
@@ -74,14 +77,14 @@ impl Server {
     /// The protocols that it is called with.
     pub(super) fn protocols(self) -> &'static [Protocol] {
         match self {
-            Self::Service { .. } | Self::Bare => &[Protocol::Flyte1, Protocol::Rest],
+            Self::Service { .. } | Self::File | Self::Bare => &[Protocol::Flyte1, Protocol::Rest],
             Self::Peer(peer) | Self::Bridge(peer) => peer.protocols,
         }
     }
 
     /// Whether it is ours.
     pub(super) fn is_ours(self) -> bool {
-        matches!(self, Self::Service { .. } | Self::Bridge(_))
+        matches!(self, Self::Service { .. } | Self::File | Self::Bridge(_))
     }
 
     /// Whether polls are answered from views. Creates of such a server are not measured: they cost what those
@@ -94,6 +97,7 @@ impl Server {
     fn directory(self) -> String {
         let name = match self {
             Self::Service { freshness } => format!("service-{freshness}"),
+            Self::File => "file".to_owned(),
             Self::Bare => "bare".to_owned(),
             Self::Peer(peer) => peer.name.to_owned(),
             Self::Bridge(peer) => format!("bridge-{}", peer.name),
@@ -142,6 +146,13 @@ impl Server {
                 let mut service = files.service(&programs::service(), &mock.url, grpc, other);
                 let (variable, value) = image::ENVIRONMENT;
                 service.env("PLUGIN_POLL_FRESHNESS", freshness).env(variable, value);
+                service
+            }
+            Self::File => {
+                let mut service = files.service(&programs::declarative(), &mock.url, grpc, other);
+                service.arg("--files").arg(root().join(programs::FILE));
+                service.env("PLUGIN_POLL_FRESHNESS", "0s");
+                service.env(image::ENVIRONMENT.0, image::ENVIRONMENT.1);
                 service
             }
             Self::Bare => bare(files, &mock, grpc, other)?,
