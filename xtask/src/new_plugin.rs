@@ -31,11 +31,10 @@ use crate::{
 
 /// Creates a plugin that runs and passes its tests.
 ///
-/// In Rust it is a service that passes the conformance suite; with --kind=bridge a server in another
-/// language, behind the bridge in the same pod; with --kind=declarative a YAML file. The chart, Dockerfile, documentation page and the task
-/// classes for workflow authors are created, too. No existing file changes except
-/// Cargo.lock, to which cargo adds the new package. Missing arguments are prompted for on a terminal;
-/// elsewhere, and with --no-input, they have defaults.
+/// In Rust it is a service that passes the conformance suite; with --kind=bridge a server in another language, behind the
+/// bridge in the same pod; with --kind=declarative a YAML file. The chart, Dockerfile, documentation page and the task classes
+/// for workflow authors are created, too. No existing file changes except Cargo.lock, to which cargo adds the new package.
+/// Missing arguments are prompted for on a terminal; elsewhere, and with --no-input, they have defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::HELP)]
 pub struct Args {
@@ -110,9 +109,7 @@ impl Args {
     #[must_use]
     pub fn in_python_by_default(mut self) -> Self {
         let is_said = self.kind.is_some() || self.from.is_some() || self.core.is_some();
-        if !is_said {
-            self.language = self.language.or(Some(Language::Python));
-        }
+        self.language = self.language.or((!is_said).then_some(Language::Python));
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod assume_role;
 mod command;
+mod failures;
 mod library;
 mod own;
 mod secrets;

@@ -59,8 +59,10 @@ pub fn of_submit(error: Error) -> Error {
     Error::invalid(error.message().to_owned()).with_code(code).with_source(error).upstream()
 }
 
-/// Reads an error of AWS in JSON or XML; `None` if the response is not AWS's. `own` knows the service's own
-/// errors, and `full` those that say that it takes no further job. [`Aws`](super::Aws) does that by itself.
+/// Reads an error of AWS in JSON or XML; `None` if the response is not AWS's.
+///
+/// `own` knows the service's own errors, and `full` those that say that it takes no further job. [`Aws`](super::Aws) does
+/// that by itself.
 pub fn read_failure(
     status: StatusCode,
     headers: &HeaderMap,

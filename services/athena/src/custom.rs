@@ -334,7 +334,7 @@ impl Custom {
 /// The name `text` of the key `key`, with its placeholders rendered.
 fn name(cx: &Context, task: &Task<Custom>, key: &str, text: &str) -> Result<String> {
     let field = format!("custom.{key}");
-    let name = plain(cx, task, &field, text)?;
+    let name = plain(cx, &task.inputs, &field, text)?;
     let pattern = match key {
         "workgroup" | "routingGroup" => &names::WORKGROUP,
         "catalog" => &names::CATALOG,

@@ -70,7 +70,7 @@ pub(crate) fn authors(
     location: Option<&str>,
 ) -> Result<Option<String>> {
     let Some(location) = location else { return Ok(None) };
-    let location = rendered(cx, task, field, location, check_value)?;
+    let location = rendered(cx, &task.inputs, field, location, check_value)?;
     let location =
         s3(&location).map_err(|why| Error::invalid(format!("{field}: {location:?} {why}")))?;
     Ok(Some(location))

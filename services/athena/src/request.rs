@@ -181,7 +181,7 @@ fn compression(field: &str, key: &str, name: Option<&str>) -> Result<String> {
 
 /// The name of a table in quotes, as `"database"."name"`.
 fn table_name(cx: &Context, task: &Task<Custom>, name: &str) -> Result<String> {
-    let name = plain(cx, task, "custom.create_table.name", name)?;
+    let name = plain(cx, &task.inputs, "custom.create_table.name", name)?;
     let parts = name.split('.').collect::<Vec<_>>();
     let is_name = |part: &&str| {
         !part.is_empty()

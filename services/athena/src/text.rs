@@ -1,18 +1,21 @@
 //! Renders Flyte's placeholders in what is no SQL: names and locations.
 
 use plugin_core::{
-    Context, Error, Result, Task,
-    task::placeholder::{self, Placeholder, find_at, unknown_at},
+    Context, Error, Result,
+    task::{
+        Inputs,
+        placeholder::{self, Placeholder, find_at, unknown_at},
+    },
 };
 
-use crate::{custom::Custom, literal};
+use crate::literal;
 
 /// The most bytes of a text with its values: longer than any name or location that Athena takes.
 const MAX_RENDERED: usize = 2048;
 
 /// `text` with its placeholders rendered, for what is no SQL.
-pub(crate) fn plain(cx: &Context, task: &Task<Custom>, field: &str, text: &str) -> Result<String> {
-    rendered(cx, task, field, text, |_, _| Ok(()))
+pub(crate) fn plain(cx: &Context, inputs: &Inputs, field: &str, text: &str) -> Result<String> {
+    rendered(cx, inputs, field, text, |_, _| Ok(()))
 }
 
 /// [`plain`] with the values of inputs that `check` accepts, by what is before them.
@@ -21,7 +24,7 @@ pub(crate) fn plain(cx: &Context, task: &Task<Custom>, field: &str, text: &str) 
 /// `InvalidArgument` with the field, for what `check` refuses with the input's name, too.
 pub(crate) fn rendered(
     cx: &Context,
-    task: &Task<Custom>,
+    inputs: &Inputs,
     field: &str,
     text: &str,
     check: impl Fn(&str, &str) -> std::result::Result<(), &'static str>,
@@ -37,7 +40,7 @@ pub(crate) fn rendered(
             at = found + 1;
             continue;
         };
-        let filled = cx.fill(field, found.placeholder, &task.inputs)?;
+        let filled = cx.fill(field, found.placeholder, inputs)?;
         let value = match found.placeholder {
             Placeholder::PerRetryUniqueKey => unique_name(cx),
             _ => literal::text(&filled.value),

@@ -69,9 +69,6 @@ const METHODS: [(&str, &str, Does); 15] = [
     ("stop_inference_recommendations_job", "StopInferenceRecommendationsJob", Does::End),
 ];
 
-/// The type of these tasks.
-pub(crate) const TASK_TYPE: &str = "boto";
-
 /// One of them, as people submit it.
 pub(crate) const EXAMPLE: &str = r#"{
     "custom": {"service": "sagemaker", "method": "delete_model", "config": {"ModelName": "{inputs.name}"}},
@@ -127,6 +124,11 @@ impl Allowed {
             ))),
         }
     }
+}
+
+/// The JSON Schema of their `custom`.
+pub(crate) fn schema() -> Json {
+    schemars::schema_for!(Call).to_value()
 }
 
 impl SyncTasks for SageMaker {

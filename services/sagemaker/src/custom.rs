@@ -9,10 +9,7 @@ use plugin_core::{
 };
 use serde::Deserialize;
 
-use crate::{
-    boto::{self, Call},
-    resource::runs_code,
-};
+use crate::resource::runs_code;
 
 /// The task's configuration: of jobs and endpoints `config`, `region` and `images`; of tasks that run their own code the
 /// fields of flytekit's `SageMakerTraining` and `SageMakerProcessing`.
@@ -60,9 +57,6 @@ const OF_REQUESTS: [&str; 4] = ["config", "region", "images", "role"];
 
 /// The JSON Schema of the `custom` of `task_type`.
 pub(crate) fn schema(task_type: TaskType) -> Json {
-    if task_type.name == boto::TASK_TYPE {
-        return schemars::schema_for!(Call).to_value();
-    }
     let mut schema = schemars::schema_for!(Custom).to_value();
     if let Some(properties) = schema["properties"].as_object_mut() {
         let is_of_code = |key: &str| !["config", "images"].contains(&key);

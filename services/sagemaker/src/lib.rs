@@ -98,10 +98,11 @@ impl Plugin for SageMaker {
         Options::default()
             .task_types(jobs)
             .sync_tasks(if self.boto.any() { calls } else { &[] })
-            .custom_schema(|_, task_type| custom::schema(task_type))
+            .custom_schema(|_, task_type| {
+                if is_call(task_type) { boto::schema() } else { custom::schema(task_type) }
+            })
             .example(|_, task_type| {
-                let is_call = task_type.name == boto::TASK_TYPE;
-                if is_call { boto::EXAMPLE } else { Self::EXAMPLE }.to_owned()
+                if is_call(task_type) { boto::EXAMPLE } else { Self::EXAMPLE }.to_owned()
             })
     }
 
@@ -157,6 +158,10 @@ impl Plugin for SageMaker {
 /// The types of tasks that are jobs, and the last one, `boto`, whose tasks are calls.
 fn task_types() -> (&'static [TaskType], &'static [TaskType]) {
     task_types::TASK_TYPES.split_at(task_types::TASK_TYPES.len() - 1)
+}
+
+fn is_call(task_type: TaskType) -> bool {
+    task_types().1.contains(&task_type)
 }
 
 /// The region and the role that a task asks for. As in flytekit, an input called `region` takes precedence.

@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::library::Failures;
+use super::failures::Failures;
 
 /// The largest output, in bytes.
 const LARGEST: u64 = 1 << 20;

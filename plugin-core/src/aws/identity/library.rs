@@ -1,9 +1,6 @@
 //! Sources that reqsign knows, over our own client, files and processes.
 
-use std::{
-    fmt, io,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -16,7 +13,7 @@ use secrecy::SecretString;
 use server_core::{Error, Kind, Result};
 use tokio::io::AsyncReadExt as _;
 
-use super::{Issued, KeySource, command::Commands, no_keys};
+use super::{Issued, KeySource, command::Commands, failures::Failures, no_keys};
 use crate::{aws::keys::Keys, context::Context, upstream::Http};
 
 /// The largest file, in bytes.
@@ -88,22 +85,6 @@ fn issue(credential: Credential) -> Issued {
             session: session.map(SecretString::from),
         },
         expires_at: credential.expires_in.map(|at| at.as_system_time()),
-    }
-}
-
-/// The failure of ours that the library got, which says more than its own.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Failures(Arc<Mutex<Option<Error>>>);
-
-impl Failures {
-    pub(super) fn take(&self) -> Option<Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Notes `error`, and tells the library that there is one.
-    pub(super) fn note(&self, error: Error) -> LibraryError {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        LibraryError::unexpected("failed")
     }
 }
 
