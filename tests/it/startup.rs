@@ -63,7 +63,7 @@ async fn invalid_settings_are_reported() {
         (vec!["--trace-ratio=2"], 2, "from 0 to 1"),
         (vec!["--insecure-no-auth", "--log-level=nonsense=loud"], 1, "log level"),
         (vec!["--insecure-no-auth", "--endpoint=http://bigquery.example.com"], 1, "plain http"),
-        (vec!["--insecure-no-auth", "--endpoint=bigquery"], 1, "endpoint \"bigquery\""),
+        (vec!["--insecure-no-auth", "--endpoint=bigquery"], 1, "endpoint: is not a URL"),
         (vec!["--insecure-no-auth", "--handle-keys=/nowhere"], 1, "/nowhere"),
         (vec!["--insecure-no-auth", "--listen=203.0.113.1:1"], 1, "203.0.113.1:1"),
     ] {
