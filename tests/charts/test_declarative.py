@@ -102,3 +102,14 @@ def test_chart_of_a_plugin_has_its_file(file_plugin, case):
 def test_helm_accepts_the_chart_of_a_plugin(file_plugin, helm):
     done = run_tool(helm, "lint", "--strict", file_plugin)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_chart_of_a_plugin_without_jobs_has_no_handle_keys_and_refuses_jobs(sync_file_plugin):
+    values = {"settings": ADDRESS["settings"]}
+    objects = render(sync_file_plugin, values)
+    assert not [problem for each in objects for problem in schemas.problems(each, NEWEST)]
+    assert yaml.safe_load(files(objects)["plugin.yaml"]).keys() >= {"execute"}
+    assert "PLUGIN_HANDLE_KEYS" not in {each["name"] for each in container(objects)["env"]}
+    assert "ExecuteTaskSync: 30s" in notes(sync_file_plugin, values)
+    with pytest.raises(Refused, match="plugin has jobs .create., and this chart has no key for their handles"):
+        render(sync_file_plugin, {"plugin": PLUGIN_FILE})

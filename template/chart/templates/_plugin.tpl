@@ -84,6 +84,11 @@
 {{- if or $error (not $plugin) -}}
 {{- fail (printf "%s is no plugin's file%s: `outrigger plugin check FILE` says more" (eq $name "plugin" | ternary "plugin" (printf "plugins.%s" $name)) (empty $error | ternary "" (printf " (%s)" $error))) -}}
 {{- end -}}
+<%- if plugin.mode == "sync" %>
+{{- if $file.create -}}
+{{- fail (printf "%s has jobs (create), and this chart has no key for their handles: set mode = \"async\" in plugin.toml and sync, or install Outrigger's chart `declarative`" (eq $name "plugin" | ternary "plugin" (printf "plugins.%s" $name))) -}}
+{{- end -}}
+<%- endif %>
 {{- range $setting, $declared := $file.settings -}}
 {{- $is := false -}}
 {{- range $set -}}
