@@ -70,7 +70,10 @@ pub fn run_with_tools<P: Plugin, T: Subcommand>(
     tool: fn(T) -> ExitCode,
 ) -> ExitCode {
     let plugin = Registration::of::<P>(info.name);
-    let command = T::augment_subcommands(command_of(info, plugin));
+    let command = command_of(info, plugin);
+    let about = command.get_about().cloned().unwrap_or_default();
+    // Clap describes the program by what the type of its sub-commands says of itself.
+    let command = T::augment_subcommands(command).about(about).long_about(None);
     let matches = command.clone().get_matches();
     if !matches.subcommand_name().is_some_and(T::has_subcommand) {
         return run_command(info, plugin, command);

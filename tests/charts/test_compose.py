@@ -321,5 +321,6 @@ def test_prometheus_scrapes_the_service_and_loads_the_alerts(here, token):
     queries = [query.replace("$__rate_interval", "1m") for query in queries]
     assert queries and all(instant(query) is not None for query in queries)
     calls = next(query for query in queries if "flyte_connector_requests_success_total" in query)
-    http_status(here.url("bigquery:8000") + "/plugins/v1", token)
+    listed = here.url("bigquery:8000") + "/plugins/v1"
+    eventually(lambda: http_status(listed, token) == 200, within=60, what="the service lists its plugins")
     eventually(lambda: instant(calls), within=150, what="the dashboard shows calls")

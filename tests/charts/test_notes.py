@@ -104,6 +104,16 @@ BUNDLED = {
     "databricks": ["databricks"],
     "emr-serverless": ["emr_serverless"],
     "redshift": ["redshift"],
+    "sagemaker": [
+        "sagemaker-training-job",
+        "sagemaker-processing-job",
+        "sagemaker-transform-job",
+        "sagemaker-hyperparameter-tuning-job",
+        "sagemaker-inference-recommender-job",
+        "sagemaker-endpoint",
+        "sagemaker-training-task",
+        "sagemaker-processing-task",
+    ],
     "snowflake": ["snowflake"],
 }
 UNSET = {"settings": {"PLUGIN_BUNDLE_PLUGINS": ""}}

@@ -221,12 +221,12 @@ REQUIRED = [
     ("aws-batch", "AWS_REGION"),
     ("bundle", "PLUGIN_BUNDLE_PLUGINS"),
     ("databricks", "DATABRICKS_INSTANCES"),
-    ("sagemaker", "AWS_EXECUTION_ROLES"),
-    ("sagemaker", "AWS_REGION"),
     ("emr-serverless", "AWS_EXECUTION_ROLES"),
     ("emr-serverless", "AWS_REGION"),
     ("redshift", "AWS_REGION"),
     ("redshift", "REDSHIFT_DATABASES"),
+    ("sagemaker", "AWS_EXECUTION_ROLES"),
+    ("sagemaker", "AWS_REGION"),
     ("snowflake", "SNOWFLAKE_ACCOUNTS"),
 ]
 

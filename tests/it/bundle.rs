@@ -30,6 +30,7 @@ use tests::{
         databricks::{self as fake_databricks, FakeDatabricks},
         emr_serverless::EmrServerless,
         redshift::Redshift,
+        sagemaker::SageMaker,
         snowflake::{self as fake_snowflake, FakeSnowflake},
     },
     golden::{Flyte, Golden},
@@ -132,14 +133,18 @@ impl OfAws {
     async fn all() -> Vec<Self> {
         const REDSHIFT: &[(&str, &str)] =
             &[("REDSHIFT_WORKGROUPS", "sales"), ("REDSHIFT_DATABASES", "dev")];
-        const ROLES: &[(&str, &str)] =
-            &[("AWS_EXECUTION_ROLES", "arn:aws:iam::111122223333:role/etl-*")];
+        // They have one value for all plugins.
+        const ROLES: &[(&str, &str)] = &[(
+            "AWS_EXECUTION_ROLES",
+            "arn:aws:iam::111122223333:role/etl-*,arn:aws:iam::111122223333:role/ml-*",
+        )];
         const QUEUES: &[(&str, &str)] = &[("AWS_BATCH_JOB_QUEUES", "etl")];
         vec![
             Self::start::<Athena>("athena", "ath_select", "/athena/home", &[]).await,
             Self::start::<AwsBatch>("aws-batch", "aws_minimal", "/batch/home", QUEUES).await,
             Self::start::<EmrServerless>("emr-serverless", "emr_minimal", "/emr/home", ROLES).await,
             Self::start::<Redshift>("redshift", "rs_unload", "/redshiftv2/home", REDSHIFT).await,
+            Self::start::<SageMaker>("sagemaker", "sm_training", "/sagemaker/home", ROLES).await,
         ]
     }
 }
@@ -179,6 +184,7 @@ impl Vendors {
             .sync_plugin::<Echo>("echo")
             .plugin::<emr_serverless::EmrServerless>("emr-serverless")
             .plugin::<redshift::Redshift>("redshift")
+            .plugin::<sagemaker::SageMaker>("sagemaker")
             .plugin::<Snowflake>("snowflake");
         let endpoint = |url: String| format!("--endpoint={url}");
         let bigquery = endpoint(self.bigquery.url());
@@ -408,6 +414,8 @@ async fn discovery_lists_every_plugin_by_its_own_name() {
                 ("echo", "echo", true),
                 ("emr-serverless", "emr_serverless", false),
                 ("redshift", "redshift", false),
+                ("sagemaker", "sagemaker-endpoint", false),
+                ("sagemaker", "boto", true),
                 ("snowflake", "snowflake", false),
             ]
         );
@@ -416,12 +424,21 @@ async fn discovery_lists_every_plugin_by_its_own_name() {
         "athena",
         "aws-batch",
         "bigquery_query_job_task",
+        "boto",
         "databricks",
         "echo",
         "emr_serverless",
         "hive",
         "presto",
         "redshift",
+        "sagemaker-endpoint",
+        "sagemaker-hyperparameter-tuning-job",
+        "sagemaker-inference-recommender-job",
+        "sagemaker-processing-job",
+        "sagemaker-processing-task",
+        "sagemaker-training-job",
+        "sagemaker-training-task",
+        "sagemaker-transform-job",
         "snowflake",
     ];
     let token = Some(service.token("propeller"));
@@ -497,6 +514,8 @@ async fn startup_errors_name_the_plugin() {
         ("redshift", none, 2, "AWS_REGION"),
         ("redshift", none, 2, "REDSHIFT_DATABASES"),
         ("aws-batch", none, 2, "AWS_BATCH_JOB_QUEUES"),
+        ("sagemaker", none, 2, "sagemaker: the following required arguments were not provided"),
+        ("sagemaker", ("AWS_REGION", "eu-central-1"), 1, "AWS_EXECUTION_ROLES"),
         (
             "emr-serverless",
             none,

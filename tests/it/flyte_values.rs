@@ -71,7 +71,7 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
             served(
                 &spawn::<redshift::Redshift>(&[
                     "--region=eu-west-1",
-                    "--workgroups=w",
+                    "--workgroups=sales",
                     "--databases=d",
                 ])
                 .await,

@@ -1,64 +1,32 @@
 //! SageMaker: a task is one job, whatever the network and AWS do.
 
-use std::{path::Path, sync::OnceLock, time::Duration};
+mod boto;
 
-use plugin_core::testing::{Client, Dialect, TestService, spawn};
+use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 use tests::{
     fakes::{
-        aws::{ACCESS_KEY_ID, Outage, SECRET_ACCESS_KEY},
-        sagemaker::{Ending, FakeSageMaker, Options, Submitted},
+        aws::{Call, Outage},
+        sagemaker::{Ending, Options, SageMaker},
     },
     golden::{Flyte, Golden},
 };
 
-use crate::replay;
+use crate::{
+    aws::stage::{self, attempt, golden},
+    replay,
+};
 
-struct Stage {
-    fake: FakeSageMaker,
-    service: TestService,
-}
+type Stage = stage::Stage<SageMaker>;
 
-impl Stage {
-    async fn set(options: Options, args: &[&str]) -> Self {
-        let fake = FakeSageMaker::start(options).await.unwrap();
-        let service = replica(&fake, args).await;
-        Self { fake, service }
-    }
-
-    async fn client(&self, dialect: Dialect) -> Client {
-        self.service.client(dialect, "propeller").await
-    }
-}
-
-fn secrets_dir() -> &'static Path {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    let dir = DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("aws_access_key_id"), ACCESS_KEY_ID).unwrap();
-        std::fs::write(dir.path().join("aws_secret_access_key"), SECRET_ACCESS_KEY).unwrap();
-        dir
-    });
-    dir.path()
-}
-
-async fn replica(fake: &FakeSageMaker, args: &[&str]) -> TestService {
-    let endpoint = format!("--endpoint={}", fake.url());
-    let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let mut all = vec![endpoint.as_str(), secrets.as_str(), "--poll-freshness=0s"];
-    all.extend(["--region=eu-central-1"]);
-    all.push("--execution-roles=arn:aws:iam::111122223333:role/ml-*");
-    all.extend(args);
-    spawn::<sagemaker::SageMaker>(&all).await
+impl stage::Staged for SageMaker {
+    type Plugin = ::sagemaker::SageMaker;
+    const ARGS: &'static [&'static str] =
+        &["--execution-roles=arn:aws:iam::111122223333:role/ml-*"];
 }
 
 fn ending(ending: Ending) -> Options {
     Options { ending, ..Options::default() }
-}
-
-fn golden(name: &str) -> Json {
-    Golden::read(Flyte::V1, name).unwrap().json
 }
 
 /// A training task whose request has `more` members.
@@ -69,29 +37,8 @@ fn with(more: &Json) -> Json {
     task
 }
 
-/// `task` as another attempt.
-fn another(mut task: Json, attempt: usize) -> Json {
-    task["output_prefix"] = json!(format!("s3://my-bucket/metadata/run-{attempt}/n0/data/0"));
-    task
-}
-
-/// The phases of all polls up to the terminal one, and its message.
-async fn run(client: &Client, task: &Json) -> (Vec<String>, String) {
-    let handle = client.create(task).await.unwrap();
-    let mut phases = Vec::new();
-    for _ in 0..100 {
-        let seen = client.get(task, &handle).await.unwrap();
-        phases.push(seen.phase.clone());
-        if ["SUCCEEDED", "FAILED", "RETRYABLE_FAILED"].contains(&seen.phase.as_str()) {
-            return (phases, seen.message);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("did not end: {phases:?}")
-}
-
 /// Checks that `sent` is what flytekit's connector sends for the request `name`, but for what [`comparable`] leaves out.
-fn check_official(name: &str, sent: &Submitted) {
+fn check_official(name: &str, sent: &Call) {
     let official = Golden::official(Flyte::V1, name).unwrap();
     let method = official["method"].as_str().unwrap().replace('_', "");
     assert_eq!(sent.operation.to_lowercase(), method, "{name}");
@@ -131,7 +78,7 @@ fn comparable(operation: &str, request: &Json) -> Json {
 async fn every_request_of_flytekit_runs() {
     let all = Golden::all(Flyte::V1, "sm_").unwrap();
     assert_eq!(all.len(), 8);
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     for golden in all {
         let handle = replay::send(&stage.service, &golden).await.unwrap();
         let seen = replay::poll_to_the_end(&stage.service, &golden, &handle).await;
@@ -150,7 +97,7 @@ async fn every_request_of_flytekit_runs() {
 #[tokio::test]
 async fn a_job_goes_through_its_phases_with_links_to_console_and_logs() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let (client, task) = (stage.client(dialect).await, golden("sm_training"));
         let handle = client.create(&task).await.unwrap();
         let mut seen = Vec::new();
@@ -177,29 +124,28 @@ async fn a_job_goes_through_its_phases_with_links_to_console_and_logs() {
 #[tokio::test]
 async fn a_failures_class_decides_whether_flyte_may_retry() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let client = stage.client(dialect).await;
-        let timed_out = Ending::Stopped("MaxRuntimeExceeded".to_owned());
-        for (attempt, (how, phase, text)) in [
+        for (number, (how, phase, text)) in [
             (Ending::failed_script(), "FAILED", "AlgorithmError: ExecuteUserScriptError"),
             (Ending::no_capacity(), "RETRYABLE_FAILED", "Unable to provision"),
-            (timed_out, "FAILED", "MaxRuntimeExceeded"),
+            (Ending::out_of_time("MaxRuntimeExceeded"), "FAILED", "MaxRuntimeExceeded"),
         ]
         .into_iter()
         .enumerate()
         {
             stage.fake.end_with(how);
-            let (phases, message) = run(&client, &another(golden("sm_training"), attempt)).await;
-            assert_eq!(phases.last().unwrap(), phase, "{message}");
-            assert!(message.contains(text), "{message}");
+            let seen = stage::run(&client, &attempt(golden("sm_training"), number)).await;
+            assert_eq!(seen.phase, phase, "{}", seen.message);
+            assert!(seen.message.contains(text), "{}", seen.message);
         }
         assert_eq!(stage.fake.breaches(), [""; 0]);
     }
     let own = &["--retryable-failures=AlgorithmError"];
-    let stage = Stage::set(ending(Ending::failed_script()), own).await;
+    let stage = Stage::set_with(ending(Ending::failed_script()), own).await;
     let client = stage.client(Dialect::Flyte1).await;
-    let (phases, _) = run(&client, &golden("sm_training")).await;
-    assert_eq!(phases.last().unwrap(), "RETRYABLE_FAILED");
+    let seen = stage::run(&client, &golden("sm_training")).await;
+    assert_eq!(seen.phase, "RETRYABLE_FAILED");
 }
 
 /// A task of each kind.
@@ -217,8 +163,8 @@ const KINDS: [&str; 8] = [
 #[tokio::test]
 async fn repeated_creates_are_one_job_of_every_kind() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
-        let other = replica(&stage.fake, &[]).await;
+        let stage = Stage::set().await;
+        let other = stage.replica(&[]).await;
         for service in [&stage.service, &other] {
             let client = service.client(dialect, "propeller").await;
             for name in [KINDS, KINDS].concat() {
@@ -233,7 +179,7 @@ async fn repeated_creates_are_one_job_of_every_kind() {
 #[tokio::test]
 async fn a_create_whose_answer_is_lost_is_one_job() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         stage.fake.lose_answers(1);
         let (client, task) = (stage.client(dialect).await, golden("sm_training"));
         let handle = client.create(&task).await.unwrap();
@@ -244,10 +190,10 @@ async fn a_create_whose_answer_is_lost_is_one_job() {
 
 #[tokio::test]
 async fn runs_with_the_same_configuration_are_two_jobs() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let client = stage.client(Dialect::Flyte1).await;
-    for attempt in 0..2 {
-        client.create(&another(golden("sm_training"), attempt)).await.unwrap();
+    for number in 0..2 {
+        client.create(&attempt(golden("sm_training"), number)).await.unwrap();
     }
     assert_eq!(stage.fake.count("TrainingJob"), 2);
 }
@@ -256,21 +202,14 @@ async fn runs_with_the_same_configuration_are_two_jobs() {
 async fn a_name_of_anothers_is_not_adopted() {
     for dialect in Dialect::ALL {
         let plain = with(&json!({"TrainingJobName": "orders"}));
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let client = stage.client(dialect).await;
         // Its own, again.
         for _ in 0..2 {
             client.create(&plain).await.unwrap();
         }
-        let theirs = another(plain.clone(), 7);
-        let message = match client.create(&theirs).await {
-            Ok(handle) => {
-                let seen = client.get(&theirs, &handle).await.unwrap();
-                assert_eq!(seen.phase, "FAILED");
-                seen.message
-            }
-            Err(error) => format!("{error:?}"),
-        };
+        let theirs = attempt(plain.clone(), 7);
+        let message = stage::refusal(&client, &theirs).await;
         assert!(
             message.contains("the training job orders exists, and another made it"),
             "{message}"
@@ -284,7 +223,7 @@ async fn a_task_without_a_name_gets_one_of_its_key() {
     for (name, member, length) in
         [("sm_training", "TrainingJobName", 46), ("sm_tuning", "HyperParameterTuningJobName", 32)]
     {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let mut task = golden(name);
         task["template"]["custom"]["config"].as_object_mut().unwrap().remove(member);
         stage.client(Dialect::Flyte1).await.create(&task).await.unwrap();
@@ -296,14 +235,14 @@ async fn a_task_without_a_name_gets_one_of_its_key() {
 #[tokio::test]
 async fn an_account_at_its_limit_has_no_job_and_flyte_submits_again() {
     for dialect in [Dialect::Flyte1, Dialect::Rest] {
-        let stage = Stage::set(Options::default(), &[]).await;
+        let stage = Stage::set().await;
         let message = "Please use AWS Service Quotas to request an increase for this quota.";
         let limit = Outage::new(400, "ResourceLimitExceeded", message);
         stage.fake.fail_with([limit]);
         let (client, task) = (stage.client(dialect).await, golden("sm_endpoint"));
         let error = format!("{:?}", client.create(&task).await.unwrap_err());
         assert!(error.contains("increase for this quota"), "{error}");
-        assert_eq!(stage.fake.requests("CreateEndpoint"), 1, "nothing else is sent at once");
+        assert_eq!(stage.fake.calls("CreateEndpoint"), 1, "nothing else is sent at once");
         client.create(&task).await.unwrap();
         assert_eq!(stage.fake.count("Endpoint"), 1);
     }
@@ -311,7 +250,7 @@ async fn an_account_at_its_limit_has_no_job_and_flyte_submits_again() {
 
 #[tokio::test]
 async fn a_throttled_poll_fails_no_job() {
-    let stage = Stage::set(ending(Ending::Stuck("InProgress".to_owned())), &[]).await;
+    let stage = Stage::set_with(ending(Ending::Stuck("InProgress".to_owned())), &[]).await;
     let (client, task) = (stage.client(Dialect::Flyte1).await, golden("sm_processing"));
     let handle = client.create(&task).await.unwrap();
     assert_eq!(client.get(&task, &handle).await.unwrap().phase, "RUNNING");
@@ -321,10 +260,10 @@ async fn a_throttled_poll_fails_no_job() {
 
 #[tokio::test]
 async fn an_unknown_state_is_running_and_counted() {
-    let stage = Stage::set(ending(Ending::Stuck("InProgress".to_owned())), &[]).await;
+    let stage = Stage::set_with(ending(Ending::Stuck("InProgress".to_owned())), &[]).await;
     let (client, task) = (stage.client(Dialect::Flyte1).await, golden("sm_training"));
     let handle = client.create(&task).await.unwrap();
-    stage.fake.end_with(Ending::Stuck("Hibernating".to_owned()));
+    stage.fake.put_into("Hibernating");
     let seen = client.get(&task, &handle).await.unwrap();
     assert_eq!(seen.phase, "RUNNING");
     assert!(seen.message.contains("Hibernating"), "{}", seen.message);
@@ -334,7 +273,7 @@ async fn an_unknown_state_is_running_and_counted() {
 async fn an_abort_stops_the_job_and_an_abort_of_an_ended_one_changes_nothing() {
     for dialect in Dialect::ALL {
         for (polls, state) in [(3, "stopped"), (0, "completed")] {
-            let stage = Stage::set(Options { polls, ..Options::default() }, &[]).await;
+            let stage = Stage::set_with(Options { polls, ..Options::default() }, &[]).await;
             let client = stage.client(dialect).await;
             for name in KINDS.into_iter().filter(|name| *name != "sm_endpoint") {
                 let task = golden(name);
@@ -352,18 +291,19 @@ async fn an_abort_stops_the_job_and_an_abort_of_an_ended_one_changes_nothing() {
 #[tokio::test]
 async fn a_delete_leaves_an_endpoint_that_came_up_in_service() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(Options { polls: 1, ..Options::default() }, &[]).await;
+        let stage = Stage::set_with(Options { polls: 1, ..Options::default() }, &[]).await;
         let (client, task) = (stage.client(dialect).await, golden("sm_endpoint"));
-        let (phases, _) = run(&client, &task).await;
-        assert_eq!(phases, ["INITIALIZING", "SUCCEEDED"]);
-        // Flyte 2 deletes succeeded tasks an hour after their end.
         let handle = client.create(&task).await.unwrap();
+        for phase in ["INITIALIZING", "SUCCEEDED"] {
+            assert_eq!(client.get(&task, &handle).await.unwrap().phase, phase);
+        }
+        // Flyte 2 deletes succeeded tasks an hour after their end.
         client.delete(&task, &handle).await.unwrap();
         assert_eq!(stage.fake.states(), ["InService"], "{dialect:?}");
-        assert_eq!(stage.fake.requests("DeleteEndpoint"), 0);
+        assert_eq!(stage.fake.calls("DeleteEndpoint"), 0);
         for state in ["Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed", "Failed"]
         {
-            stage.fake.end_with(Ending::Stuck(state.to_owned()));
+            stage.fake.put_into(state);
             client.delete(&task, &handle).await.unwrap();
             assert_eq!(stage.fake.count("Endpoint"), 1, "{state}");
         }
@@ -373,7 +313,7 @@ async fn a_delete_leaves_an_endpoint_that_came_up_in_service() {
 #[tokio::test]
 async fn an_abort_removes_an_endpoint_that_is_being_made_if_it_is_its_own() {
     for dialect in Dialect::ALL {
-        let stage = Stage::set(ending(Ending::Stuck("Creating".to_owned())), &[]).await;
+        let stage = Stage::set_with(ending(Ending::Stuck("Creating".to_owned())), &[]).await;
         let (client, task) = (stage.client(dialect).await, golden("sm_endpoint"));
         let handle = client.create(&task).await.unwrap();
         client.delete(&task, &handle).await.unwrap();
@@ -389,7 +329,7 @@ async fn an_abort_removes_an_endpoint_that_is_being_made_if_it_is_its_own() {
 
 #[tokio::test]
 async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let client = stage.client(Dialect::Rest).await;
     let admin = "arn:aws:iam::111122223333:role/admin";
     let of_redshift = json!([{"InputName": "x", "DatasetDefinition": {
@@ -425,17 +365,14 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         let error = format!("{:?}", client.create(&task).await.unwrap_err());
         assert!(error.contains(message), "{message}: {error}");
     }
-    assert_eq!(stage.fake.requests("CreateTrainingJob"), 0);
+    assert_eq!(stage.fake.calls("CreateTrainingJob"), 0);
 }
 
 #[tokio::test]
 async fn a_job_without_a_role_has_the_operators() {
-    let stage = Stage::set(Options::default(), &[]).await;
+    let stage = Stage::set().await;
     let first = "--execution-roles=arn:aws:iam::111122223333:role/ml-default";
-    let endpoint = format!("--endpoint={}", stage.fake.url());
-    let secrets = format!("--secrets-dir={}", secrets_dir().display());
-    let args = [endpoint.as_str(), secrets.as_str(), "--region=eu-central-1", first];
-    let service = spawn::<sagemaker::SageMaker>(&args).await;
+    let service = stage.replica(&[first]).await;
     let client = service.client(Dialect::Flyte1, "propeller").await;
     for name in ["sm_training", "sm_tuning"] {
         let mut task = golden(name);
@@ -451,128 +388,4 @@ async fn a_job_without_a_role_has_the_operators() {
     let role = "arn:aws:iam::111122223333:role/ml-default";
     assert_eq!(sent[0].input["RoleArn"], role);
     assert_eq!(sent[1].input["TrainingJobDefinition"]["RoleArn"], role);
-}
-
-/// `boto` tasks are answered within the call, which Flyte 2 cannot make.
-const SYNC: [Dialect; 2] = [Dialect::Flyte1, Dialect::Rest];
-
-/// `task` with the text `value` as its input `name`.
-fn with_input(mut task: Json, name: &str, value: &str) -> Json {
-    task["inputs"]["literals"][name] = json!({"scalar": {"primitive": {"string_value": value}}});
-    task
-}
-
-/// The token in a name of flytekit's workflow.
-fn token(name: &str) -> &str {
-    name.strip_prefix("orders-").unwrap()
-}
-
-#[tokio::test]
-async fn flytekits_workflows_make_a_deployment_and_delete_it() {
-    for dialect in SYNC {
-        let options = Options { polls: 1, needs_parts: true, ..Options::default() };
-        let stage = Stage::set(options, &[]).await;
-        let client = stage.client(dialect).await;
-        let mut names = Vec::<String>::new();
-        for (name, member) in
-            [("smb_model", "ModelName"), ("smb_endpoint_config", "EndpointConfigName")]
-        {
-            let task = match names.last() {
-                Some(made) => with_input(golden(name), "idempotence_token", token(made)),
-                None => golden(name),
-            };
-            let seen = client.execute(&task).await.unwrap();
-            assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
-            let sent = stage.fake.submitted().pop().unwrap();
-            if names.is_empty() {
-                check_official(name, &sent);
-            }
-            let made = sent.input[member].clone();
-            let made = made.as_str().unwrap().to_owned();
-            let outputs = seen.outputs.to_string();
-            assert!(outputs.contains(token(&made)), "{outputs}");
-            names.push(made);
-        }
-        let endpoint = with_input(golden("sm_endpoint"), "idempotence_token", token(&names[1]));
-        let (phases, message) = run(&client, &endpoint).await;
-        assert_eq!(phases.last().unwrap(), "SUCCEEDED", "{message}");
-        let endpoint = stage.fake.submitted()[2].input["EndpointName"].as_str().unwrap().to_owned();
-        let image = &stage.fake.submitted()[0].input["PrimaryContainer"]["Image"];
-        let registry = "746233611703.dkr.ecr.eu-central-1.amazonaws.com";
-        assert_eq!(*image, format!("{registry}/sagemaker-tritonserver:21.08-py3"));
-        for (task, input, name) in [
-            ("smb_delete_endpoint", "endpoint_name", &endpoint),
-            ("smb_delete_endpoint_config", "endpoint_config_name", &names[1]),
-            ("smb_delete_model", "model_name", &names[0]),
-        ] {
-            // Another attempt finds nothing, which is what was asked for.
-            for attempt in 0..2 {
-                let task = another(with_input(golden(task), input, name), attempt);
-                let seen = client.execute(&task).await.unwrap();
-                assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
-            }
-        }
-        assert!(stage.fake.states().is_empty(), "{:?}", stage.fake.states());
-        assert_eq!(stage.fake.breaches(), [""; 0]);
-    }
-}
-
-#[tokio::test]
-async fn a_repeated_call_makes_one_model_and_only_the_same_definition_is_adopted() {
-    for dialect in SYNC {
-        let stage = Stage::set(Options::default(), &[]).await;
-        let client = stage.client(dialect).await;
-        stage.fake.lose_answers(1);
-        for _ in 0..2 {
-            assert_eq!(client.execute(&golden("smb_model")).await.unwrap().phase, "SUCCEEDED");
-        }
-        assert_eq!(stage.fake.count("Model"), 1);
-        let mut plain = golden("smb_model");
-        plain["template"]["custom"]["config"]["ModelName"] = json!("orders");
-        for attempt in 0..2 {
-            let seen = client.execute(&another(plain.clone(), attempt)).await.unwrap();
-            assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
-            assert!(seen.outputs.to_string().contains("ModelArn"), "{}", seen.outputs);
-        }
-        assert_eq!(stage.fake.count("Model"), 2);
-        let other = with_input(another(plain, 3), "model_path", "s3://acme-ml/other.tar.gz");
-        let message = match client.execute(&other).await {
-            Ok(seen) => format!("{} {}", seen.phase, seen.message),
-            Err(error) => format!("{error:?}"),
-        };
-        assert!(message.contains("the model orders exists, and another made it"), "{message}");
-    }
-}
-
-#[tokio::test]
-async fn a_description_is_passed_on_with_its_times_in_words() {
-    let stage = Stage::set(Options { polls: 0, ..Options::default() }, &[]).await;
-    let client = stage.client(Dialect::Rest).await;
-    client.create(&with(&json!({"TrainingJobName": "orders-1"}))).await.unwrap();
-    let seen = client.execute(&golden("smb_describe")).await.unwrap();
-    let outputs = seen.outputs.to_string();
-    assert!(outputs.contains("2026-03-01T06:30:15.823000+00:00"), "{outputs}");
-    // A stop of a job that has ended changes nothing.
-    let mut stop = golden("smb_describe");
-    stop["template"]["custom"]["method"] = json!("stop_training_job");
-    assert_eq!(client.execute(&another(stop, 1)).await.unwrap().phase, "SUCCEEDED");
-    assert_eq!(stage.fake.requests("StopTrainingJob"), 1);
-}
-
-#[tokio::test]
-async fn a_method_that_the_operator_does_not_list_is_refused_and_nobody_is_called() {
-    let stage = Stage::set(Options::default(), &["--boto-methods=delete_model"]).await;
-    let client = stage.client(Dialect::Rest).await;
-    let mut iam = golden("smb_delete_model");
-    iam["template"]["custom"]["service"] = json!("iam");
-    for (task, message) in [
-        (golden("smb_model"), "custom.method: "),
-        (golden("smb_delete_endpoint"), "custom.method: "),
-        (iam, "custom.service: "),
-    ] {
-        let error = format!("{:?}", client.execute(&task).await.unwrap_err());
-        assert!(error.contains(message), "{error}");
-    }
-    let calls = ["CreateModel", "DeleteEndpoint", "DeleteModel"];
-    assert_eq!(calls.map(|name| stage.fake.requests(name)), [0, 0, 0]);
 }

@@ -16,7 +16,7 @@
 
 {{/* The plugins in the bundle, each with its task types, as JSON. */}}
 {{- define "bundle.bundled" -}}
-{"athena": ["presto", "hive", "athena"], "aws-batch": ["aws-batch"], "bigquery": ["bigquery_query_job_task"], "databricks": ["databricks"], "emr-serverless": ["emr_serverless"], "redshift": ["redshift"], "snowflake": ["snowflake"]}
+{"athena": ["presto", "hive", "athena"], "aws-batch": ["aws-batch"], "bigquery": ["bigquery_query_job_task"], "databricks": ["databricks"], "emr-serverless": ["emr_serverless"], "redshift": ["redshift"], "sagemaker": ["sagemaker-training-job", "sagemaker-processing-job", "sagemaker-transform-job", "sagemaker-hyperparameter-tuning-job", "sagemaker-inference-recommender-job", "sagemaker-endpoint", "sagemaker-training-task", "sagemaker-processing-task"], "snowflake": ["snowflake"]}
 {{- end }}
 
 {{/* The plugins that PLUGIN_BUNDLE_PLUGINS names, as JSON; empty, for all of them, if the chart cannot know its value. */}}

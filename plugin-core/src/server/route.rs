@@ -298,13 +298,11 @@ mod tests {
 
     #[test]
     fn documents_are_open_to_readers_alone() {
-        for path in ["/openapi.json", "/docs", "/docs/", "/docs/{*rest}"] {
+        for path in ["/", "/openapi.json", "/docs", "/docs/", "/docs/{*rest}"] {
             assert!(is_document(&Method::GET, path) && is_document(&Method::HEAD, path), "{path}");
             assert!(!is_document(&Method::POST, path), "{path}");
         }
-        for path in
-            ["/", "/plugins/v1", "/docs2", OTHER, "/plugins/v1/{task_type}/{version}/schema"]
-        {
+        for path in ["/plugins/v1", "/docs2", OTHER, "/plugins/v1/{task_type}/{version}/schema"] {
             assert!(!is_document(&Method::GET, path), "{path}");
         }
     }

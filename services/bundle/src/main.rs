@@ -8,6 +8,7 @@ fn main() -> std::process::ExitCode {
         .plugin::<databricks::Databricks>("databricks")
         .plugin::<emr_serverless::EmrServerless>("emr-serverless")
         .plugin::<redshift::Redshift>("redshift")
+        .plugin::<sagemaker::SageMaker>("sagemaker")
         .plugin::<snowflake::Snowflake>("snowflake")
         .run()
 }

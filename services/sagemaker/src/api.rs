@@ -3,7 +3,11 @@
 //! Members and states: AWS's model `sagemaker/2017-07-24`, as botocore has it. What the states are: `SecondaryStatus` of
 //! DescribeTrainingJob and `EndpointStatus` of DescribeEndpoint in the API reference.
 
-use plugin_core::{Phase, Status, Value, serde_json::Value as Json};
+use plugin_core::{
+    Context, Kind, Phase, Result, Status, Value,
+    aws::Client,
+    serde_json::{Value as Json, json},
+};
 
 use crate::{failure, outputs, resource::Resource};
 
@@ -15,6 +19,38 @@ pub(crate) struct Described {
 }
 
 impl Described {
+    /// What SageMaker says now of the `resource` called `name`.
+    ///
+    /// # Errors
+    /// Those of the describe; `NotFound` if there is none.
+    pub(crate) async fn read(
+        cx: &Context,
+        client: &Client,
+        resource: Resource,
+        name: &str,
+    ) -> Result<Self> {
+        let facts = resource.facts();
+        let call = client.call(facts.describe, &json!({ facts.name: name }));
+        let answer: Json = call.idempotent().send_json(cx).await?;
+        Ok(Self { resource, answer })
+    }
+
+    /// The model of a tuning job's best training job, which only that one's description has.
+    ///
+    /// # Errors
+    /// Those of its describe, unless it no longer exists.
+    pub(crate) async fn artifacts(&self, cx: &Context, client: &Client) -> Result<Option<String>> {
+        let best = self.answer["BestTrainingJob"]["TrainingJobName"].as_str();
+        let Some(best) = best else { return Ok(None) };
+        match Self::read(cx, client, Resource::Training, best).await {
+            Ok(best) => {
+                Ok(best.answer["ModelArtifacts"]["S3ModelArtifacts"].as_str().map(str::to_owned))
+            }
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) fn text(&self, member: &str) -> &str {
         self.answer[member].as_str().unwrap_or_default()
     }
@@ -25,11 +61,6 @@ impl Described {
 
     pub(crate) fn arn(&self) -> &str {
         self.text(self.resource.facts().arn)
-    }
-
-    /// The name of the training job whose model is a tuning job's result.
-    pub(crate) fn best_training_job(&self) -> Option<&str> {
-        self.answer["BestTrainingJob"]["TrainingJobName"].as_str()
     }
 
     /// Its status in Flyte's terms, without links and outputs. Flyte may retry after the failures `retryable`.

@@ -22,7 +22,7 @@ use plugin_core::{
     Value,
     aws::{self, Api, Asked, Aws, Client, ExecutionRoles},
     clap,
-    serde_json::{Value as Json, json},
+    serde_json::json,
     task::Inputs,
 };
 
@@ -124,14 +124,14 @@ impl Plugin for SageMaker {
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
         let client = self.aws.client(cx, &job.place)?;
-        let found = describe(cx, &client, job.resource, &job.name).await;
+        let found = Described::read(cx, &client, job.resource, &job.name).await;
         let found = found.map_err(|error| match error.kind() {
             Kind::NotFound => job.not_found(&error),
             _ => error,
         })?;
         let mut status = found.status(&self.retryable);
         if status.phase() == Phase::Succeeded && !job.runs_code {
-            let artifacts = artifacts(cx, &client, &found).await?;
+            let artifacts = found.artifacts(cx, &client).await?;
             status = status.output("result", Some(found.result(artifacts.as_deref())));
         }
         Ok(job.described(status, self.aws.region(&job.place)))
@@ -174,33 +174,9 @@ fn asked<'a>(inputs: &'a Inputs, region: Option<&'a str>, role: Option<&'a str>)
     }
 }
 
-async fn describe(
-    cx: &Context,
-    client: &Client,
-    resource: Resource,
-    name: &str,
-) -> Result<Described> {
-    let facts = resource.facts();
-    let call = client.call(facts.describe, &json!({ facts.name: name }));
-    let answer: Json = call.idempotent().send_json(cx).await?;
-    Ok(Described { resource, answer })
-}
-
-/// The model of a tuning job's best training job, which only that one's description has.
-async fn artifacts(cx: &Context, client: &Client, found: &Described) -> Result<Option<String>> {
-    let Some(best) = found.best_training_job() else { return Ok(None) };
-    match describe(cx, client, Resource::Training, best).await {
-        Ok(best) => {
-            Ok(best.answer["ModelArtifacts"]["S3ModelArtifacts"].as_str().map(str::to_owned))
-        }
-        Err(error) if error.kind() == Kind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Whether the endpoint of `job` has not come up yet, and is the one that its task made: another may have its name by now.
 async fn is_being_made(cx: &Context, client: &Client, job: &Job) -> Result<bool> {
-    let found = describe(cx, client, job.resource, &job.name).await?;
+    let found = Described::read(cx, client, job.resource, &job.name).await?;
     if found.state() != "Creating" {
         return Ok(false);
     }

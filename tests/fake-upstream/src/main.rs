@@ -12,8 +12,7 @@ use tests::{
         aws_batch,
         bigquery::{self, FakeBigQuery},
         databricks::{self, FakeDatabricks},
-        emr_serverless, redshift,
-        sagemaker::{self, FakeSageMaker},
+        emr_serverless, redshift, sagemaker,
         snowflake::{self, FakeSnowflake},
     },
 };
@@ -210,12 +209,9 @@ async fn serve_sagemaker(args: Args) -> Result<()> {
         "CapacityError" => sagemaker::Ending::no_capacity(),
         _ => sagemaker::Ending::failed_script(),
     };
-    let (listen, polls) = (args.listen, args.polls);
-    let options = sagemaker::Options { listen, polls, ending, ..sagemaker::Options::default() };
-    let fake = FakeSageMaker::start(options).await?;
-    println!("{}", fake.url());
-    fake.serve().await;
-    Ok(())
+    let polls = args.polls as usize;
+    let options = sagemaker::Options { polls, ending, ..sagemaker::Options::default() };
+    serve_aws::<sagemaker::SageMaker>(args.listen, options).await
 }
 
 async fn serve_snowflake(args: Args) -> Result<()> {

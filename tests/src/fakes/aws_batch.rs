@@ -99,8 +99,6 @@ impl Service for AwsBatch {
     type Options = Options;
     type Failure = Failure;
 
-    const FAULT: &'static str = "ServerException";
-
     fn model() -> &'static Model {
         Model::batch()
     }
@@ -127,6 +125,10 @@ impl Service for AwsBatch {
 
     fn ending(&mut self) -> &mut Ending {
         &mut self.options.ending
+    }
+
+    fn fault(message: &str) -> Exception {
+        Exception::new("ServerException", message)
     }
 }
 

@@ -214,11 +214,13 @@ async fn answer<S: Service>(
     if matches!(answer, Ok(Done::Started(_) | Done::Repeated(_))) {
         shared.submits.pass().await;
     }
-    let exception = |Exception { code, message, members }: &Exception| {
-        shared.checker.exception(&call.operation, code, message, members)
+    let exception = |Exception { status, code, message, members }: &Exception| match status {
+        Some(status) => error(*status, code, message),
+        None => shared.checker.exception(&call.operation, code, message, members),
     };
     match answer {
-        Ok(_) if is_lost => exception(&Exception::new(S::FAULT, "The response was lost")),
+        Ok(_) if is_lost => exception(&S::fault("The response was lost")),
+        Ok(Done::Nothing) => shared.checker.done(&call.operation),
         Ok(Done::Output(output) | Done::Started(output) | Done::Repeated(output)) => {
             shared.checker.answer(&call.operation, &output)
         }

@@ -1,5 +1,6 @@
 //! What the fake of one service says about itself, and what it answers.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Call, Checker, Model, course::Ending};
@@ -10,9 +11,6 @@ pub trait Service: Send + Sized + 'static {
     type Options: Default + Send;
     /// How a job of it may fail.
     type Failure: Clone + Send;
-
-    /// The error of the service's own faults, with which a submit ends whose response is lost.
-    const FAULT: &'static str = "InternalServerException";
 
     /// Its model.
     fn model() -> &'static Model;
@@ -37,25 +35,35 @@ pub trait Service: Send + Sized + 'static {
 
     /// How jobs end that are submitted from now on.
     fn ending(&mut self) -> &mut Ending<Self::Failure>;
+
+    /// The error of the service's own faults, with which a submit ends whose response is lost.
+    #[must_use]
+    fn fault(message: &str) -> Exception {
+        Exception::new("InternalServerException", message)
+    }
 }
 
 /// The answer to a call.
 pub type Answer = Result<Done, Exception>;
 
-/// A successful answer: the operation's output.
+/// A successful answer: the operation's output, if it has one.
 #[derive(Debug, Clone)]
 pub enum Done {
     /// Of an operation that starts nothing.
     Output(Value),
+    /// Of an operation that has no output.
+    Nothing,
     /// Of a submit that started a job.
     Started(Value),
     /// Of a submit of a job that already existed.
     Repeated(Value),
 }
 
-/// An error that the model documents for the operation.
+/// An error that the model documents for the operation, or a common one.
 #[derive(Debug, Clone)]
 pub struct Exception {
+    /// Of a common error.
+    pub(super) status: Option<StatusCode>,
     pub(super) code: String,
     pub(super) message: String,
     pub(super) members: Value,
@@ -65,10 +73,16 @@ pub struct Exception {
 pub(super) const UNKNOWN_OPERATION: &str = "UnknownOperationException";
 
 impl Exception {
-    /// An error with `code`.
+    /// An error with `code`, which the model documents.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), members: json!({}) }
+        Self { status: None, code: code.to_owned(), message: message.into(), members: json!({}) }
+    }
+
+    /// One of AWS's common errors, which any operation may have, whatever the model says.
+    #[must_use]
+    pub fn common(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status: Some(status), ..Self::new(code, message) }
     }
 
     /// The answer to `operation`, which the fake does not have.

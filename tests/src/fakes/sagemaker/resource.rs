@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Ending;
+use super::{Ending, Failure, Options};
+use crate::fakes::aws::{At, Course};
 
 /// When everything was made, in seconds since 1970.
 const CREATED_AT: f64 = 1_772_346_615.823;
@@ -139,32 +140,55 @@ impl Kind {
         format!("arn:aws:sagemaker:eu-central-1:123456789012:{}/{name}", self.arn)
     }
 
+    /// The member with its ARN.
+    pub(super) fn arn_member(&self) -> String {
+        if self.name == "JobName" { "JobArn".to_owned() } else { format!("{}Arn", self.suffix) }
+    }
+
     /// Whether it is a job, whose errors the model has.
     pub(super) fn is_job(&self) -> bool {
         self.suffix.ends_with("Job")
     }
 
-    fn is_upper(&self) -> bool {
-        self.success == "COMPLETED"
+    /// `title`, or `upper` where states are written in capitals.
+    fn written(&self, title: &'static str, upper: &'static str) -> &'static str {
+        if self.success == "COMPLETED" { upper } else { title }
+    }
+
+    /// The states that `polls` polls find.
+    fn states(&self, polls: usize) -> Vec<String> {
+        let last = self.running.last().into_iter().cycle();
+        let states = self.running.iter().chain(last).take(polls);
+        states.map(|&state| state.to_owned()).collect()
     }
 }
 
 /// Something that was made.
 pub(super) struct Resource {
     pub(super) kind: &'static Kind,
+    /// How many were made up to it.
+    pub(super) number: usize,
     input: Value,
-    /// How many polls find it unfinished.
-    polls: u32,
-    passed: u32,
-    is_stopped: bool,
+    course: Course<Failure>,
+    polled: usize,
 }
 
 impl Resource {
-    pub(super) fn new(kind: &'static Kind, input: Value, polls: u32) -> Self {
-        Self { kind, input, polls, passed: 0, is_stopped: false }
+    pub(super) fn new(kind: &'static Kind, input: Value, options: &Options, number: usize) -> Self {
+        // What has no state does not go through any.
+        let course = match kind.state {
+            Some(_) => Course::new(kind.states(options.polls), options.ending.clone()),
+            None => Course::new(Vec::new(), Ending::Success),
+        };
+        Self { kind, number, input, course, polled: 0 }
     }
 
-    pub(super) fn name(&self) -> &str {
+    /// One that has ended successfully, and that nobody made by itself.
+    pub(super) fn completed(kind: &'static Kind, input: Value) -> Self {
+        Self::new(kind, input, &Options { polls: 0, ..Options::default() }, 0)
+    }
+
+    fn name(&self) -> &str {
         self.input[self.kind.name].as_str().unwrap_or_default()
     }
 
@@ -172,93 +196,64 @@ impl Resource {
         self.kind.key(self.name())
     }
 
-    pub(super) fn arn(&self) -> String {
-        self.kind.arn(self.name())
-    }
-
     pub(super) fn tags(&self) -> Value {
         json!({ "Tags": self.input.get("Tags").cloned().unwrap_or_else(|| json!([])) })
     }
 
-    pub(super) fn state<'a>(&self, ending: &'a Ending) -> &'a str {
-        let upper = self.kind.is_upper();
-        match ending {
-            _ if self.is_stopped => {
-                if upper {
-                    "STOPPED"
-                } else {
-                    "Stopped"
-                }
-            }
-            Ending::Stuck(state) => state,
-            _ if self.passed < self.polls => {
-                let last = self.kind.running.len().saturating_sub(1);
-                self.kind.running.get(last.min(self.passed as usize)).copied().unwrap_or_default()
-            }
-            Ending::Success => self.kind.success,
-            Ending::Failure(_) => {
-                if upper {
-                    "FAILED"
-                } else {
-                    "Failed"
-                }
-            }
-            Ending::Stopped(_) => {
-                if upper {
-                    "STOPPED"
-                } else {
-                    "Stopped"
-                }
+    pub(super) fn state(&self) -> &str {
+        match self.course.at() {
+            At::State(state) => state,
+            At::Succeeded => self.kind.success,
+            At::Failed(Failure::Failed(_)) => self.kind.written("Failed", "FAILED"),
+            At::Failed(Failure::Stopped(_)) | At::Stopped => {
+                self.kind.written("Stopped", "STOPPED")
             }
         }
     }
 
     pub(super) fn advance(&mut self) {
-        self.passed += 1;
+        self.polled += 1;
+        self.course.advance();
     }
 
-    pub(super) fn has_ended(&self, ending: &Ending) -> bool {
-        let active = ["InProgress", "Stopping", "PENDING", "IN_PROGRESS", "STOPPING", "Creating"];
-        !active.contains(&self.state(ending))
+    /// Stops it unless it has ended; returns whether it did.
+    pub(super) fn stop(&mut self) -> bool {
+        self.course.stop()
     }
 
-    pub(super) fn stop(&mut self) {
-        self.is_stopped = true;
+    /// Puts it into `state` for good, if it has states.
+    pub(super) fn put_into(&mut self, state: &str) {
+        if self.kind.state.is_some() {
+            self.course = Course::new(Vec::new(), Ending::Stuck(state.to_owned()));
+        }
     }
 
-    pub(super) fn described(&self, ending: &Ending) -> Value {
+    pub(super) fn described(&self) -> Value {
         let kind = self.kind;
         let mut answer = json!({ kind.name: self.name(), "CreationTime": CREATED_AT });
-        let arn = if kind.name == "JobName" {
-            "JobArn".to_owned()
-        } else {
-            format!("{}Arn", kind.suffix)
-        };
-        answer[arn] = self.arn().into();
+        answer[kind.arn_member()] = kind.arn(self.name()).into();
         for member in kind.described {
             if let Some(value) = self.input.get(*member) {
                 answer[*member] = value.clone();
             }
         }
         let Some(state) = kind.state else { return answer };
-        answer[state] = self.state(ending).into();
+        answer[state] = self.state().into();
         if kind.suffix != "TransformJob" {
             answer["LastModifiedTime"] = CREATED_AT.into();
         }
-        if let Ending::Failure(reason) = ending
-            && self.has_ended(ending)
-        {
+        if let At::Failed(Failure::Failed(reason)) = self.course.at() {
             answer["FailureReason"] = reason.as_str().into();
         }
-        self.describe_kind(&mut answer, ending);
+        self.describe_kind(&mut answer);
         answer
     }
 
-    fn describe_kind(&self, answer: &mut Value, ending: &Ending) {
-        let (name, ended) = (self.name(), self.has_ended(ending));
+    fn describe_kind(&self, answer: &mut Value) {
+        let (name, ended) = (self.name(), self.course.has_ended());
         match self.kind.suffix {
             "TrainingJob" => {
-                let secondary = self.secondary(ending);
+                let secondary = self.secondary();
                 answer["SecondaryStatus"] = secondary.into();
                 answer["SecondaryStatusTransitions"] = json!([{
                     "Status": secondary, "StartTime": CREATED_AT, "StatusMessage": "as scripted"}]);
@@ -293,16 +288,12 @@ impl Resource {
         }
     }
 
-    fn secondary<'a>(&self, ending: &'a Ending) -> &'a str {
-        match ending {
-            _ if self.is_stopped => "Stopped",
-            Ending::Stuck(_) => "Training",
-            _ if self.passed < self.polls => {
-                ["Starting", "Downloading", "Training"][self.passed.min(2) as usize]
-            }
-            Ending::Success => "Completed",
-            Ending::Failure(_) => "Failed",
-            Ending::Stopped(secondary) => secondary,
+    /// The secondary status of a training job.
+    fn secondary(&self) -> &str {
+        match self.course.at() {
+            At::State(_) => ["Starting", "Downloading", "Training"][self.polled.min(2)],
+            At::Failed(Failure::Stopped(secondary)) => secondary,
+            _ => self.state(),
         }
     }
 }
