@@ -45,6 +45,11 @@ def file_plugin(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def sync_file_plugin(tmp_path_factory):
+    return new_plugin(tmp_path_factory.mktemp("sync-file"), "acme", "--kind=declarative", "--mode=sync")
+
+
+@pytest.fixture(scope="session")
 def long_plugin(tmp_path_factory):
     return new_plugin(tmp_path_factory.mktemp("long"), LONGEST)
 

@@ -33,8 +33,8 @@ def _definitions(kube):
 def _validator(api_version, kind, kube):
     if kind in CUSTOM["$defs"]:
         return jsonschema.Draft202012Validator({**CUSTOM, "$ref": f"#/$defs/{kind}"})
-    # networking.k8s.io/v1 is networking-v1.
-    group = re.sub(r"^([^./]*)(\.[^/]*)?/", r"\1-", api_version)
+    # networking.k8s.io/v1 is networking-v1; the status of a request belongs to meta/v1.
+    group = "meta-v1" if kind == "Status" else re.sub(r"^([^./]*)(\.[^/]*)?/", r"\1-", api_version)
     schema = _read(kube, f"{kind.lower()}-{group}")
     return jsonschema.Draft202012Validator(schema, registry=Resource.from_contents(schema) @ _definitions(kube))
 
@@ -42,5 +42,5 @@ def _validator(api_version, kind, kube):
 def problems(document, kube):
     """The fields of an object that Kubernetes would reject, including unknown ones."""
     validator = _validator(document["apiVersion"], document["kind"], kube)
-    name = f"{document['kind']} {document['metadata']['name']}"
+    name = f"{document['kind']} {document['metadata'].get('name', '')}"
     return [f"{name}: {error.json_path}: {error.message[:300]}" for error in validator.iter_errors(document)]

@@ -1,6 +1,7 @@
 """The chart of plugins that are YAML files: they are mounted from a ConfigMap, and served without a restart when they change."""
 
 import pathlib
+import re
 
 import pytest
 import yaml
@@ -10,6 +11,8 @@ from cases import MATRIX
 from charts import DECLARATIVE, HELMS, NEWEST, PLUGIN_FILE, ROOT, Refused, container, notes, of_kind, one, render, run_tool
 
 NOMAD = (ROOT / "services/declarative/examples/nomad-batch.yaml").read_text()
+# Its tasks are answered within the call.
+LAMBDA = (ROOT / "services/declarative/examples/aws-lambda.yaml").read_text()
 SETTINGS = {"settings": {"DECLARATIVE_SET": "nomad-batch.address=https://nomad.example.com,nomad-batch.namespace=batch"}}
 SEVERAL = {**SETTINGS, "plugin": "", "plugins": {"nomad": NOMAD, "openai": PLUGIN_FILE}}
 ADDRESS = {"settings": {"DECLARATIVE_SET": "acme.address=https://api.acme.example"}}
@@ -58,6 +61,17 @@ def test_notes_route_the_task_types_of_the_files():
     assert 'supportedTaskTypes: ["mine"]' in notes(DECLARATIVE, {"flyte": {"taskTypes": ["mine"]}})
 
 
+def test_notes_have_as_jobs_only_what_flyte_polls():
+    region = {"settings": {"DECLARATIVE_SET": SETTINGS["settings"]["DECLARATIVE_SET"] + ",aws-lambda.region=eu-central-1"}}
+    both = notes(DECLARATIVE, {**region, "plugin": "", "plugins": {"nomad": NOMAD, "report": LAMBDA}})
+    assert 'supportedTaskTypes: ["nomad_batch","aws_lambda"]' in both
+    assert re.search(r"DeleteTask: 10s}, {ExecuteTaskSync: 30s}\]\n", both)
+    assert re.search(r'connectorForTaskTypes:\n +"nomad_batch": "declarative"\n +webApi:', both), both
+    alone = notes(DECLARATIVE, {"settings": {"DECLARATIVE_SET": "aws-lambda.region=eu-central-1"}, "plugin": LAMBDA})
+    assert "connectorForTaskTypes" not in alone
+    assert "ExecuteTaskSync" not in notes(DECLARATIVE, SEVERAL)
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
@@ -102,3 +116,14 @@ def test_chart_of_a_plugin_has_its_file(file_plugin, case):
 def test_helm_accepts_the_chart_of_a_plugin(file_plugin, helm):
     done = run_tool(helm, "lint", "--strict", file_plugin)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_chart_of_a_plugin_without_jobs_has_no_handle_keys_and_refuses_jobs(sync_file_plugin):
+    values = {"settings": ADDRESS["settings"]}
+    objects = render(sync_file_plugin, values)
+    assert not [problem for each in objects for problem in schemas.problems(each, NEWEST)]
+    assert yaml.safe_load(files(objects)["plugin.yaml"]).keys() >= {"execute"}
+    assert "PLUGIN_HANDLE_KEYS" not in {each["name"] for each in container(objects)["env"]}
+    assert "ExecuteTaskSync: 30s" in notes(sync_file_plugin, values, release="acme")
+    with pytest.raises(Refused, match="plugin has jobs .create., and this chart has no key for their handles"):
+        render(sync_file_plugin, {"plugin": PLUGIN_FILE})

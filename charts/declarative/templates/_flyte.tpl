@@ -43,15 +43,17 @@ connector-service:
       {{- end }}
       defaultTimeout: 10s
       {{- if include "declarative.hasJobs" . }}
-      timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
+      {{- $others := ne (include "declarative.jobTypes" .) (include "declarative.taskTypes" .) }}
+      timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}{{ if $others }}, {ExecuteTaskSync: 30s}{{ end }}]
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{"service":"flyteidl.service.AsyncAgentService"},{"service":"flyteidl2.connector.AsyncConnectorService"}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.2s","maxBackoff":"2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}'
       {{- else }}
       timeouts: [{ListConnectors: 3s}, {ExecuteTaskSync: 30s}]
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
       {{- end }}
-  {{- if include "declarative.hasJobs" . }}
+  {{- $jobs := include "declarative.jobTypes" . | fromJsonArray }}
+  {{- if and $jobs (include "declarative.hasJobs" .) }}
   connectorForTaskTypes:
-    {{- range include "declarative.taskTypes" . | fromJsonArray }}
+    {{- range $jobs }}
     {{ . | quote }}: {{ include "declarative.fullname" $ | quote }}
     {{- end }}
   {{- end }}

@@ -25,6 +25,26 @@
 {{- toJson $files -}}
 {{- end }}
 
+{{/* Those of the task types that are jobs, as JSON: not those of files that answer within the call. */}}
+{{- define "declarative.jobTypes" -}}
+{{- $others := list -}}
+{{- range $text := include "declarative.plugins" . | fromJson -}}
+{{- $file := fromYaml $text -}}
+{{- if $file.execute -}}
+{{- range ($file.plugin | default dict).task_types -}}
+{{- $others = append $others (toString . | splitList ":" | first) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $jobs := list -}}
+{{- range include "declarative.taskTypes" . | fromJsonArray -}}
+{{- if not (has . $others) -}}
+{{- $jobs = append $jobs . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $jobs -}}
+{{- end }}
+
 {{/* What of the files needs a restart when it changes, as JSON: names, task types and ids of jobs. */}}
 {{- define "declarative.readAtStart" -}}
 {{- $all := dict -}}

@@ -45,7 +45,12 @@ connector-service:
       {{- end }}
       defaultTimeout: 10s
       {{- if include "<[ plugin.name ]>.hasJobs" . }}
+<%- if plugin.kind == "declarative" %>
+      {{- $others := ne (include "<[ plugin.name ]>.jobTypes" .) (include "<[ plugin.name ]>.taskTypes" .) }}
+      timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}{{ if $others }}, {ExecuteTaskSync: 30s}{{ end }}]
+<%- else %>
       timeouts: [{ListConnectors: 3s}, {CreateTask: 30s}, {GetTask: 10s}, {DeleteTask: 10s}]
+<%- endif %>
 <%- if plugin.kind == "bridge" %>
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
 <%- else %>
@@ -55,12 +60,22 @@ connector-service:
       timeouts: [{ListConnectors: 3s}, {ExecuteTaskSync: 30s}]
       defaultServiceConfig: '{"loadBalancingConfig":[{"round_robin":{}}]}'
       {{- end }}
+<%- if plugin.kind == "declarative" %>
+  {{- $jobs := include "<[ plugin.name ]>.jobTypes" . | fromJsonArray }}
+  {{- if and $jobs (include "<[ plugin.name ]>.hasJobs" .) }}
+  connectorForTaskTypes:
+    {{- range $jobs }}
+    {{ . | quote }}: {{ include "<[ plugin.name ]>.fullname" $ | quote }}
+    {{- end }}
+  {{- end }}
+<%- else %>
   {{- if include "<[ plugin.name ]>.hasJobs" . }}
   connectorForTaskTypes:
     {{- range include "<[ plugin.name ]>.taskTypes" . | fromJsonArray }}
     {{ . | quote }}: {{ include "<[ plugin.name ]>.fullname" $ | quote }}
     {{- end }}
   {{- end }}
+<%- endif %>
   webApi:
     resourceQuotas: {default: 1000}
     readRateLimiter: {qps: 200, burst: 1000}

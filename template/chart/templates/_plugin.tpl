@@ -48,6 +48,26 @@
 {{- toJson $files -}}
 {{- end }}
 
+{{/* Those of the task types that are jobs, as JSON: not those of files that answer within the call. */}}
+{{- define "<[ plugin.name ]>.jobTypes" -}}
+{{- $others := list -}}
+{{- range $text := include "<[ plugin.name ]>.plugins" . | fromJson -}}
+{{- $file := fromYaml $text -}}
+{{- if $file.execute -}}
+{{- range ($file.plugin | default dict).task_types -}}
+{{- $others = append $others (toString . | splitList ":" | first) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $jobs := list -}}
+{{- range include "<[ plugin.name ]>.taskTypes" . | fromJsonArray -}}
+{{- if not (has . $others) -}}
+{{- $jobs = append $jobs . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $jobs -}}
+{{- end }}
+
 {{/* What of the files needs a restart when it changes, as JSON: names, task types and ids of jobs. */}}
 {{- define "<[ plugin.name ]>.readAtStart" -}}
 {{- $all := dict -}}
@@ -84,6 +104,11 @@
 {{- if or $error (not $plugin) -}}
 {{- fail (printf "%s is no plugin's file%s: `outrigger plugin check FILE` says more" (eq $name "plugin" | ternary "plugin" (printf "plugins.%s" $name)) (empty $error | ternary "" (printf " (%s)" $error))) -}}
 {{- end -}}
+<%- if plugin.mode == "sync" %>
+{{- if $file.create -}}
+{{- fail (printf "%s has jobs (create), and this chart has no key for their handles: set mode = \"async\" in plugin.toml and sync, or install Outrigger's chart `declarative`" (eq $name "plugin" | ternary "plugin" (printf "plugins.%s" $name))) -}}
+{{- end -}}
+<%- endif %>
 {{- range $setting, $declared := $file.settings -}}
 {{- $is := false -}}
 {{- range $set -}}

@@ -13,8 +13,9 @@ has() {
   printf '%s\n\ntests/run.sh: this is missing: %s\n' "$tried" "$1" >&2
   exit 1
 }
-has 'POST https://api.acme.example/v1/jobs'
 has 'authorization: Bearer <<[ plugin.module ]>_token>'
+<%- if plugin.mode == "async" %>
+has 'POST https://api.acme.example/v1/jobs'
 has '"--epochs",'
 has 'GET https://api.acme.example/v1/jobs/job-1'
 has 'DELETE https://api.acme.example/v1/jobs/job-1'
@@ -23,4 +24,12 @@ has 'succeeded: a poll answers SUCCEEDED'
 has 'failed: a poll answers FAILED'
 has 'no such command: trian'
 has 'gone: NOT_FOUND'
+<%- else %>
+has 'POST https://api.acme.example/v1/translate'
+has '"text": "good morning"'
+has 'succeeded: the task ends as SUCCEEDED'
+has 'failed: the task ends as FAILED'
+has 'no such language: dee'
+has 'throttled: RESOURCE_EXHAUSTED'
+<%- endif %>
 echo "tests/run.sh: passed"

@@ -220,9 +220,6 @@ impl PluginToml {
             (Kind::Declarative, Some(_)) => {
                 bail!("plugin.language: a plugin with kind = \"declarative\" is a YAML file")
             }
-            (Kind::Declarative, None) if self.plugin.mode == Mode::Sync => {
-                bail!("plugin.mode: a plugin with kind = \"declarative\" runs jobs: it is async")
-            }
             (Kind::Bridge, None) => bail!(
                 "plugin.language: a plugin with kind = \"bridge\" needs one: python, go or typescript"
             ),

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Plugins that use every setting, and one that uses only the required ones.
-const PLUGINS: [(&str, &str, Layout); 15] = [
+const PLUGINS: [(&str, &str, Layout); 16] = [
     ("mode = \"async\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     ("mode = \"sync\"\ncore = \"workspace\"\n", FULL, Layout::Workspace),
     (BY_GIT, FULL, Layout::Standalone),
@@ -27,6 +27,7 @@ const PLUGINS: [(&str, &str, Layout); 15] = [
     (TYPESCRIPT, "mode = \"sync\"\ncore = \"none\"\n", Layout::Standalone),
     (DECLARATIVE, "", Layout::Workspace),
     (DECLARATIVE, "core = \"none\"\n", Layout::Standalone),
+    (DECLARATIVE, "mode = \"sync\"\n", Layout::Workspace),
 ];
 const BY_GIT: &str =
     "mode = \"async\"\ncore = \"git\"\ncore-source = \"https://git.example.com/a/b\"\n";

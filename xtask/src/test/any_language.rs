@@ -85,7 +85,9 @@ pub(super) fn check(environment: &Environment) -> Result<Outcome> {
             new_plugin(&python, language, mode, &directory)?;
         }
     }
-    new_file(&directory)?;
+    for mode in ["async", "sync"] {
+        new_file(mode, &directory)?;
+    }
     for member in Project::at(root()).members()? {
         if let Some(language) = member.file.plugin.language {
             let directory = Project::at(root()).directory(&member.file.plugin);
@@ -197,16 +199,17 @@ fn new_plugin(python: &Python, language: &Language, mode: &str, above: &Path) ->
     conforms(python, language, &directory)
 }
 
-/// Makes a plugin that is a YAML file, and runs its own tests.
-fn new_file(above: &Path) -> Result<()> {
-    println!("   a new plugin of one file");
+/// Makes a plugin that is a YAML file, in `mode`, and runs its own tests.
+fn new_file(mode: &str, above: &Path) -> Result<()> {
+    let name = format!("{mode}-file");
+    println!("   a new plugin of one file, {mode}");
     let mut generator = program(target("debug/cargo-outrigger"));
-    generator.args(["outrigger", "new-plugin", "shout-file", "--kind=declarative"]);
+    generator.args(["outrigger", "new-plugin", &name, "--kind=declarative", "--mode", mode]);
     generator.args(["--no-input", "--no-verify"]);
     generator.arg("--template").arg(root().join("template")).arg("--root").arg(above);
     run(generator.stdout(std::process::Stdio::null()))?;
     let mut tests = program("sh");
-    tests.arg("tests/run.sh").env("PATH", path()).current_dir(above.join("shout-file"));
+    tests.arg("tests/run.sh").env("PATH", path()).current_dir(above.join(name));
     run(&mut tests)
 }
 

@@ -33,6 +33,19 @@ fn plugin_of_a_file_has_no_package_and_no_image() {
 }
 
 #[test]
+fn a_file_can_answer_tasks_within_the_call() {
+    let repository = with_acme(&["--mode=sync"]);
+    let file = repository.read(FILE);
+    assert!(file.contains("\nexecute:\n") && !file.contains("\ncreate:\n"), "{file}");
+    assert_eq!(file, repository.read(COPY));
+    assert!(repository.read("charts/acme/Chart.yaml").contains("outrigger/mode: sync"));
+    let page = repository.read("docs/plugins/acme.md");
+    assert!(page.contains("| REST | `POST /plugins/v1/acme_job/2` |"), "{page}");
+    assert!(repository.read("plugins/acme/task.json").contains("\"text\""));
+    repository.check(0);
+}
+
+#[test]
 fn sync_keeps_the_charts_copy_in_step() {
     let repository = with_acme(&[]);
     assert_eq!(repository.read(FILE), repository.read(COPY));
@@ -64,5 +77,4 @@ fn what_a_plugin_of_a_file_cannot_have_is_refused() {
         repository.xtask(&args).ends(2)
     };
     new("--language=go").prints("--language: a plugin with --kind=declarative is a YAML file");
-    new("--mode=sync").prints("plugin.mode: a plugin with kind = \"declarative\" runs jobs");
 }
