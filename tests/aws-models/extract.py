@@ -82,6 +82,7 @@ SERVICES = {
         "StopTrainingJob",
         "StopTransformJob",
     ),
+    "sagemaker-runtime": ("InvokeEndpointAsync",),
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity"),
 }
 METADATA = ("endpointPrefix", "jsonVersion", "protocol", "serviceId", "signingName", "targetPrefix")

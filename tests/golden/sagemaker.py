@@ -20,7 +20,11 @@ from flytekit.models.literals import LiteralMap
 from flytekit.models.task import TaskTemplate
 from flytekitplugins.awssagemaker_batch_transform import SageMakerTransformJobTask
 from flytekitplugins.awssagemaker_hyperparameter_tuning import SageMakerHyperParameterTuningJobTask
-from flytekitplugins.awssagemaker_inference import create_sagemaker_deployment, delete_sagemaker_deployment
+from flytekitplugins.awssagemaker_inference import (
+    SageMakerInvokeEndpointTask,
+    create_sagemaker_deployment,
+    delete_sagemaker_deployment,
+)
 from flytekitplugins.awssagemaker_inference_recommender import SageMakerInferenceRecommenderJobTask
 from flytekitplugins.awssagemaker_processing import SageMakerProcessing, SageMakerProcessingJobTask
 from flytekitplugins.awssagemaker_training import (
@@ -143,6 +147,18 @@ describe = SageMakerDescribeTrainingJobTask(
     name="look", config={"TrainingJobName": "{inputs.job}"}, region=REGION, inputs=kwtypes(job=str)
 )
 
+invoke = SageMakerInvokeEndpointTask(
+    name="ask",
+    config={
+        "EndpointName": "{inputs.endpoint}",
+        "InputLocation": "s3://acme-ml/asked/{inputs.day}.csv",
+        "ContentType": "text/csv",
+        "InvocationTimeoutSeconds": 600,
+    },
+    region=REGION,
+    inputs=kwtypes(endpoint=str, day=str),
+)
+
 
 @task(
     task_config=SageMakerTraining(
@@ -244,6 +260,7 @@ def main():
         ("smb_model", {"model_path": "s3://acme-ml/model.tar.gz"}, model),
         ("smb_endpoint_config", {"instance_type": "ml.m5.large"} | token, config),
         ("smb_describe", {"job": "orders-1"}, describe),
+        ("smb_invoke", day | {"endpoint": "orders-1"}, invoke),
         ("smb_delete_endpoint", {"endpoint_name": "orders-1"}, no_endpoint),
         ("smb_delete_endpoint_config", {"endpoint_config_name": "orders-1"}, no_config),
         ("smb_delete_model", {"model_name": "orders-1"}, no_model),

@@ -76,9 +76,6 @@ impl Aws {
         refusals: impl Fn(&Refusal<'_>) -> Option<Kind> + Send + Sync + 'static,
     ) -> Result<Self> {
         let identity = Arc::new(Identity::new(&settings, &http)?);
-        let http = http.failures_with(move |status, headers, body| {
-            refusal::read_failure(status, headers, body, &refusals, api.full)
-        });
         let endpoints = settings.endpoints()?;
         let regions = [&settings.region].into_iter().chain(&settings.regions).collect::<Vec<_>>();
         endpoints.check_regions(&regions)?;
@@ -89,10 +86,33 @@ impl Aws {
         });
         Ok(Self {
             api,
-            regions: Targets::new(regions, &http)?,
+            regions: Targets::new(regions, &reading(http, api, refusals))?,
             assume_role: settings.roles.assume_role,
             allowed_roles: settings.roles.allowed_roles,
             identity,
+        })
+    }
+
+    /// Another API of the service, such as the one that calls what this one makes: in the same regions, as the same roles, with
+    /// the same keys, which are fetched once for both. `settings` and `http` are those of this one.
+    ///
+    /// It has hosts of its own: endpoints of single regions (`--region-endpoints`) are this API's alone.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a setting is, with its name.
+    pub fn beside(&self, api: Api, settings: &Settings, http: HttpBuilder) -> Result<Self> {
+        let endpoints = settings.endpoints()?.of_another_api();
+        let regions = [&settings.region].into_iter().chain(&settings.regions);
+        let regions = regions.map(|region| AllowedRegion {
+            region: region.clone(),
+            base: endpoints.base(region, api.endpoint_prefix),
+        });
+        Ok(Self {
+            api,
+            regions: Targets::new(regions, &reading(http, api, api.refusals))?,
+            assume_role: self.assume_role.clone(),
+            allowed_roles: self.allowed_roles.clone(),
+            identity: Arc::clone(&self.identity),
         })
     }
 
@@ -196,6 +216,17 @@ impl Aws {
         let keys = self.identity.fingerprint(cx).await?.to_string();
         Ok(Fingerprint::of(&[&place.region, place.role().unwrap_or_default(), &keys]))
     }
+}
+
+/// `http`, which reads errors as `api` has them.
+fn reading(
+    http: HttpBuilder,
+    api: Api,
+    refusals: impl Fn(&Refusal<'_>) -> Option<Kind> + Send + Sync + 'static,
+) -> HttpBuilder {
+    http.failures_with(move |status, headers, body| {
+        refusal::read_failure(status, headers, body, &refusals, api.full)
+    })
 }
 
 /// Calls a service in one region as one role. Every call is signed.

@@ -86,6 +86,11 @@ impl Region {
             "api.sagemaker" if is_public && !variant.dual_stack => {
                 format!("https://api{fips}.sagemaker.{self}.{suffix}")
             }
+            // In GovCloud the common host is validated.
+            "runtime.sagemaker" if is_public && !variant.dual_stack => {
+                let fips = if partition.name == "aws" { fips } else { "" };
+                format!("https://runtime{fips}.sagemaker.{self}.{suffix}")
+            }
             _ => format!("https://{endpoint_prefix}{fips}.{self}.{suffix}"),
         }
     }
@@ -128,6 +133,34 @@ mod tests {
                 "api-fips.sagemaker.us-east-1.amazonaws.com",
             ),
             ("us-east-1", "api.sagemaker", true, true, "api.sagemaker-fips.us-east-1.api.aws"),
+            (
+                "eu-west-1",
+                "runtime.sagemaker",
+                false,
+                false,
+                "runtime.sagemaker.eu-west-1.amazonaws.com",
+            ),
+            (
+                "us-east-1",
+                "runtime.sagemaker",
+                true,
+                false,
+                "runtime-fips.sagemaker.us-east-1.amazonaws.com",
+            ),
+            (
+                "us-gov-west-1",
+                "runtime.sagemaker",
+                true,
+                false,
+                "runtime.sagemaker.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                "us-gov-west-1",
+                "runtime.sagemaker",
+                true,
+                true,
+                "runtime.sagemaker-fips.us-gov-west-1.api.aws",
+            ),
             (
                 "us-gov-west-1",
                 "api.sagemaker",

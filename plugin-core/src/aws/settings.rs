@@ -249,6 +249,11 @@ impl Endpoints {
         }
     }
 
+    /// The same without those of single regions: they are hosts of one API.
+    pub(super) fn of_another_api(self) -> Self {
+        Self { regions: Vec::new(), ..self }
+    }
+
     /// The base URL of the service with `endpoint_prefix` in `region`.
     pub(super) fn base(&self, region: &Region, endpoint_prefix: &str) -> String {
         let own = self.regions.iter().find(|(of, _)| of == region).map(|(_, url)| url);
@@ -299,4 +304,19 @@ fn session_name(text: &str) -> std::result::Result<String, String> {
         return Err("must have 2 to 64 letters, digits and any of _+=,.@-".to_owned());
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_regions_are_not_those_of_another_api() {
+        let region = "us-east-1".parse::<Region>().unwrap();
+        let regions = vec![(region.clone(), Url::parse("https://vpce-1.example.com").unwrap())];
+        let endpoints = Endpoints { regions, all: None, sts: None, variant: Variant::default() };
+        assert_eq!(endpoints.base(&region, "athena"), "https://vpce-1.example.com/");
+        let base = endpoints.of_another_api().base(&region, "runtime.sagemaker");
+        assert_eq!(base, "https://runtime.sagemaker.us-east-1.amazonaws.com");
+    }
 }

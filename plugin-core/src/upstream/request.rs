@@ -94,6 +94,12 @@ impl<'a> Request<'a> {
         self.header(header::CONTENT_TYPE, media_type)
     }
 
+    /// Sends `body` as it is.
+    pub fn bytes(mut self, media_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        self.body = self.body.map(|_| Some(body.into()));
+        self.header(header::CONTENT_TYPE, media_type)
+    }
+
     /// Sends `fields` as a URL-encoded form, as OAuth's token endpoints expect them.
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();

@@ -11,7 +11,7 @@ use plugin_core::{
 use serde::Deserialize;
 
 use crate::{
-    SageMaker, images, outputs,
+    SageMaker, images, invoke, outputs,
     render::Values,
     request::{self, Request},
     resource::{ENDPOINT_CONFIG, Facts, MODEL},
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// `sagemaker`.
+    /// `sagemaker`, or `sagemaker-runtime` of `invoke_endpoint_async`.
     pub(crate) service: String,
     /// The method of boto3, one of those that the service's operator lists.
     pub(crate) method: String,
@@ -48,10 +48,22 @@ enum Does {
     Read,
     /// Stops or deletes.
     End,
+    /// Asks an endpoint for an inference, by the API of the runtime.
+    Invoke,
+}
+
+impl Does {
+    /// The service in boto3 that has the method.
+    fn service(self) -> &'static str {
+        match self {
+            Self::Make(_) | Self::Read | Self::End => "sagemaker",
+            Self::Invoke => "sagemaker-runtime",
+        }
+    }
 }
 
 /// The methods that flytekit's tasks call, with their operations.
-const METHODS: [(&str, &str, Does); 15] = [
+const METHODS: [(&str, &str, Does); 16] = [
     ("create_model", "CreateModel", Does::Make(&MODEL)),
     ("create_endpoint_config", "CreateEndpointConfig", Does::Make(&ENDPOINT_CONFIG)),
     ("delete_endpoint", "DeleteEndpoint", Does::End),
@@ -67,6 +79,7 @@ const METHODS: [(&str, &str, Does); 15] = [
     ("stop_transform_job", "StopTransformJob", Does::End),
     ("stop_hyper_parameter_tuning_job", "StopHyperParameterTuningJob", Does::End),
     ("stop_inference_recommendations_job", "StopInferenceRecommendationsJob", Does::End),
+    ("invoke_endpoint_async", "InvokeEndpointAsync", Does::Invoke),
 ];
 
 /// One of them, as people submit it.
@@ -109,16 +122,20 @@ impl Allowed {
     }
 
     fn find(&self, call: &Call) -> Result<(&'static str, Does)> {
-        if call.service != "sagemaker" {
+        let (service, method) = (call.service.as_str(), call.method.as_str());
+        let is_called = |(_, _, does): &(&str, &str, Does)| does.service() == service;
+        if !METHODS.iter().any(is_called) {
             return Err(Error::invalid(format!(
-                "custom.service: {:?}: this service calls sagemaker alone",
-                call.service
+                "custom.service: {service:?}: this service calls sagemaker and sagemaker-runtime alone"
             )));
         }
-        let method = call.method.as_str();
         let known = METHODS.iter().find(|(name, ..)| *name == method);
         match known.filter(|_| self.0.iter().any(|name| name == method)) {
-            Some((_, operation, does)) => Ok((operation, *does)),
+            Some(known @ (_, operation, does)) if is_called(known) => Ok((operation, *does)),
+            Some((.., does)) => Err(Error::invalid(format!(
+                "custom.service: {service:?} has no {method}, which is a method of {}",
+                does.service()
+            ))),
             None => Err(Error::invalid(format!(
                 "custom.method: {method:?} is not allowed; the service's operator lists methods in {SETTING}"
             ))),
@@ -137,20 +154,22 @@ impl SyncTasks for SageMaker {
     async fn execute(&self, cx: &Context, task: Task<Call>) -> Result<Status> {
         let (region, role) = (task.custom.region.as_deref(), task.custom.role.as_deref());
         let place = self.aws.choose(cx, &crate::asked(&task.inputs, region, role))?;
-        let client = self.aws.client(cx, &place)?;
-        execute(cx, &client, (&self.boto, &self.roles), &task).await
+        let (operation, does) = self.boto.find(&task.custom)?;
+        let api = if matches!(does, Does::Invoke) { &self.runtime } else { &self.aws };
+        let client = api.client(cx, &place)?;
+        execute(cx, &client, &self.roles, (operation, does), &task).await
     }
 }
 
-/// Calls what `task` asks for, in the region that `client` calls.
+/// Calls what `task` asks for, which is `operation`, in the region that `client` calls.
 async fn execute(
     cx: &Context,
     client: &Client,
-    (allowed, roles): (&Allowed, &ExecutionRoles),
+    roles: &ExecutionRoles,
+    (operation, does): (&str, Does),
     task: &Task<Call>,
 ) -> Result<Status> {
     let call = &task.custom;
-    let (operation, does) = allowed.find(call)?;
     let asked = call.config.clone().unwrap_or_default();
     let token = request::token(cx);
     let values = Values {
@@ -165,6 +184,7 @@ async fn execute(
         Does::Make(facts) => make(cx, client, roles, facts, config).await?,
         Does::Read => read(cx, client, operation, config).await?,
         Does::End => end(cx, client, operation, config).await?,
+        Does::Invoke => invoke::invoke(cx, client, config).await?,
     };
     // As in flytekit, there is a token only where one was asked for.
     let is_asked = Json::Object(asked).to_string().contains("{idempotence_token}");
@@ -241,8 +261,14 @@ mod tests {
     #[test]
     fn only_listed_methods_of_sagemaker_may_be_called() {
         let all = Allowed::new(&["all".to_owned()]).unwrap();
-        for (method, ..) in METHODS {
-            assert!(all.find(&call("sagemaker", method)).is_ok(), "{method}");
+        for (method, _, does) in METHODS {
+            assert!(all.find(&call(does.service(), method)).is_ok(), "{method}");
+        }
+        for (service, method) in
+            [("sagemaker", "invoke_endpoint_async"), ("sagemaker-runtime", "create_model")]
+        {
+            let error = all.find(&call(service, method)).unwrap_err();
+            assert!(error.message().starts_with("custom.service: "), "{error}");
         }
         let some = Allowed::new(&["create_model".to_owned(), " delete_model".to_owned()]).unwrap();
         assert!(some.find(&call("sagemaker", "delete_model")).is_ok());
@@ -250,7 +276,8 @@ mod tests {
             ("sagemaker", "delete_endpoint", "custom.method: "),
             ("sagemaker", "create_notebook_instance", "custom.method: "),
             ("iam", "create_model", "custom.service: "),
-            ("sagemaker-runtime", "invoke_endpoint_async", "custom.service: "),
+            ("sagemaker-runtime", "invoke_endpoint_async", "custom.method: "),
+            ("sagemaker-runtime", "invoke_endpoint", "custom.method: "),
         ] {
             let error = some.find(&call(service, method)).unwrap_err();
             assert!(error.message().starts_with(field), "{error}");

@@ -8,6 +8,7 @@ mod custom;
 mod errors;
 mod failure;
 mod images;
+mod invoke;
 mod job;
 mod outputs;
 mod render;
@@ -37,9 +38,14 @@ pub use crate::{boto::Call, custom::Custom, job::Job};
 const API: Api =
     Api::json_1_1("api.sagemaker", "SageMaker").signing_name("sagemaker").refusals(errors::kind);
 
+/// The API that asks endpoints for inferences.
+const RUNTIME: Api =
+    Api::rest_json("runtime.sagemaker").signing_name("sagemaker").refusals(errors::kind);
+
 /// The SageMaker plugin.
 pub struct SageMaker {
     aws: Aws,
+    runtime: Aws,
     roles: ExecutionRoles,
     retryable: Vec<String>,
     boto: boto::Allowed,
@@ -90,7 +96,9 @@ impl Plugin for SageMaker {
         let Settings { retryable_failures: retryable, boto_methods, roles, aws } = settings;
         roles.require()?;
         let boto = boto::Allowed::new(&boto_methods)?;
-        Ok(Self { aws: Aws::new(API, aws, http)?, roles, retryable, boto })
+        let api = Aws::new(API, aws.clone(), http.clone())?;
+        let runtime = api.beside(RUNTIME, &aws, http)?;
+        Ok(Self { aws: api, runtime, roles, retryable, boto })
     }
 
     fn options(&self) -> Options<Self> {

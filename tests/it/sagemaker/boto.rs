@@ -1,8 +1,14 @@
-//! `boto` tasks: calls that are answered at once.
+//! `boto` tasks: calls that are answered at once, of SageMaker's API and of its runtime's.
 
 use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};
-use tests::fakes::sagemaker::Options;
+use tests::{
+    fakes::{
+        aws::{ACCESS_KEY_ID, FakeSts, Identity, SECRET_ACCESS_KEY},
+        sagemaker::Options,
+    },
+    golden::{Flyte, Golden},
+};
 
 use super::{Stage, check_official, with};
 use crate::aws::stage::{self, attempt, golden};
@@ -113,6 +119,141 @@ async fn a_description_is_passed_on_with_its_times_in_words() {
     assert_eq!(stage.fake.calls("StopTrainingJob"), 1);
 }
 
+/// A stage whose endpoint `orders-1` is in service.
+async fn with_endpoint(args: &[&str]) -> Stage {
+    let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, args).await;
+    let endpoint = json!({"EndpointName": "orders-1", "EndpointConfigName": "orders-1"});
+    stage.fake.make("CreateEndpoint", endpoint);
+    stage
+}
+
+/// flytekit's task that asks an endpoint, with `more` in its request.
+fn invocation(more: &Json) -> Json {
+    let mut task = golden("smb_invoke");
+    let config = task["template"]["custom"]["config"].as_object_mut().unwrap();
+    config.extend(more.as_object().unwrap().clone());
+    config.retain(|_, value| !value.is_null());
+    task
+}
+
+#[tokio::test]
+async fn flytekits_task_asks_an_endpoint_and_is_told_where_the_answer_comes_to() {
+    for dialect in SYNC {
+        let stage = with_endpoint(&[]).await;
+        let seen = stage.client(dialect).await.execute(&golden("smb_invoke")).await.unwrap();
+        assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
+        let (sent, id) = stage.fake.submitted()[0].without("InferenceId");
+        let official = Golden::official(Flyte::V1, "smb_invoke").unwrap();
+        assert_eq!(official["method"], "invoke_endpoint_async");
+        assert_eq!(sent, official["request"]);
+        assert_eq!(id.len(), 64);
+        let outputs = seen.outputs.to_string();
+        for part in [
+            format!("s3://acme-ml/inferences/orders-1/{id}.out"),
+            format!("s3://acme-ml/failures/orders-1/{id}-error.out"),
+            "OutputLocation".to_owned(),
+            "FailureLocation".to_owned(),
+            "InferenceId".to_owned(),
+            "idempotence_token".to_owned(),
+        ] {
+            assert!(outputs.contains(&part), "{part}: {outputs}");
+        }
+        assert_eq!(stage.fake.breaches(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn all_members_of_an_invocation_are_sent() {
+    let stage = with_endpoint(&[]).await;
+    let more = json!({
+        "InputLocation": null, "Body": "{inputs.day};größer", "Accept": "application/json",
+        "CustomAttributes": "team=ml, {inputs.day}", "InferenceId": "orders-{idempotence_token}",
+        "S3OutputPathExtension": "daily/{inputs.day}", "Filename": "scores.json",
+        "RequestTTLSeconds": 60,
+    });
+    let seen = stage.client(Dialect::Rest).await.execute(&invocation(&more)).await.unwrap();
+    assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
+    let (sent, id) = stage.fake.submitted()[0].without("InferenceId");
+    assert_eq!(
+        sent,
+        json!({
+            "EndpointName": "orders-1", "ContentType": "text/csv", "InvocationTimeoutSeconds": 600,
+            // As JSON has blobs.
+            "Body": "MjAyNi0wMy0wMTtncsO2w59lcg==", "Accept": "application/json",
+            "CustomAttributes": "team=ml, 2026-03-01", "S3OutputPathExtension": "daily/2026-03-01",
+            "Filename": "scores.json", "RequestTTLSeconds": 60,
+        })
+    );
+    let outputs = seen.outputs.to_string();
+    assert!(outputs.contains(&id) && outputs.contains(token(&id)), "{id}: {outputs}");
+    assert!(outputs.contains("orders-1/daily/2026-03-01/scores.json"), "{outputs}");
+    assert_eq!(stage.fake.breaches(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_invocation_whose_answer_is_lost_is_repeated_by_flyte_alone_with_the_same_id() {
+    for dialect in SYNC {
+        let stage = with_endpoint(&[]).await;
+        let client = stage.client(dialect).await;
+        stage.fake.lose_answers(1);
+        client.execute(&golden("smb_invoke")).await.unwrap_err();
+        assert_eq!(stage.fake.calls("InvokeEndpointAsync"), 1);
+        for number in [None, Some(1)] {
+            let task = golden("smb_invoke");
+            let task = number.map_or(task.clone(), |number| attempt(task, number));
+            assert_eq!(client.execute(&task).await.unwrap().phase, "SUCCEEDED");
+        }
+        let sent = stage.fake.submitted();
+        let [first, repeated, other] = [0, 1, 2].map(|at| sent[at].text("InferenceId"));
+        assert_eq!(first, repeated);
+        assert_ne!(first, other, "another attempt");
+    }
+}
+
+#[tokio::test]
+async fn an_invocation_that_cannot_be_is_refused_by_its_member() {
+    let stage = with_endpoint(&[]).await;
+    let client = stage.client(Dialect::Rest).await;
+    for (more, message) in [
+        (json!({"EndpointName": "a/../b"}), "custom.config.EndpointName: "),
+        (json!({"EndpointName": null}), "custom.config.EndpointName: "),
+        (json!({"Body": "1,2"}), "custom.config: must have one of InputLocation and Body"),
+        (json!({"InputLocation": null}), "custom.config: must have one of InputLocation and Body"),
+        (json!({"InputLocation": null, "Body": [1, 2]}), "custom.config.Body: must be text"),
+        (json!({"Accept": "text/csv\r\nX-Evil: 1"}), "custom.config.Accept: must be text"),
+        (json!({"TargetModel": "m"}), "custom.config.TargetModel: "),
+        (json!({"EndpointName": "orders-2"}), "Endpoint orders-2 of account"),
+    ] {
+        let message_of = match client.execute(&invocation(&more)).await {
+            Ok(seen) => format!("{} {}", seen.phase, seen.message),
+            Err(error) => format!("{error:?}"),
+        };
+        assert!(message_of.contains(message), "{message}: {message_of}");
+    }
+    assert_eq!(stage.fake.calls("InvokeEndpointAsync"), 1, "the last one alone");
+    assert!(stage.fake.submitted().is_empty());
+}
+
+#[tokio::test]
+async fn both_apis_are_called_with_the_same_keys_of_a_role() {
+    let sts = FakeSts::start("eu-central-1").await.unwrap();
+    sts.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+    let url = format!("--sts-endpoint-url={}", sts.url());
+    let role = "--assume-role=arn:aws:iam::111122223333:role/operator";
+    let stage = with_endpoint(&[&url, role]).await;
+    (1..=2).for_each(|number| stage.fake.checker().know(Identity::temporary(number)));
+    let client = stage.client(Dialect::Rest).await;
+    for name in ["smb_invoke", "smb_delete_model", "smb_invoke"] {
+        let seen = client.execute(&golden(name)).await.unwrap();
+        assert_eq!(seen.phase, "SUCCEEDED", "{name}: {}", seen.message);
+    }
+    assert_eq!(sts.requests(), 1);
+    let signers = stage.fake.received().into_iter().map(|call| call.access_key);
+    let signers = signers.collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(signers.len(), 1, "{signers:?}");
+    assert_eq!(stage.fake.breaches(), [""; 0]);
+}
+
 #[tokio::test]
 async fn a_method_that_the_operator_does_not_list_is_refused_and_nobody_is_called() {
     let stage = Stage::set_with(Options::default(), &["--boto-methods=delete_model"]).await;
@@ -122,6 +263,7 @@ async fn a_method_that_the_operator_does_not_list_is_refused_and_nobody_is_calle
     for (task, message) in [
         (golden("smb_model"), "custom.method: "),
         (golden("smb_delete_endpoint"), "custom.method: "),
+        (golden("smb_invoke"), "custom.method: "),
         (iam, "custom.service: "),
     ] {
         let error = format!("{:?}", client.execute(&task).await.unwrap_err());

@@ -108,6 +108,8 @@ pub struct Call {
 /// Checks what a fake receives and answers.
 pub struct Checker {
     model: &'static Model,
+    /// Of another API at the same address.
+    rest: Option<&'static Model>,
     regions: Vec<String>,
     identities: Mutex<BTreeMap<String, Identity>>,
     breaches: Mutex<Vec<String>>,
@@ -119,10 +121,29 @@ impl Checker {
     pub fn new(model: &'static Model, regions: &[&str]) -> Self {
         Self {
             model,
+            rest: None,
             regions: regions.iter().map(|&region| region.to_owned()).collect(),
             identities: Mutex::default(),
             breaches: Mutex::default(),
         }
+    }
+
+    /// Checks requests that name their operation by a path with `model`, if there is one.
+    #[must_use]
+    pub fn with_rest(self, model: Option<&'static Model>) -> Self {
+        Self { rest: model, ..self }
+    }
+
+    /// The model of the API that `received` is for.
+    fn model_of(&self, received: Received<'_>) -> &'static Model {
+        let is_rest = received.uri.path() != "/" && !received.headers.contains_key("x-amz-target");
+        self.rest.filter(|_| is_rest).unwrap_or(self.model)
+    }
+
+    /// The model that has `operation`.
+    fn model_with(&self, operation: &str) -> &'static Model {
+        let has = |model: &&Model| model.operations.contains_key(operation);
+        self.rest.filter(has).unwrap_or(self.model)
     }
 
     /// Accepts requests that `identity` signs.
@@ -153,9 +174,10 @@ impl Checker {
     /// # Errors
     /// AWS's answer to a request that does not fit.
     pub fn check(&self, received: Received<'_>) -> Result<Call, Box<Response>> {
-        let access_key = self.verify(received)?;
-        let (name, operation, input) = match self.model.is_rest() {
-            true => rest::read(self.model, received)
+        let model = self.model_of(received);
+        let access_key = self.verify(received, model)?;
+        let (name, operation, input) = match model.is_rest() {
+            true => rest::read(model, received)
                 .map_err(|why| self.refused("SerializationException", &why))?,
             false => {
                 let (name, operation) = self.operation(received)?;
@@ -169,7 +191,7 @@ impl Checker {
                 (name, operation, input)
             }
         };
-        let problems = shape::check(self.model, &operation.input, &input);
+        let problems = shape::check(model, &operation.input, &input);
         if let Some(kind) = problems.first().map(|first| first.kind) {
             let messages = problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
             self.breach(format!("{name}: {}", messages.join("; ")));
@@ -179,10 +201,10 @@ impl Checker {
     }
 
     /// Who signed `received`.
-    fn verify(&self, received: Received<'_>) -> Result<String, Box<Response>> {
+    fn verify(&self, received: Received<'_>, model: &Model) -> Result<String, Box<Response>> {
         let verified = signature::verify(
             received,
-            &self.model.metadata.signing_name,
+            &model.metadata.signing_name,
             &self.regions,
             &lock(&self.identities),
         );
@@ -234,24 +256,26 @@ impl Checker {
 
     /// A successful answer of `operation`.
     pub fn answer(&self, operation: &str, output: &Value) -> Response {
-        let known = self.model.operations.get(operation).and_then(|known| known.output.as_ref());
+        let model = self.model_with(operation);
+        let known = model.operations.get(operation).and_then(|known| known.output.as_ref());
         match known {
             Some(shape) => {
-                for problem in shape::check(self.model, shape, output) {
+                for problem in shape::check(model, shape, output) {
                     self.breach(format!("the fake's answer to {operation}: {}", problem.message));
                 }
             }
             None => self.breach(format!("the fake answers {operation}, which has no output")),
         }
-        let status =
-            self.model.operations.get(operation).and_then(|known| known.http.response_code);
+        let status = model.operations.get(operation).and_then(|known| known.http.response_code);
         let status = status.and_then(|code| StatusCode::from_u16(code).ok());
-        respond(status.unwrap_or(StatusCode::OK), output)
+        let (headers, body) = rest::spread(known.and_then(|shape| model.shapes.get(shape)), output);
+        (headers, respond(status.unwrap_or(StatusCode::OK), &body)).into_response()
     }
 
     /// A successful answer of `operation`, which has no output.
     pub fn done(&self, operation: &str) -> Response {
-        if self.model.operations.get(operation).is_none_or(|known| known.output.is_some()) {
+        let known = self.model_with(operation).operations.get(operation);
+        if known.is_none_or(|known| known.output.is_some()) {
             self.breach(format!("the fake answers {operation} without its output"));
         }
         StatusCode::OK.into_response()
@@ -265,17 +289,18 @@ impl Checker {
         message: &str,
         members: &Value,
     ) -> Response {
-        let documented = self.model.operations.get(operation);
+        let model = self.model_with(operation);
+        let documented = model.operations.get(operation);
         if !documented.is_some_and(|known| known.errors.iter().any(|error| error == code)) {
             self.breach(format!(
                 "the fake answers {operation} with {code}, which is not documented"
             ));
         }
-        let shape = self.model.shapes.get(code);
+        let shape = model.shapes.get(code);
         let is_fault = shape.is_some_and(|shape| shape.fault);
         let status =
             if is_fault { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
-        let is_rest = self.model.is_rest();
+        let is_rest = model.is_rest();
         let mut body = Map::new();
         if !is_rest {
             body.insert("__type".to_owned(), code.into());

@@ -1,7 +1,8 @@
 //! A fake SageMaker that runs no jobs.
 //!
 //! It speaks awsJson 1.1: names are unique, those of endpoints whatever their case; jobs and endpoints go through states to
-//! the configured [`Ending`]; jobs can be stopped while they run; tags are kept.
+//! the configured [`Ending`]; jobs can be stopped while they run; tags are kept. Of the runtime's API it has asynchronous
+//! invocations, which nobody serves.
 
 mod operations;
 mod resource;
@@ -111,6 +112,10 @@ impl Service for SageMaker {
 
     fn model() -> &'static Model {
         Model::sagemaker()
+    }
+
+    fn rest_model() -> Option<&'static Model> {
+        Some(Model::sagemaker_runtime())
     }
 
     fn new(options: Options) -> Self {

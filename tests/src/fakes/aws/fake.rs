@@ -59,7 +59,7 @@ impl<S: Service> Fake<S> {
     /// # Errors
     /// If it cannot be bound.
     pub async fn start_at(address: SocketAddr, options: S::Options) -> Result<Self> {
-        let checker = Checker::new(S::model(), S::regions());
+        let checker = Checker::new(S::model(), S::regions()).with_rest(S::rest_model());
         checker.know(Identity::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         let script = Script {
             service: S::new(options),

@@ -66,6 +66,8 @@ pub(super) struct Shape {
     /// One member at a time.
     #[serde(default)]
     pub(super) union: bool,
+    /// The member that is the whole body over rest-json, with what it is instead of JSON.
+    pub(super) payload: Option<String>,
 }
 
 /// The status of an exception.
@@ -138,6 +140,18 @@ impl Model {
     pub fn sagemaker() -> &'static Self {
         static MODEL: LazyLock<Model> =
             LazyLock::new(|| Model::parse(include_str!("../../../aws-models/sagemaker.json")));
+        &MODEL
+    }
+
+    /// The model of SageMaker's runtime.
+    ///
+    /// # Panics
+    /// If the extract is not one; a test reads it.
+    #[must_use]
+    pub fn sagemaker_runtime() -> &'static Self {
+        static MODEL: LazyLock<Model> = LazyLock::new(|| {
+            Model::parse(include_str!("../../../aws-models/sagemaker-runtime.json"))
+        });
         &MODEL
     }
 

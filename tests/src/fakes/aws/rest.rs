@@ -1,7 +1,8 @@
 //! rest-json: operations have methods and paths, and inputs are spread over path, query and body.
 
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
@@ -27,10 +28,14 @@ pub(super) fn read(
     let Some(input) = model.shapes.get(&operation.input) else {
         return Err(format!("the model has no shape {}", operation.input));
     };
-    let mut members = body(name, received)?;
+    let mut members = match &input.payload {
+        Some(member) => payload(member, received.body),
+        None => body(name, received)?,
+    };
     if let Some(member) = members.keys().find(|member| is_elsewhere(input, member)) {
         return Err(format!("{name}: {member} is not a member of the body"));
     }
+    members.extend(in_headers(model, name, input, received.headers)?);
     for (label, value) in labels {
         let member = at(input, "uri", label).ok_or_else(|| format!("{name}: no label {label}"))?.0;
         members.insert(member.to_owned(), value.into());
@@ -59,6 +64,45 @@ fn body(name: &str, received: Received<'_>) -> Result<Map<String, Value>, String
         return Err(format!("{name}: content-type: {media_type:?}"));
     }
     serde_json::from_slice(received.body).map_err(|why| format!("{name}: {why}"))
+}
+
+/// The member that is the whole body, as JSON has blobs.
+fn payload(member: &str, body: &[u8]) -> Map<String, Value> {
+    let body = Some(body).filter(|body| !body.is_empty());
+    body.map(|body| (member.to_owned(), BASE64_STANDARD.encode(body).into())).into_iter().collect()
+}
+
+/// The members in `headers`. A header of AWS's that is none does not fit.
+fn in_headers(
+    model: &Model,
+    name: &str,
+    input: &Shape,
+    headers: &HeaderMap,
+) -> Result<Map<String, Value>, String> {
+    let mut members = Map::new();
+    for (header, value) in headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amzn-")) {
+        let (member, reference) = at(input, "header", header.as_str())
+            .ok_or_else(|| format!("{name}: no header {header}"))?;
+        let text = value.to_str().map_err(|why| format!("{name}: {header}: {why}"))?;
+        members.insert(member.to_owned(), typed(model, reference, text));
+    }
+    Ok(members)
+}
+
+/// The headers and the body of an answer that is `output` of the shape.
+pub(super) fn spread(shape: Option<&Shape>, output: &Value) -> (HeaderMap, Value) {
+    let (mut headers, mut body) = (HeaderMap::new(), output.clone());
+    let members = shape.into_iter().flat_map(|shape| &shape.members);
+    for (member, reference) in members.filter(|(_, it)| it.location.as_deref() == Some("header")) {
+        let value = body.as_object_mut().and_then(|body| body.remove(member));
+        let name = reference.location_name.as_ref().unwrap_or(member);
+        let name = HeaderName::from_bytes(name.to_lowercase().as_bytes());
+        let value = value.as_ref().and_then(Value::as_str).map(HeaderValue::from_str);
+        if let (Ok(name), Some(Ok(value))) = (name, value) {
+            headers.insert(name, value);
+        }
+    }
+    (headers, body)
 }
 
 /// The parts of `path` that the labels of `template` stand for.
@@ -94,7 +138,8 @@ fn at<'a>(shape: &'a Shape, location: &str, key: &str) -> Option<(&'a str, &'a R
     let mut members = shape.members.iter();
     let found = members.find(|(name, member)| {
         let its = member.location_name.as_ref().unwrap_or(name);
-        member.location.as_deref() == Some(location) && its == key
+        let is_it = if location == "header" { its.eq_ignore_ascii_case(key) } else { its == key };
+        member.location.as_deref() == Some(location) && is_it
     });
     found.map(|(name, member)| (name.as_str(), member))
 }

@@ -15,6 +15,12 @@ pub trait Service: Send + Sized + 'static {
     /// Its model.
     fn model() -> &'static Model;
 
+    /// The model of a rest-json API that the fake has besides, which AWS has at other hosts.
+    #[must_use]
+    fn rest_model() -> Option<&'static Model> {
+        None
+    }
+
     /// The regions for which requests may be signed.
     #[must_use]
     fn regions() -> &'static [&'static str] {

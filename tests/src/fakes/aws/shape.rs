@@ -157,8 +157,18 @@ fn lower(name: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-/// Whether the whole of `text` matches `pattern`. Each pattern is compiled once: in debug builds that takes long.
+/// Whether the whole of `text` matches `pattern`, which may begin with what must not be there.
 fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.strip_prefix("^(?!").and_then(|pattern| pattern.split_once(')')) {
+        Some((refused, pattern)) => {
+            !matches_all(&format!("(?:{refused}).*"), text) && matches_all(pattern, text)
+        }
+        None => matches_all(pattern, text),
+    }
+}
+
+/// Whether the whole of `text` matches `pattern`. Each pattern is compiled once: in debug builds that takes long.
+fn matches_all(pattern: &str, text: &str) -> bool {
     static COMPILED: Mutex<BTreeMap<String, Option<Regex>>> = Mutex::new(BTreeMap::new());
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let regex = compiled.entry(pattern.to_owned()).or_insert_with(|| compile(pattern)).clone();
@@ -170,6 +180,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 fn compile(pattern: &str) -> Option<Regex> {
     let pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}");
     let pattern = pattern.replace(r"\uD800\uDBFF-\uDC00\uDFFF", r"\x{10000}-\x{10FFFF}");
+    let pattern = pattern.replace(r"\p{Print}", r"\x20-\x7e");
     let mut rust = String::new();
     let mut parts = pattern.split(r"\u");
     rust.push_str(parts.next().unwrap_or_default());

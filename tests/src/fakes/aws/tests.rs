@@ -84,6 +84,24 @@ fn patterns_of_java_are_read() {
 }
 
 #[test]
+fn what_a_pattern_refuses_at_the_beginning_is_found() {
+    let model = Model::sagemaker_runtime();
+    for (member, text, is_fit) in [
+        ("Filename", "a.csv", true),
+        ("Filename", "a.b.csv", false),
+        ("S3OutputPathExtension", "a/b", true),
+        ("S3OutputPathExtension", "s3:a", false),
+        ("InferenceId", "a b", true),
+        ("InferenceId", " a", false),
+        ("InferenceId", "aü", false),
+    ] {
+        let input = json!({"EndpointName": "orders", member: text});
+        let found = problems(model, "InvokeEndpointAsync", &input);
+        assert_eq!(found.is_empty(), is_fit, "{member} {text}: {found:?}");
+    }
+}
+
+#[test]
 fn an_unsigned_request_is_a_breach_and_a_foreign_key_is_not() {
     let checker = Checker::new(Model::redshift_data(), &["eu-central-1"]);
     let uri = Uri::from_static("/");

@@ -23,6 +23,9 @@ impl SageMaker {
         if operation == "ListTags" {
             return self.tags(call.text("ResourceArn"));
         }
+        if operation == "InvokeEndpointAsync" {
+            return self.invoke(call);
+        }
         let known = VERBS.into_iter().find_map(|(verb, answer)| {
             Some((answer, operation.strip_prefix(verb).and_then(Kind::of)?))
         });
@@ -30,6 +33,29 @@ impl SageMaker {
             Some((answer, kind)) => answer(self, kind, call),
             None => Err(Exception::unknown(operation)),
         }
+    }
+
+    /// Each call is another invocation, whatever its inference id: AWS promises nothing else.
+    fn invoke(&self, call: &Call) -> Answer {
+        let name = call.text("EndpointName");
+        let key = Kind::of("Endpoint").map(|kind| kind.key(name));
+        let found = key.and_then(|key| self.resources.get(&key));
+        if found.is_none_or(|endpoint| endpoint.state() != "InService") {
+            let message = format!("Endpoint {name} of account 123456789012 not found.");
+            return Err(Exception::new("ValidationError", message));
+        }
+        let id = match call.text("InferenceId") {
+            "" => "f1c1b0d2-0000-4000-8000-000000000001",
+            id => id,
+        };
+        let (file, extension) = (call.text("Filename"), call.text("S3OutputPathExtension"));
+        let file = if file.is_empty() { format!("{id}.out") } else { file.to_owned() };
+        let folder = format!("{name}/{extension}").trim_end_matches('/').to_owned();
+        Ok(Done::Started(json!({
+            "InferenceId": id,
+            "OutputLocation": format!("s3://acme-ml/inferences/{folder}/{file}"),
+            "FailureLocation": format!("s3://acme-ml/failures/{folder}/{id}-error.out"),
+        })))
     }
 
     fn create(&mut self, kind: &'static Kind, call: &Call) -> Answer {
