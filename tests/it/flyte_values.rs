@@ -84,6 +84,8 @@ async fn all_served() -> BTreeMap<&'static str, BTreeSet<String>> {
                 &spawn::<sagemaker::SageMaker>(&[
                     "--region=eu-west-1",
                     "--execution-roles=arn:aws:iam::111122223333:role/ml",
+                    // Values route `boto` to it only when asked to: its tasks call any service of AWS.
+                    "--boto-methods=",
                 ])
                 .await,
             )
