@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
-use server_core::text::{MAX_CODE, acts, cut, cut_middle, printable};
+use server_core::text::{MAX_CODE, acts, cut, cut_middle, is_printable, printable};
 
 use crate::task::Value;
 
@@ -245,7 +245,10 @@ fn is_page(uri: &str) -> bool {
     let has = |scheme: &str| {
         uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
-    (has("http://") || has("https://")) && !uri.chars().any(|it| acts(it) || it.is_whitespace())
+    // Most are ASCII, as in `is_printable`.
+    let is_plain = uri.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    let is_as_seen = || !uri.chars().any(|it| acts(it) || it.is_whitespace());
+    (has("http://") || has("https://")) && (is_plain || is_as_seen())
 }
 
 /// `fact` of at most [`MAX_MESSAGE`] bytes, whose strings are printable.
@@ -253,6 +256,7 @@ fn bounded(fact: Json) -> Option<Json> {
     match fact {
         Json::String(text) => Some(cut_middle(printable(text), MAX_MESSAGE).into_owned().into()),
         Json::Array(_) | Json::Object(_) if fact.to_string().len() > MAX_MESSAGE => None,
+        fact if has_printable_strings(&fact) => Some(fact),
         fact => Some(printable_json(fact)),
     }
 }
@@ -267,6 +271,17 @@ fn printable_json(json: Json) -> Json {
             members.into_iter().map(member).collect()
         }
         plain => plain,
+    }
+}
+
+fn has_printable_strings(json: &Json) -> bool {
+    match json {
+        Json::String(text) => is_printable(text),
+        Json::Array(items) => items.iter().all(has_printable_strings),
+        Json::Object(members) => {
+            members.iter().all(|(name, value)| is_printable(name) && has_printable_strings(value))
+        }
+        _ => true,
     }
 }
 
