@@ -15,7 +15,7 @@ use crate::{
 /// A vendor's API that answers Flyte tasks within one call, without a job to poll.
 ///
 /// Write two functions and two types. For work that takes longer than a caller waits, implement
-/// [`Plugin`](crate::Plugin).
+/// [`Plugin`].
 ///
 /// ```
 /// use plugin_core::{
@@ -78,7 +78,7 @@ pub trait SyncPlugin: Sized + Send + Sync + 'static {
     /// the path of the wrong field before any code of the plugin runs.
     type Custom: DeserializeOwned + JsonSchema + Send + 'static;
 
-    /// A task as people submit it over REST, as in [`Plugin::EXAMPLE`](crate::Plugin::EXAMPLE).
+    /// A task as people submit it over REST, as in [`Plugin::EXAMPLE`].
     const EXAMPLE: &'static str = r#"{"custom": {}}"#;
 
     /// The task types that this service answers: all of [`TASK_TYPES`](Self::TASK_TYPES), unless a
