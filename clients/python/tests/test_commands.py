@@ -112,7 +112,7 @@ def test_flags_of_the_check_need_no_dashes_before_them(directory):
 
 @pytest.fixture
 def forgetful(directory):
-    """An app that starts a job for each create, and a suite that prints what it is told of that."""
+    """An app that starts a job for each create, and a suite that prints the findings it gets."""
     text = (directory / "my_plugin.py").read_text()
     (directory / "my_plugin.py").write_text(text.replace("return task.key", "return os.urandom(8).hex()"))
     script = "import sys; print(open(sys.argv[sys.argv.index('--plugin-findings') + 1]).read()); sys.exit(1)"

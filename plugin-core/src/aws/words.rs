@@ -6,7 +6,7 @@ pub fn given(field: &Option<String>) -> Option<&str> {
     field.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// Whether `text` has one of `parts`, whatever their case. Blanks around a part do not count, and an empty one is none.
+/// Whether `text` has one of `parts`, whatever their case. Blanks around a part do not count; empty parts are ignored.
 ///
 /// Some services report failures in words alone: operators list those after which Flyte may retry.
 #[must_use]

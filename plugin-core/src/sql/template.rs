@@ -78,8 +78,8 @@ impl<'a, H> Template<'a, H> {
         (last.kind == Kind::LineComment).then(|| self.source(last))
     }
 
-    /// Refuses what has the form of a placeholder of Flyte and is none, where no SQL looks so; within quotes, where it is
-    /// text that SQL may have, only if it begins with one of Flyte's names. Comments are not read.
+    /// Refuses what looks like one of Flyte's placeholders but is unknown. Outside of quotes no SQL looks like one; within
+    /// quotes it may be text, and is refused only if it begins with one of Flyte's names. Comments are not read.
     ///
     /// # Errors
     /// `InvalidArgument` with `field` and what was found.
