@@ -35,7 +35,7 @@ GRACE = 30
 
 
 def find_bridge(named: str | None) -> str:
-    """The path of the bridge. Raises Failure if it is not found, Misuse if the program that was named is not the bridge."""
+    """The path of the bridge. Raises Failure if it is not found, Misuse if ``named`` is not the bridge."""
     if not named:
         return find(BRIDGE, "name it with --bridge PATH")
     found = shutil.which(named)
