@@ -34,6 +34,7 @@ pub(crate) fn render(cx: &Context, task: &Task<Custom>) -> Result<String> {
         Some((found.placeholder, found.range.len()))
     };
     let template = Template::parse(GOOGLE_SQL, statement, &mut find)?;
+    template.check_placeholders("template.sql.statement")?;
     check_comment(&template, task)?;
     let mut writer = Writer::new(GOOGLE_SQL);
     let mut at = 0;

@@ -62,11 +62,12 @@ impl Parts<'_> {
 /// Splits `statement` of a task with `inputs`.
 ///
 /// # Errors
-/// `InvalidArgument` for a placeholder that cannot be rendered safely.
+/// `InvalidArgument` for a placeholder that is unknown or cannot be rendered safely.
 pub(crate) fn split<'a>(statement: &'a str, inputs: &BTreeSet<&str>) -> Result<Parts<'a>> {
     let mut finder = Finder::new(statement, inputs);
     let mut find = |at, before: Option<&[Token]>| finder.find(at, before);
     let template = Template::parse(SNOWFLAKE, statement, &mut find)?;
+    template.check_placeholders("template.sql.statement")?;
     let comment = template.swallowing_comment().unwrap_or_default();
     if let Some(name) = named(comment, ':').find(|name| inputs.contains(name)) {
         return Err(swallowed(&format!(":{name}")));

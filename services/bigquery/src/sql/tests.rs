@@ -381,3 +381,19 @@ fn the_size_of_a_statement_is_bounded() {
     let message = refusal(&"-".repeat((1 << 20) + 1), &large);
     assert!(message.starts_with("template.sql.statement: longer than 1,048,576"), "{message}");
 }
+
+#[test]
+fn an_unknown_placeholder_is_refused() {
+    for (statement, unknown) in [
+        ("SELECT {{ .input.x }}", "{{ .input.x }}"),
+        ("SELECT '{{ .outputPrefixes }}'", "{{ .outputPrefixes }}"),
+        ("SELECT * FROM `{{ .inputs.x | upper }}`", "{{ .inputs.x | upper }}"),
+    ] {
+        let message = refusal(statement, &Value::Null);
+        assert!(message.starts_with("template.sql.statement: "), "{message}");
+        assert!(message.contains(unknown), "{message}");
+    }
+    for statement in ["SELECT '{{ x }} {{ .Values.y }}'", "SELECT 1 -- {{ .input.x }}\n"] {
+        assert!(rendered(statement, &Value::Null).is_ok(), "{statement}");
+    }
+}

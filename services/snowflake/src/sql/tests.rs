@@ -324,3 +324,23 @@ fn parameters_in_a_comment_that_extends_to_the_end_are_rejected() {
     }
     parts("SELECT 1 -- a::x, 12:x, :z");
 }
+
+#[test]
+fn an_unknown_placeholder_is_refused() {
+    for (statement, unknown) in [
+        ("SELECT {{ .input.x }}", "{{ .input.x }}"),
+        ("SELECT '{{ .outputPrefixes }}'", "{{ .outputPrefixes }}"),
+        ("SELECT 1 AS \"{{ .inputs.x | upper }}\"", "{{ .inputs.x | upper }}"),
+    ] {
+        let error = try_split(statement).unwrap_err();
+        assert!(error.message().starts_with("template.sql.statement: "), "{error}");
+        assert!(error.message().contains(unknown), "{error}");
+    }
+    for statement in [
+        "SELECT {'a': {'b': 1}}",
+        "SELECT '{{ x }} {{ .Values.y }}'",
+        "SELECT 1 -- {{ .input.x }}\n",
+    ] {
+        assert!(try_split(statement).is_ok(), "{statement}");
+    }
+}
