@@ -22,8 +22,10 @@ fn example(text: &str) -> String {
     }
 }
 
-/// A value parser of arguments that contain a URL. By mistake it may contain a password, and clap would print what it
-/// refuses: the error shows no value with an `@` or a query, but only the reason. Reasons must not show it either.
+/// A value parser of arguments that contain a URL.
+///
+/// By mistake it may contain a password, and clap would print what it refuses: the error shows no value with an `@` or a
+/// query, but only the reason. Reasons must not show it either.
 ///
 /// ```
 /// # use server_core::address::Unshown;
