@@ -9,7 +9,7 @@ use anyhow::Result;
 use plugin_core::SERVING;
 use reqwest::Client;
 use serde::Serialize;
-use server_core::duration::parse_timeout;
+use server_core::{address::Unshown, duration::parse_timeout};
 use tokio::{
     runtime::Builder,
     task::JoinSet,
@@ -28,7 +28,7 @@ use crate::{output::Output, progress, table::Table};
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     /// What to ask: http, or https if the service has a certificate.
-    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = parse_url)]
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8000", value_parser = Unshown(parse_url))]
     urls: Vec<Url>,
 
     /// Certificate authorities to trust instead of the system's, in PEM.

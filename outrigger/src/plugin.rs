@@ -82,6 +82,11 @@ fn row(checked: &Checked) -> Json {
 fn attempt(args: &tools::Try, output: Output) -> Result<Exit> {
     match args.run() {
         Ok(text) => output.print(&text, &json!({ "file": args.file(), "requests": text }))?,
+        Err(wrong) if output == Output::Json => {
+            let error = wrong.strip_prefix("error: ").unwrap_or(&wrong);
+            output.print("", &json!({ "file": args.file(), "error": error }))?;
+            return Ok(Exit::Failed);
+        }
         Err(wrong) => {
             // What is wrong has its own first line, as in `check`.
             anstream::eprintln!("{wrong}");

@@ -1,12 +1,15 @@
 //! `outrigger flyte-values`: Helm values that make Flyte route task types to plugins.
 
-use std::path::PathBuf;
+use std::{io::Read as _, path::PathBuf};
 
 use anyhow::Result;
 use serde_json::Value as Json;
 use xtask::exit::{Exit, usage};
 
 use crate::{output, plugins};
+
+/// More than any plugin.toml has.
+const MAX_BYTES: u64 = 1 << 20;
 
 // The description is that of the values' own arguments.
 #[derive(Debug, clap::Args)]
@@ -69,8 +72,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit> {
 
 fn read(file: &PathBuf) -> Result<(String, String)> {
     let name = file.display().to_string();
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok((name, text)),
+    let mut text = String::new();
+    let opened = std::fs::File::open(file);
+    match opened.and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text)) {
+        Ok(length) if length as u64 == MAX_BYTES => {
+            Err(usage(format!("--plugin {name}: is too large for a plugin.toml")))
+        }
+        Ok(_) => Ok((name, text)),
         Err(error) => Err(usage(format!("--plugin {name}: {error}"))),
     }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, ValueEnum};
 use plugin_core::testing::Dialect;
 use secrecy::SecretString;
-use server_core::duration::parse_timeout;
+use server_core::{address::Unshown, duration::parse_timeout};
 use url::Url;
 
 use crate::task::TypeName;
@@ -19,11 +19,11 @@ use crate::task::TypeName;
 #[command(name = "plugin-conformance", version)]
 pub struct Args {
     /// URL of the service's API port, which has gRPC and REST.
-    #[arg(long, default_value = "http://127.0.0.1:8000", value_parser = parse_url)]
+    #[arg(long, default_value = "http://127.0.0.1:8000", value_parser = Unshown(parse_url))]
     pub url: Url,
 
     /// URL of the service's admin port, for /readyz and /metrics. Without it they are not checked.
-    #[arg(long, value_parser = parse_url)]
+    #[arg(long, value_parser = Unshown(parse_url))]
     pub admin_url: Option<Url>,
 
     /// Bearer token for every call. Processes of the same machine can see it; prefer --token-file.

@@ -226,7 +226,7 @@ fn handle_keys(args: &ServerArgs, plugins: &[(&str, AnyPlugin)]) -> Result<Handl
     }
     Err(Error::invalid(
         "--handle-keys (PLUGIN_HANDLE_KEYS) is missing: without a persistent key, a restart loses every \
-         running job. Create one with: openssl rand -base64 32 > handle.key",
+         running job. Create one with: outrigger token new-key handle.key, or (umask 077; openssl rand -base64 32 > handle.key)",
     ))
 }
 

@@ -1,6 +1,8 @@
-//! Addresses to listen on, as flags and variables spell them.
+//! Addresses as flags and variables spell them: those to listen on, and those to call.
 
-use std::net::SocketAddr;
+use std::{ffi::OsStr, net::SocketAddr};
+
+use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
 
 /// Reads an address: `IP:PORT`, or `[IP]:PORT` for IPv6.
 ///
@@ -20,9 +22,70 @@ fn example(text: &str) -> String {
     }
 }
 
+/// A value parser of arguments that contain a URL.
+///
+/// By mistake it may contain a password, and clap would print what it refuses: the error shows no value with an `@` or a
+/// query, but only the reason. Reasons must not show it either.
+///
+/// ```
+/// # use server_core::address::Unshown;
+/// let parser = Unshown(|text: &str| text.parse::<http::Uri>().map_err(|error| error.to_string()));
+/// let url = clap::Arg::new("url").value_parser(parser);
+/// let line = clap::Command::new("x").arg(url);
+/// let error = line.try_get_matches_from(["x", "http://u:hunter2@h^"]).unwrap_err();
+/// assert!(!error.to_string().contains("hunter2"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Unshown<F>(pub F);
+
+impl<T, F> TypedValueParser for Unshown<F>
+where
+    T: Clone + Send + Sync + 'static,
+    F: Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        match value.to_str() {
+            Some(text) if text.contains(['@', '?']) => (self.0)(text).map_err(|why| {
+                let argument = argument.map(ToString::to_string).unwrap_or_default();
+                let message = format!("invalid value for '{argument}': {why}");
+                command.clone().error(ErrorKind::ValueValidation, message)
+            }),
+            _ => self.0.parse_ref(command, argument, value),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_url_is_shown_unless_it_may_contain_a_secret() {
+        let refuse = |_: &str| Err::<u8, _>("the scheme must be http".to_owned());
+        let argument = Arg::new("url").long("url").value_parser(Unshown(refuse));
+        let line = Command::new("x").arg(argument);
+        for (value, shown) in [
+            ("h:8000", true),
+            ("ftp://u:hunter2@h", false),
+            ("u:hunter2@h", false),
+            ("ftp://h?token=hunter2", false),
+        ] {
+            let given = ["x".to_owned(), format!("--url={value}")];
+            let error = line.clone().try_get_matches_from(given).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), (ErrorKind::ValueValidation, 2));
+            let error = error.to_string();
+            assert_eq!(error.contains(value), shown, "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(error.contains("--url <url>': the scheme must be http"), "{error}");
+        }
+    }
 
     #[test]
     fn addresses_have_an_ip_and_a_port() {

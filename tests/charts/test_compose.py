@@ -204,9 +204,9 @@ class Here:
     def run(self, name):
         return subprocess.run(self.command(name), env=self.environment(name), capture_output=True, text=True, timeout=30)
 
-    def start(self, name, command=None):
+    def start(self, name, command=None, environment=None):
         with open(self.directory / f"{name}.log", "w") as log:
-            command, environment = command or self.command(name), self.environment(name)
+            command, environment = command or self.command(name), environment or self.environment(name)
             self.processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT))
 
     def stop(self):
@@ -268,6 +268,15 @@ def test_a_task_runs_with_the_token_of_the_page(here, token):
 
 def test_the_page_of_the_api_is_open(here):
     assert http_status(here.url("bigquery:8000") + "/docs/") == 200
+
+
+def test_service_starts_with_the_name_of_the_fake(here):
+    """It is on loopback in the other tests, where plain HTTP needs no permission."""
+    admin = f"127.0.0.1:{free_port()}"
+    fake = (here.addresses["fake-bigquery:8085"], "fake-bigquery:8085")
+    command = [*(str(it).replace(*fake) for it in here.command("bigquery")[:-2]), "--listen=127.0.0.1:0", f"--admin-listen={admin}"]
+    here.start("bigquery-by-name", command, {key: value.replace(*fake) for key, value in here.environment("bigquery").items()})
+    eventually(lambda: http_status(f"http://{admin}/readyz") == 200, within=10, what="the service is ready")
 
 
 def test_health_check_of_the_container_passes(here):

@@ -164,6 +164,8 @@ def objects(schema, path=""):
         name = schema["$ref"].removeprefix("#/definitions/")
         return objects(SCHEMA["definitions"][name], path)
     found = [(path, schema)] if schema.get("type") == "object" else []
+    for part in schema.get("allOf", []):
+        found += objects(part, path)
     for name, inside in schema.get("properties", {}).items():
         found += objects(inside, f"{path}.{name}" if path else name)
     if "items" in schema:

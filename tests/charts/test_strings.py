@@ -28,6 +28,8 @@ def texts(schema, path=()):
         yield from texts(SCHEMA["definitions"][schema["$ref"].removeprefix("#/definitions/")], path)
     elif schema.get("type") == "string":
         yield path
+    for part in schema.get("allOf", []):
+        yield from texts(part, path)
     for name, inside in schema.get("properties", {}).items():
         yield from texts(inside, (*path, name))
     if "items" in schema:

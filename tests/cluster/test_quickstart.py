@@ -1,5 +1,6 @@
 """docs/quickstart-operator.md: its commands for the cluster, as they are written, against the control plane."""
 
+import base64
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from namespace import TOOLS, Namespace
 
 PAGE = ROOT / "docs" / "quickstart-operator.md"
 REGISTRY = "registry.example.com/team"
+TOKEN = "dapi-0123"
 
 
 def commands():
@@ -38,22 +40,27 @@ def installed(plane, flyte, folder):
     }
     if "flyte-binary" not in flyte.kubectl("get", "serviceaccounts", "--output=name"):
         flyte.kubectl("create", "serviceaccount", "flyte-binary")
-    # In one shell, as a reader has it: variables stay.
+    # In one shell, as a reader has it: variables stay. What the reader pastes is Databricks' token.
     script = "set -x\n" + "".join(commands())
-    done = subprocess.run(["bash", "-euc", script], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-euc", script], input=f"{TOKEN}\n", cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     yield Namespace(plane, "plugins")
     Namespace(plane, "plugins").kubectl("delete", "namespace", "plugins", "--wait=false")
 
 
-def test_page_installs_both_plugins(installed, flyte, tmp_path):
-    assert len(commands()) == 6
+def test_page_installs_both_plugins(installed, folder):
+    assert len(commands()) == 8
     bigquery, databricks = (installed.get("deployment", name)["spec"]["template"]["spec"] for name in ("bigquery", "databricks"))
     assert bigquery["containers"][0]["image"] == f"{REGISTRY}/bigquery:0.1.0"
     account = installed.get("serviceaccount", "bigquery")
     assert account["metadata"]["annotations"]["iam.gke.io/gcp-service-account"].startswith("flyte-bigquery@")
     (secrets,) = (volume for volume in databricks["volumes"] if volume["name"] == "secrets")
     assert secrets["projected"]["sources"][0]["secret"]["name"] == "databricks-credentials"
+    credentials = installed.get("secret", "databricks-credentials")["data"]
+    assert credentials == {"databricks_token": base64.b64encode(f"{TOKEN}\n".encode()).decode()}
+    assert not (folder / "databricks_token").exists()
     eventually(lambda: installed.pods("bigquery"), what=installed.refusals)
     assert installed.refusals() == [], "the namespace enforces the restricted pod security standard"
     notes = installed.helm("get", "notes", "bigquery")

@@ -97,15 +97,49 @@ async fn shells_get_completions_of_every_command() {
 }
 
 #[tokio::test]
+async fn a_url_with_a_password_is_refused_and_not_shown() {
+    const URL: &str = "http://u:hunter2@h:1";
+    let route = format!("--route=127.0.0.1:1={URL}");
+    for (program, args) in [
+        ("outrigger", &["health-check", URL][..]),
+        ("outrigger", &["check", "--url", URL]),
+        ("outrigger", &["new", "acme", "--kind=rust", "--no-input", "--core", URL]),
+        ("plugin-conformance", &["--admin-url", URL]),
+        ("propeller-proxy", &[&route, "--token-file=/nowhere"]),
+        ("bigquery", &["health-check", URL]),
+        ("bigquery", &["--insecure-no-auth", "--endpoint", URL]),
+        ("bigquery", &["--insecure-no-auth", "--otlp-endpoint", URL]),
+    ] {
+        let (code, text) = program::output(program, args, &[]).await;
+        assert!(code == Some(2) || code == Some(1), "{program} {args:?}: {code:?}");
+        assert!(text.contains("error") || text.contains("credentials"), "{text}");
+        assert!(!text.contains("hunter2"), "{program} {args:?}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_command_lines_end_with_2_and_say_what_is_wrong() {
     for (args, message) in [
         (&["frobnicate"][..], "unrecognized subcommand"),
         (&["serve", "plugin:app"], "install the wheel"),
         (&["flyte-values", "--flyte=2", "--chart=binary"], "name the installed plugins"),
         (&["flyte-values", "x", "--flyte=2", "--chart=binary"], "unknown plugin 'x'"),
+        (
+            &["flyte-values", "bigquery", "--flyte=2", "--chart=binary", "--namespace=a b"],
+            "lower case",
+        ),
+        (
+            &["flyte-values", "bigquery", "--flyte=2", "--chart=binary", "--plugin=/dev/zero"],
+            "too large",
+        ),
         (&["health-check", "bigquery:8000"], "use for example http://"),
         (&["check", "--url", "http://127.0.0.1:1"], "http://127.0.0.1:1"),
         (&["token", "mint", "--key-file=/nowhere"], "--issuer"),
+        (
+            &["token", "mint", "--key-file=/dev/zero", "--issuer=i", "--audience=a", "--subject=s"],
+            "too large",
+        ),
+        (&["token", "new-key", "/nowhere/a", "/nowhere/a"], "named twice"),
     ] {
         let ended = run(args).await;
         assert_eq!(ended.code, 2, "{args:?}: {}", ended.stderr);

@@ -40,11 +40,11 @@ pub struct Args {
     chart: Chart,
 
     /// Namespace of the plugins.
-    #[arg(long, default_value = "flyte")]
+    #[arg(long, default_value = "flyte", value_parser = label)]
     namespace: String,
 
     /// DNS domain of the cluster.
-    #[arg(long, default_value = "cluster.local")]
+    #[arg(long, default_value = "cluster.local", value_parser = domain)]
     cluster_domain: String,
 
     /// Send calls through propeller-proxy, a sidecar in propeller's pod that adds the token of the pod's
@@ -66,7 +66,7 @@ pub struct Args {
 
     /// Secret in Flyte's namespace with the CA certificate of the services, `ca.crt` [default: the system's
     /// certificate authorities].
-    #[arg(long, value_name = "SECRET", requires_all = ["tls", "proxy"])]
+    #[arg(long, value_name = "SECRET", requires_all = ["tls", "proxy"], value_parser = domain)]
     ca_secret: Option<String>,
 
     /// Also route this optional task type; may be repeated.
@@ -80,6 +80,28 @@ impl Args {
     pub fn has_names(&self) -> bool {
         !self.names.is_empty()
     }
+}
+
+/// A namespace: a label of RFC 1123, as Kubernetes has it.
+fn label(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty()
+        || text.len() > 63
+        || !text.chars().all(legal)
+        || text.starts_with('-')
+        || text.ends_with('-')
+    {
+        return Err("must be at most 63 lower case letters, digits and -, such as flyte".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A domain, or the name of an object: labels with dots between them.
+fn domain(text: &str) -> Result<String, String> {
+    text.split('.').try_for_each(|part| label(part).map(drop)).map_err(|_| {
+        "must be lower case letters, digits, - and ., such as cluster.local".to_owned()
+    })?;
+    Ok(text.to_owned())
 }
 
 /// A version of Flyte, as far as its configuration keys differ.

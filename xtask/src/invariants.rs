@@ -25,6 +25,9 @@ const CORES: [&str; 2] = ["plugin-core", "server-core"];
 /// Names that say nothing.
 const NAMELESS: [&str; 4] = ["utils", "common", "helpers", "manager"];
 
+/// The flag with which kubectl takes a secret from the command line, which other users of the machine see.
+const LITERAL: &str = "--from-literal";
+
 /// Commands that print a secret.
 const SECRETS: [&str; 3] = ["openssl rand", "token mint", "create token"];
 
@@ -106,6 +109,9 @@ fn check_page(path: &str, text: &str, broken: &mut Vec<String>) {
             broken.push(format!(
                 "{path}:{at}: others can read the file; use outrigger token new-key, or umask 077"
             ));
+        }
+        if line.contains(LITERAL) {
+            broken.push(format!("{path}:{at}: others see the secret; use --from-file"));
         }
     }
 }
@@ -249,10 +255,10 @@ mod tests {
     #[test]
     fn commands_on_pages_end_and_keep_keys_to_their_owner() {
         let mut broken = Vec::new();
-        let page = "until then\n```sh\nuntil curl x; do sleep 1; done\n```\n`openssl rand -hex 32 > a.key`\n(umask 077; openssl rand -hex 32 > a.key)\n";
+        let page = "until then\n```sh\nuntil curl x; do sleep 1; done\n```\n`openssl rand -hex 32 > a.key`\n(umask 077; openssl rand -hex 32 > a.key)\nkubectl create secret generic a --from-literal=a=b\n";
         check_page("a.md", page, &mut broken);
         let found = broken.iter().map(|line| line.split(": ").next().unwrap());
-        assert_eq!(found.collect::<Vec<_>>(), ["a.md:3", "a.md:5"]);
+        assert_eq!(found.collect::<Vec<_>>(), ["a.md:3", "a.md:5", "a.md:7"]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct Args {
     /// which works offline; the URL of a git repository, URL or URL#REVISION; or registry:NAME, a registry in cargo's
     /// configuration.
     #[arg(long, value_name = "DIR|URL|registry:NAME")]
-    core: Option<Core>,
+    core: Option<String>,
 
     /// Set a value of plugin.toml by its path, such as `chart.values.replicaCount=3`; may be repeated. The
     /// value is parsed as TOML, otherwise taken as a string: `x=1.10` is a number, `x='"1.10"'` a string.

@@ -22,7 +22,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
       "app.kubernetes.io/managed-by" $root.Release.Service
       "app.kubernetes.io/part-of" "outrigger" -}}
 {{- $selector := include "databricks.selector" $root | fromYaml -}}
-{{- merge $selector $standard (.labels | default dict) $root.Values.commonLabels | toYaml -}}
+{{- merge $selector $standard (.labels | default dict) ($root.Values.commonLabels | default dict) | toYaml -}}
 {{- end }}
 
 {{/* The content of `metadata`. Arguments: root, and optionally suffix, labels and annotations. */}}
@@ -31,7 +31,7 @@ name: {{ printf "%s%s" (include "databricks.fullname" .root) (.suffix | default 
 namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "databricks.labels" . | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

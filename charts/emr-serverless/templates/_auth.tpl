@@ -27,8 +27,8 @@ role: propeller
 
 {{/* The complete auth.yaml. */}}
 {{- define "emr-serverless.authFile" -}}
-{{- $issuers := .Values.auth.issuers -}}
-{{- $rules := .Values.auth.rules -}}
+{{- $issuers := .Values.auth.issuers | default list -}}
+{{- $rules := .Values.auth.rules | default list -}}
 {{- if .Values.auth.cluster.enabled -}}
 {{- $issuers = prepend $issuers (include "emr-serverless.clusterIssuer" . | fromYaml) -}}
 {{- $rules = prepend $rules (include "emr-serverless.clusterRule" . | fromYaml) -}}

@@ -59,7 +59,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (hasSuffix "DualStack" .Values.service.ipFamilyPolicy) (not (hasPrefix "[" .Values.ports.host)) -}}
+{{- if and (hasSuffix "DualStack" (.Values.service.ipFamilyPolicy | default "")) (not (hasPrefix "[" .Values.ports.host)) -}}
 {{- fail "service.ipFamilyPolicy includes IPv6, which needs ports.host [::]" -}}
 {{- end -}}
 {{- $variables := dict -}}

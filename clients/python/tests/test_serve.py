@@ -188,11 +188,14 @@ def test_app_is_reloaded_when_its_file_changes(outrigger):
         ("absent:app", "Could not import module"),
         ("my_plugin:absent", "Attribute"),
         ("broken:app", "has no task type: write task_type"),
+        ("wrong:number", "it is of the type int, not an app"),
+        ("wrong:Bare", "it is the class Bare, not an app"),
     ],
 )
 def test_app_that_cannot_be_imported_is_an_error(outrigger, app, seen):
     text = (outrigger.files / "my_plugin.py").read_text()
     (outrigger.files / "broken.py").write_text(text.replace('"shoutout"', '""'))
+    (outrigger.files / "wrong.py").write_text("number = 5\nclass Bare: pass\n")
     ended = outrigger.run(app, "--insecure-no-auth")
     assert ended.returncode == 1 and seen in ended.stderr
     assert ended.stderr.startswith(f"outrigger: {app} cannot be loaded: ")

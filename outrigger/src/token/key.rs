@@ -1,6 +1,6 @@
 //! The key that signs a token, from a file.
 
-use std::path::Path;
+use std::{io::Read as _, path::Path};
 
 use anyhow::{Result, anyhow};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -10,6 +10,9 @@ use xtask::exit::usage;
 
 /// How every PEM file begins.
 const PEM: &[u8] = b"-----BEGIN ";
+
+/// More than any key has.
+const MAX_BYTES: u64 = 64 << 10;
 
 /// A key that signs, with the algorithms that it can be used with: the default comes first.
 pub(crate) struct SigningKey {
@@ -38,9 +41,14 @@ impl SigningKey {
     /// Reads a key: a private key in PEM, or a shared secret, which is the file's bytes.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let about = |why: &str| usage(format!("--key-file {}: {why}", path.display()));
-        let bytes =
-            std::fs::read(path).map_err(|error| about(&format!("cannot be read: {error}")))?;
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+            .map_err(|error| about(&format!("cannot be read: {error}")))?;
         let bytes = SecretSlice::from(bytes);
+        if bytes.expose_secret().len() as u64 == MAX_BYTES {
+            return Err(about("is too large for a key"));
+        }
         if !bytes.expose_secret().trim_ascii_start().starts_with(PEM) {
             // The service reads the same secret by the same rules.
             let secret =

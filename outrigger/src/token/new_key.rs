@@ -1,6 +1,7 @@
 //! `outrigger token new-key`: random keys in files.
 
 use std::{
+    collections::BTreeSet,
     io::{ErrorKind, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::json;
-use xtask::exit::{Exit, refused};
+use xtask::exit::{Exit, refused, usage};
 
 use crate::output::Output;
 
@@ -48,15 +49,35 @@ pub(crate) fn run(args: &Args) -> Result<Exit> {
             return Err(exists(file));
         }
     }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = args.files.iter().find(|file| !names.insert(*file)) {
+        return Err(usage(format!("{} is named twice", twice.display())));
+    }
     let (mut text, mut rows) = (String::new(), Vec::new());
-    for file in &args.files {
-        let created = write(file, args)?;
+    for (file, created) in write_all(args)? {
         let word = if created { "wrote" } else { "kept" };
         text += &format!("{word} {}\n", file.display());
         rows.push(json!({ "file": file, "created": created }));
     }
     args.output.print(&text, &rows)?;
     Ok(Exit::Ok)
+}
+
+/// Writes the keys, all or none; says of each file whether there was none.
+fn write_all(args: &Args) -> Result<Vec<(&PathBuf, bool)>> {
+    let mut written = Vec::new();
+    for file in &args.files {
+        match write(file, args) {
+            Ok(created) => written.push((file, created)),
+            Err(error) => {
+                let created = written.iter().filter(|(_, created)| *created);
+                // Nobody uses them yet.
+                created.for_each(|(file, _)| drop(std::fs::remove_file(file)));
+                return Err(error);
+            }
+        }
+    }
+    Ok(written)
 }
 
 /// Writes a key; returns whether there was none.

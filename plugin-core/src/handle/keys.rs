@@ -93,7 +93,7 @@ fn read_key(file: &Path) -> Result<[u8; KEY_BYTES]> {
     let wrong = || {
         Error::invalid(format!(
             "handle key file {name}: must have {KEY_BYTES} bytes, raw or in base64 \
-             (openssl rand -base64 {KEY_BYTES})"
+             (outrigger token new-key FILE makes one)"
         ))
     };
     if let Ok(raw) = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {

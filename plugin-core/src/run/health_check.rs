@@ -10,7 +10,9 @@ use std::{
 
 use clap::{Args, FromArgMatches as _, error::ErrorKind};
 use hyper_util::rt::TokioIo;
-use server_core::{Error, Kind, Result, duration::parse_timeout, tls::client_config};
+use server_core::{
+    Error, Kind, Result, address::Unshown, duration::parse_timeout, tls::client_config,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -40,7 +42,7 @@ const NAME: &str = "health-check";
 pub(crate) struct HealthCheck {
     /// URL of the service's API port: `http://host[:port]`, or `https://host[:port]` if it has a
     /// certificate. By default the port of --listen (PLUGIN_LISTEN) on this machine.
-    #[arg(value_name = "URL", value_parser = parse_url)]
+    #[arg(value_name = "URL", value_parser = Unshown(parse_url))]
     url: Option<Url>,
 
     /// Certificate authorities to trust instead of the system's, in PEM.

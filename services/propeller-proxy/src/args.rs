@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Parser;
 use http::uri::{Authority, Scheme};
-use server_core::telemetry::TelemetryArgs;
+use server_core::{address::Unshown, telemetry::TelemetryArgs};
 use url::Url;
 
 /// A sidecar proxy for FlytePropeller that adds a token to its calls and balances them over replicas.
@@ -22,7 +22,8 @@ pub struct Args {
         env = "PROPELLER_PROXY_ROUTES",
         value_name = "LISTEN=TARGET",
         value_delimiter = ',',
-        required = true
+        required = true,
+        value_parser = Unshown(Route::from_str)
     )]
     pub routes: Vec<Route>,
 
@@ -153,8 +154,9 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // It may contain a password by mistake.
         let invalid = |reason: &str| {
-            format!("{text:?}: {reason}; expected dns:///HOST:PORT or https://HOST:PORT")
+            format!("the target: {reason}; expected dns:///HOST:PORT or https://HOST:PORT")
         };
         let plain = text.replacen("dns:///", "http://", 1);
         let url = Url::parse(&plain).map_err(|error| invalid(&error.to_string()))?;

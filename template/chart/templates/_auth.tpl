@@ -27,8 +27,8 @@ role: propeller
 
 {{/* The complete auth.yaml. */}}
 {{- define "<[ plugin.name ]>.authFile" -}}
-{{- $issuers := .Values.auth.issuers -}}
-{{- $rules := .Values.auth.rules -}}
+{{- $issuers := .Values.auth.issuers | default list -}}
+{{- $rules := .Values.auth.rules | default list -}}
 {{- if .Values.auth.cluster.enabled -}}
 {{- $issuers = prepend $issuers (include "<[ plugin.name ]>.clusterIssuer" . | fromYaml) -}}
 {{- $rules = prepend $rules (include "<[ plugin.name ]>.clusterRule" . | fromYaml) -}}

@@ -86,6 +86,9 @@ async fn a_plugins_file_is_checked_and_tried() {
         tried.code == 1 && tried.stderr.contains("nomad-batch.address is missing"),
         "{tried:?}"
     );
+    let tried = run_in(here, &["plugin", "try", "right.yaml", "--output=json"], "", &[]).await;
+    let error = tried.json()["error"].as_str().map(ToOwned::to_owned);
+    assert!(tried.code == 1 && error.unwrap().contains("is missing"), "{tried:?}");
     let schema = run_in(here, &["plugin", "schema"], "", &[]).await;
     assert!(schema.json()["properties"]["create"].is_object());
 }

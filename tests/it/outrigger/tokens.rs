@@ -183,4 +183,9 @@ async fn a_new_key_is_its_owners_and_replaces_none() {
     assert_eq!(kept, expected);
     assert_eq!((std::fs::read(here.join("a")).unwrap(), mode("b")), (key.clone(), 0o640));
     assert_ne!(std::fs::read(here.join("b")).unwrap(), key);
+    // All or none.
+    let args = ["token", "new-key", "--keep", "a", "c", "nowhere/d"];
+    let failed = run_in(here, &args, "", &[]).await;
+    assert!(failed.code == 1 && failed.stderr.contains("nowhere/d"), "{}", failed.stderr);
+    assert!(here.join("a").exists() && !here.join("c").exists());
 }

@@ -28,7 +28,8 @@ pub(super) fn of(args: &Args, above: &Path, prompt: &Prompt) -> Result<Core> {
     let checked = |core: Core| core.seen_by_plugin_in(above);
     let repository = Home::built_in()?.repository;
     let core = match &args.core {
-        Some(core) => core.clone(),
+        // clap would print a URL that it refuses, with a password that is in it by mistake.
+        Some(core) => core.parse().map_err(|why| usage(format!("--core: {why}")))?,
         None if !repository.is_empty() => Core { from: repository, ..Core::of(CoreSource::Git) },
         None => {
             let check = |text: &str| text.parse().and_then(checked).map(drop);

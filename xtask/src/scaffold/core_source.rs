@@ -63,6 +63,13 @@ impl FromStr for Core {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if has_password(text) {
+            return Err(
+                "the URL must have no password or token, which the plugin's files would keep; git asks its credential \
+                 helper for them, or use ssh"
+                    .to_owned(),
+            );
+        }
         let is_git = text.contains("://") || text.starts_with("git@");
         let core = if let Some(name) = text.strip_prefix("registry:") {
             Self { from: name.to_owned(), ..Self::of(CoreSource::Registry) }
@@ -83,6 +90,16 @@ impl FromStr for Core {
         })?;
         Ok(core)
     }
+}
+
+/// Whether `text` is a URL with something secret before its host. Over ssh a user's name alone is none.
+fn has_password(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '#', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':') || !scheme.contains("ssh"))
 }
 
 /// Checks text that is inserted into TOML and Dockerfiles without escaping.
@@ -118,6 +135,17 @@ mod tests {
         }
         for wrong in ["", "registry:", "a b", "\"", "https://x#\""] {
             assert!(wrong.parse::<Core>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_no_password() {
+        for wrong in ["https://u:hunter2@h/a", "https://hunter2@h/a", "ssh://git:hunter2@h/a#v1"] {
+            let error = wrong.parse::<Core>().unwrap_err();
+            assert!(error.starts_with("the URL must have no password"), "{error}");
+        }
+        for right in ["ssh://git@h/a/b", "git@h:a/b", "https://h/a@b", "git+ssh://git@h/a"] {
+            assert!(right.parse::<Core>().is_ok(), "{right}");
         }
     }
 

@@ -64,7 +64,7 @@ pub fn shared_secret(path: &Path) -> Result<SecretSlice<u8>> {
     if secret.len() < MIN_BYTES {
         let length = secret.len();
         return wrong(format!(
-            "a secret needs at least {MIN_BYTES} bytes and this has {length}; make one with openssl rand -hex 32"
+            "a secret needs at least {MIN_BYTES} bytes and this has {length}; make one with outrigger token new-key FILE"
         ));
     }
     Ok(secret.to_vec().into())

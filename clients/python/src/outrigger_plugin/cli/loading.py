@@ -41,12 +41,16 @@ def load(app: str) -> Any:
     from uvicorn.importer import ImportFromStringError, import_from_string
 
     try:
-        return import_from_string(app)
+        found = import_from_string(app)
     except ImportFromStringError as error:
         # Its words are for people, its lines uvicorn's.
         raise CannotLoad(app, ImportError(str(error))) from None
     except Exception as error:
         raise CannotLoad(app, error) from error
+    if isinstance(found, type) or not callable(found):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"of the type {type(found).__name__}"
+        raise CannotLoad(app, TypeError(f"it is {what}, not an app: write app = serve(MyPlugin())"))
+    return found
 
 
 def served() -> Any:
