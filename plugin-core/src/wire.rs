@@ -7,6 +7,7 @@ mod declared;
 mod exact;
 pub(crate) mod json;
 mod literal;
+mod literal_json;
 mod path;
 mod plain;
 mod plain_task;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     bounds::Bounds,
     json::{from_proto_json, members, to_proto_json},
     literal::{literal, to_struct},
+    literal_json::ShownOutputs,
     path::Path,
     plain::from_plain_json,
     raw::{Encoded, Submitted},
