@@ -7,6 +7,7 @@ mod declared;
 mod exact;
 pub(crate) mod json;
 mod literal;
+mod literal_json;
 mod path;
 mod plain;
 mod plain_task;
@@ -16,14 +17,15 @@ mod scan;
 mod task;
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::json::{from_proto_json_object, request_descriptor};
+pub(crate) use self::json::{from_proto_json_object, request_descriptor, to_proto_json};
 #[cfg(feature = "testing")]
 pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
     answer::{outputs, plain_outputs, resource, unreadable_resource},
     bounds::Bounds,
-    json::{from_proto_json, members, to_proto_json},
+    json::{from_proto_json, members},
     literal::{literal, to_struct},
+    literal_json::ShownOutputs,
     path::Path,
     plain::from_plain_json,
     raw::{Encoded, Submitted},

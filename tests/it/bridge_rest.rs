@@ -143,16 +143,16 @@ async fn refusals_and_exceptions_are_told_apart() {
         assert_eq!(error.code, if dialect == Dialect::Rest { 503 } else { 14 });
         assert!(error.message.ends_with("KeyError: 'x'"), "{}", error.message);
 
-        let refusal = json!({"error_code": "NO_MODEL", "message": "no such model"});
+        let refusal = json!({"error_code": 404, "message": "no such model"});
         server.answer(Method::PUT, "", 422, refusal);
         let message = match client.create(&task("shout")).await {
             Ok(handle) => client.get(&task("shout"), &handle).await.unwrap().message,
             Err(refused) => {
                 assert_eq!(refused.code, 422);
-                format!("NO_MODEL: {}", refused.message)
+                format!("404: {}", refused.message)
             }
         };
-        assert_eq!(message, "NO_MODEL: no such model", "{dialect:?}");
+        assert_eq!(message, "404: no such model", "{dialect:?}");
 
         server.answer(Method::PUT, "", 200, json!({"job_id": 1}));
         let handle = client.create(&task("shout")).await.unwrap();
@@ -195,6 +195,10 @@ async fn wrong_outputs_fail_the_task_with_their_path() {
         (
             json!({"o0": "three"}),
             "WRONG_OUTPUTS: outputs.o0: is a string, but the task declares a number",
+        ),
+        (
+            json!({"o0": 3, "more": (0..60).fold(json!(1), |json, _| json!([json]))}),
+            "WRONG_OUTPUTS: outputs.more: is nested too deeply for Flyte's messages; return it as a string",
         ),
     ] {
         let server = PluginServer::start().await;

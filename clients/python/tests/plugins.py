@@ -1,5 +1,6 @@
 """The plugins that most tests call."""
 
+import asyncio
 import threading
 from datetime import datetime, timedelta, timezone
 
@@ -96,6 +97,8 @@ ERRORS = {
     "not found": lambda: NotFound(),
     "exception": lambda: ConnectionError("secret details\nthe vendor does not answer"),
     "exit": lambda: SystemExit("it ends"),
+    "code that is a number": lambda: Refused("no such table", code=1146),
+    "cancelled": lambda: asyncio.CancelledError(),
 }
 
 

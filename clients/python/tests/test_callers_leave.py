@@ -90,6 +90,19 @@ def test_create_or_delete_goes_on_when_its_caller_leaves(app, slow, method, path
         eventually(lambda: slow.ends == [f"{verb} done"], "it is done")
 
 
+@pytest.mark.parametrize(
+    "method, path, verb", [("PUT", "/slow/0", "create"), ("DELETE", f"/slow/0?{query(1)}", "delete")]
+)
+def test_create_or_delete_ends_when_its_time_is_over(app, slow, monkeypatch, caplog, method, path, verb):
+    monkeypatch.setattr("outrigger_plugin.failures.LATE", 0)
+    with served(app) as caller:
+        body = request() if method == "PUT" else None
+        answer = caller.send(method, path, body, idempotency_key="key", outrigger_deadline_ms="100")
+    assert (answer.status, answer.body["error_code"]) == (503, "DEADLINE_EXCEEDED")
+    assert slow.ends == [f"{verb} cancelled"]
+    assert f"{verb} of slow:0 did not end within the 0.1 s" in caplog.text
+
+
 def test_create_survives_the_task_that_runs_the_app(app, slow):
     """As when a middleware around a mounted app gives up, and the app then ends."""
 

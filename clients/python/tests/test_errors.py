@@ -13,6 +13,8 @@ POLLED = {
     "not found": (404, "NOT_FOUND", "the job is gone", None),
     "exception": (500, None, "ConnectionError: the vendor does not answer", None),
     "exit": (500, None, "SystemExit: it ends", None),
+    "code that is a number": (422, "1146", "no such table", None),
+    "cancelled": (500, None, "CancelledByItself: something that the method awaits was cancelled", None),
 }
 
 

@@ -9,6 +9,7 @@ import plugins
 from conftest import query, read
 from outrigger_plugin import asgi
 from outrigger_plugin.cli.offer import SocketConnection
+from outrigger_plugin.operations import checked
 
 ECHO = "a/deep.echo/0"
 
@@ -82,6 +83,13 @@ def test_job_that_does_not_fit_into_a_handle_is_deleted(caller):
     expected = "what create returned: has 8193 bytes as JSON, and 8192 are allowed; the job was deleted"
     assert (answer.status, answer.body) == (422, {"error_code": "UNUSABLE_JOB", "message": expected})
     assert plugins.echo.deleted.pop() == "x" * 8191
+
+
+def test_job_that_contains_itself_is_refused():
+    job = []
+    job.append(job)
+    with pytest.raises(ValueError, match="what create returned: is nested too deeply"):
+        checked(job)
 
 
 def test_job_with_a_large_integer_is_deleted(caller):

@@ -55,3 +55,22 @@ def test_answer_of_another_form_is_shown_the_right_one(tmp_path, body):
         of_app("it", path)
     wanted = '{"plugins": [{"task_type": "NAME", "version": 0, "sync": false}]}'
     assert str(failure.value) == f"it serves no plugins: it answered GET /plugins/v1 with 200, and not with {wanted}"
+
+
+@pytest.mark.parametrize(
+    "plugins, expected",
+    [
+        ([], "has none"),
+        ([{"task_type": "a,b"}], "has the task type 'a,b': use letters, digits and . _ - /"),
+        ([{"task_type": 7}], "has the task type 7: use letters, digits and . _ - /"),
+        ([{"task_type": "a", "version": -1}], "has the version -1 of a: expected an integer from 0"),
+        ([{"task_type": "a", "version": "1"}], "has the version '1' of a: expected an integer from 0"),
+    ],
+)
+def test_plugins_that_the_bridge_cannot_serve_are_named(tmp_path, plugins, expected):
+    with (
+        answering(tmp_path / "s", json.dumps({"plugins": plugins}).encode()) as path,
+        pytest.raises(Failure) as failure,
+    ):
+        of_app("it", path)
+    assert str(failure.value) == f"it serves no plugins: its answer to GET /plugins/v1 {expected}"

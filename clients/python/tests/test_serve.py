@@ -47,7 +47,7 @@ def test_bridge_serves_what_the_app_has(outrigger):
         host = "127.0.0.1"
         assert outrigger.arguments == [
             *("--upstream", f"unix:{outrigger.socket}", "--protocol", "rest"),
-            *("--task-types", "shoutout", "--sync-task-types", "chat"),
+            *("--task-types=shoutout", "--sync-task-types=chat"),
             *("--listen", f"{host}:{outrigger.port}", "--admin-listen", f"{host}:{outrigger.admin}"),
             *("--insecure-no-auth", "--drain-delay", "0s"),
         ]
@@ -91,7 +91,7 @@ def test_bridge_with_tokens_listens_on_every_interface(outrigger):
         assert "/plugins/v1/shoutout/3 " in process.lines[2]
         assert process.lines[2].endswith('-H "authorization: Bearer $TOKEN"\n')
         assert outrigger.arguments[4:] == [
-            *("--task-types", "shoutout:3", "--sync-task-types", "chat"),
+            *("--task-types=shoutout:3", "--sync-task-types=chat"),
             *("--listen", f"0.0.0.0:{outrigger.port}", "--admin-listen", f"0.0.0.0:{outrigger.admin}"),
             *("--auth", "auth.yaml", "--handle-keys", "a.key,b.key"),
             *("--log-level", "warn", "--tls-certificate=x"),

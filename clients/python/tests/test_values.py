@@ -76,7 +76,7 @@ def test_information_is_checked_too():
         (lambda: Running(3), "message: expected str, not int"),
         (lambda: Running().with_message(None), "message: expected str, not NoneType"),
         (lambda: Failed(ValueError("x")), "message: expected str, not ValueError"),
-        (lambda: Failed("x", 404), "code: expected str, not int"),
+        (lambda: Failed("x", 4.5), "code: expected str, not float"),
         (lambda: Running("x", links=["http://x"]), "links[0]: expected Link, not str"),
         (lambda: Running("x", links="http://x"), "links: expected a list of Link, not str"),
         (lambda: Running("x", links=Link("a", "b")), "links: expected a list of Link, not Link"),
@@ -100,6 +100,10 @@ def test_statuses_are_compared_by_what_they_say():
     assert Running("a") == Running("a") != Running("b")
     assert Running("a") != Failed("a") and Running() != "RUNNING"
     assert repr(Succeeded(o0=1).with_message("ok")) == "Succeeded(message='ok', outputs={'o0': 1})"
+
+
+def test_code_may_be_a_number():
+    assert Failed("x", code=137) == Failed("x", code="137")
 
 
 def test_changed_status_is_a_copy():

@@ -6,7 +6,7 @@ use prost::Message;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
 };
-use serde::de::value::MapDeserializer;
+use serde::{Serializer, de::value::MapDeserializer};
 use serde_json::{Value as Json, value::RawValue};
 use server_core::{Error, Result};
 
@@ -14,7 +14,7 @@ use super::proto::{
     DESCRIPTORS,
     flyteidl::{
         admin::{CreateTaskRequest, TaskExecutionMetadata},
-        core::{LiteralMap, TaskTemplate},
+        core::{Literal, LiteralMap, TaskTemplate},
     },
 };
 
@@ -37,6 +37,10 @@ impl Named for TaskTemplate {
 
 impl Named for TaskExecutionMetadata {
     const NAME: &'static str = "flyteidl.admin.TaskExecutionMetadata";
+}
+
+impl Named for Literal {
+    const NAME: &'static str = "flyteidl.core.Literal";
 }
 
 impl Named for LiteralMap {
@@ -130,11 +134,27 @@ fn is_list_at(json: &RawValue, path: &[&str]) -> bool {
 
 /// Serialises `message` with proto field names.
 pub(crate) fn to_proto_json<M: Named>(message: &M) -> Result<Json> {
+    serialize(&dynamic(message)?, serde_json::value::Serializer).map_err(Error::internal)
+}
+
+/// `message` with its descriptor.
+///
+/// # Errors
+/// `Internal` when it is nested too deeply to be decoded.
+pub(super) fn dynamic<M: Named>(message: &M) -> Result<DynamicMessage> {
     let mut dynamic = DynamicMessage::new(descriptor(M::NAME)?);
     dynamic.transcode_from(message).map_err(Error::internal)?;
+    Ok(dynamic)
+}
+
+/// Serialises `message` with proto field names.
+pub(super) fn serialize<S: Serializer>(
+    message: &DynamicMessage,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     let options =
         SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(true);
-    dynamic.serialize_with_options(serde_json::value::Serializer, &options).map_err(Error::internal)
+    message.serialize_with_options(serializer, &options)
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::task::{Task, Type, Value};
 
+/// The most messages within each other in an output. Readers of protobuf take 100, and the outputs are within others.
+const MAX_MESSAGES: usize = 90;
+
 impl RawTask {
     /// The task as an object with `template` and `task_execution_metadata` (proto-JSON with the proto's field names),
     /// `inputs` (plain JSON by name) and `output_prefix`. Without secrets.
@@ -124,10 +127,11 @@ impl OutputTypes {
     /// a file or table.
     ///
     /// # Errors
-    /// `InvalidArgument` with the path of a value that has another type.
+    /// `InvalidArgument` with the path of a value that has another type, or is nested too deeply for Flyte's messages.
     pub fn values(&self, outputs: Map<String, Json>) -> Result<Vec<(String, Value)>> {
         let values = outputs.into_iter().map(|(name, json)| {
             let value = self.value(&name, json)?;
+            check_depth(&name, &value)?;
             Ok((name, value))
         });
         values.collect()
@@ -153,6 +157,38 @@ impl OutputTypes {
             (Json::String(uri), Type::Schema) => Ok(Value::Schema { uri }),
             (json, declared) => fit(&path, Value::Json(with_uris(json, declared)), declared),
         }
+    }
+}
+
+fn check_depth(name: &str, value: &Value) -> Result<()> {
+    if messages_in(value) <= MAX_MESSAGES {
+        return Ok(());
+    }
+    let path = Path::Root("outputs");
+    Err(Error::invalid(format!(
+        "{}: is nested too deeply for Flyte's messages; return it as a string",
+        path.member(name)
+    )))
+}
+
+/// How many messages are within each other in the literal of `value`, with the entries of maps.
+fn messages_in(value: &Value) -> usize {
+    let deepest = |levels: usize, inner: Option<usize>| levels + inner.unwrap_or(0);
+    match value {
+        Value::List(items) => deepest(2, items.iter().map(messages_in).max()),
+        Value::Map(entries) => deepest(3, entries.values().map(messages_in).max()),
+        Value::Json(json) => 2 + messages_in_json(json),
+        _ => 3,
+    }
+}
+
+/// The same, in a `google.protobuf.Struct` or in a value of one.
+fn messages_in_json(json: &Json) -> usize {
+    let deepest = |levels: usize, inner: Option<usize>| levels + inner.unwrap_or(0);
+    match json {
+        Json::Array(items) => deepest(2, items.iter().map(messages_in_json).max()),
+        Json::Object(members) => deepest(3, members.values().map(messages_in_json).max()),
+        _ => 0,
     }
 }
 
@@ -297,5 +333,25 @@ mod tests {
             assert_eq!(error.message(), message);
         }
         assert_eq!(types.missing(&Map::new()), Some("f"));
+    }
+
+    #[test]
+    fn outputs_that_flyte_could_not_read_are_refused_by_path() {
+        let nested =
+            |levels, wrap: fn(Json) -> Json| (0..levels).fold(json!(1), |json, _| wrap(json));
+        let list = |json: Json| json!([json]);
+        let object = |json: Json| json!({ "a": json });
+        for (allowed, refused) in
+            [(nested(43, list), nested(44, list)), (nested(29, object), nested(30, object))]
+        {
+            let read = |json: Json| {
+                OutputTypes::default().values(Map::from_iter([("x".to_owned(), json)]))
+            };
+            let (_, value) = read(allowed).unwrap().remove(0);
+            let encoded = literal(&value).encode_to_vec();
+            assert!(crate::wire::proto::flyteidl::core::Literal::decode(&*encoded).is_ok());
+            let error = read(refused).unwrap_err().to_string();
+            assert!(error.starts_with("outputs.x: is nested too deeply"), "{error}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     address::Address,
     dialect::PLUGIN_ERROR,
     messages::{Agent, Category},
-    rest_error::{refused, something_else, unanswered, unsafe_way},
+    rest_error::{code, refused, something_else, unanswered, unsafe_way},
 };
 
 /// The largest answer, in bytes.
@@ -44,7 +44,7 @@ pub(crate) struct Answer {
     pub(crate) job_state: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(crate) message: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "code")]
     pub(crate) error_code: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(crate) outputs: Option<Map<String, Json>>,

@@ -2,8 +2,13 @@
 
 use std::{fmt, io};
 
-use plugin_core::{Error, Kind, http::StatusCode, serde_json, upstream::Operation};
-use serde::Deserialize;
+use plugin_core::{
+    Error, Kind,
+    http::StatusCode,
+    serde_json::{self, Value as Json},
+    upstream::{Operation, lenient},
+};
+use serde::{Deserialize, Deserializer};
 
 use crate::{dialect::PLUGIN_ERROR, error::exception};
 
@@ -50,11 +55,23 @@ pub(crate) fn unsafe_way(error: io::Error) -> Error {
     Error::unavailable("the plugin does not answer").with_source(error).upstream()
 }
 
+/// A member of another form must not hide the other.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Refusal {
+    #[serde(deserialize_with = "code")]
     error_code: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     message: Option<String>,
+}
+
+/// A vendor's error code, which may be a number; none for anything else.
+pub(crate) fn code<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    Ok(match Json::deserialize(json)? {
+        Json::String(code) => Some(code),
+        Json::Number(code) => Some(code.to_string()),
+        _ => None,
+    })
 }
 
 /// What an error says. An exception in the plugin (500) is no verdict, as it is none of connectors.
@@ -115,6 +132,23 @@ mod tests {
         let body = br#"{"error_code": "NO_MODEL", "message": "no such model"}"#;
         let error = refused(StatusCode::UNPROCESSABLE_ENTITY, Operation::Create, body);
         assert_eq!((error.code(), error.message()), (Some("NO_MODEL"), "no such model"));
+        for (body, code, message) in [
+            (
+                &br#"{"error_code": 1146, "message": "no such table"}"#[..],
+                Some("1146"),
+                "no such table",
+            ),
+            (br#"{"error_code": {}, "message": "no such table"}"#, None, "no such table"),
+            (
+                br#"{"error_code": "X", "message": 7}"#,
+                Some("X"),
+                "the plugin failed with HTTP status 422",
+            ),
+            (b"[]", None, "the plugin failed with HTTP status 422"),
+        ] {
+            let error = refused(StatusCode::UNPROCESSABLE_ENTITY, Operation::Create, body);
+            assert_eq!((error.code(), error.message()), (code, message));
+        }
         let error = refused(StatusCode::INTERNAL_SERVER_ERROR, Operation::Get, b"<html>");
         assert_eq!(error.message(), "the plugin failed with HTTP status 500");
         assert_eq!(error.code(), Some(PLUGIN_ERROR));

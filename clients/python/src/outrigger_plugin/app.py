@@ -7,11 +7,11 @@ from typing import Any
 
 from . import operations
 from .asgi import Answer, Disconnected, Problem, Receive, Scope, Send, headers_of, read_body, send_answer
-from .calls import Calls
-from .failures import answered
+from .calls import Calls, CancelledByItself
+from .failures import answered, failed, in_time
 from .plugin import AnyPlugin, Plugin, by_category
 from .routes import Route, Verb, find, job_id_in_query
-from .task import Malformed, Task, read_json, read_object, read_task
+from .task import Malformed, Task, read_json, read_object, read_task, seconds_left
 
 # As many as the bridge has calls under way, and for callers that left while a thread was busy.
 THREADS = 32
@@ -65,16 +65,20 @@ class App:
         route = find(scope)
         if route.verb is Verb.LIST:
             return operations.listed(self._plugins)
-        plugin = self._plugin(route)
+        plugin, headers = self._plugin(route), headers_of(scope)
+        seconds = seconds_left(headers)
         if route.verb in (Verb.CREATE, Verb.EXECUTE):
-            task = read_task(route.task_type, route.version, headers_of(scope), await read_body(receive))
+            task = read_task(route.task_type, route.version, headers, await read_body(receive))
             work = self._with_task(plugin, task)
         else:
             work = self._with_job(plugin, route.verb, await read_job(scope, receive))
-        # Whoever left a create or a delete half-way could not know what runs at the vendor.
-        if route.verb in (Verb.CREATE, Verb.DELETE):
-            return await self._calls.to_the_end(answered(work, route))
-        return await self._calls.while_connected(answered(work, route), receive)
+        try:
+            # Whoever left a create or a delete half-way could not know what runs at the vendor.
+            if route.verb in (Verb.CREATE, Verb.DELETE):
+                return await self._calls.to_the_end(in_time(answered(work, route), route, seconds))
+            return await self._calls.while_connected(answered(work, route), receive)
+        except CancelledByItself as error:
+            return failed(error, route)
 
     def _plugin(self, route: Route) -> AnyPlugin:
         plugin = self._plugins.get((route.task_type, route.version))

@@ -16,6 +16,13 @@ from .blocking import Watched
 T = TypeVar("T")
 
 
+class CancelledByItself(Exception):
+    """A method has let a CancelledError of something that it awaits pass. Nobody has left."""
+
+    def __init__(self) -> None:
+        super().__init__("something that the method awaits was cancelled")
+
+
 class Calls:
     """The calls under way in an app. ``threads`` is how many methods that are not async may run at once."""
 
@@ -46,17 +53,19 @@ class Calls:
                 blocking.warning(*name, work.longest)
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs ``work``, which continues when this is cancelled or its caller leaves."""
-        return await asyncio.shield(self._start(work))
+        """Runs ``work``, which continues when this is cancelled or its caller leaves. Raises CancelledByItself."""
+        task = self._start(work)
+        await asyncio.wait({task})
+        return result_of(task)
 
     async def while_connected(self, work: Coroutine[Any, Any, T], receive: Receive) -> T:
-        """Runs ``work`` and cancels it when the caller leaves. Raises Disconnected in this case."""
+        """Runs ``work``; cancels it when the caller leaves, and raises Disconnected. Raises CancelledByItself."""
         task, gone = self._start(work), self._start(disconnected(receive))
         try:
             await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 raise Disconnected
-            return task.result()
+            return result_of(task)
         finally:
             task.cancel()
             gone.cancel()
@@ -72,6 +81,13 @@ class Calls:
         self._started.add(task)
         task.add_done_callback(self._started.discard)
         return task
+
+
+def result_of(task: asyncio.Task[T]) -> T:
+    """The result of ``task``, which has ended. Raises CancelledByItself: asyncio's own error would end its caller."""
+    if task.cancelled():
+        raise CancelledByItself
+    return task.result()
 
 
 def plugin_of(method: Callable[..., Any]) -> str:

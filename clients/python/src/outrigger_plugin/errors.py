@@ -11,7 +11,7 @@ class Refused(Exception):
     ``code`` is the vendor's error code.
     """
 
-    def __init__(self, message: str, code: str | None = None) -> None:
+    def __init__(self, message: str, code: str | int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

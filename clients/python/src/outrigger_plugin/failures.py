@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable
@@ -11,6 +12,8 @@ from .errors import NotFound, Refused, Unavailable
 from .routes import Route, Verb
 
 LOG = logging.getLogger("outrigger_plugin")
+# The bridge, which waits no longer than it has said, leaves first. In seconds.
+LATE = 1.0
 
 
 async def answered(work: Awaitable[Answer], route: Route) -> Answer:
@@ -26,6 +29,17 @@ async def answered(work: Awaitable[Answer], route: Route) -> Answer:
         return failed(missing, route) if route.verb in (Verb.CREATE, Verb.EXECUTE) else gone(missing)
     except (Exception, SystemExit) as error:
         return failed(error, route)
+
+
+async def in_time(work: Awaitable[Answer], route: Route, seconds: float) -> Answer:
+    """The answer of ``work``, which is cancelled when the bridge does not wait for it any more; a thread goes on."""
+    try:
+        return await asyncio.wait_for(work, seconds + LATE)
+    except asyncio.TimeoutError:
+        name = f"{route.verb.value} of {route.task_type}:{route.version}"
+        text = f"{name} did not end within the {seconds:.1f} s that the bridge waits"
+        LOG.warning("%s: an async method was cancelled, a thread goes on", text)
+        return Answer(503, body("DEADLINE_EXCEEDED", text))
 
 
 def unavailable(outage: Unavailable) -> Answer:
@@ -54,5 +68,6 @@ def summary(error: BaseException) -> str:
     return ": ".join([type(error).__name__, *lines[-1:]])
 
 
-def body(code: str | None, message: str) -> dict[str, str | None]:
-    return {"error_code": code, "message": str(message)}
+def body(code: object, message: object) -> dict[str, str | None]:
+    """Of texts: vendors have numbers as codes, too."""
+    return {"error_code": None if code is None else str(code), "message": str(message)}

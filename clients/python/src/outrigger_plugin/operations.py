@@ -37,15 +37,18 @@ async def create(calls: Calls, plugin: Plugin, task: Task) -> Answer:
         raise TypeError("create returned None: return what finds the job again")
     try:
         return Answer(200, {"job_id": checked(job)})
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         outcome = "was deleted" if await was_deleted(calls, plugin, job) else "may still run"
         raise Refused(f"{error}; the job {outcome}", code="UNUSABLE_JOB") from None
 
 
 def checked(job: Any) -> Any:
     """``job`` as JSON. Raises ValueError or TypeError if it is none, or too large."""
-    value = plain(job, "what create returned")
-    size = len(encode(value))
+    try:
+        value = plain(job, "what create returned")
+        size = len(encode(value))
+    except RecursionError:
+        raise ValueError("what create returned: is nested too deeply, or contains itself") from None
     if size > MAX_JOB:
         raise ValueError(f"what create returned: has {size} bytes as JSON, and {MAX_JOB} are allowed")
     return value

@@ -106,7 +106,7 @@ class Succeeded(Status):
 class Failed(Status):
     """The job has failed, and would fail again: the task fails with ``message``, without a retry.
 
-    ``code`` is the vendor's error code.
+    ``code`` is the vendor's error code, or a program's exit code.
     """
 
     phase = "FAILED"
@@ -115,13 +115,13 @@ class Failed(Status):
     def __init__(
         self,
         message: str,
-        code: str | None = None,
+        code: str | int | None = None,
         *,
         links: Iterable[Link] = (),
         info: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, links=links, info=info)
-        self.code = None if code is None else _text(code, "code")
+        self.code = str(code) if type(code) is int else None if code is None else _text(code, "code")
 
 
 class RetryableFailed(Failed):

@@ -67,7 +67,7 @@ def read_task(task_type: str, version: int, headers: Mapping[str, str], body: by
         template=template,
         output_prefix=str(fields.get("output_prefix") or ""),
         execution=member(fields, "task_execution_metadata"),
-        deadline=read_deadline(headers.get("outrigger-deadline-ms")),
+        deadline=read_deadline(headers),
     )
 
 
@@ -97,8 +97,14 @@ def member(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def read_deadline(milliseconds: str | None) -> datetime:
-    """The time in as many milliseconds from now. Raises Malformed."""
+def seconds_left(headers: Mapping[str, str]) -> float:
+    """How long the caller of a request waits for its answer. Raises Malformed."""
+    return max(0.0, (read_deadline(headers) - datetime.now(timezone.utc)).total_seconds())
+
+
+def read_deadline(headers: Mapping[str, str]) -> datetime:
+    """Until when the caller of a request waits. Raises Malformed."""
+    milliseconds = headers.get("outrigger-deadline-ms")
     if milliseconds is None:
         return in_a_while()
     try:

@@ -278,7 +278,7 @@ pub(super) struct JobStatus {
     pub(super) phase: &'static str,
     /// Flyte's LiteralMap as proto-JSON; null without outputs.
     #[schema(value_type = Option<Object>)]
-    pub(super) outputs: Option<Value>,
+    pub(super) outputs: Option<wire::ShownOutputs>,
     /// The outputs as plain JSON by name: times in RFC 3339, durations in ISO 8601, bytes in base64, files and tables as
     /// their URI; null without outputs.
     #[schema(value_type = Option<Object>)]
@@ -296,12 +296,11 @@ pub(super) struct JobStatus {
 
 impl JobStatus {
     pub(super) fn of(job_spec: JobSpec, status: &Status) -> Result<Self> {
-        let outputs = wire::outputs(&status.outputs)?;
         Ok(Self {
             job_spec,
             job_state: JobState::of(status.phase),
             phase: status.phase.name(),
-            outputs: outputs.as_ref().map(wire::to_proto_json).transpose()?,
+            outputs: wire::outputs(&status.outputs)?.map(wire::ShownOutputs),
             output_values: wire::plain_outputs(&status.outputs)?,
             log_links: status.links.iter().map(LogLink::of).collect(),
             custom_info: status.info.clone(),

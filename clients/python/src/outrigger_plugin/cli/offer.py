@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..plugin import MAX_VERSION, NAME
 from .errors import Failure
 from .loading import NOT_LOADED
 
@@ -55,7 +56,7 @@ def of_app(name: str, path: Path) -> Offer | str:
         if answer.status == 503 and told.get("error_code") == NOT_LOADED:
             return str(told["message"])
         return read(told["plugins"])
-    except TooLarge as error:
+    except Unusable as error:
         raise Failure(f"{name} serves no plugins: its answer to GET {PATH} {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         seen = f"it answered GET {PATH} with {answer.status}"
@@ -66,15 +67,15 @@ def of_app(name: str, path: Path) -> Offer | str:
         connection.close()
 
 
-class TooLarge(ValueError):
-    """An answer that could fill the memory."""
+class Unusable(ValueError):
+    """An answer of the right form that cannot be served. The message goes on after "its answer"."""
 
 
 def body_of(answer: http.client.HTTPResponse) -> bytes:
-    """The body of ``answer``. Raises TooLarge."""
+    """The body of ``answer``. Raises Unusable if it could fill the memory."""
     body = answer.read(MAX_ANSWER + 1)
     if len(body) > MAX_ANSWER:
-        raise TooLarge(f"has more than {MAX_ANSWER} bytes")
+        raise Unusable(f"has more than {MAX_ANSWER} bytes")
     return body
 
 
@@ -82,11 +83,20 @@ def read(plugins: list[dict[str, Any]]) -> Offer:
     names: dict[bool, list[str]] = {False: [], True: []}
     for plugin in plugins:
         # What may be missing is what the bridge, which asks for the same, takes it for.
-        version = plugin.get("version", 0)
-        names[bool(plugin.get("sync", False))].append(
-            f"{plugin['task_type']}:{version}" if version else plugin["task_type"]
-        )
+        name, version = plugin["task_type"], plugin.get("version", 0)
+        check(name, version)
+        names[bool(plugin.get("sync", False))].append(f"{name}:{version}" if version else name)
+    if not any(names.values()):
+        raise Unusable("has none")
     return Offer(tuple(names[False]), tuple(names[True]))
+
+
+def check(name: Any, version: Any) -> None:
+    """Raises Unusable for what the bridge would take for something else on its command line."""
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise Unusable(f"has the task type {name!r}: use letters, digits and . _ - /")
+    if type(version) is not int or not 0 <= version <= MAX_VERSION:
+        raise Unusable(f"has the version {version!r} of {name}: expected an integer from 0")
 
 
 def of_options(options: argparse.Namespace) -> Offer:

@@ -137,7 +137,8 @@ def bridge(program: str, options: argparse.Namespace, socket: Path, offer: Offer
         command += ["--protocol", "rest"]
     for flag, names in (("--task-types", offer.jobs), ("--sync-task-types", offer.sync)):
         if names:
-            command += [flag, ",".join(names)]
+            # In one word: a name may begin with a dash.
+            command += [f"{flag}={','.join(names)}"]
     command += ["--listen", f"{host}:{options.port}", "--admin-listen", f"{host}:{options.admin_port}"]
     command += access(options)
     return [*command, *conveniences(options), *options.bridge_flags]
