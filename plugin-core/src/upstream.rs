@@ -174,6 +174,18 @@ impl HttpBuilder {
         Arc::clone(&self.metrics)
     }
 
+    /// Ends an attempt of a call after `timeout`, in place of `--upstream-timeout`: for an API that is known to be slow.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Makes at most `calls` calls at once with a client, in place of `--upstream-concurrency`; zero counts as one.
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.concurrency = calls;
+        self
+    }
+
     /// Signs every call with `credentials`.
     pub fn credentials(mut self, credentials: impl Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));

@@ -109,6 +109,14 @@ impl Auth {
         })
     }
 
+    /// The header with the credentials, if it is none of those that no file may set.
+    pub(crate) fn header(&self) -> Option<HeaderName> {
+        match self {
+            Self::Header { name, .. } => Some(name.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether the API names operations by a header.
     pub(crate) fn calls(&self) -> bool {
         matches!(self, Self::Aws(api) if api.protocol != AwsProtocol::RestJson)

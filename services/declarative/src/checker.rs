@@ -1,5 +1,7 @@
 //! Compiles the parts of a file, and collects their mistakes.
 
+use plugin_core::http::HeaderName;
+
 use crate::{
     expression::{Expr, Text},
     located::{At, Entries, Place},
@@ -13,6 +15,8 @@ use crate::{
 pub(crate) struct Checker<'a> {
     pub(crate) source: &'a str,
     pub(crate) mistakes: Vec<Mistake>,
+    /// The header of the credentials, once it is known.
+    pub(crate) credentials: Option<HeaderName>,
 }
 
 impl Checker<'_> {

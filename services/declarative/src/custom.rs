@@ -43,6 +43,10 @@ impl Fields {
             {
                 mistakes.push(Mistake::new(names.place, "only a string has an enum"));
             }
+            if field.r#enum.as_ref().is_some_and(|names| names.value.is_empty()) {
+                let place = field.r#enum.as_ref().map(|names| names.place).unwrap_or_default();
+                mistakes.push(Mistake::new(place, "an enum has at least one value"));
+            }
             let mut default = None;
             if let Some(node) = &field.default {
                 let value = Value::compile(node, file, &Names::default(), mistakes).literal();

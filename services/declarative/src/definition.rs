@@ -20,12 +20,22 @@ use crate::{
     errors::Errors,
     expression::Text,
     file::{File, Head, VERSION},
+    limits::Limits,
     located::{At, Entries},
     mistake::{Mistake, Mistakes},
     names::{Names, Scopes},
-    request::header_name,
+    node::{Node, Tree},
+    request::header_names,
     settings::{self, Declared},
+    task::base_url,
 };
+
+/// The longest name of a plugin: it is in handles, metrics and names of Kubernetes.
+const LONGEST_NAME: usize = 63;
+/// The longest name of a task type: it is in metrics.
+const LONGEST_TASK_TYPE: usize = 128;
+/// What an example has.
+const EXAMPLE: [&str; 3] = ["custom", "sql", "inputs"];
 
 /// A plugin that is a file: checked, so that what can go wrong is in the values alone.
 #[derive(Debug)]
@@ -42,6 +52,7 @@ pub struct Definition {
     pub(crate) auth: Auth,
     pub(crate) custom: Fields,
     pub(crate) work: Work,
+    pub(crate) limits: Limits,
     pub(crate) errors: Errors,
     pub(crate) links: Vec<(String, Text)>,
     pub(crate) example: Json,
@@ -88,7 +99,7 @@ impl Definition {
     /// Every mistake with its place; of YAML's own mistakes, the first.
     pub fn read(name: &str, source: &str) -> Result<Self, Mistakes> {
         let file = File::parse(name, source)?;
-        let mut checker = Checker { source, mistakes: Vec::new() };
+        let mut checker = Checker { source, mistakes: Vec::new(), credentials: None };
         let definition = Self::compile(&mut checker, &file);
         let mut list = checker.mistakes;
         if list.is_empty() {
@@ -118,6 +129,7 @@ impl Definition {
         }
         let auth = Auth::compile(checker, &file.upstream.auth.value, &scopes, &mut secrets);
         secrets.finish(checker);
+        checker.credentials = auth.header();
         let secrets = file.secrets.0.iter();
         let secrets = secrets.map(|(name, about)| (name.value.clone(), about.value.clone()));
         let is_aws = matches!(auth, Auth::Aws(_));
@@ -130,9 +142,10 @@ impl Definition {
             base: base(checker, file, &scopes, is_aws),
             headers: headers(checker, file, &scopes),
             work: work(checker, file, &scopes, &ids, auth.calls()),
+            limits: Limits::compile(checker, &file.limits),
             errors: Errors::compile(checker, &file.errors, &scopes, is_aws),
-            links: checker.texts(&file.links, &scopes.job),
-            example: example(checker, &file.plugin),
+            links: links(checker, file, &scopes),
+            example: example(checker, &file.plugin, &custom),
             custom,
             auth,
         }
@@ -177,6 +190,9 @@ fn name_of(checker: &mut Checker<'_>, plugin: &Head) -> String {
     if !first.is_some_and(|first| first.is_ascii_lowercase()) || !name.chars().all(is_fine) {
         checker.mistake(*place, "a plugin's name has lower-case letters, digits and hyphens");
     }
+    if name.len() > LONGEST_NAME {
+        checker.mistake(*place, format!("a plugin's name has at most {LONGEST_NAME} letters"));
+    }
     name.clone()
 }
 
@@ -186,12 +202,15 @@ fn task_types(checker: &mut Checker<'_>, plugin: &Head) -> Vec<(String, i32)> {
         let parsed = text.split_once(':').and_then(|(name, version)| {
             let is_fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
             let version = version.parse::<i32>().ok().filter(|version| *version >= 0)?;
-            (!name.is_empty() && name.chars().all(is_fine)).then(|| (name.to_owned(), version))
+            let is_name = !name.is_empty() && name.len() <= LONGEST_TASK_TYPE;
+            (is_name && name.chars().all(is_fine)).then(|| (name.to_owned(), version))
         });
         match parsed {
             None => {
                 let message = "a task type is a name and a version, such as `nomad_batch:0`";
-                checker.mistake(*place, message);
+                let help =
+                    format!("a name has letters, digits, -, _ and ., {LONGEST_TASK_TYPE} at most");
+                checker.wrong(Mistake::new(*place, message).help(help));
             }
             Some((name, _)) if found.iter().any(|(known, _)| *known == name) => {
                 checker.mistake(*place, format!("the task type `{name}` is here twice"));
@@ -217,33 +236,75 @@ fn base(checker: &mut Checker<'_>, file: &File, scopes: &Scopes, is_aws: bool) -
         }
         Some(base) => {
             let scheme = base.value.split("://").next().unwrap_or_default();
-            if !base.value.starts_with(['$', '=']) && !matches!(scheme, "http" | "https") {
+            if !begins_with_expression(&base.value) && !matches!(scheme, "http" | "https") {
                 checker.mistake(base.place, "must be a URL, which begins with https://");
+                return None;
             }
         }
         None => {}
     }
-    checker.optional_text(base, &scopes.settings)
+    let text = checker.optional_text(base, &scopes.settings);
+    if let (Some(Some(literal)), Some(base)) = (text.as_ref().map(Text::literal), base)
+        && let Err(why) = base_url(literal)
+        && !literal.is_empty()
+    {
+        checker.mistake(base.place, why);
+    }
+    text
+}
+
+fn begins_with_expression(text: &str) -> bool {
+    text.starts_with("${") || text.starts_with('=')
+}
+
+fn links(checker: &mut Checker<'_>, file: &File, scopes: &Scopes) -> Vec<(String, Text)> {
+    for (_, At { value: link, place }) in &file.links.0 {
+        let is_page = ["https://", "http://"].iter().any(|scheme| link.starts_with(scheme));
+        if !is_page && !begins_with_expression(link) {
+            checker.mistake(*place, "a link begins with https://");
+        }
+    }
+    checker.texts(&file.links, &scopes.job)
 }
 
 fn headers(checker: &mut Checker<'_>, file: &File, scopes: &Scopes) -> Vec<(HeaderName, Text)> {
-    let mut headers = Vec::new();
-    for (name, text) in &file.upstream.headers.0 {
-        let text = checker.text(text, &scopes.settings);
-        headers.extend(header_name(checker, name).map(|name| (name, text)));
-    }
-    headers
+    let names = header_names(checker, &file.upstream.headers);
+    let headers = names.into_iter().zip(&file.upstream.headers.0);
+    let headers = headers.filter_map(|(name, (_, text))| Some((name?, text)));
+    headers.map(|(name, text)| (name, checker.text(text, &scopes.settings))).collect()
 }
 
-fn example(checker: &mut Checker<'_>, plugin: &Head) -> Json {
+/// The example, which must be a task that the plugin takes.
+fn example(checker: &mut Checker<'_>, plugin: &Head, custom: &Fields) -> Json {
     let Some(node) = &plugin.example else { return json!({ "custom": {} }) };
-    let example = checker.value(node, &Names::default()).literal();
-    match example {
-        Some(example) if example.is_object() => example,
-        _ => {
-            checker
-                .mistake(node.place, "an example is a mapping with `custom`, `sql` and `inputs`");
-            Json::Null
+    let Tree::Map(entries) = &node.tree else {
+        let message = "an example is a mapping with `custom`, `sql` and `inputs`";
+        checker.mistake(node.place, message);
+        return Json::Null;
+    };
+    for (name, value) in entries {
+        if !EXAMPLE.contains(&name.value.as_str()) {
+            checker.wrong(Mistake::unknown(name.place, "key", &name.value, &EXAMPLE));
         }
+        if name.value == "custom" {
+            check_custom(checker, value, custom);
+        }
+    }
+    checker.value(node, &Names::default()).literal().unwrap_or_else(|| {
+        checker.mistake(node.place, "an example has no expressions");
+        Json::Null
+    })
+}
+
+fn check_custom(checker: &mut Checker<'_>, node: &Node, custom: &Fields) {
+    let known = checker.mistakes.len();
+    let read = match checker.value(node, &Names::default()).literal() {
+        Some(Json::Object(example)) => custom.read(example).map(drop),
+        _ => Err(Error::invalid("`custom` must be a mapping without expressions")),
+    };
+    // Found again with the whole example.
+    checker.mistakes.truncate(known);
+    if let Err(wrong) = read {
+        checker.mistake(node.place, wrong.message());
     }
 }

@@ -1,6 +1,7 @@
 //! Expressions of minijinja: typed values, twelve functions, no loops; and text with expressions in it.
 
 mod functions;
+mod json;
 mod words;
 
 use std::{
@@ -9,10 +10,10 @@ use std::{
 };
 
 use minijinja::{
-    Environment, Expression, UndefinedBehavior, Value as Jinja,
+    Environment, ErrorKind, Expression, UndefinedBehavior, Value as Jinja,
     value::{Object, Serde},
 };
-use plugin_core::serde_json::{self, Value as Json};
+use plugin_core::serde_json::Value as Json;
 
 pub(crate) use self::functions::{SHORT_KEY, short_key};
 use self::words::Words;
@@ -168,8 +169,8 @@ impl Expr {
         if value.is_undefined() || value.is_none() {
             return Ok(None);
         }
-        let json = serde_json::to_value(&value);
-        json.map(Some).map_err(|_| self.error("its value has no form in JSON".to_owned()))
+        let json = json::to_json(&value);
+        json.map(Some).map_err(|reason| self.error(reason.to_owned()))
     }
 
     /// Its value as text; `None` if it is undefined or none.
@@ -211,6 +212,9 @@ impl Expr {
 
 /// What minijinja says, without its position in the expression.
 fn reason(error: &minijinja::Error) -> String {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return "takes more steps or memory than an expression may".to_owned();
+    }
     match error.detail() {
         Some(detail) => detail.to_owned(),
         None => error.kind().to_string(),

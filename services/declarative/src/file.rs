@@ -1,24 +1,22 @@
 //! The file: version 1 of the language, as its JSON Schema and its reference have it.
 
 mod auth;
+mod parse;
 
 use plugin_core::schemars::{self, JsonSchema};
 use serde::Deserialize;
-use serde_saphyr::{DuplicateKeyPolicy, Options, budget, options};
 
-pub(crate) use self::auth::{Auth, AwsProtocol, AwsSigv4};
+pub(crate) use self::{
+    auth::{Auth, AwsProtocol, AwsSigv4},
+    parse::decode,
+};
 use crate::{
     located::{At, Entries},
-    mistake::{Mistake, Mistakes},
     node::Node,
 };
 
 /// The version of the language.
 pub(crate) const VERSION: u64 = 1;
-/// The largest file, in bytes.
-const LARGEST: usize = 1 << 20;
-/// The deepest nesting.
-const DEEPEST: usize = 40;
 
 /// A plugin.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -51,6 +49,9 @@ pub(crate) struct File {
     /// Runs the task within the call, in place of `create`, `get` and `delete`: for calls that take seconds.
     #[serde(default)]
     pub(crate) execute: Option<Execute>,
+    /// Limits of the file's own.
+    #[serde(default)]
+    pub(crate) limits: Limits,
     /// How the vendor reports errors.
     #[serde(default)]
     pub(crate) errors: Errors,
@@ -322,6 +323,25 @@ pub(crate) struct Delete {
     pub(crate) ended: Option<Node>,
 }
 
+/// Limits of the tasks and calls of this file. What is not here is as the service's settings have it, where calls of each
+/// file are counted by themselves, too.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// The most creates, or calls of `execute`, in progress at once in a replica. Further ones are refused as overload, and
+    /// Flyte repeats them. Polls and cancels are not counted.
+    #[serde(default)]
+    pub(crate) creates: Option<At<usize>>,
+    /// The most calls to the vendor at once from a replica, in place of `--upstream-concurrency`. Polls take three quarters
+    /// of them at most.
+    #[serde(default)]
+    pub(crate) upstream_concurrency: Option<At<usize>>,
+    /// How long one attempt of a call to the vendor may take, in place of `--upstream-timeout`: `10s`. A create, or a call of
+    /// `execute`, ends with `--request-timeout` at the latest.
+    #[serde(default)]
+    pub(crate) upstream_timeout: Option<At<String>>,
+}
+
 /// How the vendor reports errors. Each class is a list of codes, or an expression of `code`, `message`, `status`,
 /// `headers`, `body` and `text`; the first that fits decides, and then the status.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -355,34 +375,6 @@ pub(crate) struct Errors {
     /// The request is wrong, and would be the next time.
     #[serde(default)]
     pub(crate) refused: Option<Node>,
-}
-
-impl File {
-    /// Reads `source`, the file `name`.
-    ///
-    /// # Errors
-    /// What YAML or the language's form does not allow: the first mistake.
-    pub(crate) fn parse(name: &str, source: &str) -> Result<Self, Mistakes> {
-        let mistakes = |mistake: Mistake, source: &str| Mistakes {
-            name: name.to_owned(),
-            source: source.to_owned(),
-            list: vec![mistake],
-        };
-        if source.len() > LARGEST {
-            let mistake = Mistake::new(Default::default(), "the file is larger than 1 MiB");
-            return Err(mistakes(mistake, ""));
-        }
-        serde_saphyr::from_str_with_options(source, yaml())
-            .map_err(|error| mistakes(Mistake::of_yaml(&error, source), source))
-    }
-}
-
-fn yaml() -> Options {
-    options! {
-        budget: budget! { max_depth: DEEPEST, max_nodes: 20_000 },
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-    }
 }
 
 /// The language's JSON Schema, for editors.

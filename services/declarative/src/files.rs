@@ -19,6 +19,7 @@ use self::metrics::Metrics;
 use crate::{
     definition::Definition,
     expression::Scope,
+    file::decode,
     mistake::Mistakes,
     served::Served,
     settings::{self, Assignment},
@@ -95,22 +96,23 @@ impl Files {
 
     fn first(&self, path: PathBuf) -> Result<Watched> {
         let name = path.display().to_string();
-        let source = std::fs::read_to_string(&path)
+        let bytes = std::fs::read(&path)
             .map_err(|error| Error::invalid(format!("{SETTING}: {name}: {error}")))?;
-        let served = self.start(&path, &source).map_err(|refused| match refused {
+        let first = sha256(&[&bytes]);
+        let served = self.start(&path, bytes).map_err(|refused| match refused {
             Refused::Mistakes(mistakes) => {
                 Error::invalid(format!("the file {name} is wrong:\n{mistakes}"))
             }
             Refused::Error(error) => error,
         })?;
-        let first = sha256(&[source.as_bytes()]);
         Ok(Watched { path, first, current: ArcSwap::from_pointee(served) })
     }
 
-    /// The plugin in `source`, the contents of the file at `path`.
-    fn start(&self, path: &Path, source: &str) -> Result<Served, Refused> {
+    /// The plugin in `bytes`, the contents of the file at `path`.
+    fn start(&self, path: &Path, bytes: Vec<u8>) -> Result<Served, Refused> {
         let name = path.display().to_string();
-        let definition = Definition::read(&name, source).map_err(Refused::Mistakes)?;
+        let source = decode(&name, bytes).map_err(Refused::Mistakes)?;
+        let definition = Definition::read(&name, &source).map_err(Refused::Mistakes)?;
         let values = settings::values(&definition.name, &definition.settings, &self.set)?;
         let scope = Scope::default().with("settings", values);
         let served = Served::new(definition.into(), scope, self.http.clone());

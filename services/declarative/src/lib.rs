@@ -12,6 +12,7 @@ mod expression;
 mod file;
 mod files;
 mod job;
+mod limits;
 mod located;
 mod mistake;
 mod names;

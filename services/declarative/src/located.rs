@@ -26,11 +26,17 @@ impl Place {
     /// The place of an error of YAML at `location` of `source`. The scanner knows line and column alone.
     pub(crate) fn in_source(location: Location, source: &str) -> Self {
         let place = Self::of(location);
-        let line = usize::try_from(location.line()).unwrap_or_default();
-        let column = usize::try_from(location.column()).unwrap_or_default();
+        let number = |counted: u64| usize::try_from(counted).unwrap_or_default();
+        let line = number(location.line().into());
+        let column = number(location.column().into());
         if place.start > 0 || line <= 1 && column <= 1 {
             return place;
         }
+        Self::at(line, column, source)
+    }
+
+    /// The place of the letter in `line` and `column` of `source`, from 1.
+    pub(crate) fn at(line: usize, column: usize, source: &str) -> Self {
         let before = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         let text = source.get(before..).unwrap_or_default();
         let letters =

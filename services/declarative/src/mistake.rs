@@ -58,10 +58,31 @@ impl Mistake {
                 if let Some(at) = message.find(" at line ") {
                     message.truncate(at);
                 }
-                Self::new(place, message)
+                Self::new(place, plain(message))
             }
         }
     }
+}
+
+/// What YAML's reader says, in the words of those who write files.
+fn plain(message: String) -> String {
+    let plain = match message.as_str() {
+        "expected mapping start" => "must be a mapping",
+        "expected sequence start" => "must be a list",
+        "expected string scalar" => "must be a string",
+        "invalid u64" | "invalid usize" | "invalid u16" => "must be a whole number",
+        "unexpected end of file" => "the file has nothing in it, or ends too early",
+        "expected end of mapping after enum variant value" => "only one of these is possible",
+        "reference to unknown value" => "there is no such anchor before",
+        text if text.starts_with("YAML document too large") => {
+            "the file is too large, or its anchors stand for too much"
+        }
+        text => match text.strip_prefix("missing field ") {
+            Some(field) => return format!("{field} is missing"),
+            None => return message,
+        },
+    };
+    plain.to_owned()
 }
 
 /// The known name that `name` is probably a misspelling of.
@@ -81,6 +102,11 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
+    /// The one mistake of the file `name` with the text `source`.
+    pub(crate) fn one(name: &str, source: &str, mistake: Mistake) -> Self {
+        Self { name: name.to_owned(), source: source.to_owned(), list: vec![mistake] }
+    }
+
     /// Each mistake's line and column, from 1, and its message.
     #[must_use]
     pub fn list(&self) -> Vec<(usize, usize, &str)> {

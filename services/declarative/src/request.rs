@@ -2,21 +2,40 @@
 
 mod prepared;
 
-use plugin_core::http::{HeaderName, Method};
+use plugin_core::{
+    http::{HeaderName, HeaderValue, Method},
+    serde_json::Value as Json,
+};
 
 pub(crate) use self::prepared::{Body as PreparedBody, Prepared};
 use crate::{
     checker::Checker,
     expression::{Scope, Text},
     file,
-    located::{At, Place},
+    located::{At, Entries, Place},
     names::Names,
     value::Value,
 };
 
-/// Headers that are not the file's to set.
-const FORBIDDEN: [&str; 7] =
-    ["authorization", "connection", "content-length", "host", "te", "transfer-encoding", "upgrade"];
+/// Headers that are not the file's to set: those of credentials, and those of the connection (RFC 9110 §7.6.1), which HTTP/2
+/// does not have.
+const FORBIDDEN: [&str; 13] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+/// What is wrong with the value of a header.
+pub(crate) const NO_HEADER: &str = "a header cannot have this value";
 
 /// A compiled request.
 #[derive(Debug)]
@@ -107,9 +126,13 @@ impl Request {
         in_path || in_body || in_headers || any(&self.query)
     }
 
-    /// Sends the key in the header `name`.
-    pub(crate) fn add_header(&mut self, name: HeaderName, value: Value) {
+    /// Sends the key in the header `name`. False if the request has it.
+    pub(crate) fn add_header(&mut self, name: HeaderName, value: Value) -> bool {
+        if self.headers.iter().any(|(known, _)| *known == name) {
+            return false;
+        }
         self.headers.push((name, value));
+        true
     }
 
     /// Sends the key in the field `name` of the body. False if the body has it, or has no fields.
@@ -139,7 +162,11 @@ impl Request {
                     let text = segment.eval(scope).map_err(|error| format!("path: {error}"))?;
                     let text = text.filter(|text| !text.is_empty());
                     let absent = || "path: a part of it has no value".to_owned();
-                    prepared.segments.push(text.ok_or_else(absent)?);
+                    let text = text.ok_or_else(absent)?;
+                    if !is_segment(&text) {
+                        return Err(format!("path: {text:?} cannot be a part of it"));
+                    }
+                    prepared.segments.push(text);
                 }
             }
         }
@@ -150,7 +177,7 @@ impl Request {
         for (name, value) in &self.headers {
             let text = value.eval_text(scope).map_err(|why| format!("headers.{name}: {why}"))?;
             let Some(text) = text else { continue };
-            let value = text.parse().map_err(|_| format!("headers.{name}: no header value"))?;
+            let value = text.parse().map_err(|_| format!("headers.{name}: {NO_HEADER}"))?;
             prepared.headers.push((name.clone(), value));
         }
         prepared.body = match &self.body {
@@ -191,11 +218,18 @@ fn path_of(checker: &mut Checker<'_>, path: &At<String>, names: &Names) -> Targe
         }
         if matches!(segment, "" | "." | "..") {
             checker.mistake(path.place, "a part of the path is empty, `.` or `..`");
+        } else if !is_segment(segment) {
+            checker.mistake(path.place, "a path has no tabs and line breaks");
         }
         let segment = At { value: segment.to_owned(), place: path.place };
         segments.push(checker.text(&segment, names));
     }
     Target::Path(segments, ends_with_slash)
+}
+
+/// Whether `text` is one part of a path. Parsers of URLs remove tabs and line breaks before they look for dots.
+fn is_segment(text: &str) -> bool {
+    !matches!(text, "." | "..") && !text.contains(['\t', '\n', '\r'])
 }
 
 /// The parts of a path between slashes, but for those within `${…}`.
@@ -230,11 +264,32 @@ fn headers_of(
     names: &Names,
 ) -> Vec<(HeaderName, Value)> {
     let mut headers = Vec::new();
-    for (name, node) in &file.headers.0 {
+    for (name, (_, node)) in header_names(checker, &file.headers).into_iter().zip(&file.headers.0) {
         let value = checker.value(node, names);
-        headers.extend(header_name(checker, name).map(|name| (name, value)));
+        if let Some(Json::String(text)) = value.literal()
+            && text.parse::<HeaderValue>().is_err()
+        {
+            checker.mistake(node.place, NO_HEADER);
+        }
+        headers.extend(name.map(|name| (name, value)));
     }
     headers
+}
+
+/// The names of `headers`; `None` for one that the file may not set, or has twice.
+pub(crate) fn header_names<T>(
+    checker: &mut Checker<'_>,
+    headers: &Entries<T>,
+) -> Vec<Option<HeaderName>> {
+    let mut names = Vec::new();
+    for (name, _) in &headers.0 {
+        let parsed = header_name(checker, name);
+        if parsed.is_some() && names.contains(&parsed) {
+            checker.mistake(name.place, format!("the header `{}` is here twice", name.value));
+        }
+        names.push(parsed);
+    }
+    names
 }
 
 /// The name of a header that the file may set.
@@ -243,9 +298,10 @@ pub(crate) fn header_name(checker: &mut Checker<'_>, name: &At<String>) -> Optio
         checker.mistake(name.place, format!("`{}` is no name of a header", name.value));
         return None;
     };
-    if FORBIDDEN.contains(&header.as_str()) {
-        let message =
-            format!("the header `{header}` cannot be set: `upstream.auth` signs requests");
+    if FORBIDDEN.contains(&header.as_str()) || checker.credentials.as_ref() == Some(&header) {
+        let message = format!(
+            "the header `{header}` cannot be set: it is the client's own, as credentials are"
+        );
         checker.mistake(name.place, message);
         return None;
     }
@@ -268,6 +324,10 @@ fn body_of(
         (Some(json), None) => {
             has_none(checker, json.place);
             Body::Json(checker.value(json, names))
+        }
+        (None, Some(form)) if request.value.call.is_some() => {
+            checker.mistake(form.place, "an operation that is called by its name has `json`");
+            Body::None
         }
         (None, Some(form)) => {
             has_none(checker, form.place);

@@ -19,9 +19,10 @@ use crate::{
     errors::header_map,
     expression::{Scope, Text},
     job::Job,
-    request::Prepared,
+    limits::Creates,
+    request::{NO_HEADER, Prepared},
     status::{self, unreadable},
-    task::{Values, ids, invalid},
+    task::{Values, base_url, ids, invalid},
     value::Value,
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Served {
     scope: Scope,
     headers: Vec<(HeaderName, HeaderValue)>,
     vendor: Vendor,
+    creates: Creates,
     watch: Option<Box<dyn Watch>>,
 }
 
@@ -63,15 +65,17 @@ impl Served {
             let part = format!("upstream.headers.{name}");
             let text = text.eval(&scope).map_err(|error| invalid(&part, error))?;
             let value = text.as_deref().map(HeaderValue::from_str).transpose();
-            let value = value.map_err(|_| Error::invalid(format!("{part}: no header value")))?;
+            let value = value.map_err(|_| Error::invalid(format!("{part}: {NO_HEADER}")))?;
             headers.extend(value.map(|value| (name.clone(), value)));
         }
+        let http = definition.limits.on(http);
         let vendor = match &definition.auth {
             Auth::Aws(api) => Vendor::Aws(Box::new(aws::client(&definition, api, &scope, http)?)),
             auth => {
                 let base = definition.base.as_ref().and_then(|base| base.eval(&scope).transpose());
                 let base = base.unwrap_or_else(|| Ok(String::new()));
                 let base = base.map_err(|error| invalid("upstream.base", error))?;
+                base_url(&base).map_err(|why| Error::invalid(format!("upstream.base: {why}")))?;
                 let http = auth.sign(http, &scope)?;
                 let (errors, own) = (Arc::clone(&definition), scope.clone());
                 let http = http.failures_with(move |status, headers, body| {
@@ -80,7 +84,8 @@ impl Served {
                 Vendor::Http(http.build(&base)?)
             }
         };
-        Ok(Self { definition, scope, headers, vendor, watch: None })
+        let creates = Creates::new(&definition.limits);
+        Ok(Self { definition, scope, headers, vendor, creates, watch: None })
     }
 
     /// The same, watched by `watch`.
@@ -90,6 +95,7 @@ impl Served {
 
     /// Submits the job of `task`, or finds it.
     pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
+        let _begun = self.creates.begin(&self.definition.name)?;
         let outputs = OutputTypes::of(task);
         self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
         self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
@@ -173,6 +179,7 @@ impl Served {
             let message = format!("the plugin {} has jobs", self.definition.name);
             return Err(Error::new(Kind::FailedPrecondition, message));
         };
+        let _begun = self.creates.begin(&self.definition.name)?;
         self.check_outputs(&execute.outputs, &outputs)?;
         self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
     }

@@ -17,7 +17,8 @@ use plugin_core::{
     serde_json,
 };
 
-use crate::{Definition, Mistakes, file, settings::Assignment};
+use self::attempt::Names;
+use crate::{Definition, Mistakes, file, limits::Limits, settings::Assignment};
 
 pub use self::{
     attempt::{Attempt, attempt},
@@ -151,7 +152,7 @@ impl Check {
     pub fn run(&self) -> Vec<Checked> {
         let checked = self.files.iter().map(|path| {
             let file = path.display().to_string();
-            let source = read(path).map_err(Wrong::Unreadable);
+            let source = read(path);
             let result = source.and_then(|source| check(&file, &source).map_err(Wrong::Mistakes));
             Checked { file, result }
         });
@@ -172,12 +173,23 @@ impl Try {
     /// What is wrong with the file, the task, the settings or the answers.
     pub fn run(&self) -> Result<String, String> {
         let Self { file, request, recorded, set, explain, trial } = self;
-        let source = read(file)?;
-        let request = request.as_deref().map(read).transpose()?;
-        let recorded = recorded.as_deref().map(read).transpose()?;
-        let (name, set, explain) = (self.file(), set.clone(), *explain);
-        let (request, recorded) = (request.as_deref(), recorded.as_deref());
-        let tried = Attempt { name: &name, source: &source, request, recorded, set, explain };
+        let text = |path: &Path| read(path).map_err(|wrong| wrong.to_string());
+        let source = text(file)?;
+        let task = request.as_deref().map(text).transpose()?;
+        let answers = recorded.as_deref().map(text).transpose()?;
+        let shown = |path: &Option<PathBuf>| {
+            path.as_deref().map(|path| path.display().to_string()).unwrap_or_default()
+        };
+        let (name, request, recorded) = (self.file(), shown(request), shown(recorded));
+        let tried = Attempt {
+            name: &name,
+            source: &source,
+            request: task.as_deref(),
+            recorded: answers.as_deref(),
+            names: Names { request: &request, recorded: &recorded },
+            set: set.clone(),
+            explain: *explain,
+        };
         if trial.against.is_none() {
             return attempt(&tried);
         }
@@ -191,8 +203,11 @@ impl Try {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+fn read(path: &Path) -> Result<String, Wrong> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|error| Wrong::Unreadable(format!("{name} cannot be read: {error}")))?;
+    file::decode(&name, bytes).map_err(Wrong::Mistakes)
 }
 
 /// Checks `source`, the file `name`: what is in it.
@@ -215,6 +230,16 @@ pub fn check(name: &str, source: &str) -> Result<String, Mistakes> {
             "  setting --set {plugin}.{}=… ({default}): {}\n",
             setting.name, setting.description
         );
+    }
+    let Limits { creates, upstream_concurrency, upstream_timeout } = &definition.limits;
+    if let Some(creates) = creates {
+        text += &format!("  at most {creates} creates at once\n");
+    }
+    if let Some(calls) = upstream_concurrency {
+        text += &format!("  at most {calls} calls to the vendor at once\n");
+    }
+    if let Some(timeout) = upstream_timeout {
+        text += &format!("  at most {timeout:?} for a call to the vendor\n");
     }
     for (secret, description) in secrets {
         text += &format!("  secret {secret}: {description}\n");

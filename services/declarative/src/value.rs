@@ -4,6 +4,7 @@ use plugin_core::serde_json::{Map, Value as Json};
 
 use crate::{
     expression::{EvalError, Expr, Scope, Text, scalar},
+    located::Place,
     mistake::Mistake,
     names::Names,
     node::{Node, Tree},
@@ -19,6 +20,22 @@ pub(crate) enum Value {
     Map(Vec<(String, Self)>),
 }
 
+/// An integer that YAML read as another number, because it is too large, or begins with a zero.
+fn ambiguous(json: &Json, place: Place, file: &str) -> Option<Mistake> {
+    let text = file.get(place.start..place.end)?.trim_start_matches(['+', '-']);
+    let is_integer = text.chars().all(|sign| sign.is_ascii_digit() || sign == '_');
+    if !json.is_f64() || !is_integer {
+        return None;
+    }
+    let (message, help) = match text.starts_with('0') {
+        true => {
+            ("a number does not begin with a zero", "write 0o10 for octal, or \"010\" for text")
+        }
+        false => ("the integer is larger than 64 bits", "write it as text, in quotes"),
+    };
+    Some(Mistake::new(place, message).help(help.to_owned()))
+}
+
 impl Value {
     /// Compiles `node`. Its mistakes are added to `mistakes`.
     pub(crate) fn compile(
@@ -28,7 +45,10 @@ impl Value {
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let compiled = match &node.tree {
-            Tree::Scalar(json) => return Self::Literal(json.clone()),
+            Tree::Scalar(json) => {
+                mistakes.extend(ambiguous(json, node.place, file));
+                return Self::Literal(json.clone());
+            }
             Tree::List(items) => {
                 let items = items.iter().map(|item| Self::compile(item, file, names, mistakes));
                 return Self::List(items.collect());

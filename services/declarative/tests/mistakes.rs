@@ -34,7 +34,7 @@ fn a_mistake_is_shown_with_its_line_and_the_nearest_name() {
 fn mistakes_name_what_is_wrong() {
     for (from, to, message, help) in [
         ("version: 1", "version: 2", "version 2 of the language is not known", "reads version 1"),
-        ("version: 1", "version: one", "invalid", ""),
+        ("version: 1", "version: one", "must be a whole number", ""),
         ("links:", "lniks:", "unknown key `lniks`", "did you mean `links`?"),
         ("  state: =body", "  sttate: =body", "unknown key `sttate`", "did you mean `state`?"),
         ("  state: =body[0].Status", "  state: body", "must be an expression", ""),
@@ -136,4 +136,149 @@ fn all_mistakes_are_shown_at_once() {
     let source = NOMAD.replace("custom.cpu", "custom.cpus").replace("job.id", "job.ids");
     let mistakes = Definition::read("nomad.yaml", &source).unwrap_err();
     assert_eq!(mistakes.list().len(), 4, "{mistakes}");
+}
+
+const ACME: &str = include_str!("acme.yaml");
+
+/// The mistakes of a small file with `from` replaced.
+fn in_acme(from: &str, to: &str) -> String {
+    assert!(ACME.contains(from), "the file has no {from:?}");
+    let source = ACME.replacen(from, to, 1);
+    match Definition::read("acme.yaml", &source) {
+        Ok(_) => panic!("{to:?} is no mistake"),
+        Err(mistakes) => mistakes.to_string(),
+    }
+}
+
+#[test]
+fn what_would_be_something_else_is_refused() {
+    let request = "post: /jobs\n    headers: ";
+    for (from, to, message, at) in [
+        // Numbers that YAML reads as others.
+        ("literal: '478'", "literal: 010", "a number does not begin with a zero", "010"),
+        (
+            "literal: '478'",
+            "literal: 18446744073709551616",
+            "the integer is larger than 64 bits",
+            "18446744073709551616",
+        ),
+        // Headers that the client sets, or of which one would be lost.
+        (
+            "post: /jobs",
+            &format!("{request}{{Cookie: a}}"),
+            "the header `cookie` cannot be set",
+            "",
+        ),
+        ("post: /jobs", &format!("{request}{{X-A: a, x-a: b}}"), "`x-a` is here twice", "x-a: b"),
+        ("post: /jobs", &format!("{request}{{a: \"b\\nc: d\"}}"), "cannot have this value", "\"b"),
+        ("post: /jobs", "post: \"/a\\tb\"", "no tabs and line breaks", ""),
+        // URLs that are none, or have what belongs elsewhere.
+        ("=settings.address ~ '/v1'", "\"https://\"", "is not a URL", ""),
+        (
+            "=settings.address ~ '/v1'",
+            "\"https://u:p@acme.example\"",
+            "must not contain credentials",
+            "",
+        ),
+        (
+            "=settings.address ~ '/v1'",
+            "\"https://acme.example?a=b\"",
+            "parameters are in `query`",
+            "",
+        ),
+        ("=settings.address ~ '/v1'", "\"$address\"", "must be a URL", ""),
+        // Jobs that would all be one.
+        ("job: {id: =body.id}", "job: {id: fixed}", "all jobs would have the same ids", ""),
+        ("enum: [small, large]", "enum: []", "an enum has at least one value", "[]"),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains(message), "{to:?}: {shown}");
+        assert!(shown.contains("--> acme.yaml:") && shown.contains('^'), "{to:?}: {shown}");
+        assert!(shown.contains(at), "{to:?}: {shown}");
+    }
+}
+
+#[test]
+fn a_header_is_set_once() {
+    let file = ACME.replace("{field: requestId}", "{header: X-Key}");
+    let file = file.replace("post: /jobs", "post: /jobs\n    headers: {x-key: fixed}");
+    let shown = Definition::read("acme.yaml", &file).unwrap_err().to_string();
+    assert!(shown.contains("the request has this header already"), "{shown}");
+
+    let auth = "{header: {name: X-Token, secret: acme_token}}";
+    let file = ACME.replace("{bearer: {secret: acme_token}}", auth);
+    let file = file.replace("post: /jobs", "post: /jobs\n    headers: {x-token: mine}");
+    let shown = Definition::read("acme.yaml", &file).unwrap_err().to_string();
+    assert!(shown.contains("the header `x-token` cannot be set"), "{shown}");
+}
+
+#[test]
+fn an_example_is_a_task_of_the_plugin() {
+    for (example, message) in [
+        ("{custom: {scirpt: a}}", "custom.scirpt: unknown field; did you mean script?"),
+        ("{custom: {}}", "custom.script: missing"),
+        ("{custom: {script: 7}}", "custom.script: must be a string, not a number"),
+        ("{customs: {script: a}}", "unknown key `customs`"),
+        ("{custom: {script: =settings.address}}", "unknown name `settings`"),
+        ("[a]", "an example is a mapping"),
+    ] {
+        let shown = in_acme("{custom: {script: report.py}}", example);
+        assert!(shown.contains(message) && shown.contains("--> acme.yaml:"), "{example}: {shown}");
+    }
+}
+
+#[test]
+fn limits_are_numbers_and_times() {
+    for (limits, message) in [
+        ("{creates: 0}", "must be at least 1"),
+        ("{creates: many}", "must be a whole number"),
+        ("{upstream_timeout: 10}", "is not a duration such as 90s"),
+        ("{upstream_timeout: 0s}", "must be greater than zero"),
+        ("{upstream_concurency: 4}", "did you mean `upstream_concurrency`?"),
+    ] {
+        let shown = in_acme("version: 1\n", &format!("version: 1\nlimits: {limits}\n"));
+        assert!(shown.contains(message) && shown.contains("--> acme.yaml:2:"), "{limits}: {shown}");
+    }
+}
+
+#[test]
+fn what_yaml_says_is_said_in_plain_words() {
+    for (from, to, message, place) in [
+        (
+            "{bearer: {secret: acme_token}}",
+            "bearer",
+            "`bearer` must be a mapping",
+            "write {bearer:",
+        ),
+        ("{field: requestId}", "header", "`header` must be a mapping", "write {header:"),
+        ("{field: requestId}", "{field: a, header: b}", "only one of these is possible", ""),
+        ("  idempotency: {field: requestId}\n", "", "`idempotency` is missing", ""),
+        ("job: {id: =body.id}", "job: =body.id", "must be a mapping", ""),
+        ("[acme_job:0]", "acme_job:0", "must be a list", ""),
+        ("literal: '478'", "literal: *nowhere", "there is no such anchor before", ""),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains(message) && shown.contains(place), "{to:?}: {shown}");
+        assert!(shown.contains("--> acme.yaml:") && shown.contains('^'), "{to:?}: {shown}");
+    }
+}
+
+#[test]
+fn anchors_that_stand_for_more_than_a_file_may_have_are_refused() {
+    let mut lines = "literal:\n        b0: &b0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..8 {
+        let alias = format!("*b{}", level - 1);
+        let list = [alias.as_str(); 10].join(", ");
+        lines += &format!("        b{level}: &b{level} [{list}]\n");
+    }
+    let shown = in_acme("literal: '478'", &lines);
+    assert!(shown.contains("its anchors stand for too much"), "{shown}");
+    for deep in [
+        format!("literal: {}{}", "[".repeat(500), "]".repeat(500)),
+        "literal: &j {<<: *j}".to_owned(),
+        format!("literal: \"={}1{}\"", "(".repeat(900), ")".repeat(900)),
+    ] {
+        let shown = in_acme("literal: '478'", &deep);
+        assert!(shown.contains("--> acme.yaml:"), "{deep:?}: {shown}");
+    }
 }

@@ -209,3 +209,22 @@ async fn a_file_that_is_gone_is_served_on() {
     stage.update(&ACME.replace("first", "second")).await;
     assert_eq!(stage.create("2").await.1["edition"], "second");
 }
+
+#[tokio::test]
+async fn a_file_that_is_being_written_is_not_served() {
+    let stage = Stage::serving(ACME).await;
+    // Not by a link that is replaced, but in place: the first part is a whole file, too.
+    let path = stage.mounted.path("..data/acme.yaml");
+    let (half, rest) = (ACME.replace("first", "half"), "links: {Acme: 'https://acme.example'}\n");
+    std::fs::write(&path, &half).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(10_100)).await;
+    tokio::time::resume();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    std::fs::write(&path, format!("{}{rest}", half.replace("half", "whole"))).unwrap();
+    while stage.reloads().await == 0.0 {
+        pass().await;
+    }
+    assert_eq!(stage.reloads().await, 1.0, "the first part was served");
+    assert_eq!(stage.create("1").await.1["edition"], "whole");
+}

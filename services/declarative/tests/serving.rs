@@ -356,3 +356,117 @@ async fn many_jobs_are_read_with_few_requests() {
         assert!((1..=3).contains(&ids), "{ids} ids");
     }
 }
+
+#[tokio::test]
+async fn what_a_caller_sends_stays_where_it_belongs() {
+    let file = ACME.replace("post: /jobs", "post: \"/projects/${custom.script}/jobs\"");
+    let file = file.replacen("    json:", "    headers: {x-script: =custom.script}\n    json:", 1);
+    let stage = serve(&[&file]).await;
+    for (number, (script, target)) in [
+        ("a?b=c#d", "/v1/projects/a%3Fb=c%23d/jobs"),
+        ("%2e%2e%2f", "/v1/projects/%252e%252e%252f/jobs"),
+        ("../..", "/v1/projects/..%2F../jobs"),
+        ("http://evil.example/", "/v1/projects/http:%2F%2Fevil.example%2F/jobs"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut task = task(&json!({}));
+        task["template"]["custom"]["script"] = json!(script);
+        task["output_prefix"] = json!(format!("s3://bucket/{number}"));
+        stage.created(&task).await;
+        let sent = stage.vendor.take_received().remove(0);
+        assert_eq!(
+            (sent.target.as_str(), sent.headers["x-script"].to_str().unwrap()),
+            (target, script)
+        );
+    }
+    for (number, script) in
+        ["..", ".", "", "a\r\nx-evil: 1", "\t..", "a\u{0}b"].into_iter().enumerate()
+    {
+        let mut task = task(&json!({}));
+        task["template"]["custom"]["script"] = json!(script);
+        task["output_prefix"] = json!(format!("s3://bucket/refused/{number}"));
+        let handle = stage.client.create(&task).await.unwrap();
+        let seen = stage.client.get(&task, &handle).await.unwrap();
+        assert_eq!(seen.phase, "FAILED", "{script:?}");
+        assert!(seen.message.contains("create.request."), "{script:?}: {}", seen.message);
+        assert_eq!(stage.vendor.count(), 0, "{script:?}");
+    }
+}
+
+#[tokio::test]
+async fn odd_items_of_a_list_leave_the_others_as_they_are() {
+    let file = ACME.replace("  job: {id: =body.id}", "  job: {id: =body.id, region: =body.region}");
+    let stage = serve(&[&file.replacen("get:\n", MANY, 1)]).await;
+    let mut jobs = Vec::new();
+    for number in 0..3 {
+        let mut task = task(&json!({}));
+        task["output_prefix"] = json!(format!("s3://bucket/{number}"));
+        stage.answer(200, json!({"id": format!("job-{number}"), "region": "eu"}));
+        jobs.push((task.clone(), stage.client.create(&task).await.unwrap()));
+    }
+    let item = |name: Json, state: &str| json!({"name": name, "job": {"state": state}});
+    let listed = [
+        item(json!("job-0"), "done"),
+        item(json!({"not": "a name"}), "done"),
+        json!(null),
+        json!("job-1"),
+        item(json!("job-1"), "error"),
+        item(json!("job-1"), "done"),
+        item(json!("nobody's"), "done"),
+        json!({"name": "job-2"}),
+    ];
+    // Whoever is read alone is still waiting.
+    stage.answer(200, json!({"jobs": listed, "state": "waiting"}));
+    let poll = async || {
+        let polls = jobs.iter().map(|(task, handle)| stage.client.get(task, handle));
+        join_all(polls).await.into_iter().map(|seen| seen.unwrap().phase).collect::<Vec<_>>()
+    };
+    poll().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    poll().await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(poll().await, ["SUCCEEDED", "QUEUED", "QUEUED"]);
+}
+
+#[tokio::test]
+async fn a_file_has_limits_of_its_own() {
+    let limits = "limits: {creates: 1, upstream_timeout: 300ms, upstream_concurrency: 2}\n";
+    let other = ACME.replace("name: acme\n", "name: other\n").replace("acme_job:0", "other_job:0");
+    let other = other.replace(
+        "{description: The URL of Acme's API}",
+        "{description: A URL, default: 'https://other.example'}",
+    );
+    let stage = serve(&[&format!("{limits}{ACME}"), &other]).await;
+    let tasks = (0..2).map(|number| {
+        let mut task = task(&json!({}));
+        task["output_prefix"] = json!(format!("s3://bucket/{number}"));
+        task
+    });
+    let tasks = tasks.collect::<Vec<_>>();
+    stage.answer(200, json!({"id": "1"}));
+    stage.vendor.hold();
+    let second = async {
+        stage.vendor.wait_for(1).await;
+        let refused = stage.client.create(&tasks[1]).await;
+        stage.vendor.release();
+        refused
+    };
+    let (first, second) = tokio::join!(stage.client.create(&tasks[0]), second);
+    first.unwrap();
+    let refused = second.unwrap_err().to_string();
+    assert!(refused.contains("the plugin acme is overloaded; retry later"), "{refused}");
+    stage.client.create(&tasks[1]).await.unwrap();
+    // An attempt ends with the file's timeout, and is repeated long before the service's own.
+    drop(stage.vendor.take_received());
+    stage.vendor.hold();
+    let mut third = tasks[0].clone();
+    third["output_prefix"] = json!("s3://bucket/third");
+    let repeated = async {
+        stage.vendor.wait_for(2).await;
+        stage.vendor.release();
+    };
+    let (third, ()) = tokio::join!(stage.client.create(&third), repeated);
+    third.unwrap();
+}

@@ -180,3 +180,51 @@ fn the_schema_is_closed() {
     assert!(schema["properties"]["create"].is_object());
     check(&schema, "");
 }
+
+#[test]
+fn wrong_tasks_and_answers_have_their_places() {
+    for (task, message) in [
+        ("{custom: [a}", "--> the task:1:"),
+        ("{\"customs\": {}}", "did you mean `custom`?"),
+        ("[]", "must be a mapping"),
+    ] {
+        let error = tried(Some(task), None).unwrap_err();
+        assert!(error.contains(message) && error.contains("--> the task:1:"), "{task}: {error}");
+    }
+    for (answers, message) in [
+        ("created: {}", "expected value"),
+        ("{\"creatd\": {}}", "unknown step `creatd`; did you mean `created`?"),
+        ("{\"created\": {\"bdy\": {}}}", "unknown field `bdy`"),
+        ("{\"created\": 7}", "an answer, or a list of answers"),
+        ("{\"created\": {\"status\": 42}}", "a status is a number from 100 to 999"),
+        ("{\"created\": {\"headers\": {\"a b\": \"c\"}}}", "is no header"),
+        ("{\"gone\": {}, \"gone\": {}}", "the step `gone` is here twice"),
+    ] {
+        let error = tried(None, Some(answers)).unwrap_err();
+        assert!(error.contains(message), "{answers}: {error}");
+        assert!(error.contains("--> the recorded answers:1:"), "{answers}: {error}");
+    }
+    let error = tried(None, Some("{\"created\": {\"body\": {}}}")).unwrap_err();
+    assert_eq!(error, "the recorded answers: created: create.job.id: has no value");
+    // A step of the author's own is no mistake.
+    let shown = tried(None, Some("{\"expired\": {\"body\": {\"status\": \"expired\"}}}")).unwrap();
+    assert!(shown.contains("expired: a poll answers RETRYABLE_FAILED"), "{shown}");
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_has_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("latin1.yaml");
+    std::fs::write(&path, b"version: 1\nplugin: {name: caf\xe9}\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_declarative"))
+        .arg("check")
+        .arg(&path)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(
+        error.contains("the file is not UTF-8") && error.contains("latin1.yaml:2:19"),
+        "{error}"
+    );
+}

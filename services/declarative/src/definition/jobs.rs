@@ -82,6 +82,9 @@ impl Create {
             }
             ids(checker, exists, &scopes.task)
         });
+        if !job.is_empty() && job.iter().all(|(_, id)| id.literal().is_some()) {
+            checker.mistake(file.job.place, "all jobs would have the same ids");
+        }
         let target = checker.optional_text(file.target.as_ref(), &scopes.task);
         Self { target, request, idempotency, job, exists }
     }
@@ -125,8 +128,9 @@ pub(super) fn idempotency(
     match &file.value {
         Key::Header(name) => {
             let value = key(checker);
-            if let Some(name) = header_name(checker, name) {
-                request.add_header(name, value);
+            let header = header_name(checker, name);
+            if header.is_some_and(|header| !request.add_header(header, value)) {
+                checker.mistake(name.place, "the request has this header already");
             }
         }
         Key::Field(name) => {

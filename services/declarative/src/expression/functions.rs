@@ -8,21 +8,26 @@ use minijinja::{
 };
 use plugin_core::serde_json;
 
-/// The filters, as `value | name(…)`.
-pub(crate) const FILTERS: [(&str, &str); 11] = [
-    ("default", "the value, or the argument if there is none: `custom.size | default('small')`"),
-    ("first", "the first item of a list, or letter of a string"),
-    ("from_json", "the value of a string that is JSON: `body.output | from_json`"),
-    ("join", "the items of a list as one string: `custom.tags | join(',')`"),
-    ("last", "the last item of a list, or letter of a string"),
-    ("length", "how many items, entries or letters there are; 0 if there is no value"),
-    ("merge", "a mapping with the entries of another: `custom.tags | merge({'key': key})`"),
-    ("replace", "a string with each occurrence replaced: `x | replace(':a:', ':b:')`"),
-    ("split", "the parts of a string: `x | split('/')`"),
-    ("to_json", "a value as a string of JSON"),
+/// The filters, as `value | name(…)`: their names, what they do, and how many arguments they take at least and at most.
+pub(crate) const FILTERS: [(&str, &str, (usize, usize)); 11] = [
+    (
+        "default",
+        "the value, or the argument if there is none: `custom.size | default('small')`",
+        (0, 2),
+    ),
+    ("first", "the first item of a list, or letter of a string", (0, 0)),
+    ("from_json", "the value of a string that is JSON: `body.output | from_json`", (0, 0)),
+    ("join", "the items of a list as one string: `custom.tags | join(',')`", (0, 1)),
+    ("last", "the last item of a list, or letter of a string", (0, 0)),
+    ("length", "how many items, entries or letters there are; 0 if there is no value", (0, 0)),
+    ("merge", "a mapping with the entries of another: `custom.tags | merge({'key': key})`", (1, 1)),
+    ("replace", "a string with each occurrence replaced: `x | replace(':a:', ':b:')`", (2, 2)),
+    ("split", "the parts of a string: `x | split('/')`", (0, 2)),
+    ("to_json", "a value as a string of JSON", (0, 0)),
     (
         "where",
         "the items of a list whose entry has a value: `body.tasks | where('id', job.id) | first`",
+        (2, 2),
     ),
 ];
 
@@ -32,11 +37,18 @@ pub(crate) const TESTS: [&str; 6] = ["defined", "mapping", "none", "number", "se
 /// The function that makes names of the key: `short_key('flyte-', 40)`.
 pub(crate) const SHORT_KEY: &str = "short_key";
 
+/// The least and the most digits of a short key. With fewer, a task may find another's job: see `IdempotencyKey::shortened`.
+pub(super) const DIGITS: std::ops::RangeInclusive<usize> = 20..=64;
+/// What is wrong with others.
+pub(super) const WRONG_DIGITS: &str = "short_key takes 20 to 64 digits";
+
 /// The longest string that a function makes, in bytes.
 const LONGEST: usize = 4 << 20;
+/// The most items that a function looks at: `[x] * 1000000` is short, until somebody does.
+const MOST: usize = 200_000;
 
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    environment.add_filter("default", filters::default);
+    environment.add_filter("default", default);
     environment.add_filter("first", filters::first);
     environment.add_filter("from_json", from_json);
     environment.add_filter("join", join);
@@ -58,12 +70,20 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 /// [`SHORT_KEY`] for `key`, in hex: the prefix, and as many digits.
 pub(crate) fn short_key(key: String) -> Value {
     Value::from_function(move |prefix: String, digits: usize| -> Result<String, Error> {
-        // With fewer, a task may find another's job: see `IdempotencyKey::shortened`.
-        if !(20..=64).contains(&digits) {
-            return Err(invalid("short_key takes 20 to 64 digits"));
+        if !DIGITS.contains(&digits) {
+            return Err(invalid(WRONG_DIGITS));
         }
         Ok(format!("{prefix}{}", &key[..digits.min(key.len())]))
     })
+}
+
+/// minijinja's takes `none` for a value, but vendors send null for what there is not.
+fn default(value: &Value, other: Option<Value>, also_if_false: Option<bool>) -> Value {
+    let is_absent = value.is_undefined() || value.is_none();
+    if is_absent || also_if_false == Some(true) && !value.is_true() {
+        return other.unwrap_or_else(|| Value::from(""));
+    }
+    value.clone()
 }
 
 fn from_json(text: &str) -> Result<Value, Error> {
@@ -103,7 +123,8 @@ fn items_where(items: &Value, name: &str, wanted: &Value) -> Result<Value, Error
     if items.is_undefined() || items.is_none() {
         return Ok(Value::from(found));
     }
-    for item in items.try_iter()? {
+    for (index, item) in items.try_iter()?.enumerate() {
+        countable(index)?;
         if item.get_attr(name).is_ok_and(|value| value == *wanted) {
             found.push(item);
         }
@@ -115,6 +136,7 @@ fn join(items: &Value, separator: Option<Arc<str>>) -> Result<String, Error> {
     let separator = separator.unwrap_or_default();
     let mut joined = String::new();
     for (index, item) in items.try_iter()?.enumerate() {
+        countable(index)?;
         if index > 0 {
             joined.push_str(&separator);
         }
@@ -122,6 +144,10 @@ fn join(items: &Value, separator: Option<Arc<str>>) -> Result<String, Error> {
         bounded(joined.len())?;
     }
     Ok(joined)
+}
+
+fn countable(items: usize) -> Result<(), Error> {
+    if items <= MOST { Ok(()) } else { Err(invalid("the list has over 200000 items")) }
 }
 
 fn bounded(bytes: usize) -> Result<(), Error> {

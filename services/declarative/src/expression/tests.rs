@@ -16,7 +16,7 @@ fn compile(source: &str) -> Result<Expr, Mistake> {
 
 fn scope() -> Scope {
     let custom = json!({"n": 3, "id": "0478", "tags": ["a", "b"]});
-    let body = json!({"state": "DONE", "output": "{\"rows\": 7}", "list": [], "arn": "a:x:b"});
+    let body = json!({"state": "DONE", "output": "{\"rows\": 7}", "list": [], "null": null, "is": "a part", "arn": "a:x:b"});
     Scope::default()
         .with("custom", custom)
         .with("body", body)
@@ -47,6 +47,10 @@ fn values_keep_their_types() {
         ("body.none | where('a', 3)", json!([])),
         ("'a/b' | split('/') | last", json!("b")),
         ("{'a': custom.n}", json!({"a": 3})),
+        ("body.is", json!("a part")),
+        ("(body.null | default('x')) ~ (body.null.deep | default('y'))", json!("xy")),
+        ("not (custom.n == 4) and (custom.n) >= 3", json!(true)),
+        ("[1, 2.5, none, {'1': 'a', 'b': [true]}]", json!([1, 2.5, null, {"1": "a", "b": [true]}])),
         ("{'a': 1} | merge({'b': key})", json!({"a": 1, "b": "k"})),
         ("body.none | merge({'b': key})", json!({"b": "k"})),
         ("short_key('flyte-', 26)", json!("flyte-01234567890123456789012345")),
@@ -67,7 +71,18 @@ fn unknown_names_are_found_before_anything_is_evaluated() {
         ("body.x | defualt('')", "unknown function `defualt`", "did you mean `default`?", 9),
         ("body.x is defned", "unknown test `defned`", "did you mean `defined`?", 10),
         ("body.x.upper()", "values have no methods: `upper`", "functions are:", 7),
-        ("range(10)", "unknown name `range`", "known are:", 0),
+        ("range(10)", "`range` is no function", "functions are:", 0),
+        ("body['x']()", "`]` is no function", "functions are:", 8),
+        ("key(1)", "`key` is no function", "functions are:", 0),
+        ("short_key", "`short_key` takes 2 arguments, not 0", "write for example", 0),
+        ("short_key('a')", "`short_key` takes 2 arguments, not 1", "write for example", 0),
+        ("short_key('a', 8)", "short_key takes 20 to 64 digits", "", 15),
+        ("body.x | replace('a')", "`replace` takes 2 arguments, not 1", "", 9),
+        ("body.x | replace", "`replace` takes 2 arguments, not 0", "", 9),
+        ("body.x | join(',', [1, 2])", "`join` takes at most one argument, not 2", "", 9),
+        ("body.x | default(value=1)", "arguments have no names here", "", 17),
+        ("body.x | default.y", "`default` has no parts", "write (value | function).part", 9),
+        ("body.x is string(1)", "`string` takes no arguments, not 1", "", 10),
         ("body.x ==", "the expression cannot be read: ", "", 7),
         ("", "the expression is empty", "", 0),
     ] {
@@ -99,5 +114,17 @@ fn an_evaluation_is_bounded() {
     assert!(error("('x' * 90000) | replace('x', 'y' * 90)").contains("4 MiB"));
     let unbounded = compile("custom.id * custom.n").unwrap_err();
     assert_eq!(unbounded.message, "one side of `*` must be a number that is written out");
-    assert!(error("short_key('x', 8)").contains("20 to 64 digits"));
+    for (source, reason) in [
+        ("short_key('x', custom.n)", "20 to 64 digits"),
+        ("[custom.id] * 90000000", "larger than 32 MiB"),
+        ("(['x' * 9000] * 90000)", "larger than 32 MiB"),
+        ("([custom.id] * 90000000) | join", "over 200000 items"),
+        ("([body] * 90000000) | where('state', 'DONE')", "over 200000 items"),
+        ("custom.id * 99999999", "takes more steps or memory than an expression may"),
+        ("1e999", "the number is too large"),
+        ("{'a': [1e999 - 1e999]}", "the number is too large"),
+    ] {
+        let error = error(source);
+        assert!(error.contains(reason), "{source}: {error}");
+    }
 }

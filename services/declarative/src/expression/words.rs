@@ -1,7 +1,10 @@
 //! The words of an expression that minijinja looks up only when it evaluates: filters, tests and methods.
 
-use super::functions::{FILTERS, TESTS};
+use super::functions::{DIGITS, FILTERS, SHORT_KEY, TESTS, WRONG_DIGITS};
 use crate::{located::Place, mistake::Mistake};
+
+/// Words of expressions that stand before a `(` without calling anything.
+const KEYWORDS: [&str; 7] = ["and", "else", "if", "in", "is", "not", "or"];
 
 /// The words and signs of an expression, without its strings.
 pub(super) struct Words<'a>(Vec<&'a str>);
@@ -26,27 +29,30 @@ impl<'a> Words<'a> {
         Self(words)
     }
 
-    /// Checks that each filter and test exists, and that there are no methods. `at` finds the place of a word.
+    /// Checks that each filter, test and function exists, and has as many arguments as it takes. `at` finds the place of a word.
     pub(super) fn check(&self, at: &impl Fn(&str) -> Place) -> Result<(), Mistake> {
-        let filters = FILTERS.map(|(name, _)| name);
         for (index, &word) in self.0.iter().enumerate() {
-            let next = |ahead: usize| self.0.get(index + ahead).copied().unwrap_or_default();
+            // A part of a value may have any name.
+            if self.is_part(index) {
+                continue;
+            }
             match word {
-                "|" if !filters.contains(&next(1)) => {
-                    return Err(Mistake::unknown(at(next(1)), "function", next(1), &filters));
-                }
+                "|" => self.check_filter(index + 1, at)?,
                 "is" => {
-                    let test = if next(1) == "not" { next(2) } else { next(1) };
-                    if !TESTS.contains(&test) {
+                    let test = index + if self.word(index + 1) == "not" { 2 } else { 1 };
+                    if !TESTS.contains(&self.word(test)) {
+                        let test = self.word(test);
                         return Err(Mistake::unknown(at(test), "test", test, &TESTS));
                     }
+                    self.check_arguments(test, (0, 0), at)?;
                 }
-                "." if next(2) == "(" => {
-                    let message = format!("values have no methods: `{}`", next(1));
-                    let help = format!("functions are: {}", filters.join(", "));
-                    return Err(Mistake::new(at(next(1)), message).help(help));
+                SHORT_KEY => self.check_short_key(index, at)?,
+                "(" => self.check_call(index, at)?,
+                "=" if self.is_assignment(index) => {
+                    let name = self.word(index.saturating_sub(1));
+                    return Err(Mistake::new(at(name), "arguments have no names here"));
                 }
-                "*" if next(1) != "*" && !self.is_scaled(index) => {
+                "*" if self.word(index + 1) != "*" && !self.is_scaled(index) => {
                     let message = "one side of `*` must be a number that is written out";
                     let help = "a string times a number of the task's would have any size";
                     return Err(Mistake::new(at("*"), message).help(help.to_owned()));
@@ -55,6 +61,116 @@ impl<'a> Words<'a> {
             }
         }
         Ok(())
+    }
+
+    fn check_filter(&self, index: usize, at: &impl Fn(&str) -> Place) -> Result<(), Mistake> {
+        let name = self.word(index);
+        let names = FILTERS.map(|(name, ..)| name);
+        let known = FILTERS.iter().find(|(known, ..)| *known == name);
+        match known {
+            // `default.x` would be one name.
+            Some((.., count)) if self.word(index + 1) != "." => {
+                self.check_arguments(index, *count, at)
+            }
+            Some(_) => Err(Mistake::new(at(name), format!("`{name}` has no parts"))
+                .help("write (value | function).part".to_owned())),
+            None => Err(Mistake::unknown(at(name), "function", name, &names)),
+        }
+    }
+
+    /// Checks the number of arguments after the word at `index`.
+    fn check_arguments(
+        &self,
+        index: usize,
+        (least, most): (usize, usize),
+        at: &impl Fn(&str) -> Place,
+    ) -> Result<(), Mistake> {
+        let count = self.arguments(index + 1).len();
+        if (least..=most).contains(&count) {
+            return Ok(());
+        }
+        let (name, takes) = (self.word(index), spelled(least, most));
+        Err(Mistake::new(at(name), format!("`{name}` takes {takes}, not {count}")))
+    }
+
+    fn check_short_key(&self, index: usize, at: &impl Fn(&str) -> Place) -> Result<(), Mistake> {
+        self.check_arguments(index, (2, 2), at).map_err(|mistake| {
+            mistake.help("write for example short_key('flyte-', 40)".to_owned())
+        })?;
+        match self.arguments(index + 1).as_slice() {
+            [_, [digits]] if digits.parse().is_ok_and(|digits| !DIGITS.contains(&digits)) => {
+                Err(Mistake::new(at(digits), WRONG_DIGITS))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that the `(` at `index` does not call a value.
+    fn check_call(&self, index: usize, at: &impl Fn(&str) -> Place) -> Result<(), Mistake> {
+        let Some(before) = index.checked_sub(1) else { return Ok(()) };
+        let name = self.word(before);
+        let names = FILTERS.map(|(name, ..)| name).join(", ");
+        let help = format!("functions are: {names}, as value | name(…)");
+        if self.is_part(before) {
+            let message = format!("values have no methods: `{name}`");
+            return Err(Mistake::new(at(name), message).help(help));
+        }
+        let is_known = KEYWORDS.contains(&name)
+            || name == SHORT_KEY
+            || before > 0 && self.follows_a_value(before);
+        let is_value = name.starts_with(is_name) || [")", "]", "}"].contains(&name);
+        if is_value && !is_known {
+            return Err(Mistake::new(at(name), format!("`{name}` is no function")).help(help));
+        }
+        Ok(())
+    }
+
+    /// Whether the word at `index` is a function or test of the value before it.
+    fn follows_a_value(&self, index: usize) -> bool {
+        match self.word(index - 1) {
+            "|" | "is" => true,
+            "not" => index > 1 && self.word(index - 2) == "is",
+            _ => false,
+        }
+    }
+
+    /// The arguments in the parentheses that open at `index`; none if there are none.
+    fn arguments(&self, index: usize) -> Vec<&[&'a str]> {
+        let (mut arguments, mut depth, mut start) = (Vec::new(), 0_usize, index + 1);
+        if self.word(index) != "(" {
+            return arguments;
+        }
+        for at in index..self.0.len() {
+            match self.word(at) {
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                "," if depth == 1 => {
+                    arguments.push(&self.0[start..at]);
+                    start = at + 1;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                arguments.extend(self.0.get(start..at).filter(|last| !last.is_empty()));
+                break;
+            }
+        }
+        arguments
+    }
+
+    fn word(&self, index: usize) -> &'a str {
+        self.0.get(index).copied().unwrap_or_default()
+    }
+
+    /// Whether the word at `index` names a part of a value: `body.is`.
+    fn is_part(&self, index: usize) -> bool {
+        index > 0 && self.word(index - 1) == "." && self.word(index).starts_with(is_name)
+    }
+
+    /// Whether the `=` at `index` is none of `==`, `!=`, `<=` and `>=`.
+    fn is_assignment(&self, index: usize) -> bool {
+        let before = index.checked_sub(1).map(|before| self.word(before)).unwrap_or_default();
+        self.word(index + 1) != "=" && !["=", "!", "<", ">"].contains(&before)
     }
 
     /// The names that are looked up with a written string, as in `custom['a-b']`, and the string.
@@ -77,6 +193,17 @@ impl<'a> Words<'a> {
         };
         let before = index.checked_sub(1).and_then(|before| self.0.get(before));
         before == Some(&"*") || is_number(before) || is_number(self.0.get(index + 1))
+    }
+}
+
+/// How many arguments there are.
+fn spelled(least: usize, most: usize) -> String {
+    match (least, most) {
+        (0, 0) => "no arguments".to_owned(),
+        (1, 1) => "one argument".to_owned(),
+        (least, most) if least == most => format!("{most} arguments"),
+        (_, 1) => "at most one argument".to_owned(),
+        (_, most) => format!("at most {most} arguments"),
     }
 }
 

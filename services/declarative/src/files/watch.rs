@@ -13,6 +13,13 @@ use crate::{definition::Definition, served::Served};
 /// How often files are checked for changes. Kubernetes takes about a minute to update a mounted file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long a changed file must stay as it is. Otherwise it is looked at again in the next round.
+const SETTLING_TIME: Duration = Duration::from_secs(1);
+
+fn digest_of(source: &io::Result<Vec<u8>>) -> Option<Digest> {
+    source.as_ref().ok().map(|source| sha256(&[source]))
+}
+
 /// What was last seen of a file.
 struct Seen {
     /// Of its contents; `None` if it could not be read.
@@ -40,11 +47,17 @@ impl Files {
 
     /// Serves `file` if it has changed and is right. What is wrong is logged once.
     async fn check(&self, file: &Watched, seen: &mut Seen) {
-        let source = tokio::fs::read_to_string(&file.path).await;
-        let digest = source.as_ref().ok().map(|source| sha256(&[source.as_bytes()]));
+        let digest = digest_of(&tokio::fs::read(&file.path).await);
         if digest == seen.digest {
             return;
         }
+        // Somebody may be writing it: what is there must stay for a moment.
+        tokio::time::sleep(SETTLING_TIME).await;
+        let settled = tokio::fs::read(&file.path).await;
+        if digest_of(&settled) != digest {
+            return;
+        }
+        let source = settled;
         seen.digest = digest;
         let result = self.reload(file, source);
         seen.is_served = result.is_ok();
@@ -76,12 +89,12 @@ impl Files {
         }
     }
 
-    fn reload(&self, file: &Watched, source: io::Result<String>) -> Result<(), Refused> {
+    fn reload(&self, file: &Watched, source: io::Result<Vec<u8>>) -> Result<(), Refused> {
         let source = source.map_err(|error| {
             let message = format!("{} cannot be read", file.path.display());
             Error::invalid(message).with_source(error)
         })?;
-        let served = self.start(&file.path, &source)?;
+        let served = self.start(&file.path, source)?;
         needs_no_restart(&file.plugin(), &served)?;
         file.current.store(served.into());
         self.revision.fetch_add(1, Ordering::AcqRel);

@@ -93,7 +93,7 @@ impl Prepared {
         };
         shown += signed;
         for (name, value) in &self.headers {
-            let _ = writeln!(shown, "{name}: {}", value.to_str().unwrap_or("…"));
+            let _ = writeln!(shown, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
         }
         match &self.body {
             Body::None => {}

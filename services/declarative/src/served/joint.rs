@@ -100,14 +100,16 @@ fn read_items(many: &Many, scope: &Scope) -> Result<HashMap<String, Json>> {
     let mut found = HashMap::new();
     for item in items {
         let scope = scope.clone().with("item", &item);
-        let id = many.id.eval_text(&scope).map_err(|error| unclear(&error))?;
+        // One that does not fit the file is no reason to know nothing of the others.
+        let Ok(Some(id)) = many.id.eval_text(&scope) else { continue };
         let body = match &many.body {
-            Some(body) => body.eval(&scope).map_err(|error| unclear(&error))?,
+            Some(body) => body.eval(&scope).ok().flatten(),
             None => Some(item),
         };
-        found.extend(id.zip(body));
+        // Of two items of one job, nobody knows which is right: it is read by itself.
+        found.entry(id).and_modify(|known| *known = None).or_insert(body);
     }
-    Ok(found)
+    Ok(found.into_iter().filter_map(|(id, body)| Some((id, body?))).collect())
 }
 
 fn text(ids: &Map<String, Json>, name: &str) -> String {

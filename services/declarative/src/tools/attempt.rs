@@ -19,6 +19,7 @@ use crate::{
     auth::Auth,
     definition::{Create, Definition, Execute, Idempotency, Jobs, Work},
     expression::Scope,
+    mistake::{Mistake, Mistakes},
     request::Request,
     settings::{self, Assignment},
     status,
@@ -37,17 +38,28 @@ pub struct Attempt<'a> {
     pub request: Option<&'a str>,
     /// A vendor's answers, by step, in JSON: the conformance suite's `recorded.json`.
     pub recorded: Option<&'a str>,
+    /// The names of the files with the task and the answers.
+    pub(crate) names: Names<'a>,
     /// The operator's settings.
     pub(crate) set: Vec<Assignment>,
     /// Whether to show what each expression and rule gave.
     pub explain: bool,
 }
 
+/// What errors call the files of a trial.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    pub(crate) request: &'a str,
+    pub(crate) recorded: &'a str,
+}
+
 impl<'a> Attempt<'a> {
     /// The file `source` with the name `name`, for its own example, without settings.
     #[must_use]
     pub fn new(name: &'a str, source: &'a str) -> Self {
-        Self { name, source, request: None, recorded: None, set: Vec::new(), explain: false }
+        let names = Names { request: "the task", recorded: "the recorded answers" };
+        let (set, explain) = (Vec::new(), false);
+        Self { name, source, request: None, recorded: None, names, set, explain }
     }
 
     /// Tries the task `request`.
@@ -102,7 +114,8 @@ pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
     let output_prefix = "s3://bucket/an-attempt";
     let values = this.plan.values(output_prefix, hex(&sha256(&[output_prefix.as_bytes()])))?;
     let scope = values.scope(this.plan.scope.clone());
-    let answers = attempt.recorded.map(answers).transpose()?.unwrap_or_default();
+    let recorded = attempt.recorded.map(|text| answers(attempt.names.recorded, text));
+    let answers = recorded.transpose().map_err(|wrong| wrong.to_string())?.unwrap_or_default();
     let jobs = match &this.plan.definition.work {
         Work::Jobs(jobs) => jobs,
         Work::Sync(execute) => return this.sync(execute, &scope, &answers),
@@ -111,7 +124,8 @@ pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
     let mut text = this.create(&jobs.create, &scope)?;
     let created = answers.get("created").and_then(|answers| answers.last());
     let ids = match created {
-        Some(answer) => ids(&jobs.create.job, &answer.seen_in(scope))?,
+        Some(answer) => ids(&jobs.create.job, &answer.seen_in(scope))
+            .map_err(|error| format!("{}: created: create.{error}", attempt.names.recorded))?,
         None => placeholders(&jobs.create),
     };
     let job = this.plan.scope.clone().with("job", &ids);
@@ -155,8 +169,10 @@ impl Plan {
         let settings = settings::values(&definition.name, &definition.settings, &attempt.set);
         let settings = settings.map_err(|error| error.message().to_owned())?;
         let task = match attempt.request {
-            Some(text) => serde_saphyr::from_str::<Short>(text)
-                .map_err(|error| format!("the request: {}", error.without_snippet()))?,
+            Some(text) => serde_saphyr::from_str::<Short>(text).map_err(|error| {
+                let mistake = Mistake::of_yaml(&error, text);
+                Mistakes::one(attempt.names.request, text, mistake).to_string()
+            })?,
             None => serde_json::from_value(definition.example.clone())
                 .map_err(|error| format!("plugin.example: {error}"))?,
         };
@@ -258,7 +274,7 @@ impl Offline {
     fn error(&self, status: StatusCode, answer: &Answer) -> String {
         let definition = &self.plan.definition;
         let body = serde_json::to_vec(&answer.body).unwrap_or_default();
-        let (scope, headers) = (self.plan.scope.clone(), answer.header_map());
+        let (scope, headers) = (self.plan.scope.clone(), answer.headers().clone());
         let failure = match definition.auth {
             Auth::Aws(_) => {
                 let own =

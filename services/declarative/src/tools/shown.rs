@@ -1,6 +1,8 @@
 //! Requests as people see them: secrets are names.
 
-use crate::{auth::Auth, definition::Definition, expression::Scope, request::Prepared};
+use crate::{
+    auth::Auth, definition::Definition, expression::Scope, request::Prepared, task::base_url,
+};
 
 /// Shows the requests of a file.
 #[derive(Debug, Clone)]
@@ -23,8 +25,9 @@ impl Requests {
             let value = value.map_err(|error| format!("upstream.headers.{name}: {error}"))?;
             headers.extend(value.map(|value| format!("{name}: {value}\n")));
         }
-        let signed = signed(&definition.auth);
-        Ok(Self { base: base(definition, scope)?, signed, headers })
+        let (signed, base) = (signed(&definition.auth), base(definition, scope)?);
+        base_url(&base).map_err(|why| format!("upstream.base: {why}"))?;
+        Ok(Self { base, signed, headers })
     }
 
     /// The same, sent to `endpoint` in place of the vendor's host.
