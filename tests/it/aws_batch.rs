@@ -123,6 +123,19 @@ async fn repeated_creates_are_one_job() {
 }
 
 #[tokio::test]
+async fn creates_that_reach_a_replica_at_the_same_time_are_one_job() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set_with(ending(Ending::Stuck("RUNNABLE".to_owned())), &[]).await;
+        let (client, task) = (stage.client(dialect).await, golden("aws_orders"));
+        let creates = (0..10).map(|_| client.create(&task));
+        for handle in futures_util::future::join_all(creates).await {
+            assert_eq!(client.get(&task, &handle.unwrap()).await.unwrap().phase, "QUEUED");
+        }
+        assert_eq!((stage.fake.jobs(), stage.fake.definitions().len()), (1, 1), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_job_is_found_on_a_later_page_of_the_queues_list() {
     let options = Options { page: 1, ..Options::default() };
     let stage = Stage::set_with(options, &[]).await;
