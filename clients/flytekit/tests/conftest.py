@@ -222,6 +222,7 @@ AWS_KEYS = {
 }
 AWS_FLAGS = {
     "athena": (),
+    "aws-batch": ("--job-queues=etl",),
     "redshift": ("--workgroups=sales", "--databases=dev"),
     "sagemaker": ("--execution-roles=arn:aws:iam::111122223333:role/ml-*",),
 }

@@ -1,4 +1,4 @@
-"""The task classes of Athena, Redshift and SageMaker: local runs of both SDKs, with the services."""
+"""The task classes of Athena, AWS Batch, Redshift and SageMaker: local runs of the SDKs, with the services."""
 
 import shutil
 
@@ -64,3 +64,17 @@ def test_workflows_run_as_the_readme_says(vendor, directory, tmp_path_factory):
             assert ended.code == 0, ended.words
             assert "SUCCEEDED" in ended.words
         assert service.jobs() == 2
+
+
+def test_function_of_flyte_2_is_a_job_of_aws_batch(tmp_path, tmp_path_factory):
+    tasks = ROOT / "services" / "aws-batch" / "tasks"
+    (tmp_path / "aws_batch_task").symlink_to(tasks / "package")
+    with aws(tmp_path_factory.mktemp("aws-batch"), "aws-batch") as service:
+        readme = Readme((tasks / "README.md").read_text(), {"http://127.0.0.1:8000": service.url, "s3://": "memory://"})
+        readme.write_files(tmp_path)
+        ((name, *words),) = readme.runs()
+        ended = finish(start(program(name), *words, cwd=tmp_path, **service.settings(**readme.settings())))
+        # The fake runs nothing, so nobody has written outputs.
+        assert ended.code == 1 and "the job succeeded, but memory://BUCKET/PATH/" in ended.words, ended.words
+        assert "AWS Batch Console: https://eu-central-1.console.aws.amazon.com/" in ended.words
+        assert service.jobs() == 1
