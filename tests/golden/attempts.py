@@ -32,6 +32,8 @@ RENDERED = {
     "{{.rawOutputDataPrefix}}": f"s3://my-bucket/raw/ab/{EXECUTION}-n0-0",
     "{{.checkpointOutputPrefix}}": f"s3://my-bucket/raw/ab/{EXECUTION}-n0-0/_flytecheckpoints",
     "{{.prevCheckpointPrefix}}": '""',
+    # Flyte 2's alone. It leaves the names of run and action to the backend.
+    "{{.runStartTime}}": "2026-03-01T06:30:15.250Z",
 }
 
 
@@ -65,8 +67,13 @@ def request2(task, inputs):
     """As a message of Flyte 1: the encoding is the same."""
     import flyte
 
-    flyte.TaskEnvironment.from_task(f"env-{task.name}", task)
+    if task.parent_env is None:
+        # Functions have one.
+        flyte.TaskEnvironment.from_task(f"env-{task.name}", task)
     template = get_proto_task(task, SerializationContext(**NAMES, root_dir=GOLDEN))
+    args = [rendered(arg) for arg in template.container.args]
+    del template.container.args[:]
+    template.container.args.extend(args)
     # The SDK has them in the order of a set.
     template.interface.inputs.variables.sort(key=lambda variable: variable.key)
     named = asyncio.run(convert_from_native_to_inputs(task.interface, **inputs)).proto_inputs.literals

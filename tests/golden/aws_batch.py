@@ -1,6 +1,7 @@
-"""Writes the golden requests of AWS Batch: what tasks with flytekit's AWSBatchConfig register, as propeller sends them.
+"""Writes the golden requests of AWS Batch: what tasks with flytekit's AWSBatchConfig, and with this repository's AwsBatchConfig for
+Flyte 2, register, as propeller sends them.
 
-    pip install flytekitplugins-awsbatch==1.16.31 flyte[connector]==2.12.1
+    pip install flytekitplugins-awsbatch==1.16.31 flyte[connector]==2.12.1 ./services/aws-batch/tasks
     python tests/golden/aws_batch.py
 
 The messages are serialised deterministically, so a second run changes nothing.
@@ -8,7 +9,9 @@ The messages are serialised deterministically, so a second run changes nothing.
 
 import datetime
 
-from attempts import of_attempt, request1, write
+import flyte
+from attempts import of_attempt, of_flyte2s_propeller, request1, request2, write
+from aws_batch_task.flyte import AwsBatchConfig
 from flytekit import Resources, task
 from flytekitplugins.awsbatch import AWSBatchConfig
 
@@ -41,10 +44,24 @@ def fargate(day: str) -> str:
     return day
 
 
+environment = flyte.TaskEnvironment(
+    "etl",
+    plugin_config=AwsBatchConfig(job_queue="etl", tags={"team": "orders"}),
+    image=flyte.Image.from_base("111122223333.dkr.ecr.eu-central-1.amazonaws.com/etl:2.0"),
+    resources=flyte.Resources(cpu="2", memory="4Gi"),
+)
+
+
+@environment.task
+async def ours(day: str) -> int:
+    return len(day)
+
+
 def main():
     day = {"day": "2026-03-01"}
     for name, inputs, made in [("aws_minimal", {}, minimal), ("aws_orders", day, orders), ("aws_fargate", day, fargate)]:
         write("v1", name, of_attempt(request1(made, inputs), made.name))
+    write("v2", "aws_ours", of_flyte2s_propeller(of_attempt(request2(ours, day), ours.name)))
 
 
 if __name__ == "__main__":

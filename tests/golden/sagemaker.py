@@ -1,7 +1,7 @@
-"""Writes the golden requests of SageMaker: what flytekit's tasks register, as propeller sends it, and what flytekit's connectors
-call AWS with for them.
+"""Writes the golden requests of SageMaker: what flytekit's tasks, and this repository's SageMakerTask for Flyte 2, register, as
+propeller sends it, and what flytekit's connectors call AWS with for theirs.
 
-    pip install flytekitplugins-awssagemaker==1.16.31 flyte[connector]==2.12.1
+    pip install flytekitplugins-awssagemaker==1.16.31 flyte[connector]==2.12.1 ./services/sagemaker/tasks
     python tests/golden/sagemaker.py
 
 The messages are serialised deterministically, so a second run changes nothing.
@@ -13,7 +13,7 @@ import json
 from unittest import mock
 
 import aioboto3
-from attempts import GOLDEN, of_attempt, request1, write
+from attempts import GOLDEN, of_attempt, of_flyte2s_propeller, request1, request2, write
 from flytekit import kwtypes, task
 from flytekit.extend.backend.base_connector import ConnectorRegistry
 from flytekit.models.literals import LiteralMap
@@ -32,6 +32,7 @@ from flytekitplugins.awssagemaker_training import (
     SageMakerTraining,
     SageMakerTrainingJobTask,
 )
+from sagemaker_task.flyte import SageMakerConfig, SageMakerTask
 
 REGION = "eu-central-1"
 ROLE = "arn:aws:iam::111122223333:role/ml-train"
@@ -212,6 +213,21 @@ def deployment():
     return [node.flyte_entity for node in (*made.nodes, *deleted.nodes)]
 
 
+def ours():
+    """This repository's task for Flyte 2."""
+    request = {
+        "TrainingJobName": "orders-{idempotence_token}",
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {"TrainingImage": "{images.trainer}", "TrainingInputMode": "File"},
+        "HyperParameters": {"day": "{inputs.day}"},
+        "OutputDataConfig": {"S3OutputPath": "s3://acme-ml/models/"},
+        "ResourceConfig": INSTANCE,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+    }
+    config = SageMakerConfig(config=request, region=REGION, images={"trainer": IMAGE})
+    return SageMakerTask(name="ours", plugin_config=config, inputs={"day": str})
+
+
 class Recorder:
     """In place of boto3's client: keeps the call."""
 
@@ -269,6 +285,8 @@ def main():
         write("v1", name, request)
         text = json.dumps(official(request), indent=2, sort_keys=True) + "\n"
         (GOLDEN / "v1" / f"{name}.official.json").write_text(text)
+    one = ours()
+    write("v2", "sm_ours", of_flyte2s_propeller(of_attempt(request2(one, day), one.name)))
 
 
 if __name__ == "__main__":

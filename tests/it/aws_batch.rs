@@ -37,9 +37,10 @@ fn with(more: Json) -> Json {
 }
 
 #[tokio::test]
-async fn every_request_of_flytekit_runs() {
-    let all = Golden::all(Flyte::V1, "aws_").unwrap();
-    assert_eq!(all.len(), 3);
+async fn every_request_of_the_sdks_runs() {
+    let mut all = Golden::all(Flyte::V1, "aws_").unwrap();
+    all.extend(Golden::all(Flyte::V2, "aws_").unwrap());
+    assert_eq!(all.len(), 4);
     for golden in all {
         let stage = Stage::set_with(Options::default(), &[TASK_ROLE]).await;
         let handle = replay::send(&stage.service, &golden).await.unwrap();
@@ -50,7 +51,8 @@ async fn every_request_of_flytekit_runs() {
         let sent = json!({
             "definition": stage.fake.definitions()[0], "job": stage.fake.submitted()[0].input,
         });
-        insta::assert_json_snapshot!(format!("v1_{name}"), sent);
+        let version = if golden.flyte == Flyte::V1 { "v1" } else { "v2" };
+        insta::assert_json_snapshot!(format!("{version}_{name}"), sent);
     }
 }
 
@@ -63,6 +65,24 @@ async fn outputs_are_written_where_flyte_looks_for_them() {
         let command = &stage.fake.submitted()[0].input["containerOverrides"]["command"];
         let at = command.as_array().unwrap().iter().position(|arg| arg == "--output-prefix");
         assert_eq!(command[at.unwrap() + 1], task["output_prefix"], "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_of_flyte_2_is_told_its_run_and_action() {
+    let golden = Golden::read(Flyte::V2, "aws_ours").unwrap();
+    let stage = Stage::set().await;
+    replay::send(&stage.service, &golden).await.unwrap();
+    let command = stage.fake.submitted()[0].input["containerOverrides"]["command"].clone();
+    let command = command.as_array().unwrap().iter().map(|one| one.as_str().unwrap());
+    let command = command.collect::<Vec<_>>();
+    for (option, value) in [
+        ("--run-name", "f7a1b2c3"),
+        ("--name", "n0"),
+        ("--outputs-path", golden.json["output_prefix"].as_str().unwrap()),
+    ] {
+        let at = command.iter().position(|one| *one == option).unwrap();
+        assert_eq!(command[at + 1], value, "{option}");
     }
 }
 
@@ -119,6 +139,19 @@ async fn repeated_creates_are_one_job() {
             client.create(&golden("aws_orders")).await.unwrap();
         }
         assert_eq!(stage.fake.jobs(), 1, "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn creates_that_reach_a_replica_at_the_same_time_are_one_job() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set_with(ending(Ending::Stuck("RUNNABLE".to_owned())), &[]).await;
+        let (client, task) = (stage.client(dialect).await, golden("aws_orders"));
+        let creates = (0..10).map(|_| client.create(&task));
+        for handle in futures_util::future::join_all(creates).await {
+            assert_eq!(client.get(&task, &handle.unwrap()).await.unwrap().phase, "QUEUED");
+        }
+        assert_eq!((stage.fake.jobs(), stage.fake.definitions().len()), (1, 1), "{dialect:?}");
     }
 }
 

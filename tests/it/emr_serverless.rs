@@ -143,6 +143,29 @@ async fn repeated_creates_are_one_run() {
 }
 
 #[tokio::test]
+async fn creates_at_the_same_time_are_one_run() {
+    let stage = Stage::set().await;
+    let other = stage.replica(&[]).await;
+    let mut clients = Vec::new();
+    for dialect in Dialect::ALL {
+        clients.push(stage.client(dialect).await);
+        clients.push(other.client(dialect, "propeller").await);
+    }
+    let task = golden("emr_spark");
+    for handle in futures_util::future::join_all(clients.iter().map(|one| one.create(&task))).await
+    {
+        handle.unwrap();
+    }
+    assert_eq!(stage.fake.jobs(), 1);
+    // Another request of the same attempt starts nothing, and says so.
+    let mut other = task.clone();
+    other["template"]["custom"]["spark_job_driver"]["entryPoint"] = json!("s3://acme-etl/other.py");
+    let message = stage::refusal(&clients[0], &other).await;
+    assert!(message.contains("ConflictException") || message.contains("token"), "{message}");
+    assert_eq!(stage.fake.jobs(), 1);
+}
+
+#[tokio::test]
 async fn lost_answers_and_throttles_are_one_run() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;

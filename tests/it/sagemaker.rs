@@ -1,6 +1,7 @@
 //! SageMaker: a task is one job, whatever the network and AWS do.
 
 mod boto;
+mod names;
 
 use plugin_core::testing::Dialect;
 use serde_json::{Value as Json, json};

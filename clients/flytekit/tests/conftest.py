@@ -220,7 +220,12 @@ AWS_KEYS = {
     "_FSEC_AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "_FSEC_AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
 }
-AWS_FLAGS = {"athena": (), "redshift": ("--workgroups=sales", "--databases=dev")}
+AWS_FLAGS = {
+    "athena": (),
+    "aws-batch": ("--job-queues=etl",),
+    "redshift": ("--workgroups=sales", "--databases=dev"),
+    "sagemaker": ("--execution-roles=arn:aws:iam::111122223333:role/ml-*",),
+}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The task classes of Athena and Redshift: local runs of both SDKs, with the services."""
+"""The task classes of Athena, AWS Batch, Redshift and SageMaker: local runs of the SDKs, with the services."""
 
 import shutil
 
@@ -6,13 +6,13 @@ import pytest
 from conftest import HERE, ROOT, aws, finish, program, start
 from readme import Readme
 
-VENDORS = ("athena", "redshift")
+# Those whose tasks return rows, and all.
+DATABASES = ("athena", "redshift")
+VENDORS = (*DATABASES, "sagemaker")
 SDKS = {"flyte1": ("pyflyte", "run", "aws1.py"), "flyte2": ("flyte", "run", "--local", "aws2.py")}
 # Where the rows of the workflows are.
 ROWS = {"athena": "s3://acme-athena/results/", "redshift": "s3://acme/events/flyte_"}
 REASON = {"athena": "SYNTAX_ERROR: line 1:8", "redshift": "statement 2: ERROR: syntax error at or near"}
-
-pytestmark = pytest.mark.parametrize("vendor", VENDORS)
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def run(directory, service, sdk, workflow):
     return finish(start(*words, cwd=directory, **service.settings()))
 
 
+@pytest.mark.parametrize("vendor", DATABASES)
 @pytest.mark.parametrize("sdk", SDKS)
 def test_rows_are_passed_on(vendor, sdk, directory, tmp_path_factory):
     with aws(tmp_path_factory.mktemp(vendor), vendor) as service:
@@ -41,6 +42,7 @@ def test_rows_are_passed_on(vendor, sdk, directory, tmp_path_factory):
         assert service.jobs() == 1
 
 
+@pytest.mark.parametrize("vendor", DATABASES)
 @pytest.mark.parametrize("sdk", SDKS)
 def test_failure_shows_the_vendors_reason(vendor, sdk, directory, tmp_path_factory):
     with aws(tmp_path_factory.mktemp(vendor), vendor, "--ending=syntax") as service:
@@ -49,6 +51,7 @@ def test_failure_shows_the_vendors_reason(vendor, sdk, directory, tmp_path_facto
         assert REASON[vendor] in ended.words
 
 
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_workflows_run_as_the_readme_says(vendor, directory, tmp_path_factory):
     readme = (ROOT / "services" / vendor / "tasks" / "README.md").read_text()
     with aws(tmp_path_factory.mktemp(vendor), vendor) as service:
@@ -61,3 +64,17 @@ def test_workflows_run_as_the_readme_says(vendor, directory, tmp_path_factory):
             assert ended.code == 0, ended.words
             assert "SUCCEEDED" in ended.words
         assert service.jobs() == 2
+
+
+def test_function_of_flyte_2_is_a_job_of_aws_batch(tmp_path, tmp_path_factory):
+    tasks = ROOT / "services" / "aws-batch" / "tasks"
+    (tmp_path / "aws_batch_task").symlink_to(tasks / "package")
+    with aws(tmp_path_factory.mktemp("aws-batch"), "aws-batch") as service:
+        readme = Readme((tasks / "README.md").read_text(), {"http://127.0.0.1:8000": service.url, "s3://": "memory://"})
+        readme.write_files(tmp_path)
+        ((name, *words),) = readme.runs()
+        ended = finish(start(program(name), *words, cwd=tmp_path, **service.settings(**readme.settings())))
+        # The fake runs nothing, so nobody has written outputs.
+        assert ended.code == 1 and "the job succeeded, but memory://BUCKET/PATH/" in ended.words, ended.words
+        assert "AWS Batch Console: https://eu-central-1.console.aws.amazon.com/" in ended.words
+        assert service.jobs() == 1

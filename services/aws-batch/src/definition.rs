@@ -3,6 +3,8 @@
 //! The service registers one for each image, roles and platform, and finds it again by its name, so that a thousand jobs of an
 //! image share a revision.
 
+use std::collections::BTreeSet;
+
 use plugin_core::{
     Context, Error, Result, Task,
     aws::{Client, given},
@@ -162,14 +164,41 @@ impl Definition {
     }
 }
 
-/// Whether a found definition's container is the wanted one, in what this service sets and in what would change what the
-/// job does. Somebody else may have registered a revision of the same name.
+/// Whether a found definition's container is the wanted one: in what this service sets, and in not having what would change
+/// what jobs do, what they need, or where they log. Somebody else may have registered a revision of the same name.
 fn is_same(found: &Json, wanted: &Json) -> bool {
-    let same = ["image", "jobRoleArn", "executionRoleArn", "user"];
-    let none = ["command", "environment", "secrets", "volumes", "mountPoints"];
+    let same = ["image", "jobRoleArn", "executionRoleArn", "user", "networkConfiguration"];
+    let none = [
+        "command",
+        "environment",
+        "secrets",
+        "volumes",
+        "mountPoints",
+        "ulimits",
+        "linuxParameters",
+        "logConfiguration",
+        "repositoryCredentials",
+    ];
     same.iter().all(|key| found[*key] == wanted[*key])
-        && none.iter().all(|key| found[*key].as_array().is_none_or(Vec::is_empty))
-        && found["privileged"] != Json::Bool(true)
+        && requirements(found) == requirements(wanted)
+        && none.iter().all(|key| is_empty(&found[*key]))
+        && ["privileged", "readonlyRootFilesystem"].iter().all(|key| found[*key] != true)
+}
+
+/// The resources of a container, in an order of their own.
+fn requirements(container: &Json) -> BTreeSet<String> {
+    let all = container["resourceRequirements"].as_array();
+    all.into_iter().flatten().map(Json::to_string).collect()
+}
+
+/// Whether `value` says nothing: AWS may describe what was not set as an empty list or object.
+fn is_empty(value: &Json) -> bool {
+    match value {
+        Json::Null => true,
+        Json::Array(items) => items.is_empty(),
+        Json::Object(members) => members.values().all(is_empty),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +235,13 @@ mod tests {
     #[test]
     fn another_container_of_the_same_name_is_not_used() {
         let wanted = definition().request()["containerProperties"].clone();
-        assert!(is_same(&wanted, &wanted));
+        let mut described = wanted.clone();
+        // As AWS describes it: with what was not set, and in its own order.
+        for (key, value) in [("volumes", json!([])), ("linuxParameters", json!({"devices": []}))] {
+            described[key] = value;
+        }
+        described["resourceRequirements"].as_array_mut().unwrap().reverse();
+        assert!(is_same(&described, &wanted));
         for (key, value) in [
             ("image", json!("x")),
             ("jobRoleArn", json!("y")),
@@ -215,6 +250,11 @@ mod tests {
             ("user", json!("root")),
             ("environment", json!([{"name": "A", "value": "b"}])),
             ("volumes", json!([{"name": "host", "host": {"sourcePath": "/"}}])),
+            ("linuxParameters", json!({"devices": [{"hostPath": "/dev/kvm"}]})),
+            ("logConfiguration", json!({"logDriver": "syslog"})),
+            ("readonlyRootFilesystem", json!(true)),
+            ("resourceRequirements", json!([{"type": "VCPU", "value": "64"}])),
+            ("networkConfiguration", json!({"assignPublicIp": "ENABLED"})),
         ] {
             let mut found = wanted.clone();
             found[key] = value;

@@ -9,9 +9,10 @@ use plugin_core::{
 use crate::custom::Custom;
 
 /// Reasons of failed jobs after which another attempt may succeed, by a part of their text: the host was taken away, or
-/// the container could not be started.
-const RETRYABLE_REASONS: &str = "Host EC2,Spot,ResourceInitializationError,DockerTimeoutError,CannotStartContainerError,\
-                                 CannotInspectContainerError,Task failed to start";
+/// the container could not be started. "Automated job retries" in AWS Batch's user guide has the first; the second is what ECS
+/// says of Fargate Spot; the others are types of ECS's errors of stopped tasks.
+const RETRYABLE_REASONS: &str = "Host EC2,Your Spot Task was interrupted,ResourceInitializationError,DockerTimeoutError,\
+                                 CannotStartContainerError,CannotInspectContainerError,Task failed to start";
 
 /// The keys of a template's `config` that name a queue, as propeller's plugin has them.
 const QUEUE_KEYS: [&str; 3] = ["dynamic_queue", "child_queue", "primary_queue"];
@@ -127,5 +128,24 @@ impl Operator {
         };
         cx.caller().check_target(queue)?;
         Ok(queue.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::aws::mentions;
+
+    use super::*;
+
+    #[test]
+    fn an_images_name_is_no_reason_to_retry() {
+        let texts = RETRYABLE_REASONS.split(',').map(str::to_owned).collect::<Vec<_>>();
+        for (reason, is_retried) in [
+            ("Host EC2 (instance i-0a1b) terminated.", true),
+            ("Your Spot Task was interrupted.", true),
+            ("CannotPullContainerError: pull access denied for spotify/etl", false),
+        ] {
+            assert_eq!(mentions(reason, &texts), is_retried, "{reason}");
+        }
     }
 }

@@ -96,20 +96,25 @@ const SETTING: &str = "--boto-methods (SAGEMAKER_BOTO_METHODS)";
 pub(crate) struct Allowed(Vec<String>);
 
 impl Allowed {
-    /// Those that the operator lists as `names`; all of them for `all`.
+    /// Those that the operator lists as `names`; all of them for `all`, and none for `none` or an empty list. An empty
+    /// environment variable is no list: it counts as not set.
     ///
     /// # Errors
     /// `InvalidArgument` with one that flytekit's tasks do not call.
     pub(crate) fn new(names: &[String]) -> Result<Self> {
         let names = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
         let names = names.map(str::to_owned).collect::<Vec<_>>();
-        if names == ["all"] {
-            return Ok(Self(METHODS.map(|(name, ..)| name.to_owned()).to_vec()));
+        match names.as_slice() {
+            [one] if one == "all" => {
+                return Ok(Self(METHODS.map(|(name, ..)| name.to_owned()).to_vec()));
+            }
+            [one] if one == "none" => return Ok(Self(Vec::new())),
+            _ => {}
         }
         let known = |name: &&String| METHODS.iter().any(|(method, ..)| method == name);
         match names.iter().find(|name| !known(name)) {
             Some(unknown) => Err(Error::invalid(format!(
-                "{SETTING}: {unknown:?} is neither all nor a method of flytekit's tasks; these are {}",
+                "{SETTING}: {unknown:?} is neither all, none nor a method of flytekit's tasks; these are {}",
                 METHODS.map(|(name, ..)| name).join(", ")
             ))),
             None => Ok(Self(names)),
@@ -238,7 +243,8 @@ async fn end(
     let nothing = json!({ "result": null });
     match client.call(operation, &config).idempotent().send(cx).await {
         Ok(_) => Ok(nothing),
-        Err(error) if error.kind() == Kind::NotFound || has_ended(&error) => Ok(nothing),
+        Err(error) if error.kind() == Kind::NotFound => Ok(nothing),
+        Err(error) if operation.starts_with("Stop") && has_ended(&error) => Ok(nothing),
         Err(error) => Err(error),
     }
 }
@@ -282,7 +288,11 @@ mod tests {
             let error = some.find(&call(service, method)).unwrap_err();
             assert!(error.message().starts_with(field), "{error}");
         }
-        assert!(!Allowed::new(&[String::new()]).unwrap().any());
+        for none in ["none", "", " "] {
+            assert!(!Allowed::new(&[none.to_owned()]).unwrap().any(), "{none:?}");
+        }
+        let both = ["none".to_owned(), "delete_model".to_owned()];
+        assert!(Allowed::new(&both).unwrap_err().message().contains("\"none\" is neither"));
         let error = Allowed::new(&["create_user".to_owned()]).unwrap_err();
         assert!(error.message().starts_with(SETTING), "{error}");
     }

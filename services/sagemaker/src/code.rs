@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use plugin_core::{
     Context, Error, Result, Task,
-    aws::ExecutionRoles,
+    aws::{ExecutionRoles, given},
     serde_json::{Map, Value as Json, json},
 };
 
-use crate::{
-    custom::{Custom, text},
-    resource::Resource,
-};
+use crate::{custom::Custom, resource::Resource};
 
 /// Makes flytekit's program fail when the task's function does, and with it the job.
 const FAIL_ON_ERROR: &str = "FLYTE_FAIL_ON_ERROR";
@@ -80,14 +77,14 @@ pub(crate) fn request(
 /// The role of the job: the author's, or the operator's.
 fn role(cx: &Context, roles: &ExecutionRoles, custom: &Custom) -> Result<String> {
     let field = "custom.execution_role_arn";
-    let role = roles.choose(cx, field, text(custom.execution_role_arn.as_ref()))?;
+    let role = roles.choose(cx, field, given(&custom.execution_role_arn))?;
     role.ok_or_else(|| Error::invalid(format!("{field}: missing; the service has no default role")))
 }
 
 /// The author's prefix and digits of the key, within the limit.
 fn name(cx: &Context, custom: &Custom) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-    let prefix = text(custom.job_name_prefix.as_ref()).unwrap_or("flyte-");
+    let prefix = given(&custom.job_name_prefix).unwrap_or("flyte-");
     let prefix = prefix.chars().map(allowed).take(LONGEST_NAME - 1 - FEWEST_DIGITS);
     let prefix = prefix.collect::<String>();
     let prefix = match prefix.trim_matches('-') {
@@ -138,11 +135,11 @@ fn environment(cx: &Context, task: &Task<Custom>) -> Result<BTreeMap<String, Str
 
 fn cluster(custom: &Custom) -> Json {
     let mut cluster = json!({
-        "InstanceType": text(custom.instance_type.as_ref()).unwrap_or("ml.m5.large"),
+        "InstanceType": given(&custom.instance_type).unwrap_or("ml.m5.large"),
         "InstanceCount": 1,
         "VolumeSizeInGB": custom.volume_size_in_gb.unwrap_or(30),
     });
-    if let Some(key) = text(custom.kms_key_id.as_ref()) {
+    if let Some(key) = given(&custom.kms_key_id) {
         cluster["VolumeKmsKeyId"] = key.into();
     }
     cluster
@@ -160,7 +157,7 @@ fn network(custom: &Custom) -> Result<Option<&Json>> {
 
 /// Where SageMaker puts the model that it packs, which a training job must say.
 fn model_path(cx: &Context, custom: &Custom) -> Result<String> {
-    if let Some(path) = text(custom.output_s3_path.as_ref()) {
+    if let Some(path) = given(&custom.output_s3_path) {
         return Ok(path.to_owned());
     }
     let prefix = cx.output_prefix().trim_end_matches('/');

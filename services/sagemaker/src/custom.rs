@@ -68,11 +68,6 @@ pub(crate) fn schema(task_type: TaskType) -> Json {
     schema
 }
 
-/// The value of a field, unless it is absent or blank.
-pub(crate) fn text(field: Option<&String>) -> Option<&str> {
-    field.map(|text| text.trim()).filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

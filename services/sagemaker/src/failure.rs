@@ -1,6 +1,12 @@
 //! Why jobs fail, and whether another attempt may succeed.
+//!
+//! AWS's model has reasons as texts alone. SageMaker's own pipelines retry by their beginnings ("Retry Policy for Pipeline
+//! Steps" in the developer guide: `InternalServerError`, and EC2's want of capacity). The texts are those that people report:
+//! `InternalServerError: We encountered an internal error.` (aws/sagemaker-python-sdk#2496), `CapacityError: Unable to provision
+//! requested ML compute capacity.` (aws/sagemaker-pytorch-training-toolkit#171), and of endpoints, without a class, `Request
+//! to service failed.` (philschmid/cdk-samples#6).
 
-use plugin_core::{Phase, Status};
+use plugin_core::{Phase, Status, aws::mentions};
 
 /// Classes of failures, and parts of those without a class, after which another attempt may succeed: AWS's own, and
 /// those for want of capacity.
@@ -26,16 +32,11 @@ pub(crate) fn status(state: &str, reason: &str, retryable: &[String]) -> Status 
 
 /// A class decides, where there is one: what follows it may be the words of the author's own code.
 fn is_retryable(reason: &str, retryable: &[String]) -> bool {
-    let of_text = |text: &String| {
-        let (reason, text) = (reason.to_lowercase(), text.trim().to_lowercase());
-        !text.is_empty() && reason.contains(&text)
-    };
     match class(reason) {
-        Some("AlgorithmError" | "ClientError") => {
-            retryable.iter().any(|known| class(reason) == Some(known.trim()))
+        Some(class @ ("AlgorithmError" | "ClientError")) => {
+            retryable.iter().any(|known| class == known.trim())
         }
-        Some(class) if retryable.iter().any(|known| known.trim() == class) => true,
-        _ => retryable.iter().any(of_text),
+        _ => mentions(reason, retryable),
     }
 }
 

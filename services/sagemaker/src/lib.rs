@@ -64,7 +64,7 @@ pub struct Settings {
     )]
     retryable_failures: Vec<String>,
 
-    /// Methods of boto3 that `boto` tasks may call: `all` of those that flytekit's tasks do, some of them, or none.
+    /// Methods of boto3 that `boto` tasks may call: `all` of those that flytekit's tasks do, some of them, or `none`.
     #[arg(
         long,
         env = "SAGEMAKER_BOTO_METHODS",

@@ -99,71 +99,79 @@ impl Values<'_> {
 
     fn text(&self, field: &str, member: &str, text: &str) -> Result<Json> {
         if let Some((placeholder, "")) = leading(text) {
-            return self.of(field, member, &placeholder, 0);
+            let value = self.of(field, &placeholder)?;
+            return match value {
+                Json::String(token) if placeholder.is_token() => {
+                    self.token(field, member, token, 0).map(Json::from)
+                }
+                value => Ok(value),
+            };
         }
-        let others = rest_of(text);
-        let (mut rendered, mut rest) = (String::new(), text);
+        let parts = self.parts(field, text)?;
+        // A token is cut to what the rest of the name leaves.
+        let others = parts.iter().filter(|part| !part.is_token);
+        let others = others.map(|part| part.text.chars().count()).sum();
+        let parts = parts.into_iter().map(|part| match part.is_token {
+            true => self.token(field, member, part.text, others),
+            false => Ok(part.text),
+        });
+        parts.collect::<Result<String>>().map(Json::from)
+    }
+
+    /// `text`, with the values of its placeholders.
+    fn parts(&self, field: &str, text: &str) -> Result<Vec<Part>> {
+        let (mut parts, mut rest) = (Vec::new(), text);
+        let plain = |text: &str| Part { text: text.to_owned(), is_token: false };
         while let Some(at) = rest.find('{') {
-            rendered.push_str(&rest[..at]);
+            parts.push(plain(&rest[..at]));
             rest = &rest[at..];
             match leading(rest) {
                 Some((placeholder, after)) => {
-                    let value = self.of(field, member, &placeholder, others)?;
-                    rendered.push_str(&inserted(field, value)?);
+                    let text = inserted(field, self.of(field, &placeholder)?)?;
+                    parts.push(Part { text, is_token: placeholder.is_token() });
                     rest = after;
                 }
                 None => {
-                    rendered.push('{');
+                    parts.push(plain("{"));
                     rest = &rest[1..];
                 }
             }
         }
-        rendered.push_str(rest);
-        Ok(rendered.into())
+        parts.push(plain(rest));
+        Ok(parts)
     }
 
-    /// The value of `placeholder` in a text that has `others` characters besides.
-    fn of(
-        &self,
-        field: &str,
-        member: &str,
-        placeholder: &Placeholder<'_>,
-        others: usize,
-    ) -> Result<Json> {
+    /// The value of `placeholder`.
+    fn of(&self, field: &str, placeholder: &Placeholder<'_>) -> Result<Json> {
         match placeholder {
-            Placeholder::Token => self.token(field, member, self.token, others).map(Json::from),
+            Placeholder::Token => Ok(self.token.into()),
             Placeholder::Image(name) => match self.images.get(*name) {
                 Some(image) => Ok(image.as_str().into()),
                 None => Err(Error::invalid(format!(
                     "{field}: {{images.{name}}}: custom.images has no {name:?}"
                 ))),
             },
-            Placeholder::Input(path) => {
-                let mut parts = path.split('.');
-                let name = parts.next().unwrap_or_default();
-                let input = self.inputs.get(name).map_err(|error| error.about(field))?;
-                let value =
-                    parts.try_fold(plain(&input.value), |value, part| value.get(part).cloned());
-                let value = value.ok_or_else(|| {
-                    Error::invalid(format!(
-                        "{field}: {{inputs.{path}}}: the input has no such member"
-                    ))
-                })?;
-                match value {
-                    // flytekit passes the token of one task on to the next, and shortens both alike.
-                    Json::String(token) if *path == "idempotence_token" => {
-                        self.token(field, member, &token, others).map(Json::from)
-                    }
-                    value => Ok(value),
-                }
-            }
+            Placeholder::Input(path) => self.input(field, path),
         }
     }
 
+    fn input(&self, field: &str, path: &str) -> Result<Json> {
+        let mut parts = path.split('.');
+        let name = parts.next().unwrap_or_default();
+        let input = self.inputs.get(name).map_err(|error| error.about(field))?;
+        let value = plain(&input.value).ok_or_else(|| {
+            Error::invalid(format!("{field}: {{inputs.{path}}}: JSON has no such number"))
+        })?;
+        let value = parts.try_fold(value, |value, part| value.get(part).cloned());
+        value.ok_or_else(|| {
+            Error::invalid(format!("{field}: {{inputs.{path}}}: the input has no such member"))
+        })
+    }
+
     /// `token`, cut to fit into a name with `others` other characters.
-    fn token(&self, field: &str, member: &str, token: &str, others: usize) -> Result<String> {
+    fn token(&self, field: &str, member: &str, token: String, others: usize) -> Result<String> {
         if !member.ends_with("Name") {
-            return Ok(token.to_owned());
+            return Ok(token);
         }
         let (with_own, own) = self.longest;
         let most = if member == with_own { own } else { LONGEST_NAME };
@@ -174,6 +182,20 @@ impl Values<'_> {
             )));
         }
         Ok(token.chars().take(room).collect())
+    }
+}
+
+/// A part of a text.
+struct Part {
+    text: String,
+    /// Whether it may be cut.
+    is_token: bool,
+}
+
+impl Placeholder<'_> {
+    /// flytekit passes the token of one task on to the next, and shortens both alike.
+    fn is_token(&self) -> bool {
+        matches!(self, Self::Token | Self::Input("idempotence_token"))
     }
 }
 
@@ -200,23 +222,19 @@ fn leading(text: &str) -> Option<(Placeholder<'_>, &str)> {
     Some((placeholder, after))
 }
 
-/// The number of characters of `text` outside of tokens.
-fn rest_of(text: &str) -> usize {
-    let tokens = ["{idempotence_token}", "{inputs.idempotence_token}"];
-    tokens.iter().fold(text.to_owned(), |text, token| text.replace(token, "")).chars().count()
-}
-
-/// An input as flytekit has it in requests: durations are seconds, and whole floats integers.
-fn plain(value: &Value) -> Json {
-    match value {
-        Value::Duration(span) => Number::from_f64(span.as_secs_f64()).map(|n| whole(&n)).into(),
-        Value::Float(number) => Number::from_f64(*number).map(|n| whole(&n)).into(),
-        Value::List(items) => items.iter().map(plain).collect(),
+/// An input as flytekit has it in requests: durations are seconds, and whole floats integers. `None` for what is, or has, a
+/// number that JSON lacks, such as infinity.
+fn plain(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::Duration(span) => whole(&Number::from_f64(span.as_secs_f64())?).into(),
+        Value::Float(number) => whole(&Number::from_f64(*number)?).into(),
+        Value::List(items) => Json::Array(items.iter().map(plain).collect::<Option<_>>()?),
         Value::Map(entries) => {
-            entries.iter().map(|(key, value)| (key.clone(), plain(value))).collect()
+            let entries = entries.iter().map(|(key, value)| Some((key.clone(), plain(value)?)));
+            Json::Object(entries.collect::<Option<_>>()?)
         }
         other => other.to_json(),
-    }
+    })
 }
 
 /// A whole number as an integer: AWS takes no `3.0` for one.

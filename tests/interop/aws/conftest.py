@@ -56,9 +56,11 @@ TASK_TYPES = {
     "declarative": "aws_step_function",
     "emr-serverless": "emr_serverless",
     "redshift": "redshift",
+    "sagemaker": "sagemaker-training-job",
 }
 IMAGE = "registry.example.com/etl:1.4"
 ROLE = "arn:aws:iam::123456789012:role/etl-orders"
+ML_ROLE = "arn:aws:iam::123456789012:role/ml-train"
 SCRIPT = "s3://acme-etl/orders.py"
 
 
@@ -93,8 +95,8 @@ class Service:
     api: str
     log: pathlib.Path
 
-    def call(self, method, query="", body=None, key=None):
-        url = f"http://{self.api}/plugins/v1/{TASK_TYPES[self.name]}/0{query}"
+    def call(self, method, query="", body=None, key=None, task_type=None):
+        url = f"http://{self.api}/plugins/v1/{task_type or TASK_TYPES[self.name]}/0{query}"
         headers = {"content-type": "application/json", "idempotency-key": key or str(uuid.uuid4())}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method, headers=headers)
@@ -114,11 +116,11 @@ class Service:
         assert answer.status == 200, answer
         return answer.body["job_id"]
 
-    def get(self, job):
-        return self.call("GET", f"?job_id={urllib.parse.quote(job)}")
+    def get(self, job, task_type=None):
+        return self.call("GET", f"?job_id={urllib.parse.quote(job)}", task_type=task_type)
 
-    def delete(self, job):
-        return self.call("DELETE", f"?job_id={urllib.parse.quote(job)}")
+    def delete(self, job, task_type=None):
+        return self.call("DELETE", f"?job_id={urllib.parse.quote(job)}", task_type=task_type)
 
 
 @contextlib.contextmanager
@@ -169,6 +171,7 @@ def start(moto, tmp_path):
                 "aws-batch": ["--job-queues=etl", "--poll-freshness=0s"],
                 "emr-serverless": ["--execution-roles=arn:aws:iam::123456789012:role/etl-*", "--poll-freshness=0s"],
                 "redshift": ["--workgroups=sales", "--databases=dev"],
+                "sagemaker": [f"--execution-roles={ML_ROLE}"],
                 "declarative": [f"--files={STEP_FUNCTIONS}", f"--set=step-functions.region={REGION}"],
             }
             own = [f"--endpoint={moto.url}", f"--secrets-dir={secrets}"]

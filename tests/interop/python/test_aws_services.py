@@ -1,4 +1,5 @@
-"""Flyte 2's published stubs drive the services of AWS, with golden requests: no plugin of Flyte 2 knows them."""
+"""Flyte 2's published stubs drive the services of AWS, with golden requests of this repository's tasks: no plugin of Flyte 2 knows
+them."""
 
 import contextlib
 import dataclasses
@@ -52,10 +53,9 @@ VENDORS = [
         ("isolation", "statement 2: ERROR: 1023 DETAIL: Serializable isolation violation"),
         "cancelled in Redshift",
     ),
-    # Flyte 2's SDK has no such task; flytekit's has the same encoding.
     Vendor(
         "aws-batch",
-        "v1/aws_minimal",
+        "v2/aws_ours",
         ("--job-queues=etl",),
         None,
         ("misconfigured", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"),
@@ -70,6 +70,15 @@ VENDORS = [
         ("script", "please check complete logs"),
         ("maximumCapacity", "reached maximumCapacity settings"),
         "CANCELLED",
+    ),
+    Vendor(
+        "sagemaker",
+        "v2/sm_ours",
+        ("--execution-roles=arn:aws:iam::111122223333:role/ml-*",),
+        None,
+        ("script", "AlgorithmError: ExecuteUserScriptError"),
+        ("CapacityError", "Unable to provision requested ML compute capacity"),
+        "it was stopped at AWS",
     ),
 ]
 ALL = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)

@@ -5,6 +5,7 @@ use super::*;
 fn inputs() -> Inputs {
     let values = [
         ("n", Value::Integer(3)),
+        ("a_long_name_of_an_input", Value::Integer(3)),
         ("f", Value::Float(2.0)),
         ("half", Value::Float(0.5)),
         ("flag", Value::Boolean(true)),
@@ -13,6 +14,9 @@ fn inputs() -> Inputs {
         ("l", Value::List(vec![Value::String("x".to_owned())])),
         ("d", Value::Json(json!({"a": {"b": 7}}))),
         ("t", Value::Duration(SignedDuration::from_secs(90))),
+        ("nan", Value::Float(f64::NAN)),
+        ("nested", Value::List(vec![Value::Float(f64::INFINITY)])),
+        ("long", Value::String("b".repeat(50))),
         ("idempotence_token", Value::String("0123456789abcdef".to_owned())),
     ];
     values
@@ -76,6 +80,9 @@ fn an_unknown_placeholder_is_refused_by_field() {
         ("{inputs.x}", "custom.config.A.B: inputs.x: no such input"),
         ("{inputs.d.c}", "custom.config.A.B: {inputs.d.c}: the input has no such member"),
         ("{images.x}", "custom.config.A.B: {images.x}: custom.images has no \"x\""),
+        ("{inputs.nan}", "custom.config.A.B: {inputs.nan}: JSON has no such number"),
+        ("{inputs.nested}", "custom.config.A.B: {inputs.nested}: JSON has no such number"),
+        ("x-{inputs.nan}", "custom.config.A.B: {inputs.nan}: JSON has no such number"),
     ] {
         let error = rendered(&json!({"A": {"B": text}})).unwrap_err();
         assert!(error.message().starts_with(message), "{error}");
@@ -109,6 +116,16 @@ fn a_token_is_cut_where_a_name_is_too_long() {
         name("EndpointConfigName", format!("{long}-{{inputs.idempotence_token}}")).unwrap(),
         format!("{long}-0123456789ab")
     );
+    // What counts is the value, not its placeholder.
+    for (text, expected) in [
+        ("{inputs.long}-{idempotence_token}", format!("{}-9f86d081884c", "b".repeat(50))),
+        (
+            "{inputs.a_long_name_of_an_input}-x-{idempotence_token}",
+            "3-x-9f86d081884c7d659a2f".to_owned(),
+        ),
+    ] {
+        assert_eq!(name("ModelName", text.to_owned()).unwrap(), expected);
+    }
     let tuning = "HyperParameterTuningJobName";
     assert_eq!(
         name(tuning, "tune-the-model-{idempotence_token}".to_owned()).unwrap(),

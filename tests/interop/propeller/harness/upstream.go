@@ -72,6 +72,16 @@ func (u *Upstream) Deletes() int {
 	return u.deletes
 }
 
+// Operations are the calls of AWS's operations that the fake has answered, each with its input.
+func (u *Upstream) Operations(t testing.TB) (calls [][2]any) {
+	t.Helper()
+	answer, err := http.Get(u.URL() + "/fake/calls")
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	require.NoError(t, json.NewDecoder(answer.Body).Decode(&calls))
+	return calls
+}
+
 // Slow makes each further call of the vendor's API take this much longer.
 func (u *Upstream) Slow(delay time.Duration) {
 	u.mutex.Lock()

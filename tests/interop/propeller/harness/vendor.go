@@ -105,12 +105,12 @@ func redshiftSettings(t testing.TB, upstream string) (environment, arguments []s
 
 func awsBatchSettings(t testing.TB, upstream string) (environment, arguments []string) {
 	environment, arguments = athenaSettings(t, upstream)
-	return environment, append(arguments, "--job-queues=etl")
+	return environment, append(arguments, "--job-queues=etl", "--task-execution-role=arn:aws:iam::111122223333:role/ecs")
 }
 
 func emrServerlessSettings(t testing.TB, upstream string) (environment, arguments []string) {
 	environment, arguments = athenaSettings(t, upstream)
-	return environment, append(arguments, "--execution-roles=arn:aws:iam::111122223333:role/etl-*")
+	return environment, append(arguments, "--execution-roles=arn:aws:iam::111122223333:role/etl-*", "--entrypoint=s3://acme-etl/flyte/entrypoint.py")
 }
 
 func sagemakerSettings(t testing.TB, upstream string) (environment, arguments []string) {

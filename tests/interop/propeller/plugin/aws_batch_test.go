@@ -3,7 +3,6 @@ package plugin_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -155,11 +154,7 @@ func lower(value any) any {
 // submitted is the job that the service submitted.
 func submitted(t *testing.T, upstream *harness.Upstream) map[string]any {
 	t.Helper()
-	answer, err := http.Get(upstream.URL() + "/fake/calls")
-	require.NoError(t, err)
-	defer func() { _ = answer.Body.Close() }()
-	var calls [][2]any
-	require.NoError(t, json.NewDecoder(answer.Body).Decode(&calls))
+	calls := upstream.Operations(t)
 	index := slices.IndexFunc(calls, func(call [2]any) bool { return call[0] == "SubmitJob" })
 	require.GreaterOrEqual(t, index, 0, calls)
 	return calls[index][1].(map[string]any)
