@@ -22,7 +22,7 @@ pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
     answer::{outputs, plain_outputs, resource, unreadable_resource},
     bounds::Bounds,
-    json::{from_proto_json, members, to_proto_json},
+    json::{from_proto_json, members, to_proto_json, without_place},
     literal::{literal, to_struct},
     path::Path,
     plain::from_plain_json,
