@@ -390,7 +390,11 @@ mod tests {
         assert_eq!(message(json!({})), "custom: missing field `cluster`");
         assert_eq!(
             message(json!({"cluster": {"workers": "two"}})),
-            "custom.cluster.workers: invalid type: string \"two\", expected u32"
+            "custom.cluster.workers: invalid type: string \"two\", expected a whole number, 0 or more"
+        );
+        assert_eq!(
+            message(json!({"cluster": true})),
+            "custom.cluster: invalid type: boolean `true`, expected an object"
         );
     }
 }

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use server_core::{Error, Result};
 
-pub(crate) use self::json::read_custom;
+pub(crate) use self::json::{in_words, read_custom};
 pub(crate) use self::status::Outputs;
 pub use self::{
     json::without_nulls,

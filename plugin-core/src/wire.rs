@@ -23,7 +23,7 @@ pub(crate) use self::literal::from_struct;
 pub(crate) use self::{
     answer::{outputs, plain_outputs, resource, unreadable_resource},
     bounds::Bounds,
-    json::{from_proto_json, members},
+    json::{from_proto_json, members, without_place},
     literal::{literal, to_struct},
     literal_json::ShownOutputs,
     path::Path,

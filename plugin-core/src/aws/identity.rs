@@ -25,6 +25,10 @@ use crate::{
 /// How long keys without an expiry are used before they are read again: a file may change.
 const UNLIMITED: Duration = Duration::from_secs(900);
 
+/// How long keys are used at least, also those that have ended when they are issued: AWS decides, since a source may answer
+/// with old ones for a while, and clocks differ. A call must not ask for them again.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Keys, and when they expire.
 #[derive(Debug)]
 pub(super) struct Issued {
@@ -63,12 +67,14 @@ impl LeaseSource for Counted {
         let name = self.source.name();
         let issued = self.source.issue(cx).await.inspect_err(|error| {
             self.metrics.fetched_keys(name, Err(()));
-            tracing::warn!(source = name, error = %error, "AWS keys could not be obtained");
+            let cause = error.chain();
+            tracing::warn!(source = name, %error, cause, "AWS keys could not be obtained");
         })?;
         let since = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let expiry = issued.expires_at.map(|at| i64::try_from(since(at)).unwrap_or(i64::MAX));
         self.metrics.fetched_keys(name, Ok(expiry));
-        let left = |at: SystemTime| at.duration_since(SystemTime::now()).unwrap_or_default();
+        let left =
+            |at: SystemTime| at.duration_since(SystemTime::now()).unwrap_or_default().max(SHORTEST);
         Ok(Lease::new(Arc::new(issued.keys), issued.expires_at.map_or(UNLIMITED, left)))
     }
 }

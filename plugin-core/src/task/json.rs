@@ -32,8 +32,24 @@ pub(crate) fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
             path if path == "." => "custom".to_owned(),
             path => format!("custom.{path}"),
         };
-        Error::invalid(format!("{path}: {}", error.inner()))
+        Error::invalid(format!("{path}: {}", in_words(&error.inner().to_string())))
     })
+}
+
+/// `message` of serde without the names of Rust's types, which say nothing to a task's author.
+pub(crate) fn in_words(message: &str) -> String {
+    const EXPECTED: &str = ", expected ";
+    let Some((found, expected)) = message.rsplit_once(EXPECTED) else { return message.to_owned() };
+    let words = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        name if name.starts_with("struct ") && !name.contains(" with ") => "an object",
+        other => other,
+    };
+    format!("{found}{EXPECTED}{words}")
 }
 
 #[cfg(test)]
@@ -41,6 +57,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn errors_name_no_types_of_rust() {
+        fn error<T: DeserializeOwned>(custom: Json) -> String {
+            read_custom::<T>(custom).err().map(|error| error.to_string()).unwrap_or_default()
+        }
+        for (message, expected) in [
+            (error::<u32>(json!("1")), "string \"1\", expected a whole number, 0 or more"),
+            (error::<i64>(json!(true)), "boolean `true`, expected a whole number"),
+            (error::<f64>(json!(null)), "null, expected a number"),
+            (error::<Vec<u8>>(json!("a")), "string \"a\", expected a list"),
+            (error::<Map<String, Json>>(json!(["a"])), "sequence, expected an object"),
+            (error::<bool>(json!(", expected u8")), "expected a boolean"),
+        ] {
+            assert!(message.starts_with("custom: ") && message.ends_with(expected), "{message}");
+        }
+    }
 
     #[test]
     fn only_null_members_are_removed() {

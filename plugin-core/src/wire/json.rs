@@ -104,7 +104,7 @@ pub(crate) fn members(json: &str) -> Option<BTreeMap<String, &RawValue>> {
 }
 
 /// The error without its line and column, which are those of a part of the body.
-fn without_place(error: &serde_json::Error) -> String {
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()

@@ -27,7 +27,7 @@ fn of(code: &str, message: &str) -> Option<Kind> {
             Some(Kind::InvalidArgument)
         }
         // A workgroup or catalog, not a query: a job must not seem to be deleted.
-        "ResourceNotFoundException" => Some(Kind::InvalidArgument),
+        code if code.contains("NotFound") => Some(Kind::InvalidArgument),
         // Also the quota of active queries: see `is_full`.
         "TooManyRequestsException" => Some(Kind::ResourceExhausted),
         "InternalServerException" => Some(Kind::Unavailable),
@@ -142,6 +142,7 @@ mod tests {
             ("TooManyRequestsException", "", Some(Kind::ResourceExhausted)),
             ("MetadataException", "", Some(Kind::InvalidArgument)),
             ("ResourceNotFoundException", "", Some(Kind::InvalidArgument)),
+            ("EntityNotFoundException", "", Some(Kind::InvalidArgument)),
             ("SessionAlreadyExistsException", "", Some(Kind::InvalidArgument)),
             (INVALID, "line 1:8: mismatched input 'FRM'", Some(Kind::InvalidArgument)),
             (INVALID, "QueryExecution 0a1b was not found", Some(Kind::NotFound)),

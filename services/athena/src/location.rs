@@ -46,7 +46,7 @@ impl OutputLocation {
         match (of_author, self) {
             (Some(location), _) => Ok(Some(location)),
             (None, Self::Auto | Self::Workgroup) => Ok(None),
-            (None, Self::OutputPrefix) => below_output_prefix(cx).map(Some),
+            (None, Self::OutputPrefix) => below_output_prefix(cx, &SET).map(Some),
             (None, Self::S3(location)) => Ok(Some(location.clone())),
         }
     }
@@ -56,7 +56,7 @@ impl OutputLocation {
     pub(crate) fn of_files(&self, cx: &Context, task: &Task<Custom>) -> Result<String> {
         let base = match self.of(cx, task)? {
             Some(base) => base,
-            None => below_output_prefix(cx)?,
+            None => below_output_prefix(cx, &UNLOADED)?,
         };
         Ok(format!("{base}{}/", cx.idempotency_key().hex()))
     }
@@ -114,16 +114,42 @@ fn has_dots(path: &str) -> bool {
     path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
+/// A location that has to be below the output prefix, since nobody chose another: its field, and what would choose it.
+pub(crate) struct Unchosen {
+    field: &'static str,
+    why: &'static str,
+    set: &'static str,
+}
+
+/// The result's, by the setting.
+static SET: Unchosen = Unchosen {
+    field: "custom.output_location",
+    why: "--output-location (ATHENA_OUTPUT_LOCATION) is output-prefix",
+    set: "custom.output_location or another --output-location",
+};
+/// The result's, of a workgroup without a location.
+pub(crate) static WORKGROUPS: Unchosen = Unchosen {
+    field: "custom.output_location",
+    why: "the workgroup has no location for results",
+    set: "the workgroup's location, custom.output_location or --output-location (ATHENA_OUTPUT_LOCATION)",
+};
+/// That of the files of an UNLOAD, for which a workgroup's location does not count.
+static UNLOADED: Unchosen = Unchosen {
+    field: "custom.unload.location",
+    why: "neither custom.output_location nor --output-location (ATHENA_OUTPUT_LOCATION) is a prefix in S3",
+    set: "one of the three",
+};
+
 /// A prefix below the attempt's output prefix.
 ///
 /// # Errors
 /// `InvalidArgument` when Flyte's storage is not S3.
-pub(crate) fn below_output_prefix(cx: &Context) -> Result<String> {
+pub(crate) fn below_output_prefix(cx: &Context, unchosen: &Unchosen) -> Result<String> {
+    let Unchosen { field, why, set } = unchosen;
     s3(cx.output_prefix()).map(|prefix| format!("{prefix}athena/")).map_err(|_| {
-        Error::invalid(
-            "custom.output_location: missing; the workgroup has no location for results, and Flyte's output prefix is not in \
-             S3: set the workgroup's location, custom.output_location or --output-location (ATHENA_OUTPUT_LOCATION)",
-        )
+        Error::invalid(format!(
+            "{field}: missing; {why}, and Flyte's output prefix is not in S3: set {set}"
+        ))
     })
 }
 

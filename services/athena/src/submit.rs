@@ -2,7 +2,12 @@
 
 use plugin_core::{Context, Error, Result, aws::Client};
 
-use crate::{api::Started, errors, job, location::below_output_prefix, request::Start};
+use crate::{
+    api::Started,
+    errors, job,
+    location::{WORKGROUPS, below_output_prefix},
+    request::Start,
+};
 
 /// Starts the query; returns its id. `is_auto` is the setting by which it gets a location of our own if neither it nor its
 /// workgroup has one. A refused request has not used its token.
@@ -17,10 +22,10 @@ pub(crate) async fn submit(
         answer => return answer,
     };
     if errors::lacks_location(&error) {
-        return send(cx, client, &start.at(below_output_prefix(cx)?)).await;
+        return send(cx, client, &start.at(below_output_prefix(cx, &WORKGROUPS)?)).await;
     }
     // Athena may look for the token before the location: an earlier submit may have had ours.
-    match below_output_prefix(cx) {
+    match below_output_prefix(cx, &WORKGROUPS) {
         Ok(location) if errors::is_mismatch(&error) => {
             let again = send(cx, client, &start.at(location)).await;
             again.map_err(|again| if errors::is_verdict(&again) { error } else { again })

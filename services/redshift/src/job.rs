@@ -38,17 +38,22 @@ impl Job {
             .info("statement_id", Some(self.id.as_str()))
             .info("region", Some(self.place.region()))
             .info(kind, Some(name));
-        match region.and_then(|region| Some((region.console()?, region.name()))) {
-            Some((console, region)) => {
-                let page = match &self.target {
-                    Target::Cluster(name) => format!("cluster-details?cluster={name}"),
-                    Target::Workgroup(name) => format!("serverless-workgroup?workgroup={name}"),
-                };
-                let uri = format!("{console}/redshiftv2/home?region={region}#{page}");
-                status.link("Redshift Console", uri)
-            }
+        match region.and_then(|region| self.page(region)) {
+            Some(page) => status.link("Redshift Console", page),
             None => status,
         }
+    }
+
+    /// The page of the cluster or workgroup in AWS's console; `None` of a workgroup that is known by its ARN, which has an id
+    /// and no name.
+    fn page(&self, region: &Region) -> Option<String> {
+        let page = match &self.target {
+            Target::Cluster(name) => format!("cluster-details?cluster={name}"),
+            Target::Workgroup(arn) if arn.contains(':') => return None,
+            Target::Workgroup(name) => format!("serverless-workgroup?workgroup={name}"),
+        };
+        let (console, region) = (region.console()?, region.name());
+        Some(format!("{console}/redshiftv2/home?region={region}#{page}"))
     }
 
     /// The error for a statement that Redshift no longer knows.
@@ -66,4 +71,31 @@ impl Job {
 /// Whether Redshift may have made `id` for a statement.
 pub(crate) fn is_id(id: &str) -> bool {
     id.len() == LONGEST_ID.len() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_the_cluster_or_the_named_workgroup() {
+        let arn = "arn:aws:redshift-serverless:eu-central-1:111122223333:workgroup/0a1b2c3d";
+        let base =
+            "https://eu-central-1.console.aws.amazon.com/redshiftv2/home?region=eu-central-1";
+        for (target, page) in [
+            (json!({"cluster": "dwh"}), Some(format!("{base}#cluster-details?cluster=dwh"))),
+            (
+                json!({"workgroup": "sales"}),
+                Some(format!("{base}#serverless-workgroup?workgroup=sales")),
+            ),
+            (json!({"workgroup": arn}), None),
+        ] {
+            let job =
+                json!({"id": LONGEST_ID, "place": {"region": "eu-central-1"}, "target": target});
+            let job = from_value::<Job>(job).unwrap();
+            assert_eq!(job.page(&"eu-central-1".parse().unwrap()), page);
+        }
+    }
 }

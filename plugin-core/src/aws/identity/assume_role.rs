@@ -153,6 +153,9 @@ impl Credentials {
             secret: self.secret_access_key.into(),
             session: Some(self.session_token.into()),
         };
-        Ok(Issued { keys, expires_at: Some(expires_at) })
+        match keys.unusable() {
+            None => Ok(Issued { keys, expires_at: Some(expires_at) }),
+            Some(part) => Err(Error::unavailable(format!("{part} in STS's answer cannot be used"))),
+        }
     }
 }

@@ -51,10 +51,19 @@ where
             .with_env(StaticEnv::default());
         async move {
             let issued = (self.make)().provide_credential(&surroundings).await;
-            issued.map_err(|error| self.failed(&error, &failure))?.map(issue).ok_or_else(|| {
+            let issued = issued.map_err(|error| self.failed(&error, &failure))?.map(issue);
+            let issued = issued.ok_or_else(|| {
                 let cause = failure.take();
                 no_keys(&self.message(), cause.unwrap_or_else(|| refused("it has no keys")))
-            })
+            })?;
+            match issued.keys.unusable() {
+                None => Ok(issued),
+                Some(part) => {
+                    let cause =
+                        refused(format!("{part} is empty, or has characters that none has"));
+                    Err(no_keys(&self.message(), cause))
+                }
+            }
         }
         .boxed()
     }

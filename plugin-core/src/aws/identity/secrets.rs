@@ -3,7 +3,10 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 
-use crate::{aws::keys::Keys, context::Context};
+use crate::{
+    aws::keys::{Keys, Part},
+    context::Context,
+};
 
 const ID: &str = "aws_access_key_id";
 const SECRET: &str = "aws_secret_access_key";
@@ -13,7 +16,7 @@ const SESSION: &str = "aws_session_token";
 /// operator's session, nor the other way round.
 ///
 /// # Errors
-/// `FailedPrecondition` when only one half is found, or the operator forbids secrets in requests.
+/// `FailedPrecondition` when only one half is found, when one cannot be a key, or the operator forbids secrets in requests.
 pub(super) async fn keys(cx: &Context) -> Result<Option<Keys>> {
     let (id, secret) = (cx.connection_secret(ID)?, cx.connection_secret(SECRET)?);
     if id.is_some() || secret.is_some() {
@@ -48,7 +51,15 @@ fn pair(
     let id = id.ok_or_else(|| incomplete(SECRET, ID))?;
     let secret = secret.ok_or_else(|| incomplete(ID, SECRET))?;
     let session = session.filter(|token| !token.expose_secret().is_empty());
-    Ok(Keys { id: id.expose_secret().to_owned(), secret, session })
+    let keys = Keys { id: id.expose_secret().to_owned(), secret, session };
+    let Some(part) = keys.unusable() else { return Ok(keys) };
+    let name = match part {
+        Part::Id => ID,
+        Part::Secret => SECRET,
+        Part::Session => SESSION,
+    };
+    let message = format!("secret {name} is empty, or has characters that no key of AWS has");
+    Err(Error::new(Kind::FailedPrecondition, message).about_credentials())
 }
 
 impl Keys {

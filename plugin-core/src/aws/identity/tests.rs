@@ -187,6 +187,16 @@ async fn a_failing_source_is_asked_once_a_second_by_all_calls_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_have_ended_are_fetched_once_a_second() {
+    let bench = Bench::new(Some(Duration::ZERO));
+    for _ in 0..20 {
+        assert_eq!(bench.key().await.unwrap(), "key-0");
+    }
+    advance(Duration::from_secs(1)).await;
+    assert_eq!((bench.key().await.unwrap().as_str(), bench.fetches()), ("key-1", 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_keys_are_replaced_once_and_others_are_kept() {
     let bench = Bench::new(Some(HOUR));
     let cx = context(Duration::from_secs(5));

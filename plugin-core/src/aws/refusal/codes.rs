@@ -77,7 +77,9 @@ pub(super) fn kind(status: StatusCode, code: &str) -> Kind {
         () if code.starts_with("Internal") || code.starts_with("ServiceUnavailable") => {
             Kind::Unavailable
         }
-        () if code_says("NotFound") || code.starts_with("NoSuch") => Kind::NotFound,
+        () if code_says("NotFound") => Kind::NotFound,
+        // Another API answers, such as S3 with `NoSuchBucket`, or one that has no such operation: no job is gone.
+        () if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&status) => Kind::Unavailable,
         () if code_says("AlreadyExists") => Kind::AlreadyExists,
         // A conflict of states; the job exists only where the service says so.
         () if status == StatusCode::CONFLICT || code == "ServiceQuotaExceededException" => {

@@ -96,7 +96,12 @@ fn codes_have_the_kinds_of_botocores_lists() {
         (400, "ValidationException", Kind::InvalidArgument),
         (400, "InvalidRequestException", Kind::InvalidArgument),
         (400, "ResourceNotFoundException", Kind::NotFound),
-        (400, "NoSuchEntity", Kind::NotFound),
+        (404, "JobNotFoundException", Kind::NotFound),
+        // Of other APIs than the service's: they say nothing about a job.
+        (404, "NoSuchBucket", Kind::Unavailable),
+        (404, "UnknownOperationException", Kind::Unavailable),
+        (410, "Unheard", Kind::Unavailable),
+        (400, "NoSuchEntity", Kind::InvalidArgument),
         (400, "ResourceAlreadyExistsException", Kind::AlreadyExists),
         (409, "ConflictException", Kind::FailedPrecondition),
         (402, "ServiceQuotaExceededException", Kind::FailedPrecondition),

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     plugin,
-    task::{Link, Phase, Status, TaskType},
+    task::{Link, Phase, Status, TaskType, in_words},
     verbs::Served,
     wire::{
         self, Bounds, from_plain_json, members,
@@ -171,7 +171,9 @@ fn plain_inputs(json: &RawValue, bounds: &Bounds) -> Result<LiteralMap> {
 
 /// Reads `json`, the field `field` or a part of it.
 fn read_at<T: DeserializeOwned>(field: &str, json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|error| Error::invalid(format!("{field}: {error}")))
+    serde_json::from_str(json).map_err(|error| {
+        Error::invalid(format!("{field}: {}", in_words(&wire::without_place(&error))))
+    })
 }
 
 /// The job of a request.

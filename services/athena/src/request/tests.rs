@@ -177,7 +177,11 @@ fn what_athena_would_not_take_is_refused_by_field() {
             "SHOW TABLES",
             "custom.unload: the statement must be a SELECT",
         ),
-        (json!({"unload": {}}), "SELECT 1", "custom.output_location: missing"),
+        (
+            json!({"unload": {}}),
+            "SELECT 1",
+            "custom.unload.location: missing; neither custom.output_location nor",
+        ),
         (
             json!({"unload": {"location": "/tmp"}}),
             "SELECT 1",
