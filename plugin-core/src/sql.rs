@@ -22,6 +22,6 @@ pub use self::{
     dialect::{Dialect, Escapes, Holds, Quote, Runs},
     lexer::{Find, Found, Kind, Quoted, Token},
     place::{Inner, Place},
-    template::{Hole, Template, named},
+    template::{Hole, Template, is_plain, named},
     write::{Filling, Writer, swallowed},
 };

@@ -17,6 +17,7 @@ mod outcome;
 mod refusal;
 mod refused_jobs;
 mod served;
+mod task_identity;
 mod views;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};

@@ -154,7 +154,9 @@ impl<H> Lexer<'_, '_, H> {
         if Dialect::begins_word(first) {
             self.at += length_of(self.rest(), &|c| dialect.continues_word(c));
             let word = &self.text[start..self.at];
-            let opens = |quote: &&Quote| word.contains(quote.open);
+            // Of most dialects no quote can be in a word, and a search for each in every word would take longest.
+            let fits = |quote: &Quote| quote.open.chars().all(|c| dialect.continues_word(c));
+            let opens = |quote: &&Quote| fits(quote) && word.contains(quote.open);
             if let Some(quote) = dialect.quotes.iter().find(opens) {
                 self.ambiguous.get_or_insert_with(|| {
                     let open = quote.open;

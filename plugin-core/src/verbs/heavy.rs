@@ -16,7 +16,7 @@ use tokio::{
 use tracing::Span;
 
 /// Requests from this size are large: a smaller one takes a few milliseconds at most.
-const LARGE_BYTES: usize = 64 << 10;
+pub(super) const LARGE_BYTES: usize = 64 << 10;
 
 /// Runs work on large requests on the blocking pool, as much at once as there are cores.
 #[derive(Clone)]

@@ -1,14 +1,14 @@
 //! Work in progress, by key: a repeat waits for its result instead of starting again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use server_core::{Error, Result};
 use tokio::sync::watch;
 
-use super::{key::JoinKey, metrics::Metrics};
+use super::{key::JoinKey, metrics::Metrics, task_identity::TaskIdentity};
 use crate::context::{IdempotencyKey, Verb, Waiter, Waiting};
 
 /// The result of work, once there is one.
@@ -16,15 +16,17 @@ type Completion<T> = Option<Result<T>>;
 
 /// Work in progress.
 struct InProgress<T> {
+    identity: TaskIdentity,
     completion: watch::Receiver<Completion<T>>,
     waiting: Waiting,
 }
 
-type Table<T> = Mutex<HashMap<JoinKey, InProgress<T>>>;
+/// The work of one key: several only if different tasks have it.
+type Table<T> = HashMap<JoinKey, Vec<InProgress<T>>>;
 
 /// The work in progress of one verb.
 pub(super) struct InFlight<T> {
-    table: Arc<Table<T>>,
+    table: Arc<Mutex<Table<T>>>,
     metrics: Arc<Metrics>,
     verb: Verb,
 }
@@ -38,16 +40,36 @@ pub(super) struct Outcome<T> {
 /// The table's entry for work in progress. The work owns it, so that it is removed even after a panic.
 pub(super) struct Entry<T> {
     key: JoinKey,
+    identity: TaskIdentity,
     job: IdempotencyKey,
-    table: Arc<Table<T>>,
+    table: Arc<Mutex<Table<T>>>,
     metrics: Arc<Metrics>,
     verb: Verb,
     waiting: Waiting,
     completion: watch::Sender<Completion<T>>,
 }
 
-fn lock<T>(table: &Table<T>) -> MutexGuard<'_, HashMap<JoinKey, InProgress<T>>> {
+fn lock<T>(table: &Mutex<Table<T>>) -> MutexGuard<'_, Table<T>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The work in `under_key` for the task of `identity`, if there is any.
+///
+/// # Errors
+/// The identities that have to be hashed before that is known.
+fn find<'t, T>(
+    under_key: &'t [InProgress<T>],
+    identity: &TaskIdentity,
+) -> Result<Option<&'t InProgress<T>>, Vec<TaskIdentity>> {
+    let mut unknown = Vec::new();
+    for running in under_key {
+        match running.identity.is_same(identity) {
+            Some(true) => return Ok(Some(running)),
+            Some(false) => {}
+            None => unknown.push(running.identity.clone()),
+        }
+    }
+    if unknown.is_empty() { Ok(None) } else { Err(unknown) }
 }
 
 impl<T: Clone> InFlight<T> {
@@ -55,27 +77,41 @@ impl<T: Clone> InFlight<T> {
         Self { table: Arc::default(), metrics, verb }
     }
 
-    /// Joins the work with this key, or calls `start` with a new entry to run it in. `job` identifies
-    /// it in the log.
+    /// Joins the work with this key and `identity`, or calls `start` with a new entry to run it in. `job`
+    /// identifies it in the log.
     pub(super) fn join_or_start(
         &self,
         key: JoinKey,
+        identity: TaskIdentity,
         job: IdempotencyKey,
         start: impl FnOnce(Entry<T>),
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
-        if let Some(running) = table.get(&key) {
-            self.metrics.joined.inc();
-            return running.outcome();
+        loop {
+            let under_key = table.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let unknown = match find(under_key, &identity) {
+                Ok(Some(running)) => {
+                    self.metrics.joined.inc();
+                    return running.outcome();
+                }
+                Ok(None) => break,
+                Err(unknown) => unknown,
+            };
+            // Other calls need the table meanwhile. It may have changed afterwards.
+            drop(table);
+            unknown.iter().chain([&identity]).for_each(TaskIdentity::hash);
+            table = lock(&self.table);
         }
         let (completion, receiver) = watch::channel(None);
         let waiting = Waiting::default();
-        let running = InProgress { completion: receiver, waiting: waiting.clone() };
+        let (of_table, of_entry) = (identity.clone(), waiting.clone());
+        let running = InProgress { identity: of_table, completion: receiver, waiting };
         let outcome = running.outcome();
-        table.insert(key, running);
+        table.entry(key).or_default().push(running);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
-        start(Entry { key, job, table, metrics, verb: self.verb, waiting, completion });
+        let (verb, waiting) = (self.verb, of_entry);
+        start(Entry { key, identity, job, table, metrics, verb, waiting, completion });
         outcome
     }
 }
@@ -108,11 +144,20 @@ impl<T> Entry<T> {
     /// Runs `work` and sends its result to all waiting callers.
     pub(super) async fn run(self, work: impl Future<Output = Result<T>>) {
         let result = work.await;
-        lock(&self.table).remove(&self.key);
+        self.leave_table();
         if self.waiting.is_abandoned() {
             self.note_abandoned(&result);
         }
         self.completion.send_replace(Some(result));
+    }
+
+    fn leave_table(&self) {
+        let mut table = lock(&self.table);
+        let hash_map::Entry::Occupied(mut under_key) = table.entry(self.key) else { return };
+        under_key.get_mut().retain(|running| !running.identity.is_own(&self.identity));
+        if under_key.get().is_empty() {
+            under_key.remove();
+        }
     }
 
     fn note_abandoned(&self, result: &Result<T>) {
@@ -135,20 +180,25 @@ impl<T> Entry<T> {
 
 impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
-        // Without a result the work panicked. Otherwise `run` has removed the entry, and the key may be
-        // in use again.
+        // Without a result the work panicked. Otherwise `run` has removed the entry.
         if self.completion.borrow().is_none() {
-            lock(&self.table).remove(&self.key);
+            self.leave_table();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use prometheus_client::{metrics::counter::Counter, registry::Registry};
+    use prost::Message as _;
+    use serde_json::json;
+    use server_core::digest::KeyedHash;
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::wire::{Encoded, Submitted, from_proto_json_object};
 
     fn in_flight() -> InFlight<u32> {
         let metrics = Metrics::register(&mut Registry::default(), Counter::default());
@@ -159,12 +209,30 @@ mod tests {
         7
     }
 
+    /// Of a request for a task of the type `task_type`.
+    fn identity(task_type: &str) -> TaskIdentity {
+        let template = json!({"template": {"type": task_type}});
+        let request = Box::new(from_proto_json_object(&template).unwrap());
+        let encoded = Encoded::Request(request.encode_to_vec().into());
+        TaskIdentity::of(&Submitted { request, encoded }, &KEYED)
+    }
+
+    static KEYED: LazyLock<KeyedHash> = LazyLock::new(KeyedHash::default);
+
     fn start(
         in_flight: &InFlight<u32>,
         work: impl Future<Output = Result<u32>> + Send + 'static,
     ) -> Outcome<u32> {
+        start_as(identity("a"), in_flight, work)
+    }
+
+    fn start_as(
+        identity: TaskIdentity,
+        in_flight: &InFlight<u32>,
+        work: impl Future<Output = Result<u32>> + Send + 'static,
+    ) -> Outcome<u32> {
         let job = IdempotencyKey::of_attempt("k");
-        in_flight.join_or_start(key(), job, |entry| {
+        in_flight.join_or_start(key(), identity, job, |entry| {
             tokio_util::task::TaskTracker::new().spawn(entry.run(work));
         })
     }
@@ -179,6 +247,21 @@ mod tests {
         assert_eq!((first.wait().await.unwrap(), repeat.wait().await.unwrap()), (7, 7));
         let later = start(&in_flight, async { Ok(8) });
         assert_eq!(later.wait().await.unwrap(), 8, "finished work is not joined");
+    }
+
+    #[tokio::test]
+    async fn another_task_with_the_same_key_is_not_joined() {
+        let in_flight = in_flight();
+        let (finish, finished) = oneshot::channel();
+        let first = start(&in_flight, async { Ok(finished.await.unwrap()) });
+        let (end, ended) = oneshot::channel();
+        let other = start_as(identity("b"), &in_flight, async { Ok(ended.await.unwrap()) });
+        end.send(8).unwrap();
+        assert_eq!(other.wait().await.unwrap(), 8);
+        let repeat = start(&in_flight, async { panic!("started twice") });
+        finish.send(7).unwrap();
+        assert_eq!((first.wait().await.unwrap(), repeat.wait().await.unwrap()), (7, 7));
+        assert!(lock(&in_flight.table).is_empty());
     }
 
     #[tokio::test]
@@ -200,7 +283,7 @@ mod tests {
         let in_flight = in_flight();
         let (sender, receiver) = oneshot::channel();
         let job = IdempotencyKey::of_attempt("k");
-        let outcome = in_flight.join_or_start(key(), job, |entry| {
+        let outcome = in_flight.join_or_start(key(), identity("a"), job, |entry| {
             assert!(sender.send(entry.waiting()).is_ok());
             tokio_util::task::TaskTracker::new().spawn(entry.run(std::future::pending()));
         });

@@ -1,32 +1,17 @@
 //! The keys by which repeats of a request are recognised.
 
-use prost::Message as _;
 use server_core::digest::{Fingerprint, KeyedHash};
 
 use crate::{
     context::{Caller, IdempotencyKey, Role},
     task::TaskType,
-    wire::{Submission, proto::flyteidl::admin::CreateTaskRequest},
+    wire::Submission,
 };
 
 /// A task's idempotency key, and whether a repeat of the request has the same one.
 pub(super) struct Key {
     pub(super) key: IdempotencyKey,
     pub(super) repeatable: bool,
-    request: RequestHash,
-}
-
-/// The hash of a request's task: distinguishes a repeat from another request with the same key.
-pub(super) struct RequestHash(u128);
-
-impl RequestHash {
-    /// Without the connection, whose secrets may be renewed before a repeat.
-    pub(super) fn of(request: &CreateTaskRequest, hash: &KeyedHash) -> Self {
-        // The encoding is deterministic: every map is ordered.
-        let template = request.template.as_ref().map(|template| template.encode_to_vec());
-        let inputs = request.inputs.as_ref().map(|inputs| inputs.encode_to_vec());
-        Self(hash.of(&(template, inputs)))
-    }
 }
 
 /// The key under which work in progress is joined.
@@ -38,20 +23,19 @@ impl Key {
         caller: &Caller,
         task_type: TaskType,
         submission: &Submission,
-        request: RequestHash,
         header: Option<&str>,
     ) -> Self {
         let named = named(caller, task_type, submission, header);
         let repeatable = named.is_some();
-        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable, request }
+        Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable }
     }
 
-    /// The key under which work in progress is joined: only by the same caller in the same role, asking
-    /// for the same task. Two callers never share an outcome, whatever key they send, and a handle belongs
+    /// The key under which work in progress is joined, if it is for the same task: only by the same caller in
+    /// the same role. Two callers never share an outcome, whatever key they send, and a handle belongs
     /// to the role in which it was created.
     pub(super) fn join_key(&self, caller: &Caller, hash: &KeyedHash) -> JoinKey {
         let who = (caller.issuer(), caller.subject(), caller.role().name());
-        hash.of(&(self.key.as_bytes(), self.request.0, who))
+        hash.of(&(self.key.as_bytes(), who))
     }
 }
 

@@ -127,6 +127,14 @@ impl From<CreateTaskRequest> for Submitted {
 }
 
 impl Submitted {
+    /// Its size in protobuf, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.encoded {
+            Encoded::Request(message) => message.len(),
+            Encoded::Header(..) | Encoded::No => self.request.encoded_len(),
+        }
+    }
+
     pub(super) fn raw(&self) -> Result<RawTask> {
         match &self.encoded {
             Encoded::Request(message) => RawTask::of_request(message.clone()),

@@ -51,15 +51,21 @@ fn is_young(created_at: Timestamp) -> bool {
 pub(crate) struct Jobs(pub(crate) Http);
 
 impl Jobs {
-    /// Submits `insert` as `job`, or adopts the job that an earlier attempt submitted.
-    pub(crate) async fn insert(&self, cx: &Context, insert: &Insert<'_>, job: Job) -> Result<Job> {
+    /// Submits `insert` as `job`, or adopts the job that an earlier attempt submitted. Returns the job's location, if it has
+    /// become known.
+    pub(crate) async fn insert(
+        &self,
+        cx: &Context,
+        insert: &Insert<'_>,
+        job: &Job,
+    ) -> Result<Option<String>> {
         let request = self.0.post(&["projects", &job.project, "jobs"]).idempotent();
         let request = request.query("fields", Some(SUBMITTED));
         match request.json(insert).send_json::<api::SubmittedJob>(cx).await {
-            Ok(created) => Ok(job.in_location(created.reference.location)),
+            Ok(created) => Ok(created.reference.location),
             Err(error) if error.kind() == Kind::AlreadyExists => {
                 let location = api::location_of_duplicate(error.message(), &job.id);
-                self.adopt(cx, job.in_location(location), insert).await
+                self.adopt(cx, job.clone().in_location(location), insert).await
             }
             Err(error) => Err(error),
         }
@@ -67,12 +73,12 @@ impl Jobs {
 
     /// Only this service creates such ids, so the job is an earlier attempt's, unless a caller used the
     /// same key for another task.
-    async fn adopt(&self, cx: &Context, job: Job, insert: &Insert<'_>) -> Result<Job> {
+    async fn adopt(&self, cx: &Context, job: Job, insert: &Insert<'_>) -> Result<Option<String>> {
         let found: api::AskedJob = match self.look(cx, &job, ADOPTED).await {
             Ok(found) => found,
             Err(error) if error.kind().is_transient() => return Err(error),
             // It exists all the same, even if this identity may not see it.
-            Err(_) => return Ok(job),
+            Err(_) => return Ok(job.location),
         };
         let ours = serde_json::to_value(insert).map_err(Error::internal)?;
         let difference = asked::difference(&ours["configuration"], &found.configuration);
@@ -84,7 +90,7 @@ impl Jobs {
             let message = format!("{other} already submitted under this key; use a different key");
             return Err(Error::new(Kind::FailedPrecondition, message).with_code("duplicate"));
         }
-        Ok(job.in_location(found.reference.location))
+        Ok(job.in_location(found.reference.location).location)
     }
 
     /// Fetches what a poll reads of `job`.
@@ -210,7 +216,7 @@ impl Jobs {
 
 impl Job {
     /// The same job, in `location` if that has become known. What is too long is no location.
-    fn in_location(self, location: Option<String>) -> Self {
+    pub(crate) fn in_location(self, location: Option<String>) -> Self {
         let location = location.filter(|location| location.len() <= MAX_LOCATION);
         Self { location: location.or(self.location), ..self }
     }
@@ -220,8 +226,10 @@ impl Job {
     /// # Errors
     /// `InvalidArgument` when the names that the task's author chose are too long.
     pub(crate) fn check(&self, cx: &Context) -> Result<()> {
-        let location = self.location.clone().unwrap_or_else(|| "-".repeat(MAX_LOCATION));
-        cx.check_meta(&Self { location: Some(location), ..self.clone() })
+        if self.location.is_some() {
+            return cx.check_meta(self);
+        }
+        cx.check_meta(&Self { location: Some("-".repeat(MAX_LOCATION)), ..self.clone() })
     }
 }
 

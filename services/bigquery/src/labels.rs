@@ -34,20 +34,26 @@ pub(crate) fn of(execution: &Execution, own: &BTreeMap<String, String>) -> Map<S
 
 /// `key` in the form that Google accepts; none when it has no letters.
 fn label_key(key: &str) -> Option<String> {
-    let key = sanitised(key);
+    let mut key = sanitised(key);
     let start = key.find(|c: char| c.is_ascii_lowercase())?;
-    Some(key[start..].to_owned())
+    key.drain(..start);
+    Some(key)
 }
 
 /// Only lower-case letters, digits, `_` and `-`. A value that is too long keeps its end, where names
 /// differ.
 fn sanitised(value: &str) -> String {
-    let plain = |c: char| match c.to_ascii_lowercase() {
-        c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' => c,
-        _ => '-',
+    let plain = |byte: u8| match byte.to_ascii_lowercase() {
+        byte if byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' => byte,
+        _ => b'-',
     };
     let cut = value.chars().count().saturating_sub(MAX_LABEL);
-    value.chars().skip(cut).map(plain).collect()
+    let start = value.char_indices().nth(cut).map_or(value.len(), |(at, _)| at);
+    let mut label = String::with_capacity(MAX_LABEL.min(value.len()));
+    // One for each character: the first of its bytes.
+    let first = |byte: &u8| byte & 0xc0 != 0x80;
+    label.extend(value[start..].bytes().filter(first).map(|byte| char::from(plain(byte))));
+    label
 }
 
 #[cfg(test)]

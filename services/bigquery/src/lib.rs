@@ -119,7 +119,7 @@ impl Plugin for BigQuery {
         Ok(Self { http: http.failures(api::failure).build(API)?, google })
     }
 
-    async fn create(&self, cx: &Context, task: Task<Custom>) -> Result<Job> {
+    async fn create(&self, cx: &Context, mut task: Task<Custom>) -> Result<Job> {
         cx.caller().check_target(&task.custom.project)?;
         let key = AuthorSecret::read(task.custom.secrets.as_ref(), google::KEY_SECRET)?;
         // Before anything is sent: a missing key that the author chose is not replaced by the service's.
@@ -132,7 +132,9 @@ impl Plugin for BigQuery {
             key,
         };
         job.check(cx)?;
-        self.jobs(&job).insert(cx, &query::insert(cx, &task, &job)?, job).await
+        let insert = query::insert(cx, &mut task, &job)?;
+        let location = self.jobs(&job).insert(cx, &insert, &job).await?;
+        Ok(job.in_location(location))
     }
 
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {

@@ -3,6 +3,8 @@
 //! Types come from the task's interface, never from the first item: a list may be empty. A type that the
 //! author declares in `custom.queryParameters` takes precedence.
 
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
+
 use plugin_core::{
     Error, Result, Type, Value,
     jiff::{
@@ -21,7 +23,7 @@ use serde::{
 #[derive(Debug)]
 pub(crate) struct Parameter<'a> {
     name: &'a str,
-    ty: Json,
+    ty: Cow<'static, Json>,
     value: &'a Value,
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn named<'a>(
 ) -> Result<Parameter<'a>> {
     let wrong = |why| Error::invalid(format!("inputs.{name}: {why}"));
     let ty = match declared {
-        Some(declared) => declared,
+        Some(declared) => Cow::Owned(declared),
         None => parameter_type(&input.ty).map_err(wrong)?,
     };
     check(&input.value, &ty).map_err(wrong)?;
@@ -44,13 +46,19 @@ impl Serialize for Parameter<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut parameter = to.serialize_struct("QueryParameter", 3)?;
         parameter.serialize_field("name", self.name)?;
-        parameter.serialize_field("parameterType", &self.ty)?;
+        parameter.serialize_field("parameterType", &*self.ty)?;
         parameter.serialize_field("parameterValue", &Typed(self.value, &self.ty))?;
         parameter.end()
     }
 }
 
-fn parameter_type(declared: &Type) -> Result<Json, &'static str> {
+/// The types without parts, by name: nearly every parameter has one of them.
+static SCALARS: LazyLock<BTreeMap<&'static str, Json>> = LazyLock::new(|| {
+    let names = ["BOOL", "BYTES", "FLOAT64", "INT64", "INTERVAL", "JSON", "STRING", "TIMESTAMP"];
+    names.map(|name| (name, json!({ "type": name }))).into()
+});
+
+fn parameter_type(declared: &Type) -> Result<Cow<'static, Json>, &'static str> {
     let scalar = match declared.without_null() {
         Type::Integer => "INT64",
         Type::Float => "FLOAT64",
@@ -67,18 +75,19 @@ fn parameter_type(declared: &Type) -> Result<Json, &'static str> {
             return Err("BigQuery has no arrays of mixed types");
         }
         Type::List(item) => {
-            return Ok(json!({ "type": "ARRAY", "arrayType": parameter_type(item)? }));
+            return Ok(Cow::Owned(json!({ "type": "ARRAY", "arrayType": *parameter_type(item)? })));
         }
         // Strings; files and tables by their URI; and nulls without a type.
         _ => "STRING",
     };
-    Ok(json!({ "type": scalar }))
+    let known = SCALARS.get(scalar).map(Cow::Borrowed);
+    Ok(known.unwrap_or_else(|| Cow::Owned(json!({ "type": scalar }))))
 }
 
 /// Checks that `value` can be of the type `ty`.
 fn check(value: &Value, ty: &Json) -> Result<(), &'static str> {
     match value {
-        Value::Datetime(at) => datetime(*at, ty["type"].as_str()).map(drop),
+        Value::Datetime(at) => check_datetime(*at, ty["type"].as_str()),
         Value::List(items) => items.iter().try_for_each(|item| check(item, &ty["arrayType"])),
         Value::Map(entries) if is_struct(ty) => {
             entries.iter().try_for_each(|(name, field)| check(field, field_type(ty, name)))
@@ -211,15 +220,25 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Checks that `at` can be of the type `ty`.
+fn check_datetime(at: DateTime, ty: Option<&str>) -> Result<(), &'static str> {
+    match ty {
+        Some("DATE") if at.time() != Time::midnight() => {
+            Err("has a time of day, but custom.queryParameters declares a DATE")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `at` as a value of the type `ty`: Flyte has one type for dates and times.
 fn datetime(at: DateTime, ty: Option<&str>) -> Result<String, &'static str> {
-    match ty {
-        Some("DATE") if at.time() == Time::midnight() => Ok(at.date().to_string()),
-        Some("DATE") => Err("has a time of day, but custom.queryParameters declares a DATE"),
-        Some("DATETIME") => Ok(micros(at).to_string()),
-        Some("TIME") => Ok(micros(at).time().to_string()),
-        _ => Ok(format!("{}Z", micros(at))),
-    }
+    check_datetime(at, ty)?;
+    Ok(match ty {
+        Some("DATE") => at.date().to_string(),
+        Some("DATETIME") => micros(at).to_string(),
+        Some("TIME") => micros(at).time().to_string(),
+        _ => format!("{}Z", micros(at)),
+    })
 }
 
 /// BigQuery stores microseconds and rejects more digits.

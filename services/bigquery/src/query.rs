@@ -1,10 +1,10 @@
 //! The body of `jobs.insert`.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, mem};
 
 use plugin_core::{
     Context, Error, Result, Task,
-    serde_json::{self, Map, Value as Json, json},
+    serde_json::{self, Map, Value as Json},
     task::without_nulls,
 };
 use serde::{Deserialize as _, Deserializer, Serialize};
@@ -15,28 +15,49 @@ use crate::{
     sql,
 };
 
-/// The body of `jobs.insert`.
+/// The body of `jobs.insert`. It is written when it is sent, from what the task has.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Insert<'a> {
-    job_reference: Json,
+    job_reference: Reference<'a>,
     configuration: Configuration<'a>,
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference<'a> {
+    project_id: &'a str,
+    job_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Configuration<'a> {
-    #[serde(flatten)]
-    job_level: Map<String, Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_timeout_ms: Option<Json>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    labels: Map<String, Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_slots: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation: Option<Json>,
     query: Query<'a>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Query<'a> {
-    #[serde(flatten)]
-    keys: Map<String, Json>,
+    query: String,
+    use_legacy_sql: Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter_mode: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     query_parameters: Vec<QueryParameter<'a>>,
+    /// The author's other keys.
+    #[serde(flatten)]
+    keys: Map<String, Json>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,57 +67,51 @@ enum QueryParameter<'a> {
     Input(Parameter<'a>),
 }
 
-/// A query job that runs `task` under the id of `job`.
-pub(crate) fn insert<'a>(cx: &Context, task: &'a Task<Custom>, job: &Job) -> Result<Insert<'a>> {
+/// A query job that runs `task` under the id of `job`. The author's keys are taken out of `task`.
+pub(crate) fn insert<'a>(
+    cx: &Context,
+    task: &'a mut Task<Custom>,
+    job: &'a Job,
+) -> Result<Insert<'a>> {
     check_names(&task.custom)?;
-    let mut query = without_nulls(task.custom.query.clone());
-    query.insert("query".to_owned(), sql::render(cx, task)?.into());
+    let statement = sql::render(cx, task)?;
+    let mut keys = without_nulls(mem::take(&mut task.custom.query));
+    let task = &*task;
+    keys.remove("query");
     // BigQuery's own default is legacy SQL; that of Google's clients and Flyte's SDKs is not.
-    let legacy = query.entry("useLegacySql").or_insert(Json::Bool(false)) == &Json::Bool(true);
-    let mut query_parameters = Vec::new();
+    let use_legacy_sql = keys.remove("useLegacySql").unwrap_or(Json::Bool(false));
+    let (mut parameter_mode, mut query_parameters) = (None, Vec::new());
     if !task.inputs.is_empty() {
-        if legacy {
+        if use_legacy_sql == Json::Bool(true) {
             return Err(Error::invalid("custom.useLegacySql: legacy SQL does not support inputs"));
         }
-        query_parameters = parameters(&mut query, task)?;
+        query_parameters = parameters(&mut keys, task)?;
+        parameter_mode = Some("NAMED");
     }
-    let job_level = job_level(cx, task, &mut query)?;
-    let mut reference = json!({ "projectId": job.project, "jobId": job.id });
-    if let Some(location) = &job.location {
-        reference["location"] = location.as_str().into();
-    }
-    let query = Query { keys: query, query_parameters };
-    Ok(Insert { job_reference: reference, configuration: Configuration { job_level, query } })
+    let mut job_level = |key: &str| {
+        let in_config = || task.config.get(key).map(|text| from_config(text));
+        keys.remove(key).or_else(in_config)
+    };
+    let limit = || task.timeout.map(|timeout| timeout.as_millis().to_string().into());
+    let job_timeout_ms = job_level("jobTimeoutMs").or_else(limit);
+    let labels = with_labels(labels::of(cx.execution(), &task.labels), job_level("labels"))?;
+    let (max_slots, reservation) = (job_level("maxSlots"), job_level("reservation"));
+    let location = job.location.as_deref();
+    let query = Query { query: statement, use_legacy_sql, parameter_mode, query_parameters, keys };
+    Ok(Insert {
+        job_reference: Reference { project_id: &job.project, job_id: &job.id, location },
+        configuration: Configuration { job_timeout_ms, labels, max_slots, reservation, query },
+    })
 }
 
-/// The keys of `JobConfiguration` beside `query`: from `custom`, else from the template's `config`, where
-/// the SDKs let an author put them.
-fn job_level(
-    cx: &Context,
-    task: &Task<Custom>,
-    query: &mut Map<String, Json>,
-) -> Result<Map<String, Json>> {
-    let mut job = Map::new();
-    for key in ["jobTimeoutMs", "labels", "maxSlots", "reservation"] {
-        let in_config = || task.config.get(key).map(|text| from_config(text));
-        if let Some(value) = query.remove(key).or_else(in_config) {
-            job.insert(key.to_owned(), value);
-        }
-    }
-    if let Some(timeout) = task.timeout {
-        let millis = timeout.as_millis().to_string();
-        job.entry("jobTimeoutMs").or_insert_with(|| millis.into());
-    }
-    let mut labels = labels::of(cx.execution(), &task.labels);
-    match job.remove("labels") {
+/// `labels` with the author's.
+fn with_labels(mut labels: Map<String, Json>, authors: Option<Json>) -> Result<Map<String, Json>> {
+    match authors {
         None => {}
-        Some(Json::Object(theirs)) => labels.extend(theirs),
+        Some(Json::Object(authors)) => labels.extend(authors),
         Some(_) => return Err(Error::invalid("custom.labels: must be an object of strings")),
     }
-    if !labels.is_empty() {
-        job.insert("labels".to_owned(), labels.into());
-    }
-    Ok(job)
+    Ok(labels)
 }
 
 /// A value of the template's `config`, which holds strings: an object as JSON, else the string itself.
@@ -130,23 +145,23 @@ fn check_names(custom: &Custom) -> Result<()> {
 }
 
 /// The task's inputs as named parameters, after the author's with other names, which are taken out of
-/// `query`. Inputs have the types that the author declared for their names.
+/// `keys`. Inputs have the types that the author declared for their names.
 fn parameters<'a>(
-    query: &mut Map<String, Json>,
+    keys: &mut Map<String, Json>,
     task: &'a Task<Custom>,
 ) -> Result<Vec<QueryParameter<'a>>> {
-    let mode = query.insert("parameterMode".to_owned(), "NAMED".into());
+    let mode = keys.remove("parameterMode");
     if mode.is_some_and(|mode| mode != "NAMED") {
         return Err(Error::invalid(
             "custom.parameterMode: must be NAMED, because the task's inputs have names",
         ));
     }
-    let all = match query.remove("queryParameters") {
+    let all = match keys.remove("queryParameters") {
         None => Vec::new(),
         Some(Json::Array(all)) => all,
         Some(_) => return Err(Error::invalid("custom.queryParameters: must be a list")),
     };
-    let mut declared = HashMap::new();
+    let mut declared = BTreeMap::new();
     let mut parameters = Vec::new();
     for mut parameter in all {
         match parameter["name"].as_str().filter(|name| task.inputs.contains(name)) {
