@@ -48,8 +48,8 @@ pub const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform
 /// The token URIs in service account keys, current and former.
 const GOOGLES_TOKEN_URIS: [&str; 2] =
     ["https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token"];
-/// How many identities are cached, and for how long an unused one.
-const MAX_IDENTITIES: u64 = 1000;
+/// The credentials of how many keys are cached, and for how long unused ones.
+const MAX_KEYS: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
 /// How old credentials must be before they are rebuilt because Google rejected them.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
@@ -69,20 +69,18 @@ pub async fn key(cx: &Context, chosen: Option<&AuthorSecret>) -> Result<Option<S
 /// Google identities: a key from the task's secrets if there is one, else the service's own
 /// credentials, found as Google's libraries find them (key file, metadata server, external account, …).
 pub struct Google {
-    impersonate: Option<String>,
     /// What access tokens may be used for.
     scopes: Vec<String>,
-    identities: Cache<Identity, Cached>,
+    /// The service's own credentials.
+    own: Arc<Own>,
+    keys: Cache<Fingerprint, Key>,
 }
 
-/// Whose credentials: those of a key, or none for the service's own.
-type Identity = Option<Fingerprint>;
-
-/// Google's library keeps a fresh token in each.
+/// The credentials of a key, in which Google's library keeps a fresh token.
 #[derive(Clone)]
-enum Cached {
-    Own(Arc<Own>),
-    Key { credentials: GoogleCredentials, at: Instant },
+struct Key {
+    credentials: GoogleCredentials,
+    at: Instant,
 }
 
 impl Google {
@@ -92,60 +90,51 @@ impl Google {
     /// # Errors
     /// `FailedPrecondition` when the service's own credentials exist but cannot be used.
     pub fn new(impersonate: Option<String>, scopes: Vec<String>) -> Result<Self> {
-        let identities = Cache::builder()
-            .max_capacity(MAX_IDENTITIES)
+        let keys = Cache::builder()
+            .max_capacity(MAX_KEYS)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
             .build();
-        let this = Self { impersonate, scopes, identities };
-        this.cached(None)?;
-        Ok(this)
+        let own = Arc::new(own(impersonate, scopes.clone())?);
+        Ok(Self { scopes, own, keys })
     }
 
-    fn cached(&self, key: Option<&SecretString>) -> Result<Cached> {
-        let build = || {
-            let Some(key) = key else { return self.own().map(Arc::new).map(Cached::Own) };
-            Ok(Cached::Key { credentials: from_key(key, &self.scopes)?, at: Instant::now() })
-        };
-        let cached = self.identities.try_get_with(identity(key), build);
-        cached.map_err(|error: Arc<Error>| Error::clone(&error))
-    }
-
-    fn own(&self) -> Result<Own> {
-        let scopes = self.scopes.clone();
-        let Some(email) = self.impersonate.clone() else {
-            return Own::new(move || from_environment(&scopes));
-        };
-        // Its token outlives the credentials that are built while IAM hangs. IAM requires this scope of an
-        // identity that impersonates another.
-        let source = Arc::new(Own::new(|| from_environment(&[CLOUD_PLATFORM.to_owned()]))?);
-        let signed = source.credentials();
-        let own = Own::new(move || {
-            impersonated::Builder::from_source_credentials(signed.clone())
-                .with_target_principal(&email)
-                .with_scopes(scopes.iter().map(String::as_str))
-                .build()
-                .map_err(unusable)
-        })?;
-        Ok(own.obtained_with(source))
+    fn of_key(&self, key: &SecretString) -> Result<GoogleCredentials> {
+        let build = || Ok(Key { credentials: from_key(key, &self.scopes)?, at: Instant::now() });
+        let cached = self.keys.try_get_with(fingerprint(key), build);
+        cached.map(|key| key.credentials).map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
     /// Google's library gives up on credentials that failed permanently, so they are rebuilt; but not for
     /// every rejected call, because the cause may be permissions and not the token.
     fn renew(&self, key: Option<&SecretString>) {
-        let identity = identity(key);
-        match self.identities.get(&identity) {
-            Some(Cached::Own(own)) => own.renew(),
-            Some(Cached::Key { at, .. }) if at.elapsed() >= RENEW_AFTER => {
-                self.identities.invalidate(&identity);
-            }
-            _ => {}
+        let Some(key) = key.map(fingerprint) else { return self.own.renew() };
+        if self.keys.get(&key).is_some_and(|cached| cached.at.elapsed() >= RENEW_AFTER) {
+            self.keys.invalidate(&key);
         }
     }
 }
 
-fn identity(key: Option<&SecretString>) -> Identity {
-    key.map(|key| Fingerprint::of(&[key.expose_secret()]))
+fn own(impersonate: Option<String>, scopes: Vec<String>) -> Result<Own> {
+    let Some(email) = impersonate else {
+        return Own::new(move || from_environment(&scopes));
+    };
+    // Its token outlives the credentials that are built while IAM hangs. IAM requires this scope of an
+    // identity that impersonates another.
+    let source = Arc::new(Own::new(|| from_environment(&[CLOUD_PLATFORM.to_owned()]))?);
+    let signed = source.credentials();
+    let own = Own::new(move || {
+        impersonated::Builder::from_source_credentials(signed.clone())
+            .with_target_principal(&email)
+            .with_scopes(scopes.iter().map(String::as_str))
+            .build()
+            .map_err(unusable)
+    })?;
+    Ok(own.obtained_with(source))
+}
+
+fn fingerprint(key: &SecretString) -> Fingerprint {
+    Fingerprint::of(&[key.expose_secret()])
 }
 
 fn from_environment(scopes: &[String]) -> Result<GoogleCredentials> {
@@ -211,13 +200,11 @@ impl Signer {
 impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
         let key = key(cx, self.key.as_ref()).await?;
-        let credentials = match self.google.cached(key.as_ref())? {
-            Cached::Own(own) => return own.headers().await,
-            Cached::Key { credentials, .. } => credentials,
-        };
+        let Some(key) = key else { return self.google.own.headers().await };
+        let credentials = self.google.of_key(&key)?;
         headers_of(&credentials).await.map_err(|error| {
             if !error.is_transient() {
-                self.google.renew(key.as_ref());
+                self.google.renew(Some(&key));
             }
             no_token(error, true)
         })

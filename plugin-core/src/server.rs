@@ -1,6 +1,7 @@
 //! One port for gRPC and REST, one for operators.
 
 mod admission;
+mod api;
 pub(crate) mod args;
 mod auth;
 mod deadline;
@@ -17,7 +18,7 @@ mod streams;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use futures_util::future::BoxFuture;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use server_core::{
@@ -36,33 +37,35 @@ pub(crate) use self::auth::Auth;
 pub use self::auth::{Access, AuthenticationFile, TrustedIssuer, shared_secret};
 pub use self::rest::openapi;
 use self::{
-    admission::Admission, args::ServerArgs, gate::Gate, limits::ConcurrencyLimit, metrics::Metrics,
-    readiness::Readiness, streams::StreamLimit,
+    admission::Admission, api::Api, args::ServerArgs, gate::Gate, limits::ConcurrencyLimit,
+    metrics::Metrics, readiness::Readiness, streams::StreamLimit,
 };
 use crate::verbs::Verbs;
 
-/// The router of the API port.
-fn api_router(
+/// The service of the API port.
+fn api(
     service: &Service,
     args: &ServerArgs,
     metrics: &Arc<Metrics>,
     serving: watch::Sender<bool>,
     stop: CancellationToken,
-) -> Result<Router> {
+) -> Result<Api> {
     let grpc = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes, serving)?;
     // Admission limits the bodies. For gRPC, tonic limits messages by their length prefix.
     let rest =
         rest::routes(Arc::clone(&service.verbs), service.info).layer(DefaultBodyLimit::disable());
     let routes = rest.merge(grpc).fallback(async || http::StatusCode::NOT_FOUND);
-    let gate = Gate {
+    let gate = Arc::new(Gate {
         metrics: Arc::clone(metrics),
         timeout: args.request_timeout,
         auth: service.auth.clone(),
         limit: ConcurrencyLimit::new(args.max_requests, Arc::clone(metrics)),
         admission: Arc::new(Admission::new(args, Arc::clone(metrics))),
         streams: StreamLimit::new(stop),
-    };
-    Ok(routes.layer(from_fn_with_state(Arc::new(gate), gate::pass)))
+    });
+    let routes = routes.layer(from_fn_with_state(Arc::clone(&gate), gate::pass_to_route));
+    let jobs = |jobs| grpc::Jobs::new(jobs, Arc::clone(&service.verbs), args.max_body_bytes);
+    Ok(Api::new(gate, jobs, routes))
 }
 
 /// A service before it listens.
@@ -96,13 +99,13 @@ impl Service {
     /// certificate file.
     pub(crate) async fn start(mut self, args: &ServerArgs) -> Result<Running> {
         let tls = certificate(args).await?;
-        let (api_listener, api) = Listener::tcp(args.listen).await?;
+        let (api_listener, api_address) = Listener::tcp(args.listen).await?;
         let (admin_listener, admin) = Listener::tcp(args.admin_listen).await?;
         let serving = Serving::new(self.tasks.clone(), args.drain_delay, args.drain_timeout);
         let metrics = Metrics::register(&mut self.registry, tls.is_some(), self.panics.clone());
         let metrics = Arc::new(metrics);
         let health = watch::Sender::new(false);
-        let router = api_router(&self, args, &metrics, health.clone(), serving.stop.clone())?;
+        let api = api(&self, args, &metrics, health.clone(), serving.stop.clone())?;
         let readiness = Readiness {
             auth: self.auth.clone(),
             verbs: Arc::clone(&self.verbs),
@@ -132,11 +135,11 @@ impl Service {
             stop: serving.stop.clone(),
             tasks: serving.tasks.clone(),
         };
-        serving.tasks.spawn(listen::serve(api_listener, router, connections));
+        serving.tasks.spawn(listen::serve(api_listener, api, connections));
         let observed = Arc::new(Status { readiness, registry: self.registry });
         let routes = admin::routes(observed, self.log_level);
         serving.serve_admin(admin_listener, routes);
-        Ok(Running { api, admin, serving })
+        Ok(Running { api: api_address, admin, serving })
     }
 }
 

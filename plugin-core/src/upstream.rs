@@ -16,6 +16,7 @@ mod metrics;
 mod pace;
 mod permits;
 mod request;
+mod resource;
 mod retry;
 mod send;
 mod targets;
@@ -52,7 +53,7 @@ pub use server_core::token_file::TokenFile;
 
 use self::{
     bodies::Bodies, client::Client, credentials::DynCredentials, endpoint::Endpoint, lanes::Lanes,
-    permits::Permits,
+    permits::Permits, resource::Base,
 };
 pub(crate) use self::{
     endpoint::{EndpointArgs, UpstreamArgs, check as check_url, require_tls},
@@ -250,7 +251,7 @@ impl HttpBuilder {
         }
         let shared = Shared {
             client: Client::new(&self.agent, &base)?,
-            base,
+            base: Base::new(base)?,
             metrics: self.metrics,
             attempt_timeout: self.attempt_timeout,
             permits: Permits::new(self.concurrency),
@@ -268,7 +269,7 @@ mod tests;
 
 struct Shared {
     client: Client,
-    base: Url,
+    base: Base,
     metrics: Arc<Metrics>,
     attempt_timeout: Duration,
     /// Limits the calls under way.

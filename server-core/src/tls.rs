@@ -17,7 +17,9 @@ use tokio_rustls::rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::authorities::{Authorities, client_config, system_client_config};
+pub use self::authorities::{
+    Authorities, client_config, distrusting_client_config, system_client_config,
+};
 use crate::{Error, Result, digest::sha256};
 
 /// How often files are checked for changes. Kubernetes takes about a minute to update a mounted file.

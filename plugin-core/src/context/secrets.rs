@@ -14,7 +14,10 @@ use std::{
 
 use moka::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
-use server_core::{Error, Kind, Result, digest::Fingerprint};
+use server_core::{
+    Error, Kind, Result,
+    digest::{Fingerprint, KeyedHash},
+};
 use tokio::time::Instant;
 
 /// The sources of secrets.
@@ -45,6 +48,9 @@ pub(crate) struct SecretReader {
     environment: HashMap<String, SecretString>,
     /// By path, as text: a path is compared by its parts.
     files: Cache<OsString, CachedFile>,
+    /// What the files of a namespace and a name have, by the hash of both.
+    found: Cache<u128, CachedFile>,
+    hash: KeyedHash,
 }
 
 /// A file's value, or its absence, and when it was read.
@@ -54,23 +60,31 @@ struct CachedFile {
     read_at: Instant,
 }
 
+impl CachedFile {
+    fn is_fresh(&self) -> bool {
+        self.read_at.elapsed() < CACHE_TTL
+    }
+}
+
 impl SecretReader {
     pub(crate) fn new(sources: SecretArgs) -> Self {
         // Values that are no longer used leave memory.
         let files = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
+        let found = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
         let environment = environment(&sources.secret_prefix);
-        Self { sources, environment, files: files.build() }
+        let (files, found, hash) = (files.build(), found.build(), KeyedHash::default());
+        Self { sources, environment, files, found, hash }
     }
 
-    async fn file(&self, path: PathBuf) -> Result<Option<SecretString>> {
+    async fn file(&self, path: PathBuf) -> Result<CachedFile> {
         let cached = self.files.get(path.as_os_str());
-        if let Some(cached) = cached.filter(|cached| cached.read_at.elapsed() < CACHE_TTL) {
-            return Ok(cached.value);
+        if let Some(cached) = cached.filter(CachedFile::is_fresh) {
+            return Ok(cached);
         }
         let value = from_file(&path).await?;
-        self.files
-            .insert(path.into(), CachedFile { value: value.clone(), read_at: Instant::now() });
-        Ok(value)
+        let read = CachedFile { value, read_at: Instant::now() };
+        self.files.insert(path.into(), read.clone());
+        Ok(read)
     }
 }
 
@@ -127,7 +141,38 @@ impl Chosen {
 impl Secrets {
     /// The secret `name`: from the request, else the environment, else a file.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<SecretString>> {
-        Ok(self.find_of(&[name]).await?.map(|(_, value)| value))
+        check(name)?;
+        if let Some(value) = self.in_connection(name)? {
+            return Ok(Some(value));
+        }
+        if let Some(value) = self.in_environment(name) {
+            return Ok(Some(value));
+        }
+        self.in_files(name).await
+    }
+
+    /// The secret `name` from the first of its files. Every call looks for one, so all of them are remembered together.
+    async fn in_files(&self, name: &str) -> Result<Option<SecretString>> {
+        let key = self.key(name);
+        if let Some(cached) = self.reader.found.get(&key).filter(CachedFile::is_fresh) {
+            return Ok(cached.value);
+        }
+        // As old as the oldest of what it is made of.
+        let mut found = CachedFile { value: None, read_at: Instant::now() };
+        for path in self.files(name) {
+            let read = self.reader.file(path).await?;
+            found.read_at = found.read_at.min(read.read_at);
+            found.value = read.value;
+            if found.value.is_some() {
+                break;
+            }
+        }
+        self.reader.found.insert(key, found.clone());
+        Ok(found.value)
+    }
+
+    fn key(&self, name: &str) -> u128 {
+        self.reader.hash.of(&(&*self.namespace, name))
     }
 
     /// The first of `names` that is found, source by source.
@@ -148,7 +193,8 @@ impl Secrets {
         }
         for dir in self.dirs() {
             for name in names {
-                if let Some(value) = self.reader.file(dir.join(name.to_lowercase())).await? {
+                let path = dir.join(name.to_lowercase());
+                if let Some(value) = self.reader.file(path).await?.value {
                     return Ok(Some((name, value)));
                 }
             }
@@ -159,6 +205,7 @@ impl Secrets {
     /// Drops the cached value of `name`.
     pub(crate) fn forget(&self, name: &str) {
         self.files(name).for_each(|path| self.reader.files.invalidate(path.as_os_str()));
+        self.reader.found.invalidate(&self.key(name));
     }
 
     /// The error for a secret that was not found; it lists the sources that were searched.
@@ -349,6 +396,7 @@ mod tests {
         std::fs::remove_file(dir.join("token")).unwrap();
         tokio::time::advance(CACHE_TTL).await;
         assert!(secrets.find("token").await.unwrap().is_none());
+        assert!(secrets.reader.found.get(&secrets.key("token")).unwrap().value.is_none());
         let path = dir.join("token");
         assert!(
             secrets.reader.files.get(path.as_os_str()).unwrap().value.is_none(),

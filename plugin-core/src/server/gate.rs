@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use super::{
     Auth,
     admission::Admission,
-    deadline,
+    deadline, grpc,
     limits::ConcurrencyLimit,
     metrics::Metrics,
     observe::{Observed, return_id, take_id},
@@ -36,20 +36,47 @@ pub(super) struct Gate {
     pub(super) streams: StreamLimit,
 }
 
-/// Serves a request: identified and observed, within its deadline, and only if it may pass. One layer, because
-/// each of its own would cost allocations and memory in every request.
-pub(super) async fn pass(
+/// What serves a request that has passed.
+pub(super) enum Handler {
+    /// A route of axum's.
+    Route(Next),
+    /// A service of jobs, over gRPC.
+    Jobs(grpc::Jobs),
+}
+
+impl Handler {
+    pub(super) async fn serve(self, request: Request) -> Response {
+        match self {
+            Self::Route(next) => next.run(request).await,
+            Self::Jobs(jobs) => jobs.serve(request).await,
+        }
+    }
+}
+
+/// [`pass`] for what the router serves.
+pub(super) async fn pass_to_route(
     State(gate): State<Arc<Gate>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     // Labels, permissions and limits depend on the route.
     let route = Route::of(&request);
+    pass(gate, route, request, Handler::Route(next)).await
+}
+
+/// Serves a request: identified and observed, within its deadline, and only if it may pass. One layer, because
+/// each of its own would cost allocations and memory in every request.
+pub(super) async fn pass(
+    gate: Arc<Gate>,
+    route: Route,
+    mut request: Request,
+    handler: Handler,
+) -> Response {
     // The log line and the response carry the id.
     let id = take_id(&mut request);
     let observed = Observed::start(Arc::clone(&gate.metrics), route, &request, id.clone());
     let (record, span) = (observed.record(), observed.span());
-    let serving = gate.serve(observed.route(), &record, request, next);
+    let serving = gate.serve(observed.route(), &record, request, handler);
     let served = AssertUnwindSafe(serving).catch_unwind().instrument(span).await;
     let mut response = served.unwrap_or_else(|panic| {
         gate.metrics.panics.inc();
@@ -67,11 +94,11 @@ impl Gate {
         route: &Route,
         record: &Record,
         request: Request,
-        next: Next,
+        handler: Handler,
     ) -> Response {
         let timeout = deadline::of(request.headers(), route, self.timeout);
         let deadline = timeout.deadline;
-        let call = self.call(route, record, timeout, request, next);
+        let call = self.call(route, record, timeout, request, handler);
         // Before authentication, so that a slow key set cannot block a call.
         let called = timeout_at(deadline.instant(), call).await;
         let called = called.unwrap_or_else(|_| {
@@ -90,7 +117,7 @@ impl Gate {
         record: &Record,
         timeout: deadline::Timeout,
         request: Request,
-        next: Next,
+        handler: Handler,
     ) -> Result<Response> {
         let (mut parts, body) = request.into_parts();
         // Before the limit, so that unauthenticated requests take no permit.
@@ -113,6 +140,6 @@ impl Gate {
             parts.extensions.insert(incoming);
         }
         // After the head of the response, nothing above limits a call.
-        self.streams.serve(route, Request::from_parts(parts, admitted.body), next).await
+        self.streams.serve(route, Request::from_parts(parts, admitted.body), handler).await
     }
 }

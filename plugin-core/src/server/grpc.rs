@@ -5,13 +5,17 @@ mod sync;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::Router;
+use axum::{
+    Router, body::Body, extract::Request as HttpRequest, response::Response as HttpResponse,
+};
 use server_core::{Error, Result};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, service::Routes};
 use tonic_health::pb::health_server::HealthServer;
+use tower::Service as _;
 
 use self::health::Healthy;
+use super::route;
 use crate::{
     context::Verb,
     task::TaskType,
@@ -49,12 +53,48 @@ use crate::{
 
 /// The implementation for both versions of Flyte, whose messages have the same encoding.
 #[derive(Clone)]
-struct Server {
+pub(super) struct Server {
     verbs: Arc<Verbs>,
 }
 
 /// The most bytes of a message to the services that take a name at most.
 const MAX_NAME_MESSAGE_BYTES: usize = 4 << 10;
+
+/// A service of jobs.
+#[derive(Clone)]
+pub(super) enum Jobs {
+    Agents(AsyncAgentServiceServer<Server>),
+    Connectors(AsyncConnectorServiceServer<Server>),
+}
+
+impl Jobs {
+    pub(super) fn new(jobs: route::Jobs, verbs: Arc<Verbs>, max_message_bytes: usize) -> Self {
+        let server = Server { verbs };
+        match jobs {
+            route::Jobs::Agents => Self::Agents(agents(server, max_message_bytes)),
+            route::Jobs::Connectors => Self::Connectors(connectors(server, max_message_bytes)),
+        }
+    }
+
+    pub(super) async fn serve(self, request: HttpRequest) -> HttpResponse {
+        let served = match self {
+            Self::Agents(mut service) => service.call(request),
+            Self::Connectors(mut service) => service.call(request),
+        };
+        match served.await {
+            Ok(response) => response.map(Body::new),
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn agents(server: Server, max_message_bytes: usize) -> AsyncAgentServiceServer<Server> {
+    AsyncAgentServiceServer::new(server).max_decoding_message_size(max_message_bytes)
+}
+
+fn connectors(server: Server, max_message_bytes: usize) -> AsyncConnectorServiceServer<Server> {
+    AsyncConnectorServiceServer::new(server).max_decoding_message_size(max_message_bytes)
+}
 
 /// Every gRPC route. `serving` is what the health service reports.
 pub(super) fn routes(
@@ -68,12 +108,10 @@ pub(super) fn routes(
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let agents =
-        AsyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
+    let agents = agents(server.clone(), max_message_bytes);
     let sync_agents =
         SyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
-    let connectors = AsyncConnectorServiceServer::new(server.clone())
-        .max_decoding_message_size(max_message_bytes);
+    let connectors = connectors(server.clone(), max_message_bytes);
     let agent_metadata = AgentMetadataServiceServer::new(server.clone());
     let connector_metadata = ConnectorMetadataServiceServer::new(server);
     let health = HealthServer::new(Healthy::new(serving));

@@ -100,7 +100,7 @@ fn says_grpc(headers: &HeaderMap) -> bool {
 
 /// The status for a request for a gRPC method over other HTTP than gRPC's: `POST` over HTTP/2 with its content
 /// type (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>). tonic would serve it.
-fn refusal(request: &Request) -> Option<StatusCode> {
+fn refusal<B>(request: &http::Request<B>) -> Option<StatusCode> {
     if request.method() != Method::POST {
         Some(StatusCode::METHOD_NOT_ALLOWED)
     } else if !says_grpc(request.headers()) {
@@ -112,9 +112,36 @@ fn refusal(request: &Request) -> Option<StatusCode> {
     }
 }
 
+/// The two services of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Jobs {
+    Agents,
+    Connectors,
+}
+
+impl Jobs {
+    fn of(service: &str) -> Option<Self> {
+        match service {
+            ASYNC_AGENT => Some(Self::Agents),
+            ASYNC_CONNECTOR => Some(Self::Connectors),
+            _ => None,
+        }
+    }
+
+    /// The pattern of the paths, as the router has it.
+    fn pattern(self) -> &'static str {
+        match self {
+            Self::Agents => "/flyteidl.service.AsyncAgentService/{*rest}",
+            Self::Connectors => "/flyteidl2.connector.AsyncConnectorService/{*rest}",
+        }
+    }
+}
+
 /// The route of a request, as labels and permissions need it.
 pub(super) struct Route {
     matched: Option<MatchedPath>,
+    /// The service, if the request did not pass the router.
+    jobs: Option<Jobs>,
     /// The gRPC method as `package.Service/Method`, or `_OTHER`: a label from a closed set.
     pub(super) rpc_method: &'static str,
     /// What the request does. `None` for a probe or a document, which take neither a token nor a
@@ -126,6 +153,25 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// The route of a call about a job over gRPC, and its service. `None` for everything else, which needs a router.
+    pub(super) fn of_jobs<B>(request: &http::Request<B>) -> Option<(Self, Jobs)> {
+        let path = request.uri().path().strip_prefix('/')?;
+        let jobs = Jobs::of(path.split_once('/')?.0)?;
+        let (method, verb) = METHODS.get_key_value(path)?;
+        if refusal(request).is_some() {
+            return None;
+        }
+        let route = Self {
+            matched: None,
+            jobs: Some(jobs),
+            rpc_method: method,
+            verb: *verb,
+            protocol: Protocol::Grpc,
+            refusal: None,
+        };
+        Some((route, jobs))
+    }
+
     pub(super) fn of(request: &Request) -> Self {
         let matched = request.extensions().get::<MatchedPath>().cloned();
         let path = request.uri().path();
@@ -134,7 +180,7 @@ impl Route {
             Some((method, verb)) => {
                 let refusal = refusal(request);
                 let protocol = if refusal.is_none() { Protocol::Grpc } else { Protocol::Rest };
-                Self { matched, rpc_method: method, verb: *verb, protocol, refusal }
+                Self { matched, jobs: None, rpc_method: method, verb: *verb, protocol, refusal }
             }
             None => {
                 // All of the health service is open, its unknown methods included.
@@ -149,7 +195,7 @@ impl Route {
                 } else {
                     Protocol::Rest
                 };
-                Self { matched, rpc_method: OTHER, verb, protocol, refusal: None }
+                Self { matched, jobs: None, rpc_method: OTHER, verb, protocol, refusal: None }
             }
         }
     }
@@ -161,7 +207,10 @@ impl Route {
 
     /// The pattern of the path, or `_OTHER`: a label from a closed set.
     pub(super) fn pattern(&self) -> &str {
-        self.matched.as_ref().map_or(OTHER, MatchedPath::as_str)
+        match self.jobs {
+            Some(jobs) => jobs.pattern(),
+            None => self.matched.as_ref().map_or(OTHER, MatchedPath::as_str),
+        }
     }
 }
 
@@ -272,6 +321,33 @@ mod tests {
             let refused = route.refusal.map(|status| status.as_u16());
             assert_eq!((route.protocol, refused), (protocol, refusal), "{method} {content_type}");
         }
+    }
+
+    #[test]
+    fn calls_about_jobs_have_the_same_route_without_a_router() {
+        let request = |path: &str, content_type| {
+            let request = Request::builder().method("POST").uri(format!("/{path}"));
+            let request = request.version(Version::HTTP_2).header("content-type", content_type);
+            request.body(axum::body::Body::empty()).unwrap()
+        };
+        for (service, jobs) in [(ASYNC_AGENT, Jobs::Agents), (ASYNC_CONNECTOR, Jobs::Connectors)] {
+            for (method, verb) in JOBS {
+                let request = request(&format!("{service}/{method}"), "application/grpc");
+                let (route, of) = Route::of_jobs(&request).unwrap();
+                let routed = Route::of(&request);
+                assert_eq!((of, route.verb), (jobs, *verb));
+                assert_eq!(
+                    (route.rpc_method, route.verb, route.protocol, route.refusal),
+                    (routed.rpc_method, routed.verb, routed.protocol, routed.refusal)
+                );
+                assert_eq!(route.pattern(), format!("/{service}/{{*rest}}"));
+            }
+            let unknown = request(&format!("{service}/Unknown"), "application/grpc");
+            let json = request(&format!("{service}/GetTask"), "application/json");
+            assert!(Route::of_jobs(&unknown).is_none() && Route::of_jobs(&json).is_none());
+        }
+        let other = request(&format!("{SYNC_AGENT}/ExecuteTaskSync"), "application/grpc");
+        assert!(Route::of_jobs(&other).is_none());
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::{
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::Request,
-    middleware::Next,
     response::Response,
 };
 use http::HeaderMap;
@@ -19,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use super::route::Route;
+use super::{gate::Handler, route::Route};
 
 /// The most that are open at once: one for each client that watches, many times over.
 const MAX_STREAMS: usize = 1000;
@@ -44,17 +43,17 @@ impl StreamLimit {
         &self,
         route: &Route,
         request: Request,
-        next: Next,
+        handler: Handler,
     ) -> Result<Response> {
         if !route.is_endless() {
-            return Ok(next.run(request).await);
+            return Ok(handler.serve(request).await);
         }
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             let message = "too many health watches and reflection streams are open; retry later";
             return Err(Error::new(Kind::ResourceExhausted, message));
         };
         let stop = Box::pin(self.stop.clone().cancelled_owned());
-        let response = next.run(request).await;
+        let response = handler.serve(request).await;
         Ok(response.map(|body| Body::new(Ending { body, stop, permit: Some(permit) })))
     }
 }

@@ -22,13 +22,15 @@ pub(crate) struct UpstreamCall<'a> {
 }
 
 impl<'a> UpstreamCall<'a> {
+    /// To `path` of the server of `base`.
     pub(crate) fn start(
         metrics: &Arc<Metrics>,
         method: &'a Method,
-        url: &'a Url,
+        base: &'a Url,
+        path: &str,
         resend: u32,
     ) -> Self {
-        let host = url.host_str().unwrap_or_default();
+        let host = base.host_str().unwrap_or_default();
         let span = tracing::info_span!(
             target: TRACE_TARGET,
             "upstream",
@@ -38,8 +40,8 @@ impl<'a> UpstreamCall<'a> {
             http.request.method = %method,
             http.request.resend_count = (resend > 0).then_some(resend),
             server.address = host,
-            server.port = url.port_or_known_default(),
-            url.path = url.path(),
+            server.port = base.port_or_known_default(),
+            url.path = path,
             http.response.status_code = Empty,
             error.type = Empty,
         );

@@ -35,6 +35,7 @@ pub(super) struct Client {
     current: ArcSwap<Pooled>,
     agent: HeaderValue,
     use_proxy: bool,
+    use_tls: bool,
     life: Mutex<Life>,
 }
 
@@ -49,12 +50,14 @@ impl Client {
     pub(super) fn new(agent: &str, base: &Url) -> Result<Self> {
         // A proxy cannot reach this machine's loopback.
         let use_proxy = !is_loopback(base);
+        let use_tls = base.scheme() == "https";
         let agent = HeaderValue::from_str(agent).map_err(Error::internal)?;
         let now = Instant::now();
         Ok(Self {
-            current: ArcSwap::from_pointee(build(&agent, use_proxy)?),
+            current: ArcSwap::from_pointee(build(&agent, use_proxy, use_tls)?),
             agent,
             use_proxy,
+            use_tls,
             life: Mutex::new(Life { answered_at: now, replaced_at: now }),
         })
     }
@@ -90,7 +93,7 @@ impl Client {
             }
             life.replaced_at = now;
         }
-        match build(&self.agent, self.use_proxy) {
+        match build(&self.agent, self.use_proxy, self.use_tls) {
             Ok(client) => {
                 tracing::debug!("the connections to the upstream are replaced");
                 self.current.store(client.into());
@@ -103,13 +106,13 @@ impl Client {
 }
 
 /// A client that follows no redirects: one could send credentials to a host that is not configured.
-fn build(agent: &HeaderValue, use_proxy: bool) -> Result<Pooled> {
+fn build(agent: &HeaderValue, use_proxy: bool, use_tls: bool) -> Result<Pooled> {
     let client = legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_TIMEOUT)
         .http2_keep_alive_while_idle(true)
-        .build(connector(agent, use_proxy)?);
+        .build(connector(agent, use_proxy, use_tls)?);
     Ok(client)
 }

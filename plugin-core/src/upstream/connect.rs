@@ -16,10 +16,13 @@ use hyper_util::{
     },
     rt::TokioIo,
 };
-use server_core::{Result, tls::system_client_config};
+use server_core::{
+    Result,
+    tls::{distrusting_client_config, system_client_config},
+};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::rustls::ClientConfig;
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, ServiceExt as _};
 
 /// How long a connection may take, with its handshakes.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -33,20 +36,21 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 type Connecting<S> = BoxFuture<'static, Result<S, BoxError>>;
 
-/// Connects to an upstream.
+/// Connects to an upstream. hyper clones it for every request, whether or not that needs a connection.
 #[derive(Clone)]
-pub(super) struct Connector(HttpsConnector<Route>);
+pub(super) struct Connector(Arc<HttpsConnector<Route>>);
 
 /// Connects to an upstream. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` apply with `use_proxy`, to https alone:
-/// few proxies tunnel anything else. `agent` tells a proxy who connects.
+/// few proxies tunnel anything else. `agent` tells a proxy who connects. Without `use_tls`, no certificate is trusted.
 ///
 /// # Errors
 /// `Internal` if the system has no certificate authorities.
-pub(super) fn connector(agent: &HeaderValue, use_proxy: bool) -> Result<Connector> {
-    let tls = system_client_config()?;
+pub(super) fn connector(agent: &HeaderValue, use_proxy: bool, use_tls: bool) -> Result<Connector> {
+    // A start should not wait for certificate authorities that nobody needs.
+    let tls = if use_tls { system_client_config()? } else { distrusting_client_config()? };
     let route = Route::new(&tls, agent, use_proxy.then(Matcher::from_env));
     let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    Ok(Connector(https.enable_all_versions().wrap_connector(route)))
+    Ok(Connector(Arc::new(https.enable_all_versions().wrap_connector(route))))
 }
 
 impl Service<Uri> for Connector {
@@ -54,12 +58,13 @@ impl Service<Uri> for Connector {
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let connecting = timeout(CONNECT_WITHIN, self.0.call(to));
+        let connector = HttpsConnector::clone(&self.0);
+        let connecting = timeout(CONNECT_WITHIN, connector.oneshot(to));
         async move { connecting.await? }.boxed()
     }
 }
@@ -172,7 +177,7 @@ mod tests {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = format!("https://{}", silent.local_addr().unwrap());
         let agent = HeaderValue::from_static("outrigger");
-        let connecting = connector(&agent, false).unwrap().call(to.parse().unwrap());
+        let connecting = connector(&agent, false, true).unwrap().call(to.parse().unwrap());
         assert!(connecting.await.err().unwrap().is::<tokio::time::error::Elapsed>());
     }
 }

@@ -3,8 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use moka::{policy::EvictionPolicy, sync::Cache};
 use server_core::digest::{Fingerprint, KeyedHash};
+use tokio::time::Instant;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::{breaker::Breaker, pace::Pace};
@@ -12,6 +14,9 @@ use super::{breaker::Breaker, pace::Pace};
 /// How many units and identities are remembered, and how long without a call.
 const MOST: u64 = 10_000;
 const IDLE: Duration = Duration::from_secs(900);
+/// For how long the lane that was asked for last is not looked up again: well below [`IDLE`], which a lane in use must not
+/// reach.
+const RECENT: Duration = Duration::from_secs(10);
 
 /// Retries that are always allowed, for services with few calls.
 const RETRIES_PER_SECOND: u32 = 1;
@@ -44,18 +49,45 @@ struct Guard {
 
 pub(super) struct Lanes {
     hash: KeyedHash,
+    /// The lane that was asked for last: most services have one identity and one quota.
+    recent: ArcSwapOption<Recent>,
     paces: Cache<u128, Arc<Pace>>,
     guards: Cache<u128, Arc<Guard>>,
 }
 
+/// A lane, and whose it is.
+struct Recent {
+    purpose: Purpose,
+    quota: Box<str>,
+    identity: Option<Fingerprint>,
+    lane: Lane,
+    until: Instant,
+}
+
 impl Lanes {
     pub(super) fn new() -> Self {
-        Self { hash: KeyedHash::default(), paces: cache(), guards: cache() }
+        let recent = ArcSwapOption::empty();
+        Self { hash: KeyedHash::default(), recent, paces: cache(), guards: cache() }
     }
 
     /// The lane of a call that counts against `quota` and is made as `identity`, which is `None` for the
     /// service's own.
     pub(super) fn of(&self, purpose: Purpose, quota: &str, identity: Option<Fingerprint>) -> Lane {
+        let now = Instant::now();
+        if let Some(recent) = &*self.recent.load()
+            && (recent.purpose, &*recent.quota, recent.identity) == (purpose, quota, identity)
+            && now < recent.until
+        {
+            return recent.lane.clone();
+        }
+        let lane = self.look_up(purpose, quota, identity);
+        let (quota, until) = (quota.into(), now + RECENT);
+        let recent = Recent { purpose, quota, identity, lane: lane.clone(), until };
+        self.recent.store(Some(Arc::new(recent)));
+        lane
+    }
+
+    fn look_up(&self, purpose: Purpose, quota: &str, identity: Option<Fingerprint>) -> Lane {
         let guard = self.hash.of(&(purpose, identity));
         let pace = self.hash.of(&(guard, quota));
         Lane {

@@ -5,9 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use http_body_util::Full;
 use serde::Serialize;
 use server_core::{Error, Result};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use super::{Http, credentials::Signature, lanes::Purpose, mask::Secrets};
+use super::{Http, credentials::Signature, lanes::Purpose, mask::Secrets, resource::Resource};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -33,7 +33,7 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 pub struct Request<'a> {
     pub(super) http: &'a Http,
     pub(super) method: Method,
-    pub(super) url: Url,
+    pub(super) resource: Resource,
     headers: HeaderMap,
     body: Result<Option<Bytes>>,
     pub(super) idempotent: bool,
@@ -46,11 +46,11 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     pub(super) fn new<S: AsRef<str>>(http: &'a Http, method: Method, segments: &[S]) -> Self {
         let idempotent = method.is_idempotent();
-        let mut url = http.shared.base.clone();
-        let body = push(&mut url, segments).map(|()| None);
+        let (resource, pushed) = Resource::new(&http.shared.base, segments);
+        let body = pushed.map(|()| None);
         let headers = HeaderMap::from_iter([(header::ACCEPT, JSON)]);
         let (at_most, purpose, queue) = (None, Purpose::Api, None);
-        Self { http, method, url, headers, body, idempotent, at_most, purpose, queue }
+        Self { http, method, resource, headers, body, idempotent, at_most, purpose, queue }
     }
 
     /// `request` with the client's scheme, host and port.
@@ -58,8 +58,7 @@ impl<'a> Request<'a> {
     pub(super) fn relayed(http: &'a Http, request: http::Request<Bytes>) -> Self {
         let (head, body) = request.into_parts();
         let mut this = Self::new::<&str>(http, head.method, &[]).idempotent().for_token();
-        this.url.set_path(head.uri.path());
-        this.url.set_query(head.uri.query());
+        this.resource.set(head.uri.path(), head.uri.query());
         this.headers.extend(head.headers);
         this.headers.remove(header::CONTENT_LENGTH);
         this.body = Ok(Some(body).filter(|body| !body.is_empty()));
@@ -68,16 +67,14 @@ impl<'a> Request<'a> {
 
     /// Ends the path with a slash, for APIs that require one.
     pub fn trailing_slash(mut self) -> Self {
-        if let Ok(mut path) = self.url.path_segments_mut() {
-            path.pop_if_empty().push("");
-        }
+        self.resource.end_with_slash();
         self
     }
 
     /// Adds `name=value` to the query; `None` adds nothing.
     pub fn query(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value {
-            self.url.query_pairs_mut().append_pair(name, value);
+            self.resource.add(name, value);
         }
         self
     }
@@ -146,7 +143,7 @@ impl<'a> Request<'a> {
         let lacks_body = body.is_none();
         let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.url.as_str().parse().map_err(Error::internal)?;
+        *request.uri_mut() = self.resource.uri(&self.http.shared.base)?;
         let headers = request.headers_mut();
         *headers = self.headers.clone();
         headers.extend(signature.clone());
@@ -178,18 +175,4 @@ impl<'a> Request<'a> {
         }
         secrets
     }
-}
-
-/// Appends `segments` to the path; refuses those that would change the rest of it.
-fn push<S: AsRef<str>>(url: &mut Url, segments: &[S]) -> Result<()> {
-    let mut path = url.path_segments_mut().map_err(|()| Error::internal("the base has no path"))?;
-    path.pop_if_empty();
-    for segment in segments.iter().map(AsRef::as_ref) {
-        // The URL parser removes tabs and line breaks before it looks for dots.
-        if matches!(segment, "" | "." | "..") || segment.contains(['\t', '\n', '\r']) {
-            return Err(Error::invalid(format!("{segment:?} is not a valid path segment")));
-        }
-        path.push(segment);
-    }
-    Ok(())
 }

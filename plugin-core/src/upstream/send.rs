@@ -194,8 +194,8 @@ impl<'a> Sending<'a> {
     ) -> Result<(), FailedAttempt> {
         let Some(signer) = &signature.signer else { return Ok(()) };
         let signing = self.request.body_bytes().and_then(|body| {
-            let url = &self.request.url;
-            signer.sign(&Outgoing::new(ready.method(), url, ready.headers(), body))
+            let url = self.request.resource.url(&self.shared().base);
+            signer.sign(&Outgoing::new(ready.method(), &url, ready.headers(), body))
         });
         let unsigned = |error| FailedAttempt::unsent(of_credentials(error).about_credentials());
         let headers = signing.map_err(unsigned)?;
@@ -240,8 +240,9 @@ impl<'a> Sending<'a> {
         let (request, started) = (self.request, Instant::now());
         self.cx.count_call();
         let (metrics, client) = (&self.shared().metrics, &self.shared().client);
+        let (base, path) = (&self.shared().base.url, request.resource.path());
         let mut call =
-            UpstreamCall::start(metrics, &request.method, &request.url, self.attempts.count());
+            UpstreamCall::start(metrics, &request.method, base, path, self.attempts.count());
         let until = self.until();
         let exchange =
             timeout_at(until, self.exchange_within(ready, signature, until, &mut call)).await;

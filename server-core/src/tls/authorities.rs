@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use arc_swap::ArcSwap;
@@ -59,13 +59,26 @@ pub async fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> 
     Ok(Authorities::read(ca_file).await?.config())
 }
 
-/// The configuration of a client that trusts the system's certificate authorities, without protocols (ALPN).
+/// The configuration of a client that trusts the system's certificate authorities, without protocols (ALPN). They
+/// are read once, for all clients of the process: a system has hundreds.
 ///
 /// # Errors
 /// `Internal` if the system has no certificate authorities.
 pub fn system_client_config() -> Result<ClientConfig> {
+    static CONFIG: OnceLock<ClientConfig> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(config.clone());
+    }
     let config = builder()?.with_platform_verifier().map_err(Error::internal)?;
-    Ok(config.with_no_client_auth())
+    Ok(CONFIG.get_or_init(|| config.with_no_client_auth()).clone())
+}
+
+/// The configuration of a client that trusts nobody: of one that needs none, because it makes no call over TLS.
+///
+/// # Errors
+/// `Internal` if TLS is not available.
+pub fn distrusting_client_config() -> Result<ClientConfig> {
+    Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 /// The file that certificate authorities are read from.

@@ -1,6 +1,9 @@
 //! The groups that are polled separately or not at all, because the vendor refused joint polls.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use moka::sync::Cache;
 use server_core::{Error, Kind, Result, digest::Fingerprint};
@@ -26,6 +29,8 @@ pub(super) struct Refusals {
     failed: Cache<GroupKey, ()>,
     /// Groups that are not polled, until when, and why.
     paused: Cache<GroupKey, (Instant, Error)>,
+    /// Whether there has been any. Most services never have one, and their polls need not look for it.
+    are_any: AtomicBool,
 }
 
 impl Refusals {
@@ -34,12 +39,20 @@ impl Refusals {
             separate: groups_for(SEPARATE_AFTER_REFUSAL),
             failed: groups_for(SEPARATE_AFTER_FAILURES),
             paused: groups_for(LONGEST_PAUSE),
+            are_any: AtomicBool::new(false),
         }
+    }
+
+    fn are_any(&self) -> bool {
+        self.are_any.load(Ordering::Acquire)
     }
 
     /// # Errors
     /// Why the group is not polled: its polls need not wait for others to learn that.
     pub(super) fn check_paused(&self, group: &GroupKey) -> Result<()> {
+        if !self.are_any() {
+            return Ok(());
+        }
         match self.paused.get(group) {
             Some((until, error)) if Instant::now() < until => Err(error),
             _ => Ok(()),
@@ -47,11 +60,12 @@ impl Refusals {
     }
 
     pub(super) fn is_separate(&self, group: &GroupKey) -> bool {
-        self.separate.get(group).is_some_and(|until| Instant::now() < until)
+        self.are_any() && self.separate.get(group).is_some_and(|until| Instant::now() < until)
     }
 
     pub(super) fn separate(&self, group: GroupKey, time: Duration) {
         self.separate.insert(group, Instant::now() + time);
+        self.are_any.store(true, Ordering::Release);
     }
 
     pub(super) fn note_success(&self, group: &GroupKey) {
@@ -69,6 +83,7 @@ impl Refusals {
         if let Some(wait) = error.retry_after() {
             let until = Instant::now() + wait.min(LONGEST_PAUSE);
             self.paused.insert(group, (until, error.clone()));
+            self.are_any.store(true, Ordering::Release);
         }
     }
 }
