@@ -258,7 +258,7 @@ fn resource(fake: &Fake, status: &Status) -> Resource {
         message: status.message.clone(),
         outputs: outputs.map(|outputs| outputs.encode_to_vec().into()),
         log_links: status.links.iter().map(link).collect(),
-        custom_info: Some(info()),
+        custom_info: Some(info().encode_to_vec().into()),
         ..Resource::default()
     }
 }
