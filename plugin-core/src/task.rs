@@ -158,6 +158,12 @@ impl<Custom> Task<Custom> {
         }
     }
 
+    /// Whether the task's interface declares any output.
+    #[must_use]
+    pub fn declares_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// Whether the task's interface declares the output `name`.
     #[must_use]
     pub fn declares_output(&self, name: &str) -> bool {

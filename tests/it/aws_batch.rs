@@ -255,6 +255,8 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         (json!({"jobRole": "arn:aws:iam::111122223333:role/admin"}), "custom.jobRole: "),
         (json!({"platformCapabilities": "FARGATE"}), "custom.platformCapabilities: FARGATE needs"),
         (json!({"noSuchKey": 1}), "noSuchKey"),
+        (json!({"arrayProperties": {"size": 2}}), "arrayProperties"),
+        (json!({"schedulingPriority": 10_000}), "custom.schedulingPriority: 10000 is more than"),
     ] {
         let error = client.create(&with(more.clone())).await.unwrap_err();
         let error = format!("{error:?}").replace("\\\"", "\"");

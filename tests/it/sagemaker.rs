@@ -48,7 +48,7 @@ fn check_official(name: &str, sent: &Call) {
 }
 
 /// A request without what the service has of its own: the attempt's token in the name, tags, text in place of numbers among
-/// hyperparameters (boto3 refuses numbers there), and Flyte's variables for tasks' own code.
+/// hyperparameters (boto3 refuses numbers there), and Flyte's variables for tasks' own code, one of which the connector always sets.
 fn comparable(operation: &str, request: &Json) -> Json {
     let mut request = request.clone();
     let name = match operation {
@@ -70,7 +70,7 @@ fn comparable(operation: &str, request: &Json) -> Json {
         }
     }
     if let Some(variables) = members.get_mut("Environment").and_then(Json::as_object_mut) {
-        variables.retain(|name, _| !name.starts_with("FLYTE_INTERNAL_"));
+        variables.retain(|name, _| !name.starts_with("FLYTE_"));
     }
     request
 }

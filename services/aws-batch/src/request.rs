@@ -12,6 +12,8 @@ use crate::{command, custom::Custom, definition::Platform, resources};
 
 /// AWS Batch's shortest timeout, in seconds.
 const SHORTEST: u64 = 60;
+/// The highest priority ("SubmitJob" in AWS Batch's API reference).
+const HIGHEST_PRIORITY: u32 = 9999;
 /// Makes flytekit exit with an error when the task's code fails.
 const FAIL_ON_ERROR: &str = "FLYTE_FAIL_ON_ERROR";
 
@@ -50,7 +52,7 @@ impl Request {
         );
         add("parameters", filled(&custom.parameters));
         add("shareIdentifier", given(&custom.share_identifier).map(Json::from));
-        add("schedulingPriorityOverride", custom.scheduling_priority.map(Json::from));
+        add("schedulingPriorityOverride", priority(custom)?);
         add("propagateTags", custom.propagate_tags.map(Json::from));
         add("tags", tags(custom)?);
         Ok(Self { name, queue, body })
@@ -94,6 +96,15 @@ fn overrides(cx: &Context, task: &Task<Custom>) -> Result<Json> {
 
 fn filled(map: &Option<BTreeMap<String, String>>) -> Option<Json> {
     map.as_ref().filter(|map| !map.is_empty()).map(|map| json!(map))
+}
+
+fn priority(custom: &Custom) -> Result<Option<Json>> {
+    match custom.scheduling_priority {
+        Some(priority) if priority > HIGHEST_PRIORITY => Err(Error::invalid(format!(
+            "custom.schedulingPriority: {priority} is more than {HIGHEST_PRIORITY}"
+        ))),
+        priority => Ok(priority.map(Json::from)),
+    }
 }
 
 fn tags(custom: &Custom) -> Result<Option<Json>> {

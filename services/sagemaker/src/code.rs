@@ -10,7 +10,8 @@ use plugin_core::{
 
 use crate::{custom::Custom, resource::Resource};
 
-/// Makes flytekit's program fail when the task's function does, and with it the job.
+/// Makes flytekit's program fail when the task's function does, and with it the job. Otherwise the program ends with success, and
+/// its `error.pb` says why.
 const FAIL_ON_ERROR: &str = "FLYTE_FAIL_ON_ERROR";
 /// The model's limits of `ContainerEntrypoint`.
 const MOST_ARGUMENTS: usize = 100;
@@ -120,10 +121,15 @@ fn entrypoint(task: &Task<Custom>) -> Result<Vec<&str>> {
 }
 
 /// The variables of the task's code, and those of `custom`, which take precedence.
+///
+/// Propeller reads `error.pb` of a job that succeeded, and with it whether the error is recoverable, if the task declares outputs.
+/// Without outputs only a failed job tells.
 fn environment(cx: &Context, task: &Task<Custom>) -> Result<BTreeMap<String, String>> {
     let mut variables = cx.variables(task);
     variables.extend(task.custom.environment.clone().unwrap_or_default());
-    variables.insert(FAIL_ON_ERROR.to_owned(), "true".to_owned());
+    if !task.declares_outputs() {
+        variables.insert(FAIL_ON_ERROR.to_owned(), "true".to_owned());
+    }
     match variables.len() <= MOST_ARGUMENTS {
         true => Ok(variables),
         false => Err(Error::invalid(format!(

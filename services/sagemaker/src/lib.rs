@@ -119,6 +119,7 @@ impl Plugin for SageMaker {
         let resource = Resource::of(task_type)
             .ok_or_else(|| Error::invalid("template.type: no job of SageMaker's"))?;
         let custom = &task.custom;
+        custom.check(task_type)?;
         let (region, role) = (custom.region.as_deref(), custom.role.as_deref());
         let place = self.aws.choose(cx, &asked(&task.inputs, region, role))?;
         let request = Request::new(cx, &task, resource, place.region(), &self.roles)?;

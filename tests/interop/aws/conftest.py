@@ -56,7 +56,7 @@ TASK_TYPES = {
     "declarative": "aws_step_function",
     "emr-serverless": "emr_serverless",
     "redshift": "redshift",
-    "sagemaker": "sagemaker-training-job",
+    "sagemaker": "sagemaker-processing-job",
 }
 IMAGE = "registry.example.com/etl:1.4"
 ROLE = "arn:aws:iam::123456789012:role/etl-orders"
@@ -72,6 +72,11 @@ def smallest(name, custom):
     if name == "emr-serverless":
         run = {"application_name": "etl", "execution_role_arn": ROLE, "spark_job_driver": {"entryPoint": SCRIPT}}
         return {"custom": {**run, **custom}}
+    if name == "sagemaker":
+        # The only one of SageMaker's jobs that moto can stop.
+        cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+        job = {"AppSpecification": {"ImageUri": IMAGE}, "ProcessingResources": {"ClusterConfig": cluster}}
+        return {"custom": {"config": job, **custom}}
     return {"custom": custom, "sql": "SELECT 42"}
 
 

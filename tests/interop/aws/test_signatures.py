@@ -6,13 +6,14 @@ import pytest
 from moto_iam import ACCOUNT, keys
 
 NAMES = (f"name-{number}" for number in itertools.count())
-SERVICES = ["athena", "aws-batch", "emr-serverless", "redshift"]
+SERVICES = ["athena", "aws-batch", "emr-serverless", "redshift", "sagemaker"]
 # What a service calls when a task starts one job.
 SUBMIT = {
     "athena": "StartQueryExecution",
     "aws-batch": "/v1/submitjob",
     "emr-serverless": "/jobruns",
     "redshift": "ExecuteStatement",
+    "sagemaker": "CreateProcessingJob",
 }
 OF_ATHENA = ("athena:StartQueryExecution", "athena:GetQueryExecution", "athena:StopQueryExecution")
 OF_REDSHIFT = ("redshift-data:ExecuteStatement", "redshift-data:DescribeStatement", "redshift-data:CancelStatement")
@@ -32,8 +33,15 @@ OF_EMR = tuple(
     f"emr-serverless:{operation}"
     for operation in ("StartJobRun", "ListApplications", "GetApplication", "GetJobRun", "ListJobRuns", "CancelJobRun")
 )
+OF_SAGEMAKER = ("sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob", "sagemaker:StopProcessingJob")
 # The first is the submit.
-ALLOWED = {"athena": OF_ATHENA, "aws-batch": OF_BATCH, "emr-serverless": OF_EMR, "redshift": OF_REDSHIFT}
+ALLOWED = {
+    "athena": OF_ATHENA,
+    "aws-batch": OF_BATCH,
+    "emr-serverless": OF_EMR,
+    "redshift": OF_REDSHIFT,
+    "sagemaker": OF_SAGEMAKER,
+}
 
 
 def name():

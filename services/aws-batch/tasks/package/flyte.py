@@ -21,7 +21,7 @@ __all__ = ["AwsBatchConfig", "AwsBatchFunctionTask"]
 
 
 @dataclass(kw_only=True)
-class AwsBatchFunctionTask(AsyncConnectorExecutorMixin, AsyncFunctionTaskTemplate):
+class AwsBatchFunctionTask(AsyncConnectorExecutorMixin, AsyncFunctionTaskTemplate[..., Any, Any]):
     """A function as a job of AWS Batch. Its image, its resources and its command are the job's."""
 
     plugin_config: AwsBatchConfig

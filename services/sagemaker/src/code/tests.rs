@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use plugin_core::{
+    Type,
     clap::{self, Args as _, FromArgMatches as _},
     serde_json,
     task::Container,
@@ -87,4 +88,18 @@ fn a_processing_job_runs_the_containers_arguments() {
     assert_eq!(request["RoleArn"], "arn:aws:iam::111122223333:role/ml");
     assert_eq!(request["Tags"], json!([{"Key": "team", "Value": "ml"}]));
     assert_eq!(request["NetworkConfig"]["VpcConfig"]["Subnets"], json!(["s"]));
+}
+
+#[test]
+fn only_a_function_without_outputs_fails_its_job() {
+    let cx = testing::context(Duration::from_secs(1));
+    let environment = |task: &Task<Custom>| {
+        request(&cx, task, Resource::Processing, &roles()).unwrap()["Environment"].clone()
+    };
+    let one = task(json!({}), &["x"]);
+    assert_eq!(environment(&one), json!({"FLYTE_FAIL_ON_ERROR": "true"}));
+    assert_eq!(environment(&one.with_output("o0", Type::Integer)), json!({}));
+    let own = json!({"environment": {"FLYTE_FAIL_ON_ERROR": "true"}});
+    let own = task(own, &["x"]).with_output("o0", Type::Integer);
+    assert_eq!(environment(&own), json!({"FLYTE_FAIL_ON_ERROR": "true"}));
 }

@@ -56,30 +56,36 @@ func TestEachRecordedRequestSucceedsFailsAndIsAborted(t *testing.T) {
 			t.Parallel()
 			succeeds, fails := set(t, vendor, "--polls=1"), set(t, vendor, "--polls=1", "--ending="+vendor.Broken)
 			lasts := set(t, vendor, "--polls=99")
-			for _, one := range recorded {
-				if one.vendor != vendor {
-					continue
+			starts, stops := map[string]int{}, map[string]int{}
+			t.Run("requests", func(t *testing.T) {
+				for _, one := range recorded {
+					if one.vendor != vendor {
+						continue
+					}
+					starts[one.starts]++
+					stops[one.stops]++
+					t.Run(one.golden, func(t *testing.T) {
+						t.Parallel()
+						aborted := recordedTask(t, one.golden)
+						aborted.Handle(t, lasts.plugin)
+						require.NoError(t, lasts.plugin.Abort(context.Background(), aborted))
+
+						ended := recordedTask(t, one.golden).UntilItEnds(t, succeeds.plugin)
+						require.Equal(t, core.PhaseSuccess, ended.Phase(), ended.Err())
+
+						failed := recordedTask(t, one.golden).UntilItEnds(t, fails.plugin)
+						require.Equal(t, core.PhasePermanentFailure, failed.Phase(), failed.Err())
+						require.Contains(t, failed.Err().GetMessage(), vendor.Broken)
+					})
 				}
-				t.Run(one.golden, func(t *testing.T) {
-					ended := recordedTask(t, one.golden).UntilItEnds(t, succeeds.plugin)
-					require.Equal(t, core.PhaseSuccess, ended.Phase(), ended.Err())
-
-					failed := recordedTask(t, one.golden).UntilItEnds(t, fails.plugin)
-					require.Equal(t, core.PhasePermanentFailure, failed.Phase(), failed.Err())
-					require.Contains(t, failed.Err().GetMessage(), vendor.Broken)
-
-					aborted := recordedTask(t, one.golden)
-					deletes := len(lasts.wire.CallsTo("DeleteTask"))
-					started, stopped := calledTo(t, lasts, one.starts), calledTo(t, lasts, one.stops)
-					aborted.Handle(t, lasts.plugin)
-					require.NoError(t, lasts.plugin.Abort(context.Background(), aborted))
-					lasts.wire.Await(t, "DeleteTask", deletes+1)
-					require.Equal(t, started+1, calledTo(t, lasts, one.starts))
-					require.Equal(t, stopped+1, calledTo(t, lasts, one.stops))
-				})
+			})
+			for operation, times := range starts {
+				require.Equal(t, times, calledTo(t, succeeds, operation))
+				require.Equal(t, times, calledTo(t, lasts, operation))
 			}
-			for _, one := range recorded {
-				require.Zero(t, calledTo(t, succeeds, one.stops), "nothing that ended well is stopped")
+			for operation, times := range stops {
+				require.Zero(t, calledTo(t, succeeds, operation), "nothing that ended well is stopped")
+				require.Equal(t, times, calledTo(t, lasts, operation), operation)
 			}
 		})
 	}

@@ -33,12 +33,13 @@ func serve(t *testing.T, cfg *connector.Config, vendor *harness.Vendor, fake ...
 	return service{upstream, wire}
 }
 
-// One propeller with three services, because there can be only one propeller per process. Each service has its own scenario.
+// One propeller with four services, because there can be only one propeller per process. Each service has its own scenario.
 func TestPropeller(t *testing.T) {
 	cfg := harness.Config("")
 	bigquery := serve(t, cfg, harness.Bigquery, "--polls=0")
 	databricks := serve(t, cfg, harness.Databricks, "--polls=0", "--ending="+harness.Databricks.Flaky)
 	snowflake := serve(t, cfg, harness.Snowflake, "--ending=stuck")
+	sagemaker := serve(t, cfg, harness.Sagemaker, "--polls=1")
 	mapped := harness.NewWire(t, harness.NewScripted().Serve(t))
 	deployment := harness.Deployment(mapped.Address())
 	cfg.ConnectorDeployments["scripted"] = &deployment
@@ -47,6 +48,7 @@ func TestPropeller(t *testing.T) {
 	t.Run("runs two nodes one after the other", func(t *testing.T) { twoNodes(t, propeller, bigquery) })
 	t.Run("retries with a new job and stops the old one", func(t *testing.T) { retry(t, propeller, databricks) })
 	t.Run("stops the job of a cancelled workflow", func(t *testing.T) { cancel(t, propeller, snowflake) })
+	t.Run("reads why a job's own code failed", func(t *testing.T) { ownCode(t, propeller, sagemaker) })
 	t.Run("gives an unlisted type to its default plugin", func(t *testing.T) { unlisted(t, propeller, bigquery) })
 	t.Run("cannot run a map of connector tasks", func(t *testing.T) { mapTask(t, propeller, mapped) })
 }
@@ -117,6 +119,29 @@ func cancel(t *testing.T, propeller *propeller, snowflake service) {
 	require.Equal(t, v1alpha1.WorkflowPhaseAborted, w.Status.Phase)
 	require.Len(t, snowflake.wire.Await(t, "DeleteTask", 1), 1)
 	require.Equal(t, 1, snowflake.upstream.Deletes())
+}
+
+// The jobs of code that raises succeed; what it wrote tells whether Flyte may retry.
+func ownCode(t *testing.T, propeller *propeller, sagemaker service) {
+	w := compile(t, step{golden: "sm_clean_code", retries: 2})
+	written := map[string]bool{}
+	for _, kind := range []idl.ContainerError_Kind{idl.ContainerError_RECOVERABLE, idl.ContainerError_NON_RECOVERABLE} {
+		w = propeller.until(t, w, func(*v1alpha1.FlyteWorkflow) bool { return len(prefixes(t, sagemaker.wire)) > len(written) })
+		raised := &idl.ContainerError{Code: "USER:Late", Message: "no orders on this day", Kind: kind}
+		for prefix := range prefixes(t, sagemaker.wire) {
+			if !written[prefix] {
+				written[prefix] = true
+				file := storage.DataReference(prefix + "/error.pb")
+				require.NoError(t, propeller.store.WriteProtobuf(context.Background(), file, storage.Options{}, &idl.ErrorDocument{Error: raised}))
+			}
+		}
+	}
+
+	w = propeller.untilItEnds(t, w)
+
+	require.Equal(t, v1alpha1.WorkflowPhaseFailed, w.Status.Phase)
+	require.Contains(t, w.Status.Error.GetMessage(), "no orders on this day")
+	require.Len(t, prefixes(t, sagemaker.wire), 2, "the first error was recoverable, and the second one not")
 }
 
 func unlisted(t *testing.T, propeller *propeller, bigquery service) {
