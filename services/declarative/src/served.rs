@@ -15,6 +15,7 @@ use plugin_core::{
 
 use crate::{
     auth::Auth,
+    base_url::base_url,
     definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
     expression::{Scope, Text},
@@ -22,7 +23,7 @@ use crate::{
     limits::Creates,
     request::{NO_HEADER, Prepared},
     status::{self, unreadable},
-    task::{Values, base_url, ids, invalid},
+    task::{Values, ids, invalid},
     value::Value,
 };
 
