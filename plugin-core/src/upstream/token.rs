@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use server_core::{Error, Kind, Result, token_file::flaw};
 
 use super::Request;
@@ -56,8 +56,22 @@ impl Token {
 #[derive(Deserialize)]
 struct Issued {
     access_token: String,
-    #[serde(default = "one_hour")]
+    #[serde(default = "one_hour", deserialize_with = "seconds")]
     expires_in: u64,
+}
+
+/// A number, as RFC 6749 §5.1 has it, or its text, as Microsoft's endpoint v1.0 sends it.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seconds {
+        Number(u64),
+        Text(String),
+    }
+    match Seconds::deserialize(deserializer)? {
+        Seconds::Number(seconds) => Ok(seconds),
+        Seconds::Text(text) => text.trim().parse().map_err(D::Error::custom),
+    }
 }
 
 fn one_hour() -> u64 {

@@ -68,9 +68,11 @@ impl Auth {
                 {
                     checker.mistake(prefix.place, "a header cannot have this prefix");
                 }
-                let name = match own.name.value.eq_ignore_ascii_case("authorization") {
-                    true => Some(header::AUTHORIZATION),
-                    false => header_name(checker, &own.name),
+                // These are for credentials alone, which this is.
+                let name = match own.name.value.to_ascii_lowercase().as_str() {
+                    "authorization" => Some(header::AUTHORIZATION),
+                    "cookie" => Some(header::COOKIE),
+                    _ => header_name(checker, &own.name),
                 };
                 Self::Header {
                     name: name.unwrap_or(header::AUTHORIZATION),

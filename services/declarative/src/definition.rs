@@ -15,6 +15,7 @@ pub(crate) use self::{
 };
 use crate::{
     auth::{Auth, Secrets},
+    base_url::base_url,
     checker::Checker,
     custom::Fields,
     errors::Errors,
@@ -27,7 +28,6 @@ use crate::{
     node::{Node, Tree},
     request::header_names,
     settings::{self, Declared},
-    task::base_url,
 };
 
 /// The longest name of a plugin: it is in handles, metrics and names of Kubernetes.

@@ -55,7 +55,7 @@ pub(crate) struct File {
     /// How the vendor reports errors.
     #[serde(default)]
     pub(crate) errors: Errors,
-    /// Links that Flyte's console shows, by label, from `job` and `settings`.
+    /// Links that Flyte's console shows, by label, from `job` and `settings`: URLs of pages.
     #[serde(default)]
     pub(crate) links: Entries<At<String>>,
 }
@@ -64,13 +64,14 @@ pub(crate) struct File {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Head {
-    /// The plugin's name: lower-case letters, digits and hyphens.
+    /// The plugin's name: lower-case letters, digits and hyphens, 63 at most.
     pub(crate) name: At<String>,
     /// What it runs, in one line.
     pub(crate) description: At<String>,
     /// The task types that it runs, each with its version: `nomad_batch:0`.
     pub(crate) task_types: Vec<At<String>>,
-    /// A task as people submit it over REST, which `/docs` shows: `custom`, `sql` and `inputs`.
+    /// A task as people submit it over REST, which `/docs` shows: `custom`, `sql` and `inputs`. It must be one that the plugin
+    /// takes.
     #[serde(default)]
     pub(crate) example: Option<Node>,
 }

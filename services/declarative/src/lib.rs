@@ -4,6 +4,7 @@
 //! answer. [`tools`] checks files and shows what they send.
 
 mod auth;
+mod base_url;
 mod checker;
 mod custom;
 mod definition;

@@ -27,8 +27,8 @@ impl Place {
     pub(crate) fn in_source(location: Location, source: &str) -> Self {
         let place = Self::of(location);
         let number = |counted: u64| usize::try_from(counted).unwrap_or_default();
-        let line = number(location.line().into());
-        let column = number(location.column().into());
+        let line = number(location.line());
+        let column = number(location.column());
         if place.start > 0 || line <= 1 && column <= 1 {
             return place;
         }

@@ -15,6 +15,7 @@ use plugin_core::{
 
 use crate::{
     auth::Auth,
+    base_url::base_url,
     definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
     expression::{Scope, Text},
@@ -22,7 +23,7 @@ use crate::{
     limits::Creates,
     request::{NO_HEADER, Prepared},
     status::{self, unreadable},
-    task::{Values, base_url, ids, invalid},
+    task::{Values, ids, invalid},
     value::Value,
 };
 
@@ -125,7 +126,10 @@ impl Served {
             }
         };
         match (self.send(cx, "create", &job, request, repeats).await, &create.exists) {
-            (Ok(response), _) => self.created(job, &answered(scope, &response)),
+            (Ok(response), _) => {
+                let created = self.created(job, &answered(scope, &response));
+                created.map_err(|error| explained(error, &response))
+            }
             (Err(error), Some(exists)) if error.kind() == Kind::AlreadyExists => {
                 let ids = ids(exists, &scope).map_err(|error| invalid("create.exists", error))?;
                 Ok(Job { ids, ..job })
@@ -198,7 +202,8 @@ impl Served {
         let request = execute.request.prepare(&scope);
         let request = request.map_err(|error| invalid("execute.request", error))?;
         let response = self.send(cx, "execute", &job, request, execute.repeats).await?;
-        let status = status::executed(execute, &answered(scope, &response), outputs)?;
+        let status = status::executed(execute, &answered(scope, &response), outputs);
+        let status = status.map_err(|error| explained(error, &response))?;
         Ok(self.described(status, &job))
     }
 
@@ -210,7 +215,8 @@ impl Served {
         let response = self.send(cx, "get", job, request, true).await?;
         let scope = answered(scope, &response);
         let outputs = job.outputs()?;
-        let status = status::read(get, scope, &outputs)?;
+        let status = status::read(get, scope, &outputs);
+        let status = status.map_err(|error| explained(error, &response))?;
         Ok(self.described(status, job))
     }
 
@@ -295,6 +301,16 @@ fn check_target(cx: &Context, part: &str, target: Option<&Text>, scope: &Scope) 
     let Some(target) = target else { return Ok(()) };
     let target = target.eval(scope).map_err(|error| invalid(part, error))?;
     cx.caller().check_target(target.as_deref().unwrap_or_default())
+}
+
+/// `error` about an answer that does not fit the file, with what the file cannot know of: a page of a proxy, or of a login, has
+/// none of its parts.
+fn explained(error: Error, response: &Response) -> Error {
+    if error.kind() != Kind::Unavailable || response.json::<Json>().is_ok() {
+        return error;
+    }
+    let what = if response.body.is_empty() { "empty" } else { "not JSON" };
+    Error::unavailable(format!("{}; the answer is {what}", error.message()))
 }
 
 /// `scope` with a response.

@@ -5,8 +5,6 @@ use plugin_core::{
     serde_json::{Map, Value as Json, json},
 };
 
-use url::Url;
-
 use crate::{
     definition::Definition,
     expression::{SHORT_KEY, Scope, short_key},
@@ -93,26 +91,6 @@ pub(crate) fn ids(
         found.insert(name.clone(), id.into());
     }
     Ok(found)
-}
-
-/// The URL of an API, as a file or its settings have it.
-///
-/// # Errors
-/// Why it is none. The reason does not show it, as there may be a password in it.
-pub(crate) fn base_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
-    match () {
-        () if !matches!(url.scheme(), "http" | "https") => {
-            Err("must be a URL, which begins with https://".to_owned())
-        }
-        () if !url.username().is_empty() || url.password().is_some() => {
-            Err("must not contain credentials: `upstream.auth` has them".to_owned())
-        }
-        () if url.query().is_some() || url.fragment().is_some() => {
-            Err("must end with a path: parameters are in `query`".to_owned())
-        }
-        () => Ok(url),
-    }
 }
 
 /// `error` as one of the plugin's file and the task's values.

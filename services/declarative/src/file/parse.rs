@@ -14,14 +14,17 @@ const LARGEST: usize = 1 << 20;
 /// The deepest nesting.
 const DEEPEST: usize = 40;
 
+/// A choice, and what it looks like with its settings.
+type Form = (&'static str, &'static str);
+
 /// Choices that have settings of their own, by their places, with what they look like. Where one is a bare word, YAML's own
 /// error is about what follows it.
-const CHOICES: [(&[&str], &[(&str, &str)]); 3] = [
-    (&["upstream", "auth"], &AUTH),
-    (&["create", "idempotency"], &KEYS),
-    (&["execute", "idempotency"], &KEYS),
+const CHOICES: [([&str; 2], &[Form]); 3] = [
+    (["upstream", "auth"], &AUTH),
+    (["create", "idempotency"], &KEYS),
+    (["execute", "idempotency"], &KEYS),
 ];
-const AUTH: [(&str, &str); 6] = [
+const AUTH: [Form; 6] = [
     ("bearer", "{bearer: {secret: …}}"),
     ("header", "{header: {name: …, secret: …}}"),
     ("basic", "{basic: {username: …, password: …}}"),
@@ -29,7 +32,7 @@ const AUTH: [(&str, &str); 6] = [
     ("google", "{google: {}}"),
     ("aws_sigv4", "{aws_sigv4: {service: …, region: …, protocol: …}}"),
 ];
-const KEYS: [(&str, &str); 3] = [
+const KEYS: [Form; 3] = [
     ("header", "{header: Idempotency-Key}"),
     ("field", "{field: …}"),
     ("lookup", "{lookup: {request: …, items: …, match: …}}"),

@@ -1,7 +1,7 @@
 //! Requests as people see them: secrets are names.
 
 use crate::{
-    auth::Auth, definition::Definition, expression::Scope, request::Prepared, task::base_url,
+    auth::Auth, base_url::base_url, definition::Definition, expression::Scope, request::Prepared,
 };
 
 /// Shows the requests of a file.
