@@ -8,6 +8,7 @@ mod exact;
 pub(crate) mod json;
 mod literal;
 mod literal_json;
+mod outputs;
 mod path;
 mod plain;
 mod plain_task;
