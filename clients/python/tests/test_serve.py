@@ -212,7 +212,14 @@ def test_syntax_error_shows_its_line(outrigger):
     assert len(ended.stderr.splitlines()) < 8
 
 
-def test_broken_file_answers_calls_until_it_is_repaired(outrigger):
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ("import absent_{}", "ModuleNotFoundError: No module named 'absent_"),
+        ("raise SystemExit('a setting is missing: {}')", "SystemExit: a setting is missing: "),
+    ],
+)
+def test_broken_file_answers_calls_until_it_is_repaired(outrigger, line, expected):
     with outrigger.serving(*APP, "--reload"):
         caller = Caller(outrigger.socket)
 
@@ -222,7 +229,7 @@ def test_broken_file_answers_calls_until_it_is_repaired(outrigger):
 
         def broken():
             # Again and again: the first change may come before uvicorn looks at the file for the first time.
-            (outrigger.files / "my_plugin.py").write_text(f"import absent_{next(numbers)}")
+            (outrigger.files / "my_plugin.py").write_text(line.format(next(numbers)))
             answer = ask()
             return answer if answer and answer.status == 503 else None
 
@@ -230,7 +237,7 @@ def test_broken_file_answers_calls_until_it_is_repaired(outrigger):
         assert ask().body == {"job_id": "k"}
         answer = eventually(broken, "calls are answered")
         assert answer.body["error_code"] == "APP_NOT_LOADED"
-        assert answer.body["message"].startswith("my_plugin:app cannot be loaded: ModuleNotFoundError: No module named")
+        assert answer.body["message"].startswith(f"my_plugin:app cannot be loaded: {expected}")
         repaired = lambda: outrigger.write(version=0) or ((answer := ask()) and answer.status == 200)  # noqa: E731
         eventually(repaired, "the app is back")
 

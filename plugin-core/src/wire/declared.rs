@@ -15,6 +15,9 @@ use server_core::{Error, Result};
 use super::{exact::MAX_EXACT, path::Path};
 use crate::task::{Type, Value};
 
+/// The longest duration of protobuf, 10,000 years, in seconds.
+const MAX_DURATION: u64 = 315_576_000_000;
+
 /// Converts `value` to the type `declared`. `path` names it in errors.
 ///
 /// # Errors
@@ -95,7 +98,8 @@ fn from_scalar(json: &Json, declared: &Type) -> Option<Value> {
         },
         (Json::Number(number), Type::Float) => Value::Float(number.as_f64()?),
         (Json::Number(number), Type::Duration) => {
-            Value::Duration(SignedDuration::try_from_secs_f64(number.as_f64()?).ok()?)
+            let span = SignedDuration::try_from_secs_f64(number.as_f64()?).ok()?;
+            (span.as_secs().unsigned_abs() <= MAX_DURATION).then_some(Value::Duration(span))?
         }
         (Json::String(text), Type::String) => Value::String(text.clone()),
         (Json::String(text), Type::Datetime) => Value::Datetime(datetime(text)?),
@@ -126,7 +130,7 @@ fn whole(number: f64) -> Option<Value> {
     exact.then_some(Value::Integer(number as i64))
 }
 
-fn kind_of(json: &Json) -> &'static str {
+pub(super) fn kind_of(json: &Json) -> &'static str {
     match json {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",

@@ -354,7 +354,7 @@ fn to_scalar(value: &Value) -> ScalarValue {
         }
         Value::Json(Json::Object(object)) => ScalarValue::Generic(to_struct(object)),
         Value::Json(other) => primitive(Prim::StringValue(other.to_string())),
-        Value::Blob { uri } => ScalarValue::Blob(Blob { uri: uri.clone() }),
+        Value::Blob { uri } => ScalarValue::Blob(Blob { uri: uri.clone(), metadata: None }),
         Value::Schema { uri } => ScalarValue::Schema(Schema { uri: uri.clone() }),
         Value::StructuredDataset { uri, format } => {
             ScalarValue::StructuredDataset(StructuredDataset {

@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use server_core::Error;
 
 use super::{
     json::{dynamic, serialize},
     proto::flyteidl::core::{Literal, LiteralMap, literal::Value as LiteralValue},
 };
 
-/// Outputs, which serialise as Flyte's `LiteralMap` in proto-JSON. A value that is nested too deeply for protobuf is null.
+/// Outputs, which serialise as Flyte's `LiteralMap` in proto-JSON. A value that has no JSON, such as
+/// one that is nested too deeply for protobuf, is null.
 #[derive(Debug)]
 pub(crate) struct ShownOutputs(pub(crate) LiteralMap);
 
@@ -86,10 +88,10 @@ impl Shown<'_> {
 }
 
 fn leaf<S: Serializer>(literal: &Literal, serializer: S) -> Result<S::Ok, S::Error> {
-    match dynamic(literal) {
-        Ok(message) => serialize(&message, serializer),
-        Err(_) => serializer.serialize_none(),
-    }
+    let json = dynamic(literal).and_then(|message| {
+        serialize(&message, serde_json::value::Serializer).map_err(Error::internal)
+    });
+    json.unwrap_or_default().serialize(serializer)
 }
 
 #[cfg(test)]
@@ -132,12 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_nested_too_deeply_hides_no_other() {
+    fn a_value_without_json_hides_no_other() {
         let deep = (0..60).fold(json!(1), |json, _| json!([json]));
-        let literals = [("deep", Value::Json(json!({ "a": deep }))), ("n", Value::Integer(1))];
+        let literals = [
+            ("deep", Value::Json(json!({ "a": deep }))),
+            ("long", Value::Duration(jiff::SignedDuration::from_secs(1 << 60))),
+            ("n", Value::Integer(1)),
+        ];
         let literals = literals.map(|(name, value)| (name.to_owned(), literal(&value)));
         let shown = shown(LiteralMap { literals: literals.into() });
         assert_eq!(shown["literals"]["deep"], Json::Null);
+        assert_eq!(shown["literals"]["long"], Json::Null);
         assert_eq!(shown["literals"]["n"]["scalar"]["primitive"]["integer"], "1");
     }
 }

@@ -1,5 +1,7 @@
 //! Raw tasks for plugins that speak plain JSON: proto-JSON templates, plain inputs, outputs by their declared types.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use serde_json::{Map, Value as Json, json};
 use server_core::{
@@ -8,22 +10,20 @@ use server_core::{
 };
 
 use super::{
-    declared::{fit, of_optional},
+    declared::{fit, kind_of, of_optional},
     json::to_proto_json,
-    literal::{from_struct, kind, literal_type},
+    literal::{from_struct, kind, literal, literal_type},
+    outputs::{check_depth, check_nulls, describe_blobs},
     path::Path,
     plain::from_plain_json,
     proto::flyteidl::{
         admin::CreateTaskRequest,
-        core::{Variable, VariableMap},
+        core::{LiteralMap, Variable, VariableMap},
     },
     raw::RawTask,
     task::read_inputs,
 };
-use crate::task::{Task, Type, Value};
-
-/// The most messages within each other in an output. Readers of protobuf take 100, and the outputs are within others.
-const MAX_MESSAGES: usize = 90;
+use crate::task::{Status, Task, Type, Value};
 
 impl RawTask {
     /// The task as an object with `template` and `task_execution_metadata` (proto-JSON with the proto's field names),
@@ -131,7 +131,7 @@ impl OutputTypes {
     pub fn values(&self, outputs: Map<String, Json>) -> Result<Vec<(String, Value)>> {
         let values = outputs.into_iter().map(|(name, json)| {
             let value = self.value(&name, json)?;
-            check_depth(&name, &value)?;
+            check_depth(&Path::Root("outputs").member(&name), &value)?;
             Ok((name, value))
         });
         values.collect()
@@ -151,44 +151,41 @@ impl OutputTypes {
             (json @ Json::Object(_), Type::Json) | (json, Type::Unknown) => {
                 from_plain_json(&path, json)
             }
-            (Json::Array(_), Type::Json) => {
-                Err(Error::invalid(format!("{path}: is a list, but the task declares an object")))
-            }
+            (json, Type::Json) => Err(Error::invalid(format!(
+                "{path}: is {}, but the task declares an object",
+                kind_of(&json)
+            ))),
             (Json::String(uri), Type::Schema) => Ok(Value::Schema { uri }),
-            (json, declared) => fit(&path, Value::Json(with_uris(json, declared)), declared),
+            (json, declared) => {
+                let value = fit(&path, Value::Json(with_uris(json, declared)), declared)?;
+                check_nulls(&path, &value, declared)?;
+                Ok(value)
+            }
         }
     }
-}
 
-fn check_depth(name: &str, value: &Value) -> Result<()> {
-    if messages_in(value) <= MAX_MESSAGES {
-        return Ok(());
-    }
-    let path = Path::Root("outputs");
-    Err(Error::invalid(format!(
-        "{}: is nested too deeply for Flyte's messages; return it as a string",
-        path.member(name)
-    )))
-}
-
-/// How many messages are within each other in the literal of `value`, with the entries of maps.
-fn messages_in(value: &Value) -> usize {
-    let deepest = |levels: usize, inner: Option<usize>| levels + inner.unwrap_or(0);
-    match value {
-        Value::List(items) => deepest(2, items.iter().map(messages_in).max()),
-        Value::Map(entries) => deepest(3, entries.values().map(messages_in).max()),
-        Value::Json(json) => 2 + messages_in_json(json),
-        _ => 3,
-    }
-}
-
-/// The same, in a `google.protobuf.Struct` or in a value of one.
-fn messages_in_json(json: &Json) -> usize {
-    let deepest = |levels: usize, inner: Option<usize>| levels + inner.unwrap_or(0);
-    match json {
-        Json::Array(items) => deepest(2, items.iter().map(messages_in_json).max()),
-        Json::Object(members) => deepest(3, members.values().map(messages_in_json).max()),
-        _ => 0,
+    /// `status` with `outputs`, as [`values`](Self::values) reads them. Each file and directory has its declared type,
+    /// without which flytekit takes a directory for a file, and refuses it.
+    ///
+    /// # Errors
+    /// As [`values`](Self::values).
+    pub fn add_to(&self, status: Status, outputs: Map<String, Json>) -> Result<Status> {
+        let mut literals = BTreeMap::new();
+        for (name, value) in self.values(outputs)? {
+            let mut literal = literal(&value);
+            let variable = self.0.variables.get(&name);
+            if let Some(declared) = variable.and_then(|variable| variable.r#type.as_ref()) {
+                describe_blobs(&mut literal, declared);
+            }
+            literals.insert(name, literal);
+        }
+        match literals.is_empty() {
+            true => Ok(status),
+            false => {
+                let encoded = LiteralMap { literals }.encode_to_vec();
+                Ok(status.encoded_outputs(encoded.into()))
+            }
+        }
     }
 }
 
@@ -210,7 +207,10 @@ fn with_uris(json: Json, declared: &Type) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{from_proto_json_object, literal};
+    use crate::{
+        task::Phase,
+        wire::{answer, from_proto_json_object, to_proto_json},
+    };
 
     fn raw(request: &Json) -> RawTask {
         let request = from_proto_json_object(request).unwrap();
@@ -225,7 +225,8 @@ mod tests {
             "t": {"type": {"structured_dataset_type": {}}},
             "l": {"type": {"collection_type": {"simple": "FLOAT"}}},
             "files": {"type": {"collection_type": {"blob": {}}}},
-            "s": {"type": {"simple": "STRUCT"}},
+            "s": simple("STRUCT"),
+            "took": simple("DURATION"),
         }}}}}))
     }
 
@@ -323,6 +324,9 @@ mod tests {
             (json!({"l": [1, "x"]}), "outputs.l[1]: is a string, but the task declares a number"),
             (json!({"n": null}), "outputs.n: is null, but the task declares a value"),
             (json!({"s": [1]}), "outputs.s: is a list, but the task declares an object"),
+            (json!({"s": "x"}), "outputs.s: is a string, but the task declares an object"),
+            (json!({"l": [1, null]}), "outputs.l[1]: is null, but the task declares a value"),
+            (json!({"took": 1e18}), "outputs.took: is a number, but the task declares a duration"),
             (
                 json!({"s": {"a": 9_007_199_254_740_993_i64}}),
                 "outputs.s.a: Flyte carries numbers as doubles, which are exact up to 9007199254740991; pass a larger one as \
@@ -353,5 +357,37 @@ mod tests {
             let error = read(refused).unwrap_err().to_string();
             assert!(error.starts_with("outputs.x: is nested too deeply"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_and_directories_have_their_declared_type() {
+        let directory = json!({"blob": {"format": "csv", "dimensionality": "MULTIPART"}});
+        let optional = json!({"union_type": {"variants": [directory, {"simple": "NONE"}]}});
+        let types = raw(&json!({"template": {"interface": {"outputs": {"variables": {
+            "one": {"type": directory},
+            "many": {"type": {"collection_type": directory}},
+            "named": {"type": {"map_value_type": directory}},
+            "perhaps": {"type": optional},
+            "number": {"type": {"simple": "INTEGER"}},
+        }}}}}));
+        let outputs = json!({"one": "s3://d", "many": ["s3://d"], "named": {"k": "s3://d"}, "perhaps": "s3://d", "number": 1});
+        let Json::Object(outputs) = outputs else { unreachable!() };
+        let status = Status::new(Phase::Succeeded);
+        let status = types.output_types().unwrap().add_to(status, outputs).unwrap();
+        let shown = to_proto_json(&answer::outputs(&status.outputs).unwrap().unwrap()).unwrap();
+        let literals = &shown["literals"];
+        for blob in [
+            &literals["one"],
+            &literals["many"]["collection"]["literals"][0],
+            &literals["named"]["map"]["literals"]["k"],
+            &literals["perhaps"],
+        ] {
+            let expected = json!({
+                "uri": "s3://d",
+                "metadata": {"type": {"format": "csv", "dimensionality": "MULTIPART"}},
+            });
+            assert_eq!(blob["scalar"]["blob"], expected);
+        }
+        assert_eq!(literals["number"]["scalar"]["primitive"]["integer"], "1");
     }
 }

@@ -53,12 +53,7 @@ fn with_outputs(
             "outputs.{name}: missing, but the task declares it; the plugin returned {instead}"
         ));
     }
-    match types.values(outputs) {
-        Ok(values) => values
-            .into_iter()
-            .fold(status, |status, (name, value)| status.output(name, Some(value))),
-        Err(error) => wrong(error.message().to_owned()),
-    }
+    types.add_to(status, outputs).unwrap_or_else(|error| wrong(error.message().to_owned()))
 }
 
 /// The phase, or what is unknown of it.

@@ -59,14 +59,21 @@ def served() -> Any:
     While files are watched, calls to one that is broken are answered, until it is changed: they would hang. Otherwise
     it ends the program.
     """
+    app, waits = os.environ[APP_VARIABLE], bool(os.environ.get(RELOAD_VARIABLE))
     try:
-        return load(os.environ[APP_VARIABLE])
-    except CannotLoad as problem:
-        print(f"outrigger: {problem}\n{problem.details()}", file=sys.stderr, flush=True)
-        if not os.environ.get(RELOAD_VARIABLE):
-            raise SystemExit(1) from None
-        print("outrigger: waiting for the file to change", file=sys.stderr, flush=True)
-        return standing_in(str(problem))
+        return load(app)
+    except CannotLoad as error:
+        problem = error
+    except SystemExit as end:
+        # The author's own, such as of a setting that is missing.
+        if not waits:
+            raise
+        problem = CannotLoad(app, end)
+    print(f"outrigger: {problem}\n{problem.details()}", file=sys.stderr, flush=True)
+    if not waits:
+        raise SystemExit(1)
+    print("outrigger: waiting for the file to change", file=sys.stderr, flush=True)
+    return standing_in(str(problem))
 
 
 def standing_in(message: str) -> Any:
