@@ -176,7 +176,9 @@ impl Chart {
             }
             let is_name = |name: &str| {
                 name.starts_with(|c: char| c.is_ascii_uppercase())
-                    && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
             };
             if unless.as_deref().is_some_and(|other| !is_name(other) || other == name) {
                 bail!("chart.required.{name}: unless must be the name of another setting");
