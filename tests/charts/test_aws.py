@@ -34,7 +34,7 @@ def test_documented_sources_of_keys_render(plugin):
     role = one(render(plugin, irsa), "ServiceAccount")["metadata"]["annotations"]
     assert role == {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/outrigger-athena"}
     policies = json.dumps(of_kind(render(plugin, pod_identity), "NetworkPolicy"))
-    assert "169.254.170.23/32" in policies and "169.254.170.23/32" not in json.dumps(of_kind(render(plugin, irsa), "NetworkPolicy"))
+    assert "fd00:ec2::23/128" in policies and "169.254.170.23/32" in policies and "169.254.170.23/32" not in json.dumps(of_kind(render(plugin, irsa), "NetworkPolicy"))
     mounted = json.dumps(one(render(plugin, static), "Deployment")["spec"]["template"]["spec"]["volumes"])
     assert "athena-keys" in mounted
     named = {entry["name"]: entry.get("value") for entry in container(render(plugin, static))["env"]}

@@ -44,7 +44,7 @@ NEEDED = {
     "bundle": {"settings": {"PLUGIN_BUNDLE_PLUGINS": "bigquery"}},
     "databricks": {"settings": {"DATABRICKS_INSTANCES": "dbc-1.cloud.databricks.com"}},
     "emr-serverless": {"settings": {"AWS_REGION": "eu-west-1", "AWS_EXECUTION_ROLES": "arn:aws:iam::111122223333:role/etl"}},
-    "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev"}, "extraEnv": [{"name": "REDSHIFT_WORKGROUPS", "value": "analytics"}]},
+    "redshift": {"settings": {"AWS_REGION": "eu-west-1", "REDSHIFT_DATABASES": "dev", "REDSHIFT_WORKGROUPS": "analytics"}},
     "sagemaker": {"settings": {"AWS_REGION": "eu-west-1", "AWS_EXECUTION_ROLES": "arn:aws:iam::111122223333:role/ml"}},
     "snowflake": {"settings": {"SNOWFLAKE_ACCOUNTS": "acme"}},
 }

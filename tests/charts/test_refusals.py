@@ -227,6 +227,7 @@ REQUIRED = [
     ("emr-serverless", "AWS_REGION"),
     ("redshift", "AWS_REGION"),
     ("redshift", "REDSHIFT_DATABASES"),
+    ("redshift", "REDSHIFT_WORKGROUPS"),
     ("sagemaker", "AWS_EXECUTION_ROLES"),
     ("sagemaker", "AWS_REGION"),
     ("snowflake", "SNOWFLAKE_ACCOUNTS"),
@@ -250,6 +251,14 @@ def test_all_that_is_missing_is_named_at_once():
     missing = dict.fromkeys(("AWS_REGION", "REDSHIFT_DATABASES"), "")
     with pytest.raises(Refused, match="settings.AWS_REGION is not set.*; settings.REDSHIFT_DATABASES is not set"):
         render("redshift", {"settings": missing})
+
+
+def test_required_setting_may_have_an_alternative():
+    neither = {"settings": {"REDSHIFT_WORKGROUPS": ""}}
+    with pytest.raises(Refused, match="such as sales, unless settings.REDSHIFT_CLUSTERS is set"):
+        render("redshift", neither)
+    render("redshift", merged(neither, {"settings": {"REDSHIFT_CLUSTERS": "dwh"}}))
+    render("redshift", {**neither, "extraEnv": [{"name": "REDSHIFT_CLUSTERS", "value": "dwh"}]})
 
 
 def test_required_settings_do_not_hide_where_images_come_from():

@@ -21,6 +21,9 @@
 {{- if not (hasKey $set "REDSHIFT_DATABASES") -}}
 {{- $missing = append $missing "settings.REDSHIFT_DATABASES is not set: the databases that tasks may use, separated by commas, such as dev" -}}
 {{- end -}}
+{{- if not (or (hasKey $set "REDSHIFT_CLUSTERS") (hasKey $set "REDSHIFT_WORKGROUPS")) -}}
+{{- $missing = append $missing "settings.REDSHIFT_WORKGROUPS is not set: the workgroups of Redshift Serverless that tasks may use, separated by commas, such as sales, unless settings.REDSHIFT_CLUSTERS is set" -}}
+{{- end -}}
 {{- if and $missing (not .Values.extraEnvFrom) -}}
 {{- fail (join "; " $missing) -}}
 {{- end -}}

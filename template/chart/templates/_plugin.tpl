@@ -156,8 +156,8 @@
 {{- end -}}
 {{- $missing := list -}}
 <%- for each in about_settings %>
-{{- if not (hasKey $set "<[ each.name ]>") -}}
-{{- $missing = append $missing "settings.<[ each.name ]> is not set<% if each.is %>: <[ each.is.about ]>, such as <[ each.is.example ]><% else %>, and the service does not start without it<% endif %>" -}}
+{{- if not (<% if each.is and each.is.unless %>or (hasKey $set "<[ each.is.unless ]>") (hasKey $set "<[ each.name ]>")<% else %>hasKey $set "<[ each.name ]>"<% endif %>) -}}
+{{- $missing = append $missing "settings.<[ each.name ]> is not set<% if each.is %>: <[ each.is.about ]>, such as <[ each.is.example ]><% if each.is.unless %>, unless settings.<[ each.is.unless ]> is set<% endif %><% else %>, and the service does not start without it<% endif %>" -}}
 {{- end -}}
 <%- endfor %>
 {{- if and $missing (not .Values.extraEnvFrom) -}}

@@ -140,6 +140,8 @@ pub(crate) struct Required {
     about: String,
     /// A value that the service accepts.
     example: String,
+    /// Another setting, which makes this one optional.
+    unless: Option<String>,
 }
 
 impl Chart {
@@ -159,7 +161,7 @@ impl Chart {
     /// If a setting is not required, or a text cannot stand in a template of Helm's.
     fn check(&self) -> Result<()> {
         let known = self.required_settings();
-        for (name, Required { about, example }) in &self.required {
+        for (name, Required { about, example, unless }) in &self.required {
             if !known.contains(&name.as_str()) {
                 bail!(
                     "chart.required.{name}: chart.values.settings.{name} is not \"\", so it is not required"
@@ -171,6 +173,15 @@ impl Chart {
                 bail!(
                     "chart.required.{name}: about and example must be text in one line, without quotes, backslashes and braces"
                 );
+            }
+            let is_name = |name: &str| {
+                name.starts_with(|c: char| c.is_ascii_uppercase())
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            };
+            if unless.as_deref().is_some_and(|other| !is_name(other) || other == name) {
+                bail!("chart.required.{name}: unless must be the name of another setting");
             }
         }
         Ok(())

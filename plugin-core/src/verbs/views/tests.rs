@@ -181,6 +181,20 @@ async fn many_new_jobs_at_once_take_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn new_jobs_are_found_without_asking_again_about_those_just_found() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    for jobs in [200, 400] {
+        poll_all(&verbs, &handles(&verbs, 200)).await;
+        assert!(vendor.asked() <= jobs, "{} of {jobs}", vendor.asked());
+    }
+    tokio::time::advance(FRESHNESS).await;
+    let asked = vendor.asked();
+    poll_all(&verbs, &handles(&verbs, 200)).await;
+    assert!(vendor.asked() - asked >= 590, "{}: after a while all are", vendor.asked() - asked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn few_of_many_new_jobs_are_polled_alone_by_one_caller() {
     let vendor = Vague::made();
     let verbs = verbs(vendor);

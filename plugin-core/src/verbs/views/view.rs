@@ -22,6 +22,9 @@ pub(super) const MIN_BATCH: usize = 3;
 const ALONE_AT_ONCE: usize = 4;
 /// How many new jobs are looked at alone while a view is fresh, if no refresh is under way.
 const NEW_ALONE: usize = 10;
+/// Which part of the freshness a finding must be old to be looked for again, when a refresh begins for other jobs. Many new
+/// jobs come in while the first of them are refreshed: without it, each refresh would ask about all again.
+const STILL_NEW: u32 = 4;
 /// How many polls a view answers for each call that refreshing it took, before it is refreshed ahead of time.
 const POLLS_PER_CALL: usize = 20;
 /// How long a job is watched after its last poll. Propeller polls each job every 10 to 30 s by default.
@@ -116,6 +119,8 @@ impl Demand {
 pub(super) struct Refresh {
     pub(super) began: Instant,
     pub(super) jobs: Vec<(Fingerprint, Poll)>,
+    /// Whether these are all jobs of the view.
+    is_whole: bool,
     /// Counts its calls to the vendor.
     pub(super) calls: Arc<AtomicUsize>,
     ended: watch::Sender<Option<End>>,
@@ -239,7 +244,7 @@ impl View {
             let is_due = !has_waited
                 && state.is_older_than(freshness / 2, now)
                 && state.is_worth(state.cost(now) * POLLS_PER_CALL);
-            let start = is_due.then(|| state.begin(now));
+            let start = is_due.then(|| state.begin(now, freshness));
             return Next { answer: Answer::Seen(seen), start };
         }
         if let Some(under_way) = state.under_way.as_mut().filter(|under_way| under_way.is_live()) {
@@ -250,24 +255,25 @@ impl View {
         }
         // A list does not have all details of a job that was never looked at.
         if has_waited || !is_new && state.is_older_than(freshness / 2, now) {
-            return state.begin_and_wait(now);
+            return state.begin_and_wait(now, freshness);
         }
         match self.turn().filter(|_| state.demand.alone < NEW_ALONE) {
             Some(turn) => {
                 state.demand.alone += 1;
                 Next::alone(Some(turn))
             }
-            None => state.begin_and_wait(now),
+            None => state.begin_and_wait(now, freshness),
         }
     }
 
     /// Records the findings of `refresh`, one for each of its jobs, and answers the polls that wait for it.
     pub(super) fn end(&self, refresh: Refresh, findings: Result<Vec<Finding>, Error>) {
-        let Refresh { began, jobs, calls, ended } = refresh;
+        let Refresh { began, jobs, is_whole, calls, ended } = refresh;
         let mut state = self.state();
         state.under_way = None;
         if findings.is_ok() {
-            state.calls = calls.load(Ordering::Relaxed);
+            let calls = calls.load(Ordering::Relaxed);
+            state.calls = if is_whole { calls } else { calls.max(state.calls) };
         }
         let end = findings.map(|findings| {
             for ((job, _), finding) in jobs.into_iter().zip(findings) {
@@ -315,26 +321,29 @@ impl State {
         self.began.is_none_or(|began| now.duration_since(began) >= age)
     }
 
-    fn begin_and_wait(&mut self, now: Instant) -> Next {
-        let start = self.begin(now);
+    fn begin_and_wait(&mut self, now: Instant, freshness: Duration) -> Next {
+        let start = self.begin(now, freshness);
         let answer = Answer::Wait(start.ended.subscribe());
         Next { answer, start: Some(start) }
     }
 
-    /// Begins a refresh of all jobs that are still polled.
-    fn begin(&mut self, now: Instant) -> Refresh {
+    /// Begins a refresh of all jobs that are still polled, but for those that were just found.
+    fn begin(&mut self, now: Instant, freshness: Duration) -> Refresh {
         self.jobs.retain(|_, watched| watched.is_polled(now));
         self.refreshes += 1;
         let number = self.refreshes;
-        let jobs = self.jobs.iter_mut().map(|(job, watched)| {
+        let is_old = |seen: &Seen| now.duration_since(seen.at) >= freshness / STILL_NEW;
+        let old = self.jobs.iter_mut().filter(|(_, it)| it.seen.as_ref().is_none_or(is_old));
+        let jobs = old.map(|(job, watched)| {
             watched.refresh = number;
             (*job, watched.poll.clone())
         });
-        let jobs = jobs.collect();
+        let jobs = jobs.collect::<Vec<_>>();
+        let is_whole = jobs.len() == self.jobs.len();
         let (sender, ended) = watch::channel(None);
         self.under_way = Some(UnderWay { number, ended, turns_left: ALONE_AT_ONCE });
         self.began = Some(now);
-        Refresh { began: now, jobs, calls: Arc::default(), ended: sender }
+        Refresh { began: now, jobs, is_whole, calls: Arc::default(), ended: sender }
     }
 }
 

@@ -73,12 +73,20 @@ fn required_settings_say_what_they_are() {
         |required: &str| PluginToml::parse(&format!("{empty}[chart.required]\n{required}\n"));
     let file = with("A_HOSTS = { about = \"the hosts\", example = \"a.example.com\" }").unwrap();
     assert_eq!(file.chart.required("A_HOSTS").unwrap().example, "a.example.com");
+    let either = "A_HOSTS = { about = \"x\", example = \"y\", unless = \"A_CLUSTERS\" }";
+    let file = with(either).unwrap();
+    assert_eq!(file.chart.required("A_HOSTS").unwrap().unless.as_deref(), Some("A_CLUSTERS"));
     let refused = [
         ("A_HOST = { about = \"x\", example = \"y\" }", "chart.required.A_HOST:"),
         ("A_HOSTS = { about = \"\", example = \"y\" }", "chart.required.A_HOSTS:"),
         ("A_HOSTS = { about = \"x\", example = '\"y\"' }", "chart.required.A_HOSTS:"),
         ("A_HOSTS = { about = \"x {{ .Values }}\", example = \"y\" }", "chart.required.A_HOSTS:"),
         ("A_HOSTS = { about = \"x\" }", "example"),
+        (
+            "A_HOSTS = { about = \"x\", example = \"y\", unless = \"A_HOSTS\" }",
+            "unless must be the name of another setting",
+        ),
+        ("A_HOSTS = { about = \"x\", example = \"y\", unless = \"b\" }", "unless must be the name"),
     ];
     for (required, named) in refused {
         let error = format!("{:#}", with(required).unwrap_err());

@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Vague {
     pub(super) lists: AtomicUsize,
     pub(super) gets: AtomicUsize,
+    /// About how many jobs it was asked by joint polls.
+    pub(super) asked: AtomicUsize,
     /// Joint polls are answered with a rate limit.
     pub(super) limited: AtomicBool,
     /// The answers to joint polls are too large to be read.
@@ -77,6 +79,7 @@ impl JointPolls for &'static Vague {
 
     async fn get_many(&self, cx: &Context, jobs: &[Polled<Nothing>]) -> Result<Vec<JointStatus>> {
         self.lists.fetch_add(1, Ordering::Relaxed);
+        self.asked.fetch_add(jobs.len(), Ordering::Relaxed);
         for _ in 0..=self.pages.load(Ordering::Relaxed) {
             cx.count_call();
             sleep(CALL).await;
@@ -110,6 +113,10 @@ impl Vague {
 
     pub(super) fn lists(&self) -> usize {
         self.lists.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     pub(super) fn gets(&self) -> usize {
