@@ -129,6 +129,10 @@ async fn wrong_command_lines_end_with_2_and_say_what_is_wrong() {
             "lower case",
         ),
         (
+            &["flyte-values", "x", "--flyte=2", "--chart=core", "--proxy", "--proxy-image=a\nb: c"],
+            "image's name",
+        ),
+        (
             &["flyte-values", "bigquery", "--flyte=2", "--chart=binary", "--plugin=/dev/zero"],
             "too large",
         ),

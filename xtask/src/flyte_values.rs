@@ -57,7 +57,7 @@ pub struct Args {
     registry: Option<String>,
 
     /// The sidecar's image [default: propeller-proxy of this version, in the registry].
-    #[arg(long, value_name = "IMAGE", requires = "proxy", conflicts_with = "registry")]
+    #[arg(long, value_name = "IMAGE", requires = "proxy", conflicts_with = "registry", value_parser = image)]
     proxy_image: Option<String>,
 
     /// Call the services over TLS; requires `tls.enabled` in their charts.
@@ -101,6 +101,18 @@ fn domain(text: &str) -> Result<String, String> {
     text.split('.').try_for_each(|part| label(part).map(drop)).map_err(|_| {
         "must be lower case letters, digits, - and ., such as cluster.local".to_owned()
     })?;
+    Ok(text.to_owned())
+}
+
+/// The name of an image, with its tag or digest.
+fn image(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    if text.is_empty() || !text.chars().all(legal) {
+        return Err(
+            "must be an image's name, such as registry.example.com/team/propeller-proxy:1.2.3"
+                .to_owned(),
+        );
+    }
     Ok(text.to_owned())
 }
 
@@ -366,6 +378,24 @@ mod tests {
         assert!(values.contains(&format!("audience: {AUDIENCE}\n")));
         let program = include_str!("../../services/propeller-proxy/src/args.rs");
         assert!(program.contains(&format!("default_value = \"0.0.0.0:{PROXY_ADMIN_PORT}\"")));
+    }
+
+    #[test]
+    fn names_fit_into_values_and_kubernetes() {
+        let long = "a".repeat(64);
+        for right in ["flyte", "team-1", &long[1..]] {
+            assert_eq!(label(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "a b", "A", "-a", "a-", "a.b", "a\nb: c", &long] {
+            assert!(label(wrong).is_err(), "{wrong}");
+        }
+        assert!(domain("cluster.local").is_ok() && domain("a..b").is_err());
+        for right in ["proxy:1", "r.example.com:5000/a/b_c:1.2.3@sha256:0a"] {
+            assert_eq!(image(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "a b", "a\nb: c", "a#b", "\"a\""] {
+            assert!(image(wrong).is_err(), "{wrong}");
+        }
     }
 
     /// The values for a plugin with these further lines in plugin.toml.
