@@ -175,7 +175,7 @@ pub fn read_resource(resource: Bytes) -> Result<Status> {
         let log = TaskLog::decode(link.clone()).map_err(unreadable)?;
         status = status.encoded_link(encoded_link(log, link));
     }
-    let info = resource.custom_info.as_ref().map(from_struct).unwrap_or_default();
+    let info = resource.custom_info.map(from_struct).unwrap_or_default();
     let facts = info.as_object().cloned().unwrap_or_default().into_iter().take(MAX_FACTS);
     Ok(facts.fold(status, |status, (key, fact)| status.info(key, Some(fact))))
 }
