@@ -127,3 +127,22 @@ fn only_names_continue_a_word_in_code() {
     }
     assert!(written("f('SELECT * FROM t_", code, &value("a_b"), "')").is_err(), "a caller's");
 }
+
+#[test]
+fn a_plain_statement_has_nothing_to_find() {
+    for (text, expected) in [
+        ("SELECT 1", true),
+        ("SELECT '{', \"a\"", true),
+        ("-- a\nSELECT 1", true),
+        ("SELECT 1 -- a", false),
+        ("SELECT '-- a'", false),
+        ("SELECT {{ .inputs.x }}", false),
+        ("SELECT '{{'\n", false),
+    ] {
+        assert_eq!(is_plain(DIALECT, text), expected, "{text}");
+        let template = parsed(text);
+        let has_nothing = template.holes.is_empty() && template.swallowing_comment().is_none();
+        assert!(has_nothing || !expected, "{text}");
+    }
+    assert!(!is_plain(DIALECT, &"a".repeat((1 << 20) + 1)), "too long");
+}

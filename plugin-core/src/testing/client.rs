@@ -365,7 +365,7 @@ impl Observation {
             message: resource.message.clone(),
             outputs: outputs.and_then(Result::ok).unwrap_or_default(),
             links: links_of(resource).into_iter().map(|link| (link.name, link.uri)).collect(),
-            custom_info: wire::from_struct(&info.unwrap_or_default()),
+            custom_info: wire::from_struct(info.unwrap_or_default()),
         }
     }
 

@@ -32,5 +32,5 @@ pub fn literal_map(json: &Json) -> Result<LiteralMap> {
 /// `object` as JSON, as the `custom_info` of a REST answer.
 #[must_use]
 pub fn struct_json(object: &Struct) -> Json {
-    wire::from_struct(object)
+    wire::from_struct(object.clone())
 }

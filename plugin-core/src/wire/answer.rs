@@ -61,17 +61,18 @@ pub(crate) fn outputs(outputs: &Outputs) -> Result<Option<LiteralMap>> {
 
 /// The outputs as plain JSON by name; a value that has no plain form is null.
 pub(crate) fn plain_outputs(outputs: &Outputs) -> Result<Option<Json>> {
-    let plain = |name: &str, literal: &Literal| {
-        value(&Path::Root("outputs").member(name), literal).map_or(Json::Null, |it| it.to_json())
+    let plain = |(name, literal): (String, Literal)| {
+        let value = value(&Path::Root("outputs").member(&name), literal);
+        (name, value.map_or(Json::Null, |it| it.to_json()))
     };
     Ok(match outputs {
         Outputs::Values(values) if values.is_empty() => None,
         Outputs::Values(values) => {
             Some(values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect())
         }
-        Outputs::Encoded(_) => self::outputs(outputs)?.map(|map| {
-            map.literals.iter().map(|(name, it)| (name.clone(), plain(name, it))).collect()
-        }),
+        Outputs::Encoded(_) => {
+            self::outputs(outputs)?.map(|map| map.literals.into_iter().map(plain).collect())
+        }
     })
 }
 

@@ -28,16 +28,18 @@ const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 /// Converts `literal` to an input of the type `declared`. `path` names it in errors.
 pub(super) fn input(
     path: &Path<'_>,
-    literal: &Literal,
+    literal: Literal,
     declared: Option<&LiteralType>,
 ) -> Result<Input> {
-    let value = value(path, literal)?;
     let declared = declared.map_or(Type::Unknown, kind);
     if declared == Type::Unknown {
+        let value = value(path, literal)?;
         return Ok(Input { ty: Type::of(&value), value });
     }
-    let ty = resolved(literal, &declared).into_owned();
-    if matches!(scalar(literal), Some(ScalarValue::Union(_))) {
+    let names_member = matches!(scalar(&literal), Some(ScalarValue::Union(_)));
+    let ty = resolved(&literal, &declared).into_owned();
+    let value = value(path, literal)?;
+    if names_member {
         return Ok(Input { value: fit(path, value, &ty)?, ty });
     }
     let value = fit(path, value, &declared)?;
@@ -92,24 +94,27 @@ fn scalar(literal: &Literal) -> Option<&ScalarValue> {
     }
 }
 
-pub(super) fn value(path: &Path<'_>, literal: &Literal) -> Result<Value> {
-    match literal.value.as_ref() {
+pub(super) fn value(path: &Path<'_>, literal: Literal) -> Result<Value> {
+    match literal.value {
         None => Ok(Value::Null),
-        Some(LiteralValue::Scalar(scalar)) => match scalar.value.as_ref() {
+        Some(LiteralValue::Scalar(scalar)) => match scalar.value {
             None => Ok(Value::Null),
             Some(scalar) => from_scalar(path, scalar),
         },
         Some(LiteralValue::Collection(list)) => list
             .literals
-            .iter()
+            .into_iter()
             .enumerate()
             .map(|(index, item)| value(&path.item(index), item))
             .collect::<Result<_>>()
             .map(Value::List),
         Some(LiteralValue::Map(map)) => map
             .literals
-            .iter()
-            .map(|(key, item)| Ok((key.clone(), value(&path.member(key), item)?)))
+            .into_iter()
+            .map(|(key, item)| {
+                let value = value(&path.member(&key), item)?;
+                Ok((key, value))
+            })
             .collect::<Result<_>>()
             .map(Value::Map),
         Some(LiteralValue::OffloadedMetadata(offloaded)) => Err(Error::invalid(format!(
@@ -120,23 +125,23 @@ pub(super) fn value(path: &Path<'_>, literal: &Literal) -> Result<Value> {
     }
 }
 
-fn from_scalar(path: &Path<'_>, scalar: &ScalarValue) -> Result<Value> {
+fn from_scalar(path: &Path<'_>, scalar: ScalarValue) -> Result<Value> {
     Ok(match scalar {
         ScalarValue::Primitive(primitive) => from_primitive(path, primitive)?,
-        ScalarValue::Blob(blob) => Value::Blob { uri: blob.uri.clone() },
-        ScalarValue::Binary(binary) => from_binary(path, binary)?,
-        ScalarValue::Schema(schema) => Value::Schema { uri: schema.uri.clone() },
+        ScalarValue::Blob(blob) => Value::Blob { uri: blob.uri },
+        ScalarValue::Binary(binary) => from_binary(path, &binary)?,
+        ScalarValue::Schema(schema) => Value::Schema { uri: schema.uri },
         ScalarValue::NoneType(Void {}) => Value::Null,
         ScalarValue::Error(error) => {
             return Err(Error::invalid(format!("{path}: is an error value: {}", error.message)));
         }
         ScalarValue::Generic(object) => Value::Json(from_struct(object)),
         ScalarValue::StructuredDataset(dataset) => {
-            Value::StructuredDataset { uri: dataset.uri.clone(), format: format_of(dataset) }
+            Value::StructuredDataset { format: format_of(&dataset), uri: dataset.uri }
         }
-        ScalarValue::Union(union) => match union.value.as_deref() {
+        ScalarValue::Union(union) => match union.value {
             None => Value::Null,
-            Some(inner) => value(path, inner)?,
+            Some(inner) => value(path, *inner)?,
         },
     })
 }
@@ -146,14 +151,14 @@ fn format_of(dataset: &StructuredDataset) -> String {
     kind.map(|kind| kind.format.clone()).unwrap_or_default()
 }
 
-fn from_primitive(path: &Path<'_>, primitive: &Primitive) -> Result<Value> {
+fn from_primitive(path: &Path<'_>, primitive: Primitive) -> Result<Value> {
     let out_of_range = || Error::invalid(format!("{path}: the time is out of range"));
-    Ok(match primitive.value.as_ref() {
+    Ok(match primitive.value {
         None => Value::Null,
-        Some(Prim::Integer(number)) => Value::Integer(*number),
-        Some(Prim::FloatValue(number)) => Value::Float(*number),
-        Some(Prim::StringValue(text)) => Value::String(text.clone()),
-        Some(Prim::Boolean(truth)) => Value::Boolean(*truth),
+        Some(Prim::Integer(number)) => Value::Integer(number),
+        Some(Prim::FloatValue(number)) => Value::Float(number),
+        Some(Prim::StringValue(text)) => Value::String(text),
+        Some(Prim::Boolean(truth)) => Value::Boolean(truth),
         Some(Prim::Datetime(at)) => {
             let since = SignedDuration::from_secs(at.seconds)
                 .checked_add(SignedDuration::from_nanos(at.nanos.into()));
@@ -243,21 +248,22 @@ fn simple_kind(simple: i32) -> Type {
 ///
 /// All its numbers are doubles. Whole ones within the exact range become integers again, so that a vendor
 /// does not get `3.0` workers.
-pub(crate) fn from_struct(object: &Struct) -> Json {
-    Json::Object(
-        object.fields.iter().map(|(key, value)| (key.clone(), from_value(value))).collect(),
-    )
+pub(crate) fn from_struct(object: Struct) -> Json {
+    Json::Object(object.fields.into_iter().map(|(key, value)| (key, from_value(value))).collect())
 }
 
 /// [`from_struct`] for a struct that an author wrote at `path`.
 ///
 /// # Errors
 /// `InvalidArgument` with the path of an integer beyond the exact range, which may have been rounded.
-pub(super) fn exact_struct(path: &Path<'_>, object: &Struct) -> Result<Json> {
-    for (key, value) in &object.fields {
-        check_exact(&path.member(key), value)?;
-    }
+pub(super) fn exact_struct(path: &Path<'_>, object: Struct) -> Result<Json> {
+    check_members(path, &object)?;
     Ok(from_struct(object))
+}
+
+fn check_members(path: &Path<'_>, object: &Struct) -> Result<()> {
+    let mut members = object.fields.iter();
+    members.try_for_each(|(key, value)| check_exact(&path.member(key), value))
 }
 
 fn check_exact(path: &Path<'_>, value: &ProtoValue) -> Result<()> {
@@ -267,7 +273,7 @@ fn check_exact(path: &Path<'_>, value: &ProtoValue) -> Result<()> {
         {
             Err(rounded(path))
         }
-        Some(ProtoKind::StructValue(object)) => exact_struct(path, object).map(drop),
+        Some(ProtoKind::StructValue(object)) => check_members(path, object),
         Some(ProtoKind::ListValue(list)) => {
             let mut items = list.values.iter().enumerate();
             items.try_for_each(|(index, item)| check_exact(&path.item(index), item))
@@ -276,14 +282,14 @@ fn check_exact(path: &Path<'_>, value: &ProtoValue) -> Result<()> {
     }
 }
 
-fn from_value(value: &ProtoValue) -> Json {
-    match value.kind.as_ref() {
+fn from_value(value: ProtoValue) -> Json {
+    match value.kind {
         None | Some(ProtoKind::NullValue(_)) => Json::Null,
-        Some(ProtoKind::NumberValue(number)) => from_double(*number),
-        Some(ProtoKind::StringValue(text)) => Json::String(text.clone()),
-        Some(ProtoKind::BoolValue(truth)) => Json::Bool(*truth),
+        Some(ProtoKind::NumberValue(number)) => from_double(number),
+        Some(ProtoKind::StringValue(text)) => Json::String(text),
+        Some(ProtoKind::BoolValue(truth)) => Json::Bool(truth),
         Some(ProtoKind::StructValue(object)) => from_struct(object),
-        Some(ProtoKind::ListValue(list)) => list.values.iter().map(from_value).collect(),
+        Some(ProtoKind::ListValue(list)) => list.values.into_iter().map(from_value).collect(),
     }
 }
 

@@ -36,10 +36,10 @@ impl RawTask {
         let template = request.template.unwrap_or_default();
         let interface = template.interface.clone().unwrap_or_default();
         let inputs = request.inputs.unwrap_or_default();
-        let inputs = read_inputs(&inputs, &interface.inputs.unwrap_or_default())?;
+        let inputs = read_inputs(inputs, &interface.inputs.unwrap_or_default())?;
         let inputs = inputs.iter().map(|(name, input)| (name.to_owned(), input.value.to_json()));
         let mut shown = to_proto_json(&template)?;
-        if let Some(custom) = &template.custom {
+        if let Some(custom) = template.custom {
             // Proto-JSON has doubles alone: `3.0` workers.
             shown["custom"] = from_struct(custom);
         }

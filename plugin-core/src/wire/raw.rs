@@ -177,7 +177,7 @@ pub fn read_resource(resource: Bytes) -> Result<Status> {
         status = status.encoded_link(encoded_link(log, link));
     }
     let info = Struct::decode(resource.custom_info.unwrap_or_default()).map_err(unreadable)?;
-    let info = from_struct(&info);
+    let info = from_struct(info);
     let facts = info.as_object().cloned().unwrap_or_default().into_iter().take(MAX_FACTS);
     Ok(facts.fold(status, |status, (key, fact)| status.info(key, Some(fact))))
 }

@@ -94,7 +94,7 @@ impl Submission {
             input_bytes: inputs.encoded_len(),
             task: checked.and_then(|()| match raw {
                 Some(raw) => raw.map(AnyTask::Raw),
-                None => task(template, &inputs, metadata).map(|task| AnyTask::Read(Box::new(task))),
+                None => task(template, inputs, metadata).map(|task| AnyTask::Read(Box::new(task))),
             }),
         }
     }
@@ -102,7 +102,7 @@ impl Submission {
 
 fn task(
     template: TaskTemplate,
-    inputs: &LiteralMap,
+    inputs: LiteralMap,
     metadata: TaskExecutionMetadata,
 ) -> Result<Task<Json>> {
     let proto::Identifier { project, domain, name, version, .. } = template.id.unwrap_or_default();
@@ -117,7 +117,7 @@ fn task(
         Some(Target::K8sPod(_)) | None => (None, None),
     };
     Ok(Task {
-        custom: exact_struct(&Path::Root("custom"), &template.custom.unwrap_or_default())?,
+        custom: exact_struct(&Path::Root("custom"), template.custom.unwrap_or_default())?,
         inputs: read_inputs(inputs, &interface.inputs.unwrap_or_default())?,
         config: template.config,
         container,
@@ -159,11 +159,12 @@ fn quantities(entries: Vec<ResourceEntry>) -> BTreeMap<String, String> {
     entries.collect()
 }
 
-pub(super) fn read_inputs(literals: &LiteralMap, declared: &VariableMap) -> Result<Inputs> {
+pub(super) fn read_inputs(literals: LiteralMap, declared: &VariableMap) -> Result<Inputs> {
     let root = Path::Root("inputs");
-    let inputs = literals.literals.iter().map(|(name, literal)| {
-        let declared = declared.variables.get(name).and_then(|variable| variable.r#type.as_ref());
-        Ok((name.clone(), input(&root.member(name), literal, declared)?))
+    let inputs = literals.literals.into_iter().map(|(name, literal)| {
+        let declared = declared.variables.get(&name).and_then(|variable| variable.r#type.as_ref());
+        let input = input(&root.member(&name), literal, declared)?;
+        Ok((name, input))
     });
     inputs.collect()
 }

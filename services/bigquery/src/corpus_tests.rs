@@ -5,11 +5,12 @@ use std::time::Duration;
 use plugin_core::{
     Task, Type, Value,
     serde_json::{self, json},
-    task::Input,
+    sql::{Template, is_plain},
+    task::{Input, placeholder::find_at},
     testing,
 };
 
-use crate::{Custom, sql};
+use crate::{Custom, dialect::GOOGLE_SQL, sql};
 
 /// A line of dashes separates statements.
 const CORPUS: &str = include_str!("../tests/corpus/statements.sql");
@@ -26,6 +27,7 @@ fn statements_without_placeholders_are_sent_as_they_are() {
         let inputs = [("unused_input".to_owned(), input)].into_iter().collect();
         let task = Task::new(custom).with_sql(statement).with_inputs(inputs);
         assert_eq!(sql::render(&cx, &task).unwrap(), statement);
+        check_split(statement);
         let appended = format!("{statement}\n;\nSELECT '{{{{ .inputs.unused_input }}}}'");
         let task = task.with_sql(appended);
         let runs_variables = statement.contains("EXECUTE IMMEDIATE");
@@ -36,4 +38,12 @@ fn statements_without_placeholders_are_sent_as_they_are() {
         count += 1;
     }
     assert!(count >= 200, "{count} statements");
+}
+
+/// Also of a statement that is sent without being split.
+fn check_split(statement: &str) {
+    let mut find = |at, _: Option<&[_]>| Some((at, find_at(statement, at)?.range.len()));
+    let template = Template::parse(GOOGLE_SQL, statement, &mut find).unwrap();
+    assert!(template.holes.is_empty(), "{statement}");
+    assert!(!is_plain(GOOGLE_SQL, statement) || template.swallowing_comment().is_none());
 }

@@ -1,11 +1,9 @@
 //! Labels that lead from a job back to its Flyte execution, on invoices and in `INFORMATION_SCHEMA`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use plugin_core::{
-    context::Execution,
-    serde_json::{Map, Value as Json},
-};
+use plugin_core::{context::Execution, serde_json::Value as Json};
+use serde::Serialize;
 
 /// Google's limit for keys and values, in characters.
 const MAX_LABEL: usize = 63;
@@ -13,8 +11,20 @@ const MAX_LABEL: usize = 63;
 /// Google's limit for one job.
 const MAX_LABELS: usize = 64;
 
+/// A job's labels. Most of Flyte's are sent as they came.
+pub(crate) type Labels<'a> = BTreeMap<Cow<'a, str>, Label<'a>>;
+
+/// A label's value.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Label<'a> {
+    Flytes(Cow<'a, str>),
+    /// From the task's configuration: Google checks it.
+    Authors(Json),
+}
+
 /// The execution's own labels, and Flyte's names where there are any.
-pub(crate) fn of(execution: &Execution, own: &BTreeMap<String, String>) -> Map<String, Json> {
+pub(crate) fn of<'a>(execution: &'a Execution, own: &'a BTreeMap<String, String>) -> Labels<'a> {
     let attempt = execution.attempt.to_string();
     let names = [
         ("flyte-project", execution.project.as_str()),
@@ -22,42 +32,46 @@ pub(crate) fn of(execution: &Execution, own: &BTreeMap<String, String>) -> Map<S
         ("flyte-execution", &execution.name),
         ("flyte-node", &execution.node),
         ("flyte-task", &execution.task),
-        ("flyte-attempt", if execution.name.is_empty() { "" } else { &attempt }),
     ];
     let names = names.into_iter().filter(|(_, value)| !value.is_empty());
+    let names = names.map(|(key, value)| (Cow::Borrowed(key), sanitised(value)));
+    let attempt = (!execution.name.is_empty()).then(|| ("flyte-attempt".into(), attempt.into()));
+    let names = names.chain(attempt);
     let own = own.iter().filter_map(|(key, value)| Some((label_key(key)?, sanitised(value))));
     own.take(MAX_LABELS - names.clone().count())
-        .chain(names.map(|(key, value)| (key.to_owned(), sanitised(value))))
-        .map(|(key, value)| (key, value.into()))
+        .chain(names)
+        .map(|(key, value)| (key, Label::Flytes(value)))
         .collect()
 }
 
 /// `key` in the form that Google accepts; none when it has no letters.
-fn label_key(key: &str) -> Option<String> {
-    let mut key = sanitised(key);
-    let start = key.find(|c: char| c.is_ascii_lowercase())?;
-    key.drain(..start);
-    Some(key)
+fn label_key(key: &str) -> Option<Cow<'_, str>> {
+    let key = sanitised(key);
+    match key.find(|c: char| c.is_ascii_lowercase())? {
+        0 => Some(key),
+        start => Some(key[start..].to_owned().into()),
+    }
 }
 
 /// Only lower-case letters, digits, `_` and `-`. A value that is too long keeps its end, where names
 /// differ.
-fn sanitised(value: &str) -> String {
-    let plain = |byte: u8| match byte.to_ascii_lowercase() {
-        byte if byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' => byte,
-        _ => b'-',
+fn sanitised(value: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    if value.len() <= MAX_LABEL && value.bytes().all(is_plain) {
+        return value.into();
+    }
+    let plain = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' => c,
+        _ => '-',
     };
     let cut = value.chars().count().saturating_sub(MAX_LABEL);
-    let start = value.char_indices().nth(cut).map_or(value.len(), |(at, _)| at);
-    let mut label = String::with_capacity(MAX_LABEL.min(value.len()));
-    // One for each character: the first of its bytes.
-    let first = |byte: &u8| byte & 0xc0 != 0x80;
-    label.extend(value[start..].bytes().filter(first).map(|byte| char::from(plain(byte))));
-    label
+    value.chars().skip(cut).map(plain).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use plugin_core::serde_json::{self, json};
+
     use super::*;
 
     #[test]
@@ -73,14 +87,15 @@ mod tests {
             ("42".to_owned(), "x".to_owned()),
         ]);
         let labels = of(&execution, &own);
-        assert_eq!((&labels["team"], &labels["st-owner"]), (&"growth---co".into(), &"ann".into()));
         assert_eq!(labels.len(), 6, "{labels:?}");
+        let labels = serde_json::to_value(&labels).unwrap();
+        assert_eq!((&labels["team"], &labels["st-owner"]), (&json!("growth---co"), &json!("ann")));
         assert_eq!(labels["flyte-project"], "flytesnacks");
         assert_eq!(labels["flyte-execution"], "f7a1-b2");
         assert_eq!(labels["flyte-attempt"], "2");
         let task = labels["flyte-task"].as_str().unwrap();
         assert!(task.len() == MAX_LABEL && task.ends_with("-last"), "{task}");
-        assert!(!labels.contains_key("flyte-node"));
+        assert!(labels.get("flyte-node").is_none());
         assert!(of(&Execution::default(), &BTreeMap::new()).is_empty());
         let many = (0..100).map(|n| (format!("l{n}"), String::new())).collect();
         assert_eq!(of(&execution, &many).len(), MAX_LABELS);

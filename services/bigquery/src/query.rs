@@ -10,7 +10,8 @@ use plugin_core::{
 use serde::{Deserialize as _, Deserializer, Serialize};
 
 use crate::{
-    Custom, Job, labels,
+    Custom, Job,
+    labels::{self, Label, Labels},
     parameters::{Parameter, named},
     sql,
 };
@@ -37,8 +38,8 @@ struct Reference<'a> {
 struct Configuration<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     job_timeout_ms: Option<Json>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    labels: Map<String, Json>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: Labels<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_slots: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +70,7 @@ enum QueryParameter<'a> {
 
 /// A query job that runs `task` under the id of `job`. The author's keys are taken out of `task`.
 pub(crate) fn insert<'a>(
-    cx: &Context,
+    cx: &'a Context,
     task: &'a mut Task<Custom>,
     job: &'a Job,
 ) -> Result<Insert<'a>> {
@@ -105,10 +106,13 @@ pub(crate) fn insert<'a>(
 }
 
 /// `labels` with the author's.
-fn with_labels(mut labels: Map<String, Json>, authors: Option<Json>) -> Result<Map<String, Json>> {
+fn with_labels<'a>(mut labels: Labels<'a>, authors: Option<Json>) -> Result<Labels<'a>> {
     match authors {
         None => {}
-        Some(Json::Object(authors)) => labels.extend(authors),
+        Some(Json::Object(authors)) => {
+            let authors = authors.into_iter();
+            labels.extend(authors.map(|(key, value)| (key.into(), Label::Authors(value))));
+        }
         Some(_) => return Err(Error::invalid("custom.labels: must be an object of strings")),
     }
     Ok(labels)

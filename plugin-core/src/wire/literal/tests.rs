@@ -38,14 +38,14 @@ fn values_survive_a_round_trip_through_literals() {
         Value::StructuredDataset { uri: "bq://p:d.t".to_owned(), format: "parquet".to_owned() },
     ];
     for expected in values {
-        assert_eq!(value(&Path::Root("x"), &literal(&expected)).unwrap(), expected);
+        assert_eq!(value(&Path::Root("x"), literal(&expected)).unwrap(), expected);
     }
 }
 
 #[test]
 fn a_rounded_number_is_refused_by_path() {
     let custom =
-        |json: Json| exact_struct(&Path::Root("custom"), &to_struct(json.as_object().unwrap()));
+        |json: Json| exact_struct(&Path::Root("custom"), to_struct(json.as_object().unwrap()));
     assert!(custom(json!({"a": {"b": [1, -9_007_199_254_740_991_i64, 1.5e300]}})).is_err());
     let error = custom(json!({"a": {"b": [1, 9_007_199_254_740_993_i64]}})).unwrap_err();
     assert!(error.to_string().starts_with("custom.a.b[1]: Flyte carries numbers as doubles"));
@@ -97,7 +97,7 @@ fn a_union_has_the_type_of_the_member_named_by_its_literal() {
         (in_union(&Value::Null, SimpleType::None), (Value::Null, Type::Integer)),
         (literal(&Value::Null), (Value::Null, Type::Integer)),
     ] {
-        let input = input(&Path::Root("x"), &literal, Some(&optional)).unwrap();
+        let input = input(&Path::Root("x"), literal, Some(&optional)).unwrap();
         assert_eq!((input.value, input.ty), expected);
     }
 }
@@ -129,7 +129,7 @@ fn dataclass_attributes_have_the_declared_type() {
     let items = [1, 2].map(|number| packed(json!(number))).to_vec();
     let list = LiteralValue::Collection(LiteralCollection { literals: items });
     for list in [packed(json!([1, 2])), Literal { value: Some(list), hash: String::new() }] {
-        let read = input(&Path::Root("x"), &list, Some(&numbers)).unwrap();
+        let read = input(&Path::Root("x"), list, Some(&numbers)).unwrap();
         let expected = Value::List(vec![Value::Integer(1), Value::Integer(2)]);
         assert_eq!((read.value, read.ty), (expected, Type::List(Box::new(Type::Integer))));
     }
@@ -139,11 +139,11 @@ fn dataclass_attributes_have_the_declared_type() {
             variants: [SimpleType::Integer, SimpleType::String].map(simple).to_vec(),
         })),
     };
-    let read = input(&Path::Root("x"), &packed(json!("a")), Some(&either)).unwrap();
+    let read = input(&Path::Root("x"), packed(json!("a")), Some(&either)).unwrap();
     assert_eq!((read.value, read.ty), (Value::String("a".to_owned()), Type::String));
 
     let read =
-        input(&Path::Root("x"), &literal(&Value::Float(3.0)), Some(&simple(SimpleType::Integer)));
+        input(&Path::Root("x"), literal(&Value::Float(3.0)), Some(&simple(SimpleType::Integer)));
     assert_eq!(read.unwrap().value, Value::Integer(3));
 }
 
@@ -158,7 +158,7 @@ fn an_offloaded_value_is_refused_by_path() {
         )),
         hash: String::new(),
     };
-    let error = input(&Path::Root("inputs.x"), &literal, None).unwrap_err();
+    let error = input(&Path::Root("inputs.x"), literal, None).unwrap_err();
     assert!(error.to_string().starts_with("inputs.x: Flyte offloaded this value of 7 bytes"));
 }
 
