@@ -37,7 +37,8 @@ const TWINS: [(&str, &str); 10] = [
 
 /// Fields that are passed on as they came, with everything in them that `proto/` leaves out. Reflection and
 /// proto-JSON show their types; in Rust they are bytes.
-const AS_BYTES: [(&str, &str); 4] = [
+const AS_BYTES: [(&str, &str); 5] = [
+    ("Resource", "custom_info"),
     ("Resource", "outputs"),
     ("Resource", "log_links"),
     ("ExecuteTaskSyncRequest", "header"),
@@ -68,6 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut builder = tonic_prost_build::configure()
         .build_client(std::env::var_os("CARGO_FEATURE_TESTING").is_some())
+        .codec_path("crate::wire::codec::Codec")
         .btree_map(".")
         .bytes(".");
     for (flyte2, rust) in TWINS {

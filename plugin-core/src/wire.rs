@@ -3,8 +3,10 @@
 
 mod answer;
 mod bounds;
+pub(crate) mod codec;
 mod declared;
 mod exact;
+mod facts;
 pub(crate) mod json;
 mod literal;
 mod path;

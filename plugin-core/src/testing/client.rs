@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::Method;
 use prost::Message as _;
+use prost_types::Struct;
 use serde_json::{Value as Json, json};
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
@@ -358,13 +359,13 @@ impl Observation {
     fn from_grpc(resource: &Resource) -> Self {
         let phase = task_execution::Phase::try_from(resource.phase).unwrap_or_default();
         let outputs = outputs_of(resource).map(|outputs| wire::to_proto_json(&outputs));
-        let info = resource.custom_info.clone().unwrap_or_default();
+        let info = Struct::decode(resource.custom_info.clone().unwrap_or_default());
         Self {
             phase: phase.as_str_name().to_owned(),
             message: resource.message.clone(),
             outputs: outputs.and_then(Result::ok).unwrap_or_default(),
             links: links_of(resource).into_iter().map(|link| (link.name, link.uri)).collect(),
-            custom_info: wire::from_struct(&info),
+            custom_info: wire::from_struct(&info.unwrap_or_default()),
         }
     }
 

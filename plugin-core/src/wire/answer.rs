@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 use server_core::{Error, Result};
 
 use super::{
-    literal::{literal_map, to_struct, value},
+    facts::encoded_struct,
+    literal::{literal_map, value},
     path::Path,
     proto::flyteidl::{
         admin::{AgentError, Resource, State, agent_error},
@@ -28,7 +29,7 @@ pub(crate) fn resource(status: &Status) -> Resource {
         message: message(status),
         log_links: status.links.iter().map(log_link).collect(),
         phase: phase(status.phase).into(),
-        custom_info: (!status.info.is_empty()).then(|| to_struct(&status.info)),
+        custom_info: (!status.info.is_empty()).then(|| encoded_struct(&status.info).into()),
         agent_error: agent_error(status),
     }
 }

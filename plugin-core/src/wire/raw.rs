@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
+use prost_types::Struct;
 use server_core::{Error, Kind, Result, text::printable};
 
 use super::{
@@ -167,7 +168,8 @@ pub fn read_resource(resource: Bytes) -> Result<Status> {
         let log = TaskLog::decode(link.clone()).map_err(unreadable)?;
         status = status.encoded_link(encoded_link(log, link));
     }
-    let info = resource.custom_info.as_ref().map(from_struct).unwrap_or_default();
+    let info = Struct::decode(resource.custom_info.unwrap_or_default()).map_err(unreadable)?;
+    let info = from_struct(&info);
     let facts = info.as_object().cloned().unwrap_or_default().into_iter().take(MAX_FACTS);
     Ok(facts.fold(status, |status, (key, fact)| status.info(key, Some(fact))))
 }
