@@ -78,6 +78,12 @@ impl Line {
     }
 
     fn escaped(&mut self, text: &str) {
+        if is_plain(text) {
+            self.bytes.push(b'"');
+            self.bytes.extend_from_slice(text.as_bytes());
+            self.bytes.push(b'"');
+            return;
+        }
         // Writing to a vector cannot fail.
         let _ = serde_json::to_writer(&mut self.bytes, text);
     }
@@ -86,6 +92,11 @@ impl Line {
         self.name(name);
         let _ = serde_json::to_writer(&mut self.bytes, &value.into());
     }
+}
+
+/// Whether JSON has `text` as it is. Without an early end the compiler looks at many bytes at once.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |all, byte| all & (byte >= b' ' && byte != b'"' && byte != b'\\'))
 }
 
 /// Values that need no escaping.
