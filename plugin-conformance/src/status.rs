@@ -11,7 +11,6 @@ use plugin_core::testing::{
     struct_json,
 };
 use prost::Message as _;
-use prost_types::Struct;
 use serde_json::{Value as Json, json};
 use server_core::text::cut;
 use tonic::Code;
@@ -62,14 +61,13 @@ impl JobStatus {
         let link = |link: &bytes::Bytes| TaskLog::decode(link.clone()).unwrap_or_default();
         let links = resource.log_links.iter().map(link).map(|link| (link.name, link.uri));
         let state = State::try_from(resource.state).map(|state| state.as_str_name());
-        let unreadable = |error: prost::DecodeError| json!(format!("custom_info: {error}"));
-        let info = Struct::decode(resource.custom_info.clone().unwrap_or_default());
+        let info = struct_json(resource.custom_info.as_deref().unwrap_or_default());
         Self {
             phase,
             message: resource.message.clone(),
             outputs: outputs.map_err(|error| format!("outputs: {error}")),
             links: links.collect(),
-            info: info.map_or_else(unreadable, |info| struct_json(&info)),
+            info: info.unwrap_or_else(|error| json!(format!("custom_info: {error}"))),
             state: match dialect {
                 Dialect::Flyte1 => state.unwrap_or("unknown").to_owned(),
                 _ => String::new(),

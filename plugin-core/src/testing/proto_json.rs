@@ -1,5 +1,6 @@
 //! Flyte's messages from their proto-JSON.
 
+use prost::{DecodeError, Message as _};
 use prost_types::Struct;
 use serde_json::{Value as Json, json};
 use server_core::Result;
@@ -29,8 +30,10 @@ pub fn literal_map(json: &Json) -> Result<LiteralMap> {
     Ok(wire::from_proto_json_object(&json!({ "inputs": json }))?.inputs.unwrap_or_default())
 }
 
-/// `object` as JSON, as the `custom_info` of a REST answer.
-#[must_use]
-pub fn struct_json(object: &Struct) -> Json {
-    wire::from_struct(object.clone())
+/// The `custom_info` of a gRPC answer as JSON, as that of a REST answer.
+///
+/// # Errors
+/// When `encoded` is no `Struct`.
+pub fn struct_json(encoded: &[u8]) -> Result<Json, DecodeError> {
+    Struct::decode(encoded).map(wire::from_struct)
 }

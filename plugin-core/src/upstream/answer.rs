@@ -1,6 +1,6 @@
 //! The outcome of one attempt of a call: a response or a failure.
 
-use std::{error::Error as StdError, iter::successors, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, iter::successors, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response::Parts};
@@ -50,7 +50,10 @@ impl Response {
     /// # Errors
     /// `Unavailable` when it is not the expected JSON, but for example a proxy's page.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        // Of a slice, the parser would check each string again. What is no UTF-8 may be in a member that nobody reads.
+        let text = str::from_utf8(&self.body)
+            .map_or_else(|_| String::from_utf8_lossy(&self.body), Cow::Borrowed);
+        serde_json::from_str(&text).map_err(|error| {
             Error::unavailable("the upstream's response is not the expected JSON")
                 .with_source(error)
         })

@@ -71,10 +71,11 @@ impl Line {
         self.escaped(value);
     }
 
+    /// Names are those of fields in the code, which need no escaping.
     fn name(&mut self, name: &str) {
-        self.bytes.push(b',');
-        self.escaped(name);
-        self.bytes.push(b':');
+        self.bytes.extend_from_slice(b",\"");
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b"\":");
     }
 
     fn escaped(&mut self, text: &str) {
