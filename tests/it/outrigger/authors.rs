@@ -74,7 +74,10 @@ async fn a_plugins_file_is_checked_and_tried() {
     let checked = run_in(here, &["plugin", "check", "wrong.yaml"], "", &[]).await;
     assert!(checked.stderr.contains("did you mean `custom.image`?"), "{checked:?}");
     let checked = run_in(here, &["plugin", "check", "none.yaml"], "", &[]).await;
-    assert!(checked.code == 2 && checked.stderr.starts_with("error: none.yaml: "), "{checked:?}");
+    assert!(
+        checked.code == 2 && checked.stderr.starts_with("error: none.yaml cannot be read: "),
+        "{checked:?}"
+    );
 
     let recorded = example("nomad-batch.recorded.json").display().to_string();
     let set = "--set=nomad-batch.address=https://nomad.example.com";
