@@ -7,6 +7,7 @@ mod auth;
 mod deadline;
 mod gate;
 mod grpc;
+mod handler;
 mod limits;
 mod metrics;
 mod observe;

@@ -16,8 +16,9 @@ use hyper::body::Incoming;
 use tower::Service;
 
 use super::{
-    gate::{self, Gate, Handler},
+    gate::{self, Gate},
     grpc,
+    handler::Handler,
     route::{self, Route},
 };
 

@@ -15,7 +15,8 @@ use tracing::Instrument as _;
 use super::{
     Auth,
     admission::Admission,
-    deadline, grpc,
+    deadline,
+    handler::Handler,
     limits::ConcurrencyLimit,
     metrics::Metrics,
     observe::{Observed, return_id, take_id},
@@ -34,23 +35,6 @@ pub(super) struct Gate {
     pub(super) limit: ConcurrencyLimit,
     pub(super) admission: Arc<Admission>,
     pub(super) streams: StreamLimit,
-}
-
-/// What serves a request that has passed.
-pub(super) enum Handler {
-    /// A route of axum's.
-    Route(Next),
-    /// A service of jobs, over gRPC.
-    Jobs(grpc::Jobs),
-}
-
-impl Handler {
-    pub(super) async fn serve(self, request: Request) -> Response {
-        match self {
-            Self::Route(next) => next.run(request).await,
-            Self::Jobs(jobs) => jobs.serve(request).await,
-        }
-    }
 }
 
 /// [`pass`] for what the router serves.

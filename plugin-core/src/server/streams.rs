@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use super::{gate::Handler, route::Route};
+use super::{handler::Handler, route::Route};
 
 /// The most that are open at once: one for each client that watches, many times over.
 const MAX_STREAMS: usize = 1000;
