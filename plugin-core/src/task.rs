@@ -19,6 +19,11 @@ pub use self::{
     value::{Type, Value},
 };
 
+/// A variable and its value: flytekit's programs exit with an error when the task's function raises.
+///
+/// Without it they end with success, and `error.pb` below the output prefix says why. Flyte 2's programs never read it.
+pub const FAIL_ON_ERROR: (&str, &str) = ("FLYTE_FAIL_ON_ERROR", "true");
+
 /// A task to run: Flyte's task template and its inputs.
 ///
 /// ```

@@ -21,3 +21,30 @@ pub struct Execution {
     /// The Kubernetes namespace of the workflow.
     pub namespace: String,
 }
+
+impl Execution {
+    /// What `argument` of a command stands for. Flyte 2 leaves it to backends to fill in the names of run and action:
+    /// `{{.runName}}` and `{{.actionName}}`. Any other argument, and one whose name is not known, stays as it is.
+    #[must_use]
+    pub fn filled<'a>(&'a self, argument: &'a str) -> &'a str {
+        let name = match argument {
+            "{{.runName}}" => &self.name,
+            "{{.actionName}}" => &self.node,
+            _ => argument,
+        };
+        if name.is_empty() { argument } else { name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_flyte_2_are_filled_in_where_they_are_known() {
+        let execution = Execution { name: "r7".to_owned(), ..Execution::default() };
+        assert_eq!(execution.filled("{{.runName}}"), "r7");
+        assert_eq!(execution.filled("{{.actionName}}"), "{{.actionName}}");
+        assert_eq!(execution.filled("--run={{.runName}}"), "--run={{.runName}}");
+    }
+}

@@ -19,11 +19,9 @@ pub(crate) fn of(cx: &Context, container: &Container) -> Result<Vec<String>> {
     let command = all.map(|argument| {
         let filled = match argument.as_str() {
             argument if !prefix.is_empty() && argument == first_of_array => prefix,
-            "{{.runName}}" => &execution.name,
-            "{{.actionName}}" => &execution.node,
-            argument => argument,
+            argument => execution.filled(argument),
         };
-        if filled.is_empty() { argument.clone() } else { filled.to_owned() }
+        filled.to_owned()
     });
     let command = command.collect::<Vec<_>>();
     match command.is_empty() {

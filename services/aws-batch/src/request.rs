@@ -6,6 +6,7 @@ use plugin_core::{
     Context, Error, Result, Task,
     aws::given,
     serde_json::{Map, Value as Json, json},
+    task::FAIL_ON_ERROR,
 };
 
 use crate::{command, custom::Custom, definition::Platform, resources};
@@ -14,8 +15,6 @@ use crate::{command, custom::Custom, definition::Platform, resources};
 const SHORTEST: u64 = 60;
 /// The highest priority ("SubmitJob" in AWS Batch's API reference).
 const HIGHEST_PRIORITY: u32 = 9999;
-/// Makes flytekit exit with an error when the task's code fails.
-const FAIL_ON_ERROR: &str = "FLYTE_FAIL_ON_ERROR";
 
 /// `SubmitJob`, but for the job definition.
 #[derive(Debug, Clone)]
@@ -81,7 +80,8 @@ fn overrides(cx: &Context, task: &Task<Custom>) -> Result<Json> {
         .as_ref()
         .ok_or_else(|| Error::invalid("template.container: missing; AWS Batch runs a container"))?;
     let mut variables = cx.variables(task);
-    variables.entry(FAIL_ON_ERROR.to_owned()).or_insert_with(|| "true".to_owned());
+    let (name, value) = FAIL_ON_ERROR;
+    variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     let environment = variables.iter().map(|(name, value)| json!({ "name": name, "value": value }));
     let mut overrides = json!({
         "command": command::of(cx, container)?,

@@ -164,7 +164,11 @@ impl Action {
                  custom.notebookPath names a notebook",
             )
         })?;
-        let mut parameters = container.args.iter().map(|arg| rendered(cx, arg)).collect::<Vec<_>>();
+        let mut parameters = container
+            .args
+            .iter()
+            .map(|arg| cx.execution().filled(arg).to_owned())
+            .collect::<Vec<_>>();
         let is_v2 = container.args.first().is_some_and(|arg| arg == "a0");
         // Flyte 2's entrypoint does not have this option.
         if serverless
@@ -215,16 +219,6 @@ impl CodeArgs {
 /// Whether `file` is a path in a repository, and neither a workspace path nor a URI.
 fn lies_in_git(file: &str) -> bool {
     !file.starts_with('/') && !file.contains(":/")
-}
-
-/// Flyte 2 leaves it to the backend to fill in the names of run and action.
-fn rendered(cx: &Context, arg: &str) -> String {
-    let name = match arg {
-        "{{.runName}}" => &cx.execution().name,
-        "{{.actionName}}" => &cx.execution().node,
-        _ => arg,
-    };
-    if name.is_empty() { arg.to_owned() } else { name.to_owned() }
 }
 
 /// Whether a task of the request specifies what it runs.

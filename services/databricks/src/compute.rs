@@ -3,6 +3,7 @@
 use plugin_core::{
     Error, Result, Task,
     serde_json::{Value as Json, json},
+    task::FAIL_ON_ERROR,
 };
 
 use crate::{
@@ -11,8 +12,6 @@ use crate::{
     nulls::without_nulls,
 };
 
-/// Makes flytekit's entrypoint exit with an error when the task's code fails. Flyte 2's ignores it.
-const FAIL_ON_ERROR: (&str, &str) = ("FLYTE_FAIL_ON_ERROR", "true");
 /// The key of our entry in `environment_variables`, for tasks that have none.
 const VARIABLES_KEY: &str = "flyte";
 /// The environment key of tasks that set none.

@@ -6,7 +6,10 @@ use plugin_core::{
     Context, Error, Result, Task, Value,
     aws::given,
     serde_json::{Value as Json, json},
-    task::placeholder::{Placeholder, find},
+    task::{
+        FAIL_ON_ERROR,
+        placeholder::{Placeholder, find},
+    },
 };
 
 use crate::{
@@ -26,8 +29,8 @@ const PYTHON: [(&str, &str); 3] = [
     ("spark.emr-serverless.driverEnv.PYSPARK_PYTHON", "/usr/bin/python3"),
     ("spark.executorEnv.PYSPARK_PYTHON", "/usr/bin/python3"),
 ];
-/// Makes flytekit exit with an error when the task's code fails: a poll cannot read the file that it writes instead.
-const FAIL_ON_ERROR: (&str, &str) = ("spark.emr-serverless.driverEnv.FLYTE_FAIL_ON_ERROR", "true");
+/// Before the name of a variable of the driver.
+const VARIABLE: &str = "spark.emr-serverless.driverEnv.";
 
 /// The script in S3 that starts a task's own code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +143,10 @@ fn code(cx: &Context, task: &Task<Custom>, entrypoint: Option<&Entrypoint>) -> R
         let mut words = authors.split_whitespace();
         words.any(|word| word.strip_prefix(key).is_some_and(|rest| rest.starts_with('=')))
     };
-    let defaults = PYTHON.iter().chain([&FAIL_ON_ERROR]).filter(|(key, _)| !is_set(key));
+    let (name, value) = FAIL_ON_ERROR;
+    let fail_on_error = format!("{VARIABLE}{name}");
+    let defaults = PYTHON.into_iter().chain([(fail_on_error.as_str(), value)]);
+    let defaults = defaults.filter(|(key, _)| !is_set(key));
     let defaults = defaults.map(|(key, value)| format!("--conf {key}={value}")).collect();
     check_arguments("template.container.args", &arguments)?;
     submit(cx, task, uri, arguments, defaults)

@@ -6,13 +6,11 @@ use plugin_core::{
     Context, Error, Result, Task,
     aws::{ExecutionRoles, given},
     serde_json::{Map, Value as Json, json},
+    task::FAIL_ON_ERROR,
 };
 
 use crate::{custom::Custom, resource::Resource};
 
-/// Makes flytekit's program fail when the task's function does, and with it the job. Otherwise the program ends with success, and
-/// its `error.pb` says why.
-const FAIL_ON_ERROR: &str = "FLYTE_FAIL_ON_ERROR";
 /// The model's limits of `ContainerEntrypoint`.
 const MOST_ARGUMENTS: usize = 100;
 const LONGEST_ARGUMENT: usize = 256;
@@ -128,7 +126,8 @@ fn environment(cx: &Context, task: &Task<Custom>) -> Result<BTreeMap<String, Str
     let mut variables = cx.variables(task);
     variables.extend(task.custom.environment.clone().unwrap_or_default());
     if !task.declares_outputs() {
-        variables.insert(FAIL_ON_ERROR.to_owned(), "true".to_owned());
+        let (name, value) = FAIL_ON_ERROR;
+        variables.insert(name.to_owned(), value.to_owned());
     }
     match variables.len() <= MOST_ARGUMENTS {
         true => Ok(variables),

@@ -190,6 +190,10 @@ async fn serve_emr_serverless(args: Args) -> Result<()> {
     let states = states(["SUBMITTED", "RUNNING"], args.polls);
     let mut options =
         emr_serverless::Options { states, ending, ..emr_serverless::Options::default() };
+    // That of the request of flytekit's own plugin that would make it.
+    let of_flytekit = emr_serverless::Application::new("00f1r2v3abcdef0a", "etl-new")
+        .with_image("111122223333.dkr.ecr.eu-central-1.amazonaws.com/etl:1.4");
+    options.applications.push(of_flytekit);
     options.applications = options
         .applications
         .into_iter()

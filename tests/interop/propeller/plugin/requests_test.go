@@ -26,6 +26,7 @@ var recorded = []struct {
 	{harness.Sagemaker, "sm_train_code", "CreateTrainingJob", "StopTrainingJob"},
 	{harness.Sagemaker, "sm_clean_code", "CreateProcessingJob", "StopProcessingJob"},
 	{harness.EmrServerless, "emr_minimal", "StartJobRun", "CancelJobRun"},
+	{harness.EmrServerless, "emr_application", "StartJobRun", "CancelJobRun"},
 	{harness.EmrServerless, "emr_spark", "StartJobRun", "CancelJobRun"},
 	{harness.EmrServerless, "emr_code", "StartJobRun", "CancelJobRun"},
 	{harness.AwsBatch, "aws_orders", "SubmitJob", "TerminateJob"},
