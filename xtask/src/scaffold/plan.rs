@@ -280,10 +280,16 @@ impl Planner<'_> {
             unchanged(State::Kept)
         } else if !old.knows(&file.id) {
             Decision::leave(State::Collision, Some(ours))
-        } else if self.is_dirty(file) {
-            Decision::leave(State::Dirty, Some(ours))
         } else {
-            self.merged(file, ours, base.unwrap_or_default(), old)?
+            let merged = self.merged(file, ours, base.unwrap_or_default(), old)?;
+            if merged.after.as_deref() == Some(ours) {
+                // The author made the template's change already.
+                unchanged(State::Kept)
+            } else if self.is_dirty(file) {
+                Decision::leave(State::Dirty, Some(ours))
+            } else {
+                merged
+            }
         })
     }
 

@@ -409,6 +409,21 @@ fn author_and_template_changes_are_merged() {
 }
 
 #[test]
+fn an_author_may_have_made_the_templates_change_without_committing_it() {
+    let repository = Repository::with_redshift();
+    let file = "services/redshift/src/lib.rs";
+    repository.replace(file, "/// The queue to run in.", "/// Which queue.");
+    repository.commit();
+    let (old, new) = ("/// What an operator sets:", "/// What operators set:");
+    repository.bump("service/src/lib.rs", old, new);
+    repository.replace(file, old, new);
+    repository.xtask(&["sync", "--all"]).ends(0);
+    let text = repository.read(file);
+    assert!(text.contains("/// Which queue.") && text.contains(new));
+    repository.check(0);
+}
+
+#[test]
 fn conflicting_changes_are_a_conflict_until_resolved() {
     let repository = Repository::with_redshift();
     let file = "services/redshift/src/lib.rs";
