@@ -1,5 +1,5 @@
 //! Files with random mistakes are refused with a place, or are files without mistakes, which are tried on recorded answers. Nothing
-//! panics.
+//! panics, and what a mistake changes in a file that is served is in the plugin, too: nothing is left out in silence.
 
 use std::panic::catch_unwind;
 
@@ -7,6 +7,7 @@ use declarative::{
     Definition,
     tools::{Attempt, attempt},
 };
+use plugin_core::serde_json::Value as Json;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 const MUTATIONS: u64 = 1000;
@@ -41,14 +42,46 @@ fn mutated(source: &str, random: &mut StdRng) -> String {
     }
 }
 
+/// What YAML says of `source`, read without the language, which does not look at blanks around expressions.
+fn data(source: &str) -> Option<Json> {
+    fn trimmed(json: Json) -> Json {
+        match json {
+            Json::String(text) => match text.strip_prefix('=') {
+                Some(expression) => format!("={}", expression.trim()).into(),
+                None => text.into(),
+            },
+            Json::Array(items) => items.into_iter().map(trimmed).collect(),
+            Json::Object(members) => {
+                members.into_iter().map(|(key, each)| (key, trimmed(each))).collect()
+            }
+            other => other,
+        }
+    }
+    serde_saphyr::from_str(source).ok().map(trimmed)
+}
+
+/// All of `definition` but where in the file it is.
+fn meaning(definition: &Definition) -> String {
+    let text = format!("{definition:?}");
+    let mut parts = text.split("Place {");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let after = parts.map(|part| part.split_once('}').map_or(part, |(_, after)| after));
+    first + &after.collect::<String>()
+}
+
 /// Reads mutations of `example`, and tries those that have no mistakes on the vendor's answers `recorded`, with the setting `set`.
 fn mutate(example: &str, recorded: &str, set: &str) {
     let mut refused = 0;
+    let Ok(right) = Definition::read("example.yaml", example) else { panic!("has mistakes") };
+    let (says, does) = (data(example), meaning(&right));
     for seed in 0..MUTATIONS {
         let source = mutated(example, &mut StdRng::seed_from_u64(seed));
         let read = catch_unwind(|| Definition::read("mutated.yaml", &source));
         let read = read.unwrap_or_else(|_| panic!("seed {seed} panics:\n{source}"));
-        let Err(mistakes) = read else {
+        let Err(mistakes) = read.as_ref() else {
+            let says_other = data(&source) != says;
+            let does_other = read.is_ok_and(|served| meaning(&served) != does);
+            assert!(!says_other || does_other, "seed {seed}: a change is left out:\n{source}");
             let sets = [set];
             let sets = if set.is_empty() { &[][..] } else { &sets[..] };
             let tried = Attempt::new("mutated.yaml", &source).recorded(Some(recorded)).set(sets);
