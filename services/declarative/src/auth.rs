@@ -111,7 +111,7 @@ impl Auth {
         })
     }
 
-    /// The header with the credentials, if it is none of those that no file may set.
+    /// The header that carries the credentials, if the file chooses it.
     pub(crate) fn header(&self) -> Option<HeaderName> {
         match self {
             Self::Header { name, .. } => Some(name.clone()),

@@ -5,7 +5,10 @@ use url::Url;
 /// The URL of an API, as a file or its settings have it.
 ///
 /// # Errors
-/// Why it is none. The reason does not show it, as there may be a password in it.
+/// Reads `text` as the base URL of an API.
+///
+/// # Errors
+/// The reason why it cannot be one, without `text`: it may contain a password.
 pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
     match () {
