@@ -136,8 +136,9 @@ def test_emr_cancels_a_run_once(emr):
 
 
 def test_emr_has_applications(emr):
-    (application,) = emr.list_applications(states=["STARTED"])["applications"]
-    assert (application["id"], application["name"]) == (APPLICATION, "etl")
+    started = emr.list_applications(states=["STARTED"])["applications"]
+    assert (APPLICATION, "etl") in [(one["id"], one["name"]) for one in started]
+    assert emr.list_applications(states=["STOPPED"])["applications"] == []
     found = emr.get_application(applicationId=APPLICATION)["application"]
     assert (found["state"], found["autoStartConfiguration"]["enabled"]) == ("STARTED", True)
     emr.start_application(applicationId=APPLICATION)

@@ -103,8 +103,11 @@ impl Service for EmrServerless {
     fn answer(&mut self, call: &Call, _: &Checker) -> Answer {
         match call.operation.as_str() {
             "ListApplications" => {
-                let listed = self.options.applications.iter().map(Application::listed);
-                Ok(Done::Output(json!({ "applications": listed.collect::<Value>() })))
+                let asked = Asked::new(&call.input);
+                let found = self.options.applications.iter().filter(|one| asked.has(&one.state));
+                Ok(Done::Output(
+                    json!({ "applications": found.map(Application::listed).collect::<Value>() }),
+                ))
             }
             "GetApplication" => {
                 let application = self.application(call)?;
@@ -153,11 +156,11 @@ impl EmrServerless {
     fn list(&self, input: &Value) -> Done {
         let size = input["maxResults"].as_u64().map_or(50, |size| size as usize);
         let after = input["nextToken"].as_str().unwrap_or_default();
-        let states = input["states"].as_array().cloned().unwrap_or_default();
+        let asked = Asked::new(input);
         let matching = self.runs.values().filter(|run| {
             run.application == input["applicationId"]
                 && run.id.as_str() > after
-                && (states.is_empty() || states.iter().any(|state| state == run.state()))
+                && asked.has(run.state())
         });
         let page = matching.take(size).collect::<Vec<_>>();
         let mut answer =
@@ -194,6 +197,19 @@ impl EmrServerless {
                 Ok(Done::Started(started))
             }
         }
+    }
+}
+
+/// The states that a list asks for. None are all.
+struct Asked<'a>(&'a [Value]);
+
+impl<'a> Asked<'a> {
+    fn new(input: &'a Value) -> Self {
+        Self(input["states"].as_array().map_or(&[], Vec::as_slice))
+    }
+
+    fn has(&self, state: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|one| one == state)
     }
 }
 
