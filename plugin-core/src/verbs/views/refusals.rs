@@ -13,7 +13,12 @@ use tokio::time::Instant;
 pub(super) const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
 /// How long a group is polled separately after two transient failures in a row.
 const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
-/// The longest that a group is not polled because the vendor asked for a pause.
+/// How long a group is not polled after a joint poll was throttled: doubled for each that was since the last success.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How many joint polls in a row may be throttled before the list counts as one that does not work: after four minutes at
+/// least.
+const MOST_THROTTLED: u32 = 10;
+/// The longest that a group is not polled because the vendor throttled it or asked for a pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How many groups are remembered.
 const MAX_GROUPS: u64 = 10_000;
@@ -27,6 +32,8 @@ pub(super) struct Refusals {
     separate: Cache<GroupKey, Instant>,
     /// Groups whose last joint poll failed.
     failed: Cache<GroupKey, ()>,
+    /// How many joint polls in a row were throttled.
+    throttled: Cache<GroupKey, u32>,
     /// Groups that are not polled, until when, and why.
     paused: Cache<GroupKey, (Instant, Error)>,
     /// Whether there has been any. Most services never have one, and their polls need not look for it.
@@ -38,6 +45,7 @@ impl Refusals {
         Self {
             separate: groups_for(SEPARATE_AFTER_REFUSAL),
             failed: groups_for(SEPARATE_AFTER_FAILURES),
+            throttled: groups_for(LONGEST_PAUSE * 3),
             paused: groups_for(LONGEST_PAUSE),
             are_any: AtomicBool::new(false),
         }
@@ -70,21 +78,49 @@ impl Refusals {
 
     pub(super) fn note_success(&self, group: &GroupKey) {
         self.failed.invalidate(group);
+        if self.are_any() {
+            self.throttled.invalidate(group);
+        }
+    }
+
+    /// Notes a transient failure. A throttle pauses the group and does not separate it: separate polls would be more calls
+    /// of a vendor that wants fewer.
+    pub(super) fn note_failure(&self, group: GroupKey, error: &Error) {
+        match error.kind() {
+            Kind::ResourceExhausted => self.note_throttle(group, error),
+            _ => self.note_broken(group, error),
+        }
+    }
+
+    /// Pauses the group, for longer each time. A list that is throttled for minutes is separated after all, because it
+    /// would hide what became of its jobs.
+    fn note_throttle(&self, group: GroupKey, error: &Error) {
+        let times = self.throttled.get(&group).unwrap_or(0).saturating_add(1);
+        self.throttled.insert(group, times);
+        let longer = FIRST_PAUSE.saturating_mul(1 << (times - 1).min(16));
+        let pause = error.retry_after().unwrap_or_default().max(longer).min(LONGEST_PAUSE);
+        self.pause(group, pause, error);
+        if times >= MOST_THROTTLED {
+            self.separate(group, pause + SEPARATE_AFTER_FAILURES);
+        }
     }
 
     /// Separates the group at the second failure in a row, and at once if a list hangs: a joint poll that does
     /// not work must not withhold what separate polls would find. Pauses it, if `error` says how long the vendor wants no
     /// calls.
-    pub(super) fn note_failure(&self, group: GroupKey, error: &Error) {
+    fn note_broken(&self, group: GroupKey, error: &Error) {
         if self.failed.contains_key(&group) || error.kind() == Kind::DeadlineExceeded {
             self.separate(group, SEPARATE_AFTER_FAILURES);
         }
         self.failed.insert(group, ());
         if let Some(wait) = error.retry_after() {
-            let until = Instant::now() + wait.min(LONGEST_PAUSE);
-            self.paused.insert(group, (until, error.clone()));
-            self.are_any.store(true, Ordering::Release);
+            self.pause(group, wait.min(LONGEST_PAUSE), error);
         }
+    }
+
+    fn pause(&self, group: GroupKey, time: Duration, error: &Error) {
+        self.paused.insert(group, (Instant::now() + time, error.clone()));
+        self.are_any.store(true, Ordering::Release);
     }
 }
 

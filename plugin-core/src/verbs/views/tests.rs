@@ -1,4 +1,6 @@
+mod new_jobs;
 mod slow;
+mod throttled;
 mod vague;
 
 use std::{
@@ -172,51 +174,6 @@ async fn a_burst_after_a_pause_waits_for_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_new_jobs_at_once_take_few_calls() {
-    let vendor = Vague::made();
-    let verbs = verbs(vendor);
-    let took = poll_all(&verbs, &handles(&verbs, 500)).await;
-    assert!(took <= CALL * 3, "{took:?}");
-    assert!(vendor.lists() + vendor.gets() <= 10, "{} and {}", vendor.lists(), vendor.gets());
-}
-
-#[tokio::test(start_paused = true)]
-async fn new_jobs_are_found_without_asking_again_about_those_just_found() {
-    let vendor = Vague::made();
-    let verbs = verbs(vendor);
-    for jobs in [200, 400] {
-        poll_all(&verbs, &handles(&verbs, 200)).await;
-        assert!(vendor.asked() <= jobs, "{} of {jobs}", vendor.asked());
-    }
-    tokio::time::advance(FRESHNESS).await;
-    let asked = vendor.asked();
-    poll_all(&verbs, &handles(&verbs, 200)).await;
-    assert!(vendor.asked() - asked >= 590, "{}: after a while all are", vendor.asked() - asked);
-}
-
-#[tokio::test(start_paused = true)]
-async fn few_of_many_new_jobs_are_polled_alone_by_one_caller() {
-    let vendor = Vague::made();
-    let verbs = verbs(vendor);
-    for handle in handles(&verbs, 500) {
-        poll(&verbs, &handle).await;
-    }
-    let took = CALL * (vendor.gets() + vendor.lists()) as u32;
-    let windows = took.div_duration_f64(FRESHNESS).ceil() as usize;
-    assert!(vendor.gets() <= windows * 10, "{} in {took:?}", vendor.gets());
-}
-
-#[tokio::test(start_paused = true)]
-async fn few_new_jobs_are_polled_alone_while_a_list_has_many_pages() {
-    let vendor = Vague::made();
-    vendor.pages.store(19, Ordering::Relaxed);
-    let verbs = verbs(vendor);
-    poll_all(&verbs, &handles(&verbs, 500)).await;
-    assert_eq!(vendor.lists(), 2, "of the jobs that came first, and of all");
-    assert!(vendor.gets() <= 12, "{}", vendor.gets());
-}
-
-#[tokio::test(start_paused = true)]
 async fn lists_that_take_longer_than_a_view_is_fresh_answer_those_who_wait() {
     let vendor = Vague::made();
     let shared = Shared { poll_freshness: CALL / 2, ..shared() };
@@ -308,43 +265,6 @@ async fn running_jobs_need_a_full_poll_only_every_few_minutes() {
     let gets = vendor.gets();
     poll_all(&verbs, &handles).await;
     assert!(vendor.gets() - gets >= known.min(MIN_BATCH), "then full polls are made");
-}
-
-#[tokio::test(start_paused = true)]
-async fn polls_do_not_wait_while_the_vendor_asks_for_a_pause() {
-    let vendor = Vague::made();
-    let verbs = verbs(vendor);
-    let handles = handles(&verbs, 10);
-    poll_all(&verbs, &handles).await;
-    tokio::time::advance(FRESHNESS * 2).await;
-    vendor.limited.store(true, Ordering::Relaxed);
-    poll_all(&verbs, &handles).await;
-    vendor.limited.store(false, Ordering::Relaxed);
-    let (lists, gets) = (vendor.lists(), vendor.gets());
-    for _ in 0..19 {
-        assert_eq!(poll_all(&verbs, &handles).await, Duration::ZERO);
-        assert_eq!(poll(&verbs, &handles[0]).await, Phase::Running, "the last known one");
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
-    assert_eq!((vendor.lists(), vendor.gets()), (lists, gets));
-    tokio::time::advance(Duration::from_secs(2)).await;
-    poll_all(&verbs, &handles).await;
-    assert_eq!(vendor.lists(), lists + 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pause_does_not_hide_what_was_just_found() {
-    let vendor = Vague::made();
-    let (verbs, handles) = viewed(vendor).await;
-    vendor.limited.store(true, Ordering::Relaxed);
-    tokio::time::advance(FRESHNESS * 2 / 3).await;
-    poll_all(&verbs, &handles).await;
-    poll_all(&verbs, &handles).await;
-    sleep(CALL * 2).await;
-    assert_eq!(status(&verbs, &handles[0]).await.message, "", "the view is still fresh");
-    tokio::time::advance(FRESHNESS).await;
-    let later = status(&verbs, &handles[0]).await;
-    assert!(later.message.starts_with("last known state"), "{}", later.message);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! A vendor that counts what it is asked.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -27,6 +27,10 @@ pub(super) struct Vague {
     pub(super) asked: AtomicUsize,
     /// Joint polls are answered with a rate limit.
     pub(super) limited: AtomicBool,
+    /// For how many seconds it then wants no calls; zero if it does not say.
+    pub(super) wants_quiet: AtomicU64,
+    /// Joint polls fail.
+    pub(super) fails: AtomicBool,
     /// The answers to joint polls are too large to be read.
     pub(super) too_large: AtomicBool,
     /// Joint polls are never answered.
@@ -89,7 +93,13 @@ impl JointPolls for &'static Vague {
         }
         if self.limited.load(Ordering::Relaxed) {
             let error = Error::new(Kind::ResourceExhausted, "too many calls");
-            return Err(error.with_retry_after(Duration::from_secs(20)));
+            return Err(match self.wants_quiet.load(Ordering::Relaxed) {
+                0 => error,
+                seconds => error.with_retry_after(Duration::from_secs(seconds)),
+            });
+        }
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("HTTP 500"));
         }
         if self.too_large.load(Ordering::Relaxed) {
             return Err(Error::unavailable("too large").with_code(RESPONSE_TOO_LARGE).upstream());
