@@ -338,29 +338,19 @@ async fn a_listed_region_is_signed_for_and_linked() {
     assert_eq!(stage.fake.breaches(), [""; 0]);
 }
 
-/// A round of calls is four: 200 jobs, fifty in a call.
+/// Twenty calls are the fewest: fifty queries in each.
 #[tokio::test]
-async fn a_thousand_polls_at_once_are_few_calls() {
+async fn a_thousand_new_queries_that_are_polled_at_once_take_few_calls() {
     let args = ["--connection-age=1h", "--poll-freshness=30s"];
     // Every poll of the fake goes on to the next state, and a slow machine takes many.
     let ending = Ending::Stuck("RUNNING".into());
     let stage = Stage::set_with(Options { ending, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
-    let task = |number: usize| {
-        let mut task = golden("ath_select");
-        task["output_prefix"] = format!("s3://my-bucket/many/{number}").into();
-        task
-    };
-    let mut handles = Vec::new();
-    for some in (0..200).collect::<Vec<_>>().chunks(100) {
-        let creates = some.iter().map(async |number| client.create(&task(*number)).await.unwrap());
-        handles.extend(join_all(creates).await);
-    }
-    assert_eq!(stage.fake.jobs(), 200);
-    let (before, task) = (stage.fake.requests(), task(0));
-    let polls = (0..5).flat_map(|_| &handles).collect::<Vec<_>>();
-    let polls = polls.iter().map(async |handle| client.get(&task, handle).await.unwrap().phase);
-    let phases = join_all(polls).await;
+    let task = |number| stage::attempt(golden("ath_select"), number);
+    let handles = stage::create_all(&client, (0..1000).map(task)).await;
+    assert_eq!(stage.fake.jobs(), 1000);
+    let before = stage.fake.requests();
+    let phases = stage::poll_all(&client, &task(0), &handles).await;
     let calls = stage.fake.requests() - before;
     let alone = stage.fake.calls("GetQueryExecution");
     println!("Athena: {} polls, {calls} calls upstream, {alone} of one query", phases.len());

@@ -292,29 +292,22 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
     assert!(accepted.is_err(), "nothing connects");
 }
 
+/// Twelve calls are the fewest: a hundred statements in each, and one for each state that none is in.
 #[tokio::test]
-async fn a_thousand_polls_at_once_are_few_calls() {
-    let ending = Ending::Stuck("STARTED".to_owned());
+async fn a_thousand_new_statements_that_are_polled_at_once_take_few_calls() {
     let args = ["--connection-age=1h", "--poll-freshness=30s"];
+    let ending = Ending::Stuck("STARTED".to_owned());
     let stage = Stage::set_with(Options { ending, ..Options::default() }, &args).await;
     let client = stage.client(Dialect::Flyte1).await;
-    let mut handles = Vec::new();
-    for number in 0..100 {
-        let task = stage::attempt(task(), number);
-        handles.push((client.create(&task).await.unwrap(), task));
-    }
-    let (mut polls, before) = (Vec::new(), calls(&stage.fake));
-    for _ in 0..10 {
-        for (handle, task) in &handles {
-            polls.push(client.get(task, handle));
-        }
-    }
-    for seen in futures_util::future::join_all(polls).await {
-        assert_eq!(seen.unwrap().phase, "RUNNING");
-    }
-    let made = calls(&stage.fake) - before;
-    println!("Redshift: 1000 polls, {made} calls upstream");
+    let task = |number| stage::attempt(task(), number);
+    let handles = stage::create_all(&client, (0..1000).map(task)).await;
+    assert_eq!(stage.fake.jobs(), 1000);
+    let before = calls(&stage.fake);
+    let phases = stage::poll_all(&client, &task(0), &handles).await;
+    let (made, alone) = (calls(&stage.fake) - before, stage.fake.calls("DescribeStatement"));
+    println!("Redshift: {} polls, {made} calls upstream, {alone} of one statement", phases.len());
     assert!(made <= 40, "{made} calls");
+    assert!(phases.iter().all(|phase| phase == "QUEUED" || phase == "RUNNING"), "{phases:?}");
     assert_eq!(stage.fake.breaches(), [""; 0]);
 }
 

@@ -4,8 +4,11 @@
 //! it may get has it refreshed, in the background. No task outlives its refresh: a group that nobody polls
 //! costs nothing.
 
+mod arrivals;
+mod demand;
 mod kept;
 mod lag;
+mod places;
 mod refusals;
 mod view;
 
@@ -22,7 +25,7 @@ use tracing::{Instrument as _, Span};
 pub(super) use self::kept::Views;
 use self::{
     refusals::{GroupKey, SEPARATE_AFTER_REFUSAL},
-    view::{Answer, End, Finding, Next, Refresh, Seen, Turn, View},
+    view::{Answer, End, Finding, Next, Refresh, Seen, Start, Turn, View},
 };
 use super::{Opened, POLL_TIME, ServedAsync, Verbs};
 use crate::{
@@ -90,8 +93,8 @@ impl Verbs {
         let mut has_waited = false;
         loop {
             let Next { answer, start } = view.next(&opened.fingerprint, freshness, has_waited);
-            if let Some(refresh) = start {
-                self.start(refresh, view, group, &opened.served, cx);
+            if let Some(start) = start {
+                self.start(start, view, group, &opened.served, cx);
             }
             let ended = match answer {
                 Answer::Seen(seen) => return Ok(self.answer(opened, &seen, meta)),
@@ -139,16 +142,18 @@ impl Verbs {
     /// Starts a refresh, which no caller has to wait for.
     fn start(
         self: &Arc<Self>,
-        refresh: Refresh,
+        start: Start,
         view: &Arc<View>,
         group: GroupKey,
         served: &ServedAsync,
         cx: &Context,
     ) {
         let deadline = Deadline::after(self.shared.request_timeout.min(POLL_TIME));
-        let cx = cx.with_deadline(deadline).counting_calls(Arc::clone(&refresh.calls));
+        let cx = cx.with_deadline(deadline);
         let (this, view, served) = (Arc::clone(self), Arc::clone(view), served.clone());
         self.shared.tasks.spawn(async move {
+            let refresh = view.open(start, served.memory.views.freshness).await;
+            let cx = cx.counting_calls(Arc::clone(&refresh.calls));
             let span = refresh_span(refresh.jobs.len());
             let found = this.refresh(group, &served, &cx, &refresh).instrument(span).await;
             let findings = match found {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::OnceLock, time::Duration};
 
+use futures_util::{StreamExt as _, future::join_all, stream};
 use plugin_core::{
     Plugin,
     testing::{Client, Dialect, Observation, TestService, spawn},
@@ -84,6 +85,18 @@ pub(crate) fn golden(name: &str) -> Json {
 pub(crate) fn attempt(mut task: Json, number: usize) -> Json {
     task["output_prefix"] = format!("s3://my-bucket/metadata/run-{number}/n0/data/0").into();
     task
+}
+
+/// Creates a job for each of `tasks`, a hundred at a time; returns their handles.
+pub(crate) async fn create_all(client: &Client, tasks: impl Iterator<Item = Json>) -> Vec<Vec<u8>> {
+    let creates = tasks.map(async |task| client.create(&task).await.unwrap());
+    stream::iter(creates).buffered(100).collect().await
+}
+
+/// Polls the jobs of `handles` all at once; returns their phases.
+pub(crate) async fn poll_all(client: &Client, task: &Json, handles: &[Vec<u8>]) -> Vec<String> {
+    let poll = async |handle: &Vec<u8>| client.get(task, handle).await.unwrap().phase;
+    join_all(handles.iter().map(poll)).await
 }
 
 /// Polls a job until it ends; returns the last that was seen.

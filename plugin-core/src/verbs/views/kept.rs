@@ -10,8 +10,9 @@ use server_core::digest::Fingerprint;
 use tokio::time::Instant;
 
 use super::{
+    places::Places,
     refusals::{GroupKey, Refusals},
-    view::{Places, Seen, View, WATCHED_FOR},
+    view::{Seen, View, WATCHED_FOR},
 };
 use crate::erased::Poll;
 

@@ -12,6 +12,11 @@ use std::{
 use server_core::{Error, digest::Fingerprint};
 use tokio::{sync::watch, time::Instant};
 
+use super::{
+    arrivals,
+    demand::Demand,
+    places::{Place, Places},
+};
 use crate::{erased::Poll, task::Status};
 
 /// The fewest jobs, and polls while a view is fresh, that a joint poll is made for: for fewer, separate polls
@@ -47,6 +52,8 @@ struct State {
     calls: usize,
     /// How many refreshes have begun.
     refreshes: u64,
+    /// Whether polls wait for the next refresh, because the one under way does not ask about their jobs.
+    have_newcomers: bool,
     under_way: Option<UnderWay>,
 }
 
@@ -56,6 +63,10 @@ struct UnderWay {
     ended: watch::Receiver<Option<End>>,
     /// How many polls may still look at their jobs alone before it ends.
     turns_left: usize,
+    /// Whether it has asked nothing yet: it will ask about jobs that come in.
+    is_open: bool,
+    /// Whether it asks about so many new jobs that others which come in are taken for more of them, and wait.
+    is_burst: bool,
 }
 
 /// How a refresh ended.
@@ -89,33 +100,14 @@ pub(super) enum Finding {
     Alone,
 }
 
-/// How many polls come while a view is fresh.
-#[derive(Default)]
-struct Demand {
-    since: Option<Instant>,
-    now: usize,
-    before: usize,
-    /// How many of them looked at new jobs alone.
-    alone: usize,
+/// A refresh that the caller has to start.
+pub(super) struct Start {
+    /// Whether new jobs are why it began: more of them may be coming in.
+    is_for_new: bool,
+    ended: watch::Sender<Option<End>>,
 }
 
-impl Demand {
-    fn count(&mut self, now: Instant, freshness: Duration) {
-        let age = self.since.map(|since| now.duration_since(since));
-        if age.is_none_or(|age| age > freshness) {
-            let is_next = age.is_some_and(|age| age <= freshness * 2);
-            let before = if is_next { self.now } else { 0 };
-            *self = Self { since: Some(now), before, ..Self::default() };
-        }
-        self.now += 1;
-    }
-
-    fn polls(&self) -> usize {
-        self.now.max(self.before)
-    }
-}
-
-/// A refresh that the caller has to make.
+/// A refresh under way.
 pub(super) struct Refresh {
     pub(super) began: Instant,
     pub(super) jobs: Vec<(Fingerprint, Poll)>,
@@ -130,7 +122,7 @@ pub(super) struct Refresh {
 pub(super) struct Next {
     pub(super) answer: Answer,
     /// The refresh that this poll has to start.
-    pub(super) start: Option<Refresh>,
+    pub(super) start: Option<Start>,
 }
 
 pub(super) enum Answer {
@@ -148,34 +140,6 @@ pub(in super::super) struct Turn(Arc<View>);
 impl Drop for Turn {
     fn drop(&mut self) {
         self.0.alone.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The number of jobs that all views of a plugin watch.
-#[derive(Clone)]
-pub(super) struct Places {
-    taken: Arc<AtomicUsize>,
-    most: usize,
-}
-
-/// The place of one job.
-struct Place(Arc<AtomicUsize>);
-
-impl Places {
-    pub(super) fn new(most: usize) -> Self {
-        Self { taken: Arc::default(), most }
-    }
-
-    fn take(&self) -> Option<Place> {
-        let more = |taken| (taken < self.most).then_some(taken + 1);
-        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.ok().map(|_| Place(Arc::clone(&self.taken)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -239,31 +203,43 @@ impl View {
         // A poll that has waited takes what it waited for, however long the vendor took.
         let is_fresh = |seen: &Seen| has_waited || now.duration_since(seen.at) <= freshness;
         let (seen, is_new) = (watched.seen.clone().filter(is_fresh), watched.is_new);
-        let refresh = watched.refresh;
+        let of_job = watched.refresh;
         if let Some(seen) = seen {
             let is_due = !has_waited
                 && state.is_older_than(freshness / 2, now)
                 && state.is_worth(state.cost(now) * POLLS_PER_CALL);
-            let start = is_due.then(|| state.begin(now, freshness));
+            let start = is_due.then(|| state.begin(now, false));
             return Next { answer: Answer::Seen(seen), start };
         }
         if let Some(under_way) = state.under_way.as_mut().filter(|under_way| under_way.is_live()) {
-            return under_way.next(refresh, self);
+            let next = under_way.next(of_job, self);
+            state.have_newcomers |= next.is_wait() && !under_way.asks_about(of_job);
+            return next;
         }
         if !state.is_worth(state.cost(now)) {
-            return Next::alone(None);
+            return Next::alone(self.turn());
         }
         // A list does not have all details of a job that was never looked at.
         if has_waited || !is_new && state.is_older_than(freshness / 2, now) {
-            return state.begin_and_wait(now, freshness);
+            return state.begin_and_wait(now, is_new);
         }
-        match self.turn().filter(|_| state.demand.alone < NEW_ALONE) {
+        // Those who wait are about to begin a refresh, which knows this job, too.
+        let may_be_alone = state.demand.alone < NEW_ALONE && !state.have_newcomers;
+        match self.turn().filter(|_| may_be_alone) {
             Some(turn) => {
                 state.demand.alone += 1;
                 Next::alone(Some(turn))
             }
-            None => state.begin_and_wait(now, freshness),
+            None => state.begin_and_wait(now, is_new),
         }
+    }
+
+    /// The refresh that `start` started, once all jobs that are coming in are known.
+    pub(super) async fn open(&self, start: Start, freshness: Duration) -> Refresh {
+        if start.is_for_new {
+            arrivals::settled(|| self.state().jobs.len()).await;
+        }
+        self.state().ask(start, freshness)
     }
 
     /// Records the findings of `refresh`, one for each of its jobs, and answers the polls that wait for it.
@@ -321,29 +297,46 @@ impl State {
         self.began.is_none_or(|began| now.duration_since(began) >= age)
     }
 
-    fn begin_and_wait(&mut self, now: Instant, freshness: Duration) -> Next {
-        let start = self.begin(now, freshness);
+    fn begin_and_wait(&mut self, now: Instant, is_for_new: bool) -> Next {
+        let start = self.begin(now, is_for_new);
         let answer = Answer::Wait(start.ended.subscribe());
         Next { answer, start: Some(start) }
     }
 
-    /// Begins a refresh of all jobs that are still polled, but for those that were just found.
-    fn begin(&mut self, now: Instant, freshness: Duration) -> Refresh {
-        self.jobs.retain(|_, watched| watched.is_polled(now));
+    /// Begins a refresh.
+    fn begin(&mut self, now: Instant, is_for_new: bool) -> Start {
         self.refreshes += 1;
-        let number = self.refreshes;
-        let is_old = |seen: &Seen| now.duration_since(seen.at) >= freshness / STILL_NEW;
-        let old = self.jobs.iter_mut().filter(|(_, it)| it.seen.as_ref().is_none_or(is_old));
-        let jobs = old.map(|(job, watched)| {
-            watched.refresh = number;
-            (*job, watched.poll.clone())
-        });
-        let jobs = jobs.collect::<Vec<_>>();
-        let is_whole = jobs.len() == self.jobs.len();
         let (sender, ended) = watch::channel(None);
-        self.under_way = Some(UnderWay { number, ended, turns_left: ALONE_AT_ONCE });
+        self.under_way = Some(UnderWay {
+            number: self.refreshes,
+            ended,
+            turns_left: ALONE_AT_ONCE,
+            is_open: true,
+            is_burst: false,
+        });
         self.began = Some(now);
-        Refresh { began: now, jobs, is_whole, calls: Arc::default(), ended: sender }
+        Start { is_for_new, ended: sender }
+    }
+
+    /// Has the refresh under way ask about all jobs that are still polled, but for those that were just found.
+    fn ask(&mut self, start: Start, freshness: Duration) -> Refresh {
+        let (now, number) = (Instant::now(), self.refreshes);
+        self.jobs.retain(|_, watched| watched.is_polled(now));
+        let is_old = |seen: &Seen| now.duration_since(seen.at) >= freshness / STILL_NEW;
+        let (mut jobs, mut unseen) = (Vec::new(), 0);
+        for (job, watched) in &mut self.jobs {
+            if watched.seen.as_ref().is_none_or(is_old) {
+                watched.refresh = number;
+                unseen += usize::from(watched.seen.is_none());
+                jobs.push((*job, watched.poll.clone()));
+            }
+        }
+        if let Some(under_way) = &mut self.under_way {
+            (under_way.is_open, under_way.is_burst) = (false, unseen > NEW_ALONE);
+        }
+        (self.began, self.have_newcomers) = (Some(now), false);
+        let is_whole = jobs.len() == self.jobs.len();
+        Refresh { began: now, jobs, is_whole, calls: Arc::default(), ended: start.ended }
     }
 }
 
@@ -355,8 +348,14 @@ impl UnderWay {
 
     /// What the poll of a job does whose last refresh is number `of_job`.
     fn next(&mut self, of_job: u64, view: &Arc<View>) -> Next {
-        let turn = if of_job == self.number { None } else { self.turn(view) };
+        let waits = self.is_burst || self.asks_about(of_job);
+        let turn = if waits { None } else { self.turn(view) };
         turn.map_or_else(|| self.wait(), |turn| Next::alone(Some(turn)))
+    }
+
+    /// Whether it asks about the job whose last refresh is number `of_job`.
+    fn asks_about(&self, of_job: u64) -> bool {
+        self.is_open || of_job == self.number
     }
 
     fn turn(&mut self, view: &Arc<View>) -> Option<Turn> {
@@ -374,6 +373,10 @@ impl UnderWay {
 impl Next {
     fn alone(turn: Option<Turn>) -> Self {
         Self { answer: Answer::Alone(turn), start: None }
+    }
+
+    fn is_wait(&self) -> bool {
+        matches!(self.answer, Answer::Wait(_))
     }
 }
 

@@ -43,6 +43,51 @@ async fn few_new_jobs_are_polled_alone_while_a_list_has_many_pages() {
     vendor.pages.store(19, Ordering::Relaxed);
     let verbs = verbs(vendor);
     poll_all(&verbs, &handles(&verbs, 500)).await;
-    assert_eq!(vendor.lists(), 2, "of the jobs that came first, and of all");
-    assert!(vendor.gets() <= 12, "{}", vendor.gets());
+    assert_eq!((vendor.lists(), vendor.gets()), (1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_jobs_that_come_in_one_after_the_other_are_in_one_list() {
+    let vendor = Vague::made();
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 1000);
+    let polls = handles.iter().enumerate().map(async |(number, handle)| {
+        for _ in 0..number {
+            tokio::task::yield_now().await;
+        }
+        poll(&verbs, handle).await
+    });
+    join_all(polls).await;
+    assert_eq!((vendor.lists(), vendor.gets()), (1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_jobs_that_come_in_while_many_are_listed_are_in_the_next_list() {
+    let vendor = Vague::made();
+    vendor.pages.store(11, Ordering::Relaxed);
+    let verbs = verbs(vendor);
+    let handles = handles(&verbs, 1000);
+    let polls = handles.iter().enumerate().map(async |(number, handle)| {
+        sleep(CALL * (number as u32 / 100)).await;
+        poll(&verbs, handle).await
+    });
+    join_all(polls).await;
+    assert_eq!((vendor.lists(), vendor.gets()), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_job_is_looked_at_alone_while_others_are_listed() {
+    let vendor = Vague::made();
+    vendor.pages.store(11, Ordering::Relaxed);
+    let (verbs, handles) = viewed(vendor).await;
+    tokio::time::advance(FRESHNESS * 2).await;
+    let lists = vendor.lists();
+    let new = async {
+        sleep(CALL * 3).await;
+        poll_all(&verbs, &self::handles(&verbs, 1)).await
+    };
+    let twice = handles.iter().chain(&handles).cloned().collect::<Vec<_>>();
+    let (_, took) = futures_util::join!(poll_all(&verbs, &twice), new);
+    assert_eq!(took, CALL);
+    assert_eq!(vendor.lists() - lists, 1);
 }
