@@ -133,16 +133,17 @@ impl Definition {
         let secrets = file.secrets.0.iter();
         let secrets = secrets.map(|(name, about)| (name.value.clone(), about.value.clone()));
         let is_aws = matches!(auth, Auth::Aws(_));
+        let task_types = task_types(checker, &file.plugin);
         Self {
             name: name_of(checker, &file.plugin),
             description: file.plugin.description.value.clone(),
-            task_types: task_types(checker, &file.plugin),
+            limits: Limits::compile(checker, &file.limits, &task_types),
+            task_types,
             settings,
             secrets: secrets.collect(),
             base: base(checker, file, &scopes, is_aws),
             headers: headers(checker, file, &scopes),
             work: work(checker, file, &scopes, &ids, auth.calls()),
-            limits: Limits::compile(checker, &file.limits),
             errors: Errors::compile(checker, &file.errors, &scopes, is_aws),
             links: links(checker, file, &scopes),
             example: example(checker, &file.plugin, &custom),

@@ -1,26 +1,25 @@
 //! A plugin with its settings and its client: creates, polls and stops jobs.
 
 mod aws;
+mod clients;
 mod joint;
 
 use std::sync::Arc;
 
 use plugin_core::{
-    Context, Error, Http, HttpBuilder, Kind, OutputTypes, Result, Status, Task,
-    aws::{Asked, Aws, Place},
+    Context, Error, HttpBuilder, Kind, OutputTypes, Result, Status, Task,
+    aws::{Asked, Place},
     http::{HeaderName, HeaderValue},
     serde_json::{Map, Value as Json},
     upstream::Response,
 };
 
+use self::clients::{Clients, Vendor};
 use crate::{
-    auth::Auth,
-    base_url::base_url,
     definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
     expression::{Scope, Text},
     job::Job,
-    limits::Creates,
     request::{NO_HEADER, Prepared},
     status::{self, unreadable},
     task::{Values, ids, invalid},
@@ -33,8 +32,7 @@ pub(crate) struct Served {
     /// What every expression sees: the settings.
     scope: Scope,
     headers: Vec<(HeaderName, HeaderValue)>,
-    vendor: Vendor,
-    creates: Creates,
+    clients: Clients,
     watch: Option<Box<dyn Watch>>,
 }
 
@@ -44,11 +42,6 @@ pub(crate) trait Watch: Send + Sync {
     fn sending(&self, part: &str, request: &Prepared);
     /// The vendor answered.
     fn answered(&self, answer: &Result<Response>);
-}
-
-enum Vendor {
-    Http(Http),
-    Aws(Box<Aws>),
 }
 
 impl Served {
@@ -69,24 +62,8 @@ impl Served {
             let value = value.map_err(|_| Error::invalid(format!("{part}: {NO_HEADER}")))?;
             headers.extend(value.map(|value| (name.clone(), value)));
         }
-        let http = definition.limits.on(http);
-        let vendor = match &definition.auth {
-            Auth::Aws(api) => Vendor::Aws(Box::new(aws::client(&definition, api, &scope, http)?)),
-            auth => {
-                let base = definition.base.as_ref().and_then(|base| base.eval(&scope).transpose());
-                let base = base.unwrap_or_else(|| Ok(String::new()));
-                let base = base.map_err(|error| invalid("upstream.base", error))?;
-                base_url(&base).map_err(|why| Error::invalid(format!("upstream.base: {why}")))?;
-                let http = auth.sign(http, &scope)?;
-                let (errors, own) = (Arc::clone(&definition), scope.clone());
-                let http = http.failures_with(move |status, headers, body| {
-                    errors.errors.read(own.clone(), status, headers, body)
-                });
-                Vendor::Http(http.build(&base)?)
-            }
-        };
-        let creates = Creates::new(&definition.limits);
-        Ok(Self { definition, scope, headers, vendor, creates, watch: None })
+        let clients = Clients::new(&definition, &scope, http)?;
+        Ok(Self { definition, scope, headers, clients, watch: None })
     }
 
     /// The same, watched by `watch`.
@@ -96,7 +73,7 @@ impl Served {
 
     /// Submits the job of `task`, or finds it.
     pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
-        let _begun = self.creates.begin(&self.definition.name)?;
+        let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         let outputs = OutputTypes::of(task);
         self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
         self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
@@ -183,7 +160,7 @@ impl Served {
             let message = format!("the plugin {} has jobs", self.definition.name);
             return Err(Error::new(Kind::FailedPrecondition, message));
         };
-        let _begun = self.creates.begin(&self.definition.name)?;
+        let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         self.check_outputs(&execute.outputs, &outputs)?;
         self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
     }
@@ -259,7 +236,7 @@ impl Served {
     }
 
     fn place(&self, cx: &Context) -> Result<Option<Place>> {
-        match &self.vendor {
+        match self.clients.vendor(cx.task_type()) {
             Vendor::Http(_) => Ok(None),
             Vendor::Aws(aws) => aws.choose(cx, &Asked::default()).map(Some),
         }
@@ -282,7 +259,7 @@ impl Served {
         if let Some(watch) = watch {
             watch.sending(part, &request);
         }
-        let answer = match (&self.vendor, &job.place) {
+        let answer = match (self.clients.vendor(cx.task_type()), &job.place) {
             (Vendor::Http(http), _) => request.send(http, cx, repeats).await,
             (Vendor::Aws(aws), place) => {
                 let place = place.clone().map_or_else(|| aws.choose(cx, &Asked::default()), Ok)?;

@@ -235,6 +235,11 @@ fn limits_are_numbers_and_times() {
         ("{upstream_timeout: 10}", "is not a duration such as 90s"),
         ("{upstream_timeout: 0s}", "must be greater than zero"),
         ("{upstream_concurency: 4}", "did you mean `upstream_concurrency`?"),
+        ("{task_types: {acme_jbo: {creates: 1}}}", "did you mean `acme_job`?"),
+        ("{task_types: {'acme_job:0': {creates: 1}}}", "did you mean `acme_job`?"),
+        ("{task_types: {acme_job: {creates: 0}}}", "must be at least 1"),
+        ("{task_types: {acme_job: {upstream_timeout: soon}}}", "is not a duration such as 90s"),
+        ("{task_types: {acme_job: {create: 1}}}", "did you mean `creates`?"),
     ] {
         let shown = in_acme("version: 1\n", &format!("version: 1\nlimits: {limits}\n"));
         assert!(shown.contains(message) && shown.contains("--> acme.yaml:2:"), "{limits}: {shown}");

@@ -8,7 +8,7 @@ use plugin_core::{
     serde_json::{Map, Value as Json},
 };
 
-use super::{Served, Vendor, answered};
+use super::{Served, answered, clients::Vendor};
 use crate::{
     definition::{Get, Many},
     expression::{EvalError, Scope, scalar},
@@ -31,7 +31,7 @@ impl Served {
 
     /// Tells whose calls those about `job` are.
     async fn identity(&self, cx: &Context, job: &Job) -> Result<String> {
-        if let (Vendor::Aws(aws), Some(place)) = (&self.vendor, &job.place) {
+        if let (Vendor::Aws(aws), Some(place)) = (self.clients.vendor(cx.task_type()), &job.place) {
             return Ok(aws.group(cx, place).await?.to_string());
         }
         let mut values = Vec::new();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "functions that tests share")]
 
+mod limits;
 mod many;
 mod trouble;
 
