@@ -3,6 +3,8 @@
 mod execute;
 mod jobs;
 
+use std::sync::Arc;
+
 use plugin_core::{
     Error, Kind,
     http::HeaderName,
@@ -22,7 +24,7 @@ use crate::{
     expression::Text,
     file::{File, Head, VERSION},
     limits::Limits,
-    located::{At, Entries},
+    located::{At, Entries, Source},
     mistake::{Mistake, Mistakes},
     names::{Names, Scopes},
     node::{Node, Tree},
@@ -99,14 +101,16 @@ impl Definition {
     /// Every mistake with its place; of YAML's own mistakes, the first.
     pub fn read(name: &str, source: &str) -> Result<Self, Mistakes> {
         let file = File::parse(name, source)?;
-        let mut checker = Checker { source, mistakes: Vec::new(), credentials: None };
+        let (name, text) = (name.to_owned(), source.to_owned());
+        let source = Arc::new(Source { name, text });
+        let mut checker = Checker { source: &source, mistakes: Vec::new(), credentials: None };
         let definition = Self::compile(&mut checker, &file);
         let mut list = checker.mistakes;
         if list.is_empty() {
             return Ok(definition);
         }
         list.sort_by_key(|mistake| mistake.place.start);
-        Err(Mistakes { name: name.to_owned(), source: source.to_owned(), list })
+        Err(Mistakes { name: source.name.clone(), source: source.text.clone(), list })
     }
 
     fn compile(checker: &mut Checker<'_>, file: &File) -> Self {

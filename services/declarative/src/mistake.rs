@@ -112,9 +112,8 @@ impl Mistakes {
     pub fn list(&self) -> Vec<(usize, usize, &str)> {
         let mistakes = self.list.iter();
         let at = mistakes.map(|mistake| {
-            let before = &self.source[..mistake.place.range_in(&self.source).start];
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            (before.matches('\n').count() + 1, line.chars().count() + 1, mistake.message.as_str())
+            let (line, column) = mistake.place.line_and_column(&self.source);
+            (line, column, mistake.message.as_str())
         });
         at.collect()
     }

@@ -7,7 +7,8 @@ use plugin_core::{
 
 use crate::{
     definition::Definition,
-    expression::{SHORT_KEY, Scope, short_key},
+    expression::{EvalError, SHORT_KEY, Scope, Text, short_key},
+    located::Origin,
 };
 
 /// A task's values, by the names that expressions have for them.
@@ -79,21 +80,29 @@ impl Values {
 ///
 /// # Errors
 /// Which of them has no value.
-pub(crate) fn ids(
-    ids: &[(String, crate::expression::Text)],
-    scope: &Scope,
-) -> Result<Map<String, Json>, String> {
+pub(crate) fn ids(ids: &[(String, Text)], scope: &Scope) -> Result<Map<String, Json>, EvalError> {
     let mut found = Map::new();
     for (name, text) in ids {
-        let id = text.eval(scope).map_err(|error| format!("job.{name}: {error}"))?;
+        let within = |error: EvalError| error.within(&format!("job.{name}"));
+        let id = text.eval(scope).map_err(within)?;
         let id = id.filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| format!("job.{name}: has no value"))?;
+        let id = id.ok_or_else(|| within(text.error("has no value")))?;
         found.insert(name.clone(), id.into());
     }
     Ok(found)
 }
 
-/// `error` as one of the plugin's file and the task's values.
-pub(crate) fn invalid(part: &str, error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("{part}.{error}"))
+/// `error` as one of the plugin's file and the task's values. Where it is in the file, is for the log.
+pub(crate) fn invalid(error: EvalError) -> Error {
+    with_origin(Error::invalid(error.to_string()), error.into_origin())
+}
+
+/// `error` about what is at `origin` of a file.
+pub(crate) fn with_origin(error: Error, origin: Option<Origin>) -> Error {
+    origin.into_iter().fold(error, Error::with_source)
+}
+
+/// Where in a file the expression is that `error` is about.
+pub(crate) fn origin_of(error: &Error) -> Option<&Origin> {
+    std::error::Error::source(error)?.downcast_ref()
 }

@@ -26,7 +26,7 @@ pub(super) fn client(
     http: HttpBuilder,
 ) -> Result<Aws> {
     let part = "upstream.auth.aws_sigv4.region";
-    let region = api.region.eval(scope).map_err(|error| invalid(part, error))?;
+    let region = api.region.eval(scope).map_err(|error| invalid(error.within(part)))?;
     let region = region.ok_or_else(|| Error::invalid(format!("{part}: has no value")))?;
     let own = settings_of(&region)?;
     let (errors, scope) = (Arc::clone(definition), scope.clone());

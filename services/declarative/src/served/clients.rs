@@ -113,7 +113,7 @@ fn with_errors(definition: &Arc<Definition>, scope: &Scope, http: HttpBuilder) -
 fn base(definition: &Definition, scope: &Scope) -> Result<String> {
     let base = definition.base.as_ref().and_then(|base| base.eval(scope).transpose());
     let base = base.unwrap_or_else(|| Ok(String::new()));
-    let base = base.map_err(|error| invalid("upstream.base", error))?;
+    let base = base.map_err(|error| invalid(error.within("upstream.base")))?;
     base_url(&base).map_err(|why| Error::invalid(format!("upstream.base: {why}")))?;
     Ok(base)
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use plugin_core::{
-    OutputTypes,
+    Error, OutputTypes,
     aws::{Refusal, read_failure},
     digest::{hex, sha256},
     http::StatusCode,
@@ -23,7 +23,7 @@ use crate::{
     request::Request,
     settings::{self, Assignment},
     status,
-    task::{Values, ids},
+    task::{Values, ids, origin_of},
     trace::Trace,
 };
 
@@ -125,7 +125,8 @@ pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
     let created = answers.get("created").and_then(|answers| answers.last());
     let ids = match created {
         Some(answer) => ids(&jobs.create.job, &answer.seen_in(scope))
-            .map_err(|error| format!("{}: created: create.{error}", attempt.names.recorded))?,
+            .map_err(|error| error.below(&format!("{}: created: create", attempt.names.recorded)))
+            .map_err(|error| error.located())?,
         None => placeholders(&jobs.create),
     };
     let job = this.plan.scope.clone().with("job", &ids);
@@ -228,7 +229,9 @@ impl Offline {
 
     /// The request of `part`.
     fn shown(&self, part: &str, request: &Request, scope: &Scope) -> Result<String, String> {
-        let prepared = request.prepare(scope).map_err(|error| format!("{part}.request.{error}"))?;
+        let prepared =
+            request.prepare(scope).map_err(|error| error.below(&format!("{part}.request")));
+        let prepared = prepared.map_err(|error| error.located())?;
         Ok(format!("{}{}\n", self.requests.show(part, &prepared), self.plan.explanation()))
     }
 
@@ -244,7 +247,7 @@ impl Offline {
             let scope = answer.seen_in(scope.clone());
             match status::executed(execute, &scope, &OutputTypes::default()) {
                 Ok(status) => format!("the task ends as {}", status.phase().name()),
-                Err(error) => error.message().to_owned(),
+                Err(error) => located(&error),
             }
         };
         Ok(shown + &self.meanings(answers, meaning))
@@ -301,6 +304,14 @@ fn polled(jobs: &Jobs, step: &str, answer: &Answer, job: &Scope) -> String {
     let scope = answer.seen_in(job.clone());
     match status::read(&jobs.get, scope, &OutputTypes::default()) {
         Ok(status) => format!("a poll answers {}", status.phase().name()),
-        Err(error) => format!("not the answer to a poll: {}", error.message()),
+        Err(error) => format!("not the answer to a poll: {}", located(&error)),
+    }
+}
+
+/// What `error` says, and where in the file the expression is that it is about.
+pub(super) fn located(error: &Error) -> String {
+    match origin_of(error) {
+        Some(origin) => format!("{} ({origin})", error.message()),
+        None => error.message().to_owned(),
     }
 }

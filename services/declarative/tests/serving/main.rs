@@ -180,6 +180,21 @@ async fn a_table_may_have_a_format() {
 }
 
 #[tokio::test]
+async fn a_directory_stays_one() {
+    let stage = serve(&[ACME]).await;
+    let directory = json!({"type": {"blob": {"format": "csv", "dimensionality": "MULTIPART"}}});
+    let task = task(&json!({"rows": directory}));
+    let handle = stage.created(&task).await;
+    let (phase, told, outputs) =
+        stage.polled(&task, &handle, json!({"state": "done", "rows": "s3://b/d/"})).await;
+    assert_eq!(phase, "SUCCEEDED", "{told}");
+    let blob = &outputs["literals"]["rows"]["scalar"]["blob"];
+    assert_eq!(blob["uri"], "s3://b/d/");
+    let expected = json!({"format": "csv", "dimensionality": "MULTIPART"});
+    assert_eq!(blob["metadata"]["type"], expected, "{outputs}");
+}
+
+#[tokio::test]
 async fn an_output_that_the_file_does_not_have_is_refused() {
     let stage = serve(&[ACME]).await;
     let task = task(&json!({"speed": {"type": {"simple": "INTEGER"}}}));
