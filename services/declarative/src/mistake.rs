@@ -51,6 +51,10 @@ impl Mistake {
             YamlError::SerdeUnknownVariant { variant, expected, .. } => {
                 Self::unknown(place.of_word(variant, source), "value", variant, expected)
             }
+            YamlError::UnsupportedTag { tag, .. } => {
+                let message = format!("the tag `{tag}` has no meaning here");
+                Self::new(place.of_word(tag, source), message)
+            }
             error => {
                 let formatter = UserMessageFormatter;
                 let mut message = error.render_with_formatter(&formatter);

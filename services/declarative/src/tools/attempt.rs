@@ -21,7 +21,7 @@ use crate::{
     expression::Scope,
     mistake::{Mistake, Mistakes},
     request::Request,
-    settings::{self, Assignment},
+    settings::{self, Assignment, Declared},
     status,
     task::{Values, ids, origin_of},
     trace::Trace,
@@ -107,7 +107,7 @@ struct Short {
 /// # Errors
 /// What is wrong with the file, the task, the settings or the answers.
 pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
-    let plan = Plan::of(attempt)?;
+    let plan = Plan::of(attempt, None)?;
     let requests = Requests::of(&plan.definition, &plan.scope)?;
     plan.trace.take();
     let this = Offline { requests, plan };
@@ -160,14 +160,17 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// What `attempt` tries.
+    /// What `attempt` tries, at the URL `against` if it is sent. It is then the vendor's address, too, if this is the only setting
+    /// that the attempt lacks.
     ///
     /// # Errors
     /// What is wrong with the file, the settings or the form of the task.
-    pub(super) fn of(attempt: &Attempt<'_>) -> Result<Self, String> {
+    pub(super) fn of(attempt: &Attempt<'_>, against: Option<&str>) -> Result<Self, String> {
         let definition = Definition::read(attempt.name, attempt.source);
         let definition = definition.map_err(|mistakes| mistakes.to_string())?;
-        let settings = settings::values(&definition.name, &definition.settings, &attempt.set);
+        let address = against.and_then(|url| address(&definition, &attempt.set, url));
+        let set = attempt.set.iter().cloned().chain(address).collect::<Vec<_>>();
+        let settings = settings::values(&definition.name, &definition.settings, &set);
         let settings = settings.map_err(|error| error.message().to_owned())?;
         let task = match attempt.request {
             Some(text) => serde_saphyr::from_str::<Short>(text).map_err(|error| {
@@ -211,6 +214,22 @@ impl Plan {
         let lines = self.trace.take();
         if self.explain { lines } else { String::new() }
     }
+}
+
+/// The setting with which the base begins, as `url`: if `set` lacks no other.
+fn address(definition: &Definition, set: &[Assignment], url: &str) -> Option<Assignment> {
+    let url = url.trim_end_matches('/');
+    let plugin = &definition.name;
+    let is_set =
+        |one: &&Declared| set.iter().any(|set| set.plugin == *plugin && set.name == one.name);
+    let required = definition.settings.iter().filter(|one| one.default.is_none());
+    let name = required.filter(|one| !is_set(one)).map(|one| one.name.clone()).next()?;
+    let address = Assignment { plugin: plugin.clone(), name, value: url.to_owned() };
+    let set = set.iter().cloned().chain([address.clone()]).collect::<Vec<_>>();
+    let values = settings::values(plugin, &definition.settings, &set).ok()?;
+    let base =
+        definition.base.as_ref()?.eval(&Scope::default().with("settings", values)).ok()??;
+    base.starts_with(url).then_some(address)
 }
 
 struct Offline {

@@ -33,7 +33,7 @@ const LONGEST: usize = 4 << 10;
 /// What is wrong with the file, the task or the settings. The vendor's errors are part of what is shown.
 pub async fn attempt_against(attempt: &Attempt<'_>, args: &TrialArgs) -> StdResult<String, String> {
     let message = |error: Error| located(&error);
-    let plan = Plan::of(attempt)?;
+    let plan = Plan::of(attempt, args.against.as_deref())?;
     let Trial { http, cx } = Trial::new(service_info!(), args).map_err(message)?;
     let requests = Requests::of(&plan.definition, &plan.scope)?;
     let requests = requests.sent_to(args.against.as_deref().unwrap_or_default());
