@@ -11,13 +11,12 @@ use plugin_core::{
 
 use crate::{
     checker::Checker,
-    expression::{EvalError, Scope, Text},
+    expression::{EvalError, Scope, Text, invalid},
     file::{self, AwsProtocol},
     located::At,
     mistake::Mistake,
     names::Scopes,
     request::header_name,
-    task::invalid,
 };
 
 /// The compiled `auth` of a file. Secrets are names.

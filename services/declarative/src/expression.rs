@@ -1,14 +1,12 @@
 //! Expressions of minijinja: typed values, twelve functions, no loops; and text with expressions in it.
 
+mod error;
 mod functions;
 mod json;
 mod text;
 mod words;
 
-use std::{
-    fmt,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use minijinja::{
     Environment, ErrorKind, Expression, UndefinedBehavior, Value as Jinja,
@@ -18,6 +16,7 @@ use plugin_core::serde_json::Value as Json;
 
 use self::words::Words;
 pub(crate) use self::{
+    error::{EvalError, invalid, origin_of, with_origin},
     functions::{SHORT_KEY, short_key},
     text::Text,
 };
@@ -87,48 +86,6 @@ impl Scope {
         if let Some(trace) = &self.trace {
             trace.add(format!("{}: {value}", name()));
         }
-    }
-}
-
-/// Why an expression, or what is made of it, has no value. Its `Display` names the expression, and is for whoever sent the task.
-#[derive(Debug)]
-pub(crate) struct EvalError {
-    message: String,
-    origin: Option<Origin>,
-}
-
-impl EvalError {
-    pub(crate) fn new(message: String, origin: Option<&Origin>) -> Self {
-        Self { message, origin: origin.cloned() }
-    }
-
-    /// The same, of the part `part`.
-    pub(crate) fn within(self, part: &str) -> Self {
-        Self { message: format!("{part}: {}", self.message), ..self }
-    }
-
-    /// The same, of a part of `part`.
-    pub(crate) fn below(self, part: &str) -> Self {
-        Self { message: format!("{part}.{}", self.message), ..self }
-    }
-
-    /// Where the expression is, for the file's author.
-    pub(crate) fn into_origin(self) -> Option<Origin> {
-        self.origin
-    }
-
-    /// What is wrong, and where, for the file's author.
-    pub(crate) fn located(&self) -> String {
-        match &self.origin {
-            Some(origin) => format!("{self}\n  --> {origin}"),
-            None => self.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for EvalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
     }
 }
 

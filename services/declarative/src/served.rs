@@ -18,11 +18,11 @@ use self::clients::{Clients, Vendor};
 use crate::{
     definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
-    expression::{EvalError, Scope, Text},
+    expression::{EvalError, Scope, Text, invalid, origin_of, with_origin},
     job::Job,
     request::{NO_HEADER, Prepared},
     status::{self, unreadable},
-    task::{Values, ids, invalid, origin_of, with_origin},
+    task::{Values, ids},
     value::Value,
 };
 

@@ -7,8 +7,7 @@ use plugin_core::{
 
 use crate::{
     definition::{Execute, Get, StatePhase, phase},
-    expression::{EvalError, Expr, Scope, Text},
-    task::with_origin,
+    expression::{EvalError, Expr, Scope, Text, with_origin},
     value::Value,
 };
 

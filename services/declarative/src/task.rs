@@ -1,14 +1,13 @@
 //! What the expressions of `create` see of a task.
 
 use plugin_core::{
-    Context, Error, Result, Task,
+    Context, Result, Task,
     serde_json::{Map, Value as Json, json},
 };
 
 use crate::{
     definition::Definition,
     expression::{EvalError, SHORT_KEY, Scope, Text, short_key},
-    located::Origin,
 };
 
 /// A task's values, by the names that expressions have for them.
@@ -90,19 +89,4 @@ pub(crate) fn ids(ids: &[(String, Text)], scope: &Scope) -> Result<Map<String, J
         found.insert(name.clone(), id.into());
     }
     Ok(found)
-}
-
-/// `error` as one of the plugin's file and the task's values. Where it is in the file, is for the log.
-pub(crate) fn invalid(error: EvalError) -> Error {
-    with_origin(Error::invalid(error.to_string()), error.into_origin())
-}
-
-/// `error` about what is at `origin` of a file.
-pub(crate) fn with_origin(error: Error, origin: Option<Origin>) -> Error {
-    origin.into_iter().fold(error, Error::with_source)
-}
-
-/// Where in a file the expression is that `error` is about.
-pub(crate) fn origin_of(error: &Error) -> Option<&Origin> {
-    std::error::Error::source(error)?.downcast_ref()
 }

@@ -12,7 +12,10 @@ use plugin_core::{
 };
 
 use crate::{
-    auth::AwsApi, definition::Definition, expression::Scope, file::AwsProtocol, task::invalid,
+    auth::AwsApi,
+    definition::Definition,
+    expression::{Scope, invalid},
+    file::AwsProtocol,
 };
 
 /// The client of the API `api`, with the settings that `scope` has.

@@ -10,9 +10,8 @@ use crate::{
     auth::Auth,
     base_url::base_url,
     definition::Definition,
-    expression::Scope,
+    expression::{Scope, invalid},
     limits::{Bounds, Creates, Limits},
-    task::invalid,
 };
 
 /// Calls the vendor.

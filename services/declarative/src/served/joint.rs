@@ -11,10 +11,9 @@ use plugin_core::{
 use super::{Served, answered, clients::Vendor};
 use crate::{
     definition::{Get, Many},
-    expression::{EvalError, Scope, scalar},
+    expression::{EvalError, Scope, invalid, scalar},
     job::Job,
     status::{self, unreadable},
-    task::invalid,
 };
 
 impl Served {

@@ -18,12 +18,12 @@ use super::{
 use crate::{
     auth::Auth,
     definition::{Create, Definition, Execute, Idempotency, Jobs, Work},
-    expression::Scope,
+    expression::{Scope, origin_of},
     mistake::{Mistake, Mistakes},
     request::Request,
     settings::{self, Assignment, Declared},
     status,
-    task::{Values, ids, origin_of},
+    task::{Values, ids},
     trace::Trace,
 };
 
