@@ -8,6 +8,7 @@ mod value;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use bytes::Bytes;
 use server_core::{Error, Result};
 
 pub(crate) use self::json::{in_words, read_custom};
@@ -75,6 +76,8 @@ pub struct Task<Custom> {
     pub iam_role: Option<String>,
     pub(crate) statement: Option<String>,
     pub(crate) outputs: BTreeMap<String, Type>,
+    /// The declarations of outputs that say more than their [`Type`], encoded: directories, and formats of files and tables.
+    pub(crate) detailed_outputs: Bytes,
 }
 
 /// The names under which a task is registered at Flyte; empty where the caller sent none.
@@ -125,6 +128,7 @@ impl<Custom> Task<Custom> {
             iam_role: None,
             statement: None,
             outputs: BTreeMap::new(),
+            detailed_outputs: Bytes::new(),
         }
     }
 
@@ -198,6 +202,7 @@ impl<Custom> Task<Custom> {
             iam_role: self.iam_role,
             statement: self.statement,
             outputs: self.outputs,
+            detailed_outputs: self.detailed_outputs,
         })
     }
 }

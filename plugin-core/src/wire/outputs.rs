@@ -1,5 +1,9 @@
 //! What Flyte reads of the outputs of plugins that speak plain JSON.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use prost::Message as _;
 use serde_json::Value as Json;
 use server_core::{Error, Result};
 
@@ -8,8 +12,9 @@ use super::{
     literal::kind,
     path::Path,
     proto::flyteidl::core::{
-        BlobMetadata, Literal, LiteralType, literal::Value as LiteralValue,
-        literal_type::Type as ProtoType, scalar::Value as ScalarValue,
+        BlobMetadata, BlobType, Literal, LiteralType, Scalar, Variable, VariableMap,
+        literal::Value as LiteralValue, literal_type::Type as ProtoType,
+        scalar::Value as ScalarValue,
     },
 };
 use crate::task::{Type, Value};
@@ -39,24 +44,62 @@ pub(super) fn check_nulls(path: &Path<'_>, value: &Value, declared: &Type) -> Re
     }
 }
 
-/// Gives the files and directories in `literal` their declared type.
-pub(super) fn describe_blobs(literal: &mut Literal, declared: &LiteralType) {
+/// The declarations among `declared` that say more of files and tables than [`kind`] keeps, encoded for
+/// [`OutputTypes::of`](super::OutputTypes::of).
+pub(super) fn detailed(declared: &BTreeMap<String, Variable>) -> Bytes {
+    let detailed = declared.iter().filter(|(_, it)| it.r#type.as_ref().is_some_and(has_details));
+    let variables = detailed.map(|(name, variable)| {
+        let r#type = variable.r#type.clone();
+        (name.clone(), Variable { r#type, ..Variable::default() })
+    });
+    VariableMap { variables: variables.collect() }.encode_to_vec().into()
+}
+
+fn has_details(declared: &LiteralType) -> bool {
+    match declared.r#type.as_ref() {
+        Some(ProtoType::Blob(blob)) => *blob != BlobType::default(),
+        Some(ProtoType::StructuredDatasetType(table)) => !table.format.is_empty(),
+        Some(ProtoType::CollectionType(item) | ProtoType::MapValueType(item)) => has_details(item),
+        Some(ProtoType::UnionType(union)) => union.variants.iter().any(has_details),
+        Some(ProtoType::Simple(_) | ProtoType::Schema(_) | ProtoType::EnumType(_)) | None => false,
+    }
+}
+
+/// Gives the files, directories and tables in `literal` what their declared type says of them.
+pub(super) fn describe(literal: &mut Literal, declared: &LiteralType) {
     match (literal.value.as_mut(), declared.r#type.as_ref()) {
-        (Some(LiteralValue::Scalar(scalar)), Some(ProtoType::Blob(blob_type))) => {
-            if let Some(ScalarValue::Blob(blob)) = &mut scalar.value {
-                blob.metadata = Some(BlobMetadata { r#type: Some(blob_type.clone()) });
-            }
-        }
         (Some(LiteralValue::Collection(list)), Some(ProtoType::CollectionType(item))) => {
-            list.literals.iter_mut().for_each(|each| describe_blobs(each, item));
+            list.literals.iter_mut().for_each(|each| describe(each, item));
         }
         (Some(LiteralValue::Map(map)), Some(ProtoType::MapValueType(item))) => {
-            map.literals.values_mut().for_each(|each| describe_blobs(each, item));
+            map.literals.values_mut().for_each(|each| describe(each, item));
         }
         (Some(_), Some(ProtoType::UnionType(union))) => {
             let mut others = union.variants.iter().filter(|it| kind(it) != Type::Null);
             if let (Some(only), None) = (others.next(), others.next()) {
-                describe_blobs(literal, only);
+                describe(literal, only);
+            }
+        }
+        (Some(LiteralValue::Scalar(scalar)), Some(declared)) => describe_scalar(scalar, declared),
+        _ => {}
+    }
+}
+
+/// Gives the file, directory or table `scalar` its declared type.
+fn describe_scalar(scalar: &mut Scalar, declared: &ProtoType) {
+    match (&mut scalar.value, declared) {
+        (Some(ScalarValue::Blob(blob)), ProtoType::Blob(declared)) => {
+            blob.metadata = Some(BlobMetadata { r#type: Some(declared.clone()) });
+        }
+        (
+            Some(ScalarValue::StructuredDataset(table)),
+            ProtoType::StructuredDatasetType(declared),
+        ) => {
+            let metadata = table.metadata.get_or_insert_default();
+            let own = metadata.structured_dataset_type.get_or_insert_default();
+            // What the vendor says that it has written counts.
+            if own.format.is_empty() {
+                own.format.clone_from(&declared.format);
             }
         }
         _ => {}

@@ -13,7 +13,7 @@ use super::{
     declared::{fit, kind_of, of_optional},
     json::to_proto_json,
     literal::{from_struct, kind, literal, literal_type},
-    outputs::{check_depth, check_nulls, describe_blobs},
+    outputs::{check_depth, check_nulls, describe},
     path::Path,
     plain::from_plain_json,
     proto::flyteidl::{
@@ -94,7 +94,11 @@ impl OutputTypes {
             let r#type = Some(literal_type(declared));
             (name.clone(), Variable { r#type, ..Variable::default() })
         });
-        Self(VariableMap { variables: variables.collect() })
+        let mut variables = variables.collect::<BTreeMap<_, _>>();
+        // This program has encoded them.
+        let detailed = VariableMap::decode(task.detailed_outputs.clone()).unwrap_or_default();
+        variables.extend(detailed.variables);
+        Self(VariableMap { variables })
     }
 
     /// The names of the outputs, in their order.
@@ -166,7 +170,8 @@ impl OutputTypes {
     }
 
     /// `status` with `outputs`, as [`values`](Self::values) reads them. Each file and directory has its declared type,
-    /// without which flytekit takes a directory for a file, and refuses it.
+    /// without which flytekit takes a directory for a file, and refuses it; a table has the declared format, unless it names
+    /// its own.
     ///
     /// # Errors
     /// As [`values`](Self::values).
@@ -176,7 +181,7 @@ impl OutputTypes {
             let mut literal = literal(&value);
             let variable = self.0.variables.get(&name);
             if let Some(declared) = variable.and_then(|variable| variable.r#type.as_ref()) {
-                describe_blobs(&mut literal, declared);
+                describe(&mut literal, declared);
             }
             literals.insert(name, literal);
         }

@@ -10,6 +10,7 @@ use server_core::{Error, Result};
 use super::{
     bounds::Bounds,
     literal::{exact_struct, input, kind},
+    outputs::detailed,
     path::Path,
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
@@ -107,8 +108,10 @@ fn task(
 ) -> Result<Task<Json>> {
     let proto::Identifier { project, domain, name, version, .. } = template.id.unwrap_or_default();
     let interface = template.interface.unwrap_or_default();
-    let declared = interface.outputs.unwrap_or_default().variables.into_iter();
+    let declared = interface.outputs.unwrap_or_default().variables;
+    let detailed_outputs = detailed(&declared);
     let outputs = declared
+        .into_iter()
         .map(|(name, variable)| (name, variable.r#type.as_ref().map_or(Type::Unknown, kind)));
     let timeout = template.metadata.and_then(|metadata| metadata.timeout);
     let (statement, container) = match template.target {
@@ -132,6 +135,7 @@ fn task(
             .filter(|role| !role.is_empty()),
         statement,
         outputs: outputs.collect(),
+        detailed_outputs,
     })
 }
 

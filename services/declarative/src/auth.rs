@@ -11,7 +11,7 @@ use plugin_core::{
 
 use crate::{
     checker::Checker,
-    expression::{EvalError, Scope, Text},
+    expression::{EvalError, Scope, Text, invalid},
     file::{self, AwsProtocol},
     located::At,
     mistake::Mistake,
@@ -190,11 +190,11 @@ impl AwsApi {
 
 /// The text of `text`, if there is one, with the settings that `scope` has.
 fn read(text: &Option<Text>, scope: &Scope) -> Result<Option<String>> {
-    text.as_ref().map_or(Ok(None), |text| text.eval(scope).map_err(|error| in_auth(&error)))
+    text.as_ref().map_or(Ok(None), |text| text.eval(scope).map_err(in_auth))
 }
 
-fn in_auth(error: &EvalError) -> Error {
-    Error::invalid(format!("upstream.auth: {error}"))
+fn in_auth(error: EvalError) -> Error {
+    invalid(error.within("upstream.auth"))
 }
 
 /// The secrets of a file, and whether each is used.
@@ -285,8 +285,7 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
 impl Oauth2 {
     fn source(&self, http: &HttpBuilder, scope: &Scope) -> Result<ClientCredentials> {
         let missing = || Error::invalid("upstream.auth.oauth2.token_url: has no value");
-        let token_url =
-            self.token_url.eval(scope).map_err(|error| in_auth(&error))?.ok_or_else(missing)?;
+        let token_url = self.token_url.eval(scope).map_err(in_auth)?.ok_or_else(missing)?;
         Ok(ClientCredentials {
             http: http.clone().build(&token_url)?,
             client_id: self.client_id.clone(),

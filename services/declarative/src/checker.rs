@@ -1,10 +1,12 @@
 //! Compiles the parts of a file, and collects their mistakes.
 
+use std::sync::Arc;
+
 use plugin_core::http::HeaderName;
 
 use crate::{
     expression::{Expr, Text},
-    located::{At, Entries, Place},
+    located::{At, Entries, Place, Source},
     mistake::Mistake,
     names::Names,
     node::Node,
@@ -13,7 +15,7 @@ use crate::{
 
 /// Compiles the parts of the file `source`.
 pub(crate) struct Checker<'a> {
-    pub(crate) source: &'a str,
+    pub(crate) source: &'a Arc<Source>,
     pub(crate) mistakes: Vec<Mistake>,
     /// The header of the credentials, once it is known.
     pub(crate) credentials: Option<HeaderName>,

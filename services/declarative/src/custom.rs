@@ -1,6 +1,6 @@
 //! The fields of a task's `custom`: their JSON Schema, and the check of a value.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use plugin_core::{
     Error, Result,
@@ -9,7 +9,7 @@ use plugin_core::{
 
 use crate::{
     file::{Field, FieldType},
-    located::Entries,
+    located::{Entries, Source},
     mistake::{Mistake, nearest},
     names::Names,
     value::Value,
@@ -28,7 +28,7 @@ struct One {
 impl Fields {
     pub(crate) fn compile(
         fields: &Entries<Field>,
-        file: &str,
+        file: &Arc<Source>,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let mut compiled = BTreeMap::new();

@@ -3,6 +3,8 @@
 mod execute;
 mod jobs;
 
+use std::sync::Arc;
+
 use plugin_core::{
     Error, Kind,
     http::HeaderName,
@@ -22,7 +24,7 @@ use crate::{
     expression::Text,
     file::{File, Head, VERSION},
     limits::Limits,
-    located::{At, Entries},
+    located::{At, Entries, Source},
     mistake::{Mistake, Mistakes},
     names::{Names, Scopes},
     node::{Node, Tree},
@@ -99,14 +101,16 @@ impl Definition {
     /// Every mistake with its place; of YAML's own mistakes, the first.
     pub fn read(name: &str, source: &str) -> Result<Self, Mistakes> {
         let file = File::parse(name, source)?;
-        let mut checker = Checker { source, mistakes: Vec::new(), credentials: None };
+        let (name, text) = (name.to_owned(), source.to_owned());
+        let source = Arc::new(Source { name, text });
+        let mut checker = Checker { source: &source, mistakes: Vec::new(), credentials: None };
         let definition = Self::compile(&mut checker, &file);
         let mut list = checker.mistakes;
         if list.is_empty() {
             return Ok(definition);
         }
         list.sort_by_key(|mistake| mistake.place.start);
-        Err(Mistakes { name: name.to_owned(), source: source.to_owned(), list })
+        Err(Mistakes { name: source.name.clone(), source: source.text.clone(), list })
     }
 
     fn compile(checker: &mut Checker<'_>, file: &File) -> Self {
@@ -133,16 +137,17 @@ impl Definition {
         let secrets = file.secrets.0.iter();
         let secrets = secrets.map(|(name, about)| (name.value.clone(), about.value.clone()));
         let is_aws = matches!(auth, Auth::Aws(_));
+        let task_types = task_types(checker, &file.plugin);
         Self {
             name: name_of(checker, &file.plugin),
             description: file.plugin.description.value.clone(),
-            task_types: task_types(checker, &file.plugin),
+            limits: Limits::compile(checker, &file.limits, &task_types),
+            task_types,
             settings,
             secrets: secrets.collect(),
             base: base(checker, file, &scopes, is_aws),
             headers: headers(checker, file, &scopes),
             work: work(checker, file, &scopes, &ids, auth.calls()),
-            limits: Limits::compile(checker, &file.limits),
             errors: Errors::compile(checker, &file.errors, &scopes, is_aws),
             links: links(checker, file, &scopes),
             example: example(checker, &file.plugin, &custom),

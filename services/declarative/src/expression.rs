@@ -1,13 +1,12 @@
 //! Expressions of minijinja: typed values, twelve functions, no loops; and text with expressions in it.
 
+mod error;
 mod functions;
 mod json;
+mod text;
 mod words;
 
-use std::{
-    fmt,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use minijinja::{
     Environment, ErrorKind, Expression, UndefinedBehavior, Value as Jinja,
@@ -15,10 +14,14 @@ use minijinja::{
 };
 use plugin_core::serde_json::Value as Json;
 
-pub(crate) use self::functions::{SHORT_KEY, short_key};
 use self::words::Words;
+pub(crate) use self::{
+    error::{EvalError, invalid, origin_of, with_origin},
+    functions::{SHORT_KEY, short_key},
+    text::Text,
+};
 use crate::{
-    located::Place,
+    located::{Origin, Place, Source},
     mistake::Mistake,
     names::{Names, check_member, check_name},
     trace::Trace,
@@ -86,23 +89,11 @@ impl Scope {
     }
 }
 
-/// Why an expression has no value. Its `Display` names the expression.
-#[derive(Debug)]
-pub(crate) struct EvalError {
-    source: String,
-    reason: String,
-}
-
-impl fmt::Display for EvalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.source, self.reason)
-    }
-}
-
 /// A compiled expression.
 #[derive(Debug)]
 pub(crate) struct Expr {
     source: String,
+    origin: Option<Origin>,
     /// None of an expression with a mistake, whose file is not served.
     compiled: Option<Expression<'static, 'static>>,
     names: Vec<String>,
@@ -116,10 +107,10 @@ impl Expr {
     pub(crate) fn compile(
         source: &str,
         place: Place,
-        file: &str,
+        file: &Arc<Source>,
         names: &Names,
     ) -> Result<Self, Mistake> {
-        let at = |word: &str| place.of_word(source, file).of_word(word, file);
+        let at = |word: &str| place.of_word(source, &file.text).of_word(word, &file.text);
         let source = source.trim();
         if source.is_empty() {
             return Err(Mistake::new(place, "the expression is empty"));
@@ -142,35 +133,57 @@ impl Expr {
         for name in &found {
             check_name(name, names, &at)?;
         }
-        Ok(Self { source: source.to_owned(), compiled: Some(compiled), names: found })
+        let origin = Some(Origin::new(file, at(source)));
+        let compiled = Some(compiled);
+        let this = Self { source: source.to_owned(), origin, compiled, names: found };
+        // What sees nothing is the same for every task.
+        match this.is_constant().then(|| this.reckoned(&Scope::default())) {
+            Some(Err(reason)) => Err(Mistake::new(at(source), format!("has no value: {reason}"))),
+            Some(Ok(_)) | None => Ok(this),
+        }
+    }
+
+    /// Whether it uses no names.
+    fn is_constant(&self) -> bool {
+        self.names.is_empty()
     }
 
     /// Stands for an expression with a mistake.
     pub(crate) fn nothing() -> Self {
-        Self { source: String::new(), compiled: None, names: Vec::new() }
+        Self { source: String::new(), origin: None, compiled: None, names: Vec::new() }
     }
 
     /// Its value; `None` if it is undefined or none.
     pub(crate) fn eval(&self, scope: &Scope) -> Result<Option<Json>, EvalError> {
-        let value = self.value(scope);
+        let value = self.reckoned(scope);
         if let Some(trace) = &scope.trace {
             match &value {
                 Ok(value) => trace.gave(&format!("={}", self.source), value.as_ref()),
-                Err(error) => trace.add(format!("={}: {}", self.source, error.reason)),
+                Err(reason) => trace.add(format!("={}: {reason}{}", self.source, self.at())),
             }
         }
-        value
+        value.map_err(|reason| self.error(&reason))
     }
 
-    fn value(&self, scope: &Scope) -> Result<Option<Json>, EvalError> {
+    /// Its value, or the reason why it has none.
+    fn reckoned(&self, scope: &Scope) -> Result<Option<Json>, String> {
         let Some(compiled) = &self.compiled else { return Ok(None) };
         let value = compiled.eval(Jinja::from_dyn_object(Arc::clone(&scope.values)));
-        let value = value.map_err(|error| self.error(reason(&error)))?;
+        let value = value.map_err(|error| reason(&error))?;
         if value.is_undefined() || value.is_none() {
             return Ok(None);
         }
-        let json = json::to_json(&value);
-        json.map(Some).map_err(|reason| self.error(reason.to_owned()))
+        json::to_json(&value).map(Some).map_err(ToOwned::to_owned)
+    }
+
+    /// Where it is, after what is said of it.
+    fn at(&self) -> String {
+        self.origin.as_ref().map(|origin| format!(" ({origin})")).unwrap_or_default()
+    }
+
+    /// Where it is.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// Its value as text; `None` if it is undefined or none.
@@ -178,7 +191,7 @@ impl Expr {
         let Some(value) = self.eval(scope)? else { return Ok(None) };
         match scalar(&value) {
             Some(text) => Ok(Some(text)),
-            None => Err(self.error("must be a string, a number or a truth value here".to_owned())),
+            None => Err(self.error("must be a string, a number or a truth value here")),
         }
     }
 
@@ -187,7 +200,7 @@ impl Expr {
         match self.eval(scope)? {
             None => Ok(false),
             Some(Json::Bool(truth)) => Ok(truth),
-            Some(_) => Err(self.error("must be true or false".to_owned())),
+            Some(_) => Err(self.error("must be true or false")),
         }
     }
 
@@ -202,11 +215,12 @@ impl Expr {
 
     /// The error that it has no value where one is needed.
     pub(crate) fn absent(&self) -> EvalError {
-        self.error("has no value".to_owned())
+        self.error("has no value")
     }
 
-    fn error(&self, reason: String) -> EvalError {
-        EvalError { source: self.source.clone(), reason }
+    /// An error about it.
+    pub(crate) fn error(&self, reason: &str) -> EvalError {
+        EvalError::new(format!("`{}`: {reason}", self.source), self.origin())
     }
 }
 
@@ -228,89 +242,6 @@ pub(crate) fn scalar(value: &Json) -> Option<String> {
         Json::Number(number) => Some(number.to_string()),
         Json::Bool(truth) => Some(truth.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,
-    }
-}
-
-/// Text with `${expression}` in it, or, as a whole, one `=expression`. `$${` stands for `${`.
-#[derive(Debug, Default)]
-pub(crate) struct Text(Vec<Part>);
-
-#[derive(Debug)]
-enum Part {
-    Literal(String),
-    Expr(Expr),
-}
-
-impl Text {
-    /// Compiles `text`.
-    ///
-    /// # Errors
-    /// The first mistake.
-    pub(crate) fn compile(
-        text: &str,
-        place: Place,
-        file: &str,
-        names: &Names,
-    ) -> Result<Self, Mistake> {
-        if let Some(expression) = text.strip_prefix('=') {
-            return Ok(Self(vec![Part::Expr(Expr::compile(expression, place, file, names)?)]));
-        }
-        let mut parts = Vec::new();
-        let (mut literal, mut rest) = (String::new(), text);
-        while let Some(at) = rest.find("${") {
-            let (before, after) = rest.split_at(at);
-            if let Some(escaped) = before.strip_suffix('$') {
-                literal.extend([escaped, "${"]);
-                rest = &after[2..];
-                continue;
-            }
-            literal.push_str(before);
-            let Some(end) = words::end_of_braces(&after[2..]) else {
-                return Err(Mistake::new(place.of_word("${", file), "`${` is not closed")
-                    .help("write $${ for the characters themselves".to_owned()));
-            };
-            parts.push(Part::Literal(std::mem::take(&mut literal)));
-            parts.push(Part::Expr(Expr::compile(&after[2..2 + end], place, file, names)?));
-            rest = &after[2 + end + 1..];
-        }
-        literal.push_str(rest);
-        parts.push(Part::Literal(literal));
-        parts.retain(|part| !matches!(part, Part::Literal(text) if text.is_empty()));
-        Ok(Self(parts))
-    }
-
-    /// The text; `None` if it is one expression without a value.
-    ///
-    /// # Errors
-    /// An expression within text has no value, or is no scalar.
-    pub(crate) fn eval(&self, scope: &Scope) -> Result<Option<String>, EvalError> {
-        if let [Part::Expr(only)] = self.0.as_slice() {
-            return only.eval_text(scope);
-        }
-        let mut text = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Expr(expr) => {
-                    text += &expr.eval_text(scope)?.ok_or_else(|| expr.absent())?;
-                }
-            }
-        }
-        Ok(Some(text))
-    }
-
-    /// The text without expressions, if it has none.
-    pub(crate) fn literal(&self) -> Option<&str> {
-        match self.0.as_slice() {
-            [] => Some(""),
-            [Part::Literal(text)] => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Whether an expression uses `name`.
-    pub(crate) fn uses(&self, name: &str) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::Expr(expr) if expr.uses(name)))
     }
 }
 

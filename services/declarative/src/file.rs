@@ -1,6 +1,7 @@
 //! The file: version 1 of the language, as its JSON Schema and its reference have it.
 
 mod auth;
+mod limits;
 mod parse;
 
 use plugin_core::schemars::{self, JsonSchema};
@@ -8,6 +9,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     auth::{Auth, AwsProtocol, AwsSigv4},
+    limits::Limits,
     parse::decode,
 };
 use crate::{
@@ -322,25 +324,6 @@ pub(crate) struct Delete {
     /// Errors that say that the job has ended: codes, or an expression of `code` and `message`.
     #[serde(default)]
     pub(crate) ended: Option<Node>,
-}
-
-/// Limits of the tasks and calls of this file. What is not here is as the service's settings have it, where calls of each
-/// file are counted by themselves, too.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// The most creates, or calls of `execute`, in progress at once in a replica. Further ones are refused as overload, and
-    /// Flyte repeats them. Polls and cancels are not counted.
-    #[serde(default)]
-    pub(crate) creates: Option<At<usize>>,
-    /// The most calls to the vendor at once from a replica, in place of `--upstream-concurrency`. Polls take three quarters
-    /// of them at most.
-    #[serde(default)]
-    pub(crate) upstream_concurrency: Option<At<usize>>,
-    /// How long one attempt of a call to the vendor may take, in place of `--upstream-timeout`: `10s`. A create, or a call of
-    /// `execute`, ends with `--request-timeout` at the latest.
-    #[serde(default)]
-    pub(crate) upstream_timeout: Option<At<String>>,
 }
 
 /// How the vendor reports errors. Each class is a list of codes, or an expression of `code`, `message`, `status`,

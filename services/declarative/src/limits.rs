@@ -1,11 +1,11 @@
-//! Limits that a file has of its own.
+//! Limits that a file has of its own, and those of its task types.
 
 use std::time::Duration;
 
 use plugin_core::{Error, HttpBuilder, Result, parse_timeout};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{checker::Checker, file, located::At};
+use crate::{checker::Checker, file, located::At, mistake::Mistake};
 
 /// How soon a refused create may be repeated.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -13,22 +13,62 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The compiled limits of a file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
+    pub(crate) file: Bounds,
+    /// Those of task types, by name, in place of the file's.
+    pub(crate) task_types: Vec<(String, Bounds)>,
+}
+
+/// The limits of tasks and calls that are counted together.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Bounds {
     pub(crate) creates: Option<usize>,
     pub(crate) upstream_concurrency: Option<usize>,
     pub(crate) upstream_timeout: Option<Duration>,
 }
 
 impl Limits {
-    pub(crate) fn compile(checker: &mut Checker<'_>, file: &file::Limits) -> Self {
-        let timeout = file.upstream_timeout.as_ref().and_then(|text| {
+    /// Those of a file with the task types `known`.
+    pub(crate) fn compile(
+        checker: &mut Checker<'_>,
+        file: &file::Limits,
+        known: &[(String, i32)],
+    ) -> Self {
+        let known = known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        let mut task_types = Vec::new();
+        for (name, own) in &file.task_types.0 {
+            if !known.contains(&name.value.as_str()) {
+                checker.wrong(Mistake::unknown(name.place, "task type", &name.value, &known));
+            }
+            let (concurrency, timeout) = (&own.upstream_concurrency, &own.upstream_timeout);
+            let bounds = Bounds::compile(checker, &own.creates, concurrency, timeout);
+            task_types.push((name.value.clone(), bounds));
+        }
+        let (concurrency, timeout) = (&file.upstream_concurrency, &file.upstream_timeout);
+        Self { file: Bounds::compile(checker, &file.creates, concurrency, timeout), task_types }
+    }
+}
+
+impl Bounds {
+    fn compile(
+        checker: &mut Checker<'_>,
+        creates: &Option<At<usize>>,
+        upstream_concurrency: &Option<At<usize>>,
+        upstream_timeout: &Option<At<String>>,
+    ) -> Self {
+        let timeout = upstream_timeout.as_ref().and_then(|text| {
             let parsed = parse_timeout(&text.value);
             parsed.map_err(|why| checker.mistake(text.place, why)).ok()
         });
         Self {
-            creates: count(checker, file.creates.as_ref()),
-            upstream_concurrency: count(checker, file.upstream_concurrency.as_ref()),
+            creates: count(checker, creates.as_ref()),
+            upstream_concurrency: count(checker, upstream_concurrency.as_ref()),
             upstream_timeout: timeout,
         }
+    }
+
+    /// Whether calls to the vendor have limits.
+    pub(crate) fn has_upstream(&self) -> bool {
+        self.upstream_concurrency.is_some() || self.upstream_timeout.is_some()
     }
 
     /// `http` with the limits of calls to the vendor.
@@ -52,19 +92,19 @@ fn count(checker: &mut Checker<'_>, count: Option<&At<usize>>) -> Option<usize> 
 pub(crate) struct Creates(Option<Semaphore>);
 
 impl Creates {
-    /// As many as `limits` have.
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self(limits.creates.map(Semaphore::new))
+    /// As many as `bounds` have.
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        Self(bounds.creates.map(Semaphore::new))
     }
 
-    /// Counts one of the plugin `name`, until the result is dropped.
+    /// Counts one of `whose`, for example of a plugin, until the result is dropped.
     ///
     /// # Errors
     /// `Unavailable` when there are as many as may be.
-    pub(crate) fn begin(&self, name: &str) -> Result<Option<SemaphorePermit<'_>>> {
+    pub(crate) fn begin(&self, whose: &str) -> Result<Option<SemaphorePermit<'_>>> {
         let begun = self.0.as_ref().map(Semaphore::try_acquire).transpose();
         begun.map_err(|_| {
-            let message = format!("the plugin {name} is overloaded; retry later");
+            let message = format!("the {whose} is overloaded; retry later");
             Error::unavailable(message).with_retry_after(RETRY_AFTER)
         })
     }

@@ -1,6 +1,6 @@
 //! Where things are in a file.
 
-use std::ops::Range;
+use std::{fmt, ops::Range, sync::Arc};
 
 use plugin_core::schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
@@ -64,6 +64,13 @@ impl Place {
         }
     }
 
+    /// The line and column of its beginning in `source`, from 1.
+    pub(crate) fn line_and_column(self, source: &str) -> (usize, usize) {
+        let before = &source[..self.range_in(source).start];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+
     /// As a range within `source`, at the borders of letters and not empty.
     pub(crate) fn range_in(self, source: &str) -> Range<usize> {
         let floor = |mut at: usize| {
@@ -77,6 +84,47 @@ impl Place {
         start..floor(self.end).max(start)
     }
 }
+
+/// A file's name and text.
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// Where in a file an expression is. Its `Display` is `FILE:LINE:COLUMN`. As the source of an error, it is for the log.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    source: Arc<Source>,
+    place: Place,
+}
+
+impl Origin {
+    /// The place.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// `place` in `source`.
+    pub(crate) fn new(source: &Arc<Source>, place: Place) -> Self {
+        Self { source: Arc::clone(source), place }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.place.line_and_column(&self.source.text);
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
+
+/// Not the whole file.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.place.fmt(f)
+    }
+}
+
+impl std::error::Error for Origin {}
 
 /// A value, and where it is.
 #[derive(Debug, Clone)]

@@ -51,6 +51,10 @@ impl Mistake {
             YamlError::SerdeUnknownVariant { variant, expected, .. } => {
                 Self::unknown(place.of_word(variant, source), "value", variant, expected)
             }
+            YamlError::UnsupportedTag { tag, .. } => {
+                let message = format!("the tag `{tag}` has no meaning here");
+                Self::new(place.of_word(tag, source), message)
+            }
             error => {
                 let formatter = UserMessageFormatter;
                 let mut message = error.render_with_formatter(&formatter);
@@ -112,9 +116,8 @@ impl Mistakes {
     pub fn list(&self) -> Vec<(usize, usize, &str)> {
         let mistakes = self.list.iter();
         let at = mistakes.map(|mistake| {
-            let before = &self.source[..mistake.place.range_in(&self.source).start];
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            (before.matches('\n').count() + 1, line.chars().count() + 1, mistake.message.as_str())
+            let (line, column) = mistake.place.line_and_column(&self.source);
+            (line, column, mistake.message.as_str())
         });
         at.collect()
     }

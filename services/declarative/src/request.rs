@@ -10,9 +10,9 @@ use plugin_core::{
 pub(crate) use self::prepared::{Body as PreparedBody, Prepared};
 use crate::{
     checker::Checker,
-    expression::{Scope, Text},
+    expression::{EvalError, Scope, Text},
     file,
-    located::{At, Entries, Place},
+    located::{At, Entries, Origin, Place},
     names::Names,
     value::Value,
 };
@@ -152,45 +152,47 @@ impl Request {
     ///
     /// # Errors
     /// An expression that has no value where one is needed, with its part of the request.
-    pub(crate) fn prepare(&self, scope: &Scope) -> Result<Prepared, String> {
+    pub(crate) fn prepare(&self, scope: &Scope) -> Result<Prepared, EvalError> {
         let mut prepared = Prepared::new(self.method.clone());
         match &self.target {
             Target::Call(operation) => prepared.call = Some(operation.clone()),
             Target::Path(segments, ends_with_slash) => {
                 prepared.ends_with_slash = *ends_with_slash;
                 for segment in segments {
-                    let text = segment.eval(scope).map_err(|error| format!("path: {error}"))?;
+                    let text = segment.eval(scope).map_err(|error| error.within("path"))?;
                     let text = text.filter(|text| !text.is_empty());
-                    let absent = || "path: a part of it has no value".to_owned();
+                    let absent = || segment.error("path: a part of it has no value");
                     let text = text.ok_or_else(absent)?;
                     if !is_segment(&text) {
-                        return Err(format!("path: {text:?} cannot be a part of it"));
+                        let message = format!("path: {text:?} cannot be a part of it");
+                        return Err(segment.error(message));
                     }
                     prepared.segments.push(text);
                 }
             }
         }
         for (name, value) in &self.query {
-            let text = value.eval_text(scope).map_err(|why| format!("query.{name}: {why}"))?;
+            let text =
+                value.eval_text(scope).map_err(|error| error.within(&format!("query.{name}")))?;
             prepared.query.extend(text.map(|text| (name.clone(), text)));
         }
         for (name, value) in &self.headers {
-            let text = value.eval_text(scope).map_err(|why| format!("headers.{name}: {why}"))?;
-            let Some(text) = text else { continue };
-            let value = text.parse().map_err(|_| format!("headers.{name}: {NO_HEADER}"))?;
-            prepared.headers.push((name.clone(), value));
+            let within = |error: EvalError| error.within(&format!("headers.{name}"));
+            let Some(text) = value.eval_text(scope).map_err(within)? else { continue };
+            let parsed = text.parse().map_err(|_| within(value.error(NO_HEADER)))?;
+            prepared.headers.push((name.clone(), parsed));
         }
         prepared.body = match &self.body {
             Body::None => PreparedBody::None,
             Body::Json(value) => {
-                let json = value.eval(scope).map_err(|error| format!("json: {error}"))?;
-                PreparedBody::Json(json.ok_or_else(|| "json: has no value".to_owned())?)
+                let json = value.eval(scope).map_err(|error| error.within("json"))?;
+                PreparedBody::Json(json.ok_or_else(|| value.error("json: has no value"))?)
             }
             Body::Form(fields) => {
                 let mut form = Vec::new();
                 for (name, value) in fields {
-                    let text =
-                        value.eval_text(scope).map_err(|why| format!("form.{name}: {why}"))?;
+                    let within = |error: EvalError| error.within(&format!("form.{name}"));
+                    let text = value.eval_text(scope).map_err(within)?;
                     form.extend(text.map(|text| (name.clone(), text)));
                 }
                 PreparedBody::Form(form)
@@ -222,7 +224,18 @@ fn path_of(checker: &mut Checker<'_>, path: &At<String>, names: &Names) -> Targe
             checker.mistake(path.place, "a path has no tabs and line breaks");
         }
         let segment = At { value: segment.to_owned(), place: path.place };
-        segments.push(checker.text(&segment, names));
+        let text = checker.text(&segment, names);
+        if text.literal().is_none()
+            && let Some(Ok(given)) = text.constant()
+            && !given.as_deref().is_some_and(|given| !given.is_empty() && is_segment(given))
+        {
+            let place = text.origin().map_or(path.place, Origin::place);
+            checker.mistake(
+                place,
+                format!("{:?} cannot be a part of a path", given.as_deref().unwrap_or_default()),
+            );
+        }
+        segments.push(text);
     }
     Target::Path(segments, ends_with_slash)
 }

@@ -1,29 +1,28 @@
 //! A plugin with its settings and its client: creates, polls and stops jobs.
 
 mod aws;
+mod clients;
 mod joint;
 
 use std::sync::Arc;
 
 use plugin_core::{
-    Context, Error, Http, HttpBuilder, Kind, OutputTypes, Result, Status, Task,
-    aws::{Asked, Aws, Place},
+    Context, Error, HttpBuilder, Kind, OutputTypes, Result, Status, Task,
+    aws::{Asked, Place},
     http::{HeaderName, HeaderValue},
     serde_json::{Map, Value as Json},
     upstream::Response,
 };
 
+use self::clients::{Clients, Vendor};
 use crate::{
-    auth::Auth,
-    base_url::base_url,
     definition::{Definition, Execute, Idempotency, Lookup, Work},
     errors::header_map,
-    expression::{Scope, Text},
+    expression::{EvalError, Scope, Text, invalid, origin_of, with_origin},
     job::Job,
-    limits::Creates,
     request::{NO_HEADER, Prepared},
     status::{self, unreadable},
-    task::{Values, ids, invalid},
+    task::{Values, ids},
     value::Value,
 };
 
@@ -33,8 +32,7 @@ pub(crate) struct Served {
     /// What every expression sees: the settings.
     scope: Scope,
     headers: Vec<(HeaderName, HeaderValue)>,
-    vendor: Vendor,
-    creates: Creates,
+    clients: Clients,
     watch: Option<Box<dyn Watch>>,
 }
 
@@ -44,11 +42,6 @@ pub(crate) trait Watch: Send + Sync {
     fn sending(&self, part: &str, request: &Prepared);
     /// The vendor answered.
     fn answered(&self, answer: &Result<Response>);
-}
-
-enum Vendor {
-    Http(Http),
-    Aws(Box<Aws>),
 }
 
 impl Served {
@@ -63,30 +56,15 @@ impl Served {
     ) -> Result<Self> {
         let mut headers = Vec::new();
         for (name, text) in &definition.headers {
-            let part = format!("upstream.headers.{name}");
-            let text = text.eval(&scope).map_err(|error| invalid(&part, error))?;
-            let value = text.as_deref().map(HeaderValue::from_str).transpose();
-            let value = value.map_err(|_| Error::invalid(format!("{part}: {NO_HEADER}")))?;
+            let within =
+                |error: EvalError| invalid(error.within(&format!("upstream.headers.{name}")));
+            let given = text.eval(&scope).map_err(within)?;
+            let value = given.as_deref().map(HeaderValue::from_str).transpose();
+            let value = value.map_err(|_| within(text.error(NO_HEADER)))?;
             headers.extend(value.map(|value| (name.clone(), value)));
         }
-        let http = definition.limits.on(http);
-        let vendor = match &definition.auth {
-            Auth::Aws(api) => Vendor::Aws(Box::new(aws::client(&definition, api, &scope, http)?)),
-            auth => {
-                let base = definition.base.as_ref().and_then(|base| base.eval(&scope).transpose());
-                let base = base.unwrap_or_else(|| Ok(String::new()));
-                let base = base.map_err(|error| invalid("upstream.base", error))?;
-                base_url(&base).map_err(|why| Error::invalid(format!("upstream.base: {why}")))?;
-                let http = auth.sign(http, &scope)?;
-                let (errors, own) = (Arc::clone(&definition), scope.clone());
-                let http = http.failures_with(move |status, headers, body| {
-                    errors.errors.read(own.clone(), status, headers, body)
-                });
-                Vendor::Http(http.build(&base)?)
-            }
-        };
-        let creates = Creates::new(&definition.limits);
-        Ok(Self { definition, scope, headers, vendor, creates, watch: None })
+        let clients = Clients::new(&definition, &scope, http)?;
+        Ok(Self { definition, scope, headers, clients, watch: None })
     }
 
     /// The same, watched by `watch`.
@@ -96,7 +74,7 @@ impl Served {
 
     /// Submits the job of `task`, or finds it.
     pub(crate) async fn create(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Job> {
-        let _begun = self.creates.begin(&self.definition.name)?;
+        let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         let outputs = OutputTypes::of(task);
         self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
         self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
@@ -114,8 +92,10 @@ impl Served {
         let create = &self.definition.jobs()?.create;
         let scope = values.scope(self.scope.clone());
         check_target(cx, "create.target", create.target.as_ref(), &scope)?;
-        let request =
-            create.request.prepare(&scope).map_err(|error| invalid("create.request", error))?;
+        let request = create
+            .request
+            .prepare(&scope)
+            .map_err(|error| invalid(error.below("create.request")))?;
         let repeats = match &create.idempotency {
             Idempotency::Key => true,
             Idempotency::Lookup(lookup) => {
@@ -131,7 +111,8 @@ impl Served {
                 created.map_err(|error| explained(error, &response))
             }
             (Err(error), Some(exists)) if error.kind() == Kind::AlreadyExists => {
-                let ids = ids(exists, &scope).map_err(|error| invalid("create.exists", error))?;
+                let ids =
+                    ids(exists, &scope).map_err(|error| invalid(error.below("create.exists")))?;
                 Ok(Job { ids, ..job })
             }
             (Err(error), _) => Err(error),
@@ -140,7 +121,7 @@ impl Served {
 
     fn created(&self, job: Job, scope: &Scope) -> Result<Job> {
         let ids = ids(&self.definition.jobs()?.create.job, scope)
-            .map_err(|error| unreadable(&format!("create.{error}")))?;
+            .map_err(|error| unreadable(error.below("create")))?;
         Ok(Job { ids, ..job })
     }
 
@@ -154,18 +135,18 @@ impl Served {
     ) -> Result<Option<Json>> {
         let part = "create.idempotency.lookup";
         let request = lookup.request.prepare(scope);
-        let request = request.map_err(|error| invalid(&format!("{part}.request"), error))?;
+        let request = request.map_err(|error| invalid(error.below(&format!("{part}.request"))))?;
         let response = self.send(cx, "look-up", job, request, true).await?;
-        let unclear = |error: &dyn std::fmt::Display| unreadable(&format!("{part}: {error}"));
+        let unclear = |error: EvalError| unreadable(error.within(part));
         let items = lookup.items.eval(&answered(scope.clone(), &response));
-        let items = match items.map_err(|error| unclear(&error))? {
+        let items = match items.map_err(unclear)? {
             Some(Json::Array(items)) => items,
             // Without a list, nothing says that there is no such job.
-            _ => return Err(unclear(&"`items` is no list")),
+            _ => return Err(unclear(lookup.items.error("is no list"))),
         };
         for item in items {
             let is_it = lookup.is_it.is_true(&scope.clone().with("item", &item));
-            if is_it.map_err(|error| unclear(&error))? {
+            if is_it.map_err(unclear)? {
                 return Ok(Some(item));
             }
         }
@@ -183,7 +164,7 @@ impl Served {
             let message = format!("the plugin {} has jobs", self.definition.name);
             return Err(Error::new(Kind::FailedPrecondition, message));
         };
-        let _begun = self.creates.begin(&self.definition.name)?;
+        let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         self.check_outputs(&execute.outputs, &outputs)?;
         self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
     }
@@ -200,7 +181,7 @@ impl Served {
         let scope = values.scope(self.scope.clone());
         check_target(cx, "execute.target", execute.target.as_ref(), &scope)?;
         let request = execute.request.prepare(&scope);
-        let request = request.map_err(|error| invalid("execute.request", error))?;
+        let request = request.map_err(|error| invalid(error.below("execute.request")))?;
         let response = self.send(cx, "execute", &job, request, execute.repeats).await?;
         let status = status::executed(execute, &answered(scope, &response), outputs);
         let status = status.map_err(|error| explained(error, &response))?;
@@ -211,7 +192,8 @@ impl Served {
     pub(crate) async fn get(&self, cx: &Context, job: &Job) -> Result<Status> {
         let scope = self.scope_of(job);
         let get = &self.definition.jobs()?.get;
-        let request = get.request.prepare(&scope).map_err(|error| invalid("get.request", error))?;
+        let request = get.request.prepare(&scope);
+        let request = request.map_err(|error| invalid(error.below("get.request")))?;
         let response = self.send(cx, "get", job, request, true).await?;
         let scope = answered(scope, &response);
         let outputs = job.outputs()?;
@@ -225,7 +207,7 @@ impl Served {
         let scope = self.scope_of(job);
         let delete = &self.definition.jobs()?.delete;
         let request = delete.request.prepare(&scope);
-        let request = request.map_err(|error| invalid("delete.request", error))?;
+        let request = request.map_err(|error| invalid(error.below("delete.request")))?;
         let Err(error) = self.send(cx, "delete", job, request, true).await else { return Ok(()) };
         let seen = Scope::default().with("code", error.code()).with("message", error.message());
         match &delete.ended {
@@ -259,7 +241,7 @@ impl Served {
     }
 
     fn place(&self, cx: &Context) -> Result<Option<Place>> {
-        match &self.vendor {
+        match self.clients.vendor(cx.task_type()) {
             Vendor::Http(_) => Ok(None),
             Vendor::Aws(aws) => aws.choose(cx, &Asked::default()).map(Some),
         }
@@ -282,7 +264,7 @@ impl Served {
         if let Some(watch) = watch {
             watch.sending(part, &request);
         }
-        let answer = match (&self.vendor, &job.place) {
+        let answer = match (self.clients.vendor(cx.task_type()), &job.place) {
             (Vendor::Http(http), _) => request.send(http, cx, repeats).await,
             (Vendor::Aws(aws), place) => {
                 let place = place.clone().map_or_else(|| aws.choose(cx, &Asked::default()), Ok)?;
@@ -299,7 +281,7 @@ impl Served {
 /// Checks that the caller may use the vendor's `target`, the part `part` of the file.
 fn check_target(cx: &Context, part: &str, target: Option<&Text>, scope: &Scope) -> Result<()> {
     let Some(target) = target else { return Ok(()) };
-    let target = target.eval(scope).map_err(|error| invalid(part, error))?;
+    let target = target.eval(scope).map_err(|error| invalid(error.within(part)))?;
     cx.caller().check_target(target.as_deref().unwrap_or_default())
 }
 
@@ -310,7 +292,8 @@ fn explained(error: Error, response: &Response) -> Error {
         return error;
     }
     let what = if response.body.is_empty() { "empty" } else { "not JSON" };
-    Error::unavailable(format!("{}; the answer is {what}", error.message()))
+    let origin = origin_of(&error).cloned();
+    with_origin(Error::unavailable(format!("{}; the answer is {what}", error.message())), origin)
 }
 
 /// `scope` with a response.

@@ -7,13 +7,14 @@ use plugin_core::{
 
 use crate::{
     definition::{Execute, Get, StatePhase, phase},
-    expression::{EvalError, Scope, Text},
+    expression::{EvalError, Expr, Scope, Text, with_origin},
     value::Value,
 };
 
 /// An answer that does not fit the file. The job keeps its last known status.
-pub(crate) fn unreadable(why: &str) -> Error {
-    Error::unavailable(format!("the vendor's answer does not fit the plugin's file: {why}"))
+pub(crate) fn unreadable(why: EvalError) -> Error {
+    let message = format!("the vendor's answer does not fit the plugin's file: {why}");
+    with_origin(Error::unavailable(message), why.into_origin())
 }
 
 /// The status in the answer that `scope` has, of a job whose task declares `outputs`.
@@ -21,19 +22,19 @@ pub(crate) fn unreadable(why: &str) -> Error {
 /// # Errors
 /// `NotFound` when the vendor does not have the job; `Unavailable` when the answer does not fit the file.
 pub(crate) fn read(get: &Get, scope: Scope, outputs: &OutputTypes) -> Result<Status> {
-    let unclear = |part: &str, error: &EvalError| unreadable(&format!("get.{part}: {error}"));
+    let unclear = |part: &str, error: EvalError| unreadable(error.within(&format!("get.{part}")));
     if let Some(found) = &get.found
-        && !found.is_true(&scope).map_err(|error| unclear("found", &error))?
+        && !found.is_true(&scope).map_err(|error| unclear("found", error))?
     {
         return Err(Error::not_found("the vendor does not have the job").upstream());
     }
-    let state = get.state.eval_text(&scope).map_err(|error| unclear("state", &error))?;
-    let state = state.ok_or_else(|| unclear("state", &get.state.absent()))?;
+    let state = get.state.eval_text(&scope).map_err(|error| unclear("state", error))?;
+    let state = state.ok_or_else(|| unclear("state", get.state.absent()))?;
     let scope = scope.with("state", &state);
     let known = match get.phase_of(&state) {
         Some(StatePhase::Known(phase)) => Some(*phase),
         Some(StatePhase::Expr(expr)) => {
-            let name = expr.eval_text(&scope).map_err(|error| unclear("states", &error))?;
+            let name = expr.eval_text(&scope).map_err(|error| unclear("states", error))?;
             name.as_deref().and_then(phase)
         }
         None => None,
@@ -56,12 +57,15 @@ pub(crate) fn read(get: &Get, scope: Scope, outputs: &OutputTypes) -> Result<Sta
 /// # Errors
 /// `Unavailable` when the answer does not fit the file.
 pub(crate) fn executed(execute: &Execute, scope: &Scope, outputs: &OutputTypes) -> Result<Status> {
-    let unclear = |why: &dyn std::fmt::Display| unreadable(&format!("execute.phase: {why}"));
+    let unclear = |error: EvalError| unreadable(error.within("execute.phase"));
     let name = execute.phase.as_ref().map(|phase| phase.eval_text(scope)).transpose();
-    let name = name.map_err(|error| unclear(&error))?.flatten();
+    let name = name.map_err(unclear)?.flatten();
     let phase = name.as_deref().map_or(Some(Phase::Succeeded), phase);
-    let phase = phase.filter(|phase| phase.is_terminal());
-    let phase = phase.ok_or_else(|| unclear(&format!("{name:?} is no phase that ends a task")))?;
+    let phase = phase.filter(|phase| phase.is_terminal()).ok_or_else(|| {
+        let origin = execute.phase.as_ref().and_then(Expr::origin);
+        let message = format!("{:?} is no phase that ends a task", name.unwrap_or_default());
+        unclear(EvalError::new(message, origin))
+    })?;
     scope.note(|| "execute.phase".to_owned(), phase.name());
     let status = with_info(&execute.info, Status::new(phase), scope);
     let status = with_texts(&execute.message, &execute.code, status, scope);
@@ -119,14 +123,17 @@ fn with_outputs(
         let value = known.iter().find(|(known, _)| known == name);
         let value = match value.map(|(_, value)| value.eval(scope)).transpose() {
             Ok(value) => value.flatten().unwrap_or(Json::Null),
-            Err(error) => return failed("OUTPUT_UNREADABLE", format!("outputs.{name}: {error}")),
+            Err(error) => {
+                let message = format!("outputs.{name}: {error}");
+                if let Some(origin) = error.into_origin() {
+                    tracing::warn!(output = name, %origin, "an output cannot be read");
+                }
+                return failed("OUTPUT_UNREADABLE", message);
+            }
         };
         outputs.insert(name.to_owned(), value);
     }
-    match declared.values(outputs) {
-        Ok(values) => values
-            .into_iter()
-            .fold(status, |status, (name, value)| status.output(name, Some(value))),
-        Err(error) => failed("OUTPUT_TYPE", error.message().to_owned()),
-    }
+    declared
+        .add_to(status, outputs)
+        .unwrap_or_else(|error| failed("OUTPUT_TYPE", error.message().to_owned()))
 }

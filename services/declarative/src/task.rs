@@ -1,13 +1,13 @@
 //! What the expressions of `create` see of a task.
 
 use plugin_core::{
-    Context, Error, Result, Task,
+    Context, Result, Task,
     serde_json::{Map, Value as Json, json},
 };
 
 use crate::{
     definition::Definition,
-    expression::{SHORT_KEY, Scope, short_key},
+    expression::{EvalError, SHORT_KEY, Scope, Text, short_key},
 };
 
 /// A task's values, by the names that expressions have for them.
@@ -79,21 +79,14 @@ impl Values {
 ///
 /// # Errors
 /// Which of them has no value.
-pub(crate) fn ids(
-    ids: &[(String, crate::expression::Text)],
-    scope: &Scope,
-) -> Result<Map<String, Json>, String> {
+pub(crate) fn ids(ids: &[(String, Text)], scope: &Scope) -> Result<Map<String, Json>, EvalError> {
     let mut found = Map::new();
     for (name, text) in ids {
-        let id = text.eval(scope).map_err(|error| format!("job.{name}: {error}"))?;
+        let within = |error: EvalError| error.within(&format!("job.{name}"));
+        let id = text.eval(scope).map_err(within)?;
         let id = id.filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| format!("job.{name}: has no value"))?;
+        let id = id.ok_or_else(|| within(text.error("has no value")))?;
         found.insert(name.clone(), id.into());
     }
     Ok(found)
-}
-
-/// `error` as one of the plugin's file and the task's values.
-pub(crate) fn invalid(part: &str, error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("{part}.{error}"))
 }

@@ -1,10 +1,12 @@
 //! Values that may contain expressions.
 
+use std::sync::Arc;
+
 use plugin_core::serde_json::{Map, Value as Json};
 
 use crate::{
     expression::{EvalError, Expr, Scope, Text, scalar},
-    located::Place,
+    located::{Origin, Place, Source},
     mistake::Mistake,
     names::Names,
     node::{Node, Tree},
@@ -40,13 +42,13 @@ impl Value {
     /// Compiles `node`. Its mistakes are added to `mistakes`.
     pub(crate) fn compile(
         node: &Node,
-        file: &str,
+        file: &Arc<Source>,
         names: &Names,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let compiled = match &node.tree {
             Tree::Scalar(json) => {
-                mistakes.extend(ambiguous(json, node.place, file));
+                mistakes.extend(ambiguous(json, node.place, &file.text));
                 return Self::Literal(json.clone());
             }
             Tree::List(items) => {
@@ -98,13 +100,29 @@ impl Value {
     }
 
     /// The value as text, for headers and queries; `None` if it has none, or null.
-    pub(crate) fn eval_text(&self, scope: &Scope) -> Result<Option<String>, String> {
-        match self.eval(scope).map_err(|error| error.to_string())? {
+    pub(crate) fn eval_text(&self, scope: &Scope) -> Result<Option<String>, EvalError> {
+        match self.eval(scope)? {
             None | Some(Json::Null) => Ok(None),
             Some(json) => match scalar(&json) {
                 Some(text) => Ok(Some(text)),
-                None => Err("must be a string, a number or a truth value".to_owned()),
+                None => Err(self.error("must be a string, a number or a truth value")),
             },
+        }
+    }
+
+    /// An error about it.
+    pub(crate) fn error(&self, message: &str) -> EvalError {
+        EvalError::new(message.to_owned(), self.origin())
+    }
+
+    /// Where its first expression is.
+    fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Expr(expr) => expr.origin(),
+            Self::Text(text) => text.origin(),
+            Self::List(items) => items.iter().find_map(Self::origin),
+            Self::Map(entries) => entries.iter().find_map(|(_, value)| value.origin()),
         }
     }
 

@@ -228,6 +228,81 @@ fn an_example_is_a_task_of_the_plugin() {
 }
 
 #[test]
+fn what_a_browser_would_not_open_as_a_page_is_no_link() {
+    for link in
+        ["javascript:alert(1)", "'data:text/html,x'", "s3://bucket/key", "/jobs", "' https://a'"]
+    {
+        let shown =
+            in_acme("{Acme: 'https://acme.example/${job.id}'}", &format!("{{Acme: {link}}}"));
+        assert!(shown.contains("a link begins with https://"), "{link}: {shown}");
+        assert!(shown.contains("--> acme.yaml:") && shown.contains('^'), "{link}: {shown}");
+    }
+}
+
+#[test]
+fn names_that_are_too_long_are_refused() {
+    let long = "x".repeat(129);
+    for (from, to, message) in [
+        ("name: acme", format!("name: {}", &long[..64]), "a plugin's name has at most 63 letters"),
+        ("acme_job:0", format!("{long}:0"), "a name has letters, digits, -, _ and ., 128 at most"),
+    ] {
+        let shown = in_acme(from, &to);
+        assert!(shown.contains(message) && shown.contains("--> acme.yaml:"), "{shown}");
+    }
+}
+
+#[test]
+fn an_operation_of_aws_has_no_form() {
+    const ATHENA: &str = include_str!("../examples/athena.yaml");
+    let source = ATHENA.replacen("    json:", "    form: {a: b}\n    json:", 1);
+    let shown = Definition::read("athena.yaml", &source).unwrap_err().to_string();
+    assert!(shown.contains("`json` or `form`, not both"), "{shown}");
+    let source = ATHENA.replacen(
+        "{call: StopQueryExecution, json: ",
+        "{call: StopQueryExecution, form: ",
+        1,
+    );
+    assert_ne!(source, ATHENA);
+    let shown = Definition::read("athena.yaml", &source).unwrap_err().to_string();
+    assert!(shown.contains("an operation that is called by its name has `json`"), "{shown}");
+    assert!(shown.contains("--> athena.yaml:"), "{shown}");
+}
+
+#[test]
+fn tags_have_no_meaning() {
+    for (from, to, tag) in [
+        ("literal: '478'", "literal: !secret acme", "`!secret`"),
+        ("literal: '478'", "literal: !!python/object x", "python/object"),
+        ("{script: report.py}", "!task {script: report.py}", "`!task`"),
+        ("[acme_job:0]", "!set [acme_job:0]", "`!set`"),
+        ("{bearer: {secret: acme_token}}", "!bearer {secret: acme_token}", "`!bearer`"),
+        ("script: =custom.script", "!x script: =custom.script", "`!x`"),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains("the tag `") && shown.contains(tag), "{to}: {shown}");
+        assert!(shown.contains("has no meaning here") && shown.contains('^'), "{to}: {shown}");
+        assert!(!shown.contains("acme.yaml:1:1"), "{to}: {shown}");
+    }
+    let source = ACME.replace("literal: '478'", "literal: !!str 478");
+    assert!(Definition::read("acme.yaml", &source).is_ok());
+}
+
+#[test]
+fn an_expression_that_never_has_a_value_is_refused() {
+    for (from, to, message, at) in [
+        ("literal: '478'", "literal: =9**9**9", "has no value", "=9**9**9"),
+        ("literal: '478'", "literal: \"='abc'[::0]\"", "has no value", "'abc'[::0]"),
+        ("post: /jobs", "post: \"/a/${'..'}\"", "\"..\" cannot be a part of a path", "${'..'}"),
+        ("post: /jobs", "post: \"/a/${''}/b\"", "\"\" cannot be a part of a path", "${''}"),
+        ("message: =body.why", "message: \"a ${[1]}\"", "must be a string, a number", "${[1]}"),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains(message) && shown.contains(at), "{to}: {shown}");
+        assert!(shown.contains("--> acme.yaml:") && shown.contains('^'), "{to}: {shown}");
+    }
+}
+
+#[test]
 fn limits_are_numbers_and_times() {
     for (limits, message) in [
         ("{creates: 0}", "must be at least 1"),
@@ -235,6 +310,11 @@ fn limits_are_numbers_and_times() {
         ("{upstream_timeout: 10}", "is not a duration such as 90s"),
         ("{upstream_timeout: 0s}", "must be greater than zero"),
         ("{upstream_concurency: 4}", "did you mean `upstream_concurrency`?"),
+        ("{task_types: {acme_jbo: {creates: 1}}}", "did you mean `acme_job`?"),
+        ("{task_types: {'acme_job:0': {creates: 1}}}", "did you mean `acme_job`?"),
+        ("{task_types: {acme_job: {creates: 0}}}", "must be at least 1"),
+        ("{task_types: {acme_job: {upstream_timeout: soon}}}", "is not a duration such as 90s"),
+        ("{task_types: {acme_job: {create: 1}}}", "did you mean `creates`?"),
     ] {
         let shown = in_acme("version: 1\n", &format!("version: 1\nlimits: {limits}\n"));
         assert!(shown.contains(message) && shown.contains("--> acme.yaml:2:"), "{limits}: {shown}");

@@ -163,6 +163,50 @@ async fn try_against_a_url_shows_the_vendors_error() {
     assert_eq!(vendor.count(), 2);
 }
 
+const ACME: &str = include_str!("acme.yaml");
+
+/// What `try --against` prints of Acme's file `source` with the settings `set`.
+async fn tried_at_acme(source: &str, set: &[&str]) -> Result<String, String> {
+    let vendor = Upstream::start().await;
+    let created = Answer::new(200, json!({"id": "1"}));
+    vendor.answer_with([created, Answer::new(200, json!({"state": "waiting"}))]);
+    let secrets = tempfile::tempdir().unwrap();
+    std::fs::write(secrets.path().join("acme_token"), "canary-0123456789").unwrap();
+    let against = Some(format!("{}/", vendor.url().trim_end_matches('/')));
+    let secrets_dir = secrets.path().to_owned();
+    let args = TrialArgs { against, secrets_dir, insecure_upstream: false };
+    attempt_against(&Attempt::new("acme.yaml", source).set(set).unwrap(), &args).await
+}
+
+#[tokio::test]
+async fn try_against_a_url_needs_no_address() {
+    let shown = tried_at_acme(ACME, &[]).await.unwrap();
+    assert!(shown.contains("/v1/jobs\n") && shown.contains("a poll answers QUEUED"), "{shown}");
+}
+
+#[tokio::test]
+async fn try_against_a_url_names_the_setting_that_is_missing() {
+    let other = "\n  team: {description: The team that pays}\n  retries";
+    let error = tried_at_acme(&ACME.replacen("\n  retries", other, 1), &[]).await.unwrap_err();
+    assert!(error.contains("--set (DECLARATIVE_SET): acme.address is missing"), "{error}");
+    // One that is no address is not made one.
+    let region = ACME.replace("=settings.address ~ '/v1'", "https://${settings.address}.example");
+    let error = tried_at_acme(&region, &[]).await.unwrap_err();
+    assert!(error.contains("acme.address is missing: The URL of Acme's API"), "{error}");
+}
+
+#[tokio::test]
+async fn try_says_where_in_the_file_a_failed_expression_is() {
+    let file = ACME.replace("retries: =settings.retries", "retries: =9 // (settings.retries - 2)");
+    let line = file.lines().position(|line| line.contains("retries: =9")).unwrap() + 1;
+    let set = ["acme.address=https://acme.example"];
+    let error = attempt(&Attempt::new("acme.yaml", &file).set(&set).unwrap()).unwrap_err();
+    assert!(error.starts_with("create.request.json: `9 // (settings.retries - 2)`: "), "{error}");
+    assert!(error.ends_with(&format!("\n  --> acme.yaml:{line}:17")), "{error}");
+    let shown = tried_at_acme(&file, &set).await.unwrap();
+    assert!(shown.contains(&format!(" (acme.yaml:{line}:17)")), "{shown}");
+}
+
 #[test]
 fn the_schema_is_closed() {
     fn check(schema: &Json, path: &str) {
@@ -205,7 +249,9 @@ fn wrong_tasks_and_answers_have_their_places() {
         assert!(error.contains("--> the recorded answers:1:"), "{answers}: {error}");
     }
     let error = tried(None, Some("{\"created\": {\"body\": {}}}")).unwrap_err();
-    assert_eq!(error, "the recorded answers: created: create.job.id: has no value");
+    let line = OPENAI.lines().position(|line| line.contains("job: {id: =body.id}")).unwrap() + 1;
+    let expected = "the recorded answers: created: create.job.id: has no value\n  --> openai.yaml";
+    assert!(error.starts_with(&format!("{expected}:{line}:")), "{error}");
     // A step of the author's own is no mistake.
     let shown = tried(None, Some("{\"expired\": {\"body\": {\"status\": \"expired\"}}}")).unwrap();
     assert!(shown.contains("expired: a poll answers RETRYABLE_FAILED"), "{shown}");

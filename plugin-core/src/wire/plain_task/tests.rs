@@ -1,12 +1,18 @@
 use super::*;
 use crate::{
     task::Phase,
-    wire::{answer, from_proto_json_object, to_proto_json},
+    wire::{Bounds, Submission, answer, from_proto_json_object, to_proto_json},
 };
 
 fn raw(request: &Json) -> RawTask {
     let request = from_proto_json_object(request).unwrap();
     RawTask::of_request(request.encode_to_vec().into()).unwrap()
+}
+
+/// The task of `request` as plugins take it that do not ask for it raw.
+fn read(request: &Json) -> Task<Json> {
+    let request = from_proto_json_object(request).unwrap();
+    Submission::read(request.into(), false, &Bounds::default()).task.unwrap().read().unwrap()
 }
 
 fn outputs() -> RawTask {
@@ -167,30 +173,57 @@ fn outputs_that_flyte_could_not_read_are_refused_by_path() {
 fn files_and_directories_have_their_declared_type() {
     let directory = json!({"blob": {"format": "csv", "dimensionality": "MULTIPART"}});
     let optional = json!({"union_type": {"variants": [directory, {"simple": "NONE"}]}});
-    let types = raw(&json!({"template": {"interface": {"outputs": {"variables": {
+    let table = json!({"structured_dataset_type": {"format": "csv"}});
+    let request = json!({"template": {"type": "a", "interface": {"outputs": {"variables": {
         "one": {"type": directory},
         "many": {"type": {"collection_type": directory}},
         "named": {"type": {"map_value_type": directory}},
         "perhaps": {"type": optional},
         "number": {"type": {"simple": "INTEGER"}},
-    }}}}}));
-    let outputs = json!({"one": "s3://d", "many": ["s3://d"], "named": {"k": "s3://d"}, "perhaps": "s3://d", "number": 1});
+        "table": {"type": table},
+        "tables": {"type": {"collection_type": table}},
+    }}}}});
+    let raw = raw(&request).output_types().unwrap();
+    let outputs = json!({
+        "one": "s3://d", "many": ["s3://d"], "named": {"k": "s3://d"}, "perhaps": "s3://d", "number": 1,
+        "table": "s3://t", "tables": ["s3://t", {"uri": "s3://t", "file_format": "parquet"}],
+    });
     let Json::Object(outputs) = outputs else { unreachable!() };
-    let status = Status::new(Phase::Succeeded);
-    let status = types.output_types().unwrap().add_to(status, outputs).unwrap();
-    let shown = to_proto_json(&answer::outputs(&status.outputs).unwrap().unwrap()).unwrap();
-    let literals = &shown["literals"];
-    for blob in [
-        &literals["one"],
-        &literals["many"]["collection"]["literals"][0],
-        &literals["named"]["map"]["literals"]["k"],
-        &literals["perhaps"],
-    ] {
-        let expected = json!({
-            "uri": "s3://d",
-            "metadata": {"type": {"format": "csv", "dimensionality": "MULTIPART"}},
-        });
-        assert_eq!(blob["scalar"]["blob"], expected);
+    for types in [raw, OutputTypes::of(&read(&request))] {
+        let types = OutputTypes::decode(&types.encode()).unwrap();
+        let status = Status::new(Phase::Succeeded);
+        let status = types.add_to(status, outputs.clone()).unwrap();
+        let shown = to_proto_json(&answer::outputs(&status.outputs).unwrap().unwrap()).unwrap();
+        let literals = &shown["literals"];
+        for blob in [
+            &literals["one"],
+            &literals["many"]["collection"]["literals"][0],
+            &literals["named"]["map"]["literals"]["k"],
+            &literals["perhaps"],
+        ] {
+            let expected = json!({
+                "uri": "s3://d",
+                "metadata": {"type": {"format": "csv", "dimensionality": "MULTIPART"}},
+            });
+            assert_eq!(blob["scalar"]["blob"], expected);
+        }
+        assert_eq!(literals["number"]["scalar"]["primitive"]["integer"], "1");
+        let tables = &literals["tables"]["collection"]["literals"];
+        for (table, format) in
+            [(&literals["table"], "csv"), (&tables[0], "csv"), (&tables[1], "parquet")]
+        {
+            let metadata = &table["scalar"]["structured_dataset"]["metadata"];
+            assert_eq!(metadata["structured_dataset_type"]["format"], format);
+        }
     }
-    assert_eq!(literals["number"]["scalar"]["primitive"]["integer"], "1");
+}
+
+#[test]
+fn what_the_type_says_is_all_that_is_kept_of_other_outputs() {
+    let plain = json!({"template": {"type": "a", "interface": {"outputs": {"variables": {
+        "file": {"type": {"blob": {}}},
+        "colour": {"type": {"enum_type": {"values": ["red", "green"]}}},
+        "table": {"type": {"structured_dataset_type": {}}},
+    }}}}});
+    assert!(read(&plain).detailed_outputs.is_empty());
 }

@@ -11,7 +11,14 @@ fn names() -> Names {
 }
 
 fn compile(source: &str) -> Result<Expr, Mistake> {
-    Expr::compile(source, Place { start: 0, end: source.len() }, source, &names())
+    let (place, file) = file(source);
+    Expr::compile(source, place, &file, &names())
+}
+
+/// A file that is `text`, and the place of all of it.
+fn file(text: &str) -> (Place, Arc<Source>) {
+    let source = Source { name: "a.yaml".to_owned(), text: text.to_owned() };
+    (Place { start: 0, end: text.len() }, Arc::new(source))
 }
 
 fn scope() -> Scope {
@@ -96,8 +103,8 @@ fn unknown_names_are_found_before_anything_is_evaluated() {
 #[test]
 fn text_takes_scalars_alone() {
     let text = |text: &str| {
-        let place = Place { start: 0, end: text.len() };
-        Text::compile(text, place, text, &names()).unwrap().eval(&scope())
+        let (place, file) = file(text);
+        Text::compile(text, place, &file, &names()).unwrap().eval(&scope())
     };
     assert_eq!(text("jobs-${custom.n}-${'}' ~ key}").unwrap().unwrap(), "jobs-3-}k");
     assert_eq!(text("costs $${custom.n} and $5").unwrap().unwrap(), "costs ${custom.n} and $5");
@@ -111,20 +118,59 @@ fn text_takes_scalars_alone() {
 #[test]
 fn an_evaluation_is_bounded() {
     let error = |source: &str| compile(source).unwrap().eval(&scope()).unwrap_err().to_string();
-    assert!(error("('x' * 90000) | replace('x', 'y' * 90)").contains("4 MiB"));
+    assert!(error("(custom.id ~ 'x' * 90000) | replace('x', 'y' * 90)").contains("4 MiB"));
     let unbounded = compile("custom.id * custom.n").unwrap_err();
     assert_eq!(unbounded.message, "one side of `*` must be a number that is written out");
     for (source, reason) in [
         ("short_key('x', custom.n)", "20 to 64 digits"),
         ("[custom.id] * 90000000", "larger than 32 MiB"),
-        ("(['x' * 9000] * 90000)", "larger than 32 MiB"),
+        ("([custom.id ~ 'x' * 9000] * 90000)", "larger than 32 MiB"),
         ("([custom.id] * 90000000) | join", "over 200000 items"),
         ("([body] * 90000000) | where('state', 'DONE')", "over 200000 items"),
         ("custom.id * 99999999", "takes more steps or memory than an expression may"),
-        ("1e999", "the number is too large"),
-        ("{'a': [1e999 - 1e999]}", "the number is too large"),
+        ("custom.n * 1e999", "the number is too large"),
+        ("{'a': [custom.n * 1e999 - 1e999]}", "the number is too large"),
     ] {
         let error = error(source);
         assert!(error.contains(reason), "{source}: {error}");
     }
+}
+
+#[test]
+fn what_is_the_same_for_every_task_is_evaluated_before_there_is_one() {
+    for (source, reason) in [
+        ("9**9**9", "has no value: "),
+        ("'abc'[::0]", "has no value: "),
+        ("1e999", "has no value: the number is too large"),
+        ("'x' | from_json", "has no value: the string is not JSON"),
+        ("(['x' * 9000] * 90000)", "has no value: the value would be larger"),
+    ] {
+        let mistake = compile(source).unwrap_err();
+        assert!(mistake.message.starts_with(reason), "{source}: {}", mistake.message);
+        assert_eq!(mistake.place, Place { start: 0, end: source.len() }, "{source}");
+    }
+    for source in ["none", "8 ** 2", "{'a': [1, none]}", "'a,b' | split(',') | last"] {
+        assert!(compile(source).is_ok(), "{source}");
+    }
+    let (place, file) = file("a${[1]}");
+    let mistake = Text::compile("a${[1]}", place, &file, &names()).unwrap_err();
+    assert_eq!(mistake.message, "`[1]`: must be a string, a number or a truth value here");
+    assert_eq!(mistake.place.start, 3);
+}
+
+#[test]
+fn an_error_knows_where_its_expression_is() {
+    let file = Source {
+        name: "a.yaml".to_owned(),
+        text: "a: 1\nb: =custom.n[::custom.n - 3]\n".to_owned(),
+    };
+    let place = Place { start: 8, end: file.text.len() };
+    let expr = Expr::compile("custom.tags[::custom.n - 3]", place, &Arc::new(file), &names());
+    let error = expr.unwrap().eval(&scope()).unwrap_err().within("create.job.id");
+    assert!(
+        error.to_string().starts_with("create.job.id: `custom.tags[::custom.n - 3]`: "),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("a.yaml"), "{error}");
+    assert!(error.located().ends_with("\n  --> a.yaml:2:4"), "{}", error.located());
 }

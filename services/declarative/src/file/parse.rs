@@ -92,5 +92,6 @@ fn yaml() -> Options {
         budget: budget! { max_depth: DEEPEST, max_nodes: 20_000 },
         duplicate_keys: DuplicateKeyPolicy::Error,
         strict_booleans: true,
+        reject_unsupported_tags: true,
     }
 }

@@ -12,7 +12,10 @@ use plugin_core::{
 };
 
 use crate::{
-    auth::AwsApi, definition::Definition, expression::Scope, file::AwsProtocol, task::invalid,
+    auth::AwsApi,
+    definition::Definition,
+    expression::{Scope, invalid},
+    file::AwsProtocol,
 };
 
 /// The client of the API `api`, with the settings that `scope` has.
@@ -26,7 +29,7 @@ pub(super) fn client(
     http: HttpBuilder,
 ) -> Result<Aws> {
     let part = "upstream.auth.aws_sigv4.region";
-    let region = api.region.eval(scope).map_err(|error| invalid(part, error))?;
+    let region = api.region.eval(scope).map_err(|error| invalid(error.within(part)))?;
     let region = region.ok_or_else(|| Error::invalid(format!("{part}: has no value")))?;
     let own = settings_of(&region)?;
     let (errors, scope) = (Arc::clone(definition), scope.clone());

@@ -8,13 +8,12 @@ use plugin_core::{
     serde_json::{Map, Value as Json},
 };
 
-use super::{Served, Vendor, answered};
+use super::{Served, answered, clients::Vendor};
 use crate::{
     definition::{Get, Many},
-    expression::{EvalError, Scope, scalar},
+    expression::{EvalError, Scope, invalid, scalar},
     job::Job,
     status::{self, unreadable},
-    task::invalid,
 };
 
 impl Served {
@@ -31,7 +30,7 @@ impl Served {
 
     /// Tells whose calls those about `job` are.
     async fn identity(&self, cx: &Context, job: &Job) -> Result<String> {
-        if let (Vendor::Aws(aws), Some(place)) = (&self.vendor, &job.place) {
+        if let (Vendor::Aws(aws), Some(place)) = (self.clients.vendor(cx.task_type()), &job.place) {
             return Ok(aws.group(cx, place).await?.to_string());
         }
         let mut values = Vec::new();
@@ -69,7 +68,7 @@ impl Served {
         let ids = jobs.iter().map(|polled| text(&polled.job.ids, &many.by)).collect::<Vec<_>>();
         let scope = self.scope_of(first).with("ids", &ids);
         let request = many.request.prepare(&scope);
-        let request = request.map_err(|error| invalid("get.many.request", error))?;
+        let request = request.map_err(|error| invalid(error.below("get.many.request")))?;
         let response = self.send(cx, "get.many", first, request, true).await?;
         let items = read_items(many, &answered(scope, &response))?;
         let statuses = jobs.iter().zip(&ids).map(|(polled, id)| match items.get(id) {
@@ -92,10 +91,9 @@ impl Served {
 
 /// The jobs in the answer that `scope` has, by their ids: what a request about one of them would get.
 fn read_items(many: &Many, scope: &Scope) -> Result<HashMap<String, Json>> {
-    let unclear = |error: &EvalError| unreadable(&format!("get.many: {error}"));
-    let items = many.items.eval(scope).map_err(|error| unclear(&error))?;
-    let Some(Json::Array(items)) = items else {
-        return Err(unreadable("get.many.items: is no list"));
+    let unclear = |error: EvalError| unreadable(error.within("get.many.items"));
+    let Some(Json::Array(items)) = many.items.eval(scope).map_err(unclear)? else {
+        return Err(unclear(many.items.error("is no list")));
     };
     let mut found = HashMap::new();
     for item in items {

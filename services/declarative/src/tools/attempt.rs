@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use plugin_core::{
-    OutputTypes,
+    Error, OutputTypes,
     aws::{Refusal, read_failure},
     digest::{hex, sha256},
     http::StatusCode,
@@ -18,10 +18,10 @@ use super::{
 use crate::{
     auth::Auth,
     definition::{Create, Definition, Execute, Idempotency, Jobs, Work},
-    expression::Scope,
+    expression::{Scope, origin_of},
     mistake::{Mistake, Mistakes},
     request::Request,
-    settings::{self, Assignment},
+    settings::{self, Assignment, Declared},
     status,
     task::{Values, ids},
     trace::Trace,
@@ -107,7 +107,7 @@ struct Short {
 /// # Errors
 /// What is wrong with the file, the task, the settings or the answers.
 pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
-    let plan = Plan::of(attempt)?;
+    let plan = Plan::of(attempt, None)?;
     let requests = Requests::of(&plan.definition, &plan.scope)?;
     plan.trace.take();
     let this = Offline { requests, plan };
@@ -125,7 +125,8 @@ pub fn attempt(attempt: &Attempt<'_>) -> Result<String, String> {
     let created = answers.get("created").and_then(|answers| answers.last());
     let ids = match created {
         Some(answer) => ids(&jobs.create.job, &answer.seen_in(scope))
-            .map_err(|error| format!("{}: created: create.{error}", attempt.names.recorded))?,
+            .map_err(|error| error.below(&format!("{}: created: create", attempt.names.recorded)))
+            .map_err(|error| error.located())?,
         None => placeholders(&jobs.create),
     };
     let job = this.plan.scope.clone().with("job", &ids);
@@ -159,14 +160,17 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// What `attempt` tries.
+    /// What `attempt` tries, at the URL `against` if it is sent. It is then the vendor's address, too, if this is the only setting
+    /// that the attempt lacks.
     ///
     /// # Errors
     /// What is wrong with the file, the settings or the form of the task.
-    pub(super) fn of(attempt: &Attempt<'_>) -> Result<Self, String> {
+    pub(super) fn of(attempt: &Attempt<'_>, against: Option<&str>) -> Result<Self, String> {
         let definition = Definition::read(attempt.name, attempt.source);
         let definition = definition.map_err(|mistakes| mistakes.to_string())?;
-        let settings = settings::values(&definition.name, &definition.settings, &attempt.set);
+        let address = against.and_then(|url| address(&definition, &attempt.set, url));
+        let set = attempt.set.iter().cloned().chain(address).collect::<Vec<_>>();
+        let settings = settings::values(&definition.name, &definition.settings, &set);
         let settings = settings.map_err(|error| error.message().to_owned())?;
         let task = match attempt.request {
             Some(text) => serde_saphyr::from_str::<Short>(text).map_err(|error| {
@@ -212,6 +216,22 @@ impl Plan {
     }
 }
 
+/// The setting with which the base begins, as `url`: if `set` lacks no other.
+fn address(definition: &Definition, set: &[Assignment], url: &str) -> Option<Assignment> {
+    let url = url.trim_end_matches('/');
+    let plugin = &definition.name;
+    let is_set =
+        |one: &&Declared| set.iter().any(|set| set.plugin == *plugin && set.name == one.name);
+    let required = definition.settings.iter().filter(|one| one.default.is_none());
+    let name = required.filter(|one| !is_set(one)).map(|one| one.name.clone()).next()?;
+    let address = Assignment { plugin: plugin.clone(), name, value: url.to_owned() };
+    let set = set.iter().cloned().chain([address.clone()]).collect::<Vec<_>>();
+    let values = settings::values(plugin, &definition.settings, &set).ok()?;
+    let base =
+        definition.base.as_ref()?.eval(&Scope::default().with("settings", values)).ok()??;
+    base.starts_with(url).then_some(address)
+}
+
 struct Offline {
     requests: Requests,
     plan: Plan,
@@ -228,7 +248,9 @@ impl Offline {
 
     /// The request of `part`.
     fn shown(&self, part: &str, request: &Request, scope: &Scope) -> Result<String, String> {
-        let prepared = request.prepare(scope).map_err(|error| format!("{part}.request.{error}"))?;
+        let prepared =
+            request.prepare(scope).map_err(|error| error.below(&format!("{part}.request")));
+        let prepared = prepared.map_err(|error| error.located())?;
         Ok(format!("{}{}\n", self.requests.show(part, &prepared), self.plan.explanation()))
     }
 
@@ -244,7 +266,7 @@ impl Offline {
             let scope = answer.seen_in(scope.clone());
             match status::executed(execute, &scope, &OutputTypes::default()) {
                 Ok(status) => format!("the task ends as {}", status.phase().name()),
-                Err(error) => error.message().to_owned(),
+                Err(error) => located(&error),
             }
         };
         Ok(shown + &self.meanings(answers, meaning))
@@ -301,6 +323,14 @@ fn polled(jobs: &Jobs, step: &str, answer: &Answer, job: &Scope) -> String {
     let scope = answer.seen_in(job.clone());
     match status::read(&jobs.get, scope, &OutputTypes::default()) {
         Ok(status) => format!("a poll answers {}", status.phase().name()),
-        Err(error) => format!("not the answer to a poll: {}", error.message()),
+        Err(error) => format!("not the answer to a poll: {}", located(&error)),
+    }
+}
+
+/// What `error` says, and where in the file the expression is that it is about.
+pub(super) fn located(error: &Error) -> String {
+    match origin_of(error) {
+        Some(origin) => format!("{} ({origin})", error.message()),
+        None => error.message().to_owned(),
     }
 }

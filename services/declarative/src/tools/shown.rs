@@ -22,7 +22,8 @@ impl Requests {
         let mut headers = String::new();
         for (name, text) in &definition.headers {
             let value = text.eval(scope);
-            let value = value.map_err(|error| format!("upstream.headers.{name}: {error}"))?;
+            let value = value.map_err(|error| error.within(&format!("upstream.headers.{name}")));
+            let value = value.map_err(|error| error.located())?;
             headers.extend(value.map(|value| format!("{name}: {value}\n")));
         }
         let (signed, base) = (signed(&definition.auth), base(definition, scope)?);
@@ -68,5 +69,5 @@ fn base(definition: &Definition, scope: &Scope) -> Result<String, String> {
         }),
         (None, _) => Ok(None),
     };
-    Ok(text.map_err(|error| format!("upstream.base: {error}"))?.unwrap_or_default())
+    Ok(text.map_err(|error| error.within("upstream.base").located())?.unwrap_or_default())
 }

@@ -13,7 +13,7 @@ use plugin_core::{
 };
 
 use super::{
-    attempt::{Attempt, Plan},
+    attempt::{Attempt, Plan, located},
     shown::Requests,
 };
 use crate::{
@@ -32,8 +32,8 @@ const LONGEST: usize = 4 << 10;
 /// # Errors
 /// What is wrong with the file, the task or the settings. The vendor's errors are part of what is shown.
 pub async fn attempt_against(attempt: &Attempt<'_>, args: &TrialArgs) -> StdResult<String, String> {
-    let message = |error: Error| error.message().to_owned();
-    let plan = Plan::of(attempt)?;
+    let message = |error: Error| located(&error);
+    let plan = Plan::of(attempt, args.against.as_deref())?;
     let Trial { http, cx } = Trial::new(service_info!(), args).map_err(message)?;
     let requests = Requests::of(&plan.definition, &plan.scope)?;
     let requests = requests.sent_to(args.against.as_deref().unwrap_or_default());
@@ -128,5 +128,5 @@ fn cut(text: &str) -> String {
 
 fn spelled(error: &Error) -> String {
     let code = error.code().map(|code| format!("{code}: ")).unwrap_or_default();
-    format!("=> {} {code}{}", error.kind().name(), error.message())
+    format!("=> {} {code}{}", error.kind().name(), located(error))
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "functions that tests share")]
 
+mod limits;
 mod many;
 mod trouble;
 
@@ -176,6 +177,21 @@ async fn a_table_may_have_a_format() {
     assert_eq!(phase, "SUCCEEDED", "{told}");
     let text = outputs.to_string();
     assert!(text.contains("s3://b/t") && text.contains("csv"), "{text}");
+}
+
+#[tokio::test]
+async fn a_directory_stays_one() {
+    let stage = serve(&[ACME]).await;
+    let directory = json!({"type": {"blob": {"format": "csv", "dimensionality": "MULTIPART"}}});
+    let task = task(&json!({"rows": directory}));
+    let handle = stage.created(&task).await;
+    let (phase, told, outputs) =
+        stage.polled(&task, &handle, json!({"state": "done", "rows": "s3://b/d/"})).await;
+    assert_eq!(phase, "SUCCEEDED", "{told}");
+    let blob = &outputs["literals"]["rows"]["scalar"]["blob"];
+    assert_eq!(blob["uri"], "s3://b/d/");
+    let expected = json!({"format": "csv", "dimensionality": "MULTIPART"});
+    assert_eq!(blob["metadata"]["type"], expected, "{outputs}");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Callers that send odd values, limits, and answers that are none.
 
-use plugin_core::{serde_json::json, testing::Answer};
+use plugin_core::{
+    serde_json::json,
+    testing::{Answer, logs},
+};
 
 use super::{ACME, serve, task};
 
@@ -81,6 +84,61 @@ async fn a_file_has_limits_of_its_own() {
     };
     let (third, ()) = tokio::join!(stage.client.create(&third), repeated);
     third.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_vendor_answers_is_no_link_but_to_a_page() {
+    let file = ACME.replace("'https://acme.example/${job.id}'", "=job.id");
+    let stage = serve(&[&file]).await;
+    for (number, (id, links)) in
+        [("javascript:alert(1)", 0), ("s3://b/k", 0), ("https://acme.example/1", 1)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut task = task(&json!({}));
+        task["output_prefix"] = json!(format!("s3://bucket/{number}"));
+        stage.answer(200, json!({"id": id}));
+        let handle = stage.client.create(&task).await.unwrap();
+        stage.answer(200, json!({"state": "waiting"}));
+        let seen = stage.client.get(&task, &handle).await.unwrap();
+        assert_eq!(seen.links.len(), links, "{id}: {:?}", seen.links);
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_ids_do_not_fit_into_a_handle_is_stopped() {
+    let stage = serve(&[ACME]).await;
+    stage.answer(200, json!({"id": "x".repeat(5000)}));
+    let task = task(&json!({}));
+    let handle = stage.client.create(&task).await.unwrap();
+    let seen = stage.client.get(&task, &handle).await.unwrap();
+    assert_eq!(seen.phase, "FAILED");
+    assert!(seen.message.contains("does not fit into a handle"), "{}", seen.message);
+    let sent = stage.vendor.received();
+    assert_eq!(sent.last().unwrap().method, "DELETE");
+}
+
+#[tokio::test]
+async fn a_caller_is_not_told_where_a_file_is() {
+    let file = ACME.replace("retries: =settings.retries", "retries: =9 // (settings.retries - 2)");
+    let stage = serve(&[&file]).await;
+    let task = task(&json!({}));
+    let handle = stage.client.create(&task).await.unwrap();
+    let seen = stage.client.get(&task, &handle).await.unwrap();
+    assert_eq!(seen.phase, "FAILED");
+    assert!(seen.message.contains("create.request.json: `9 // ("), "{}", seen.message);
+    assert!(!seen.message.contains(".yaml"), "{}", seen.message);
+    // Nor is one whose answer does not fit; the log has both.
+    let line = |text: &str| file.lines().position(|line| line.contains(text)).unwrap() + 1;
+    let stage = serve(&[ACME]).await;
+    let handle = stage.created(&task).await;
+    let (_, told, _) = stage.polled(&task, &handle, json!({"no": "state"})).await;
+    assert!(told.contains("get.state: `body.state`: has no value"), "{told}");
+    assert!(!told.contains(".yaml"), "{told}");
+    let (created, polled) = (line("retries: =9"), line("state: =body.state"));
+    for place in [format!("0.yaml:{created}:17"), format!("0.yaml:{polled}:11")] {
+        assert!(logs().contains(&place), "{place} is not in the log");
+    }
 }
 
 #[tokio::test]
