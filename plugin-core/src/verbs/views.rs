@@ -148,12 +148,13 @@ impl Verbs {
         served: &ServedAsync,
         cx: &Context,
     ) {
-        let deadline = Deadline::after(self.shared.request_timeout.min(POLL_TIME));
-        let cx = cx.with_deadline(deadline);
-        let (this, view, served) = (Arc::clone(self), Arc::clone(view), served.clone());
+        let (this, view, served, cx) =
+            (Arc::clone(self), Arc::clone(view), served.clone(), cx.clone());
         self.shared.tasks.spawn(async move {
             let refresh = view.open(start, served.memory.views.freshness).await;
-            let cx = cx.counting_calls(Arc::clone(&refresh.calls));
+            // The vendor has all of it, however long those who came took to be noted.
+            let deadline = Deadline::after(this.shared.request_timeout.min(POLL_TIME));
+            let cx = cx.with_deadline(deadline).counting_calls(Arc::clone(&refresh.calls));
             let span = refresh_span(refresh.jobs.len());
             let found = this.refresh(group, &served, &cx, &refresh).instrument(span).await;
             let findings = match found {
