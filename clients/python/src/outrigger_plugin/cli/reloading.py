@@ -1,4 +1,4 @@
-"""The server of an app that is loaded again when its files change, for ``python -m``. Its argument is a socket's path."""
+"""The server of an app that is loaded again when its files change, for ``python -m``. Its argument is its socket."""
 
 from __future__ import annotations
 
