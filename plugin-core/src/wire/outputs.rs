@@ -5,7 +5,7 @@ use server_core::{Error, Result};
 
 use super::{
     declared::of_optional,
-    literal::kind,
+    literal_type::kind,
     path::Path,
     proto::flyteidl::core::{
         BlobMetadata, Literal, LiteralType, literal::Value as LiteralValue,
@@ -59,6 +59,16 @@ pub(super) fn describe_blobs(literal: &mut Literal, declared: &LiteralType) {
                 describe_blobs(literal, only);
             }
         }
+        _ => {}
+    }
+}
+
+/// Leaves out the values of the enums in `declared`.
+pub(super) fn forget_enums(declared: &mut LiteralType) {
+    match declared.r#type.as_mut() {
+        Some(ProtoType::EnumType(one_of)) => one_of.values.clear(),
+        Some(ProtoType::CollectionType(item) | ProtoType::MapValueType(item)) => forget_enums(item),
+        Some(ProtoType::UnionType(union)) => union.variants.iter_mut().for_each(forget_enums),
         _ => {}
     }
 }

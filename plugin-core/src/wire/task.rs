@@ -9,7 +9,8 @@ use server_core::{Error, Result};
 
 use super::{
     bounds::Bounds,
-    literal::{exact_struct, input, kind},
+    literal::{exact_struct, input},
+    literal_type::output_kind,
     path::Path,
     proto::flyteidl::{
         admin::{CreateTaskRequest, TaskCategory, TaskExecutionMetadata},
@@ -108,8 +109,9 @@ fn task(
     let proto::Identifier { project, domain, name, version, .. } = template.id.unwrap_or_default();
     let interface = template.interface.unwrap_or_default();
     let declared = interface.outputs.unwrap_or_default().variables.into_iter();
-    let outputs = declared
-        .map(|(name, variable)| (name, variable.r#type.as_ref().map_or(Type::Unknown, kind)));
+    let outputs = declared.map(|(name, variable)| {
+        (name, variable.r#type.as_ref().map_or(Type::Unknown, output_kind))
+    });
     let timeout = template.metadata.and_then(|metadata| metadata.timeout);
     let (statement, container) = match template.target {
         Some(Target::Sql(sql)) => (Some(sql.statement), None),
