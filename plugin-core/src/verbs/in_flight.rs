@@ -8,11 +8,13 @@ use std::{
 use server_core::{Error, Result};
 use tokio::sync::watch;
 
-use super::{key::JoinKey, metrics::Metrics, task_identity::TaskIdentity, turn::Turn};
+use super::{
+    key::JoinKey,
+    metrics::Metrics,
+    task_identity::TaskIdentity,
+    turn::{Completion, Turn},
+};
 use crate::context::{IdempotencyKey, Role, Verb, Waiter, Waiting};
-
-/// The result of work, once there is one.
-pub(super) type Completion<T> = Option<Result<T>>;
 
 /// Work in progress.
 struct InProgress<T> {

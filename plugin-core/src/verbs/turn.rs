@@ -6,8 +6,10 @@
 use server_core::{Error, Kind, Result};
 use tokio::{sync::watch, time::timeout_at};
 
-use super::in_flight::Completion;
 use crate::context::Deadline;
+
+/// The result of work, once there is one.
+pub(super) type Completion<T> = Option<Result<T>>;
 
 /// When work may begin: once the work before it has ended.
 pub(super) struct Turn<T>(Vec<watch::Receiver<Completion<T>>>);
