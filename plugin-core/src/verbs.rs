@@ -18,6 +18,7 @@ mod refusal;
 mod refused_jobs;
 mod served;
 mod task_identity;
+mod turn;
 mod views;
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};

@@ -10,6 +10,7 @@ mod facts;
 pub(crate) mod json;
 mod literal;
 mod literal_json;
+mod literal_type;
 mod outputs;
 mod path;
 mod plain;

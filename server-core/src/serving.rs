@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::Router;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use tokio::signal::unix::{self, SignalKind};
+use tokio::{
+    signal::unix::{self, SignalKind},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,6 +20,9 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 const ADMIN_CONNECTIONS: usize = 100;
 /// The longest life of a connection to the admin port.
 const ADMIN_AGE: Duration = Duration::from_secs(60);
+
+/// How long calls are waited for before the log says so.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A program that listens, and its graceful shutdown.
 #[derive(Debug)]
@@ -96,12 +102,31 @@ impl Serving {
         self.stop.cancel();
         self.tasks.close();
         tracing::info!(calls_and_connections = self.tasks.len(), "draining");
-        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "some calls did not finish in time");
-        }
+        self.drain().await;
         self.stop_background.cancel();
         self.background.close();
-        let _ = tokio::time::timeout(ADMIN_GRACE, self.background.wait()).await;
+        let _ = timeout(ADMIN_GRACE, self.background.wait()).await;
+    }
+}
+
+impl Serving {
+    /// Waits for calls and connections, and says so when that takes a while.
+    async fn drain(&self) {
+        let quiet = QUIET.min(self.drain_timeout);
+        if timeout(quiet, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        let left = self.drain_timeout - quiet;
+        if !left.is_zero() {
+            let (waiting_for, at_most) = (self.tasks.len(), left);
+            tracing::info!(
+                "waiting for {waiting_for} calls and connections, {at_most:?} at most; a second signal, as by Ctrl-C, \
+                 stops at once"
+            );
+        }
+        if timeout(left, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "some calls did not finish in time");
+        }
     }
 }
 

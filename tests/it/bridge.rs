@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bridge::Bridge;
+use futures_util::future::join_all;
 use plugin_core::testing::{
     Client, Dialect, Observation, TestService, logs,
     proto::flyteidl::admin::{CreateTaskRequest, CreateTaskResponse, GetTaskRequest, TaskCategory},
@@ -172,6 +173,31 @@ async fn a_repeated_create_starts_one_job() {
     other["output_prefix"] = json!("s3://b/2");
     client.create(&other).await.unwrap();
     assert_eq!(connectors.calls("CreateTask").len(), 2, "another attempt is another job");
+}
+
+#[tokio::test]
+async fn of_different_tasks_with_one_key_at_once_one_is_submitted() {
+    for dialect in Dialect::ALL {
+        let connectors = connectors(Flyte::V1).await;
+        let service = bridge(&connectors, &[]).await;
+        let client = service.client(dialect, "propeller").await;
+        let created = [1, 2, 3].map(|seconds| {
+            let (client, mut task) = (&client, task());
+            task["template"]["custom"]["seconds"] = json!(seconds);
+            async move { client.create(&task).await }
+        });
+        let mut refusals = Vec::new();
+        for created in join_all(created).await {
+            match created {
+                Ok(handle) => refusals.push(polled(&client, &handle).await.message),
+                Err(error) => refusals.push(error.message),
+            }
+        }
+        assert_eq!(connectors.calls("CreateTask").len(), 1, "{dialect:?}");
+        let refused = "another task was already submitted under this key; use a different key";
+        refusals.retain(|message| message.contains(refused));
+        assert_eq!(refusals.len(), 2, "{dialect:?}");
+    }
 }
 
 #[tokio::test]

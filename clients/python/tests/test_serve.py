@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -138,6 +139,8 @@ def test_second_signal_ends_everything_at_once(outrigger):
     with outrigger.serving(*APP, "--", "--deaf") as process:
         process.terminate()
         eventually(lambda: len(outrigger.journal) == 2, "the bridge has seen the first signal")
+        words = "outrigger: the bridge has not ended its calls yet; press Ctrl-C again to stop now\n"
+        eventually(lambda: words in outrigger.log, "the log says what a second signal does")
         process.terminate()
         assert ends(process) == 128 + signal.SIGKILL
     assert not outrigger.socket.exists()
@@ -240,6 +243,64 @@ def test_broken_file_answers_calls_until_it_is_repaired(outrigger, line, expecte
         assert answer.body["message"].startswith(f"my_plugin:app cannot be loaded: {expected}")
         repaired = lambda: outrigger.write(version=0) or ((answer := ask()) and answer.status == 200)  # noqa: E731
         eventually(repaired, "the app is back")
+
+
+@pytest.mark.parametrize(
+    ("line", "ending"),
+    [
+        ("os._exit(3)", "ended with exit code 3"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
+    ],
+)
+def test_process_of_an_app_that_ends_answers_calls_until_the_file_is_repaired(outrigger, line, ending):
+    with outrigger.serving(*APP, "--reload"):
+        caller = Caller(outrigger.socket)
+
+        def ask():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return caller.create("shoutout/0", key="k")
+
+        def ended():
+            # Again and again: the first change may come before uvicorn looks at the file for the first time.
+            if "ended" not in outrigger.log:
+                (outrigger.files / "my_plugin.py").write_text(f"import os, signal\n{line}\n# {next(numbers)}\n")
+            answer = ask()
+            return answer if answer and answer.status == 503 else None
+
+        numbers = itertools.count()
+        answer = eventually(ended, "calls are answered")
+        assert answer.body["error_code"] == "APP_ENDED"
+        assert answer.body["message"] == f"the process of my_plugin:app {ending}; save a file to start it again"
+        assert ask().status == 503
+        assert outrigger.log.count(ending) == 1
+        repaired = lambda: outrigger.write(version=0) or ((answer := ask()) and answer.status == 200)  # noqa: E731
+        eventually(repaired, "the app is back")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            caller.poll("shoutout/0", "end")
+        assert ask().body["message"].startswith("the process of my_plugin:app ended with exit code 7")
+    assert not outrigger.socket.exists()
+
+
+def test_app_whose_process_ends_at_the_start_is_waited_for(outrigger):
+    (outrigger.files / "my_plugin.py").write_text("import os\nos._exit(3)\n")
+    log = outrigger.files / "log"
+
+    def repair():
+        eventually(lambda: log.exists() and "ended with exit code 3" in outrigger.log, "the log says so")
+        for number in itertools.count():
+            outrigger.write(version=number)
+            if stop.wait(1):
+                return
+
+    stop = threading.Event()
+    repairing = threading.Thread(target=repair)
+    repairing.start()
+    try:
+        with outrigger.serving(*APP, "--reload") as process:
+            assert process.lines[0].startswith("serving shoutout")
+    finally:
+        stop.set()
+        repairing.join(TIMEOUT)
 
 
 def test_program_that_is_killed_leaves_nothing(outrigger):

@@ -96,8 +96,10 @@ pub enum Type {
     Integer,
     /// Floating-point numbers.
     Float,
-    /// Strings, and enums.
+    /// Strings, and the inputs that are enums.
     String,
+    /// Outputs that are one of these strings; of any string if there are none.
+    Enum(Vec<String>),
     /// True or false.
     Boolean,
     /// Times in UTC.

@@ -11,6 +11,7 @@ use super::{
     in_flight::{InFlight, Outcome},
     key::Key,
     task_identity::TaskIdentity,
+    turn::Turn,
 };
 use crate::{
     context::{Context, Deadline},
@@ -75,9 +76,10 @@ impl Verbs {
         let join_key = work.key.join_key(&caller, &self.shared.hash);
         let (job, identity) = (work.key.key, work.identity.clone());
         let this = Arc::clone(self);
-        let task = |waiting| async move {
+        let task = |waiting, turn: Turn<T>| async move {
             // Held until the work has ended.
             let _permit = permit;
+            turn.wait(deadline).await?;
             let Work { task_type, submission, size, .. } = work;
             let call = CallDetails {
                 key: job,
@@ -93,9 +95,9 @@ impl Verbs {
             // Boxed, because each function that a future passes through would hold it twice.
             heavy.poll(size, Box::pin(run(cx, submission.task))).await
         };
-        in_flight.join_or_start(join_key, identity, job, |entry| {
-            let waiting = entry.waiting();
-            self.shared.tasks.spawn(entry.run(task(waiting)).in_current_span());
+        in_flight.join_or_start(join_key, identity, job, |mut entry| {
+            let task = task(entry.waiting(), entry.turn());
+            self.shared.tasks.spawn(entry.run(task).in_current_span());
         })
     }
 }

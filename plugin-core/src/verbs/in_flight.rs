@@ -8,21 +8,24 @@ use std::{
 use server_core::{Error, Result};
 use tokio::sync::watch;
 
-use super::{key::JoinKey, metrics::Metrics, task_identity::TaskIdentity};
-use crate::context::{IdempotencyKey, Verb, Waiter, Waiting};
-
-/// The result of work, once there is one.
-type Completion<T> = Option<Result<T>>;
+use super::{
+    key::JoinKey,
+    metrics::Metrics,
+    task_identity::TaskIdentity,
+    turn::{Completion, Turn},
+};
+use crate::context::{IdempotencyKey, Role, Verb, Waiter, Waiting};
 
 /// Work in progress.
 struct InProgress<T> {
+    role: Role,
     identity: TaskIdentity,
     completion: watch::Receiver<Completion<T>>,
     waiting: Waiting,
 }
 
-/// The work of one key: several only if different tasks have it.
-type Table<T> = HashMap<JoinKey, Vec<InProgress<T>>>;
+/// The work of one caller's key: several only if different tasks have it, or the caller has several roles.
+type Table<T> = HashMap<u128, Vec<InProgress<T>>>;
 
 /// The work in progress of one verb.
 pub(super) struct InFlight<T> {
@@ -46,6 +49,7 @@ pub(super) struct Entry<T> {
     metrics: Arc<Metrics>,
     verb: Verb,
     waiting: Waiting,
+    turn: Turn<T>,
     completion: watch::Sender<Completion<T>>,
 }
 
@@ -53,16 +57,17 @@ fn lock<T>(table: &Mutex<Table<T>>) -> MutexGuard<'_, Table<T>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The work in `under_key` for the task of `identity`, if there is any.
+/// The work in `under_key` for the task of `identity` in `role`, if there is any.
 ///
 /// # Errors
 /// The identities that have to be hashed before that is known.
 fn find<'t, T>(
     under_key: &'t [InProgress<T>],
+    role: Role,
     identity: &TaskIdentity,
 ) -> Result<Option<&'t InProgress<T>>, Vec<TaskIdentity>> {
     let mut unknown = Vec::new();
-    for running in under_key {
+    for running in under_key.iter().filter(|running| running.role == role) {
         match running.identity.is_same(identity) {
             Some(true) => return Ok(Some(running)),
             Some(false) => {}
@@ -88,8 +93,8 @@ impl<T: Clone> InFlight<T> {
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
         loop {
-            let under_key = table.get(&key).map(Vec::as_slice).unwrap_or_default();
-            let unknown = match find(under_key, &identity) {
+            let under_key = table.get(&key.of_caller).map(Vec::as_slice).unwrap_or_default();
+            let unknown = match find(under_key, key.role, &identity) {
                 Ok(Some(running)) => {
                     self.metrics.joined.inc();
                     return running.outcome();
@@ -105,14 +110,26 @@ impl<T: Clone> InFlight<T> {
         let (completion, receiver) = watch::channel(None);
         let waiting = Waiting::default();
         let (of_table, of_entry) = (identity.clone(), waiting.clone());
-        let running = InProgress { identity: of_table, completion: receiver, waiting };
+        let role = key.role;
+        let running = InProgress { role, identity: of_table, completion: receiver, waiting };
         let outcome = running.outcome();
-        table.entry(key).or_default().push(running);
+        let under_key = table.entry(key.of_caller).or_default();
+        let turn = self.turn_after(under_key);
+        under_key.push(running);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
         let (verb, waiting) = (self.verb, of_entry);
-        start(Entry { key, identity, job, table, metrics, verb, waiting, completion });
+        start(Entry { key, identity, job, table, metrics, verb, waiting, turn, completion });
         outcome
+    }
+
+    /// The turn of new work, beside that `under_key`.
+    fn turn_after(&self, under_key: &[InProgress<T>]) -> Turn<T> {
+        match self.verb {
+            // Whoever looks for the job of a key finds the first one's.
+            Verb::Create => under_key.iter().map(|running| running.completion.clone()).collect(),
+            _ => Turn::default(),
+        }
     }
 }
 
@@ -141,6 +158,11 @@ impl<T> Entry<T> {
         self.waiting.clone()
     }
 
+    /// When the work may begin.
+    pub(super) fn turn(&mut self) -> Turn<T> {
+        std::mem::take(&mut self.turn)
+    }
+
     /// Runs `work` and sends its result to all waiting callers.
     pub(super) async fn run(self, work: impl Future<Output = Result<T>>) {
         let result = work.await;
@@ -153,7 +175,9 @@ impl<T> Entry<T> {
 
     fn leave_table(&self) {
         let mut table = lock(&self.table);
-        let hash_map::Entry::Occupied(mut under_key) = table.entry(self.key) else { return };
+        let hash_map::Entry::Occupied(mut under_key) = table.entry(self.key.of_caller) else {
+            return;
+        };
         under_key.get_mut().retain(|running| !running.identity.is_own(&self.identity));
         if under_key.get().is_empty() {
             under_key.remove();
@@ -206,7 +230,7 @@ mod tests {
     }
 
     fn key() -> JoinKey {
-        7
+        JoinKey { of_caller: 7, role: Role::User }
     }
 
     /// Of a request for a task of the type `task_type`.

@@ -15,7 +15,13 @@ pub(super) struct Key {
 }
 
 /// The key under which work in progress is joined.
-pub(super) type JoinKey = u128;
+#[derive(Clone, Copy)]
+pub(super) struct JoinKey {
+    /// Of the idempotency key and of its caller: two callers never share an outcome, whatever key they send.
+    pub(super) of_caller: u128,
+    /// A handle belongs to the role in which it was created.
+    pub(super) role: Role,
+}
 
 impl Key {
     /// `header` is REST's `Idempotency-Key`, which replaces Flyte's name of the attempt.
@@ -30,12 +36,10 @@ impl Key {
         Self { key: named.unwrap_or_else(IdempotencyKey::random), repeatable }
     }
 
-    /// The key under which work in progress is joined, if it is for the same task: only by the same caller in
-    /// the same role. Two callers never share an outcome, whatever key they send, and a handle belongs
-    /// to the role in which it was created.
+    /// The key under which work in progress is joined, if it is for the same task.
     pub(super) fn join_key(&self, caller: &Caller, hash: &KeyedHash) -> JoinKey {
-        let who = (caller.issuer(), caller.subject(), caller.role().name());
-        hash.of(&(self.key.as_bytes(), who))
+        let of_caller = hash.of(&(self.key.as_bytes(), caller.issuer(), caller.subject()));
+        JoinKey { of_caller, role: caller.role() }
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Vendor {
     creates: AtomicUsize,
+    /// Those that have begun and not ended.
+    submitting: AtomicUsize,
+    most_at_once: AtomicUsize,
     deletes: AtomicUsize,
 }
 
@@ -52,7 +55,10 @@ impl Plugin for &'static Vendor {
 
     async fn create(&self, _: &Context, task: Task<Nothing>) -> Result<Ran> {
         self.creates.fetch_add(1, Ordering::Relaxed);
+        let at_once = self.submitting.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_secs(1)).await;
+        self.submitting.fetch_sub(1, Ordering::Relaxed);
         Ok(Ran { statement: task.statement.unwrap_or_default() })
     }
 
@@ -83,6 +89,10 @@ impl JointPolls for &'static Vendor {
 impl Vendor {
     pub(super) fn creates(&self) -> usize {
         self.creates.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn most_creates_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::Relaxed)
     }
 
     pub(super) fn deletes(&self) -> usize {

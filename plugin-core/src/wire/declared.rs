@@ -6,17 +6,19 @@
 //! (`flytepropeller/pkg/controller/nodes/attr_path_resolver.go`). flytekit converts it to the declared type,
 //! and so does this module.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use serde_json::{Map, Value as Json};
-use server_core::{Error, Result};
+use server_core::{Error, Result, text::cut};
 
 use super::{exact::MAX_EXACT, path::Path};
 use crate::task::{Type, Value};
 
 /// The longest duration of protobuf, 10,000 years, in seconds.
 const MAX_DURATION: u64 = 315_576_000_000;
+/// The most bytes of an enum's values in an error.
+const MAX_SPELLED: usize = 300;
 
 /// Converts `value` to the type `declared`. `path` names it in errors.
 ///
@@ -57,7 +59,7 @@ pub(super) fn of_optional(declared: &Type) -> &Type {
 fn from_json(path: &Path<'_>, json: Json, declared: &Type) -> Result<Value> {
     let declared = of_optional(declared);
     let mismatch = |json: &Json| {
-        let (is, wanted) = (kind_of(json), spelled(declared));
+        let (is, wanted) = (spelled_value(json, declared), spelled(declared));
         Err(Error::invalid(format!("{path}: is {is}, but the task declares {wanted}")))
     };
     match (json, declared) {
@@ -102,6 +104,9 @@ fn from_scalar(json: &Json, declared: &Type) -> Option<Value> {
             (span.as_secs().unsigned_abs() <= MAX_DURATION).then_some(Value::Duration(span))?
         }
         (Json::String(text), Type::String) => Value::String(text.clone()),
+        (Json::String(text), Type::Enum(values)) => {
+            (values.is_empty() || values.contains(text)).then(|| Value::String(text.clone()))?
+        }
         (Json::String(text), Type::Datetime) => Value::Datetime(datetime(text)?),
         (Json::Object(object), Type::Blob) => Value::Blob { uri: string_of(object, "path")? },
         (Json::Object(object), Type::StructuredDataset) => Value::StructuredDataset {
@@ -141,12 +146,24 @@ pub(super) fn kind_of(json: &Json) -> &'static str {
     }
 }
 
-fn spelled(declared: &Type) -> &'static str {
-    match declared {
+/// What `json` is: a string that an enum has not is told by its characters.
+fn spelled_value(json: &Json, declared: &Type) -> Cow<'static, str> {
+    match (json, declared) {
+        (Json::String(text), Type::Enum(_)) => cut(format!("{text:?}"), MAX_SPELLED),
+        _ => kind_of(json).into(),
+    }
+}
+
+fn spelled(declared: &Type) -> Cow<'static, str> {
+    let spelled = match declared {
+        Type::Enum(values) if !values.is_empty() => {
+            let values = values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>();
+            return format!("one of {}", cut(values.join(", "), MAX_SPELLED)).into();
+        }
         Type::Null => "null",
         Type::Integer => "an integer",
         Type::Float => "a number",
-        Type::String => "a string",
+        Type::String | Type::Enum(_) => "a string",
         Type::Boolean => "a boolean",
         Type::Datetime => "a datetime",
         Type::Duration => "a duration",
@@ -157,7 +174,8 @@ fn spelled(declared: &Type) -> &'static str {
         Type::Union(_) => "another type",
         Type::Blob => "a file",
         Type::Schema | Type::StructuredDataset => "a table",
-    }
+    };
+    spelled.into()
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ use super::{
     bounds::MAX_DEPTH,
     declared::{fit, of_optional},
     exact::{MAX_EXACT, rounded},
+    literal_type::kind,
     path::Path,
     proto::flyteidl::core::{
-        Binary, Blob, BlobType, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive,
-        Scalar, Schema, SchemaType, SimpleType, StructuredDataset, StructuredDatasetMetadata,
-        StructuredDatasetType, UnionType, Void, literal::Value as LiteralValue,
-        literal_type::Type as ProtoType, primitive::Value as Prim, scalar::Value as ScalarValue,
+        Binary, Blob, Literal, LiteralCollection, LiteralMap, LiteralType, Primitive, Scalar,
+        Schema, StructuredDataset, StructuredDatasetMetadata, StructuredDatasetType, Void,
+        literal::Value as LiteralValue, primitive::Value as Prim, scalar::Value as ScalarValue,
     },
     scan::values_in_msgpack,
 };
@@ -183,65 +183,6 @@ fn from_binary(path: &Path<'_>, binary: &Binary) -> Result<Value> {
     rmp_serde::from_slice(&binary.value).map(Value::Json).map_err(|error| {
         Error::invalid(format!("{path}: is not MessagePack that converts to JSON: {error}"))
     })
-}
-
-/// The type of a declaration.
-pub(super) fn kind(declared: &LiteralType) -> Type {
-    match declared.r#type.as_ref() {
-        None => Type::Unknown,
-        Some(ProtoType::Simple(simple)) => simple_kind(*simple),
-        Some(ProtoType::Schema(_)) => Type::Schema,
-        Some(ProtoType::CollectionType(item)) => Type::List(Box::new(kind(item))),
-        Some(ProtoType::MapValueType(item)) => Type::Map(Box::new(kind(item))),
-        Some(ProtoType::Blob(_)) => Type::Blob,
-        Some(ProtoType::EnumType(_)) => Type::String,
-        Some(ProtoType::StructuredDatasetType(_)) => Type::StructuredDataset,
-        Some(ProtoType::UnionType(union)) => Type::union_of(union.variants.iter().map(kind)),
-    }
-}
-
-/// The proto of `ty`, of which [`kind`] makes `ty` again. What is not known has no type.
-pub(super) fn literal_type(ty: &Type) -> LiteralType {
-    let simple = |simple: SimpleType| ProtoType::Simple(simple as i32);
-    let proto = match ty {
-        Type::Null => simple(SimpleType::None),
-        Type::Integer => simple(SimpleType::Integer),
-        Type::Float => simple(SimpleType::Float),
-        Type::String => simple(SimpleType::String),
-        Type::Boolean => simple(SimpleType::Boolean),
-        Type::Datetime => simple(SimpleType::Datetime),
-        Type::Duration => simple(SimpleType::Duration),
-        Type::Bytes => simple(SimpleType::Binary),
-        Type::Json => simple(SimpleType::Struct),
-        Type::List(item) => ProtoType::CollectionType(Box::new(literal_type(item))),
-        Type::Map(item) => ProtoType::MapValueType(Box::new(literal_type(item))),
-        Type::Union(members) => {
-            let variants = members.iter().map(literal_type).collect();
-            ProtoType::UnionType(UnionType { variants })
-        }
-        Type::Blob => ProtoType::Blob(BlobType::default()),
-        Type::Schema => ProtoType::Schema(SchemaType::default()),
-        Type::StructuredDataset => {
-            ProtoType::StructuredDatasetType(StructuredDatasetType::default())
-        }
-        Type::Unknown => return LiteralType::default(),
-    };
-    LiteralType { r#type: Some(proto) }
-}
-
-fn simple_kind(simple: i32) -> Type {
-    match SimpleType::try_from(simple) {
-        Ok(SimpleType::None) => Type::Null,
-        Ok(SimpleType::Integer) => Type::Integer,
-        Ok(SimpleType::Float) => Type::Float,
-        Ok(SimpleType::String) => Type::String,
-        Ok(SimpleType::Boolean) => Type::Boolean,
-        Ok(SimpleType::Datetime) => Type::Datetime,
-        Ok(SimpleType::Duration) => Type::Duration,
-        Ok(SimpleType::Binary) => Type::Bytes,
-        Ok(SimpleType::Struct) => Type::Json,
-        Ok(SimpleType::Error) | Err(_) => Type::Unknown,
-    }
 }
 
 /// A protobuf `Struct` as JSON.

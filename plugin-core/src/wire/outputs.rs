@@ -9,7 +9,7 @@ use server_core::{Error, Result};
 
 use super::{
     declared::of_optional,
-    literal::kind,
+    literal_type::kind,
     path::Path,
     proto::flyteidl::core::{
         BlobMetadata, BlobType, Literal, LiteralType, Scalar, Variable, VariableMap,
@@ -102,6 +102,16 @@ fn describe_scalar(scalar: &mut Scalar, declared: &ProtoType) {
                 own.format.clone_from(&declared.format);
             }
         }
+        _ => {}
+    }
+}
+
+/// Leaves out the values of the enums in `declared`.
+pub(super) fn forget_enums(declared: &mut LiteralType) {
+    match declared.r#type.as_mut() {
+        Some(ProtoType::EnumType(one_of)) => one_of.values.clear(),
+        Some(ProtoType::CollectionType(item) | ProtoType::MapValueType(item)) => forget_enums(item),
+        Some(ProtoType::UnionType(union)) => union.variants.iter_mut().for_each(forget_enums),
         _ => {}
     }
 }

@@ -12,8 +12,9 @@ use server_core::{
 use super::{
     declared::{fit, kind_of, of_optional},
     json::to_proto_json,
-    literal::{from_struct, kind, literal, literal_type},
-    outputs::{check_depth, check_nulls, describe},
+    literal::{from_struct, literal},
+    literal_type::{literal_type, output_kind},
+    outputs::{check_depth, check_nulls, describe, forget_enums},
     path::Path,
     plain::from_plain_json,
     proto::flyteidl::{
@@ -112,6 +113,19 @@ impl OutputTypes {
         self.0.encode_to_vec()
     }
 
+    /// As at most `most` bytes if the enums are what takes more: without their values, which are not checked then.
+    #[must_use]
+    pub fn encode_within(&self, most: usize) -> Vec<u8> {
+        let encoded = self.encode();
+        if encoded.len() <= most {
+            return encoded;
+        }
+        let mut types = self.clone();
+        let declared = types.0.variables.values_mut().filter_map(|it| it.r#type.as_mut());
+        declared.for_each(forget_enums);
+        types.encode()
+    }
+
     /// The types that [`encode`](Self::encode) made bytes of.
     ///
     /// # Errors
@@ -145,7 +159,7 @@ impl OutputTypes {
         let root = Path::Root("outputs");
         let path = root.member(name);
         let declared = self.0.variables.get(name).and_then(|variable| variable.r#type.as_ref());
-        let declared = declared.map_or(Type::Unknown, kind);
+        let declared = declared.map_or(Type::Unknown, output_kind);
         let is_optional = matches!(&declared, Type::Union(types) if types.contains(&Type::Null));
         match (json, of_optional(&declared)) {
             (Json::Null, _) if is_optional => Ok(Value::Null),

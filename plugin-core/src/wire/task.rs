@@ -9,7 +9,8 @@ use server_core::{Error, Result};
 
 use super::{
     bounds::Bounds,
-    literal::{exact_struct, input, kind},
+    literal::{exact_struct, input},
+    literal_type::output_kind,
     outputs::detailed,
     path::Path,
     proto::flyteidl::{
@@ -110,9 +111,9 @@ fn task(
     let interface = template.interface.unwrap_or_default();
     let declared = interface.outputs.unwrap_or_default().variables;
     let detailed_outputs = detailed(&declared);
-    let outputs = declared
-        .into_iter()
-        .map(|(name, variable)| (name, variable.r#type.as_ref().map_or(Type::Unknown, kind)));
+    let outputs = declared.into_iter().map(|(name, variable)| {
+        (name, variable.r#type.as_ref().map_or(Type::Unknown, output_kind))
+    });
     let timeout = template.metadata.and_then(|metadata| metadata.timeout);
     let (statement, container) = match template.target {
         Some(Target::Sql(sql)) => (Some(sql.statement), None),

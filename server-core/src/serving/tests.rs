@@ -27,6 +27,21 @@ async fn connections_to_the_admin_port_age() {
     ended.expect("it ends").unwrap().unwrap();
 }
 
+#[cfg(feature = "testing")]
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_takes_a_while_says_how_to_end_it() {
+    use crate::telemetry::captured;
+    captured::start("info");
+    let drain_timeout = Duration::from_secs(30);
+    let serving = Serving::new(TaskTracker::new(), Duration::ZERO, drain_timeout);
+    serving.tasks.spawn(std::future::pending::<()>());
+    let started = tokio::time::Instant::now();
+    serving.shut_down(true).await;
+    assert_eq!(started.elapsed(), drain_timeout, "it is bounded");
+    let said = "waiting for 1 calls and connections, 29s at most; a second signal, as by Ctrl-C, stops at once";
+    assert!(captured::text().contains(said));
+}
+
 /// What a client of the admin port may send, and stay.
 const STAYING: [&[u8]; 4] = [
     b"",

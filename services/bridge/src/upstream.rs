@@ -113,7 +113,7 @@ impl Upstream {
     }
 
     async fn create_by_rest(&self, cx: &Context, task: &RawTask) -> Result<Job> {
-        let output_types = task.output_types()?.encode();
+        let output_types = task.output_types()?.encode_within(MAX_OUTPUT_TYPES);
         if output_types.len() > MAX_OUTPUT_TYPES {
             return Err(Error::invalid(format!(
                 "template.interface.outputs: has {} bytes, and {MAX_OUTPUT_TYPES} fit into a handle",

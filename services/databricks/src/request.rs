@@ -150,7 +150,8 @@ fn take_string(request: &mut Object, field: &str) -> Result<Option<String>> {
 
 /// Whether the task has a single result, a string, as which a notebook's exit value can be returned.
 pub(crate) fn returns_string(task: &Task<Custom>) -> bool {
-    task.output_type(ONLY_OUTPUT) == Some(&Type::String) && !task.declares_output("o1")
+    matches!(task.output_type(ONLY_OUTPUT), Some(Type::String | Type::Enum(_)))
+        && !task.declares_output("o1")
 }
 
 /// The run's name at Databricks, if its author sets none.

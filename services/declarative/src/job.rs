@@ -8,6 +8,9 @@ use plugin_core::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The most bytes of the declared outputs with the values of enums: a job's ids have to fit beside them.
+const MAX_OUTPUT_TYPES: usize = 240;
+
 /// What finds a job again. Names are short: handles are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -27,7 +30,7 @@ pub struct Job {
 
 impl Job {
     pub(crate) fn new(plugin: &str, outputs: &OutputTypes, place: Option<Place>) -> Self {
-        let outputs = BASE64_STANDARD_NO_PAD.encode(outputs.encode());
+        let outputs = BASE64_STANDARD_NO_PAD.encode(outputs.encode_within(MAX_OUTPUT_TYPES));
         Self { plugin: plugin.to_owned(), ids: Map::new(), outputs, place }
     }
 

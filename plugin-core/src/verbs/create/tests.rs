@@ -27,6 +27,7 @@ async fn different_requests_with_the_same_key_are_not_joined() {
     let statements = ["SELECT 1", "SELECT 2", "SELECT 1"];
     let handles = join_all(statements.map(|statement| create(&verbs, statement))).await;
     assert_eq!(vendor.creates(), 2, "the repeat joined");
+    assert_eq!(vendor.most_creates_at_once(), 1, "the vendor knows of the first before the second");
     for (handle, statement) in handles.iter().zip(statements) {
         assert_eq!(poll(&verbs, handle).await, statement);
     }
@@ -47,6 +48,39 @@ async fn callers_in_another_role_do_not_join() {
     });
     join_all(created).await;
     assert_eq!(vendor.creates(), 2, "the user's repeat joined");
+    assert_eq!(vendor.most_creates_at_once(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn different_requests_with_different_keys_do_not_wait_for_each_other() {
+    let (vendor, verbs) = Vendor::served();
+    let created = ["1", "2"].map(|header| {
+        let verbs = &verbs;
+        async move {
+            let incoming = incoming(Duration::from_secs(10));
+            verbs.create(&incoming, request("SELECT 1"), Some(header)).await.unwrap();
+        }
+    });
+    join_all(created).await;
+    assert_eq!((vendor.creates(), vendor.most_creates_at_once()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_another_with_its_key_until_its_deadline() {
+    let (vendor, verbs) = Vendor::served();
+    let statements = (0..100).map(|number| format!("SELECT {number}")).collect::<Vec<_>>();
+    let created = statements.iter().map(|statement| async {
+        let incoming = incoming(Duration::from_secs(100));
+        verbs.create(&incoming, request(statement), None).await.map(drop)
+    });
+    let started = Instant::now();
+    let failed = join_all(created).await.into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(started.elapsed() <= Duration::from_secs(31), "{:?}", started.elapsed());
+    assert_eq!(vendor.creates(), 100 - failed.len());
+    assert!(failed.len() > 60, "{}", failed.len());
+    let message = "another task with this key is still being submitted; repeat the request";
+    assert!(failed.iter().all(|error| error.kind() == Kind::DeadlineExceeded), "{failed:?}");
+    assert!(failed.iter().any(|error| error.to_string() == message), "{failed:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::wire::proto::flyteidl::core::{SimpleType, literal_type::Type as ProtoType};
 
 #[test]
 fn exact_whole_doubles_become_integers() {

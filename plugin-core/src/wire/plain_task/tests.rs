@@ -91,6 +91,7 @@ fn output_types_are_those_that_the_task_declares() {
         Type::Integer,
         Type::Float,
         Type::String,
+        Type::Enum(vec!["red".to_owned(), "green".to_owned()]),
         Type::Boolean,
         Type::Datetime,
         Type::Duration,
@@ -111,7 +112,7 @@ fn output_types_are_those_that_the_task_declares() {
     let declared = OutputTypes::of(&task);
     assert_eq!(declared.names().count(), types.len());
     let read = OutputTypes::decode(&declared.encode()).unwrap();
-    let kinds = read.0.variables.values().map(|one| kind(one.r#type.as_ref().unwrap()));
+    let kinds = read.0.variables.values().map(|one| output_kind(one.r#type.as_ref().unwrap()));
     assert_eq!(kinds.collect::<Vec<_>>(), types);
 }
 
@@ -135,6 +136,54 @@ fn outputs_of_another_type_are_refused_by_path() {
         assert_eq!(error.message(), message);
     }
     assert_eq!(types.missing(&Map::new()), Some("f"));
+}
+
+/// The types of an interface whose output `x` is an enum's, or a list or an optional one.
+fn enums(values: &[&str], wrap: fn(Json) -> Json) -> OutputTypes {
+    let declared = wrap(json!({"enum_type": {"values": values}}));
+    let outputs = json!({"variables": {"x": {"type": declared}}});
+    raw(&json!({"template": {"interface": {"outputs": outputs}}})).output_types().unwrap()
+}
+
+#[test]
+fn outputs_of_an_enum_are_among_its_values() {
+    let one: fn(Json) -> Json = |it| it;
+    let list: fn(Json) -> Json = |it| json!({"collection_type": it});
+    let optional: fn(Json) -> Json =
+        |it| json!({"union_type": {"variants": [it, {"simple": "NONE"}]}});
+    let read = |wrap: fn(Json) -> Json, json: Json| {
+        enums(&["red", "green"], wrap).values(Map::from_iter([("x".to_owned(), json)]))
+    };
+    for (wrap, json) in [
+        (one, json!("red")),
+        (list, json!(["green"])),
+        (optional, json!(null)),
+        (optional, json!("red")),
+    ] {
+        assert_eq!(read(wrap, json.clone()).unwrap()[0].1.to_json(), json);
+    }
+    let wanted = r#"but the task declares one of "red", "green""#;
+    for (wrap, json, message) in [
+        (one, json!("blue"), format!(r#"outputs.x: is "blue", {wanted}"#)),
+        (one, json!(1), format!("outputs.x: is a number, {wanted}")),
+        (list, json!(["red", "Red"]), format!(r#"outputs.x[1]: is "Red", {wanted}"#)),
+        (optional, json!(""), format!(r#"outputs.x: is "", {wanted}"#)),
+    ] {
+        assert_eq!(read(wrap, json).unwrap_err().message(), message);
+    }
+}
+
+#[test]
+fn values_of_enums_that_do_not_fit_into_a_handle_are_not_checked() {
+    let list: fn(Json) -> Json = |it| json!({"collection_type": it});
+    let types = enums(&["x".repeat(200).as_str()], list);
+    assert_eq!(types.encode_within(300), types.encode());
+    let read = OutputTypes::decode(&types.encode_within(200)).unwrap();
+    assert!(read.encode().len() < 20);
+    let outputs = |json: Json| Map::from_iter([("x".to_owned(), json)]);
+    read.values(outputs(json!(["blue"]))).unwrap();
+    let error = read.values(outputs(json!([1]))).unwrap_err();
+    assert_eq!(error.message(), "outputs.x[0]: is a number, but the task declares a string");
 }
 
 #[test]

@@ -14,6 +14,8 @@ from .errors import Failure
 from .guard import Guard
 
 T = TypeVar("T")
+# How long a program that ends is waited for in silence, in seconds.
+QUIET = 1.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -73,12 +75,24 @@ class Child:
         if not self.has_ended():
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.process.wait(), self.patience)
+            await self.finish()
         # Even if it has ended, for what it has started.
         self.kill()
         await self.process.wait()
         await self.guard.dismiss()
+
+    async def finish(self) -> None:
+        """Waits for its end as long as it may take, and says what it is waiting for."""
+        if self.patience is not None and self.patience <= QUIET:
+            await self.ends_within(self.patience)
+        elif not await self.ends_within(QUIET):
+            note(f"{self.name} has not ended its calls yet; press Ctrl-C again to stop now")
+            await self.ends_within(None if self.patience is None else self.patience - QUIET)
+
+    async def ends_within(self, seconds: float | None) -> bool:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.process.wait(), seconds)
+        return self.has_ended()
 
 
 class Signals:

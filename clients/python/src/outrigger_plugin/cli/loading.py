@@ -16,8 +16,9 @@ from ..failures import body, summary
 # What `outrigger serve` tells its server of plugins, which uvicorn starts.
 APP_VARIABLE = "OUTRIGGER_APP"
 RELOAD_VARIABLE = "OUTRIGGER_RELOAD"
-# The code of answers while the app cannot be loaded.
+# The codes of answers while the app cannot be loaded, and while its process has ended.
 NOT_LOADED = "APP_NOT_LOADED"
+ENDED = "APP_ENDED"
 OWN = str(Path(__file__).parents[1])
 
 
@@ -73,17 +74,17 @@ def served() -> Any:
     if not waits:
         raise SystemExit(1)
     print("outrigger: waiting for the file to change", file=sys.stderr, flush=True)
-    return standing_in(str(problem))
+    return standing_in(NOT_LOADED, str(problem))
 
 
-def standing_in(message: str) -> Any:
-    """An app that answers each request with ``message``, and "try again"."""
+def standing_in(code: str, message: str) -> Any:
+    """An app that answers each request with ``code``, ``message``, and "try again"."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await live(receive, send)
         elif scope["type"] == "http":
-            await send_answer(send, Answer(503, body(NOT_LOADED, message)))
+            await send_answer(send, Answer(503, body(code, message)))
 
     return app
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..plugin import MAX_VERSION, NAME
 from .errors import Failure
-from .loading import NOT_LOADED
+from .loading import ENDED, NOT_LOADED
 
 PATH = "/plugins/v1"
 EXAMPLE = '{"plugins": [{"task_type": "NAME", "version": 0, "sync": false}]}'
@@ -53,7 +53,7 @@ def of_app(name: str, path: Path) -> Offer | str:
         connection.request("GET", PATH)
         answer = connection.getresponse()
         told = json.loads(body_of(answer))
-        if answer.status == 503 and told.get("error_code") == NOT_LOADED:
+        if answer.status == 503 and told.get("error_code") in (NOT_LOADED, ENDED):
             return str(told["message"])
         return read(told["plugins"])
     except Unusable as error:

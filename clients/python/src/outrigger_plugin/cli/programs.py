@@ -23,6 +23,8 @@ OUTRIGGER = "outrigger"
 PACKAGE = b"outrigger_plugin"
 # Makes the app that is served.
 LOADER = "outrigger_plugin.cli.loading:served"
+# Serves it again when its files change.
+RELOADING = "outrigger_plugin.cli.reloading"
 HELP = frozenset(("-h", "--help"))
 # Where a wheel has the programs.
 OWN = str(Path(__file__).parents[1] / "bin")
@@ -107,11 +109,12 @@ def shown(options: argparse.Namespace) -> str:
 
 def app_server(options: argparse.Namespace, socket: Path) -> list[str]:
     """uvicorn with the app, which ``server_environment`` names."""
+    if options.reload:
+        return [sys.executable, "-m", RELOADING, str(socket)]
     command = [sys.executable, "-m", "uvicorn", "--factory", LOADER, "--uds", str(socket)]
     # The bridge logs calls, and there are no proxies whose headers could be trusted.
     command += ["--log-level", "warning", "--no-access-log", "--no-proxy-headers", "--no-server-header"]
-    command += ["--timeout-keep-alive", str(KEEP_ALIVE), "--timeout-graceful-shutdown", str(GRACE)]
-    return [*command, "--reload"] if options.reload else command
+    return [*command, "--timeout-keep-alive", str(KEEP_ALIVE), "--timeout-graceful-shutdown", str(GRACE)]
 
 
 def server_environment(options: argparse.Namespace, socket: Path) -> dict[str, str]:
