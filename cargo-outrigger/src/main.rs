@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 // Cargo runs a subcommand with the subcommand's name as the first argument.
 /// Creates Outrigger plugins in separate repositories and keeps them in sync with the template.
 #[derive(Debug, clap::Parser)]
@@ -13,7 +11,7 @@ enum Cargo {
 }
 
 fn main() -> ExitCode {
-    let Cargo::Outrigger(outrigger) = Cargo::parse();
+    let Cargo::Outrigger(outrigger) = xtask::parse();
     let (place, command) = outrigger.into_parts();
     xtask::name_program("cargo outrigger");
     xtask::generate(place, &command, cargo_outrigger::template())

@@ -106,7 +106,8 @@ fn as_output(argument: Arg) -> Arg {
 
 /// Runs the command of a matched command line.
 pub(crate) fn run(matches: &ArgMatches) -> ExitCode {
-    let verb = Verb::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    let verb = Verb::from_arg_matches(matches)
+        .unwrap_or_else(|error| xtask::without_secrets(error).exit());
     let generate =
         |place, command: Generate| xtask::generate(place, &command, cargo_outrigger::template());
     match verb {

@@ -29,6 +29,6 @@ pub use self::command::command;
 #[must_use]
 pub fn main() -> ExitCode {
     xtask::name_program(command::NAME);
-    let matches = command().get_matches();
-    command::run(&matches)
+    let matches = command().try_get_matches();
+    command::run(&matches.unwrap_or_else(|error| xtask::without_secrets(error).exit()))
 }

@@ -70,6 +70,25 @@ fn a_file_that_is_named_and_cannot_be_used_is_a_wrong_command_line() {
 }
 
 #[test]
+fn a_refused_value_that_may_contain_a_password_is_not_shown() {
+    let directory = files();
+    let values = "flyte-values --flyte 1.16 --chart core --proxy";
+    for command in [
+        format!("{values} --registry https://u:hunter2@registry.example.com"),
+        format!("{values} --proxy-image https://u:hunter2@registry.example.com/proxy"),
+        "health-check ftp://u:hunter2@127.0.0.1".to_owned(),
+        "check --url ftp://u:hunter2@127.0.0.1".to_owned(),
+        "check --against ftp://u:hunter2@127.0.0.1".to_owned(),
+        "new shout --kind rust --no-input --core https://u:hunter2@git.example.com/a".to_owned(),
+        "completion bash https://u:hunter2@registry.example.com".to_owned(),
+    ] {
+        let (code, stdout, stderr) = run(directory.path(), &command);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{command}: {stderr}");
+        assert!(stderr.starts_with("error: ") && !stderr.contains("hunter2"), "{stderr}");
+    }
+}
+
+#[test]
 fn what_does_not_hold_ends_with_1_and_what_is_there_is_not_replaced() {
     let directory = files();
     for (command, code, word) in [

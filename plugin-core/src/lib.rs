@@ -31,6 +31,7 @@ mod wire;
 
 pub use server_core::{
     Error, Kind, Result, ServiceInfo,
+    address::Unshown,
     digest::{self, Fingerprint},
     duration::{parse_duration, parse_timeout},
     service_info,

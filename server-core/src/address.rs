@@ -22,6 +22,12 @@ fn example(text: &str) -> String {
     }
 }
 
+/// Whether a URL may contain a password: it has what comes before a host, or a query.
+#[must_use]
+pub fn may_contain_secret(url: &str) -> bool {
+    url.contains(['@', '?'])
+}
+
 /// A value parser of arguments that contain a URL.
 ///
 /// By mistake it may contain a password, and clap would print what it refuses: the error shows no value with an `@` or a
@@ -52,7 +58,7 @@ where
         value: &OsStr,
     ) -> Result<T, clap::Error> {
         match value.to_str() {
-            Some(text) if text.contains(['@', '?']) => (self.0)(text).map_err(|why| {
+            Some(text) if may_contain_secret(text) => (self.0)(text).map_err(|why| {
                 let argument = argument.map(ToString::to_string).unwrap_or_default();
                 let message = format!("invalid value for '{argument}': {why}");
                 command.clone().error(ErrorKind::ValueValidation, message)

@@ -144,18 +144,20 @@ def try_it(values):
 
 TOKEN = "TOKEN=$(kubectl -n flyte create token flytepropeller --audience=flyte-connectors)"
 AUTHORIZED = 'curl -sS -H "authorization: Bearer $TOKEN" http://localhost:8000/plugins/v1'
-# Values, and the commands to try after the port-forward.
+# Values, and the commands to try after the wait and the port-forward.
 COMMANDS = [
     ({}, [TOKEN, AUTHORIZED]),
     (TLS_MADE_ELSEWHERE, [TOKEN, AUTHORIZED.replace("curl", "curl -k").replace("http:", "https:")]),
-    (OTHER, ["TOKEN=YOUR-TOKEN    # of an issuer that the service trusts", AUTHORIZED]),
+    (OTHER, ["TOKEN=A-TOKEN-OF-AN-ISSUER-THAT-THE-SERVICE-TRUSTS", AUTHORIZED]),
     (NO_AUTH, ["curl -sS http://localhost:8000/plugins/v1"]),
 ]
 
 
 @pytest.mark.parametrize(("values", "wanted"), COMMANDS, ids=["cluster", "tls", "other-issuer", "no-auth"])
 def test_commands_to_try(values, wanted):
-    (forward, *commands), text = try_it(values)
+    (wait, forward, *commands), text = try_it(values)
+    # A port-forward to a pod that does not run yet ends at once.
+    assert wait == "kubectl -n flyte rollout status deployment/bigquery --timeout=3m"
     assert forward == "kubectl -n flyte port-forward service/bigquery 8000 >/dev/null & sleep 2"
     assert commands == wanted
     # The page is where the call goes, and its reader has a token.

@@ -44,7 +44,8 @@ use crate::{local_service::Files, process::write, root, target};
 /// them is left out. Run it on a quiet machine: every server gets one core.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Two minutes: the service and the bare proxy only, with fewer requests. Needs no Python and no Go.
+    /// The service and the bare proxy only, with fewer requests: a few minutes after the release builds, which take longer the
+    /// first time. Needs no Python and no Go.
     #[arg(long)]
     quick: bool,
 

@@ -47,7 +47,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
     (
         "xtask",
         &[
-            &["ci", "exit", "prompt", "workspace"],
+            &["ci", "command_line", "exit", "prompt", "workspace"],
             &["process"],
             &["cargo_tools", "floors", "go", "home", "python", "recording", "scaffold", "times"],
             &[

@@ -107,9 +107,9 @@ fn domain(text: &str) -> Result<String, String> {
 /// The name of an image, with its tag or digest.
 fn image(text: &str) -> Result<String, String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-    if text.is_empty() || !text.chars().all(legal) {
+    if text.is_empty() || text.contains("://") || !text.chars().all(legal) {
         return Err(
-            "must be an image's name, such as registry.example.com/team/propeller-proxy:1.2.3"
+            "must be an image's name, without a scheme, such as registry.example.com/team/propeller-proxy:1.2.3"
                 .to_owned(),
         );
     }

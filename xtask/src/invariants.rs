@@ -28,6 +28,9 @@ const NAMELESS: [&str; 4] = ["utils", "common", "helpers", "manager"];
 /// The flag with which kubectl takes a secret from the command line, which other users of the machine see.
 const LITERAL: &str = "--from-literal";
 
+/// What blocks of commands begin with.
+const SHELLS: [&str; 2] = ["```sh", "```console"];
+
 /// Commands that print a secret.
 const SECRETS: [&str; 3] = ["openssl rand", "token mint", "create token"];
 
@@ -94,13 +97,19 @@ fn check_markers(file: &Path, broken: &mut Vec<String>) {
     }
 }
 
-/// Commands on pages, which readers paste: they end when something fails, and keep secrets to their owner.
+/// Commands on pages, which readers paste: they end when something fails, keep secrets to their owner, and mean the same in
+/// every shell.
 fn check_page(path: &str, text: &str, broken: &mut Vec<String>) {
-    let mut is_code = false;
+    let (mut is_code, mut is_shell) = (false, false);
     for (number, line) in text.lines().enumerate() {
         let at = number + 1;
         if line.starts_with("```") {
             is_code = !is_code;
+            is_shell = is_code && SHELLS.iter().any(|shell| line.starts_with(shell));
+        } else if is_shell && has_comment(line) {
+            broken.push(format!(
+                "{path}:{at}: zsh takes the comment for arguments; write it outside of the block"
+            ));
         } else if is_code && (line.starts_with("until ") || line.starts_with("while ")) {
             broken.push(format!("{path}:{at}: does not end when a command fails; use a for loop"));
         }
@@ -114,6 +123,11 @@ fn check_page(path: &str, text: &str, broken: &mut Vec<String>) {
             broken.push(format!("{path}:{at}: others see the secret; use --from-file"));
         }
     }
+}
+
+/// Whether a command has a comment behind it. A shell on a terminal of a Mac does not know comments.
+fn has_comment(command: &str) -> bool {
+    command.split_once(" # ").is_some_and(|(before, _)| !before.trim().is_empty())
 }
 
 /// Every file that git tracks or would add.
@@ -255,10 +269,10 @@ mod tests {
     #[test]
     fn commands_on_pages_end_and_keep_keys_to_their_owner() {
         let mut broken = Vec::new();
-        let page = "until then\n```sh\nuntil curl x; do sleep 1; done\n```\n`openssl rand -hex 32 > a.key`\n(umask 077; openssl rand -hex 32 > a.key)\nkubectl create secret generic a --from-literal=a=b\n";
+        let page = "until then\n```sh\nuntil curl x; do sleep 1; done\n```\n`openssl rand -hex 32 > a.key`\n(umask 077; openssl rand -hex 32 > a.key)\nkubectl create secret generic a --from-literal=a=b\n```sh\n# a\ndemo    # b\n```\n```yaml\na: b # c\n```\n";
         check_page("a.md", page, &mut broken);
         let found = broken.iter().map(|line| line.split(": ").next().unwrap());
-        assert_eq!(found.collect::<Vec<_>>(), ["a.md:3", "a.md:5", "a.md:7"]);
+        assert_eq!(found.collect::<Vec<_>>(), ["a.md:3", "a.md:5", "a.md:7", "a.md:10"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod beside;
 mod bundle;
 mod cargo_tools;
 mod ci;
+mod command_line;
 mod demo;
 mod dependencies;
 pub mod exit;
@@ -55,6 +56,15 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 
 pub(crate) use crate::workspace::{CARGO, root, target, tool};
+pub use crate::{
+    command_line::{parse, without_secrets},
+    flyte_values::Args as FlyteValues,
+    list::Args as List,
+    new_plugin::Args as NewPlugin,
+    outrigger::{Generate, Outrigger, Place},
+    status::Args as Status,
+    sync::Args as Sync,
+};
 use crate::{
     exit::Exit,
     scaffold::{
@@ -64,14 +74,6 @@ use crate::{
         render::{Renderer, Versions},
         template::Template,
     },
-};
-pub use crate::{
-    flyte_values::Args as FlyteValues,
-    list::Args as List,
-    new_plugin::Args as NewPlugin,
-    outrigger::{Generate, Outrigger, Place},
-    status::Args as Status,
-    sync::Args as Sync,
 };
 
 /// Development tools for Outrigger: create, sync, check, package and demo plugins.

@@ -114,6 +114,25 @@ fn a_sidecar_needs_an_image_that_the_user_names() {
 }
 
 #[test]
+fn a_refused_value_that_may_contain_a_password_is_not_shown() {
+    let args = ["--flyte", "1.16", "--chart", "core", "--proxy"];
+    for wrong in [
+        "--registry=https://u:hunter2@registry.example.com",
+        "--registry=registry.example.com/team?token=hunter2",
+        "--proxy-image=https://u:hunter2@registry.example.com/proxy:1",
+        "--namespace=u:hunter2@namespace",
+        "--chart=u:hunter2@chart",
+    ] {
+        let (code, values, error) = printed(&[&args[..], &[wrong]].concat());
+        assert_eq!((code, values.as_str()), (2, ""), "{wrong}");
+        assert!(error.contains(wrong.split_once('=').unwrap().0), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let (_, _, error) = printed(&[&args[..], &["--registry=Registry/x"]].concat());
+    assert!(error.contains("'Registry/x'"), "what is no secret is shown: {error}");
+}
+
+#[test]
 fn unknown_charts_and_plugins_are_rejected() {
     let (code, _, error) = printed(&["--flyte", "2", "--chart", "core"]);
     assert!(code == 2 && error.contains("--chart binary"), "{error}");

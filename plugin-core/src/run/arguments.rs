@@ -1,9 +1,12 @@
 //! How arguments are added to a command, and how they read their environment variables.
 
+use std::ffi::OsStr;
+
 use clap::{
     Arg, ArgAction, Args, Command,
     builder::{BoolishValueParser, Resettable},
 };
+use server_core::address::may_contain_secret;
 
 /// Adds the arguments of `A`. The command keeps its description, which the doc comment of `A` would
 /// replace.
@@ -14,15 +17,26 @@ pub(super) fn with_args<A: Args>(command: Command) -> Command {
 }
 
 /// Makes an argument lenient about its environment variable: an empty one counts as unset, and a flag
-/// may be `1`, `yes` or `on`.
+/// may be `1`, `yes` or `on`. `--help` shows no value that may contain a password.
 pub(super) fn lenient_environment(argument: Arg) -> Arg {
+    #[expect(clippy::disallowed_methods, reason = "the name is the argument's own")]
+    let value = argument.get_env().and_then(std::env::var_os);
+    lenient(argument, value.as_deref())
+}
+
+/// As [`lenient_environment`], with the value of the variable.
+fn lenient(argument: Arg, value: Option<&OsStr>) -> Arg {
     let argument = match argument.get_action() {
         ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
         _ => argument,
     };
-    #[expect(clippy::disallowed_methods, reason = "the name is the argument's own")]
-    let value = argument.get_env().and_then(std::env::var_os);
-    if value.is_some_and(|value| value.is_empty()) { argument.env(None) } else { argument }
+    match value {
+        Some(value) if value.is_empty() => argument.env(None),
+        Some(value) if may_contain_secret(&value.to_string_lossy()) => {
+            argument.hide_env_values(true)
+        }
+        _ => argument,
+    }
 }
 
 #[cfg(test)]
@@ -36,6 +50,16 @@ mod tests {
     struct Documented {
         #[arg(long)]
         region: Option<String>,
+    }
+
+    #[test]
+    fn help_shows_no_variable_that_may_contain_a_password() {
+        let argument = Arg::new("endpoint").long("endpoint").env("ACME_ENDPOINT");
+        for (value, hidden) in [("https://h", false), ("https://u:hunter2@h", true)] {
+            let argument = lenient(argument.clone(), Some(OsStr::new(value)));
+            assert_eq!(argument.is_hide_env_values_set(), hidden, "{value}");
+        }
+        assert_eq!(lenient(argument, Some(OsStr::new(""))).get_env(), None);
     }
 
     #[test]

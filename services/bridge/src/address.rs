@@ -50,7 +50,8 @@ impl Address {
             return Ok(Self::Socket(path));
         }
         let uri = text.parse::<Uri>().map_err(|_| FORM)?;
-        let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !has_user;
         let (Some("http"), Some(host), Some(port), true) =
             (uri.scheme_str(), uri.host(), uri.port_u16(), is_bare)
         else {
@@ -154,6 +155,7 @@ mod tests {
             "http://connector:8001",
             "http://127.0.0.1.example.com:8001",
             "http://user@127.0.0.1@example.com:80",
+            "http://user:hunter2@127.0.0.1:8001",
         ] {
             assert!(Address::parse(text).unwrap_err().starts_with("expected unix:"), "{text}");
         }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use plugin_core::{
-    TaskType,
+    TaskType, Unshown,
     clap::{self, Args, ValueEnum},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub struct Settings {
     /// Where the connectors or the plugin listen: unix:/path/to/socket or http://127.0.0.1:PORT. Only this machine is
     /// accepted, because requests carry secrets.
-    #[arg(long, value_name = "ADDRESS", env = "BRIDGE_UPSTREAM", value_parser = Address::parse, required = true)]
+    #[arg(long, value_name = "ADDRESS", env = "BRIDGE_UPSTREAM", value_parser = Unshown(Address::parse), required = true)]
     pub(crate) upstream: Option<Address>,
 
     /// What is spoken there: the gRPC of Flyte's connectors, or REST with plain JSON. By default each is tried.
@@ -94,7 +94,21 @@ fn task_type(text: &str) -> Result<TaskType, String> {
 
 #[cfg(test)]
 mod tests {
+    use plugin_core::clap::Command;
+
     use super::*;
+
+    #[test]
+    fn a_password_in_the_address_is_refused_and_not_shown() {
+        let command = Settings::augment_args(Command::new("bridge"));
+        for host in ["127.0.0.1", "10.0.0.1"] {
+            let upstream = format!("--upstream=http://user:hunter2@{host}:8001");
+            let line = ["bridge", &upstream, "--task-types=a"];
+            let error = command.clone().try_get_matches_from(line).unwrap_err().to_string();
+            assert!(error.contains("--upstream"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
 
     #[test]
     fn a_task_type_has_version_0_unless_it_says_so() {

@@ -37,7 +37,7 @@ pub(super) struct Plan {
 /// How long as many polls as are in flight may take a slow server, in milliseconds.
 const CROWD_MS: f64 = 60_000.0;
 
-/// For two minutes.
+/// For a few minutes, builds aside.
 pub(super) const QUICK: Plan = Plan {
     rounds: 3,
     polls: 8_000,

@@ -92,6 +92,20 @@ impl Finding {
     }
 }
 
+/// What was done to a file of a plan that was written, and a note.
+fn done(step: &Step) -> Option<(&'static str, &'static str)> {
+    match step.state {
+        State::New => Some(("created", step.class.label())),
+        State::Outdated => Some(("updated", step.class.label())),
+        State::Behind => Some(("merged", "yours, with the template's changes")),
+        State::BehindInConflict => {
+            Some(("conflict", "yours; resolve it between the markers, <<<<<<< and >>>>>>>"))
+        }
+        State::Dropped => Some(("deleted", "no longer in the template")),
+        _ => None,
+    }
+}
+
 /// The exit code of a check of `plans`.
 pub(crate) fn verdict(plans: &[Plan]) -> Exit {
     let record = |plan: &Plan| if plan.record_in_sync { Exit::Ok } else { Exit::Drift };
@@ -131,18 +145,37 @@ fn is_worth_a_line(step: &Step) -> bool {
 }
 
 fn print_text(plans: &[Plan], progress: Progress) {
+    let is_written = progress == Progress::Written;
     for plan in plans {
         for step in plan.steps.iter().filter(|step| is_worth_a_line(step)) {
-            let finding = Finding::of(plan, step);
-            println!("{:<10} {}  {}", finding.word, step.path, finding.note);
+            let Finding { word, note, .. } = Finding::of(plan, step);
+            match done(step).filter(|_| is_written) {
+                Some((word, note)) => println!("{word:<10} {}  {note}", step.path),
+                None => println!("{word:<10} {}  {note}", step.path),
+            }
         }
         let nothing_else = plan.steps.iter().all(|step| !is_worth_a_line(step));
         if !plan.record_in_sync && nothing_else {
-            println!("{:<10} {}  .scaffold does not match the files", "outdated", plan.plugin);
+            print_record(&plan.plugin, is_written);
         }
     }
+    print_summary(plans, is_written);
+}
+
+/// Prints that a plugin's record of its files, and nothing else, is not as it should be, or is again.
+fn print_record(plugin: &str, is_written: bool) {
+    if is_written {
+        println!("{:<10} {plugin}  .scaffold", "updated");
+    } else {
+        println!("{:<10} {plugin}  .scaffold does not match the files", "outdated");
+    }
+}
+
+fn print_summary(plans: &[Plan], is_written: bool) {
     let states = || plans.iter().flat_map(|plan| &plan.steps).map(|step| step.state);
     let count = |wanted: fn(&State) -> bool| states().filter(wanted).count();
+    let new_conflicts =
+        if is_written { count(|state| *state == State::BehindInConflict) } else { 0 };
     println!(
         "{} {}, {} files: {} in sync, {} owned by authors, {} {}, {} refused, {} in conflict",
         plans.len(),
@@ -157,9 +190,9 @@ fn print_text(plans: &[Plan], progress: Progress) {
             state,
             State::New | State::Outdated | State::Dropped | State::Behind | State::BehindInConflict
         )),
-        if progress == Progress::Written { "written" } else { "to write" },
+        if is_written { "written" } else { "to write" },
         count(|state| state.is_refused()),
-        count(|state| matches!(state, State::Conflict(_))),
+        count(|state| matches!(state, State::Conflict(_))) + new_conflicts,
     );
 }
 

@@ -367,7 +367,10 @@ fn edited_generated_file_is_refused_until_ejected() {
 
     let eject = ["sync", "redshift", "--eject", "Dockerfile"];
     repository.xtask(&eject).ends(2).prints("--reason");
-    repository.xtask(&[&eject[..], &["--reason", "needs a shell"]].concat()).ends(0);
+    repository
+        .xtask(&[&eject[..], &["--reason", "needs a shell"]].concat())
+        .ends(0)
+        .prints("updated    redshift  .scaffold");
     repository.check(0);
     assert_eq!(repository.read(file), edited);
     repository.xtask(&["status"]).ends(0).prints("ejected Dockerfile: needs a shell");
@@ -430,7 +433,7 @@ fn conflicting_changes_are_a_conflict_until_resolved() {
     repository.replace(file, "/// The queue to run in.", "/// Mine.");
     repository.commit();
     repository.bump("service/src/lib.rs", "/// The queue to run in.", "/// Theirs.");
-    repository.xtask(&["sync", "--all"]).ends(4);
+    repository.xtask(&["sync", "--all"]).ends(4).prints("1 in conflict");
     let conflicted = repository.read(file);
     for text in ["<<<<<<< yours", "/// Mine.", "/// Theirs.", ">>>>>>> template version 2"] {
         assert!(conflicted.contains(text), "{text}");
