@@ -28,6 +28,9 @@ use crate::{
 /// Write four functions and three types. REST, gRPC, authentication, limits, retries, logs, metrics
 /// and traces come with `plugin-core`.
 ///
+/// All calls share a thread: what blocks, or computes for milliseconds on requests that are not large, belongs into
+/// `tokio::task::spawn_blocking`.
+///
 /// ```
 /// use plugin_core::{
 ///     Context, Http, HttpBuilder, Phase, Plugin, Result, Status, Task, TaskType, clap, schemars,

@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use server_core::{
     Error, Result, ServiceInfo,
     digest::KeyedHash,
-    program::exit_code,
+    program::{self, exit_code},
     serving::Signals,
     telemetry::{LogLevel, Telemetry},
     variables::{Variables, prefix_of},
@@ -113,7 +113,8 @@ pub(crate) fn run_program(
         None => {
             let settings = Settings::read(&matches).unwrap_or_else(|error| error.exit());
             let plugins = configure(&matches).unwrap_or_else(|error| error.exit());
-            block_on(serve(info, settings, plugins, variables))
+            let threads = settings.server.worker_threads;
+            program::block_on(threads, serve(info, settings, plugins, variables))
         }
     };
     exit_code(info.name, result)

@@ -91,5 +91,5 @@ impl Trial {
 /// # Errors
 /// Those of `work`, and `Internal` when there is no runtime.
 pub fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
-    server_core::program::block_on(tokio::runtime::Builder::new_multi_thread(), work)
+    server_core::program::block_on(1, work)
 }

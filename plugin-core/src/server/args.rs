@@ -104,6 +104,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "PLUGIN_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub(crate) drain_timeout: Duration,
 
+    /// Number of threads that calls run on. One answers more polls than Flyte makes, each at half the CPU time that it
+    /// takes with several; replicas do the rest. A plugin that computes much may use more.
+    #[arg(long, env = "PLUGIN_WORKER_THREADS", default_value_t = 1, value_parser = at_least_one())]
+    pub(crate) worker_threads: usize,
+
     #[command(flatten)]
     pub(crate) bounds: Bounds,
 }

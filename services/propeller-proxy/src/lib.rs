@@ -31,7 +31,6 @@ use server_core::{
     tls::Authorities,
     variables::{Variables, prefix_of},
 };
-use tokio::runtime::Builder;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::args::{Args, Listen, Route, Target};
@@ -56,9 +55,7 @@ const THREADS: usize = 2;
 /// errors.
 #[must_use]
 pub fn run() -> ExitCode {
-    let mut runtime = Builder::new_multi_thread();
-    runtime.worker_threads(THREADS);
-    exit_code(INFO.name, block_on(runtime, until_stopped(Args::parse())))
+    exit_code(INFO.name, block_on(THREADS, until_stopped(Args::parse())))
 }
 
 async fn until_stopped(args: Args) -> Result<()> {
