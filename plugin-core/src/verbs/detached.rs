@@ -76,10 +76,13 @@ impl Verbs {
         let join_key = work.key.join_key(&caller, &self.shared.hash);
         let (job, identity) = (work.key.key, work.identity.clone());
         let this = Arc::clone(self);
-        let task = |waiting, turn: Turn<T>| async move {
-            // Held until the work has ended.
+        let task = |waiting, turn: Option<Turn>| async move {
+            // Both held until the work has ended.
             let _permit = permit;
-            turn.wait(deadline).await?;
+            let _turn = match turn {
+                Some(turn) => Some(turn.wait(deadline).await?),
+                None => None,
+            };
             let Work { task_type, submission, size, .. } = work;
             let call = CallDetails {
                 key: job,

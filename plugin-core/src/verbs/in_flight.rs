@@ -8,13 +8,11 @@ use std::{
 use server_core::{Error, Result};
 use tokio::sync::watch;
 
-use super::{
-    key::JoinKey,
-    metrics::Metrics,
-    task_identity::TaskIdentity,
-    turn::{Completion, Turn},
-};
+use super::{key::JoinKey, metrics::Metrics, task_identity::TaskIdentity, turn::Turn};
 use crate::context::{IdempotencyKey, Role, Verb, Waiter, Waiting};
+
+/// The result of work, once there is one.
+type Completion<T> = Option<Result<T>>;
 
 /// Work in progress.
 struct InProgress<T> {
@@ -25,7 +23,18 @@ struct InProgress<T> {
 }
 
 /// The work of one caller's key: several only if different tasks have it, or the caller has several roles.
-type Table<T> = HashMap<u128, Vec<InProgress<T>>>;
+struct UnderKey<T> {
+    works: Vec<InProgress<T>>,
+    turn: Turn,
+}
+
+impl<T> Default for UnderKey<T> {
+    fn default() -> Self {
+        Self { works: Vec::new(), turn: Turn::default() }
+    }
+}
+
+type Table<T> = HashMap<u128, UnderKey<T>>;
 
 /// The work in progress of one verb.
 pub(super) struct InFlight<T> {
@@ -49,7 +58,7 @@ pub(super) struct Entry<T> {
     metrics: Arc<Metrics>,
     verb: Verb,
     waiting: Waiting,
-    turn: Turn<T>,
+    turn: Option<Turn>,
     completion: watch::Sender<Completion<T>>,
 }
 
@@ -57,17 +66,17 @@ fn lock<T>(table: &Mutex<Table<T>>) -> MutexGuard<'_, Table<T>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The work in `under_key` for the task of `identity` in `role`, if there is any.
+/// The one of `works` for the task of `identity` in `role`, if there is any.
 ///
 /// # Errors
 /// The identities that have to be hashed before that is known.
 fn find<'t, T>(
-    under_key: &'t [InProgress<T>],
+    works: &'t [InProgress<T>],
     role: Role,
     identity: &TaskIdentity,
 ) -> Result<Option<&'t InProgress<T>>, Vec<TaskIdentity>> {
     let mut unknown = Vec::new();
-    for running in under_key.iter().filter(|running| running.role == role) {
+    for running in works.iter().filter(|running| running.role == role) {
         match running.identity.is_same(identity) {
             Some(true) => return Ok(Some(running)),
             Some(false) => {}
@@ -93,8 +102,8 @@ impl<T: Clone> InFlight<T> {
     ) -> Outcome<T> {
         let mut table = lock(&self.table);
         loop {
-            let under_key = table.get(&key.of_caller).map(Vec::as_slice).unwrap_or_default();
-            let unknown = match find(under_key, key.role, &identity) {
+            let works = table.get(&key.of_caller).map(|it| it.works.as_slice());
+            let unknown = match find(works.unwrap_or_default(), key.role, &identity) {
                 Ok(Some(running)) => {
                     self.metrics.joined.inc();
                     return running.outcome();
@@ -114,22 +123,14 @@ impl<T: Clone> InFlight<T> {
         let running = InProgress { role, identity: of_table, completion: receiver, waiting };
         let outcome = running.outcome();
         let under_key = table.entry(key.of_caller).or_default();
-        let turn = self.turn_after(under_key);
-        under_key.push(running);
+        // Whoever looks for the job of a key finds the first one's.
+        let turn = matches!(self.verb, Verb::Create).then(|| under_key.turn.clone());
+        under_key.works.push(running);
         drop(table);
         let (table, metrics) = (Arc::clone(&self.table), Arc::clone(&self.metrics));
         let (verb, waiting) = (self.verb, of_entry);
         start(Entry { key, identity, job, table, metrics, verb, waiting, turn, completion });
         outcome
-    }
-
-    /// The turn of new work, beside that `under_key`.
-    fn turn_after(&self, under_key: &[InProgress<T>]) -> Turn<T> {
-        match self.verb {
-            // Whoever looks for the job of a key finds the first one's.
-            Verb::Create => under_key.iter().map(|running| running.completion.clone()).collect(),
-            _ => Turn::default(),
-        }
     }
 }
 
@@ -158,9 +159,9 @@ impl<T> Entry<T> {
         self.waiting.clone()
     }
 
-    /// When the work may begin.
-    pub(super) fn turn(&mut self) -> Turn<T> {
-        std::mem::take(&mut self.turn)
+    /// What the work has to wait for, if anything.
+    pub(super) fn turn(&mut self) -> Option<Turn> {
+        self.turn.take()
     }
 
     /// Runs `work` and sends its result to all waiting callers.
@@ -178,8 +179,9 @@ impl<T> Entry<T> {
         let hash_map::Entry::Occupied(mut under_key) = table.entry(self.key.of_caller) else {
             return;
         };
-        under_key.get_mut().retain(|running| !running.identity.is_own(&self.identity));
-        if under_key.get().is_empty() {
+        let works = &mut under_key.get_mut().works;
+        works.retain(|running| !running.identity.is_own(&self.identity));
+        if works.is_empty() {
             under_key.remove();
         }
     }
