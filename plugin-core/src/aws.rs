@@ -77,6 +77,7 @@
 //! ```
 
 mod api;
+mod batches;
 mod client;
 mod credentials;
 mod execution_role;
@@ -94,6 +95,7 @@ mod words;
 
 pub use self::{
     api::Api,
+    batches::in_batches,
     client::{Aws, Client},
     execution_role::ExecutionRoles,
     place::{Asked, Place},

@@ -15,6 +15,9 @@ fn at_least_one() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }
 
+/// The most worker threads. Each has a stack, and more than a machine has cores only wait for one.
+const MOST_THREADS: u64 = 512;
+
 /// Server settings.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
@@ -106,7 +109,7 @@ pub(crate) struct ServerArgs {
 
     /// Number of threads that calls run on. One answers more polls than Flyte makes, each at half the CPU time that it
     /// takes with several; replicas do the rest. A plugin that computes much may use more.
-    #[arg(long, env = "PLUGIN_WORKER_THREADS", default_value_t = 1, value_parser = at_least_one())]
+    #[arg(long, env = "PLUGIN_WORKER_THREADS", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_THREADS))]
     pub(crate) worker_threads: usize,
 
     #[command(flatten)]

@@ -64,14 +64,16 @@ impl Verbs {
             return Ok(Polled::Alone(None));
         };
         let group = (opened.served.task_type.name, group);
+        let poll = || Poll { meta: meta.to_vec(), created_at: cx.created_at() };
         if let Err(error) = views.refusals.check_paused(&group) {
+            // It is asked for: a list is due when the pause ends.
+            views.watching(group, opened.fingerprint, poll);
             let seen = views.fresh(&group, &opened.fingerprint).ok_or(error)?;
             return Ok(self.answer(opened, &seen, meta));
         }
         if views.refusals.is_separate(&group) {
             return Ok(Polled::Alone(None));
         }
-        let poll = || Poll { meta: meta.to_vec(), created_at: cx.created_at() };
         match views.watching(group, opened.fingerprint, poll) {
             Some(view) => self.poll_in(&view, group, opened, cx, meta).await,
             None => Ok(Polled::Alone(None)),

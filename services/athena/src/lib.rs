@@ -18,7 +18,6 @@ mod text;
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
 use plugin_core::{
     Context, Fingerprint, HttpBuilder, JointPolls, JointStatus, Kind, Options, Phase, Plugin,
     Polled, Result, Status, Task, TaskType,
@@ -151,7 +150,7 @@ impl JointPolls for Athena {
         let Some(first) = jobs.first() else { return Ok(Vec::new()) };
         let client = self.aws.client(cx, &first.job.place)?;
         let batches = jobs.chunks(BATCH).map(|batch| self.describe_many(cx, &client, batch));
-        Ok(try_join_all(batches).await?.concat())
+        aws::in_batches(batches.collect()).await
     }
 }
 

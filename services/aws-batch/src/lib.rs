@@ -14,11 +14,10 @@ mod task_types;
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
 use plugin_core::{
     Context, Fingerprint, HttpBuilder, JointPolls, JointStatus, Options, Phase, Plugin, Polled,
     Result, Status, Task, TaskType,
-    aws::{Api, Asked, Aws, Client},
+    aws::{Api, Asked, Aws, Client, in_batches},
     serde_json::json,
 };
 
@@ -113,7 +112,7 @@ impl JointPolls for AwsBatch {
             let client = &client;
             async move { self.describe_jobs(cx, client, &ids).await }
         });
-        let found = try_join_all(batches).await?.concat();
+        let found = in_batches(batches.collect()).await?;
         let by_id = found.iter().map(|one| (one.job_id.as_str(), one));
         let by_id = by_id.collect::<HashMap<_, _>>();
         let status = |Polled { job, .. }: &Polled<Job>| match by_id.get(job.id.as_str()) {

@@ -14,6 +14,7 @@ use crate::{
 pub(super) fn python(_: &Environment) -> Result<Outcome> {
     match Python::prepare(INTEROP)? {
         Some(python) => {
+            python.install_discovery()?;
             run(&mut python.pytest())?;
             Ok(Outcome::Passed)
         }

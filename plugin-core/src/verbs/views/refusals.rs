@@ -87,7 +87,11 @@ impl Refusals {
     /// of a vendor that wants fewer.
     pub(super) fn note_failure(&self, group: GroupKey, error: &Error) {
         match error.kind() {
-            Kind::ResourceExhausted => self.note_throttle(group, error),
+            Kind::ResourceExhausted if error.is_upstream() => self.note_throttle(group, error),
+            // The vendor was not asked: too many calls wait for it.
+            Kind::ResourceExhausted => {
+                self.pause(group, error.retry_after().unwrap_or(FIRST_PAUSE), error)
+            }
             _ => self.note_broken(group, error),
         }
     }
@@ -98,10 +102,10 @@ impl Refusals {
         let times = self.throttled.get(&group).unwrap_or(0).saturating_add(1);
         self.throttled.insert(group, times);
         let longer = FIRST_PAUSE.saturating_mul(1 << (times - 1).min(16));
-        let pause = error.retry_after().unwrap_or_default().max(longer).min(LONGEST_PAUSE);
+        let pause = error.retry_after().unwrap_or_default().max(longer);
         self.pause(group, pause, error);
         if times >= MOST_THROTTLED {
-            self.separate(group, pause + SEPARATE_AFTER_FAILURES);
+            self.separate(group, pause.min(LONGEST_PAUSE) + SEPARATE_AFTER_FAILURES);
         }
     }
 
@@ -114,12 +118,12 @@ impl Refusals {
         }
         self.failed.insert(group, ());
         if let Some(wait) = error.retry_after() {
-            self.pause(group, wait.min(LONGEST_PAUSE), error);
+            self.pause(group, wait, error);
         }
     }
 
     fn pause(&self, group: GroupKey, time: Duration, error: &Error) {
-        self.paused.insert(group, (Instant::now() + time, error.clone()));
+        self.paused.insert(group, (Instant::now() + time.min(LONGEST_PAUSE), error.clone()));
         self.are_any.store(true, Ordering::Release);
     }
 }

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -15,6 +16,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
+from uvicorn.supervisors.statreload import StatReload
 
 from .children import note
 from .loading import APP_VARIABLE, ENDED, standing_in
@@ -47,12 +49,27 @@ class Reloader(ChangeReload):  # type: ignore[valid-type, misc]
         self.lock = threading.Lock()
 
     def startup(self) -> None:
-        super().startup()
+        self.note_changes_since(super().startup)
         threading.Thread(target=self.watch, daemon=True).start()
 
     def restart(self) -> None:
         with self.lock:
-            super().restart()
+            self.note_changes_since(super().restart)
+
+    def note_changes_since(self, start: Callable[[], None]) -> None:
+        """Starts a process. A file that is saved from now on starts the next one: this one may have read it already.
+
+        uvicorn looks at the files' times for the first time a moment after the process has begun to read them.
+        """
+        if not isinstance(self, StatReload):
+            start()
+            return
+        times = {}
+        for file in self.iter_py_files():
+            with suppress(OSError):
+                times[file] = file.stat().st_mtime
+        start()
+        self.mtimes = times
 
     def shutdown(self) -> None:
         with self.lock:

@@ -37,7 +37,18 @@ async fn polls_do_not_wait_while_the_vendor_asks_for_a_pause() {
     assert_eq!((vendor.lists(), vendor.gets()), (lists, gets));
     tokio::time::advance(Duration::from_secs(2)).await;
     poll_all(&verbs, &handles).await;
-    assert_eq!(vendor.lists(), lists + 1);
+    assert_eq!((vendor.lists(), vendor.gets()), (lists + 1, gets), "polls of the pause count");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_ours_that_is_full_is_no_throttle() {
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    vendor.queued.store(true, Ordering::Relaxed);
+    tokio::time::advance(FRESHNESS * 2).await;
+    let (lists, gets) = poll_for(60, vendor, &verbs, &handles).await;
+    assert!((12..=20).contains(&lists), "{lists} lists, three seconds apart");
+    assert!(gets <= MIN_BATCH, "{gets} polls alone");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,8 @@ pub(super) struct Vague {
     pub(super) limited: AtomicBool,
     /// For how many seconds it then wants no calls; zero if it does not say.
     pub(super) wants_quiet: AtomicU64,
+    /// Joint polls are refused before they reach the vendor, because too many calls wait for it.
+    pub(super) queued: AtomicBool,
     /// Joint polls fail.
     pub(super) fails: AtomicBool,
     /// The answers to joint polls are too large to be read.
@@ -92,11 +94,15 @@ impl JointPolls for &'static Vague {
             std::future::pending().await
         }
         if self.limited.load(Ordering::Relaxed) {
-            let error = Error::new(Kind::ResourceExhausted, "too many calls");
+            let error = Error::new(Kind::ResourceExhausted, "too many calls").upstream();
             return Err(match self.wants_quiet.load(Ordering::Relaxed) {
                 0 => error,
                 seconds => error.with_retry_after(Duration::from_secs(seconds)),
             });
+        }
+        if self.queued.load(Ordering::Relaxed) {
+            let error = Error::new(Kind::ResourceExhausted, "too many calls are queued");
+            return Err(error.with_retry_after(Duration::from_secs(3)));
         }
         if self.fails.load(Ordering::Relaxed) {
             return Err(Error::unavailable("HTTP 500"));
