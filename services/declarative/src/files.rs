@@ -35,10 +35,16 @@ pub(crate) struct Files {
     /// Files and directories, as the operator named them.
     named: Vec<PathBuf>,
     pub(crate) plugins: Vec<Watched>,
-    set: Vec<Assignment>,
-    http: HttpBuilder,
+    starter: Starter,
     revision: AtomicU64,
     pub(crate) metrics: Metrics,
+}
+
+/// What it takes to start the plugin of a file.
+#[derive(Clone)]
+struct Starter {
+    set: Arc<[Assignment]>,
+    http: HttpBuilder,
 }
 
 /// A file, and the plugin in it that is served.
@@ -82,8 +88,7 @@ impl Files {
         let mut files = Self {
             named,
             plugins: Vec::new(),
-            set,
-            http,
+            starter: Starter { set: set.into(), http },
             revision: AtomicU64::new(0),
             metrics: Metrics::default(),
         };
@@ -99,7 +104,7 @@ impl Files {
         let bytes = std::fs::read(&path)
             .map_err(|error| Error::invalid(format!("{SETTING}: {name}: {error}")))?;
         let first = sha256(&[&bytes]);
-        let served = self.start(&path, bytes).map_err(|refused| match refused {
+        let served = self.starter.start(&path, bytes).map_err(|refused| match refused {
             Refused::Mistakes(mistakes) => {
                 Error::invalid(format!("the file {name} is wrong:\n{mistakes}"))
             }
@@ -108,6 +113,13 @@ impl Files {
         Ok(Watched { path, first, current: ArcSwap::from_pointee(served) })
     }
 
+    /// Changes whenever a file does that is served.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+}
+
+impl Starter {
     /// The plugin in `bytes`, the contents of the file at `path`.
     fn start(&self, path: &Path, bytes: Vec<u8>) -> Result<Served, Refused> {
         let name = path.display().to_string();
@@ -117,11 +129,6 @@ impl Files {
         let scope = Scope::default().with("settings", values);
         let served = Served::new(definition.into(), scope, self.http.clone());
         served.map_err(|error| Refused::Error(error.about(&name)))
-    }
-
-    /// Changes whenever a file does that is served.
-    pub(crate) fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Acquire)
     }
 }
 

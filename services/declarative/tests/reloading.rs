@@ -133,6 +133,17 @@ async fn pass() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
+/// minijinja's, without optimisations: an overflow.
+#[tokio::test]
+async fn files_are_watched_on_after_a_panic() {
+    let mut stage = Stage::serving(ACME).await;
+    let panics = "edition: \"='abc'[::-9223372036854775808]\"";
+    stage.update(&ACME.replace("edition: first", panics)).await;
+    assert_eq!(stage.create("1").await.1["edition"], "first");
+    stage.update(&ACME.replace("edition: first", "edition: second")).await;
+    assert_eq!(stage.create("2").await.1["edition"], "second");
+}
+
 #[tokio::test]
 async fn a_changed_file_is_served_and_jobs_in_flight_go_on() {
     let mut stage = Stage::serving(ACME).await;

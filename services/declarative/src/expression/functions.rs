@@ -44,7 +44,7 @@ pub(super) const WRONG_DIGITS: &str = "short_key takes 20 to 64 digits";
 
 /// The longest string that a function makes, in bytes.
 const LONGEST: usize = 4 << 20;
-/// The most items that a function looks at: `[x] * 1000000` is short, until somebody does.
+/// The most items that a function looks at: `list * 1000000` is short, until somebody does.
 const MOST: usize = 200_000;
 
 pub(super) fn add_to(environment: &mut Environment<'static>) {

@@ -3,7 +3,7 @@
 use minijinja::{Value, value::ValueKind};
 use plugin_core::serde_json::{self, Map, Value as Json};
 
-/// The most that a value weighs: `[x] * 1000` is a few bytes until it is written out. As much as twice the largest answer of a
+/// The most that a value weighs: `list * 1000` is a few bytes until it is written out. As much as twice the largest answer of a
 /// vendor.
 const HEAVIEST: usize = 32 << 20;
 /// What an item weighs beside its text.

@@ -6,6 +6,14 @@ use crate::{located::Place, mistake::Mistake};
 /// Words of expressions that stand before a `(` without calling anything.
 const KEYWORDS: [&str; 7] = ["and", "else", "if", "in", "is", "not", "or"];
 
+const OPENING: [&str; 3] = ["(", "[", "{"];
+const CLOSING: [&str; 3] = [")", "]", "}"];
+/// What ends an operand of `*`.
+const OPERATORS: [&str; 18] = [
+    "+", "-", "*", "/", "%", "~", "<", ">", "=", "!", ",", ":", "and", "or", "not", "in", "if",
+    "else",
+];
+
 /// The words and signs of an expression, without its strings.
 pub(super) struct Words<'a>(Vec<&'a str>);
 
@@ -56,6 +64,10 @@ impl<'a> Words<'a> {
                     let message = "one side of `*` must be a number that is written out";
                     let help = "a string times a number of the task's would have any size";
                     return Err(Mistake::new(at("*"), message).help(help.to_owned()));
+                }
+                "*" if self.repeats_a_literal(index) => {
+                    let message = "`*` is for numbers and strings: it repeats no list";
+                    return Err(Mistake::new(at("*"), message));
                 }
                 _ => {}
             }
@@ -184,6 +196,46 @@ impl<'a> Words<'a> {
             }
             _ => None,
         })
+    }
+
+    /// Whether the `*` at `index` has a list or mapping that is written out on one of its sides. Lists of repeated lists
+    /// are short until somebody looks at them, in a single step.
+    fn repeats_a_literal(&self, index: usize) -> bool {
+        let before = (0..index).rev();
+        let before = before.scan(0_usize, |depth, at| self.goes_on(at, depth, CLOSING, OPENING));
+        let after = index + 1..self.0.len();
+        let mut after = after.scan(0_usize, |depth, at| self.goes_on(at, depth, OPENING, CLOSING));
+        before.chain(&mut after).any(|at| self.begins_a_literal(at))
+    }
+
+    /// `at`, if the operand goes on there. `depth` counts brackets.
+    fn goes_on(
+        &self,
+        at: usize,
+        depth: &mut usize,
+        deeper: [&str; 3],
+        back: [&str; 3],
+    ) -> Option<usize> {
+        let word = self.word(at);
+        if deeper.contains(&word) {
+            *depth += 1;
+        } else if back.contains(&word) {
+            *depth = depth.checked_sub(1)?;
+        } else if *depth == 0 && OPERATORS.contains(&word) {
+            return None;
+        }
+        Some(at)
+    }
+
+    /// Whether a list or mapping begins at `index`. Another `[` follows what it looks up in.
+    fn begins_a_literal(&self, index: usize) -> bool {
+        let before = index.checked_sub(1).map(|before| self.word(before)).unwrap_or_default();
+        let is_value = before.starts_with(|first| is_name(first) || "'\")]}".contains(first));
+        match self.word(index) {
+            "{" => true,
+            "[" => !is_value || KEYWORDS.contains(&before),
+            _ => false,
+        }
     }
 
     /// Whether the `*` at `index` has a written number beside it, or is the second of `**`.

@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, io, path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use plugin_core::{Error, Result, digest::sha256};
+use tokio::task::spawn_blocking;
 
 use super::{Digest, Files, Refused, Watched, inside};
 use crate::{definition::Definition, served::Served};
@@ -59,7 +60,7 @@ impl Files {
         }
         let source = settled;
         seen.digest = digest;
-        let result = self.reload(file, source);
+        let result = self.reload(file, source).await;
         seen.is_served = result.is_ok();
         let plugin = &file.plugin().definition.name;
         self.metrics.reloaded(plugin, seen.is_served);
@@ -89,12 +90,15 @@ impl Files {
         }
     }
 
-    fn reload(&self, file: &Watched, source: io::Result<Vec<u8>>) -> Result<(), Refused> {
+    async fn reload(&self, file: &Watched, source: io::Result<Vec<u8>>) -> Result<(), Refused> {
         let source = source.map_err(|error| {
             let message = format!("{} cannot be read", file.path.display());
             Error::invalid(message).with_source(error)
         })?;
-        let served = self.start(&file.path, source)?;
+        let (starter, path) = (self.starter.clone(), file.path.clone());
+        // Calls need their thread, and a panic must not end the watching of files.
+        let started = spawn_blocking(move || starter.start(&path, source)).await;
+        let served = started.map_err(Error::internal)??;
         needs_no_restart(&file.plugin(), &served)?;
         file.current.store(served.into());
         self.revision.fetch_add(1, Ordering::AcqRel);
