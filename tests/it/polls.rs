@@ -73,13 +73,17 @@ async fn zero_poll_freshness_turns_views_off() {
 
 #[tokio::test]
 async fn job_incomplete_in_the_list_is_polled_individually() {
-    let stage = Stage::set_with(Options { polls: 0, ..Options::default() }, &[]).await;
+    let options = Options { polls: 0, ..Options::default() };
+    let stage = Stage::set_with(options, &["--poll-freshness=200ms"]).await;
     let client = stage.client(Dialect::Flyte1).await;
     let mut handles = create_all(&client, 4).await;
     let mut script = task(4);
     script["template"]["sql"]["statement"] = json!("DECLARE d DATE; SELECT @customer_id;");
     handles.push(client.create(&script).await.unwrap());
-    phases(&client, &handles).await;
+    // The list says at first that the job waits.
+    while phases(&client, &handles).await.last().unwrap() == "QUEUED" {
+        sleep(Duration::from_millis(50)).await;
+    }
     let seen = client.get(&script, handles.last().unwrap()).await.unwrap();
     assert_eq!(seen.phase, "SUCCEEDED", "{}", seen.message);
     let uri = seen.outputs["literals"]["results"]["scalar"]["structured_dataset"]["uri"].as_str();
