@@ -135,7 +135,8 @@ def test_podman_compose_makes_the_containers_and_starts_the_keys_first(tmp_path)
 
 
 def test_podman_compose_runs_the_token_of_the_page(tmp_path):
-    (command,) = re.findall(r"or: podman-compose (.* token)$", (compose.COMPOSE / "README.md").read_text(), re.MULTILINE)
+    # The page says to write podman-compose for docker compose.
+    (command,) = re.findall(r"\$\(docker compose (.* token)\)$", (compose.COMPOSE / "README.md").read_text(), re.MULTILINE)
     (ran,) = (it for it in asked_of_podman(tmp_path, *command.split()) if it.startswith("run "))
     assert ran.endswith(" ".join(["outrigger:" + VERSION, *SERVICES["token"]["command"]])), ran
 
