@@ -216,6 +216,19 @@ def test_syntax_error_shows_its_line(outrigger):
     assert len(ended.stderr.splitlines()) < 8
 
 
+def asking(caller):
+    """Two functions that create a job: its answer, None where nobody listens; and its answer if that is a refusal."""
+
+    def ask():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return caller.create("shoutout/0", key="k")
+
+    def refused():
+        return answer if (answer := ask()) and answer.status == 503 else None
+
+    return ask, refused
+
+
 @pytest.mark.parametrize(
     "line, expected",
     [
@@ -227,13 +240,7 @@ def test_broken_file_answers_calls_until_it_is_repaired(outrigger, line, expecte
     with outrigger.serving(*APP, "--reload"):
         caller = Caller(outrigger.socket)
 
-        def ask():
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                return caller.create("shoutout/0", key="k")
-
-        def refused():
-            return answer if (answer := ask()) and answer.status == 503 else None
-
+        ask, refused = asking(caller)
         assert ask().body == {"job_id": "k"}
         (outrigger.files / "my_plugin.py").write_text(line.format(1))
         answer = eventually(refused, "calls are answered")
@@ -254,13 +261,7 @@ def test_process_of_an_app_that_ends_answers_calls_until_the_file_is_repaired(ou
     with outrigger.serving(*APP, "--reload"):
         caller = Caller(outrigger.socket)
 
-        def ask():
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                return caller.create("shoutout/0", key="k")
-
-        def refused():
-            return answer if (answer := ask()) and answer.status == 503 else None
-
+        ask, refused = asking(caller)
         (outrigger.files / "my_plugin.py").write_text(f"import os, signal\n{line}\n")
         answer = eventually(refused, "calls are answered")
         assert answer.body["error_code"] == "APP_ENDED"

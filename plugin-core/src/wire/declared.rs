@@ -146,7 +146,7 @@ pub(super) fn kind_of(json: &Json) -> &'static str {
     }
 }
 
-/// What `json` is: a string that an enum has not is told by its characters.
+/// What `json` is, for an error. Where an enum is declared, a string is quoted.
 fn spelled_value(json: &Json, declared: &Type) -> Cow<'static, str> {
     match (json, declared) {
         (Json::String(text), Type::Enum(_)) => cut(format!("{text:?}"), MAX_SPELLED),

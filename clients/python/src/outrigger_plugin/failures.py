@@ -69,5 +69,5 @@ def summary(error: BaseException) -> str:
 
 
 def body(code: object, message: object) -> dict[str, str | None]:
-    """The body of an error. Vendors use numbers as codes, too; the bridge gets texts."""
+    """The body of an error. Codes that are numbers become strings: the bridge reads no others."""
     return {"error_code": None if code is None else str(code), "message": str(message)}
