@@ -16,12 +16,17 @@ import (
 	"github.com/flyteorg/flyte/flyteplugins/go/tasks/plugins/webapi/connector"
 	"github.com/flyteorg/flyte/flytestdlib/config"
 	"github.com/flyteorg/flyte/flytestdlib/contextutils"
+	"github.com/flyteorg/flyte/flytestdlib/logger"
 	"github.com/flyteorg/flyte/flytestdlib/promutils"
 	"github.com/flyteorg/flyte/flytestdlib/promutils/labeled"
 )
 
 func init() {
 	labeled.SetMetricKeys(contextutils.ProjectKey, contextutils.DomainKey, contextutils.WorkflowIDKey, contextutils.TaskIDKey)
+	// Propeller's own log would hide which test failed.
+	if err := logger.SetConfig(&logger.Config{Level: logger.ErrorLevel}); err != nil {
+		panic(err)
+	}
 }
 
 // Resync is propeller's polling interval: the minimum that it allows.

@@ -166,7 +166,7 @@ func TestFirstPollFollowsCreateImmediately(t *testing.T) {
 	created := time.Now()
 	awaitPolls(t, wire, task, 1)
 
-	require.Less(t, time.Since(created), harness.Resync/5)
+	require.Less(t, time.Since(created), harness.Resync/2, "it does not wait for the next sync")
 }
 
 func TestNonTerminalSyncAnswerKillsWorker(t *testing.T) {
