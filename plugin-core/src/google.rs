@@ -10,11 +10,12 @@
 //!
 //! /// For `Plugin::new`.
 //! fn client(http: HttpBuilder) -> Result<Http> {
-//!     let google = Arc::new(Google::new(None, vec![CLOUD_PLATFORM.to_owned()])?);
+//!     let google = Arc::new(Google::new(&http, None, vec![CLOUD_PLATFORM.to_owned()])?);
 //!     http.credentials(Signer::new(google, None)).build("https://acme.googleapis.com/v1")
 //! }
 //! ```
 
+mod metadata;
 mod own;
 
 use std::{sync::Arc, time::Duration};
@@ -34,10 +35,10 @@ use serde_json::Value as Json;
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::Instant;
 
-use self::own::Own;
+use self::{metadata::MetadataServer, own::Own};
 use crate::{
     context::{AuthorSecret, Context},
-    upstream::Credentials,
+    upstream::{CachedTokens, Credentials, HttpBuilder, TokenCache},
 };
 
 /// The secret with a service account key: Flyte 2's name for it.
@@ -53,6 +54,8 @@ const MAX_KEYS: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(3600);
 /// How old credentials must be before they are rebuilt because Google rejected them.
 const RENEW_AFTER: Duration = Duration::from_secs(30);
+/// What callers see when the service's own credentials fail.
+const NO_TOKEN: &str = "the service could not obtain an access token from Google";
 
 /// The key to sign in with, if not as the service: the one that the job's author chose, else one that
 /// the operator provides.
@@ -72,8 +75,16 @@ pub struct Google {
     /// What access tokens may be used for.
     scopes: Vec<String>,
     /// The service's own credentials.
-    own: Arc<Own>,
+    own: ServiceIdentity,
     keys: Cache<Fingerprint, Key>,
+}
+
+/// The service's own credentials.
+enum ServiceIdentity {
+    /// Those of Google Cloud's metadata server.
+    Metadata(CachedTokens<MetadataServer>),
+    /// All others.
+    Library(Arc<Own>),
 }
 
 /// The credentials of a key, in which Google's library keeps a fresh token.
@@ -85,17 +96,22 @@ struct Key {
 
 impl Google {
     /// The identities of a service, whose own one impersonates the service account `impersonate`, if there is one. `scopes` are
-    /// what access tokens may be used for.
+    /// what access tokens may be used for. `http` builds the client of Google Cloud's metadata server.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the service's own credentials exist but cannot be used.
-    pub fn new(impersonate: Option<String>, scopes: Vec<String>) -> Result<Self> {
+    /// `FailedPrecondition` when the service's own credentials exist but cannot be used; `InvalidArgument` when
+    /// `GCE_METADATA_HOST` is not a host.
+    pub fn new(
+        http: &HttpBuilder,
+        impersonate: Option<String>,
+        scopes: Vec<String>,
+    ) -> Result<Self> {
         let keys = Cache::builder()
             .max_capacity(MAX_KEYS)
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE)
             .build();
-        let own = Arc::new(own(impersonate, scopes.clone())?);
+        let own = ServiceIdentity::find(http, impersonate, &scopes)?;
         Ok(Self { scopes, own, keys })
     }
 
@@ -107,18 +123,47 @@ impl Google {
 
     /// Google's library gives up on credentials that failed permanently, so they are rebuilt; but not for
     /// every rejected call, because the cause may be permissions and not the token.
-    fn renew(&self, key: Option<&SecretString>) {
-        let Some(key) = key.map(fingerprint) else { return self.own.renew() };
+    fn renew(&self, key: &SecretString) {
+        let key = fingerprint(key);
         if self.keys.get(&key).is_some_and(|cached| cached.at.elapsed() >= RENEW_AFTER) {
             self.keys.invalidate(&key);
         }
     }
 }
 
-fn own(impersonate: Option<String>, scopes: Vec<String>) -> Result<Own> {
-    let Some(email) = impersonate else {
-        return Own::new(move || from_environment(&scopes));
-    };
+impl ServiceIdentity {
+    fn find(http: &HttpBuilder, impersonate: Option<String>, scopes: &[String]) -> Result<Self> {
+        let own = match impersonate {
+            Some(email) => impersonating(email, scopes.to_vec())?,
+            None => match metadata::found(http, scopes)? {
+                Some(server) => {
+                    return Ok(Self::Metadata(TokenCache::default().with(server)));
+                }
+                None => {
+                    let scopes = scopes.to_vec();
+                    Own::new(move || from_environment(&scopes))?
+                }
+            },
+        };
+        Ok(Self::Library(Arc::new(own)))
+    }
+
+    async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
+        match self {
+            Self::Metadata(server) => server.headers(cx).await,
+            Self::Library(own) => own.headers().await,
+        }
+    }
+
+    async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
+        match self {
+            Self::Metadata(server) => server.rejected(cx, headers).await,
+            Self::Library(own) => own.renew(),
+        }
+    }
+}
+
+fn impersonating(email: String, scopes: Vec<String>) -> Result<Own> {
     // Its token outlives the credentials that are built while IAM hangs. IAM requires this scope of an
     // identity that impersonates another.
     let source = Arc::new(Own::new(|| from_environment(&[CLOUD_PLATFORM.to_owned()]))?);
@@ -200,19 +245,21 @@ impl Signer {
 impl Credentials for Signer {
     async fn headers(&self, cx: &Context) -> Result<HeaderMap> {
         let key = key(cx, self.key.as_ref()).await?;
-        let Some(key) = key else { return self.google.own.headers().await };
+        let Some(key) = key else { return self.google.own.headers(cx).await };
         let credentials = self.google.of_key(&key)?;
         headers_of(&credentials).await.map_err(|error| {
             if !error.is_transient() {
-                self.google.renew(Some(&key));
+                self.google.renew(&key);
             }
             no_token(error, true)
         })
     }
 
-    async fn rejected(&self, cx: &Context, _: &HeaderMap) {
-        if let Ok(key) = key(cx, self.key.as_ref()).await {
-            self.google.renew(key.as_ref());
+    async fn rejected(&self, cx: &Context, headers: &HeaderMap) {
+        match key(cx, self.key.as_ref()).await {
+            Ok(Some(key)) => self.google.renew(&key),
+            Ok(None) => self.google.own.rejected(cx, headers).await,
+            Err(_) => {}
         }
     }
 }
@@ -230,8 +277,7 @@ fn no_token(error: CredentialsError, from_key: bool) -> Error {
         let message = format!("secret {KEY_SECRET}: no access token can be obtained with this key");
         return Error::new(Kind::FailedPrecondition, message).with_source(error);
     }
-    Error::unavailable("the service could not obtain an access token from Google")
-        .with_source(error)
+    Error::unavailable(NO_TOKEN).with_source(error)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn api(
     serving: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<Api> {
-    let grpc = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes, serving)?;
+    let grpc = grpc::routes(Arc::clone(&service.verbs), args.max_body_bytes, serving);
     // Admission limits the bodies. For gRPC, tonic limits messages by their length prefix.
     let rest =
         rest::routes(Arc::clone(&service.verbs), service.info).layer(DefaultBodyLimit::disable());

@@ -32,6 +32,8 @@ use url::Url;
 
 #[cfg(feature = "aws")]
 pub(crate) use self::endpoint::UrlText;
+#[cfg(feature = "google")]
+pub(crate) use self::token_cache::CachedTokens;
 #[cfg(feature = "aws")]
 pub(crate) use self::token_cache::{Lease, LeaseSource, Leases};
 pub use self::{
@@ -210,7 +212,7 @@ impl HttpBuilder {
 
     /// Calls what the operator named, or this machine's own metadata service, instead of the vendor: `--endpoint`
     /// does not replace it, and `insecure` allows plain http to it.
-    #[cfg(feature = "aws")]
+    #[cfg(any(feature = "aws", feature = "google"))]
     pub(crate) fn for_credentials(mut self, insecure: bool) -> Self {
         (self.endpoint, self.credentials, self.read_failure) = (None, None, None);
         self.insecure |= insecure;

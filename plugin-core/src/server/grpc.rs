@@ -1,6 +1,7 @@
 //! The gRPC services: those of Flyte 1 and Flyte 2, health and reflection.
 
 mod health;
+mod reflection;
 mod sync;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -23,7 +24,6 @@ use crate::{
     wire::{
         Encoded, Submitted, category, connection,
         proto::{
-            DESCRIPTORS,
             flyteidl::{
                 admin::{
                     Agent, CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest,
@@ -101,13 +101,8 @@ pub(super) fn routes(
     verbs: Arc<Verbs>,
     max_message_bytes: usize,
     serving: watch::Sender<bool>,
-) -> Result<Router> {
+) -> Router {
     let server = Server { verbs };
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let agents = agents(server.clone(), max_message_bytes);
     let sync_agents =
         SyncAgentServiceServer::new(server.clone()).max_decoding_message_size(max_message_bytes);
@@ -115,8 +110,6 @@ pub(super) fn routes(
     let agent_metadata = AgentMetadataServiceServer::new(server.clone());
     let connector_metadata = ConnectorMetadataServiceServer::new(server);
     let health = HealthServer::new(Healthy::new(serving));
-    let reflection_v1 = reflection().build_v1().map_err(Error::internal)?;
-    let reflection_v1alpha = reflection().build_v1alpha().map_err(Error::internal)?;
     // From an empty router, because the default one has a fallback that conflicts with REST's.
     let routes = Routes::from(Router::new())
         .add_service(agents)
@@ -124,10 +117,8 @@ pub(super) fn routes(
         .add_service(connectors)
         .add_service(agent_metadata.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
         .add_service(connector_metadata.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
-        .add_service(health.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
-        .add_service(reflection_v1.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES))
-        .add_service(reflection_v1alpha.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES));
-    Ok(routes.into_axum_router())
+        .add_service(health.max_decoding_message_size(MAX_NAME_MESSAGE_BYTES));
+    routes.into_axum_router().merge(reflection::routes())
 }
 
 fn is_unreadable(error: &Error) -> bool {

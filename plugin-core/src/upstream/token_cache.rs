@@ -57,7 +57,7 @@ pub trait TokenSource: Send + Sync + 'static {
 pub struct TokenCache(Leases<HeaderValue>);
 
 /// [`Credentials`] with the cached tokens of a source.
-struct CachedTokens<S> {
+pub(crate) struct CachedTokens<S> {
     cache: TokenCache,
     source: Arc<Tokens<S>>,
 }
@@ -136,7 +136,12 @@ impl TokenCache {
     /// A source may be made for a single call, with values chosen by the task's author.
     #[must_use]
     pub fn of<S: TokenSource>(&self, source: S) -> impl Credentials + use<S> {
-        CachedTokens { cache: self.clone(), source: Arc::new(Tokens(source)) }
+        self.clone().with(source)
+    }
+
+    /// The same, as a type that can be named.
+    pub(crate) fn with<S: TokenSource>(self, source: S) -> CachedTokens<S> {
+        CachedTokens { cache: self, source: Arc::new(Tokens(source)) }
     }
 }
 

@@ -114,7 +114,10 @@ impl Plugin for BigQuery {
     fn new(settings: Settings, http: HttpBuilder) -> Result<Self> {
         let (http, google) = match settings.emulator_host {
             Some(host) => (http.emulator(&host)?, None),
-            None => (http, Some(Arc::new(Google::new(settings.impersonate, settings.scopes)?))),
+            None => {
+                let google = Google::new(&http, settings.impersonate, settings.scopes)?;
+                (http, Some(Arc::new(google)))
+            }
         };
         Ok(Self { http: http.failures(api::failure).build(API)?, google })
     }

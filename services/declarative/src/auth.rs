@@ -151,7 +151,8 @@ impl Auth {
                 let scopes = scopes
                     .map_err(|why| Error::invalid(format!("upstream.auth.google.scopes: {why}")))?;
                 let impersonate = read(impersonate, scope)?.filter(|email| !email.is_empty());
-                http.credentials(Signer::new(Google::new(impersonate, scopes)?.into(), None))
+                let google = Google::new(&http, impersonate, scopes)?;
+                http.credentials(Signer::new(google.into(), None))
             }
         })
     }
