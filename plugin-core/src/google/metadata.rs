@@ -79,3 +79,73 @@ impl TokenSource for MetadataServer {
         issued.map_err(|error| Error::unavailable(NO_TOKEN).with_source(error))
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use http::header;
+    use prometheus_client::registry::Registry;
+    use serde_json::json;
+    use server_core::Kind;
+
+    use super::*;
+    use crate::{
+        testing::{Answer, Upstream, context},
+        upstream::{Credentials as _, Metrics, TokenCache, UpstreamArgs},
+    };
+
+    fn builder() -> HttpBuilder {
+        let args = UpstreamArgs {
+            insecure_upstream: false,
+            upstream_timeout: Duration::from_secs(1),
+            upstream_concurrency: 1,
+            poll_freshness: Duration::ZERO,
+        };
+        let metrics = Metrics::register(&mut Registry::default());
+        // What `--endpoint` names is the vendor, never the metadata server.
+        let vendor = Some("https://vendor.example.com");
+        HttpBuilder::new(&args, vendor, "test/0", Arc::new(metrics)).unwrap()
+    }
+
+    fn at(server: &Upstream) -> MetadataServer {
+        let scopes = ["https://a.example/x", "https://a.example/y"].map(str::to_owned);
+        MetadataServer::at(&builder(), &server.url().replace("http://", ""), &scopes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_token_with_all_scopes_signs_many_calls() {
+        let server = Upstream::start().await;
+        let token = json!({"access_token": "t", "expires_in": 3599, "token_type": "Bearer"});
+        server.answer_with([Answer::new(200, token)]);
+        let credentials = TokenCache::default().with(at(&server));
+        for _ in 0..2 {
+            let headers = credentials.headers(&context(Duration::from_secs(5))).await.unwrap();
+            assert_eq!(headers[header::AUTHORIZATION], "Bearer t");
+        }
+        let received = server.take_received();
+        let [request] = received.as_slice() else { panic!("{received:?}") };
+        assert_eq!(
+            request.to_string(),
+            "GET /computeMetadata/v1/instance/service-accounts/default/token\
+             ?scopes=https%3A%2F%2Fa.example%2Fx%2Chttps%3A%2F%2Fa.example%2Fy"
+        );
+        assert_eq!(request.headers["metadata-flavor"], "Google");
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_a_service_account_fails_no_job() {
+        let server = Upstream::start().await;
+        server.answer_with([Answer::new(404, json!("no account"))]);
+        let credentials = TokenCache::default().with(at(&server));
+        let refused = credentials.headers(&context(Duration::from_secs(5))).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Unavailable);
+        assert_eq!(refused.message(), NO_TOKEN);
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        let refused = MetadataServer::at(&builder(), "a b", &[]).err().unwrap();
+        assert!(refused.message().starts_with("GCE_METADATA_HOST"), "{refused:?}");
+    }
+}
