@@ -74,9 +74,12 @@ impl TokenSource for MetadataServer {
     async fn fetch(&self, cx: &Context) -> Result<Token> {
         let (name, value) = FLAVOR;
         let request = self.http.get(&TOKEN).query("scopes", Some(&self.scopes)).header(name, value);
-        let issued = Token::issued(request, cx).await;
         // Whatever it refuses is not about the job.
-        issued.map_err(|error| Error::unavailable(NO_TOKEN).with_source(error))
+        let failed = |error| {
+            let why = "no file has credentials (GOOGLE_APPLICATION_CREDENTIALS), and the metadata server issued no token";
+            Error::unavailable(NO_TOKEN).with_source(Error::unavailable(why).with_source(error))
+        };
+        Token::issued(request, cx).await.map_err(failed)
     }
 }
 
