@@ -85,6 +85,8 @@ impl TokenSource for MetadataServer {
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "these are tests")]
+
     use std::{sync::Arc, time::Duration};
 
     use http::header;
