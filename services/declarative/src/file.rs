@@ -3,6 +3,7 @@
 mod auth;
 mod limits;
 mod parse;
+mod yaml;
 
 use plugin_core::schemars::{self, JsonSchema};
 use serde::Deserialize;
@@ -11,6 +12,7 @@ pub(crate) use self::{
     auth::{Auth, AwsProtocol, AwsSigv4},
     limits::Limits,
     parse::decode,
+    yaml::from_yaml,
 };
 use crate::{
     located::{At, Entries},

@@ -1,5 +1,7 @@
 //! Limits that a file has of its own, and those of its task types.
 
+mod summary;
+
 use std::time::Duration;
 
 use plugin_core::{Error, HttpBuilder, Result, parse_timeout};
@@ -66,6 +68,15 @@ impl Bounds {
         }
     }
 
+    /// These, and those of `file` where they have none, for calls to the vendor.
+    fn or(&self, file: &Self) -> Self {
+        Self {
+            creates: self.creates,
+            upstream_concurrency: self.upstream_concurrency.or(file.upstream_concurrency),
+            upstream_timeout: self.upstream_timeout.or(file.upstream_timeout),
+        }
+    }
+
     /// Whether calls to the vendor have limits.
     pub(crate) fn has_upstream(&self) -> bool {
         self.upstream_concurrency.is_some() || self.upstream_timeout.is_some()
@@ -81,7 +92,7 @@ impl Bounds {
 fn count(checker: &mut Checker<'_>, count: Option<&At<usize>>) -> Option<usize> {
     let At { value, place } = count?;
     if !(1..=Semaphore::MAX_PERMITS).contains(value) {
-        checker.mistake(*place, "must be at least 1");
+        checker.mistake(*place, format!("must be from 1 to {}", Semaphore::MAX_PERMITS));
         return None;
     }
     Some(*value)

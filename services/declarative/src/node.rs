@@ -27,6 +27,21 @@ pub(crate) enum Tree {
     Map(Vec<(At<String>, Node)>),
 }
 
+impl Node {
+    /// Where the first expression in it is.
+    pub(crate) fn expression(&self) -> Option<Place> {
+        match &self.tree {
+            Tree::Scalar(_) => None,
+            Tree::Text(text) => {
+                let has = text.starts_with('=') || text.replace("$${", "").contains("${");
+                has.then_some(self.place)
+            }
+            Tree::List(items) => items.iter().find_map(Self::expression),
+            Tree::Map(entries) => entries.iter().find_map(|(_, value)| value.expression()),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let At { value, place } = At::deserialize(deserializer)?;
