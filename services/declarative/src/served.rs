@@ -67,6 +67,12 @@ impl Served {
         Ok(Self { definition, scope, headers, clients, watch: None })
     }
 
+    /// The same, in place of `before`: its creates in progress count.
+    pub(crate) fn following(mut self, before: &Self) -> Self {
+        self.clients.follow(&before.clients);
+        self
+    }
+
     /// The same, watched by `watch`.
     pub(crate) fn watched(self, watch: impl Watch + 'static) -> Self {
         Self { watch: Some(Box::new(watch)), ..self }
