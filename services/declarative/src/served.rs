@@ -83,7 +83,7 @@ impl Served {
         let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         let outputs = OutputTypes::of(task);
         self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
-        self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
+        self.submit(cx, &outputs, self.values(cx, task)?).await
     }
 
     /// Submits the job of a task with `values`, which declares `outputs`, or finds it.
@@ -172,7 +172,7 @@ impl Served {
         };
         let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         self.check_outputs(&execute.outputs, &outputs)?;
-        self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
+        self.run(cx, execute, &outputs, self.values(cx, task)?).await
     }
 
     /// Runs a task with `values`, which declares `outputs`.
@@ -229,6 +229,10 @@ impl Served {
             Ok(Some(uri)) => status.link(label, uri),
             Ok(None) | Err(_) => status,
         })
+    }
+
+    fn values(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Values> {
+        Values::of(&self.definition.custom, self.definition.uses("sql"), cx, task)
     }
 
     fn scope_of(&self, job: &Job) -> Scope {

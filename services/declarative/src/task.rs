@@ -9,7 +9,7 @@ use plugin_core::{
 use serde::Deserialize;
 
 use crate::{
-    definition::Definition,
+    custom::Fields,
     expression::{EvalError, SHORT_KEY, Scope, Text, short_key},
 };
 
@@ -54,11 +54,12 @@ impl Values {
     /// # Errors
     /// `InvalidArgument` when `custom` is wrong, or the file needs a statement that the task does not have.
     pub(crate) fn of(
-        definition: &Definition,
+        fields: &Fields,
+        needs_sql: bool,
         cx: &Context,
         task: &Task<Map<String, Json>>,
     ) -> Result<Self> {
-        let sql = match definition.uses("sql") {
+        let sql = match needs_sql {
             true => Some(task.sql()?.to_owned()),
             false => None,
         };
@@ -66,7 +67,7 @@ impl Values {
         let inputs = task.inputs.iter();
         let labels = task.labels.iter();
         Ok(Self {
-            custom: definition.custom.read(task.custom.clone())?,
+            custom: fields.read(task.custom.clone())?,
             inputs: inputs.map(|(name, input)| (name.to_owned(), input.value.to_json())).collect(),
             sql,
             timeout: task.timeout.map(|timeout| timeout.as_secs()),
@@ -90,11 +91,12 @@ impl Values {
     /// # Errors
     /// `InvalidArgument` when `custom` is wrong, or the file needs a statement that the task does not have.
     pub(crate) fn of_short(
-        definition: &Definition,
+        fields: &Fields,
+        needs_sql: bool,
         task: &Short,
         output_prefix: &str,
     ) -> Result<Self> {
-        if task.sql.is_none() && definition.uses("sql") {
+        if task.sql.is_none() && needs_sql {
             return Err(Error::invalid("`sql` is missing: the file uses it"));
         }
         let names = ["project", "domain", "name", "node", "task", "namespace"];
@@ -102,7 +104,7 @@ impl Values {
         let mut execution = Map::from_iter(execution);
         execution.insert("attempt".to_owned(), json!(0));
         Ok(Self {
-            custom: definition.custom.read(task.custom.clone())?,
+            custom: fields.read(task.custom.clone())?,
             inputs: task.inputs.clone(),
             sql: task.sql.clone(),
             timeout: None,

@@ -57,8 +57,10 @@ fn check_custom(checker: &mut Checker<'_>, node: &Node, custom: &Json, fields: &
 /// What is wrong with the task or the request of the example, which is in `place`, of a file that has no other mistakes. What only
 /// settings of the operator decide, is none.
 pub(super) fn mistake(definition: &Definition, place: Place) -> Option<Mistake> {
-    let values = Short::of(&definition.example)
-        .and_then(|task| Values::of_short(definition, &task, "s3://bucket/an-attempt"));
+    let values = Short::of(&definition.example).and_then(|task| {
+        let needs_sql = definition.uses("sql");
+        Values::of_short(&definition.custom, needs_sql, &task, "s3://bucket/an-attempt")
+    });
     let values = match values {
         Ok(values) => values,
         Err(wrong) => return Some(Mistake::new(place, format!("{PART}: {}", wrong.message()))),

@@ -178,7 +178,8 @@ impl Plan {
     /// # Errors
     /// What is wrong with the task's `custom`.
     pub(super) fn values(&self, output_prefix: &str, key: String) -> Result<Values, String> {
-        let values = Values::of_short(&self.definition, &self.task, output_prefix);
+        let (fields, needs_sql) = (&self.definition.custom, self.definition.uses("sql"));
+        let values = Values::of_short(fields, needs_sql, &self.task, output_prefix);
         let values = values.map_err(|error| error.message().to_owned())?;
         Ok(Values { key, ..values })
     }
