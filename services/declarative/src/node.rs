@@ -8,7 +8,7 @@ use plugin_core::{
 };
 use serde::{Deserialize, Deserializer, de};
 
-use crate::located::{At, Place};
+use crate::located::{At, Place, entries};
 
 /// A value of a file, and where it is.
 #[derive(Debug, Clone)]
@@ -99,11 +99,7 @@ impl<'de> Deserialize<'de> for Tree {
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Tree::Map(entries))
+                entries(&mut map).map(Tree::Map)
             }
         }
 

@@ -317,6 +317,21 @@ fn tags_of_yaml_itself_have_no_meaning_either() {
 }
 
 #[test]
+fn keys_that_are_the_same_as_text_are_refused() {
+    for (from, to) in [
+        ("literal: '478'", "literal: {1: a, '1': b}"),
+        ("waiting: queued", "1: queued\n    '1': running"),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains("is here twice") && shown.contains('^'), "{to}: {shown}");
+        assert!(
+            shown.contains("--> acme.yaml:") && !shown.contains("acme.yaml:1:1"),
+            "{to}: {shown}"
+        );
+    }
+}
+
+#[test]
 fn lines_that_end_with_a_carriage_return_alone_are_refused() {
     let source = ACME.replace('\n', "\r");
     let shown = Definition::read("acme.yaml", &source).unwrap_err().to_string();
