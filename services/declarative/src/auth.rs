@@ -85,7 +85,11 @@ impl Auth {
                 password: secrets.named(checker, &basic.password),
             },
             file::Auth::Oauth2(oauth) => Self::Oauth2(Oauth2 {
-                token_url: checker.text(&oauth.token_url, &scopes.settings),
+                token_url: checker.required_text(
+                    &oauth.token_url,
+                    &scopes.settings,
+                    "upstream.auth.oauth2.token_url",
+                ),
                 client_id: secrets.named(checker, &oauth.client_id),
                 client_secret: secrets.named(checker, &oauth.client_secret),
                 scope: checker.optional_text(oauth.scope.as_ref(), &scopes.settings),
@@ -180,7 +184,11 @@ impl AwsApi {
         }
         let value = |name: &Option<At<String>>| name.as_ref().map(|name| name.value.clone());
         Self {
-            region: checker.text(&aws.region, &scopes.settings),
+            region: checker.required_text(
+                &aws.region,
+                &scopes.settings,
+                "upstream.auth.aws_sigv4.region",
+            ),
             service: aws.service.value.clone(),
             signing_name: value(&aws.signing_name),
             protocol: aws.protocol,

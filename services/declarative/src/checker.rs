@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use plugin_core::http::HeaderName;
+use plugin_core::{http::HeaderName, serde_json::Value as Json};
 
 use crate::{
-    expression::{Expr, Text},
+    expression::{Expr, Text, Wanted},
     located::{At, Entries, Place, Source},
     mistake::Mistake,
     names::Names,
@@ -50,12 +50,25 @@ impl Checker<'_> {
         })
     }
 
-    pub(crate) fn optional_expr(
+    /// One expression, the part `part` of the file, which is as `wanted` if its value is known.
+    pub(crate) fn expr_of(
         &mut self,
-        text: Option<&At<String>>,
+        text: &At<String>,
         names: &Names,
-    ) -> Option<Expr> {
-        text.map(|text| self.expr(text, names))
+        part: &str,
+        wanted: Wanted,
+    ) -> Expr {
+        let expr = self.expr(text, names);
+        self.known_expr(&expr, text.place, part, wanted);
+        expr
+    }
+
+    /// Checks that `expr`, the part `part` of the file, is as `wanted` if its value is known.
+    pub(crate) fn known_expr(&mut self, expr: &Expr, place: Place, part: &str, wanted: Wanted) {
+        let Some(Ok(value)) = expr.known() else { return };
+        if let Some(wrong) = wanted.wrong(part, value.as_ref()) {
+            self.mistake(place, wrong);
+        }
     }
 
     pub(crate) fn optional_text(
@@ -64,6 +77,53 @@ impl Checker<'_> {
         names: &Names,
     ) -> Option<Text> {
         text.map(|text| self.text(text, names))
+    }
+
+    /// Text, the part `part` of the file, which must have a value.
+    pub(crate) fn required_text(&mut self, text: &At<String>, names: &Names, part: &str) -> Text {
+        let before = self.mistakes.len();
+        let compiled = self.text(text, names);
+        if self.mistakes.len() == before && compiled.is_absent() {
+            self.mistake(text.place, format!("{part}: has no value"));
+        }
+        compiled
+    }
+
+    /// A value without expressions, the part `part` of the file.
+    pub(crate) fn literal(&mut self, node: &Node, part: &str) -> Option<Json> {
+        if let Some(place) = node.expression() {
+            let mistake = Mistake::new(place, format!("{part}: must have no expressions"));
+            self.wrong(mistake.help("it is the same for every task: write the value".to_owned()));
+            return None;
+        }
+        let before = self.mistakes.len();
+        let value = self.value(node, &Names::default()).literal();
+        value.filter(|_| self.mistakes.len() == before)
+    }
+
+    /// Values that become text, the part `part` of the file.
+    pub(crate) fn scalars(
+        &mut self,
+        nodes: &Entries<Node>,
+        names: &Names,
+        part: &str,
+    ) -> Vec<(String, Value)> {
+        let named = nodes.0.iter().map(|(name, node)| {
+            let part = format!("{part}.{}", name.value);
+            (name.value.clone(), self.scalar(node, names, &part))
+        });
+        named.collect()
+    }
+
+    /// A value that becomes text, the part `part` of the file.
+    pub(crate) fn scalar(&mut self, node: &Node, names: &Names, part: &str) -> Value {
+        let value = self.value(node, names);
+        if let Some(kind) = value.is_no_scalar() {
+            let message =
+                format!("{part}: must be a string, a number or a truth value, not {kind}");
+            self.mistake(node.place, message);
+        }
+        value
     }
 
     pub(crate) fn value(&mut self, node: &Node, names: &Names) -> Value {

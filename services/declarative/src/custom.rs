@@ -1,6 +1,6 @@
 //! The fields of a task's `custom`: their JSON Schema, and the check of a value.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use plugin_core::{
     Error, Result,
@@ -8,11 +8,11 @@ use plugin_core::{
 };
 
 use crate::{
+    checker::Checker,
+    expression::kind,
     file::{Field, FieldType},
-    located::{Entries, Source},
-    mistake::{Mistake, nearest},
-    names::Names,
-    value::Value,
+    located::Entries,
+    mistake::nearest,
 };
 
 /// The fields of `custom`.
@@ -26,40 +26,11 @@ struct One {
 }
 
 impl Fields {
-    pub(crate) fn compile(
-        fields: &Entries<Field>,
-        file: &Arc<Source>,
-        mistakes: &mut Vec<Mistake>,
-    ) -> Self {
+    pub(crate) fn compile(checker: &mut Checker<'_>, fields: &Entries<Field>) -> Self {
         let mut compiled = BTreeMap::new();
         for (name, field) in &fields.0 {
-            if let Some(items) = &field.items
-                && field.r#type != FieldType::List
-            {
-                mistakes.push(Mistake::new(items.place, "only a list has items"));
-            }
-            if let Some(names) = &field.r#enum
-                && field.r#type != FieldType::String
-            {
-                mistakes.push(Mistake::new(names.place, "only a string has an enum"));
-            }
-            if field.r#enum.as_ref().is_some_and(|names| names.value.is_empty()) {
-                let place = field.r#enum.as_ref().map(|names| names.place).unwrap_or_default();
-                mistakes.push(Mistake::new(place, "an enum has at least one value"));
-            }
-            let mut default = None;
-            if let Some(node) = &field.default {
-                let value = Value::compile(node, file, &Names::default(), mistakes).literal();
-                let wrong = value.as_ref().and_then(|value| wrong(&name.value, field, value));
-                if let Some(wrong) = wrong {
-                    mistakes.push(Mistake::new(node.place, wrong));
-                }
-                if field.required {
-                    let message = "a required field has no use for a default";
-                    mistakes.push(Mistake::new(node.place, message));
-                }
-                default = value;
-            }
+            check_form(checker, field);
+            let default = default(checker, &name.value, field);
             compiled.insert(name.value.clone(), One { field: field.clone(), default });
         }
         Self(compiled)
@@ -134,6 +105,35 @@ impl Fields {
     }
 }
 
+/// Checks that `items` and `enum` are where they have a meaning.
+fn check_form(checker: &mut Checker<'_>, field: &Field) {
+    if let Some(items) = &field.items
+        && field.r#type != FieldType::List
+    {
+        checker.mistake(items.place, "only a list has items");
+    }
+    let Some(names) = &field.r#enum else { return };
+    if field.r#type != FieldType::String {
+        checker.mistake(names.place, "only a string has an enum");
+    }
+    if names.value.is_empty() {
+        checker.mistake(names.place, "an enum has at least one value");
+    }
+}
+
+/// The default of `field`, which is called `name`.
+fn default(checker: &mut Checker<'_>, name: &str, field: &Field) -> Option<Json> {
+    let node = field.default.as_ref()?;
+    let value = checker.literal(node, &format!("custom.{name}.default"))?;
+    if let Some(wrong) = wrong(name, field, &value) {
+        checker.mistake(node.place, wrong);
+    }
+    if field.required {
+        checker.mistake(node.place, "a required field has no use for a default");
+    }
+    Some(value)
+}
+
 /// What is wrong with `value`, with its path.
 fn wrong(name: &str, field: &Field, value: &Json) -> Option<String> {
     if !is_of(value, field.r#type) {
@@ -186,16 +186,5 @@ fn spelled(wanted: FieldType) -> &'static str {
         FieldType::Object => "an object",
         FieldType::List => "a list",
         FieldType::Any => "a value",
-    }
-}
-
-fn kind(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "a truth value",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a string",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "an object",
     }
 }

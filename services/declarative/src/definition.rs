@@ -1,19 +1,22 @@
 //! A file, checked and compiled.
 
+mod example;
 mod execute;
 mod jobs;
+mod states;
 
 use std::sync::Arc;
 
 use plugin_core::{
     Error, Kind,
-    http::HeaderName,
-    serde_json::{Value as Json, json},
+    http::{HeaderName, HeaderValue},
+    serde_json::Value as Json,
 };
 
 pub(crate) use self::{
     execute::Execute,
-    jobs::{Create, Delete, Get, Idempotency, Jobs, Lookup, Many, StatePhase, phase},
+    jobs::{Create, Delete, Get, Idempotency, Jobs, Lookup, Many},
+    states::{StatePhase, phase},
 };
 use crate::{
     auth::{Auth, Secrets},
@@ -26,9 +29,8 @@ use crate::{
     limits::Limits,
     located::{At, Entries, Source},
     mistake::{Mistake, Mistakes},
-    names::{Names, Scopes},
-    node::{Node, Tree},
-    request::header_names,
+    names::Scopes,
+    request::{NO_HEADER, header_names},
     settings::{self, Declared},
 };
 
@@ -36,8 +38,6 @@ use crate::{
 const LONGEST_NAME: usize = 63;
 /// The longest name of a task type: it is in metrics.
 const LONGEST_TASK_TYPE: usize = 128;
-/// What an example has.
-const EXAMPLE: [&str; 3] = ["custom", "sql", "inputs"];
 
 /// A plugin that is a file: checked, so that what can go wrong is in the values alone.
 #[derive(Debug)]
@@ -106,6 +106,10 @@ impl Definition {
         let mut checker = Checker { source: &source, mistakes: Vec::new(), credentials: None };
         let definition = Self::compile(&mut checker, &file);
         let mut list = checker.mistakes;
+        // What has mistakes is not tried.
+        if let (true, Some(node)) = (list.is_empty(), &file.plugin.example) {
+            list.extend(example::mistake(&definition, node.place));
+        }
         if list.is_empty() {
             return Ok(definition);
         }
@@ -120,7 +124,7 @@ impl Definition {
             checker.wrong(Mistake::new(file.version.place, message).help(help));
         }
         let settings = settings::compile(checker, &file.settings);
-        let custom = Fields::compile(&file.custom, checker.source, &mut checker.mistakes);
+        let custom = Fields::compile(checker, &file.custom);
         let ids = file.create.as_ref().map(|create| &create.job.value);
         for (name, _) in ids.into_iter().flat_map(|ids| &ids.0) {
             checker.identifier(name);
@@ -150,7 +154,7 @@ impl Definition {
             work: work(checker, file, &scopes, &ids, auth.calls()),
             errors: Errors::compile(checker, &file.errors, &scopes, is_aws),
             links: links(checker, file, &scopes),
-            example: example(checker, &file.plugin, &custom),
+            example: example::compile(checker, &file.plugin, &custom),
             custom,
             auth,
         }
@@ -248,14 +252,15 @@ fn base(checker: &mut Checker<'_>, file: &File, scopes: &Scopes, is_aws: bool) -
         }
         None => {}
     }
-    let text = checker.optional_text(base, &scopes.settings);
-    if let (Some(Some(literal)), Some(base)) = (text.as_ref().map(Text::literal), base)
-        && let Err(why) = base_url(literal)
-        && !literal.is_empty()
+    let base = base?;
+    let text = checker.required_text(base, &scopes.settings, "upstream.base");
+    if let Some(Ok(Some(url))) = text.known()
+        && let Err(why) = base_url(&url)
+        && !url.is_empty()
     {
         checker.mistake(base.place, why);
     }
-    text
+    Some(text)
 }
 
 fn begins_with_expression(text: &str) -> bool {
@@ -263,53 +268,34 @@ fn begins_with_expression(text: &str) -> bool {
 }
 
 fn links(checker: &mut Checker<'_>, file: &File, scopes: &Scopes) -> Vec<(String, Text)> {
-    for (_, At { value: link, place }) in &file.links.0 {
-        let is_page = ["https://", "http://"].iter().any(|scheme| link.starts_with(scheme));
-        if !is_page && !begins_with_expression(link) {
+    let is_page =
+        |link: &str| ["https://", "http://"].iter().any(|scheme| link.starts_with(scheme));
+    let links = checker.texts(&file.links, &scopes.job);
+    for ((_, At { value: link, place }), (_, text)) in file.links.0.iter().zip(&links) {
+        let known = match text.known() {
+            Some(Ok(Some(known))) if begins_with_expression(link) && !known.is_empty() => known,
+            _ if begins_with_expression(link) => continue,
+            _ => link.clone(),
+        };
+        if !is_page(&known) {
             checker.mistake(*place, "a link begins with https://");
         }
     }
-    checker.texts(&file.links, &scopes.job)
+    links
 }
 
 fn headers(checker: &mut Checker<'_>, file: &File, scopes: &Scopes) -> Vec<(HeaderName, Text)> {
     let names = header_names(checker, &file.upstream.headers);
     let headers = names.into_iter().zip(&file.upstream.headers.0);
     let headers = headers.filter_map(|(name, (_, text))| Some((name?, text)));
-    headers.map(|(name, text)| (name, checker.text(text, &scopes.settings))).collect()
-}
-
-/// The example, which must be a task that the plugin takes.
-fn example(checker: &mut Checker<'_>, plugin: &Head, custom: &Fields) -> Json {
-    let Some(node) = &plugin.example else { return json!({ "custom": {} }) };
-    let Tree::Map(entries) = &node.tree else {
-        let message = "an example is a mapping with `custom`, `sql` and `inputs`";
-        checker.mistake(node.place, message);
-        return Json::Null;
-    };
-    for (name, value) in entries {
-        if !EXAMPLE.contains(&name.value.as_str()) {
-            checker.wrong(Mistake::unknown(name.place, "key", &name.value, &EXAMPLE));
+    let headers = headers.map(|(name, text)| {
+        let value = checker.text(text, &scopes.settings);
+        if let Some(Ok(Some(known))) = value.known()
+            && HeaderValue::from_str(&known).is_err()
+        {
+            checker.mistake(text.place, NO_HEADER);
         }
-        if name.value == "custom" {
-            check_custom(checker, value, custom);
-        }
-    }
-    checker.value(node, &Names::default()).literal().unwrap_or_else(|| {
-        checker.mistake(node.place, "an example has no expressions");
-        Json::Null
-    })
-}
-
-fn check_custom(checker: &mut Checker<'_>, node: &Node, custom: &Fields) {
-    let known = checker.mistakes.len();
-    let read = match checker.value(node, &Names::default()).literal() {
-        Some(Json::Object(example)) => custom.read(example).map(drop),
-        _ => Err(Error::invalid("`custom` must be a mapping without expressions")),
-    };
-    // Found again with the whole example.
-    checker.mistakes.truncate(known);
-    if let Err(wrong) = read {
-        checker.mistake(node.place, wrong.message());
-    }
+        (name, value)
+    });
+    headers.collect()
 }

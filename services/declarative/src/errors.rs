@@ -10,8 +10,9 @@ use plugin_core::{
 
 use crate::{
     checker::Checker,
-    expression::{Expr, Scope, Text, scalar},
+    expression::{Expr, Scope, Text, Wanted, scalar},
     file,
+    located::At,
     mistake::Mistake,
     names::{Names, Scopes},
     node::{Node, Tree},
@@ -28,16 +29,18 @@ pub(crate) enum Matcher {
 }
 
 impl Matcher {
-    /// A list of codes, or an expression of `names`.
-    pub(crate) fn compile(checker: &mut Checker<'_>, node: &Node, names: &Names) -> Self {
+    /// A list of codes, or an expression of `names`: the part `part` of the file.
+    pub(crate) fn compile(
+        checker: &mut Checker<'_>,
+        node: &Node,
+        names: &Names,
+        part: &str,
+    ) -> Self {
         if let Tree::Text(text) = &node.tree
-            && let Some(source) = text.strip_prefix('=')
+            && text.starts_with('=')
         {
-            let compiled = Expr::compile(source, node.place, checker.source, names);
-            return Self::Expr(compiled.unwrap_or_else(|mistake| {
-                checker.wrong(mistake);
-                Expr::nothing()
-            }));
+            let text = At { value: text.clone(), place: node.place };
+            return Self::Expr(checker.expr_of(&text, names, part, Wanted::Truth));
         }
         let Tree::List(items) = &node.tree else {
             let mistake = Mistake::new(node.place, "must be a list of codes, or an expression")
@@ -100,7 +103,8 @@ impl Errors {
             ("refused", Kind::InvalidArgument, &file.refused),
         ];
         let classes = classes.into_iter().filter_map(|(name, kind, node)| {
-            Some((name, kind, Matcher::compile(checker, node.as_ref()?, &scopes.refusal)))
+            let part = format!("errors.{name}");
+            Some((name, kind, Matcher::compile(checker, node.as_ref()?, &scopes.refusal, &part)))
         });
         let classes = classes.collect();
         Self {

@@ -4,9 +4,13 @@ mod error;
 mod functions;
 mod json;
 mod text;
+mod wanted;
 mod words;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use minijinja::{
     Environment, ErrorKind, Expression, UndefinedBehavior, Value as Jinja,
@@ -19,6 +23,7 @@ pub(crate) use self::{
     error::{EvalError, invalid, origin_of, with_origin},
     functions::{SHORT_KEY, short_key},
     text::Text,
+    wanted::{Wanted, kind},
 };
 use crate::{
     located::{Origin, Place, Source},
@@ -38,6 +43,15 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_fuel(Some(FUEL));
     functions::add_to(&mut environment);
     environment
+});
+
+/// A key of an attempt: like any other.
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// What an expression sees that uses no names but those of the key.
+static ANY_KEY: LazyLock<Scope> = LazyLock::new(|| {
+    let scope = Scope::default().with("key", KEY);
+    scope.with_value(SHORT_KEY, short_key(KEY.to_owned()))
 });
 
 /// The values that an expression sees, by name. Cloning is cheap.
@@ -128,16 +142,16 @@ impl Expr {
         for (name, member) in words.subscripts() {
             check_member(name, member, names, &at)?;
         }
-        let mut found = compiled.undeclared_variables(true).into_iter().collect::<Vec<_>>();
-        found.sort();
+        // minijinja does not look at what a slice is of.
+        let found = compiled.undeclared_variables(true).into_iter().chain(words.values());
+        let found = found.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
         for name in &found {
             check_name(name, names, &at)?;
         }
         let origin = Some(Origin::new(file, at(source)));
         let compiled = Some(compiled);
         let this = Self { source: source.to_owned(), origin, compiled, names: found };
-        // What sees nothing is the same for every task.
-        match this.is_constant().then(|| this.reckoned(&Scope::default())) {
+        match this.known() {
             Some(Err(reason)) => Err(Mistake::new(at(source), format!("has no value: {reason}"))),
             Some(Ok(_)) | None => Ok(this),
         }
@@ -146,6 +160,16 @@ impl Expr {
     /// Whether it uses no names.
     fn is_constant(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// Whether no task and no answer decides what it is: it uses no names but those of the key.
+    fn is_known(&self) -> bool {
+        self.compiled.is_some() && self.names.iter().all(|name| name == "key" || name == SHORT_KEY)
+    }
+
+    /// Its value, if no task and no answer decides it; or the reason why it has none.
+    pub(crate) fn known(&self) -> Option<Result<Option<Json>, String>> {
+        self.is_known().then(|| self.reckoned(&ANY_KEY))
     }
 
     /// Stands for an expression with a mistake.
@@ -159,7 +183,10 @@ impl Expr {
         if let Some(trace) = &scope.trace {
             match &value {
                 Ok(value) => trace.gave(&format!("={}", self.source), value.as_ref()),
-                Err(reason) => trace.add(format!("={}: {reason}{}", self.source, self.at())),
+                Err(reason) => {
+                    let error = EvalError::new(reason.clone(), self.origin());
+                    trace.add(format!("={}: {}", self.source, error.beside()));
+                }
             }
         }
         value.map_err(|reason| self.error(&reason))
@@ -174,11 +201,6 @@ impl Expr {
             return Ok(None);
         }
         json::to_json(&value).map(Some).map_err(ToOwned::to_owned)
-    }
-
-    /// Where it is, after what is said of it.
-    fn at(&self) -> String {
-        self.origin.as_ref().map(|origin| format!(" ({origin})")).unwrap_or_default()
     }
 
     /// Where it is.
@@ -220,7 +242,12 @@ impl Expr {
 
     /// An error about it.
     pub(crate) fn error(&self, reason: &str) -> EvalError {
-        EvalError::new(format!("`{}`: {reason}", self.source), self.origin())
+        self.wrong(format!("`{}`: {reason}", self.source))
+    }
+
+    /// An error about what it is a part of.
+    pub(crate) fn wrong(&self, message: String) -> EvalError {
+        EvalError::new(message, self.origin()).with_names(&self.names)
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod limits;
 mod parse;
+mod yaml;
 
 use plugin_core::schemars::{self, JsonSchema};
 use serde::Deserialize;
@@ -11,6 +12,7 @@ pub(crate) use self::{
     auth::{Auth, AwsProtocol, AwsSigv4},
     limits::Limits,
     parse::decode,
+    yaml::from_yaml,
 };
 use crate::{
     located::{At, Entries},
@@ -87,7 +89,7 @@ pub(crate) struct Setting {
     /// The type of its value; a string unless it says otherwise.
     #[serde(default)]
     pub(crate) r#type: Option<SettingType>,
-    /// The value if the operator sets none. Without it, the operator has to set one.
+    /// The value if the operator sets none, without expressions. Without it, the operator has to set one.
     #[serde(default)]
     pub(crate) default: Option<Node>,
 }
@@ -135,7 +137,7 @@ pub(crate) struct Field {
     /// The type of a list's items; any, unless it says otherwise.
     #[serde(default)]
     pub(crate) items: Option<At<FieldType>>,
-    /// Its value if the task has none.
+    /// Its value if the task has none, without expressions.
     #[serde(default)]
     pub(crate) default: Option<Node>,
 }

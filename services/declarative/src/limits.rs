@@ -1,9 +1,17 @@
 //! Limits that a file has of its own, and those of its task types.
 
-use std::time::Duration;
+mod summary;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use plugin_core::{Error, HttpBuilder, Result, parse_timeout};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use crate::{checker::Checker, file, located::At, mistake::Mistake};
 
@@ -66,6 +74,15 @@ impl Bounds {
         }
     }
 
+    /// These, and those of `file` where they have none, for calls to the vendor.
+    fn or(&self, file: &Self) -> Self {
+        Self {
+            creates: self.creates,
+            upstream_concurrency: self.upstream_concurrency.or(file.upstream_concurrency),
+            upstream_timeout: self.upstream_timeout.or(file.upstream_timeout),
+        }
+    }
+
     /// Whether calls to the vendor have limits.
     pub(crate) fn has_upstream(&self) -> bool {
         self.upstream_concurrency.is_some() || self.upstream_timeout.is_some()
@@ -81,29 +98,49 @@ impl Bounds {
 fn count(checker: &mut Checker<'_>, count: Option<&At<usize>>) -> Option<usize> {
     let At { value, place } = count?;
     if !(1..=Semaphore::MAX_PERMITS).contains(value) {
-        checker.mistake(*place, "must be at least 1");
+        checker.mistake(*place, format!("must be from 1 to {}", Semaphore::MAX_PERMITS));
         return None;
     }
     Some(*value)
 }
 
-/// The creates in progress.
+/// The creates in progress, and how many may be.
 #[derive(Debug)]
-pub(crate) struct Creates(Option<Semaphore>);
+pub(crate) struct Creates {
+    begun: Arc<AtomicUsize>,
+    most: Option<usize>,
+}
+
+/// A create in progress, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Begun(Arc<AtomicUsize>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 impl Creates {
     /// As many as `bounds` have.
     pub(crate) fn new(bounds: &Bounds) -> Self {
-        Self(bounds.creates.map(Semaphore::new))
+        Self { begun: Arc::default(), most: bounds.creates }
+    }
+
+    /// Counts those of `before`, too, which these follow.
+    pub(crate) fn follow(&mut self, before: &Self) {
+        self.begun = Arc::clone(&before.begun);
     }
 
     /// Counts one of `whose`, for example of a plugin, until the result is dropped.
     ///
     /// # Errors
     /// `Unavailable` when there are as many as may be.
-    pub(crate) fn begin(&self, whose: &str) -> Result<Option<SemaphorePermit<'_>>> {
-        let begun = self.0.as_ref().map(Semaphore::try_acquire).transpose();
-        begun.map_err(|_| {
+    pub(crate) fn begin(&self, whose: &str) -> Result<Begun> {
+        let most = self.most.unwrap_or(usize::MAX);
+        let one_more = |begun: usize| (begun < most).then(|| begun + 1);
+        let begun = self.begun.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        begun.map(|_| Begun(Arc::clone(&self.begun))).map_err(|_| {
             let message = format!("the {whose} is overloaded; retry later");
             Error::unavailable(message).with_retry_after(RETRY_AFTER)
         })

@@ -1,6 +1,6 @@
 //! Where things are in a file.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 
 use plugin_core::schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
@@ -186,16 +186,26 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
+                entries(&mut map).map(Entries)
             }
         }
 
         deserializer.deserialize_map(Visitor(std::marker::PhantomData))
     }
+}
+
+/// The entries of `map`. For YAML the keys `1` and `'1'` are two.
+pub(crate) fn entries<'de, T: Deserialize<'de>, A: de::MapAccess<'de>>(
+    map: &mut A,
+) -> Result<Vec<(At<String>, T)>, A::Error> {
+    let (mut entries, mut names) = (Vec::new(), HashSet::new());
+    while let Some((name, value)) = map.next_entry::<At<String>, T>()? {
+        if !names.insert(name.value.clone()) {
+            return Err(de::Error::custom(format!("the key `{}` is here twice", name.value)));
+        }
+        entries.push((name, value));
+    }
+    Ok(entries)
 }
 
 impl<T: JsonSchema> JsonSchema for Entries<T> {

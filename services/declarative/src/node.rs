@@ -8,7 +8,7 @@ use plugin_core::{
 };
 use serde::{Deserialize, Deserializer, de};
 
-use crate::located::{At, Place};
+use crate::located::{At, Place, entries};
 
 /// A value of a file, and where it is.
 #[derive(Debug, Clone)]
@@ -25,6 +25,21 @@ pub(crate) enum Tree {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(At<String>, Node)>),
+}
+
+impl Node {
+    /// Where the first expression in it is.
+    pub(crate) fn expression(&self) -> Option<Place> {
+        match &self.tree {
+            Tree::Scalar(_) => None,
+            Tree::Text(text) => {
+                let has = text.starts_with('=') || text.replace("$${", "").contains("${");
+                has.then_some(self.place)
+            }
+            Tree::List(items) => items.iter().find_map(Self::expression),
+            Tree::Map(entries) => entries.iter().find_map(|(_, value)| value.expression()),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -84,11 +99,7 @@ impl<'de> Deserialize<'de> for Tree {
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Tree::Map(entries))
+                entries(&mut map).map(Tree::Map)
             }
         }
 

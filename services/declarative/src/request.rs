@@ -10,10 +10,11 @@ use plugin_core::{
 pub(crate) use self::prepared::{Body as PreparedBody, Prepared};
 use crate::{
     checker::Checker,
-    expression::{EvalError, Scope, Text},
+    expression::{EvalError, Scope, Text, kind},
     file,
     located::{At, Entries, Origin, Place},
     names::Names,
+    node::Node,
     value::Value,
 };
 
@@ -102,7 +103,7 @@ impl Request {
         }
         let body = body_of(checker, request, names, &method);
         Self {
-            query: checker.values(&file.query, names),
+            query: checker.scalars(&file.query, names, "query"),
             headers: headers_of(checker, file, names),
             method,
             target,
@@ -226,7 +227,7 @@ fn path_of(checker: &mut Checker<'_>, path: &At<String>, names: &Names) -> Targe
         let segment = At { value: segment.to_owned(), place: path.place };
         let text = checker.text(&segment, names);
         if text.literal().is_none()
-            && let Some(Ok(given)) = text.constant()
+            && let Some(Ok(given)) = text.known()
             && !given.as_deref().is_some_and(|given| !given.is_empty() && is_segment(given))
         {
             let place = text.origin().map_or(path.place, Origin::place);
@@ -277,9 +278,11 @@ fn headers_of(
     names: &Names,
 ) -> Vec<(HeaderName, Value)> {
     let mut headers = Vec::new();
-    for (name, (_, node)) in header_names(checker, &file.headers).into_iter().zip(&file.headers.0) {
-        let value = checker.value(node, names);
-        if let Some(Json::String(text)) = value.literal()
+    for (name, (given, node)) in
+        header_names(checker, &file.headers).into_iter().zip(&file.headers.0)
+    {
+        let value = checker.scalar(node, names, &format!("headers.{}", given.value));
+        if let Some(Some(Json::String(text))) = value.known()
             && text.parse::<HeaderValue>().is_err()
         {
             checker.mistake(node.place, NO_HEADER);
@@ -336,7 +339,9 @@ fn body_of(
     match (json, form) {
         (Some(json), None) => {
             has_none(checker, json.place);
-            Body::Json(checker.value(json, names))
+            let value = checker.value(json, names);
+            check_json(checker, json, &value, request.value.call.is_some());
+            Body::Json(value)
         }
         (None, Some(form)) if request.value.call.is_some() => {
             checker.mistake(form.place, "an operation that is called by its name has `json`");
@@ -344,12 +349,26 @@ fn body_of(
         }
         (None, Some(form)) => {
             has_none(checker, form.place);
-            Body::Form(checker.values(&form.value, names))
+            Body::Form(checker.scalars(&form.value, names, "form"))
         }
         (Some(_), Some(form)) => {
             checker.mistake(form.place, "a request has `json` or `form`, not both");
             Body::None
         }
         (None, None) => Body::None,
+    }
+}
+
+/// Checks what is known of the body `value` in `node`. Operations that are called by their names take objects alone.
+fn check_json(checker: &mut Checker<'_>, node: &Node, value: &Value, is_call: bool) {
+    match (value, value.known()) {
+        (_, Some(None)) => checker.mistake(node.place, "json: has no value"),
+        (Value::List(_), _) if is_call => {
+            checker.mistake(node.place, "json: must be an object, not a list");
+        }
+        (_, Some(Some(json))) if is_call && !json.is_object() => {
+            checker.mistake(node.place, format!("json: must be an object, not {}", kind(&json)));
+        }
+        _ => {}
     }
 }

@@ -67,6 +67,12 @@ impl Served {
         Ok(Self { definition, scope, headers, clients, watch: None })
     }
 
+    /// The same, in place of `before`: its creates in progress count.
+    pub(crate) fn following(mut self, before: &Self) -> Self {
+        self.clients.follow(&before.clients);
+        self
+    }
+
     /// The same, watched by `watch`.
     pub(crate) fn watched(self, watch: impl Watch + 'static) -> Self {
         Self { watch: Some(Box::new(watch)), ..self }
@@ -77,7 +83,7 @@ impl Served {
         let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         let outputs = OutputTypes::of(task);
         self.check_outputs(&self.definition.jobs()?.get.outputs, &outputs)?;
-        self.submit(cx, &outputs, Values::of(&self.definition, cx, task)?).await
+        self.submit(cx, &outputs, self.values(cx, task)?).await
     }
 
     /// Submits the job of a task with `values`, which declares `outputs`, or finds it.
@@ -166,7 +172,7 @@ impl Served {
         };
         let _begun = self.clients.begin(&self.definition.name, cx.task_type())?;
         self.check_outputs(&execute.outputs, &outputs)?;
-        self.run(cx, execute, &outputs, Values::of(&self.definition, cx, task)?).await
+        self.run(cx, execute, &outputs, self.values(cx, task)?).await
     }
 
     /// Runs a task with `values`, which declares `outputs`.
@@ -223,6 +229,10 @@ impl Served {
             Ok(Some(uri)) => status.link(label, uri),
             Ok(None) | Err(_) => status,
         })
+    }
+
+    fn values(&self, cx: &Context, task: &Task<Map<String, Json>>) -> Result<Values> {
+        Values::of(&self.definition.custom, self.definition.uses("sql"), cx, task)
     }
 
     fn scope_of(&self, job: &Job) -> Scope {

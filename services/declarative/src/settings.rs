@@ -7,7 +7,7 @@ use plugin_core::{
     serde_json::{Map, Value as Json},
 };
 
-use crate::{checker::Checker, file, file::SettingType, located::Entries, names::Names};
+use crate::{checker::Checker, file, file::SettingType, located::Entries};
 
 /// The operator's settings.
 #[derive(Debug, clap::Args)]
@@ -75,8 +75,8 @@ pub(crate) fn compile(
         let kind = setting.r#type.unwrap_or_default();
         let mut default = None;
         if let Some(node) = &setting.default {
-            default = checker.value(node, &Names::default()).literal();
-            if !default.as_ref().is_some_and(|value| kind.fits(value)) {
+            default = checker.literal(node, &format!("settings.{}.default", name.value));
+            if default.as_ref().is_some_and(|value| !kind.fits(value)) {
                 checker.mistake(node.place, format!("the default must be {}", kind.spelled()));
             }
         }
@@ -107,6 +107,14 @@ impl SettingType {
         }
     }
 
+    fn placeholder(self, name: &str) -> Json {
+        match self {
+            Self::String => format!("a-{name}").into(),
+            Self::Integer => 1.into(),
+            Self::Boolean => true.into(),
+        }
+    }
+
     fn parse(self, text: &str) -> Option<Json> {
         match self {
             Self::String => Some(text.into()),
@@ -114,6 +122,15 @@ impl SettingType {
             Self::Boolean => text.parse::<bool>().ok().map(Json::from),
         }
     }
+}
+
+/// Values of the settings `declared`: the defaults, and others where the operator has to set one.
+pub(crate) fn placeholders(declared: &[Declared]) -> Json {
+    let values = declared.iter().map(|one| {
+        let value = one.default.clone().unwrap_or_else(|| one.kind.placeholder(&one.name));
+        (one.name.clone(), value)
+    });
+    Json::Object(values.collect())
 }
 
 /// The values of the settings `declared` by `plugin`, of which the operator set `set`.

@@ -101,7 +101,7 @@ fn note_outputs(outputs: &[(String, Value)], scope: &Scope) {
     for (name, value) in outputs {
         match value.eval(&scope) {
             Ok(value) => trace.gave(&format!("outputs.{name}"), value.as_ref()),
-            Err(error) => trace.add(format!("outputs.{name}: {error}")),
+            Err(error) => trace.add(format!("outputs.{name}: {}", error.beside())),
         }
     }
 }

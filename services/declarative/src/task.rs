@@ -1,14 +1,39 @@
 //! What the expressions of `create` see of a task.
 
 use plugin_core::{
-    Context, Result, Task,
+    Context, Error, Result, Task,
+    digest::{hex, sha256},
     serde_json::{Map, Value as Json, json},
 };
 
+use serde::Deserialize;
+
 use crate::{
-    definition::Definition,
+    custom::Fields,
     expression::{EvalError, SHORT_KEY, Scope, Text, short_key},
 };
+
+/// A task in the short form of REST.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Short {
+    #[serde(default)]
+    custom: Map<String, Json>,
+    #[serde(default)]
+    sql: Option<String>,
+    #[serde(default)]
+    inputs: Map<String, Json>,
+}
+
+impl Short {
+    /// The task that is `json`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it has another form.
+    pub(crate) fn of(json: &Json) -> Result<Self> {
+        Self::deserialize(json).map_err(|error| Error::invalid(error.to_string()))
+    }
+}
 
 /// A task's values, by the names that expressions have for them.
 #[derive(Debug, Default)]
@@ -29,11 +54,12 @@ impl Values {
     /// # Errors
     /// `InvalidArgument` when `custom` is wrong, or the file needs a statement that the task does not have.
     pub(crate) fn of(
-        definition: &Definition,
+        fields: &Fields,
+        needs_sql: bool,
         cx: &Context,
         task: &Task<Map<String, Json>>,
     ) -> Result<Self> {
-        let sql = match definition.uses("sql") {
+        let sql = match needs_sql {
             true => Some(task.sql()?.to_owned()),
             false => None,
         };
@@ -41,7 +67,7 @@ impl Values {
         let inputs = task.inputs.iter();
         let labels = task.labels.iter();
         Ok(Self {
-            custom: definition.custom.read(task.custom.clone())?,
+            custom: fields.read(task.custom.clone())?,
             inputs: inputs.map(|(name, input)| (name.to_owned(), input.value.to_json())).collect(),
             sql,
             timeout: task.timeout.map(|timeout| timeout.as_secs()),
@@ -57,6 +83,35 @@ impl Values {
             }),
             output_prefix: cx.output_prefix().to_owned(),
             key: cx.idempotency_key().hex(),
+        })
+    }
+
+    /// Those of `task`, which nobody has submitted, with the output prefix `output_prefix` and the key that follows from it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when `custom` is wrong, or the file needs a statement that the task does not have.
+    pub(crate) fn of_short(
+        fields: &Fields,
+        needs_sql: bool,
+        task: &Short,
+        output_prefix: &str,
+    ) -> Result<Self> {
+        if task.sql.is_none() && needs_sql {
+            return Err(Error::invalid("`sql` is missing: the file uses it"));
+        }
+        let names = ["project", "domain", "name", "node", "task", "namespace"];
+        let execution = names.map(|name| (name.to_owned(), json!(format!("a-{name}"))));
+        let mut execution = Map::from_iter(execution);
+        execution.insert("attempt".to_owned(), json!(0));
+        Ok(Self {
+            custom: fields.read(task.custom.clone())?,
+            inputs: task.inputs.clone(),
+            sql: task.sql.clone(),
+            timeout: None,
+            labels: Map::new(),
+            execution: Json::Object(execution),
+            output_prefix: output_prefix.to_owned(),
+            key: hex(&sha256(&[output_prefix.as_bytes()])),
         })
     }
 

@@ -18,11 +18,7 @@ use plugin_core::{
 };
 
 use self::attempt::Names;
-use crate::{
-    Definition, Mistakes, file,
-    limits::{Bounds, Limits},
-    settings::Assignment,
-};
+use crate::{Definition, Mistakes, file, settings::Assignment};
 
 pub use self::{
     attempt::{Attempt, attempt},
@@ -235,26 +231,11 @@ pub fn check(name: &str, source: &str) -> Result<String, Mistakes> {
             setting.name, setting.description
         );
     }
-    let Limits { file, task_types } = &definition.limits;
-    text += &limits(file, "");
-    for (task_type, own) in task_types {
-        text += &limits(own, &format!(", for {task_type}"));
-    }
+    text += &definition.limits.summary(task_types);
     for (secret, description) in secrets {
         text += &format!("  secret {secret}: {description}\n");
     }
     Ok(text)
-}
-
-/// The lines about `bounds`, which end with `whose`.
-fn limits(bounds: &Bounds, whose: &str) -> String {
-    let Bounds { creates, upstream_concurrency, upstream_timeout } = bounds;
-    let lines = [
-        creates.map(|creates| format!("{creates} creates at once")),
-        upstream_concurrency.map(|calls| format!("{calls} calls to the vendor at once")),
-        upstream_timeout.map(|timeout| format!("{timeout:?} for a call to the vendor")),
-    ];
-    lines.into_iter().flatten().map(|line| format!("  at most {line}{whose}\n")).collect()
 }
 
 /// The JSON Schema of a plugin's file.

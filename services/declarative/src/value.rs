@@ -5,8 +5,8 @@ use std::sync::Arc;
 use plugin_core::serde_json::{Map, Value as Json};
 
 use crate::{
-    expression::{EvalError, Expr, Scope, Text, scalar},
-    located::{Origin, Place, Source},
+    expression::{EvalError, Expr, Scope, Text, kind, scalar},
+    located::{Place, Source},
     mistake::Mistake,
     names::Names,
     node::{Node, Tree},
@@ -112,17 +112,43 @@ impl Value {
 
     /// An error about it.
     pub(crate) fn error(&self, message: &str) -> EvalError {
-        EvalError::new(message.to_owned(), self.origin())
+        match self.first() {
+            Some(expr) => expr.wrong(message.to_owned()),
+            None => EvalError::new(message.to_owned(), None),
+        }
     }
 
-    /// Where its first expression is.
-    fn origin(&self) -> Option<&Origin> {
+    /// Its first expression.
+    fn first(&self) -> Option<&Expr> {
         match self {
             Self::Literal(_) => None,
-            Self::Expr(expr) => expr.origin(),
-            Self::Text(text) => text.origin(),
-            Self::List(items) => items.iter().find_map(Self::origin),
-            Self::Map(entries) => entries.iter().find_map(|(_, value)| value.origin()),
+            Self::Expr(expr) => Some(expr),
+            Self::Text(text) => text.first(),
+            Self::List(items) => items.iter().find_map(Self::first),
+            Self::Map(entries) => entries.iter().find_map(|(_, value)| value.first()),
+        }
+    }
+
+    /// What it is, if that is known and is no text: a list or an object.
+    pub(crate) fn is_no_scalar(&self) -> Option<&'static str> {
+        match self {
+            Self::List(_) => Some("a list"),
+            Self::Map(_) => Some("an object"),
+            Self::Literal(_) | Self::Expr(_) | Self::Text(_) => self
+                .known()?
+                .filter(|json| !json.is_null() && scalar(json).is_none())
+                .as_ref()
+                .map(kind),
+        }
+    }
+
+    /// The value, if no task and no answer decides it; but for lists and mappings, which have values in any case.
+    pub(crate) fn known(&self) -> Option<Option<Json>> {
+        match self {
+            Self::Literal(json) => Some(Some(json.clone())),
+            Self::Expr(expr) => expr.known()?.ok(),
+            Self::Text(text) => Some(text.known()?.ok()?.map(Json::String)),
+            Self::List(_) | Self::Map(_) => None,
         }
     }
 

@@ -219,7 +219,8 @@ fn an_example_is_a_task_of_the_plugin() {
         ("{custom: {}}", "custom.script: missing"),
         ("{custom: {script: 7}}", "custom.script: must be a string, not a number"),
         ("{customs: {script: a}}", "unknown key `customs`"),
-        ("{custom: {script: =settings.address}}", "unknown name `settings`"),
+        ("{custom: {script: =settings.address}}", "plugin.example: must have no expressions"),
+        ("{custom: {script: =1//0}}", "plugin.example: must have no expressions"),
         ("[a]", "an example is a mapping"),
     ] {
         let shown = in_acme("{custom: {script: report.py}}", example);
@@ -283,7 +284,299 @@ fn tags_have_no_meaning() {
         assert!(shown.contains("has no meaning here") && shown.contains('^'), "{to}: {shown}");
         assert!(!shown.contains("acme.yaml:1:1"), "{to}: {shown}");
     }
-    let source = ACME.replace("literal: '478'", "literal: !!str 478");
+}
+
+#[test]
+fn tags_of_yaml_itself_have_no_meaning_either() {
+    for (from, to, message) in [
+        ("literal: '478'", "literal: !!binary aGVsbG8=", "the tag `!!binary` has no meaning here"),
+        ("literal: '478'", "literal: !!null acme", "the tag `!!null` has no meaning here"),
+        ("literal: '478'", "literal: !!str 478", "the tag `!!str` has no meaning here"),
+        ("literal: '478'", "literal: ! 478", "the tag `!` has no meaning here"),
+        (
+            "literal: '478'",
+            "literal: !<tag:yaml.org,2002:int> 4",
+            "the tag `!<tag:yaml.org,2002:int>`",
+        ),
+        (
+            "version: 1\n",
+            "%TAG ! tag:acme.example,2026:\n---\nversion: 1\n",
+            "`%TAG` has no meaning",
+        ),
+        ("version: 1\n", "%TAG !a! tag:a,2026:\n---\nversion: !a!int 1\n", "`%TAG` has no meaning"),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains(message), "{to}: {shown}");
+        assert!(shown.contains("--> acme.yaml:") && shown.contains('^'), "{to}: {shown}");
+    }
+    // In text, they are what they are.
+    for text in ["'!!binary a'", "\"!x %TAG\"", "|\n        !!null\n        %TAG"] {
+        let source = ACME.replace("literal: '478'", &format!("literal: {text}"));
+        assert!(Definition::read("acme.yaml", &source).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn keys_that_are_the_same_as_text_are_refused() {
+    for (from, to) in [
+        ("literal: '478'", "literal: {1: a, '1': b}"),
+        ("waiting: queued", "1: queued\n    '1': running"),
+    ] {
+        let shown = in_acme(from, to);
+        assert!(shown.contains("is here twice") && shown.contains('^'), "{to}: {shown}");
+        assert!(
+            shown.contains("--> acme.yaml:") && !shown.contains("acme.yaml:1:1"),
+            "{to}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn lines_that_end_with_a_carriage_return_alone_are_refused() {
+    let source = ACME.replace('\n', "\r");
+    let shown = Definition::read("acme.yaml", &source).unwrap_err().to_string();
+    assert!(shown.contains("a carriage return alone ends no line"), "{shown}");
+    assert!(shown.contains("--> acme.yaml:1:11"), "{shown}");
+    assert!(Definition::read("acme.yaml", &ACME.replace('\n', "\r\n")).is_ok());
+}
+
+#[test]
+fn a_constant_is_of_the_kind_that_its_place_needs() {
+    let scalar = "must be a string, a number or a truth value";
+    for (from, to, message, help, at) in [
+        ("state: =body.state", "state: =[1]", "get.state: ", scalar, "=[1]"),
+        ("state: =body.state", "state: =none", "get.state: ", "not null", "=none"),
+        (
+            "state: =body.state",
+            "found: =5\n  state: =body.state",
+            "get.found: must be true or false, not a number",
+            "",
+            "=5",
+        ),
+        (
+            "state: =body.state",
+            "found: =none\n  state: =body.state",
+            "get.found: must be true or false, not null",
+            "",
+            "=none",
+        ),
+        (
+            "message: =body.why}",
+            "throttled: \"=5\"}",
+            "errors.throttled: must be true or false, not a number",
+            "",
+            "\"=5\"",
+        ),
+        (
+            "[ALREADY_ENDED]",
+            "\"='a'\"",
+            "delete.ended: must be true or false, not a string",
+            "",
+            "\"='a'\"",
+        ),
+        (
+            "done: succeeded",
+            "done: \"='succeded'\"",
+            "unknown phase `succeded`",
+            "did you mean `succeeded`?",
+            "'succeded'",
+        ),
+        (
+            "done: succeeded",
+            "done: \"='Succeeded'\"",
+            "unknown phase `Succeeded`",
+            "did you mean `succeeded`?",
+            "'Succeeded'",
+        ),
+        (
+            "done: succeeded",
+            "done: =none",
+            "get.states.done: must be a phase, not null",
+            "",
+            "=none",
+        ),
+        ("done: succeeded", "done: =7", "get.states.done: must be a phase, not a number", "", "=7"),
+        ("job: {id: =body.id}", "job: {id: =none}", "create.job.id: has no value", "", "=none"),
+        ("job: {id: =body.id}", "job: {id: ''}", "create.job.id: has no value", "", "id: ''"),
+        (
+            "job: {id: =body.id}",
+            "job: {id: \"='fixed'\"}",
+            "all jobs would have the same ids",
+            "",
+            "fixed",
+        ),
+        ("full: true", "full: [1, 2]", "query.full: ", "not a list", "[1, 2]"),
+        ("full: true", "full: [=job.id]", "query.full: ", "not a list", "[=job.id]"),
+        ("full: true", "full: {a: 1}", "query.full: ", "not an object", "{a: 1}"),
+        ("full: true", "full: \"=[1]\"", "query.full: ", "not a list", "\"=[1]\""),
+        (
+            "post: /jobs\n",
+            "post: /jobs\n    headers: {a: [b]}\n",
+            "headers.a: ",
+            "not a list",
+            "[b]",
+        ),
+        (
+            "post: /jobs\n",
+            "post: /jobs\n    headers: {a: \"='b\\nc'\"}\n",
+            "a header cannot have this value",
+            "",
+            "b",
+        ),
+        ("post: /jobs\n    json:", "post: /jobs\n    form:", "form.tags: ", "not a list", "[a]"),
+        ("{x-client: flyte}", "{x-client: \"a\\nb\"}", "a header cannot have this value", "", "a"),
+        ("=settings.address ~ '/v1'", "\"='nowhere'\"", "is not a URL", "", "nowhere"),
+        ("=settings.address ~ '/v1'", "=none", "upstream.base: has no value", "", "=none"),
+        (
+            "'https://acme.example/${job.id}'",
+            "\"='javascript:alert(1)'\"",
+            "a link begins with https://",
+            "",
+            "javascript",
+        ),
+        (
+            "script: =custom.script\n",
+            "script: =short_key('x', 5.5)\n",
+            "short_key takes 20 to 64 digits",
+            "",
+            "5.5",
+        ),
+        (
+            "script: =custom.script\n",
+            "script: =short_key('x', '40')\n",
+            "short_key takes 20 to 64 digits",
+            "",
+            "'40'",
+        ),
+        ("target: =custom.script", "target: =none", "create.target: has no value", "", "=none"),
+    ] {
+        let from_form = from.ends_with("json:");
+        let source = ACME.replacen(from, to, 1);
+        let source =
+            if from_form { source.replace("tags: =custom.tags", "tags: [a]") } else { source };
+        let shown = match Definition::read("acme.yaml", &source) {
+            Ok(_) => panic!("{to:?} is no mistake"),
+            Err(mistakes) => mistakes.to_string(),
+        };
+        assert!(shown.contains(message) && shown.contains(help), "{to:?}: {shown}");
+        assert!(shown.contains("--> acme.yaml:") && shown.contains('^'), "{to:?}: {shown}");
+        assert!(shown.contains(at), "{to:?}: {shown}");
+    }
+}
+
+#[test]
+fn a_constant_of_a_list_or_a_call_is_checked() {
+    let lookup = |items: &str, is_it: &str| {
+        let lookup =
+            format!("{{lookup: {{request: {{get: /jobs}}, items: {items}, match: {is_it}}}}}");
+        in_acme("{field: requestId}", &lookup)
+    };
+    let shown = lookup("=5", "=item.key == key");
+    assert!(
+        shown.contains("create.idempotency.lookup.items: must be a list, not a number"),
+        "{shown}"
+    );
+    let shown = lookup("=body", "=key");
+    assert!(
+        shown.contains("create.idempotency.lookup.match: must be true or false, not a string"),
+        "{shown}"
+    );
+
+    const LAMBDA: &str = include_str!("../examples/aws-lambda.yaml");
+    let line = LAMBDA.lines().find(|line| line.trim().starts_with("phase:")).unwrap();
+    for (phase, message) in
+        [("'running'", "must be a phase that ends a task"), ("'faild'", "unknown phase `faild`")]
+    {
+        let source = LAMBDA.replacen(line, &format!("  phase: \"={phase}\""), 1);
+        let shown = Definition::read("lambda.yaml", &source).unwrap_err().to_string();
+        assert!(shown.contains(message) && shown.contains("--> lambda.yaml:"), "{shown}");
+    }
+    const ATHENA: &str = include_str!("../examples/athena.yaml");
+    for (from, to, message) in [
+        (
+            "items: =body.QueryExecutions",
+            "items: \"='a'\"",
+            "get.many.items: must be a list, not a string",
+        ),
+        (
+            "id: =item.QueryExecutionId",
+            "id: =[1]",
+            "get.many.id: must be a string, a number or a truth value",
+        ),
+    ] {
+        assert!(ATHENA.contains(from), "{from}");
+        let source = ATHENA.replacen(from, to, 1);
+        let shown = Definition::read("athena.yaml", &source).unwrap_err().to_string();
+        assert!(shown.contains(message), "{shown}");
+    }
+}
+
+#[test]
+fn a_default_has_no_expressions() {
+    for (from, to, name) in [
+        ("default: small", "default: \"='small'\"", "custom.size.default"),
+        ("default: small", "default: \"${'small'}\"", "custom.size.default"),
+        ("default: small", "default: =1//0", "custom.size.default"),
+        ("{type: list, items: string}", "{type: list, default: [a, =key]}", "custom.tags.default"),
+        ("type: integer, default: 2", "type: integer, default: =1+1", "settings.retries.default"),
+    ] {
+        let source = ACME.replacen(from, to, 1);
+        let mistakes = Definition::read("acme.yaml", &source).unwrap_err();
+        let shown = mistakes.to_string();
+        assert!(shown.contains(&format!("{name}: must have no expressions")), "{to}: {shown}");
+        assert_eq!(mistakes.list().len(), 1, "{to}: {shown}");
+    }
+    let source = ACME
+        .replacen("default: small", "default: '$${x}'", 1)
+        .replace(", enum: [small, large]", "");
+    assert!(Definition::read("acme.yaml", &source).is_ok());
+}
+
+#[test]
+fn the_example_is_rendered_before_the_start() {
+    let division = "retries: =9 // (inputs.n - 2)";
+    for (from, to, message) in [
+        (
+            "{script: report.py}}",
+            "{script: report.py}, inputs: {n: 2}}",
+            "create.request.json: `9 // (inputs.n - 2)`",
+        ),
+        (
+            "{script: report.py}}",
+            "{script: report.py}}",
+            "create.request.json: `9 // (inputs.n - 2)`",
+        ),
+    ] {
+        let source = ACME.replacen("retries: =settings.retries", division, 1).replacen(from, to, 1);
+        let shown = Definition::read("acme.yaml", &source).unwrap_err().to_string();
+        assert!(shown.contains(message) && shown.contains("the file's example"), "{to}: {shown}");
+        assert!(
+            shown.contains("= 9 // (inputs") || shown.contains("=9 // (inputs"),
+            "{to}: {shown}"
+        );
+    }
+    let source = ACME.replacen(
+        "script: =custom.script\n",
+        "script: =custom.script\n      statement: =sql\n",
+        1,
+    );
+    let shown = Definition::read("acme.yaml", &source).unwrap_err().to_string();
+    assert!(shown.contains("plugin.example: `sql` is missing"), "{shown}");
+    let source = ACME.replacen("post: /jobs", "post: '/${inputs.cluster}/jobs'", 1);
+    let shown = Definition::read("acme.yaml", &source).unwrap_err().to_string();
+    assert!(shown.contains("create.request.path: a part of it has no value"), "{shown}");
+}
+
+#[test]
+fn what_only_the_operators_settings_decide_is_no_mistake() {
+    for expression in ["=9 // (settings.address | length - 8)", "=settings.address | from_json"] {
+        let source = ACME.replacen("literal: '478'", &format!("literal: {expression}"), 1);
+        if let Err(mistakes) = Definition::read("acme.yaml", &source) {
+            panic!("{expression}: {mistakes}");
+        }
+    }
+    // A file without an example is one whose tasks nobody knows.
+    let source = ACME.replacen("  example: {custom: {script: report.py}}\n", "", 1);
     assert!(Definition::read("acme.yaml", &source).is_ok());
 }
 
@@ -291,7 +584,7 @@ fn tags_have_no_meaning() {
 fn an_expression_that_never_has_a_value_is_refused() {
     for (from, to, message, at) in [
         ("literal: '478'", "literal: =9**9**9", "has no value", "=9**9**9"),
-        ("literal: '478'", "literal: \"='abc'[::0]\"", "has no value", "'abc'[::0]"),
+        ("literal: '478'", "literal: \"='abc'[::0]\"", "the step of a slice", "'abc'[::0]"),
         ("post: /jobs", "post: \"/a/${'..'}\"", "\"..\" cannot be a part of a path", "${'..'}"),
         ("post: /jobs", "post: \"/a/${''}/b\"", "\"\" cannot be a part of a path", "${''}"),
         ("message: =body.why", "message: \"a ${[1]}\"", "must be a string, a number", "${[1]}"),
@@ -305,14 +598,15 @@ fn an_expression_that_never_has_a_value_is_refused() {
 #[test]
 fn limits_are_numbers_and_times() {
     for (limits, message) in [
-        ("{creates: 0}", "must be at least 1"),
+        ("{creates: 0}", "must be from 1 to 2305843009213693951"),
+        ("{creates: 18446744073709551615}", "must be from 1 to 2305843009213693951"),
         ("{creates: many}", "must be a whole number"),
         ("{upstream_timeout: 10}", "is not a duration such as 90s"),
         ("{upstream_timeout: 0s}", "must be greater than zero"),
         ("{upstream_concurency: 4}", "did you mean `upstream_concurrency`?"),
         ("{task_types: {acme_jbo: {creates: 1}}}", "did you mean `acme_job`?"),
         ("{task_types: {'acme_job:0': {creates: 1}}}", "did you mean `acme_job`?"),
-        ("{task_types: {acme_job: {creates: 0}}}", "must be at least 1"),
+        ("{task_types: {acme_job: {creates: 0}}}", "must be from 1 to"),
         ("{task_types: {acme_job: {upstream_timeout: soon}}}", "is not a duration such as 90s"),
         ("{task_types: {acme_job: {create: 1}}}", "did you mean `creates`?"),
     ] {

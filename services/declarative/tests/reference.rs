@@ -78,6 +78,10 @@ fn the_guides_commands_run_as_they_are() {
     assert!(text.contains("acme.yaml: no mistakes"), "{text}");
     assert!(text.contains("\"job_id\""), "{text}");
     assert!(text.contains("\"phase\":\"SUCCEEDED\""), "{text}");
+    assert!(text.contains("gone: NOT_FOUND NO_JOB no such job\n"), "{text}");
+    assert!(text.contains("succeeded: a poll answers SUCCEEDED\n"), "{text}");
+    assert!(text.contains("\"result\":"), "{text}");
     let log = std::fs::read_to_string(directory.path().join("acme.log")).unwrap();
+    assert!(log.contains("\"DELETE /v1/jobs/job-1 HTTP/1.1\" 200"), "{log}");
     assert!(log.contains("\"POST /v1/jobs HTTP/1.1\" 200"), "{log}");
 }

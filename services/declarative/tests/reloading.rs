@@ -72,10 +72,14 @@ struct Stage {
 
 impl Stage {
     async fn serving(text: &str) -> Self {
+        Self::serving_with(text, &[]).await
+    }
+
+    async fn serving_with(text: &str, args: &[&str]) -> Self {
         let (mounted, vendor) = (ConfigMap::with(&[("acme.yaml", text)]), Upstream::start().await);
         let set = format!("--set=acme.address={}", vendor.url());
         let files = format!("--files={}", mounted.directory.path().display());
-        let service = spawn::<Declarative>(&[&set, &files]).await;
+        let service = spawn::<Declarative>(&[&[set.as_str(), files.as_str()], args].concat()).await;
         let client = service.client(Dialect::Flyte1, "propeller").await;
         Self { mounted, service, vendor, client }
     }
@@ -133,9 +137,44 @@ async fn pass() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-/// minijinja's, without optimisations: an overflow.
 #[tokio::test]
-async fn files_are_watched_on_after_a_panic() {
+async fn creates_in_progress_count_after_a_reload() {
+    let limits = |creates: &str| {
+        let limits = "limits: {creates: 1, upstream_timeout: 10m, task_types: {acme_job: ";
+        format!("{limits}{{creates: {creates}}}}}}}{ACME}")
+    };
+    let mut stage = Stage::serving_with(&limits("1"), &["--request-timeout=10m"]).await;
+    stage.vendor.answer_with([Answer::new(200, json!({"id": "1"}))]);
+    stage.vendor.hold();
+    let client = stage.service.client(Dialect::Flyte1, "propeller").await;
+    let first = task("1");
+    let mut first = Box::pin(client.create(&first));
+    tokio::select! {
+        created = &mut first => panic!("{created:?}"),
+        () = stage.vendor.wait_for(1) => {}
+    }
+    stage.update(&limits("1").replace("edition: first", "edition: second")).await;
+    let refused = stage.client.create(&task("2")).await.unwrap_err().to_string();
+    assert!(refused.contains("the task type acme_job is overloaded"), "{refused}");
+    // A larger limit lets in as many more.
+    stage.update(&limits("2")).await;
+    let third = task("3");
+    let mut third = Box::pin(stage.client.create(&third));
+    tokio::select! {
+        created = &mut third => panic!("{created:?}"),
+        () = stage.vendor.wait_for(2) => {}
+    }
+    let refused = client.create(&task("4")).await.unwrap_err().to_string();
+    assert!(refused.contains("the task type acme_job is overloaded"), "{refused}");
+    stage.vendor.release();
+    first.await.unwrap();
+    third.await.unwrap();
+    client.create(&task("5")).await.unwrap();
+}
+
+/// An overflow in minijinja's arithmetic, which `check` does not let it reach.
+#[tokio::test]
+async fn a_slice_whose_step_overflows_changes_nothing() {
     let mut stage = Stage::serving(ACME).await;
     let panics = "edition: \"='abc'[::-9223372036854775808]\"";
     stage.update(&ACME.replace("edition: first", panics)).await;

@@ -198,13 +198,50 @@ async fn try_against_a_url_names_the_setting_that_is_missing() {
 #[tokio::test]
 async fn try_says_where_in_the_file_a_failed_expression_is() {
     let file = ACME.replace("retries: =settings.retries", "retries: =9 // (settings.retries - 2)");
+    let file = file.replace("type: integer, default: 2", "type: integer, default: 3");
     let line = file.lines().position(|line| line.contains("retries: =9")).unwrap() + 1;
-    let set = ["acme.address=https://acme.example"];
+    let set = ["acme.address=https://acme.example", "acme.retries=2"];
     let error = attempt(&Attempt::new("acme.yaml", &file).set(&set).unwrap()).unwrap_err();
     assert!(error.starts_with("create.request.json: `9 // (settings.retries - 2)`: "), "{error}");
     assert!(error.ends_with(&format!("\n  --> acme.yaml:{line}:17")), "{error}");
     let shown = tried_at_acme(&file, &set).await.unwrap();
     assert!(shown.contains(&format!(" (acme.yaml:{line}:17)")), "{shown}");
+}
+
+#[test]
+fn try_explains_where_a_failed_output_is() {
+    let file = ACME.replace("{rows: =body.rows,", "{rows: =9 // body.none,");
+    let place = file.lines().position(|line| line.contains("{rows: =9")).unwrap() + 1;
+    let set = ["acme.address=https://acme.example"];
+    let recorded =
+        r#"{"created": {"body": {"id": "1"}}, "succeeded": {"body": {"state": "done"}}}"#;
+    let tried = Attempt::new("acme.yaml", &file).recorded(Some(recorded)).explained();
+    let shown = attempt(&tried.set(&set).unwrap()).unwrap();
+    let line = shown.lines().find(|line| line.trim().starts_with("outputs.rows:")).unwrap();
+    assert!(line.ends_with(&format!(" (acme.yaml:{place}:20)")), "{shown}");
+}
+
+#[test]
+fn a_task_has_no_tags() {
+    for task in ["{custom: {input_file_id: !!binary YQ==}}", "{custom: {input_file_id: !x a}}"] {
+        let error = tried(Some(task), None).unwrap_err();
+        assert!(error.contains("the tag `!") && error.contains("--> the task:1:"), "{error}");
+    }
+}
+
+#[test]
+fn check_says_whose_limits_are_whose() {
+    let limits = "limits: {creates: 9, task_types: {acme_small: {creates: 2}}}\n";
+    let file = limits.to_owned() + &ACME.replace("[acme_job:0]", "[acme_job:0, acme_small:0]");
+    let summary = check("acme.yaml", &file).unwrap();
+    assert!(summary.contains("at most 2 creates at once, for acme_small\n"), "{summary}");
+    assert!(
+        summary.contains("at most 9 creates at once, for all tasks of acme_job together\n"),
+        "{summary}"
+    );
+    let file = ACME.replacen("version: 1", "version: 1\nlimits: {creates: 9}", 1);
+    let summary = check("acme.yaml", &file).unwrap();
+    assert!(summary.contains("at most 9 creates at once\n"), "{summary}");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The compiled `execute` of a file.
 
-use super::jobs::{Idempotency, idempotency};
+use super::{
+    jobs::{Idempotency, idempotency},
+    states::check_end,
+};
 use crate::{
     checker::Checker,
-    expression::{Expr, Text},
+    expression::{EvalError, Expr, Scope, Text},
     file,
     names::Scopes,
     request::Request,
@@ -39,15 +42,31 @@ impl Execute {
             }
         }
         Self {
-            target: checker.optional_text(file.target.as_ref(), &scopes.task),
+            target: file
+                .target
+                .as_ref()
+                .map(|target| checker.required_text(target, &scopes.task, "execute.target")),
             repeats: file.idempotency.is_some(),
-            phase: checker.optional_expr(file.phase.as_ref(), &scopes.created),
+            phase: file.phase.as_ref().map(|phase| {
+                let expr = checker.expr(phase, &scopes.created);
+                check_end(checker, &expr, phase.place, "execute.phase");
+                expr
+            }),
             message: checker.optional_text(file.message.as_ref(), &scopes.created),
             code: checker.optional_text(file.code.as_ref(), &scopes.created),
             outputs: checker.values(&file.outputs, &scopes.created),
             info: checker.values(&file.info, &scopes.created),
             request,
         }
+    }
+
+    /// Makes what a task with the values of `scope` leads to, and sends nothing.
+    pub(super) fn rehearsed(&self, scope: &Scope) -> Result<(), EvalError> {
+        if let Some(target) = &self.target {
+            target.eval(scope).map_err(|error| error.within("execute.target"))?;
+        }
+        self.request.prepare(scope).map_err(|error| error.below("execute.request"))?;
+        Ok(())
     }
 
     /// Whether an expression uses `name`.

@@ -2,32 +2,19 @@
 
 mod many;
 
-use plugin_core::Phase;
-
 pub(crate) use self::many::Many;
+use super::states::{StatePhase, states};
 use crate::{
     checker::Checker,
     errors::Matcher,
-    expression::{Expr, SHORT_KEY, Text},
+    expression::{EvalError, Expr, SHORT_KEY, Scope, Text, Wanted},
     file::{self, Idempotency as Key},
     located::{At, Entries},
-    mistake::{Mistake, nearest},
     names::{Names, Scopes},
     request::{Request, header_name},
+    task,
     value::Value,
 };
-
-/// Flyte's phases, as a file names them.
-const PHASES: [(&str, Phase); 8] = [
-    ("queued", Phase::Queued),
-    ("waiting_for_resources", Phase::WaitingForResources),
-    ("initializing", Phase::Initializing),
-    ("running", Phase::Running),
-    ("succeeded", Phase::Succeeded),
-    ("failed", Phase::Failed),
-    ("retryable_failed", Phase::RetryableFailed),
-    ("aborted", Phase::Aborted),
-];
 
 /// A file whose tasks are jobs.
 #[derive(Debug)]
@@ -72,7 +59,7 @@ impl Create {
     ) -> Self {
         let mut request = Request::compile(checker, &file.request, &scopes.task, calls);
         let idempotency = idempotency(checker, &file.idempotency, &mut request, scopes, calls);
-        let job = ids(checker, &file.job, &scopes.created);
+        let job = ids(checker, &file.job, &scopes.created, "create.job");
         let exists = file.exists.as_ref().map(|exists| {
             let (mut own, mut theirs) = (exists.value.names(), file.job.value.names());
             own.sort_unstable();
@@ -80,13 +67,31 @@ impl Create {
             if own != theirs {
                 checker.mistake(exists.place, "`exists` must have the same ids as `job`");
             }
-            ids(checker, exists, &scopes.task)
+            ids(checker, exists, &scopes.task, "create.exists")
         });
-        if !job.is_empty() && job.iter().all(|(_, id)| id.literal().is_some()) {
+        if !job.is_empty() && job.iter().all(|(_, id)| id.is_constant() && !id.is_absent()) {
             checker.mistake(file.job.place, "all jobs would have the same ids");
         }
-        let target = checker.optional_text(file.target.as_ref(), &scopes.task);
+        let target = file.target.as_ref();
+        let target =
+            target.map(|target| checker.required_text(target, &scopes.task, "create.target"));
         Self { target, request, idempotency, job, exists }
+    }
+
+    /// Makes what a task with the values of `scope` leads to, and sends nothing.
+    pub(super) fn rehearsed(&self, scope: &Scope) -> Result<(), EvalError> {
+        if let Some(target) = &self.target {
+            target.eval(scope).map_err(|error| error.within("create.target"))?;
+        }
+        if let Idempotency::Lookup(lookup) = &self.idempotency {
+            let part = "create.idempotency.lookup.request";
+            lookup.request.prepare(scope).map_err(|error| error.below(part))?;
+        }
+        self.request.prepare(scope).map_err(|error| error.below("create.request"))?;
+        if let Some(exists) = &self.exists {
+            task::ids(exists, scope).map_err(|error| error.below("create.exists"))?;
+        }
+        Ok(())
     }
 
     /// Whether an expression uses `name`.
@@ -108,11 +113,16 @@ fn ids(
     checker: &mut Checker<'_>,
     ids: &At<Entries<At<String>>>,
     names: &Names,
+    part: &str,
 ) -> Vec<(String, Text)> {
     if ids.value.0.is_empty() {
         checker.mistake(ids.place, "there is no id that finds the job again");
     }
-    checker.texts(&ids.value, names)
+    let ids = ids.value.0.iter().map(|(name, text)| {
+        let part = format!("{part}.{}", name.value);
+        (name.value.clone(), checker.required_text(text, names, &part))
+    });
+    ids.collect()
 }
 
 pub(super) fn idempotency(
@@ -147,14 +157,15 @@ pub(super) fn idempotency(
             }
         }
         Key::Lookup(lookup) => {
-            let is_it = checker.expr(&lookup.r#match, &scopes.item);
+            let of = |name: &str| format!("create.idempotency.lookup.{name}");
+            let is_it = checker.expr_of(&lookup.r#match, &scopes.item, &of("match"), Wanted::Truth);
             if !is_it.uses("key") && !is_it.uses(SHORT_KEY) {
                 let message = "it must compare something of `item` with `key`";
                 checker.mistake(lookup.r#match.place, message);
             }
             return Idempotency::Lookup(Box::new(Lookup {
                 request: Request::compile(checker, &lookup.request, &scopes.task, calls),
-                items: checker.expr(&lookup.items, &scopes.created),
+                items: checker.expr_of(&lookup.items, &scopes.created, &of("items"), Wanted::List),
                 is_it,
             }));
         }
@@ -176,14 +187,6 @@ pub(crate) struct Get {
     pub(crate) info: Vec<(String, Value)>,
 }
 
-/// The phase of a state.
-#[derive(Debug)]
-pub(crate) enum StatePhase {
-    Known(Phase),
-    /// An expression that gives its name.
-    Expr(Expr),
-}
-
 impl Get {
     pub(super) fn compile(
         checker: &mut Checker<'_>,
@@ -195,8 +198,11 @@ impl Get {
         Self {
             request: Request::compile(checker, &file.request, &scopes.job, calls),
             many: file.many.as_ref().map(|many| Many::compile(checker, many, scopes, ids, calls)),
-            found: checker.optional_expr(file.found.as_ref(), &scopes.polled),
-            state: checker.expr(&file.state, &scopes.polled),
+            found: file
+                .found
+                .as_ref()
+                .map(|found| checker.expr_of(found, &scopes.polled, "get.found", Wanted::Truth)),
+            state: checker.expr_of(&file.state, &scopes.polled, "get.state", Wanted::Scalar),
             states: states(checker, &file.states, scopes),
             message: checker.optional_text(file.message.as_ref(), &scopes.state),
             code: checker.optional_text(file.code.as_ref(), &scopes.state),
@@ -209,50 +215,6 @@ impl Get {
     pub(crate) fn phase_of(&self, state: &str) -> Option<&StatePhase> {
         self.states.iter().find(|(known, _)| known == state).map(|(_, phase)| phase)
     }
-}
-
-/// The phase that a file names `name`.
-pub(crate) fn phase(name: &str) -> Option<Phase> {
-    PHASES.iter().find(|(known, _)| *known == name).map(|(_, phase)| *phase)
-}
-
-fn states(
-    checker: &mut Checker<'_>,
-    file: &At<Entries<At<String>>>,
-    scopes: &Scopes,
-) -> Vec<(String, StatePhase)> {
-    let mut states = Vec::new();
-    let known = PHASES.map(|(name, _)| name);
-    for (state, name) in &file.value.0 {
-        let found = match (phase(&name.value), name.value.starts_with('=')) {
-            (Some(phase), _) => StatePhase::Known(phase),
-            (None, true) => StatePhase::Expr(checker.expr(name, &scopes.state)),
-            (None, false) => {
-                let mistake = Mistake::unknown(name.place, "phase", &name.value, &known);
-                let mistake = match nearest(&name.value.to_lowercase(), known.into_iter()) {
-                    Some(near) => mistake.help(format!("did you mean `{near}`?")),
-                    None => mistake,
-                };
-                checker.wrong(mistake);
-                continue;
-            }
-        };
-        states.push((state.value.clone(), found));
-    }
-    let any = |wanted: &[Phase]| {
-        states.iter().any(|(_, phase)| match phase {
-            StatePhase::Known(phase) => wanted.contains(phase),
-            StatePhase::Expr(_) => true,
-        })
-    };
-    let failures = [Phase::Failed, Phase::RetryableFailed, Phase::Aborted];
-    if !any(&[Phase::Succeeded]) {
-        checker.mistake(file.place, "no state is `succeeded`: the task would run for ever");
-    }
-    if !any(&failures) {
-        checker.mistake(file.place, "no state is `failed`: a failed task would run for ever");
-    }
-    states
 }
 
 /// Stops the job.
@@ -271,7 +233,8 @@ impl Delete {
     ) -> Self {
         let request = Request::compile(checker, &file.request, &scopes.job, calls);
         let names = Names::default().scalar("code").scalar("message");
-        let ended = file.ended.as_ref().map(|node| Matcher::compile(checker, node, &names));
+        let ended =
+            file.ended.as_ref().map(|node| Matcher::compile(checker, node, &names, "delete.ended"));
         Self { request, ended }
     }
 }

@@ -11,11 +11,26 @@ use crate::located::Origin;
 pub(crate) struct EvalError {
     message: String,
     origin: Option<Origin>,
+    /// The names that the expression uses.
+    names: Vec<String>,
 }
 
 impl EvalError {
     pub(crate) fn new(message: String, origin: Option<&Origin>) -> Self {
-        Self { message, origin: origin.cloned() }
+        Self { message, origin: origin.cloned(), names: Vec::new() }
+    }
+
+    /// The same, of an expression that uses `names`.
+    pub(super) fn with_names(self, names: &[String]) -> Self {
+        Self { names: names.to_vec(), ..self }
+    }
+
+    /// Whether its expression uses `name`, all of what that is a part of, or a part of it.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        let is_part = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.names.iter().any(|used| is_part(used, name) || is_part(name, used))
     }
 
     /// The same, of the part `part`.
@@ -31,6 +46,14 @@ impl EvalError {
     /// Where the expression is, for the file's author.
     pub(crate) fn into_origin(self) -> Option<Origin> {
         self.origin
+    }
+
+    /// What is wrong, and where, in one line.
+    pub(crate) fn beside(&self) -> String {
+        match &self.origin {
+            Some(origin) => format!("{self} ({origin})"),
+            None => self.to_string(),
+        }
     }
 
     /// What is wrong, and where, for the file's author.

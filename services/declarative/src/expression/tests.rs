@@ -74,6 +74,8 @@ fn unknown_names_are_found_before_anything_is_evaluated() {
         ("custom.nn", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
         ("custom['nn'] + 1", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
         ("1 + bodi.x", "unknown name `bodi`", "did you mean `body`?", 4),
+        ("custom.nn[1:]", "unknown name `custom.nn`", "did you mean `custom.n`?", 0),
+        ("(bodi.x | split(','))[:2]", "unknown name `bodi`", "did you mean `body`?", 1),
         ("key.x", "`key` has no parts: `key.x`", "", 0),
         ("body.x | defualt('')", "unknown function `defualt`", "did you mean `default`?", 9),
         ("body.x is defned", "unknown test `defned`", "did you mean `defined`?", 10),
@@ -156,7 +158,6 @@ fn an_evaluation_is_bounded() {
 fn what_is_the_same_for_every_task_is_evaluated_before_there_is_one() {
     for (source, reason) in [
         ("9**9**9", "has no value: "),
-        ("'abc'[::0]", "has no value: "),
         ("1e999", "has no value: the number is too large"),
         ("'x' | from_json", "has no value: the string is not JSON"),
     ] {
@@ -175,17 +176,39 @@ fn what_is_the_same_for_every_task_is_evaluated_before_there_is_one() {
 
 #[test]
 fn an_error_knows_where_its_expression_is() {
-    let file = Source {
-        name: "a.yaml".to_owned(),
-        text: "a: 1\nb: =custom.n[::custom.n - 3]\n".to_owned(),
-    };
+    let file =
+        Source { name: "a.yaml".to_owned(), text: "a: 1\nb: =9 // (custom.n - 3)\n".to_owned() };
     let place = Place { start: 8, end: file.text.len() };
-    let expr = Expr::compile("custom.tags[::custom.n - 3]", place, &Arc::new(file), &names());
+    let expr = Expr::compile("9 // (custom.n - 3)", place, &Arc::new(file), &names());
     let error = expr.unwrap().eval(&scope()).unwrap_err().within("create.job.id");
-    assert!(
-        error.to_string().starts_with("create.job.id: `custom.tags[::custom.n - 3]`: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("create.job.id: `9 // (custom.n - 3)`: "), "{error}");
     assert!(!error.to_string().contains("a.yaml"), "{error}");
-    assert!(error.located().ends_with("\n  --> a.yaml:2:4"), "{}", error.located());
+    assert!(error.located().ends_with("\n  --> a.yaml:2:5"), "{}", error.located());
+}
+
+#[test]
+fn the_step_of_a_slice_is_written_out() {
+    for source in [
+        "'abc'[::0]",
+        "'abc'[::-9223372036854775808]",
+        "'abc'[::9223372036854775808]",
+        "custom.tags[::custom.n]",
+        "custom.tags[0:1:(1)]",
+        "[custom.tags[1:][::-custom.n]]",
+        "body.x[{'a': 1}.a::1.5]",
+    ] {
+        let mistake = compile(source).unwrap_err();
+        let message = "the step of a slice must be a number other than 0 that is written out";
+        assert_eq!(mistake.message, message, "{source}");
+    }
+    for (source, expected) in [
+        ("'abc'[::-1]", "cba"),
+        ("'abcd'[::2]", "ac"),
+        ("'abc'[-9223372036854775808:9223372036854775807:1]", "abc"),
+        ("'abc'[1:]", "bc"),
+        ("'abc'[:custom.n - 1]", "ab"),
+        ("{'a': 'xyz'}['a'][::]", "xyz"),
+    ] {
+        assert_eq!(eval(source), Some(json!(expected)), "{source}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EvalError, Expr, Scope, words};
+use super::{ANY_KEY, EvalError, Expr, Scope, words};
 use crate::{
     located::{Origin, Place, Source},
     mistake::Mistake,
@@ -31,7 +31,7 @@ impl Text {
         names: &Names,
     ) -> Result<Self, Mistake> {
         let this = Self::of_parts(text, place, file, names)?;
-        match this.constant() {
+        match this.known() {
             Some(Err(error)) => {
                 let message = error.to_string();
                 let place = error.into_origin().map_or(place, |origin| origin.place());
@@ -94,27 +94,45 @@ impl Text {
         Ok(Some(text))
     }
 
-    /// The text, if its expressions use no names.
-    pub(crate) fn constant(&self) -> Option<Result<Option<String>, EvalError>> {
-        let is_constant = |part: &Part| match part {
-            Part::Literal(_) => true,
-            Part::Expr(expr) => expr.is_constant(),
-        };
-        self.0.iter().all(is_constant).then(|| self.eval(&Scope::default()))
+    /// The text, if no task and no answer decides it.
+    pub(crate) fn known(&self) -> Option<Result<Option<String>, EvalError>> {
+        let mut expressions = self.expressions();
+        expressions.all(Expr::is_known).then(|| self.eval(&ANY_KEY))
+    }
+
+    /// Whether it is known that it has no value, or an empty one.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self.known(), Some(Ok(text)) if text.as_ref().is_none_or(String::is_empty))
+    }
+
+    /// Whether it is the same for every task.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.expressions().all(Expr::is_constant)
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Expr(expr) => Some(expr),
+        })
+    }
+
+    /// Its first expression.
+    pub(crate) fn first(&self) -> Option<&Expr> {
+        self.expressions().next()
     }
 
     /// Where its first expression is.
     pub(crate) fn origin(&self) -> Option<&Origin> {
-        let mut parts = self.0.iter();
-        parts.find_map(|part| match part {
-            Part::Literal(_) => None,
-            Part::Expr(expr) => expr.origin(),
-        })
+        self.first().and_then(Expr::origin)
     }
 
     /// An error about it.
     pub(crate) fn error(&self, message: impl Into<String>) -> EvalError {
-        EvalError::new(message.into(), self.origin())
+        match self.first() {
+            Some(expr) => expr.wrong(message.into()),
+            None => EvalError::new(message.into(), None),
+        }
     }
 
     /// The text without expressions, if it has none.

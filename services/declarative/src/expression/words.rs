@@ -6,6 +6,9 @@ use crate::{located::Place, mistake::Mistake};
 /// Words of expressions that stand before a `(` without calling anything.
 const KEYWORDS: [&str; 7] = ["and", "else", "if", "in", "is", "not", "or"];
 
+/// Words that are values of their own.
+const CONSTANTS: [&str; 6] = ["true", "false", "none", "True", "False", "None"];
+
 const OPENING: [&str; 3] = ["(", "[", "{"];
 const CLOSING: [&str; 3] = [")", "]", "}"];
 /// What ends an operand of `*`.
@@ -46,6 +49,7 @@ impl<'a> Words<'a> {
             }
             match word {
                 "|" => self.check_filter(index + 1, at)?,
+                "[" => self.check_slice(index, at)?,
                 "is" => {
                     let test = index + if self.word(index + 1) == "not" { 2 } else { 1 };
                     if !TESTS.contains(&self.word(test)) {
@@ -110,11 +114,50 @@ impl<'a> Words<'a> {
             mistake.help("write for example short_key('flyte-', 40)".to_owned())
         })?;
         match self.arguments(index + 1).as_slice() {
-            [_, [digits]] if digits.parse().is_ok_and(|digits| !DIGITS.contains(&digits)) => {
-                Err(Mistake::new(at(digits), WRONG_DIGITS))
+            [_, [digits, rest @ ..]] if is_written(digits, rest) => {
+                match digits.parse().is_ok_and(|digits| DIGITS.contains(&digits) && rest.is_empty())
+                {
+                    true => Ok(()),
+                    false => Err(Mistake::new(at(digits), WRONG_DIGITS)),
+                }
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that the slice which may begin at `index` has a step that is written out: minijinja's arithmetic overflows with the
+    /// least number.
+    fn check_slice(&self, index: usize, at: &impl Fn(&str) -> Place) -> Result<(), Mistake> {
+        let step = match self.step(index).unwrap_or_default() {
+            [] => return Ok(()),
+            ["-", step] | [step] => step.parse::<i64>(),
+            _ => Ok(0),
+        };
+        match step {
+            Ok(1..) => Ok(()),
+            _ => {
+                let message =
+                    "the step of a slice must be a number other than 0 that is written out";
+                Err(Mistake::new(at("["), message))
+            }
+        }
+    }
+
+    /// The step of the slice whose `[` is at `index`.
+    fn step(&self, index: usize) -> Option<&[&'a str]> {
+        let (mut colons, mut depth) = (Vec::new(), 0_usize);
+        for at in index..self.0.len() {
+            match self.word(at) {
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                ":" if depth == 1 => colons.push(at),
+                _ => {}
+            }
+            if depth == 0 {
+                return self.0.get(colons.get(1)? + 1..at);
+            }
+        }
+        None
     }
 
     /// Checks that the `(` at `index` does not call a value.
@@ -172,6 +215,23 @@ impl<'a> Words<'a> {
 
     fn word(&self, index: usize) -> &'a str {
         self.0.get(index).copied().unwrap_or_default()
+    }
+
+    /// The values that are used, with their parts: `custom.table.name`.
+    pub(super) fn values(&self) -> impl Iterator<Item = String> {
+        let is_value = |index: &usize| {
+            let word = self.word(*index);
+            word.starts_with(|first: char| first.is_alphabetic() || first == '_')
+                && !KEYWORDS.contains(&word)
+                && !CONSTANTS.contains(&word)
+                && !self.is_part(*index)
+                && (*index == 0 || !self.follows_a_value(*index))
+        };
+        (0..self.0.len()).filter(is_value).map(|index| {
+            let parts = (index + 2..).step_by(2).take_while(|part| self.is_part(*part));
+            let parts = parts.map(|part| format!(".{}", self.word(part)));
+            self.word(index).to_owned() + &parts.collect::<String>()
+        })
     }
 
     /// Whether the word at `index` names a part of a value: `body.is`.
@@ -245,6 +305,16 @@ impl<'a> Words<'a> {
         };
         let before = index.checked_sub(1).and_then(|before| self.0.get(before));
         before == Some(&"*") || is_number(before) || is_number(self.0.get(index + 1))
+    }
+}
+
+/// Whether the argument of the words `first` and `rest` is one number or string that is written out.
+fn is_written(first: &str, rest: &[&str]) -> bool {
+    let is_number = first.starts_with(|first: char| first.is_ascii_digit());
+    match rest {
+        [] => is_number || first.starts_with(['\'', '"']),
+        [".", _] => is_number,
+        _ => false,
     }
 }
 

@@ -1,8 +1,6 @@
 //! Reads the text of a file.
 
-use serde_saphyr::{DuplicateKeyPolicy, Options, budget, options};
-
-use super::File;
+use super::{File, from_yaml};
 use crate::{
     located::Place,
     mistake::{Mistake, Mistakes},
@@ -11,8 +9,6 @@ use crate::{
 
 /// The largest file, in bytes.
 const LARGEST: usize = 1 << 20;
-/// The deepest nesting.
-const DEEPEST: usize = 40;
 
 /// A choice, and what it looks like with its settings.
 type Form = (&'static str, &'static str);
@@ -48,10 +44,8 @@ impl File {
             let mistake = Mistake::new(Default::default(), "the file is larger than 1 MiB");
             return Err(Mistakes::one(name, "", mistake));
         }
-        serde_saphyr::from_str_with_options(source, yaml()).map_err(|error| {
-            let mistake = bare_choice(source).unwrap_or_else(|| Mistake::of_yaml(&error, source));
-            Mistakes::one(name, source, mistake)
-        })
+        from_yaml(source)
+            .map_err(|mistake| Mistakes::one(name, source, bare_choice(source).unwrap_or(mistake)))
     }
 }
 
@@ -72,7 +66,7 @@ pub(crate) fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Mistakes> {
 
 /// The first choice that lacks its settings.
 fn bare_choice(source: &str) -> Option<Mistake> {
-    let root = serde_saphyr::from_str_with_options::<Node>(source, yaml()).ok()?;
+    let root = from_yaml::<Node>(source).ok()?;
     CHOICES.iter().find_map(|(path, choices)| {
         let node = path.iter().try_fold(&root, |node, name| match &node.tree {
             Tree::Map(entries) => {
@@ -85,13 +79,4 @@ fn bare_choice(source: &str) -> Option<Mistake> {
         let mistake = Mistake::new(node.place, format!("`{word}` must be a mapping"));
         Some(mistake.help(format!("write {form}")))
     })
-}
-
-fn yaml() -> Options {
-    options! {
-        budget: budget! { max_depth: DEEPEST, max_nodes: 20_000 },
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        strict_booleans: true,
-        reject_unsupported_tags: true,
-    }
 }

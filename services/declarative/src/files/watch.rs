@@ -99,8 +99,9 @@ impl Files {
         // Calls need their thread, and a panic must not end the watching of files.
         let started = spawn_blocking(move || starter.start(&path, source)).await;
         let served = started.map_err(Error::internal)??;
-        needs_no_restart(&file.plugin(), &served)?;
-        file.current.store(served.into());
+        let before = file.plugin();
+        needs_no_restart(&before, &served)?;
+        file.current.store(served.following(&before).into());
         self.revision.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use plugin_core::{Error, Http, HttpBuilder, Result, TaskType, aws::Aws};
-use tokio::sync::SemaphorePermit;
 
 use super::aws;
 use crate::{
@@ -11,7 +10,7 @@ use crate::{
     base_url::base_url,
     definition::Definition,
     expression::{Scope, invalid},
-    limits::{Bounds, Creates, Limits},
+    limits::{Begun, Bounds, Creates, Limits},
 };
 
 /// Calls the vendor.
@@ -55,6 +54,18 @@ impl Clients {
         Ok(Self { vendor: make(file)?, creates: Creates::new(file), own })
     }
 
+    /// Counts the creates of `before`, too, which these clients follow.
+    pub(super) fn follow(&mut self, before: &Self) {
+        self.creates.follow(&before.creates);
+        for own in &mut self.own {
+            let same = before.own.iter().find(|same| same.task_type == own.task_type);
+            let same = same.and_then(|same| same.creates.as_ref());
+            if let (Some(creates), Some(before)) = (&mut own.creates, same) {
+                creates.follow(before);
+            }
+        }
+    }
+
     fn own(&self, task_type: TaskType) -> Option<&Own> {
         self.own.iter().find(|own| own.task_type == task_type.name)
     }
@@ -69,11 +80,7 @@ impl Clients {
     ///
     /// # Errors
     /// `Unavailable` when there are as many as may be.
-    pub(super) fn begin(
-        &self,
-        name: &str,
-        task_type: TaskType,
-    ) -> Result<Option<SemaphorePermit<'_>>> {
+    pub(super) fn begin(&self, name: &str, task_type: TaskType) -> Result<Begun> {
         match self.own(task_type).and_then(|own| own.creates.as_ref()) {
             Some(creates) => creates.begin(&format!("task type {}", task_type.name)),
             None => self.creates.begin(&format!("plugin {name}")),

@@ -7,9 +7,8 @@ use plugin_core::{
     aws::{Refusal, read_failure},
     digest::{hex, sha256},
     http::StatusCode,
-    serde_json::{self, Map, Value as Json, json},
+    serde_json::{self, Map, Value as Json},
 };
-use serde::Deserialize;
 
 use super::{
     recorded::{Answer, answers},
@@ -19,11 +18,12 @@ use crate::{
     auth::Auth,
     definition::{Create, Definition, Execute, Idempotency, Jobs, Work},
     expression::{Scope, origin_of},
-    mistake::{Mistake, Mistakes},
+    file::from_yaml,
+    mistake::Mistakes,
     request::Request,
     settings::{self, Assignment, Declared},
     status,
-    task::{Values, ids},
+    task::{Short, Values, ids},
     trace::Trace,
 };
 
@@ -88,18 +88,6 @@ impl<'a> Attempt<'a> {
     pub fn explained(self) -> Self {
         Self { explain: true, ..self }
     }
-}
-
-/// A task in the short form.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Short {
-    #[serde(default)]
-    custom: Map<String, Json>,
-    #[serde(default)]
-    sql: Option<String>,
-    #[serde(default)]
-    inputs: Map<String, Json>,
 }
 
 /// Prints what `attempt` is.
@@ -173,12 +161,11 @@ impl Plan {
         let settings = settings::values(&definition.name, &definition.settings, &set);
         let settings = settings.map_err(|error| error.message().to_owned())?;
         let task = match attempt.request {
-            Some(text) => serde_saphyr::from_str::<Short>(text).map_err(|error| {
-                let mistake = Mistake::of_yaml(&error, text);
+            Some(text) => from_yaml::<Short>(text).map_err(|mistake| {
                 Mistakes::one(attempt.names.request, text, mistake).to_string()
             })?,
-            None => serde_json::from_value(definition.example.clone())
-                .map_err(|error| format!("plugin.example: {error}"))?,
+            None => Short::of(&definition.example)
+                .map_err(|error| format!("plugin.example: {}", error.message()))?,
         };
         let trace = Trace::default();
         let traced = attempt.explain.then(|| trace.clone());
@@ -191,22 +178,10 @@ impl Plan {
     /// # Errors
     /// What is wrong with the task's `custom`.
     pub(super) fn values(&self, output_prefix: &str, key: String) -> Result<Values, String> {
-        let names = ["project", "domain", "name", "node", "task", "namespace"];
-        let mut execution = names.map(|name| (name.to_owned(), json!(format!("a-{name}"))));
-        execution.sort_by(|one, other| one.0.cmp(&other.0));
-        let mut execution = Map::from_iter(execution);
-        execution.insert("attempt".to_owned(), json!(0));
-        let custom = self.definition.custom.read(self.task.custom.clone());
-        Ok(Values {
-            custom: custom.map_err(|error| error.message().to_owned())?,
-            inputs: self.task.inputs.clone(),
-            sql: self.task.sql.clone(),
-            timeout: None,
-            labels: Map::new(),
-            execution: Json::Object(execution),
-            key,
-            output_prefix: output_prefix.to_owned(),
-        })
+        let (fields, needs_sql) = (&self.definition.custom, self.definition.uses("sql"));
+        let values = Values::of_short(fields, needs_sql, &self.task, output_prefix);
+        let values = values.map_err(|error| error.message().to_owned())?;
+        Ok(Values { key, ..values })
     }
 
     /// What was evaluated since the last call, if that is wanted.

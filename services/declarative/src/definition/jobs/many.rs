@@ -1,7 +1,12 @@
 //! The compiled `get.many` of a file.
 
 use crate::{
-    checker::Checker, expression::Expr, file, mistake::Mistake, names::Scopes, request::Request,
+    checker::Checker,
+    expression::{Expr, Wanted},
+    file,
+    mistake::Mistake,
+    names::Scopes,
+    request::Request,
 };
 
 /// Reads many jobs with one request.
@@ -48,9 +53,9 @@ impl Many {
             by: by.value.clone(),
             shared: shared.map(ToString::to_string).collect(),
             most: file.most.value,
-            items: checker.expr(&file.items, &scopes.listed),
-            id: checker.expr(&file.id, &scopes.listed_item),
-            body: checker.optional_expr(file.body.as_ref(), &scopes.listed_item),
+            items: checker.expr_of(&file.items, &scopes.listed, "get.many.items", Wanted::List),
+            id: checker.expr_of(&file.id, &scopes.listed_item, "get.many.id", Wanted::Scalar),
+            body: file.body.as_ref().map(|body| checker.expr(body, &scopes.listed_item)),
             request,
         }
     }
