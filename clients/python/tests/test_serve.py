@@ -276,6 +276,19 @@ def test_process_of_an_app_that_ends_answers_calls_until_the_file_is_repaired(ou
     assert not outrigger.socket.exists()
 
 
+def test_process_that_is_deaf_is_replaced_when_the_file_is_repaired(outrigger):
+    with outrigger.serving(*APP, "--reload"):
+        caller = Caller(outrigger.socket)
+        ask, _ = asking(caller)
+        mark = outrigger.files / "imported"
+        loop = f"open({str(mark)!r}, 'w').close()\nwhile True:\n    pass\n"
+        (outrigger.files / "my_plugin.py").write_text(loop)
+        eventually(mark.exists, "the broken file is imported")
+        outrigger.write(version=0)
+        eventually(lambda: (answer := ask()) and answer.status == 200, "the app is back")
+        assert outrigger.log.count("the process of my_plugin:app has not ended within 5 s, and is killed") == 1
+
+
 def test_app_whose_process_ends_at_the_start_is_waited_for(outrigger):
     (outrigger.files / "my_plugin.py").write_text("import os\nos._exit(3)\n")
     log = outrigger.files / "log"
