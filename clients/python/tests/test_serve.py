@@ -17,6 +17,7 @@ import pytest
 from conftest import TIMEOUT, Caller, eventually, served
 from outrigger_plugin.cli import guard as guarding
 from outrigger_plugin.cli import serving
+from outrigger_plugin.cli.children import Child
 from outrigger_plugin.cli.errors import Failure
 from outrigger_plugin.cli.offer import Offer, of_app
 from program import Outrigger, ends, environment, run
@@ -335,6 +336,26 @@ def test_child_that_is_deaf_is_killed_in_the_end():
     guard = ["sh", "-c", guarding.SCRIPT, "guard", str(deaf.pid), "1"]
     subprocess.run(guard, stdin=subprocess.DEVNULL, check=True, timeout=TIMEOUT)
     assert deaf.wait(TIMEOUT) == -signal.SIGKILL
+
+
+def test_child_that_has_just_ended_keeps_its_exit_code(caplog):
+    async def stopped():
+        child = await Child.start("it", ["sh", "-c", "echo running; exec sleep 100"], stdout=write)
+        os.read(read, 100)
+        child.kill()
+        # The loop has not noticed yet that it has ended.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it must not run
+        await child.stop()
+        return child.exit_code
+
+    read, write = os.pipe()
+    try:
+        assert [asyncio.run(stopped()) for _ in range(5)] == [128 + signal.SIGKILL] * 5
+    finally:
+        os.close(read)
+        os.close(write)
+    assert caplog.records == []
 
 
 def test_app_without_plugins_is_an_error(outrigger):
