@@ -1,6 +1,7 @@
 """`outrigger check` and the commands that need no Python, with programs that say how they were called."""
 
 import json
+import pathlib
 import re
 import sys
 
@@ -81,6 +82,8 @@ def test_check_serves_the_app_and_ends_with_the_verdict(directory):
     assert seen["offers"]
     flags = json.loads((directory / "journal").read_text().splitlines()[0])["arguments"]
     assert "--insecure-no-auth" in flags and flags[flags.index("--listen") + 1] == url.removeprefix("http://")
+    findings = pathlib.Path(seen["arguments"][-1])
+    assert findings.name == "findings.json" and not findings.parent.exists(), "nothing is left of it"
 
 
 def test_flags_of_the_suite_are_its_own_to_explain(directory):

@@ -41,6 +41,7 @@ def left(parent, name="outrigger-abcdefgh"):
     path.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path / "plugin.sock"))
+    (path / "findings.json").touch()
     return path
 
 

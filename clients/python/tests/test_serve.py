@@ -17,6 +17,7 @@ import pytest
 from conftest import TIMEOUT, Caller, eventually, served
 from outrigger_plugin.cli import guard as guarding
 from outrigger_plugin.cli import serving
+from outrigger_plugin.cli.children import Child
 from outrigger_plugin.cli.errors import Failure
 from outrigger_plugin.cli.offer import Offer, of_app
 from program import Outrigger, ends, environment, run
@@ -276,6 +277,19 @@ def test_process_of_an_app_that_ends_answers_calls_until_the_file_is_repaired(ou
     assert not outrigger.socket.exists()
 
 
+def test_process_that_is_deaf_is_replaced_when_the_file_is_repaired(outrigger):
+    with outrigger.serving(*APP, "--reload"):
+        caller = Caller(outrigger.socket)
+        ask, _ = asking(caller)
+        mark = outrigger.files / "imported"
+        loop = f"open({str(mark)!r}, 'w').close()\nwhile True:\n    pass\n"
+        (outrigger.files / "my_plugin.py").write_text(loop)
+        eventually(mark.exists, "the broken file is imported")
+        outrigger.write(version=0)
+        eventually(lambda: (answer := ask()) and answer.status == 200, "the app is back")
+        assert outrigger.log.count("the process of my_plugin:app has not ended within 5 s, and is killed") == 1
+
+
 def test_app_whose_process_ends_at_the_start_is_waited_for(outrigger):
     (outrigger.files / "my_plugin.py").write_text("import os\nos._exit(3)\n")
     log = outrigger.files / "log"
@@ -322,6 +336,26 @@ def test_child_that_is_deaf_is_killed_in_the_end():
     guard = ["sh", "-c", guarding.SCRIPT, "guard", str(deaf.pid), "1"]
     subprocess.run(guard, stdin=subprocess.DEVNULL, check=True, timeout=TIMEOUT)
     assert deaf.wait(TIMEOUT) == -signal.SIGKILL
+
+
+def test_child_that_has_just_ended_keeps_its_exit_code(caplog):
+    async def stopped():
+        child = await Child.start("it", ["sh", "-c", "echo running; exec sleep 100"], stdout=write)
+        os.read(read, 100)
+        child.kill()
+        # The loop has not noticed yet that it has ended.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it must not run
+        await child.stop()
+        return child.exit_code
+
+    read, write = os.pipe()
+    try:
+        assert [asyncio.run(stopped()) for _ in range(5)] == [128 + signal.SIGKILL] * 5
+    finally:
+        os.close(read)
+        os.close(write)
+    assert caplog.records == []
 
 
 def test_app_without_plugins_is_an_error(outrigger):

@@ -1,6 +1,6 @@
 //! What an error of a plugin that speaks plain JSON says about a task.
 
-use std::{fmt, io};
+use std::{error::Error as StdError, fmt, io};
 
 use plugin_core::{
     Error, Kind,
@@ -45,9 +45,30 @@ pub(crate) fn something_else(operation: Operation, why: &dyn fmt::Display) -> Er
 pub(crate) fn unanswered(error: reqwest::Error) -> Error {
     let (kind, message) = match error.is_timeout() {
         true => (Kind::DeadlineExceeded, "the plugin did not answer in time"),
-        false => (Kind::Unavailable, "the plugin does not answer"),
+        false => (Kind::Unavailable, unread(&error)),
     };
     Error::new(kind, message).with_source(error.without_url()).upstream()
+}
+
+/// What there is in place of an answer.
+fn unread(error: &reqwest::Error) -> &'static str {
+    match protocol_error(error) {
+        Some(cause) if cause.is_parse_too_large() => "the plugin's answer has too many headers",
+        Some(cause) if cause.is_parse() => "the plugin's answer is not HTTP/1.1",
+        _ if error.is_body() || error.is_decode() => "the plugin's answer breaks off",
+        _ => "the plugin does not answer",
+    }
+}
+
+fn protocol_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a hyper::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The error of a call that was not made because of what lies on the way to the socket.
@@ -101,7 +122,47 @@ pub(crate) fn refused(status: StatusCode, operation: Operation, body: &[u8]) -> 
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a server of this test is called")]
+    async fn message_of(answer: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("plugin.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let answering = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let client = reqwest::Client::builder().unix_socket(socket.as_path()).tls_certs_only([]);
+        let request = client.build().unwrap().get("http://localhost/").send();
+        let asking = async { request.await?.bytes().await };
+        let ((), answered) = tokio::join!(answering, asking);
+        unanswered(answered.unwrap_err()).message().to_owned()
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_not_called_silence() {
+        let headers = (0..200).map(|number| format!("h{number}: x\r\n")).collect::<String>();
+        for (answer, message) in [
+            ("", "the plugin does not answer"),
+            ("HTTP/1.1 200 O", "the plugin does not answer"),
+            ("no HTTP\r\n\r\n", "the plugin's answer is not HTTP/1.1"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+                "the plugin's answer is not HTTP/1.1",
+            ),
+            (
+                &format!("HTTP/1.1 200 OK\r\n{headers}\r\n"),
+                "the plugin's answer has too many headers",
+            ),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", "the plugin's answer breaks off"),
+        ] {
+            assert_eq!(message_of(answer).await, message, "{answer:.80}");
+        }
+    }
 
     #[test]
     fn only_a_clear_word_is_definitive() {

@@ -53,7 +53,8 @@ class Child:
         try:
             return cls(name, process, await Guard.of(process.pid), patience)
         except BaseException:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
             raise
 
     @property
@@ -73,8 +74,9 @@ class Child:
     async def stop(self) -> None:
         """Asks it to end, waits, and kills it when it takes too long."""
         if not self.has_ended():
+            # asyncio's terminate() takes the exit code of a process that has just ended, and then reports 255.
             with contextlib.suppress(ProcessLookupError):
-                self.process.terminate()
+                os.kill(self.process.pid, signal.SIGTERM)
             await self.finish()
         # Even if it has ended, for what it has started.
         self.kill()

@@ -17,6 +17,9 @@ PREFIX = "outrigger-"
 # As tempfile names them.
 NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
 SOCKET = "plugin.sock"
+# What the check has found, which another program reads.
+FINDINGS = "findings.json"
+FILES = (SOCKET, FINDINGS)
 # A path of a Unix socket has at most so many bytes on some systems.
 MAX_PATH = 103
 LONGEST = len(f"/{PREFIX}12345678/{SOCKET}")
@@ -80,7 +83,7 @@ def remove_if_left(path: Path) -> None:
         seen = os.fstat(directory)
         is_ours = seen.st_uid == os.geteuid() and stat.S_IMODE(seen.st_mode) == 0o700
         # Its server may live on for a while after the program.
-        if is_ours and set(os.listdir(directory)) <= {SOCKET} and not is_answered(path / SOCKET):
+        if is_ours and set(os.listdir(directory)) <= set(FILES) and not is_answered(path / SOCKET):
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove(path, directory)
     finally:
@@ -96,9 +99,10 @@ def is_answered(path: Path) -> bool:
 
 
 def remove(path: Path, directory: int) -> None:
-    """Removes the directory that is open as ``directory``, with its socket."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(SOCKET, dir_fd=directory)
+    """Removes the directory that is open as ``directory``, with what this program puts there."""
+    for name in FILES:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
     # Whatever else is in it is not of this program.
     with contextlib.suppress(OSError):
         path.rmdir()

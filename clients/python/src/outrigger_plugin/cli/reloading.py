@@ -33,6 +33,8 @@ SETTINGS: dict[str, Any] = {
 }
 # How long until it is looked again whether there is another process, in seconds.
 INTERVAL = 1.0
+# How long a process may take to end its calls when a file has changed, in seconds.
+PATIENCE = 5.0
 
 
 class Reloader(ChangeReload):  # type: ignore[valid-type, misc]
@@ -54,7 +56,16 @@ class Reloader(ChangeReload):  # type: ignore[valid-type, misc]
 
     def restart(self) -> None:
         with self.lock:
+            self.end()
             self.note_changes_since(super().restart)
+
+    def end(self) -> None:
+        """Ends the process. One in a loop without an end is deaf to the signal, and would be waited for as long."""
+        self.process.terminate()
+        self.process.join(PATIENCE)
+        if self.process.is_alive():
+            note(f"the process of {self.app} has not ended within {PATIENCE:.0f} s, and is killed")
+            self.process.kill()
 
     def note_changes_since(self, start: Callable[[], None]) -> None:
         """Starts a process. A file that is saved from now on starts the next one: this one may have read it already.

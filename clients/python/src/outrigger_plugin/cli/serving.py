@@ -17,7 +17,7 @@ from pathlib import Path
 from . import offer, programs, repeats
 from .announcement import announce
 from .children import Child, Signals, Stopped, note
-from .directories import SOCKET, private_directory
+from .directories import FINDINGS, SOCKET, private_directory
 from .errors import Failure
 from .offer import Offer
 
@@ -60,7 +60,7 @@ async def check(options: argparse.Namespace, checks: Sequence[str]) -> int:
         try:
             path = directory / SOCKET
             found = await start(options, program, path, signals)
-            findings = directory / "findings.json"
+            findings = directory / FINDINGS
             await signals.watch(asyncio.to_thread(look_at_repeats, options, path, found, findings))
             command = [*checks, "--plugin-findings", str(findings)]
             checking = await Child.start("the check", command, patience=1)
