@@ -84,7 +84,10 @@ impl Verbs {
         }
         let (name, phase) = (served.task_type.name, status.phase.name());
         tracing::error!(task_type = name, phase, "a sync plugin returned a non-terminal phase");
-        let message = format!("the plugin for {name} returned the non-terminal phase {phase}");
+        let message = match &status.unknown_state {
+            Some(_) => status.message.clone(),
+            None => format!("the plugin for {name} returned the non-terminal phase {phase}"),
+        };
         Status { phase: Phase::Failed, outputs: Default::default(), ..status }
             .code(NOT_TERMINAL)
             .message(message)

@@ -160,3 +160,15 @@ async fn handles_of_sync_plugins_are_unreadable() {
     assert_eq!(refused.code(), Some(crate::verbs::UNREADABLE_HANDLE));
     assert!(refused.message().contains("is synchronous and has no jobs"), "{refused}");
 }
+
+#[test]
+fn a_state_that_is_unknown_is_named_in_the_failure() {
+    let (_, verbs) = stage();
+    let served = verbs.find("slow", Some(0)).unwrap();
+    let failure = |status| verbs.terminal(served.synchronous().unwrap(), status);
+    let unknown = failure(Status::unknown_state("DONE"));
+    assert_eq!((unknown.phase, &*unknown.message), (Phase::Failed, "in the unknown state DONE"));
+    assert_eq!(unknown.code.as_deref(), Some(NOT_TERMINAL));
+    let running = failure(Status::new(Phase::Running).message("half"));
+    assert_eq!(running.message, "the plugin for slow returned the non-terminal phase RUNNING");
+}
