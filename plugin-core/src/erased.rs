@@ -246,8 +246,9 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Internal` when `meta` is not JSON.
-    fn ids(&self, meta: &[u8]) -> Result<Option<Box<RawValue>>> {
-        serde_json::from_slice(meta).map(Some).map_err(Error::internal)
+    fn ids<'a>(&self, meta: &'a [u8]) -> Result<Option<Cow<'a, RawValue>>> {
+        let ids = serde_json::from_slice::<&RawValue>(meta).map_err(Error::internal)?;
+        Ok(Some(Cow::Borrowed(ids)))
     }
     /// The status that follows from the job's ids alone.
     fn describe(&self, meta: &[u8]) -> Status;

@@ -66,7 +66,8 @@ fn api(
     });
     let routes = routes.layer(from_fn_with_state(Arc::clone(&gate), gate::pass_to_route));
     let jobs = |jobs| grpc::Jobs::new(jobs, Arc::clone(&service.verbs), args.max_body_bytes);
-    Ok(Api::new(gate, jobs, routes))
+    let rest = rest::Jobs::new(Arc::clone(&service.verbs), service.info);
+    Ok(Api::new(gate, jobs, rest, routes))
 }
 
 /// A service before it listens.

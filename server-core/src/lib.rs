@@ -10,6 +10,7 @@ pub mod admin;
 pub mod digest;
 pub mod duration;
 pub mod error;
+pub mod json;
 pub mod listen;
 pub mod metrics;
 pub mod program;

@@ -128,6 +128,24 @@ async fn version_may_start_with_v_and_unknown_paths_list_served_types() {
     }
 }
 
+/// Plain ones need no router.
+#[tokio::test]
+async fn a_path_and_a_query_may_be_encoded() {
+    let stage = Stage::set().await;
+    let encoded = PATH.replace("job", "%6Aob");
+    let (status, created) = stage.rest(Method::PUT, &encoded, Some(short())).await;
+    assert_eq!(status, 200, "{created}");
+    let job_id = created["job_id"].as_str().unwrap();
+    let (first, rest) = job_id.split_at(1);
+    let query = format!("job_id=%{:02X}{rest}", first.as_bytes()[0]);
+    for target in [format!("{encoded}?job_id={job_id}"), format!("{PATH}?{query}")] {
+        let (status, polled) = stage.rest(Method::GET, &target, None).await;
+        assert_eq!((status, &polled["job_spec"]), (200, &created["job_spec"]), "{target}");
+    }
+    let (status, _) = stage.rest(Method::DELETE, &format!("{PATH}?{query}"), None).await;
+    assert_eq!(status, 200);
+}
+
 #[tokio::test]
 async fn invalid_request_names_the_field_and_submits_nothing() {
     let stage = Stage::set().await;

@@ -21,7 +21,7 @@ const FLOORS: [(&str, &[Floor]); 3] = [
     (
         "server-core",
         &[
-            &["text"],
+            &["json", "text"],
             &["address", "digest", "duration", "error", "metrics", "service_info", "variables"],
             &["program", "telemetry", "tls", "token_file"],
             &["admin", "listen"],

@@ -1,6 +1,6 @@
 //! Raw plugins as dyn-compatible ones.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json, value::RawValue};
@@ -74,8 +74,8 @@ impl<P: RawPlugin> DynPlugin for Jobs<P> {
         Box::pin(async move { self.plugin.get(&cx, meta).await })
     }
 
-    fn ids(&self, meta: &[u8]) -> Result<Option<Box<RawValue>>> {
-        Ok(self.plugin.ids(meta))
+    fn ids<'a>(&self, meta: &'a [u8]) -> Result<Option<Cow<'a, RawValue>>> {
+        Ok(self.plugin.ids(meta).map(Cow::Owned))
     }
 
     fn describe(&self, _: &[u8]) -> Status {

@@ -108,8 +108,9 @@ impl Admission {
         };
         held.grow_to(self.weight(call, &body)?).await?;
         let held = (!held.is_empty()).then(|| Arc::new(held) as Kept);
-        let is_create = call.protocol == Protocol::Grpc && call.verb == Verb::Create;
-        let message = (is_create && body.len() > PREFIX_BYTES).then(|| body.slice(PREFIX_BYTES..));
+        let prefix = if call.protocol == Protocol::Grpc { PREFIX_BYTES } else { 0 };
+        let is_create = call.verb == Verb::Create;
+        let message = (is_create && body.len() > prefix).then(|| body.slice(prefix..));
         Ok(Admitted { body: body.into(), message, held })
     }
 
@@ -200,7 +201,7 @@ impl Admission {
 /// is small.
 pub(super) struct Admitted {
     pub(super) body: Body,
-    /// The message of a create over gRPC, without gRPC's prefix.
+    /// The message of a create, without gRPC's prefix.
     pub(super) message: Option<Bytes>,
     pub(super) held: Option<Kept>,
 }

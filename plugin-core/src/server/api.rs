@@ -19,10 +19,11 @@ use super::{
     gate::{self, Gate},
     grpc,
     handler::Handler,
-    route::{self, Route},
+    rest,
+    route::{self, Known, Route},
 };
 
-/// Passes calls about jobs over gRPC to their service, and everything else to the router.
+/// Passes calls about jobs to what serves them, and everything else to the router.
 ///
 /// Those calls are nearly all there are, and what axum's router does for each of them costs as much as reading its token,
 /// handle and message.
@@ -31,6 +32,7 @@ pub(super) struct Api {
     gate: Arc<Gate>,
     agents: grpc::Jobs,
     connectors: grpc::Jobs,
+    rest: rest::Jobs,
     router: Router,
 }
 
@@ -39,10 +41,11 @@ impl Api {
     pub(super) fn new(
         gate: Arc<Gate>,
         jobs: impl Fn(route::Jobs) -> grpc::Jobs,
+        rest: rest::Jobs,
         router: Router,
     ) -> Self {
         let [agents, connectors] = [route::Jobs::Agents, route::Jobs::Connectors].map(jobs);
-        Self { gate, agents, connectors, router }
+        Self { gate, agents, connectors, rest, router }
     }
 }
 
@@ -58,14 +61,15 @@ impl Service<Request<Incoming>> for Api {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Some((route, jobs)) = Route::of_jobs(&request) else {
+        let Some((route, known)) = Route::of_known(&request) else {
             return Either::Right(self.router.call(request));
         };
-        let jobs = match jobs {
-            route::Jobs::Agents => self.agents.clone(),
-            route::Jobs::Connectors => self.connectors.clone(),
+        let handler = match known {
+            Known::Grpc(route::Jobs::Agents) => Handler::Jobs(self.agents.clone()),
+            Known::Grpc(route::Jobs::Connectors) => Handler::Jobs(self.connectors.clone()),
+            Known::Rest => Handler::RestJobs(self.rest.clone()),
         };
         let (gate, request) = (Arc::clone(&self.gate), request.map(Body::new));
-        Either::Left(gate::pass(gate, route, request, Handler::Jobs(jobs)).map(Ok).boxed())
+        Either::Left(gate::pass(gate, route, request, handler).map(Ok).boxed())
     }
 }

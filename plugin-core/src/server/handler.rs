@@ -2,7 +2,7 @@
 
 use axum::{extract::Request, middleware::Next, response::Response};
 
-use super::grpc;
+use super::{grpc, rest};
 
 /// What serves a request that has passed.
 pub(super) enum Handler {
@@ -10,6 +10,8 @@ pub(super) enum Handler {
     Route(Next),
     /// A service of jobs, over gRPC.
     Jobs(grpc::Jobs),
+    /// The operations on jobs, over REST.
+    RestJobs(rest::Jobs),
 }
 
 impl Handler {
@@ -17,6 +19,8 @@ impl Handler {
         match self {
             Self::Route(next) => next.run(request).await,
             Self::Jobs(jobs) => jobs.serve(request).await,
+            // Boxed, because the other futures are smaller by far.
+            Self::RestJobs(jobs) => Box::pin(jobs.serve(request)).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Metrics of the API port.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use http::Method;
 use prometheus_client::{
@@ -37,7 +37,7 @@ pub(super) struct Metrics {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HttpLabels {
     http_request_method: &'static str,
-    http_route: String,
+    http_route: Cow<'static, str>,
     http_response_status_code: u32,
     url_scheme: &'static str,
 }
@@ -111,10 +111,16 @@ impl Metrics {
         );
     }
 
-    pub(super) fn http_served(&self, method: &Method, route: &str, status: u16, took: Duration) {
+    pub(super) fn http_served(
+        &self,
+        method: &Method,
+        route: Cow<'static, str>,
+        status: u16,
+        took: Duration,
+    ) {
         let labels = HttpLabels {
             http_request_method: known_method(method),
-            http_route: route.to_owned(),
+            http_route: route,
             http_response_status_code: status.into(),
             url_scheme: self.url_scheme,
         };

@@ -112,7 +112,7 @@ impl Observed {
         let (status, code) = outcome.unwrap_or(cancelled);
         match self.route.protocol {
             Protocol::Rest => {
-                self.metrics.http_served(&self.method, self.route.pattern(), status, took);
+                self.metrics.http_served(&self.method, self.route.label(), status, took);
             }
             Protocol::Grpc => {
                 self.metrics.rpc_served(self.route.rpc_method, code_name(code), took);

@@ -1,8 +1,11 @@
 //! REST: the verbs of jobs, execution, the served task types, and the API's documents.
 
+mod answer;
 mod body;
 mod docs;
 mod execute;
+mod jobs;
+mod object;
 mod openapi;
 mod page;
 mod problems;
@@ -11,29 +14,26 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts, Path, Query, State, rejection::QueryRejection},
+    extract::{FromRequestParts, Path, State},
+    response::Response,
 };
 use bytes::Bytes;
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, Uri, request::Parts};
 use serde::Deserialize;
 use server_core::{Error, Kind, Result, ServiceInfo};
 use utoipa::{IntoParams, OpenApi as _};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(super) use self::jobs::Jobs;
 pub use self::openapi::openapi;
 use self::{
-    body::{
-        CreateJob, CreatedJob, DeletedJob, JobQuery, JobSpec, JobStatus, LogLink, ServedPlugin,
-        ServedPlugins,
-    },
+    answer::{CreatedJob, DeletedJob, JobStatus},
+    body::{CreateJob, JobQuery, ServedPlugin, ServedPlugins},
     openapi::Document,
     problems::{Problems, RATE_LIMITED, SubmissionProblems, TaskProblems},
 };
-use crate::{
-    context::{ConnectionValues, Verb},
-    handle::{Job, from_job_id, to_job_id},
-    verbs::{Incoming, Opened, Served, ServedAsync, UNREADABLE_HANDLE, Verbs},
-};
+use super::route::TASKS;
+use crate::verbs::{Incoming, Served, Verbs};
 
 #[derive(Clone)]
 struct Rest {
@@ -43,8 +43,6 @@ struct Rest {
 
 /// The path of the list.
 const LIST: &str = "/plugins/v1";
-/// The path of the operations on tasks.
-const TASKS: &str = "/plugins/v1/{task_type}/{version}";
 /// The path of the schema.
 const SCHEMA: &str = "/plugins/v1/{task_type}/{version}/schema";
 
@@ -82,26 +80,13 @@ type Address = Path<TaskTypePath>;
 
 impl Rest {
     /// The plugin at a path. A version is an integer, with or without a leading `v`.
-    fn find(&self, Path(TaskTypePath { task_type, version }): &Address) -> Result<&Served> {
+    fn find(&self, task_type: &str, version: &str) -> Result<&Served> {
         let digits = version.strip_prefix('v').unwrap_or(version);
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
         let number = number.flatten().ok_or_else(|| {
             Error::not_found(format!("version {version:?} is not a number; try {task_type}/0"))
         })?;
         self.verbs.find(task_type, Some(number))
-    }
-
-    fn open(
-        &self,
-        incoming: &Incoming,
-        verb: Verb,
-        served: &ServedAsync,
-        job_id: &str,
-    ) -> Result<Opened> {
-        let sealed = from_job_id(job_id).ok_or_else(|| {
-            Error::invalid("job_id: not issued by this service").with_code(UNREADABLE_HANDLE)
-        })?;
-        self.verbs.open(incoming, verb, &sealed, Some(served.task_type.name))
     }
 }
 
@@ -130,7 +115,7 @@ impl<S: Sync> FromRequestParts<S> for Incoming {
     ),
     request_body = CreateJob,
     responses(
-        (status = 200, description = "The job was submitted, now or by an earlier request", body = CreatedJob),
+        (status = 200, description = "The job was submitted, now or by an earlier request", body = CreatedJob<'_>),
         Problems,
         TaskProblems,
         SubmissionProblems,
@@ -143,32 +128,10 @@ async fn create(
     address: Address,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<CreatedJob>> {
-    let served = rest.find(&address)?.asynchronous()?;
-    let (size, task_type) = (body.len(), served.task_type);
-    let bounds = rest.verbs.bounds().clone();
-    let read = move || body::read(&body)?.into_request(task_type, &bounds);
-    let request = rest.verbs.heavy().run(size, read).await??;
-    let key = idempotency_key(&headers)?;
-    let created = rest.verbs.create(&incoming, request.into(), key).await?;
-    if let Some(error) = created.refused {
-        return Err(as_refusal(error));
-    }
-    let (job, described) = match &created.meta {
-        Some(meta) => (served.plugin.ids(meta)?, Some(served.plugin.describe(meta))),
-        None => (None, None),
-    };
-    Ok(Json(CreatedJob {
-        job_id: to_job_id(&created.handle),
-        job_spec: JobSpec::new(task_type, created.created_at, job),
-        log_links: described.iter().flat_map(|status| &status.links).map(LogLink::of).collect(),
-        error_code: None,
-        message: if created.repeatable { String::new() } else { NOT_REPEATABLE.to_owned() },
-    }))
+) -> Result<Response> {
+    let task = (&*address.task_type, &*address.version);
+    rest.create(&incoming, task, &headers, body).await
 }
-
-const NOT_REPEATABLE: &str = "created; without Idempotency-Key or output_prefix, a repeat of this \
-                              request starts another job";
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     let mut values = headers.get_all("idempotency-key").iter();
@@ -210,7 +173,7 @@ fn as_refusal(error: Error) -> Error {
         JobQuery,
     ),
     responses(
-        (status = 200, description = "The status of the job", body = JobStatus),
+        (status = 200, description = "The status of the job", body = JobStatus<'_>),
         Problems,
         TaskProblems,
         (status = 400, description = "The job_id is missing or unreadable"),
@@ -221,18 +184,9 @@ async fn get(
     State(rest): State<Rest>,
     incoming: Incoming,
     address: Address,
-    query: Result<Query<JobQuery>, QueryRejection>,
-) -> Result<Json<JobStatus>> {
-    let served = rest.find(&address)?.asynchronous()?;
-    let job_id = job_id(query)?;
-    let opened = rest.open(&incoming, Verb::Get, &served, &job_id)?;
-    let status = rest.verbs.get(&incoming, &opened, ConnectionValues::default()).await;
-    let job = match &opened.handle.job {
-        Job::Created(meta) => served.plugin.ids(meta)?,
-        Job::Refused { .. } => None,
-    };
-    let spec = JobSpec::new(served.task_type, opened.handle.created_at, job);
-    Ok(Json(JobStatus::of(spec, &status)?))
+    uri: Uri,
+) -> Result<Response> {
+    rest.get(&incoming, (&address.task_type, &address.version), &uri).await
 }
 
 /// Stops a job.
@@ -249,7 +203,7 @@ async fn get(
         JobQuery,
     ),
     responses(
-        (status = 200, description = "The job is being stopped, or is not running", body = DeletedJob),
+        (status = 200, description = "The job is being stopped, or is not running", body = DeletedJob<'_>),
         Problems,
         TaskProblems,
         (status = 400, description = "The job_id is missing or unreadable"),
@@ -263,24 +217,9 @@ async fn delete(
     State(rest): State<Rest>,
     incoming: Incoming,
     address: Address,
-    query: Result<Query<JobQuery>, QueryRejection>,
-) -> Result<Json<DeletedJob>> {
-    let served = rest.find(&address)?.asynchronous()?;
-    let job_id = job_id(query)?;
-    let opened = rest.open(&incoming, Verb::Delete, &served, &job_id)?;
-    rest.verbs.delete(&incoming, &opened, ConnectionValues::default()).await?;
-    Ok(Json(DeletedJob { job_id, error_code: None, message: String::new() }))
-}
-
-fn job_id(query: Result<Query<JobQuery>, QueryRejection>) -> Result<String> {
-    let Query(query) = query.map_err(|rejection| Error::invalid(rejection.body_text()))?;
-    match (query.job_id, query.resource_id) {
-        (Some(job_id), None) | (None, Some(job_id)) => Ok(job_id),
-        (None, None) => Err(Error::invalid("query parameter job_id: missing")),
-        (Some(_), Some(_)) => {
-            Err(Error::invalid("give either job_id or its alias resource_id, not both"))
-        }
-    }
+    uri: Uri,
+) -> Result<Response> {
+    rest.delete(&incoming, (&address.task_type, &address.version), &uri).await
 }
 
 /// Lists the task types that are served.
@@ -326,7 +265,7 @@ async fn schema(
     State(rest): State<Rest>,
     address: Address,
 ) -> Result<([(http::HeaderName, &'static str); 1], String)> {
-    let served = rest.find(&address)?;
+    let served = rest.find(&address.task_type, &address.version)?;
     let schema = served.plugin.custom_schema(served.task_type);
     Ok(([(http::header::CONTENT_TYPE, "application/schema+json")], schema.to_string()))
 }

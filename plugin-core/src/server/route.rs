@@ -1,6 +1,6 @@
 //! The one table of what each route does: gRPC methods and REST operations with their verbs.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
 use axum::extract::{MatchedPath, Request};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
@@ -61,12 +61,15 @@ const STANDARD: [Service; 3] = [
 /// The methods whose responses last as long as their caller likes.
 const ENDLESS: [&str; 2] = ["Health/Watch", "ServerReflection/ServerReflectionInfo"];
 
+/// The path of the REST operations on tasks.
+pub(super) const TASKS: &str = "/plugins/v1/{task_type}/{version}";
+
 /// The REST operations.
 static REST: [(Method, &str, Verb); 6] = [
-    (Method::PUT, "/plugins/v1/{task_type}/{version}", Verb::Create),
-    (Method::POST, "/plugins/v1/{task_type}/{version}", Verb::Execute),
-    (Method::GET, "/plugins/v1/{task_type}/{version}", Verb::Get),
-    (Method::DELETE, "/plugins/v1/{task_type}/{version}", Verb::Delete),
+    (Method::PUT, TASKS, Verb::Create),
+    (Method::POST, TASKS, Verb::Execute),
+    (Method::GET, TASKS, Verb::Get),
+    (Method::DELETE, TASKS, Verb::Delete),
     (Method::GET, "/plugins/v1", Verb::List),
     (Method::GET, "/plugins/v1/{task_type}/{version}/schema", Verb::List),
 ];
@@ -137,11 +140,30 @@ impl Jobs {
     }
 }
 
+/// What serves a request that needs no router.
+pub(super) enum Known {
+    /// A service of jobs, over gRPC.
+    Grpc(Jobs),
+    /// The operations on jobs, over REST.
+    Rest,
+}
+
+/// The task type and the version in the path of a REST operation on tasks; `None` if one of them may be encoded, which is for
+/// the router to read.
+pub(super) fn plain_task(path: &str) -> Option<(&str, &str)> {
+    let is_plain = |segment: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !segment.is_empty() && segment.bytes().all(allowed)
+    };
+    let (task_type, version) = path.strip_prefix("/plugins/v1/")?.split_once('/')?;
+    (is_plain(task_type) && is_plain(version)).then_some((task_type, version))
+}
+
 /// The route of a request, as labels and permissions need it.
 pub(super) struct Route {
     matched: Option<MatchedPath>,
-    /// The service, if the request did not pass the router.
-    jobs: Option<Jobs>,
+    /// The pattern of the path, if the request did not pass the router.
+    known: Option<&'static str>,
     /// The gRPC method as `package.Service/Method`, or `_OTHER`: a label from a closed set.
     pub(super) rpc_method: &'static str,
     /// What the request does. `None` for a probe or a document, which take neither a token nor a
@@ -153,8 +175,34 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// The route of a call about a job over gRPC, and its service. `None` for everything else, which needs a router.
-    pub(super) fn of_jobs<B>(request: &http::Request<B>) -> Option<(Self, Jobs)> {
+    /// The route of a call about a job, and what serves it. `None` for everything else, which needs a router.
+    pub(super) fn of_known<B>(request: &http::Request<B>) -> Option<(Self, Known)> {
+        match Self::of_grpc_jobs(request) {
+            Some((route, jobs)) => Some((route, Known::Grpc(jobs))),
+            None => Some((Self::of_rest_jobs(request)?, Known::Rest)),
+        }
+    }
+
+    fn of_rest_jobs<B>(request: &http::Request<B>) -> Option<Self> {
+        plain_task(request.uri().path())?;
+        // The router answers HEAD as well.
+        let verb = match *request.method() {
+            Method::GET => Verb::Get,
+            Method::PUT => Verb::Create,
+            Method::DELETE => Verb::Delete,
+            _ => return None,
+        };
+        Some(Self {
+            matched: None,
+            known: Some(TASKS),
+            rpc_method: OTHER,
+            verb: Some(verb),
+            protocol: Protocol::Rest,
+            refusal: None,
+        })
+    }
+
+    fn of_grpc_jobs<B>(request: &http::Request<B>) -> Option<(Self, Jobs)> {
         let path = request.uri().path().strip_prefix('/')?;
         let jobs = Jobs::of(path.split_once('/')?.0)?;
         let (method, verb) = METHODS.get_key_value(path)?;
@@ -163,7 +211,7 @@ impl Route {
         }
         let route = Self {
             matched: None,
-            jobs: Some(jobs),
+            known: Some(jobs.pattern()),
             rpc_method: method,
             verb: *verb,
             protocol: Protocol::Grpc,
@@ -180,7 +228,7 @@ impl Route {
             Some((method, verb)) => {
                 let refusal = refusal(request);
                 let protocol = if refusal.is_none() { Protocol::Grpc } else { Protocol::Rest };
-                Self { matched, jobs: None, rpc_method: method, verb: *verb, protocol, refusal }
+                Self { matched, known: None, rpc_method: method, verb: *verb, protocol, refusal }
             }
             None => {
                 // All of the health service is open, its unknown methods included.
@@ -195,7 +243,7 @@ impl Route {
                 } else {
                     Protocol::Rest
                 };
-                Self { matched, jobs: None, rpc_method: OTHER, verb, protocol, refusal: None }
+                Self { matched, known: None, rpc_method: OTHER, verb, protocol, refusal: None }
             }
         }
     }
@@ -207,9 +255,17 @@ impl Route {
 
     /// The pattern of the path, or `_OTHER`: a label from a closed set.
     pub(super) fn pattern(&self) -> &str {
-        match self.jobs {
-            Some(jobs) => jobs.pattern(),
+        match self.known {
+            Some(known) => known,
             None => self.matched.as_ref().map_or(OTHER, MatchedPath::as_str),
+        }
+    }
+
+    /// The same, to keep.
+    pub(super) fn label(&self) -> Cow<'static, str> {
+        match self.known {
+            Some(known) => Cow::Borrowed(known),
+            None => Cow::Owned(self.pattern().to_owned()),
         }
     }
 }
@@ -230,156 +286,4 @@ fn rest_verb(method: &Method, pattern: &str) -> Verb {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use prost_reflect::DescriptorPool;
-
-    use super::*;
-    use crate::{server::openapi, wire::proto::DESCRIPTORS};
-
-    fn described(descriptors: &[u8]) -> BTreeSet<String> {
-        let pool = DescriptorPool::decode(descriptors).unwrap();
-        let methods = pool.services().flat_map(|service| {
-            let names = service.methods().map(|method| method.name().to_owned());
-            let service = service.full_name().to_owned();
-            names.map(move |name| format!("{service}/{name}")).collect::<Vec<_>>()
-        });
-        methods.collect()
-    }
-
-    fn listed(services: &[Service]) -> BTreeSet<String> {
-        let methods = services.iter().flat_map(|(service, methods)| {
-            methods.iter().map(move |(method, _)| format!("{service}/{method}"))
-        });
-        methods.collect()
-    }
-
-    #[test]
-    fn every_grpc_method_of_the_protos_has_a_verb() {
-        assert_eq!(listed(&FLYTE), described(DESCRIPTORS));
-        let standard = [
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ];
-        assert_eq!(listed(&STANDARD), standard.into_iter().flat_map(described).collect());
-    }
-
-    #[test]
-    fn every_documented_rest_operation_has_a_verb() {
-        let document = serde_json::to_value(openapi()).unwrap();
-        let paths = document["paths"].as_object().unwrap().iter();
-        let documented = paths.flat_map(|(path, operations)| {
-            let methods = operations.as_object().unwrap().keys();
-            methods.map(move |method| (method.to_uppercase(), path.clone()))
-        });
-        let listed = REST.iter().map(|(method, path, _)| (method.to_string(), (*path).to_owned()));
-        assert_eq!(documented.collect::<BTreeSet<_>>(), listed.collect());
-    }
-
-    fn route(method: &str, path: &str) -> Route {
-        let request = Request::builder().method(method).uri(path);
-        Route::of(&request.body(axum::body::Body::empty()).unwrap())
-    }
-
-    #[test]
-    fn grpc_methods_are_labelled_and_have_their_verb() {
-        for (path, label, verb) in [
-            ("flyteidl.service.AsyncAgentService/CreateTask", None, Some(Verb::Create)),
-            ("flyteidl2.connector.AsyncConnectorService/GetTask", None, Some(Verb::Get)),
-            ("flyteidl2.connector.AsyncConnectorService/DeleteTask", None, Some(Verb::Delete)),
-            ("flyteidl.service.AgentMetadataService/ListAgents", None, Some(Verb::List)),
-            ("flyteidl.service.SyncAgentService/ExecuteTaskSync", None, Some(Verb::Execute)),
-            ("grpc.health.v1.Health/Check", None, None),
-            ("grpc.health.v1.Health/Unknown", Some(OTHER), None),
-            ("unknown.Service/CreateTask", Some(OTHER), Some(Verb::List)),
-            ("/grpc.health.v1.Health/Check", Some(OTHER), Some(Verb::List)),
-            ("grpc.health.v1.Health", Some(OTHER), Some(Verb::List)),
-        ] {
-            let route = route("POST", &format!("/{path}"));
-            assert_eq!((route.rpc_method, route.verb), (label.unwrap_or(path), verb), "{path}");
-        }
-    }
-
-    #[test]
-    fn grpc_methods_take_grpc_alone_and_rest_operations_rest() {
-        const CHECK: &str = "/grpc.health.v1.Health/Check";
-        for (method, version, path, content_type, protocol, refusal) in [
-            ("POST", Version::HTTP_2, CHECK, "application/grpc", Protocol::Grpc, None),
-            ("POST", Version::HTTP_2, CHECK, "application/grpc+proto", Protocol::Grpc, None),
-            ("POST", Version::HTTP_2, CHECK, "application/json", Protocol::Rest, Some(415)),
-            ("POST", Version::HTTP_2, CHECK, "", Protocol::Rest, Some(415)),
-            ("PUT", Version::HTTP_2, CHECK, "application/grpc", Protocol::Rest, Some(405)),
-            ("POST", Version::HTTP_11, CHECK, "application/grpc", Protocol::Rest, Some(505)),
-            ("POST", Version::HTTP_2, "/unknown.S/M", "application/grpc", Protocol::Grpc, None),
-            ("GET", Version::HTTP_2, "/unknown", "", Protocol::Rest, None),
-        ] {
-            let request = Request::builder().method(method).uri(path).version(version);
-            let request = request.header("content-type", content_type);
-            let route = Route::of(&request.body(axum::body::Body::empty()).unwrap());
-            let refused = route.refusal.map(|status| status.as_u16());
-            assert_eq!((route.protocol, refused), (protocol, refusal), "{method} {content_type}");
-        }
-    }
-
-    #[test]
-    fn calls_about_jobs_have_the_same_route_without_a_router() {
-        let request = |path: &str, content_type| {
-            let request = Request::builder().method("POST").uri(format!("/{path}"));
-            let request = request.version(Version::HTTP_2).header("content-type", content_type);
-            request.body(axum::body::Body::empty()).unwrap()
-        };
-        for (service, jobs) in [(ASYNC_AGENT, Jobs::Agents), (ASYNC_CONNECTOR, Jobs::Connectors)] {
-            for (method, verb) in JOBS {
-                let request = request(&format!("{service}/{method}"), "application/grpc");
-                let (route, of) = Route::of_jobs(&request).unwrap();
-                let routed = Route::of(&request);
-                assert_eq!((of, route.verb), (jobs, *verb));
-                assert_eq!(
-                    (route.rpc_method, route.verb, route.protocol, route.refusal),
-                    (routed.rpc_method, routed.verb, routed.protocol, routed.refusal)
-                );
-                assert_eq!(route.pattern(), format!("/{service}/{{*rest}}"));
-            }
-            let unknown = request(&format!("{service}/Unknown"), "application/grpc");
-            let json = request(&format!("{service}/GetTask"), "application/json");
-            assert!(Route::of_jobs(&unknown).is_none() && Route::of_jobs(&json).is_none());
-        }
-        let other = request(&format!("{SYNC_AGENT}/ExecuteTaskSync"), "application/grpc");
-        assert!(Route::of_jobs(&other).is_none());
-    }
-
-    #[test]
-    fn watches_and_reflection_are_endless() {
-        let endless = METHODS.keys().filter(|path| route("POST", &format!("/{path}")).is_endless());
-        assert_eq!(
-            endless.collect::<Vec<_>>(),
-            [
-                "grpc.health.v1.Health/Watch",
-                "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-                "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            ]
-        );
-    }
-
-    #[test]
-    fn rest_verbs_follow_method_and_pattern() {
-        let job = "/plugins/v1/{task_type}/{version}";
-        assert_eq!(rest_verb(&Method::HEAD, job), Verb::Get);
-        assert_eq!(rest_verb(&Method::DELETE, job), Verb::Delete);
-        assert_eq!(rest_verb(&Method::PATCH, job), Verb::List);
-        assert_eq!(rest_verb(&Method::POST, "/openapi.json"), Verb::List);
-    }
-
-    #[test]
-    fn documents_are_open_to_readers_alone() {
-        for path in ["/", "/openapi.json", "/docs", "/docs/", "/docs/{*rest}"] {
-            assert!(is_document(&Method::GET, path) && is_document(&Method::HEAD, path), "{path}");
-            assert!(!is_document(&Method::POST, path), "{path}");
-        }
-        for path in ["/plugins/v1", "/docs2", OTHER, "/plugins/v1/{task_type}/{version}/schema"] {
-            assert!(!is_document(&Method::GET, path), "{path}");
-        }
-    }
-}
+mod tests;

@@ -44,7 +44,7 @@ pub(crate) struct Incoming {
     pub(crate) deadline: Deadline,
     pub(crate) record: Record,
     pub(crate) permit: Option<Permit>,
-    /// The message of a create over gRPC, as it came.
+    /// The message of a create, as it came.
     pub(crate) message: Option<Bytes>,
     /// Whether it is a poll that found no permit in time, and is answered from memory.
     pub(crate) is_from_memory: bool,

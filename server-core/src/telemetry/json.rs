@@ -16,6 +16,8 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
+use crate::json::push_text;
+
 /// The length of a line of a request.
 const TYPICAL_BYTES: usize = 640;
 /// The most memory that a thread keeps for its next line.
@@ -68,7 +70,7 @@ struct Line {
 impl Line {
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        self.escaped(value);
+        push_text(&mut self.bytes, value);
     }
 
     /// Names are those of fields in the code, which need no escaping.
@@ -78,26 +80,10 @@ impl Line {
         self.bytes.extend_from_slice(b"\":");
     }
 
-    fn escaped(&mut self, text: &str) {
-        if is_plain(text) {
-            self.bytes.push(b'"');
-            self.bytes.extend_from_slice(text.as_bytes());
-            self.bytes.push(b'"');
-            return;
-        }
-        // Writing to a vector cannot fail.
-        let _ = serde_json::to_writer(&mut self.bytes, text);
-    }
-
     fn value(&mut self, name: &str, value: impl Into<Value>) {
         self.name(name);
         let _ = serde_json::to_writer(&mut self.bytes, &value.into());
     }
-}
-
-/// Whether JSON has `text` as it is. Without an early end the compiler looks at many bytes at once.
-fn is_plain(text: &str) -> bool {
-    text.bytes().fold(true, |all, byte| all & (byte >= b' ' && byte != b'"' && byte != b'\\'))
 }
 
 /// Values that need no escaping.

@@ -1,14 +1,13 @@
 //! The bodies and queries of REST.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 use server_core::{Error, Result};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     plugin,
-    task::{Link, Phase, Status, TaskType, in_words},
+    task::{TaskType, in_words},
     verbs::Served,
     wire::{
         self, Bounds, from_plain_json, members,
@@ -185,131 +184,6 @@ pub(super) struct JobQuery {
     pub(super) job_id: Option<String>,
     /// An alias of `job_id`, from Flyte's RFC. Exactly one of the two is given.
     pub(super) resource_id: Option<String>,
-}
-
-/// A submitted job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CreatedJob {
-    /// Identifies the job in further requests.
-    pub(super) job_id: String,
-    pub(super) job_spec: JobSpec,
-    /// Pages about the job, at the vendor's.
-    pub(super) log_links: Vec<LogLink>,
-    /// Always null; errors are problems.
-    pub(super) error_code: Option<String>,
-    /// A remark, or empty.
-    pub(super) message: String,
-}
-
-/// A stopped job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeletedJob {
-    /// Identifies the job.
-    pub(super) job_id: String,
-    /// Always null; errors are problems.
-    pub(super) error_code: Option<String>,
-    /// A remark, or empty.
-    pub(super) message: String,
-}
-
-/// What a job is: the same in the answers to a create, a poll and an execution.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct JobSpec {
-    pub(super) task_type: &'static str,
-    pub(super) version: i32,
-    /// When the service began to submit or execute it: RFC 3339, in UTC.
-    #[schema(format = DateTime)]
-    pub(super) created_at: String,
-    /// Its identifiers at the vendor; null if the plugin keeps them to itself, or has none.
-    #[schema(value_type = Option<Object>)]
-    pub(super) job: Option<Box<RawValue>>,
-}
-
-impl JobSpec {
-    pub(super) fn new(
-        task_type: TaskType,
-        created_at: Timestamp,
-        job: Option<Box<RawValue>>,
-    ) -> Self {
-        let TaskType { name, version } = task_type;
-        // To the millisecond, as handles have it.
-        Self { task_type: name, version, created_at: format!("{created_at:.3}"), job }
-    }
-}
-
-/// The three states of Flyte's RFC.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum JobState {
-    Succeed,
-    Failed,
-    Running,
-}
-
-impl JobState {
-    pub(super) fn of(phase: Phase) -> Self {
-        match phase {
-            Phase::Succeeded => Self::Succeed,
-            Phase::Aborted | Phase::Failed | Phase::RetryableFailed => Self::Failed,
-            Phase::Queued | Phase::WaitingForResources | Phase::Initializing | Phase::Running => {
-                Self::Running
-            }
-        }
-    }
-}
-
-/// A link to a page about the job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LogLink {
-    name: String,
-    uri: String,
-}
-
-impl LogLink {
-    pub(super) fn of(link: &Link) -> Self {
-        Self { name: link.name.clone(), uri: link.uri.clone() }
-    }
-}
-
-/// The status of a job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct JobStatus {
-    pub(super) job_spec: JobSpec,
-    pub(super) job_state: JobState,
-    /// Flyte's phase, for example `QUEUED`.
-    pub(super) phase: &'static str,
-    /// Flyte's LiteralMap as proto-JSON; null without outputs.
-    #[schema(value_type = Option<Object>)]
-    pub(super) outputs: Option<wire::ShownOutputs>,
-    /// The outputs as plain JSON by name: times in RFC 3339, durations in ISO 8601, bytes in base64, files and tables as
-    /// their URI; null without outputs.
-    #[schema(value_type = Option<Object>)]
-    pub(super) output_values: Option<Value>,
-    /// Pages about the job, at the vendor's.
-    pub(super) log_links: Vec<LogLink>,
-    /// Further information about the job, specific to the plugin.
-    #[schema(value_type = Object)]
-    pub(super) custom_info: Map<String, Value>,
-    /// The vendor's error code as the vendor spells it, or one of the service, in capitals.
-    pub(super) error_code: Option<String>,
-    /// The message of the vendor or the service.
-    pub(super) message: String,
-}
-
-impl JobStatus {
-    pub(super) fn of(job_spec: JobSpec, status: &Status) -> Result<Self> {
-        Ok(Self {
-            job_spec,
-            job_state: JobState::of(status.phase),
-            phase: status.phase.name(),
-            outputs: wire::outputs(&status.outputs)?.map(wire::ShownOutputs),
-            output_values: wire::plain_outputs(&status.outputs)?,
-            log_links: status.links.iter().map(LogLink::of).collect(),
-            custom_info: status.info.clone(),
-            error_code: status.code.clone(),
-            message: status.message.clone(),
-        })
-    }
 }
 
 /// The task types of a service.

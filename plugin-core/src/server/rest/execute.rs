@@ -1,14 +1,16 @@
 //! Executing a synchronous task.
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use http::HeaderMap;
 use jiff::Timestamp;
 use server_core::Result;
 
 use super::{
-    Address, Rest, TaskTypePath, as_refusal,
-    body::{self, CreateJob, JobSpec, JobStatus},
+    Address, Rest, TaskTypePath,
+    answer::{JobSpec, JobStatus},
+    as_refusal,
+    body::{self, CreateJob},
     idempotency_key,
     problems::{Problems, SubmissionProblems, TaskProblems},
 };
@@ -30,7 +32,7 @@ use crate::verbs::Incoming;
     ),
     request_body = CreateJob,
     responses(
-        (status = 200, description = "The task has ended; job_state is its outcome", body = JobStatus),
+        (status = 200, description = "The task has ended; job_state is its outcome", body = JobStatus<'_>),
         Problems,
         TaskProblems,
         SubmissionProblems,
@@ -44,8 +46,8 @@ pub(super) async fn execute(
     address: Address,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<JobStatus>> {
-    let served = rest.find(&address)?.synchronous()?;
+) -> Result<Response> {
+    let served = rest.find(&address.task_type, &address.version)?.synchronous()?;
     let (size, task_type) = (body.len(), served.task_type);
     let bounds = rest.verbs.bounds().clone();
     let read = move || body::read(&body)?.into_request(task_type, &bounds);
@@ -57,5 +59,5 @@ pub(super) async fn execute(
         return Err(as_refusal(error));
     }
     let spec = JobSpec::new(task_type, started, None);
-    Ok(Json(JobStatus::of(spec, &executed.status)?))
+    JobStatus::of(spec, &executed.status)?.response()
 }
