@@ -31,9 +31,6 @@ use crate::upstream::obtain;
 /// one by one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// For how long Google's library is not asked again, which renews a token minutes before it expires.
-const RECENT: Duration = Duration::from_secs(1);
-
 /// The service's own credentials, with a token in memory or a fetch under way for all calls.
 pub(super) struct Own {
     build: Box<dyn Fn() -> Result<GoogleCredentials> + Send + Sync>,
@@ -115,9 +112,6 @@ impl Own {
 
     async fn in_memory(&self) -> Option<HeaderMap> {
         let current = self.state().current.clone()?;
-        if let Some(recent) = current.recent() {
-            return Some(recent);
-        }
         let answer = select! {
             biased;
             answer = current.headers() => answer,
@@ -246,8 +240,6 @@ struct Instance {
     credentials: GoogleCredentials,
     /// When it was built.
     at: Instant,
-    /// What the library answered last, and when.
-    last: Mutex<Option<(Instant, HeaderMap)>>,
     _tasks: Tasks,
 }
 
@@ -255,21 +247,11 @@ impl Instance {
     fn start(build: impl Fn() -> Result<GoogleCredentials>) -> Result<Self> {
         let tasks = Tasks::new()?;
         let credentials = tasks.within(build)?;
-        Ok(Self { credentials, at: Instant::now(), last: Mutex::default(), _tasks: tasks })
-    }
-
-    /// What the library answered a moment ago.
-    fn recent(&self) -> Option<HeaderMap> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = last.as_ref().filter(|(at, _)| at.elapsed() < RECENT);
-        recent.map(|(_, headers)| headers.clone())
+        Ok(Self { credentials, at: Instant::now(), _tasks: tasks })
     }
 
     async fn headers(&self) -> Result<HeaderMap, CredentialsError> {
-        let headers = headers_of(&self.credentials).await?;
-        let last = Some((Instant::now(), headers.clone()));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
-        Ok(headers)
+        headers_of(&self.credentials).await
     }
 
     /// # Errors
