@@ -1,6 +1,7 @@
 //! A task to run, and the status of its job.
 
 mod json;
+mod objects;
 pub mod placeholder;
 mod status;
 mod task_type;

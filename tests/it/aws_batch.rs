@@ -169,6 +169,40 @@ async fn a_job_is_found_on_a_later_page_of_the_queues_list() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_too_long_to_read_is_no_reason_for_a_second_job() {
+    for dialect in Dialect::ALL {
+        let options = Options { page: 1, ..Options::default() };
+        let stage = Stage::set_with(options, &[]).await;
+        let client = stage.client(dialect).await;
+        let task = |number| stage::attempt(golden("aws_orders"), number);
+        for number in 0..20 {
+            client.create(&task(number)).await.unwrap();
+        }
+        // The twentieth page says that there is another.
+        let error = client.create(&task(20)).await.unwrap_err();
+        assert!(error.message.contains("has more than 20 pages"), "{error:?}");
+        assert_eq!((stage.fake.jobs(), stage.fake.calls("SubmitJob")), (20, 20), "{dialect}");
+        client.create(&task(19)).await.unwrap();
+        assert_eq!(stage.fake.jobs(), 20, "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_believes_no_answer_about_another_job() {
+    for dialect in Dialect::ALL {
+        let options = Options { states: Vec::new(), ..Options::default() };
+        let stage = Stage::set_with(options, &[]).await;
+        let client = stage.client(dialect).await;
+        let (theirs, task) = (golden("aws_minimal"), stage::attempt(golden("aws_orders"), 1));
+        let other = client.create(&theirs).await.unwrap();
+        let handle = client.create(&task).await.unwrap();
+        stage.fake.describe_first();
+        assert_eq!(client.get(&theirs, &other).await.unwrap().phase, "SUCCEEDED");
+        assert_eq!(client.get(&task, &handle).await.unwrap().phase, "QUEUED", "{dialect}");
+    }
+}
+
+#[tokio::test]
 async fn a_submit_whose_answer_is_lost_is_one_job() {
     for dialect in Dialect::ALL {
         let stage = Stage::set().await;
@@ -255,6 +289,7 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         (json!({"jobRole": "arn:aws:iam::111122223333:role/admin"}), "custom.jobRole: "),
         (json!({"platformCapabilities": "FARGATE"}), "custom.platformCapabilities: FARGATE needs"),
         (json!({"noSuchKey": 1}), "noSuchKey"),
+        (json!({"tags": {"aws:x": "y"}}), "custom.tags: \"aws:x\": AWS keeps keys"),
         (json!({"arrayProperties": {"size": 2}}), "arrayProperties"),
         (json!({"schedulingPriority": 10_000}), "custom.schedulingPriority: 10000 is more than"),
     ] {

@@ -240,6 +240,35 @@ async fn a_stopped_application_is_started_and_the_create_repeated() {
 }
 
 #[tokio::test]
+async fn a_submit_is_repeated_if_its_application_came_up_right_after_the_refusal() {
+    for dialect in Dialect::ALL {
+        // The next look finds it started.
+        let starting = Application::new(APPLICATION, "etl").in_state("STARTING", 0);
+        let stage = Stage::set_with(with(vec![starting]), &[]).await;
+        let (client, task) = (stage.client(dialect).await, golden("emr_spark"));
+        let handle = client.create(&task).await.unwrap();
+        assert_eq!(client.get(&task, &handle).await.unwrap().phase, "QUEUED");
+        let requests = ["GetApplication", "StartJobRun"].map(|name| stage.fake.calls(name));
+        assert_eq!((requests, stage.fake.jobs()), ([1, 2], 1), "{dialect}");
+        assert_eq!(stage.fake.breaches(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_the_application_that_is_not_allowed_hides_no_refusal() {
+    for dialect in Dialect::ALL {
+        let stage = Stage::set().await;
+        stage.fake.fail_with([
+            Outage::new(400, "ValidationException", "the entry point is no URI"),
+            Outage::new(403, "AccessDeniedException", "not authorized to GetApplication"),
+        ]);
+        let message = stage::refusal(&stage.client(dialect).await, &golden("emr_spark")).await;
+        assert!(message.contains("the entry point is no URI"), "{dialect}: {message}");
+        assert_eq!(stage.fake.jobs(), 0);
+    }
+}
+
+#[tokio::test]
 async fn an_application_that_starts_by_itself_is_left_alone() {
     let stopped = Application::new(APPLICATION, "etl").in_state("STOPPED", 0);
     let stage = Stage::set_with(with(vec![stopped]), &[]).await;
@@ -295,6 +324,11 @@ async fn what_the_operator_does_not_allow_is_refused_and_nobody_is_called() {
         (json!({"region": "us-east-1"}), "custom.region: "),
         (json!({"role": "arn:aws:iam::111122223333:role/admin"}), "custom.role: "),
         (json!({"no_such_key": 1}), "no_such_key"),
+        (json!({"tags": {"aws:x": "y"}}), "custom.tags: \\\"aws:x\\\": AWS keeps keys"),
+        (
+            json!({"spark_job_driver": ["s3://a/b.py", ["x"], "--conf a=b"]}),
+            "custom.spark_job_driver: invalid type: sequence, expected an object",
+        ),
     ] {
         let error = client.create(&script(more.clone())).await.unwrap_err();
         let error = format!("{error:?}");

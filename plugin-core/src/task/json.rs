@@ -4,6 +4,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use server_core::{Error, Result};
 
+use super::objects::Objects;
+
 /// `object` without its members that are null. Flyte's SDKs write null for what their user did not set,
 /// where a vendor may read it as a value.
 ///
@@ -27,7 +29,7 @@ pub fn without_nulls(mut object: Map<String, Json>) -> Map<String, Json> {
 /// # Errors
 /// `InvalidArgument` with the path of what is wrong.
 pub(crate) fn read_custom<T: DeserializeOwned>(custom: Json) -> Result<T> {
-    serde_path_to_error::deserialize(custom).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(custom)).map_err(|error| {
         let path = match error.path().to_string() {
             path if path == "." => "custom".to_owned(),
             path => format!("custom.{path}"),
@@ -72,6 +74,40 @@ mod tests {
             (error::<bool>(json!(", expected u8")), "expected a boolean"),
         ] {
             assert!(message.starts_with("custom: ") && message.ends_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Driver {
+            entry_point: String,
+            #[serde(default)]
+            arguments: Option<Vec<Option<(u8, i64)>>>,
+        }
+        type Drivers = std::collections::BTreeMap<String, Option<Driver>>;
+        let read = |driver: Json| read_custom::<Drivers>(json!({ "driver": driver }));
+
+        let drivers = read(json!({"entryPoint": "a", "arguments": [null, [1, -2]]})).unwrap();
+        let driver = drivers["driver"].as_ref().unwrap();
+        assert_eq!(driver.entry_point, "a");
+        assert_eq!(driver.arguments, Some(vec![None, Some((1, -2))]));
+        assert!(read(json!(null)).unwrap()["driver"].is_none());
+        for (driver, message) in [
+            (json!(["a"]), "custom.driver: invalid type: sequence, expected an object"),
+            (json!(["a", [[1, 2]]]), "custom.driver: invalid type: sequence, expected an object"),
+            (json!("a"), "custom.driver: invalid type: string \"a\", expected an object"),
+            (json!({}), "custom.driver: missing field `entryPoint`"),
+            (json!({"entryPoint": 1}), "custom.driver.entryPoint: invalid type: integer `1`"),
+            (
+                json!({"entryPoint": "a", "arguments": [[1, 2, 3]]}),
+                "custom.driver.arguments[0]: invalid length 3",
+            ),
+            (json!({"entryPoint": "a", "x": 1}), "custom.driver.x: unknown field `x`"),
+        ] {
+            let error = read(driver).unwrap_err();
+            assert!(error.message().starts_with(message), "{error}");
         }
     }
 

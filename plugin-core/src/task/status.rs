@@ -161,10 +161,11 @@ impl Status {
     /// metric and logged. The state is cut to 128 bytes.
     pub fn unknown_state(state: impl Into<String>) -> Self {
         let state = cut(printable(state.into()), MAX_CODE).into_owned();
-        Self {
-            unknown_state: Some(state.clone()),
-            ..Self::new(Phase::Running).message(format!("in the unknown state {state}"))
-        }
+        let message = match state.as_str() {
+            "" => "in a state without a name".to_owned(),
+            name => format!("in the unknown state {name}"),
+        };
+        Self { unknown_state: Some(state), ..Self::new(Phase::Running).message(message) }
     }
 
     /// Sets the message for the user. Of a message of more than 4096 bytes, the beginning and the end are

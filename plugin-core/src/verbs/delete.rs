@@ -47,7 +47,8 @@ impl Verbs {
         let job = opened.fingerprint;
         let work = async move {
             let _permit = permit;
-            let stopped = this.run_delete(&served, cx, meta).await;
+            let has_stopped = served.memory.has_stopped(&job, cx.created_at());
+            let stopped = this.run_delete(&served, cx, meta, has_stopped).await;
             if stopped.is_ok() {
                 served.memory.stopped.insert(job, Timestamp::now());
             }
@@ -62,7 +63,14 @@ impl Verbs {
         finished.map_err(Error::internal)?
     }
 
-    async fn run_delete(&self, served: &ServedAsync, cx: Context, meta: Vec<u8>) -> Result<()> {
+    /// `has_stopped` if an earlier delete has stopped the job.
+    async fn run_delete(
+        &self,
+        served: &ServedAsync,
+        cx: Context,
+        meta: Vec<u8>,
+        has_stopped: bool,
+    ) -> Result<()> {
         let deadline = cx.deadline();
         let timed_out = |_| {
             Err(Error::new(
@@ -73,7 +81,7 @@ impl Verbs {
         let plugin = || Arc::clone(&served.plugin);
         let delete = self.guarded(plugin().delete(cx.clone(), meta.clone()));
         match timeout_at(deadline.instant(), delete).await.unwrap_or_else(timed_out) {
-            Err(error) if error.kind() == Kind::NotFound => missing(&cx),
+            Err(error) if error.kind() == Kind::NotFound => missing(&cx, has_stopped),
             // A vendor may refuse to stop a job because it has ended. Flyte 2 retries a failed delete
             // forever, so this is checked.
             Err(error) if error.is_upstream() && !error.kind().is_transient() => {
@@ -83,7 +91,7 @@ impl Verbs {
                     Ok(Ok(status)) if status.phase.is_terminal() => Ok(()),
                     // Its own error says more about a job that may only be too new.
                     Ok(Err(gone)) if gone.kind() == Kind::NotFound => {
-                        missing(&cx).map_err(|_| as_unavailable(error))
+                        missing(&cx, has_stopped).map_err(|_| as_unavailable(error))
                     }
                     _ => Err(as_unavailable(error)),
                 }
@@ -93,9 +101,10 @@ impl Verbs {
     }
 }
 
-/// A job that the vendor does not list needs no stopping, unless it is too new to be listed.
-fn missing(cx: &Context) -> Result<()> {
-    if is_visible(cx.created_at()) {
+/// A job that the vendor does not list needs no stopping, unless it is too new to be listed. One that was listed when it was
+/// stopped is gone.
+fn missing(cx: &Context, has_stopped: bool) -> Result<()> {
+    if has_stopped || is_visible(cx.created_at()) {
         return Ok(());
     }
     Err(Error::unavailable("the job is not listed yet; repeat the request"))

@@ -152,11 +152,8 @@ impl Verbs {
     /// The status of a job that the vendor does not list: not yet, or no longer.
     fn missing(&self, opened: &Opened, meta: &[u8], error: &Error) -> Status {
         let created_at = opened.handle.created_at;
-        // A create with the same key, after the job was stopped, starts it anew.
-        let stopped_at = || opened.served.memory.stopped.get(&opened.fingerprint);
-        // A handle has milliseconds.
-        let is_older = |at: Timestamp| at.as_millisecond() > created_at.as_millisecond();
-        if is_visible(created_at) || stopped_at().is_some_and(is_older) {
+        let has_stopped = || opened.served.memory.has_stopped(&opened.fingerprint, created_at);
+        if is_visible(created_at) || has_stopped() {
             return Status::failed(error.code(), error.message());
         }
         let known = self.describe(&opened.served, meta);

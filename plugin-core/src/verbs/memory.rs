@@ -76,4 +76,12 @@ impl Memory {
             views: Views::new(shared.poll_freshness, remembered_jobs),
         }
     }
+
+    /// Whether this replica has stopped `job` since the create at `created_at`: one with the same key, after the job was
+    /// stopped, starts it anew.
+    pub(super) fn has_stopped(&self, job: &Fingerprint, created_at: Timestamp) -> bool {
+        // A handle has milliseconds.
+        let is_older = |at: Timestamp| at.as_millisecond() > created_at.as_millisecond();
+        self.stopped.get(job).is_some_and(is_older)
+    }
 }

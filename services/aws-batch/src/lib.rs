@@ -78,7 +78,7 @@ impl Plugin for AwsBatch {
     async fn get(&self, cx: &Context, job: Job) -> Result<Status> {
         let client = self.aws.client(cx, &job.place)?;
         let found = self.describe_jobs(cx, &client, &[&job.id]).await?;
-        match found.first() {
+        match found.iter().find(|found| found.job_id == job.id) {
             Some(found) => Ok(self.status(&job, found)),
             None => Err(job.not_found()),
         }

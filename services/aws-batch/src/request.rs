@@ -108,6 +108,12 @@ fn priority(custom: &Custom) -> Result<Option<Json>> {
 }
 
 fn tags(custom: &Custom) -> Result<Option<Json>> {
+    let mut keys = custom.tags.iter().flatten().map(|(key, _)| key);
+    if let Some(key) = keys.find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
+        return Err(Error::invalid(format!(
+            "custom.tags: {key:?}: AWS keeps keys that begin with aws: for itself"
+        )));
+    }
     let tags = custom.tags.iter().flatten();
     let mut wrong = tags.filter(|(key, value)| {
         !(1..=128).contains(&key.chars().count()) || value.chars().count() > 256

@@ -16,6 +16,9 @@ use crate::{
 const MOST_PAGES: usize = 20;
 
 /// The job that an earlier create of the same attempt has submitted.
+///
+/// # Errors
+/// `Unavailable` if the list is longer than is read: the job may be on a later page, and a submit would be a second one.
 pub(crate) async fn find(
     cx: &Context,
     client: &Client,
@@ -33,7 +36,9 @@ pub(crate) async fn find(
             _ => return Ok(found),
         }
     }
-    Ok(None)
+    Err(Error::unavailable(format!(
+        "whether the job exists is not known: the list of jobs in the queue {queue} has more than {MOST_PAGES} pages"
+    )))
 }
 
 /// Submits `request`; returns the job's id. AWS Batch has no idempotency key, so a submit whose answer is lost is not

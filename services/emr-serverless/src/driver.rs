@@ -211,6 +211,9 @@ fn rendered(cx: &Context, task: &Task<Custom>, field: &str, argument: &str) -> R
     let (mut text, mut at) = (String::new(), 0);
     while let Some(found) = find(argument, at) {
         text += &argument[at..found.range.start];
+        if let Placeholder::Input(name) = found.placeholder {
+            task.inputs.get(name).map_err(|error| error.about(field))?;
+        }
         let filling = cx.fill(field, found.placeholder, &task.inputs)?;
         text += &match &*filling.value {
             Value::String(value) => value.clone(),

@@ -103,6 +103,11 @@ fn tags(custom: &Custom) -> Result<BTreeMap<String, String>> {
     tags.extend(custom.tags.clone().unwrap_or_default());
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b" /_.:=+@-".contains(&b);
     for (key, value) in &tags {
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(Error::invalid(format!(
+                "custom.tags: {key:?}: AWS keeps keys that begin with aws: for itself"
+            )));
+        }
         let fits = |text: &str, least, most| {
             (least..=most).contains(&text.len()) && text.bytes().all(allowed)
         };

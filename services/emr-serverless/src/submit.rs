@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plugin_core::{
-    Context, Error, Result,
+    Context, Error, Kind, Result,
     aws::{self, Client},
 };
 
@@ -76,10 +76,14 @@ async fn await_start(
     application: &str,
     refused: &Error,
 ) -> Result<bool> {
-    let mut waited = false;
     loop {
-        match next(&application::describe(cx, client, application).await?) {
-            Next::Submit => return Ok(waited),
+        let found = match application::describe(cx, client, application).await {
+            Ok(found) => found,
+            Err(error) => return unseen(error, refused),
+        };
+        match next(&found) {
+            // It may have come up between the submit and this look.
+            Next::Submit => return Ok(true),
             Next::GiveUp => return Ok(false),
             Next::Start => {
                 let call = client.http().post(&["applications", application, "start"]);
@@ -87,7 +91,6 @@ async fn await_start(
             }
             Next::Wait => {}
         }
-        waited = true;
         if cx.deadline().remaining() < 2 * PAUSE || !cx.is_wanted() {
             let message = format!(
                 "the application {application} is starting, which may take minutes; enable its auto-start, or let Flyte \
@@ -96,6 +99,18 @@ async fn await_start(
             return Err(Error::unavailable(message).with_source(refused.clone()));
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What follows from `refused` if a look at the application ended with `error`.
+fn unseen(error: Error, refused: &Error) -> Result<bool> {
+    match error.kind() {
+        // The keys have ended in between, or AWS does not answer.
+        kind if kind.is_transient() || kind == Kind::Unauthenticated => Err(error.about(&format!(
+            "the submit was refused ({refused}), and the application's state is not known"
+        ))),
+        // Why nobody may look at the application says less than why AWS refused the submit.
+        _ => Ok(false),
     }
 }
 

@@ -173,7 +173,7 @@ impl Described {
         let number = |member: &str| self.answer[member].as_u64();
         let secondary = Some(self.text("SecondaryStatus")).filter(|text| !text.is_empty());
         status
-            .info("arn", Some(self.arn()))
+            .info("arn", Some(self.arn()).filter(|arn| !arn.is_empty()))
             .info("secondary_status", secondary)
             .info("training_seconds", number("TrainingTimeInSeconds"))
             .info("billable_seconds", number("BillableTimeInSeconds"))

@@ -33,10 +33,8 @@ pub(crate) fn status(state: &str, reason: &str, retryable: &[String]) -> Status 
 /// A class decides, where there is one: what follows it may be the words of the author's own code.
 fn is_retryable(reason: &str, retryable: &[String]) -> bool {
     match class(reason) {
-        Some(class @ ("AlgorithmError" | "ClientError")) => {
-            retryable.iter().any(|known| class == known.trim())
-        }
-        _ => mentions(reason, retryable),
+        Some(class) => retryable.iter().any(|known| class.eq_ignore_ascii_case(known.trim())),
+        None => mentions(reason, retryable),
     }
 }
 
@@ -67,6 +65,12 @@ mod tests {
                 "AlgorithmError: CapacityError: InternalServerError, exit code: 1",
                 false,
                 "AlgorithmError",
+            ),
+            ("UserError: see InternalServerError", false, "UserError"),
+            (
+                "ValidationException: Unable to provision requested ML compute capacity.",
+                false,
+                "ValidationException",
             ),
             ("ClientError: Data download failed:NoSuchKey", false, "ClientError"),
             ("", false, "Failed"),

@@ -212,6 +212,7 @@ mod tests {
     fn a_result_has_the_members_that_flytekit_has() {
         let answer = json!({
             "TrainingJobArn": "arn", "TrainingJobName": "t", "RoleArn": "secret",
+            "ResponseMetadata": {"RequestId": "r", "HTTPStatusCode": 200},
             "ModelArtifacts": {"S3ModelArtifacts": "s3://b/m.tar.gz"},
             "OutputDataConfig": {"S3OutputPath": "s3://b/", "KmsKeyId": "k"},
             "FinalMetricDataList": [{"MetricName": "loss", "Value": 0.5, "Timestamp": 1_772_346_615.0}],

@@ -24,12 +24,23 @@ pub(crate) struct Values<'a> {
     pub(crate) images: &'a BTreeMap<String, String>,
     /// `{idempotence_token}`.
     pub(crate) token: &'a str,
-    /// The most characters of names, by their member. Others have 63.
+    /// The member with the name of what is made, and its most characters.
     pub(crate) longest: (&'a str, usize),
 }
 
-/// The longest names of most members.
-const LONGEST_NAME: usize = 63;
+/// Members with names of at most 63 characters, in which a token is cut, by AWS's model. Names of other members are longer, or
+/// nobody needs to tell them apart by a token.
+const SHORT_NAMES: [&str; 8] = [
+    "EndpointConfigName",
+    "EndpointName",
+    "InferenceSpecificationName",
+    "ModelName",
+    "ProcessingJobName",
+    "TrainingJobName",
+    "TransformJobName",
+    "VariantName",
+];
+const LONGEST_SHORT_NAME: usize = 63;
 
 enum Placeholder<'a> {
     Input(&'a str),
@@ -62,7 +73,8 @@ impl Values<'_> {
             let field = format!("{field}.{key}");
             let is_map = MAPS_OF_TEXT.contains(&key.as_str());
             let value = match value {
-                Json::String(text) => self.text(&field, key, text)?,
+                // Keys of the author's own say nothing about their values.
+                Json::String(text) => self.text(&field, if is_text { "" } else { key }, text)?,
                 Json::Object(inner) => {
                     self.object(&field, inner, is_map, depth_of(&field, depth)?)?.into()
                 }
@@ -170,11 +182,12 @@ impl Values<'_> {
 
     /// `token`, cut to fit into a name with `others` other characters.
     fn token(&self, field: &str, member: &str, token: String, others: usize) -> Result<String> {
-        if !member.ends_with("Name") {
-            return Ok(token);
-        }
-        let (with_own, own) = self.longest;
-        let most = if member == with_own { own } else { LONGEST_NAME };
+        let (own, longest) = self.longest;
+        let most = match member {
+            _ if member == own => longest,
+            _ if SHORT_NAMES.contains(&member) => LONGEST_SHORT_NAME,
+            _ => return Ok(token),
+        };
         let room = most.saturating_sub(others);
         if room < FEWEST_DIGITS.min(token.len()) {
             return Err(Error::invalid(format!(

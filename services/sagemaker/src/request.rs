@@ -91,6 +91,12 @@ impl Request {
         let Json::Array(tags) = tags else {
             return Err(Error::invalid(format!("{field}.Tags: must be a list")));
         };
+        let mut keys = tags.iter().filter_map(|tag| tag["Key"].as_str());
+        if let Some(key) = keys.find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
+            return Err(Error::invalid(format!(
+                "{field}: the tag {key:?}: AWS keeps keys that begin with aws: for itself"
+            )));
+        }
         let own = [(KEY_TAG, &key), (DIGEST_TAG, &digest)];
         tags.retain(|tag| own.iter().all(|(name, _)| tag["Key"] != *name));
         tags.extend(own.map(|(name, value)| json!({ "Key": name, "Value": value })));

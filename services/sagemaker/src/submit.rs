@@ -73,7 +73,8 @@ async fn adopt(
         _ if is_own && is_same => return Ok(arn),
         Adopt::Same if is_same => return Ok(arn),
         _ if is_own => "this attempt asked for something else under it",
-        _ => "another made it",
+        Adopt::Same => "it was made from another request",
+        Adopt::Own => "another made it",
     };
     let message = format!(
         "custom.config.{}: the {noun} {name} exists, and {why}; {{idempotence_token}} makes a name unique",

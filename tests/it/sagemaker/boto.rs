@@ -100,7 +100,10 @@ async fn a_repeated_call_makes_one_model_and_only_the_same_definition_is_adopted
             Ok(seen) => format!("{} {}", seen.phase, seen.message),
             Err(error) => format!("{error:?}"),
         };
-        assert!(message.contains("the model orders exists, and another made it"), "{message}");
+        assert!(
+            message.contains("the model orders exists, and it was made from another request"),
+            "{message}"
+        );
     }
 }
 

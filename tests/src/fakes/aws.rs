@@ -81,6 +81,14 @@ impl Outage {
     }
 }
 
+/// The key of a tag in `input` that AWS keeps for itself, which no model says.
+fn reserved_tag(input: &Value) -> Option<&str> {
+    let is_reserved = |key: &&str| key.to_ascii_lowercase().starts_with("aws:");
+    let keys = input["tags"].as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+    let listed = input["Tags"].as_array().into_iter().flatten();
+    keys.chain(listed.filter_map(|tag| tag["Key"].as_str())).find(is_reserved)
+}
+
 /// A request to a fake, as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
@@ -196,6 +204,10 @@ impl Checker {
             let messages = problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
             self.breach(format!("{name}: {}", messages.join("; ")));
             return Err(Box::new(misfit(operation, kind, &messages)));
+        }
+        if let Some(key) = reserved_tag(&input) {
+            let message = format!("{name}: the tag {key} has the prefix aws:, which is reserved");
+            return Err(self.refused("ValidationException", &message));
         }
         Ok(Call { operation: name.to_owned(), input, access_key })
     }

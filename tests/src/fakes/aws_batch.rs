@@ -85,9 +85,16 @@ pub struct AwsBatch {
     /// Registered definitions, as they were requested; a revision is the number of those of its name up to it.
     definitions: Vec<Value>,
     jobs: BTreeMap<String, Job>,
+    /// Whether descriptions are of the first job, whatever is asked for.
+    describes_first: bool,
 }
 
 impl FakeAwsBatch {
+    /// Describes the first job from now on, whatever is asked for.
+    pub fn describe_first(&self) {
+        self.service(|batch| batch.describes_first = true);
+    }
+
     /// The registered job definitions, in order.
     #[must_use]
     pub fn definitions(&self) -> Vec<Value> {
@@ -104,7 +111,8 @@ impl Service for AwsBatch {
     }
 
     fn new(options: Options) -> Self {
-        Self { options, definitions: Vec::new(), jobs: BTreeMap::new() }
+        let (definitions, jobs) = (Vec::new(), BTreeMap::new());
+        Self { options, definitions, jobs, describes_first: false }
     }
 
     fn answer(&mut self, call: &Call, _: &Checker) -> Answer {
@@ -223,7 +231,9 @@ impl AwsBatch {
             return Err(refused(format!("{} jobs are more than 100", ids.len())));
         }
         let mut found = Vec::new();
+        let first = self.jobs.keys().next().filter(|_| self.describes_first).cloned();
         for id in ids.iter().filter_map(Value::as_str) {
+            let id = first.as_deref().unwrap_or(id);
             // Unknown jobs are absent.
             if let Some(job) = self.jobs.get_mut(id) {
                 found.push(job.described());

@@ -91,7 +91,7 @@ fn what_aws_would_refuse_is_refused_by_field() {
         ),
         (
             json!({"spark_job_driver": {"entryPoint": "s3://b/m.py", "entryPointArguments": ["{{ .inputs.no }}"]}}),
-            "inputs.no: no such input",
+            "custom.spark_job_driver.entryPointArguments: inputs.no: no such input",
         ),
     ] {
         let error = driver(custom).unwrap_err();

@@ -103,6 +103,25 @@ fn members_without_a_value_are_left_out_and_maps_of_text_have_text() {
 }
 
 #[test]
+fn a_token_is_whole_where_names_may_be_longer_and_among_the_authors_own() {
+    let long = format!("s3://{}/{{idempotence_token}}", "b".repeat(60));
+    let whole = json!(format!("s3://{}/9f86d081884c7d659a2f", "b".repeat(60)));
+    for map in MAPS_OF_TEXT {
+        for member in ["RunName", "ModelName", "HyperParameterTuningJobName"] {
+            let config = json!({"Definition": {map: {member: &long}}});
+            let expected = json!({"Definition": {map: {member: &whole}}});
+            assert_eq!(rendered(&config).unwrap(), expected);
+        }
+    }
+    for member in
+        ["ExperimentName", "RunName", "TrialComponentDisplayName", "MetricName", "MlflowRunName"]
+    {
+        let config = json!({"ExperimentConfig": {member: &long}});
+        assert_eq!(rendered(&config).unwrap()["ExperimentConfig"][member], whole, "{member}");
+    }
+}
+
+#[test]
 fn a_token_is_cut_where_a_name_is_too_long() {
     let name = |member: &str, text: String| {
         rendered(&json!({ member: text })).map(|all| all[member].clone())

@@ -122,3 +122,15 @@ fn an_unsigned_request_is_a_breach_and_a_foreign_key_is_not() {
     check(&headers);
     assert!(checker.breaches()[1].contains("not within five minutes"), "{:?}", checker.breaches());
 }
+
+#[test]
+fn tags_of_awss_own_are_found() {
+    for (input, found) in [
+        (json!({"tags": {"a": "b", "aws:c": "d"}}), Some("aws:c")),
+        (json!({"Tags": [{"Key": "AWS:c", "Value": "d"}]}), Some("AWS:c")),
+        (json!({"Tags": [{"Key": "awsome", "Value": "aws:"}]}), None),
+        (json!({}), None),
+    ] {
+        assert_eq!(reserved_tag(&input), found);
+    }
+}
