@@ -147,7 +147,11 @@ async fn create(
     let served = rest.find(&address)?.asynchronous()?;
     let (size, task_type) = (body.len(), served.task_type);
     let bounds = rest.verbs.bounds().clone();
-    let read = move || body::read(&body)?.into_request(task_type, &bounds);
+    let permit = incoming.permit.clone();
+    let read = move || {
+        let _permit = permit;
+        body::read(&body)?.into_request(task_type, &bounds)
+    };
     let request = rest.verbs.heavy().run(size, read).await??;
     let key = idempotency_key(&headers)?;
     let created = rest.verbs.create(&incoming, request.into(), key).await?;
