@@ -58,6 +58,8 @@ const POLL_TIME: Duration = Duration::from_secs(8);
 pub(crate) struct Verbs {
     served: BTreeMap<&'static str, Served>,
     shared: Shared,
+    /// The largest limit on the handles of a plugin, in bytes.
+    handle_limit: usize,
 }
 
 /// What the calls of a service share.
@@ -109,7 +111,8 @@ impl Verbs {
                 }
             }
         }
-        Ok(Self { served, shared })
+        let handle_limit = served.values().map(|served| served.handle_limit).max();
+        Ok(Self { served, shared, handle_limit: handle_limit.unwrap_or_default() })
     }
 
     /// Whether the plugins can serve.

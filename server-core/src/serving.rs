@@ -118,10 +118,10 @@ impl Serving {
         }
         let left = self.drain_timeout - quiet;
         if !left.is_zero() {
-            let (waiting_for, at_most) = (self.tasks.len(), left);
+            let (count, at_most) = (self.tasks.len(), left);
             tracing::info!(
-                "waiting for {waiting_for} calls and connections, {at_most:?} at most; a second signal, as by Ctrl-C, \
-                 stops at once"
+                "calls and connections left: {count}; they have {at_most:?} at most, and a second signal, as by Ctrl-C, \
+                 ends them at once"
             );
         }
         if timeout(left, self.tasks.wait()).await.is_err() {

@@ -33,6 +33,9 @@ impl Keys {
     }
 }
 
+/// What is wrong with a part that is unusable.
+pub(super) const UNUSABLE: &str = "is empty, or has a space, a line break or a letter beyond ASCII";
+
 /// A part of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {

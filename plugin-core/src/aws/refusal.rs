@@ -16,8 +16,6 @@ const ERROR_TYPE: &str = "x-amzn-errortype";
 /// `_inject_error_code` of REST-JSON), and `errorMessage`.
 const CODES: [&str; 3] = ["__type", "code", "Code"];
 const MESSAGES: [&str; 3] = ["message", "Message", "errorMessage"];
-/// Larger bodies are no errors of AWS, in bytes.
-const LARGEST: usize = 256 << 10;
 /// The longest code, in bytes.
 const LONGEST_CODE: usize = 128;
 
@@ -70,7 +68,6 @@ pub fn read_failure(
     own: impl Fn(&Refusal<'_>) -> Option<Kind>,
     full: impl Fn(&Refusal<'_>) -> bool,
 ) -> Option<Failure> {
-    let body = if body.len() > LARGEST { &[] } else { body };
     let (in_body, message) = in_json(body).or_else(|| xml::error(body)).unwrap_or_default();
     let in_header = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok());
     let code = in_header.and_then(bare).or(in_body.as_deref().and_then(bare))?;

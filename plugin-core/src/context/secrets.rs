@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ffi::OsString,
+    hash::Hash,
     io::ErrorKind::{IsADirectory, NotADirectory, NotFound},
     path::{Path, PathBuf},
     sync::{
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use secrecy::{ExposeSecret as _, SecretString};
 use server_core::{
     Error, Kind, Result,
@@ -66,14 +67,17 @@ impl CachedFile {
     }
 }
 
+/// Values that are no longer used leave memory. moka's default policy would not admit new ones.
+fn cache<K: Eq + Hash + Send + Sync + 'static>() -> Cache<K, CachedFile> {
+    let values = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
+    values.eviction_policy(EvictionPolicy::lru()).build()
+}
+
 impl SecretReader {
     pub(crate) fn new(sources: SecretArgs) -> Self {
-        // Values that are no longer used leave memory.
-        let files = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
-        let found = Cache::builder().max_capacity(MAX_CACHED_FILES).time_to_live(CACHE_TTL * 12);
         let environment = environment(&sources.secret_prefix);
-        let (files, found, hash) = (files.build(), found.build(), KeyedHash::default());
-        Self { sources, environment, files, found, hash }
+        let hash = KeyedHash::default();
+        Self { sources, environment, files: cache(), found: cache(), hash }
     }
 
     async fn file(&self, path: PathBuf) -> Result<CachedFile> {

@@ -107,8 +107,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "PLUGIN_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub(crate) drain_timeout: Duration,
 
-    /// Number of threads that calls run on. One answers more polls than Flyte makes, each at half the CPU time that it
-    /// takes with several; replicas do the rest. A plugin that computes much may use more.
+    /// Number of threads that calls run on. One is enough for Flyte, and a poll takes half the CPU time that it takes with
+    /// several; replicas do the rest. A plugin that computes much may use more.
     #[arg(long, env = "PLUGIN_WORKER_THREADS", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_THREADS))]
     pub(crate) worker_threads: usize,
 

@@ -22,6 +22,8 @@ use super::{
 const MAX_BODY: usize = 16 << 20;
 /// The code of the error for a larger one.
 pub const RESPONSE_TOO_LARGE: &str = "RESPONSE_TOO_LARGE";
+/// The largest body of a refusal that is read, in bytes: no vendor's error is longer, and it is parsed on the thread of calls.
+const MAX_REFUSAL: usize = 256 << 10;
 /// Bodies from this size on are deserialised on a thread of their own, in bytes.
 const LARGE: usize = 256 << 10;
 /// When a caller may submit again to a vendor that takes no further job, unless the vendor says it.
@@ -201,20 +203,21 @@ fn is_unprocessed(error: &(dyn StdError + 'static)) -> bool {
 pub(super) struct Reading<'a> {
     pub(super) bodies: &'a Bodies,
     pub(super) until: Instant,
-    /// Where a longer body is truncated, in bytes.
+    /// Where the longer body of a success is truncated, in bytes.
     pub(super) at_most: Option<usize>,
     /// Whether the request's method is safe.
     pub(super) is_safe: bool,
 }
 
 impl Reading<'_> {
-    /// Reads the body. That of a refusal may be larger than the bound; then its status alone counts.
+    /// Reads the body. A refusal whose body is larger than the bound counts by its status alone.
     pub(super) async fn read(
         self,
         response: http::Response<Incoming>,
     ) -> Result<Response, FailedAttempt> {
         let (head, mut rest) = response.into_parts();
-        let most = self.at_most.unwrap_or(MAX_BODY);
+        let is_success = head.status.is_success();
+        let most = if is_success { self.at_most.unwrap_or(MAX_BODY) } else { MAX_REFUSAL };
         let declared = rest.size_hint().exact().unwrap_or_default();
         let mut held = self.acquire(usize::try_from(declared).unwrap_or(most).min(most)).await?;
         let mut body = bytes::BytesMut::new();
@@ -233,11 +236,10 @@ impl Reading<'_> {
             }
         }
         let Parts { status, headers, .. } = head;
-        if is_cut && self.at_most.is_none() {
-            if status.is_success() {
-                return Err(FailedAttempt::too_large(self.is_safe));
-            }
+        if is_cut && !is_success {
             body.clear();
+        } else if is_cut && self.at_most.is_none() {
+            return Err(FailedAttempt::too_large(self.is_safe));
         }
         held.shrink(body.len());
         Ok(Response { status, headers, body: body.freeze(), is_cut, _held: held })

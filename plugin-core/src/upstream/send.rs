@@ -271,7 +271,7 @@ impl<'a> Sending<'a> {
         let response = client.send(ready).await.map_err(FailedAttempt::unanswered)?;
         client.answered();
         call.answered(response.status());
-        let at_most = self.request.at_most.filter(|_| response.status().is_success());
+        let at_most = self.request.at_most;
         let is_safe = self.request.method.is_safe();
         let reading = Reading { bodies: &self.shared().bodies, until, at_most, is_safe };
         let mut response = reading.read(response).await?;

@@ -30,7 +30,7 @@ pub(super) struct Work {
 }
 
 impl Verbs {
-    /// Reads a request and checks that its caller may use the task type. `header` is REST's
+    /// Reads a request, if its caller may use the task type. `header` is REST's
     /// `Idempotency-Key`.
     ///
     /// # Errors
@@ -43,10 +43,14 @@ impl Verbs {
         header: Option<&str>,
     ) -> Result<Work> {
         let (task_type, wants_raw) = (served.task_type, served.wants_raw);
+        incoming.record.fields().task_type = Some(task_type.name);
+        incoming.caller.check_task_type(task_type.name)?;
         let size = submitted.size();
         let bounds = self.shared.bounds.clone();
         let hash = self.shared.hash.clone();
+        let permit = incoming.permit.clone();
         let read = move || {
+            let _permit = permit;
             let identity = TaskIdentity::of(&submitted, &hash);
             (identity, Submission::read(submitted, wants_raw, &bounds))
         };
@@ -54,7 +58,6 @@ impl Verbs {
         self.shared.metrics.input_bytes(task_type.name, submission.input_bytes);
         let key = Key::of(&incoming.caller, task_type, &submission, header);
         incoming.note(task_type.name, &submission.execution, key.key);
-        incoming.caller.check_task_type(task_type.name)?;
         Ok(Work { task_type, submission, key, identity, size })
     }
 

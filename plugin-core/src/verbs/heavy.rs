@@ -32,7 +32,8 @@ impl Default for Heavy {
 }
 
 impl Heavy {
-    /// Runs `work` on a request of `bytes`.
+    /// Runs `work` on a request of `bytes`. What it has begun ends, whether or not its caller stays: what
+    /// must be held meanwhile is the work's own.
     ///
     /// # Errors
     /// `Internal` when the runtime is shutting down.
@@ -44,9 +45,14 @@ impl Heavy {
         if bytes < LARGE_BYTES {
             return Ok(work());
         }
-        let _permit = self.permits.acquire().await.map_err(Error::internal)?;
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.map_err(Error::internal)?;
         let span = Span::current();
-        match spawn_blocking(move || span.in_scope(work)).await {
+        let work = move || {
+            let _permit = permit;
+            span.in_scope(work)
+        };
+        match spawn_blocking(work).await {
             Ok(result) => Ok(result),
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
@@ -96,10 +102,13 @@ impl Wake for Woken {
 
 #[cfg(test)]
 mod tests {
-    use std::{panic::AssertUnwindSafe, thread, time::Duration};
+    use std::{panic::AssertUnwindSafe, sync::mpsc, thread, time::Duration};
 
     use futures_util::FutureExt as _;
-    use tokio::time::sleep;
+    use tokio::{
+        sync::oneshot,
+        time::{sleep, timeout},
+    };
 
     use super::*;
 
@@ -123,6 +132,27 @@ mod tests {
             Ok(7)
         };
         assert_eq!(Heavy::default().poll(LARGE_BYTES, work).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn work_whose_caller_left_keeps_its_permit_until_it_ends() {
+        let heavy = Heavy::default();
+        let all = heavy.permits.available_permits();
+        let (started, mut has_started) = oneshot::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let work = heavy.run(LARGE_BYTES, move || {
+            started.send(()).unwrap();
+            ended.recv().unwrap_err();
+        });
+        tokio::select! {
+            biased;
+            _ = work => unreachable!("the work has not ended"),
+            started = &mut has_started => started.unwrap(),
+        }
+        assert_eq!(heavy.permits.available_permits(), all - 1);
+        drop(end);
+        let all = heavy.permits.acquire_many(u32::try_from(all).unwrap());
+        drop(timeout(Duration::from_secs(30), all).await.unwrap().unwrap());
     }
 
     #[tokio::test]

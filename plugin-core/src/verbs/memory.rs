@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use clap::builder::RangedU64ValueParser;
 use jiff::Timestamp;
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use server_core::{digest::Fingerprint, duration::parse_duration};
 
 use super::{
@@ -71,6 +71,7 @@ impl Memory {
             stopped: Cache::builder()
                 .max_capacity(remembered_jobs.try_into().unwrap_or(u64::MAX))
                 .time_to_live(VISIBLE_AFTER)
+                .eviction_policy(EvictionPolicy::lru())
                 .build(),
             refused_jobs: RefusedJobs::new(refused_grace, refused_jobs, metrics()),
             views: Views::new(shared.poll_freshness, remembered_jobs),

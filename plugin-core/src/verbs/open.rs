@@ -52,7 +52,10 @@ impl Verbs {
         };
         // Whatever the handle is, a synchronous task type has no jobs.
         task_type.and_then(|name| self.served.get(name)).map(with_jobs).transpose()?;
-        let handle = Handle::open(sealed, &self.shared.keys).ok_or_else(|| {
+        // A longer one is not decrypted: no plugin here has made it.
+        let sealed = Some(sealed).filter(|sealed| sealed.len() < self.handle_limit);
+        let handle = sealed.and_then(|sealed| Handle::open(sealed, &self.shared.keys));
+        let handle = handle.ok_or_else(|| {
             unreadable(
                 "the job's handle cannot be read: it was created by another service, sealed with \
                  a key that is no longer configured, or altered"
@@ -82,4 +85,37 @@ impl Verbs {
 
 fn unreadable(message: String) -> Error {
     Error::invalid(message).with_code(UNREADABLE_HANDLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        context::{Caller, IdempotencyKey},
+        handle::{HANDLE_BYTES, Owner},
+        verbs::tests::{Vendor, incoming},
+    };
+
+    #[tokio::test]
+    async fn a_handle_longer_than_the_plugins_make_is_not_opened() {
+        let (_, verbs) = Vendor::served();
+        let handle = |meta: usize| Handle {
+            task_type: "sql".to_owned(),
+            owner: Owner::of(&Caller::anonymous()),
+            created_at: Timestamp::now(),
+            key: IdempotencyKey::random(),
+            execution: Default::default(),
+            job: Job::Created(vec![b'x'; meta]),
+        };
+        let incoming = incoming(Duration::from_secs(10));
+        for (meta, code) in [(HANDLE_BYTES / 2, None), (HANDLE_BYTES, Some(UNREADABLE_HANDLE))] {
+            let sealed = handle(meta).seal(&verbs.shared.keys, usize::MAX).unwrap();
+            let opened = verbs.open(&incoming, Verb::Get, &sealed, None);
+            assert_eq!(opened.as_ref().err().and_then(Error::code), code, "{meta}");
+        }
+    }
 }

@@ -27,7 +27,8 @@ impl Turn {
             Ok(turn) if !deadline.remaining().is_zero() => Ok(turn),
             _ => Err(Error::new(
                 Kind::DeadlineExceeded,
-                "another task with this key is still being submitted; repeat the request",
+                "another task with the same output_prefix or Idempotency-Key is still being submitted; \
+                 repeat the request",
             )),
         }
     }

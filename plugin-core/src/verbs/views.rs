@@ -68,8 +68,11 @@ impl Verbs {
         if let Err(error) = views.refusals.check_paused(&group) {
             // It is asked for: a list is due when the pause ends.
             views.watching(group, opened.fingerprint, poll);
-            let seen = views.fresh(&group, &opened.fingerprint).ok_or(error)?;
-            return Ok(self.answer(opened, &seen, meta));
+            let seen = views.fresh(&group, &opened.fingerprint);
+            return match seen.map(|seen| self.answer(opened, &seen, meta)) {
+                Some(Polled::Jointly(status)) => Ok(Polled::Jointly(status)),
+                Some(Polled::Alone(_)) | None => Err(error),
+            };
         }
         if views.refusals.is_separate(&group) {
             return Ok(Polled::Alone(None));
@@ -202,8 +205,7 @@ impl Verbs {
                 Err(error)
             }
             Err(error) => {
-                tracing::warn!(%error, cause = error.chain(), "joint polls are off for a while");
-                refusals.separate(group, SEPARATE_AFTER_REFUSAL);
+                refusals.separate(group, SEPARATE_AFTER_REFUSAL, &error);
                 Ok(Vec::new())
             }
         }

@@ -38,7 +38,8 @@ async fn a_drain_that_takes_a_while_says_how_to_end_it() {
     let started = tokio::time::Instant::now();
     serving.shut_down(true).await;
     assert_eq!(started.elapsed(), drain_timeout, "it is bounded");
-    let said = "waiting for 1 calls and connections, 29s at most; a second signal, as by Ctrl-C, stops at once";
+    let said = "calls and connections left: 1; they have 29s at most, and a second signal, as by Ctrl-C, ends them \
+                at once";
     assert!(captured::text().contains(said));
 }
 

@@ -14,7 +14,11 @@ use server_core::{Error, Kind, Result};
 use tokio::io::AsyncReadExt as _;
 
 use super::{Issued, KeySource, command::Commands, failures::Failures, no_keys};
-use crate::{aws::keys::Keys, context::Context, upstream::Http};
+use crate::{
+    aws::keys::{Keys, UNUSABLE},
+    context::Context,
+    upstream::Http,
+};
 
 /// The largest file, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -59,8 +63,7 @@ where
             match issued.keys.unusable() {
                 None => Ok(issued),
                 Some(part) => {
-                    let cause =
-                        refused(format!("{part} is empty, or has characters that none has"));
+                    let cause = refused(format!("{part} {UNUSABLE}"));
                     Err(no_keys(&self.message(), cause))
                 }
             }

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 
 use crate::{
-    aws::keys::{Keys, Part},
+    aws::keys::{Keys, Part, UNUSABLE},
     context::Context,
 };
 
@@ -58,7 +58,7 @@ fn pair(
         Part::Secret => SECRET,
         Part::Session => SESSION,
     };
-    let message = format!("secret {name} is empty, or has characters that no key of AWS has");
+    let message = format!("secret {name} {UNUSABLE}");
     Err(Error::new(Kind::FailedPrecondition, message).about_credentials())
 }
 

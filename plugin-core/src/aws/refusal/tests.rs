@@ -60,19 +60,10 @@ fn an_error_without_a_message_is_told_by_its_code() {
 #[test]
 fn pages_that_are_not_of_aws_are_not_read() {
     let nested = "<a>".repeat(100);
-    let large = format!(r#"{{"__type":"X","message":"{}"}}"#, "x".repeat(LARGEST));
     let doctype = "<!DOCTYPE x [<!ENTITY a \"b\">]><Error><Code>&a;</Code></Error>";
-    for body in [
-        "",
-        "<html><body>502</body></html>",
-        "not json",
-        "[]",
-        "{}",
-        &nested,
-        &large,
-        doctype,
-        "<a",
-    ] {
+    for body in
+        ["", "<html><body>502</body></html>", "not json", "[]", "{}", &nested, doctype, "<a"]
+    {
         assert!(failure(400, None, body).is_none(), "{}", &body[..body.len().min(60)]);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, request::Parts};
 use jiff::Timestamp;
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use server_core::{Error, Result, digest::KeyedHash};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -81,7 +81,12 @@ impl BearerTokens {
             header_names: header_names.collect::<Result<_>>()?,
             issuers: issuers.collect::<Result<_>>()?,
             policy: Policy::new(file.rules),
-            verified: Cache::builder().max_capacity(MAX_CACHED).time_to_live(CACHED_FOR).build(),
+            verified: Cache::builder()
+                .max_capacity(MAX_CACHED)
+                .time_to_live(CACHED_FOR)
+                // moka's default policy would not admit new tokens.
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             hash: KeyedHash::default(),
         })
     }

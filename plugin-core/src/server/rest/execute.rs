@@ -50,7 +50,11 @@ pub(super) async fn execute(
     let served = rest.find(&address.task_type, &address.version)?.synchronous()?;
     let (size, task_type) = (body.len(), served.task_type);
     let bounds = rest.verbs.bounds().clone();
-    let read = move || body::read(&body)?.into_request(task_type, &bounds);
+    let permit = incoming.permit.clone();
+    let read = move || {
+        let _permit = permit;
+        body::read(&body)?.into_request(task_type, &bounds)
+    };
     let request = rest.verbs.heavy().run(size, read).await??;
     let key = idempotency_key(&headers)?;
     let started = Timestamp::now();

@@ -77,7 +77,11 @@ impl Rest {
         let served = self.served(task)?;
         let (size, task_type) = (body.len(), served.task_type);
         let bounds = self.verbs.bounds().clone();
-        let read = move || body::read(&body)?.into_request(task_type, &bounds);
+        let permit = incoming.permit.clone();
+        let read = move || {
+            let _permit = permit;
+            body::read(&body)?.into_request(task_type, &bounds)
+        };
         let request = self.verbs.heavy().run(size, read).await??;
         let key = idempotency_key(headers)?;
         let created = self.verbs.create(incoming, request.into(), key).await?;

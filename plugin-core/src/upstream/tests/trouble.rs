@@ -64,6 +64,26 @@ async fn a_response_that_is_too_large_is_downloaded_once() {
 }
 
 #[tokio::test]
+async fn of_a_refusal_with_a_long_body_the_status_alone_counts() {
+    let upstream = Upstream::start().await;
+    let read = |status, body: &[u8]| {
+        let message = format!("{} bytes", body.len());
+        (!body.is_empty()).then(|| Failure::of_status(status, message))
+    };
+    let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com").unwrap();
+    let most = 256 << 10;
+    for (bytes, message) in [
+        (most, "262144 bytes"),
+        (most + 1, "a server other than the vendor's API responded with 400 Bad Request"),
+    ] {
+        let quotes = 2;
+        upstream.answer_with([Answer::new(400, json!("x".repeat(bytes - quotes)))]);
+        let error = http.post(&["jobs"]).send(&context(Duration::from_secs(20))).await.unwrap_err();
+        assert_eq!(error.message(), message);
+    }
+}
+
+#[tokio::test]
 async fn a_rate_limit_of_one_unit_does_not_stop_another() {
     let upstream = Upstream::start().await;
     let http = http(&upstream);

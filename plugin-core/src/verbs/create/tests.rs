@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    context::{Caller, Identity, Role},
+    context::{Caller, Grant, Identity, Role},
     verbs::tests::{Vendor, incoming, incoming_of, poll},
     wire::from_proto_json_object,
 };
@@ -78,9 +78,23 @@ async fn a_request_waits_for_another_with_its_key_until_its_deadline() {
     assert!(started.elapsed() <= Duration::from_secs(31), "{:?}", started.elapsed());
     assert_eq!(vendor.creates(), 100 - failed.len());
     assert!(failed.len() > 60, "{}", failed.len());
-    let message = "another task with this key is still being submitted; repeat the request";
+    let message = "another task with the same output_prefix or Idempotency-Key is still being \
+                   submitted; repeat the request";
     assert!(failed.iter().all(|error| error.kind() == Kind::DeadlineExceeded), "{failed:?}");
     assert!(failed.iter().any(|error| error.to_string() == message), "{failed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_not_read_for_a_caller_who_may_not_use_its_type() {
+    let (vendor, verbs) = Vendor::served();
+    let grant = Grant { task_types: Some(["spark".to_owned()].into()), ..Grant::default() };
+    let ann = Identity::Sub("ann".to_owned());
+    let caller = Caller::new("idp".into(), &ann, Role::User, Arc::new(grant));
+    let incoming = incoming_of(caller, Duration::from_secs(10));
+    let refused = verbs.create(&incoming, request("SELECT 1"), None).await.err().unwrap();
+    assert_eq!((refused.kind(), vendor.creates()), (Kind::PermissionDenied, 0));
+    let fields = incoming.record.fields();
+    assert_eq!((fields.task_type, fields.job.as_deref()), (Some("sql"), None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -165,7 +165,7 @@ async fn handles_of_sync_plugins_are_unreadable() {
 fn a_state_that_is_unknown_is_named_in_the_failure() {
     let (_, verbs) = stage();
     let served = verbs.find("slow", Some(0)).unwrap();
-    let failure = |status| verbs.terminal(served.synchronous().unwrap(), status);
+    let failure = |status| verbs.terminal(&served.synchronous().unwrap(), status);
     let unknown = failure(Status::unknown_state("DONE"));
     assert_eq!((unknown.phase, &*unknown.message), (Phase::Failed, "in the unknown state DONE"));
     assert_eq!(unknown.code.as_deref(), Some(NOT_TERMINAL));

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use server_core::{Error, Kind, Result, digest::Fingerprint};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub(super) const SEPARATE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
 /// How long a group is polled separately after two transient failures in a row.
 const SEPARATE_AFTER_FAILURES: Duration = Duration::from_secs(60);
-/// How long a group is not polled after a joint poll was throttled: doubled for each that was since the last success.
+/// How long a group is not polled after a joint poll was throttled: doubled with each throttle since the last success.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How many joint polls in a row may be throttled before the list counts as one that does not work: after four minutes at
 /// least.
@@ -71,7 +71,10 @@ impl Refusals {
         self.are_any() && self.separate.get(group).is_some_and(|until| Instant::now() < until)
     }
 
-    pub(super) fn separate(&self, group: GroupKey, time: Duration) {
+    /// Has the jobs of `group` polled separately for `time`, because of `error`.
+    pub(super) fn separate(&self, group: GroupKey, time: Duration, error: &Error) {
+        let (task_type, cause) = (group.0, error.chain());
+        tracing::warn!(task_type, ?time, %error, cause, "joint polls are off: each job is polled alone");
         self.separate.insert(group, Instant::now() + time);
         self.are_any.store(true, Ordering::Release);
     }
@@ -105,7 +108,7 @@ impl Refusals {
         let pause = error.retry_after().unwrap_or_default().max(longer);
         self.pause(group, pause, error);
         if times >= MOST_THROTTLED {
-            self.separate(group, pause.min(LONGEST_PAUSE) + SEPARATE_AFTER_FAILURES);
+            self.separate(group, pause.min(LONGEST_PAUSE) + SEPARATE_AFTER_FAILURES, error);
         }
     }
 
@@ -114,7 +117,7 @@ impl Refusals {
     /// calls.
     fn note_broken(&self, group: GroupKey, error: &Error) {
         if self.failed.contains_key(&group) || error.kind() == Kind::DeadlineExceeded {
-            self.separate(group, SEPARATE_AFTER_FAILURES);
+            self.separate(group, SEPARATE_AFTER_FAILURES, error);
         }
         self.failed.insert(group, ());
         if let Some(wait) = error.retry_after() {
@@ -123,11 +126,37 @@ impl Refusals {
     }
 
     fn pause(&self, group: GroupKey, time: Duration, error: &Error) {
-        self.paused.insert(group, (Instant::now() + time.min(LONGEST_PAUSE), error.clone()));
+        let (time, task_type) = (time.min(LONGEST_PAUSE), group.0);
+        tracing::info!(task_type, ?time, %error, "polls are paused");
+        self.paused.insert(group, (Instant::now() + time, error.clone()));
         self.are_any.store(true, Ordering::Release);
     }
 }
 
 fn groups_for<T: Clone + Send + Sync + 'static>(time: Duration) -> Cache<GroupKey, T> {
-    Cache::builder().max_capacity(MAX_GROUPS).time_to_live(time).build()
+    let groups = Cache::builder().max_capacity(MAX_GROUPS).time_to_live(time);
+    // moka's default policy would not admit new groups.
+    groups.eviction_policy(EvictionPolicy::lru()).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_group_is_remembered_although_there_are_many() {
+        let (refusals, error) = (Refusals::new(), Error::invalid("no list"));
+        let separate = || {
+            let group = ("vague", Fingerprint::from_bytes(rand::random()));
+            refusals.separate(group, SEPARATE_AFTER_REFUSAL, &error);
+            group
+        };
+        for _ in 0..MAX_GROUPS {
+            assert!(refusals.is_separate(&separate()));
+        }
+        refusals.separate.run_pending_tasks();
+        let new = separate();
+        refusals.separate.run_pending_tasks();
+        assert!(refusals.is_separate(&new));
+    }
 }

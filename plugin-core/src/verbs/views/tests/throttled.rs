@@ -1,5 +1,7 @@
 //! Lists that the vendor throttles, and lists that fail.
 
+use server_core::telemetry::captured;
+
 use super::*;
 
 /// Polls all jobs each second for `seconds`; how many lists and polls alone that took.
@@ -68,6 +70,23 @@ async fn a_pause_does_not_hide_what_was_just_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_also_holds_for_jobs_that_lists_do_not_have() {
+    let vendor = Vague::made();
+    vendor.finds_nothing.store(true, Ordering::Relaxed);
+    let (verbs, handles) = viewed(vendor).await;
+    vendor.limited.store(true, Ordering::Relaxed);
+    vendor.wants_quiet.store(20, Ordering::Relaxed);
+    tokio::time::advance(FRESHNESS * 2 / 3).await;
+    poll_all(&verbs, &handles).await;
+    sleep(CALL).await;
+    let (lists, gets) = (vendor.lists(), vendor.gets());
+    assert_eq!(poll_all(&verbs, &handles).await, Duration::ZERO);
+    let later = status(&verbs, &handles[0]).await;
+    assert!(later.message.starts_with("last known state"), "{}", later.message);
+    assert_eq!((vendor.lists(), vendor.gets()), (lists, gets));
+}
+
+#[tokio::test(start_paused = true)]
 async fn throttled_lists_are_repeated_less_and_less_often() {
     for wants_quiet in [0, 1] {
         let vendor = Vague::made();
@@ -100,6 +119,22 @@ async fn an_end_is_found_although_every_list_is_throttled() {
     assert_eq!((lists, gets), (10, handles.len()));
     for handle in &handles {
         assert_eq!(poll(&verbs, handle).await, Phase::Succeeded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_when_and_why_joint_polls_stop() {
+    captured::start("info");
+    let vendor = Vague::made();
+    let (verbs, handles) = viewed(vendor).await;
+    for (trouble, line) in
+        [(&vendor.queued, "polls are paused"), (&vendor.too_large, "joint polls are off")]
+    {
+        trouble.store(true, Ordering::Relaxed);
+        tokio::time::advance(FRESHNESS * 2).await;
+        poll_for(8, vendor, &verbs, &handles).await;
+        trouble.store(false, Ordering::Relaxed);
+        assert!(captured::text().contains(line), "{line}");
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Vague {
     pub(super) fails: AtomicBool,
     /// The answers to joint polls are too large to be read.
     pub(super) too_large: AtomicBool,
+    /// Joint polls find nothing of any job.
+    pub(super) finds_nothing: AtomicBool,
     /// Joint polls are never answered.
     pub(super) hangs: AtomicBool,
     /// Every job has ended.
@@ -111,6 +113,7 @@ impl JointPolls for &'static Vague {
             return Err(Error::unavailable("too large").with_code(RESPONSE_TOO_LARGE).upstream());
         }
         let status = match self.phase() {
+            _ if self.finds_nothing.load(Ordering::Relaxed) => JointStatus::Alone,
             Phase::Running => JointStatus::NotEnded,
             ended => JointStatus::Status(Status::new(ended)),
         };
