@@ -8,6 +8,7 @@
     reason = "a program for terminals: it has no calls to keep from waiting"
 )]
 
+mod bounded;
 mod command;
 mod completion;
 mod examples;

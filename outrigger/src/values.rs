@@ -1,14 +1,14 @@
 //! `outrigger flyte-values`: Helm values that make Flyte route task types to plugins.
 
-use std::{io::Read as _, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde_json::Value as Json;
 use xtask::exit::{Exit, usage};
 
-use crate::{output, plugins};
+use crate::{bounded::read_at_most, output, plugins};
 
-/// More than any plugin.toml has.
+/// The longest plugin.toml, in bytes: more than any has.
 const MAX_BYTES: u64 = 1 << 20;
 
 // The description is that of the values' own arguments.
@@ -72,13 +72,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit> {
 
 fn read(file: &PathBuf) -> Result<(String, String)> {
     let name = file.display().to_string();
-    let mut text = String::new();
-    let opened = std::fs::File::open(file);
-    match opened.and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text)) {
-        Ok(length) if length as u64 == MAX_BYTES => {
-            Err(usage(format!("--plugin {name}: is too large for a plugin.toml")))
-        }
-        Ok(_) => Ok((name, text)),
-        Err(error) => Err(usage(format!("--plugin {name}: {error}"))),
-    }
+    let about = |why: &str| usage(format!("--plugin {name}: {why}"));
+    let read = std::fs::File::open(file).and_then(|file| read_at_most(file, MAX_BYTES));
+    let bytes = read.map_err(|error| about(&error.to_string()))?;
+    let bytes = bytes.ok_or_else(|| about("is too large for a plugin.toml"))?;
+    let text = String::from_utf8(bytes).map_err(|_| about("is no text"))?;
+    Ok((name, text))
 }

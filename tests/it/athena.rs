@@ -354,10 +354,7 @@ async fn a_thousand_new_queries_that_are_polled_at_once_take_few_calls() {
     let calls = stage.fake.requests() - before;
     let alone = stage.fake.calls("GetQueryExecution");
     println!("Athena: {} polls, {calls} calls upstream, {alone} of one query", phases.len());
-    assert!(calls <= 40, "{calls} calls");
-    // The rest were polled alone, or by a slow machine too late to be answered.
-    let seen = stage.service.metric("plugin_view_age_seconds_count").await;
-    assert!(seen > 500.0, "{seen} answers from the view");
+    assert!(calls > alone && calls <= 40, "{calls} calls");
     assert!(phases.iter().all(|phase| phase == "QUEUED" || phase == "RUNNING"));
     assert_eq!(stage.fake.breaches(), [""; 0]);
 }

@@ -9,6 +9,7 @@ use tests::{
     discovery::Discovery,
     fakes::bigquery::{FakeBigQuery, Options, service_account_key},
 };
+use tokio::time::{sleep, timeout};
 
 pub(crate) struct Stage {
     pub(crate) fake: FakeBigQuery,
@@ -43,9 +44,12 @@ impl Stage {
     }
 
     pub(crate) async fn metric_reaches(&self, name: &str, value: f64) {
-        while self.service.metric(name).await < value {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let reached = async {
+            while self.service.metric(name).await < value {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), reached).await.expect(name);
     }
 }
 

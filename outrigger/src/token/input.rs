@@ -1,13 +1,15 @@
 //! A token that was given: in a file or on standard input, never on the command line, which other users see.
 
 use std::{
-    io::{ErrorKind, IsTerminal as _, Read as _},
+    io::{Error, ErrorKind, IsTerminal as _},
     path::Path,
 };
 
 use anyhow::Result;
 use secrecy::{ExposeSecret as _, SecretString};
 use xtask::exit::usage;
+
+use crate::bounded::read_at_most;
 
 /// The longest text that is read. Services accept tokens of 16 KiB.
 const MAX_BYTES: u64 = 64 << 10;
@@ -48,7 +50,8 @@ fn why(error: &std::io::Error) -> String {
 }
 
 fn limited(from: impl std::io::Read) -> std::io::Result<SecretString> {
-    let mut text = String::new();
-    from.take(MAX_BYTES).read_to_string(&mut text)?;
+    let too_large = || Error::new(ErrorKind::FileTooLarge, "it is too large for a token");
+    let bytes = read_at_most(from, MAX_BYTES)?.ok_or_else(too_large)?;
+    let text = String::from_utf8(bytes).map_err(|_| ErrorKind::InvalidData)?;
     Ok(text.into())
 }

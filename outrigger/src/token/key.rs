@@ -1,6 +1,6 @@
 //! The key that signs a token, from a file.
 
-use std::{io::Read as _, path::Path};
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -8,10 +8,12 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::{Map, Value as Json};
 use xtask::exit::usage;
 
+use crate::bounded::read_at_most;
+
 /// How every PEM file begins.
 const PEM: &[u8] = b"-----BEGIN ";
 
-/// More than any key has.
+/// The longest key, in bytes: more than any has.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// A key that signs, with the algorithms that it can be used with: the default comes first.
@@ -41,14 +43,11 @@ impl SigningKey {
     /// Reads a key: a private key in PEM, or a shared secret, which is the file's bytes.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let about = |why: &str| usage(format!("--key-file {}: {why}", path.display()));
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        let bytes = std::fs::File::open(path)
+            .and_then(|file| read_at_most(file, MAX_BYTES))
             .map_err(|error| about(&format!("cannot be read: {error}")))?;
+        let bytes = bytes.ok_or_else(|| about("is too large for a key"))?;
         let bytes = SecretSlice::from(bytes);
-        if bytes.expose_secret().len() as u64 == MAX_BYTES {
-            return Err(about("is too large for a key"));
-        }
         if !bytes.expose_secret().trim_ascii_start().starts_with(PEM) {
             // The service reads the same secret by the same rules.
             let secret =
