@@ -8,6 +8,8 @@ use minijinja::{
 };
 use plugin_core::serde_json;
 
+use super::json;
+
 /// The filters, as `value | name(…)`: their names, what they do, and how many arguments they take at least and at most.
 pub(crate) const FILTERS: [(&str, &str, (usize, usize)); 11] = [
     (
@@ -92,7 +94,7 @@ fn from_json(text: &str) -> Result<Value, Error> {
 }
 
 fn to_json(value: &Value) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|_| invalid("the value has no form in JSON"))
+    Ok(json::to_json(value).map_err(invalid)?.to_string())
 }
 
 fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
@@ -139,6 +141,10 @@ fn join(items: &Value, separator: Option<Arc<str>>) -> Result<String, Error> {
         countable(index)?;
         if index > 0 {
             joined.push_str(&separator);
+        }
+        if item.as_str().is_none() {
+            // What is written out may repeat a value many times.
+            json::to_json(&item).map_err(invalid)?;
         }
         joined.push_str(&item.to_string());
         bounded(joined.len())?;

@@ -144,6 +144,8 @@ fn an_evaluation_is_bounded() {
         ("short_key('x', custom.n)", "20 to 64 digits"),
         ("custom.tags * 9000000", "larger than 32 MiB"),
         ("(custom.tags * 9000000) | join", "over 200000 items"),
+        ("[custom.tags * 9000000] | join", "larger than 32 MiB"),
+        ("(custom.tags * 9000000) | to_json", "larger than 32 MiB"),
         ("(custom.tags * 9000000) | where('state', 'DONE')", "over 200000 items"),
         ("custom.id * 99999999", "takes more steps or memory than an expression may"),
         ("custom.n * 1e999", "the number is too large"),
