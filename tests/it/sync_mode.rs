@@ -199,12 +199,12 @@ async fn retryable_failure_is_passed_on() {
 #[tokio::test]
 async fn non_terminal_phase_is_a_failure() {
     for_each_dialect(async |service, client, _| {
-        for answer in ["running", "unknown"] {
+        let running = "the plugin for oracle returned the non-terminal phase RUNNING";
+        for (answer, why) in [("running", running), ("unknown", "in the unknown state dreaming")] {
             let seen = client.execute(&task(answer)).await.unwrap();
             assert_eq!(seen.phase, "FAILED");
-            let message =
-                "NOT_TERMINAL: the plugin for oracle returned the non-terminal phase RUNNING";
-            assert!(seen.message.starts_with(message), "{}", seen.message);
+            let message = format!("NOT_TERMINAL: {why}");
+            assert!(seen.message.starts_with(&message), "{}", seen.message);
             assert_eq!(seen.outputs, Json::Null);
         }
         assert_eq!(service.metric("plugin_unknown_states_total").await, 1.0);
