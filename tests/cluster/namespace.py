@@ -35,7 +35,8 @@ class Namespace:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, timeout=120)
         if done.returncode:
             raise Refused(done.stderr)
-        self.warnings = done.stderr
+        # Helm's client of Kubernetes logs the end of its own watches.
+        self.warnings = "".join(line for line in done.stderr.splitlines(True) if " reflector.go:" not in line)
         return done.stdout
 
     def kubectl(self, *arguments, **options):

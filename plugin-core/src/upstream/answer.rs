@@ -23,7 +23,7 @@ const MAX_BODY: usize = 16 << 20;
 /// The code of the error for a larger one.
 pub const RESPONSE_TOO_LARGE: &str = "RESPONSE_TOO_LARGE";
 /// The largest body of a refusal that is read, in bytes: it is parsed on the thread of calls.
-const MAX_REFUSAL: usize = 2 << 20;
+const MAX_REFUSAL: usize = 4 << 20;
 /// Bodies from this size on are deserialised on a thread of their own, in bytes.
 const LARGE: usize = 256 << 10;
 /// When a caller may submit again to a vendor that takes no further job, unless the vendor says it.

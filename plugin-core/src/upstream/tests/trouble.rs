@@ -71,9 +71,9 @@ async fn of_a_refusal_with_a_long_body_the_status_alone_counts() {
         (!body.is_empty()).then(|| Failure::of_status(status, message))
     };
     let http = builder(&upstream.url()).failures(read).build("https://vendor.example.com").unwrap();
-    let most = 2 << 20;
+    let most = 4 << 20;
     for (bytes, message) in [
-        (most, "2097152 bytes"),
+        (most, "4194304 bytes"),
         (most + 1, "a server other than the vendor's API responded with 400 Bad Request"),
     ] {
         let quotes = 2;
