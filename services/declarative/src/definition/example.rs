@@ -54,8 +54,8 @@ fn check_custom(checker: &mut Checker<'_>, node: &Node, custom: &Json, fields: &
     }
 }
 
-/// What is wrong with the task or the request of the example, which is in `place`, of a file that has no other mistakes. What only
-/// settings of the operator decide, is none.
+/// What is wrong with the task or the request of the example, which is in `place`, of a file that has no other mistakes. An error that
+/// only a setting of the operator decides is no mistake.
 pub(super) fn mistake(definition: &Definition, place: Place) -> Option<Mistake> {
     let values = Short::of(&definition.example).and_then(|task| {
         let needs_sql = definition.uses("sql");
