@@ -52,7 +52,7 @@ impl Jobs {
             Method::PUT => {
                 let body = match incoming.message.take() {
                     Some(message) => message,
-                    // Admission has read it, unless there is none.
+                    // Admission reads every body; without a message there was none to read.
                     None => to_bytes(body, usize::MAX).await.map_err(Error::internal)?,
                 };
                 rest.create(&incoming, task, &parts.headers, body).await

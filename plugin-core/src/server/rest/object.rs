@@ -39,7 +39,7 @@ impl Object<'_> {
         self.printed(name, format_args!("{value}"));
     }
 
-    /// Adds a text that needs no escaping.
+    /// Adds a string that needs no escaping.
     pub(super) fn shown(&mut self, name: &str, text: fmt::Arguments<'_>) {
         self.printed(name, format_args!("\"{text}\""));
     }
